@@ -4,6 +4,8 @@
 
 pub mod error;
 pub mod fingerprint;
+mod numbers;
+mod text;
 pub mod types;
 
 pub use error::{ExactError, SqlError, SqlErrorKind};
