@@ -82,6 +82,7 @@ pub struct CanonicalWriter {
     dir: PathBuf,
     label: String,
     schema: SchemaRef,
+    /// The schema with field ids, under which rows wait and are written.
     physical: SchemaRef,
     properties: WriterProperties,
     layout: Layout,
@@ -215,11 +216,11 @@ impl CanonicalWriter {
 
     fn normalised(&self, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
         let incoming = batch.schema_ref();
-        let same_names = incoming.fields().len() == self.schema.fields().len()
+        let same_names = incoming.fields().len() == self.physical.fields().len()
             && incoming
                 .fields()
                 .iter()
-                .zip(self.schema.fields())
+                .zip(self.physical.fields())
                 .all(|(left, right)| left.name() == right.name());
         if !same_names {
             return Err(encode(
@@ -228,12 +229,12 @@ impl CanonicalWriter {
             ));
         }
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for (column, field) in batch.columns().iter().zip(self.schema.fields()) {
+        for (column, field) in batch.columns().iter().zip(self.physical.fields()) {
             let column = normalise(column, field.data_type())
                 .map_err(|why| encode(&self.label, &format!("column `{}`: {why}", field.name())))?;
             columns.push(column);
         }
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        RecordBatch::try_new(Arc::clone(&self.physical), columns)
             .map_err(|error| encode_by(&self.label, error))
     }
 
@@ -268,7 +269,7 @@ impl CanonicalWriter {
         if parts.len() == 1 {
             return Ok(parts.remove(0));
         }
-        concat_batches(&self.schema, &parts).map_err(|error| encode_by(&self.label, error))
+        concat_batches(&self.physical, &parts).map_err(|error| encode_by(&self.label, error))
     }
 
     fn write_chunk(&mut self, chunk: &RecordBatch) -> Result<(), LakeError> {
@@ -283,12 +284,9 @@ impl CanonicalWriter {
         open.fingerprinter
             .update(chunk)
             .map_err(|error| encode_by(&self.label, error))?;
-        // The writer's own schema carries the field ids; types are the same.
-        let physical =
-            with_schema(chunk, &self.physical).map_err(|error| encode_by(&self.label, error))?;
         let path = &open.temporary;
         open.writer
-            .write(&physical)
+            .write(chunk)
             .map_err(|error| write_error(&self.label, path, error))?;
         open.rows += chunk.num_rows();
         if open.rows.is_multiple_of(self.layout.rows_per_group) {
@@ -546,46 +544,6 @@ fn cast(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
         .map_err(|_| format!("a value does not fit {target}"))
 }
 
-/// The same columns under `schema`, whose types differ in field metadata only.
-fn with_schema(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let mut columns = Vec::with_capacity(batch.num_columns());
-    for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        if column.data_type() == field.data_type() {
-            columns.push(Arc::clone(column));
-        } else {
-            let data = column
-                .to_data()
-                .into_builder()
-                .data_type(field.data_type().clone());
-            let retyped = retype(data.build()?, field.data_type())?;
-            columns.push(arrow::array::make_array(retyped));
-        }
-    }
-    RecordBatch::try_new(Arc::clone(schema), columns)
-}
-
-fn retype(
-    data: arrow::array::ArrayData,
-    data_type: &DataType,
-) -> Result<arrow::array::ArrayData, arrow::error::ArrowError> {
-    let children: Vec<&DataType> = match data_type {
-        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
-        DataType::List(item) | DataType::Map(item, _) => vec![item.data_type()],
-        _ => Vec::new(),
-    };
-    let mut retyped = Vec::with_capacity(children.len());
-    for (child, data_type) in data.child_data().iter().zip(children) {
-        retyped.push(retype(child.clone(), data_type)?);
-    }
-    data.into_builder()
-        .data_type(data_type.clone())
-        .child_data(retyped)
-        .build()
-}
-
 /// A file that hashes what goes into it.
 struct HashingFile {
     file: File,
@@ -625,9 +583,12 @@ fn remove_quietly(path: &Path) {
 
 /// The table's folder in the lake, for messages.
 fn label_of(dir: &Path) -> String {
-    let parts: Vec<String> = dir
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
+    let parts: Vec<_> = dir
+        .components()
+        .filter_map(|part| match part {
+            std::path::Component::Normal(name) => Some(name.to_string_lossy()),
+            _ => None,
+        })
         .collect();
     parts[parts.len().saturating_sub(3)..].join("/")
 }
