@@ -31,6 +31,8 @@ use crate::{LakeError, failpoint, schema};
 
 /// Rows in a chunk handed to Parquet.
 const CHUNK_ROWS: usize = 8192;
+/// Name of the Parquet schema, as Iceberg's writers have it.
+const SCHEMA_ROOT: &str = "table";
 const CREATED_BY: &str = "karat canonical-1";
 const PAGE_BYTES: usize = 1024 * 1024;
 const PAGE_ROWS: usize = 20_000;
@@ -306,7 +308,8 @@ impl CanonicalWriter {
         let (temporary, file) = create_temporary(&self.dir)?;
         let options = ArrowWriterOptions::new()
             .with_properties(self.properties.clone())
-            .with_skip_arrow_metadata(true);
+            .with_skip_arrow_metadata(true)
+            .with_schema_root(SCHEMA_ROOT.to_owned());
         let sink = HashingFile {
             file,
             hash: Sha256::new(),

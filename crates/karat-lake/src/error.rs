@@ -113,12 +113,14 @@ pub enum LakeError {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The Delta library failed at a commit, and our transaction is not in the log.
-    #[error("cannot commit version {version} of `{table}`")]
+    #[error("cannot commit version {version} of `{table}`: {why}")]
     Commit {
         /// Folder of the table.
         table: String,
         /// The version that was to be made.
         version: i64,
+        /// In words.
+        why: String,
         /// The library's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -166,7 +168,23 @@ impl LakeError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported => {
                 Some("put the lake on a file system with hard links (not FAT or some network shares)".into())
             }
+            Self::Commit { source, .. } => lake_cause(source.as_ref()).and_then(Self::hint),
             _ => None,
+        }
+    }
+
+    pub(crate) fn commit(
+        table: &str,
+        version: i64,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        let why = lake_cause(source.as_ref())
+            .map_or_else(|| "the Delta library refused it".into(), Self::to_string);
+        Self::Commit {
+            table: table.to_owned(),
+            version,
+            why,
+            source,
         }
     }
 
@@ -268,6 +286,18 @@ fn class_of_io(error: &std::io::Error) -> ErrorClass {
     }
 }
 
+/// Our own error within the chain of causes.
+fn lake_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a LakeError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(lake) = error.downcast_ref::<LakeError>() {
+            return Some(lake);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The class of the first I/O error in the chain of causes.
 fn class_of_cause(error: &(dyn std::error::Error + 'static)) -> ErrorClass {
     let mut next = Some(error);
@@ -290,5 +320,30 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::IsADirectory => "it is a folder, not a file".into(),
         std::io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deltalake_core::DeltaTableError;
+    use deltalake_core::kernel::transaction::TransactionError;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_through_the_delta_library() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let cause = LakeError::io("create a file in", "/lake/x/_delta_log")(denied);
+        let delta = DeltaTableError::from(TransactionError::LogStoreError {
+            msg: "no".into(),
+            source: Box::new(cause),
+        });
+        let error = LakeError::commit("a/silver/b", 3, Box::new(delta));
+        assert_eq!(error.class(), ErrorClass::NotAllowed);
+        assert_eq!(
+            error.to_string(),
+            "cannot commit version 3 of `a/silver/b`: cannot create a file in `/lake/x/_delta_log`: permission denied"
+        );
+        assert!(error.hint().is_some());
     }
 }

@@ -217,6 +217,7 @@ impl Table {
         }
         let version = commit.base.map_or(0, |base| base + 1);
         let actions = self.actions(&commit, current.as_ref())?;
+        let interval = checkpoint_interval(&commit, current.as_ref());
         drop(current);
 
         failpoint::hit("commit.before");
@@ -225,7 +226,7 @@ impl Table {
         if let Err(error) = outcome {
             self.settle(&commit, version, error)?;
         }
-        self.checkpoint_if_due(version);
+        self.checkpoint_if_due(version, interval);
         Ok(version)
     }
 
@@ -541,13 +542,11 @@ impl Table {
         base: Option<i64>,
         actions: Vec<Action>,
     ) -> Result<(), LakeError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Commit {
-            table: self.dir.clone(),
-            version,
-            source,
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+            LakeError::commit(&self.dir, version, source)
         };
         let wanted = u64::try_from(version).unwrap_or_default();
-        let inner = self.log_store()?;
+        let inner = self.log_store(version)?;
         let store: LogStoreRef = Arc::new(DurableLogStore::new(inner, self.path.clone(), wanted));
         let table_dir = self.path.clone();
         let base = base.and_then(|base| u64::try_from(base).ok());
@@ -631,37 +630,18 @@ impl Table {
         Ok(found)
     }
 
-    fn checkpoint_if_due(&self, version: i64) {
-        let due = match self.checkpoint_interval() {
-            Ok(interval) => (version + 1) % interval == 0,
-            Err(_) => false,
-        };
-        if due && let Err(error) = self.checkpoint(version) {
+    fn checkpoint_if_due(&self, version: i64, interval: i64) {
+        if (version + 1) % interval == 0
+            && let Err(error) = self.checkpoint(version)
+        {
             // The commits stay readable without it.
             tracing::warn!(table = %self.dir, version, %error, "no checkpoint was made");
         }
     }
 
-    fn checkpoint_interval(&self) -> Result<i64, LakeError> {
-        // Only read the table again where a checkpoint could be due.
-        let snapshot = self.load()?;
-        let interval = snapshot.and_then(|snapshot| {
-            snapshot
-                .properties
-                .get("delta.checkpointInterval")?
-                .parse()
-                .ok()
-        });
-        Ok(interval
-            .filter(|interval| *interval > 0)
-            .unwrap_or(CHECKPOINT_INTERVAL))
-    }
-
     fn checkpoint(&self, version: i64) -> Result<(), LakeError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Commit {
-            table: self.dir.clone(),
-            version,
-            source,
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
+            LakeError::commit(&self.dir, version, source)
         };
         let url = self.url()?;
         let at = u64::try_from(version).unwrap_or_default();
@@ -691,13 +671,10 @@ impl Table {
         })
     }
 
-    fn log_store(&self) -> Result<LogStoreRef, LakeError> {
+    fn log_store(&self, version: i64) -> Result<LogStoreRef, LakeError> {
         crate::folder::create_dirs(&self.path)?;
-        logstore_for(&self.url()?, StorageConfig::default()).map_err(|error| LakeError::Commit {
-            table: self.dir.clone(),
-            version: -1,
-            source: Box::new(error),
-        })
+        logstore_for(&self.url()?, StorageConfig::default())
+            .map_err(|error| LakeError::commit(&self.dir, version, Box::new(error)))
     }
 }
 
@@ -721,6 +698,18 @@ impl Snapshot {
             .get(schema::COMMENT)
             .map(String::as_str)
     }
+}
+
+fn checkpoint_interval(commit: &Commit, current: Option<&Snapshot>) -> i64 {
+    const KEY: &str = "delta.checkpointInterval";
+    let stated = commit
+        .properties
+        .get(KEY)
+        .or_else(|| current?.properties.get(KEY));
+    let interval = stated.and_then(|interval| interval.parse().ok());
+    interval
+        .filter(|interval| *interval > 0)
+        .unwrap_or(CHECKPOINT_INTERVAL)
 }
 
 /// Nothing disappears unless told (A11): by default deltalake drops log entries after 30 days.

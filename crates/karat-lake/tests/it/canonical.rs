@@ -302,7 +302,7 @@ fn parquet_holds_icebergs_types_and_field_ids() {
     let mut text = Vec::new();
     parquet::schema::printer::print_schema(&mut text, file.schema());
     expect_test::expect![[r#"
-        message arrow_schema {
+        message table {
           OPTIONAL INT32 small [1] (DECIMAL(9,2));
           OPTIONAL INT64 middle [2] (DECIMAL(18,2));
           OPTIONAL FIXED_LEN_BYTE_ARRAY (16) large [3] (DECIMAL(38,2));
@@ -323,7 +323,8 @@ fn parquet_holds_icebergs_types_and_field_ids() {
           OPTIONAL INT64 zone [11] (TIMESTAMP(MICROS,true));
           OPTIONAL INT64 plain [12] (TIMESTAMP(MICROS,false));
         }
-    "#]].assert_eq(&String::from_utf8(text).unwrap());
+    "#]]
+    .assert_eq(&String::from_utf8(text).unwrap());
 }
 
 /// One small file of every type a table can hold. A change here is canonical-2.
