@@ -5,7 +5,7 @@ use std::time::Duration;
 use karat_sql::Expression;
 
 use crate::diagnostic::{Place, Reporter};
-use crate::nearest::did_you_mean;
+use crate::nearest::{did_you_mean, nearest};
 use crate::schema::{Choice, Key, MapKey, Object, Presence, Type, Variant};
 use crate::yaml::{Data, Entry, Node, locate};
 
@@ -93,16 +93,19 @@ fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
         report.error(node.at, format!("{} must be a map of keys, found {}", object.name, node.kind()), example_of(object));
         return;
     }
+    // A key that was meant and misspelt is not missing as well.
+    let mut misspelt = Vec::new();
     for entry in node.entries() {
         match object.keys.iter().find(|key| key.name == entry.key) {
             Some(key) => check_key(entry, key, report),
-            None => unknown_key(entry, object, report),
+            None => misspelt.extend(unknown_key(entry, object, report)),
         }
     }
     let missing: Vec<String> = object
         .keys
         .iter()
         .filter(|key| key.presence == Presence::Required && node.entry(key.name).is_none())
+        .filter(|key| !misspelt.contains(&key.name))
         .map(|key| format!("`{}`", key.name))
         .collect();
     if !missing.is_empty() {
@@ -118,11 +121,16 @@ fn example_of(object: &Object) -> String {
     if required.is_empty() { String::new() } else { format!("it needs: {}", required.join(", ")) }
 }
 
-fn unknown_key(entry: &Entry, object: &Object, report: &mut Reporter) {
+/// Reports the key; gives the one that was probably meant.
+fn unknown_key(entry: &Entry, object: &Object, report: &mut Reporter) -> Option<&'static str> {
     let known = object.keys.iter().filter(|key| key.presence != Presence::NotYet).map(|key| key.name);
-    let hint = did_you_mean(&entry.key, known.clone())
-        .unwrap_or_else(|| format!("known keys: {}", known.collect::<Vec<_>>().join(", ")));
+    let meant = nearest(&entry.key, known.clone());
+    let hint = match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
+    };
     report.error(entry.key_at, format!("unknown key `{}` in {}", printable(&entry.key), object.name), hint);
+    meant
 }
 
 fn check_key(entry: &Entry, key: &Key, report: &mut Reporter) {

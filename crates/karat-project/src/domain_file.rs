@@ -150,6 +150,9 @@ fn feed_name(node: &Node, table: Option<&At<String>>, report: &mut Reporter) -> 
     if is_own_name(&name) {
         return Some(name);
     }
+    if table.value.contains("${") {
+        return None;
+    }
     report.error(table.at, format!("the feed cannot be named after the table `{}`", printable(last)), "add `name`");
     None
 }

@@ -286,7 +286,8 @@ impl Feed {
         for (bronze, source) in &self.rename {
             line("rename", format!("{} {}", quoted(bronze), quoted(source)));
         }
-        line("on_schema_change", format!("{:?}", self.on_schema_change).to_lowercase());
+        let change = &self.on_schema_change;
+        line("on_schema_change", format!("added {:?} missing {:?}", change.added, change.missing).to_lowercase());
         text
     }
 }
@@ -714,7 +715,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
             if let Some(feed) = around.feed {
                 // What of the feed acts when silver reads: F1, B4, B6, B7.
                 line("mode", format!("{} key {}", feed.mode.as_str(), quoted_list(&feed.key)));
-                line("null_values", quoted_list(&feed.null_values));
+                let mut null_values = feed.null_values.clone();
+                null_values.sort();
+                null_values.dedup();
+                line("null_values", quoted_list(&null_values));
                 line("on_duplicate", format!("{:?} file_order {}", feed.on_duplicate, quoted(feed.file_order.as_deref().unwrap_or(""))));
                 if let Some(Deletes::Soft(column)) = &feed.deletes {
                     line("deletes", format!("soft {}", quoted(column)));

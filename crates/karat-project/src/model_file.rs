@@ -135,7 +135,7 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
             let expression = decode::expression(&entry.value, report)?;
             for named in expression.columns.iter().filter(|named| named.qualifier.is_empty() && !outputs.contains(&named.name.as_str())) {
                 let at = place_in(&entry.value, named.span, report);
-                let hint = did_you_mean(&named.name, outputs.iter().copied())
+                let hint = did_you_mean(&named.name, outputs.iter().copied().filter(|name| !name.starts_with('_')))
                     .unwrap_or_else(|| "an expectation sees the selected columns (C2)".to_string());
                 report.error(at, format!("unknown column `{}`: `select` does not name it", printable(&named.name)), hint);
             }

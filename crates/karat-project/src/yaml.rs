@@ -81,8 +81,9 @@ impl Node {
     }
 }
 
-/// Marks a key as a duplicate that has been reported; a private-use character, refused in files.
-const MASK: char = '\u{f8ff}';
+/// The first of the private-use letters that stand in for the first letter of a key that was reported as a duplicate.
+const MASK_FIRST: u32 = 0xE000;
+const MASKS_MAX: usize = 1000;
 /// As deep as a project file may nest: far beyond use, far below the stack.
 const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
@@ -98,11 +99,12 @@ pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node
         return None;
     }
     let mut chars: Vec<char> = text.chars().collect();
-    let mut masked = String::new();
+    let mut copy = String::new();
+    let mut masked: Vec<char> = Vec::new();
     loop {
-        let source = if masked.is_empty() { text } else { masked.as_str() };
+        let source = if copy.is_empty() { text } else { copy.as_str() };
         let error = match MarkedYaml::load_from_str(source) {
-            Ok(documents) => return tree(file, &chars, documents, report),
+            Ok(documents) => return tree(&Text { file, chars: &chars, masked: &masked }, documents, report),
             Err(error) => error,
         };
         let marker = error.marker();
@@ -116,29 +118,25 @@ pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node
         let quoted = matches!(chars.get(start), Some('\'' | '"'));
         let at_letter = start + usize::from(quoted);
         match chars.get_mut(at_letter) {
-            Some(letter) if letter.is_alphanumeric() || *letter == '_' => *letter = mask(*letter),
+            Some(letter) if masked.len() < MASKS_MAX && (letter.is_alphanumeric() || *letter == '_') => {
+                let mask = char::from_u32(MASK_FIRST + masked.len() as u32).unwrap_or('\u{e000}');
+                masked.push(std::mem::replace(letter, mask));
+            }
             _ => {
                 report.error(at, "YAML: this key stands twice in one map", "");
                 return None;
             }
         }
-        masked = chars.iter().collect();
+        copy = chars.iter().collect();
     }
 }
 
-/// Private-use twins of the letters, so that a key that stands three times gives two different masks at most times and the
-/// tree can tell what it was.
-fn mask(letter: char) -> char {
-    char::from_u32(0xE000 + (letter as u32 & 0x7F)).unwrap_or(MASK)
-}
-
-fn unmask(key: &str) -> Option<String> {
-    let first = key.chars().next()?;
-    let code = first as u32;
-    (0xE000..0xE080).contains(&code).then(|| {
-        let letter = char::from_u32(code - 0xE000).unwrap_or('?');
-        std::iter::once(letter).chain(key.chars().skip(1)).collect()
-    })
+/// What a masked key was, if it is one.
+fn unmask(key: &str, masked: &[char]) -> Option<String> {
+    let mut letters = key.chars();
+    let mask = (letters.next()? as u32).checked_sub(MASK_FIRST)?;
+    let first = masked.get(mask as usize)?;
+    Some(std::iter::once(*first).chain(letters).collect())
 }
 
 /// The first line that nests more than [`DEPTH_MAX`] levels: by indicators within it, or by its indentation.
@@ -179,28 +177,36 @@ fn in_plain_words(info: &str) -> (String, &'static str) {
     (info.to_string(), "")
 }
 
-fn tree(file: u32, chars: &[char], documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) -> Option<Node> {
+/// The text that nodes are cut from.
+struct Text<'a> {
+    file: u32,
+    chars: &'a [char],
+    /// The letters that masks stand for.
+    masked: &'a [char],
+}
+
+fn tree(text: &Text<'_>, documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) -> Option<Node> {
     let mut documents = documents.into_iter();
     let first = documents.next();
     if let Some(second) = documents.next() {
         let line = second.span.start.line().max(1) as u32;
-        report.error(Place { line, ..Place::start(file) }, "YAML: a second document begins here", "one file holds one document");
+        report.error(Place { line, ..Place::start(text.file) }, "YAML: a second document begins here", "one file holds one document");
     }
-    match first.map(|node| convert(file, chars, node, 0, report)) {
+    match first.map(|node| convert(text, node, 0, report)) {
         None | Some(Node { data: Data::Null, .. }) => {
-            report.error(Place::start(file), "the file is empty", "");
+            report.error(Place::start(text.file), "the file is empty", "");
             None
         }
         Some(node) => Some(node),
     }
 }
 
-fn convert(file: u32, chars: &[char], node: MarkedYaml<'_>, depth: usize, report: &mut Reporter) -> Node {
+fn convert(source: &Text<'_>, node: MarkedYaml<'_>, depth: usize, report: &mut Reporter) -> Node {
     let (start, end) = (node.span.start, node.span.end);
     let length = if start.line() == end.line() { end.index().saturating_sub(start.index()).max(1) } else { 1 };
-    let at = Place { file, line: start.line().max(1) as u32, column: start.col() as u32 + 1, length: length as u32 };
+    let at = Place { file: source.file, line: start.line().max(1) as u32, column: start.col() as u32 + 1, length: length as u32 };
     let written = || {
-        let text: String = chars.get(start.index()..end.index()).unwrap_or(&[]).iter().collect();
+        let text: String = source.chars.get(start.index()..end.index()).unwrap_or(&[]).iter().collect();
         match text.strip_prefix('!') {
             Some(tagged) => tagged.split_once(' ').map_or(String::new(), |(_, value)| value.trim().to_string()),
             None => text,
@@ -216,19 +222,19 @@ fn convert(file: u32, chars: &[char], node: MarkedYaml<'_>, depth: usize, report
         YamlData::Value(Scalar::Integer(_) | Scalar::FloatingPoint(_)) => Data::Number(written()),
         YamlData::Value(Scalar::String(text)) => Data::Text(text.into_owned()),
         YamlData::Sequence(items) => {
-            Data::List(items.into_iter().map(|item| convert(file, chars, item, depth + 1, report)).collect())
+            Data::List(items.into_iter().map(|item| convert(source, item, depth + 1, report)).collect())
         }
         YamlData::Mapping(map) => {
             let mut entries: Vec<Entry> = Vec::with_capacity(map.len());
             let mut twice = Vec::new();
             for (key, value) in map {
-                let key = convert(file, chars, key, depth + 1, report);
-                let value = convert(file, chars, value, depth + 1, report);
+                let key = convert(source, key, depth + 1, report);
+                let value = convert(source, value, depth + 1, report);
                 let Some(name) = key.scalar().map(str::to_string).or_else(|| matches!(key.data, Data::Null).then(|| "null".to_string())) else {
                     report.error(key.at, format!("YAML: a key must be a word, not {}", key.kind()), "");
                     continue;
                 };
-                match unmask(&name) {
+                match unmask(&name, source.masked) {
                     Some(name) => twice.push((name, key.at)),
                     None => entries.push(Entry { key: name, key_at: key.at, value }),
                 }

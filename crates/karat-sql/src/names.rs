@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
+    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
     TableWithJoins, Visitor,
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
@@ -301,6 +301,12 @@ impl Visitor for Names {
             Expr::Lambda(lambda) => {
                 for parameter in lambda.params.iter() {
                     self.lambda_names.insert(fold(&parameter.name));
+                }
+            }
+            // In this dialect `e -> e + 1` reads as an operator; its left side may be a parameter.
+            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => {
+                if let Expr::Identifier(ident) = left.as_ref() {
+                    self.lambda_names.insert(fold(ident));
                 }
             }
             _ => {}

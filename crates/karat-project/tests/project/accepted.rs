@@ -79,7 +79,7 @@ fn the_example_of_the_design() {
         csv delimiter ";" terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
         file_order ""
         parts false
-        on_schema_change onschemachange { added: evolve, missing: fail, types: freeze }
+        on_schema_change added evolve missing fail
         sales_bronze.shop__rates lag Some(Time(900s)) null ["N/A", "0"] max_delete 5% delimiter ";"
         karat feed 1
         bronze sales_bronze.shop__rates
@@ -91,7 +91,7 @@ fn the_example_of_the_design() {
         csv delimiter ";" terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
         file_order ""
         parts false
-        on_schema_change onschemachange { added: evolve, missing: fail, types: freeze }
+        on_schema_change added evolve missing fail
         sales_bronze.landing__targets lag None null ["N/A", "0"] max_delete 0.1% delimiter ";"
         karat feed 1
         bronze sales_bronze.landing__targets
@@ -102,7 +102,7 @@ fn the_example_of_the_design() {
         csv delimiter ";" terminator "" quote "\"" header true encoding windows-1252 compression auto max_line_bytes 67108864
         file_order "plan_(\\d{8})"
         parts false
-        on_schema_change onschemachange { added: evolve, missing: fail, types: freeze }
+        on_schema_change added evolve missing fail
 
         sales_silver.customers reads sales_bronze.shop__customers columns customer_id company country version updated_at __START_AT __END_AT key Some(["customer_id", "__START_AT"])
         karat model 1
@@ -111,7 +111,7 @@ fn the_example_of_the_design() {
         timezone "Europe/Zurich"
         from sales_bronze.shop__customers
         mode full key "customer_id"
-        null_values "N/A" "0"
+        null_values "0" "N/A"
         on_duplicate Once file_order ""
         select customer_id cast ( customer_id as bigint )
         select company trim ( company )

@@ -32,13 +32,6 @@ fn no_mistake() {
 #[test]
 fn unknown_key() {
     check(&feed("{ source: shop, table: t, mdoe: full }"), expect![[r#"
-        error: `mode` is missing in a feed
-         --> domains/sales/domain.yaml:3:5
-          |
-        3 |   - { source: shop, table: t, mdoe: full }
-          |     ^
-          = hint: it needs: source, mode
-
         error: unknown key `mdoe` in a feed
          --> domains/sales/domain.yaml:3:31
           |
@@ -441,7 +434,7 @@ fn reserved_and_provenance_names() {
           |
         3 | expectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }
           |                               ^
-          = hint: did you mean `_a`?
+          = hint: did you mean `b`?
 
         error: `sequence_tie` is the name of a built-in rule (C4)
          --> domains/sales/silver/plans.yaml:3:36
@@ -577,11 +570,33 @@ fn yaml_mistakes() {
           = hint: use spaces
     "#]]);
     check(&silver("from: landing.plans\nfrom: landing.x\nselect:\n  a: a\n  \"a\": b\n  a: c\nfrom: x\n"), expect![[r#"
-        error: YAML: this key stands twice in one map
+        error: `from` stands twice in one map; the first is on line 1
+         --> domains/sales/silver/plans.yaml:2:1
+          |
+        2 | from: landing.x
+          | ^^^^
+          = hint: remove one of them
+
+        error: `a` stands twice in one map; the first is on line 4
+         --> domains/sales/silver/plans.yaml:5:3
+          |
+        5 |   "a": b
+          |   ^^^
+          = hint: remove one of them
+
+        error: `a` stands twice in one map; the first is on line 4
          --> domains/sales/silver/plans.yaml:6:3
           |
         6 |   a: c
           |   ^
+          = hint: remove one of them
+
+        error: `from` stands twice in one map; the first is on line 1
+         --> domains/sales/silver/plans.yaml:7:1
+          |
+        7 | from: x
+          | ^^^^
+          = hint: remove one of them
     "#]]);
     check(&silver("from: a: b\n"), expect![[r#"
         error: YAML: a `: ` cannot stand here
@@ -774,26 +789,12 @@ fn variables() {
         3 |   - { source: shop, table: "${env:T}", mode: full }
           |                            ^^^^^^^^^^
           = hint: write the value itself
-
-        error: the feed cannot be named after the table `${env:T}`
-         --> domains/sales/domain.yaml:3:28
-          |
-        3 |   - { source: shop, table: "${env:T}", mode: full }
-          |                            ^^^^^^^^^^
-          = hint: add `name`
     "#]]);
 }
 
 #[test]
 fn secrets_do_not_show() {
     check("--- karat.yaml\nkarat: 1\nproject: p\nsources:\n  a: { type: sqlite, pth: x, password: hunter2, dsn: \"postgres://user:hunter2@host/db\" }\n  b: { type: sqlite, path: [\"https://user:hunter2@host/db\"] }\n", expect![[r#"
-        error: `path` is missing in a SQLite source
-         --> karat.yaml:4:6
-          |
-        4 |   a: { type: sqlite, pth: x, password: *******, dsn: "*******************************" }
-          |      ^
-          = hint: it needs: type, path
-
         error: unknown key `pth` in a SQLite source
          --> karat.yaml:4:22
           |
@@ -1258,5 +1259,4 @@ fn a_long_line_is_cut_around_the_mark() {
           |                                                                                         ^^^
           = hint: it has: company, id, updated_at
     "#]]);
-    let _ = CUSTOMERS;
 }
