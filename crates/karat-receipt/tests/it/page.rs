@@ -1,0 +1,1 @@
+//! The example on the page docs/receipts.md is made here.
