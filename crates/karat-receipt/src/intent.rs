@@ -56,6 +56,9 @@ pub struct IntentObject {
     /// Why it cannot be read whole, if it cannot.
     #[serde(default)]
     pub broken: Option<String>,
+    /// What `file_order` captured from its path: its place among the objects (B1).
+    #[serde(default)]
+    pub mark: String,
 }
 
 /// A table that a model reads.
