@@ -167,6 +167,8 @@ def check_manifests(lake, tables):
     found = {}
     for path in (lake / "_karat" / "runs").glob("*.json"):
         manifest = load_json(path)
+        stated = manifest.pop("sha256", None)
+        require(stated == sha256(canonical(manifest)), f"{path.name} was damaged or altered")
         require(manifest["run"] == path.stem, f"{path.name} is of another run")
         found[manifest["sequence"]] = (sha256(path.read_bytes()), manifest)
     head = None
