@@ -3,11 +3,15 @@
 //! Equal documents have equal bytes, so a digest of the bytes is a digest of the document. Python makes the same text
 //! with `json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)`. Floating-point numbers are
 //! refused, because readers disagree about their last digit.
+//!
+//! Documents that no other document names yet (intents, closing notes, the newest manifest) carry the SHA-256 of their
+//! own text in the member `sha256`. It finds damage; it is no proof against forgery, which can compute it too.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::error::ReceiptError;
 
 /// The canonical bytes of a document that may hold free-form values.
@@ -18,11 +22,52 @@ pub fn to_canonical_bytes<T: Serialize>(
     what: &'static str,
     document: &T,
 ) -> Result<Vec<u8>, ReceiptError> {
-    let value =
-        serde_json::to_value(document).expect("the documents of this crate have string keys only");
     let mut bytes = Vec::new();
-    write_value(what, &value, &mut bytes)?;
+    write_value(what, &to_value(document), &mut bytes)?;
     Ok(bytes)
+}
+
+/// The member that holds a document's digest of itself.
+const SELF_DIGEST: &str = "sha256";
+
+/// The canonical bytes of a document with the digest of its own text.
+pub(crate) fn to_self_checked_bytes<T: Serialize>(
+    what: &'static str,
+    document: &T,
+) -> Result<Vec<u8>, ReceiptError> {
+    let mut value = to_value(document);
+    let digest = Digest::of(&to_canonical_bytes(what, &value)?);
+    if let Value::Object(members) = &mut value {
+        members.insert(SELF_DIGEST.to_owned(), Value::String(digest.to_string()));
+    }
+    to_canonical_bytes(what, &value)
+}
+
+/// Reads a document written by [`to_self_checked_bytes`]: a byte changed anywhere is found.
+pub(crate) fn from_self_checked_json<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, ReceiptError> {
+    let document = from_json(what, bytes)?;
+    let damaged = || ReceiptError::Damaged { what };
+    let mut value: Value = from_json(what, bytes)?;
+    if to_canonical_bytes(what, &value).map_err(|_| damaged())? != bytes {
+        return Err(damaged());
+    }
+    let stated = value
+        .as_object_mut()
+        .and_then(|members| members.remove(SELF_DIGEST))
+        .ok_or_else(damaged)?;
+    let digest = Digest::of(&to_canonical_bytes(what, &value)?);
+    if stated.as_str() == Some(&digest.to_string()) {
+        Ok(document)
+    } else {
+        Err(damaged())
+    }
+}
+
+fn to_value<T: Serialize>(document: &T) -> Value {
+    serde_json::to_value(document).expect("the documents of this crate have string keys only")
 }
 
 /// The canonical bytes of a document whose types hold no floating-point number.

@@ -42,6 +42,12 @@ pub enum ReceiptError {
         /// What the reader met.
         source: serde_json::Error,
     },
+    /// A document can be read but does not have the digest that it states of itself.
+    #[error("cannot trust the {what}: it was damaged or altered since it was written")]
+    Damaged {
+        /// The kind of document.
+        what: &'static str,
+    },
     /// The bytes do not have the digest under which they are named.
     #[error("the {what} named {expected} was altered: its bytes have the digest {found}")]
     NotItsDigest {
@@ -94,11 +100,10 @@ impl ReceiptError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Digest { .. } | Self::Time { .. } => None,
-            Self::Truncated { .. }
-            | Self::Altered { .. }
-            | Self::NotItsDigest { .. }
-            | Self::Inconsistent { .. }
-            | Self::NotCanonical => Some(
+            Self::Damaged { .. } | Self::Truncated { .. } | Self::Altered { .. } => {
+                Some("restore the file from a copy of the lake")
+            }
+            Self::NotItsDigest { .. } | Self::Inconsistent { .. } | Self::NotCanonical => Some(
                 "restore the file from a copy of the lake; `karat verify` then tells whether it is the right one",
             ),
             Self::Float { .. } => Some("carry the number as text"),

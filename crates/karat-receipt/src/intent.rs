@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::canonical::{from_json, to_canonical_bytes};
+use crate::canonical::{from_self_checked_json, to_self_checked_bytes};
 use crate::digest::Digest;
 use crate::error::ReceiptError;
 
@@ -76,15 +76,15 @@ impl Intent {
     /// # Errors
     /// [`ReceiptError::Float`] if `from` or `to` hold a floating-point number: a position carries it as text.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ReceiptError> {
-        to_canonical_bytes("intent", self)
+        to_self_checked_bytes("intent", self)
     }
 
     /// Reads an intent.
     ///
     /// # Errors
-    /// [`ReceiptError::Truncated`] or [`ReceiptError::Altered`].
+    /// [`ReceiptError::Truncated`], [`ReceiptError::Altered`] or [`ReceiptError::Damaged`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        from_json("intent", bytes)
+        from_self_checked_json("intent", bytes)
     }
 }
 
@@ -118,14 +118,14 @@ impl Closed {
     /// The document's one text.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        crate::canonical::integers_only("closing note", self)
+        to_self_checked_bytes("closing note", self).expect("no field of this type can hold a float")
     }
 
     /// Reads a closing note.
     ///
     /// # Errors
-    /// [`ReceiptError::Truncated`] or [`ReceiptError::Altered`].
+    /// [`ReceiptError::Truncated`], [`ReceiptError::Altered`] or [`ReceiptError::Damaged`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        from_json("closing note", bytes)
+        from_self_checked_json("closing note", bytes)
     }
 }

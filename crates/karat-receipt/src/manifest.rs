@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::{from_json, integers_only};
+use crate::canonical::{from_self_checked_json, to_self_checked_bytes};
 use crate::digest::Digest;
 use crate::error::ReceiptError;
 
@@ -42,15 +42,15 @@ impl Manifest {
     /// The document's one text.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        integers_only("run manifest", self)
+        to_self_checked_bytes("run manifest", self).expect("no field of this type can hold a float")
     }
 
     /// Reads a manifest.
     ///
     /// # Errors
-    /// [`ReceiptError::Truncated`] or [`ReceiptError::Altered`].
+    /// [`ReceiptError::Truncated`], [`ReceiptError::Altered`] or [`ReceiptError::Damaged`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
-        from_json("run manifest", bytes)
+        from_self_checked_json("run manifest", bytes)
     }
 
     /// The head: the digest of the manifest's bytes.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use expect_test::expect;
+use karat_receipt::canonical::to_canonical_bytes;
 use karat_receipt::{
     Closed, Digest, DigestWriter, InputRef, Intent, IntentObject, Manifest, Outcome, ReceiptError,
     TableState, live_files_digest,
@@ -63,16 +64,16 @@ fn manifest() -> Manifest {
 #[test]
 fn documents_have_one_text() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    expect![[r#"{"code":"5694d08a2e53ffcae0c3103e5ad6f6076abd960eb1f8a56577040bc1028f702b","epoch":2,"feed_or_model":"ledger/landing__entries","from":{"a":null,"z":1},"inputs":{"x":{"fingerprint":"0:00000000000000000000000000000000","version":1}},"logical_time":"2026-10-29T06:00:00Z","objects":[{"broken":"gzip ends early","delivery":1,"duplicate_of":null,"mtime_ns":1700000000000000001,"path":"a.csv","sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size":9}],"parameters":{},"run":"r1","to":{"a":[true],"z":"2"}}"#]]
+    expect![[r#"{"code":"5694d08a2e53ffcae0c3103e5ad6f6076abd960eb1f8a56577040bc1028f702b","epoch":2,"feed_or_model":"ledger/landing__entries","from":{"a":null,"z":1},"inputs":{"x":{"fingerprint":"0:00000000000000000000000000000000","version":1}},"logical_time":"2026-10-29T06:00:00Z","objects":[{"broken":"gzip ends early","delivery":1,"duplicate_of":null,"mtime_ns":1700000000000000001,"path":"a.csv","sha256":"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size":9}],"parameters":{},"run":"r1","sha256":"f0407034306c527c1ec29bb66ed312fbebbf960fa24037e3e4b5acfd1ff1f75f","to":{"a":[true],"z":"2"}}"#]]
         .assert_eq(&text(intent().to_bytes().unwrap()));
-    expect![[r#"{"complete":true,"logical_time":"2026-10-29T06:00:00Z","previous":null,"run":"r1","sequence":4,"tables":{"ledger_silver.entries":{"fingerprint":"1:ab","receipt":"454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1","rows":1,"version":3}}}"#]].assert_eq(&text(manifest().to_bytes()));
+    expect![[r#"{"complete":true,"logical_time":"2026-10-29T06:00:00Z","previous":null,"run":"r1","sequence":4,"sha256":"f850b52a81afeaf3ad4b95327682f9d4f035d17c939b4b1c3630c8d830a522bc","tables":{"ledger_silver.entries":{"fingerprint":"1:ab","receipt":"454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1","rows":1,"version":3}}}"#]].assert_eq(&text(manifest().to_bytes()));
     let closed = Closed {
         epoch: 2,
         outcome: Outcome::Empty,
         reason: "equal to the load before".into(),
         objects: vec![],
     };
-    expect![[r#"{"epoch":2,"objects":[],"outcome":"empty","reason":"equal to the load before"}"#]]
+    expect![[r#"{"epoch":2,"objects":[],"outcome":"empty","reason":"equal to the load before","sha256":"72a2899acb0867f238b3f1a6fc1f2069b7138c3ed6bfe85156e2d0bd969c0c1e"}"#]]
         .assert_eq(&text(closed.to_bytes()));
     assert_eq!(Closed::from_bytes(&closed.to_bytes()).unwrap(), closed);
     assert_eq!(
@@ -103,12 +104,34 @@ fn a_position_holds_no_float() {
     ));
 }
 
+/// What a later karat writes: more members, digest over all of them.
 #[test]
 fn a_later_manifest_may_state_more() {
-    let text = String::from_utf8(manifest().to_bytes())
-        .unwrap()
-        .replacen('{', "{\"new\":1,", 1);
-    assert_eq!(Manifest::from_bytes(text.as_bytes()).unwrap(), manifest());
+    let mut later: serde_json::Value = serde_json::from_slice(&manifest().to_bytes()).unwrap();
+    let members = later.as_object_mut().unwrap();
+    members.remove("sha256");
+    members.insert("a_later_member".into(), json!([1]));
+    let digest = Digest::of(&to_canonical_bytes("test", &later).unwrap());
+    later["sha256"] = json!(digest);
+    let bytes = to_canonical_bytes("test", &later).unwrap();
+    assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest());
+}
+
+#[test]
+fn a_byte_flipped_anywhere_is_found() {
+    let (manifest, intent) = (manifest().to_bytes(), intent().to_bytes().unwrap());
+    for flip in [0x01, 0x20, 0x80] {
+        for position in 0..manifest.len() {
+            let mut bytes = manifest.clone();
+            bytes[position] ^= flip;
+            assert!(Manifest::from_bytes(&bytes).is_err(), "{position}");
+        }
+        for position in 0..intent.len() {
+            let mut bytes = intent.clone();
+            bytes[position] ^= flip;
+            assert!(Intent::from_bytes(&bytes).is_err(), "{position}");
+        }
+    }
 }
 
 #[test]
