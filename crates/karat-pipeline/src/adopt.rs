@@ -27,7 +27,7 @@ pub struct Adopted {
 pub async fn adopt(site: &Site, name: &str, layer: &str, dir: &str, reason: &str) -> Result<Adopted, PipelineError> {
     let _lock = site.lake.lock(name, site.context.wait)?;
     let table = site.lake.table(dir);
-    let Some(now) = head(&table).await? else {
+    let Some(now) = head(&table)? else {
         return Err(PipelineError::Refused {
             what: format!("there is no table `{name}` in the lake"),
             hint: "`karat status` lists the tables".to_owned(),

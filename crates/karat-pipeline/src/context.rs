@@ -37,6 +37,15 @@ pub struct Context {
     pub key: Option<SigningKey>,
     /// Where progress goes.
     pub progress: Arc<dyn Progress>,
+    /// Wall clock for the time of a commit in a table's log, milliseconds since 1970. It decides nothing.
+    pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl Context {
+    /// The wall clock.
+    pub fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
 }
 
 /// Listens to the progress of a run. Calls come from several threads.

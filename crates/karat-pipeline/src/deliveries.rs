@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use karat_project::Feed;
+use karat_project::{Feed, Mode, OnDuplicate};
 use karat_receipt::IntentObject;
 
 use crate::epochs::Epochs;
@@ -54,7 +54,7 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
         objects: done.iter().map(|(_, object)| (object.path.clone(), object.delivery)).collect(),
         ..Reading::default()
     };
-    if feed.is_full() {
+    if feed.mode == Mode::Full {
         if feed.key.is_empty() {
             reading.only_epoch = epochs.done().filter(|intent| intent.epoch <= up_to).map(|intent| intent.epoch).last();
         }
@@ -75,7 +75,7 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
             reading.left_out.insert((object.path.clone(), object.delivery), LeftOut::Superseded);
         }
     }
-    if feed.loads_duplicates() {
+    if feed.on_duplicate == OnDuplicate::Load {
         return reading;
     }
     let mut first: BTreeMap<&str, &IntentObject> = BTreeMap::new();

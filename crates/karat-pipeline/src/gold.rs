@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use karat_exact::fingerprint::row_hashes;
 use karat_exact::{ExactError, Purpose, Tables};
 use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
-use karat_project::{Gold, Model, ModelKind, Project, TableName};
+use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
 use crate::context::{Event, Site};
@@ -53,29 +53,16 @@ struct State {
 
 /// The key that makes rows of a table unique, as declared (D2).
 pub fn unique_key(project: &Project, table: &TableName) -> Option<Vec<String>> {
-    if table.layer.as_str() == "bronze" {
+    if table.layer == Layer::Bronze {
         return Some(vec!["_seq".to_owned(), "_delivery".to_owned()]);
     }
-    let model = project.models.iter().find(|model| &model.name == table)?;
-    match &model.kind {
-        ModelKind::Silver(silver) => match &silver.auto_cdc {
-            Some(cdc) => {
-                let mut key = cdc.keys.clone();
-                if cdc.scd_type == 2 {
-                    key.push(crate::scd::START_AT.to_owned());
-                }
-                Some(key)
-            }
-            None => Some(silver.key.clone()).filter(|key| !key.is_empty()),
-        },
-        ModelKind::Gold(gold) => Some(gold.key.clone()).filter(|key| !key.is_empty()),
-    }
+    project.model(table)?.row_key()
 }
 
 impl<'a> GoldStep<'a> {
     /// A step for a model.
     pub fn new(site: &'a Site, model: &'a Model, gold: &'a Gold) -> Self {
-        Self { site, model, gold, table: site.lake.table(&model.name.dir()) }
+        Self { site, model, gold, table: site.lake.table(&model.name.folder()) }
     }
 
     /// Whether a run would compute it, and over how many rows.
@@ -112,12 +99,12 @@ impl<'a> GoldStep<'a> {
     }
 
     async fn state(&self) -> Result<State, PipelineError> {
-        let head_now = head(&self.table).await?;
+        let head_now = head(&self.table)?;
         let epochs = Epochs::read(&self.site.lake, &self.model.name, head_now.as_ref().map(|head| &head.snapshot))?;
         let mut inputs = BTreeMap::new();
         for input in &self.model.inputs {
-            let table = self.site.lake.table(&input.dir());
-            let Some(head) = head(&table).await? else {
+            let table = self.site.lake.table(&input.folder());
+            let Some(head) = head(&table)? else {
                 return Ok(State {
                     head: head_now,
                     epochs,
@@ -131,7 +118,7 @@ impl<'a> GoldStep<'a> {
             let fingerprint = read_receipt(self.site, digest)?.fingerprint;
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }
-        let code = Digest::of(self.code_text().as_bytes());
+        let code = Digest::of(self.model.code_text().as_bytes());
         let staleness = self.staleness(head_now.as_ref(), &epochs, &inputs, code)?;
         Ok(State { head: head_now, epochs, inputs, staleness })
     }
@@ -165,23 +152,19 @@ impl<'a> GoldStep<'a> {
         Ok(Staleness::Current)
     }
 
-    fn code_text(&self) -> String {
-        self.model.code_text(&self.site.project)
-    }
-
     async fn compute(&self, state: State, report: &mut StepReport) -> Result<(), PipelineError> {
         let name = self.model.name.to_string();
         let mut tables = Tables::new();
         for (table, head, _) in state.inputs.values() {
-            let lake_table = self.site.lake.table(&table.dir());
+            let lake_table = self.site.lake.table(&table.folder());
             let files = read::in_written_order(&head.snapshot);
             let set = read::file_set(&lake_table, &head.snapshot, files, unique_key(&self.site.project, table));
             tables.insert(&table.schema(), &table.table, set)?;
         }
         let purpose = Purpose::Model {
-            key: Some(self.gold.key.clone()).filter(|key| !key.is_empty()),
-            cluster_by: self.gold.cluster_by.clone(),
-            allow_float: self.gold.allow_float.is_some(),
+            key: self.model.key.clone(),
+            cluster_by: self.model.cluster_by.clone(),
+            allow_float: self.model.allow_float.is_some(),
         };
         let prepared = self
             .site
@@ -190,7 +173,7 @@ impl<'a> GoldStep<'a> {
             .map_err(|error| PipelineError::Sql { table: name.clone(), error })?;
         report.notes.extend(prepared.notes());
 
-        let code = keep_code(self.site, &self.code_text())?;
+        let code = keep_code(self.site, self.model.code_text())?;
         let (intent, intent_digest) = match state.epochs.open() {
             Some(open) => (open.clone(), epochs::intent_digest(open)?),
             None => {
@@ -220,19 +203,19 @@ impl<'a> GoldStep<'a> {
         let schema = prepared.schema();
         let mut rows = self.site.engine.stream(&prepared).await?;
         let mut writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.model.name.dir()),
+            self.site.lake.root().join(self.model.name.folder()),
             schema.clone(),
             Layout::default(),
             intent.epoch,
             0,
             &[],
         )?;
-        let mut unique = UniqueKey::new(&self.gold.key);
+        let mut unique = UniqueKey::new(self.model.key.as_deref().unwrap_or_default());
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             if !unique.holds(&batch)? {
                 writer.abort()?;
                 return Err(PipelineError::Refused {
-                    what: format!("`{name}` was not committed: its rows are not unique by `key: [{}]`", self.gold.key.join(", ")),
+                    what: format!("`{name}` was not committed: its rows are not unique by `key: [{}]`", self.model.key.iter().flatten().cloned().collect::<Vec<_>>().join(", ")),
                     hint: "name the columns that identify a row in `key`".to_owned(),
                 });
             }
@@ -247,7 +230,7 @@ impl<'a> GoldStep<'a> {
         let schema_same = state.head.as_ref().is_some_and(|head| head.snapshot.schema.fields() == schema.fields());
         if schema_same && same_bytes(&added, removed.iter().map(|file| file.path.as_str())) {
             for file in &added {
-                self.table.discard(file)?;
+                read::discard(&self.table, file);
             }
             report.notes.push("computed again with an equal result: no new version".to_owned());
             let closed =

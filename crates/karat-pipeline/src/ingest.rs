@@ -8,7 +8,7 @@ use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
-use karat_project::{DriftAdded, DriftMissing, Feed};
+use karat_project::{Feed, OnAdded, OnMissing, Ratio};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome, Receipt};
 use karat_source::{FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch};
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ pub async fn plan(
     spec: &FeedSpec,
     source: &Arc<dyn Source>,
 ) -> Result<FeedPlan, PipelineError> {
-    let table = site.lake.table(&feed.bronze.dir());
-    let head = head(&table).await?;
+    let table = site.lake.table(&feed.bronze.folder());
+    let head = head(&table)?;
     let epochs = Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))?;
     plan_next(site, feed, spec, source, &epochs).await
 }
@@ -66,7 +66,7 @@ async fn plan_next(
         tokio::task::spawn_blocking(move || source.plan(&spec, &known)).await.map_err(joined)??
     };
     let mut notes = planned.warnings;
-    if feed.incremental_without_deletes() {
+    if feed.cursor.is_some() && feed.deletes.is_none() {
         notes.push(format!(
             "`{}` is incremental: deletes in the source are not seen; say so with `deletes: none` or `deletes: {{ soft: COLUMN }}`",
             feed.bronze
@@ -115,15 +115,15 @@ pub async fn load(
 ) -> Result<StepReport, PipelineError> {
     let name = feed.bronze.to_string();
     let _lock: LockGuard = site.lake.lock(&name, site.context.wait)?;
-    let table = site.lake.table(&feed.bronze.dir());
+    let table = site.lake.table(&feed.bronze.folder());
     let mut report = StepReport::new("load", &name);
     let loader = Loader { site, feed, spec, source, table: &table, read_by_models };
 
-    let mut head_now = head(&table).await?;
+    let mut head_now = head(&table)?;
     let mut epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
     if let Some(open) = epochs.open().cloned() {
         loader.take_up(open, head_now.clone(), &epochs, &mut report).await?;
-        head_now = head(&table).await?;
+        head_now = head(&table)?;
         epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
     }
     let planned = plan_next(site, feed, spec, source, &epochs).await?;
@@ -140,7 +140,7 @@ pub async fn load(
         let schema = loader.schema_for(head_now.as_ref(), &columns)?;
         let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
         loader.execute(&intent, digest, load, schema, head_now.clone(), &epochs, &mut report).await?;
-        head_now = head(&table).await?;
+        head_now = head(&table)?;
         epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
     }
     if let Some(head) = &head_now {
@@ -294,7 +294,7 @@ impl Loader<'_> {
     /// Decides on drift (B8): the schema that the load commits with, or the refusal.
     fn schema_for(&self, head: Option<&Head>, headers: &[Vec<PayloadColumn>]) -> Result<Option<SchemaRef>, PipelineError> {
         let table = self.feed.bronze.to_string();
-        let source_feed = format!("{}.{}", self.feed.source, self.feed.name);
+        let source_feed = self.feed.short_name();
         let mut schema = match (head, headers.first()) {
             (Some(head), _) => head.snapshot.schema.clone(),
             (None, Some(first)) => bronze::create_schema(first),
@@ -313,7 +313,7 @@ impl Loader<'_> {
             if let Some(name) = drift.missing.iter().find(|name| {
                 self.read_by_models.contains(*name)
                     && !accepted.contains(*name)
-                    && self.feed.on_schema_change.missing == DriftMissing::Fail
+                    && self.feed.on_schema_change.missing == OnMissing::Fail
             }) {
                 let candidates: Vec<&str> = drift.added.iter().map(|column| column.name.as_str()).collect();
                 let renamed = match candidates.as_slice() {
@@ -327,9 +327,9 @@ impl Loader<'_> {
                 });
             }
             match self.feed.on_schema_change.added {
-                DriftAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),
-                DriftAdded::Ignore => {}
-                DriftAdded::Fail => {
+                OnAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),
+                OnAdded::Ignore => {}
+                OnAdded::Fail => {
                     if let Some(column) = drift.added.first() {
                         return Err(PipelineError::Drift {
                             table,
@@ -394,7 +394,7 @@ impl Loader<'_> {
         let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
         if equal_load || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load)) {
             for file in &landed.files {
-                self.table.discard(file)?;
+                read::discard(&self.table, file);
             }
             return self.close(intent.epoch, Outcome::Empty, "nothing new in the source".to_owned(), intent.objects.clone());
         }
@@ -474,7 +474,7 @@ impl Loader<'_> {
             })
         };
         let writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.feed.bronze.dir()),
+            self.site.lake.root().join(self.feed.bronze.folder()),
             schema.clone(),
             Layout::default(),
             intent.epoch,
@@ -600,7 +600,7 @@ struct Landing {
     deliveries: Vec<i64>,
     sizes: Vec<u64>,
     fingerprinted: bool,
-    max_delete: Option<f64>,
+    max_delete: Option<Ratio>,
     mark: Option<String>,
     keys_before: u64,
 }
@@ -668,7 +668,7 @@ impl Landing {
     /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
     fn check_deletes(&self, any_rows: bool, deleted: u64) -> Result<(), PipelineError> {
         let Some(max_delete) = self.max_delete else { return Ok(()) };
-        let too_many = deleted as f64 > self.keys_before as f64 * max_delete;
+        let too_many = max_delete.is_exceeded_by(deleted, self.keys_before);
         if self.keys_before > 0 && (!any_rows || too_many) {
             return Err(PipelineError::Deletes { table: self.table.clone(), deleted, before: self.keys_before });
         }

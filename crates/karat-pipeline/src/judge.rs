@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, Strin
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::{Engine, ExactError, RowExpressions};
-use karat_project::{Action, Expectation, Silver};
+use karat_project::{Action, Deletes, Expectation, Feed, Model, Silver};
 use karat_receipt::ExpectationCount;
 
 use crate::deliveries::{LeftOut, Reading};
@@ -82,8 +82,8 @@ pub struct Judge {
     events: Option<EventColumns>,
     kept: SchemaRef,
     payload: Vec<String>,
+    null_values: Vec<String>,
     code: String,
-    mark_time: bool,
 }
 
 /// The extra columns of AUTO CDC.
@@ -92,12 +92,21 @@ struct EventColumns {
     program: RowExpressions,
     keys: Vec<String>,
     has_delete: bool,
+    soft_delete: Option<String>,
 }
 
 impl Judge {
     /// Compiles a model against the schema of its bronze table.
-    pub fn compile(engine: &Engine, table: &str, silver: &Silver, bronze: &SchemaRef, code: &str) -> Result<Self, PipelineError> {
-        let sql_error = |error| PipelineError::Sql { table: table.to_owned(), error };
+    pub fn compile(
+        engine: &Engine,
+        model: &Model,
+        silver: &Silver,
+        feed: &Feed,
+        bronze: &SchemaRef,
+        code: &str,
+    ) -> Result<Self, PipelineError> {
+        let table = &model.name.to_string();
+        let sql_error = |error| PipelineError::Sql { table: table.clone(), error };
         let first = |errors: Vec<(usize, karat_exact::SqlError)>| {
             sql_error(errors.into_iter().next().map(|(_, error)| error).unwrap_or_default())
         };
@@ -106,20 +115,20 @@ impl Judge {
         let select = RowExpressions::compile(engine, bronze.clone(), &select).map_err(first)?;
         let selected = select.output_schema();
         let floats = karat_exact::float_columns(&selected);
-        if !floats.is_empty() && silver.allow_float.is_none() {
-            return Err(PipelineError::Float { table: table.to_owned(), columns: floats.join(", ") });
+        if !floats.is_empty() && model.allow_float.is_none() {
+            return Err(PipelineError::Float { table: table.clone(), columns: floats.join(", ") });
         }
         let (rules, restated): (Vec<Expectation>, Vec<Expectation>) = silver
             .expectations
             .iter()
             .cloned()
-            .partition(|rule| rule.name != RULE_EXPRESSION && rule.name != RULE_RESCUED);
+            .partition(|rule| rule.sql.is_some());
         let actions = restated.iter().map(|rule| (rule.name.clone(), rule.action)).collect();
         let expectations = if rules.is_empty() {
             None
         } else {
             let expressions: Vec<(String, String)> =
-                rules.iter().map(|rule| (rule.name.clone(), rule.sql.clone())).collect();
+                rules.iter().map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default())).collect();
             Some(RowExpressions::compile(engine, selected.clone(), &expressions).map_err(first)?)
         };
         let payload: Vec<String> = crate::bronze::payload(bronze).iter().map(|field| field.name().clone()).collect();
@@ -128,7 +137,8 @@ impl Judge {
         let mut events = None;
         if let Some(cdc) = &silver.auto_cdc {
             let combined = combined_schema(&selected, bronze);
-            let mut expressions = vec![(SEQUENCE.to_owned(), cdc.sequence_by.clone())];
+            let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
+            let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
             }
@@ -146,10 +156,14 @@ impl Judge {
                 program,
                 keys: cdc.keys.clone(),
                 has_delete: cdc.apply_as_deletes.is_some(),
+                soft_delete: match &feed.deletes {
+                    Some(Deletes::Soft(column)) => Some(column.clone()),
+                    _ => None,
+                },
             });
         }
         Ok(Self {
-            table: table.to_owned(),
+            table: table.clone(),
             select,
             selected,
             expectations,
@@ -158,8 +172,8 @@ impl Judge {
             events,
             kept: Arc::new(Schema::new(kept_fields)),
             payload,
+            null_values: feed.null_values.clone(),
             code: code.to_owned(),
-            mark_time: false,
         })
     }
 
@@ -193,7 +207,7 @@ impl Judge {
     pub fn judge(&self, batch: &RecordBatch, reading: &Reading, counts: &mut JudgeCounts) -> Result<Judged, PipelineError> {
         let batch = self.only_read(batch, reading, counts)?;
         let rows = batch.num_rows();
-        let selected = self.select.evaluate(&batch)?;
+        let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
         let selected_batch =
             RecordBatch::try_new(self.selected.clone(), selected.columns.clone()).map_err(arrow_error)?;
         let source_delete = deletes_of_source(&batch)?;
@@ -269,6 +283,23 @@ impl Judge {
         filter_record_batch(&batch, &BooleanArray::from(keep)).map_err(arrow_error)
     }
 
+    /// `null_values` of the feed act when silver reads (F1).
+    fn with_null_values(&self, batch: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+        if self.null_values.is_empty() {
+            return Ok(batch.clone());
+        }
+        let mut columns = batch.columns().to_vec();
+        for name in &self.payload {
+            let Ok(at) = batch.schema().index_of(name) else { continue };
+            let Some(text) = columns[at].as_any().downcast_ref::<StringArray>() else { continue };
+            let is_null = |value: &str| self.null_values.iter().any(|null| null == value);
+            if text.iter().flatten().any(is_null) {
+                columns[at] = Arc::new(text.iter().map(|value| value.filter(|value| !is_null(value))).collect::<StringArray>());
+            }
+        }
+        RecordBatch::try_new(batch.schema(), columns).map_err(arrow_error)
+    }
+
     fn built_in(
         &self,
         name: &str,
@@ -327,7 +358,13 @@ impl Judge {
             }
         }
         let mut sequence = outcome.columns[0].clone();
-        if self.mark_time || source_delete.iter().any(|delete| *delete) {
+        if let Some(soft) = &events.soft_delete {
+            let marks = texts(batch, soft)?;
+            for (row, delete) in delete.iter_mut().enumerate() {
+                *delete |= marks.is_valid(row) && !matches!(marks.value(row), "" | "0" | "false" | "f" | "N" | "n");
+            }
+        }
+        if source_delete.iter().any(|delete| *delete) {
             sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
         }
         let nothing = vec![false; batch.num_rows()];
@@ -467,7 +504,7 @@ impl Judge {
                 return Err(PipelineError::Expectation { table: self.table.clone(), rule: rule.name.clone(), rows });
             }
             if let Some(limit) = &rule.limit
-                && limit.is_exceeded(rows, counts.judged)
+                && limit.is_exceeded_by(rows, counts.judged)
             {
                 return Err(PipelineError::Limit {
                     table: self.table.clone(),
@@ -495,11 +532,11 @@ impl Judge {
         };
         for name in [RULE_EXPRESSION, RULE_RESCUED, RULE_KEY_NULL, RULE_SEQUENCE_NULL, RULE_SEQUENCE_TIE] {
             if counts.broken.contains_key(name) {
-                add(name, self.actions.get(name).copied().unwrap_or(Action::Quarantine).word());
+                add(name, self.actions.get(name).copied().unwrap_or(Action::Quarantine).as_str());
             }
         }
         for rule in &self.rules {
-            add(&rule.name, rule.action.word());
+            add(&rule.name, rule.action.as_str());
         }
         all
     }

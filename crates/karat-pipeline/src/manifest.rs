@@ -50,12 +50,12 @@ pub fn all(lake: &Lake) -> Result<Vec<(Manifest, Vec<u8>)>, PipelineError> {
 }
 
 /// Newest versions of all tables of a lake, by two-part name, with their folders.
-pub async fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineError> {
+pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineError> {
     let mut heads = BTreeMap::new();
     for folder in lake.tables()? {
-        let dir = format!("{}/{}/{}", folder.domain, folder.layer, folder.table);
+        let dir = folder.dir();
         let table = lake.table(&dir);
-        if let Some(head) = head(&table).await? {
+        if let Some(head) = head(&table)? {
             heads.insert(format!("{}_{}.{}", folder.domain, folder.layer, folder.table), (dir, head));
         }
     }
@@ -64,8 +64,8 @@ pub async fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, Pipe
 
 /// Writes the manifests of runs that committed and died before theirs; then, if this run made versions, its own.
 /// Returns the head of the newest manifest.
-pub async fn write(site: &Site, made_versions: bool) -> Result<Option<Digest>, PipelineError> {
-    let heads = heads(&site.lake).await?;
+pub fn write(site: &Site, made_versions: bool) -> Result<Option<Digest>, PipelineError> {
+    let heads = heads(&site.lake)?;
     let _lock = site.lake.lock("manifest", MANIFEST_WAIT)?;
     let mut newest = newest(&site.lake)?;
     let mut orphans: BTreeSet<String> = BTreeSet::new();
@@ -98,7 +98,7 @@ fn append(
         Some((manifest, head)) => (manifest.tables, manifest.sequence + 1, Some(head)),
         None => (BTreeMap::new(), 1, None),
     };
-    for (name, (_, head)) in heads {
+    for (name, (dir, head)) in heads {
         let settled = match &head.run {
             Some(by) => by == run || site.lake.get(&layout::manifest(by))?.is_some(),
             None => false,
@@ -118,9 +118,14 @@ fn append(
             }
             None => (String::new(), head.snapshot.files.iter().map(|file| file.rows).sum()),
         };
+        // Only what is new since the manifest before needs to be read again.
+        let log = match tables.get(name) {
+            Some(before) if before.version == head.snapshot.version => before.log,
+            _ => log_digest(site, dir, head.snapshot.version)?,
+        };
         tables.insert(
             name.clone(),
-            TableState { version: head.snapshot.version, receipt: head.receipt, fingerprint, rows },
+            TableState { version: head.snapshot.version, receipt: head.receipt, fingerprint, rows, log },
         );
     }
     let manifest = Manifest {
@@ -136,4 +141,10 @@ fn append(
     site.lake.put_if_absent(&layout::manifest(run), &bytes)?;
     failpoint::hit("manifest.after");
     Ok((manifest, Digest::of(&bytes)))
+}
+
+/// Rolling digest of a table's log up to a version.
+fn log_digest(site: &Site, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
+    let history = site.lake.table(dir).history(None)?;
+    Ok(crate::verify::rolling_log(&site.lake, dir, &history)?.get(&version).copied())
 }

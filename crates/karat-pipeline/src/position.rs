@@ -77,7 +77,7 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
 }
 
 async fn read(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
-    let table = site.lake.table(&feed.bronze.dir());
-    let head = head(&table).await?;
+    let table = site.lake.table(&feed.bronze.folder());
+    let head = head(&table)?;
     Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))
 }

@@ -6,8 +6,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use serde_json::Value;
 
 /// Whether a file with these statistics (Delta's JSON) may hold one of the values in its column `key`; true when in doubt.
-pub fn may_hold(stats: &str, key: &str, values: Option<&ArrayRef>) -> bool {
-    let Some(values) = values else { return true };
+pub fn may_hold(stats: Option<&str>, key: &str, values: Option<&ArrayRef>) -> bool {
+    let (Some(values), Some(stats)) = (values, stats) else { return true };
     let Ok(stats) = serde_json::from_str::<Value>(stats) else { return true };
     let (low, high) = (&stats["minValues"][key], &stats["maxValues"][key]);
     match values.data_type() {

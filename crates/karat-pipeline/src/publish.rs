@@ -25,16 +25,14 @@ pub struct Head {
     pub receipt: Option<Digest>,
     /// Run that made it.
     pub run: Option<String>,
-    /// When it was committed, milliseconds since 1970.
-    pub timestamp_ms: i64,
 }
 
 /// Loads a table's newest version; None if the table does not exist yet.
-pub async fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
-    let Some(snapshot) = table.load().await? else {
+pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
+    let Some(snapshot) = table.load()? else {
         return Ok(None);
     };
-    let record = table.commit_record(snapshot.version)?;
+    let record = table.history(Some(snapshot.version))?.pop();
     Ok(Some(head_of(snapshot, record.as_ref())))
 }
 
@@ -42,7 +40,6 @@ fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     Head {
         receipt: record.and_then(|record| record.receipt.as_deref()).and_then(|text| text.parse().ok()),
         run: record.and_then(|record| record.run.clone()),
-        timestamp_ms: record.map_or(0, |record| record.timestamp_ms),
         snapshot,
     }
 }
@@ -102,7 +99,7 @@ pub struct Published {
     pub rows: u64,
 }
 
-/// SHA-256 that a data file's name states.
+/// SHA-256 that a data file's name states; of a foreign name the part before the first dash.
 pub fn sha256_of_name(path: &str) -> &str {
     path.split('-').next().unwrap_or_default()
 }
@@ -177,22 +174,21 @@ pub async fn publish(site: &Site, table: &Table, change: Change) -> Result<Publi
     failpoint::hit("receipt.after");
 
     site.context.progress.event(&Event::Committing { table: receipt.table.clone() });
-    let committed = table
-        .commit(Commit {
-            base: base.as_ref().map(|head| head.snapshot.version),
-            schema,
-            add: added,
-            remove: removed,
-            app: (app, receipt.epoch),
-            receipt: sealed.digest.to_string(),
-            run: site.context.run.clone(),
-            operation: operation.to_owned(),
-            properties: BTreeMap::new(),
-        })
-        .await;
+    let committed = table.commit(Commit {
+        base: base.as_ref().map(|head| head.snapshot.version),
+        schema,
+        add: added,
+        remove: removed,
+        app: (app, receipt.epoch),
+        receipt: sealed.digest.to_string(),
+        run: receipt.run.clone(),
+        operation: operation.to_owned(),
+        timestamp_ms: site.context.now_ms(),
+        properties: BTreeMap::new(),
+    });
     let version = match committed {
         Ok(version) => version,
-        Err(CommitError::AlreadyCommitted { version }) if version == receipt.version => version,
+        Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
         Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
             return Err(PipelineError::LostRace { table: receipt.table });
         }

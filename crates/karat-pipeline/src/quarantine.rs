@@ -43,7 +43,7 @@ pub struct HeldObject {
 /// Everything in quarantine.
 pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), PipelineError> {
     let mut rows = Vec::new();
-    for (name, (dir, head)) in manifest::heads(&site.lake).await? {
+    for (name, (dir, head)) in manifest::heads(&site.lake)? {
         let Some((domain, _)) = name.split_once("_quarantine.") else { continue };
         let table = format!("{domain}_silver.{}", name.rsplit('.').next().unwrap_or_default());
         let lake_table = site.lake.table(&dir);
@@ -87,8 +87,8 @@ pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), Pipeli
 async fn objects(site: &Site) -> Result<Vec<HeldObject>, PipelineError> {
     let mut held = Vec::new();
     for feed in site.project.feeds() {
-        let table = site.lake.table(&feed.bronze.dir());
-        let head = head(&table).await?;
+        let table = site.lake.table(&feed.bronze.folder());
+        let head = head(&table)?;
         let epochs = Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))?;
         let objects = epochs.objects();
         for (_, object) in &objects {

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use karat_exact::fingerprint::Fingerprinter;
 use karat_exact::{BatchStream, DataFileRef, FileSet, Fingerprint};
-use karat_lake::{LiveFile, Snapshot, Table};
+use karat_lake::{LiveFile, Snapshot, Table, WrittenFile};
 
 use crate::context::Site;
 use crate::error::PipelineError;
@@ -27,7 +27,7 @@ pub fn file_set<'a>(
         schema: snapshot.schema.clone(),
         files: files
             .into_iter()
-            .map(|file| DataFileRef { path: table.file_path(&file.path), size: file.size, rows: file.rows })
+            .map(|file| DataFileRef { path: table.path().join(&file.path), size: file.size, rows: file.rows })
             .collect(),
         key,
         order: Vec::new(),
@@ -60,7 +60,7 @@ pub async fn fingerprint_file(
 ) -> Result<Fingerprint, PipelineError> {
     let set = FileSet {
         schema: schema.clone(),
-        files: vec![DataFileRef { path: table.file_path(&file.path), size: file.size, rows: file.rows }],
+        files: vec![DataFileRef { path: table.path().join(&file.path), size: file.size, rows: file.rows }],
         key: None,
         order: Vec::new(),
     };
@@ -79,4 +79,12 @@ pub async fn fingerprint_stream(
         fingerprinter.update(&batch)?;
     }
     Ok(fingerprinter.finish())
+}
+
+/// Removes a file that was written for a version that is not to be. One that was there before may be live: it stays.
+pub fn discard(table: &Table, file: &WrittenFile) {
+    if !file.existed {
+        // What cannot be removed is an orphan, which `verify` lists.
+        let _ = std::fs::remove_file(table.path().join(&file.path));
+    }
 }

@@ -95,7 +95,7 @@ pub async fn run(site: Arc<Site>, sources: Arc<dyn Sources>, selected: Option<&B
     }
     let steps: Vec<StepReport> = order.iter().filter_map(|table| finished.remove(table)).collect();
     let mut report = RunReport { steps, head: None };
-    report.head = manifest::write(&site, report.made_versions()).await?;
+    report.head = manifest::write(&site, report.made_versions())?;
     Ok(report)
 }
 
@@ -120,7 +120,8 @@ pub fn columns_read(project: &Project) -> BTreeMap<TableName, ColumnsRead> {
     let mut reads: BTreeMap<TableName, ColumnsRead> = BTreeMap::new();
     for model in &project.models {
         if let ModelKind::Silver(silver) = &model.kind {
-            reads.entry(silver.from.clone()).or_default().extend(silver.columns_read());
+            let columns = silver.select.iter().flat_map(|column| &column.reads).cloned();
+            reads.entry(silver.from.clone()).or_default().extend(columns);
         }
     }
     reads
@@ -159,19 +160,19 @@ async fn step(
     table: &TableName,
     reads: &ColumnsRead,
 ) -> (&'static str, Result<StepReport, PipelineError>) {
-    if let Some(feed) = site.project.feeds().find(|feed| &feed.bronze == table) {
+    if let Some(feed) = site.project.feed(table) {
         let outcome = match sources.open(&feed.source) {
             Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, reads).await,
             Err(error) => Err(error),
         };
         return ("load", outcome);
     }
-    let Some(model) = site.project.models.iter().find(|model| &model.name == table) else {
+    let Some(model) = site.project.model(table) else {
         return ("gold", Err(PipelineError::Internal(format!("`{table}` is no feed and no model"))));
     };
     match &model.kind {
         ModelKind::Silver(silver) => {
-            let Some(feed) = site.project.feeds().find(|feed| feed.bronze == silver.from) else {
+            let Some(feed) = site.project.feed(&silver.from) else {
                 return ("silver", Err(PipelineError::Internal(format!("`{table}` reads no feed"))));
             };
             ("silver", SilverStep::new(site, model, silver, feed).run().await)
@@ -191,7 +192,7 @@ fn skip_dependants(
         waiting.iter().filter(|(_, inputs)| inputs.contains(failed)).map(|(table, _)| table.clone()).collect();
     for table in dependants {
         waiting.remove(&table);
-        let kind = match project.models.iter().find(|model| model.name == table).map(|model| &model.kind) {
+        let kind = match project.model(&table).map(|model| &model.kind) {
             Some(ModelKind::Gold(_)) => "gold",
             _ => "silver",
         };

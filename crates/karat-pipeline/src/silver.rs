@@ -10,7 +10,7 @@ use arrow::row::{OwnedRow, RowConverter, SortField};
 use futures::{StreamExt, TryStreamExt};
 use karat_exact::{BatchStream, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
-use karat_project::{Feed, Model, Silver, TableName};
+use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
 use serde_json::json;
 
@@ -148,8 +148,8 @@ impl<'a> SilverStep<'a> {
             model,
             silver,
             feed,
-            table: site.lake.table(&model.name.dir()),
-            quarantine: site.lake.table(&quarantine_name.dir()),
+            table: site.lake.table(&model.name.folder()),
+            quarantine: site.lake.table(&quarantine_name.folder()),
             quarantine_name,
             failure: Arc::default(),
         }
@@ -211,15 +211,14 @@ impl<'a> SilverStep<'a> {
     }
 
     async fn state(&self) -> Result<Option<State>, PipelineError> {
-        let bronze_table = self.site.lake.table(&self.feed.bronze.dir());
-        let Some(bronze) = head(&bronze_table).await? else { return Ok(None) };
+        let bronze_table = self.site.lake.table(&self.feed.bronze.folder());
+        let Some(bronze) = head(&bronze_table)? else { return Ok(None) };
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
-        let head_now = head(&self.table).await?;
-        let quarantine = head(&self.quarantine).await?;
+        let head_now = head(&self.table)?;
+        let quarantine = head(&self.quarantine)?;
         let epochs = Epochs::read(&self.site.lake, &self.model.name, head_now.as_ref().map(|head| &head.snapshot))?;
-        let code_text = self.code_text();
-        let code = Digest::of(code_text.as_bytes()).to_string();
-        let judge = Judge::compile(&self.site.engine, &self.model.name.to_string(), self.silver, &bronze.snapshot.schema, &code)?;
+        let code = Digest::of(self.model.code_text().as_bytes()).to_string();
+        let judge = Judge::compile(&self.site.engine, self.model, self.silver, self.feed, &bronze.snapshot.schema, &code)?;
         let available = feed_epochs.committed();
         let consumed = epochs.last_done().and_then(|intent| intent.to["bronze_epoch"].as_i64()).unwrap_or(0);
         let reading = deliveries::reading(self.feed, &feed_epochs, available);
@@ -232,7 +231,7 @@ impl<'a> SilverStep<'a> {
             },
             None => None,
         };
-        let by_load = !self.feed.is_full() || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
+        let by_load = self.feed.mode == Mode::Incremental || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
         let time_passed = epochs.last_done().is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
         let decision = decide(&Facts {
             exists: head_now.is_some(),
@@ -258,10 +257,6 @@ impl<'a> SilverStep<'a> {
             code,
             bronze_table,
         }))
-    }
-
-    fn code_text(&self) -> String {
-        self.model.code_text(&self.site.project)
     }
 
     /// The bronze files that a decision reads.
@@ -293,7 +288,7 @@ impl<'a> SilverStep<'a> {
             epoch: state.epochs.next(),
             run: self.site.context.run.clone(),
             logical_time: self.site.context.logical_time.clone(),
-            code: keep_code(self.site, &self.code_text())?,
+            code: keep_code(self.site, self.model.code_text())?,
             parameters: self.site.context.parameters.clone(),
             from: state.epochs.last_done().map_or(serde_json::Value::Null, |intent| intent.to.clone()),
             to: json!({ "bronze_epoch": state.available }),
@@ -352,7 +347,7 @@ impl<'a> SilverStep<'a> {
 
     /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted.
     async fn current_rows(&self, state: &State, stream: BatchStream) -> Result<BatchStream, PipelineError> {
-        if !self.feed.is_full() || self.feed.key.is_empty() || self.silver.auto_cdc.is_some() {
+        if self.feed.mode == Mode::Incremental || self.feed.key.is_empty() || self.silver.auto_cdc.is_some() {
             return Ok(stream);
         }
         let schema = state.bronze.snapshot.schema.clone();
@@ -504,7 +499,7 @@ impl<'a> SilverStep<'a> {
             .snapshot
             .files
             .iter()
-            .filter(|file| crate::prune::may_hold(&file.stats, &shape.keys[0], column(&events, &shape.keys[0]).ok()))
+            .filter(|file| crate::prune::may_hold(file.stats.as_deref(), &shape.keys[0], column(&events, &shape.keys[0]).ok()))
             .collect();
         let mut existing: Vec<RecordBatch> = Vec::new();
         let mut removed = Vec::new();
@@ -634,12 +629,17 @@ impl<'a> SilverStep<'a> {
 
     fn writer(&self, schema: SchemaRef, layout: Layout, state: &State) -> Result<CanonicalWriter, PipelineError> {
         let epoch = state.epochs.open().map_or_else(|| state.epochs.next(), |open| open.epoch);
-        Ok(CanonicalWriter::new(self.site.lake.root().join(self.model.name.dir()), schema, layout, epoch, 0, &[])?)
+        Ok(CanonicalWriter::new(self.site.lake.root().join(self.model.name.folder()), schema, layout, epoch, 0, &[])?)
     }
 
     /// D2(a): `cluster_by` or `key`, then all columns.
     fn row_order(&self, schema: &Schema) -> Vec<SortColumn> {
-        let first = if self.silver.cluster_by.is_empty() { &self.silver.key } else { &self.silver.cluster_by };
+        let mut first = self.model.cluster_by.clone();
+        for name in self.model.key.iter().flatten() {
+            if !first.contains(name) {
+                first.push(name.clone());
+            }
+        }
         let mut order: Vec<SortColumn> = first.iter().map(|name| SortColumn::ascending(name)).collect();
         for field in schema.fields() {
             if !first.contains(field.name()) {
@@ -654,10 +654,16 @@ impl<'a> SilverStep<'a> {
         let output: Vec<String> = selected.fields().iter().map(|field| field.name().clone()).collect();
         let cdc = self.silver.auto_cdc.as_ref();
         let keys = cdc.map(|cdc| cdc.keys.clone()).unwrap_or_default();
-        let sequence_by = cdc.map(|cdc| cdc.sequence_by.as_str()).unwrap_or_default();
+        let sequence_by = cdc.and_then(|cdc| cdc.sequence_by.as_deref()).unwrap_or_default();
+        // The sequence itself is no content: an event that only moves it opens no range (C5).
+        let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
+            Some(Track::Only(only)) => only.contains(name),
+            Some(Track::Except(except)) => !except.contains(name) && name != sequence_by,
+            _ => name != sequence_by,
+        };
         EventShape {
             scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) { ScdType::Two } else { ScdType::One },
-            tracked: output.iter().filter(|name| !keys.contains(name) && name.as_str() != sequence_by).cloned().collect(),
+            tracked: output.iter().filter(|name| !keys.contains(name) && is_tracked(name)).cloned().collect(),
             valid_from: cdc.and_then(|cdc| cdc.valid_from.clone()).unwrap_or_else(|| SEQUENCE.to_owned()),
             keys,
             output,
@@ -674,7 +680,7 @@ impl<'a> SilverStep<'a> {
     ) -> Result<(), PipelineError> {
         if let Err(error) = state.judge.gate(&computed.counts) {
             for file in &computed.added {
-                self.table.discard(file)?;
+                read::discard(&self.table, file);
             }
             let closed = Closed {
                 epoch: intent.epoch,
@@ -685,7 +691,7 @@ impl<'a> SilverStep<'a> {
             epochs::close(&self.site.lake, &self.model.name, &closed)?;
             return Err(error);
         }
-        let code = keep_code(self.site, &self.code_text())?;
+        let code = keep_code(self.site, self.model.code_text())?;
         let mut receipt = receipt_base(self.site, &self.model.name, Kind::Transform, intent.epoch, code);
         receipt.intent = Some(intent_digest);
         receipt.inputs = vec![self.input(state)?];
@@ -771,7 +777,7 @@ impl<'a> SilverStep<'a> {
             schema.fields().iter().map(|field| SortColumn::ascending(field.name())).collect();
         let mut sorted = self.site.engine.sort(stream, &order).await?;
         let mut writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.quarantine_name.dir()),
+            self.site.lake.root().join(self.quarantine_name.folder()),
             schema.clone(),
             Layout::default(),
             receipt.epoch,

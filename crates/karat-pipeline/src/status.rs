@@ -33,7 +33,7 @@ pub struct TableStatus {
 /// All tables of the lake.
 pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
     let mut tables = Vec::new();
-    for (name, (dir, head)) in manifest::heads(&site.lake).await? {
+    for (name, (dir, head)) in manifest::heads(&site.lake)? {
         let receipt = match head.receipt {
             Some(digest) => Some(read_receipt(site, digest)?),
             None => None,

@@ -106,7 +106,7 @@ pub async fn verify(site: &Site, keys: &KeyRing, options: &VerifyOptions) -> Res
     for folder in site.lake.tables()? {
         names.insert(
             format!("{}_{}.{}", folder.domain, folder.layer, folder.table),
-            (folder.layer.clone(), format!("{}/{}/{}", folder.domain, folder.layer, folder.table)),
+            (folder.layer.clone(), folder.dir()),
         );
     }
     if let Some((only, _)) = &options.only
@@ -327,7 +327,7 @@ impl TableCheck<'_> {
         }
         for (path, size) in &named {
             let shown = format!("{}/{path}", self.dir);
-            let absolute = self.table.file_path(path);
+            let absolute = self.table.path().join(path);
             self.report.files_hashed += 1;
             match hash_file(&absolute) {
                 Err(_) if !absolute.exists() => self.report.file(&shown, "missing", format!("named by the log of {}", self.name)),
@@ -347,7 +347,7 @@ impl TableCheck<'_> {
                     continue;
                 }
                 let shown = format!("{}/{path}", self.dir);
-                let intact = hash_file(&self.table.file_path(&path)).is_ok_and(|(_, sha256)| sha256 == sha256_of_name(&path));
+                let intact = hash_file(&self.table.path().join(&path)).is_ok_and(|(_, sha256)| sha256 == sha256_of_name(&path));
                 let detail = if intact { "no version names it; its bytes are what its name says" } else { "no version names it; its bytes are not what its name says" };
                 self.report.file(&shown, "orphan", detail.to_owned());
             }
@@ -364,7 +364,7 @@ impl TableCheck<'_> {
                 continue;
             }
             let Some(opened) = opened.get(&record.version) else { continue };
-            let snapshot = match self.table.load_at(record.version).await {
+            let snapshot = match self.table.load_at(record.version) {
                 Ok(Some(snapshot)) => snapshot,
                 Ok(None) => continue,
                 Err(error) => {

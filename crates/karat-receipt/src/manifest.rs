@@ -36,6 +36,10 @@ pub struct TableState {
     pub fingerprint: String,
     /// Its rows.
     pub rows: u64,
+    /// Rolling digest of its log up to that version: a log entry is written after the receipt that it names, so only a later
+    /// document can vouch for it.
+    #[serde(default)]
+    pub log: Option<Digest>,
 }
 
 impl Manifest {
