@@ -110,7 +110,7 @@ pub(crate) type Totals = [i128; CURRENCIES.len()];
 
 /// One business day of the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Day {
+pub(crate) enum Day {
     /// 29 October 2026.
     First,
     /// 30 October 2026.
@@ -204,23 +204,23 @@ struct Entry {
 
 /// What the traps of one arrival, or of one day, add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traps {
+pub(crate) struct Traps {
     /// Lines that are word for word a line of another file.
-    pub copies: u64,
+    pub(crate) copies: u64,
     /// Lines of a file that came before under another name.
-    pub lines_sent_twice: u64,
+    pub(crate) lines_sent_twice: u64,
     /// Lines that must end in quarantine: ragged, not a number, without key, not UTF-8, unknown currency.
-    pub spoilt: u64,
+    pub(crate) spoilt: u64,
     /// New entries that belong to the day before.
-    pub late: u64,
+    pub(crate) late: u64,
     /// Newer states of entries of the day before.
-    pub corrected: u64,
+    pub(crate) corrected: u64,
     /// Older states that come too late to matter.
-    pub stale: u64,
+    pub(crate) stale: u64,
     /// Entries taken back.
-    pub cancelled: u64,
+    pub(crate) cancelled: u64,
     /// Entries with the amount 0.00, which an expectation warns of.
-    pub zero: u64,
+    pub(crate) zero: u64,
 }
 
 impl Traps {
@@ -246,23 +246,23 @@ impl Traps {
 
 /// What one day brought and what the ledger must say after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlantedDay {
+pub(crate) struct PlantedDay {
     /// The business day, `2026-10-29`.
-    pub date: String,
+    pub(crate) date: String,
     /// Files that arrived, broken ones included.
-    pub files: u64,
+    pub(crate) files: u64,
     /// Files that arrived broken.
-    pub files_broken: u64,
+    pub(crate) files_broken: u64,
     /// Lines without headers in all whole files that arrived.
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// What was planted among them.
-    pub traps: Traps,
+    pub(crate) traps: Traps,
     /// Rows in quarantine after the day.
-    pub quarantined: u64,
+    pub(crate) quarantined: u64,
     /// Entries in the ledger after the day.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// The sum of their amounts by currency, in hundredths.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
 }
 
 impl PlantedDay {
@@ -274,11 +274,11 @@ impl PlantedDay {
 
 /// What the generator planted on each day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Planted {
+pub(crate) struct Planted {
     /// The lines asked for.
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// Day 1 and day 2.
-    pub days: [PlantedDay; 2],
+    pub(crate) days: [PlantedDay; 2],
 }
 
 impl Planted {

@@ -1,19 +1,21 @@
 //! `karat demo`: writes `./karat-demo`, an ordinary project over two business days of a treasury group, and tells
 //! what karat does with it. It only writes files and starts `karat` as child processes with public verbs; every
 //! figure that it prints comes from their JSON or from the clock. In the order data passes through: [`ledger`] makes
-//! the ledger's lines and counts its traps, this file writes the project, [`story`] runs karat on it and checks.
+//! the ledger's lines and counts its traps, this file writes the project,
+//! [`child`] starts child processes, [`story`] runs them on the project and checks.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod child;
 mod ledger;
 mod story;
 
-pub use ledger::{Day, Planted, PlantedDay, Traps};
-pub use story::{DemoOutcome, Fact};
+pub(crate) use ledger::Planted;
+pub(crate) use story::DemoOutcome;
 
-use ledger::{ACCOUNTS, DAYS, FilePlan, SplitMix64};
+use ledger::{ACCOUNTS, DAYS, Day, FilePlan, SplitMix64};
 
 /// The line of its README by which the demo knows its own folder.
 const MARK: &str = "This folder was written by `karat demo`.";
@@ -24,23 +26,23 @@ const PLANTED_FILE: &str = "planted.json";
 
 /// What to write, where, and by which karat.
 #[derive(Debug, Clone)]
-pub struct DemoOptions {
+pub(crate) struct DemoOptions {
     /// The project's folder; made if missing.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The executable to start, normally this one.
-    pub karat: PathBuf,
+    pub(crate) karat: PathBuf,
     /// Ledger lines over both days; the demo tells its story with [`LINES`].
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// One JSON document instead of lines of text on stdout.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// The ledger lines of the demo as everybody sees it.
-pub const LINES: u64 = 1_000_000;
+pub(crate) const LINES: u64 = 1_000_000;
 
 /// What keeps the demo from being told.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+pub(crate) enum DemoError {
     /// The folder holds something else.
     #[error("cannot write the demo into {}: the folder exists and is not a demo of karat", .0.display())]
     NotOurs(PathBuf),
@@ -86,7 +88,7 @@ pub enum DemoError {
 
 impl DemoError {
     /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NotOurs(_) => Some(
                 "name another folder with `karat demo --dir FOLDER`, or move this one away"
@@ -100,7 +102,7 @@ impl DemoError {
     }
 
     /// The exit code of H1 that fits.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NotOurs(_) => 2,
             Self::Io { .. } | Self::Start { .. } => 3,
@@ -119,7 +121,7 @@ impl DemoError {
 
 /// Which days' files to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DayRange {
+pub(crate) enum DayRange {
     /// The project and what arrives on day 1.
     First,
     /// What arrives on day 2, on top of day 1.
@@ -129,7 +131,7 @@ pub enum DayRange {
 }
 
 /// Tells the whole story, or, where its folder is there already, checks it and runs again.
-pub fn run(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
+pub(crate) fn run(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
     story::tell(options)
 }
 
@@ -245,7 +247,7 @@ const RATES: &str = include_str!("project/landing/eurofxref.csv");
 
 /// Writes the demo's project, or the files of one of its days, and says what was planted in them. Writing twice
 /// writes the same.
-pub fn write_project(dir: &Path, lines: u64, days: DayRange) -> Result<Planted, DemoError> {
+pub(crate) fn write_project(dir: &Path, lines: u64, days: DayRange) -> Result<Planted, DemoError> {
     let landing = dir.join("landing");
     let first_wanted = days != DayRange::Second;
     let second_wanted = days != DayRange::First;
@@ -397,4 +399,157 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
     let part = path.with_file_name(name);
     fs::write(&part, bytes).map_err(fail)?;
     fs::rename(&part, path).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::{BTreeMap, HashMap, HashSet};
+    use std::io::Read as _;
+
+    use super::*;
+
+    const FEW: u64 = 4_000;
+
+    /// Files below a folder, by relative path, with their bytes.
+    fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![dir.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.insert(
+                        path.strip_prefix(dir).unwrap().to_owned(),
+                        fs::read(&path).unwrap(),
+                    );
+                }
+            }
+        }
+        files
+    }
+
+    fn fields(line: &str) -> Vec<String> {
+        let mut fields = vec![String::new()];
+        let mut quoted = false;
+        for character in line.chars() {
+            match character {
+                '"' => quoted = !quoted,
+                ';' if !quoted => fields.push(String::new()),
+                other => fields.last_mut().unwrap().push(other),
+            }
+        }
+        fields
+    }
+
+    /// Entries, quarantined lines and the total of each currency, as a plain reading of the files gives them.
+    fn read_again(dir: &Path) -> (u64, u64, BTreeMap<String, i128>) {
+        let mut newest: HashMap<String, (String, bool, String, i128)> = HashMap::new();
+        let mut spoilt = 0;
+        let mut seen = HashSet::new();
+        for (_, gzip) in tree(&dir.join("landing/ledger")) {
+            let mut text = Vec::new();
+            if flate2::read::GzDecoder::new(&gzip[..])
+                .read_to_end(&mut text)
+                .is_err()
+                || !seen.insert(gzip)
+            {
+                continue;
+            }
+            for line in text
+                .split(|byte| *byte == b'\n')
+                .skip(1)
+                .filter(|line| !line.is_empty())
+            {
+                let fields = std::str::from_utf8(line).map(fields).unwrap_or_default();
+                let amount = fields.get(6).and_then(|amount| child::hundredths(amount));
+                let (11, Some(amount)) = (fields.len(), amount) else {
+                    spoilt += 1;
+                    continue;
+                };
+                if fields[0].is_empty() || !ledger::CURRENCIES.contains(&&*fields[5]) {
+                    spoilt += 1;
+                    continue;
+                }
+                let state = (
+                    fields[10].clone(),
+                    fields[9] == "X",
+                    fields[5].clone(),
+                    amount,
+                );
+                let entry = newest
+                    .entry(fields[0].clone())
+                    .or_insert_with(|| state.clone());
+                if entry.0 < state.0 {
+                    *entry = state;
+                }
+            }
+        }
+        let mut totals = BTreeMap::new();
+        let mut rows = 0;
+        for (_, cancelled, currency, amount) in newest.into_values() {
+            if !cancelled {
+                rows += 1;
+                *totals.entry(currency).or_default() += amount;
+            }
+        }
+        (rows, spoilt, totals)
+    }
+
+    #[test]
+    fn planted_figures_are_those_of_a_plain_reading_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for (range, day) in [(DayRange::First, 0), (DayRange::Second, 1)] {
+            let planted = &write_project(dir.path(), FEW, range).unwrap().days[day];
+            let (rows, spoilt, totals) = read_again(dir.path());
+            assert_eq!((rows, spoilt), (planted.rows, planted.quarantined));
+            for (index, currency) in ledger::CURRENCIES.iter().enumerate() {
+                assert_eq!(totals[*currency], planted.totals[index], "{currency}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_at_a_time_and_both_at_once_and_twice_write_the_same() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write_project(one.path(), FEW, DayRange::First).unwrap();
+        write_project(one.path(), FEW, DayRange::Second).unwrap();
+        write_project(two.path(), FEW, DayRange::Both).unwrap();
+        let first = tree(two.path());
+        assert!(tree(one.path()) == first);
+        write_project(two.path(), FEW, DayRange::Both).unwrap();
+        assert!(tree(two.path()) == first);
+    }
+
+    #[test]
+    fn the_seed_decides_every_row() {
+        let dir = tempfile::tempdir().unwrap();
+        write_project(dir.path(), FEW, DayRange::Both).unwrap();
+        // The list holds a digest of the text of each file. If this changes, so do all figures of the demo.
+        let list = fs::read(dir.path().join("files.csv")).unwrap();
+        expect_test::expect!["88c5b4c47fba14c1e6e915f741378a8e2eddc625e2622f2f468a8297d4f63cbc"]
+            .assert_eq(&ledger::sha256_hex(&list));
+    }
+
+    #[test]
+    fn only_an_empty_place_or_its_own_folder_will_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let demo = dir.path().join("demo");
+        assert_eq!(place(&demo).unwrap(), Place::Free);
+        write_project(&demo, FEW, DayRange::First).unwrap();
+        assert_eq!(place(&demo).unwrap(), Place::Unfinished);
+        write_project(&demo, FEW, DayRange::Second).unwrap();
+        assert_eq!(place(&demo).unwrap(), Place::Ours);
+        fs::write(demo.join("karat.yaml"), "karat: 1\nproject: mine\n").unwrap();
+        assert!(matches!(place(&demo), Err(DemoError::NotOurs(_))));
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(matches!(
+            place(&dir.path().join("file")),
+            Err(DemoError::NotOurs(_))
+        ));
+        assert!(matches!(place(dir.path()), Err(DemoError::NotOurs(_))));
+    }
 }
