@@ -1,1 +1,155 @@
-//! To be written.
+//! What a project declares, checked once, and the graph of its tables.
+//!
+//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
+//! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
+//!
+//! The modules in the order data passes through them:
+//! [`files`] finds and reads the files, [`yaml`] makes trees with positions of them, [`schema`] holds the key tables, [`decode`]
+//! checks trees against them, [`project_file`], [`domain_file`] and [`model_file`] read one kind of file each into the types of
+//! [`model`], [`links`] checks what needs several files, [`graph`] orders the tables. [`diagnostic`] and [`nearest`] are for the
+//! messages; [`reference`] makes the JSON Schemas and `docs/project.md` from the key tables.
+
+mod decode;
+mod diagnostic;
+mod domain_file;
+mod files;
+mod graph;
+mod links;
+mod model;
+mod model_file;
+mod nearest;
+mod project_file;
+mod reference;
+mod schema;
+mod table_name;
+mod yaml;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+pub use decode::{At, Ratio, fold_name};
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use graph::{Graph, SelectError, Selector};
+pub use model::{
+    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation, Feed, Gold, Lag, Mode, Model, ModelKind,
+    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver,
+    SourceDecl, SourceKind, TableFormat, Target, Track,
+};
+pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
+pub use table_name::{Layer, NotATableName, TableName};
+
+use crate::diagnostic::Reporter;
+use crate::model::{Surroundings, code_text};
+use crate::model_file::Draft;
+use crate::project_file::{ProjectFile, Variables};
+
+/// What came of reading a project.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The project, if there is no error.
+    pub project: Option<Project>,
+    /// Errors and warnings, by file, line and column.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks a project for its default target. `env` looks up an environment variable.
+pub fn load(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    load_for(root, env, None)
+}
+
+/// Reads and checks a project for a target: variables of other targets may be missing.
+pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Option<&str>) -> Loaded {
+    let mut report = Reporter::default();
+    let project = read_project(root, env, target, &mut report);
+    let errors = report.has_errors();
+    let (diagnostics, files) = report.finish();
+    let project = project.filter(|_| !errors).map(|mut project| {
+        project.files = files;
+        project
+    });
+    Loaded { project, diagnostics }
+}
+
+fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Option<&str>, report: &mut Reporter) -> Option<Project> {
+    let found = files::read_project(root, report);
+    let variables = Variables { root, env };
+    let project = parse(found.project?, &schema::PROJECT, report).map(|node| project_file::read(&node, &variables, target, report));
+    if let (Some(project), Some(chosen)) = (&project, target)
+        && !project.targets.contains_key(chosen)
+        && !report.has_errors()
+    {
+        let names: Vec<&str> = project.targets.keys().map(String::as_str).collect();
+        let at = Place::whole(found.project?);
+        report.error(at, format!("there is no target `{chosen}`"), format!("karat.yaml declares: {}", names.join(", ")));
+    }
+    // Without karat.yaml the rest is read for its own mistakes; sources are then not to be missed.
+    let project_known = project.is_some();
+    let settings = project.unwrap_or_else(ProjectFile::unknown);
+
+    let mut domains = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut broken: BTreeSet<TableName> = BTreeSet::new();
+    for domain in &found.domains {
+        match domain.domain.and_then(|file| parse(file, &schema::DOMAIN, report)) {
+            Some(node) => domains.push(domain_file::read(&domain.name, &node, &settings, project_known, &mut broken, report)),
+            None => drop(broken.insert(links::domain_marker(&domain.name))),
+        }
+        for (table, file) in &domain.silver {
+            match parse(*file, &schema::SILVER, report) {
+                Some(node) => drafts.push(model_file::read_silver(&domain.name, table, &node, report)),
+                None => drop(broken.insert(TableName::new(&domain.name, Layer::Silver, table))),
+            }
+        }
+        for (table, gold) in &domain.gold {
+            // A second file is optional and may be all comments.
+            let node = gold.yaml.filter(|file| !is_blank(report.text(*file))).and_then(|file| parse(file, &schema::GOLD, report));
+            match gold.sql {
+                Some(sql) => drafts.push(model_file::read_gold(&domain.name, table, sql, node.as_ref(), report)),
+                None => drop(broken.insert(TableName::new(&domain.name, Layer::Gold, table))),
+            }
+        }
+    }
+    if !report.has_errors() && domains.is_empty() {
+        let at = Place::whole(found.project?);
+        report.warning(at, "the project has no domain: there is nothing to run", "a domain is a folder: domains/sales/domain.yaml");
+    }
+    drafts.sort_by(|a, b| a.model.name.cmp(&b.model.name));
+    let catalogs: Vec<&str> = settings.targets.values().map(|target| target.catalog.as_str()).collect();
+    links::check(&domains, &mut drafts, &broken, catalogs, report);
+
+    let mut project = Project {
+        root: root.to_path_buf(),
+        name: settings.name,
+        timezone: settings.timezone,
+        rounding: settings.rounding,
+        targets: settings.targets,
+        default_target: settings.default_target,
+        sources: settings.sources,
+        domains,
+        models: Vec::new(),
+        files: Vec::new(),
+    };
+    let mut models: Vec<Model> = drafts.into_iter().map(|draft| draft.model).collect();
+    for model in &mut models {
+        let feed = match &model.kind {
+            ModelKind::Silver(silver) => project.feed(&silver.from),
+            ModelKind::Gold(_) => None,
+        };
+        model.code = code_text(model, &Surroundings { timezone: &project.timezone, rounding: project.rounding, feed });
+    }
+    project.models = models;
+    Some(project)
+}
+
+/// Parses a YAML file and checks it against its key table.
+fn parse(file: u32, object: &'static schema::Object, report: &mut Reporter) -> Option<yaml::Node> {
+    let text = report.text(file).to_string();
+    let node = yaml::parse(file, &text, report)?;
+    decode::check(&node, object, report);
+    Some(node)
+}
+
+/// Only white space and comments.
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}

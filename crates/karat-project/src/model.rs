@@ -1,0 +1,757 @@
+//! What a project declares, once it has been checked: the types that other crates see.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::decode::{At, Ratio};
+use crate::diagnostic::Place;
+use crate::table_name::TableName;
+
+/// A project without mistakes.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The project folder, as it was given.
+    pub root: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Time zone of `now()` and `current_date`; an IANA name.
+    pub timezone: String,
+    /// How decimals are rounded (E2).
+    pub rounding: Rounding,
+    /// Environments by name; never empty.
+    pub targets: BTreeMap<String, Target>,
+    /// The target in use when none is named.
+    pub default_target: String,
+    /// Systems that data comes from.
+    pub sources: BTreeMap<String, SourceDecl>,
+    /// Domains by name.
+    pub domains: Vec<Domain>,
+    /// Silver and gold models, sorted by table name.
+    pub models: Vec<Model>,
+    /// The files that were read, relative to the project folder: [`Place::file`] counts in this list.
+    pub files: Vec<PathBuf>,
+}
+
+impl Project {
+    /// All feeds, by domain and in the order they are written.
+    pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        self.domains.iter().flat_map(|domain| &domain.feeds)
+    }
+
+    /// The feed that fills a bronze table.
+    pub fn feed(&self, bronze: &TableName) -> Option<&Feed> {
+        let at = self.domains.binary_search_by(|domain| domain.name.cmp(&bronze.domain)).ok()?;
+        self.domains[at].feeds.iter().find(|feed| feed.bronze == *bronze)
+    }
+
+    /// The model that makes a silver or gold table.
+    pub fn model(&self, name: &TableName) -> Option<&Model> {
+        self.models.binary_search_by(|model| model.name.cmp(name)).ok().map(|at| &self.models[at])
+    }
+
+    /// The named target, or the default one.
+    pub fn target(&self, name: Option<&str>) -> Option<&Target> {
+        self.targets.get(name.unwrap_or(&self.default_target))
+    }
+
+    /// `file:line` of a place, for messages.
+    pub fn show_place(&self, at: Place) -> String {
+        let file = self.files.get(at.file as usize).map(|file| file.display().to_string()).unwrap_or_default();
+        if at.line == 0 { file } else { format!("{file}:{}", at.line) }
+    }
+}
+
+/// How decimals are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Rounding {
+    /// 0.5 becomes 1, -0.5 becomes -1.
+    #[default]
+    HalfAwayFromZero,
+    /// 0.5 becomes 0, 1.5 becomes 2.
+    HalfEven,
+}
+
+impl Rounding {
+    /// The word in `karat.yaml` and in code texts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rounding::HalfAwayFromZero => "half_away_from_zero",
+            Rounding::HalfEven => "half_even",
+        }
+    }
+}
+
+/// A value from `sources` or `targets`, with its variables replaced. `Debug` shows it as it was written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub(crate) value: String,
+    pub(crate) written: String,
+    pub(crate) at: Place,
+}
+
+impl Setting {
+    /// The value to use: may be a secret, never print it.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What may be printed: variables stand as they were written.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Where it stands.
+    pub fn at(&self) -> Place {
+        self.at
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.written.contains("${") { write!(f, "{:?}", self.written) } else { f.write_str("\"…\"") }
+    }
+}
+
+/// An environment.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// The lake's folder as declared: absolute, or relative to the project folder.
+    pub lake: Setting,
+    /// First part of full table names.
+    pub catalog: String,
+    /// Table format.
+    pub format: TableFormat,
+    /// Whether receipts must be signed.
+    pub require_signature: bool,
+    /// The signing key, in PEM.
+    pub key: Option<Setting>,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// A table format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TableFormat {
+    /// Delta Lake.
+    Delta,
+}
+
+/// A system that data comes from.
+#[derive(Clone, Debug)]
+pub struct SourceDecl {
+    /// Its name.
+    pub name: String,
+    /// What it is, with its options.
+    pub kind: SourceKind,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// The kinds of source of this version.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    /// Files below a folder (absolute, or relative to the project folder).
+    Files {
+        /// The folder.
+        path: Setting,
+    },
+    /// A SQLite file (absolute, or relative to the project folder).
+    Sqlite {
+        /// The file.
+        path: Setting,
+    },
+}
+
+impl SourceKind {
+    /// The word under `type`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            SourceKind::Files { .. } => "files",
+            SourceKind::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Setting {
+        match self {
+            SourceKind::Files { path } | SourceKind::Sqlite { path } => path,
+        }
+    }
+}
+
+/// A business group's folder.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// Its name, the folder's.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// What it takes in.
+    pub feeds: Vec<Feed>,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// One table or file set of a source.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// The domain.
+    pub domain: String,
+    /// The source's name.
+    pub source: String,
+    /// The feed's name (B10).
+    pub name: String,
+    /// The bronze table it fills.
+    pub bronze: TableName,
+    /// What it is.
+    pub description: Option<String>,
+    /// Table of the source.
+    pub table: Option<String>,
+    /// Which files, relative to the source's root.
+    pub path: Option<String>,
+    /// How it is read.
+    pub mode: Mode,
+    /// Columns that name a row, folded (F3).
+    pub key: Vec<String>,
+    /// The column that grows.
+    pub cursor: Option<Cursor>,
+    /// How text files are written.
+    pub csv: Csv,
+    /// Declared or chosen columns, in the source's spelling.
+    pub columns: Option<Vec<String>>,
+    /// Regular expression with one group.
+    pub file_order: Option<String>,
+    /// Whether files of one mark are one load.
+    pub parts: bool,
+    /// Bronze name to the source's new name.
+    pub rename: BTreeMap<String, String>,
+    /// Texts that silver reads as null.
+    pub null_values: Vec<String>,
+    /// What happens when columns change.
+    pub on_schema_change: OnSchemaChange,
+    /// A file that cannot be read whole.
+    pub on_broken_object: OnBrokenObject,
+    /// A file with the content of another.
+    pub on_duplicate: OnDuplicate,
+    /// Share of the rows that a full load may delete.
+    pub max_delete: Ratio,
+    /// What an incremental feed says about deletes; `None` if nothing.
+    pub deletes: Option<Deletes>,
+    /// How long a file must be unchanged.
+    pub stable_for: Duration,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+impl Feed {
+    /// `source.feed`, as people write it.
+    pub fn short_name(&self) -> String {
+        format!("{}.{}", self.source, self.name)
+    }
+
+    /// The canonical text of what shapes its bronze rows, for the load's code digest.
+    pub fn code_text(&self) -> String {
+        let mut text = String::from("karat feed 1\n");
+        let mut line = |key: &str, value: String| writeln!(text, "{key} {value}").expect("writing to a string");
+        line("bronze", self.bronze.to_string());
+        line("table", quoted(self.table.as_deref().unwrap_or("")));
+        line("path", quoted(self.path.as_deref().unwrap_or("")));
+        line("mode", self.mode.as_str().to_string());
+        line("key", quoted_list(&self.key));
+        if let Some(cursor) = &self.cursor {
+            let lag = match cursor.lag {
+                None => String::new(),
+                Some(Lag::Time(time)) => format!(" lag {}ms", time.as_millis()),
+                Some(Lag::Count(count)) => format!(" lag {count}"),
+            };
+            line("cursor", format!("{}{lag} nulls {}", quoted(&cursor.column), cursor.nulls_include));
+        }
+        let csv = &self.csv;
+        line("csv", format!(
+            "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}",
+            quoted(&csv.delimiter), quoted(csv.terminator.as_deref().unwrap_or("")),
+            quoted(&csv.quote.map(String::from).unwrap_or_default()), csv.header, csv.encoding.as_str(), csv.compression.as_str(), csv.max_line_bytes,
+        ));
+        if let Some(columns) = &self.columns {
+            line("columns", quoted_list(columns));
+        }
+        line("file_order", quoted(self.file_order.as_deref().unwrap_or("")));
+        line("parts", self.parts.to_string());
+        for (bronze, source) in &self.rename {
+            line("rename", format!("{} {}", quoted(bronze), quoted(source)));
+        }
+        let change = &self.on_schema_change;
+        line("on_schema_change", format!("added {:?} missing {:?}", change.added, change.missing).to_lowercase());
+        text
+    }
+}
+
+/// How a feed is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Each load is the whole table.
+    Full,
+    /// Each load is what is new.
+    Incremental,
+}
+
+impl Mode {
+    /// The word in `domain.yaml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Full => "full",
+            Mode::Incremental => "incremental",
+        }
+    }
+}
+
+/// A column that grows with each change (B7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The column, folded.
+    pub column: String,
+    /// How far behind the newest value to read again.
+    pub lag: Option<Lag>,
+    /// Whether rows with a null are read each time; otherwise a null fails the load.
+    pub nulls_include: bool,
+}
+
+/// How far behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// For dates and timestamps.
+    Time(Duration),
+    /// For numbers.
+    Count(u64),
+}
+
+/// How a text file is written (F1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csv {
+    /// One character or several.
+    pub delimiter: String,
+    /// `None`: a line feed, with or without a carriage return.
+    pub terminator: Option<String>,
+    /// `None`: nothing is quoted.
+    pub quote: Option<char>,
+    /// Whether the first row holds the names.
+    pub header: bool,
+    /// The encoding; a byte order mark wins.
+    pub encoding: Encoding,
+    /// The compression.
+    pub compression: Compression,
+    /// Longest row.
+    pub max_line_bytes: u64,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Csv {
+            delimiter: ",".to_string(),
+            terminator: None,
+            quote: Some('"'),
+            header: true,
+            encoding: Encoding::Utf8,
+            compression: Compression::Auto,
+            max_line_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A text encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// UTF-8.
+    Utf8,
+    /// UTF-16 with a byte order mark.
+    Utf16,
+    /// UTF-16, little endian.
+    Utf16Le,
+    /// UTF-16, big endian.
+    Utf16Be,
+    /// Windows-1252.
+    Windows1252,
+}
+
+impl Encoding {
+    pub(crate) const WORDS: [(&'static str, Encoding); 5] = [
+        ("utf-8", Encoding::Utf8),
+        ("utf-16", Encoding::Utf16),
+        ("utf-16le", Encoding::Utf16Le),
+        ("utf-16be", Encoding::Utf16Be),
+        ("windows-1252", Encoding::Windows1252),
+    ];
+
+    /// The word in `domain.yaml`.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, encoding)| *encoding == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// A compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// By the first bytes.
+    Auto,
+    /// None.
+    None,
+    /// gzip.
+    Gzip,
+}
+
+impl Compression {
+    pub(crate) const WORDS: [(&'static str, Compression); 3] =
+        [("auto", Compression::Auto), ("none", Compression::None), ("gzip", Compression::Gzip)];
+
+    /// The word in `domain.yaml`.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, compression)| *compression == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What happens when the columns of a source change (B8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct OnSchemaChange {
+    /// A column that bronze does not have.
+    pub added: OnAdded,
+    /// A column that a model reads and the source no longer has.
+    pub missing: OnMissing,
+    /// A column whose type changed.
+    pub types: OnTypes,
+}
+
+/// What happens to a new column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnAdded {
+    /// Bronze gets it.
+    #[default]
+    Evolve,
+    /// It is left out.
+    Ignore,
+    /// The load is refused.
+    Fail,
+}
+
+/// What happens when a column is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// The load is refused if a model reads it.
+    #[default]
+    Fail,
+    /// It is null.
+    Null,
+}
+
+/// What happens when a type changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnTypes {
+    /// The load is refused.
+    #[default]
+    Freeze,
+}
+
+/// What happens to a file that cannot be read whole (B4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnBrokenObject {
+    /// It is listed in quarantine, the feed goes on.
+    #[default]
+    Continue,
+    /// The feed stops before it.
+    Stop,
+}
+
+/// What happens to a file with the content of another (B4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnDuplicate {
+    /// Silver reads it once.
+    #[default]
+    Once,
+    /// It is a load of its own.
+    Load,
+}
+
+/// What an incremental feed says about deletes (B7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletes {
+    /// Rows are never deleted.
+    Never,
+    /// This column (folded) marks a deleted row.
+    Soft(String),
+}
+
+/// One silver or gold table's definition.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The table it makes.
+    pub name: TableName,
+    /// The file that defines it, relative to the project folder.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub at: Place,
+    /// What a row is.
+    pub description: Option<String>,
+    /// The tables it reads, sorted, each once.
+    pub inputs: Vec<TableName>,
+    /// Who may read it.
+    pub access: Access,
+    /// `key:` as declared; of a model with `auto_cdc` see [`Model::row_key`].
+    pub key: Option<Vec<String>>,
+    /// Columns that its rows are ordered by, before the key.
+    pub cluster_by: Vec<String>,
+    /// Why its columns may be doubles.
+    pub allow_float: Option<String>,
+    /// Silver or gold.
+    pub kind: ModelKind,
+    pub(crate) code: String,
+}
+
+impl Model {
+    /// The canonical text for the code digest: what shapes the table's content and order, and nothing else. A comment, white
+    /// space, the order of expectations, a limit, a description leave it alone. Rounding and time zone are part of it (E2, A6).
+    pub fn code_text(&self) -> &str {
+        &self.code
+    }
+
+    /// The table's column names in order; SCD 2's own columns last.
+    pub fn columns(&self) -> Vec<String> {
+        match &self.kind {
+            ModelKind::Silver(silver) => {
+                let mut columns: Vec<String> = silver.select.iter().map(|column| column.name.clone()).collect();
+                if silver.auto_cdc.as_ref().is_some_and(|cdc| cdc.scd_type == 2) {
+                    columns.extend(["__START_AT".to_string(), "__END_AT".to_string()]);
+                }
+                columns
+            }
+            ModelKind::Gold(gold) => gold.columns.clone(),
+        }
+    }
+
+    /// The key that D2 completes orders from: `auto_cdc.keys` (with `__START_AT` for SCD 2), else `key:`.
+    pub fn row_key(&self) -> Option<Vec<String>> {
+        match &self.kind {
+            ModelKind::Silver(Silver { auto_cdc: Some(cdc), .. }) => {
+                let mut key = cdc.keys.clone();
+                if cdc.scd_type == 2 {
+                    key.push("__START_AT".to_string());
+                }
+                Some(key)
+            }
+            _ => self.key.clone(),
+        }
+    }
+}
+
+/// What kind of model it is.
+#[derive(Clone, Debug)]
+pub enum ModelKind {
+    /// A feed, typed and checked.
+    Silver(Silver),
+    /// A SELECT.
+    Gold(Gold),
+}
+
+/// Who may read a table in this project (D1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Only its own domain.
+    #[default]
+    Private,
+    /// Any domain.
+    Public,
+}
+
+/// What a silver model says.
+#[derive(Clone, Debug)]
+pub struct Silver {
+    /// The bronze table it reads.
+    pub from: TableName,
+    /// Columns in order.
+    pub select: Vec<SelectColumn>,
+    /// Rules in the order they are written; restated built-in ones have no SQL.
+    pub expectations: Vec<Expectation>,
+    /// How events become rows.
+    pub auto_cdc: Option<AutoCdc>,
+}
+
+/// One column of a silver model.
+#[derive(Clone, Debug)]
+pub struct SelectColumn {
+    /// The name.
+    pub name: String,
+    /// The expression over bronze, as written.
+    pub sql: String,
+    /// Bronze columns that it names, folded, sorted.
+    pub reads: Vec<String>,
+    /// Where the expression stands.
+    pub at: Place,
+    pub(crate) normalised: String,
+}
+
+/// A rule for each row (C2).
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The name.
+    pub name: String,
+    /// What must be true, over the selected columns; `None` for a restated built-in rule.
+    pub sql: Option<String>,
+    /// What happens to a row that breaks it.
+    pub action: Action,
+    /// Share of the rows that may break it.
+    pub limit: Option<Ratio>,
+    /// Whether deletes are judged too.
+    pub on_all: bool,
+    /// Where it stands.
+    pub at: Place,
+    pub(crate) normalised: String,
+}
+
+/// What happens to a row that breaks a rule; the later decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Count it.
+    Warn,
+    /// Leave the row out.
+    Drop,
+    /// Put the row into quarantine.
+    Quarantine,
+    /// Make no version.
+    Fail,
+}
+
+impl Action {
+    pub(crate) const WORDS: [(&'static str, Action); 4] =
+        [("warn", Action::Warn), ("drop", Action::Drop), ("quarantine", Action::Quarantine), ("fail", Action::Fail)];
+
+    /// The word in a silver model.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// How events become rows (C4, C5).
+#[derive(Clone, Debug)]
+pub struct AutoCdc {
+    /// Selected columns that name a row.
+    pub keys: Vec<String>,
+    /// Selected column that orders events; `None`: `_seq` alone.
+    pub sequence_by: Option<String>,
+    /// When an event deletes its key: SQL over bronze.
+    pub apply_as_deletes: Option<String>,
+    /// 1 or 2.
+    pub scd_type: u8,
+    /// Selected column from which a state holds.
+    pub valid_from: Option<String>,
+    /// Which columns open a new state.
+    pub track: Track,
+    pub(crate) deletes_normalised: String,
+}
+
+/// Which columns of an SCD 2 table open a new state when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Track {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+/// What a gold model says.
+#[derive(Clone, Debug)]
+pub struct Gold {
+    /// The SELECT, as written.
+    pub sql: String,
+    /// Output columns, in order.
+    pub columns: Vec<String>,
+    pub(crate) normalised: String,
+}
+
+/// Text that cannot be mistaken for anything else in a code text.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", one_line(text).replace('"', "\\\""))
+}
+
+/// Keeps a text on its line, so that no literal can look like a line of its own.
+fn one_line(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn quoted_list(items: &[String]) -> String {
+    items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(" ")
+}
+
+/// What of the project and the feed shapes a model.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) timezone: &'a str,
+    pub(crate) rounding: Rounding,
+    pub(crate) feed: Option<&'a Feed>,
+}
+
+/// See [`Model::code_text`].
+pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
+    let mut text = String::from("karat model 1\n");
+    let mut line = |key: &str, value: String| writeln!(text, "{key} {value}").expect("writing to a string");
+    line("layer", model.name.layer.to_string());
+    line("rounding", around.rounding.as_str().to_string());
+    line("timezone", quoted(around.timezone));
+    if !model.cluster_by.is_empty() {
+        line("cluster_by", quoted_list(&model.cluster_by));
+    }
+    if let Some(key) = &model.key {
+        line("key", quoted_list(key));
+    }
+    match &model.kind {
+        ModelKind::Gold(gold) => line("sql", one_line(&gold.normalised)),
+        ModelKind::Silver(silver) => {
+            line("from", silver.from.to_string());
+            if let Some(feed) = around.feed {
+                // What of the feed acts when silver reads: F1, B4, B6, B7.
+                line("mode", format!("{} key {}", feed.mode.as_str(), quoted_list(&feed.key)));
+                let mut null_values = feed.null_values.clone();
+                null_values.sort();
+                null_values.dedup();
+                line("null_values", quoted_list(&null_values));
+                line("on_duplicate", format!("{:?} file_order {}", feed.on_duplicate, quoted(feed.file_order.as_deref().unwrap_or(""))));
+                if let Some(Deletes::Soft(column)) = &feed.deletes {
+                    line("deletes", format!("soft {}", quoted(column)));
+                }
+            }
+            for column in &silver.select {
+                line("select", format!("{} {}", column.name, one_line(&column.normalised)));
+            }
+            let mut rules: Vec<&Expectation> = silver.expectations.iter().collect();
+            rules.sort_by(|a, b| a.name.cmp(&b.name));
+            for rule in rules {
+                let on = if rule.on_all { " on all" } else { "" };
+                line("expect", format!("{} {}{on} {}", rule.name, rule.action.as_str(), one_line(&rule.normalised)));
+            }
+            if let Some(cdc) = &silver.auto_cdc {
+                line("scd", format!("{} keys {}", cdc.scd_type, quoted_list(&cdc.keys)));
+                line("sequence_by", quoted(cdc.sequence_by.as_deref().unwrap_or("")));
+                line("valid_from", quoted(cdc.valid_from.as_deref().unwrap_or("")));
+                line("apply_as_deletes", one_line(&cdc.deletes_normalised));
+                let (word, mut columns) = match &cdc.track {
+                    Track::All => ("all", Vec::new()),
+                    Track::Only(columns) => ("only", columns.clone()),
+                    Track::Except(columns) => ("except", columns.clone()),
+                };
+                columns.sort();
+                line("track", format!("{word} {}", quoted_list(&columns)));
+            }
+        }
+    }
+    text
+}
+
+/// A list of located names without the places.
+pub(crate) fn bare(names: &[At<String>]) -> Vec<String> {
+    names.iter().map(|name| name.value.clone()).collect()
+}

@@ -1,0 +1,213 @@
+//! The key tables for people and editors: JSON Schemas and `docs/project.md`.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::schema::{Choice, KINDS, Key, MapKey, Object, Presence, Type};
+
+/// What [`json_schema`] takes.
+pub const SCHEMA_KINDS: [&str; 4] = ["project", "domain", "silver", "gold"];
+
+/// The JSON Schema (draft 2020-12) of a kind of file, for editors; `None` for an unknown kind.
+pub fn json_schema(kind: &str) -> Option<Value> {
+    let (name, object, file) = KINDS.iter().find(|(name, ..)| *name == kind)?;
+    let mut schema = object_schema(object);
+    let head = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("karat {name}: {file}"),
+    });
+    let mut all = match head {
+        Value::Object(head) => head,
+        _ => Map::new(),
+    };
+    all.append(&mut schema);
+    Some(Value::Object(all))
+}
+
+fn object_schema(object: &Object) -> Map<String, Value> {
+    let mut schema = Map::new();
+    let keys = || object.keys.iter().filter(|key| key.presence != Presence::NotYet);
+    schema.insert("description".into(), json!(object.doc));
+    schema.insert("type".into(), json!("object"));
+    let properties: Map<String, Value> = keys().map(|key| (key.name.to_string(), key_schema(key))).collect();
+    schema.insert("properties".into(), Value::Object(properties));
+    let required: Vec<&str> = keys().filter(|key| key.presence == Presence::Required).map(|key| key.name).collect();
+    if !required.is_empty() {
+        schema.insert("required".into(), json!(required));
+    }
+    schema.insert("additionalProperties".into(), json!(false));
+    schema
+}
+
+fn key_schema(key: &Key) -> Value {
+    let mut schema = Map::new();
+    schema.insert("description".into(), json!(key.doc));
+    if let Value::Object(of) = type_schema(&key.of) {
+        for (name, value) in of {
+            schema.entry(name).or_insert(value);
+        }
+    }
+    if let Presence::Default(value) = key.presence {
+        let value = match (&key.of, value) {
+            (Type::Bool, value) => json!(value == "true"),
+            (Type::Integer { .. }, value) => value.parse::<u64>().map_or(Value::Null, |number| json!(number)),
+            (Type::List(_), _) => json!([]),
+            (_, value) => json!(value),
+        };
+        schema.insert("default".into(), value);
+    }
+    Value::Object(schema)
+}
+
+const NAME: &str = "^[a-z][a-z0-9_]*$";
+const TIME: &str = "^[0-9]+(ms|s|m|h|d)$";
+
+fn type_schema(of: &Type) -> Value {
+    match of {
+        Type::Bool => json!({ "type": "boolean" }),
+        Type::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Type::Text | Type::Expression => json!({ "type": ["string", "number", "boolean"] }),
+        Type::Setting | Type::Column => json!({ "type": "string" }),
+        Type::Name => json!({ "type": "string", "pattern": NAME }),
+        Type::Ratio => json!({ "type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)? ?%$", "maximum": 0 }),
+        Type::Duration => json!({ "type": "string", "pattern": TIME }),
+        Type::Lag => json!({ "type": ["string", "integer"], "pattern": TIME, "minimum": 0 }),
+        Type::Choice(choices) => json!({ "enum": available(choices) }),
+        Type::List(of) => json!({ "type": "array", "items": type_schema(of) }),
+        Type::Map(of, keys) => {
+            let names = match keys {
+                MapKey::Name | MapKey::Output => json!({ "pattern": NAME }),
+                MapKey::Rule => json!({ "pattern": "^([a-z][a-z0-9_]*|_expression|_rescued)$" }),
+                MapKey::Column => json!({}),
+            };
+            json!({ "type": "object", "propertyNames": names, "additionalProperties": type_schema(of) })
+        }
+        Type::Object(object) => Value::Object(object_schema(object)),
+        Type::Tagged(variants) => {
+            let all: Vec<Value> = variants
+                .iter()
+                .filter_map(|variant| {
+                    let mut schema = object_schema(variant.object?);
+                    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+                        properties.insert("type".into(), json!({ "const": variant.tag, "description": variant.doc }));
+                    }
+                    Some(Value::Object(schema))
+                })
+                .collect();
+            json!({ "oneOf": all })
+        }
+        Type::ChoiceOr(choices, object) => {
+            json!({ "oneOf": [{ "enum": available(choices) }, Value::Object(object_schema(object))] })
+        }
+    }
+}
+
+fn available(choices: &[Choice]) -> Vec<&'static str> {
+    choices.iter().filter(|choice| choice.available).map(|choice| choice.word).collect()
+}
+
+/// `docs/project.md`: every key of every file.
+pub fn reference_page() -> String {
+    let mut page = String::from(
+        "# The project on disk\n\n\
+         <!-- Made from the key tables by a test of karat-project; do not edit. -->\n\n\
+         Every key of every file. Names are lower case letters, digits and `_`, a letter first. A share is written `1%`, a time `15m` (`ms s m h d`).\n\
+         Letters and numbers like B8 are rules of `docs/semantics.md`. What stands under *Not yet* is refused by name in this version.\n\
+         JSON Schemas for editors lie in `docs/schema/`; put `# yaml-language-server: $schema=…` at the head of a file to use one.\n",
+    );
+    for (_, object, file) in KINDS {
+        write_object(&mut page, object, &format!("`{file}`"), 2);
+    }
+    page
+}
+
+fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
+    let mut add = |text: String| page.push_str(&text);
+    add(format!("\n{} {title}\n\n{}\n\n", "#".repeat(depth), object.doc));
+    add("| key | value | default | meaning |\n|---|---|---|---|\n".to_string());
+    let mut inner: Vec<(String, &Object)> = Vec::new();
+    let mut variants = Vec::new();
+    for key in object.keys.iter().filter(|key| key.presence != Presence::NotYet) {
+        let default = match key.presence {
+            Presence::Required => "**required**".to_string(),
+            Presence::Default(value) if value.contains('`') => value.to_string(),
+            Presence::Default(value) => format!("`{}`", value.replace('|', "\\|")),
+            Presence::Optional | Presence::NotYet => String::new(),
+        };
+        let mut doc = key.doc.to_string();
+        let mut choices_of = |choices: &[Choice]| {
+            for choice in choices.iter().filter(|choice| choice.available) {
+                write!(doc, "<br>`{}`: {}", choice.word, choice.doc).expect("writing to a string");
+            }
+        };
+        match &key.of {
+            Type::Choice(choices) => choices_of(choices),
+            Type::ChoiceOr(choices, of) => {
+                choices_of(choices);
+                inner.push((key.name.to_string(), of));
+            }
+            Type::Object(of) => inner.push((key.name.to_string(), of)),
+            Type::List(Type::Object(of)) => inner.push((format!("{}[]", key.name), of)),
+            Type::Map(Type::Object(of), _) => inner.push((format!("{}.NAME", key.name), of)),
+            Type::Map(Type::Tagged(of), _) => variants.extend(of.iter().map(|variant| (key.name, variant))),
+            _ => {}
+        }
+        add(format!("| `{}` | {} | {default} | {doc} |\n", key.name, value_of(&key.of)));
+    }
+    let later: Vec<String> = not_yet(object);
+    if !later.is_empty() {
+        add(format!("\nNot yet: {}.\n", later.join(", ")));
+    }
+    let unavailable: Vec<String> =
+        variants.iter().filter(|(_, variant)| variant.object.is_none()).map(|(_, variant)| format!("`{}`", variant.tag)).collect();
+    if !unavailable.is_empty() {
+        add(format!("\nSource types, not yet: {}.\n", unavailable.join(", ")));
+    }
+    for (key, variant) in variants {
+        if let Some(of) = variant.object {
+            write_object(page, of, &format!("`{key}.NAME` with `type: {}`", variant.tag), depth + 1);
+        }
+    }
+    for (key, of) in inner {
+        // `csv` and `on_schema_change` are the same in the defaults and in a feed: shown once, with the feed.
+        if object.name == "`defaults`" {
+            continue;
+        }
+        write_object(page, of, &format!("`{key}`"), (depth + 1).min(5));
+    }
+}
+
+fn not_yet(object: &Object) -> Vec<String> {
+    let keys = object.keys.iter().filter(|key| key.presence == Presence::NotYet).map(|key| format!("`{}`", key.name));
+    let choices = object.keys.iter().flat_map(|key| match &key.of {
+        Type::Choice(choices) | Type::ChoiceOr(choices, _) => {
+            choices.iter().filter(|choice| !choice.available).map(|choice| format!("`{}: {}`", key.name, choice.word)).collect()
+        }
+        _ => Vec::new(),
+    });
+    keys.chain(choices).collect()
+}
+
+fn value_of(of: &Type) -> String {
+    match of {
+        Type::Bool => "true, false".to_string(),
+        Type::Integer { min, max } if min == max => format!("{min}"),
+        Type::Integer { min, max } if *max == min + 1 => format!("{min}, {max}"),
+        Type::Integer { .. } => "number".to_string(),
+        Type::Text => "text".to_string(),
+        Type::Setting => "text, variables".to_string(),
+        Type::Name => "name".to_string(),
+        Type::Column => "column".to_string(),
+        Type::Expression => "SQL".to_string(),
+        Type::Ratio => "share".to_string(),
+        Type::Duration => "time".to_string(),
+        Type::Lag => "time or number".to_string(),
+        Type::Choice(_) => "word".to_string(),
+        Type::List(of) => format!("list of {}", value_of(of)),
+        Type::Map(of, MapKey::Column) => format!("column: {}", value_of(of)),
+        Type::Map(of, _) => format!("name: {}", value_of(of)),
+        Type::Object(_) | Type::Tagged(_) => "map".to_string(),
+        Type::ChoiceOr(..) => "word or map".to_string(),
+    }
+}

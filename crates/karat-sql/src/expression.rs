@@ -1,0 +1,74 @@
+//! One expression as text, as in the `select` of a silver model.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Query, Spanned, Visit, Visitor};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use crate::names::{Names, span_of};
+use crate::query::ColumnRef;
+use crate::token::{DIALECT, join, syntax_error, tokenize};
+use crate::{Position, Span, SqlTextError};
+
+/// An expression over the columns of one row.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// Each column that it names; no table is known, so [`ColumnRef::tables`] is empty.
+    pub columns: Vec<ColumnRef>,
+    normalised: String,
+}
+
+impl Expression {
+    /// Parses a text that must hold exactly one expression: no `*`, no subquery.
+    pub fn parse(sql: &str) -> Result<Expression, SqlTextError> {
+        let tokens = tokenize(sql)?;
+        let normalised = join(&tokens);
+        if normalised.is_empty() {
+            return Err(SqlTextError::at(Position { line: 1, column: 1 }, 1, "SQL: the expression is empty"));
+        }
+        let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+        let expr = parser.parse_expr().map_err(|error| syntax_error(&error, sql))?;
+        let next = parser.peek_token();
+        if next.token != Token::EOF {
+            let found = next.token.to_string();
+            let message = match next.token {
+                Token::SemiColon => "SQL: a semicolon does not belong in an expression".to_string(),
+                Token::Word(ref word) if word.value.eq_ignore_ascii_case("as") => {
+                    "SQL: `as` does not belong here: the key is the name".to_string()
+                }
+                _ => format!("SQL: expected the end of the expression, found {found}"),
+            };
+            return Err(SqlTextError::at(span_of(next.span).start, found.chars().count() as u32, message));
+        }
+        let mut subquery = FirstSubquery(None);
+        let _ = expr.visit(&mut subquery);
+        if let Some(span) = subquery.0 {
+            return Err(SqlTextError::at(span.start, span.length(), "SQL: a subquery is not available in an expression over one row")
+                .hint("join in a gold model instead"));
+        }
+        if let Expr::Wildcard(_) | Expr::QualifiedWildcard(..) = expr {
+            let span = span_of(expr.span());
+            return Err(SqlTextError::at(span.start, span.length(), "SQL: `*` is not an expression (B8)").hint("name the columns"));
+        }
+        let mut names = Names::default();
+        let _ = expr.visit(&mut names);
+        Ok(Expression { columns: names.columns, normalised })
+    }
+
+    /// The text for a code digest: see [`crate::normalised`].
+    pub fn normalised(&self) -> &str {
+        &self.normalised
+    }
+}
+
+struct FirstSubquery(Option<Span>);
+
+impl Visitor for FirstSubquery {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.0 = Some(span_of(query.span()));
+        ControlFlow::Break(())
+    }
+}

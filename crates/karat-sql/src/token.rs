@@ -1,0 +1,92 @@
+//! The token stream of a SQL text, and its normalised form.
+
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::{Position, SqlTextError};
+
+/// The dialect everything is read in: DataFusion's default.
+pub(crate) const DIALECT: GenericDialect = GenericDialect {};
+
+/// The text that a code digest is made of.
+///
+/// Comments, white space and a closing semicolon leave no trace, and neither does the case of what is not quoted. Literals
+/// and quoted names stand as they were written, so two texts that mean different things never agree.
+///
+/// ```
+/// let one = karat_sql::normalised("SELECT  a -- the key\n FROM t;").expect("tokens");
+/// assert_eq!(one, "select a from t");
+/// ```
+pub fn normalised(sql: &str) -> Result<String, SqlTextError> {
+    Ok(join(&tokenize(sql)?))
+}
+
+/// Splits into tokens without unescaping literals, so that what comes out is what was written.
+pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlTextError> {
+    Tokenizer::new(&DIALECT, sql).with_unescape(false).tokenize_with_location().map_err(|error| {
+        let at = Position { line: error.location.line.max(1) as u32, column: error.location.column.max(1) as u32 };
+        SqlTextError::at(at, 1, format!("SQL: {}", lower_first(&error.message)))
+    })
+}
+
+pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {
+    let mut words: Vec<String> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) | Token::EOF => {}
+            Token::Word(word) if word.quote_style.is_none() => words.push(word.value.to_lowercase()),
+            other => words.push(other.to_string()),
+        }
+    }
+    while words.last().is_some_and(|word| word == ";") {
+        words.pop();
+    }
+    words.join(" ")
+}
+
+/// Turns the parser's message into ours: the position out of the text, the rest in plain words.
+pub(crate) fn syntax_error(error: &sqlparser::parser::ParserError, sql: &str) -> SqlTextError {
+    use sqlparser::parser::ParserError;
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return SqlTextError::at(Position { line: 1, column: 1 }, 1, "SQL: nested too deeply")
+                .hint("split it with `with name as (…)`");
+        }
+    };
+    let (message, at) = match text.rfind(" at Line: ") {
+        Some(cut) => (&text[..cut], parse_position(&text[cut..])),
+        None => (text, None),
+    };
+    let at = at.unwrap_or_else(|| end_of(sql));
+    let length = message.rsplit_once("found: ").map_or(1, |(_, found)| if found == "EOF" { 1 } else { found.chars().count() });
+    let message = message.trim_start_matches("sql parser error: ");
+    let message = match message.strip_prefix("Expected: ") {
+        Some(rest) => format!("expected {}", rest.replace("found: EOF", "found the end of the text").replace("found: ", "found ")),
+        None => lower_first(message),
+    };
+    SqlTextError::at(at, length.max(1) as u32, format!("SQL: {message}"))
+}
+
+fn parse_position(text: &str) -> Option<Position> {
+    let (line, column) = text.strip_prefix(" at Line: ")?.split_once(", Column: ")?;
+    let digits: String = column.chars().take_while(char::is_ascii_digit).collect();
+    let (line, column): (u32, u32) = (line.parse().ok()?, digits.parse().ok()?);
+    (line > 0 && column > 0).then_some(Position { line, column })
+}
+
+/// Just behind the last character that is not white space.
+fn end_of(sql: &str) -> Position {
+    let text = sql.trim_end();
+    let line = text.matches('\n').count() as u32 + 1;
+    let column = text.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
+    Position { line, column }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_string(),
+    }
+}
