@@ -13,7 +13,15 @@ pub type Terms = BTreeMap<String, u64>;
 fn outcomes(layer: &str) -> &'static [&'static str] {
     match layer {
         "bronze" => &["kept", "unchanged"],
-        "silver" => &["kept", "duplicate", "quarantined", "dropped", "superseded", "deleted", "unchanged"],
+        "silver" => &[
+            "kept",
+            "duplicate",
+            "quarantined",
+            "dropped",
+            "superseded",
+            "deleted",
+            "unchanged",
+        ],
         // Gold counts rows by input and rows written; a quarantine table is written with its silver table.
         _ => &[],
     }
@@ -27,7 +35,11 @@ pub fn adds_up(layer: &str, terms: &Terms) -> Result<(), (u64, u64)> {
     }
     let read = terms.get("read").copied().unwrap_or(0);
     let sum = names.iter().filter_map(|name| terms.get(*name)).sum();
-    if read == sum { Ok(()) } else { Err((read, sum)) }
+    if read == sum {
+        Ok(())
+    } else {
+        Err((read, sum))
+    }
 }
 
 /// Refuses a receipt whose rows do not add up.
@@ -38,7 +50,11 @@ pub fn check(receipt: &Receipt) -> Result<(), PipelineError> {
                 table: receipt.table.clone(),
                 read,
                 accounted,
-                terms: terms.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", "),
+                terms: terms
+                    .iter()
+                    .map(|(name, count)| format!("{name} {count}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             });
         }
     }

@@ -10,8 +10,18 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
 /// karat's own columns, in table order, after the payload that the table was created with.
-pub const OWN: &[&str] =
-    &["_seq", "_op", "_object", "_delivery", "_row", "_epoch", "_rescued", "_fixes", "_run", "_loaded_at"];
+pub const OWN: &[&str] = &[
+    "_seq",
+    "_op",
+    "_object",
+    "_delivery",
+    "_row",
+    "_epoch",
+    "_rescued",
+    "_fixes",
+    "_run",
+    "_loaded_at",
+];
 
 fn own_field(name: &str) -> Field {
     let data_type = match name {
@@ -47,18 +57,34 @@ pub struct Drift {
 
 /// Payload columns of a bronze table.
 pub fn payload(schema: &Schema) -> Vec<&Field> {
-    schema.fields().iter().map(AsRef::as_ref).filter(|field| !OWN.contains(&field.name().as_str())).collect()
+    schema
+        .fields()
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|field| !OWN.contains(&field.name().as_str()))
+        .collect()
 }
 
 /// Compares a load's columns with a table's.
 pub fn drift(table: &Schema, load: &[PayloadColumn]) -> Drift {
-    let known: BTreeMap<&str, &Field> = payload(table).into_iter().map(|field| (field.name().as_str(), field)).collect();
-    let mut drift = Drift { added: Vec::new(), missing: Vec::new(), types: Vec::new() };
+    let known: BTreeMap<&str, &Field> = payload(table)
+        .into_iter()
+        .map(|field| (field.name().as_str(), field))
+        .collect();
+    let mut drift = Drift {
+        added: Vec::new(),
+        missing: Vec::new(),
+        types: Vec::new(),
+    };
     for column in load {
         match known.get(column.name.as_str()) {
             None => drift.added.push(column.clone()),
             Some(field) if field.data_type() != &column.data_type => {
-                drift.types.push((column.name.clone(), field.data_type().clone(), column.data_type.clone()));
+                drift.types.push((
+                    column.name.clone(),
+                    field.data_type().clone(),
+                    column.data_type.clone(),
+                ));
             }
             Some(_) => {}
         }
@@ -83,7 +109,11 @@ pub fn evolve_schema(table: &SchemaRef, added: &[PayloadColumn]) -> SchemaRef {
     if added.is_empty() {
         return table.clone();
     }
-    let mut fields: Vec<Field> = table.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = table
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
     fields.extend(added.iter().map(payload_field));
     Arc::new(Schema::new(fields))
 }
@@ -93,7 +123,10 @@ fn payload_field(column: &PayloadColumn) -> Field {
     if column.source_name == column.name {
         return field;
     }
-    field.with_metadata(std::collections::HashMap::from([("comment".to_owned(), column.source_name.clone())]))
+    field.with_metadata(std::collections::HashMap::from([(
+        "comment".to_owned(),
+        column.source_name.clone(),
+    )]))
 }
 
 /// Values that are the same for all rows of a batch.
@@ -128,7 +161,8 @@ pub fn complete(
             "_epoch" => Arc::new(Int64Array::from(vec![provenance.epoch; rows])),
             "_run" => Arc::new(StringArray::from(vec![provenance.run.as_str(); rows])),
             "_loaded_at" => Arc::new(
-                TimestampMicrosecondArray::from(vec![provenance.loaded_at_us; rows]).with_timezone("UTC"),
+                TimestampMicrosecondArray::from(vec![provenance.loaded_at_us; rows])
+                    .with_timezone("UTC"),
             ),
             name => match by_name.get(name) {
                 Some(column) => column.clone(),

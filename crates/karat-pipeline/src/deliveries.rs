@@ -51,12 +51,19 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
         .filter(|(_, object)| object.broken.is_none())
         .collect();
     let mut reading = Reading {
-        objects: done.iter().map(|(_, object)| (object.path.clone(), object.delivery)).collect(),
+        objects: done
+            .iter()
+            .map(|(_, object)| (object.path.clone(), object.delivery))
+            .collect(),
         ..Reading::default()
     };
     if feed.mode == Mode::Full {
         if feed.key.is_empty() {
-            reading.only_epoch = epochs.done().filter(|intent| intent.epoch <= up_to).map(|intent| intent.epoch).last();
+            reading.only_epoch = epochs
+                .done()
+                .filter(|intent| intent.epoch <= up_to)
+                .map(|intent| intent.epoch)
+                .last();
         }
         // Each file of a full feed is a load of its own; the loads follow each other in mark order (B6).
         return reading;
@@ -72,7 +79,9 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
     }
     for (_, object) in &done {
         if newest[object.path.as_str()].delivery != object.delivery {
-            reading.left_out.insert((object.path.clone(), object.delivery), LeftOut::Superseded);
+            reading
+                .left_out
+                .insert((object.path.clone(), object.delivery), LeftOut::Superseded);
         }
     }
     if feed.on_duplicate == OnDuplicate::Load {
@@ -89,7 +98,9 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
     }
     for object in newest.values() {
         if first[object.sha256.as_str()].path != object.path {
-            reading.left_out.insert((object.path.clone(), object.delivery), LeftOut::Duplicate);
+            reading
+                .left_out
+                .insert((object.path.clone(), object.delivery), LeftOut::Duplicate);
         }
     }
     reading

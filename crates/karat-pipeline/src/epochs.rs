@@ -19,16 +19,29 @@ pub struct Epochs {
 
 impl Epochs {
     /// Reads the record of a table's writer; `snapshot` is the table's newest version.
-    pub fn read(lake: &Lake, table: &TableName, snapshot: Option<&Snapshot>) -> Result<Self, PipelineError> {
+    pub fn read(
+        lake: &Lake,
+        table: &TableName,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self, PipelineError> {
         let mut epochs = Self::default();
         if let Some(snapshot) = snapshot {
-            epochs.committed = snapshot.app_versions.get(&layout::app(table)).copied().unwrap_or(0);
+            epochs.committed = snapshot
+                .app_versions
+                .get(&layout::app(table))
+                .copied()
+                .unwrap_or(0);
         }
         let folder = layout::intents(table);
         for name in lake.list(&folder)? {
             let path = format!("{folder}/{name}");
-            let Some(stem) = name.strip_suffix(".json") else { continue };
-            if let Some(epoch) = stem.strip_suffix(".closed").and_then(|text| text.parse().ok()) {
+            let Some(stem) = name.strip_suffix(".json") else {
+                continue;
+            };
+            if let Some(epoch) = stem
+                .strip_suffix(".closed")
+                .and_then(|text| text.parse().ok())
+            {
                 if let Some(bytes) = lake.get(&path)? {
                     epochs.closed.insert(epoch, Closed::from_bytes(&bytes)?);
                 }
@@ -49,7 +62,11 @@ impl Epochs {
     /// The intent that is neither committed nor closed, if there is one. There is never more than one: a new epoch is taken
     /// only when the one before is settled.
     pub fn open(&self) -> Option<&Intent> {
-        self.intents.iter().next_back().filter(|(epoch, _)| !self.is_settled(**epoch)).map(|(_, intent)| intent)
+        self.intents
+            .iter()
+            .next_back()
+            .filter(|(epoch, _)| !self.is_settled(**epoch))
+            .map(|(_, intent)| intent)
     }
 
     fn is_settled(&self, epoch: i64) -> bool {
@@ -58,12 +75,20 @@ impl Epochs {
 
     /// Epoch for the next intent.
     pub fn next(&self) -> i64 {
-        self.intents.keys().next_back().copied().unwrap_or(0).max(self.committed) + 1
+        self.intents
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(0)
+            .max(self.committed)
+            + 1
     }
 
     /// Committed intents, oldest first.
     pub fn done(&self) -> impl DoubleEndedIterator<Item = &Intent> {
-        self.intents.values().filter(|intent| intent.epoch <= self.committed && !self.closed.contains_key(&intent.epoch))
+        self.intents.values().filter(|intent| {
+            intent.epoch <= self.committed && !self.closed.contains_key(&intent.epoch)
+        })
     }
 
     /// The newest committed intent.
@@ -73,15 +98,21 @@ impl Epochs {
 
     /// The newest settled intent, committed or closed: where a position stands.
     pub fn last_settled(&self) -> Option<&Intent> {
-        self.intents.values().rev().find(|intent| self.is_settled(intent.epoch))
+        self.intents
+            .values()
+            .rev()
+            .find(|intent| self.is_settled(intent.epoch))
     }
 
     /// The newest intent whose outcome is the table as it is: committed, or closed because the result was equal.
     pub fn last_current(&self) -> Option<&Intent> {
-        self.intents.values().rev().find(|intent| match self.closed.get(&intent.epoch) {
-            Some(closed) => closed.outcome == Outcome::Empty,
-            None => intent.epoch <= self.committed,
-        })
+        self.intents
+            .values()
+            .rev()
+            .find(|intent| match self.closed.get(&intent.epoch) {
+                Some(closed) => closed.outcome == Outcome::Empty,
+                None => intent.epoch <= self.committed,
+            })
     }
 
     /// How an epoch was closed, if it was.
@@ -107,12 +138,20 @@ impl Epochs {
 }
 
 /// Writes an intent (put-if-absent). If somebody else wrote the same epoch first, this run has lost the race.
-pub fn write_intent(lake: &Lake, table: &TableName, intent: &Intent) -> Result<Digest, PipelineError> {
+pub fn write_intent(
+    lake: &Lake,
+    table: &TableName,
+    intent: &Intent,
+) -> Result<Digest, PipelineError> {
     failpoint::hit("intent.before");
     let bytes = intent.to_bytes()?;
     match lake.put_if_absent(&layout::intent(table, intent.epoch), &bytes)? {
         Put::Created => {}
-        Put::Exists => return Err(PipelineError::LostRace { table: table.to_string() }),
+        Put::Exists => {
+            return Err(PipelineError::LostRace {
+                table: table.to_string(),
+            });
+        }
     }
     failpoint::hit("intent.after");
     Ok(Digest::of(&bytes))

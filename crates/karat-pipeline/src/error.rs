@@ -40,7 +40,9 @@ pub enum PipelineError {
         rows: u64,
     },
     /// More rows broke a rule than its limit allows.
-    #[error("`{table}` was not committed: {rows} of {judged} rows break `{rule}`, its limit is {limit}")]
+    #[error(
+        "`{table}` was not committed: {rows} of {judged} rows break `{rule}`, its limit is {limit}"
+    )]
     Limit {
         /// Table of the model.
         table: String,
@@ -54,7 +56,9 @@ pub enum PipelineError {
         limit: String,
     },
     /// A full load would delete too much.
-    #[error("`{table}` was not loaded: the load deletes {deleted} of {before} rows, more than `max_delete` allows")]
+    #[error(
+        "`{table}` was not loaded: the load deletes {deleted} of {before} rows, more than `max_delete` allows"
+    )]
     Deletes {
         /// Bronze table.
         table: String,
@@ -74,7 +78,9 @@ pub enum PipelineError {
         hint: String,
     },
     /// Rows were lost or doubled between two operators.
-    #[error("`{table}` was not committed: its rows do not add up, {read} read but {accounted} accounted for ({terms})")]
+    #[error(
+        "`{table}` was not committed: its rows do not add up, {read} read but {accounted} accounted for ({terms})"
+    )]
     Accounting {
         /// Table.
         table: String,
@@ -86,7 +92,9 @@ pub enum PipelineError {
         terms: String,
     },
     /// The newest commit of a table is not karat's.
-    #[error("cannot write `{table}`: version {version} was committed by another writer and has no receipt")]
+    #[error(
+        "cannot write `{table}`: version {version} was committed by another writer and has no receipt"
+    )]
     Foreign {
         /// Table.
         table: String,
@@ -94,7 +102,9 @@ pub enum PipelineError {
         version: i64,
     },
     /// Another writer committed first.
-    #[error("cannot commit `{table}`: another run committed first; nothing of this step was published")]
+    #[error(
+        "cannot commit `{table}`: another run committed first; nothing of this step was published"
+    )]
     LostRace {
         /// Table.
         table: String,

@@ -62,14 +62,24 @@ pub fn unique_key(project: &Project, table: &TableName) -> Option<Vec<String>> {
 impl<'a> GoldStep<'a> {
     /// A step for a model.
     pub fn new(site: &'a Site, model: &'a Model, gold: &'a Gold) -> Self {
-        Self { site, model, gold, table: site.lake.table(&model.name.folder()) }
+        Self {
+            site,
+            model,
+            gold,
+            table: site.lake.table(&model.name.folder()),
+        }
     }
 
     /// Whether a run would compute it, and over how many rows.
     pub async fn plan(&self) -> Result<(Staleness, u64, u64), PipelineError> {
         let state = self.state().await?;
-        let files = state.inputs.values().flat_map(|(_, head, _)| &head.snapshot.files);
-        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.size));
+        let files = state
+            .inputs
+            .values()
+            .flat_map(|(_, head, _)| &head.snapshot.files);
+        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| {
+            (rows + file.rows, bytes + file.size)
+        });
         Ok((state.staleness, rows, bytes))
     }
 
@@ -88,7 +98,9 @@ impl<'a> GoldStep<'a> {
         match &state.staleness {
             Staleness::Current => return Ok(report),
             Staleness::Waiting { table } => {
-                report.notes.push(format!("`{table}` has no version yet: nothing to read"));
+                report
+                    .notes
+                    .push(format!("`{table}` has no version yet: nothing to read"));
                 return Ok(report);
             }
             Staleness::Stale { reason } => report.how = Some(format!("rebuild: {reason}")),
@@ -100,7 +112,11 @@ impl<'a> GoldStep<'a> {
 
     async fn state(&self) -> Result<State, PipelineError> {
         let head_now = head(&self.table)?;
-        let epochs = Epochs::read(&self.site.lake, &self.model.name, head_now.as_ref().map(|head| &head.snapshot))?;
+        let epochs = Epochs::read(
+            &self.site.lake,
+            &self.model.name,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
         let mut inputs = BTreeMap::new();
         for input in &self.model.inputs {
             let table = self.site.lake.table(&input.folder());
@@ -109,18 +125,28 @@ impl<'a> GoldStep<'a> {
                     head: head_now,
                     epochs,
                     inputs,
-                    staleness: Staleness::Waiting { table: input.to_string() },
+                    staleness: Staleness::Waiting {
+                        table: input.to_string(),
+                    },
                 });
             };
             let Some(digest) = head.receipt else {
-                return Err(PipelineError::Foreign { table: input.to_string(), version: head.snapshot.version });
+                return Err(PipelineError::Foreign {
+                    table: input.to_string(),
+                    version: head.snapshot.version,
+                });
             };
             let fingerprint = read_receipt(self.site, digest)?.fingerprint;
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }
         let code = Digest::of(self.model.code_text().as_bytes());
         let staleness = self.staleness(head_now.as_ref(), &epochs, &inputs, code)?;
-        Ok(State { head: head_now, epochs, inputs, staleness })
+        Ok(State {
+            head: head_now,
+            epochs,
+            inputs,
+            staleness,
+        })
     }
 
     fn staleness(
@@ -130,23 +156,35 @@ impl<'a> GoldStep<'a> {
         inputs: &BTreeMap<String, (TableName, Head, String)>,
         code: Digest,
     ) -> Result<Staleness, PipelineError> {
-        let stale = |reason: &str| Ok(Staleness::Stale { reason: reason.to_owned() });
+        let stale = |reason: &str| {
+            Ok(Staleness::Stale {
+                reason: reason.to_owned(),
+            })
+        };
         if head.is_none() {
             return stale("first version");
         }
         if epochs.open().is_some() {
             return stale("an earlier run left it open");
         }
-        let Some(last) = epochs.last_current() else { return stale("it has no recorded intent") };
+        let Some(last) = epochs.last_current() else {
+            return stale("it has no recorded intent");
+        };
         if last.code != code {
             return stale("its code changed");
         }
         for (name, (_, _, fingerprint)) in inputs {
-            if last.inputs.get(name).is_none_or(|before| &before.fingerprint != fingerprint) {
+            if last
+                .inputs
+                .get(name)
+                .is_none_or(|before| &before.fingerprint != fingerprint)
+            {
                 return stale(&format!("`{name}` changed"));
             }
         }
-        if last.to["uses_clock"].as_bool() == Some(true) && last.logical_time != self.site.context.logical_time {
+        if last.to["uses_clock"].as_bool() == Some(true)
+            && last.logical_time != self.site.context.logical_time
+        {
             return stale("it asks for the time");
         }
         Ok(Staleness::Current)
@@ -158,7 +196,12 @@ impl<'a> GoldStep<'a> {
         for (table, head, _) in state.inputs.values() {
             let lake_table = self.site.lake.table(&table.folder());
             let files = read::in_written_order(&head.snapshot);
-            let set = read::file_set(&lake_table, &head.snapshot, files, unique_key(&self.site.project, table));
+            let set = read::file_set(
+                &lake_table,
+                &head.snapshot,
+                files,
+                unique_key(&self.site.project, table),
+            );
             tables.insert(&table.schema(), &table.table, set)?;
         }
         let purpose = Purpose::Model {
@@ -170,7 +213,10 @@ impl<'a> GoldStep<'a> {
             .site
             .engine
             .prepare(&self.gold.sql, &tables, &purpose)
-            .map_err(|error| PipelineError::Sql { table: name.clone(), error })?;
+            .map_err(|error| PipelineError::Sql {
+                table: name.clone(),
+                error,
+            })?;
         report.notes.extend(prepared.notes());
 
         let code = keep_code(self.site, self.model.code_text())?;
@@ -191,7 +237,13 @@ impl<'a> GoldStep<'a> {
                         .inputs
                         .iter()
                         .map(|(name, (_, head, fingerprint))| {
-                            (name.clone(), InputRef { version: head.snapshot.version, fingerprint: fingerprint.clone() })
+                            (
+                                name.clone(),
+                                InputRef {
+                                    version: head.snapshot.version,
+                                    fingerprint: fingerprint.clone(),
+                                },
+                            )
                         })
                         .collect(),
                 };
@@ -215,30 +267,64 @@ impl<'a> GoldStep<'a> {
             if !unique.holds(&batch)? {
                 writer.abort()?;
                 return Err(PipelineError::Refused {
-                    what: format!("`{name}` was not committed: its rows are not unique by `key: [{}]`", self.model.key.iter().flatten().cloned().collect::<Vec<_>>().join(", ")),
+                    what: format!(
+                        "`{name}` was not committed: its rows are not unique by `key: [{}]`",
+                        self.model
+                            .key
+                            .iter()
+                            .flatten()
+                            .cloned()
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
                     hint: "name the columns that identify a row in `key`".to_owned(),
                 });
             }
-            self.site.context.progress.event(&Event::Advanced { table: name.clone(), rows: batch.num_rows() as u64, percent: 0 });
+            self.site.context.progress.event(&Event::Advanced {
+                table: name.clone(),
+                rows: batch.num_rows() as u64,
+                percent: 0,
+            });
             writer.write(&batch)?;
         }
         failpoint::hit("files.before");
-        let added = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(joined)??;
+        let added = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
         failpoint::hit("files.after");
 
-        let removed = state.head.as_ref().map(|head| head.snapshot.files.clone()).unwrap_or_default();
-        let schema_same = state.head.as_ref().is_some_and(|head| head.snapshot.schema.fields() == schema.fields());
+        let removed = state
+            .head
+            .as_ref()
+            .map(|head| head.snapshot.files.clone())
+            .unwrap_or_default();
+        let schema_same = state
+            .head
+            .as_ref()
+            .is_some_and(|head| head.snapshot.schema.fields() == schema.fields());
         if schema_same && same_bytes(&added, removed.iter().map(|file| file.path.as_str())) {
             for file in &added {
                 read::discard(&self.table, file);
             }
-            report.notes.push("computed again with an equal result: no new version".to_owned());
-            let closed =
-                Closed { epoch: intent.epoch, outcome: Outcome::Empty, reason: "equal to the version before".to_owned(), objects: Vec::new() };
+            report
+                .notes
+                .push("computed again with an equal result: no new version".to_owned());
+            let closed = Closed {
+                epoch: intent.epoch,
+                outcome: Outcome::Empty,
+                reason: "equal to the version before".to_owned(),
+                objects: Vec::new(),
+            };
             return epochs::close(&self.site.lake, &self.model.name, &closed);
         }
 
-        let mut receipt = receipt_base(self.site, &self.model.name, Kind::Transform, intent.epoch, code);
+        let mut receipt = receipt_base(
+            self.site,
+            &self.model.name,
+            Kind::Transform,
+            intent.epoch,
+            code,
+        );
         receipt.intent = Some(intent_digest);
         receipt.inputs = state
             .inputs
@@ -251,16 +337,31 @@ impl<'a> GoldStep<'a> {
             })
             .collect();
         for (name, (_, head, _)) in &state.inputs {
-            receipt.accounting.insert(format!("read {name}"), head.snapshot.files.iter().map(|file| file.rows).sum());
+            receipt.accounting.insert(
+                format!("read {name}"),
+                head.snapshot.files.iter().map(|file| file.rows).sum(),
+            );
         }
         let written: u64 = added.iter().map(|file| file.rows).sum();
         receipt.accounting.insert("written".to_owned(), written);
-        receipt.bytes_read =
-            state.inputs.values().flat_map(|(_, head, _)| &head.snapshot.files).map(|file| file.size).sum();
+        receipt.bytes_read = state
+            .inputs
+            .values()
+            .flat_map(|(_, head, _)| &head.snapshot.files)
+            .map(|file| file.size)
+            .sum();
         report.bytes_read = receipt.bytes_read;
         report.bytes_written = added.iter().map(|file| file.size).sum();
         report.rows = BTreeMap::from([
-            ("read".to_owned(), state.inputs.values().flat_map(|(_, head, _)| &head.snapshot.files).map(|file| file.rows).sum()),
+            (
+                "read".to_owned(),
+                state
+                    .inputs
+                    .values()
+                    .flat_map(|(_, head, _)| &head.snapshot.files)
+                    .map(|file| file.rows)
+                    .sum(),
+            ),
             ("kept".to_owned(), written),
         ]);
         let published = publish(
@@ -300,7 +401,10 @@ struct UniqueKey<'k> {
 
 impl<'k> UniqueKey<'k> {
     fn new(key: &'k [String]) -> Self {
-        Self { key, seen: HashSet::new() }
+        Self {
+            key,
+            seen: HashSet::new(),
+        }
     }
 
     fn holds(&mut self, batch: &RecordBatch) -> Result<bool, PipelineError> {
@@ -317,6 +421,8 @@ impl<'k> UniqueKey<'k> {
                 hint: "name output columns of the SELECT".to_owned(),
             })?;
         let keys = batch.project(&at).map_err(crate::ingest::arrow_error)?;
-        Ok(row_hashes(&keys)?.into_iter().all(|hash| self.seen.insert(hash)))
+        Ok(row_hashes(&keys)?
+            .into_iter()
+            .all(|hash| self.seen.insert(hash)))
     }
 }

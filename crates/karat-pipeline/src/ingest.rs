@@ -10,7 +10,9 @@ use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
 use karat_project::{Feed, OnAdded, OnMissing, Ratio};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome, Receipt};
-use karat_source::{FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch};
+use karat_source::{
+    FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch,
+};
 use serde_json::{Value, json};
 
 use crate::accounting::Terms;
@@ -48,7 +50,11 @@ pub async fn plan(
 ) -> Result<FeedPlan, PipelineError> {
     let table = site.lake.table(&feed.bronze.folder());
     let head = head(&table)?;
-    let epochs = Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))?;
+    let epochs = Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head.as_ref().map(|head| &head.snapshot),
+    )?;
     plan_next(site, feed, spec, source, &epochs).await
 }
 
@@ -63,7 +69,9 @@ async fn plan_next(
     let planned = {
         let source = source.clone();
         let spec = spec.clone();
-        tokio::task::spawn_blocking(move || source.plan(&spec, &known)).await.map_err(joined)??
+        tokio::task::spawn_blocking(move || source.plan(&spec, &known))
+            .await
+            .map_err(joined)??
     };
     let mut notes = planned.warnings;
     if feed.cursor.is_some() && feed.deletes.is_none() {
@@ -73,9 +81,16 @@ async fn plan_next(
         ));
     }
     for path in &planned.waiting {
-        notes.push(format!("`{path}` is younger than `stable_for`: left for a later run"));
+        notes.push(format!(
+            "`{path}` is younger than `stable_for`: left for a later run"
+        ));
     }
-    Ok(FeedPlan { open: epochs.open().cloned(), loads: planned.loads, late: planned.late, notes })
+    Ok(FeedPlan {
+        open: epochs.open().cloned(),
+        loads: planned.loads,
+        late: planned.late,
+        notes,
+    })
 }
 
 /// Position of a feed as its source understands it.
@@ -84,8 +99,14 @@ fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> 
         return Known::Files(known_objects(epochs));
     }
     match spec.mode {
-        Mode::Incremental => Known::Cursor(epochs.last_settled().map(|intent| intent.to["position"].clone())),
-        Mode::Full => Known::Full { mark: site.context.logical_time.clone() },
+        Mode::Incremental => Known::Cursor(
+            epochs
+                .last_settled()
+                .map(|intent| intent.to["position"].clone()),
+        ),
+        Mode::Full => Known::Full {
+            mark: site.context.logical_time.clone(),
+        },
     }
 }
 
@@ -117,20 +138,41 @@ pub async fn load(
     let _lock: LockGuard = site.lake.lock(&name, site.context.wait)?;
     let table = site.lake.table(&feed.bronze.folder());
     let mut report = StepReport::new("load", &name);
-    let loader = Loader { site, feed, spec, source, table: &table, read_by_models };
+    let loader = Loader {
+        site,
+        feed,
+        spec,
+        source,
+        table: &table,
+        read_by_models,
+    };
 
     let mut head_now = head(&table)?;
-    let mut epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
+    let mut epochs = Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head_now.as_ref().map(|head| &head.snapshot),
+    )?;
     if let Some(open) = epochs.open().cloned() {
-        loader.take_up(open, head_now.clone(), &epochs, &mut report).await?;
+        loader
+            .take_up(open, head_now.clone(), &epochs, &mut report)
+            .await?;
         head_now = head(&table)?;
-        epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
     }
     let planned = plan_next(site, feed, spec, source, &epochs).await?;
     report.notes.extend(planned.notes);
     if !planned.late.is_empty() {
         loader.hold_late(planned.late, &epochs, &mut report)?;
-        epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
     }
     for load in planned.loads {
         let epoch = epochs.next();
@@ -139,9 +181,23 @@ pub async fn load(
         let columns = loader.columns_of(&load).await?;
         let schema = loader.schema_for(head_now.as_ref(), &columns)?;
         let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
-        loader.execute(&intent, digest, load, schema, head_now.clone(), &epochs, &mut report).await?;
+        loader
+            .execute(
+                &intent,
+                digest,
+                load,
+                schema,
+                head_now.clone(),
+                &epochs,
+                &mut report,
+            )
+            .await?;
         head_now = head(&table)?;
-        epochs = Epochs::read(&site.lake, &feed.bronze, head_now.as_ref().map(|head| &head.snapshot))?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
     }
     if let Some(head) = &head_now {
         report.version = Some(head.snapshot.version);
@@ -151,8 +207,15 @@ pub async fn load(
             report.fingerprint = Some(read_receipt(site, digest)?.fingerprint);
         }
     }
-    if epochs.objects().iter().any(|(_, object)| object.broken.is_some()) && report.status == StepStatus::Unchanged {
-        report.notes.push("some objects are held in quarantine; `karat quarantine list` shows them".to_owned());
+    if epochs
+        .objects()
+        .iter()
+        .any(|(_, object)| object.broken.is_some())
+        && report.status == StepStatus::Unchanged
+    {
+        report.notes.push(
+            "some objects are held in quarantine; `karat quarantine list` shows them".to_owned(),
+        );
     }
     Ok(report)
 }
@@ -216,12 +279,18 @@ impl Loader<'_> {
             mark: intent.to["mark"].as_str().map(str::to_owned),
             epoch: Some(intent.epoch),
         };
-        report.notes.push(format!("took up load {} of `{}`, left open by run {}", intent.epoch, self.feed.bronze, intent.run));
+        report.notes.push(format!(
+            "took up load {} of `{}`, left open by run {}",
+            intent.epoch, self.feed.bronze, intent.run
+        ));
         let gone = match self.columns_of(&load).await {
             Ok(columns) => {
                 let schema = self.schema_for(head_now.as_ref(), &columns)?;
                 let digest = epochs::intent_digest(&intent)?;
-                match self.execute(&intent, digest, load, schema, head_now, epochs, report).await {
+                match self
+                    .execute(&intent, digest, load, schema, head_now, epochs, report)
+                    .await
+                {
                     Err(PipelineError::Source(error)) if cannot_give_again(&error) => error,
                     other => return other,
                 }
@@ -229,23 +298,50 @@ impl Loader<'_> {
             Err(PipelineError::Source(error)) if cannot_give_again(&error) => error,
             Err(other) => return Err(other),
         };
-        self.close(intent.epoch, Outcome::Unreadable, gone.to_string(), Vec::new())
+        self.close(
+            intent.epoch,
+            Outcome::Unreadable,
+            gone.to_string(),
+            Vec::new(),
+        )
     }
 
     /// Extracts older than the newest loaded are listed, not loaded (B6).
-    fn hold_late(&self, late: Vec<Object>, epochs: &Epochs, report: &mut StepReport) -> Result<(), PipelineError> {
+    fn hold_late(
+        &self,
+        late: Vec<Object>,
+        epochs: &Epochs,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
         let held: Vec<Object> = late
             .into_iter()
-            .map(|object| Object { broken: Some("late_extract: a newer full load is already loaded".to_owned()), ..object })
+            .map(|object| Object {
+                broken: Some("late_extract: a newer full load is already loaded".to_owned()),
+                ..object
+            })
             .collect();
-        let load = Load { objects: held.clone(), mark: None, ..Load::default() };
+        let load = Load {
+            objects: held.clone(),
+            mark: None,
+            ..Load::default()
+        };
         let mut intent = self.intent(epochs.next(), &load);
-        intent.to = epochs.last_settled().map_or(Value::Null, |intent| intent.to.clone());
+        intent.to = epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to.clone());
         epochs::write_intent(&self.site.lake, &self.feed.bronze, &intent)?;
         let objects = held.iter().map(intent_object).collect();
-        self.close(intent.epoch, Outcome::Unreadable, "late_extract".to_owned(), objects)?;
+        self.close(
+            intent.epoch,
+            Outcome::Unreadable,
+            "late_extract".to_owned(),
+            objects,
+        )?;
         for object in &held {
-            report.broken.push((object.path.clone(), object.broken.clone().unwrap_or_default()));
+            report.broken.push((
+                object.path.clone(),
+                object.broken.clone().unwrap_or_default(),
+            ));
         }
         Ok(())
     }
@@ -257,21 +353,37 @@ impl Loader<'_> {
         reason: String,
         objects: Vec<IntentObject>,
     ) -> Result<(), PipelineError> {
-        epochs::close(&self.site.lake, &self.feed.bronze, &Closed { epoch, outcome, reason, objects })
+        epochs::close(
+            &self.site.lake,
+            &self.feed.bronze,
+            &Closed {
+                epoch,
+                outcome,
+                reason,
+                objects,
+            },
+        )
     }
 
     /// Columns of all objects of a load, by bronze name.
     async fn columns_of(&self, load: &Load) -> Result<Vec<Vec<PayloadColumn>>, PipelineError> {
         let source = self.source.clone();
         let spec = self.spec.clone();
-        let objects: Vec<Object> =
-            load.objects.iter().filter(|object| object.broken.is_none()).cloned().collect();
+        let objects: Vec<Object> = load
+            .objects
+            .iter()
+            .filter(|object| object.broken.is_none())
+            .cloned()
+            .collect();
         let is_database = load.objects.is_empty();
         let headers = tokio::task::spawn_blocking(move || {
             if is_database {
                 return source.header(&spec, None).map(|header| vec![header]);
             }
-            objects.iter().map(|object| source.header(&spec, Some(object))).collect()
+            objects
+                .iter()
+                .map(|object| source.header(&spec, Some(object)))
+                .collect()
         })
         .await
         .map_err(joined)??;
@@ -292,7 +404,11 @@ impl Loader<'_> {
     }
 
     /// Decides on drift (B8): the schema that the load commits with, or the refusal.
-    fn schema_for(&self, head: Option<&Head>, headers: &[Vec<PayloadColumn>]) -> Result<Option<SchemaRef>, PipelineError> {
+    fn schema_for(
+        &self,
+        head: Option<&Head>,
+        headers: &[Vec<PayloadColumn>],
+    ) -> Result<Option<SchemaRef>, PipelineError> {
         let table = self.feed.bronze.to_string();
         let source_feed = self.feed.short_name();
         let mut schema = match (head, headers.first()) {
@@ -307,7 +423,9 @@ impl Loader<'_> {
                 return Err(PipelineError::Drift {
                     table,
                     what: format!("column `{name}` changed its type from {have} to {got}"),
-                    hint: format!("restore the type at the source, or load it under another name in `rename` of feed `{source_feed}`"),
+                    hint: format!(
+                        "restore the type at the source, or load it under another name in `rename` of feed `{source_feed}`"
+                    ),
                 });
             }
             if let Some(name) = drift.missing.iter().find(|name| {
@@ -315,15 +433,25 @@ impl Loader<'_> {
                     && !accepted.contains(*name)
                     && self.feed.on_schema_change.missing == OnMissing::Fail
             }) {
-                let candidates: Vec<&str> = drift.added.iter().map(|column| column.name.as_str()).collect();
+                let candidates: Vec<&str> = drift
+                    .added
+                    .iter()
+                    .map(|column| column.name.as_str())
+                    .collect();
                 let renamed = match candidates.as_slice() {
-                    [one] => format!("if it is now called `{one}`, add `rename: {{ {name}: {one} }}` to the feed; "),
-                    _ => format!("if it was renamed, add `rename: {{ {name}: NEW_NAME }}` to the feed; "),
+                    [one] => format!(
+                        "if it is now called `{one}`, add `rename: {{ {name}: {one} }}` to the feed; "
+                    ),
+                    _ => format!(
+                        "if it was renamed, add `rename: {{ {name}: NEW_NAME }}` to the feed; "
+                    ),
                 };
                 return Err(PipelineError::Drift {
                     table,
                     what: format!("column `{name}`, which a model reads, is missing in the source"),
-                    hint: format!("{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"),
+                    hint: format!(
+                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"
+                    ),
                 });
             }
             match self.feed.on_schema_change.added {
@@ -333,8 +461,13 @@ impl Loader<'_> {
                     if let Some(column) = drift.added.first() {
                         return Err(PipelineError::Drift {
                             table,
-                            what: format!("column `{}` is new in the source (`added: fail`)", column.name),
-                            hint: format!("`karat schema accept {source_feed}`, or `on_schema_change: {{ added: evolve }}`"),
+                            what: format!(
+                                "column `{}` is new in the source (`added: fail`)",
+                                column.name
+                            ),
+                            hint: format!(
+                                "`karat schema accept {source_feed}`, or `on_schema_change: {{ added: evolve }}`"
+                            ),
                         });
                     }
                 }
@@ -344,7 +477,10 @@ impl Loader<'_> {
     }
 
     /// Reads one load and publishes it, or closes it.
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact of the load")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different fact of the load"
+    )]
     async fn execute(
         &self,
         intent: &Intent,
@@ -357,7 +493,10 @@ impl Loader<'_> {
     ) -> Result<(), PipelineError> {
         load.epoch = Some(intent.epoch);
         for object in load.objects.iter().filter(|object| object.broken.is_some()) {
-            report.broken.push((object.path.clone(), object.broken.clone().unwrap_or_default()));
+            report.broken.push((
+                object.path.clone(),
+                object.broken.clone().unwrap_or_default(),
+            ));
         }
         let readable = load.is_readable(self.spec.mode);
         let Some(schema) = schema.filter(|_| readable) else {
@@ -366,17 +505,32 @@ impl Loader<'_> {
             } else {
                 (Outcome::Unreadable, "no object could be read")
             };
-            return self.close(intent.epoch, outcome, reason.to_owned(), intent.objects.clone());
+            return self.close(
+                intent.epoch,
+                outcome,
+                reason.to_owned(),
+                intent.objects.clone(),
+            );
         };
         if self.repeats_last_extract(&load, epochs) {
-            return self.close(intent.epoch, Outcome::Empty, "equal to the full load before".to_owned(), intent.objects.clone());
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                "equal to the full load before".to_owned(),
+                intent.objects.clone(),
+            );
         }
 
         let landed = self.land(intent, &load, &schema, head_now.as_ref()).await;
         let landed = match landed {
             Ok(landed) => landed,
             Err(error @ PipelineError::Deletes { .. }) => {
-                self.close(intent.epoch, Outcome::Refused, error.to_string(), Vec::new())?;
+                self.close(
+                    intent.epoch,
+                    Outcome::Refused,
+                    error.to_string(),
+                    Vec::new(),
+                )?;
                 return Err(error);
             }
             Err(error) => return Err(error),
@@ -392,13 +546,30 @@ impl Loader<'_> {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
         let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
-        if equal_load || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load)) {
+        if equal_load
+            || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load))
+        {
             for file in &landed.files {
                 read::discard(&self.table, file);
             }
-            return self.close(intent.epoch, Outcome::Empty, "nothing new in the source".to_owned(), intent.objects.clone());
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                "nothing new in the source".to_owned(),
+                intent.objects.clone(),
+            );
         }
-        let published = self.publish_load(intent, intent_digest, &load, schema, head_now, landed, share).await?;
+        let published = self
+            .publish_load(
+                intent,
+                intent_digest,
+                &load,
+                schema,
+                head_now,
+                landed,
+                share,
+            )
+            .await?;
         report.committed(published.version, &published.fingerprint.to_string());
         Ok(())
     }
@@ -413,14 +584,26 @@ impl Loader<'_> {
         if self.spec.mode != Mode::Full || load.objects.is_empty() {
             return false;
         }
-        let Some(last) = epochs.last_done() else { return false };
+        let Some(last) = epochs.last_done() else {
+            return false;
+        };
         last.objects.len() == load.objects.len()
-            && last.objects.iter().zip(&load.objects).all(|(before, now)| before.sha256 == now.sha256)
+            && last
+                .objects
+                .iter()
+                .zip(&load.objects)
+                .all(|(before, now)| before.sha256 == now.sha256)
     }
 
     /// An unkeyed full load of a database with the very rows of the newest loaded one (A3).
-    fn equals_last_full_load(&self, landed: &Landed, head: Option<&Head>) -> Result<bool, PipelineError> {
-        let (Some(now), Some(digest)) = (&landed.load_fingerprint, head.and_then(|head| head.receipt)) else {
+    fn equals_last_full_load(
+        &self,
+        landed: &Landed,
+        head: Option<&Head>,
+    ) -> Result<bool, PipelineError> {
+        let (Some(now), Some(digest)) =
+            (&landed.load_fingerprint, head.and_then(|head| head.receipt))
+        else {
             return Ok(false);
         };
         let before = read_receipt(self.site, digest)?;
@@ -434,17 +617,24 @@ impl Loader<'_> {
         schema: &SchemaRef,
         head: Option<&Head>,
     ) -> Result<Landed, PipelineError> {
-        let payload: Vec<String> =
-            bronze::payload(schema).iter().map(|field| field.name().clone()).collect();
+        let payload: Vec<String> = bronze::payload(schema)
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
         let cursor = self.spec.mode == Mode::Incremental && load.objects.is_empty();
         let mut diff = None;
         let mut window = None;
         if keyed_full {
-            let mut state = FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))?;
+            let mut state = FullDiff::new(schema, &self.feed.key, &payload)
+                .map_err(|error| self.no_key(error))?;
             if let Some(head) = head {
                 let mut stream = self.bronze_rows(head).await?;
-                while let Some(batch) = stream.try_next().await.map_err(karat_exact::ExactError::from)? {
+                while let Some(batch) = stream
+                    .try_next()
+                    .await
+                    .map_err(karat_exact::ExactError::from)?
+                {
                     state.remember(&batch).map_err(arrow_error)?;
                 }
             }
@@ -453,7 +643,11 @@ impl Loader<'_> {
             let mut seen = Window::default();
             if let Some(head) = head {
                 let mut stream = self.bronze_rows(head).await?;
-                while let Some(batch) = stream.try_next().await.map_err(karat_exact::ExactError::from)? {
+                while let Some(batch) = stream
+                    .try_next()
+                    .await
+                    .map_err(karat_exact::ExactError::from)?
+                {
                     seen.remember(&batch, &payload).map_err(arrow_error)?;
                 }
             }
@@ -490,19 +684,33 @@ impl Loader<'_> {
             provenance: Provenance {
                 epoch: intent.epoch,
                 run: intent.run.clone(),
-                loaded_at_us: intent.to["logical_time_us"].as_i64().unwrap_or(self.site.context.logical_time_us),
+                loaded_at_us: intent.to["logical_time_us"]
+                    .as_i64()
+                    .unwrap_or(self.site.context.logical_time_us),
             },
-            deliveries: load.objects.iter().map(|object| i64::from(object.delivery)).collect(),
+            deliveries: load
+                .objects
+                .iter()
+                .map(|object| i64::from(object.delivery))
+                .collect(),
             sizes: load.objects.iter().map(|object| object.size).collect(),
             fingerprinted: self.spec.mode == Mode::Full && !keyed_full && load.objects.is_empty(),
-            max_delete: if self.site.context.accept_deletes { None } else { Some(self.feed.max_delete) },
+            max_delete: if self.site.context.accept_deletes {
+                None
+            } else {
+                Some(self.feed.max_delete)
+            },
             mark: load.mark.clone(),
             keys_before,
         };
         let progress = self.site.context.progress.clone();
         let writing = tokio::task::spawn_blocking(move || {
             landing.write(receiver, writer, diff, window, &|rows, percent, table| {
-                progress.event(&Event::Advanced { table: table.to_owned(), rows, percent });
+                progress.event(&Event::Advanced {
+                    table: table.to_owned(),
+                    rows,
+                    percent,
+                });
             })
         });
         let written = writing.await.map_err(joined)?;
@@ -537,7 +745,10 @@ impl Loader<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact of the load")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different fact of the load"
+    )]
     async fn publish_load(
         &self,
         intent: &Intent,
@@ -552,7 +763,13 @@ impl Loader<'_> {
             Some(digest) => Some(read_receipt(self.site, digest)?),
             None => None,
         };
-        let mut receipt = crate::step::receipt_base(self.site, &self.feed.bronze, Kind::Load, intent.epoch, self.code());
+        let mut receipt = crate::step::receipt_base(
+            self.site,
+            &self.feed.bronze,
+            Kind::Load,
+            intent.epoch,
+            self.code(),
+        );
         receipt.intent = Some(intent_digest);
         receipt.objects = load
             .objects
@@ -564,11 +781,16 @@ impl Loader<'_> {
                 delivery: i64::from(object.delivery),
             })
             .collect();
-        receipt.accounting = before.map_or_else(|| share.clone(), |before| crate::accounting::add(&before.accounting, &share));
+        receipt.accounting = before.map_or_else(
+            || share.clone(),
+            |before| crate::accounting::add(&before.accounting, &share),
+        );
         receipt.accounting_run = share;
         receipt.bytes_read = landed.count.bytes;
         if let Some(fingerprint) = &landed.load_fingerprint {
-            receipt.parameters.insert("load_fingerprint".to_owned(), fingerprint.clone());
+            receipt
+                .parameters
+                .insert("load_fingerprint".to_owned(), fingerprint.clone());
         }
         let operation = if base.is_some() { "APPEND" } else { "CREATE" };
         publish(
@@ -614,12 +836,21 @@ impl Landing {
         mut window: Option<Window>,
         progress: &dyn Fn(u64, u8, &str),
     ) -> Result<(CanonicalWriter, Landed), PipelineError> {
-        let mut landed =
-            Landed { files: Vec::new(), count: ReadCount::default(), kept: 0, unchanged: 0, deleted: 0, load_fingerprint: None };
+        let mut landed = Landed {
+            files: Vec::new(),
+            count: ReadCount::default(),
+            kept: 0,
+            unchanged: 0,
+            deleted: 0,
+            load_fingerprint: None,
+        };
         let mut content = if self.fingerprinted {
             let mut excluded: Vec<&str> = bronze::OWN.to_vec();
             excluded.retain(|name| *name != "_rescued");
-            Some(karat_exact::fingerprint::Fingerprinter::new(&self.schema, &excluded)?)
+            Some(karat_exact::fingerprint::Fingerprinter::new(
+                &self.schema,
+                &excluded,
+            )?)
         } else {
             None
         };
@@ -627,9 +858,19 @@ impl Landing {
         let mut any_rows = false;
         for source_batch in batches {
             any_rows |= source_batch.batch.num_rows() > 0;
-            let delivery = source_batch.object.and_then(|object| self.deliveries.get(object)).copied().unwrap_or(1);
-            let mut batch =
-                bronze::complete(&source_batch.batch, &self.schema, &self.rename, delivery, &self.provenance).map_err(arrow_error)?;
+            let delivery = source_batch
+                .object
+                .and_then(|object| self.deliveries.get(object))
+                .copied()
+                .unwrap_or(1);
+            let mut batch = bronze::complete(
+                &source_batch.batch,
+                &self.schema,
+                &self.rename,
+                delivery,
+                &self.provenance,
+            )
+            .map_err(arrow_error)?;
             let read = batch.num_rows() as u64;
             if failpoint::triggered("rows.lose") && batch.num_rows() > 0 {
                 batch = batch.slice(1, batch.num_rows() - 1);
@@ -648,15 +889,22 @@ impl Landing {
                 writer.write(&batch.slice(0, 1.min(batch.num_rows())))?;
             }
             writer.write(&batch)?;
-            let done: u64 = source_batch.object.map_or(0, |object| self.sizes.iter().take(object).sum());
-            let percent = if total == 0 { 0 } else { (done * 100 / total) as u8 };
+            let done: u64 = source_batch
+                .object
+                .map_or(0, |object| self.sizes.iter().take(object).sum());
+            let percent = if total == 0 {
+                0
+            } else {
+                (done * 100 / total) as u8
+            };
             progress(read, percent, &self.table);
         }
         if let Some(diff) = &mut diff {
             landed.unchanged = diff.counts().unchanged;
             let gone = diff.deletes(&self.schema).map_err(arrow_error)?;
             landed.deleted = gone.num_rows() as u64;
-            self.check_deletes(any_rows, landed.deleted).inspect_err(|_| {})?;
+            self.check_deletes(any_rows, landed.deleted)
+                .inspect_err(|_| {})?;
             if gone.num_rows() > 0 {
                 writer.write(&self.deleted_rows(&gone)?)?;
             }
@@ -667,10 +915,16 @@ impl Landing {
 
     /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
     fn check_deletes(&self, any_rows: bool, deleted: u64) -> Result<(), PipelineError> {
-        let Some(max_delete) = self.max_delete else { return Ok(()) };
+        let Some(max_delete) = self.max_delete else {
+            return Ok(());
+        };
         let too_many = max_delete.is_exceeded_by(deleted, self.keys_before);
         if self.keys_before > 0 && (!any_rows || too_many) {
-            return Err(PipelineError::Deletes { table: self.table.clone(), deleted, before: self.keys_before });
+            return Err(PipelineError::Deletes {
+                table: self.table.clone(),
+                deleted,
+                before: self.keys_before,
+            });
         }
         Ok(())
     }
@@ -679,8 +933,12 @@ impl Landing {
     fn deleted_rows(&self, keys: &RecordBatch) -> Result<RecordBatch, PipelineError> {
         let rows = keys.num_rows();
         let mark = self.mark.clone().unwrap_or_default();
-        let mut fields: Vec<arrow::datatypes::Field> =
-            keys.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields: Vec<arrow::datatypes::Field> = keys
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
         let mut columns = keys.columns().to_vec();
         let key_names: Vec<&str> = self.keys.iter().map(String::as_str).collect();
         let encoded = crate::scd::rows_of(keys, &key_names).map_err(arrow_error)?;
@@ -698,9 +956,17 @@ impl Landing {
         columns.push(Arc::new(seq));
         fields.push(arrow::datatypes::Field::new("_op", DataType::Utf8, true));
         columns.push(Arc::new(StringArray::from(vec!["D"; rows])));
-        let batch = RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns).map_err(arrow_error)?;
-        let completed = bronze::complete(&batch, &self.schema, &BTreeMap::new(), 1, &self.provenance).map_err(arrow_error)?;
-        debug_assert_eq!(completed.column_by_name("_delivery").map(|c| c.data_type().clone()), Some(Int64Array::from(vec![1]).data_type().clone()));
+        let batch = RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)
+            .map_err(arrow_error)?;
+        let completed =
+            bronze::complete(&batch, &self.schema, &BTreeMap::new(), 1, &self.provenance)
+                .map_err(arrow_error)?;
+        debug_assert_eq!(
+            completed
+                .column_by_name("_delivery")
+                .map(|c| c.data_type().clone()),
+            Some(Int64Array::from(vec![1]).data_type().clone())
+        );
         Ok(completed)
     }
 }

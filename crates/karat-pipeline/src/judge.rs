@@ -106,34 +106,61 @@ impl Judge {
         code: &str,
     ) -> Result<Self, PipelineError> {
         let table = &model.name.to_string();
-        let sql_error = |error| PipelineError::Sql { table: table.clone(), error };
-        let first = |errors: Vec<(usize, karat_exact::SqlError)>| {
-            sql_error(errors.into_iter().next().map(|(_, error)| error).unwrap_or_default())
+        let sql_error = |error| PipelineError::Sql {
+            table: table.clone(),
+            error,
         };
-        let select: Vec<(String, String)> =
-            silver.select.iter().map(|column| (column.name.clone(), column.sql.clone())).collect();
+        let first = |errors: Vec<(usize, karat_exact::SqlError)>| {
+            sql_error(
+                errors
+                    .into_iter()
+                    .next()
+                    .map(|(_, error)| error)
+                    .unwrap_or_default(),
+            )
+        };
+        let select: Vec<(String, String)> = silver
+            .select
+            .iter()
+            .map(|column| (column.name.clone(), column.sql.clone()))
+            .collect();
         let select = RowExpressions::compile(engine, bronze.clone(), &select).map_err(first)?;
         let selected = select.output_schema();
         let floats = karat_exact::float_columns(&selected);
         if !floats.is_empty() && model.allow_float.is_none() {
-            return Err(PipelineError::Float { table: table.clone(), columns: floats.join(", ") });
+            return Err(PipelineError::Float {
+                table: table.clone(),
+                columns: floats.join(", "),
+            });
         }
         let (rules, restated): (Vec<Expectation>, Vec<Expectation>) = silver
             .expectations
             .iter()
             .cloned()
             .partition(|rule| rule.sql.is_some());
-        let actions = restated.iter().map(|rule| (rule.name.clone(), rule.action)).collect();
+        let actions = restated
+            .iter()
+            .map(|rule| (rule.name.clone(), rule.action))
+            .collect();
         let expectations = if rules.is_empty() {
             None
         } else {
-            let expressions: Vec<(String, String)> =
-                rules.iter().map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default())).collect();
+            let expressions: Vec<(String, String)> = rules
+                .iter()
+                .map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default()))
+                .collect();
             Some(RowExpressions::compile(engine, selected.clone(), &expressions).map_err(first)?)
         };
-        let payload: Vec<String> = crate::bronze::payload(bronze).iter().map(|field| field.name().clone()).collect();
+        let payload: Vec<String> = crate::bronze::payload(bronze)
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
 
-        let mut kept_fields: Vec<Field> = selected.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut kept_fields: Vec<Field> = selected
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
         let mut events = None;
         if let Some(cdc) = &silver.auto_cdc {
             let combined = combined_schema(&selected, bronze);
@@ -142,7 +169,8 @@ impl Judge {
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
             }
-            let program = RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
+            let program =
+                RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
             let sequence_type = program.output_schema().field(0).data_type().clone();
             kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
@@ -190,8 +218,14 @@ impl Judge {
     /// Whether an expression asks for the time.
     pub fn uses_clock(&self) -> bool {
         self.select.uses_clock()
-            || self.expectations.as_ref().is_some_and(RowExpressions::uses_clock)
-            || self.events.as_ref().is_some_and(|events| events.program.uses_clock())
+            || self
+                .expectations
+                .as_ref()
+                .is_some_and(RowExpressions::uses_clock)
+            || self
+                .events
+                .as_ref()
+                .is_some_and(|events| events.program.uses_clock())
     }
 
     /// Bronze columns that the model computes from.
@@ -204,32 +238,51 @@ impl Judge {
     }
 
     /// Judges one batch of bronze rows.
-    pub fn judge(&self, batch: &RecordBatch, reading: &Reading, counts: &mut JudgeCounts) -> Result<Judged, PipelineError> {
+    pub fn judge(
+        &self,
+        batch: &RecordBatch,
+        reading: &Reading,
+        counts: &mut JudgeCounts,
+    ) -> Result<Judged, PipelineError> {
         let batch = self.only_read(batch, reading, counts)?;
         let rows = batch.num_rows();
         let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
-        let selected_batch =
-            RecordBatch::try_new(self.selected.clone(), selected.columns.clone()).map_err(arrow_error)?;
+        let selected_batch = RecordBatch::try_new(self.selected.clone(), selected.columns.clone())
+            .map_err(arrow_error)?;
         let source_delete = deletes_of_source(&batch)?;
 
         let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
         let failed = any_failed(&selected.failed, rows);
         self.built_in(RULE_EXPRESSION, failed, &source_delete, false, &mut broken);
         let rescued = batch.column_by_name("_rescued").map(|column| {
-            (0..rows).map(|row| column.is_valid(row)).collect::<Vec<bool>>()
+            (0..rows)
+                .map(|row| column.is_valid(row))
+                .collect::<Vec<bool>>()
         });
         self.built_in(RULE_RESCUED, rescued, &source_delete, false, &mut broken);
 
-        let (sequence, delete) = self.event_columns(&batch, &selected_batch, &source_delete, &mut broken)?;
+        let (sequence, delete) =
+            self.event_columns(&batch, &selected_batch, &source_delete, &mut broken)?;
 
         if let Some(program) = &self.expectations {
             let outcome = program.evaluate(&selected_batch)?;
-            let expression_failed = broken.iter().find(|(name, ..)| name == RULE_EXPRESSION).map(|(_, _, rows)| rows.clone());
-            for ((rule, column), failed) in self.rules.iter().zip(&outcome.columns).zip(&outcome.failed) {
-                let holds = column.as_any().downcast_ref::<BooleanArray>().ok_or_else(|| PipelineError::Refused {
-                    what: format!("expectation `{}` of `{}` is not a condition", rule.name, self.table),
-                    hint: "write an expression that is true or false".to_owned(),
-                })?;
+            let expression_failed = broken
+                .iter()
+                .find(|(name, ..)| name == RULE_EXPRESSION)
+                .map(|(_, _, rows)| rows.clone());
+            for ((rule, column), failed) in
+                self.rules.iter().zip(&outcome.columns).zip(&outcome.failed)
+            {
+                let holds = column
+                    .as_any()
+                    .downcast_ref::<BooleanArray>()
+                    .ok_or_else(|| PipelineError::Refused {
+                        what: format!(
+                            "expectation `{}` of `{}` is not a condition",
+                            rule.name, self.table
+                        ),
+                        hint: "write an expression that is true or false".to_owned(),
+                    })?;
                 let mut rows_broken = Vec::with_capacity(rows);
                 for row in 0..rows {
                     let exempt = (delete[row] && !rule.on_all)
@@ -251,11 +304,19 @@ impl Judge {
     }
 
     /// Leaves out what is not read, counted as what it is.
-    fn only_read(&self, batch: &RecordBatch, reading: &Reading, counts: &mut JudgeCounts) -> Result<RecordBatch, PipelineError> {
+    fn only_read(
+        &self,
+        batch: &RecordBatch,
+        reading: &Reading,
+        counts: &mut JudgeCounts,
+    ) -> Result<RecordBatch, PipelineError> {
         let mut batch = batch.clone();
         if let Some(only) = reading.only_epoch {
             let epoch = integers(&batch, "_epoch")?;
-            let keep: BooleanArray = epoch.iter().map(|value| Some(value == Some(only))).collect();
+            let keep: BooleanArray = epoch
+                .iter()
+                .map(|value| Some(value == Some(only)))
+                .collect();
             batch = filter_record_batch(&batch, &keep).map_err(arrow_error)?;
         }
         counts.read += batch.num_rows() as u64;
@@ -290,11 +351,19 @@ impl Judge {
         }
         let mut columns = batch.columns().to_vec();
         for name in &self.payload {
-            let Ok(at) = batch.schema().index_of(name) else { continue };
-            let Some(text) = columns[at].as_any().downcast_ref::<StringArray>() else { continue };
+            let Ok(at) = batch.schema().index_of(name) else {
+                continue;
+            };
+            let Some(text) = columns[at].as_any().downcast_ref::<StringArray>() else {
+                continue;
+            };
             let is_null = |value: &str| self.null_values.iter().any(|null| null == value);
             if text.iter().flatten().any(is_null) {
-                columns[at] = Arc::new(text.iter().map(|value| value.filter(|value| !is_null(value))).collect::<StringArray>());
+                columns[at] = Arc::new(
+                    text.iter()
+                        .map(|value| value.filter(|value| !is_null(value)))
+                        .collect::<StringArray>(),
+                );
             }
         }
         RecordBatch::try_new(batch.schema(), columns).map_err(arrow_error)
@@ -315,7 +384,11 @@ impl Judge {
             }
         }
         if rows.iter().any(|row| *row) {
-            let action = self.actions.get(name).copied().unwrap_or(Action::Quarantine);
+            let action = self
+                .actions
+                .get(name)
+                .copied()
+                .unwrap_or(Action::Quarantine);
             broken.push((name.to_owned(), action, rows));
         }
     }
@@ -343,16 +416,20 @@ impl Judge {
                     .ok_or_else(|| PipelineError::Internal(format!("no column `{}`", field.name())))
             })
             .collect::<Result<_, _>>()?;
-        let combined = RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
+        let combined =
+            RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
         let outcome = events.program.evaluate(&combined)?;
         let failed = any_failed(&outcome.failed, batch.num_rows());
         self.built_in(RULE_EXPRESSION, failed, source_delete, false, broken);
         let mut delete = source_delete.to_vec();
         if events.has_delete {
-            let marks = outcome.columns[1].as_any().downcast_ref::<BooleanArray>().ok_or_else(|| PipelineError::Refused {
-                what: format!("`apply_as_deletes` of `{}` is not a condition", self.table),
-                hint: "write an expression that is true for a delete".to_owned(),
-            })?;
+            let marks = outcome.columns[1]
+                .as_any()
+                .downcast_ref::<BooleanArray>()
+                .ok_or_else(|| PipelineError::Refused {
+                    what: format!("`apply_as_deletes` of `{}` is not a condition", self.table),
+                    hint: "write an expression that is true for a delete".to_owned(),
+                })?;
             for (row, delete) in delete.iter_mut().enumerate() {
                 *delete |= marks.is_valid(row) && marks.value(row);
             }
@@ -361,21 +438,29 @@ impl Judge {
         if let Some(soft) = &events.soft_delete {
             let marks = texts(batch, soft)?;
             for (row, delete) in delete.iter_mut().enumerate() {
-                *delete |= marks.is_valid(row) && !matches!(marks.value(row), "" | "0" | "false" | "f" | "N" | "n");
+                *delete |= marks.is_valid(row)
+                    && !matches!(marks.value(row), "" | "0" | "false" | "f" | "N" | "n");
             }
         }
         if source_delete.iter().any(|delete| *delete) {
             sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
         }
         let nothing = vec![false; batch.num_rows()];
-        let nulls: Vec<bool> = (0..batch.num_rows()).map(|row| sequence.is_null(row)).collect();
+        let nulls: Vec<bool> = (0..batch.num_rows())
+            .map(|row| sequence.is_null(row))
+            .collect();
         self.built_in(RULE_SEQUENCE_NULL, Some(nulls), &nothing, true, broken);
         let mut key_null = vec![false; batch.num_rows()];
         for key in &events.keys {
-            let column = selected.column_by_name(key).ok_or_else(|| PipelineError::Refused {
-                what: format!("`{}` has no column `{key}`, which `auto_cdc.keys` names", self.table),
-                hint: "add it to `select`".to_owned(),
-            })?;
+            let column = selected
+                .column_by_name(key)
+                .ok_or_else(|| PipelineError::Refused {
+                    what: format!(
+                        "`{}` has no column `{key}`, which `auto_cdc.keys` names",
+                        self.table
+                    ),
+                    hint: "add it to `select`".to_owned(),
+                })?;
             for (row, null) in key_null.iter_mut().enumerate() {
                 *null |= column.is_null(row);
             }
@@ -397,7 +482,11 @@ impl Judge {
         let rows = batch.num_rows();
         let mut keep = vec![true; rows];
         let mut aside = vec![false; rows];
-        let mut rules: Vec<Vec<&str>> = if broken.is_empty() { Vec::new() } else { vec![Vec::new(); rows] };
+        let mut rules: Vec<Vec<&str>> = if broken.is_empty() {
+            Vec::new()
+        } else {
+            vec![Vec::new(); rows]
+        };
         for (name, action, rows_broken) in &broken {
             let mut count = 0;
             for (row, is_broken) in rows_broken.iter().enumerate() {
@@ -461,7 +550,12 @@ impl Judge {
         Ok(Judged { kept, quarantined })
     }
 
-    fn quarantine_rows(&self, batch: &RecordBatch, aside: &BooleanArray, rules: Vec<String>) -> Result<RecordBatch, PipelineError> {
+    fn quarantine_rows(
+        &self,
+        batch: &RecordBatch,
+        aside: &BooleanArray,
+        rules: Vec<String>,
+    ) -> Result<RecordBatch, PipelineError> {
         let rows = filter_record_batch(batch, aside).map_err(arrow_error)?;
         let count = rows.num_rows();
         let mut columns: Vec<ArrayRef> = Vec::new();
@@ -470,7 +564,10 @@ impl Judge {
         }
         columns.push(column(&rows, "_seq")?.clone());
         columns.push(Arc::new(StringArray::from(rules)));
-        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(&rows, &self.payload)?)));
+        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(
+            &rows,
+            &self.payload,
+        )?)));
         columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
@@ -478,14 +575,21 @@ impl Judge {
     /// Event rows that tie, as quarantine rows. Their payload is read from what the event carries: the selected columns.
     pub fn tied_rows(&self, tied: &RecordBatch) -> Result<RecordBatch, PipelineError> {
         let count = tied.num_rows();
-        let names: Vec<String> = self.selected.fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = self
+            .selected
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let mut columns: Vec<ArrayRef> = Vec::new();
         for name in ADDRESS {
             columns.push(column(tied, name)?.clone());
         }
         columns.push(column(tied, "_seq")?.clone());
         columns.push(Arc::new(StringArray::from(vec![RULE_SEQUENCE_TIE; count])));
-        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(tied, &names)?)));
+        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(
+            tied, &names,
+        )?)));
         columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
@@ -495,13 +599,21 @@ impl Judge {
         for (name, action) in &self.actions {
             let rows = counts.broken.get(name).copied().unwrap_or(0);
             if *action == Action::Fail && rows > 0 {
-                return Err(PipelineError::Expectation { table: self.table.clone(), rule: name.clone(), rows });
+                return Err(PipelineError::Expectation {
+                    table: self.table.clone(),
+                    rule: name.clone(),
+                    rows,
+                });
             }
         }
         for rule in &self.rules {
             let rows = counts.broken.get(&rule.name).copied().unwrap_or(0);
             if rule.action == Action::Fail && rows > 0 {
-                return Err(PipelineError::Expectation { table: self.table.clone(), rule: rule.name.clone(), rows });
+                return Err(PipelineError::Expectation {
+                    table: self.table.clone(),
+                    rule: rule.name.clone(),
+                    rows,
+                });
             }
             if let Some(limit) = &rule.limit
                 && limit.is_exceeded_by(rows, counts.judged)
@@ -530,9 +642,22 @@ impl Judge {
                 failed,
             });
         };
-        for name in [RULE_EXPRESSION, RULE_RESCUED, RULE_KEY_NULL, RULE_SEQUENCE_NULL, RULE_SEQUENCE_TIE] {
+        for name in [
+            RULE_EXPRESSION,
+            RULE_RESCUED,
+            RULE_KEY_NULL,
+            RULE_SEQUENCE_NULL,
+            RULE_SEQUENCE_TIE,
+        ] {
             if counts.broken.contains_key(name) {
-                add(name, self.actions.get(name).copied().unwrap_or(Action::Quarantine).as_str());
+                add(
+                    name,
+                    self.actions
+                        .get(name)
+                        .copied()
+                        .unwrap_or(Action::Quarantine)
+                        .as_str(),
+                );
             }
         }
         for rule in &self.rules {
@@ -544,9 +669,14 @@ impl Judge {
 
 /// Selected columns, then what bronze has under other names, without provenance.
 fn combined_schema(selected: &SchemaRef, bronze: &SchemaRef) -> SchemaRef {
-    let mut fields: Vec<Field> = selected.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = selected
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
     for field in bronze.fields() {
-        let provenance = ["_run", "_loaded_at", "_epoch", "_delivery"].contains(&field.name().as_str());
+        let provenance =
+            ["_run", "_loaded_at", "_epoch", "_delivery"].contains(&field.name().as_str());
         if !provenance && selected.index_of(field.name()).is_err() {
             fields.push(field.as_ref().clone());
         }
@@ -567,11 +697,15 @@ fn any_failed(failed: &[Option<arrow::buffer::BooleanBuffer>], rows: usize) -> O
 
 fn deletes_of_source(batch: &RecordBatch) -> Result<Vec<bool>, PipelineError> {
     let op = texts(batch, "_op")?;
-    Ok((0..batch.num_rows()).map(|row| op.is_valid(row) && op.value(row) == "D").collect())
+    Ok((0..batch.num_rows())
+        .map(|row| op.is_valid(row) && op.value(row) == "D")
+        .collect())
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, PipelineError> {
-    batch.column_by_name(name).ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
 }
 
 fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, PipelineError> {

@@ -5,10 +5,10 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
-use arrow::compute::filter_record_batch;
 use karat_exact::fingerprint::row_hashes;
 
 /// What a full load says of a row, against the state before.
@@ -36,7 +36,9 @@ impl FullDiff {
     pub fn new(schema: &Schema, keys: &[String], payload: &[String]) -> Result<Self, ArrowError> {
         let mut fields = Vec::new();
         for key in keys {
-            fields.push(SortField::new(schema.field_with_name(key)?.data_type().clone()));
+            fields.push(SortField::new(
+                schema.field_with_name(key)?.data_type().clone(),
+            ));
         }
         Ok(Self {
             keys: keys.to_vec(),
@@ -49,7 +51,9 @@ impl FullDiff {
 
     /// Takes in rows that bronze holds, oldest first.
     pub fn remember(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let keys = self.converter.convert_columns(&columns(batch, &self.keys)?)?;
+        let keys = self
+            .converter
+            .convert_columns(&columns(batch, &self.keys)?)?;
         let hashes = content_hashes(batch, &self.payload)?;
         let op = text(batch, "_op")?;
         for (row, hash) in hashes.iter().enumerate() {
@@ -70,7 +74,9 @@ impl FullDiff {
 
     /// The rows of a batch that are new or changed, with `_op` I or U.
     pub fn changes(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let keys = self.converter.convert_columns(&columns(batch, &self.keys)?)?;
+        let keys = self
+            .converter
+            .convert_columns(&columns(batch, &self.keys)?)?;
         let hashes = content_hashes(batch, &self.payload)?;
         let mut keep = Vec::with_capacity(hashes.len());
         let mut ops = Vec::with_capacity(hashes.len());
@@ -100,17 +106,26 @@ impl FullDiff {
 
     /// The keys that the load did not bring, as one batch of key columns in key order.
     pub fn deletes(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-        let mut gone: Vec<&OwnedRow> = self.before.iter().filter(|(_, (_, seen))| !seen).map(|(key, _)| key).collect();
+        let mut gone: Vec<&OwnedRow> = self
+            .before
+            .iter()
+            .filter(|(_, (_, seen))| !seen)
+            .map(|(key, _)| key)
+            .collect();
         gone.sort();
         self.counts.deleted = gone.len() as u64;
-        let key_columns = self.converter.convert_rows(gone.iter().map(|key| key.row()))?;
+        let key_columns = self
+            .converter
+            .convert_rows(gone.iter().map(|key| key.row()))?;
         let fields: Vec<Field> = self
             .keys
             .iter()
             .map(|key| schema.field_with_name(key).cloned())
             .collect::<Result<_, _>>()?;
         if gone.is_empty() {
-            return Ok(RecordBatch::new_empty(std::sync::Arc::new(Schema::new(fields))));
+            return Ok(RecordBatch::new_empty(std::sync::Arc::new(Schema::new(
+                fields,
+            ))));
         }
         RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), key_columns)
     }
@@ -135,9 +150,15 @@ impl Window {
     }
 
     /// The rows of a batch that bronze has not got.
-    pub fn news(&mut self, batch: &RecordBatch, payload: &[String]) -> Result<RecordBatch, ArrowError> {
-        let keep: Vec<bool> =
-            content_hashes(batch, payload)?.into_iter().map(|hash| !self.hashes.contains(&hash)).collect();
+    pub fn news(
+        &mut self,
+        batch: &RecordBatch,
+        payload: &[String],
+    ) -> Result<RecordBatch, ArrowError> {
+        let keep: Vec<bool> = content_hashes(batch, payload)?
+            .into_iter()
+            .map(|hash| !self.hashes.contains(&hash))
+            .collect();
         filter_record_batch(batch, &BooleanArray::from(keep))
     }
 }
@@ -161,10 +182,9 @@ fn columns(batch: &RecordBatch, names: &[String]) -> Result<Vec<ArrayRef>, Arrow
     names
         .iter()
         .map(|name| {
-            batch
-                .column_by_name(name)
-                .cloned()
-                .ok_or_else(|| ArrowError::SchemaError(format!("the load has no key column `{name}`")))
+            batch.column_by_name(name).cloned().ok_or_else(|| {
+                ArrowError::SchemaError(format!("the load has no key column `{name}`"))
+            })
         })
         .collect()
 }

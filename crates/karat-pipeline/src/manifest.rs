@@ -19,7 +19,10 @@ pub fn newest(lake: &Lake) -> Result<Option<(Manifest, Digest)>, PipelineError> 
     let mut newest: Option<(Manifest, Digest)> = None;
     for manifest in all(lake)? {
         let head = Digest::of(&manifest.1);
-        if newest.as_ref().is_none_or(|(known, _)| known.sequence < manifest.0.sequence) {
+        if newest
+            .as_ref()
+            .is_none_or(|(known, _)| known.sequence < manifest.0.sequence)
+        {
             newest = Some((manifest.0, head));
         }
     }
@@ -56,7 +59,10 @@ pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineEr
         let dir = folder.dir();
         let table = lake.table(&dir);
         if let Some(head) = head(&table)? {
-            heads.insert(format!("{}_{}.{}", folder.domain, folder.layer, folder.table), (dir, head));
+            heads.insert(
+                format!("{}_{}.{}", folder.domain, folder.layer, folder.table),
+                (dir, head),
+            );
         }
     }
     Ok(heads)
@@ -113,10 +119,18 @@ fn append(
         let (fingerprint, rows) = match head.receipt {
             Some(digest) => {
                 let receipt = read_receipt(site, digest)?;
-                let rows = receipt.fingerprint.split(':').next().and_then(|rows| rows.parse().ok()).unwrap_or(0);
+                let rows = receipt
+                    .fingerprint
+                    .split(':')
+                    .next()
+                    .and_then(|rows| rows.parse().ok())
+                    .unwrap_or(0);
                 (receipt.fingerprint, rows)
             }
-            None => (String::new(), head.snapshot.files.iter().map(|file| file.rows).sum()),
+            None => (
+                String::new(),
+                head.snapshot.files.iter().map(|file| file.rows).sum(),
+            ),
         };
         // Only what is new since the manifest before needs to be read again.
         let log = match tables.get(name) {
@@ -125,7 +139,13 @@ fn append(
         };
         tables.insert(
             name.clone(),
-            TableState { version: head.snapshot.version, receipt: head.receipt, fingerprint, rows, log },
+            TableState {
+                version: head.snapshot.version,
+                receipt: head.receipt,
+                fingerprint,
+                rows,
+                log,
+            },
         );
     }
     let manifest = Manifest {
@@ -146,5 +166,7 @@ fn append(
 /// Rolling digest of a table's log up to a version.
 fn log_digest(site: &Site, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
     let history = site.lake.table(dir).history(None)?;
-    Ok(crate::verify::rolling_log(&site.lake, dir, &history)?.get(&version).copied())
+    Ok(crate::verify::rolling_log(&site.lake, dir, &history)?
+        .get(&version)
+        .copied())
 }

@@ -16,11 +16,18 @@ pub fn date_deletes(
     deletes: &[bool],
     sequence: ArrayRef,
 ) -> Result<ArrayRef, PipelineError> {
-    let needs: Vec<bool> = deletes.iter().enumerate().map(|(row, delete)| *delete && sequence.is_null(row)).collect();
+    let needs: Vec<bool> = deletes
+        .iter()
+        .enumerate()
+        .map(|(row, delete)| *delete && sequence.is_null(row))
+        .collect();
     if !needs.iter().any(|need| *need) {
         return Ok(sequence);
     }
-    if !matches!(sequence.data_type(), DataType::Date32 | DataType::Timestamp(..)) {
+    if !matches!(
+        sequence.data_type(),
+        DataType::Date32 | DataType::Timestamp(..)
+    ) {
         return Err(undated(table, "is no date or timestamp"));
     }
     let seq = batch
@@ -29,11 +36,22 @@ pub fn date_deletes(
         .ok_or_else(|| PipelineError::Internal("bronze has no `_seq`".to_owned()))?;
     let mut dates: Vec<Option<String>> = Vec::with_capacity(needs.len());
     for (row, need) in needs.iter().enumerate() {
-        dates.push(if *need { Some(mark_date(seq.value(row)).ok_or_else(|| undated(table, "cannot be taken from the order mark"))?) } else { None });
+        dates.push(if *need {
+            Some(
+                mark_date(seq.value(row))
+                    .ok_or_else(|| undated(table, "cannot be taken from the order mark"))?,
+            )
+        } else {
+            None
+        });
     }
     let dates: ArrayRef = Arc::new(StringArray::from(dates));
     let dates = cast(&dates, sequence.data_type()).map_err(arrow_error)?;
-    let picks: Vec<(usize, usize)> = needs.iter().enumerate().map(|(row, need)| (usize::from(*need), row)).collect();
+    let picks: Vec<(usize, usize)> = needs
+        .iter()
+        .enumerate()
+        .map(|(row, need)| (usize::from(*need), row))
+        .collect();
     interleave(&[sequence.as_ref(), dates.as_ref()], &picks).map_err(arrow_error)
 }
 
@@ -48,7 +66,12 @@ fn mark_date(seq: &[u8]) -> Option<String> {
     if digits.len() != 8 {
         return None;
     }
-    Some(format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]))
+    Some(format!(
+        "{}-{}-{}",
+        &digits[..4],
+        &digits[4..6],
+        &digits[6..]
+    ))
 }
 
 fn undated(table: &str, why: &str) -> PipelineError {

@@ -31,7 +31,9 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: epochs.last_settled().map_or(Value::Null, |intent| intent.to["position"].clone()),
+        cursor: epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to["position"].clone()),
         objects: known_objects(&epochs).len(),
     })
 }
@@ -40,11 +42,16 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
 pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
     if feed.cursor.is_none() {
         return Err(PipelineError::Refused {
-            what: format!("`{}` has no cursor: its position is the list of its objects", feed.bronze),
+            what: format!(
+                "`{}` has no cursor: its position is the list of its objects",
+                feed.bronze
+            ),
             hint: "only feeds with `cursor` have a position that can be set".to_owned(),
         });
     }
-    let _lock = site.lake.lock(&feed.bronze.to_string(), site.context.wait)?;
+    let _lock = site
+        .lake
+        .lock(&feed.bronze.to_string(), site.context.wait)?;
     let epochs = read(site, feed).await?;
     if let Some(open) = epochs.open() {
         return Err(PipelineError::Refused {
@@ -60,7 +67,9 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
         logical_time: site.context.logical_time.clone(),
         code: Digest::of(feed.code_text().as_bytes()),
         parameters: site.context.parameters.clone(),
-        from: epochs.last_settled().map_or(Value::Null, |intent| intent.to.clone()),
+        from: epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to.clone()),
         to: json!({ "position": value }),
         objects: Vec::new(),
         inputs: BTreeMap::new(),
@@ -79,5 +88,9 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
 async fn read(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
     let table = site.lake.table(&feed.bronze.folder());
     let head = head(&table)?;
-    Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))
+    Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head.as_ref().map(|head| &head.snapshot),
+    )
 }

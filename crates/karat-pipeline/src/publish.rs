@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use arrow::datatypes::SchemaRef;
 use karat_exact::Fingerprint;
 use karat_exact::fingerprint::schema_text;
-use karat_lake::{Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint};
+use karat_lake::{
+    Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint,
+};
 use karat_receipt::{Digest, FileRef, Receipt, live_files_digest, seal};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +40,9 @@ pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
 
 fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     Head {
-        receipt: record.and_then(|record| record.receipt.as_deref()).and_then(|text| text.parse().ok()),
+        receipt: record
+            .and_then(|record| record.receipt.as_deref())
+            .and_then(|text| text.parse().ok()),
         run: record.and_then(|record| record.run.clone()),
         snapshot,
     }
@@ -55,7 +59,12 @@ pub fn receipt_of(site: &Site, head: &Head) -> Result<Option<Receipt>, PipelineE
 /// Reads a receipt by its digest.
 pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineError> {
     let path = layout::receipt(digest);
-    let bytes = site.lake.get(&path)?.ok_or_else(|| PipelineError::MissingReceipt { digest: digest.to_string() })?;
+    let bytes = site
+        .lake
+        .get(&path)?
+        .ok_or_else(|| PipelineError::MissingReceipt {
+            digest: digest.to_string(),
+        })?;
     Ok(karat_receipt::open(&bytes)?.receipt)
 }
 
@@ -120,7 +129,9 @@ pub async fn file_fingerprints(
     }
     for file in &head.snapshot.files {
         if !known.files.contains_key(&file.path) {
-            let fingerprint = crate::read::fingerprint_file(site, table, &head.snapshot.schema, file, excluded).await?;
+            let fingerprint =
+                crate::read::fingerprint_file(site, table, &head.snapshot.schema, file, excluded)
+                    .await?;
             known.files.insert(file.path.clone(), fingerprint);
         }
     }
@@ -128,15 +139,31 @@ pub async fn file_fingerprints(
 }
 
 /// Publishes a change: fills the receipt from the files, checks that its rows add up, writes it, commits.
-pub async fn publish(site: &Site, table: &Table, change: Change) -> Result<Published, PipelineError> {
-    let Change { base, schema, added, removed, app, operation, mut receipt, excluded } = change;
+pub async fn publish(
+    site: &Site,
+    table: &Table,
+    change: Change,
+) -> Result<Published, PipelineError> {
+    let Change {
+        base,
+        schema,
+        added,
+        removed,
+        app,
+        operation,
+        mut receipt,
+        excluded,
+    } = change;
     crate::accounting::check(&receipt)?;
 
     let mut live: BTreeMap<String, (u64, Fingerprint)> = BTreeMap::new();
     let mut removed_refs = Vec::new();
     if let Some(head) = &base {
         if head.receipt.is_none() {
-            return Err(PipelineError::Foreign { table: receipt.table.clone(), version: head.snapshot.version });
+            return Err(PipelineError::Foreign {
+                table: receipt.table.clone(),
+                version: head.snapshot.version,
+            });
         }
         let prints = file_fingerprints(site, table, head, excluded).await?;
         for file in &head.snapshot.files {
@@ -145,7 +172,10 @@ pub async fn publish(site: &Site, table: &Table, change: Change) -> Result<Publi
         }
         for file in &removed {
             let Some((size, fingerprint)) = live.remove(&file.path) else {
-                return Err(PipelineError::Internal(format!("`{}` is not a live file of `{}`", file.path, receipt.table)));
+                return Err(PipelineError::Internal(format!(
+                    "`{}` is not a live file of `{}`",
+                    file.path, receipt.table
+                )));
             };
             removed_refs.push(file_ref(&file.path, size, fingerprint));
         }
@@ -153,27 +183,44 @@ pub async fn publish(site: &Site, table: &Table, change: Change) -> Result<Publi
     for file in &added {
         live.insert(file.path.clone(), (file.size, file.fingerprint));
     }
-    let fingerprint = live.values().fold(Fingerprint::default(), |sum, (_, print)| sum + *print);
+    let fingerprint = live
+        .values()
+        .fold(Fingerprint::default(), |sum, (_, print)| sum + *print);
 
     receipt.version = base.as_ref().map_or(0, |head| head.snapshot.version + 1);
     receipt.fingerprint = fingerprint.to_string();
     receipt.schema = Digest::of(schema_text(&schema).as_bytes());
-    receipt.files_added = added.iter().map(|file| file_ref(&file.path, file.size, file.fingerprint)).collect();
+    receipt.files_added = added
+        .iter()
+        .map(|file| file_ref(&file.path, file.size, file.fingerprint))
+        .collect();
     receipt.files_removed = removed_refs;
-    receipt.live_files =
-        live_files_digest(live.iter().map(|(path, (size, _))| (path.as_str(), *size, sha256_of_name(path))));
+    receipt.live_files = live_files_digest(
+        live.iter()
+            .map(|(path, (size, _))| (path.as_str(), *size, sha256_of_name(path))),
+    );
     receipt.bytes_written = added.iter().map(|file| file.size).sum();
     receipt.previous = base.as_ref().and_then(|head| head.receipt);
 
     let sealed = seal(&receipt, site.context.key.as_ref());
     failpoint::hit("receipt.before");
-    let prints = FileFingerprints { files: live.iter().map(|(path, (_, print))| (path.clone(), *print)).collect() };
-    let prints = serde_json::to_vec(&prints).map_err(|error| PipelineError::Internal(error.to_string()))?;
-    site.lake.put_if_absent(&layout::file_fingerprints(sealed.digest), &prints)?;
-    site.lake.put_if_absent(&layout::receipt(sealed.digest), &sealed.bytes)?;
+    let prints = FileFingerprints {
+        files: live
+            .iter()
+            .map(|(path, (_, print))| (path.clone(), *print))
+            .collect(),
+    };
+    let prints =
+        serde_json::to_vec(&prints).map_err(|error| PipelineError::Internal(error.to_string()))?;
+    site.lake
+        .put_if_absent(&layout::file_fingerprints(sealed.digest), &prints)?;
+    site.lake
+        .put_if_absent(&layout::receipt(sealed.digest), &sealed.bytes)?;
     failpoint::hit("receipt.after");
 
-    site.context.progress.event(&Event::Committing { table: receipt.table.clone() });
+    site.context.progress.event(&Event::Committing {
+        table: receipt.table.clone(),
+    });
     let committed = table.commit(Commit {
         base: base.as_ref().map(|head| head.snapshot.version),
         schema,
@@ -190,11 +237,18 @@ pub async fn publish(site: &Site, table: &Table, change: Change) -> Result<Publi
         Ok(version) => version,
         Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
         Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
-            return Err(PipelineError::LostRace { table: receipt.table });
+            return Err(PipelineError::LostRace {
+                table: receipt.table,
+            });
         }
         Err(CommitError::Lake(error)) => return Err(error.into()),
     };
-    Ok(Published { version, receipt: sealed.digest, fingerprint, rows: fingerprint.rows })
+    Ok(Published {
+        version,
+        receipt: sealed.digest,
+        fingerprint,
+        rows: fingerprint.rows,
+    })
 }
 
 fn file_ref(path: &str, size: u64, fingerprint: Fingerprint) -> FileRef {

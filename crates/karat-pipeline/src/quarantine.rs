@@ -44,10 +44,20 @@ pub struct HeldObject {
 pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), PipelineError> {
     let mut rows = Vec::new();
     for (name, (dir, head)) in manifest::heads(&site.lake)? {
-        let Some((domain, _)) = name.split_once("_quarantine.") else { continue };
-        let table = format!("{domain}_silver.{}", name.rsplit('.').next().unwrap_or_default());
+        let Some((domain, _)) = name.split_once("_quarantine.") else {
+            continue;
+        };
+        let table = format!(
+            "{domain}_silver.{}",
+            name.rsplit('.').next().unwrap_or_default()
+        );
         let lake_table = site.lake.table(&dir);
-        let set = read::file_set(&lake_table, &head.snapshot, read::in_written_order(&head.snapshot), None);
+        let set = read::file_set(
+            &lake_table,
+            &head.snapshot,
+            read::in_written_order(&head.snapshot),
+            None,
+        );
         let mut stream = site.engine.scan(&set, None).await?;
         while let Some(batch) = stream.try_next().await.map_err(ExactError::from)? {
             let text = |column: &str, row: usize| {
@@ -70,7 +80,10 @@ pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), Pipeli
                 let line = number("_row", row);
                 let delivery = number("_delivery", row).unwrap_or(1);
                 rows.push(HeldRow {
-                    id: format!("{object}@{delivery}:{}", line.map_or_else(String::new, |line| line.to_string())),
+                    id: format!(
+                        "{object}@{delivery}:{}",
+                        line.map_or_else(String::new, |line| line.to_string())
+                    ),
                     table: table.clone(),
                     object,
                     row: line,
@@ -89,14 +102,26 @@ async fn objects(site: &Site) -> Result<Vec<HeldObject>, PipelineError> {
     for feed in site.project.feeds() {
         let table = site.lake.table(&feed.bronze.folder());
         let head = head(&table)?;
-        let epochs = Epochs::read(&site.lake, &feed.bronze, head.as_ref().map(|head| &head.snapshot))?;
+        let epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head.as_ref().map(|head| &head.snapshot),
+        )?;
         let objects = epochs.objects();
         for (_, object) in &objects {
-            let newest = objects.iter().filter(|(_, other)| other.path == object.path).map(|(_, other)| other.delivery).max();
+            let newest = objects
+                .iter()
+                .filter(|(_, other)| other.path == object.path)
+                .map(|(_, other)| other.delivery)
+                .max();
             if let Some(reason) = &object.broken
                 && newest == Some(object.delivery)
             {
-                held.push(HeldObject { table: feed.bronze.to_string(), object: object.path.clone(), reason: reason.clone() });
+                held.push(HeldObject {
+                    table: feed.bronze.to_string(),
+                    object: object.path.clone(),
+                    reason: reason.clone(),
+                });
             }
         }
     }

@@ -13,7 +13,11 @@ pub const BRONZE_EXCLUDED: &[&str] = &["_run", "_loaded_at", "_epoch"];
 
 /// Columns outside the fingerprint of a table of this layer.
 pub fn excluded(layer: &str) -> &'static [&'static str] {
-    if layer == "bronze" { BRONZE_EXCLUDED } else { &[] }
+    if layer == "bronze" {
+        BRONZE_EXCLUDED
+    } else {
+        &[]
+    }
 }
 
 /// Some live files of a version as the engine reads them.
@@ -27,7 +31,11 @@ pub fn file_set<'a>(
         schema: snapshot.schema.clone(),
         files: files
             .into_iter()
-            .map(|file| DataFileRef { path: table.path().join(&file.path), size: file.size, rows: file.rows })
+            .map(|file| DataFileRef {
+                path: table.path().join(&file.path),
+                size: file.size,
+                rows: file.rows,
+            })
             .collect(),
         key,
         order: Vec::new(),
@@ -60,7 +68,11 @@ pub async fn fingerprint_file(
 ) -> Result<Fingerprint, PipelineError> {
     let set = FileSet {
         schema: schema.clone(),
-        files: vec![DataFileRef { path: table.path().join(&file.path), size: file.size, rows: file.rows }],
+        files: vec![DataFileRef {
+            path: table.path().join(&file.path),
+            size: file.size,
+            rows: file.rows,
+        }],
         key: None,
         order: Vec::new(),
     };
@@ -75,7 +87,11 @@ pub async fn fingerprint_stream(
     excluded: &[&str],
 ) -> Result<Fingerprint, PipelineError> {
     let mut fingerprinter = Fingerprinter::new(schema, excluded)?;
-    while let Some(batch) = stream.try_next().await.map_err(karat_exact::ExactError::from)? {
+    while let Some(batch) = stream
+        .try_next()
+        .await
+        .map_err(karat_exact::ExactError::from)?
+    {
         fingerprinter.update(&batch)?;
     }
     Ok(fingerprinter.finish())

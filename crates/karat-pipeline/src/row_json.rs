@@ -14,7 +14,11 @@ pub fn rows_as_json(batch: &RecordBatch, names: &[String]) -> Result<Vec<String>
     let mut columns = Vec::new();
     for name in names {
         if let Some(column) = batch.column_by_name(name) {
-            columns.push((name, column, ArrayFormatter::try_new(column.as_ref(), &options).map_err(arrow_error)?));
+            columns.push((
+                name,
+                column,
+                ArrayFormatter::try_new(column.as_ref(), &options).map_err(arrow_error)?,
+            ));
         }
     }
     let mut rows = Vec::with_capacity(batch.num_rows());

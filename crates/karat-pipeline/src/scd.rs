@@ -97,12 +97,21 @@ impl EventFold {
             fields.push(input.field_with_name(name)?.clone());
         }
         if shape.scd == ScdType::Two {
-            let range_type = input.field_with_name(&shape.valid_from)?.data_type().clone();
+            let range_type = input
+                .field_with_name(&shape.valid_from)?
+                .data_type()
+                .clone();
             fields.push(Field::new(START_AT, range_type.clone(), true));
             fields.push(Field::new(END_AT, range_type, true));
         }
         let table = Arc::new(Schema::new(fields));
-        Ok(Self { shape, input, table, carry: Vec::new(), counts: EventCounts::default() })
+        Ok(Self {
+            shape,
+            input,
+            table,
+            carry: Vec::new(),
+            counts: EventCounts::default(),
+        })
     }
 
     /// Schema of the rows.
@@ -142,7 +151,8 @@ impl EventFold {
         if open_from > 0 {
             complete.push(batch.slice(0, open_from));
         }
-        self.carry.push(batch.slice(open_from, batch.num_rows() - open_from));
+        self.carry
+            .push(batch.slice(open_from, batch.num_rows() - open_from));
         let complete = concat_batches(&self.input, &complete)?;
         self.fold(&complete).map(Some)
     }
@@ -203,7 +213,10 @@ impl EventFold {
                 take(dates, &UInt32Array::from(decided.ends), None)?
             });
         }
-        Ok(Folded { rows: RecordBatch::try_new(self.table.clone(), columns)?, tied })
+        Ok(Folded {
+            rows: RecordBatch::try_new(self.table.clone(), columns)?,
+            tied,
+        })
     }
 }
 
@@ -227,7 +240,13 @@ struct Group {
 }
 
 impl Group {
-    fn decide(&self, scd: ScdType, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) {
+    fn decide(
+        &self,
+        scd: ScdType,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
         let events = self.without_ties(range, decided, counts);
         match scd {
             ScdType::One => self.current(&events, decided, counts),
@@ -236,7 +255,12 @@ impl Group {
     }
 
     /// Events that are equal in order: one if their content is equal, all tied if not.
-    fn without_ties(&self, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) -> Vec<usize> {
+    fn without_ties(
+        &self,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) -> Vec<usize> {
         let mut events = Vec::with_capacity(range.len());
         let mut from = range.start;
         while from < range.end {
@@ -244,7 +268,8 @@ impl Group {
             while to < range.end && self.order.row(to) == self.order.row(from) {
                 to += 1;
             }
-            let same_content = (from + 1..to).all(|row| self.content.row(row) == self.content.row(from));
+            let same_content =
+                (from + 1..to).all(|row| self.content.row(row) == self.content.row(from));
             if same_content {
                 counts.duplicate += (to - from - 1) as u64;
                 events.push(from);
@@ -263,9 +288,17 @@ impl Group {
             if self.delete.value(event) {
                 counts.deleted += 1;
             } else if position + 1 < events.len() {
-                if existing { counts.existing_superseded += 1 } else { counts.superseded += 1 }
+                if existing {
+                    counts.existing_superseded += 1
+                } else {
+                    counts.superseded += 1
+                }
             } else {
-                if existing { counts.existing_kept += 1 } else { counts.kept += 1 }
+                if existing {
+                    counts.existing_kept += 1
+                } else {
+                    counts.kept += 1
+                }
                 decided.standing.push(event as u32);
                 decided.ends.push(None);
             }
@@ -289,7 +322,11 @@ impl Group {
                 continue;
             }
             if outlived {
-                if existing { counts.existing_superseded += 1 } else { counts.superseded += 1 }
+                if existing {
+                    counts.existing_superseded += 1
+                } else {
+                    counts.superseded += 1
+                }
                 continue;
             }
             if let Some(start) = open {
@@ -300,7 +337,11 @@ impl Group {
                 decided.standing.push(start as u32);
                 decided.ends.push(Some(event as u32));
             }
-            if existing { counts.existing_kept += 1 } else { counts.kept += 1 }
+            if existing {
+                counts.existing_kept += 1
+            } else {
+                counts.kept += 1
+            }
             open = Some(event);
         }
         if let Some(start) = open {
@@ -329,7 +370,8 @@ pub(crate) fn rows_of(batch: &RecordBatch, names: &[&str]) -> Result<Rows, Arrow
     if names.is_empty() {
         // Rows without columns are all equal; a constant column says so.
         let constant: ArrayRef = Arc::new(BooleanArray::from(vec![false; batch.num_rows()]));
-        return RowConverter::new(vec![SortField::new(DataType::Boolean)])?.convert_columns(&[constant]);
+        return RowConverter::new(vec![SortField::new(DataType::Boolean)])?
+            .convert_columns(&[constant]);
     }
     let mut fields = Vec::with_capacity(names.len());
     let mut columns = Vec::with_capacity(names.len());

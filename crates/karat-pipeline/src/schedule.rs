@@ -38,17 +38,26 @@ pub struct RunReport {
 impl RunReport {
     /// Exit code: of several, 2, 4, 5, 3, 1 in this precedence (H1).
     pub fn exit_code(&self) -> u8 {
-        let mut codes: BTreeSet<u8> =
-            self.steps.iter().filter_map(|step| step.error.as_ref()).map(PipelineError::exit_code).collect();
+        let mut codes: BTreeSet<u8> = self
+            .steps
+            .iter()
+            .filter_map(|step| step.error.as_ref())
+            .map(PipelineError::exit_code)
+            .collect();
         if self.steps.iter().any(|step| !step.broken.is_empty()) {
             codes.insert(1);
         }
-        [2, 4, 5, 3, 1].into_iter().find(|code| codes.contains(code)).unwrap_or(0)
+        [2, 4, 5, 3, 1]
+            .into_iter()
+            .find(|code| codes.contains(code))
+            .unwrap_or(0)
     }
 
     /// Whether any step made a version.
     pub fn made_versions(&self) -> bool {
-        self.steps.iter().any(|step| step.status == StepStatus::Done)
+        self.steps
+            .iter()
+            .any(|step| step.status == StepStatus::Done)
     }
 }
 
@@ -59,7 +68,11 @@ enum Work<'p> {
 }
 
 /// Runs what is selected: all if `selected` is None.
-pub async fn run(site: Arc<Site>, sources: Arc<dyn Sources>, selected: Option<&BTreeSet<TableName>>) -> Result<RunReport, PipelineError> {
+pub async fn run(
+    site: Arc<Site>,
+    sources: Arc<dyn Sources>,
+    selected: Option<&BTreeSet<TableName>>,
+) -> Result<RunReport, PipelineError> {
     let project = &site.project;
     let work = work(project, selected);
     let order: Vec<TableName> = work.iter().map(|(table, _)| table.clone()).collect();
@@ -67,7 +80,12 @@ pub async fn run(site: Arc<Site>, sources: Arc<dyn Sources>, selected: Option<&B
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {
             Work::Load(_) => BTreeSet::new(),
-            Work::Model(model) => model.inputs.iter().filter(|input| order.contains(input)).cloned().collect(),
+            Work::Model(model) => model
+                .inputs
+                .iter()
+                .filter(|input| order.contains(input))
+                .cloned()
+                .collect(),
         };
         waiting.insert(table.clone(), inputs);
     }
@@ -76,13 +94,25 @@ pub async fn run(site: Arc<Site>, sources: Arc<dyn Sources>, selected: Option<&B
     let mut running: JoinSet<(TableName, StepReport)> = JoinSet::new();
     loop {
         while running.len() < site.context.parallel_steps.max(1) {
-            let Some(table) = order.iter().find(|table| waiting.get(*table).is_some_and(BTreeSet::is_empty)).cloned() else {
+            let Some(table) = order
+                .iter()
+                .find(|table| waiting.get(*table).is_some_and(BTreeSet::is_empty))
+                .cloned()
+            else {
                 break;
             };
             waiting.remove(&table);
-            spawn(&mut running, site.clone(), sources.clone(), table.clone(), reads.get(&table).cloned().unwrap_or_default());
+            spawn(
+                &mut running,
+                site.clone(),
+                sources.clone(),
+                table.clone(),
+                reads.get(&table).cloned().unwrap_or_default(),
+            );
         }
-        let Some(done) = running.join_next().await else { break };
+        let Some(done) = running.join_next().await else {
+            break;
+        };
         let (table, report) = done.map_err(joined)?;
         let failed = matches!(report.status, StepStatus::Failed | StepStatus::Skipped);
         if failed {
@@ -93,14 +123,20 @@ pub async fn run(site: Arc<Site>, sources: Arc<dyn Sources>, selected: Option<&B
         }
         finished.insert(table, report);
     }
-    let steps: Vec<StepReport> = order.iter().filter_map(|table| finished.remove(table)).collect();
+    let steps: Vec<StepReport> = order
+        .iter()
+        .filter_map(|table| finished.remove(table))
+        .collect();
     let mut report = RunReport { steps, head: None };
     report.head = manifest::write(&site, report.made_versions())?;
     Ok(report)
 }
 
 /// Feeds first, then models in the order of the graph.
-fn work<'p>(project: &'p Project, selected: Option<&BTreeSet<TableName>>) -> Vec<(TableName, Work<'p>)> {
+fn work<'p>(
+    project: &'p Project,
+    selected: Option<&BTreeSet<TableName>>,
+) -> Vec<(TableName, Work<'p>)> {
     let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
     let mut work: Vec<(TableName, Work<'p>)> = project
         .feeds()
@@ -120,8 +156,15 @@ pub fn columns_read(project: &Project) -> BTreeMap<TableName, ColumnsRead> {
     let mut reads: BTreeMap<TableName, ColumnsRead> = BTreeMap::new();
     for model in &project.models {
         if let ModelKind::Silver(silver) = &model.kind {
-            let columns = silver.select.iter().flat_map(|column| &column.reads).cloned();
-            reads.entry(silver.from.clone()).or_default().extend(columns);
+            let columns = silver
+                .select
+                .iter()
+                .flat_map(|column| &column.reads)
+                .cloned();
+            reads
+                .entry(silver.from.clone())
+                .or_default()
+                .extend(columns);
         }
     }
     reads
@@ -136,7 +179,10 @@ fn spawn(
 ) {
     running.spawn(async move {
         let name = table.to_string();
-        site.context.progress.event(&Event::Started { table: name.clone(), bytes: 0 });
+        site.context.progress.event(&Event::Started {
+            table: name.clone(),
+            bytes: 0,
+        });
         let started = Instant::now();
         let (kind, outcome) = step(&site, sources.as_ref(), &table, &reads).await;
         let mut report = match outcome {
@@ -149,7 +195,10 @@ fn spawn(
             }
         };
         report.seconds = started.elapsed().as_secs_f64();
-        site.context.progress.event(&Event::Finished { table: name, status: report.status.word().to_owned() });
+        site.context.progress.event(&Event::Finished {
+            table: name,
+            status: report.status.word().to_owned(),
+        });
         (table, report)
     });
 }
@@ -168,14 +217,25 @@ async fn step(
         return ("load", outcome);
     }
     let Some(model) = site.project.model(table) else {
-        return ("gold", Err(PipelineError::Internal(format!("`{table}` is no feed and no model"))));
+        return (
+            "gold",
+            Err(PipelineError::Internal(format!(
+                "`{table}` is no feed and no model"
+            ))),
+        );
     };
     match &model.kind {
         ModelKind::Silver(silver) => {
             let Some(feed) = site.project.feed(&silver.from) else {
-                return ("silver", Err(PipelineError::Internal(format!("`{table}` reads no feed"))));
+                return (
+                    "silver",
+                    Err(PipelineError::Internal(format!("`{table}` reads no feed"))),
+                );
             };
-            ("silver", SilverStep::new(site, model, silver, feed).run().await)
+            (
+                "silver",
+                SilverStep::new(site, model, silver, feed).run().await,
+            )
         }
         ModelKind::Gold(gold) => ("gold", GoldStep::new(site, model, gold).run().await),
     }
@@ -188,8 +248,11 @@ fn skip_dependants(
     waiting: &mut BTreeMap<TableName, BTreeSet<TableName>>,
     finished: &mut BTreeMap<TableName, StepReport>,
 ) {
-    let dependants: Vec<TableName> =
-        waiting.iter().filter(|(_, inputs)| inputs.contains(failed)).map(|(table, _)| table.clone()).collect();
+    let dependants: Vec<TableName> = waiting
+        .iter()
+        .filter(|(_, inputs)| inputs.contains(failed))
+        .map(|(table, _)| table.clone())
+        .collect();
     for table in dependants {
         waiting.remove(&table);
         let kind = match project.model(&table).map(|model| &model.kind) {

@@ -15,9 +15,12 @@ pub fn accepted_missing(lake: &Lake, table: &TableName) -> Result<BTreeSet<Strin
     let folder = layout::accepted(table);
     let mut accepted = BTreeSet::new();
     for name in lake.list(&folder)? {
-        let Some(bytes) = lake.get(&format!("{folder}/{name}"))? else { continue };
-        let note: serde_json::Value = serde_json::from_slice(&bytes)
-            .map_err(|error| PipelineError::Internal(format!("`{folder}/{name}` is damaged: {error}")))?;
+        let Some(bytes) = lake.get(&format!("{folder}/{name}"))? else {
+            continue;
+        };
+        let note: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+            PipelineError::Internal(format!("`{folder}/{name}` is damaged: {error}"))
+        })?;
         for column in note["missing"].as_array().into_iter().flatten() {
             accepted.extend(column.as_str().map(str::to_owned));
         }
@@ -35,7 +38,11 @@ pub fn accept(site: &Site, table: &TableName, missing: &[String]) -> Result<(), 
     });
     let bytes = note.to_string().into_bytes();
     let mut number = site.lake.list(&folder)?.len() + 1;
-    while site.lake.put_if_absent(&format!("{folder}/{number}.json"), &bytes)? == Put::Exists {
+    while site
+        .lake
+        .put_if_absent(&format!("{folder}/{number}.json"), &bytes)?
+        == Put::Exists
+    {
         number += 1;
     }
     Ok(())

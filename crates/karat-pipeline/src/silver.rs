@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -24,11 +26,16 @@ use crate::judge::{ADDRESS, Judge, JudgeCounts, RULE_SEQUENCE_TIE, quarantine_sc
 use crate::layout;
 use crate::publish::{Change, Head, Published, head, publish, read_receipt};
 use crate::read;
-use crate::scd::{DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType};
+use crate::scd::{
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType,
+};
 use crate::step::{StepReport, keep_code, receipt_base};
 
 /// Files of AUTO CDC tables are small, so that a changed key rewrites little.
-const CDC_LAYOUT: Layout = Layout { rows_per_file: 131_072, rows_per_group: 131_072 };
+const CDC_LAYOUT: Layout = Layout {
+    rows_per_file: 131_072,
+    rows_per_group: 131_072,
+};
 
 /// How a model's next version comes about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,22 +81,32 @@ pub struct Facts<'a> {
 /// Decides how a model's next version comes about (A7). Pure.
 pub fn decide(facts: &Facts<'_>) -> Decision {
     if !facts.exists {
-        return Decision::Rebuild { reason: "first version".to_owned() };
+        return Decision::Rebuild {
+            reason: "first version".to_owned(),
+        };
     }
     if facts.code_before.as_deref() != Some(facts.code) {
-        return Decision::Rebuild { reason: "its code changed".to_owned() };
+        return Decision::Rebuild {
+            reason: "its code changed".to_owned(),
+        };
     }
     if facts.uses_clock && facts.time_passed {
-        return Decision::Rebuild { reason: "it asks for the time".to_owned() };
+        return Decision::Rebuild {
+            reason: "it asks for the time".to_owned(),
+        };
     }
     if facts.available == facts.consumed {
         return Decision::Nothing;
     }
     if !facts.by_load {
-        return Decision::Rebuild { reason: "its feed is read as a whole".to_owned() };
+        return Decision::Rebuild {
+            reason: "its feed is read as a whole".to_owned(),
+        };
     }
     if facts.uses_clock {
-        return Decision::Rebuild { reason: "it asks for the time".to_owned() };
+        return Decision::Rebuild {
+            reason: "it asks for the time".to_owned(),
+        };
     }
     // A delivery that the table holds is no longer read, or one that it left out is read again.
     let old_changed = facts
@@ -98,9 +115,13 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         .iter()
         .any(|delivery| facts.reading_before.reads(delivery) != facts.reading.reads(delivery));
     if old_changed {
-        return Decision::Rebuild { reason: "an object that it had read was delivered again".to_owned() };
+        return Decision::Rebuild {
+            reason: "an object that it had read was delivered again".to_owned(),
+        };
     }
-    Decision::Incremental { after: facts.consumed }
+    Decision::Incremental {
+        after: facts.consumed,
+    }
 }
 
 /// What a plan or a run needs of one silver model.
@@ -157,7 +178,9 @@ impl<'a> SilverStep<'a> {
 
     /// What a run would do.
     pub async fn plan(&self) -> Result<Option<SilverPlan>, PipelineError> {
-        let Some(state) = self.state().await? else { return Ok(None) };
+        let Some(state) = self.state().await? else {
+            return Ok(None);
+        };
         let files = self.files_of(&state, &state.decision);
         Ok(Some(SilverPlan {
             rows: files.iter().map(|file| file.rows).sum(),
@@ -169,7 +192,11 @@ impl<'a> SilverStep<'a> {
     /// Brings the model up to date.
     pub async fn run(&self) -> Result<StepReport, PipelineError> {
         self.run_judged().await.map_err(|error| {
-            self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().unwrap_or(error)
+            self.failure
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take()
+                .unwrap_or(error)
         })
     }
 
@@ -178,7 +205,10 @@ impl<'a> SilverStep<'a> {
         let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
         let mut report = StepReport::new("silver", &name);
         let Some(state) = self.state().await? else {
-            report.notes.push(format!("`{}` has no version yet: nothing to read", self.feed.bronze));
+            report.notes.push(format!(
+                "`{}` has no version yet: nothing to read",
+                self.feed.bronze
+            ));
             return Ok(report);
         };
         if let Some(head) = &state.head {
@@ -196,7 +226,10 @@ impl<'a> SilverStep<'a> {
             Decision::Incremental { .. } => match self.incremental(&state, &mut report).await? {
                 Some(outcome) => outcome,
                 None => {
-                    report.how = Some("rebuild: late or tied events reach behind what the table has taken in".to_owned());
+                    report.how = Some(
+                        "rebuild: late or tied events reach behind what the table has taken in"
+                            .to_owned(),
+                    );
                     self.rebuild(&state, &mut report).await?
                 }
             },
@@ -206,21 +239,38 @@ impl<'a> SilverStep<'a> {
             }
             Decision::Nothing => return Ok(report),
         };
-        self.publish(&state, intent, digest, outcome, &mut report).await?;
+        self.publish(&state, intent, digest, outcome, &mut report)
+            .await?;
         Ok(report)
     }
 
     async fn state(&self) -> Result<Option<State>, PipelineError> {
         let bronze_table = self.site.lake.table(&self.feed.bronze.folder());
-        let Some(bronze) = head(&bronze_table)? else { return Ok(None) };
+        let Some(bronze) = head(&bronze_table)? else {
+            return Ok(None);
+        };
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
         let head_now = head(&self.table)?;
         let quarantine = head(&self.quarantine)?;
-        let epochs = Epochs::read(&self.site.lake, &self.model.name, head_now.as_ref().map(|head| &head.snapshot))?;
+        let epochs = Epochs::read(
+            &self.site.lake,
+            &self.model.name,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
         let code = Digest::of(self.model.code_text().as_bytes()).to_string();
-        let judge = Judge::compile(&self.site.engine, self.model, self.silver, self.feed, &bronze.snapshot.schema, &code)?;
+        let judge = Judge::compile(
+            &self.site.engine,
+            self.model,
+            self.silver,
+            self.feed,
+            &bronze.snapshot.schema,
+            &code,
+        )?;
         let available = feed_epochs.committed();
-        let consumed = epochs.last_done().and_then(|intent| intent.to["bronze_epoch"].as_i64()).unwrap_or(0);
+        let consumed = epochs
+            .last_done()
+            .and_then(|intent| intent.to["bronze_epoch"].as_i64())
+            .unwrap_or(0);
         let reading = deliveries::reading(self.feed, &feed_epochs, available);
         let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
         let last_code = match epochs.last_done() {
@@ -231,8 +281,11 @@ impl<'a> SilverStep<'a> {
             },
             None => None,
         };
-        let by_load = self.feed.mode == Mode::Incremental || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
-        let time_passed = epochs.last_done().is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
+        let by_load = self.feed.mode == Mode::Incremental
+            || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
+        let time_passed = epochs
+            .last_done()
+            .is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
         let decision = decide(&Facts {
             exists: head_now.is_some(),
             code_before: last_code,
@@ -265,12 +318,16 @@ impl<'a> SilverStep<'a> {
         match decision {
             Decision::Nothing => Vec::new(),
             Decision::Rebuild { .. } => match state.reading.only_epoch {
-                Some(only) => files.into_iter().filter(|file| read::written(&file.path).0 == only).collect(),
+                Some(only) => files
+                    .into_iter()
+                    .filter(|file| read::written(&file.path).0 == only)
+                    .collect(),
                 None => files,
             },
-            Decision::Incremental { after } => {
-                files.into_iter().filter(|file| read::written(&file.path).0 > *after).collect()
-            }
+            Decision::Incremental { after } => files
+                .into_iter()
+                .filter(|file| read::written(&file.path).0 > *after)
+                .collect(),
         }
     }
 
@@ -290,12 +347,18 @@ impl<'a> SilverStep<'a> {
             logical_time: self.site.context.logical_time.clone(),
             code: keep_code(self.site, self.model.code_text())?,
             parameters: self.site.context.parameters.clone(),
-            from: state.epochs.last_done().map_or(serde_json::Value::Null, |intent| intent.to.clone()),
+            from: state
+                .epochs
+                .last_done()
+                .map_or(serde_json::Value::Null, |intent| intent.to.clone()),
             to: json!({ "bronze_epoch": state.available }),
             objects: Vec::new(),
             inputs: BTreeMap::from([(
                 self.feed.bronze.to_string(),
-                InputRef { version: state.bronze.snapshot.version, fingerprint },
+                InputRef {
+                    version: state.bronze.snapshot.version,
+                    fingerprint,
+                },
             )]),
         };
         let digest = epochs::write_intent(&self.site.lake, &self.model.name, &intent)?;
@@ -303,9 +366,21 @@ impl<'a> SilverStep<'a> {
     }
 
     /// Judged rows of some bronze files, as a stream; quarantine and counts gather aside.
-    async fn judged(&self, state: &State, files: &[&LiveFile], aside: &Arc<Mutex<Aside>>) -> Result<BatchStream, PipelineError> {
-        let set = read::file_set(&state.bronze_table, &state.bronze.snapshot, files.iter().copied(), None);
-        let stream = self.current_rows(state, self.site.engine.scan(&set, None).await?).await?;
+    async fn judged(
+        &self,
+        state: &State,
+        files: &[&LiveFile],
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<BatchStream, PipelineError> {
+        let set = read::file_set(
+            &state.bronze_table,
+            &state.bronze.snapshot,
+            files.iter().copied(),
+            None,
+        );
+        let stream = self
+            .current_rows(state, self.site.engine.scan(&set, None).await?)
+            .await?;
         let judge = state.judge.clone();
         let reading = state.reading.clone();
         let aside = aside.clone();
@@ -316,13 +391,19 @@ impl<'a> SilverStep<'a> {
         let mut done = 0;
         let judged = stream.map(move |batch| {
             let batch = batch.map_err(ExactError::from)?;
-            let mut aside = aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut aside = aside
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             let rows = batch.num_rows() as u64;
-            let judged = judge.judge(&batch, &reading, &mut aside.counts).map_err(|error| {
-                let stopped = ExactError::Internal(error.to_string());
-                *failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-                stopped
-            })?;
+            let judged = judge
+                .judge(&batch, &reading, &mut aside.counts)
+                .map_err(|error| {
+                    let stopped = ExactError::Internal(error.to_string());
+                    *failure
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                    stopped
+                })?;
             if let Some(quarantined) = judged.quarantined {
                 aside.quarantined.push(quarantined);
             }
@@ -337,8 +418,11 @@ impl<'a> SilverStep<'a> {
                 return Ok(judged.kept.slice(1, judged.kept.num_rows() - 1));
             }
             if failpoint::triggered("silver.double") && judged.kept.num_rows() > 0 {
-                return concat_batches(&judged.kept.schema(), [&judged.kept, &judged.kept.slice(0, 1)])
-                    .map_err(|error| ExactError::Internal(error.to_string()));
+                return concat_batches(
+                    &judged.kept.schema(),
+                    [&judged.kept, &judged.kept.slice(0, 1)],
+                )
+                .map_err(|error| ExactError::Internal(error.to_string()));
             }
             Ok(judged.kept)
         });
@@ -346,38 +430,66 @@ impl<'a> SilverStep<'a> {
     }
 
     /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted.
-    async fn current_rows(&self, state: &State, stream: BatchStream) -> Result<BatchStream, PipelineError> {
-        if self.feed.mode == Mode::Incremental || self.feed.key.is_empty() || self.silver.auto_cdc.is_some() {
+    async fn current_rows(
+        &self,
+        state: &State,
+        stream: BatchStream,
+    ) -> Result<BatchStream, PipelineError> {
+        if self.feed.mode == Mode::Incremental
+            || self.feed.key.is_empty()
+            || self.silver.auto_cdc.is_some()
+        {
             return Ok(stream);
         }
         let schema = state.bronze.snapshot.schema.clone();
         let key = self.feed.key.clone();
         // Bronze is in `_seq` order; a later row of a key replaces the earlier one.
-        let mut order: Vec<SortColumn> = key.iter().map(|name| SortColumn::ascending(name)).collect();
+        let mut order: Vec<SortColumn> =
+            key.iter().map(|name| SortColumn::ascending(name)).collect();
         order.push(SortColumn::ascending("_seq"));
         let sorted = self.site.engine.sort(stream, &order).await?;
         Ok(crate::current::newest_of_each_key(sorted, schema, key))
     }
 
-    async fn rebuild(&self, state: &State, report: &mut StepReport) -> Result<Computed, PipelineError> {
-        let files = self.files_of(state, &Decision::Rebuild { reason: String::new() });
+    async fn rebuild(
+        &self,
+        state: &State,
+        report: &mut StepReport,
+    ) -> Result<Computed, PipelineError> {
+        let files = self.files_of(
+            state,
+            &Decision::Rebuild {
+                reason: String::new(),
+            },
+        );
         let bytes_read: u64 = files.iter().map(|file| file.size).sum();
         report.bytes_read += bytes_read;
         let aside = Arc::new(Mutex::new(Aside::default()));
         let judged = self.judged(state, &files, &aside).await?;
-        let removed = state.head.as_ref().map(|head| head.snapshot.files.clone()).unwrap_or_default();
+        let removed = state
+            .head
+            .as_ref()
+            .map(|head| head.snapshot.files.clone())
+            .unwrap_or_default();
         let (schema, added, events) = match &self.silver.auto_cdc {
             None => {
                 let order = self.row_order(&state.judge.selected());
                 let sorted = self.site.engine.sort(judged, &order).await?;
                 let schema = state.judge.selected();
-                (schema.clone(), self.write(sorted, schema, Layout::default(), state).await?, None)
+                (
+                    schema.clone(),
+                    self.write(sorted, schema, Layout::default(), state).await?,
+                    None,
+                )
             }
             Some(_) => {
                 let sorted = self.sorted_events(state, judged).await?;
-                let mut fold = EventFold::new(self.shape(state), state.judge.kept_schema()).map_err(arrow_error)?;
+                let mut fold = EventFold::new(self.shape(state), state.judge.kept_schema())
+                    .map_err(arrow_error)?;
                 let schema = fold.table_schema();
-                let added = self.fold_and_write(state, sorted, &mut fold, &aside).await?;
+                let added = self
+                    .fold_and_write(state, sorted, &mut fold, &aside)
+                    .await?;
                 (schema, added, Some(fold.counts()))
             }
         };
@@ -400,10 +512,19 @@ impl<'a> SilverStep<'a> {
     }
 
     /// Only the new loads. None: an event reaches behind what the table has taken in, so that only a rebuild is right.
-    async fn incremental(&self, state: &State, report: &mut StepReport) -> Result<Option<Computed>, PipelineError> {
-        let (Some(head), Decision::Incremental { .. }) = (&state.head, &state.decision) else { return Ok(None) };
+    async fn incremental(
+        &self,
+        state: &State,
+        report: &mut StepReport,
+    ) -> Result<Option<Computed>, PipelineError> {
+        let (Some(head), Decision::Incremental { .. }) = (&state.head, &state.decision) else {
+            return Ok(None);
+        };
         let Some(receipt) = head.receipt else {
-            return Err(PipelineError::Foreign { table: self.model.name.to_string(), version: head.snapshot.version });
+            return Err(PipelineError::Foreign {
+                table: self.model.name.to_string(),
+                version: head.snapshot.version,
+            });
         };
         let before = read_receipt(self.site, receipt)?;
         let files = self.files_of(state, &state.decision);
@@ -412,8 +533,14 @@ impl<'a> SilverStep<'a> {
         let judged = self.judged(state, &files, &aside).await?;
         let computed = if self.silver.auto_cdc.is_none() {
             let schema = state.judge.selected();
-            let sorted = self.site.engine.sort(judged, &self.row_order(&schema)).await?;
-            let added = self.write(sorted, schema.clone(), Layout::default(), state).await?;
+            let sorted = self
+                .site
+                .engine
+                .sort(judged, &self.row_order(&schema))
+                .await?;
+            let added = self
+                .write(sorted, schema.clone(), Layout::default(), state)
+                .await?;
             let aside = take_aside(&aside);
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
             Computed {
@@ -429,7 +556,9 @@ impl<'a> SilverStep<'a> {
                 high_water: None,
             }
         } else {
-            let Some(merged) = self.merge(state, head, &before, judged, &aside).await? else { return Ok(None) };
+            let Some(merged) = self.merge(state, head, &before, judged, &aside).await? else {
+                return Ok(None);
+            };
             bytes_read += merged.bytes_read;
             let mut aside = take_aside(&aside);
             let share = aside.terms(Some(merged.events), merged.events.kept);
@@ -455,7 +584,10 @@ impl<'a> SilverStep<'a> {
             }
         };
         report.bytes_read += bytes_read;
-        report.how = Some(format!("incremental: {} new load(s)", state.available - consumed_of(&state.decision)));
+        report.how = Some(format!(
+            "incremental: {} new load(s)",
+            state.available - consumed_of(&state.decision)
+        ));
         Ok(Some(computed))
     }
 
@@ -475,7 +607,9 @@ impl<'a> SilverStep<'a> {
         let kept_schema = state.judge.kept_schema();
         let events: Vec<RecordBatch> = judged.try_collect().await.map_err(ExactError::from)?;
         let events = concat_batches(&kept_schema, &events).map_err(arrow_error)?;
-        let Some(high_water) = before.parameters.get("high_water") else { return Ok(None) };
+        let Some(high_water) = before.parameters.get("high_water") else {
+            return Ok(None);
+        };
         if !crate::high_water::all_after(column(&events, SEQUENCE)?, high_water)? {
             return Ok(None);
         }
@@ -487,19 +621,33 @@ impl<'a> SilverStep<'a> {
         let key_fields: Vec<SortField> = shape
             .keys
             .iter()
-            .map(|key| Ok(SortField::new(kept_schema.field_with_name(key)?.data_type().clone())))
+            .map(|key| {
+                Ok(SortField::new(
+                    kept_schema.field_with_name(key)?.data_type().clone(),
+                ))
+            })
             .collect::<Result<_, arrow::error::ArrowError>>()
             .map_err(arrow_error)?;
         let converter = RowConverter::new(key_fields).map_err(arrow_error)?;
         let touched: BTreeSet<OwnedRow> = {
-            let rows = converter.convert_columns(&columns(&events, &shape.keys)?).map_err(arrow_error)?;
-            (0..events.num_rows()).map(|row| rows.row(row).owned()).collect()
+            let rows = converter
+                .convert_columns(&columns(&events, &shape.keys)?)
+                .map_err(arrow_error)?;
+            (0..events.num_rows())
+                .map(|row| rows.row(row).owned())
+                .collect()
         };
         let candidates: Vec<&LiveFile> = head
             .snapshot
             .files
             .iter()
-            .filter(|file| crate::prune::may_hold(file.stats.as_deref(), &shape.keys[0], column(&events, &shape.keys[0]).ok()))
+            .filter(|file| {
+                crate::prune::may_hold(
+                    file.stats.as_deref(),
+                    &shape.keys[0],
+                    column(&events, &shape.keys[0]).ok(),
+                )
+            })
             .collect();
         let mut existing: Vec<RecordBatch> = Vec::new();
         let mut removed = Vec::new();
@@ -508,12 +656,20 @@ impl<'a> SilverStep<'a> {
         for file in candidates {
             bytes_read += file.size;
             let set = read::file_set(&self.table, &head.snapshot, [file], None);
-            let batches: Vec<RecordBatch> =
-                self.site.engine.scan(&set, None).await?.try_collect().await.map_err(ExactError::from)?;
+            let batches: Vec<RecordBatch> = self
+                .site
+                .engine
+                .scan(&set, None)
+                .await?
+                .try_collect()
+                .await
+                .map_err(ExactError::from)?;
             let mut rest_of_file = Vec::new();
             let mut any = false;
             for batch in batches {
-                let rows = converter.convert_columns(&columns(&batch, &shape.keys)?).map_err(arrow_error)?;
+                let rows = converter
+                    .convert_columns(&columns(&batch, &shape.keys)?)
+                    .map_err(arrow_error)?;
                 let open = open_rows(&batch, shape.scd);
                 let hit: BooleanArray = (0..batch.num_rows())
                     .map(|row| Some(open(row) && touched.contains(&rows.row(row).owned())))
@@ -536,25 +692,49 @@ impl<'a> SilverStep<'a> {
         for batch in &existing {
             with_existing.push(existing_as_events(batch, &kept_schema, shape.scd)?);
         }
-        let stream = batch_stream(kept_schema.clone(), futures::stream::iter(with_existing.into_iter().map(Ok)));
+        let stream = batch_stream(
+            kept_schema.clone(),
+            futures::stream::iter(with_existing.into_iter().map(Ok)),
+        );
         let sorted = self.sorted_events(state, stream).await?;
         let mut fold = EventFold::new(shape.clone(), kept_schema).map_err(arrow_error)?;
         let table_schema = head.snapshot.schema.clone();
         let mut folded = self.fold(state, sorted, &mut fold, aside).await?;
         let events = fold.counts();
         folded.extend(rest);
-        let rows = batch_stream(table_schema.clone(), futures::stream::iter(folded.into_iter().map(Ok)));
-        let mut order: Vec<SortColumn> = shape.keys.iter().map(|key| SortColumn::ascending(key)).collect();
+        let rows = batch_stream(
+            table_schema.clone(),
+            futures::stream::iter(folded.into_iter().map(Ok)),
+        );
+        let mut order: Vec<SortColumn> = shape
+            .keys
+            .iter()
+            .map(|key| SortColumn::ascending(key))
+            .collect();
         if shape.scd == ScdType::Two {
             order.push(SortColumn::ascending(START_AT));
         }
         let sorted = self.site.engine.sort(rows, &order).await?;
         let added = self.write(sorted, table_schema, CDC_LAYOUT, state).await?;
-        Ok(Some(Merged { added, removed, bytes_read, events }))
+        Ok(Some(Merged {
+            added,
+            removed,
+            bytes_read,
+            events,
+        }))
     }
 
-    async fn sorted_events(&self, state: &State, events: BatchStream) -> Result<BatchStream, PipelineError> {
-        let mut order: Vec<SortColumn> = self.shape(state).keys.iter().map(|key| SortColumn::ascending(key)).collect();
+    async fn sorted_events(
+        &self,
+        state: &State,
+        events: BatchStream,
+    ) -> Result<BatchStream, PipelineError> {
+        let mut order: Vec<SortColumn> = self
+            .shape(state)
+            .keys
+            .iter()
+            .map(|key| SortColumn::ascending(key))
+            .collect();
         // Rows that stand in the table come before every new event of their key.
         order.push(SortColumn::descending(EXISTING));
         order.push(SortColumn::ascending(SEQUENCE));
@@ -605,7 +785,9 @@ impl<'a> SilverStep<'a> {
         }
         lock(aside).high_water = high_water;
         failpoint::hit("files.before");
-        let files = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(joined)??;
+        let files = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
         failpoint::hit("files.after");
         Ok(files)
     }
@@ -622,14 +804,31 @@ impl<'a> SilverStep<'a> {
             writer.write(&batch)?;
         }
         failpoint::hit("files.before");
-        let files = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(joined)??;
+        let files = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
         failpoint::hit("files.after");
         Ok(files)
     }
 
-    fn writer(&self, schema: SchemaRef, layout: Layout, state: &State) -> Result<CanonicalWriter, PipelineError> {
-        let epoch = state.epochs.open().map_or_else(|| state.epochs.next(), |open| open.epoch);
-        Ok(CanonicalWriter::new(self.site.lake.root().join(self.model.name.folder()), schema, layout, epoch, 0, &[])?)
+    fn writer(
+        &self,
+        schema: SchemaRef,
+        layout: Layout,
+        state: &State,
+    ) -> Result<CanonicalWriter, PipelineError> {
+        let epoch = state
+            .epochs
+            .open()
+            .map_or_else(|| state.epochs.next(), |open| open.epoch);
+        Ok(CanonicalWriter::new(
+            self.site.lake.root().join(self.model.name.folder()),
+            schema,
+            layout,
+            epoch,
+            0,
+            &[],
+        )?)
     }
 
     /// D2(a): `cluster_by` or `key`, then all columns.
@@ -640,7 +839,10 @@ impl<'a> SilverStep<'a> {
                 first.push(name.clone());
             }
         }
-        let mut order: Vec<SortColumn> = first.iter().map(|name| SortColumn::ascending(name)).collect();
+        let mut order: Vec<SortColumn> = first
+            .iter()
+            .map(|name| SortColumn::ascending(name))
+            .collect();
         for field in schema.fields() {
             if !first.contains(field.name()) {
                 order.push(SortColumn::ascending(field.name()));
@@ -651,10 +853,16 @@ impl<'a> SilverStep<'a> {
 
     fn shape(&self, state: &State) -> EventShape {
         let selected = state.judge.selected();
-        let output: Vec<String> = selected.fields().iter().map(|field| field.name().clone()).collect();
+        let output: Vec<String> = selected
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let cdc = self.silver.auto_cdc.as_ref();
         let keys = cdc.map(|cdc| cdc.keys.clone()).unwrap_or_default();
-        let sequence_by = cdc.and_then(|cdc| cdc.sequence_by.as_deref()).unwrap_or_default();
+        let sequence_by = cdc
+            .and_then(|cdc| cdc.sequence_by.as_deref())
+            .unwrap_or_default();
         // The sequence itself is no content: an event that only moves it opens no range (C5).
         let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
             Some(Track::Only(only)) => only.contains(name),
@@ -662,9 +870,19 @@ impl<'a> SilverStep<'a> {
             _ => name != sequence_by,
         };
         EventShape {
-            scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) { ScdType::Two } else { ScdType::One },
-            tracked: output.iter().filter(|name| !keys.contains(name) && is_tracked(name)).cloned().collect(),
-            valid_from: cdc.and_then(|cdc| cdc.valid_from.clone()).unwrap_or_else(|| SEQUENCE.to_owned()),
+            scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) {
+                ScdType::Two
+            } else {
+                ScdType::One
+            },
+            tracked: output
+                .iter()
+                .filter(|name| !keys.contains(name) && is_tracked(name))
+                .cloned()
+                .collect(),
+            valid_from: cdc
+                .and_then(|cdc| cdc.valid_from.clone())
+                .unwrap_or_else(|| SEQUENCE.to_owned()),
             keys,
             output,
         }
@@ -692,7 +910,13 @@ impl<'a> SilverStep<'a> {
             return Err(error);
         }
         let code = keep_code(self.site, self.model.code_text())?;
-        let mut receipt = receipt_base(self.site, &self.model.name, Kind::Transform, intent.epoch, code);
+        let mut receipt = receipt_base(
+            self.site,
+            &self.model.name,
+            Kind::Transform,
+            intent.epoch,
+            code,
+        );
         receipt.intent = Some(intent_digest);
         receipt.inputs = vec![self.input(state)?];
         receipt.expectations = state.judge.expectation_counts(&computed.counts);
@@ -700,10 +924,19 @@ impl<'a> SilverStep<'a> {
         receipt.accounting_run = computed.share.clone();
         receipt.bytes_read = computed.bytes_read;
         if let Some(high_water) = &computed.high_water {
-            receipt.parameters.insert("high_water".to_owned(), high_water.clone());
+            receipt
+                .parameters
+                .insert("high_water".to_owned(), high_water.clone());
         }
         let quarantine_receipt = Receipt {
-            accounting: BTreeMap::from([("kept".to_owned(), computed.quarantined.iter().map(|batch| batch.num_rows() as u64).sum())]),
+            accounting: BTreeMap::from([(
+                "kept".to_owned(),
+                computed
+                    .quarantined
+                    .iter()
+                    .map(|batch| batch.num_rows() as u64)
+                    .sum(),
+            )]),
             accounting_run: BTreeMap::new(),
             expectations: Vec::new(),
             table: self.quarantine_name.to_string(),
@@ -711,7 +944,13 @@ impl<'a> SilverStep<'a> {
             bytes_read: 0,
             ..receipt.clone()
         };
-        self.publish_quarantine(state, quarantine_receipt, &computed.quarantined, computed.replaces).await?;
+        self.publish_quarantine(
+            state,
+            quarantine_receipt,
+            &computed.quarantined,
+            computed.replaces,
+        )
+        .await?;
         failpoint::hit("between.tables");
         report.bytes_written += computed.added.iter().map(|file| file.size).sum::<u64>();
         let published: Published = publish(
@@ -723,7 +962,11 @@ impl<'a> SilverStep<'a> {
                 added: computed.added,
                 removed: computed.removed,
                 app: layout::app(&self.model.name),
-                operation: if computed.replaces { "OVERWRITE" } else { "MERGE" },
+                operation: if computed.replaces {
+                    "OVERWRITE"
+                } else {
+                    "MERGE"
+                },
                 receipt,
                 excluded: &[],
             },
@@ -766,15 +1009,24 @@ impl<'a> SilverStep<'a> {
             .as_ref()
             .and_then(|head| head.snapshot.app_versions.get(&app))
             .is_some_and(|epoch| *epoch >= receipt.epoch);
-        let nothing_before = state.quarantine.as_ref().is_none_or(|head| head.snapshot.files.is_empty());
+        let nothing_before = state
+            .quarantine
+            .as_ref()
+            .is_none_or(|head| head.snapshot.files.is_empty());
         let none = rows.iter().all(|batch| batch.num_rows() == 0);
         if already || (none && (!replaces || nothing_before)) {
             return Ok(());
         }
         let schema = quarantine_schema();
-        let stream = batch_stream(schema.clone(), futures::stream::iter(rows.to_vec().into_iter().map(Ok)));
-        let order: Vec<SortColumn> =
-            schema.fields().iter().map(|field| SortColumn::ascending(field.name())).collect();
+        let stream = batch_stream(
+            schema.clone(),
+            futures::stream::iter(rows.to_vec().into_iter().map(Ok)),
+        );
+        let order: Vec<SortColumn> = schema
+            .fields()
+            .iter()
+            .map(|field| SortColumn::ascending(field.name()))
+            .collect();
         let mut sorted = self.site.engine.sort(stream, &order).await?;
         let mut writer = CanonicalWriter::new(
             self.site.lake.root().join(self.quarantine_name.folder()),
@@ -866,7 +1118,11 @@ fn count_ties(aside: &mut Aside, events: Option<EventCounts>) {
     if let Some(events) = events
         && events.tied > 0
     {
-        *aside.counts.broken.entry(RULE_SEQUENCE_TIE.to_owned()).or_default() += events.tied;
+        *aside
+            .counts
+            .broken
+            .entry(RULE_SEQUENCE_TIE.to_owned())
+            .or_default() += events.tied;
     }
 }
 
@@ -878,14 +1134,20 @@ fn consumed_of(decision: &Decision) -> i64 {
 }
 
 fn lock(aside: &Arc<Mutex<Aside>>) -> std::sync::MutexGuard<'_, Aside> {
-    aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    aside
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn take_aside(aside: &Arc<Mutex<Aside>>) -> Aside {
     std::mem::take(&mut *lock(aside))
 }
 
-fn put_aside(state: &State, aside: &Arc<Mutex<Aside>>, tied: &RecordBatch) -> Result<(), PipelineError> {
+fn put_aside(
+    state: &State,
+    aside: &Arc<Mutex<Aside>>,
+    tied: &RecordBatch,
+) -> Result<(), PipelineError> {
     if tied.num_rows() > 0 {
         let rows = state.judge.tied_rows(tied)?;
         lock(aside).quarantined.push(rows);
@@ -903,7 +1165,11 @@ fn open_rows(batch: &RecordBatch, scd: ScdType) -> Box<dyn Fn(usize) -> bool> {
 }
 
 /// Rows that stand in the table as events that come before all new ones.
-fn existing_as_events(rows: &RecordBatch, kept: &SchemaRef, scd: ScdType) -> Result<RecordBatch, PipelineError> {
+fn existing_as_events(
+    rows: &RecordBatch,
+    kept: &SchemaRef,
+    scd: ScdType,
+) -> Result<RecordBatch, PipelineError> {
     let count = rows.num_rows();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(kept.fields().len());
     for field in kept.fields() {
@@ -928,9 +1194,14 @@ fn existing_as_events(rows: &RecordBatch, kept: &SchemaRef, scd: ScdType) -> Res
 }
 
 fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, PipelineError> {
-    batch.column_by_name(name).ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
 }
 
 fn columns(batch: &RecordBatch, names: &[String]) -> Result<Vec<ArrayRef>, PipelineError> {
-    names.iter().map(|name| column(batch, name).cloned()).collect()
+    names
+        .iter()
+        .map(|name| column(batch, name).cloned())
+        .collect()
 }

@@ -55,9 +55,12 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
 }
 
 fn declares(site: &Site, name: &str) -> bool {
-    site.project.feeds().any(|feed| feed.bronze.to_string() == name)
+    site.project
+        .feeds()
+        .any(|feed| feed.bronze.to_string() == name)
         || site.project.models.iter().any(|model| {
             model.name.to_string() == name
-                || (matches!(model.kind, ModelKind::Silver(_)) && model.name.quarantine().to_string() == name)
+                || (matches!(model.kind, ModelKind::Silver(_))
+                    && model.name.quarantine().to_string() == name)
         })
 }

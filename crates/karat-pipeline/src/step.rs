@@ -103,13 +103,21 @@ impl StepReport {
 pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
     let target = site.project.targets.get(&site.context.target);
     if target.is_some_and(|target| target.require_signature) && site.context.key.is_none() {
-        return Err(PipelineError::NoKey { target: site.context.target.clone() });
+        return Err(PipelineError::NoKey {
+            target: site.context.target.clone(),
+        });
     }
     Ok(())
 }
 
 /// A receipt with what is known before a step computed anything.
-pub fn receipt_base(site: &Site, table: &TableName, kind: Kind, epoch: i64, code: Digest) -> Receipt {
+pub fn receipt_base(
+    site: &Site,
+    table: &TableName,
+    kind: Kind,
+    epoch: i64,
+    code: Digest,
+) -> Receipt {
     Receipt {
         table: table.to_string(),
         version: 0,
@@ -147,6 +155,7 @@ pub fn receipt_base(site: &Site, table: &TableName, kind: Kind, epoch: i64, code
 /// Keeps the code of a step under its digest (A1), so that a version can be rebuilt from the lake alone.
 pub fn keep_code(site: &Site, text: &str) -> Result<Digest, PipelineError> {
     let digest = Digest::of(text.as_bytes());
-    site.lake.put_if_absent(&layout::code(digest), text.as_bytes())?;
+    site.lake
+        .put_if_absent(&layout::code(digest), text.as_bytes())?;
     Ok(digest)
 }
