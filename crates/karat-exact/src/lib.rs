@@ -26,3 +26,7 @@ impl RowExpressions { pub fn compile(_e:&Engine,_i:SchemaRef,_x:&[(String,String
 pub fn batch_stream(_s:SchemaRef,_x: impl futures::Stream<Item=Result<RecordBatch,ExactError>>+Send+'static)->BatchStream{todo!()}
 impl From<DataFusionError> for ExactError { fn from(_e:DataFusionError)->Self{todo!()} }
 impl ExactError { pub fn failed_in(_s:&str)->Self{todo!()} }
+
+pub enum Rounding { HalfAwayFromZero, HalfEven }
+pub struct EngineConfig { pub threads: usize, pub memory_bytes: Option<usize>, pub spill_dir: PathBuf, pub logical_time_us: i64, pub timezone: String, pub rounding: Rounding, pub batch_rows: usize }
+impl Engine { pub fn new(_c: EngineConfig)->Result<Self,ExactError>{Ok(Engine)} pub fn plan_schema(&self,_s:&str,_t:&std::collections::BTreeMap<String,(SchemaRef,Option<Vec<String>>)>,_p:&Purpose)->Result<SchemaRef,SqlError>{todo!()} }

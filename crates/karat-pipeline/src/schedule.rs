@@ -63,7 +63,7 @@ impl RunReport {
 
 /// One thing to do.
 enum Work<'p> {
-    Load(&'p Feed),
+    Load,
     Model(&'p Model),
 }
 
@@ -79,7 +79,7 @@ pub async fn run(
     let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {
-            Work::Load(_) => BTreeSet::new(),
+            Work::Load => BTreeSet::new(),
             Work::Model(model) => model
                 .inputs
                 .iter()
@@ -141,7 +141,7 @@ fn work<'p>(
     let mut work: Vec<(TableName, Work<'p>)> = project
         .feeds()
         .filter(|feed| wanted(&feed.bronze))
-        .map(|feed| (feed.bronze.clone(), Work::Load(feed)))
+        .map(|feed| (feed.bronze.clone(), Work::Load))
         .collect();
     for table in Graph::of(project).order() {
         if let Some(model) = project.model(table)

@@ -31,9 +31,21 @@ pub(crate) struct Global {
     /// No progress, no notes; errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+    /// How to show progress: bars where stderr is a terminal, or plain lines always.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "HOW")]
+    pub(crate) progress: ProgressStyle,
     /// More on stderr about what happens; twice for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// Bars on a terminal, plain lines without one.
+    Auto,
+    /// Plain lines.
+    Plain,
 }
 
 /// What to do.
@@ -134,6 +146,9 @@ pub(crate) struct RunArgs {
     /// Let full loads delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
+    /// What set the run off, for the record.
+    #[arg(long, value_name = "WORD", default_value = "manual")]
+    pub(crate) trigger: String,
 }
 
 /// Arguments of `verify`.
@@ -167,6 +182,9 @@ pub(crate) struct QueryArgs {
     /// Read the tables as this run left them.
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<String>,
+    /// Read the tables as the newest run up to this time left them, as RFC 3339.
+    #[arg(long, value_name = "TIME", conflicts_with = "run")]
+    pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet file, folder or pattern, a CSV file (all columns text), or the folder of a Delta table.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
@@ -191,6 +209,8 @@ pub(crate) enum Format {
     Json,
     /// RFC 4180 with a header; null is empty, an empty text is `""`.
     Csv,
+    /// One JSON object a line.
+    Ndjson,
 }
 
 /// Verbs of `source`.

@@ -111,6 +111,11 @@ impl Failure {
         }
     }
 
+    /// Whoever read stdout has had enough (`karat query … | head`): nothing to complain about.
+    pub(crate) fn reader_is_gone(&self) -> bool {
+        matches!(self, Self::Stdout(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// What to do next.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {

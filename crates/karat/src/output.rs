@@ -35,6 +35,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Stdout)
 }
 
+/// Writes an error's text to stderr; if that is gone, nobody can be told.
+pub(crate) fn print_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes one JSON document to stdout.
 pub(crate) fn print_json(document: &Value) -> Result<(), Failure> {
     print(&format!("{document:#}\n"))

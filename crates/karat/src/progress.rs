@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use karat_pipeline::{Event, Progress, Silent};
 
+use crate::args::ProgressStyle as Style;
 use crate::output;
 
 /// Lines of progress are this many per cent apart.
 const STEP_PERCENT: u8 = 5;
 
 /// What listens to a run.
-pub(crate) fn listener(quiet: bool) -> std::sync::Arc<dyn Progress> {
+pub(crate) fn listener(quiet: bool, style: Style) -> std::sync::Arc<dyn Progress> {
     if quiet {
         std::sync::Arc::new(Silent)
-    } else if output::stderr_is_terminal() {
+    } else if style == Style::Auto && output::stderr_is_terminal() {
         std::sync::Arc::new(Bars::default())
     } else {
         std::sync::Arc::new(Lines::default())

@@ -1,0 +1,1 @@
+//! Rows as text: what `karat query` prints.
