@@ -4,7 +4,7 @@
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there; [`model_check`] and [`plan`] say what would be done;
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done;
 //! [`journal`] is the cache beside the project.
 
 pub mod accounting;
@@ -12,6 +12,7 @@ pub mod adopt;
 pub mod bronze;
 pub mod context;
 mod current;
+pub mod cut;
 pub mod deliveries;
 pub mod epochs;
 pub mod error;

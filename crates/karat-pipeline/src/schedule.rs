@@ -186,7 +186,15 @@ fn spawn(
             bytes: 0,
         });
         let started = Instant::now();
-        let (kind, outcome) = step(&site, sources.as_ref(), &table, &reads).await;
+        // A task of its own: should karat panic in it, that is the failure of this step alone.
+        let inner = {
+            let (site, table) = (site.clone(), table.clone());
+            tokio::spawn(async move { step(&site, sources.as_ref(), &table, &reads).await })
+        };
+        let (kind, outcome) = match inner.await {
+            Ok(done) => done,
+            Err(error) => (kind_of(&site.project, &table), Err(joined(error))),
+        };
         let mut report = match outcome {
             Ok(report) => report,
             Err(error) => {
@@ -243,6 +251,14 @@ async fn step(
     }
 }
 
+fn kind_of(project: &Project, table: &TableName) -> &'static str {
+    match project.model(table).map(|model| &model.kind) {
+        Some(ModelKind::Gold(_)) => "gold",
+        Some(ModelKind::Silver(_)) => "silver",
+        None => "load",
+    }
+}
+
 /// Everything downstream of a failed step is skipped.
 fn skip_dependants(
     project: &Project,
@@ -257,10 +273,7 @@ fn skip_dependants(
         .collect();
     for table in dependants {
         waiting.remove(&table);
-        let kind = match project.model(&table).map(|model| &model.kind) {
-            Some(ModelKind::Gold(_)) => "gold",
-            _ => "silver",
-        };
+        let kind = kind_of(project, &table);
         let mut report = StepReport::new(kind, &table.to_string());
         report.status = StepStatus::Skipped;
         report.notes.push(format!("skipped: `{failed}` failed"));

@@ -57,7 +57,12 @@ impl Moment {
 pub(crate) fn parse_time(text: &str) -> Result<DateTime<Utc>, Failure> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.to_utc())
-        .map_err(|_| Failure::usage(format!("`{text}` is no time"), "write it like 2026-10-29T18:00:00Z or 2026-10-29T18:00:00+01:00"))
+        .map_err(|_| {
+            Failure::usage(
+                format!("`{text}` is no time"),
+                "write it like 2026-10-29T18:00:00Z or 2026-10-29T18:00:00+01:00",
+            )
+        })
 }
 
 /// Milliseconds since 1970 by the wall clock.
@@ -83,7 +88,10 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 fn first_set(names: &[&str]) -> Option<String> {
-    names.iter().filter_map(|name| variable(name)).find(|text| !text.is_empty())
+    names
+        .iter()
+        .filter_map(|name| variable(name))
+        .find(|text| !text.is_empty())
 }
 
 /// Threads to use.
@@ -108,7 +116,9 @@ pub(crate) fn memory_of_machine() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
     let kilobytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
     Some((kilobytes * 1024).min(limit.unwrap_or(usize::MAX)))
 }
 
@@ -127,6 +137,9 @@ mod tests {
 
     #[test]
     fn runs_have_different_names() {
-        assert_ne!(Moment::now(None).unwrap().run, Moment::now(None).unwrap().run);
+        assert_ne!(
+            Moment::now(None).unwrap().run,
+            Moment::now(None).unwrap().run
+        );
     }
 }

@@ -9,6 +9,7 @@ mod args;
 mod demo;
 mod failure;
 mod machine;
+mod named_files;
 mod output;
 mod progress;
 mod rows;
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
-    let voice = Voice { json: cli.global.json, quiet: cli.global.quiet };
+    let voice = Voice {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+    };
     log_to_stderr(cli.global.verbose);
     match run(cli, voice) {
         Ok(code) => ExitCode::from(code),
@@ -78,8 +82,14 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     let asked_for_json = std::env::args_os().any(|argument| argument == "--json");
     if error.use_stderr() && asked_for_json {
         let text = error.render().to_string();
-        let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
-        let _ = output::print_json(&Failure::usage(message, "`karat help` shows what there is").json());
+        let message = text
+            .trim_start_matches("error: ")
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let _ =
+            output::print_json(&Failure::usage(message, "`karat help` shows what there is").json());
     }
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -92,5 +102,8 @@ fn log_to_stderr(verbose: u8) {
         _ => "debug",
     };
     // Only the first subscriber counts; there is no other.
-    let _ = tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -53,12 +53,21 @@ pub(crate) struct Wants {
 impl Wants {
     /// Reads the lake.
     pub(crate) fn reading() -> Self {
-        Self { writes: false, wait: Duration::ZERO, accept_deletes: false, trigger: "manual".to_owned(), progress: Arc::new(Silent) }
+        Self {
+            writes: false,
+            wait: Duration::ZERO,
+            accept_deletes: false,
+            trigger: "manual".to_owned(),
+            progress: Arc::new(Silent),
+        }
     }
 
     /// Writes to the lake, by hand.
     pub(crate) fn writing() -> Self {
-        Self { writes: true, ..Self::reading() }
+        Self {
+            writes: true,
+            ..Self::reading()
+        }
     }
 }
 
@@ -67,12 +76,17 @@ pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
     match &global.project {
         Some(folder) if folder.join("karat.yaml").is_file() => Ok(folder.clone()),
         Some(folder) => Err(Failure::usage(
-            format!("there is no project in `{}`: it has no karat.yaml", folder.display()),
+            format!(
+                "there is no project in `{}`: it has no karat.yaml",
+                folder.display()
+            ),
             "`karat init FOLDER` starts one",
         )),
         None => {
             let here = std::env::current_dir().map_err(Failure::io("find", Path::new(".")))?;
-            let found = here.ancestors().find(|folder| folder.join("karat.yaml").is_file());
+            let found = here
+                .ancestors()
+                .find(|folder| folder.join("karat.yaml").is_file());
             match found {
                 Some(folder) => Ok(folder.to_path_buf()),
                 None => Err(Failure::usage(
@@ -85,20 +99,43 @@ pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 /// Reads the project; mistakes are the failure.
-pub(crate) fn open(global: &Global, at: Option<&str>, resources: Option<&Resources>) -> Result<Opened, Failure> {
+pub(crate) fn open(
+    global: &Global,
+    at: Option<&str>,
+    resources: Option<&Resources>,
+) -> Result<Opened, Failure> {
     let root = find_root(global)?;
     let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
     let Some(project) = loaded.project else {
-        let errors = loaded.diagnostics.into_iter().filter(|found| found.severity == Severity::Error).collect();
+        let errors = loaded
+            .diagnostics
+            .into_iter()
+            .filter(|found| found.severity == Severity::Error)
+            .collect();
         return Err(Failure::Project(errors));
     };
-    Ok(Opened::of(root, project, global, Moment::now(at)?, resources))
+    Ok(Opened::of(
+        root,
+        project,
+        global,
+        Moment::now(at)?,
+        resources,
+    ))
 }
 
 impl Opened {
     /// A project that was read already.
-    pub(crate) fn of(root: PathBuf, project: Project, global: &Global, moment: Moment, resources: Option<&Resources>) -> Self {
-        let target = global.target.clone().unwrap_or_else(|| project.default_target.clone());
+    pub(crate) fn of(
+        root: PathBuf,
+        project: Project,
+        global: &Global,
+        moment: Moment,
+        resources: Option<&Resources>,
+    ) -> Self {
+        let target = global
+            .target
+            .clone()
+            .unwrap_or_else(|| project.default_target.clone());
         Self {
             root,
             project,
@@ -112,7 +149,10 @@ impl Opened {
     fn target(&self) -> Result<&Target, Failure> {
         self.project.target(Some(&self.target)).ok_or_else(|| {
             let names: Vec<&str> = self.project.targets.keys().map(String::as_str).collect();
-            Failure::usage(format!("there is no target `{}`", self.target), format!("karat.yaml declares: {}", names.join(", ")))
+            Failure::usage(
+                format!("there is no target `{}`", self.target),
+                format!("karat.yaml declares: {}", names.join(", ")),
+            )
         })
     }
 
@@ -128,13 +168,27 @@ impl Opened {
 
     /// The project's sources.
     pub(crate) fn sources(&self) -> Arc<ProjectSources> {
-        Arc::new(ProjectSources::of(&self.project, &self.root, self.moment.now_ns()))
+        Arc::new(ProjectSources::of(
+            &self.project,
+            &self.root,
+            self.moment.now_ns(),
+        ))
     }
 
     /// An engine for this project; rows that do not fit into memory go to the cache folder.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let scratch = if self.cache_folder().is_dir() { self.cache_folder().join("spill") } else { scratch_folder() };
-        engine(&scratch, self.threads, self.memory, &self.moment, Some(&self.project))
+        let scratch = if self.cache_folder().is_dir() {
+            self.cache_folder().join("spill")
+        } else {
+            scratch_folder()
+        };
+        engine(
+            &scratch,
+            self.threads,
+            self.memory,
+            &self.moment,
+            Some(&self.project),
+        )
     }
 
     /// The public keys that the project trusts.
@@ -203,7 +257,13 @@ impl Opened {
 }
 
 /// An engine without a project is one in UTC that rounds half away from zero.
-pub(crate) fn engine(scratch: &Path, threads: usize, memory: usize, moment: &Moment, project: Option<&Project>) -> Result<Engine, Failure> {
+pub(crate) fn engine(
+    scratch: &Path,
+    threads: usize,
+    memory: usize,
+    moment: &Moment,
+    project: Option<&Project>,
+) -> Result<Engine, Failure> {
     std::fs::create_dir_all(scratch).map_err(Failure::io("make the folder", scratch))?;
     let rounding = match project.map(|project| project.rounding) {
         Some(Rounding::HalfEven) => karat_exact::Rounding::HalfEven,

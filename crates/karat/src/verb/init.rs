@@ -10,22 +10,47 @@ use crate::output::Voice;
 /// Files of the new project.
 const FILES: [(&str, &str); 6] = [
     (".gitignore", include_str!("../starter/gitignore")),
-    ("domains/shop/domain.yaml", include_str!("../starter/domain.yaml")),
-    ("domains/shop/silver/orders.yaml", include_str!("../starter/orders.yaml")),
-    ("domains/shop/gold/revenue.sql", include_str!("../starter/revenue.sql")),
-    ("domains/shop/gold/revenue.yaml", include_str!("../starter/revenue.yaml")),
-    ("landing/orders/orders_20260105.csv", include_str!("../starter/orders_20260105.csv")),
+    (
+        "domains/shop/domain.yaml",
+        include_str!("../starter/domain.yaml"),
+    ),
+    (
+        "domains/shop/silver/orders.yaml",
+        include_str!("../starter/orders.yaml"),
+    ),
+    (
+        "domains/shop/gold/revenue.sql",
+        include_str!("../starter/revenue.sql"),
+    ),
+    (
+        "domains/shop/gold/revenue.yaml",
+        include_str!("../starter/revenue.yaml"),
+    ),
+    (
+        "landing/orders/orders_20260105.csv",
+        include_str!("../starter/orders_20260105.csv"),
+    ),
 ];
 const PROJECT: &str = include_str!("../starter/karat.yaml");
 
 /// Writes the project; a folder that holds one already is refused, and no file is overwritten.
 pub(crate) fn run(voice: Voice, dir: &Path) -> Result<u8, Failure> {
     if dir.join("karat.yaml").exists() {
-        return Err(Failure::usage(format!("there is a project in `{}` already", dir.display()), "name another folder"));
+        return Err(Failure::usage(
+            format!("there is a project in `{}` already", dir.display()),
+            "name another folder",
+        ));
     }
-    let taken: Vec<PathBuf> = FILES.iter().map(|(name, _)| dir.join(name)).filter(|path| path.exists() && !path.ends_with(".gitignore")).collect();
+    let taken: Vec<PathBuf> = FILES
+        .iter()
+        .map(|(name, _)| dir.join(name))
+        .filter(|path| path.exists() && !path.ends_with(".gitignore"))
+        .collect();
     if let Some(path) = taken.first() {
-        return Err(Failure::usage(format!("`{}` exists: it is not overwritten", path.display()), "name another folder"));
+        return Err(Failure::usage(
+            format!("`{}` exists: it is not overwritten", path.display()),
+            "name another folder",
+        ));
     }
     let name = project_name(dir);
     let mut written = Vec::new();
@@ -59,8 +84,21 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// The folder's name as a project's name.
 fn project_name(dir: &Path) -> String {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
-    let folder = absolute.components().next_back().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
-    let name: String = folder.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' }).collect();
+    let folder = absolute
+        .components()
+        .next_back()
+        .map(|part| part.as_os_str().to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let name: String = folder
+        .chars()
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let name = name.trim_matches('_');
     match name.chars().next() {
         Some(first) if first.is_ascii_lowercase() => name.to_owned(),

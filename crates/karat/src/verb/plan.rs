@@ -10,7 +10,12 @@ use crate::output::{self, Table, Voice, bytes, counted, thousands};
 use crate::site::{self, Wants};
 
 /// Prints the plan; the exit code is that of the gravest step that cannot be planned.
-pub(crate) fn run(voice: Voice, global: &Global, select: &Select, time: &LogicalTime) -> Result<u8, Failure> {
+pub(crate) fn run(
+    voice: Voice,
+    global: &Global,
+    select: &Select,
+    time: &LogicalTime,
+) -> Result<u8, Failure> {
     let opened = site::open(global, time.at.as_deref(), None)?;
     let selected = super::selected(&opened.project, &select.select)?;
     let sources = opened.sources();
@@ -21,13 +26,20 @@ pub(crate) fn run(voice: Voice, global: &Global, select: &Select, time: &Logical
         || json!({ "logical_time": site.context.logical_time, "steps": steps.iter().map(json_of).collect::<Vec<_>>() }),
         || text(&steps, voice.quiet),
     )?;
-    let codes: Vec<u8> = steps.iter().filter_map(|step| step.error.as_ref()).map(PipelineError::exit_code).collect();
+    let codes: Vec<u8> = steps
+        .iter()
+        .filter_map(|step| step.error.as_ref())
+        .map(PipelineError::exit_code)
+        .collect();
     for step in &steps {
         if let Some(error) = &step.error {
             output::print_error(&error_text(error, error.hint()));
         }
     }
-    Ok([2, 4, 5, 3, 1].into_iter().find(|code| codes.contains(code)).unwrap_or(0))
+    Ok([2, 4, 5, 3, 1]
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0))
 }
 
 fn json_of(step: &PlannedStep) -> Value {
@@ -56,8 +68,18 @@ fn text(steps: &[PlannedStep], quiet: bool) -> String {
                 reads.push(bytes(step.bytes));
             }
         }
-        let would = if step.action == PlannedAction::Fail { "FAIL" } else { step.action.word() };
-        lines.row([step.kind.to_owned(), step.table.clone(), would.to_owned(), step.reason.clone(), reads.join(", ")]);
+        let would = if step.action == PlannedAction::Fail {
+            "FAIL"
+        } else {
+            step.action.word()
+        };
+        lines.row([
+            step.kind.to_owned(),
+            step.table.clone(),
+            would.to_owned(),
+            step.reason.clone(),
+            reads.join(", "),
+        ]);
     }
     let mut text = lines.text();
     if !quiet {

@@ -32,7 +32,10 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u
         }
         ReceiptVerb::Adopt { table, reason } => {
             if reason.trim().is_empty() {
-                return Err(Failure::usage("an adoption needs a reason", "say why the versions of another writer are right"));
+                return Err(Failure::usage(
+                    "an adoption needs a reason",
+                    "say why the versions of another writer are right",
+                ));
             }
             let site = opened.site(Wants::writing())?;
             adopted(voice, &site, threads, table, reason)?;
@@ -41,7 +44,13 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u
     Ok(0)
 }
 
-fn adopted(voice: Voice, site: &Site, threads: usize, table: &str, reason: &str) -> Result<(), Failure> {
+fn adopted(
+    voice: Voice,
+    site: &Site,
+    threads: usize,
+    table: &str,
+    reason: &str,
+) -> Result<(), Failure> {
     let adopted = site::block_on(threads, adopt::adopt(site, table, reason))??;
     let head = karat_pipeline::manifest::write(site, true)?;
     voice.answer(
@@ -80,7 +89,14 @@ fn list_json(recorded: &[Recorded]) -> Value {
 }
 
 fn list_text(recorded: &[Recorded]) -> String {
-    let mut lines = Table::new(&["table", ">version", "receipt", ">rows", "run", "logical time"]);
+    let mut lines = Table::new(&[
+        "table",
+        ">version",
+        "receipt",
+        ">rows",
+        "run",
+        "logical time",
+    ]);
     for one in recorded {
         let receipt = one.opened.as_ref().map(|opened| &opened.receipt);
         lines.row([
@@ -89,8 +105,14 @@ fn list_text(recorded: &[Recorded]) -> String {
             short(&one.digest.to_string()),
             rows_of(one).map(thousands).unwrap_or_default(),
             receipt.map_or_else(|| "MISSING".to_owned(), |receipt| receipt.run.clone()),
-            receipt.map(|receipt| receipt.logical_time.clone()).unwrap_or_default(),
+            receipt
+                .map(|receipt| receipt.logical_time.clone())
+                .unwrap_or_default(),
         ]);
     }
-    if recorded.is_empty() { "no receipts yet; `karat run` writes them\n".to_owned() } else { lines.text() }
+    if recorded.is_empty() {
+        "no receipts yet; `karat run` writes them\n".to_owned()
+    } else {
+        lines.text()
+    }
 }

@@ -17,7 +17,9 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &SchemaVerb) -> Result<u8
     let threads = opened.threads;
     let site = opened.site(Wants::writing())?;
     let source = sources.open(&feed.source)?;
-    let reads = schedule::columns_read(&site.project).remove(&feed.bronze).unwrap_or_default();
+    let reads = schedule::columns_read(&site.project)
+        .remove(&feed.bronze)
+        .unwrap_or_default();
     let spec = sources.spec(&feed);
     let missing = schema_accept::missing_now(&site, &feed, &spec, &source, &reads);
     let missing: Vec<String> = site::block_on(threads, missing)??.into_iter().collect();

@@ -17,7 +17,9 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &SourceVerb) -> Result<u8
     let opened = site::open(global, None, None)?;
     match what {
         SourceVerb::Test { name } => test(voice, &opened, name.as_deref()),
-        SourceVerb::Discover { name, feed, write } => discover(voice, &opened, name, feed.as_deref(), *write),
+        SourceVerb::Discover { name, feed, write } => {
+            discover(voice, &opened, name, feed.as_deref(), *write)
+        }
     }
 }
 
@@ -31,7 +33,9 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
     let mut documents: Vec<Value> = Vec::new();
     let mut errors: Vec<PipelineError> = Vec::new();
     for name in &names {
-        let tested = sources.open(name).and_then(|source| source.test().map_err(PipelineError::from));
+        let tested = sources
+            .open(name)
+            .and_then(|source| source.test().map_err(PipelineError::from));
         match tested {
             Ok(report) => {
                 lines.row([name.clone(), "ok".to_owned(), report.summary.clone()]);
@@ -47,15 +51,27 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
             }
         }
     }
-    voice.answer(|| json!({ "ok": errors.is_empty(), "sources": documents }), || lines.text())?;
+    voice.answer(
+        || json!({ "ok": errors.is_empty(), "sources": documents }),
+        || lines.text(),
+    )?;
     for error in &errors {
         print_error(&error_text(error, error.hint()));
     }
     let codes: Vec<u8> = errors.iter().map(PipelineError::exit_code).collect();
-    Ok([2, 4, 5, 3, 1].into_iter().find(|code| codes.contains(code)).unwrap_or(0))
+    Ok([2, 4, 5, 3, 1]
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0))
 }
 
-fn discover(voice: Voice, opened: &Opened, name: &str, feed: Option<&str>, write: bool) -> Result<u8, Failure> {
+fn discover(
+    voice: Voice,
+    opened: &Opened,
+    name: &str,
+    feed: Option<&str>,
+    write: bool,
+) -> Result<u8, Failure> {
     let sources = opened.sources();
     let source = sources.open(name)?;
     let declared = match feed {
@@ -106,7 +122,11 @@ fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
     } else {
         let mut columns = Table::new(&["  column", "type", "for silver"]);
         for column in &one.columns {
-            columns.row([format!("  {}", column.name), column.source_type.clone(), column.proposed.clone()]);
+            columns.row([
+                format!("  {}", column.name),
+                column.source_type.clone(),
+                column.proposed.clone(),
+            ]);
         }
         text.push_str(&columns.text());
     }
@@ -118,13 +138,26 @@ fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
 
 /// A silver model as a first draft.
 fn silver_yaml(feed: &Feed, found: &Discovered) -> String {
-    let width = found.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0) + 1;
+    let width = found
+        .columns
+        .iter()
+        .map(|column| column.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        + 1;
     let mut text = format!("from: {}\nselect:\n", feed.short_name());
     for column in &found.columns {
         let name = format!("{}:", column.name);
-        text.push_str(&format!("  {name:<width$} {}\n", yaml_text(&column.proposed)));
+        text.push_str(&format!(
+            "  {name:<width$} {}\n",
+            yaml_text(&column.proposed)
+        ));
     }
-    let key = if feed.key.is_empty() { &found.key_hint } else { &feed.key };
+    let key = if feed.key.is_empty() {
+        &found.key_hint
+    } else {
+        &feed.key
+    };
     if !key.is_empty() {
         text.push_str(&format!("key: [{}]\n", key.join(", ")));
     }
@@ -133,15 +166,28 @@ fn silver_yaml(feed: &Feed, found: &Discovered) -> String {
 
 /// An expression as a YAML scalar.
 fn yaml_text(sql: &str) -> String {
-    let plain = sql.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '(' | ')' | ' ' | ',' | '.')) && !sql.starts_with(' ');
-    if plain { sql.to_owned() } else { format!("\"{}\"", sql.replace('\\', "\\\\").replace('"', "\\\"")) }
+    let plain = sql
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '(' | ')' | ' ' | ',' | '.'))
+        && !sql.starts_with(' ');
+    if plain {
+        sql.to_owned()
+    } else {
+        format!("\"{}\"", sql.replace('\\', "\\\\").replace('"', "\\\""))
+    }
 }
 
 fn write_silver(opened: &Opened, feed: &Feed, found: &Discovered) -> Result<PathBuf, Failure> {
-    let relative = PathBuf::from("domains").join(&feed.bronze.domain).join("silver").join(format!("{}.yaml", fold_name(&feed.name)));
+    let relative = PathBuf::from("domains")
+        .join(&feed.bronze.domain)
+        .join("silver")
+        .join(format!("{}.yaml", fold_name(&feed.name)));
     let path = opened.root.join(&relative);
     if path.exists() {
-        return Err(Failure::usage(format!("`{}` exists: it is not overwritten", relative.display()), "leave `--write` out to see the proposal"));
+        return Err(Failure::usage(
+            format!("`{}` exists: it is not overwritten", relative.display()),
+            "leave `--write` out to see the proposal",
+        ));
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Failure::io("make the folder", folder))?;

@@ -42,15 +42,29 @@ fn text(tables: &[TableStatus], head: Option<&str>) -> String {
     if tables.is_empty() {
         return "the lake has no tables yet; `karat run` makes them\n".to_owned();
     }
-    let mut lines = Table::new(&["table", ">version", ">rows", "fingerprint", "fresh as of", ""]);
+    let mut lines = Table::new(&[
+        "table",
+        ">version",
+        ">rows",
+        "fingerprint",
+        "fresh as of",
+        "",
+    ]);
     for table in tables {
         lines.row([
             table.table.clone(),
             table.version.to_string(),
             thousands(table.rows),
-            table.fingerprint.as_deref().map_or_else(|| "foreign".to_owned(), short),
+            table
+                .fingerprint
+                .as_deref()
+                .map_or_else(|| "foreign".to_owned(), short),
             table.fresh_as_of.clone().unwrap_or_default(),
-            if table.declared { String::new() } else { "no longer in the project".to_owned() },
+            if table.declared {
+                String::new()
+            } else {
+                "no longer in the project".to_owned()
+            },
         ]);
     }
     let mut text = lines.text();
@@ -64,7 +78,12 @@ fn text(tables: &[TableStatus], head: Option<&str>) -> String {
 fn shown_path(root: &Path, folder: &Path) -> String {
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
     match folder.strip_prefix(&absolute) {
-        Ok(relative) => relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"),
-        Err(_) => url::Url::from_directory_path(folder).map_or_else(|()| folder.display().to_string(), |url| url.to_string()),
+        Ok(relative) => relative
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect::<Vec<_>>()
+            .join("/"),
+        Err(_) => url::Url::from_directory_path(folder)
+            .map_or_else(|()| folder.display().to_string(), |url| url.to_string()),
     }
 }

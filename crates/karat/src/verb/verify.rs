@@ -10,7 +10,11 @@ use crate::site::{self, Wants};
 
 /// Prints what was found; 1 if something contradicts the record.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Result<u8, Failure> {
-    let only = arguments.table.as_deref().map(table_and_version).transpose()?;
+    let only = arguments
+        .table
+        .as_deref()
+        .map(table_and_version)
+        .transpose()?;
     let opened = site::open(global, None, Some(&arguments.resources))?;
     let keys = opened.keys()?;
     let threads = opened.threads;
@@ -23,7 +27,10 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         _ if matches!(only, Some((_, Some(_)))) => Level::All,
         _ => Level::Newest,
     };
-    let report = site::block_on(threads, verify(&site, &keys, &VerifyOptions { level, only }))??;
+    let report = site::block_on(
+        threads,
+        verify(&site, &keys, &VerifyOptions { level, only }),
+    )??;
     voice.answer(|| document(&report), || text(&report))?;
     Ok(u8::from(!report.ok()))
 }
@@ -33,7 +40,10 @@ fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {
         None => Ok((text.to_owned(), None)),
         Some((table, version)) => match version.parse() {
             Ok(version) => Ok((table.to_owned(), Some(version))),
-            Err(_) => Err(Failure::usage(format!("`{version}` is no version"), "write it like `sales_silver.orders@3`")),
+            Err(_) => Err(Failure::usage(
+                format!("`{version}` is no version"),
+                "write it like `sales_silver.orders@3`",
+            )),
         },
     }
 }
@@ -49,8 +59,11 @@ fn document(report: &VerifyReport) -> Value {
             })
         })
         .collect();
-    let files: Vec<Value> =
-        report.files.iter().map(|file| json!({ "path": file.path, "outcome": file.outcome, "detail": file.detail })).collect();
+    let files: Vec<Value> = report
+        .files
+        .iter()
+        .map(|file| json!({ "path": file.path, "outcome": file.outcome, "detail": file.detail }))
+        .collect();
     json!({
         "ok": report.ok(), "tables": tables, "files": files, "receipts": report.receipts, "files_hashed": report.files_hashed,
         "rows_decoded": report.rows_decoded, "head": report.head.map(|head| head.to_string()),
@@ -60,12 +73,26 @@ fn document(report: &VerifyReport) -> Value {
 fn text(report: &VerifyReport) -> String {
     let mut lines = Table::new(&["outcome", "table", ">version", "fingerprint", ""]);
     for table in &report.tables {
-        let fingerprint = table.found.as_deref().or(table.expected.as_deref()).map(short).unwrap_or_default();
-        lines.row([table.outcome.to_owned(), table.table.clone(), table.version.to_string(), fingerprint, table.detail.clone()]);
+        let fingerprint = table
+            .found
+            .as_deref()
+            .or(table.expected.as_deref())
+            .map(short)
+            .unwrap_or_default();
+        lines.row([
+            table.outcome.to_owned(),
+            table.table.clone(),
+            table.version.to_string(),
+            fingerprint,
+            table.detail.clone(),
+        ]);
     }
     let mut text = lines.text();
     for file in &report.files {
-        text.push_str(&format!("{:<9} {}  {}\n", file.outcome, file.path, file.detail));
+        text.push_str(&format!(
+            "{:<9} {}  {}\n",
+            file.outcome, file.path, file.detail
+        ));
     }
     let looked_at = format!(
         "{}, {} hashed, {} decoded",
