@@ -338,7 +338,7 @@ mod tests {
             ("(a)(b)", "it has 2 capturing groups, one is needed"),
             ("(a", "`(` is never closed"),
             ("(a))", "`)` at character 4 closes nothing"),
-            ("(?<d>a)", "`(?` at character 2 is only known as `(?:`"),
+            ("(?<d>a)", "`(?` at character 1 is only known as `(?:`"),
             (r"(\p)", "`\\p` is not known"),
             ("(*)", "`*` at character 2 repeats nothing"),
         ] {

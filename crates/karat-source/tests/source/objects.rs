@@ -65,21 +65,46 @@ fn deliveries_and_duplicates() {
     folder.put("in/empty2.csv", "id\n", 1);
     folder.put("in/skipped.txt", "id\n", 1);
     folder.put("in/deeper/c.csv", "id\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load - {"objects":0} -> {"objects":4}
+          in/a.csv 5 bytes, 7cde7fb6 delivery 1 mark in/a.csv
+          in/b.csv 5 bytes, 7cde7fb6 delivery 1 mark in/b.csv, duplicate of in/a.csv
+          in/empty1.csv 3 bytes, 984a644e delivery 1 mark in/empty1.csv
+          in/empty2.csv 3 bytes, 984a644e delivery 1 mark in/empty2.csv
+    "#]]);
     step(&folder, &spec, &mut known, expect![[""]]);
     // Touched, changed, and changed back with the old time.
     folder.put("in/a.csv", "id\n1\n", 2);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        touched in/a.csv
+    "#]]);
     folder.put("in/b.csv", "id\n2\n", 2);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load - {"objects":4} -> {"objects":5}
+          in/b.csv 5 bytes, 4ece338a delivery 2 mark in/b.csv
+        touched in/a.csv
+    "#]]);
     folder.put("in/b.csv", "id\n1\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load - {"objects":5} -> {"objects":6}
+          in/b.csv 5 bytes, 7cde7fb6 delivery 3 mark in/b.csv
+        touched in/a.csv
+    "#]]);
     // The content that b.csv had in between is held by nobody any more.
     folder.put("in/c.csv", "id\n2\n", 3);
     folder.put("in/d.csv", "id\n1\n", 3);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load - {"objects":6} -> {"objects":8}
+          in/c.csv 5 bytes, 4ece338a delivery 1 mark in/c.csv
+          in/d.csv 5 bytes, 7cde7fb6 delivery 1 mark in/d.csv, duplicate of in/a.csv
+        touched in/a.csv
+    "#]]);
     folder.put("in/e.csv", "id\n1\n", 3);
-    step(&folder, &FeedSpec { on_duplicate_load: true, ..spec }, &mut known, expect![[r#""#]]);
+    step(&folder, &FeedSpec { on_duplicate_load: true, ..spec }, &mut known, expect![[r#"
+        load - {"objects":8} -> {"objects":9}
+          in/e.csv 5 bytes, 7cde7fb6 delivery 1 mark in/e.csv
+        touched in/a.csv
+    "#]]);
 }
 
 #[test]
@@ -97,16 +122,32 @@ fn broken_objects_are_listed_and_the_rest_goes_on() {
     folder.put("g.csv", "", 1);
     std::fs::create_dir(folder.path().join("h.csv")).unwrap();
     let stop = FeedSpec { on_broken_stop: true, ..spec.clone() };
-    step(&folder, &stop, &mut known, expect![[r#""#]]);
+    step(&folder, &stop, &mut known, expect![[r#"
+        Broken: cannot load `b.csv.gz` of feed `f`: gzip ends early
+        hint: have it delivered again, or take `on_broken_object: stop` from the feed to go on without it
+    "#]]);
     let load = folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap().loads.remove(0);
-    expect![[r#""#]].assert_eq(&show(&collect(&folder.source(), &spec, &load).unwrap(), true));
+    expect![[r#"
+           id | t
+        2: 1 | x   I a.csv.gz 612e6373762e677a000000000000000001
+        3: 2 | y   I a.csv.gz 612e6373762e677a000000000000000002
+        2: 1 | x   I f.csv 662e637376000000000000000001
+        3: 2 | y   I f.csv 662e637376000000000000000002
+        4: 3 | z   I f.csv 662e637376000000000000000003
+    "#]].assert_eq(&show(&collect(&folder.source(), &spec, &load).unwrap(), true));
     let count = folder.source().read(&spec, &load, &mut |_| Ok(())).unwrap();
     assert_eq!(count.object_rows, [2, 0, 0, 0, 0, 3, 0, 0]);
     let planned = folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap();
     let shown: String = show_plan(&planned).lines().filter(|l| l.contains("broken")).map(|l| format!("{l}\n")).collect();
     // Sizes and digests of what a packer made may change with its version.
     let shown: String = shown.lines().map(|l| format!("{} {}\n", l.split_whitespace().next().unwrap(), l.split("broken").nth(1).unwrap())).collect();
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        b.csv.gz : gzip ends early
+        c.csv.gz : gzip ends early
+        d.csv.gz : gzip ends early
+        e.csv.gz : gzip ends early
+        h.csv : it is a folder, not a file
+    "#]].assert_eq(&shown);
     known.extend(load.objects.into_iter().map(KnownObject::from));
     step(&folder, &stop, &mut known, expect![[""]]);
 }
@@ -132,13 +173,30 @@ fn full_loads_come_one_a_file_in_mark_order_and_late_ones_are_held() {
     folder.put("old/plan_20261029.csv", "id\n1\n2\n", 1);
     let source = folder.source();
     let loads = source.plan(&spec, &Known::Files(Vec::new())).unwrap().loads;
-    expect![[r#""#]].assert_eq(&show(&collect(&source, &spec, &loads[0]).unwrap(), true));
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    expect![[r#"
+           id
+        2: 1   R old/plan_20261029.csv 3230323631303239000000000000000001
+        3: 2   R old/plan_20261029.csv 3230323631303239000000000000000002
+    "#]].assert_eq(&show(&collect(&source, &spec, &loads[0]).unwrap(), true));
+    step(&folder, &spec, &mut known, expect![[r#"
+        load 20261029 {"objects":0} -> {"objects":1}
+          old/plan_20261029.csv 7 bytes, 1d1c91d1 delivery 1 mark 20261029
+        load 20261030 {"objects":1} -> {"objects":2}
+          new/plan_20261030.csv 5 bytes, d7847e01 delivery 1 mark 20261030
+    "#]]);
     folder.put("old/plan_20261028.csv", "id\n0\n", 1);
     folder.put("new/plan_20261031.csv", "id\n4\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load 20261031 {"objects":2} -> {"objects":3}
+          new/plan_20261031.csv 5 bytes, 6b34c476 delivery 1 mark 20261031
+        late old/plan_20261028.csv
+        warning: `old/plan_20261028.csv` is older than the newest extract loaded; it is held as late_extract
+    "#]]);
     folder.put("new/plan_today.csv", "id\n4\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        Config: cannot order `new/plan_today.csv` among the files of feed `f`: `file_order` does not match it
+        hint: widen `file_order`, or narrow the feed's `path` so that it leaves this file out
+    "#]]);
 }
 
 #[test]
@@ -149,9 +207,19 @@ fn parts_of_one_mark_are_one_load_and_a_broken_part_holds_it() {
     folder.put("p_2_1.csv", "id\n3\n", 1);
     folder.put("p_1_2.csv", "id\n2\n", 1);
     folder.put("p_1_1.csv", "id\n1\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load 1 {"objects":0} -> {"objects":2}
+          p_1_1.csv 5 bytes, 7cde7fb6 delivery 1 mark 1
+          p_1_2.csv 5 bytes, 4ece338a delivery 1 mark 1
+        load 2 {"objects":2} -> {"objects":3}
+          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
+    "#]]);
     folder.put("p_2_2.csv", "id\n4\n", 1);
-    step(&folder, &spec, &mut known, expect![[r#""#]]);
+    step(&folder, &spec, &mut known, expect![[r#"
+        load 2 {"objects":3} -> {"objects":5}
+          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
+          p_2_2.csv 5 bytes, 6b34c476 delivery 1 mark 2
+    "#]]);
     folder.put("p_3_1.csv", "id\n4\n", 1);
     folder.put("p_3_2.csv.gz", "no gzip", 1);
     let planned = folder.source().plan(&spec, &Known::Files(known)).unwrap();
@@ -164,7 +232,11 @@ fn young_files_wait() {
     folder.put("a.csv", "id\n1\n", 990);
     folder.put("b.csv", "id\n2\n", 900);
     let spec = FeedSpec { stable_for: Some(Duration::from_secs(60)), ..feed("*.csv") };
-    step(&folder, &spec, &mut Vec::new(), expect![[r#""#]]);
+    step(&folder, &spec, &mut Vec::new(), expect![[r#"
+        load - {"objects":0} -> {"objects":1}
+          b.csv 5 bytes, 4ece338a delivery 1 mark b.csv
+        waiting a.csv
+    "#]]);
 }
 
 #[test]
@@ -177,11 +249,17 @@ fn a_file_that_changed_since_the_plan_is_not_read() {
     folder.put("a.csv", "id\n1\n", 7);
     assert_eq!(read().unwrap().len(), 1, "a copy with another time is the same file");
     folder.put("a.csv", "id\n2\n", 7);
-    expect![[r#""#]].assert_eq(&error_text(&read().unwrap_err()));
+    expect![[r#"
+        Changed: cannot read `a.csv`: it is not the file that was planned, its content changed since
+        hint: run again: the new content is planned as the next delivery
+    "#]].assert_eq(&error_text(&read().unwrap_err()));
     folder.put("a.csv", "id\n22\n", 1);
     assert_eq!(read().unwrap_err().kind(), ErrorKind::Changed);
     std::fs::remove_file(folder.path().join("a.csv")).unwrap();
-    expect![[r#""#]].assert_eq(&error_text(&read().unwrap_err()));
+    expect![[r#"
+        NotFound: cannot open `a.csv`: it is not there
+        hint: check the path, or whether something removed it meanwhile
+    "#]].assert_eq(&error_text(&read().unwrap_err()));
 }
 
 #[test]
@@ -189,14 +267,22 @@ fn each_object_brings_its_own_header() {
     let folder = Folder::new();
     folder.put("a.csv", "id,name\n1,x\n", 1);
     folder.put("b.csv", "name,id,new\ny,2,z\n", 1);
-    expect![[r#""#]].assert_eq(&show(&load_all(&folder.source(), &feed("*.csv")).unwrap(), false));
+    expect![[r#"
+           id | name
+        2: 1 | x
+           name | id | new
+        2: y | 2 | z
+    "#]].assert_eq(&show(&load_all(&folder.source(), &feed("*.csv")).unwrap(), false));
 }
 
 #[test]
 fn a_path_with_spaces_and_umlauts_is_read() {
     let folder = Folder::new();
     folder.put("Bücher und mehr/größe 1.csv", "id\n1\n", 1);
-    expect![[r#""#]].assert_eq(&show(&load_all(&folder.source(), &feed("Bücher und mehr/*.csv")).unwrap(), true));
+    expect![[r#"
+           id
+        2: 1   I Bücher und mehr/größe 1.csv 42c3bc6368657220756e64206d6568722f6772c3b6c39f6520312e637376000000000000000001
+    "#]].assert_eq(&show(&load_all(&folder.source(), &feed("Bücher und mehr/*.csv")).unwrap(), true));
 }
 
 #[test]
@@ -204,15 +290,27 @@ fn what_cannot_be_listed_is_told() {
     let folder = Folder::new();
     folder.put("a.csv", "id\n1\n", 1);
     let mut known = Vec::new();
-    step(&folder, &feed("/a.csv"), &mut known, expect![[r#""#]]);
-    step(&folder, &feed("../a.csv"), &mut known, expect![[r#""#]]);
-    step(&folder, &feed("[a.csv"), &mut known, expect![[r#""#]]);
+    step(&folder, &feed("/a.csv"), &mut known, expect![[r#"
+        Config: cannot list the files of feed `f`: its path `/a.csv` is not relative to the source's folder
+        hint: write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`
+    "#]]);
+    step(&folder, &feed("../a.csv"), &mut known, expect![[r#"
+        Config: cannot list the files of feed `f`: its path `../a.csv` is not relative to the source's folder
+        hint: write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`
+    "#]]);
+    step(&folder, &feed("[a.csv"), &mut known, expect![[r#"
+        Config: cannot list the files of feed `f`: its path `[a.csv` is no glob
+        hint: write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`
+    "#]]);
     step(&folder, &feed("none/*.csv"), &mut known, expect![[""]]);
     let at = |path: &str| open_source("files", &SourceConfig::new(folder.path().join(path))).unwrap().test().unwrap_err().kind();
     assert_eq!(at("none"), ErrorKind::NotFound);
     assert_eq!(at("a.csv"), ErrorKind::Config);
     let error = open_source("oracle", &SourceConfig::new(folder.path())).err().unwrap();
-    expect![[r#""#]].assert_eq(&error_text(&error));
+    expect![[r#"
+        Config: cannot open a source of kind `oracle`: karat reads `files` and `sqlite`
+        hint: set `kind: files` (CSV, TSV) or `kind: sqlite`
+    "#]].assert_eq(&error_text(&error));
 }
 
 #[cfg(unix)]
@@ -235,5 +333,13 @@ fn discover_proposes_types_from_a_sample() {
     folder.put("a.csv", "Id,Code,Amount,Day,At,Text,None\n1,007,-12.50,2026-10-29,2026-10-29 08:00:00,x,\n20,010,3,2026-10-30,2026-10-30 09:00:00.5,2,\n", 1);
     let found = folder.source().discover(None).unwrap();
     let shown: String = found[0].columns.iter().map(|c| format!("{} ({}): {}\n", c.name, c.source_name, c.proposed)).collect();
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        id (Id): cast(id as bigint)
+        code (Code): code
+        amount (Amount): cast(amount as decimal(12, 2))
+        day (Day): cast(day as date)
+        at (At): cast(at as timestamp)
+        text (Text): text
+        none (None): none
+    "#]].assert_eq(&shown);
 }

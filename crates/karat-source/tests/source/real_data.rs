@@ -9,12 +9,14 @@ use karat_source::{CsvOptions, Encoding, FeedSpec, Known, Mode, Source, SourceCo
 
 use crate::show::{collect, feed, load_all};
 
+/// The folder `shared/data` beside the clone, or what KARAT_SHARED_DATA names.
 fn data(folder: &str) -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
-    // A worktree of the developers lies one folder deeper.
-    let deeper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data").join(folder);
-    let found = [beside, deeper].into_iter().find(|p| p.exists());
-    found.unwrap_or_else(|| panic!("the test data `../shared/data/{folder}` is not there: put the folder `shared` beside the clone"))
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let named = std::env::var_os("KARAT_SHARED_DATA").map(PathBuf::from);
+    let found = named.into_iter().chain([beside]).map(|root| root.join(folder)).find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!("the test data `{folder}` is not there: set KARAT_SHARED_DATA to the folder that holds `adventureworks`, `chinook`, `ecb` and `northwind`")
+    })
 }
 
 fn lines(path: &Path) -> Vec<Vec<String>> {
@@ -71,7 +73,12 @@ fn product_review_has_four_records_of_eight_columns() {
             format!("line {line}: {} by {}, {} lines, {}\n", column("productreviewid").as_string::<i32>().value(i), column("reviewername").as_string::<i32>().value(i), text.lines().count(), column("modifieddate").as_string::<i32>().value(i))
         })
         .collect();
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        line 1: 1 by John Smith, 5 lines, 2024-09-17 00:00:00.000
+        line 6: 2 by David, 3 lines, 2024-11-12 00:00:00.000
+        line 9: 3 by Jill, 3 lines, 2024-11-14 00:00:00.000
+        line 12: 4 by Laura Norman, 23 lines, 2024-11-14 00:00:00.000
+    "#]].assert_eq(&shown);
 }
 
 #[test]
@@ -112,5 +119,17 @@ fn chinook_reads_all_its_tables() {
         let columns: Vec<String> = planned.loads[0].header.as_ref().unwrap().iter().map(|c| format!("{} {}", c.name, c.data_type)).collect();
         shown.push_str(&format!("{}: {rows} rows, {rescued} rescued, key {:?}, {}\n", table.name, table.key_hint, columns.join(", ")));
     }
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        Album: 347 rows, 0 rescued, key ["albumid"], albumid Int64, title Utf8, artistid Int64
+        Artist: 275 rows, 0 rescued, key ["artistid"], artistid Int64, name Utf8
+        Customer: 59 rows, 0 rescued, key ["customerid"], customerid Int64, firstname Utf8, lastname Utf8, company Utf8, address Utf8, city Utf8, state Utf8, country Utf8, postalcode Utf8, phone Utf8, fax Utf8, email Utf8, supportrepid Int64
+        Employee: 8 rows, 0 rescued, key ["employeeid"], employeeid Int64, lastname Utf8, firstname Utf8, title Utf8, reportsto Int64, birthdate Utf8, hiredate Utf8, address Utf8, city Utf8, state Utf8, country Utf8, postalcode Utf8, phone Utf8, fax Utf8, email Utf8
+        Genre: 25 rows, 0 rescued, key ["genreid"], genreid Int64, name Utf8
+        Invoice: 412 rows, 0 rescued, key ["invoiceid"], invoiceid Int64, customerid Int64, invoicedate Utf8, billingaddress Utf8, billingcity Utf8, billingstate Utf8, billingcountry Utf8, billingpostalcode Utf8, total Float64
+        InvoiceLine: 2240 rows, 0 rescued, key ["invoicelineid"], invoicelineid Int64, invoiceid Int64, trackid Int64, unitprice Float64, quantity Int64
+        MediaType: 5 rows, 0 rescued, key ["mediatypeid"], mediatypeid Int64, name Utf8
+        Playlist: 18 rows, 0 rescued, key ["playlistid"], playlistid Int64, name Utf8
+        PlaylistTrack: 8715 rows, 0 rescued, key ["playlistid", "trackid"], playlistid Int64, trackid Int64
+        Track: 3503 rows, 0 rescued, key ["trackid"], trackid Int64, name Utf8, albumid Int64, mediatypeid Int64, genreid Int64, composer Utf8, milliseconds Int64, bytes Int64, unitprice Float64
+    "#]].assert_eq(&shown);
 }

@@ -8,19 +8,19 @@ use arrow::record_batch::RecordBatch;
 use karat_source::files::Files;
 use karat_source::{Column, FeedSpec, Known, Load, Mode, Source, SourceBatch, SourceConfig, SourceError};
 
-pub struct Folder(pub tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes a file whose time of change is `second`.
-    pub fn put(&self, path: &str, bytes: impl AsRef<[u8]>, second: u64) {
+    pub(crate) fn put(&self, path: &str, bytes: impl AsRef<[u8]>, second: u64) {
         let to = self.path().join(path);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(&to, bytes).unwrap();
@@ -28,16 +28,16 @@ impl Folder {
         std::fs::File::options().write(true).open(&to).unwrap().set_modified(time).unwrap();
     }
 
-    pub fn source(&self) -> Files {
+    pub(crate) fn source(&self) -> Files {
         Files::open(&SourceConfig { now_ns: 1_000_000_000_000, ..SourceConfig::new(self.path()) }).unwrap()
     }
 }
 
-pub fn feed(path: &str) -> FeedSpec {
+pub(crate) fn feed(path: &str) -> FeedSpec {
     FeedSpec { name: "f".to_owned(), path: Some(path.to_owned()), mode: Mode::Incremental, ..FeedSpec::default() }
 }
 
-pub fn collect(source: &dyn Source, feed: &FeedSpec, load: &Load) -> Result<Vec<SourceBatch>, SourceError> {
+pub(crate) fn collect(source: &dyn Source, feed: &FeedSpec, load: &Load) -> Result<Vec<SourceBatch>, SourceError> {
     let mut batches = Vec::new();
     source.read(feed, load, &mut |batch| {
         batches.push(batch);
@@ -46,7 +46,7 @@ pub fn collect(source: &dyn Source, feed: &FeedSpec, load: &Load) -> Result<Vec<
     Ok(batches)
 }
 
-pub fn load_all(source: &dyn Source, feed: &FeedSpec) -> Result<Vec<SourceBatch>, SourceError> {
+pub(crate) fn load_all(source: &dyn Source, feed: &FeedSpec) -> Result<Vec<SourceBatch>, SourceError> {
     let planned = source.plan(feed, &Known::Files(Vec::new()))?;
     let mut batches = Vec::new();
     for load in &planned.loads {
@@ -55,11 +55,11 @@ pub fn load_all(source: &dyn Source, feed: &FeedSpec) -> Result<Vec<SourceBatch>
     Ok(batches)
 }
 
-pub fn error_text(error: &SourceError) -> String {
+pub(crate) fn error_text(error: &SourceError) -> String {
     format!("{:?}: {error}\nhint: {}\n", error.kind(), error.hint_text().unwrap_or("NONE"))
 }
 
-pub fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
+pub(crate) fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     let array = batch.column(column);
     if array.is_null(row) {
         return "∅".to_owned();
@@ -77,7 +77,7 @@ pub fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
 }
 
 /// The header of each object, then a line a row: `line: fields` and what was rescued. `_seq` and `_op` only if asked.
-pub fn show(batches: &[SourceBatch], with_seq: bool) -> String {
+pub(crate) fn show(batches: &[SourceBatch], with_seq: bool) -> String {
     let mut out = String::new();
     let mut header = Vec::new();
     for SourceBatch { batch, .. } in batches {
@@ -104,6 +104,6 @@ pub fn show(batches: &[SourceBatch], with_seq: bool) -> String {
     out
 }
 
-pub fn show_columns(columns: &[Column]) -> String {
+pub(crate) fn show_columns(columns: &[Column]) -> String {
     columns.iter().map(|c| format!("{} ({}) {}\n", c.name, c.source_name, c.data_type)).collect()
 }

@@ -61,11 +61,35 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
          INSERT INTO T VALUES (3, 1.5, 9e999, 0.1, cast(x'ff41' as text), NULL, NULL, NULL);",
     );
     let source = source(&folder);
-    expect![[r#""#]].assert_eq(&show_columns(&source.header(&full("t"), None).unwrap().unwrap()));
-    expect![[r#""#]].assert_eq(&read_full(&folder, &full("T")));
+    expect![[r#"
+        id (Id) Int64
+        n (N) Int64
+        r (R) Float64
+        d (D) Float64
+        t (T) Utf8
+        at (At) Utf8
+        b (B) Binary
+        u (U) Binary
+    "#]].assert_eq(&show_columns(&source.header(&full("t"), None).unwrap().unwrap()));
+    expect![[r#"
+           id | n | r | d | t | at | b | u
+        ∅: 1 | 7 | 1.5 | 2.0 | x | 2026-10-29 | 00ff | 01   R T 54310002bff00000000000008000000000000000
+        ∅: 2 | ∅ | ∅ | ∅ | 5 | ∅ | ∅ | ∅   R T 54310002c0000000000000008000000000000000   {"reason":"type_mismatch","cells":{"n":{"type":"text","text":"seven"},"r":{"type":"text","text":"inf"},"d":{"type":"integer","text":"9007199254740993"},"at":{"type":"integer","text":"20261029"},"b":{"type":"text","text":"text"},"u":{"type":"text","text":"u"}}}
+        ∅: 3 | ∅ | inf | 0.1 | ∅ | ∅ | ∅ | ∅   R T 54310002c0080000000000008000000000000000   {"reason":"type_mismatch","cells":{"n":{"type":"real","text":"1.5"},"t":{"type":"text","hex":"ff41"}}}
+    "#]].assert_eq(&read_full(&folder, &full("T")));
     let found = source.discover(None).unwrap();
     let shown: String = found[0].columns.iter().map(|c| format!("{} {}: {}\n", c.name, c.source_type, c.proposed)).collect();
-    expect![[r#""#]].assert_eq(&format!("{} key {:?}\n{shown}", found[0].name, found[0].key_hint));
+    expect![[r#"
+        T key ["id"]
+        id INTEGER: id
+        n BIGINT: n
+        r REAL: r
+        d DECIMAL(10,2): cast(decimal_from_double(d) as decimal(10, 2))
+        t NVARCHAR(10): t
+        at DATETIME: cast(at as timestamp)
+        b BLOB: b
+        u : u
+    "#]].assert_eq(&format!("{} key {:?}\n{shown}", found[0].name, found[0].key_hint));
 }
 
 #[test]
@@ -77,10 +101,27 @@ fn full_loads_are_ordered_by_key_or_by_everything() {
          INSERT INTO keyed VALUES ('b', 1, 'x'), ('C', 1, 'y'), ('a', 2, 'z');
          CREATE TABLE heap (a INT, b TEXT); INSERT INTO heap VALUES (2, 'x'), (1, 'y'), (1, 'x'), (1, 'x'), (NULL, 'n');",
     );
-    expect![[r#""#]].assert_eq(&read_full(&folder, &full("keyed")));
-    expect![[r#""#]].assert_eq(&read_full(&folder, &full("heap")));
+    expect![[r#"
+           a | b | c
+        ∅: C | 1 | y   R keyed 54310002bff0000000000000800000000000000003430000
+        ∅: b | 1 | x   R keyed 54310002bff0000000000000800000000000000003620000
+        ∅: a | 2 | z   R keyed 54310002c000000000000000800000000000000003610000
+    "#]].assert_eq(&read_full(&folder, &full("keyed")));
+    expect![[r#"
+           a | b
+        ∅: ∅ | n   R heap 5431000000000000000001
+        ∅: 1 | x   R heap 5431000000000000000002
+        ∅: 1 | x   R heap 5431000000000000000003
+        ∅: 1 | y   R heap 5431000000000000000004
+        ∅: 2 | x   R heap 5431000000000000000005
+    "#]].assert_eq(&read_full(&folder, &full("heap")));
     let chosen = FeedSpec { key: vec!["c".to_owned()], columns: Some(vec!["c".to_owned()]), ..full("keyed") };
-    expect![[r#""#]].assert_eq(&read_full(&folder, &chosen));
+    expect![[r#"
+           c
+        ∅: x   R keyed 54310003780000
+        ∅: y   R keyed 54310003790000
+        ∅: z   R keyed 543100037a0000
+    "#]].assert_eq(&read_full(&folder, &chosen));
 }
 
 #[test]
@@ -92,23 +133,43 @@ fn a_cursor_reads_its_window_again_and_stops_at_the_bound() {
     );
     let spec = by_cursor("t", "at", Some(Lag::Number(5)));
     let mut position = Value::Null;
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    expect![[r#"
+        from {"cursor":null,"from":null} to 20
+           id | v | at
+        ∅: 1 | a | 10   U t 02c024000000000000800000000000000002bff00000000000008000000000000000
+        ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
+        ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
+    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
     // A row that comes late within the lag, one that changes behind it, one that is new.
     db.execute_batch("INSERT INTO t VALUES (4, 'late', 16); UPDATE t SET v = 'unseen' WHERE id = 1;").unwrap();
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    expect![[r#"
+        from {"cursor":20,"from":15} to 20
+           id | v | at
+        ∅: 4 | late | 16   U t 02c030000000000000800000000000000002c0100000000000008000000000000000
+        ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
+        ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
+    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     db.execute_batch("INSERT INTO t VALUES (5, 'new', 30)").unwrap();
     let source = source(&folder);
     let planned = source.plan(&spec, &Known::Cursor(Some(position.clone()))).unwrap();
     // Beyond the bound that the plan fixed.
     db.execute_batch("INSERT INTO t VALUES (6, 'too new', 31)").unwrap();
     let batches = collect(&*source, &spec, &planned.loads[0]).unwrap();
-    expect![[r#""#]].assert_eq(&show(&batches, true));
+    expect![[r#"
+           id | v | at
+        ∅: 4 | late | 16   U t 02c030000000000000800000000000000002c0100000000000008000000000000000
+        ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
+        ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
+        ∅: 5 | new | 30   U t 02c03e000000000000800000000000000002c0140000000000008000000000000000
+    "#]].assert_eq(&show(&batches, true));
     let later = with_epoch(&batches[0].batch, 7).unwrap();
     assert_eq!(crate::show::cell(&later, 3, 0).len(), crate::show::cell(&batches[0].batch, 3, 0).len() + 16);
     db.execute_batch("DELETE FROM t WHERE id > 1").unwrap();
     let back = source.plan(&spec, &Known::Cursor(Some(position))).unwrap();
-    expect![[r#""#]].assert_eq(&format!("{:?} {:?}\n", back.loads.len(), back.warnings));
+    expect![[r#"
+        0 ["the greatest `at` of table `t` is below the position: rows were removed, or the table was restored"]
+    "#]].assert_eq(&format!("{:?} {:?}\n", back.loads.len(), back.warnings));
 }
 
 #[test]
@@ -116,9 +177,20 @@ fn text_cursors_take_a_duration_and_a_position_may_be_a_bare_value() {
     let folder = Folder::new();
     database(&folder, "CREATE TABLE t (v TEXT, at TIMESTAMP); INSERT INTO t VALUES ('a', '2026-10-29 08:00:00'), ('b', '2026-10-29 08:10:00'), ('c', '2026-10-29 09:00:00');");
     let spec = by_cursor("t", "at", Some(Lag::Time(Duration::from_secs(900))));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut json!("2026-10-29 08:20:00")));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &by_cursor("t", "at", Some(Lag::Number(5))), &mut json!("2026-10-29 08:20:00")));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut json!(5)));
+    expect![[r#"
+        from {"cursor":"2026-10-29 08:20:00","from":"2026-10-29 08:05:00"} to "2026-10-29 09:00:00"
+           v | at
+        ∅: b | 2026-10-29 08:10:00   U t 03323032362d31302d32392030383a31303a3030000071c111bb7c898666163cf26ce6dab724bbc116babc4ece119dbfbc0e242ea0c2
+        ∅: c | 2026-10-29 09:00:00   U t 03323032362d31302d32392030393a30303a30300000eff518485ad2e87db49e5c42d8df577141599e83ea415d46f30fd3c9bbaaaa8f
+    "#]].assert_eq(&read_next(&folder, &spec, &mut json!("2026-10-29 08:20:00")));
+    expect![[r#"
+        Config: cannot take the lag from cursor `at`: it holds text, and the lag is a number
+        hint: a number as lag suits integer and real cursors, a duration (`15m`) suits dates and times kept as text (`2026-10-29 08:00:00`)
+    "#]].assert_eq(&read_next(&folder, &by_cursor("t", "at", Some(Lag::Number(5))), &mut json!("2026-10-29 08:20:00")));
+    expect![[r#"
+        Drift: cannot go on reading table `t` by `at`: the position and the column are not of one type any more
+        hint: set the position anew with `karat position set`
+    "#]].assert_eq(&read_next(&folder, &spec, &mut json!(5)));
 }
 
 #[test]
@@ -126,14 +198,32 @@ fn cursors_that_would_lose_rows_are_refused() {
     let folder = Folder::new();
     database(&folder, "CREATE TABLE t (id INTEGER PRIMARY KEY, at INT, x); INSERT INTO t VALUES (1, NULL, 1), (2, 5, 'a'), (3, NULL, 2.5);");
     let mut spec = by_cursor("t", "at", None);
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut Value::Null));
+    expect![[r#"
+        NullCursor: cannot read table `t` by its cursor `at`: 2 rows have none, and no load would ever see them
+        hint: choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load
+    "#]].assert_eq(&read_next(&folder, &spec, &mut Value::Null));
     spec.cursor.as_mut().unwrap().nulls_include = true;
     let mut position = Value::Null;
-    expect![[r#""#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    expect![[r#"
+        from {"cursor":null,"from":null} to 5
+           id | at | x
+        ∅: 1 | ∅ | ∅   U t 0102bff00000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"integer","text":"1"}}}
+        ∅: 3 | ∅ | ∅   U t 0102c0080000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"real","text":"2.5"}}}
+        ∅: 2 | 5 | ∅   U t 02c014000000000000800000000000000002c0000000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"text","text":"a"}}}
+    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &by_cursor("t", "x", None), &mut Value::Null));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &by_cursor("t", "nope", None), &mut Value::Null));
-    expect![[r#""#]].assert_eq(&read_next(&folder, &by_cursor("none", "at", None), &mut Value::Null));
+    expect![[r#"
+        Config: cannot use `x` of table `t` as cursor: it holds numbers and text, which have no common order
+        hint: choose a column of one type
+    "#]].assert_eq(&read_next(&folder, &by_cursor("t", "x", None), &mut Value::Null));
+    expect![[r#"
+        Drift: cannot read table `t`: it has no column `nope`, which the feed names as cursor
+        hint: its columns: id, at, x
+    "#]].assert_eq(&read_next(&folder, &by_cursor("t", "nope", None), &mut Value::Null));
+    expect![[r#"
+        NotFound: cannot read table `none` of `/tmp/.tmpiqNTmP/t.db`: there is none of that name
+        hint: it has: t
+    "#]].assert_eq(&read_next(&folder, &by_cursor("none", "at", None), &mut Value::Null));
 }
 
 #[test]
@@ -142,11 +232,17 @@ fn a_database_that_cannot_be_read_says_why() {
     let kind = || source(&folder).test().unwrap_err();
     assert_eq!(kind().kind(), ErrorKind::NotFound);
     folder.put("t.db", "this is no database, but it is long enough to be taken for one ".repeat(40), 1);
-    expect![[r#""#]].assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
+    expect![[r#"
+        Corrupt: cannot read the database `…/t.db`: it is no SQLite database, or encrypted
+        hint: check the source's path
+    "#]].assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
     std::fs::remove_file(folder.path().join("t.db")).unwrap();
 
     let db = database(&folder, "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x'); BEGIN EXCLUSIVE;");
-    expect![[r#""#]].assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
+    expect![[r#"
+        Locked: cannot read the database `…/t.db`: another process holds it, and did not let go within 0.02 s
+        hint: run again when the writer is done, or read from a copy
+    "#]].assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
     db.execute_batch("COMMIT").unwrap();
     db.execute_batch("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT 'row ' || i FROM n").unwrap();
     drop(db);
@@ -170,5 +266,8 @@ fn a_wal_database_is_read_beside_its_writer() {
     let folder = Folder::new();
     let db = database(&folder, "PRAGMA journal_mode = WAL; CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('in the log');");
     db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES ('not yet');").unwrap();
-    expect![[r#""#]].assert_eq(&read_full(&folder, &full("t")));
+    expect![[r#"
+           a
+        ∅: in the log   R t 5431000000000000000001
+    "#]].assert_eq(&read_full(&folder, &full("t")));
 }
