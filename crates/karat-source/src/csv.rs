@@ -71,14 +71,16 @@ impl Dialect {
         let quote = match options.quote {
             None => None,
             Some(c) if c.is_ascii() && !matches!(c, '\r' | '\n') => Some(c as u8),
-            Some(c) => return fail(format!("`{}` as quote", c.escape_default()), "use an ASCII character, or `quote: none`"),
+            Some(c) => return fail(format!("`{}` as quote", c.escape_debug()), "use an ASCII character, or `quote: none`"),
         };
         let clashes = |pattern: &[u8]| quote.is_some_and(|q| pattern.contains(&q));
         if clashes(&delimiter) || terminator.as_ref().is_some_and(|t| clashes(t)) {
             return fail("a quote that is part of the delimiter or terminator".to_owned(), "set `quote: none` or another quote");
         }
-        let line_bytes_max = options.max_line_bytes.clamp(1, 1 << 30);
-        Ok(Self { delimiter, terminator, quote, terminator_in_fields: options.terminator_in_fields, line_bytes_max })
+        if options.max_line_bytes > LINE_BYTES_MAX {
+            return fail(format!("`max_line_bytes: {}`", options.max_line_bytes), &format!("a row has at most {LINE_BYTES_MAX} bytes"));
+        }
+        Ok(Self { delimiter, terminator, quote, terminator_in_fields: options.terminator_in_fields, line_bytes_max: options.max_line_bytes.max(1) })
     }
 
     fn is_simple(&self) -> bool {
@@ -107,6 +109,11 @@ enum Boundary {
     /// The chunk ends before it can be told.
     Unknown,
     None,
+}
+
+/// How a message says that a row is longer than it may be.
+pub(crate) fn over_limit(line_bytes_max: usize) -> String {
+    format!("is longer than {line_bytes_max} bytes")
 }
 
 /// A reader of records.
@@ -145,7 +152,9 @@ pub struct CsvReader<R> {
 }
 
 /// Fields of one record; a terminator that never comes must not fill the memory.
-const FIELDS_MAX: usize = 1 << 20;
+pub(crate) const FIELDS_MAX: usize = 1 << 20;
+/// The greatest `max_line_bytes`: as JSON in `_rescued` a row may take six times its bytes, and a column of a batch holds 2 GiB.
+const LINE_BYTES_MAX: usize = 256 << 20;
 
 impl<R: Read> CsvReader<R> {
     /// Reads `input`, called `name` in errors, `chunk` bytes at a time.
@@ -295,10 +304,10 @@ impl<R: Read> CsvReader<R> {
         if !too_long && self.spans.len() <= FIELDS_MAX {
             return Ok(());
         }
-        let what = if too_long { format!("is longer than {} bytes", self.dialect.line_bytes_max) } else { format!("has more than {FIELDS_MAX} fields") };
-        let why = if matches!(self.state, State::Quoted { .. }) { "; a quote opened in it is not closed" } else { "" };
+        let what = if too_long { over_limit(self.dialect.line_bytes_max) } else { format!("has more than {FIELDS_MAX} fields") };
+        let why = if matches!(self.state, State::Quoted { .. }) { "; a quote in it is opened and not closed" } else { "" };
         Err(SourceError::new(ErrorKind::Broken, format!("cannot read `{}`: the row that begins in line {} {what}{why}", self.name, self.line))
-            .hint("check `terminator`, `delimiter` and `quote` of the feed, or raise `max_line_bytes`")
+            .hint(if too_long { "check `terminator`, `delimiter` and `quote` of the feed, or raise `max_line_bytes`" } else { "check `terminator` and `delimiter` of the feed" })
             .object(&self.name))
     }
 
@@ -344,12 +353,14 @@ impl<R: Read> CsvReader<R> {
             if let State::QuoteSeen { close, .. } = &mut self.state {
                 *close -= shift;
             }
-            for i in self.mark_next..self.marks_end {
-                self.marks[i - self.mark_next] = self.marks[i] - shift as u32;
+            for mark in &mut self.marks[self.mark_next..self.marks_end] {
+                *mark -= shift as u32;
             }
-            self.marks_end -= self.mark_next;
-            self.mark_next = 0;
         }
+        // Within a long record too, or its marks would take more room than its bytes.
+        self.marks.copy_within(self.mark_next..self.marks_end, 0);
+        self.marks_end -= self.mark_next;
+        self.mark_next = 0;
         if self.buffer.len() < self.end + self.chunk {
             self.buffer.resize((self.end + self.chunk).max(self.buffer.len() * 2), 0);
         }

@@ -3,24 +3,24 @@
 //! A plan hashes each new file once, and unpacks a packed one in the same pass to prove it whole. A read trusts path, size and time of change, hashes
 //! again only if the time differs (a copied folder), and looks at size and time once more when it is done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, Metadata};
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::DataType;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::csv::{CsvReader, Dialect, FieldKind};
+use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind, over_limit};
 use crate::decode::{Decoded, hex};
 use crate::pattern::OrderPattern;
 use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
-    Column, Compression, CsvOptions, Discovered, ErrorKind, FeedSpec, Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError,
+    Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError,
     Source, SourceBatch, SourceConfig, SourceError, TestReport, discover, names,
 };
 
@@ -67,6 +67,10 @@ impl Read for Body {
 }
 
 impl Body {
+    fn new(file: File, packed: bool) -> Self {
+        if packed { Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, file)))) } else { Self::Plain(file) }
+    }
+
     fn file(&self) -> &File {
         match self {
             Self::Plain(file) => file,
@@ -151,21 +155,7 @@ impl Files {
         let mut hashing = Hashing { inner: &mut file, hash: Sha256::new(), bytes: 0, failed: None };
         let mut runs = Runs::new(csv);
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut broken = None;
-        if packed {
-            let mut unpacked = MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, &mut hashing));
-            loop {
-                match unpacked.read(&mut chunk) {
-                    Ok(0) => break,
-                    Ok(n) => runs.see(&chunk[..n]),
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => {
-                        broken = Some(if e.kind() == std::io::ErrorKind::UnexpectedEof { "gzip ends early" } else { "gzip is damaged" }.to_owned());
-                        break;
-                    }
-                }
-            }
-        }
+        let mut broken = if packed { unpack(&mut hashing, &mut chunk, &mut runs) } else { None };
         // Plain, or what is left behind the place where unpacking failed.
         loop {
             match hashing.read(&mut chunk) {
@@ -183,7 +173,28 @@ impl Files {
         let sha256 = hex(&hashing.hash.finalize());
         let stat = file.metadata().map_err(fail)?;
         let changed_meanwhile = bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
-        Ok(Some(Proved { sha256, broken: broken.or_else(|| runs.too_long()), changed_meanwhile }))
+        if broken.is_none() && !changed_meanwhile && runs.are_suspicious() {
+            broken = self.cut(file, packed, &listed.path, csv)?;
+        }
+        Ok(Some(Proved { sha256, broken, changed_meanwhile }))
+    }
+
+    /// Cuts the whole file into rows, to see whether each can be held. Only for files where one might be too long.
+    fn cut(&self, mut file: File, packed: bool, path: &str, csv: &CsvOptions) -> Result<Option<String>, SourceError> {
+        file.seek(SeekFrom::Start(0)).map_err(|e| SourceError::io("read", path, e))?;
+        let mut reader = CsvReader::new(Decoded::new(Body::new(file, packed), csv.encoding), path, Dialect::new(csv)?, self.chunk);
+        loop {
+            match reader.advance() {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(e) if e.kind() == ErrorKind::Broken => {
+                    let message = e.to_string();
+                    let reason = message.strip_prefix(&format!("cannot read `{path}`: ")).unwrap_or(&message);
+                    return Ok(Some(reason.to_owned()));
+                }
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     fn open_body(&self, feed: &FeedSpec, object: &Object) -> Result<(Body, Metadata), SourceError> {
@@ -207,8 +218,7 @@ impl Files {
             file.seek(SeekFrom::Start(0)).map_err(fail)?;
         }
         let packed = is_packed(&mut file, &object.path, feed.csv.compression).map_err(fail)?;
-        let body = if packed { Body::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, file)))) } else { Body::Plain(file) };
-        Ok((body, stat))
+        Ok((Body::new(file, packed), stat))
     }
 
     fn open_csv(&self, feed: &FeedSpec, object: &Object) -> Result<(CsvReader<Body>, Metadata), SourceError> {
@@ -400,8 +410,11 @@ impl Source for Files {
                 broken,
                 mark: mark.clone(),
             };
+            let as_before = before.is_some_and(|b| (b.size, b.mtime_ns) == (listed.size, listed.mtime_ns));
+            let may_be_whole_now = before.and_then(|b| b.broken.as_deref()).is_some_and(|reason| may_be_whole_now(reason, &listed, &feed.csv));
             if let Some(before) = before
-                && (before.size, before.mtime_ns) == (listed.size, listed.mtime_ns)
+                && as_before
+                && !may_be_whole_now
             {
                 listed_known.push(object(before.sha256.clone(), before.delivery, before.broken.clone()));
                 continue;
@@ -428,10 +441,12 @@ impl Source for Files {
                 continue;
             }
             match before {
-                Some(before) if before.sha256 == proved.sha256 => {
+                Some(before) if before.sha256 == proved.sha256 && !(may_be_whole_now && proved.broken.is_none()) => {
                     let same = object(before.sha256.clone(), before.delivery, before.broken.clone());
                     listed_known.push(same.clone());
-                    planned.touched.push(same.into());
+                    if !as_before {
+                        planned.touched.push(same.into());
+                    }
                 }
                 _ => fresh.push(object(proved.sha256, before.map_or(1, |b| b.delivery + 1), proved.broken)),
             }
@@ -480,9 +495,13 @@ impl Source for Files {
                         loads.push((object.mark.clone(), vec![object]));
                     }
                 }
+                // A part that comes later makes the load of its mark anew, from all parts.
+                for object in listed_known {
+                    if let Some(parts) = by_mark.get_mut(&object.mark) {
+                        parts.push(object);
+                    }
+                }
                 for (mark, mut objects) in by_mark {
-                    // A part that comes later makes the load of its mark anew, from all parts.
-                    objects.extend(listed_known.iter().filter(|o| o.mark == mark).cloned());
                     objects.sort_by(|a, b| a.path.cmp(&b.path));
                     loads.push((mark, objects));
                 }
@@ -530,8 +549,9 @@ impl Files {
         mark_of: &dyn Fn(&str) -> Result<String, SourceError>,
     ) -> Result<(), SourceError> {
         let mut holder: HashMap<String, (String, String)> = HashMap::new();
+        let delivered_again: HashSet<&str> = fresh.iter().map(|f| f.path.as_str()).collect();
         for object in newest.values().filter(|o| o.broken.is_none()) {
-            if fresh.iter().any(|f| f.path == object.path) {
+            if delivered_again.contains(object.path.as_str()) {
                 continue;
             }
             let place = (mark_of(&object.path).unwrap_or_default(), object.path.clone());
@@ -584,7 +604,7 @@ impl Walk {
             let matches = self.matcher.is_match(&path);
             if stat.is_dir() {
                 if matches && self.folders_are_broken {
-                    self.listed.push(Listed { path: path.clone(), size: 0, mtime_ns: mtime_ns(&stat), broken: Some("it is a folder, not a file".to_owned()) });
+                    self.listed.push(Listed { path: path.clone(), size: 0, mtime_ns: mtime_ns(&stat), broken: Some(FOLDER.to_owned()) });
                 }
                 if depth < self.depth_max {
                     self.folder(&entry.path(), &path, depth + 1)?;
@@ -649,23 +669,87 @@ impl Read for Hashing<'_> {
     }
 }
 
-/// Whether somewhere no terminator can be for longer than a row may be. Cheap: looks for one byte a chunk.
+const FOLDER: &str = "it is a folder, not a file";
+const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
+const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
+const GZIP_SHORT: &str = "gzip ends early";
+const GZIP_DAMAGED: &str = "gzip is damaged";
+const GZIP_FOLLOWED: &str = "gzip is complete, but bytes that are no gzip follow it";
+
+/// Whether an object known to be broken for this reason might be whole under the settings of today, though its bytes are the same.
+fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
+    match reason {
+        FOLDER => listed.broken.is_none(),
+        GZIP_EMPTY | GZIP_NONE | GZIP_SHORT | GZIP_DAMAGED | GZIP_FOLLOWED => csv.compression == Compression::None,
+        other => other.contains("is longer than") && !other.contains(&over_limit(csv.max_line_bytes)),
+    }
+}
+
+/// Unpacks to the end, member after member; the reason if that fails.
+fn unpack(packed: &mut Hashing, chunk: &mut [u8], runs: &mut Runs) -> Option<String> {
+    let mut input = BufReader::with_capacity(CHUNK_BYTES, packed);
+    let mut members = 0;
+    loop {
+        // Trouble with the disk is kept by `Hashing`; it looks like an early end here.
+        let next = loop {
+            match input.fill_buf() {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.ok().and_then(|bytes| bytes.first().copied()),
+            }
+        };
+        match (next, members) {
+            (None, 0) => return Some(GZIP_EMPTY.to_owned()),
+            (None, _) => return None,
+            (Some(0x1F), _) => {}
+            (Some(_), 0) => return Some(GZIP_NONE.to_owned()),
+            (Some(_), _) => return Some(GZIP_FOLLOWED.to_owned()),
+        }
+        let mut member = GzDecoder::new(input);
+        loop {
+            match member.read(chunk) {
+                Ok(0) => break,
+                Ok(n) => runs.see(&chunk[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Some(GZIP_SHORT.to_owned()),
+                Err(_) => return Some(GZIP_DAMAGED.to_owned()),
+            }
+        }
+        input = member.into_inner();
+        members += 1;
+    }
+}
+
+/// Whether a row might be longer than it may be. Cheap: looks for two bytes a chunk; the rows themselves are cut only if it might.
 struct Runs {
     last: u8,
+    quote: Option<u8>,
     bytes_max: usize,
+    bytes: usize,
     run: usize,
     longest: usize,
+    /// A terminator may be text, so that runs do not tell how long a row is.
+    hidden: bool,
 }
 
 impl Runs {
     fn new(csv: &CsvOptions) -> Self {
         let last = csv.terminator.as_ref().and_then(|t| t.as_bytes().last().copied()).unwrap_or(b'\n');
-        Self { last, bytes_max: csv.max_line_bytes, run: 0, longest: 0 }
+        let quote = csv.quote.and_then(|q| u8::try_from(q).ok());
+        let hidden = csv.terminator_in_fields || csv.terminator.as_ref().is_some_and(|t| t.len() > 1) || is_utf16(csv.encoding);
+        // A byte of Windows-1252 makes at most three of UTF-8.
+        let bytes_max = if csv.encoding == Encoding::Utf8 { csv.max_line_bytes } else { csv.max_line_bytes / 3 };
+        Self { last, quote, bytes_max, bytes: 0, run: 0, longest: 0, hidden }
     }
 
     fn see(&mut self, chunk: &[u8]) {
+        if self.bytes == 0 && (chunk.starts_with(b"\xFF\xFE") || chunk.starts_with(b"\xFE\xFF")) {
+            self.hidden = true;
+            self.bytes_max /= 2;
+        }
+        self.bytes = self.bytes.saturating_add(chunk.len());
+        self.hidden = self.hidden || self.quote.is_some_and(|q| memchr::memchr(q, chunk).is_some());
         match memchr::memrchr(self.last, chunk) {
-            None => self.run += chunk.len(),
+            None => self.run = self.run.saturating_add(chunk.len()),
             Some(last) => {
                 self.run += memchr::memchr(self.last, chunk).unwrap_or(last);
                 self.longest = self.longest.max(self.run);
@@ -674,11 +758,14 @@ impl Runs {
         }
     }
 
-    fn too_long(&self) -> Option<String> {
-        // In UTF-16 a row takes up to twice the bytes it has in UTF-8.
+    fn are_suspicious(&self) -> bool {
         let longest = self.longest.max(self.run);
-        (longest / 2 > self.bytes_max).then(|| format!("a row is longer than {} bytes", self.bytes_max))
+        longest > self.bytes_max.min(FIELDS_MAX) || (self.hidden && self.bytes > self.bytes_max)
     }
+}
+
+fn is_utf16(encoding: Encoding) -> bool {
+    matches!(encoding, Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be)
 }
 
 fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {

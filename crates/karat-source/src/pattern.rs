@@ -24,6 +24,8 @@ pub struct OrderPattern {
 
 /// Steps after which a match is given up; a sane pattern on a path takes a few hundred.
 const STEPS_MAX: usize = 1_000_000;
+/// Groups within groups; each takes room on the stack.
+const DEPTH_MAX: usize = 50;
 
 impl OrderPattern {
     /// Compiles a pattern; the error names what is wrong with it.
@@ -33,7 +35,7 @@ impl OrderPattern {
                 .hint("write a regular expression with one group around the part that orders the files, e.g. `entries_(\\d{8})`")
         };
         let chars: Vec<char> = text.chars().collect();
-        let mut parser = Parser { chars: &chars, at: 0, captures: 0 };
+        let mut parser = Parser { chars: &chars, at: 0, captures: 0, depth: 0 };
         let branches = parser.alternatives().map_err(fail)?;
         if parser.at < chars.len() {
             return Err(fail(format!("`)` at character {} closes nothing", parser.at + 1)));
@@ -72,6 +74,7 @@ struct Parser<'a> {
     chars: &'a [char],
     at: usize,
     captures: usize,
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -151,11 +154,16 @@ impl Parser<'_> {
                     capture = false;
                 }
                 self.captures += usize::from(capture);
+                self.depth += 1;
+                if self.depth > DEPTH_MAX {
+                    return Err(format!("more than {DEPTH_MAX} groups are within each other"));
+                }
                 let branches = self.alternatives()?;
                 if self.peek() != Some(')') {
                     return Err("`(` is never closed".to_owned());
                 }
                 self.at += 1;
+                self.depth -= 1;
                 Ok(Node::Group { capture, branches })
             }
             '*' | '+' | '?' | '{' => Err(format!("`{c}` at character {} repeats nothing", self.at)),

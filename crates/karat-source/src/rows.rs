@@ -1,6 +1,6 @@
 //! Builds the batches: the payload, then `_seq _op _object _row _rescued` (B2). Fields are copied once, from the file's chunk into the column.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, NullBufferBuilder, StringArray};
@@ -45,7 +45,9 @@ pub fn with_epoch(batch: &RecordBatch, epoch: i64) -> Result<RecordBatch, Source
     let seq = batch.column(at).as_any().downcast_ref::<BinaryArray>().ok_or_else(fail)?;
     let mut builder = BinaryBuilder::with_capacity(seq.len(), seq.value_data().len() + 8 * seq.len());
     for one in seq.iter().flatten() {
-        builder.append_value([one, &epoch_bytes(epoch)].concat());
+        // Written in two parts, appended as one.
+        builder.write_all(one).and_then(|()| builder.write_all(&epoch_bytes(epoch))).map_err(|e| fail().cause(e))?;
+        builder.append_value(b"");
     }
     let mut columns = batch.columns().to_vec();
     columns[at] = Arc::new(builder.finish());
@@ -63,7 +65,6 @@ pub(crate) struct TextColumn {
     values: Vec<u8>,
     offsets: Vec<i32>,
     nulls: Option<NullBufferBuilder>,
-    values_before: usize,
 }
 
 impl TextColumn {
@@ -72,6 +73,19 @@ impl TextColumn {
         self.offsets.push(self.values.len() as i32);
         if let Some(nulls) = &mut self.nulls {
             nulls.append_non_null();
+        }
+    }
+
+    /// Appends a field that stands as it should in valid text.
+    #[inline]
+    fn push_field<R: Read>(&mut self, reader: &CsvReader<R>, beyond: &[u8], span: Span) {
+        match span.kind {
+            FieldKind::Plain if span.start == span.end => self.push_null(),
+            FieldKind::Escaped => {
+                reader.append_field(span, &mut self.values);
+                self.end_value();
+            }
+            _ => self.push_short(beyond, span.start as usize, span.end as usize),
         }
     }
 
@@ -108,15 +122,23 @@ impl TextColumn {
 
     /// The column, and begins anew.
     pub(crate) fn finish(&mut self) -> Result<StringArray, SourceError> {
+        if self.values.len() > i32::MAX as usize {
+            return Err(too_large());
+        }
         let mut offsets = Vec::with_capacity(self.offsets.len() + 1);
         offsets.push(0);
         offsets.append(&mut self.offsets);
-        self.values_before = self.values.len();
-        let values = std::mem::replace(&mut self.values, Vec::with_capacity(self.values_before + self.values_before / 8 + 64));
+        let room = self.values.len() + self.values.len() / 8 + 64;
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(room));
         self.offsets.reserve(BATCH_ROWS);
         let nulls = self.nulls.take().and_then(|mut n| n.finish());
         StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(values), nulls).map_err(internal)
     }
+}
+
+/// A column of a batch holds at most 2 GiB.
+pub(crate) fn too_large() -> SourceError {
+    SourceError::new(ErrorKind::Broken, "cannot build a batch of rows: a row is so large that its values do not fit into 2 GiB").hint("leave the large column out with `columns` of the feed")
 }
 
 pub(crate) fn internal(cause: arrow::error::ArrowError) -> SourceError {
@@ -179,17 +201,18 @@ impl RowBuilder {
     /// Takes the reader's record; true if the batch is full.
     pub(crate) fn push<R: Read>(&mut self, reader: &CsvReader<R>) -> bool {
         let spans = reader.spans();
-        let fits = self.straight && spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
-        if fits {
+        let fits = spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
+        if fits && self.straight {
             let beyond = reader.record_and_beyond();
             for (column, span) in self.columns.iter_mut().zip(spans) {
-                match span.kind {
-                    FieldKind::Plain if span.start == span.end => column.push_null(),
-                    FieldKind::Escaped => {
-                        reader.append_field(*span, &mut column.values);
-                        column.end_value();
-                    }
-                    _ => column.push_short(beyond, span.start as usize, span.end as usize),
+                column.push_field(reader, beyond, *span);
+            }
+            self.rescued.push_null();
+        } else if fits {
+            let beyond = reader.record_and_beyond();
+            for (slot, span) in self.layout.slots.iter().zip(spans) {
+                if let Some(at) = slot {
+                    self.columns[*at].push_field(reader, beyond, *span);
                 }
             }
             self.rescued.push_null();
@@ -202,7 +225,7 @@ impl RowBuilder {
         self.lines.len() >= self.batch_rows || self.bytes >= BATCH_BYTES
     }
 
-    /// A record that does not fit, or of which not all fields land: places what can be placed and keeps the rest in `_rescued`.
+    /// A record that does not fit: places what can be placed and keeps the rest in `_rescued`.
     fn push_carefully<R: Read>(&mut self, reader: &CsvReader<R>) {
         let spans = reader.spans();
         let valid = reader.is_valid();

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::decode::hex;
-use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema};
+use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema, too_large};
 use crate::{
     Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Known, Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
     SourceBatch, SourceConfig, SourceError, TestReport, discover, names,
@@ -146,6 +146,7 @@ impl Sqlite {
                 .hint(format!("it has: {}{}", near.join(", "), if tables.len() > 20 { ", …" } else { "" }))
                 .object(wanted));
         };
+        let fail = |e| fail(e).object(name);
         let mut statement = transaction.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid").map_err(fail)?;
         let columns: Vec<(String, String, i64)> = statement
             .query_map([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -198,6 +199,23 @@ impl Table {
         key
     }
 
+    fn discovered(&self) -> Discovered {
+        let column = |c: &TableColumn| DiscoveredColumn {
+            name: c.folded.clone(),
+            source_name: c.name.clone(),
+            source_type: c.declared.clone(),
+            proposed: discover::propose_declared(&c.folded, &c.declared),
+        };
+        let untyped = self.columns.iter().filter(|c| c.declared.trim().is_empty());
+        Discovered {
+            name: self.name.clone(),
+            columns: self.columns.iter().map(column).collect(),
+            mode_hint: "full".to_owned(),
+            key_hint: self.primary_key().iter().map(|&i| self.columns[i].folded.clone()).collect(),
+            notes: untyped.map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name)).collect(),
+        }
+    }
+
     fn sql_list(&self, columns: &[usize], suffix: &str) -> String {
         columns.iter().map(|&i| format!("{}{suffix}", quoted(&self.columns[i].name))).collect::<Vec<_>>().join(", ")
     }
@@ -219,7 +237,7 @@ struct Position {
 impl Position {
     fn read(value: &Value) -> Self {
         match value {
-            Value::Object(map) => {
+            Value::Object(map) if map.contains_key("cursor") => {
                 Self { value: map.get("cursor").cloned().unwrap_or_default(), window: map.get("window").and_then(Value::as_str).map(str::to_owned) }
             }
             bare => Self { value: bare.clone(), window: None },
@@ -227,16 +245,32 @@ impl Position {
     }
 }
 
+/// A cursor value as JSON. A real is text within: not every JSON reader gives back the last bit, and infinity is no JSON number.
+fn json_of(cell: Option<Cell>) -> Value {
+    match cell {
+        Some(Cell::Integer(i)) => json!(i),
+        Some(Cell::Real(r)) => json!({"real": format!("{r:?}")}),
+        Some(Cell::Text(t)) => json!(t),
+        _ => Value::Null,
+    }
+}
+
 fn cell_of(value: &Value) -> Option<Cell> {
     match value {
         Value::Number(n) => n.as_i64().map(Cell::Integer).or_else(|| n.as_f64().map(Cell::Real)),
         Value::String(s) => Some(Cell::Text(s.clone())),
+        Value::Object(map) => map.get("real").and_then(Value::as_str).and_then(|t| t.parse().ok()).map(Cell::Real),
         _ => None,
     }
 }
 
 fn cell_is_less(a: &Cell, b: &Cell) -> bool {
-    encode(&ValueRef::from(a)) < encode(&ValueRef::from(b))
+    let encoded = |cell: &Cell| {
+        let mut out = Vec::new();
+        encode(&ValueRef::from(cell), &mut out);
+        out
+    };
+    encoded(a) < encoded(b)
 }
 
 /// `value - lag`, in the same shape.
@@ -268,7 +302,7 @@ fn text_minus(text: &str, duration: Duration) -> Option<String> {
     };
     let digits = rest.strip_prefix('.').map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
     let (fraction, zone) = if digits == 0 { ("", rest) } else { rest.split_at(1 + digits) };
-    let separator = &time[..1];
+    let separator = time.get(..1)?;
     if !matches!(separator, " " | "T") {
         return None;
     }
@@ -287,45 +321,50 @@ fn text_minus(text: &str, duration: Duration) -> Option<String> {
     Some(out)
 }
 
-/// Bytes that sort as the value does: nulls, numbers by value (integer and real alike), text by bytes, blobs.
-fn encode(value: &ValueRef) -> Vec<u8> {
-    let number = |real: f64, rest: i64| {
-        let bits = if real == 0.0 { 0.0f64.to_bits() } else { real.to_bits() };
-        let sortable = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-        let mut out = vec![2];
-        out.extend(sortable.to_be_bytes());
-        out.extend(epoch_bytes(rest));
-        out
-    };
-    let escaped = |tag: u8, bytes: &[u8]| {
-        let mut out = vec![tag];
-        for &byte in bytes {
-            out.push(byte);
-            if byte == 0 {
-                out.push(0xFF);
-            }
-        }
-        out.extend([0, 0]);
-        out
-    };
+/// Appends bytes that sort as the value does: nulls, numbers by value (integer and real alike), text by bytes, blobs.
+fn encode(value: &ValueRef, out: &mut Vec<u8>) {
     match value {
-        ValueRef::Null => vec![1],
+        ValueRef::Null => out.push(1),
         // The nearest double, then how far it is off.
-        ValueRef::Integer(i) => number(*i as f64, (i128::from(*i) - (*i as f64) as i128) as i64),
-        ValueRef::Real(r) => number(*r, 0),
-        ValueRef::Text(t) => escaped(3, t),
-        ValueRef::Blob(b) => escaped(4, b),
+        ValueRef::Integer(i) => encode_number(*i as f64, (i128::from(*i) - (*i as f64) as i128) as i64, out),
+        ValueRef::Real(r) => encode_number(*r, 0, out),
+        ValueRef::Text(t) => encode_bytes(3, t, out),
+        ValueRef::Blob(b) => encode_bytes(4, b, out),
     }
+}
+
+fn encode_number(real: f64, rest: i64, out: &mut Vec<u8>) {
+    let bits = if real == 0.0 { 0.0f64.to_bits() } else { real.to_bits() };
+    let sortable = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    out.push(2);
+    out.extend(sortable.to_be_bytes());
+    out.extend(epoch_bytes(rest));
+}
+
+/// A zero byte is written as two bytes, so that two zero bytes end the value.
+fn encode_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    let mut rest = bytes;
+    while let Some(zero) = memchr::memchr(0, rest) {
+        out.extend_from_slice(&rest[..zero]);
+        out.extend([0, 0xFF]);
+        rest = &rest[zero + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend([0, 0]);
 }
 
 /// SHA-256 of all cells of a row.
 fn row_digest(row: &Row, columns: usize) -> Result<[u8; 32], rusqlite::Error> {
     let mut hash = Sha256::new();
+    let mut bytes = Vec::new();
     for i in 0..columns {
         let cell = row.get_ref(i)?;
         // 1 and 1.0 sort alike and are not the same.
-        hash.update([cell.data_type() as u8]);
-        hash.update(encode(&cell));
+        bytes.clear();
+        bytes.push(cell.data_type() as u8);
+        encode(&cell, &mut bytes);
+        hash.update(&bytes);
     }
     Ok(hash.finalize().into())
 }
@@ -495,16 +534,10 @@ impl Sqlite {
         let next_lower = bound.as_ref().map(|b| lagged(b, lag, &column.name)).transpose()?;
         let next_range = Self::range(&table, cursor, next_lower.as_ref(), bound.as_ref())?;
         let window = self.window(&transaction, &table, &chosen, &next_range)?;
-        let value = |cell: Option<Cell>| match cell {
-            Some(Cell::Integer(i)) => json!(i),
-            Some(Cell::Real(r)) => json!(r),
-            Some(Cell::Text(t)) => json!(t),
-            _ => Value::Null,
-        };
         planned.loads.push(Load {
             header: Some(chosen.iter().map(|&i| table.columns[i].column()).collect()),
-            from: json!({"cursor": value(position), "from": value(lower)}),
-            to: json!({"cursor": value(bound), "window": window}),
+            from: json!({"cursor": json_of(position), "from": json_of(lower)}),
+            to: json!({"cursor": json_of(bound), "window": window}),
             ..Load::default()
         });
         Ok(planned)
@@ -526,34 +559,21 @@ impl Source for Sqlite {
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {
         let mut connection = self.connect()?;
         let transaction = self.begin(&mut connection)?;
-        let tables = match feed {
-            Some(feed) => vec![self.feed_table(&transaction, feed)?],
-            None => self.tables(&transaction)?.iter().map(|t| self.table(&transaction, t)).collect::<Result<_, _>>()?,
-        };
-        Ok(tables
-            .iter()
-            .map(|table| Discovered {
-                name: table.name.clone(),
-                columns: table
-                    .columns
-                    .iter()
-                    .map(|c| DiscoveredColumn {
-                        name: c.folded.clone(),
-                        source_name: c.name.clone(),
-                        source_type: c.declared.clone(),
-                        proposed: discover::propose_declared(&c.folded, &c.declared),
-                    })
-                    .collect(),
-                mode_hint: "full".to_owned(),
-                key_hint: table.primary_key().iter().map(|&i| table.columns[i].folded.clone()).collect(),
-                notes: table
-                    .columns
-                    .iter()
-                    .filter(|c| c.declared.trim().is_empty())
-                    .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name))
-                    .collect(),
-            })
-            .collect())
+        if let Some(feed) = feed {
+            return Ok(vec![self.feed_table(&transaction, feed)?.discovered()]);
+        }
+        let mut found = Vec::new();
+        for name in self.tables(&transaction)? {
+            match self.table(&transaction, &name) {
+                Ok(table) => found.push(table.discovered()),
+                // One table that cannot be a feed (its columns fold alike, a view that is broken) hides no other.
+                Err(e) if e.object_name().is_some() => {
+                    found.push(Discovered { name, columns: Vec::new(), mode_hint: "full".to_owned(), key_hint: Vec::new(), notes: vec![e.to_string()] });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(found)
     }
 
     fn header(&self, feed: &FeedSpec, _object: Option<&Object>) -> Result<Option<Vec<Column>>, SourceError> {
@@ -623,6 +643,7 @@ impl Source for Sqlite {
         let mut seq = BinaryBuilder::new();
         let mut rescued = TextColumn::default();
         let mut count = ReadCount::default();
+        let mut one: Vec<u8> = Vec::new();
         let (mut in_batch, mut bytes) = (0, 0);
         loop {
             let row = rows.next().map_err(fail)?;
@@ -656,9 +677,10 @@ impl Source for Sqlite {
                 rescued.push(json!({"reason": "type_mismatch", "cells": misfits}).to_string().as_bytes());
                 count.rescued += 1;
             }
-            let mut one = prefix.clone();
+            one.clear();
+            one.extend_from_slice(&prefix);
             for i in chosen.len()..all.len() {
-                one.extend(encode(&row.get_ref(i).map_err(fail)?));
+                encode(&row.get_ref(i).map_err(fail)?, &mut one);
             }
             if key.is_empty() {
                 match cursor {
@@ -668,6 +690,9 @@ impl Source for Sqlite {
             }
             if let (Some(_), Some(epoch)) = (cursor, load.epoch) {
                 one.extend(epoch_bytes(epoch));
+            }
+            if seq.values_slice().len() + one.len() > i32::MAX as usize {
+                return Err(too_large().object(&table.name));
             }
             seq.append_value(&one);
             count.rows += 1;
@@ -714,7 +739,8 @@ mod tests {
         for pair in cells.windows(2) {
             assert!(cell_is_less(&pair[0], &pair[1]), "{pair:?}");
         }
-        assert_eq!(encode(&ValueRef::Integer(2)), encode(&ValueRef::Real(2.0)));
+        let equal = |a: Cell, b: Cell| !cell_is_less(&a, &b) && !cell_is_less(&b, &a);
+        assert!(equal(Cell::Integer(2), Cell::Real(2.0)));
     }
 
     #[test]
@@ -724,6 +750,7 @@ mod tests {
         assert_eq!(minus("2026-10-29T00:10:00.123Z").as_deref(), Some("2026-10-28T23:55:00.123Z"));
         assert_eq!(minus("2026-10-29").as_deref(), Some("2026-10-28"));
         assert_eq!(minus("yesterday"), None);
+        assert_eq!(minus("2026-10-29ä0:10:000"), None);
         assert_eq!(minus("29.10.2026 00:10"), None);
     }
 }

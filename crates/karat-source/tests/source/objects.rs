@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use karat_source::{ErrorKind, FeedSpec, Known, KnownObject, Mode, Planned, Source, SourceConfig, open_source};
+use karat_source::{Compression, ErrorKind, FeedSpec, Known, KnownObject, Mode, Planned, Source, SourceConfig, open_source};
 
 use crate::show::{Folder, collect, error_text, feed, load_all, show};
 
@@ -120,6 +120,7 @@ fn broken_objects_are_listed_and_the_rest_goes_on() {
     folder.put("e.csv.gz", "", 1);
     folder.put("f.csv", [&packed[..], &gzip("3,z\n")].concat(), 1);
     folder.put("g.csv", "", 1);
+    folder.put("i.csv.gz", [&packed[..20], &packed[..]].concat(), 1);
     std::fs::create_dir(folder.path().join("h.csv")).unwrap();
     let stop = FeedSpec { on_broken_stop: true, ..spec.clone() };
     step(&folder, &stop, &mut known, expect![[r#"
@@ -136,17 +137,18 @@ fn broken_objects_are_listed_and_the_rest_goes_on() {
         4: 3 | z   I f.csv 662e637376000000000000000003
     "#]].assert_eq(&show(&collect(&folder.source(), &spec, &load).unwrap(), true));
     let count = folder.source().read(&spec, &load, &mut |_| Ok(())).unwrap();
-    assert_eq!(count.object_rows, [2, 0, 0, 0, 0, 3, 0, 0]);
+    assert_eq!(count.object_rows, [2, 0, 0, 0, 0, 3, 0, 0, 0]);
     let planned = folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap();
     let shown: String = show_plan(&planned).lines().filter(|l| l.contains("broken")).map(|l| format!("{l}\n")).collect();
     // Sizes and digests of what a packer made may change with its version.
     let shown: String = shown.lines().map(|l| format!("{} {}\n", l.split_whitespace().next().unwrap(), l.split("broken").nth(1).unwrap())).collect();
     expect![[r#"
         b.csv.gz : gzip ends early
-        c.csv.gz : gzip ends early
-        d.csv.gz : gzip ends early
-        e.csv.gz : gzip ends early
+        c.csv.gz : gzip is complete, but bytes that are no gzip follow it
+        d.csv.gz : it is no gzip, and should be by its name or by `compression`
+        e.csv.gz : it is empty, and should be gzip by its name or by `compression`
         h.csv : it is a folder, not a file
+        i.csv.gz : gzip is damaged
     "#]].assert_eq(&shown);
     known.extend(load.objects.into_iter().map(KnownObject::from));
     step(&folder, &stop, &mut known, expect![[""]]);
@@ -160,8 +162,76 @@ fn a_very_long_line_is_a_broken_object_and_needs_no_memory() {
     folder.put("a.csv", format!("a,b\n1,{}\n", "x".repeat(2_000_000)), 1);
     folder.put("b.csv", format!("a,b\n1,{}\n", "x".repeat(90_000)), 1);
     let load = folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap().loads.remove(0);
-    assert_eq!(load.objects[0].broken.as_deref(), Some("a row is longer than 100000 bytes"));
-    assert_eq!(folder.source().read(&spec, &load, &mut |_| Ok(())).unwrap().object_rows, [0, 1]);
+    // Rows that are long because of their quotes, and a file that is long because of its rows.
+    folder.put("c.csv", format!("a,b\n1,2\n1,\"{}", "x\n".repeat(60_000)), 1);
+    folder.put("d.csv", format!("a,b\n1,2\n1,\"{}\"\n", "x\n".repeat(40_000)), 1);
+    folder.put("e.csv", "1,\"2\"\n".repeat(40_000), 1);
+    let mut known = Vec::new();
+    let load = folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap().loads.remove(0);
+    let shown: Vec<String> = load.objects.iter().map(|o| format!("{}: {}\n", o.path, o.broken.as_deref().unwrap_or("whole"))).collect();
+    expect![[r#"
+        a.csv: the row that begins in line 2 is longer than 100000 bytes
+        b.csv: whole
+        c.csv: the row that begins in line 3 is longer than 100000 bytes; a quote in it is opened and not closed
+        d.csv: whole
+        e.csv: whole
+    "#]].assert_eq(&shown.concat());
+    assert_eq!(folder.source().read(&spec, &load, &mut |_| Ok(())).unwrap().object_rows, [0, 1, 0, 2, 39_999]);
+    // Nothing changed: nothing to load. A higher limit: those that were too long are delivered once more.
+    known.extend(load.objects.into_iter().map(KnownObject::from));
+    step(&folder, &spec, &mut known, expect![[""]]);
+    spec.csv.max_line_bytes = 10_000_000;
+    let load = folder.source().plan(&spec, &Known::Files(known.clone())).unwrap().loads.remove(0);
+    let shown: Vec<String> = load.objects.iter().map(|o| format!("{} delivery {}: {:?}\n", o.path, o.delivery, o.broken)).collect();
+    expect![[r#"
+        a.csv delivery 2: None
+        c.csv delivery 2: None
+    "#]].assert_eq(&shown.concat());
+    known.extend(load.objects.into_iter().map(KnownObject::from));
+    step(&folder, &spec, &mut known, expect![[""]]);
+}
+
+#[test]
+fn a_line_of_200_megabytes_is_a_broken_object() {
+    let folder = Folder::new();
+    folder.put("a.csv", "a,b\n1,", 1);
+    let mut file = std::fs::File::options().append(true).open(folder.path().join("a.csv")).unwrap();
+    let part = vec![b'x'; 1 << 20];
+    for _ in 0..200 {
+        file.write_all(&part).unwrap();
+    }
+    drop(file);
+    folder.put("b.csv", "a,b\n1,2\n", 1);
+    let load = folder.source().plan(&feed("*.csv"), &Known::Files(Vec::new())).unwrap().loads.remove(0);
+    expect!["the row that begins in line 2 is longer than 67108864 bytes"].assert_eq(load.objects[0].broken.as_deref().unwrap());
+    assert_eq!(folder.source().read(&feed("*.csv"), &load, &mut |_| Ok(())).unwrap().object_rows, [0, 1]);
+}
+
+#[test]
+fn a_folder_or_a_wrong_packing_may_be_mended() {
+    let folder = Folder::new();
+    let mut spec = feed("*.csv*");
+    let mut known = Vec::new();
+    std::fs::create_dir(folder.path().join("a.csv")).unwrap();
+    folder.put("b.csv.gz", "id\n1\n", 1);
+    let show = |planned: Planned, known: &mut Vec<KnownObject>| {
+        let objects: Vec<KnownObject> = planned.loads.into_iter().flat_map(|l| l.objects).map(KnownObject::from).collect();
+        let shown: String = objects.iter().map(|o| format!("{} delivery {}: {}\n", o.path, o.delivery, o.broken.as_deref().unwrap_or("whole"))).collect();
+        known.extend(objects);
+        shown
+    };
+    expect![[r#"
+        a.csv delivery 1: it is a folder, not a file
+        b.csv.gz delivery 1: it is no gzip, and should be by its name or by `compression`
+    "#]].assert_eq(&show(folder.source().plan(&spec, &Known::Files(Vec::new())).unwrap(), &mut known));
+    std::fs::remove_dir(folder.path().join("a.csv")).unwrap();
+    folder.put("a.csv", "", 1);
+    spec.csv.compression = Compression::None;
+    expect![[r#"
+        a.csv delivery 2: whole
+        b.csv.gz delivery 2: whole
+    "#]].assert_eq(&show(folder.source().plan(&spec, &Known::Files(known.clone())).unwrap(), &mut known));
+    expect![[""]].assert_eq(&show(folder.source().plan(&spec, &Known::Files(known.clone())).unwrap(), &mut known));
 }
 
 #[test]
@@ -308,8 +378,8 @@ fn what_cannot_be_listed_is_told() {
     assert_eq!(at("a.csv"), ErrorKind::Config);
     let error = open_source("oracle", &SourceConfig::new(folder.path())).err().unwrap();
     expect![[r#"
-        Config: cannot open a source of kind `oracle`: karat reads `files` and `sqlite`
-        hint: set `kind: files` (CSV, TSV) or `kind: sqlite`
+        Config: cannot open a source of type `oracle`: karat reads `files` and `sqlite`
+        hint: set `type: files` (CSV, TSV) or `type: sqlite`
     "#]].assert_eq(&error_text(&error));
 }
 

@@ -121,8 +121,21 @@ fn tables_written_by_python_are_read_alike() {
 #[test]
 fn any_text_is_read_as_python_reads_it_unless_a_quote_is_stray() {
     let mut runner = TestRunner::deterministic();
-    let text = "(\"[ab,;\n\"]{0,4}\"[,\n]|[ab,;\"\n]){0,20}".prop_map(|s| s.replace(";\n", "\r\n"));
-    let cases: Vec<Value> = (0..600).map(|_| json!({"delimiter": ",", "terminator": "\n", "quote": "\"", "all": 0, "text": sample(&text, &mut runner)})).collect();
+    // `D` is the delimiter, `Q` the quote, `N` a line end.
+    let piece = prop_oneof![
+        12 => "Q(a|ä| |D|N|QQ){0,4}Q[DN]",
+        12 => "[aä ]{0,3}[DN]",
+        1 => "[aäDNQ ]{1,3}",
+    ];
+    let text = prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat());
+    let mut cases = Vec::new();
+    for _ in 0..1500 {
+        let delimiter = sample(&prop::sample::select(vec![",", ";", "|", "\t"]), &mut runner);
+        let terminator = sample(&prop::sample::select(vec!["\n", "\r\n"]), &mut runner);
+        let quote = sample(&prop::sample::select(vec!["\"", "'", "/"]), &mut runner);
+        let text = sample(&text, &mut runner).replace('D', delimiter).replace('N', terminator).replace('Q', quote);
+        cases.push(json!({"delimiter": delimiter, "terminator": terminator, "quote": quote, "all": 0, "text": text}));
+    }
     let (compared, flawed) = compare(&cases);
-    assert!(compared > 100 && flawed > 20, "{compared} compared, {flawed} flawed");
+    assert!(compared > 750 && flawed > 75, "{compared} compared, {flawed} flawed");
 }

@@ -31,7 +31,7 @@ fn read_full(folder: &Folder, feed: &FeedSpec) -> String {
     let source = source(folder);
     match source.plan(feed, &Known::Full { mark: "T1".to_owned() }) {
         Ok(planned) => show(&collect(&*source, feed, &planned.loads[0]).unwrap(), true),
-        Err(e) => error_text(&e),
+        Err(e) => error_text(&e).replace(&folder.path().display().to_string(), "…"),
     }
 }
 
@@ -46,7 +46,7 @@ fn read_next(folder: &Folder, feed: &FeedSpec, position: &mut Value) -> String {
                 format!("from {} to {}\n{}", load.from, load.to["cursor"], show(&collect(&*source, feed, load).unwrap(), true))
             }
         },
-        Err(e) => error_text(&e),
+        Err(e) => error_text(&e).replace(&folder.path().display().to_string(), "…"),
     }
 }
 
@@ -221,9 +221,57 @@ fn cursors_that_would_lose_rows_are_refused() {
         hint: its columns: id, at, x
     "#]].assert_eq(&read_next(&folder, &by_cursor("t", "nope", None), &mut Value::Null));
     expect![[r#"
-        NotFound: cannot read table `none` of `/tmp/.tmpiqNTmP/t.db`: there is none of that name
+        NotFound: cannot read table `none` of `…/t.db`: there is none of that name
         hint: it has: t
     "#]].assert_eq(&read_next(&folder, &by_cursor("none", "at", None), &mut Value::Null));
+}
+
+#[test]
+fn a_real_cursor_survives_json_to_the_last_bit() {
+    let folder = Folder::new();
+    let db = database(&folder, "CREATE TABLE t (id INTEGER PRIMARY KEY, at REAL); INSERT INTO t VALUES (1, 2461000.7777777778), (2, 5e-324), (3, 0.1);");
+    let spec = by_cursor("t", "at", None);
+    let mut position = Value::Null;
+    expect![[r#"
+        from {"cursor":null,"from":null} to {"real":"2461000.777777778"}
+           id | at
+        ∅: 2 | 5e-324   U t 028000000000000001800000000000000002c0000000000000008000000000000000
+        ∅: 3 | 0.1   U t 02bfb999999999999a800000000000000002c0080000000000008000000000000000
+        ∅: 1 | 2461000.777777778   U t 02c142c6a4638e38e4800000000000000002bff00000000000008000000000000000
+    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    position = serde_json::from_str(&position.to_string()).unwrap();
+    expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
+    db.execute_batch("INSERT INTO t VALUES (4, 9e999)").unwrap();
+    expect![[r#"
+        from {"cursor":{"real":"2461000.777777778"},"from":{"real":"2461000.777777778"}} to {"real":"inf"}
+           id | at
+        ∅: 1 | 2461000.777777778   U t 02c142c6a4638e38e4800000000000000002bff00000000000008000000000000000
+        ∅: 4 | inf   U t 02fff0000000000000800000000000000002c0100000000000008000000000000000
+    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    position = serde_json::from_str(&position.to_string()).unwrap();
+    expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
+    expect![[r#"
+        from {"cursor":{"real":"0.5"},"from":{"real":"0.5"}} to {"real":"inf"}
+           id | at
+        ∅: 1 | 2461000.777777778   U t 02c142c6a4638e38e4800000000000000002bff00000000000008000000000000000
+        ∅: 4 | inf   U t 02fff0000000000000800000000000000002c0100000000000008000000000000000
+    "#]].assert_eq(&read_next(&folder, &spec, &mut json!(0.5)));
+}
+
+#[test]
+fn columns_that_fold_alike_are_an_error_of_their_table_alone() {
+    let folder = Folder::new();
+    database(&folder, "CREATE TABLE bad (\"a b\" TEXT, a_b TEXT); CREATE TABLE good (a TEXT);");
+    expect![[r#"
+        Drift: cannot name the columns of `bad`: `a b` (column 1) and `a_b` (column 2) are both `a_b` in lower case letters, digits and `_`
+        hint: rename one of them at the source
+    "#]].assert_eq(&read_full(&folder, &full("bad")));
+    let found = source(&folder).discover(None).unwrap();
+    let shown: String = found.iter().map(|d| format!("{} {} columns {:?}\n", d.name, d.columns.len(), d.notes)).collect();
+    expect![[r#"
+        bad 0 columns ["cannot name the columns of `bad`: `a b` (column 1) and `a_b` (column 2) are both `a_b` in lower case letters, digits and `_`"]
+        good 1 columns []
+    "#]].assert_eq(&shown);
 }
 
 #[test]

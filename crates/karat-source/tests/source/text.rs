@@ -1,16 +1,26 @@
 //! Every dialect and every kind of bad line: the rows must not depend on where chunks end.
 
 use expect_test::{Expect, expect};
-use karat_source::{CsvOptions, Encoding, FeedSpec};
+use karat_source::csv::{CsvReader, Dialect};
+use karat_source::decode::Decoded;
+use karat_source::{CsvOptions, Encoding, ErrorKind, FeedSpec, Known, Source, SourceError};
 
-use crate::show::{Folder, error_text, feed, load_all, show};
+use crate::show::{Folder, collect, error_text, feed, load_all, show};
 
 fn check_feed(bytes: impl AsRef<[u8]>, feed: &FeedSpec, expected: Expect) {
     let folder = Folder::new();
     folder.put("t.csv", bytes.as_ref(), 1);
-    let read = |chunk| match load_all(&folder.source().with_chunk(chunk), feed) {
-        Ok(batches) => show(&batches, false),
-        Err(e) => error_text(&e),
+    let read = |chunk| {
+        let source = folder.source().with_chunk(chunk);
+        let load = match source.plan(feed, &Known::Files(Vec::new())) {
+            Ok(planned) => planned.loads.into_iter().next().unwrap(),
+            Err(e) => return error_text(&e),
+        };
+        match (&load.objects[0].broken, collect(&source, feed, &load)) {
+            (Some(reason), _) => format!("broken: {reason}\n"),
+            (None, Ok(batches)) => show(&batches, false),
+            (None, Err(e)) => error_text(&e),
+        }
     };
     let whole = read(1 << 18);
     for chunk in [1, 2, 3, 5, 8] {
@@ -283,14 +293,18 @@ fn dialects_that_cannot_be_read_are_refused() {
         Config: cannot read CSV with a quote that is part of the delimiter or terminator
         hint: set `quote: none` or another quote
     "#]]);
+    check("", CsvOptions { max_line_bytes: 1 << 30, ..CsvOptions::default() }, expect![[r#"
+        Config: cannot read CSV with `max_line_bytes: 1073741824`
+        hint: a row has at most 268435456 bytes
+    "#]]);
     check("", dialect(",", "\n", Some('»')), expect![[r#"
-        Config: cannot read CSV with `\u{bb}` as quote
+        Config: cannot read CSV with `»` as quote
         hint: use an ASCII character, or `quote: none`
     "#]]);
 }
 
 #[test]
-fn a_row_longer_than_the_limit_is_an_error() {
+fn a_row_longer_than_the_limit_makes_a_broken_object() {
     let csv = CsvOptions { max_line_bytes: 10, ..CsvOptions::default() };
     check("a,b\n0123456,89\n1,2\n", csv.clone(), expect![[r#"
            a | b
@@ -302,9 +316,59 @@ fn a_row_longer_than_the_limit_is_an_error() {
         hint: check `terminator`, `delimiter` and `quote` of the feed, or raise `max_line_bytes`
     "#]]);
     check("a,b\n1,\"2\n3,4\n5,6\n7,8\n", csv, expect![[r#"
-        Broken: cannot read `t.csv`: the row that begins in line 2 is longer than 10 bytes; a quote opened in it is not closed
-        hint: check `terminator`, `delimiter` and `quote` of the feed, or raise `max_line_bytes`
+        broken: the row that begins in line 2 is longer than 10 bytes; a quote in it is opened and not closed
     "#]]);
+}
+
+#[test]
+fn a_zero_byte_is_text() {
+    check("a,b\n1,x\0y\n\0,\"\0\"\n", CsvOptions::default(), expect![[r#"
+           a | b
+        2: 1 | x\0y
+        3: \0 | \0
+    "#]]);
+    check("a\0b\01\02\n3\04", CsvOptions { terminator: Some("\n".to_owned()), delimiter: "\0".to_owned(), ..CsvOptions::default() }, expect![[r#"
+           a | b | 1 | 2
+        2: 3 | 4 | ∅ | ∅   {"reason":"missing_fields","missing":["1","2"]}
+    "#]]);
+}
+
+#[test]
+fn a_row_that_never_ends_fills_no_memory() {
+    /// Gives the same bytes for ever, and counts them.
+    struct Endless<'a>(&'a [u8], &'a std::cell::Cell<usize>);
+    impl std::io::Read for Endless<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            out.iter_mut().zip(self.0.iter().cycle()).for_each(|(to, from)| *to = *from);
+            self.1.set(self.1.get() + out.len());
+            Ok(out.len())
+        }
+    }
+    let csv = CsvOptions { max_line_bytes: 1 << 20, ..CsvOptions::default() };
+    for bytes in [&b"x"[..], b"\"", b"\0", b"ab\"", b"\xFF", b"\"\n", b"\r"] {
+        let read = std::cell::Cell::new(0);
+        let input = Decoded::new(Endless(bytes, &read), Encoding::Utf8);
+        let mut reader = CsvReader::new(input, "t", Dialect::new(&csv).unwrap(), 1 << 16);
+        let error = loop {
+            match reader.advance() {
+                Ok(more) => assert!(more, "it has no end"),
+                Err(e) => break e,
+            }
+            if read.get() > 4 << 20 {
+                break SourceError::new(ErrorKind::Broken, "rows of a sane length");
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::Broken);
+        assert!(read.get() < 5 << 20, "{} bytes of {bytes:?} were read", read.get());
+    }
+    // Many fields in one row are a limit of their own.
+    let read = std::cell::Cell::new(0);
+    let csv = CsvOptions { max_line_bytes: 64 << 20, ..CsvOptions::default() };
+    let mut reader = CsvReader::new(Decoded::new(Endless(b",", &read), Encoding::Utf8), "t", Dialect::new(&csv).unwrap(), 1 << 16);
+    expect![[r#"
+        Broken: cannot read `t`: the row that begins in line 1 has more than 1048576 fields
+        hint: check `terminator` and `delimiter` of the feed
+    "#]].assert_eq(&error_text(&reader.advance().unwrap_err()));
 }
 
 #[test]
