@@ -736,6 +736,8 @@ impl Runs {
         let last = csv.terminator.as_ref().and_then(|t| t.as_bytes().last().copied()).unwrap_or(b'\n');
         let quote = csv.quote.and_then(|q| u8::try_from(q).ok());
         let hidden = csv.terminator_in_fields || csv.terminator.as_ref().is_some_and(|t| t.len() > 1) || is_utf16(csv.encoding);
+        // Runs between the first and the last terminator of a chunk are not looked at.
+        let hidden = hidden || csv.max_line_bytes < CHUNK_BYTES;
         // A byte of Windows-1252 makes at most three of UTF-8.
         let bytes_max = if csv.encoding == Encoding::Utf8 { csv.max_line_bytes } else { csv.max_line_bytes / 3 };
         Self { last, quote, bytes_max, bytes: 0, run: 0, longest: 0, hidden }
