@@ -29,7 +29,12 @@ json.dump(answers, sys.stdout)
 "#;
 
 fn ask_python(cases: &[Value]) -> Vec<Value> {
-    let mut child = Command::new("python3").args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 is needed for this test");
+    let mut child = Command::new("python3")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is needed for this test");
     let mut stdin = child.stdin.take().unwrap();
     let input = serde_json::to_vec(cases).unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
@@ -47,14 +52,32 @@ fn ours(case: &Value, text: &str, chunk: usize) -> Option<Vec<Vec<String>>> {
         quote: case["quote"].as_str().map(|q| q.chars().next().unwrap()),
         ..CsvOptions::default()
     };
-    let mut reader = CsvReader::new(Decoded::new(text.as_bytes(), Encoding::Utf8), "t", Dialect::new(&options).unwrap(), chunk);
+    let mut reader = CsvReader::new(
+        Decoded::new(text.as_bytes(), Encoding::Utf8),
+        "t",
+        Dialect::new(&options).unwrap(),
+        chunk,
+    );
     let mut rows = Vec::new();
     while reader.advance().unwrap() {
-        if reader.is_flawed() && reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed || s.kind == FieldKind::Stray) {
+        if reader.is_flawed()
+            && reader
+                .spans()
+                .iter()
+                .any(|s| s.kind == FieldKind::Unclosed || s.kind == FieldKind::Stray)
+        {
             return None;
         }
         let blank = reader.is_blank();
-        let row = if blank { Vec::new() } else { reader.spans().iter().map(|s| String::from_utf8(reader.field(*s)).unwrap()).collect() };
+        let row = if blank {
+            Vec::new()
+        } else {
+            reader
+                .spans()
+                .iter()
+                .map(|s| String::from_utf8(reader.field(*s)).unwrap())
+                .collect()
+        };
         rows.push(row);
     }
     Some(rows)
@@ -69,7 +92,11 @@ fn compare(cases: &[Value]) -> (usize, usize) {
         let expected: Vec<Vec<String>> = serde_json::from_value(answer["rows"].clone()).unwrap();
         let whole = ours(case, text, 1 << 16);
         for chunk in [1, 2, 3, 7] {
-            assert_eq!(ours(case, text, chunk), whole, "chunks of {chunk} bytes of {text:?}");
+            assert_eq!(
+                ours(case, text, chunk),
+                whole,
+                "chunks of {chunk} bytes of {text:?}"
+            );
         }
         match whole {
             Some(rows) => {
@@ -96,17 +123,26 @@ fn tables_written_by_python_are_read_alike() {
         1 => "[\nxä€😀]{0,5}",
         1 => Just(String::new()),
     ];
-    let quoted = (1usize..6).prop_flat_map(move |n| prop::collection::vec(prop::collection::vec(field.clone(), n), 0..8));
-    let plain = (1usize..6).prop_flat_map(|n| prop::collection::vec(prop::collection::vec("[a-cä'\" ]{0,5}", n), 0..8));
+    let quoted = (1usize..6).prop_flat_map(move |n| {
+        prop::collection::vec(prop::collection::vec(field.clone(), n), 0..8)
+    });
+    let plain = (1usize..6).prop_flat_map(|n| {
+        prop::collection::vec(prop::collection::vec("[a-cä'\" ]{0,5}", n), 0..8)
+    });
     let mut cases = Vec::new();
     for i in 0..600 {
-        let delimiter = sample(&prop::sample::select(vec![",", ";", "|", "\t", " "]), &mut runner);
+        let delimiter = sample(
+            &prop::sample::select(vec![",", ";", "|", "\t", " "]),
+            &mut runner,
+        );
         let terminator = sample(&prop::sample::select(vec!["\n", "\r\n"]), &mut runner);
         let quote = sample(&prop::sample::select(vec!["\"", "'"]), &mut runner);
         let all = sample(&any::<bool>(), &mut runner);
         if i % 5 == 0 {
             let mut rows = sample(&plain, &mut runner);
-            rows.iter_mut().flatten().for_each(|f| *f = f.replace([' ', '"'], ""));
+            rows.iter_mut()
+                .flatten()
+                .for_each(|f| *f = f.replace([' ', '"'], ""));
             rows.retain(|r| r.len() > 1 || !r[0].is_empty());
             cases.push(json!({"delimiter": delimiter, "terminator": terminator, "quote": null, "all": false, "rows": rows}));
         } else {
@@ -130,12 +166,21 @@ fn any_text_is_read_as_python_reads_it_unless_a_quote_is_stray() {
     let text = prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat());
     let mut cases = Vec::new();
     for _ in 0..1500 {
-        let delimiter = sample(&prop::sample::select(vec![",", ";", "|", "\t"]), &mut runner);
+        let delimiter = sample(
+            &prop::sample::select(vec![",", ";", "|", "\t"]),
+            &mut runner,
+        );
         let terminator = sample(&prop::sample::select(vec!["\n", "\r\n"]), &mut runner);
         let quote = sample(&prop::sample::select(vec!["\"", "'", "/"]), &mut runner);
-        let text = sample(&text, &mut runner).replace('D', delimiter).replace('N', terminator).replace('Q', quote);
+        let text = sample(&text, &mut runner)
+            .replace('D', delimiter)
+            .replace('N', terminator)
+            .replace('Q', quote);
         cases.push(json!({"delimiter": delimiter, "terminator": terminator, "quote": quote, "all": 0, "text": text}));
     }
     let (compared, flawed) = compare(&cases);
-    assert!(compared > 750 && flawed > 75, "{compared} compared, {flawed} flawed");
+    assert!(
+        compared > 750 && flawed > 75,
+        "{compared} compared, {flawed} flawed"
+    );
 }

@@ -6,7 +6,9 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use karat_source::files::Files;
-use karat_source::{Column, FeedSpec, Known, Load, Mode, Source, SourceBatch, SourceConfig, SourceError};
+use karat_source::{
+    Column, FeedSpec, Known, Load, Mode, Source, SourceBatch, SourceConfig, SourceError,
+};
 
 pub(crate) struct Folder(tempfile::TempDir);
 
@@ -25,19 +27,37 @@ impl Folder {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(&to, bytes).unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
-        std::fs::File::options().write(true).open(&to).unwrap().set_modified(time).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&to)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
 
     pub(crate) fn source(&self) -> Files {
-        Files::open(&SourceConfig { now_ns: 1_000_000_000_000, ..SourceConfig::new(self.path()) }).unwrap()
+        Files::open(&SourceConfig {
+            now_ns: 1_000_000_000_000,
+            ..SourceConfig::new(self.path())
+        })
+        .unwrap()
     }
 }
 
 pub(crate) fn feed(path: &str) -> FeedSpec {
-    FeedSpec { name: "f".to_owned(), path: Some(path.to_owned()), mode: Mode::Incremental, ..FeedSpec::default() }
+    FeedSpec {
+        name: "f".to_owned(),
+        path: Some(path.to_owned()),
+        mode: Mode::Incremental,
+        ..FeedSpec::default()
+    }
 }
 
-pub(crate) fn collect(source: &dyn Source, feed: &FeedSpec, load: &Load) -> Result<Vec<SourceBatch>, SourceError> {
+pub(crate) fn collect(
+    source: &dyn Source,
+    feed: &FeedSpec,
+    load: &Load,
+) -> Result<Vec<SourceBatch>, SourceError> {
     let mut batches = Vec::new();
     source.read(feed, load, &mut |batch| {
         batches.push(batch);
@@ -46,7 +66,10 @@ pub(crate) fn collect(source: &dyn Source, feed: &FeedSpec, load: &Load) -> Resu
     Ok(batches)
 }
 
-pub(crate) fn load_all(source: &dyn Source, feed: &FeedSpec) -> Result<Vec<SourceBatch>, SourceError> {
+pub(crate) fn load_all(
+    source: &dyn Source,
+    feed: &FeedSpec,
+) -> Result<Vec<SourceBatch>, SourceError> {
     let planned = source.plan(feed, &Known::Files(Vec::new()))?;
     let mut batches = Vec::new();
     for load in &planned.loads {
@@ -56,7 +79,11 @@ pub(crate) fn load_all(source: &dyn Source, feed: &FeedSpec) -> Result<Vec<Sourc
 }
 
 pub(crate) fn error_text(error: &SourceError) -> String {
-    format!("{:?}: {error}\nhint: {}\n", error.kind(), error.hint_text().unwrap_or("NONE"))
+    format!(
+        "{:?}: {error}\nhint: {}\n",
+        error.kind(),
+        error.hint_text().unwrap_or("NONE")
+    )
 }
 
 pub(crate) fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
@@ -67,7 +94,14 @@ pub(crate) fn cell(batch: &RecordBatch, column: usize, row: usize) -> String {
     match array.data_type() {
         DataType::Utf8 => {
             let text = array.as_string::<i32>().value(row);
-            if text.is_empty() { "''".to_owned() } else { text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'") }
+            if text.is_empty() {
+                "''".to_owned()
+            } else {
+                text.escape_debug()
+                    .to_string()
+                    .replace("\\\"", "\"")
+                    .replace("\\'", "'")
+            }
         }
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Float64 => format!("{:?}", array.as_primitive::<Float64Type>().value(row)),
@@ -82,17 +116,28 @@ pub(crate) fn show(batches: &[SourceBatch], with_seq: bool) -> String {
     let mut header = Vec::new();
     for SourceBatch { batch, .. } in batches {
         let payload = batch.num_columns() - 5;
-        let names: Vec<String> = batch.schema().fields()[..payload].iter().map(|f| f.name().clone()).collect();
+        let names: Vec<String> = batch.schema().fields()[..payload]
+            .iter()
+            .map(|f| f.name().clone())
+            .collect();
         if names != header {
             out.push_str(&format!("   {}\n", names.join(" | ")));
             header = names;
         }
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = (0..payload).map(|c| cell(batch, c, row)).collect();
-            out.push_str(&format!("{}: {}", cell(batch, payload + 3, row), cells.join(" | ")));
+            out.push_str(&format!(
+                "{}: {}",
+                cell(batch, payload + 3, row),
+                cells.join(" | ")
+            ));
             if with_seq {
                 let op = cell(batch, payload + 1, row);
-                out.push_str(&format!("   {op} {} {}", cell(batch, payload + 2, row), cell(batch, payload, row)));
+                out.push_str(&format!(
+                    "   {op} {} {}",
+                    cell(batch, payload + 2, row),
+                    cell(batch, payload, row)
+                ));
             }
             let rescued = batch.column(payload + 4).as_string::<i32>();
             if !rescued.is_null(row) {
@@ -105,5 +150,8 @@ pub(crate) fn show(batches: &[SourceBatch], with_seq: bool) -> String {
 }
 
 pub(crate) fn show_columns(columns: &[Column]) -> String {
-    columns.iter().map(|c| format!("{} ({}) {}\n", c.name, c.source_name, c.data_type)).collect()
+    columns
+        .iter()
+        .map(|c| format!("{} ({}) {}\n", c.name, c.source_name, c.data_type))
+        .collect()
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use karat_source::{Cursor, ErrorKind, FeedSpec, Known, Lag, Mode, Source, SourceConfig, open_source, with_epoch};
+use karat_source::{
+    Cursor, ErrorKind, FeedSpec, Known, Lag, Mode, Source, SourceConfig, open_source, with_epoch,
+};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -16,20 +18,45 @@ fn database(folder: &Folder, sql: &str) -> Connection {
 }
 
 fn source(folder: &Folder) -> Box<dyn Source> {
-    open_source("sqlite", &SourceConfig { busy_wait: Duration::from_millis(20), ..SourceConfig::new(folder.path().join("t.db")) }).unwrap()
+    open_source(
+        "sqlite",
+        &SourceConfig {
+            busy_wait: Duration::from_millis(20),
+            ..SourceConfig::new(folder.path().join("t.db"))
+        },
+    )
+    .unwrap()
 }
 
 fn full(table: &str) -> FeedSpec {
-    FeedSpec { name: "f".to_owned(), table: Some(table.to_owned()), mode: Mode::Full, ..FeedSpec::default() }
+    FeedSpec {
+        name: "f".to_owned(),
+        table: Some(table.to_owned()),
+        mode: Mode::Full,
+        ..FeedSpec::default()
+    }
 }
 
 fn by_cursor(table: &str, column: &str, lag: Option<Lag>) -> FeedSpec {
-    FeedSpec { mode: Mode::Incremental, cursor: Some(Cursor { column: column.to_owned(), lag, nulls_include: false }), ..full(table) }
+    FeedSpec {
+        mode: Mode::Incremental,
+        cursor: Some(Cursor {
+            column: column.to_owned(),
+            lag,
+            nulls_include: false,
+        }),
+        ..full(table)
+    }
 }
 
 fn read_full(folder: &Folder, feed: &FeedSpec) -> String {
     let source = source(folder);
-    match source.plan(feed, &Known::Full { mark: "T1".to_owned() }) {
+    match source.plan(
+        feed,
+        &Known::Full {
+            mark: "T1".to_owned(),
+        },
+    ) {
         Ok(planned) => show(&collect(&*source, feed, &planned.loads[0]).unwrap(), true),
         Err(e) => error_text(&e).replace(&folder.path().display().to_string(), "…"),
     }
@@ -43,7 +70,12 @@ fn read_next(folder: &Folder, feed: &FeedSpec, position: &mut Value) -> String {
             None => "nothing new\n".to_owned(),
             Some(load) => {
                 *position = load.to.clone();
-                format!("from {} to {}\n{}", load.from, load.to["cursor"], show(&collect(&*source, feed, load).unwrap(), true))
+                format!(
+                    "from {} to {}\n{}",
+                    load.from,
+                    load.to["cursor"],
+                    show(&collect(&*source, feed, load).unwrap(), true)
+                )
             }
         },
         Err(e) => error_text(&e).replace(&folder.path().display().to_string(), "…"),
@@ -70,7 +102,10 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
         at (At) Utf8
         b (B) Binary
         u (U) Binary
-    "#]].assert_eq(&show_columns(&source.header(&full("t"), None).unwrap().unwrap()));
+    "#]]
+    .assert_eq(&show_columns(
+        &source.header(&full("t"), None).unwrap().unwrap(),
+    ));
     expect![[r#"
            id | n | r | d | t | at | b | u
         ∅: 1 | 7 | 1.5 | 2.0 | x | 2026-10-29 | 00ff | 01   R T 54310002bff00000000000008000000000000000
@@ -78,7 +113,11 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
         ∅: 3 | ∅ | inf | 0.1 | ∅ | ∅ | ∅ | ∅   R T 54310002c0080000000000008000000000000000   {"reason":"type_mismatch","cells":{"n":{"type":"real","text":"1.5"},"t":{"type":"text","hex":"ff41"}}}
     "#]].assert_eq(&read_full(&folder, &full("T")));
     let found = source.discover(None).unwrap();
-    let shown: String = found[0].columns.iter().map(|c| format!("{} {}: {}\n", c.name, c.source_type, c.proposed)).collect();
+    let shown: String = found[0]
+        .columns
+        .iter()
+        .map(|c| format!("{} {}: {}\n", c.name, c.source_type, c.proposed))
+        .collect();
     expect![[r#"
         T key ["id"]
         id INTEGER: id
@@ -89,7 +128,11 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
         at DATETIME: cast(at as timestamp)
         b BLOB: b
         u : u
-    "#]].assert_eq(&format!("{} key {:?}\n{shown}", found[0].name, found[0].key_hint));
+    "#]]
+    .assert_eq(&format!(
+        "{} key {:?}\n{shown}",
+        found[0].name, found[0].key_hint
+    ));
 }
 
 #[test]
@@ -106,7 +149,8 @@ fn full_loads_are_ordered_by_key_or_by_everything() {
         ∅: C | 1 | y   R keyed 54310002bff0000000000000800000000000000003430000
         ∅: b | 1 | x   R keyed 54310002bff0000000000000800000000000000003620000
         ∅: a | 2 | z   R keyed 54310002c000000000000000800000000000000003610000
-    "#]].assert_eq(&read_full(&folder, &full("keyed")));
+    "#]]
+    .assert_eq(&read_full(&folder, &full("keyed")));
     expect![[r#"
            a | b
         ∅: ∅ | n   R heap 5431000000000000000001
@@ -114,14 +158,20 @@ fn full_loads_are_ordered_by_key_or_by_everything() {
         ∅: 1 | x   R heap 5431000000000000000003
         ∅: 1 | y   R heap 5431000000000000000004
         ∅: 2 | x   R heap 5431000000000000000005
-    "#]].assert_eq(&read_full(&folder, &full("heap")));
-    let chosen = FeedSpec { key: vec!["c".to_owned()], columns: Some(vec!["c".to_owned()]), ..full("keyed") };
+    "#]]
+    .assert_eq(&read_full(&folder, &full("heap")));
+    let chosen = FeedSpec {
+        key: vec!["c".to_owned()],
+        columns: Some(vec!["c".to_owned()]),
+        ..full("keyed")
+    };
     expect![[r#"
            c
         ∅: x   R keyed 54310003780000
         ∅: y   R keyed 54310003790000
         ∅: z   R keyed 543100037a0000
-    "#]].assert_eq(&read_full(&folder, &chosen));
+    "#]]
+    .assert_eq(&read_full(&folder, &chosen));
 }
 
 #[test]
@@ -139,22 +189,31 @@ fn a_cursor_reads_its_window_again_and_stops_at_the_bound() {
         ∅: 1 | a | 10   U t 02c024000000000000800000000000000002bff00000000000008000000000000000
         ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
         ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
-    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
+    "#]]
+    .assert_eq(&read_next(&folder, &spec, &mut position));
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
     // A row that comes late within the lag, one that changes behind it, one that is new.
-    db.execute_batch("INSERT INTO t VALUES (4, 'late', 16); UPDATE t SET v = 'unseen' WHERE id = 1;").unwrap();
+    db.execute_batch(
+        "INSERT INTO t VALUES (4, 'late', 16); UPDATE t SET v = 'unseen' WHERE id = 1;",
+    )
+    .unwrap();
     expect![[r#"
         from {"cursor":20,"from":15} to 20
            id | v | at
         ∅: 4 | late | 16   U t 02c030000000000000800000000000000002c0100000000000008000000000000000
         ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
         ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
-    "#]].assert_eq(&read_next(&folder, &spec, &mut position));
-    db.execute_batch("INSERT INTO t VALUES (5, 'new', 30)").unwrap();
+    "#]]
+    .assert_eq(&read_next(&folder, &spec, &mut position));
+    db.execute_batch("INSERT INTO t VALUES (5, 'new', 30)")
+        .unwrap();
     let source = source(&folder);
-    let planned = source.plan(&spec, &Known::Cursor(Some(position.clone()))).unwrap();
+    let planned = source
+        .plan(&spec, &Known::Cursor(Some(position.clone())))
+        .unwrap();
     // Beyond the bound that the plan fixed.
-    db.execute_batch("INSERT INTO t VALUES (6, 'too new', 31)").unwrap();
+    db.execute_batch("INSERT INTO t VALUES (6, 'too new', 31)")
+        .unwrap();
     let batches = collect(&*source, &spec, &planned.loads[0]).unwrap();
     expect![[r#"
            id | v | at
@@ -162,9 +221,13 @@ fn a_cursor_reads_its_window_again_and_stops_at_the_bound() {
         ∅: 2 | b | 20   U t 02c034000000000000800000000000000002c0000000000000008000000000000000
         ∅: 3 | c | 20   U t 02c034000000000000800000000000000002c0080000000000008000000000000000
         ∅: 5 | new | 30   U t 02c03e000000000000800000000000000002c0140000000000008000000000000000
-    "#]].assert_eq(&show(&batches, true));
+    "#]]
+    .assert_eq(&show(&batches, true));
     let later = with_epoch(&batches[0].batch, 7).unwrap();
-    assert_eq!(crate::show::cell(&later, 3, 0).len(), crate::show::cell(&batches[0].batch, 3, 0).len() + 16);
+    assert_eq!(
+        crate::show::cell(&later, 3, 0).len(),
+        crate::show::cell(&batches[0].batch, 3, 0).len() + 16
+    );
     db.execute_batch("DELETE FROM t WHERE id > 1").unwrap();
     let back = source.plan(&spec, &Known::Cursor(Some(position))).unwrap();
     expect![[r#"
@@ -175,7 +238,10 @@ fn a_cursor_reads_its_window_again_and_stops_at_the_bound() {
 #[test]
 fn text_cursors_take_a_duration_and_a_position_may_be_a_bare_value() {
     let folder = Folder::new();
-    database(&folder, "CREATE TABLE t (v TEXT, at TIMESTAMP); INSERT INTO t VALUES ('a', '2026-10-29 08:00:00'), ('b', '2026-10-29 08:10:00'), ('c', '2026-10-29 09:00:00');");
+    database(
+        &folder,
+        "CREATE TABLE t (v TEXT, at TIMESTAMP); INSERT INTO t VALUES ('a', '2026-10-29 08:00:00'), ('b', '2026-10-29 08:10:00'), ('c', '2026-10-29 09:00:00');",
+    );
     let spec = by_cursor("t", "at", Some(Lag::Time(Duration::from_secs(900))));
     expect![[r#"
         from {"cursor":"2026-10-29 08:20:00","from":"2026-10-29 08:05:00"} to "2026-10-29 09:00:00"
@@ -196,7 +262,10 @@ fn text_cursors_take_a_duration_and_a_position_may_be_a_bare_value() {
 #[test]
 fn cursors_that_would_lose_rows_are_refused() {
     let folder = Folder::new();
-    database(&folder, "CREATE TABLE t (id INTEGER PRIMARY KEY, at INT, x); INSERT INTO t VALUES (1, NULL, 1), (2, 5, 'a'), (3, NULL, 2.5);");
+    database(
+        &folder,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at INT, x); INSERT INTO t VALUES (1, NULL, 1), (2, 5, 'a'), (3, NULL, 2.5);",
+    );
     let mut spec = by_cursor("t", "at", None);
     expect![[r#"
         NullCursor: cannot read table `t` by its cursor `at`: 2 rows have none, and no load would ever see them
@@ -219,17 +288,30 @@ fn cursors_that_would_lose_rows_are_refused() {
     expect![[r#"
         Drift: cannot read table `t`: it has no column `nope`, which the feed names as cursor
         hint: its columns: id, at, x
-    "#]].assert_eq(&read_next(&folder, &by_cursor("t", "nope", None), &mut Value::Null));
+    "#]]
+    .assert_eq(&read_next(
+        &folder,
+        &by_cursor("t", "nope", None),
+        &mut Value::Null,
+    ));
     expect![[r#"
         NotFound: cannot read table `none` of `…/t.db`: there is none of that name
         hint: it has: t
-    "#]].assert_eq(&read_next(&folder, &by_cursor("none", "at", None), &mut Value::Null));
+    "#]]
+    .assert_eq(&read_next(
+        &folder,
+        &by_cursor("none", "at", None),
+        &mut Value::Null,
+    ));
 }
 
 #[test]
 fn a_real_cursor_survives_json_to_the_last_bit() {
     let folder = Folder::new();
-    let db = database(&folder, "CREATE TABLE t (id INTEGER PRIMARY KEY, at REAL); INSERT INTO t VALUES (1, 2461000.7777777778), (2, 5e-324), (3, 0.1);");
+    let db = database(
+        &folder,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at REAL); INSERT INTO t VALUES (1, 2461000.7777777778), (2, 5e-324), (3, 0.1);",
+    );
     let spec = by_cursor("t", "at", None);
     let mut position = Value::Null;
     expect![[r#"
@@ -261,13 +343,19 @@ fn a_real_cursor_survives_json_to_the_last_bit() {
 #[test]
 fn columns_that_fold_alike_are_an_error_of_their_table_alone() {
     let folder = Folder::new();
-    database(&folder, "CREATE TABLE bad (\"a b\" TEXT, a_b TEXT); CREATE TABLE good (a TEXT);");
+    database(
+        &folder,
+        "CREATE TABLE bad (\"a b\" TEXT, a_b TEXT); CREATE TABLE good (a TEXT);",
+    );
     expect![[r#"
         Drift: cannot name the columns of `bad`: `a b` (column 1) and `a_b` (column 2) are both `a_b` in lower case letters, digits and `_`
         hint: rename one of them at the source
     "#]].assert_eq(&read_full(&folder, &full("bad")));
     let found = source(&folder).discover(None).unwrap();
-    let shown: String = found.iter().map(|d| format!("{} {} columns {:?}\n", d.name, d.columns.len(), d.notes)).collect();
+    let shown: String = found
+        .iter()
+        .map(|d| format!("{} {} columns {:?}\n", d.name, d.columns.len(), d.notes))
+        .collect();
     expect![[r#"
         bad 0 columns ["cannot name the columns of `bad`: `a b` (column 1) and `a_b` (column 2) are both `a_b` in lower case letters, digits and `_`"]
         good 1 columns []
@@ -279,14 +367,22 @@ fn a_database_that_cannot_be_read_says_why() {
     let folder = Folder::new();
     let kind = || source(&folder).test().unwrap_err();
     assert_eq!(kind().kind(), ErrorKind::NotFound);
-    folder.put("t.db", "this is no database, but it is long enough to be taken for one ".repeat(40), 1);
+    folder.put(
+        "t.db",
+        "this is no database, but it is long enough to be taken for one ".repeat(40),
+        1,
+    );
     expect![[r#"
         Corrupt: cannot read the database `…/t.db`: it is no SQLite database, or encrypted
         hint: check the source's path
-    "#]].assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
+    "#]]
+    .assert_eq(&error_text(&kind()).replace(&folder.path().display().to_string(), "…"));
     std::fs::remove_file(folder.path().join("t.db")).unwrap();
 
-    let db = database(&folder, "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x'); BEGIN EXCLUSIVE;");
+    let db = database(
+        &folder,
+        "CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x'); BEGIN EXCLUSIVE;",
+    );
     expect![[r#"
         Locked: cannot read the database `…/t.db`: another process holds it, and did not let go within 0.02 s
         hint: run again when the writer is done, or read from a copy
@@ -301,7 +397,14 @@ fn a_database_that_cannot_be_read_says_why() {
     bytes[4096 + 10..middle].fill(0xEE);
     std::fs::write(&path, bytes).unwrap();
     let source = source(&folder);
-    let planned = source.plan(&full("t"), &Known::Full { mark: "m".to_owned() }).unwrap();
+    let planned = source
+        .plan(
+            &full("t"),
+            &Known::Full {
+                mark: "m".to_owned(),
+            },
+        )
+        .unwrap();
     let error = collect(&*source, &full("t"), &planned.loads[0]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     std::fs::remove_file(&path).unwrap();
@@ -312,10 +415,15 @@ fn a_database_that_cannot_be_read_says_why() {
 #[test]
 fn a_wal_database_is_read_beside_its_writer() {
     let folder = Folder::new();
-    let db = database(&folder, "PRAGMA journal_mode = WAL; CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('in the log');");
-    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES ('not yet');").unwrap();
+    let db = database(
+        &folder,
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('in the log');",
+    );
+    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES ('not yet');")
+        .unwrap();
     expect![[r#"
            a
         ∅: in the log   R t 5431000000000000000001
-    "#]].assert_eq(&read_full(&folder, &full("t")));
+    "#]]
+    .assert_eq(&read_full(&folder, &full("t")));
 }
