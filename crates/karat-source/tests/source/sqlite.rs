@@ -427,3 +427,62 @@ fn a_wal_database_is_read_beside_its_writer() {
     "#]]
     .assert_eq(&read_full(&folder, &full("t")));
 }
+
+#[test]
+fn a_damaged_database_gives_rows_or_an_error_but_no_panic() {
+    let folder = Folder::new();
+    let db = database(
+        &folder,
+        "PRAGMA page_size = 512; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, at REAL, b BLOB);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+         INSERT INTO t SELECT i, 'row ' || i, i * 1.5, zeroblob(i) FROM n;",
+    );
+    drop(db);
+    let path = folder.path().join("t.db");
+    let whole = std::fs::read(&path).unwrap();
+    let (mut read, mut failed) = (0, 0);
+    let mut state = 1u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..=round % 8 {
+            // The first pages hold the schema.
+            let at = next(if round % 2 == 0 { 1024 } else { bytes.len() });
+            bytes[at] = next(256) as u8;
+        }
+        if round % 10 == 9 {
+            bytes.truncate(next(bytes.len()));
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let source = source(&folder);
+        let _ = source.discover(None);
+        for spec in [full("t"), by_cursor("t", "at", None)] {
+            let known = match spec.mode {
+                Mode::Full => Known::Full {
+                    mark: "m".to_owned(),
+                },
+                Mode::Incremental => Known::Cursor(None),
+            };
+            let rows = source.plan(&spec, &known).and_then(|planned| {
+                planned
+                    .loads
+                    .iter()
+                    .map(|load| collect(&*source, &spec, load))
+                    .collect::<Result<Vec<_>, _>>()
+            });
+            match rows {
+                Ok(_) => read += 1,
+                Err(error) => {
+                    assert!(error.hint_text().is_some(), "{error}");
+                    failed += 1;
+                }
+            }
+        }
+    }
+    assert!(read > 10 && failed > 10, "{read} read, {failed} failed");
+}
