@@ -36,8 +36,20 @@ impl Graph {
             reads.insert(model.name.clone(), model.inputs.clone());
         }
         let names: Vec<TableName> = reads.keys().cloned().collect();
-        let by_name: BTreeMap<&TableName, usize> = names.iter().enumerate().map(|(at, name)| (name, at)).collect();
-        let inputs: Edges = reads.values().map(|inputs| inputs.iter().filter_map(|name| by_name.get(name).copied()).collect()).collect();
+        let by_name: BTreeMap<&TableName, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name, at))
+            .collect();
+        let inputs: Edges = reads
+            .values()
+            .map(|inputs| {
+                inputs
+                    .iter()
+                    .filter_map(|name| by_name.get(name).copied())
+                    .collect()
+            })
+            .collect();
 
         let level = levels(&inputs);
         let mut order: Vec<usize> = (0..names.len()).collect();
@@ -49,7 +61,10 @@ impl Graph {
         let mut graph = Graph {
             names: order.iter().map(|at| names[*at].clone()).collect(),
             levels: order.iter().map(|at| level[*at]).collect(),
-            inputs: order.iter().map(|at| inputs[*at].iter().map(|input| place[*input]).collect()).collect(),
+            inputs: order
+                .iter()
+                .map(|at| inputs[*at].iter().map(|input| place[*input]).collect())
+                .collect(),
             readers: vec![Vec::new(); names.len()],
             index: BTreeMap::new(),
             feeds: BTreeMap::new(),
@@ -59,7 +74,13 @@ impl Graph {
                 graph.readers[*input].push(at);
             }
         }
-        graph.index = graph.names.iter().cloned().enumerate().map(|(at, name)| (name, at)).collect();
+        graph.index = graph
+            .names
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(at, name)| (name, at))
+            .collect();
         for (short, bronze) in short_names {
             let at = graph.index[&bronze];
             graph.feeds.entry(short).or_default().push(at);
@@ -105,13 +126,17 @@ impl Graph {
     }
 
     fn direct(&self, of: &TableName, edges: &Edges) -> Vec<&TableName> {
-        let Some(at) = self.index.get(of) else { return Vec::new() };
+        let Some(at) = self.index.get(of) else {
+            return Vec::new();
+        };
         let next: BTreeSet<usize> = edges[*at].iter().copied().collect();
         next.into_iter().map(|at| &self.names[at]).collect()
     }
 
     fn beyond(&self, of: &TableName, edges: &Edges) -> Vec<&TableName> {
-        let Some(at) = self.index.get(of) else { return Vec::new() };
+        let Some(at) = self.index.get(of) else {
+            return Vec::new();
+        };
         let mut reached = BTreeSet::new();
         reach(*at, edges, &mut reached);
         reached.remove(at);
@@ -135,17 +160,26 @@ impl Graph {
                 }
             }
         }
-        Ok(selected.into_iter().map(|at| self.names[at].clone()).collect())
+        Ok(selected
+            .into_iter()
+            .map(|at| self.names[at].clone())
+            .collect())
     }
 
     fn find(&self, what: &Selected) -> Result<Vec<usize>, SelectError> {
         match what {
             Selected::Domain(domain) => {
-                let found: Vec<usize> = (0..self.names.len()).filter(|at| self.names[*at].domain == *domain).collect();
+                let found: Vec<usize> = (0..self.names.len())
+                    .filter(|at| self.names[*at].domain == *domain)
+                    .collect();
                 if found.is_empty() {
-                    let domains: BTreeSet<&str> = self.names.iter().map(|name| name.domain.as_str()).collect();
+                    let domains: BTreeSet<&str> =
+                        self.names.iter().map(|name| name.domain.as_str()).collect();
                     let hint = did_you_mean(domain, domains.iter().copied());
-                    return Err(SelectError::Unknown { what: format!("domain:{domain}"), hint });
+                    return Err(SelectError::Unknown {
+                        what: format!("domain:{domain}"),
+                        hint,
+                    });
                 }
                 Ok(found)
             }
@@ -154,23 +188,42 @@ impl Graph {
     }
 
     fn find_name(&self, name: &str) -> Result<Vec<usize>, SelectError> {
-        if let Some(at) = name.parse::<TableName>().ok().and_then(|name| self.index.get(&name)) {
+        if let Some(at) = name
+            .parse::<TableName>()
+            .ok()
+            .and_then(|name| self.index.get(&name))
+        {
             return Ok(vec![*at]);
         }
         let found = match self.feeds.get(name) {
             Some(found) => found.clone(),
-            None => (0..self.names.len()).filter(|at| self.names[*at].table == name).collect(),
+            None => (0..self.names.len())
+                .filter(|at| self.names[*at].table == name)
+                .collect(),
         };
         match found.as_slice() {
             [_] => Ok(found),
             [] => {
                 let full: Vec<String> = self.names.iter().map(|name| name.to_string()).collect();
-                let words = full.iter().map(String::as_str).chain(self.names.iter().map(|name| name.table.as_str())).chain(self.feeds.keys().map(String::as_str));
-                Err(SelectError::Unknown { what: name.to_string(), hint: did_you_mean(name, words) })
+                let words = full
+                    .iter()
+                    .map(String::as_str)
+                    .chain(self.names.iter().map(|name| name.table.as_str()))
+                    .chain(self.feeds.keys().map(String::as_str));
+                Err(SelectError::Unknown {
+                    what: name.to_string(),
+                    hint: did_you_mean(name, words),
+                })
             }
             several => {
-                let names: Vec<String> = several.iter().map(|at| format!("`{}`", self.names[*at])).collect();
-                Err(SelectError::Ambiguous { what: name.to_string(), hint: format!("write one of {}", names.join(", ")) })
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|at| format!("`{}`", self.names[*at]))
+                    .collect();
+                Err(SelectError::Ambiguous {
+                    what: name.to_string(),
+                    hint: format!("write one of {}", names.join(", ")),
+                })
             }
         }
     }
@@ -243,7 +296,10 @@ pub(crate) fn cycles(inputs: &Edges) -> Vec<Vec<usize>> {
                     path.push((input, 0));
                 }
                 State::Open => {
-                    let from = path.iter().position(|(node, _)| *node == input).unwrap_or(0);
+                    let from = path
+                        .iter()
+                        .position(|(node, _)| *node == input)
+                        .unwrap_or(0);
                     cycles.push(path[from..].iter().map(|(node, _)| *node).collect());
                 }
                 State::Done => {}
@@ -280,23 +336,35 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, SelectError> {
         let name = text.trim();
-        let (upstream, name) = name.strip_prefix('+').map_or((false, name), |name| (true, name));
-        let (downstream, name) = name.strip_suffix('+').map_or((false, name), |name| (true, name));
+        let (upstream, name) = name
+            .strip_prefix('+')
+            .map_or((false, name), |name| (true, name));
+        let (downstream, name) = name
+            .strip_suffix('+')
+            .map_or((false, name), |name| (true, name));
         let name = name.to_lowercase();
-        let bad = name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, '+' | ',' | '*'));
+        let bad = name.is_empty()
+            || name.contains(|c: char| c.is_whitespace() || matches!(c, '+' | ',' | '*'));
         let what = match name.split_once(':') {
             _ if bad => return Err(SelectError::Malformed(text.to_string())),
             Some(("domain", domain)) if !domain.is_empty() => Selected::Domain(domain.to_string()),
             Some(_) => return Err(SelectError::Malformed(text.to_string())),
             None => Selected::Name(name),
         };
-        Ok(Selector { what, upstream, downstream })
+        Ok(Selector {
+            what,
+            upstream,
+            downstream,
+        })
     }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, after) = (if self.upstream { "+" } else { "" }, if self.downstream { "+" } else { "" });
+        let (before, after) = (
+            if self.upstream { "+" } else { "" },
+            if self.downstream { "+" } else { "" },
+        );
         match &self.what {
             Selected::Name(name) => write!(f, "{before}{name}{after}"),
             Selected::Domain(domain) => write!(f, "{before}domain:{domain}{after}"),
@@ -332,7 +400,9 @@ impl SelectError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            SelectError::Malformed(_) => Some("write NAME, +NAME, NAME+, +NAME+ or domain:NAME".to_string()),
+            SelectError::Malformed(_) => {
+                Some("write NAME, +NAME, NAME+, +NAME+ or domain:NAME".to_string())
+            }
             SelectError::Unknown { hint, .. } => hint.clone(),
             SelectError::Ambiguous { hint, .. } => Some(hint.clone()),
         }

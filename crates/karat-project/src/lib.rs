@@ -31,9 +31,10 @@ pub use decode::{At, Ratio, fold_name};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
-    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation, Feed, Gold, Lag, Mode, Model, ModelKind,
-    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver,
-    SourceDecl, SourceKind, TableFormat, Target, Track,
+    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,
+    Feed, Gold, Lag, Mode, Model, ModelKind, OnAdded, OnBrokenObject, OnDuplicate, OnMissing,
+    OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver, SourceDecl,
+    SourceKind, TableFormat, Target, Track,
 };
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
@@ -67,20 +68,33 @@ pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
         project.files = files;
         project
     });
-    Loaded { project, diagnostics }
+    Loaded {
+        project,
+        diagnostics,
+    }
 }
 
-fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Option<&str>, report: &mut Reporter) -> Option<Project> {
+fn read_project(
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    target: Option<&str>,
+    report: &mut Reporter,
+) -> Option<Project> {
     let found = files::read_project(root, report);
     let variables = Variables { root, env };
-    let project = parse(found.project?, &schema::PROJECT, report).map(|node| project_file::read(&node, &variables, target, report));
+    let project = parse(found.project?, &schema::PROJECT, report)
+        .map(|node| project_file::read(&node, &variables, target, report));
     if let (Some(project), Some(chosen)) = (&project, target)
         && !project.targets.contains_key(chosen)
         && !report.has_errors()
     {
         let names: Vec<&str> = project.targets.keys().map(String::as_str).collect();
         let at = Place::whole(found.project?);
-        report.error(at, format!("there is no target `{chosen}`"), format!("karat.yaml declares: {}", names.join(", ")));
+        report.error(
+            at,
+            format!("there is no target `{chosen}`"),
+            format!("karat.yaml declares: {}", names.join(", ")),
+        );
     }
     // Without karat.yaml the rest is read for its own mistakes; sources are then not to be missed.
     let project_known = project.is_some();
@@ -90,31 +104,60 @@ fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
     let mut drafts: Vec<Draft> = Vec::new();
     let mut broken: BTreeSet<TableName> = BTreeSet::new();
     for domain in &found.domains {
-        match domain.domain.and_then(|file| parse(file, &schema::DOMAIN, report)) {
-            Some(node) => domains.push(domain_file::read(&domain.name, &node, &settings, project_known, &mut broken, report)),
+        match domain
+            .domain
+            .and_then(|file| parse(file, &schema::DOMAIN, report))
+        {
+            Some(node) => domains.push(domain_file::read(
+                &domain.name,
+                &node,
+                &settings,
+                project_known,
+                &mut broken,
+                report,
+            )),
             None => drop(broken.insert(links::domain_marker(&domain.name))),
         }
         for (table, file) in &domain.silver {
             match parse(*file, &schema::SILVER, report) {
-                Some(node) => drafts.push(model_file::read_silver(&domain.name, table, &node, report)),
+                Some(node) => {
+                    drafts.push(model_file::read_silver(&domain.name, table, &node, report))
+                }
                 None => drop(broken.insert(TableName::new(&domain.name, Layer::Silver, table))),
             }
         }
         for (table, gold) in &domain.gold {
             // A second file is optional and may be all comments.
-            let node = gold.yaml.filter(|file| !is_blank(report.text(*file))).and_then(|file| parse(file, &schema::GOLD, report));
+            let node = gold
+                .yaml
+                .filter(|file| !is_blank(report.text(*file)))
+                .and_then(|file| parse(file, &schema::GOLD, report));
             match gold.sql {
-                Some(sql) => drafts.push(model_file::read_gold(&domain.name, table, sql, node.as_ref(), report)),
+                Some(sql) => drafts.push(model_file::read_gold(
+                    &domain.name,
+                    table,
+                    sql,
+                    node.as_ref(),
+                    report,
+                )),
                 None => drop(broken.insert(TableName::new(&domain.name, Layer::Gold, table))),
             }
         }
     }
     if !report.has_errors() && domains.is_empty() {
         let at = Place::whole(found.project?);
-        report.warning(at, "the project has no domain: there is nothing to run", "a domain is a folder: domains/sales/domain.yaml");
+        report.warning(
+            at,
+            "the project has no domain: there is nothing to run",
+            "a domain is a folder: domains/sales/domain.yaml",
+        );
     }
     drafts.sort_by(|a, b| a.model.name.cmp(&b.model.name));
-    let catalogs: Vec<&str> = settings.targets.values().map(|target| target.catalog.as_str()).collect();
+    let catalogs: Vec<&str> = settings
+        .targets
+        .values()
+        .map(|target| target.catalog.as_str())
+        .collect();
     links::check(&domains, &mut drafts, &broken, catalogs, report);
 
     let mut project = Project {
@@ -135,7 +178,14 @@ fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
             ModelKind::Silver(silver) => project.feed(&silver.from),
             ModelKind::Gold(_) => None,
         };
-        model.code = code_text(model, &Surroundings { timezone: &project.timezone, rounding: project.rounding, feed });
+        model.code = code_text(
+            model,
+            &Surroundings {
+                timezone: &project.timezone,
+                rounding: project.rounding,
+                feed,
+            },
+        );
     }
     project.models = models;
     Some(project)
@@ -151,5 +201,6 @@ fn parse(file: u32, object: &'static schema::Object, report: &mut Reporter) -> O
 
 /// Only white space and comments.
 fn is_blank(text: &str) -> bool {
-    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    text.lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }

@@ -27,12 +27,22 @@ pub fn json_schema(kind: &str) -> Option<Value> {
 
 fn object_schema(object: &Object) -> Map<String, Value> {
     let mut schema = Map::new();
-    let keys = || object.keys.iter().filter(|key| key.presence != Presence::NotYet);
+    let keys = || {
+        object
+            .keys
+            .iter()
+            .filter(|key| key.presence != Presence::NotYet)
+    };
     schema.insert("description".into(), json!(object.doc));
     schema.insert("type".into(), json!("object"));
-    let properties: Map<String, Value> = keys().map(|key| (key.name.to_string(), key_schema(key))).collect();
+    let properties: Map<String, Value> = keys()
+        .map(|key| (key.name.to_string(), key_schema(key)))
+        .collect();
     schema.insert("properties".into(), Value::Object(properties));
-    let required: Vec<&str> = keys().filter(|key| key.presence == Presence::Required).map(|key| key.name).collect();
+    let required: Vec<&str> = keys()
+        .filter(|key| key.presence == Presence::Required)
+        .map(|key| key.name)
+        .collect();
     if !required.is_empty() {
         schema.insert("required".into(), json!(required));
     }
@@ -51,7 +61,9 @@ fn key_schema(key: &Key) -> Value {
     if let Presence::Default(value) = key.presence {
         let value = match (&key.of, value) {
             (Type::Bool, value) => json!(value == "true"),
-            (Type::Integer { .. }, value) => value.parse::<u64>().map_or(Value::Null, |number| json!(number)),
+            (Type::Integer { .. }, value) => value
+                .parse::<u64>()
+                .map_or(Value::Null, |number| json!(number)),
             (Type::List(_), _) => json!([]),
             (_, value) => json!(value),
         };
@@ -70,7 +82,9 @@ fn type_schema(of: &Type) -> Value {
         Type::Text | Type::Expression => json!({ "type": ["string", "number", "boolean"] }),
         Type::Setting | Type::Column => json!({ "type": "string" }),
         Type::Name => json!({ "type": "string", "pattern": NAME }),
-        Type::Ratio => json!({ "type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)? ?%$", "maximum": 0 }),
+        Type::Ratio => {
+            json!({ "type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)? ?%$", "maximum": 0 })
+        }
         Type::Duration => json!({ "type": "string", "pattern": TIME }),
         Type::Lag => json!({ "type": ["string", "integer"], "pattern": TIME, "minimum": 0 }),
         Type::Choice(choices) => json!({ "enum": available(choices) }),
@@ -90,7 +104,10 @@ fn type_schema(of: &Type) -> Value {
                 .filter_map(|variant| {
                     let mut schema = object_schema(variant.object?);
                     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-                        properties.insert("type".into(), json!({ "const": variant.tag, "description": variant.doc }));
+                        properties.insert(
+                            "type".into(),
+                            json!({ "const": variant.tag, "description": variant.doc }),
+                        );
                     }
                     Some(Value::Object(schema))
                 })
@@ -104,7 +121,11 @@ fn type_schema(of: &Type) -> Value {
 }
 
 fn available(choices: &[Choice]) -> Vec<&'static str> {
-    choices.iter().filter(|choice| choice.available).map(|choice| choice.word).collect()
+    choices
+        .iter()
+        .filter(|choice| choice.available)
+        .map(|choice| choice.word)
+        .collect()
 }
 
 /// `docs/project.md`: every key of every file.
@@ -124,11 +145,19 @@ pub fn reference_page() -> String {
 
 fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
     let mut add = |text: String| page.push_str(&text);
-    add(format!("\n{} {title}\n\n{}\n\n", "#".repeat(depth), object.doc));
+    add(format!(
+        "\n{} {title}\n\n{}\n\n",
+        "#".repeat(depth),
+        object.doc
+    ));
     add("| key | value | default | meaning |\n|---|---|---|---|\n".to_string());
     let mut inner: Vec<(String, &Object)> = Vec::new();
     let mut variants = Vec::new();
-    for key in object.keys.iter().filter(|key| key.presence != Presence::NotYet) {
+    for key in object
+        .keys
+        .iter()
+        .filter(|key| key.presence != Presence::NotYet)
+    {
         let default = match key.presence {
             Presence::Required => "**required**".to_string(),
             Presence::Default(value) if value.contains('`') => value.to_string(),
@@ -150,23 +179,40 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
             Type::Object(of) => inner.push((key.name.to_string(), of)),
             Type::List(Type::Object(of)) => inner.push((format!("{}[]", key.name), of)),
             Type::Map(Type::Object(of), _) => inner.push((format!("{}.NAME", key.name), of)),
-            Type::Map(Type::Tagged(of), _) => variants.extend(of.iter().map(|variant| (key.name, variant))),
+            Type::Map(Type::Tagged(of), _) => {
+                variants.extend(of.iter().map(|variant| (key.name, variant)))
+            }
             _ => {}
         }
-        add(format!("| `{}` | {} | {default} | {doc} |\n", key.name, value_of(&key.of)));
+        add(format!(
+            "| `{}` | {} | {default} | {doc} |\n",
+            key.name,
+            value_of(&key.of)
+        ));
     }
     let later: Vec<String> = not_yet(object);
     if !later.is_empty() {
         add(format!("\nNot yet: {}.\n", later.join(", ")));
     }
-    let unavailable: Vec<String> =
-        variants.iter().filter(|(_, variant)| variant.object.is_none()).map(|(_, variant)| format!("`{}`", variant.tag)).collect();
+    let unavailable: Vec<String> = variants
+        .iter()
+        .filter(|(_, variant)| variant.object.is_none())
+        .map(|(_, variant)| format!("`{}`", variant.tag))
+        .collect();
     if !unavailable.is_empty() {
-        add(format!("\nSource types, not yet: {}.\n", unavailable.join(", ")));
+        add(format!(
+            "\nSource types, not yet: {}.\n",
+            unavailable.join(", ")
+        ));
     }
     for (key, variant) in variants {
         if let Some(of) = variant.object {
-            write_object(page, of, &format!("`{key}.NAME` with `type: {}`", variant.tag), depth + 1);
+            write_object(
+                page,
+                of,
+                &format!("`{key}.NAME` with `type: {}`", variant.tag),
+                depth + 1,
+            );
         }
     }
     for (key, of) in inner {
@@ -179,11 +225,17 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
 }
 
 fn not_yet(object: &Object) -> Vec<String> {
-    let keys = object.keys.iter().filter(|key| key.presence == Presence::NotYet).map(|key| format!("`{}`", key.name));
+    let keys = object
+        .keys
+        .iter()
+        .filter(|key| key.presence == Presence::NotYet)
+        .map(|key| format!("`{}`", key.name));
     let choices = object.keys.iter().flat_map(|key| match &key.of {
-        Type::Choice(choices) | Type::ChoiceOr(choices, _) => {
-            choices.iter().filter(|choice| !choice.available).map(|choice| format!("`{}: {}`", key.name, choice.word)).collect()
-        }
+        Type::Choice(choices) | Type::ChoiceOr(choices, _) => choices
+            .iter()
+            .filter(|choice| !choice.available)
+            .map(|choice| format!("`{}: {}`", key.name, choice.word))
+            .collect(),
         _ => Vec::new(),
     });
     keys.chain(choices).collect()

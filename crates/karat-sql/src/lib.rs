@@ -63,7 +63,13 @@ pub struct SqlTextError {
 
 impl SqlTextError {
     fn at(position: Position, length: u32, message: impl Into<String>) -> Self {
-        SqlTextError { message: message.into(), line: position.line, column: position.column, length, hint: None }
+        SqlTextError {
+            message: message.into(),
+            line: position.line,
+            column: position.column,
+            length,
+            hint: None,
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
-    TableWithJoins, Visitor,
+    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    SetExpr, Spanned, TableAlias, TableFactor, TableWithJoins, Visitor,
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
@@ -17,14 +17,25 @@ use crate::query::{ColumnRef, Star, TableRef};
 use crate::{Position, Span, SqlTextError};
 
 pub(crate) fn span_of(span: ParserSpan) -> Span {
-    let position = |at: Location| Position { line: at.line.max(1) as u32, column: at.column.max(1) as u32 };
-    Span { start: position(span.start), end: position(span.end) }
+    let position = |at: Location| Position {
+        line: at.line.max(1) as u32,
+        column: at.column.max(1) as u32,
+    };
+    Span {
+        start: position(span.start),
+        end: position(span.end),
+    }
 }
 
 pub(crate) fn span_of_idents(idents: &[Ident]) -> Span {
-    let first = idents.first().map_or(ParserSpan::empty(), |ident| ident.span);
+    let first = idents
+        .first()
+        .map_or(ParserSpan::empty(), |ident| ident.span);
     let last = idents.last().map_or(first, |ident| ident.span);
-    Span { start: span_of(first).start, end: span_of(last).end }
+    Span {
+        start: span_of(first).start,
+        end: span_of(last).end,
+    }
 }
 
 /// F3: names are compared in lower case, quoted or not.
@@ -82,33 +93,59 @@ impl Names {
     }
 
     fn is_cte(&self, name: &str) -> bool {
-        self.frames.iter().any(|frame| matches!(frame, Frame::Query { ctes, .. } if ctes.contains(name)))
+        self.frames
+            .iter()
+            .any(|frame| matches!(frame, Frame::Query { ctes, .. } if ctes.contains(name)))
     }
 
-    fn add_relations(&mut self, from: &TableWithJoins, into: &mut Vec<(String, Option<String>, Relation)>) {
+    fn add_relations(
+        &mut self,
+        from: &TableWithJoins,
+        into: &mut Vec<(String, Option<String>, Relation)>,
+    ) {
         self.add_relation(&from.relation, into);
         for join in &from.joins {
             self.add_relation(&join.relation, into);
         }
     }
 
-    fn add_relation(&mut self, factor: &TableFactor, into: &mut Vec<(String, Option<String>, Relation)>) {
+    fn add_relation(
+        &mut self,
+        factor: &TableFactor,
+        into: &mut Vec<(String, Option<String>, Relation)>,
+    ) {
         match factor {
-            TableFactor::Table { name, alias, args, .. } => {
-                let relation = if args.is_some() { Relation::Opaque } else { self.add_table(name) };
+            TableFactor::Table {
+                name, alias, args, ..
+            } => {
+                let relation = if args.is_some() {
+                    Relation::Opaque
+                } else {
+                    self.add_table(name)
+                };
                 let relation = match alias {
                     Some(TableAlias { columns, .. }) if !columns.is_empty() => Relation::Opaque,
                     _ => relation,
                 };
-                let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+                let parts: Vec<String> = name
+                    .0
+                    .iter()
+                    .filter_map(|part| part.as_ident())
+                    .map(fold)
+                    .collect();
                 match (alias, parts.as_slice()) {
                     (Some(alias), _) => into.push((fold(&alias.name), None, relation)),
-                    (None, [.., domain, table]) => into.push((table.clone(), Some(domain.clone()), relation)),
+                    (None, [.., domain, table]) => {
+                        into.push((table.clone(), Some(domain.clone()), relation))
+                    }
                     (None, [table]) => into.push((table.clone(), None, relation)),
                     (None, []) => into.push((String::new(), None, Relation::Opaque)),
                 }
             }
-            TableFactor::NestedJoin { table_with_joins, alias } => match alias {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => match alias {
                 None => self.add_relations(table_with_joins, into),
                 Some(alias) => {
                     self.add_relations(table_with_joins, &mut Vec::new());
@@ -117,42 +154,72 @@ impl Names {
             },
             TableFactor::Pivot { table, alias, .. } | TableFactor::Unpivot { table, alias, .. } => {
                 self.add_relation(table, &mut Vec::new());
-                into.push((alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(), None, Relation::Opaque));
+                into.push((
+                    alias
+                        .as_ref()
+                        .map(|alias| fold(&alias.name))
+                        .unwrap_or_default(),
+                    None,
+                    Relation::Opaque,
+                ));
             }
             TableFactor::Derived { alias, .. }
             | TableFactor::TableFunction { alias, .. }
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. } => {
-                into.push((alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(), None, Relation::Opaque));
+                into.push((
+                    alias
+                        .as_ref()
+                        .map(|alias| fold(&alias.name))
+                        .unwrap_or_default(),
+                    None,
+                    Relation::Opaque,
+                ));
             }
             _ => into.push((String::new(), None, Relation::Opaque)),
         }
     }
 
     fn add_table(&mut self, name: &ObjectName) -> Relation {
-        let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        let idents: Vec<Ident> = name
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident().cloned())
+            .collect();
         let parts: Vec<String> = idents.iter().map(fold).collect();
         if let [single] = parts.as_slice()
             && self.is_cte(single)
         {
             return Relation::Opaque;
         }
-        self.tables.push(TableRef { parts, span: span_of_idents(&idents) });
+        self.tables.push(TableRef {
+            parts,
+            span: span_of_idents(&idents),
+        });
         Relation::Table(self.tables.len() - 1)
     }
 
     /// The tables a bare column can come from, or `None` if the text leaves a doubt.
     fn trace_bare(&self, ident: &Ident) -> Option<Vec<usize>> {
         let name = fold(ident);
-        if self.lambda_names.contains(&name) || name.starts_with('@') || self.fields.contains(&ident.span.start) {
+        if self.lambda_names.contains(&name)
+            || name.starts_with('@')
+            || self.fields.contains(&ident.span.start)
+        {
             return None;
         }
         let mut candidates = Vec::new();
         for frame in self.frames.iter().rev() {
             match frame {
-                Frame::Query { selects_left: 0, .. } => return None,
+                Frame::Query {
+                    selects_left: 0, ..
+                } => return None,
                 Frame::Query { .. } => {}
-                Frame::Select { relations, aliases, list_ends } => {
+                Frame::Select {
+                    relations,
+                    aliases,
+                    list_ends,
+                } => {
                     let in_list = list_ends.is_some_and(|end| ident.span.start < end);
                     if aliases.contains(&name) && !in_list {
                         return None;
@@ -179,7 +246,9 @@ impl Names {
         for frame in self.frames.iter().rev() {
             let relations = match frame {
                 Frame::Select { relations, .. } => relations,
-                Frame::Query { selects_left: 0, .. } => return None,
+                Frame::Query {
+                    selects_left: 0, ..
+                } => return None,
                 Frame::Query { .. } => continue,
             };
             let mut found = relations.iter().filter(|(name, written, _)| {
@@ -202,10 +271,20 @@ impl Names {
         let parts: Vec<String> = idents.iter().map(fold).collect();
         let span = span_of_idents(&idents[idents.len() - 1..]);
         let column = match parts.as_slice() {
-            [name] => ColumnRef { name: name.clone(), qualifier: Vec::new(), span, tables: self.trace_bare(last) },
+            [name] => ColumnRef {
+                name: name.clone(),
+                qualifier: Vec::new(),
+                span,
+                tables: self.trace_bare(last),
+            },
             [qualifier @ .., name] => {
                 let tables = self.trace_qualified(qualifier).map(|table| vec![table]);
-                ColumnRef { name: name.clone(), qualifier: qualifier.to_vec(), span, tables }
+                ColumnRef {
+                    name: name.clone(),
+                    qualifier: qualifier.to_vec(),
+                    span,
+                    tables,
+                }
             }
             [] => return,
         };
@@ -226,8 +305,12 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let ctes: BTreeSet<String> =
-            query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| fold(&cte.alias.name)).collect();
+        let ctes: BTreeSet<String> = query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .map(|cte| fold(&cte.alias.name))
+            .collect();
         let selects_left = match query.body.as_ref() {
             // A bracketed query has a frame of its own: outside it, only output names are left.
             SetExpr::Query(_) => 0,
@@ -236,11 +319,19 @@ impl Visitor for Names {
         refuse_writes(self, query.body.as_ref());
         if !query.pipe_operators.is_empty() {
             let span = span_of(query.body.span());
-            self.refuse(span, "SQL: pipe operators are not available in this version", "write one SELECT with subqueries or `with`");
+            self.refuse(
+                span,
+                "SQL: pipe operators are not available in this version",
+                "write one SELECT with subqueries or `with`",
+            );
         }
         if !query.locks.is_empty() {
             let span = span_of(query.body.span());
-            self.refuse(span, "SQL: a model cannot lock rows", "remove `for update` or `for share`");
+            self.refuse(
+                span,
+                "SQL: a model cannot lock rows",
+                "remove `for update` or `for share`",
+            );
         }
         self.frames.push(Frame::Query { ctes, selects_left });
         ControlFlow::Continue(())
@@ -257,25 +348,48 @@ impl Visitor for Names {
             self.add_relations(from, &mut relations);
         }
         if let Some(into) = &select.into {
-            self.refuse(span_of(into.span()), "SQL: `select into` writes a table", "a model is one SELECT; its own name is the table");
+            self.refuse(
+                span_of(into.span()),
+                "SQL: `select into` writes a table",
+                "a model is one SELECT; its own name is the table",
+            );
         }
         let mut aliases = BTreeSet::new();
         for item in &select.projection {
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => drop(aliases.insert(fold(alias))),
-                SelectItem::ExprWithAliases { aliases: names, .. } => aliases.extend(names.iter().map(fold)),
-                SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => self.stars.push(Star { span: span_of(item.span()) }),
+                SelectItem::ExprWithAliases { aliases: names, .. } => {
+                    aliases.extend(names.iter().map(fold))
+                }
+                SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                    self.stars.push(Star {
+                        span: span_of(item.span()),
+                    })
+                }
                 SelectItem::UnnamedExpr(_) => {}
             }
         }
         if select.flavor == SelectFlavor::FromFirstNoSelect {
-            self.stars.push(Star { span: span_of(select.from.first().map_or(ParserSpan::empty(), |from| from.span())) });
+            self.stars.push(Star {
+                span: span_of(
+                    select
+                        .from
+                        .first()
+                        .map_or(ParserSpan::empty(), |from| from.span()),
+                ),
+            });
         }
         let list_ends = match (&select.flavor, select.from.first()) {
-            (SelectFlavor::Standard, Some(from)) => Some(from.span().start).filter(|at| at.line > 0),
+            (SelectFlavor::Standard, Some(from)) => {
+                Some(from.span().start).filter(|at| at.line > 0)
+            }
             _ => None,
         };
-        self.frames.push(Frame::Select { relations, aliases, list_ends });
+        self.frames.push(Frame::Select {
+            relations,
+            aliases,
+            list_ends,
+        });
         ControlFlow::Continue(())
     }
 
@@ -304,7 +418,11 @@ impl Visitor for Names {
                 }
             }
             // In this dialect `e -> e + 1` reads as an operator; its left side may be a parameter.
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => {
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Arrow,
+                ..
+            } => {
                 if let Expr::Identifier(ident) = left.as_ref() {
                     self.lambda_names.insert(fold(ident));
                 }
@@ -329,5 +447,9 @@ fn refuse_writes(names: &mut Names, body: &SetExpr) {
         SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => return,
     };
     let span = span_of(body.span());
-    names.refuse(span, &format!("SQL: `{verb}` is not a SELECT"), "a model is exactly one SELECT");
+    names.refuse(
+        span,
+        &format!("SQL: `{verb}` is not a SELECT"),
+        "a model is exactly one SELECT",
+    );
 }

@@ -59,14 +59,35 @@ key: [country]
 fn the_example_of_the_design() {
     expect![[r#"
 
-    "#]].assert_eq(&diagnostics(DESIGN));
+    "#]]
+    .assert_eq(&diagnostics(DESIGN));
     let project = load_text(DESIGN).project.unwrap();
     let mut shown = String::new();
     for feed in project.feeds() {
-        shown += &format!("{} lag {:?} null {:?} max_delete {} delimiter {:?}\n{}", feed.bronze, feed.cursor.as_ref().and_then(|cursor| cursor.lag), feed.null_values, feed.max_delete, feed.csv.delimiter, feed.code_text());
+        shown += &format!(
+            "{} lag {:?} null {:?} max_delete {} delimiter {:?}\n{}",
+            feed.bronze,
+            feed.cursor.as_ref().and_then(|cursor| cursor.lag),
+            feed.null_values,
+            feed.max_delete,
+            feed.csv.delimiter,
+            feed.code_text()
+        );
     }
     for model in &project.models {
-        shown += &format!("\n{} reads {} columns {} key {:?}\n{}", model.name, model.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), model.columns().join(" "), model.row_key(), model.code_text());
+        shown += &format!(
+            "\n{} reads {} columns {} key {:?}\n{}",
+            model.name,
+            model
+                .inputs
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
+            model.columns().join(" "),
+            model.row_key(),
+            model.code_text()
+        );
     }
     expect![[r#"
         sales_bronze.shop__customers lag None null ["N/A", "0"] max_delete 5% delimiter ";"
@@ -136,23 +157,48 @@ fn the_example_of_the_design() {
         sql with current as ( select c . country , c . customer_id , c . __start_at as since from sales_silver . customers as c where c . __end_at is null ) select current . country , count ( * ) as customers , max ( since ) as newest from current group by country order by customers desc
     "#]].assert_eq(&shown);
     let customers: TableName = "sales_silver.customers".parse().unwrap();
-    let ModelKind::Silver(silver) = &project.model(&customers).unwrap().kind else { panic!("silver") };
-    assert_eq!(project.feed(&silver.from).unwrap().short_name(), "shop.customers");
+    let ModelKind::Silver(silver) = &project.model(&customers).unwrap().kind else {
+        panic!("silver")
+    };
+    assert_eq!(
+        project.feed(&silver.from).unwrap().short_name(),
+        "shop.customers"
+    );
     assert_eq!(project.target(None).unwrap().catalog, "contoso_dev");
-    assert_eq!(project.sources["shop"].kind.path().value(), "/secret/shop.db");
+    assert_eq!(
+        project.sources["shop"].kind.path().value(),
+        "/secret/shop.db"
+    );
     assert!(!format!("{:?}", project.sources).contains("secret"));
 }
 
 #[test]
 fn code_text_does_not_see_comments_white_space_limits_and_rule_order() {
     let silver = |text: &str| {
-        let project = load_text(&with(&format!("--- domains/sales/silver/plans.yaml\n{text}"))).project.unwrap();
-        project.model(&"sales_silver.plans".parse().unwrap()).unwrap().code_text().to_string()
+        let project = load_text(&with(&format!(
+            "--- domains/sales/silver/plans.yaml\n{text}"
+        )))
+        .project
+        .unwrap();
+        project
+            .model(&"sales_silver.plans".parse().unwrap())
+            .unwrap()
+            .code_text()
+            .to_string()
     };
-    let one = silver("from: landing.plans\nselect: { a: \"CAST(a AS bigint)\", b: b }\nexpectations:\n  x: { expect: a > 0 }\n  y: { expect: b is not null }\n");
-    let other = silver("# a comment\nfrom: sales_bronze.landing__plans\ndescription: plans\nselect:\n  a: cast( a as BIGINT ) -- why\n  b: |\n    b\nexpectations:\n  y: { expect: \"b IS NOT NULL\", limit: 1%, action: warn }\n  x: { expect: a>0 }\n");
+    let one = silver(
+        "from: landing.plans\nselect: { a: \"CAST(a AS bigint)\", b: b }\nexpectations:\n  x: { expect: a > 0 }\n  y: { expect: b is not null }\n",
+    );
+    let other = silver(
+        "# a comment\nfrom: sales_bronze.landing__plans\ndescription: plans\nselect:\n  a: cast( a as BIGINT ) -- why\n  b: |\n    b\nexpectations:\n  y: { expect: \"b IS NOT NULL\", limit: 1%, action: warn }\n  x: { expect: a>0 }\n",
+    );
     assert_eq!(one, other);
-    assert_ne!(one, silver("from: landing.plans\nselect: { b: b, a: \"CAST(a AS bigint)\" }\nexpectations:\n  x: { expect: a > 0 }\n  y: { expect: b is not null }\n"));
+    assert_ne!(
+        one,
+        silver(
+            "from: landing.plans\nselect: { b: b, a: \"CAST(a AS bigint)\" }\nexpectations:\n  x: { expect: a > 0 }\n  y: { expect: b is not null }\n"
+        )
+    );
 }
 
 #[test]
@@ -166,13 +212,22 @@ where outside = 1 and exists (select 1 from sales_silver.customers d where d.id 
 group by total order by m";
     expect![[r#"
 
-    "#]].assert_eq(&diagnostics(&with(&format!("--- domains/sales/gold/x.sql\n{sql}\n"))));
+    "#]]
+    .assert_eq(&diagnostics(&with(&format!(
+        "--- domains/sales/gold/x.sql\n{sql}\n"
+    ))));
     let sql = "select id as key, company as name from sales_silver.customers union all select id, company from sales_silver.customers order by name";
     expect![[r#"
 
-    "#]].assert_eq(&diagnostics(&with(&format!("--- domains/sales/gold/x.sql\n{sql}\n"))));
+    "#]]
+    .assert_eq(&diagnostics(&with(&format!(
+        "--- domains/sales/gold/x.sql\n{sql}\n"
+    ))));
     let sql = "select customers.id, sales_silver.customers.company, count(distinct company) filter (where id > 1) as n, row_number() over (partition by company order by id) as r from sales_silver.customers group by customers.id, company having n > 1 qualify r = 1";
     expect![[r#"
 
-    "#]].assert_eq(&diagnostics(&with(&format!("--- domains/sales/gold/x.sql\n{sql}\n"))));
+    "#]]
+    .assert_eq(&diagnostics(&with(&format!(
+        "--- domains/sales/gold/x.sql\n{sql}\n"
+    ))));
 }

@@ -13,20 +13,34 @@ fn graph() -> Graph {
 #[test]
 fn inputs_come_first() {
     let graph = graph();
-    let levels: Vec<String> =
-        graph.levels().iter().map(|level| level.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect();
+    let levels: Vec<String> = graph
+        .levels()
+        .iter()
+        .map(|level| {
+            level
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect();
     expect![[r#"
         sales_bronze.landing__plans sales_bronze.shop__customers
         sales_silver.customers sales_silver.plans
         sales_gold.a sales_gold.plans
         sales_gold.b
-    "#]].assert_eq(&(levels.join("\n") + "\n"));
+    "#]]
+    .assert_eq(&(levels.join("\n") + "\n"));
 }
 
 fn select(selectors: &[&str], expected: Expect) {
     let selectors: Result<Vec<Selector>, _> = selectors.iter().map(|text| text.parse()).collect();
     let shown = match selectors.and_then(|selectors| graph().select(&selectors)) {
-        Ok(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Ok(names) => names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
         Err(error) => format!("{error}; hint: {}", error.hint().unwrap_or_default()),
     };
     expected.assert_eq(&shown);
@@ -35,14 +49,62 @@ fn select(selectors: &[&str], expected: Expect) {
 #[test]
 fn selectors() {
     select(&["customers"], expect!["sales_silver.customers"]);
-    select(&["+sales_gold.a"], expect!["sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a"]);
-    select(&["landing.plans+"], expect!["sales_bronze.landing__plans sales_silver.plans sales_gold.a sales_gold.plans sales_gold.b"]);
-    select(&["+a+"], expect!["sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a sales_gold.b"]);
-    select(&["b", "shop.customers"], expect!["sales_bronze.shop__customers sales_gold.b"]);
-    select(&["domain:sales"], expect!["sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a sales_gold.plans sales_gold.b"]);
-    select(&["plans"], expect!["cannot select `plans`: several tables have this name; hint: write one of `sales_silver.plans`, `sales_gold.plans`"]);
-    select(&["sales_gold.aa"], expect!["cannot select `sales_gold.aa`: no table or feed has this name; hint: did you mean `sales_gold.a`?"]);
-    select(&["domain:sale"], expect!["cannot select `domain:sale`: no table or feed has this name; hint: did you mean `sales`?"]);
-    select(&["a b"], expect!["cannot select `a b`: it is not written like a selector; hint: write NAME, +NAME, NAME+, +NAME+ or domain:NAME"]);
-    select(&["tag:x"], expect!["cannot select `tag:x`: it is not written like a selector; hint: write NAME, +NAME, NAME+, +NAME+ or domain:NAME"]);
+    select(
+        &["+sales_gold.a"],
+        expect![
+            "sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a"
+        ],
+    );
+    select(
+        &["landing.plans+"],
+        expect![
+            "sales_bronze.landing__plans sales_silver.plans sales_gold.a sales_gold.plans sales_gold.b"
+        ],
+    );
+    select(
+        &["+a+"],
+        expect![
+            "sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a sales_gold.b"
+        ],
+    );
+    select(
+        &["b", "shop.customers"],
+        expect!["sales_bronze.shop__customers sales_gold.b"],
+    );
+    select(
+        &["domain:sales"],
+        expect![
+            "sales_bronze.landing__plans sales_bronze.shop__customers sales_silver.customers sales_silver.plans sales_gold.a sales_gold.plans sales_gold.b"
+        ],
+    );
+    select(
+        &["plans"],
+        expect![
+            "cannot select `plans`: several tables have this name; hint: write one of `sales_silver.plans`, `sales_gold.plans`"
+        ],
+    );
+    select(
+        &["sales_gold.aa"],
+        expect![
+            "cannot select `sales_gold.aa`: no table or feed has this name; hint: did you mean `sales_gold.a`?"
+        ],
+    );
+    select(
+        &["domain:sale"],
+        expect![
+            "cannot select `domain:sale`: no table or feed has this name; hint: did you mean `sales`?"
+        ],
+    );
+    select(
+        &["a b"],
+        expect![
+            "cannot select `a b`: it is not written like a selector; hint: write NAME, +NAME, NAME+, +NAME+ or domain:NAME"
+        ],
+    );
+    select(
+        &["tag:x"],
+        expect![
+            "cannot select `tag:x`: it is not written like a selector; hint: write NAME, +NAME, NAME+, +NAME+ or domain:NAME"
+        ],
+    );
 }

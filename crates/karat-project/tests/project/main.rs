@@ -23,13 +23,22 @@ fn write(root: &Path, files: &str) {
 fn load_text(files: &str) -> Loaded {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), files);
-    load(folder.path(), &|name| (name == "SHOP_PATH").then(|| "/secret/shop.db".to_string()))
+    load(folder.path(), &|name| {
+        (name == "SHOP_PATH").then(|| "/secret/shop.db".to_string())
+    })
 }
 
 fn diagnostics(files: &str) -> String {
     let loaded = load_text(files);
-    let errors = loaded.diagnostics.iter().any(|found| found.severity == karat_project::Severity::Error);
-    assert_eq!(loaded.project.is_none(), errors, "a project exists exactly without errors");
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .any(|found| found.severity == karat_project::Severity::Error);
+    assert_eq!(
+        loaded.project.is_none(),
+        errors,
+        "a project exists exactly without errors"
+    );
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
     shown.join("\n\n") + "\n"
 }

@@ -24,42 +24,58 @@ fn feed(text: &str) -> String {
 
 #[test]
 fn no_mistake() {
-    check(&with(""), expect![[r#"
+    check(
+        &with(""),
+        expect![[r#"
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unknown_key() {
-    check(&feed("{ source: shop, table: t, mdoe: full }"), expect![[r#"
+    check(
+        &feed("{ source: shop, table: t, mdoe: full }"),
+        expect![[r#"
         error: unknown key `mdoe` in a feed
          --> domains/sales/domain.yaml:3:31
           |
         3 |   - { source: shop, table: t, mdoe: full }
           |                               ^^^^
           = hint: did you mean `mode`?
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a }\nexpectation: {}\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: a }\nexpectation: {}\n"),
+        expect![[r#"
         error: unknown key `expectation` in a silver model
          --> domains/sales/silver/plans.yaml:3:1
           |
         3 | expectation: {}
           | ^^^^^^^^^^^
           = hint: did you mean `expectations`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn wrong_type() {
-    check(&feed("{ source: shop, table: t, mode: full, key: id }"), expect![[r#"
+    check(
+        &feed("{ source: shop, table: t, mode: full, key: id }"),
+        expect![[r#"
         error: `key` must be a list of columns, like `[id]`, found text
          --> domains/sales/domain.yaml:3:48
           |
         3 |   - { source: shop, table: t, mode: full, key: id }
           |                                                ^^
           = hint: write `key: [id]`
-    "#]]);
-    check(&feed("{ source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &feed(
+            "{ source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }",
+        ),
+        expect![[r#"
         error: `parts` must be true or false, found text
          --> domains/sales/domain.yaml:3:63
           |
@@ -84,16 +100,22 @@ fn wrong_type() {
           |
         3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
           |                                                                                                          ^^
-    "#]]);
-    check("--- karat.yaml\n- a\n- b\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\n- a\n- b\n",
+        expect![[r#"
         error: the project must be a map of keys, found a list
          --> karat.yaml:1:1
           |
         1 | - a
           | ^
           = hint: it needs: karat, project
-    "#]]);
-    check("--- karat.yaml\nkarat: 2\nproject: Contoso AG\ntimezone: [UTC]\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 2\nproject: Contoso AG\ntimezone: [UTC]\n",
+        expect![[r#"
         error: `karat` must be 1, found 2
          --> karat.yaml:1:8
           |
@@ -112,20 +134,26 @@ fn wrong_type() {
           |
         3 | timezone: [UTC]
           |           ^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_key() {
-    check("--- karat.yaml\nkarat: 1\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\n",
+        expect![[r#"
         error: `project` is missing in the project
          --> karat.yaml:1:1
           |
         1 | karat: 1
           | ^
           = hint: it needs: karat, project
-    "#]]);
-    check(&silver("select: {}\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("select: {}\n"),
+        expect![[r#"
         error: `from` is missing in a silver model
          --> domains/sales/silver/plans.yaml:1:1
           |
@@ -139,65 +167,86 @@ fn missing_key() {
         1 | select: {}
           |         ^
           = hint: add columns, like `id: cast(id as bigint)`
-    "#]]);
-    check(&feed("{ mode: full }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &feed("{ mode: full }"),
+        expect![[r#"
         error: `source` is missing in a feed
          --> domains/sales/domain.yaml:3:5
           |
         3 |   - { mode: full }
           |     ^
           = hint: it needs: source, mode
-    "#]]);
-    check(&silver("from: landing.plans\nselect:\n  a: a\n  b:\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect:\n  a: a\n  b:\n"),
+        expect![[r#"
         error: `b` has no value
          --> domains/sales/silver/plans.yaml:4:3
           |
         4 |   b:
           |   ^
           = hint: expected a SQL expression
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_reference() {
-    check(&feed("{ source: shopp, table: t, mode: full }"), expect![[r#"
+    check(
+        &feed("{ source: shopp, table: t, mode: full }"),
+        expect![[r#"
         error: there is no source `shopp`
          --> domains/sales/domain.yaml:3:15
           |
         3 |   - { source: shopp, table: t, mode: full }
           |               ^^^^^
           = hint: did you mean `shop`?
-    "#]]);
-    check(&silver("from: landing.plan\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plan\nselect: { a: a }\n"),
+        expect![[r#"
         error: there is no feed `landing.plan` in domain `sales`
          --> domains/sales/silver/plans.yaml:1:7
           |
         1 | from: landing.plan
           |       ^^^^^^^^^^^^
           = hint: did you mean `landing.plans`?
-    "#]]);
-    check(&silver("from: other_bronze.landing__plans\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: other_bronze.landing__plans\nselect: { a: a }\n"),
+        expect![[r#"
         error: there is no feed `other_bronze.landing__plans` in domain `sales`
          --> domains/sales/silver/plans.yaml:1:7
           |
         1 | from: other_bronze.landing__plans
           |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: domain `sales` has: landing.plans, shop.customers
-    "#]]);
-    check(&gold("select id from sales_silver.customer\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select id from sales_silver.customer\n"),
+        expect![[r#"
         error: there is no table `sales_silver.customer`
          --> domains/sales/gold/revenue.sql:1:16
           |
         1 | select id from sales_silver.customer
           |                ^^^^^^^^^^^^^^^^^^^^^
           = hint: did you mean `sales_silver.customers`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn cycle_is_named_with_its_path() {
     let files = "--- domains/sales/gold/a.sql\nselect x\nfrom sales_gold.b\n--- domains/sales/gold/b.sql\nselect x from sales_gold.c\n--- domains/sales/gold/c.sql\nselect x from sales_gold.a\n--- domains/sales/gold/d.sql\nselect d.x from sales_gold.d\n";
-    check(&with(files), expect![[r#"
+    check(
+        &with(files),
+        expect![[r#"
         error: cycle: `sales_gold.a` reads `sales_gold.b` reads `sales_gold.c` reads `sales_gold.a`
          --> domains/sales/gold/a.sql:2:6
           |
@@ -211,67 +260,90 @@ fn cycle_is_named_with_its_path() {
         1 | select d.x from sales_gold.d
           |                 ^^^^^^^^^^^^
           = hint: a table cannot depend on itself; break the cycle with a table of its own
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn two_feeds_make_one_table() {
     let files = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: shop, table: a.customers, mode: full }\n  - { source: shop, table: b.customers, mode: full }\n";
-    check(&format!("{KARAT}{files}"), expect![[r#"
+    check(
+        &format!("{KARAT}{files}"),
+        expect![[r#"
         error: two feeds make the table `sales_bronze.shop__customers` (B10); the first is `shop.customers` in domains/sales/domain.yaml:3
          --> domains/sales/domain.yaml:4:7
           |
         4 |   - { source: shop, table: b.customers, mode: full }
           |       ^^^^^^
           = hint: give one of them another `name`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sql_error_in_a_sql_file() {
-    check(&gold("-- revenue\nselect id,\nfrom sales_silver.customers\nwhere\n"), expect![[r#"
+    check(
+        &gold("-- revenue\nselect id,\nfrom sales_silver.customers\nwhere\n"),
+        expect![[r#"
         error: SQL: expected an expression, found the end of the text
          --> domains/sales/gold/revenue.sql:4:6
           |
         4 | where
           |      ^
-    "#]]);
-    check(&gold("select 'open from sales_silver.customers"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select 'open from sales_silver.customers"),
+        expect![[r#"
         error: SQL: unterminated string literal
          --> domains/sales/gold/revenue.sql:1:8
           |
         1 | select 'open from sales_silver.customers
           |        ^
-    "#]]);
-    check(&gold("select id from sales_silver.customers;\nselect 2"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select id from sales_silver.customers;\nselect 2"),
+        expect![[r#"
         error: SQL: a second statement begins here
          --> domains/sales/gold/revenue.sql:2:1
           |
         2 | select 2
           | ^^^^^^
           = hint: a model is exactly one SELECT
-    "#]]);
-    check(&gold("-- nothing yet\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("-- nothing yet\n"),
+        expect![[r#"
         error: SQL: there is no SELECT
          --> domains/sales/gold/revenue.sql:1:1
           |
         1 | -- nothing yet
           | ^
           = hint: write one SELECT; comments alone make no table
-    "#]]);
-    check(&gold("insert into x select 1"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("insert into x select 1"),
+        expect![[r#"
         error: SQL: `insert` is not a SELECT
          --> domains/sales/gold/revenue.sql:1:1
           |
         1 | insert into x select 1
           | ^^^^^^
           = hint: a model is exactly one SELECT
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sql_error_inside_yaml() {
-    check(&silver("from: landing.plans\nselect:\n  a: cast(a as)\n  b: \"coalesce(\\\"x\\\", )\"\n  c: 'concat(''x'' ''y'')'\n  d: |\n    case when a\n         then then 1\n    end\n  e: >-\n    a +\n    * b\n  f: a as b\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect:\n  a: cast(a as)\n  b: \"coalesce(\\\"x\\\", )\"\n  c: 'concat(''x'' ''y'')'\n  d: |\n    case when a\n         then then 1\n    end\n  e: >-\n    a +\n    * b\n  f: a as b\n",
+        ),
+        expect![[r#"
         error: SQL: expected a data type name, found )
          --> domains/sales/silver/plans.yaml:3:15
           |
@@ -307,12 +379,15 @@ fn sql_error_inside_yaml() {
            |
         13 |   f: a as b
            |        ^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unknown_column() {
-    check(&gold("select c.id, c.compny as company, updated from sales_silver.customers c"), expect![[r#"
+    check(
+        &gold("select c.id, c.compny as company, updated from sales_silver.customers c"),
+        expect![[r#"
         error: `sales_silver.customers` has no column `compny`
          --> domains/sales/gold/revenue.sql:1:16
           |
@@ -326,8 +401,13 @@ fn unknown_column() {
         1 | select c.id, c.compny as company, updated from sales_silver.customers c
           |                                   ^^^^^^^
           = hint: it has: company, id, updated_at
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { region: region }\nexpectations:\n  known: { expect: \"length(regoin) = 2\" }\nkey: [regio]\ncluster_by: [month]\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { region: region }\nexpectations:\n  known: { expect: \"length(regoin) = 2\" }\nkey: [regio]\ncluster_by: [month]\n",
+        ),
+        expect![[r#"
         error: unknown column `regoin`: `select` does not name it
          --> domains/sales/silver/plans.yaml:4:28
           |
@@ -348,8 +428,13 @@ fn unknown_column() {
         6 | cluster_by: [month]
           |              ^^^^^
           = hint: it must be a column of the model
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { id: id, at: at }\nauto_cdc: { keys: [idd], sequence_by: att }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { id: id, at: at }\nauto_cdc: { keys: [idd], sequence_by: att }\n",
+        ),
+        expect![[r#"
         error: unknown column `idd`
          --> domains/sales/silver/plans.yaml:3:20
           |
@@ -363,25 +448,31 @@ fn unknown_column() {
         3 | auto_cdc: { keys: [idd], sequence_by: att }
           |                                       ^^^
           = hint: did you mean `at`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unknown_column_of_a_feed_that_declares_its_columns() {
     let files = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: plans, mode: full, path: '*.txt', csv: { header: false }, columns: [Region, Month, _x] }\n--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect: { region: region, month: mnth, x: src__x, row: _row }\n";
-    check(&format!("{KARAT}{files}"), expect![[r#"
+    check(
+        &format!("{KARAT}{files}"),
+        expect![[r#"
         error: unknown column `mnth`: the feed `landing.plans` declares its `columns`
          --> domains/sales/silver/plans.yaml:2:34
           |
         2 | select: { region: region, month: mnth, x: src__x, row: _row }
           |                                  ^^^^
           = hint: did you mean `month`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn star_is_refused() {
-    check(&gold("select c.*, count(*) as n from (select * from sales_silver.customers) c"), expect![[r#"
+    check(
+        &gold("select c.*, count(*) as n from (select * from sales_silver.customers) c"),
+        expect![[r#"
         error: `*` is refused in a model: a new column would change the table (B8)
          --> domains/sales/gold/revenue.sql:1:8
           |
@@ -395,12 +486,17 @@ fn star_is_refused() {
         1 | select c.*, count(*) as n from (select * from sales_silver.customers) c
           |                                        ^
           = hint: name the columns
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn reserved_and_provenance_names() {
-    check(&silver("from: landing.plans\nselect: { _a: a, b: _run, c: _row, Total Amount: x }\nexpectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect: { _a: a, b: _run, c: _row, Total Amount: x }\nexpectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }\n",
+        ),
+        expect![[r#"
         error: `_a` begins with `_`, which is reserved (B2)
          --> domains/sales/silver/plans.yaml:2:11
           |
@@ -456,8 +552,13 @@ fn reserved_and_provenance_names() {
         3 | expectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }
           |                                                                                          ^
           = hint: write what must be true, like `expect: "id is not null"`
-    "#]]);
-    check(&gold("select id as _id, id as \"Id\", id, id, lower(company), _delivery from sales_silver.customers"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold(
+            "select id as _id, id as \"Id\", id, id, lower(company), _delivery from sales_silver.customers",
+        ),
+        expect![[r#"
         error: `_id` begins with `_`, which is reserved (B2)
          --> domains/sales/gold/revenue.sql:1:14
           |
@@ -492,12 +593,17 @@ fn reserved_and_provenance_names() {
         1 | select id as _id, id as "Id", id, id, lower(company), _delivery from sales_silver.customers
           |                                                       ^^^^^^^^^
           = hint: query it in bronze with `karat query`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names_of_tables_in_sql() {
-    check(&gold("select id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers"), expect![[r#"
+    check(
+        &gold(
+            "select id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers",
+        ),
+        expect![[r#"
         error: `customers` needs two parts: `domain_layer.table` (D1)
          --> domains/sales/gold/revenue.sql:1:16
           |
@@ -532,13 +638,16 @@ fn names_of_tables_in_sql() {
         1 | …ect id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers
           |                                                                                                      ^^^^^^^^^^^^^^^^^^^^
           = hint: did you mean `sales_silver.customers`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn other_domains_need_public_access() {
     let finance = "--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/x.sql\nselect id from sales_silver.customers\n--- domains/finance/silver/y.yaml\nfrom: sales_bronze.shop__customers\nselect: { id: id }\n";
-    check(&with(finance), expect![[r#"
+    check(
+        &with(finance),
+        expect![[r#"
         error: `sales_silver.customers` belongs to domain `sales` and is not public (D1)
          --> domains/finance/gold/x.sql:1:16
           |
@@ -552,24 +661,35 @@ fn other_domains_need_public_access() {
         1 | from: sales_bronze.shop__customers
           |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: read one of its silver or gold tables marked `access: public`, in a gold model
-    "#]]);
+    "#]],
+    );
     let public = "--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/x.sql\nselect id from sales_silver.customers\n";
-    check(&format!("{KARAT}{SALES}{CUSTOMERS}access: public\n{public}"), expect![[r#"
+    check(
+        &format!("{KARAT}{SALES}{CUSTOMERS}access: public\n{public}"),
+        expect![[r#"
 
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn yaml_mistakes() {
-    check(&silver("from: landing.plans\nselect:\n\ta: a\n"), expect![[r#"
+    check(
+        &silver("from: landing.plans\nselect:\n\ta: a\n"),
+        expect![[r#"
         error: YAML: a tab cannot indent
          --> domains/sales/silver/plans.yaml:3:2
           |
         3 | 	a: a
           | 	^
           = hint: use spaces
-    "#]]);
-    check(&silver("from: landing.plans\nfrom: landing.x\nselect:\n  a: a\n  \"a\": b\n  a: c\nfrom: x\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nfrom: landing.x\nselect:\n  a: a\n  \"a\": b\n  a: c\nfrom: x\n",
+        ),
+        expect![[r#"
         error: `from` stands twice in one map; the first is on line 1
          --> domains/sales/silver/plans.yaml:2:1
           |
@@ -597,32 +717,44 @@ fn yaml_mistakes() {
         7 | from: x
           | ^^^^
           = hint: remove one of them
-    "#]]);
-    check(&silver("from: a: b\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: a: b\n"),
+        expect![[r#"
         error: YAML: a `: ` cannot stand here
          --> domains/sales/silver/plans.yaml:1:8
           |
         1 | from: a: b
           |        ^
           = hint: put the value in quotes if it contains `: `, or check the indentation
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: *b }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: *b }\n"),
+        expect![[r#"
         error: YAML: a value cannot begin with `*` (an alias of YAML)
          --> domains/sales/silver/plans.yaml:2:14
           |
         2 | select: { a: *b }
           |              ^
           = hint: put it in quotes
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a }\n---\nb: 1\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: a }\n---\nb: 1\n"),
+        expect![[r#"
         error: YAML: a second document begins here
          --> domains/sales/silver/plans.yaml:4:1
           |
         4 | b: 1
           | ^
           = hint: one file holds one document
-    "#]]);
-    check(&silver("from: !feed landing.plans\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: !feed landing.plans\nselect: { a: a }\n"),
+        expect![[r#"
         error: `from` has no value
          --> domains/sales/silver/plans.yaml:1:1
           |
@@ -636,32 +768,52 @@ fn yaml_mistakes() {
         1 | from: !feed landing.plans
           |       ^^^^^^^^^^^^^^^^^^^
           = hint: remove it
-    "#]]);
-    check(&silver(&format!("a: {}\n", "[".repeat(5000))), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(&format!("a: {}\n", "[".repeat(5000))),
+        expect![[r#"
         error: YAML: nested too deeply
          --> domains/sales/silver/plans.yaml:1:1
           |
         1 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
           | ^
-    "#]]);
-    check(&silver(&format!("{}a\n", "- ".repeat(500))), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(&format!("{}a\n", "- ".repeat(500))),
+        expect![[r#"
         error: YAML: nested too deeply
          --> domains/sales/silver/plans.yaml:1:1
           |
         1 | - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - …
           | ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    crate::write(folder.path(), &with("--- domains/sales/gold/empty.sql\n--- domains/sales/silver/empty.yaml\n# nothing\n--- domains/sales/gold/alone.yaml\nkey: [a]\n"));
-    std::fs::write(folder.path().join("domains/sales/gold/latin.sql"), b"select id,\n '\xe9' as x from sales_silver.customers").unwrap();
+    crate::write(
+        folder.path(),
+        &with(
+            "--- domains/sales/gold/empty.sql\n--- domains/sales/silver/empty.yaml\n# nothing\n--- domains/sales/gold/alone.yaml\nkey: [a]\n",
+        ),
+    );
+    std::fs::write(
+        folder.path().join("domains/sales/gold/latin.sql"),
+        b"select id,\n '\xe9' as x from sales_silver.customers",
+    )
+    .unwrap();
     std::fs::create_dir(folder.path().join("domains/sales/gold/folder.sql")).unwrap();
     std::fs::create_dir(folder.path().join("domains/Über")).unwrap();
     std::fs::create_dir(folder.path().join("domains/empty")).unwrap();
-    std::fs::write(folder.path().join("domains/sales/gold/Big Table.sql"), "select 1 as a").unwrap();
+    std::fs::write(
+        folder.path().join("domains/sales/gold/Big Table.sql"),
+        "select 1 as a",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("domains/sales/silver/x.yml"), "").unwrap();
     std::fs::write(folder.path().join("domains/sales/x.sql"), "").unwrap();
     std::fs::create_dir(folder.path().join("domains/sales/products")).unwrap();
@@ -716,37 +868,56 @@ fn files_that_cannot_be_read() {
         error: `Über` cannot be a domain's name
          --> domains/Über
           = hint: names are lower case letters, digits and `_`, a letter first
-    "#]].assert_eq(&(shown.join("\n\n") + "\n"));
+    "#]]
+    .assert_eq(&(shown.join("\n\n") + "\n"));
 }
 
 #[test]
 fn no_project() {
     let folder = tempfile::tempdir().unwrap();
-    let show = |root: &std::path::Path| karat_project::load(root, &|_| None).diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n") + "\n";
+    let show = |root: &std::path::Path| {
+        karat_project::load(root, &|_| None)
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n\n")
+            + "\n"
+    };
     expect![[r#"
         error: there is no karat.yaml: this folder is not a karat project
          --> karat.yaml
           = hint: start one with `karat init`
-    "#]].assert_eq(&show(folder.path()));
+    "#]]
+    .assert_eq(&show(folder.path()));
     expect![[r#"
         error: the project folder does not exist
          --> karat.yaml
           = hint: check the path
-    "#]].assert_eq(&show(&folder.path().join("gone")));
-    check("--- karat.yaml\n", expect![[r#"
+    "#]]
+    .assert_eq(&show(&folder.path().join("gone")));
+    check(
+        "--- karat.yaml\n",
+        expect![[r#"
         error: the file is empty
          --> karat.yaml:1:1
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: empty\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: empty\n",
+        expect![[r#"
         warning: the project has no domain: there is nothing to run
          --> karat.yaml
           = hint: a domain is a folder: domains/sales/domain.yaml
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn variables() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: \"${env:LAKE}\", default: true }\n  prod: { lake: \"${env:PROD_LAKE}\", key: \"${file:gone.pem}\" }\nsources:\n  a: { type: sqlite, path: \"${env:SHOP_PATH}\" }\n  b: { type: sqlite, path: \"${env:NOT_SET}/x\" }\n  c: { type: files, path: \"${file:no/such}\" }\n  d: { type: files, path: \"${vault:x}\" }\n  e: { type: files, path: \"${env:SHOP_PATH\" }\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: \"${env:LAKE}\", default: true }\n  prod: { lake: \"${env:PROD_LAKE}\", key: \"${file:gone.pem}\" }\nsources:\n  a: { type: sqlite, path: \"${env:SHOP_PATH}\" }\n  b: { type: sqlite, path: \"${env:NOT_SET}/x\" }\n  c: { type: files, path: \"${file:no/such}\" }\n  d: { type: files, path: \"${vault:x}\" }\n  e: { type: files, path: \"${env:SHOP_PATH\" }\n",
+        expect![[r#"
         error: `targets.dev.lake` needs the variable `LAKE`, which is not set
          --> karat.yaml:4:16
           |
@@ -781,20 +952,26 @@ fn variables() {
         11 |   e: { type: files, path: "${env:SHOP_PATH" }
            |                           ^^^^^^^^^^^^^^^^^^
            = hint: write `${env:NAME}` or `${file:PATH}`
-    "#]]);
-    check(&feed("{ source: shop, table: \"${env:T}\", mode: full }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &feed("{ source: shop, table: \"${env:T}\", mode: full }"),
+        expect![[r#"
         error: `table` holds a variable; variables work only under `sources` and `targets` (A9)
          --> domains/sales/domain.yaml:3:28
           |
         3 |   - { source: shop, table: "${env:T}", mode: full }
           |                            ^^^^^^^^^^
           = hint: write the value itself
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn secrets_do_not_show() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\nsources:\n  a: { type: sqlite, pth: x, password: hunter2, dsn: \"postgres://user:hunter2@host/db\" }\n  b: { type: sqlite, path: [\"https://user:hunter2@host/db\"] }\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\nsources:\n  a: { type: sqlite, pth: x, password: hunter2, dsn: \"postgres://user:hunter2@host/db\" }\n  b: { type: sqlite, path: [\"https://user:hunter2@host/db\"] }\n",
+        expect![[r#"
         error: unknown key `pth` in a SQLite source
          --> karat.yaml:4:22
           |
@@ -821,12 +998,17 @@ fn secrets_do_not_show() {
           |
         5 |   b: { type: sqlite, path: ["https://************@host/db"] }
           |                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn not_available_yet() {
-    check(&format!("--- karat.yaml\nkarat: 1\nproject: p\nparams: {{ a: date }}\ntargets: {{ dev: {{ lake: ./lake, format: iceberg }} }}\nsources:\n  pg: {{ type: postgres, dsn: x }}\n  l: {{ type: files, path: l }}\n  m: {{ type: fils, path: l }}\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - {{ source: pg, table: t, mode: cdc, where: x, mask: y }}\n  - {{ source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }}\n"), expect![[r#"
+    check(
+        &format!(
+            "--- karat.yaml\nkarat: 1\nproject: p\nparams: {{ a: date }}\ntargets: {{ dev: {{ lake: ./lake, format: iceberg }} }}\nsources:\n  pg: {{ type: postgres, dsn: x }}\n  l: {{ type: files, path: l }}\n  m: {{ type: fils, path: l }}\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - {{ source: pg, table: t, mode: cdc, where: x, mask: y }}\n  - {{ source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }}\n"
+        ),
+        expect![[r#"
         error: mode `cdc` is not available in this version
          --> domains/d/domain.yaml:3:35
           |
@@ -896,8 +1078,13 @@ fn not_available_yet() {
         8 |   m: { type: fils, path: l }
           |              ^^^^
           = hint: did you mean `files`?
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nwhere: a = 1\nauto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: \"b = 1\" }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nwhere: a = 1\nauto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: \"b = 1\" }\n",
+        ),
+        expect![[r#"
         error: `where` is not available in this version
          --> domains/sales/silver/plans.yaml:3:1
           |
@@ -918,21 +1105,27 @@ fn not_available_yet() {
         4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
           |                                             ^^^^^^^^^^^^^^^^^^
           = hint: remove it
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: ./lake, default: true }\n  prod: { lake: \"abfss://lake@contoso.dfs.core.windows.net/contoso\", catalog: contoso, format: delta, require_signature: true }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: ./lake, default: true }\n  prod: { lake: \"abfss://lake@contoso.dfs.core.windows.net/contoso\", catalog: contoso, format: delta, require_signature: true }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         warning: a lake on `abfss://` is not available in this version
          --> karat.yaml:5:17
           |
         5 |   prod: { lake: "abfss://****@contoso.dfs.core.windows.net/contoso", catalog: contoso, format: delta, require_signature:…
           |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: this target cannot be used yet
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn feeds_that_contradict_themselves() {
     let feeds = "--- domains/sales/domain.yaml\ndomain: sale\nfeeds:\n  - { source: shop, table: a, mode: incremental }\n  - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }\n  - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }\n  - { source: landing, name: d, mode: full, path: x, file_order: \"d_\\\\d+\", deletes: none, csv: { header: false, quote: '\"\"', delimiter: \"\" } }\n  - { source: landing, name: e, mode: full, path: x, file_order: \"(a)(?:b)(c)\", columns: [A, b, a], key: [c] }\n  - { source: landing, mode: full, path: x }\n";
-    check(&format!("{KARAT}{feeds}"), expect![[r#"
+    check(
+        &format!("{KARAT}{feeds}"),
+        expect![[r#"
         error: `domain` is `sale` but the folder is `sales`
          --> domains/sales/domain.yaml:1:9
           |
@@ -1049,12 +1242,17 @@ fn feeds_that_contradict_themselves() {
         8 |   - { source: landing, mode: full, path: x }
           |     ^
           = hint: add `name`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn auto_cdc_that_contradicts_itself() {
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nkey: [a]\nallow_float: true\nauto_cdc:\n  keys: [a, a]\n  stored_as_scd_type: 2\n  track_history_column_list: [b]\n  track_history_except_column_list: [b]\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nkey: [a]\nallow_float: true\nauto_cdc:\n  keys: [a, a]\n  stored_as_scd_type: 2\n  track_history_column_list: [b]\n  track_history_except_column_list: [b]\n",
+        ),
+        expect![[r#"
         error: with `auto_cdc`, the key is `auto_cdc.keys`
          --> domains/sales/silver/plans.yaml:3:1
           |
@@ -1089,8 +1287,13 @@ fn auto_cdc_that_contradicts_itself() {
         9 |   track_history_except_column_list: [b]
           |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: keep one
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }\n",
+        ),
+        expect![[r#"
         error: `keys` names no column
          --> domains/sales/silver/plans.yaml:3:19
           |
@@ -1110,27 +1313,34 @@ fn auto_cdc_that_contradicts_itself() {
           |
         3 | auto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }
           |                                                          ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn targets_need_one_default() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x }, b: { lake: y } }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x }, b: { lake: y } }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         error: several targets and none is `default`
          --> karat.yaml:3:12
           |
         3 | targets: { a: { lake: x }, b: { lake: y } }
           |            ^
           = hint: add `default: true` to the one that commands use when none is named
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x, default: true }, b: { lake: y, default: true } }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x, default: true }, b: { lake: y, default: true } }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         error: two targets are `default`; the first, `a`, is on line 3
          --> karat.yaml:3:43
           |
         3 | targets: { a: { lake: x, default: true }, b: { lake: y, default: true } }
           |                                           ^
           = hint: remove one `default: true`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1163,7 +1373,9 @@ select * from sales_gold.b
 --- domains/sales/gold/b.yaml
 keys: [id]
 ";
-    check(files, expect![[r#"
+    check(
+        files,
+        expect![[r#"
         error: `mode` must be `full` or `incremental`, found `ful`
          --> domains/sales/domain.yaml:3:45
           |
@@ -1246,17 +1458,24 @@ keys: [id]
         6 |   landing: { type: file, path: ./landing }
           |                    ^^^^
           = hint: did you mean `files`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_long_line_is_cut_around_the_mark() {
-    check(&gold(&format!("select {} nope.x, frm from sales_silver.customers c", "id + ".repeat(60) + "id as a,")), expect![[r#"
+    check(
+        &gold(&format!(
+            "select {} nope.x, frm from sales_silver.customers c",
+            "id + ".repeat(60) + "id as a,"
+        )),
+        expect![[r#"
         error: `sales_silver.customers` has no column `frm`
          --> domains/sales/gold/revenue.sql:1:325
           |
         1 | …id + id + id + id + id + id + id + id + id + id + id + id + id + id + id as a, nope.x, frm from sales_silver.customers c
           |                                                                                         ^^^
           = hint: it has: company, id, updated_at
-    "#]]);
+    "#]],
+    );
 }
