@@ -1,1 +1,28 @@
-//! To be written.
+//! The lake on disk: folders and format, create-once files, locks, canonical Parquet files and the Delta log.
+//!
+//! This crate is the only one that names deltalake. It writes data files and commits them as a list of adds and removes
+//! against a stated base version (SEMANTICS A4); what goes into them, and what a receipt says, is for others.
+//! Modules stand in the order data passes through them.
+
+pub mod error;
+pub mod failpoint;
+
+pub mod folder;
+pub mod lock;
+
+pub mod canonical;
+pub mod schema;
+pub mod stats;
+
+mod action;
+mod checkpoint;
+mod features;
+mod log;
+mod log_store;
+pub mod table;
+
+pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
+pub use error::{CommitError, ErrorClass, LakeError};
+pub use folder::{Lake, Put, TableDir};
+pub use lock::LockGuard;
+pub use table::{Commit, CommitRecord, LiveFile, Snapshot, Table};

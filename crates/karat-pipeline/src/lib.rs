@@ -1,1 +1,42 @@
-//! To be written.
+//! From sources to proven gold: decisions as pure functions, effects at the edge.
+//!
+//! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
+//! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
+//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors;
+//! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
+//! [`status`], [`quarantine`], [`verify`] read what is there.
+
+pub mod accounting;
+pub mod adopt;
+pub mod bronze;
+pub mod context;
+mod current;
+pub mod deliveries;
+pub mod epochs;
+pub mod error;
+pub mod gold;
+mod high_water;
+pub mod ingest;
+pub mod judge;
+pub mod known_rows;
+pub mod layout;
+pub mod manifest;
+mod marks;
+pub mod position;
+mod prune;
+pub mod publish;
+pub mod quarantine;
+pub mod read;
+mod row_json;
+pub mod scd;
+pub mod schedule;
+pub mod schema_accept;
+pub mod silver;
+pub mod status;
+pub mod step;
+pub mod verify;
+
+pub use context::{Context, Event, Progress, Silent, Site};
+pub use error::PipelineError;
+pub use schedule::{RunReport, Sources};
+pub use step::{StepReport, StepStatus};

@@ -1,0 +1,196 @@
+//! What can go wrong: while planning SQL ([`SqlError`]) and while computing ([`ExactError`]). No message holds a row's value.
+
+use std::fmt;
+
+use arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+
+/// Why a computation stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ExactError {
+    /// A result does not fit its type.
+    #[error("the result of `{0}` does not fit its type")]
+    Overflow(String),
+    /// Division by zero.
+    #[error("division by zero in `{0}`")]
+    DivideByZero(String),
+    /// A value cannot be converted without loss.
+    #[error("a value cannot be converted without loss in `{0}`")]
+    Conversion(String),
+    /// An argument outside of what a function is defined for.
+    #[error("an argument is outside of what `{0}` is defined for")]
+    Domain(String),
+    /// An operator needs more memory than the limit leaves it.
+    #[error("not enough memory: {0}")]
+    Memory(String),
+    /// A file could not be read or written.
+    #[error("cannot read or write a file: {what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something that karat does not do, by rule.
+    #[error("{what}")]
+    Refused {
+        /// What is refused.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// A mistake inside karat.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl ExactError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            ExactError::Overflow(_) => "cast an operand to a wider type, for example decimal(38, s)".to_string(),
+            ExactError::DivideByZero(_) => "use nullif(divisor, 0), or leave those rows out with case".to_string(),
+            ExactError::Conversion(_) => {
+                "round the value first, give the target more digits, or correct the text; for a double use decimal_from_double".to_string()
+            }
+            ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
+            ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
+            ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
+            ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) => return None,
+        };
+        Some(text)
+    }
+
+    /// A refusal with its remedy.
+    pub fn refused(what: String, hint: String) -> ExactError {
+        ExactError::Refused { what, hint }
+    }
+
+    pub(crate) fn arrow(error: ArrowError) -> ExactError {
+        ExactError::from_datafusion(DataFusionError::from(error))
+    }
+
+    /// Finds our own error inside DataFusion's wrappers, or says what kind of failure it was.
+    pub(crate) fn from_datafusion(error: DataFusionError) -> ExactError {
+        match error {
+            DataFusionError::External(inner) => match inner.downcast::<ExactError>() {
+                Ok(own) => *own,
+                Err(inner) => match inner.downcast::<DataFusionError>() {
+                    Ok(inner) => ExactError::from_datafusion(*inner),
+                    Err(inner) => match inner.downcast::<ArrowError>() {
+                        Ok(inner) => ExactError::arrow(*inner),
+                        Err(inner) => ExactError::Internal(inner.to_string()),
+                    },
+                },
+            },
+            DataFusionError::ArrowError(inner, _) => match *inner {
+                ArrowError::ExternalError(inner) => {
+                    ExactError::from_datafusion(DataFusionError::External(inner))
+                }
+                ArrowError::IoError(what, source) => ExactError::Io {
+                    what,
+                    source: Box::new(source),
+                },
+                other => ExactError::Internal(other.to_string()),
+            },
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                ExactError::from_datafusion(*inner)
+            }
+            DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+                Ok(inner) => ExactError::from_datafusion(inner),
+                Err(shared) => ExactError::from_shared(&shared),
+            },
+            DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+                ExactError::from_datafusion(errors.swap_remove(0))
+            }
+            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(&what)),
+            DataFusionError::IoError(source) => ExactError::Io {
+                what: "while reading or spilling rows".into(),
+                source: Box::new(source),
+            },
+            DataFusionError::ObjectStore(source) => ExactError::Io {
+                what: "while reading a data file".into(),
+                source,
+            },
+            DataFusionError::ParquetError(source) => ExactError::Io {
+                what: "while reading a Parquet file".into(),
+                source,
+            },
+            other => ExactError::Internal(first_line(&other.strip_backtrace())),
+        }
+    }
+
+    fn from_shared(error: &DataFusionError) -> ExactError {
+        match error.find_root() {
+            DataFusionError::External(inner) => match inner.downcast_ref::<ExactError>() {
+                Some(own) => own.copy(),
+                None => ExactError::Internal(inner.to_string()),
+            },
+            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(what)),
+            other => ExactError::Internal(first_line(&other.strip_backtrace())),
+        }
+    }
+
+    fn copy(&self) -> ExactError {
+        match self {
+            ExactError::Overflow(e) => ExactError::Overflow(e.clone()),
+            ExactError::DivideByZero(e) => ExactError::DivideByZero(e.clone()),
+            ExactError::Conversion(e) => ExactError::Conversion(e.clone()),
+            ExactError::Domain(e) => ExactError::Domain(e.clone()),
+            ExactError::Memory(e) => ExactError::Memory(e.clone()),
+            ExactError::Io { what, source } => ExactError::Io {
+                what: what.clone(),
+                source: source.to_string().into(),
+            },
+            ExactError::Refused { what, hint } => ExactError::refused(what.clone(), hint.clone()),
+            ExactError::Internal(e) => ExactError::Internal(e.clone()),
+        }
+    }
+}
+
+impl From<ExactError> for DataFusionError {
+    fn from(error: ExactError) -> DataFusionError {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_string()
+}
+
+/// What kind of mistake a query holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlErrorKind {
+    /// The text is no SQL.
+    Syntax,
+    /// A table, column or function that does not exist.
+    Name,
+    /// Types that do not go together.
+    Type,
+    /// Valid SQL that karat refuses by rule.
+    Refused,
+}
+
+/// Why a query cannot be planned, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// What is wrong.
+    pub message: String,
+    /// Line in the SQL text, from 1.
+    pub line: Option<u64>,
+    /// Column in that line, from 1.
+    pub column: Option<u64>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What kind of mistake it is.
+    pub kind: SqlErrorKind,
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SqlError {}

@@ -1,0 +1,628 @@
+//! Canonical layout v1: the same rows give the same bytes, on any machine, whatever batches they came in (SEMANTICS G8).
+//!
+//! The writer brings every column to its one spelling, cuts files and row groups at fixed row counts, and hands Parquet chunks of
+//! exactly 8,192 rows counted from the start of each row group, since page and dictionary decisions fall on chunk borders.
+//! A change that alters one byte of a golden file makes this canonical-2.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow::compute::{CastOptions, cast_with_options, concat_batches};
+use arrow::datatypes::{
+    DataType, Date64Type, FieldRef, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
+};
+use karat_exact::Fingerprint;
+use karat_exact::fingerprint::Fingerprinter;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{
+    BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion,
+};
+use sha2::{Digest, Sha256};
+
+use crate::folder::{create_dirs, create_temporary, sync_dir};
+use crate::stats::FileStats;
+use crate::{LakeError, failpoint, schema};
+
+/// Rows in a chunk handed to Parquet.
+const CHUNK_ROWS: usize = 8192;
+/// Name of the Parquet schema, as Iceberg's writers have it.
+const SCHEMA_ROOT: &str = "table";
+const CREATED_BY: &str = "karat canonical-1";
+const PAGE_BYTES: usize = 1024 * 1024;
+const PAGE_ROWS: usize = 20_000;
+const TRUNCATE_BYTES: usize = 64;
+const ZSTD_LEVEL: i32 = 3;
+
+/// Where files and row groups are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Rows in a file; the last has fewer.
+    pub rows_per_file: usize,
+    /// Rows in a row group; the last of a file has fewer.
+    pub rows_per_group: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            rows_per_file: 1_048_576,
+            rows_per_group: 131_072,
+        }
+    }
+}
+
+/// A data file that is on disk and waits for a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenFile {
+    /// Name in the table's folder: `{sha256}-{epoch}-{ordinal}.parquet`.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes, 64 hex digits.
+    pub sha256: String,
+    /// Rows.
+    pub rows: u64,
+    /// Fingerprint of the rows, without the excluded columns.
+    pub fingerprint: Fingerprint,
+    /// Delta's statistics as JSON text.
+    pub stats: String,
+    /// True if a file of this name, so with these bytes, was there before.
+    pub existed: bool,
+}
+
+/// Writes rows, in the order given, into canonical files of one table folder.
+///
+/// Until [`CanonicalWriter::finish`] the files carry temporary names and are removed when the writer is dropped. Under its final
+/// name a file is never removed here: another process that carries out the same load may have committed it already.
+pub struct CanonicalWriter {
+    dir: PathBuf,
+    label: String,
+    schema: SchemaRef,
+    /// The schema with field ids, under which rows wait and are written.
+    physical: SchemaRef,
+    properties: WriterProperties,
+    layout: Layout,
+    epoch: i64,
+    first_ordinal: u32,
+    exclude: Vec<String>,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    open: Option<OpenFile>,
+    closed: Vec<ClosedFile>,
+}
+
+struct OpenFile {
+    temporary: PathBuf,
+    writer: ArrowWriter<HashingFile>,
+    rows: usize,
+    stats: FileStats,
+    fingerprinter: Fingerprinter,
+}
+
+struct ClosedFile {
+    temporary: PathBuf,
+    written: WrittenFile,
+}
+
+impl CanonicalWriter {
+    /// A writer for rows of `schema`; files are numbered from `first_ordinal`. The columns `fingerprint_exclude` stay out of the fingerprint.
+    pub fn new(
+        table_dir: PathBuf,
+        schema: SchemaRef,
+        layout: Layout,
+        epoch: i64,
+        first_ordinal: u32,
+        fingerprint_exclude: &[&str],
+    ) -> Result<Self, LakeError> {
+        let label = label_of(&table_dir);
+        if layout.rows_per_file == 0 || layout.rows_per_group == 0 {
+            return Err(encode(
+                &label,
+                "a layout needs at least one row in a file and in a row group",
+            ));
+        }
+        let schema = schema::canonical(&schema)?;
+        let physical = schema::with_field_ids(&schema);
+        let properties = properties(&physical, layout).map_err(|error| encode_by(&label, error))?;
+        let exclude: Vec<String> = fingerprint_exclude
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect();
+        let writer = Self {
+            dir: table_dir,
+            label,
+            schema,
+            physical,
+            properties,
+            layout,
+            epoch,
+            first_ordinal,
+            exclude,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            open: None,
+            closed: Vec::new(),
+        };
+        writer.fingerprinter()?;
+        Ok(writer)
+    }
+
+    /// The schema as the files hold it and a commit must state it.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Appends rows. Columns are matched by place and must have the writer's names; types may be spelled otherwise.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        let batch = self.normalised(batch)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.waiting_rows += batch.num_rows();
+        self.waiting.push(batch);
+        loop {
+            let wanted = self.next_chunk_rows();
+            if self.waiting_rows < wanted {
+                return Ok(());
+            }
+            let chunk = self.take(wanted)?;
+            self.write_chunk(&chunk)?;
+        }
+    }
+
+    /// Writes what is left, gives the files their names and makes them durable. No rows, no files.
+    pub fn finish(mut self) -> Result<Vec<WrittenFile>, LakeError> {
+        while self.waiting_rows > 0 {
+            let rows = self.waiting_rows.min(self.next_chunk_rows());
+            let chunk = self.take(rows)?;
+            self.write_chunk(&chunk)?;
+        }
+        self.close_file()?;
+        failpoint::hit("files.before");
+        let mut files = Vec::with_capacity(self.closed.len());
+        while let Some(closed) = (!self.closed.is_empty()).then(|| self.closed.remove(0)) {
+            let target = self.dir.join(&closed.written.path);
+            let existed = target.is_file();
+            // Over an existing file too: same name is same bytes, and this heals one that was damaged.
+            if let Err(error) = fs::rename(&closed.temporary, &target) {
+                remove_quietly(&closed.temporary);
+                return Err(LakeError::io("create", target)(error));
+            }
+            files.push(WrittenFile {
+                existed,
+                ..closed.written
+            });
+        }
+        if !files.is_empty() {
+            sync_dir(&self.dir)?;
+        }
+        failpoint::hit("files.after");
+        Ok(files)
+    }
+
+    /// Gives up: nothing that was written is left.
+    pub fn abort(self) {
+        drop(self);
+    }
+
+    fn fingerprinter(&self) -> Result<Fingerprinter, LakeError> {
+        let exclude: Vec<&str> = self.exclude.iter().map(String::as_str).collect();
+        Fingerprinter::new(&self.schema, &exclude).map_err(|error| encode_by(&self.label, error))
+    }
+
+    fn normalised(&self, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
+        let incoming = batch.schema_ref();
+        let same_names = incoming.fields().len() == self.physical.fields().len()
+            && incoming
+                .fields()
+                .iter()
+                .zip(self.physical.fields())
+                .all(|(left, right)| left.name() == right.name());
+        if !same_names {
+            return Err(encode(
+                &self.label,
+                "the rows have other columns than the table",
+            ));
+        }
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for (column, field) in batch.columns().iter().zip(self.physical.fields()) {
+            let column = normalise(column, field.data_type())
+                .map_err(|why| encode(&self.label, &format!("column `{}`: {why}", field.name())))?;
+            columns.push(column);
+        }
+        RecordBatch::try_new(Arc::clone(&self.physical), columns)
+            .map_err(|error| encode_by(&self.label, error))
+    }
+
+    /// Rows of the next chunk: up to the end of the chunk, of the row group and of the file.
+    fn next_chunk_rows(&self) -> usize {
+        let in_file = self.open.as_ref().map_or(0, |open| open.rows);
+        let in_group = in_file % self.layout.rows_per_group;
+        CHUNK_ROWS
+            .min(self.layout.rows_per_group - in_group)
+            .min(self.layout.rows_per_file - in_file)
+    }
+
+    fn take(&mut self, rows: usize) -> Result<RecordBatch, LakeError> {
+        let mut parts = Vec::new();
+        let mut missing = rows;
+        let mut used = 0;
+        for batch in &mut self.waiting {
+            if missing == 0 {
+                break;
+            }
+            let part = missing.min(batch.num_rows());
+            parts.push(batch.slice(0, part));
+            missing -= part;
+            if part == batch.num_rows() {
+                used += 1;
+            } else {
+                *batch = batch.slice(part, batch.num_rows() - part);
+            }
+        }
+        self.waiting.drain(..used);
+        self.waiting_rows -= rows;
+        if parts.len() == 1 {
+            return Ok(parts.remove(0));
+        }
+        concat_batches(&self.physical, &parts).map_err(|error| encode_by(&self.label, error))
+    }
+
+    fn write_chunk(&mut self, chunk: &RecordBatch) -> Result<(), LakeError> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let file = self.open_file()?;
+                self.open.insert(file)
+            }
+        };
+        open.stats.update(chunk);
+        open.fingerprinter
+            .update(chunk)
+            .map_err(|error| encode_by(&self.label, error))?;
+        let path = &open.temporary;
+        open.writer
+            .write(chunk)
+            .map_err(|error| write_error(&self.label, path, error))?;
+        open.rows += chunk.num_rows();
+        if open.rows.is_multiple_of(self.layout.rows_per_group) {
+            open.writer
+                .flush()
+                .map_err(|error| write_error(&self.label, path, error))?;
+        }
+        if open.rows == self.layout.rows_per_file {
+            self.close_file()?;
+        }
+        Ok(())
+    }
+
+    fn open_file(&self) -> Result<OpenFile, LakeError> {
+        create_dirs(&self.dir)?;
+        let fingerprinter = self.fingerprinter()?;
+        let (temporary, file) = create_temporary(&self.dir)?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(self.properties.clone())
+            .with_skip_arrow_metadata(true)
+            .with_schema_root(SCHEMA_ROOT.to_owned());
+        let sink = HashingFile {
+            file,
+            hash: Sha256::new(),
+            size: 0,
+        };
+        match ArrowWriter::try_new_with_options(sink, Arc::clone(&self.physical), options) {
+            Ok(writer) => Ok(OpenFile {
+                temporary,
+                writer,
+                rows: 0,
+                stats: FileStats::new(&self.schema),
+                fingerprinter,
+            }),
+            Err(error) => {
+                remove_quietly(&temporary);
+                Err(write_error(&self.label, &temporary, error))
+            }
+        }
+    }
+
+    fn close_file(&mut self) -> Result<(), LakeError> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        let OpenFile {
+            temporary,
+            writer,
+            rows,
+            stats,
+            fingerprinter,
+        } = open;
+        let sink = writer.into_inner().map_err(|error| {
+            remove_quietly(&temporary);
+            write_error(&self.label, &temporary, error)
+        })?;
+        if let Err(error) = sink.file.sync_all() {
+            remove_quietly(&temporary);
+            return Err(LakeError::io("write", temporary)(error));
+        }
+        let sha256 = hex(&sink.hash.finalize());
+        let ordinal = u64::from(self.first_ordinal) + self.closed.len() as u64;
+        self.closed.push(ClosedFile {
+            temporary,
+            written: WrittenFile {
+                path: format!("{sha256}-{}-{ordinal}.parquet", self.epoch),
+                size: sink.size,
+                sha256,
+                rows: rows as u64,
+                fingerprint: fingerprinter.finish(),
+                stats: stats.to_json(),
+                existed: false,
+            },
+        });
+        Ok(())
+    }
+}
+
+impl Drop for CanonicalWriter {
+    fn drop(&mut self) {
+        if let Some(open) = &self.open {
+            remove_quietly(&open.temporary);
+        }
+        for closed in &self.closed {
+            remove_quietly(&closed.temporary);
+        }
+    }
+}
+
+/// Size and SHA-256 (64 hex digits) of a file.
+pub fn hash_file(path: &Path) -> Result<(u64, String), LakeError> {
+    let mut file = File::open(path).map_err(LakeError::io("read", path))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => return Ok((size, hex(&hash.finalize()))),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(LakeError::io("read", path)(error)),
+        };
+        hash.update(&buffer[..read]);
+        size += read as u64;
+    }
+}
+
+/// Every property that shapes bytes, stated for every column, so that no default of a later parquet version slips in.
+fn properties(
+    schema: &Schema,
+    layout: Layout,
+) -> Result<WriterProperties, parquet::errors::ParquetError> {
+    let compression = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(CREATED_BY.into())
+        .set_key_value_metadata(None)
+        .set_sorting_columns(None)
+        .set_max_row_group_row_count(Some(layout.rows_per_group))
+        .set_max_row_group_bytes(None)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(1024)
+        .set_bloom_filter_position(BloomFilterPosition::AfterRowGroup)
+        .set_offset_index_disabled(false)
+        .set_column_index_truncate_length(Some(TRUNCATE_BYTES))
+        .set_statistics_truncate_length(Some(TRUNCATE_BYTES))
+        .set_coerce_types(false)
+        .set_write_path_in_schema(true)
+        .set_content_defined_chunking(None)
+        .set_compression(compression);
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    for column in parquet.columns() {
+        let path = column.path().clone();
+        builder = builder
+            .set_column_encoding(path.clone(), Encoding::PLAIN)
+            .set_column_compression(path.clone(), compression)
+            .set_column_dictionary_enabled(path.clone(), true)
+            .set_column_dictionary_page_size_limit(path.clone(), PAGE_BYTES)
+            .set_column_data_page_size_limit(path.clone(), PAGE_BYTES)
+            .set_column_statistics_enabled(path.clone(), EnabledStatistics::Page)
+            .set_column_write_page_header_statistics(path.clone(), false)
+            .set_column_bloom_filter_enabled(path, false);
+    }
+    Ok(builder.build())
+}
+
+/// The column in its canonical type; the error says why not, without values.
+fn normalise(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
+    if column.data_type() == target {
+        return Ok(Arc::clone(column));
+    }
+    let other_type = || format!("its type is {}, the table has {target}", column.data_type());
+    match (column.data_type(), target) {
+        (DataType::Dictionary(_, values), _) => normalise(&cast(column, values)?, target),
+        (DataType::RunEndEncoded(_, values), _) => {
+            normalise(&cast(column, values.data_type())?, target)
+        }
+        (DataType::Timestamp(unit, from), DataType::Timestamp(_, to)) => {
+            if from.is_some() != to.is_some() {
+                return Err(other_type());
+            }
+            if *unit == TimeUnit::Nanosecond {
+                let values = column.as_primitive::<TimestampNanosecondType>();
+                if values.iter().flatten().any(|value| value % 1000 != 0) {
+                    return Err("a timestamp is finer than a microsecond".into());
+                }
+            }
+            cast(column, target)
+        }
+        (DataType::Date64, DataType::Date32) => {
+            let values = column.as_primitive::<Date64Type>();
+            if values.iter().flatten().any(|value| value % 86_400_000 != 0) {
+                return Err("a date has a time of day".into());
+            }
+            cast(column, target)
+        }
+        (DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8)
+        | (
+            DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_),
+            DataType::Binary,
+        ) => cast(column, target),
+        (
+            DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale),
+            DataType::Decimal128(to, to_scale),
+        ) if (precision, scale) == (to, to_scale) => cast(column, target),
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            let same_names = from.len() == to.len()
+                && from
+                    .iter()
+                    .zip(to)
+                    .all(|(from, to)| from.name() == to.name());
+            if !same_names {
+                return Err(other_type());
+            }
+            normalise_struct(column.as_struct(), to)
+        }
+        (DataType::List(_), DataType::List(item)) => normalise_list(column.as_list::<i32>(), item),
+        (
+            DataType::LargeList(from)
+            | DataType::FixedSizeList(from, _)
+            | DataType::ListView(from)
+            | DataType::LargeListView(from),
+            DataType::List(item),
+        ) => normalise_list(
+            cast(column, &DataType::List(Arc::clone(from)))?.as_list::<i32>(),
+            item,
+        ),
+        (DataType::Map(_, _), DataType::Map(entries, _)) => {
+            let map: &MapArray = column.as_map();
+            let DataType::Struct(pair) = entries.data_type() else {
+                return Err(other_type());
+            };
+            let values = normalise_struct(map.entries(), pair)?;
+            let map = MapArray::try_new(
+                Arc::clone(entries),
+                map.offsets().clone(),
+                values.as_struct().clone(),
+                map.nulls().cloned(),
+                false,
+            );
+            Ok(Arc::new(map.map_err(|_| other_type())?))
+        }
+        _ => Err(other_type()),
+    }
+}
+
+fn normalise_struct(
+    array: &StructArray,
+    fields: &arrow::datatypes::Fields,
+) -> Result<ArrayRef, String> {
+    let mut children = Vec::with_capacity(fields.len());
+    for (child, field) in array.columns().iter().zip(fields) {
+        children.push(normalise(child, field.data_type())?);
+    }
+    let array = StructArray::try_new(fields.clone(), children, array.nulls().cloned());
+    Ok(Arc::new(array.map_err(|error| error.to_string())?))
+}
+
+fn normalise_list(array: &ListArray, item: &FieldRef) -> Result<ArrayRef, String> {
+    let values = normalise(array.values(), item.data_type())?;
+    let array = ListArray::try_new(
+        Arc::clone(item),
+        array.offsets().clone(),
+        values,
+        array.nulls().cloned(),
+    );
+    Ok(Arc::new(array.map_err(|error| error.to_string())?))
+}
+
+fn cast(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, target, &options)
+        .map_err(|_| format!("a value does not fit {target}"))
+}
+
+/// A file that hashes what goes into it.
+struct HashingFile {
+    file: File,
+    hash: Sha256,
+    size: u64,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+    }
+    text
+}
+
+fn remove_quietly(path: &Path) {
+    // Best effort: what stays is a hidden temporary file, garbage to every reader.
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(path = %path.display(), %error, "temporary file left behind");
+    }
+}
+
+/// The table's folder in the lake, for messages.
+fn label_of(dir: &Path) -> String {
+    let parts: Vec<_> = dir
+        .components()
+        .filter_map(|part| match part {
+            std::path::Component::Normal(name) => Some(name.to_string_lossy()),
+            _ => None,
+        })
+        .collect();
+    parts[parts.len().saturating_sub(3)..].join("/")
+}
+
+fn encode(label: &str, why: &str) -> LakeError {
+    LakeError::Encode {
+        table: label.to_owned(),
+        why: why.to_owned(),
+        source: None,
+    }
+}
+
+fn encode_by(label: &str, error: impl std::error::Error + Send + Sync + 'static) -> LakeError {
+    LakeError::Encode {
+        table: label.to_owned(),
+        why: "the rows cannot be encoded".into(),
+        source: Some(Box::new(error)),
+    }
+}
+
+/// A failure while Parquet was writing: the disk's, if it was the disk.
+fn write_error(label: &str, path: &Path, error: parquet::errors::ParquetError) -> LakeError {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            let copy = io
+                .raw_os_error()
+                .map_or_else(|| io.kind().into(), io::Error::from_raw_os_error);
+            return LakeError::io("write", path)(copy);
+        }
+        next = cause.source();
+    }
+    encode_by(label, error)
+}

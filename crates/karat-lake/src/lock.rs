@@ -1,0 +1,47 @@
+//! A kernel file lock: one karat at a time on a feed or model of one machine (SEMANTICS A5).
+//!
+//! It keeps the second process from doing work in vain. Correctness rests on the commit, not on it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::LakeError;
+use crate::folder::create_dirs;
+
+const STEP: Duration = Duration::from_millis(25);
+
+/// Holds a lock until it is dropped or the process dies.
+#[derive(Debug)]
+pub struct LockGuard {
+    _file: File,
+}
+
+pub(crate) fn take(name: &str, path: &Path, wait: Duration) -> Result<LockGuard, LakeError> {
+    if let Some(dir) = path.parent() {
+        create_dirs(dir)?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(LakeError::io("open the lock", path))?;
+    let mut left = wait;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(LockGuard { _file: file }),
+            Err(TryLockError::WouldBlock) if left.is_zero() => {
+                return Err(LakeError::Locked {
+                    name: name.to_owned(),
+                });
+            }
+            Err(TryLockError::WouldBlock) => {
+                let step = STEP.min(left);
+                std::thread::sleep(step);
+                left -= step;
+            }
+            Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", path)(error)),
+        }
+    }
+}

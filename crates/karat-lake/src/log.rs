@@ -1,0 +1,243 @@
+//! Reads a table's `_delta_log` folder: which versions there are, and what is in force at one of them.
+//!
+//! It needs neither DataFusion nor a runtime: one listing, the newest usable checkpoint, and the commits after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::LakeError;
+use crate::action::{self, Add, Line, Metadata, Protocol, Txn};
+use crate::checkpoint;
+
+/// The files of a log that matter.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    dir: PathBuf,
+    commits: BTreeSet<i64>,
+    /// Complete classic checkpoints: version to file names.
+    checkpoints: BTreeMap<i64, Vec<String>>,
+    /// Versions with a checkpoint of the v2 kind only.
+    foreign_checkpoints: BTreeSet<i64>,
+}
+
+/// What is in force at a version.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) version: i64,
+    pub(crate) protocol: Protocol,
+    pub(crate) metadata: Metadata,
+    /// The file that the metadata was read from, for messages.
+    pub(crate) metadata_file: PathBuf,
+    /// Live files by decoded path.
+    pub(crate) adds: BTreeMap<String, Add>,
+    pub(crate) txns: BTreeMap<String, i64>,
+}
+
+pub(crate) fn commit_name(version: i64) -> String {
+    format!("{version:020}.json")
+}
+
+impl Listing {
+    /// Lists the log folder; none if there is no table.
+    pub(crate) fn read(table_dir: &Path) -> Result<Option<Self>, LakeError> {
+        let dir = table_dir.join("_delta_log");
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LakeError::io("list", dir)(error)),
+        };
+        let mut listing = Self {
+            dir: dir.clone(),
+            ..Self::default()
+        };
+        let mut parts: BTreeMap<(i64, u32), BTreeMap<u32, String>> = BTreeMap::new();
+        for entry in entries {
+            let name = entry.map_err(LakeError::io("list", &dir))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let Some((version, rest)) = name.split_once('.') else {
+                continue;
+            };
+            if version.len() != 20 {
+                continue;
+            }
+            let Ok(version) = version.parse::<i64>() else {
+                continue;
+            };
+            match rest.split('.').collect::<Vec<_>>().as_slice() {
+                ["json"] => {
+                    listing.commits.insert(version);
+                }
+                ["checkpoint", "parquet"] => {
+                    listing.checkpoints.insert(version, vec![name.to_owned()]);
+                }
+                ["checkpoint", part, count, "parquet"] => {
+                    if let (Ok(part), Ok(count)) = (part.parse(), count.parse()) {
+                        parts
+                            .entry((version, count))
+                            .or_default()
+                            .insert(part, name.to_owned());
+                    }
+                }
+                ["checkpoint", _uuid, "json" | "parquet"] => {
+                    listing.foreign_checkpoints.insert(version);
+                }
+                _ => {}
+            }
+        }
+        for ((version, count), parts) in parts {
+            if parts.len() == count as usize {
+                listing
+                    .checkpoints
+                    .entry(version)
+                    .or_insert_with(|| parts.into_values().collect());
+            }
+        }
+        let empty = listing.commits.is_empty()
+            && listing.checkpoints.is_empty()
+            && listing.foreign_checkpoints.is_empty();
+        Ok((!empty).then_some(listing))
+    }
+
+    /// The newest version.
+    pub(crate) fn newest(&self) -> i64 {
+        let newest = [
+            self.commits.last(),
+            self.checkpoints.keys().last(),
+            self.foreign_checkpoints.last(),
+        ];
+        newest.into_iter().flatten().copied().max().unwrap_or(-1)
+    }
+
+    /// Versions whose commit is still readable, from `from` on, oldest first.
+    pub(crate) fn commits_from(&self, from: i64) -> impl DoubleEndedIterator<Item = i64> {
+        self.commits.range(from..).copied()
+    }
+
+    pub(crate) fn commit_path(&self, version: i64) -> PathBuf {
+        self.dir.join(commit_name(version))
+    }
+
+    pub(crate) fn read_commit(&self, version: i64) -> Result<Vec<Line>, LakeError> {
+        action::read_commit(&self.commit_path(version))
+    }
+
+    /// What is in force at `version`, which is not above the newest.
+    pub(crate) fn state_at(&self, table: &str, version: i64) -> Result<State, LakeError> {
+        let mut replay = Replay::default();
+        let mut unreadable = None;
+        let mut next = 0;
+        for (&at, names) in self.checkpoints.range(..=version).rev() {
+            match self.replay_checkpoint(names) {
+                Ok(start) => {
+                    replay = start;
+                    next = at + 1;
+                    break;
+                }
+                // An older one, or the commits themselves, may do: karat never removes them.
+                Err(error) => {
+                    tracing::warn!(%error, "checkpoint skipped");
+                    unreadable.get_or_insert(error);
+                }
+            }
+        }
+        for version in next..=version {
+            if !self.commits.contains(&version) {
+                return Err(unreadable.unwrap_or_else(|| self.missing(table, version)));
+            }
+            replay.commit(self.read_commit(version)?, &self.commit_path(version))?;
+        }
+        replay.finish(version, &self.dir)
+    }
+
+    fn missing(&self, table: &str, version: i64) -> LakeError {
+        if self.foreign_checkpoints.range(version..).next().is_some() {
+            return LakeError::Refused {
+                doing: "read",
+                what: table.to_owned(),
+                why: "its log starts with a checkpoint of the Delta feature v2Checkpoint".into(),
+                hint: "set delta.checkpointPolicy to classic there and make a checkpoint".into(),
+            };
+        }
+        LakeError::corrupt(
+            self.commit_path(version),
+            "the commit is missing, and no checkpoint replaces it",
+        )
+    }
+
+    fn replay_checkpoint(&self, names: &[String]) -> Result<Replay, LakeError> {
+        let mut replay = Replay::default();
+        for name in names {
+            let path = self.dir.join(name);
+            replay.commit(checkpoint::read(&path)?, &path)?;
+        }
+        if replay.protocol.is_none() || replay.metadata.is_none() {
+            return Err(LakeError::corrupt(
+                self.dir.join(&names[0]),
+                "the checkpoint has no protocol or no metadata",
+            ));
+        }
+        Ok(replay)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Replay {
+    protocol: Option<Protocol>,
+    metadata: Option<(Metadata, PathBuf)>,
+    adds: BTreeMap<String, Add>,
+    txns: BTreeMap<String, i64>,
+}
+
+impl Replay {
+    fn commit(&mut self, lines: Vec<Line>, file: &Path) -> Result<(), LakeError> {
+        let mut added = Vec::new();
+        for line in lines {
+            if let Some(add) = line.add {
+                added.push(add);
+            }
+            if let Some(remove) = line.remove {
+                self.adds.remove(&decoded(&remove.path, file)?);
+            }
+            if let Some(metadata) = line.meta_data {
+                self.metadata = Some((metadata, file.to_owned()));
+            }
+            if let Some(protocol) = line.protocol {
+                self.protocol = Some(protocol);
+            }
+            if let Some(Txn { app_id, version }) = line.txn {
+                self.txns.insert(app_id, version);
+            }
+        }
+        // Actions of one commit have no order; a file removed and added in it is live with its new entry.
+        for add in added {
+            self.adds.insert(decoded(&add.path, file)?, add);
+        }
+        Ok(())
+    }
+
+    fn finish(self, version: i64, dir: &Path) -> Result<State, LakeError> {
+        let protocol = self
+            .protocol
+            .ok_or_else(|| LakeError::corrupt(dir, "no commit states the table's protocol"))?;
+        let (metadata, metadata_file) = self
+            .metadata
+            .ok_or_else(|| LakeError::corrupt(dir, "no commit states the table's schema"))?;
+        Ok(State {
+            version,
+            protocol,
+            metadata,
+            metadata_file,
+            adds: self.adds,
+            txns: self.txns,
+        })
+    }
+}
+
+pub(crate) fn decoded(path: &str, file: &Path) -> Result<String, LakeError> {
+    action::decode_path(path).ok_or_else(|| {
+        LakeError::corrupt(
+            file,
+            "a file name in it is not percent-encoded as it should be",
+        )
+    })
+}

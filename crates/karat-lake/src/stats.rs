@@ -1,0 +1,394 @@
+//! Per-file statistics as Delta's log keeps them: row count, and per simple column minimum, maximum and null count, all exact.
+//!
+//! What cannot be exact is left out, since a reader skips files by it: NaN, infinity, years that the text form cannot hold.
+//! A long string's minimum is cut down and its maximum rounded up, which is still a true bound.
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, StructArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+};
+use chrono::{DateTime, Datelike, NaiveDate};
+use serde_json::Value;
+
+/// Delta indexes the first 32 leaf columns.
+const INDEXED_LEAVES: usize = 32;
+/// Longest string kept in a bound, in characters, as other Delta writers do.
+const STRING_PREFIX: usize = 32;
+
+/// Gathers the statistics of one file.
+#[derive(Debug)]
+pub(crate) struct FileStats {
+    rows: u64,
+    columns: Vec<Node>,
+}
+
+#[derive(Debug)]
+enum Node {
+    Leaf {
+        name: String,
+        leaf: Leaf,
+    },
+    Group {
+        name: String,
+        column: usize,
+        children: Vec<Node>,
+    },
+    /// Binary, list, map, or beyond the 32nd leaf.
+    Skipped,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    column: usize,
+    nulls: u64,
+    bounds: Bounds,
+}
+
+#[derive(Debug)]
+enum Bounds {
+    None,
+    Integer {
+        range: Option<(i64, i64)>,
+        text: IntegerText,
+    },
+    Decimal {
+        range: Option<(i128, i128)>,
+        scale: i8,
+    },
+    Float {
+        range: Option<(f64, f64)>,
+        unbounded: bool,
+    },
+    Text {
+        range: Option<(String, String)>,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum IntegerText {
+    Number,
+    Date,
+    Timestamp { zone: bool },
+}
+
+impl FileStats {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let mut leaves = 0;
+        Self {
+            rows: 0,
+            columns: nodes(schema.fields(), &mut leaves),
+        }
+    }
+
+    /// Adds the rows of a batch in canonical types.
+    pub(crate) fn update(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for node in &mut self.columns {
+            update(node, batch.columns(), None);
+        }
+    }
+
+    /// Delta's `stats` text.
+    pub(crate) fn to_json(&self) -> String {
+        let (mut min, mut max, mut nulls) = (String::new(), String::new(), String::new());
+        write_group(&self.columns, &mut min, |leaf| {
+            leaf.bounds.text().map(|bounds| bounds.0)
+        });
+        write_group(&self.columns, &mut max, |leaf| {
+            leaf.bounds.text().map(|bounds| bounds.1)
+        });
+        write_group(&self.columns, &mut nulls, |leaf| {
+            Some(leaf.nulls.to_string())
+        });
+        format!(
+            r#"{{"numRecords":{},"minValues":{min},"maxValues":{max},"nullCount":{nulls}}}"#,
+            self.rows
+        )
+    }
+}
+
+fn nodes(fields: &Fields, leaves: &mut usize) -> Vec<Node> {
+    let mut found = Vec::with_capacity(fields.len());
+    for (column, field) in fields.iter().enumerate() {
+        let name = field.name().clone();
+        found.push(match field.data_type() {
+            DataType::Struct(inner) => Node::Group {
+                name,
+                column,
+                children: nodes(inner, leaves),
+            },
+            data_type => {
+                *leaves += 1;
+                match bounds(data_type) {
+                    Some(bounds) if *leaves <= INDEXED_LEAVES => Node::Leaf {
+                        name,
+                        leaf: Leaf {
+                            column,
+                            nulls: 0,
+                            bounds,
+                        },
+                    },
+                    _ => Node::Skipped,
+                }
+            }
+        });
+    }
+    found
+}
+
+fn bounds(data_type: &DataType) -> Option<Bounds> {
+    let integer = |text| Some(Bounds::Integer { range: None, text });
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            integer(IntegerText::Number)
+        }
+        DataType::Date32 => integer(IntegerText::Date),
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => integer(IntegerText::Timestamp {
+            zone: zone.is_some(),
+        }),
+        DataType::Decimal128(_, scale) => Some(Bounds::Decimal {
+            range: None,
+            scale: *scale,
+        }),
+        DataType::Float32 | DataType::Float64 => Some(Bounds::Float {
+            range: None,
+            unbounded: false,
+        }),
+        DataType::Utf8 => Some(Bounds::Text { range: None }),
+        DataType::Boolean | DataType::Binary => Some(Bounds::None),
+        _ => None,
+    }
+}
+
+fn update(node: &mut Node, columns: &[ArrayRef], parent: Option<&NullBuffer>) {
+    match node {
+        Node::Skipped => {}
+        Node::Group {
+            column, children, ..
+        } => {
+            let group: &StructArray = columns[*column].as_struct();
+            let nulls = NullBuffer::union(parent, group.nulls());
+            for child in children {
+                update(child, group.columns(), nulls.as_ref());
+            }
+        }
+        Node::Leaf { leaf, .. } => {
+            let array = columns[leaf.column].as_ref();
+            let nulls = NullBuffer::union(parent, array.nulls());
+            leaf.nulls += nulls.as_ref().map_or(0, NullBuffer::null_count) as u64;
+            leaf.bounds.update(array, nulls.as_ref());
+        }
+    }
+}
+
+impl Bounds {
+    fn update(&mut self, array: &dyn Array, nulls: Option<&NullBuffer>) {
+        match self {
+            Self::None => {}
+            Self::Integer { range, .. } => match array.data_type() {
+                DataType::Int8 => integers::<Int8Type>(range, array, nulls),
+                DataType::Int16 => integers::<Int16Type>(range, array, nulls),
+                DataType::Int32 => integers::<Int32Type>(range, array, nulls),
+                DataType::Date32 => integers::<Date32Type>(range, array, nulls),
+                DataType::Int64 => integers::<Int64Type>(range, array, nulls),
+                _ => integers::<TimestampMicrosecondType>(range, array, nulls),
+            },
+            Self::Decimal { range, .. } => {
+                for value in values(array.as_primitive::<Decimal128Type>(), nulls) {
+                    widen(range, value);
+                }
+            }
+            Self::Float { range, unbounded } => {
+                let mut add = |value: f64| {
+                    if value.is_finite() {
+                        widen(range, value);
+                    } else {
+                        *unbounded = true;
+                    }
+                };
+                match array.data_type() {
+                    DataType::Float32 => values(array.as_primitive::<Float32Type>(), nulls)
+                        .for_each(|value| add(value.into())),
+                    _ => values(array.as_primitive::<Float64Type>(), nulls).for_each(add),
+                }
+            }
+            Self::Text { range } => {
+                let array = array.as_string::<i32>();
+                for index in 0..array.len() {
+                    if nulls.is_some_and(|nulls| nulls.is_null(index)) {
+                        continue;
+                    }
+                    let value = array.value(index);
+                    match range {
+                        None => *range = Some((value.to_owned(), value.to_owned())),
+                        Some((min, _)) if value < min.as_str() => value.clone_into(min),
+                        Some((_, max)) if value > max.as_str() => value.clone_into(max),
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Minimum and maximum as JSON, each only where it can be told.
+    fn text(&self) -> Option<(String, String)> {
+        match self {
+            Self::None => None,
+            Self::Integer { range, text } => {
+                let (min, max) = (*range)?;
+                Some((text.write(min)?, text.write(max)?))
+            }
+            Self::Decimal { range, scale } => {
+                let (min, max) = (*range)?;
+                Some((decimal(min, *scale), decimal(max, *scale)))
+            }
+            Self::Float { range, unbounded } => {
+                let (min, max) = (*range)?;
+                // Readers disagree on whether -0.0 is below 0.0; both lie within these.
+                let min = if min == 0.0 { -0.0 } else { min };
+                let max = if max == 0.0 { 0.0 } else { max };
+                (!unbounded).then(|| (format!("{min:?}"), format!("{max:?}")))
+            }
+            Self::Text { range } => {
+                let (min, max) = range.as_ref()?;
+                Some((
+                    Value::from(text_below(min)).to_string(),
+                    Value::from(text_above(max)?).to_string(),
+                ))
+            }
+        }
+    }
+}
+
+fn values<'a, T: ArrowPrimitiveType>(
+    array: &'a PrimitiveArray<T>,
+    nulls: Option<&'a NullBuffer>,
+) -> impl Iterator<Item = T::Native> + 'a {
+    let values = array.values().iter().enumerate();
+    values
+        .filter(move |(index, _)| nulls.is_none_or(|nulls| nulls.is_valid(*index)))
+        .map(|(_, value)| *value)
+}
+
+fn integers<T: ArrowPrimitiveType>(
+    range: &mut Option<(i64, i64)>,
+    array: &dyn Array,
+    nulls: Option<&NullBuffer>,
+) where
+    T::Native: Into<i64>,
+{
+    for value in values(array.as_primitive::<T>(), nulls) {
+        widen(range, value.into());
+    }
+}
+
+fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
+    match range {
+        None => *range = Some((value, value)),
+        Some((min, max)) => {
+            if value < *min {
+                *min = value;
+            }
+            if value > *max {
+                *max = value;
+            }
+        }
+    }
+}
+
+impl IntegerText {
+    fn write(self, value: i64) -> Option<String> {
+        match self {
+            Self::Number => Some(value.to_string()),
+            Self::Date => {
+                let days = i32::try_from(value).ok()?;
+                let date = NaiveDate::from_epoch_days(days)?;
+                in_years(date.year()).then(|| date.format("\"%Y-%m-%d\"").to_string())
+            }
+            Self::Timestamp { zone } => {
+                let time = DateTime::from_timestamp_micros(value)?;
+                let format = if zone {
+                    "\"%Y-%m-%dT%H:%M:%S%.6fZ\""
+                } else {
+                    "\"%Y-%m-%dT%H:%M:%S%.6f\""
+                };
+                in_years(time.year()).then(|| time.format(format).to_string())
+            }
+        }
+    }
+}
+
+fn in_years(year: i32) -> bool {
+    (1..=9999).contains(&year)
+}
+
+/// The decimal as a JSON number with all its digits.
+fn decimal(value: i128, scale: i8) -> String {
+    let scale = usize::from(scale.unsigned_abs());
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let sign = if value < 0 { "-" } else { "" };
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
+}
+
+/// The longest allowed prefix, which is not above the text.
+fn text_below(text: &str) -> String {
+    text.chars().take(STRING_PREFIX).collect()
+}
+
+/// A text of at most the allowed length that is not below the text; none if there is none.
+fn text_above(text: &str) -> Option<String> {
+    let mut prefix: Vec<char> = text.chars().take(STRING_PREFIX + 1).collect();
+    if prefix.len() <= STRING_PREFIX {
+        return Some(text.to_owned());
+    }
+    prefix.truncate(STRING_PREFIX);
+    while let Some(last) = prefix.pop() {
+        if let Some(next) = next_char(last) {
+            prefix.push(next);
+            return Some(prefix.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn next_char(char: char) -> Option<char> {
+    match char {
+        '\u{d7ff}' => Some('\u{e000}'),
+        char => char::from_u32(u32::from(char) + 1),
+    }
+}
+
+fn write_group(nodes: &[Node], out: &mut String, value: impl Fn(&Leaf) -> Option<String> + Copy) {
+    out.push('{');
+    let mut first = true;
+    for node in nodes {
+        let (name, text) = match node {
+            Node::Skipped => continue,
+            Node::Leaf { name, leaf } => (name, value(leaf)),
+            Node::Group { name, children, .. } => {
+                let mut inner = String::new();
+                write_group(children, &mut inner, value);
+                (name, (inner != "{}").then_some(inner))
+            }
+        };
+        if let Some(text) = text {
+            if !first {
+                out.push(',');
+            }
+            first = false;
+            out.push_str(&Value::from(name.as_str()).to_string());
+            out.push(':');
+            out.push_str(&text);
+        }
+    }
+    out.push('}');
+}

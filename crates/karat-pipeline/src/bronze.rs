@@ -1,0 +1,183 @@
+//! The shape of bronze tables: payload columns, karat's own columns, and how a source's batch becomes one (B2, B3, B8).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+
+/// karat's own columns, in table order, after the payload that the table was created with.
+pub const OWN: &[&str] = &[
+    "_seq",
+    "_op",
+    "_object",
+    "_delivery",
+    "_row",
+    "_epoch",
+    "_rescued",
+    "_fixes",
+    "_run",
+    "_loaded_at",
+];
+
+fn own_field(name: &str) -> Field {
+    let data_type = match name {
+        "_seq" => DataType::Binary,
+        "_delivery" | "_row" | "_epoch" => DataType::Int64,
+        "_loaded_at" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        _ => DataType::Utf8,
+    };
+    Field::new(name, data_type, true)
+}
+
+/// One payload column as a source announces it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PayloadColumn {
+    /// Name in bronze (F3, after `rename`).
+    pub name: String,
+    /// The source's spelling.
+    pub source_name: String,
+    /// Type (B3).
+    pub data_type: DataType,
+}
+
+/// What a load's columns mean for a table.
+#[derive(Debug, PartialEq)]
+pub struct Drift {
+    /// Columns that the table has not got yet.
+    pub added: Vec<PayloadColumn>,
+    /// Payload columns of the table that the load lacks.
+    pub missing: Vec<String>,
+    /// Columns whose type differs: name, type in the table, type in the load.
+    pub types: Vec<(String, DataType, DataType)>,
+}
+
+/// Payload columns of a bronze table.
+pub fn payload(schema: &Schema) -> Vec<&Field> {
+    schema
+        .fields()
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|field| !OWN.contains(&field.name().as_str()))
+        .collect()
+}
+
+/// Compares a load's columns with a table's.
+pub fn drift(table: &Schema, load: &[PayloadColumn]) -> Drift {
+    let known: BTreeMap<&str, &Field> = payload(table)
+        .into_iter()
+        .map(|field| (field.name().as_str(), field))
+        .collect();
+    let mut drift = Drift {
+        added: Vec::new(),
+        missing: Vec::new(),
+        types: Vec::new(),
+    };
+    for column in load {
+        match known.get(column.name.as_str()) {
+            None => drift.added.push(column.clone()),
+            Some(field) if field.data_type() != &column.data_type => {
+                drift.types.push((
+                    column.name.clone(),
+                    field.data_type().clone(),
+                    column.data_type.clone(),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    drift.missing = known
+        .keys()
+        .filter(|name| !load.iter().any(|column| column.name == **name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    drift
+}
+
+/// Schema of a new bronze table.
+pub fn create_schema(columns: &[PayloadColumn]) -> SchemaRef {
+    let mut fields: Vec<Field> = columns.iter().map(payload_field).collect();
+    fields.extend(OWN.iter().map(|name| own_field(name)));
+    Arc::new(Schema::new(fields))
+}
+
+/// The table's schema with new payload columns at its end, so that field ids stay.
+pub fn evolve_schema(table: &SchemaRef, added: &[PayloadColumn]) -> SchemaRef {
+    if added.is_empty() {
+        return table.clone();
+    }
+    let mut fields: Vec<Field> = table
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
+    fields.extend(added.iter().map(payload_field));
+    Arc::new(Schema::new(fields))
+}
+
+fn payload_field(column: &PayloadColumn) -> Field {
+    let field = Field::new(&column.name, column.data_type.clone(), true);
+    if column.source_name == column.name {
+        return field;
+    }
+    field.with_metadata(std::collections::HashMap::from([(
+        "comment".to_owned(),
+        column.source_name.clone(),
+    )]))
+}
+
+/// Values that are the same for all rows of a batch.
+#[derive(Debug, Clone)]
+pub struct Provenance {
+    /// Epoch of the load.
+    pub epoch: i64,
+    /// Run of the load's intent.
+    pub run: String,
+    /// Logical time of the load's intent, microseconds.
+    pub loaded_at_us: i64,
+}
+
+/// A source's batch as rows of the bronze table: columns by name (after `rename`), missing ones null, karat's own filled in.
+pub fn complete(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    rename: &BTreeMap<String, String>,
+    delivery: i64,
+    provenance: &Provenance,
+) -> Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let mut by_name: BTreeMap<String, ArrayRef> = BTreeMap::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let name = bronze_name(field.name(), rename);
+        by_name.insert(name, column.clone());
+    }
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let column: ArrayRef = match field.name().as_str() {
+            "_delivery" => Arc::new(Int64Array::from(vec![delivery; rows])),
+            "_epoch" => Arc::new(Int64Array::from(vec![provenance.epoch; rows])),
+            "_run" => Arc::new(StringArray::from(vec![provenance.run.as_str(); rows])),
+            "_loaded_at" => Arc::new(
+                TimestampMicrosecondArray::from(vec![provenance.loaded_at_us; rows])
+                    .with_timezone("UTC"),
+            ),
+            name => match by_name.get(name) {
+                Some(column) => column.clone(),
+                None => new_null_array(field.data_type(), rows),
+            },
+        };
+        columns.push(column);
+    }
+    RecordBatch::try_new(schema.clone(), columns)
+}
+
+/// The bronze name of a source column: `rename` maps a bronze name to the source's new name for it (B8).
+pub fn bronze_name(folded: &str, rename: &BTreeMap<String, String>) -> String {
+    rename
+        .iter()
+        .find(|(_, source)| source.as_str() == folded)
+        .map_or_else(|| folded.to_owned(), |(bronze, _)| bronze.clone())
+}

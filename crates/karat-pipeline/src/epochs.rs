@@ -1,0 +1,171 @@
+//! Intents and epochs: what a writer of a table set out to do, and which of it is settled (A2, A3).
+
+use std::collections::BTreeMap;
+
+use karat_lake::{Lake, Put, Snapshot, failpoint};
+use karat_project::TableName;
+use karat_receipt::{Closed, Digest, Intent, IntentObject, Outcome};
+
+use crate::error::PipelineError;
+use crate::layout;
+
+/// What is on record for one writer.
+#[derive(Debug, Default)]
+pub struct Epochs {
+    intents: BTreeMap<i64, Intent>,
+    closed: BTreeMap<i64, Closed>,
+    committed: i64,
+}
+
+impl Epochs {
+    /// Reads the record of a table's writer; `snapshot` is the table's newest version.
+    pub fn read(
+        lake: &Lake,
+        table: &TableName,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self, PipelineError> {
+        let mut epochs = Self::default();
+        if let Some(snapshot) = snapshot {
+            epochs.committed = snapshot
+                .app_versions
+                .get(&layout::app(table))
+                .copied()
+                .unwrap_or(0);
+        }
+        let folder = layout::intents(table);
+        for name in lake.list(&folder)? {
+            let path = format!("{folder}/{name}");
+            let Some(stem) = name.strip_suffix(".json") else {
+                continue;
+            };
+            if let Some(epoch) = stem
+                .strip_suffix(".closed")
+                .and_then(|text| text.parse().ok())
+            {
+                if let Some(bytes) = lake.get(&path)? {
+                    epochs.closed.insert(epoch, Closed::from_bytes(&bytes)?);
+                }
+            } else if let Ok(epoch) = stem.parse::<i64>()
+                && let Some(bytes) = lake.get(&path)?
+            {
+                epochs.intents.insert(epoch, Intent::from_bytes(&bytes)?);
+            }
+        }
+        Ok(epochs)
+    }
+
+    /// The newest epoch that the table carries; 0 if none.
+    pub fn committed(&self) -> i64 {
+        self.committed
+    }
+
+    /// The intent that is neither committed nor closed, if there is one. There is never more than one: a new epoch is taken
+    /// only when the one before is settled.
+    pub fn open(&self) -> Option<&Intent> {
+        self.intents
+            .iter()
+            .next_back()
+            .filter(|(epoch, _)| !self.is_settled(**epoch))
+            .map(|(_, intent)| intent)
+    }
+
+    fn is_settled(&self, epoch: i64) -> bool {
+        epoch <= self.committed || self.closed.contains_key(&epoch)
+    }
+
+    /// Epoch for the next intent.
+    pub fn next(&self) -> i64 {
+        self.intents
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or(0)
+            .max(self.committed)
+            + 1
+    }
+
+    /// Committed intents, oldest first.
+    pub fn done(&self) -> impl DoubleEndedIterator<Item = &Intent> {
+        self.intents.values().filter(|intent| {
+            intent.epoch <= self.committed && !self.closed.contains_key(&intent.epoch)
+        })
+    }
+
+    /// The newest committed intent.
+    pub fn last_done(&self) -> Option<&Intent> {
+        self.done().next_back()
+    }
+
+    /// The newest settled intent, committed or closed: where a position stands.
+    pub fn last_settled(&self) -> Option<&Intent> {
+        self.intents
+            .values()
+            .rev()
+            .find(|intent| self.is_settled(intent.epoch))
+    }
+
+    /// The newest intent whose outcome is the table as it is: committed, or closed because the result was equal.
+    pub fn last_current(&self) -> Option<&Intent> {
+        self.intents
+            .values()
+            .rev()
+            .find(|intent| match self.closed.get(&intent.epoch) {
+                Some(closed) => closed.outcome == Outcome::Empty,
+                None => intent.epoch <= self.committed,
+            })
+    }
+
+    /// How an epoch was closed, if it was.
+    pub fn closed(&self, epoch: i64) -> Option<&Closed> {
+        self.closed.get(&epoch)
+    }
+
+    /// Every object that a settled load has met, oldest first: those loaded, and those found broken.
+    pub fn objects(&self) -> Vec<(i64, &IntentObject)> {
+        let mut objects = Vec::new();
+        for (epoch, intent) in &self.intents {
+            match self.closed.get(epoch) {
+                Some(closed) if closed.outcome == Outcome::Refused => {}
+                Some(_) => objects.extend(intent.objects.iter().map(|object| (*epoch, object))),
+                None if *epoch <= self.committed => {
+                    objects.extend(intent.objects.iter().map(|object| (*epoch, object)));
+                }
+                None => {}
+            }
+        }
+        objects
+    }
+}
+
+/// Writes an intent (put-if-absent). If somebody else wrote the same epoch first, this run has lost the race.
+pub fn write_intent(
+    lake: &Lake,
+    table: &TableName,
+    intent: &Intent,
+) -> Result<Digest, PipelineError> {
+    failpoint::hit("intent.before");
+    let bytes = intent.to_bytes()?;
+    match lake.put_if_absent(&layout::intent(table, intent.epoch), &bytes)? {
+        Put::Created => {}
+        Put::Exists => {
+            return Err(PipelineError::LostRace {
+                table: table.to_string(),
+            });
+        }
+    }
+    failpoint::hit("intent.after");
+    Ok(Digest::of(&bytes))
+}
+
+/// Digest of an intent that is already written.
+pub fn intent_digest(intent: &Intent) -> Result<Digest, PipelineError> {
+    Ok(Digest::of(&intent.to_bytes()?))
+}
+
+/// Settles an epoch without a commit.
+pub fn close(lake: &Lake, table: &TableName, closed: &Closed) -> Result<(), PipelineError> {
+    failpoint::hit("close.before");
+    lake.put_if_absent(&layout::closed(table, closed.epoch), &closed.to_bytes())?;
+    failpoint::hit("close.after");
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! What can go wrong in a run, with the exit code that it means (H1) and what to do next.
+
+use karat_exact::{ExactError, SqlError};
+use karat_lake::{ErrorKind as LakeErrorKind, LakeError};
+use karat_receipt::ReceiptError;
+use karat_source::{ErrorKind as SourceErrorKind, SourceError};
+use thiserror::Error;
+
+/// Why a step failed.
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    /// A table could not be read or committed.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A computation failed.
+    #[error(transparent)]
+    Exact(#[from] ExactError),
+    /// A source could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A receipt, intent or manifest is damaged.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
+    /// A model's SQL cannot be planned.
+    #[error("cannot plan `{table}`: {error}")]
+    Sql {
+        /// Table of the model.
+        table: String,
+        /// What is wrong with the text.
+        error: SqlError,
+    },
+    /// A row rule with `action: fail` was broken.
+    #[error("`{table}` was not committed: {rows} rows break `{rule}` (action: fail)")]
+    Expectation {
+        /// Table of the model.
+        table: String,
+        /// Name of the rule.
+        rule: String,
+        /// Rows that break it.
+        rows: u64,
+    },
+    /// More rows broke a rule than its limit allows.
+    #[error(
+        "`{table}` was not committed: {rows} of {judged} rows break `{rule}`, its limit is {limit}"
+    )]
+    Limit {
+        /// Table of the model.
+        table: String,
+        /// Name of the rule.
+        rule: String,
+        /// Rows that break it.
+        rows: u64,
+        /// Rows that were judged.
+        judged: u64,
+        /// The limit as declared.
+        limit: String,
+    },
+    /// A full load would delete too much.
+    #[error(
+        "`{table}` was not loaded: the load deletes {deleted} of {before} rows, more than `max_delete` allows"
+    )]
+    Deletes {
+        /// Bronze table.
+        table: String,
+        /// Rows missing from the load.
+        deleted: u64,
+        /// Rows before.
+        before: u64,
+    },
+    /// The source's columns changed in a way that is not allowed.
+    #[error("cannot load `{table}`: {what}")]
+    Drift {
+        /// Bronze table.
+        table: String,
+        /// What changed.
+        what: String,
+        /// The way out.
+        hint: String,
+    },
+    /// Rows were lost or doubled between two operators.
+    #[error(
+        "`{table}` was not committed: its rows do not add up, {read} read but {accounted} accounted for ({terms})"
+    )]
+    Accounting {
+        /// Table.
+        table: String,
+        /// Rows read.
+        read: u64,
+        /// Sum of the outcomes.
+        accounted: u64,
+        /// All terms.
+        terms: String,
+    },
+    /// The newest commit of a table is not karat's.
+    #[error(
+        "cannot write `{table}`: version {version} was committed by another writer and has no receipt"
+    )]
+    Foreign {
+        /// Table.
+        table: String,
+        /// Version without receipt.
+        version: i64,
+    },
+    /// Another writer committed first.
+    #[error(
+        "cannot commit `{table}`: another run committed first; nothing of this step was published"
+    )]
+    LostRace {
+        /// Table.
+        table: String,
+    },
+    /// A receipt that a commit names is gone.
+    #[error("receipt {digest} is named by a commit but missing in `_karat/receipts`")]
+    MissingReceipt {
+        /// Its digest.
+        digest: String,
+    },
+    /// A column of an undeclared double.
+    #[error("`{table}` has the float column(s) {columns}")]
+    Float {
+        /// Table of the model.
+        table: String,
+        /// Names.
+        columns: String,
+    },
+    /// Something asked for is not there.
+    #[error("{what}")]
+    Refused {
+        /// What is refused and why.
+        what: String,
+        /// The way out.
+        hint: String,
+    },
+    /// The target demands signatures and there is no key.
+    #[error("target `{target}` has `require_signature: true` and the project has no signing key")]
+    NoKey {
+        /// Target.
+        target: String,
+    },
+    /// A mistake of karat's own.
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+impl PipelineError {
+    /// Exit code of SEMANTICS H1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Sql { .. } | Self::Refused { .. } | Self::Float { .. } => 2,
+            Self::Lake(error) => match error.kind() {
+                LakeErrorKind::NotAllowed => 4,
+                LakeErrorKind::Conflict => 5,
+                LakeErrorKind::Refused => 2,
+                _ => 3,
+            },
+            Self::Exact(error) => match error {
+                ExactError::Refused { .. } => 2,
+                _ => 3,
+            },
+            Self::Source(error) => match error.kind() {
+                SourceErrorKind::Config => 2,
+                SourceErrorKind::Permission => 4,
+                SourceErrorKind::Drift | SourceErrorKind::NullCursor | SourceErrorKind::Broken => 1,
+                _ => 3,
+            },
+            Self::Expectation { .. }
+            | Self::Limit { .. }
+            | Self::Deletes { .. }
+            | Self::Drift { .. }
+            | Self::Foreign { .. }
+            | Self::MissingReceipt { .. } => 1,
+            Self::NoKey { .. } => 4,
+            Self::LostRace { .. } => 5,
+            Self::Accounting { .. } | Self::Receipt(_) | Self::Internal(_) => 3,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lake(error) => error.hint().map(str::to_owned),
+            Self::Exact(error) => error.hint(),
+            Self::Source(error) => error.hint().map(|hint| hint.to_string()),
+            Self::Receipt(error) => error.hint().map(str::to_owned),
+            Self::Sql { error, .. } => error.hint.clone(),
+            Self::Expectation { table, .. } => Some(format!(
+                "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
+            )),
+            Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
+            Self::Deletes { .. } => {
+                Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
+            }
+            Self::Drift { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
+            Self::Foreign { table, .. } => Some(format!(
+                "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record"
+            )),
+            Self::LostRace { .. } => Some("run again".to_owned()),
+            Self::MissingReceipt { .. } => Some("restore it from a backup of the lake; `karat verify` lists all of them".to_owned()),
+            Self::Float { .. } => {
+                Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
+            }
+            Self::NoKey { .. } => Some("give the key's file in `signing_key` of the target".to_owned()),
+            Self::Accounting { .. } | Self::Internal(_) => None,
+        }
+    }
+}

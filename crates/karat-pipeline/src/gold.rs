@@ -1,0 +1,428 @@
+//! A gold model: one SELECT over versions of tables, rebuilt in full when anything it depends on changed (A7, D).
+
+use std::collections::{BTreeMap, HashSet};
+
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+use karat_exact::fingerprint::row_hashes;
+use karat_exact::{ExactError, Purpose, Tables};
+use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
+use karat_project::{Gold, Layer, Model, Project, TableName};
+use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
+
+use crate::context::{Event, Site};
+use crate::epochs::{self, Epochs};
+use crate::error::PipelineError;
+use crate::ingest::joined;
+use crate::layout;
+use crate::publish::{Change, Head, head, publish, read_receipt, sha256_of_name};
+use crate::read;
+use crate::step::{StepReport, keep_code, receipt_base};
+
+/// Why a gold model is stale, or that it is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staleness {
+    /// Nothing that it depends on changed.
+    Current,
+    /// It must be computed again.
+    Stale {
+        /// Why.
+        reason: String,
+    },
+    /// A table that it reads has no version yet.
+    Waiting {
+        /// That table.
+        table: String,
+    },
+}
+
+/// One gold model at work.
+pub struct GoldStep<'a> {
+    site: &'a Site,
+    model: &'a Model,
+    gold: &'a Gold,
+    table: Table,
+}
+
+struct State {
+    head: Option<Head>,
+    epochs: Epochs,
+    inputs: BTreeMap<String, (TableName, Head, String)>,
+    staleness: Staleness,
+}
+
+/// The key that makes rows of a table unique, as declared (D2).
+pub fn unique_key(project: &Project, table: &TableName) -> Option<Vec<String>> {
+    if table.layer == Layer::Bronze {
+        return Some(vec!["_seq".to_owned(), "_delivery".to_owned()]);
+    }
+    project.model(table)?.row_key()
+}
+
+impl<'a> GoldStep<'a> {
+    /// A step for a model.
+    pub fn new(site: &'a Site, model: &'a Model, gold: &'a Gold) -> Self {
+        Self {
+            site,
+            model,
+            gold,
+            table: site.lake.table(&model.name.folder()),
+        }
+    }
+
+    /// Whether a run would compute it, and over how many rows.
+    pub async fn plan(&self) -> Result<(Staleness, u64, u64), PipelineError> {
+        let state = self.state().await?;
+        let files = state
+            .inputs
+            .values()
+            .flat_map(|(_, head, _)| &head.snapshot.files);
+        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| {
+            (rows + file.rows, bytes + file.size)
+        });
+        Ok((state.staleness, rows, bytes))
+    }
+
+    /// Brings the model up to date.
+    pub async fn run(&self) -> Result<StepReport, PipelineError> {
+        let name = self.model.name.to_string();
+        let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
+        let mut report = StepReport::new("gold", &name);
+        let state = self.state().await?;
+        if let Some(head) = &state.head {
+            report.version = Some(head.snapshot.version);
+            if let Some(digest) = head.receipt {
+                report.fingerprint = Some(read_receipt(self.site, digest)?.fingerprint);
+            }
+        }
+        match &state.staleness {
+            Staleness::Current => return Ok(report),
+            Staleness::Waiting { table } => {
+                report
+                    .notes
+                    .push(format!("`{table}` has no version yet: nothing to read"));
+                return Ok(report);
+            }
+            Staleness::Stale { reason } => report.how = Some(format!("rebuild: {reason}")),
+        }
+        crate::step::check_signature(self.site)?;
+        self.compute(state, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn state(&self) -> Result<State, PipelineError> {
+        let head_now = head(&self.table)?;
+        let epochs = Epochs::read(
+            &self.site.lake,
+            &self.model.name,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
+        let mut inputs = BTreeMap::new();
+        for input in &self.model.inputs {
+            let table = self.site.lake.table(&input.folder());
+            let Some(head) = head(&table)? else {
+                return Ok(State {
+                    head: head_now,
+                    epochs,
+                    inputs,
+                    staleness: Staleness::Waiting {
+                        table: input.to_string(),
+                    },
+                });
+            };
+            let Some(digest) = head.receipt else {
+                return Err(PipelineError::Foreign {
+                    table: input.to_string(),
+                    version: head.snapshot.version,
+                });
+            };
+            let fingerprint = read_receipt(self.site, digest)?.fingerprint;
+            inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
+        }
+        let code = Digest::of(self.model.code_text().as_bytes());
+        let staleness = self.staleness(head_now.as_ref(), &epochs, &inputs, code)?;
+        Ok(State {
+            head: head_now,
+            epochs,
+            inputs,
+            staleness,
+        })
+    }
+
+    fn staleness(
+        &self,
+        head: Option<&Head>,
+        epochs: &Epochs,
+        inputs: &BTreeMap<String, (TableName, Head, String)>,
+        code: Digest,
+    ) -> Result<Staleness, PipelineError> {
+        let stale = |reason: &str| {
+            Ok(Staleness::Stale {
+                reason: reason.to_owned(),
+            })
+        };
+        if head.is_none() {
+            return stale("first version");
+        }
+        if epochs.open().is_some() {
+            return stale("an earlier run left it open");
+        }
+        let Some(last) = epochs.last_current() else {
+            return stale("it has no recorded intent");
+        };
+        if last.code != code {
+            return stale("its code changed");
+        }
+        for (name, (_, _, fingerprint)) in inputs {
+            if last
+                .inputs
+                .get(name)
+                .is_none_or(|before| &before.fingerprint != fingerprint)
+            {
+                return stale(&format!("`{name}` changed"));
+            }
+        }
+        if last.to["uses_clock"].as_bool() == Some(true)
+            && last.logical_time != self.site.context.logical_time
+        {
+            return stale("it asks for the time");
+        }
+        Ok(Staleness::Current)
+    }
+
+    async fn compute(&self, state: State, report: &mut StepReport) -> Result<(), PipelineError> {
+        let name = self.model.name.to_string();
+        let mut tables = Tables::new();
+        for (table, head, _) in state.inputs.values() {
+            let lake_table = self.site.lake.table(&table.folder());
+            let files = read::in_written_order(&head.snapshot);
+            let set = read::file_set(
+                &lake_table,
+                &head.snapshot,
+                files,
+                unique_key(&self.site.project, table),
+            );
+            tables.insert(&table.schema(), &table.table, set)?;
+        }
+        let purpose = Purpose::Model {
+            key: self.model.key.clone(),
+            cluster_by: self.model.cluster_by.clone(),
+            allow_float: self.model.allow_float.is_some(),
+        };
+        let prepared = self
+            .site
+            .engine
+            .prepare(&self.gold.sql, &tables, &purpose)
+            .map_err(|error| PipelineError::Sql {
+                table: name.clone(),
+                error,
+            })?;
+        report.notes.extend(prepared.notes());
+
+        let code = keep_code(self.site, self.model.code_text())?;
+        let (intent, intent_digest) = match state.epochs.open() {
+            Some(open) => (open.clone(), epochs::intent_digest(open)?),
+            None => {
+                let intent = Intent {
+                    feed_or_model: name.clone(),
+                    epoch: state.epochs.next(),
+                    run: self.site.context.run.clone(),
+                    logical_time: self.site.context.logical_time.clone(),
+                    code,
+                    parameters: self.site.context.parameters.clone(),
+                    from: serde_json::Value::Null,
+                    to: serde_json::json!({ "uses_clock": prepared.uses_clock() }),
+                    objects: Vec::new(),
+                    inputs: state
+                        .inputs
+                        .iter()
+                        .map(|(name, (_, head, fingerprint))| {
+                            (
+                                name.clone(),
+                                InputRef {
+                                    version: head.snapshot.version,
+                                    fingerprint: fingerprint.clone(),
+                                },
+                            )
+                        })
+                        .collect(),
+                };
+                let digest = epochs::write_intent(&self.site.lake, &self.model.name, &intent)?;
+                (intent, digest)
+            }
+        };
+
+        let schema = prepared.schema();
+        let mut rows = self.site.engine.stream(&prepared).await?;
+        let mut writer = CanonicalWriter::new(
+            self.site.lake.root().join(self.model.name.folder()),
+            schema.clone(),
+            Layout::default(),
+            intent.epoch,
+            0,
+            &[],
+        )?;
+        let mut unique = UniqueKey::new(self.model.key.as_deref().unwrap_or_default());
+        while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+            if !unique.holds(&batch)? {
+                writer.abort()?;
+                return Err(PipelineError::Refused {
+                    what: format!(
+                        "`{name}` was not committed: its rows are not unique by `key: [{}]`",
+                        self.model
+                            .key
+                            .iter()
+                            .flatten()
+                            .cloned()
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    ),
+                    hint: "name the columns that identify a row in `key`".to_owned(),
+                });
+            }
+            self.site.context.progress.event(&Event::Advanced {
+                table: name.clone(),
+                rows: batch.num_rows() as u64,
+                percent: 0,
+            });
+            writer.write(&batch)?;
+        }
+        failpoint::hit("files.before");
+        let added = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
+        failpoint::hit("files.after");
+
+        let removed = state
+            .head
+            .as_ref()
+            .map(|head| head.snapshot.files.clone())
+            .unwrap_or_default();
+        let schema_same = state
+            .head
+            .as_ref()
+            .is_some_and(|head| head.snapshot.schema.fields() == schema.fields());
+        if schema_same && same_bytes(&added, removed.iter().map(|file| file.path.as_str())) {
+            for file in &added {
+                read::discard(&self.table, file);
+            }
+            report
+                .notes
+                .push("computed again with an equal result: no new version".to_owned());
+            let closed = Closed {
+                epoch: intent.epoch,
+                outcome: Outcome::Empty,
+                reason: "equal to the version before".to_owned(),
+                objects: Vec::new(),
+            };
+            return epochs::close(&self.site.lake, &self.model.name, &closed);
+        }
+
+        let mut receipt = receipt_base(
+            self.site,
+            &self.model.name,
+            Kind::Transform,
+            intent.epoch,
+            code,
+        );
+        receipt.intent = Some(intent_digest);
+        receipt.inputs = state
+            .inputs
+            .iter()
+            .map(|(name, (_, head, fingerprint))| Input {
+                table: name.clone(),
+                version: head.snapshot.version,
+                receipt: head.receipt,
+                fingerprint: fingerprint.clone(),
+            })
+            .collect();
+        for (name, (_, head, _)) in &state.inputs {
+            receipt.accounting.insert(
+                format!("read {name}"),
+                head.snapshot.files.iter().map(|file| file.rows).sum(),
+            );
+        }
+        let written: u64 = added.iter().map(|file| file.rows).sum();
+        receipt.accounting.insert("written".to_owned(), written);
+        receipt.bytes_read = state
+            .inputs
+            .values()
+            .flat_map(|(_, head, _)| &head.snapshot.files)
+            .map(|file| file.size)
+            .sum();
+        report.bytes_read = receipt.bytes_read;
+        report.bytes_written = added.iter().map(|file| file.size).sum();
+        report.rows = BTreeMap::from([
+            (
+                "read".to_owned(),
+                state
+                    .inputs
+                    .values()
+                    .flat_map(|(_, head, _)| &head.snapshot.files)
+                    .map(|file| file.rows)
+                    .sum(),
+            ),
+            ("kept".to_owned(), written),
+        ]);
+        let published = publish(
+            self.site,
+            &self.table,
+            Change {
+                base: state.head,
+                schema,
+                added,
+                removed,
+                app: layout::app(&self.model.name),
+                operation: "OVERWRITE",
+                receipt,
+                excluded: &[],
+            },
+        )
+        .await?;
+        report.committed(published.version, &published.fingerprint.to_string());
+        Ok(())
+    }
+}
+
+/// Whether new files have the very bytes of the live ones, in order (G8).
+fn same_bytes<'f>(added: &[WrittenFile], live: impl Iterator<Item = &'f str>) -> bool {
+    let mut before: Vec<&str> = live.map(sha256_of_name).collect();
+    let mut now: Vec<&str> = added.iter().map(|file| file.sha256.as_str()).collect();
+    before.sort_unstable();
+    now.sort_unstable();
+    before == now
+}
+
+/// Checks that a declared key identifies rows, by 128-bit hashes of its values.
+struct UniqueKey<'k> {
+    key: &'k [String],
+    seen: HashSet<u128>,
+}
+
+impl<'k> UniqueKey<'k> {
+    fn new(key: &'k [String]) -> Self {
+        Self {
+            key,
+            seen: HashSet::new(),
+        }
+    }
+
+    fn holds(&mut self, batch: &RecordBatch) -> Result<bool, PipelineError> {
+        if self.key.is_empty() {
+            return Ok(true);
+        }
+        let at: Vec<usize> = self
+            .key
+            .iter()
+            .map(|name| batch.schema().index_of(name))
+            .collect::<Result<_, _>>()
+            .map_err(|_| PipelineError::Refused {
+                what: "`key` names a column that the model does not give".to_owned(),
+                hint: "name output columns of the SELECT".to_owned(),
+            })?;
+        let keys = batch.project(&at).map_err(crate::ingest::arrow_error)?;
+        Ok(row_hashes(&keys)?
+            .into_iter()
+            .all(|hash| self.seen.insert(hash)))
+    }
+}

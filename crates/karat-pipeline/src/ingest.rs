@@ -1,0 +1,1011 @@
+//! Loading a feed into bronze: settle what is open, plan, write the intent, read, publish (A2, A3, B).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
+use futures::TryStreamExt;
+use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
+use karat_project::{Feed, OnAdded, OnMissing, Ratio};
+use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome, Receipt};
+use karat_source::{
+    FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch,
+};
+use serde_json::{Value, json};
+
+use crate::accounting::Terms;
+use crate::bronze::{self, PayloadColumn, Provenance};
+use crate::context::{Event, Site};
+use crate::epochs::{self, Epochs};
+use crate::error::PipelineError;
+use crate::known_rows::{FullDiff, Window};
+use crate::layout;
+use crate::publish::{Change, Head, Published, head, publish, read_receipt};
+use crate::read;
+use crate::step::{StepReport, StepStatus};
+
+/// Columns of a feed that models read, and so may not go missing.
+pub type ColumnsRead = BTreeSet<String>;
+
+/// What the next loads of a feed would be, and why.
+pub struct FeedPlan {
+    /// An intent that an earlier run left open; it is taken up first.
+    pub open: Option<Intent>,
+    /// Loads after that.
+    pub loads: Vec<Load>,
+    /// Extracts that are held because a newer one is loaded.
+    pub late: Vec<Object>,
+    /// For a person.
+    pub notes: Vec<String>,
+}
+
+/// Plans a feed without reading rows and without writing anything.
+pub async fn plan(
+    site: &Site,
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+) -> Result<FeedPlan, PipelineError> {
+    let table = site.lake.table(&feed.bronze.folder());
+    let head = head(&table)?;
+    let epochs = Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head.as_ref().map(|head| &head.snapshot),
+    )?;
+    plan_next(site, feed, spec, source, &epochs).await
+}
+
+async fn plan_next(
+    site: &Site,
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+    epochs: &Epochs,
+) -> Result<FeedPlan, PipelineError> {
+    let known = known(site, source.as_ref(), spec, epochs);
+    let planned = {
+        let source = source.clone();
+        let spec = spec.clone();
+        tokio::task::spawn_blocking(move || source.plan(&spec, &known))
+            .await
+            .map_err(joined)??
+    };
+    let mut notes = planned.warnings;
+    if feed.cursor.is_some() && feed.deletes.is_none() {
+        notes.push(format!(
+            "`{}` is incremental: deletes in the source are not seen; say so with `deletes: none` or `deletes: {{ soft: COLUMN }}`",
+            feed.bronze
+        ));
+    }
+    for path in &planned.waiting {
+        notes.push(format!(
+            "`{path}` is younger than `stable_for`: left for a later run"
+        ));
+    }
+    Ok(FeedPlan {
+        open: epochs.open().cloned(),
+        loads: planned.loads,
+        late: planned.late,
+        notes,
+    })
+}
+
+/// Position of a feed as its source understands it.
+fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> Known {
+    if source.kind() == "files" {
+        return Known::Files(known_objects(epochs));
+    }
+    match spec.mode {
+        Mode::Incremental => Known::Cursor(
+            epochs
+                .last_settled()
+                .map(|intent| intent.to["position"].clone()),
+        ),
+        Mode::Full => Known::Full {
+            mark: site.context.logical_time.clone(),
+        },
+    }
+}
+
+/// The objects that settled loads have met, as a source knows them.
+pub fn known_objects(epochs: &Epochs) -> Vec<KnownObject> {
+    epochs
+        .objects()
+        .into_iter()
+        .map(|(_, object)| KnownObject {
+            path: object.path.clone(),
+            size: object.size,
+            mtime_ns: object.mtime_ns,
+            sha256: object.sha256.clone(),
+            delivery: u32::try_from(object.delivery).unwrap_or(u32::MAX),
+            broken: object.broken.clone(),
+        })
+        .collect()
+}
+
+/// Loads a feed until nothing is left to load.
+pub async fn load(
+    site: &Site,
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+    read_by_models: &ColumnsRead,
+) -> Result<StepReport, PipelineError> {
+    let name = feed.bronze.to_string();
+    let _lock: LockGuard = site.lake.lock(&name, site.context.wait)?;
+    let table = site.lake.table(&feed.bronze.folder());
+    let mut report = StepReport::new("load", &name);
+    let loader = Loader {
+        site,
+        feed,
+        spec,
+        source,
+        table: &table,
+        read_by_models,
+    };
+
+    let mut head_now = head(&table)?;
+    let mut epochs = Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head_now.as_ref().map(|head| &head.snapshot),
+    )?;
+    if let Some(open) = epochs.open().cloned() {
+        loader
+            .take_up(open, head_now.clone(), &epochs, &mut report)
+            .await?;
+        head_now = head(&table)?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
+    }
+    let planned = plan_next(site, feed, spec, source, &epochs).await?;
+    report.notes.extend(planned.notes);
+    if !planned.late.is_empty() {
+        loader.hold_late(planned.late, &epochs, &mut report)?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
+    }
+    for load in planned.loads {
+        let epoch = epochs.next();
+        loader.check_signature()?;
+        let intent = loader.intent(epoch, &load);
+        let columns = loader.columns_of(&load).await?;
+        let schema = loader.schema_for(head_now.as_ref(), &columns)?;
+        let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
+        loader
+            .execute(
+                &intent,
+                digest,
+                load,
+                schema,
+                head_now.clone(),
+                &epochs,
+                &mut report,
+            )
+            .await?;
+        head_now = head(&table)?;
+        epochs = Epochs::read(
+            &site.lake,
+            &feed.bronze,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
+    }
+    if let Some(head) = &head_now {
+        report.version = Some(head.snapshot.version);
+        if report.fingerprint.is_none()
+            && let Some(digest) = head.receipt
+        {
+            report.fingerprint = Some(read_receipt(site, digest)?.fingerprint);
+        }
+    }
+    if epochs
+        .objects()
+        .iter()
+        .any(|(_, object)| object.broken.is_some())
+        && report.status == StepStatus::Unchanged
+    {
+        report.notes.push(
+            "some objects are held in quarantine; `karat quarantine list` shows them".to_owned(),
+        );
+    }
+    Ok(report)
+}
+
+struct Loader<'a> {
+    site: &'a Site,
+    feed: &'a Feed,
+    spec: &'a FeedSpec,
+    source: &'a Arc<dyn Source>,
+    table: &'a Table,
+    read_by_models: &'a ColumnsRead,
+}
+
+/// What reading a load came to.
+struct Landed {
+    files: Vec<WrittenFile>,
+    count: ReadCount,
+    kept: u64,
+    unchanged: u64,
+    deleted: u64,
+    load_fingerprint: Option<String>,
+}
+
+impl Loader<'_> {
+    fn check_signature(&self) -> Result<(), PipelineError> {
+        crate::step::check_signature(self.site)
+    }
+
+    fn code(&self) -> Digest {
+        Digest::of(self.feed.code_text().as_bytes())
+    }
+
+    fn intent(&self, epoch: i64, load: &Load) -> Intent {
+        Intent {
+            feed_or_model: self.feed.bronze.to_string(),
+            epoch,
+            run: self.site.context.run.clone(),
+            logical_time: self.site.context.logical_time.clone(),
+            code: self.code(),
+            parameters: self.site.context.parameters.clone(),
+            from: json!({ "position": load.from }),
+            to: json!({ "position": load.to, "mark": load.mark, "logical_time_us": self.site.context.logical_time_us }),
+            objects: load.objects.iter().map(intent_object).collect(),
+            inputs: BTreeMap::new(),
+        }
+    }
+
+    /// An open intent keeps its range and its objects; today's code reads them (A3).
+    async fn take_up(
+        &self,
+        intent: Intent,
+        head_now: Option<Head>,
+        epochs: &Epochs,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
+        let load = Load {
+            objects: intent.objects.iter().map(object_of).collect(),
+            from: intent.from["position"].clone(),
+            to: intent.to["position"].clone(),
+            header: None,
+            mark: intent.to["mark"].as_str().map(str::to_owned),
+            epoch: Some(intent.epoch),
+        };
+        report.notes.push(format!(
+            "took up load {} of `{}`, left open by run {}",
+            intent.epoch, self.feed.bronze, intent.run
+        ));
+        let gone = match self.columns_of(&load).await {
+            Ok(columns) => {
+                let schema = self.schema_for(head_now.as_ref(), &columns)?;
+                let digest = epochs::intent_digest(&intent)?;
+                match self
+                    .execute(&intent, digest, load, schema, head_now, epochs, report)
+                    .await
+                {
+                    Err(PipelineError::Source(error)) if cannot_give_again(&error) => error,
+                    other => return other,
+                }
+            }
+            Err(PipelineError::Source(error)) if cannot_give_again(&error) => error,
+            Err(other) => return Err(other),
+        };
+        self.close(
+            intent.epoch,
+            Outcome::Unreadable,
+            gone.to_string(),
+            Vec::new(),
+        )
+    }
+
+    /// Extracts older than the newest loaded are listed, not loaded (B6).
+    fn hold_late(
+        &self,
+        late: Vec<Object>,
+        epochs: &Epochs,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
+        let held: Vec<Object> = late
+            .into_iter()
+            .map(|object| Object {
+                broken: Some("late_extract: a newer full load is already loaded".to_owned()),
+                ..object
+            })
+            .collect();
+        let load = Load {
+            objects: held.clone(),
+            mark: None,
+            ..Load::default()
+        };
+        let mut intent = self.intent(epochs.next(), &load);
+        intent.to = epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to.clone());
+        epochs::write_intent(&self.site.lake, &self.feed.bronze, &intent)?;
+        let objects = held.iter().map(intent_object).collect();
+        self.close(
+            intent.epoch,
+            Outcome::Unreadable,
+            "late_extract".to_owned(),
+            objects,
+        )?;
+        for object in &held {
+            report.broken.push((
+                object.path.clone(),
+                object.broken.clone().unwrap_or_default(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn close(
+        &self,
+        epoch: i64,
+        outcome: Outcome,
+        reason: String,
+        objects: Vec<IntentObject>,
+    ) -> Result<(), PipelineError> {
+        epochs::close(
+            &self.site.lake,
+            &self.feed.bronze,
+            &Closed {
+                epoch,
+                outcome,
+                reason,
+                objects,
+            },
+        )
+    }
+
+    /// Columns of all objects of a load, by bronze name.
+    async fn columns_of(&self, load: &Load) -> Result<Vec<Vec<PayloadColumn>>, PipelineError> {
+        let source = self.source.clone();
+        let spec = self.spec.clone();
+        let objects: Vec<Object> = load
+            .objects
+            .iter()
+            .filter(|object| object.broken.is_none())
+            .cloned()
+            .collect();
+        let is_database = load.objects.is_empty();
+        let headers = tokio::task::spawn_blocking(move || {
+            if is_database {
+                return source.header(&spec, None).map(|header| vec![header]);
+            }
+            objects
+                .iter()
+                .map(|object| source.header(&spec, Some(object)))
+                .collect()
+        })
+        .await
+        .map_err(joined)??;
+        Ok(headers
+            .into_iter()
+            .flatten()
+            .map(|header| {
+                header
+                    .into_iter()
+                    .map(|column| PayloadColumn {
+                        name: bronze::bronze_name(&column.name, &self.feed.rename),
+                        source_name: column.source_name,
+                        data_type: column.data_type,
+                    })
+                    .collect()
+            })
+            .collect())
+    }
+
+    /// Decides on drift (B8): the schema that the load commits with, or the refusal.
+    fn schema_for(
+        &self,
+        head: Option<&Head>,
+        headers: &[Vec<PayloadColumn>],
+    ) -> Result<Option<SchemaRef>, PipelineError> {
+        let table = self.feed.bronze.to_string();
+        let source_feed = self.feed.short_name();
+        let mut schema = match (head, headers.first()) {
+            (Some(head), _) => head.snapshot.schema.clone(),
+            (None, Some(first)) => bronze::create_schema(first),
+            (None, None) => return Ok(None),
+        };
+        let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
+        for header in headers {
+            let drift = bronze::drift(&schema, header);
+            if let Some((name, have, got)) = drift.types.first() {
+                return Err(PipelineError::Drift {
+                    table,
+                    what: format!("column `{name}` changed its type from {have} to {got}"),
+                    hint: format!(
+                        "restore the type at the source, or load it under another name in `rename` of feed `{source_feed}`"
+                    ),
+                });
+            }
+            if let Some(name) = drift.missing.iter().find(|name| {
+                self.read_by_models.contains(*name)
+                    && !accepted.contains(*name)
+                    && self.feed.on_schema_change.missing == OnMissing::Fail
+            }) {
+                let candidates: Vec<&str> = drift
+                    .added
+                    .iter()
+                    .map(|column| column.name.as_str())
+                    .collect();
+                let renamed = match candidates.as_slice() {
+                    [one] => format!(
+                        "if it is now called `{one}`, add `rename: {{ {name}: {one} }}` to the feed; "
+                    ),
+                    _ => format!(
+                        "if it was renamed, add `rename: {{ {name}: NEW_NAME }}` to the feed; "
+                    ),
+                };
+                return Err(PipelineError::Drift {
+                    table,
+                    what: format!("column `{name}`, which a model reads, is missing in the source"),
+                    hint: format!(
+                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"
+                    ),
+                });
+            }
+            match self.feed.on_schema_change.added {
+                OnAdded::Evolve => schema = bronze::evolve_schema(&schema, &drift.added),
+                OnAdded::Ignore => {}
+                OnAdded::Fail => {
+                    if let Some(column) = drift.added.first() {
+                        return Err(PipelineError::Drift {
+                            table,
+                            what: format!(
+                                "column `{}` is new in the source (`added: fail`)",
+                                column.name
+                            ),
+                            hint: format!(
+                                "`karat schema accept {source_feed}`, or `on_schema_change: {{ added: evolve }}`"
+                            ),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(Some(schema))
+    }
+
+    /// Reads one load and publishes it, or closes it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different fact of the load"
+    )]
+    async fn execute(
+        &self,
+        intent: &Intent,
+        intent_digest: Digest,
+        mut load: Load,
+        schema: Option<SchemaRef>,
+        head_now: Option<Head>,
+        epochs: &Epochs,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
+        load.epoch = Some(intent.epoch);
+        for object in load.objects.iter().filter(|object| object.broken.is_some()) {
+            report.broken.push((
+                object.path.clone(),
+                object.broken.clone().unwrap_or_default(),
+            ));
+        }
+        let readable = load.is_readable(self.spec.mode);
+        let Some(schema) = schema.filter(|_| readable) else {
+            let (outcome, reason) = if readable {
+                (Outcome::Empty, "no object holds a row or a header")
+            } else {
+                (Outcome::Unreadable, "no object could be read")
+            };
+            return self.close(
+                intent.epoch,
+                outcome,
+                reason.to_owned(),
+                intent.objects.clone(),
+            );
+        };
+        if self.repeats_last_extract(&load, epochs) {
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                "equal to the full load before".to_owned(),
+                intent.objects.clone(),
+            );
+        }
+
+        let landed = self.land(intent, &load, &schema, head_now.as_ref()).await;
+        let landed = match landed {
+            Ok(landed) => landed,
+            Err(error @ PipelineError::Deletes { .. }) => {
+                self.close(
+                    intent.epoch,
+                    Outcome::Refused,
+                    error.to_string(),
+                    Vec::new(),
+                )?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        report.bytes_read += landed.count.bytes;
+        let share = Terms::from([
+            ("read".to_owned(), landed.count.rows),
+            ("kept".to_owned(), landed.kept),
+            ("unchanged".to_owned(), landed.unchanged),
+        ]);
+        report.add_rows(&share);
+        if landed.deleted > 0 {
+            report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
+        }
+        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
+        if equal_load
+            || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load))
+        {
+            for file in &landed.files {
+                read::discard(&self.table, file);
+            }
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                "nothing new in the source".to_owned(),
+                intent.objects.clone(),
+            );
+        }
+        let published = self
+            .publish_load(
+                intent,
+                intent_digest,
+                &load,
+                schema,
+                head_now,
+                landed,
+                share,
+            )
+            .await?;
+        report.committed(published.version, &published.fingerprint.to_string());
+        Ok(())
+    }
+
+    /// Objects without a row must be recorded too; only loads of databases close when nothing is new.
+    fn spec_may_be_empty(&self, load: &Load) -> bool {
+        load.objects.is_empty()
+    }
+
+    /// A file extract with the very content of the newest loaded one (A3).
+    fn repeats_last_extract(&self, load: &Load, epochs: &Epochs) -> bool {
+        if self.spec.mode != Mode::Full || load.objects.is_empty() {
+            return false;
+        }
+        let Some(last) = epochs.last_done() else {
+            return false;
+        };
+        last.objects.len() == load.objects.len()
+            && last
+                .objects
+                .iter()
+                .zip(&load.objects)
+                .all(|(before, now)| before.sha256 == now.sha256)
+    }
+
+    /// An unkeyed full load of a database with the very rows of the newest loaded one (A3).
+    fn equals_last_full_load(
+        &self,
+        landed: &Landed,
+        head: Option<&Head>,
+    ) -> Result<bool, PipelineError> {
+        let (Some(now), Some(digest)) =
+            (&landed.load_fingerprint, head.and_then(|head| head.receipt))
+        else {
+            return Ok(false);
+        };
+        let before = read_receipt(self.site, digest)?;
+        Ok(before.parameters.get("load_fingerprint") == Some(now))
+    }
+
+    async fn land(
+        &self,
+        intent: &Intent,
+        load: &Load,
+        schema: &SchemaRef,
+        head: Option<&Head>,
+    ) -> Result<Landed, PipelineError> {
+        let payload: Vec<String> = bronze::payload(schema)
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        let cursor = self.spec.mode == Mode::Incremental && load.objects.is_empty();
+        let mut diff = None;
+        let mut window = None;
+        if keyed_full {
+            let mut state = FullDiff::new(schema, &self.feed.key, &payload)
+                .map_err(|error| self.no_key(error))?;
+            if let Some(head) = head {
+                let mut stream = self.bronze_rows(head).await?;
+                while let Some(batch) = stream
+                    .try_next()
+                    .await
+                    .map_err(karat_exact::ExactError::from)?
+                {
+                    state.remember(&batch).map_err(arrow_error)?;
+                }
+            }
+            diff = Some(state);
+        } else if cursor {
+            let mut seen = Window::default();
+            if let Some(head) = head {
+                let mut stream = self.bronze_rows(head).await?;
+                while let Some(batch) = stream
+                    .try_next()
+                    .await
+                    .map_err(karat_exact::ExactError::from)?
+                {
+                    seen.remember(&batch, &payload).map_err(arrow_error)?;
+                }
+            }
+            window = Some(seen);
+        }
+        let keys_before = diff.as_ref().map_or(0, FullDiff::keys_before);
+
+        failpoint::hit("files.before");
+        let (sender, receiver) = sync_channel::<SourceBatch>(4);
+        let reading = {
+            let source = self.source.clone();
+            let spec = self.spec.clone();
+            let load = load.clone();
+            tokio::task::spawn_blocking(move || {
+                source.read(&spec, &load, &mut |batch| {
+                    sender.send(batch).map_err(|_| "the writer stopped".into())
+                })
+            })
+        };
+        let writer = CanonicalWriter::new(
+            self.site.lake.root().join(self.feed.bronze.folder()),
+            schema.clone(),
+            Layout::default(),
+            intent.epoch,
+            0,
+            read::BRONZE_EXCLUDED,
+        )?;
+        let landing = Landing {
+            table: self.feed.bronze.to_string(),
+            schema: schema.clone(),
+            rename: self.feed.rename.clone(),
+            keys: self.feed.key.clone(),
+            payload,
+            provenance: Provenance {
+                epoch: intent.epoch,
+                run: intent.run.clone(),
+                loaded_at_us: intent.to["logical_time_us"]
+                    .as_i64()
+                    .unwrap_or(self.site.context.logical_time_us),
+            },
+            deliveries: load
+                .objects
+                .iter()
+                .map(|object| i64::from(object.delivery))
+                .collect(),
+            sizes: load.objects.iter().map(|object| object.size).collect(),
+            fingerprinted: self.spec.mode == Mode::Full && !keyed_full && load.objects.is_empty(),
+            max_delete: if self.site.context.accept_deletes {
+                None
+            } else {
+                Some(self.feed.max_delete)
+            },
+            mark: load.mark.clone(),
+            keys_before,
+        };
+        let progress = self.site.context.progress.clone();
+        let writing = tokio::task::spawn_blocking(move || {
+            landing.write(receiver, writer, diff, window, &|rows, percent, table| {
+                progress.event(&Event::Advanced {
+                    table: table.to_owned(),
+                    rows,
+                    percent,
+                });
+            })
+        });
+        let written = writing.await.map_err(joined)?;
+        let count = reading.await.map_err(joined)?;
+        let (files, mut landed) = match (written, count) {
+            (Ok((writer, landed)), Ok(count)) => {
+                let files = writer.finish()?;
+                (files, Landed { count, ..landed })
+            }
+            (Ok((writer, _)), Err(error)) => {
+                writer.abort()?;
+                return Err(error.into());
+            }
+            (Err(error), _) => return Err(error),
+        };
+        failpoint::hit("files.after");
+        landed.kept = files.iter().map(|file| file.rows).sum::<u64>() - landed.deleted;
+        landed.files = files;
+        Ok(landed)
+    }
+
+    async fn bronze_rows(&self, head: &Head) -> Result<karat_exact::BatchStream, PipelineError> {
+        let files = read::in_written_order(&head.snapshot);
+        let set = read::file_set(self.table, &head.snapshot, files, None);
+        Ok(self.site.engine.scan(&set, None).await?)
+    }
+
+    fn no_key(&self, error: arrow::error::ArrowError) -> PipelineError {
+        PipelineError::Refused {
+            what: format!("cannot load `{}` by its key: {error}", self.feed.bronze),
+            hint: "name columns of the source in `key`, folded to lower case".to_owned(),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; each is a different fact of the load"
+    )]
+    async fn publish_load(
+        &self,
+        intent: &Intent,
+        intent_digest: Digest,
+        load: &Load,
+        schema: SchemaRef,
+        base: Option<Head>,
+        landed: Landed,
+        share: Terms,
+    ) -> Result<Published, PipelineError> {
+        let before = match base.as_ref().and_then(|head| head.receipt) {
+            Some(digest) => Some(read_receipt(self.site, digest)?),
+            None => None,
+        };
+        let mut receipt = crate::step::receipt_base(
+            self.site,
+            &self.feed.bronze,
+            Kind::Load,
+            intent.epoch,
+            self.code(),
+        );
+        receipt.intent = Some(intent_digest);
+        receipt.objects = load
+            .objects
+            .iter()
+            .map(|object| ObjectRef {
+                path: object.path.clone(),
+                size: object.size,
+                sha256: object.sha256.clone(),
+                delivery: i64::from(object.delivery),
+            })
+            .collect();
+        receipt.accounting = before.map_or_else(
+            || share.clone(),
+            |before| crate::accounting::add(&before.accounting, &share),
+        );
+        receipt.accounting_run = share;
+        receipt.bytes_read = landed.count.bytes;
+        if let Some(fingerprint) = &landed.load_fingerprint {
+            receipt
+                .parameters
+                .insert("load_fingerprint".to_owned(), fingerprint.clone());
+        }
+        let operation = if base.is_some() { "APPEND" } else { "CREATE" };
+        publish(
+            self.site,
+            self.table,
+            Change {
+                base,
+                schema,
+                added: landed.files,
+                removed: Vec::new(),
+                app: layout::app(&self.feed.bronze),
+                operation,
+                receipt,
+                excluded: read::BRONZE_EXCLUDED,
+            },
+        )
+        .await
+    }
+}
+
+/// The writing half of a load: runs on its own thread, fed by the reading half.
+struct Landing {
+    table: String,
+    schema: SchemaRef,
+    rename: BTreeMap<String, String>,
+    keys: Vec<String>,
+    payload: Vec<String>,
+    provenance: Provenance,
+    deliveries: Vec<i64>,
+    sizes: Vec<u64>,
+    fingerprinted: bool,
+    max_delete: Option<Ratio>,
+    mark: Option<String>,
+    keys_before: u64,
+}
+
+impl Landing {
+    fn write(
+        self,
+        batches: std::sync::mpsc::Receiver<SourceBatch>,
+        mut writer: CanonicalWriter,
+        mut diff: Option<FullDiff>,
+        mut window: Option<Window>,
+        progress: &dyn Fn(u64, u8, &str),
+    ) -> Result<(CanonicalWriter, Landed), PipelineError> {
+        let mut landed = Landed {
+            files: Vec::new(),
+            count: ReadCount::default(),
+            kept: 0,
+            unchanged: 0,
+            deleted: 0,
+            load_fingerprint: None,
+        };
+        let mut content = if self.fingerprinted {
+            let mut excluded: Vec<&str> = bronze::OWN.to_vec();
+            excluded.retain(|name| *name != "_rescued");
+            Some(karat_exact::fingerprint::Fingerprinter::new(
+                &self.schema,
+                &excluded,
+            )?)
+        } else {
+            None
+        };
+        let total: u64 = self.sizes.iter().sum();
+        let mut any_rows = false;
+        for source_batch in batches {
+            any_rows |= source_batch.batch.num_rows() > 0;
+            let delivery = source_batch
+                .object
+                .and_then(|object| self.deliveries.get(object))
+                .copied()
+                .unwrap_or(1);
+            let mut batch = bronze::complete(
+                &source_batch.batch,
+                &self.schema,
+                &self.rename,
+                delivery,
+                &self.provenance,
+            )
+            .map_err(arrow_error)?;
+            let read = batch.num_rows() as u64;
+            if failpoint::triggered("rows.lose") && batch.num_rows() > 0 {
+                batch = batch.slice(1, batch.num_rows() - 1);
+            }
+            if let Some(content) = &mut content {
+                content.update(&batch)?;
+            }
+            if let Some(diff) = &mut diff {
+                batch = diff.changes(&batch).map_err(arrow_error)?;
+            } else if let Some(window) = &mut window {
+                let news = window.news(&batch, &self.payload).map_err(arrow_error)?;
+                landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
+                batch = news;
+            }
+            if failpoint::triggered("rows.double") {
+                writer.write(&batch.slice(0, 1.min(batch.num_rows())))?;
+            }
+            writer.write(&batch)?;
+            let done: u64 = source_batch
+                .object
+                .map_or(0, |object| self.sizes.iter().take(object).sum());
+            let percent = if total == 0 {
+                0
+            } else {
+                (done * 100 / total) as u8
+            };
+            progress(read, percent, &self.table);
+        }
+        if let Some(diff) = &mut diff {
+            landed.unchanged = diff.counts().unchanged;
+            let gone = diff.deletes(&self.schema).map_err(arrow_error)?;
+            landed.deleted = gone.num_rows() as u64;
+            self.check_deletes(any_rows, landed.deleted)
+                .inspect_err(|_| {})?;
+            if gone.num_rows() > 0 {
+                writer.write(&self.deleted_rows(&gone)?)?;
+            }
+        }
+        landed.load_fingerprint = content.map(|content| content.finish().to_string());
+        Ok((writer, landed))
+    }
+
+    /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
+    fn check_deletes(&self, any_rows: bool, deleted: u64) -> Result<(), PipelineError> {
+        let Some(max_delete) = self.max_delete else {
+            return Ok(());
+        };
+        let too_many = max_delete.is_exceeded_by(deleted, self.keys_before);
+        if self.keys_before > 0 && (!any_rows || too_many) {
+            return Err(PipelineError::Deletes {
+                table: self.table.clone(),
+                deleted,
+                before: self.keys_before,
+            });
+        }
+        Ok(())
+    }
+
+    /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, then the key.
+    fn deleted_rows(&self, keys: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+        let rows = keys.num_rows();
+        let mark = self.mark.clone().unwrap_or_default();
+        let mut fields: Vec<arrow::datatypes::Field> = keys
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
+        let mut columns = keys.columns().to_vec();
+        let key_names: Vec<&str> = self.keys.iter().map(String::as_str).collect();
+        let encoded = crate::scd::rows_of(keys, &key_names).map_err(arrow_error)?;
+        let seq: arrow::array::BinaryArray = (0..rows)
+            .map(|row| {
+                let mut value = mark.clone().into_bytes();
+                value.push(0);
+                // After every row number of the load: a delete is the last word of its load.
+                value.push(0xff);
+                value.extend_from_slice(encoded.row(row).as_ref());
+                Some(value)
+            })
+            .collect();
+        fields.push(arrow::datatypes::Field::new("_seq", DataType::Binary, true));
+        columns.push(Arc::new(seq));
+        fields.push(arrow::datatypes::Field::new("_op", DataType::Utf8, true));
+        columns.push(Arc::new(StringArray::from(vec!["D"; rows])));
+        let batch = RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)
+            .map_err(arrow_error)?;
+        let completed =
+            bronze::complete(&batch, &self.schema, &BTreeMap::new(), 1, &self.provenance)
+                .map_err(arrow_error)?;
+        debug_assert_eq!(
+            completed
+                .column_by_name("_delivery")
+                .map(|c| c.data_type().clone()),
+            Some(Int64Array::from(vec![1]).data_type().clone())
+        );
+        Ok(completed)
+    }
+}
+
+fn intent_object(object: &Object) -> IntentObject {
+    IntentObject {
+        path: object.path.clone(),
+        size: object.size,
+        mtime_ns: object.mtime_ns,
+        sha256: object.sha256.clone(),
+        delivery: i64::from(object.delivery),
+        duplicate_of: object.duplicate_of.clone(),
+        broken: object.broken.clone(),
+        mark: object.mark.clone(),
+    }
+}
+
+fn object_of(object: &IntentObject) -> Object {
+    Object {
+        path: object.path.clone(),
+        size: object.size,
+        mtime_ns: object.mtime_ns,
+        sha256: object.sha256.clone(),
+        delivery: u32::try_from(object.delivery).unwrap_or(u32::MAX),
+        duplicate_of: object.duplicate_of.clone(),
+        broken: object.broken.clone(),
+        mark: object.mark.clone(),
+    }
+}
+
+fn cannot_give_again(error: &karat_source::SourceError) -> bool {
+    use karat_source::ErrorKind as Kind;
+    matches!(error.kind(), Kind::Changed | Kind::NotFound | Kind::Broken)
+}
+
+pub(crate) fn arrow_error(error: arrow::error::ArrowError) -> PipelineError {
+    PipelineError::Internal(error.to_string())
+}
+
+pub(crate) fn joined(error: tokio::task::JoinError) -> PipelineError {
+    PipelineError::Internal(format!("a task ended early: {error}"))
+}

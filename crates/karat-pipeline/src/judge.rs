@@ -1,0 +1,723 @@
+//! Judging rows: select, built-in rules, expectations, and what becomes of each row (B5, C1, C2). Pure: batch in, batches out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use karat_exact::{Engine, ExactError, RowExpressions};
+use karat_project::{Action, Deletes, Expectation, Feed, Model, Silver};
+use karat_receipt::ExpectationCount;
+
+use crate::deliveries::{LeftOut, Reading};
+use crate::error::PipelineError;
+use crate::ingest::arrow_error;
+use crate::scd::{DELETE, EXISTING, SEQUENCE};
+
+/// Built-in rule: an expression of the select failed.
+pub const RULE_EXPRESSION: &str = "_expression";
+/// Built-in rule: something of the row could not be placed.
+pub const RULE_RESCUED: &str = "_rescued";
+/// Built-in rule of AUTO CDC: a key column is null.
+pub const RULE_KEY_NULL: &str = "key_null";
+/// Built-in rule of AUTO CDC: the sequence is null.
+pub const RULE_SEQUENCE_NULL: &str = "sequence_null";
+/// Built-in rule of AUTO CDC: equal in order, different in content.
+pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
+
+/// Address columns that travel with an event so that a tie can be quarantined.
+pub const ADDRESS: &[&str] = &["_object", "_delivery", "_row"];
+/// The row of bronze as JSON text, in quarantine and beside events.
+pub const ROW: &str = "row";
+
+/// Columns of a quarantine table.
+pub fn quarantine_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("_object", DataType::Utf8, true),
+        Field::new("_delivery", DataType::Int64, true),
+        Field::new("_row", DataType::Int64, true),
+        Field::new("_seq", DataType::Binary, true),
+        Field::new("rules", DataType::Utf8, true),
+        Field::new(ROW, DataType::Utf8, true),
+        Field::new("code", DataType::Utf8, true),
+    ]))
+}
+
+/// Counts of one judged stretch of rows.
+#[derive(Debug, Clone, Default)]
+pub struct JudgeCounts {
+    /// Rows seen.
+    pub read: u64,
+    /// Rows of deliveries that came again.
+    pub superseded: u64,
+    /// Rows of duplicate deliveries.
+    pub duplicate: u64,
+    /// Rows dropped by a rule.
+    pub dropped: u64,
+    /// Rows put into quarantine by a rule.
+    pub quarantined: u64,
+    /// Rows that broke each rule.
+    pub broken: BTreeMap<String, u64>,
+    /// Rows judged.
+    pub judged: u64,
+}
+
+/// What one batch of bronze came to.
+pub struct Judged {
+    /// Rows that go on: the selected columns, then for AUTO CDC the event columns.
+    pub kept: RecordBatch,
+    /// Rows for quarantine, if any.
+    pub quarantined: Option<RecordBatch>,
+}
+
+/// A compiled silver model.
+pub struct Judge {
+    table: String,
+    select: RowExpressions,
+    selected: SchemaRef,
+    expectations: Option<RowExpressions>,
+    rules: Vec<Expectation>,
+    actions: BTreeMap<String, Action>,
+    events: Option<EventColumns>,
+    kept: SchemaRef,
+    payload: Vec<String>,
+    null_values: Vec<String>,
+    code: String,
+}
+
+/// The extra columns of AUTO CDC.
+struct EventColumns {
+    combined: SchemaRef,
+    program: RowExpressions,
+    keys: Vec<String>,
+    has_delete: bool,
+    soft_delete: Option<String>,
+}
+
+impl Judge {
+    /// Compiles a model against the schema of its bronze table.
+    pub fn compile(
+        engine: &Engine,
+        model: &Model,
+        silver: &Silver,
+        feed: &Feed,
+        bronze: &SchemaRef,
+        code: &str,
+    ) -> Result<Self, PipelineError> {
+        let table = &model.name.to_string();
+        let sql_error = |error| PipelineError::Sql {
+            table: table.clone(),
+            error,
+        };
+        let first = |errors: Vec<(usize, karat_exact::SqlError)>| {
+            sql_error(
+                errors
+                    .into_iter()
+                    .next()
+                    .map(|(_, error)| error)
+                    .unwrap_or_default(),
+            )
+        };
+        let select: Vec<(String, String)> = silver
+            .select
+            .iter()
+            .map(|column| (column.name.clone(), column.sql.clone()))
+            .collect();
+        let select = RowExpressions::compile(engine, bronze.clone(), &select).map_err(first)?;
+        let selected = select.output_schema();
+        let floats = karat_exact::float_columns(&selected);
+        if !floats.is_empty() && model.allow_float.is_none() {
+            return Err(PipelineError::Float {
+                table: table.clone(),
+                columns: floats.join(", "),
+            });
+        }
+        let (rules, restated): (Vec<Expectation>, Vec<Expectation>) = silver
+            .expectations
+            .iter()
+            .cloned()
+            .partition(|rule| rule.sql.is_some());
+        let actions = restated
+            .iter()
+            .map(|rule| (rule.name.clone(), rule.action))
+            .collect();
+        let expectations = if rules.is_empty() {
+            None
+        } else {
+            let expressions: Vec<(String, String)> = rules
+                .iter()
+                .map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default()))
+                .collect();
+            Some(RowExpressions::compile(engine, selected.clone(), &expressions).map_err(first)?)
+        };
+        let payload: Vec<String> = crate::bronze::payload(bronze)
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+
+        let mut kept_fields: Vec<Field> = selected
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect();
+        let mut events = None;
+        if let Some(cdc) = &silver.auto_cdc {
+            let combined = combined_schema(&selected, bronze);
+            let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
+            let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
+            if let Some(delete) = &cdc.apply_as_deletes {
+                expressions.push((DELETE.to_owned(), delete.clone()));
+            }
+            let program =
+                RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
+            let sequence_type = program.output_schema().field(0).data_type().clone();
+            kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
+            kept_fields.push(Field::new("_seq", DataType::Binary, true));
+            kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
+            kept_fields.push(Field::new(EXISTING, DataType::Boolean, false));
+            for name in ADDRESS {
+                kept_fields.push(bronze.field_with_name(name).map_err(arrow_error)?.clone());
+            }
+            events = Some(EventColumns {
+                combined,
+                program,
+                keys: cdc.keys.clone(),
+                has_delete: cdc.apply_as_deletes.is_some(),
+                soft_delete: match &feed.deletes {
+                    Some(Deletes::Soft(column)) => Some(column.clone()),
+                    _ => None,
+                },
+            });
+        }
+        Ok(Self {
+            table: table.clone(),
+            select,
+            selected,
+            expectations,
+            rules,
+            actions,
+            events,
+            kept: Arc::new(Schema::new(kept_fields)),
+            payload,
+            null_values: feed.null_values.clone(),
+            code: code.to_owned(),
+        })
+    }
+
+    /// The selected columns.
+    pub fn selected(&self) -> SchemaRef {
+        self.selected.clone()
+    }
+
+    /// Schema of the rows that go on.
+    pub fn kept_schema(&self) -> SchemaRef {
+        self.kept.clone()
+    }
+
+    /// Whether an expression asks for the time.
+    pub fn uses_clock(&self) -> bool {
+        self.select.uses_clock()
+            || self
+                .expectations
+                .as_ref()
+                .is_some_and(RowExpressions::uses_clock)
+            || self
+                .events
+                .as_ref()
+                .is_some_and(|events| events.program.uses_clock())
+    }
+
+    /// Bronze columns that the model computes from.
+    pub fn columns_used(&self) -> std::collections::BTreeSet<String> {
+        let mut used = self.select.columns_used();
+        if let Some(events) = &self.events {
+            used.extend(events.program.columns_used());
+        }
+        used
+    }
+
+    /// Judges one batch of bronze rows.
+    pub fn judge(
+        &self,
+        batch: &RecordBatch,
+        reading: &Reading,
+        counts: &mut JudgeCounts,
+    ) -> Result<Judged, PipelineError> {
+        let batch = self.only_read(batch, reading, counts)?;
+        let rows = batch.num_rows();
+        let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
+        let selected_batch = RecordBatch::try_new(self.selected.clone(), selected.columns.clone())
+            .map_err(arrow_error)?;
+        let source_delete = deletes_of_source(&batch)?;
+
+        let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
+        let failed = any_failed(&selected.failed, rows);
+        self.built_in(RULE_EXPRESSION, failed, &source_delete, false, &mut broken);
+        let rescued = batch.column_by_name("_rescued").map(|column| {
+            (0..rows)
+                .map(|row| column.is_valid(row))
+                .collect::<Vec<bool>>()
+        });
+        self.built_in(RULE_RESCUED, rescued, &source_delete, false, &mut broken);
+
+        let (sequence, delete) =
+            self.event_columns(&batch, &selected_batch, &source_delete, &mut broken)?;
+
+        if let Some(program) = &self.expectations {
+            let outcome = program.evaluate(&selected_batch)?;
+            let expression_failed = broken
+                .iter()
+                .find(|(name, ..)| name == RULE_EXPRESSION)
+                .map(|(_, _, rows)| rows.clone());
+            for ((rule, column), failed) in
+                self.rules.iter().zip(&outcome.columns).zip(&outcome.failed)
+            {
+                let holds = column
+                    .as_any()
+                    .downcast_ref::<BooleanArray>()
+                    .ok_or_else(|| PipelineError::Refused {
+                        what: format!(
+                            "expectation `{}` of `{}` is not a condition",
+                            rule.name, self.table
+                        ),
+                        hint: "write an expression that is true or false".to_owned(),
+                    })?;
+                let mut rows_broken = Vec::with_capacity(rows);
+                for row in 0..rows {
+                    let exempt = (delete[row] && !rule.on_all)
+                        // A row whose expression failed has no value to judge.
+                        || expression_failed.as_ref().is_some_and(|failed| failed[row]);
+                    if !exempt && failed.as_ref().is_some_and(|failed| failed.value(row)) {
+                        return Err(PipelineError::Exact(ExactError::failed_in(&format!(
+                            "expectation `{}` of `{}`",
+                            rule.name, self.table
+                        ))));
+                    }
+                    rows_broken.push(!exempt && !(holds.is_valid(row) && holds.value(row)));
+                }
+                broken.push((rule.name.clone(), rule.action, rows_broken));
+            }
+        }
+        counts.judged += rows as u64;
+        self.decide(&batch, selected_batch, sequence, delete, broken, counts)
+    }
+
+    /// Leaves out what is not read, counted as what it is.
+    fn only_read(
+        &self,
+        batch: &RecordBatch,
+        reading: &Reading,
+        counts: &mut JudgeCounts,
+    ) -> Result<RecordBatch, PipelineError> {
+        let mut batch = batch.clone();
+        if let Some(only) = reading.only_epoch {
+            let epoch = integers(&batch, "_epoch")?;
+            let keep: BooleanArray = epoch
+                .iter()
+                .map(|value| Some(value == Some(only)))
+                .collect();
+            batch = filter_record_batch(&batch, &keep).map_err(arrow_error)?;
+        }
+        counts.read += batch.num_rows() as u64;
+        if reading.left_out.is_empty() {
+            return Ok(batch);
+        }
+        let object = texts(&batch, "_object")?;
+        let delivery = integers(&batch, "_delivery")?;
+        let mut keep = Vec::with_capacity(batch.num_rows());
+        let mut last: Option<(&str, i64, Option<LeftOut>)> = None;
+        for row in 0..batch.num_rows() {
+            let (path, number) = (object.value(row), delivery.value(row));
+            let left_out = match last {
+                Some((known, of, outcome)) if known == path && of == number => outcome,
+                _ => reading.left_out(path, number),
+            };
+            last = Some((path, number, left_out));
+            match left_out {
+                None => {}
+                Some(LeftOut::Superseded) => counts.superseded += 1,
+                Some(LeftOut::Duplicate) => counts.duplicate += 1,
+            }
+            keep.push(left_out.is_none());
+        }
+        filter_record_batch(&batch, &BooleanArray::from(keep)).map_err(arrow_error)
+    }
+
+    /// `null_values` of the feed act when silver reads (F1).
+    fn with_null_values(&self, batch: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+        if self.null_values.is_empty() {
+            return Ok(batch.clone());
+        }
+        let mut columns = batch.columns().to_vec();
+        for name in &self.payload {
+            let Ok(at) = batch.schema().index_of(name) else {
+                continue;
+            };
+            let Some(text) = columns[at].as_any().downcast_ref::<StringArray>() else {
+                continue;
+            };
+            let is_null = |value: &str| self.null_values.iter().any(|null| null == value);
+            if text.iter().flatten().any(is_null) {
+                columns[at] = Arc::new(
+                    text.iter()
+                        .map(|value| value.filter(|value| !is_null(value)))
+                        .collect::<StringArray>(),
+                );
+            }
+        }
+        RecordBatch::try_new(batch.schema(), columns).map_err(arrow_error)
+    }
+
+    fn built_in(
+        &self,
+        name: &str,
+        rows: Option<Vec<bool>>,
+        delete: &[bool],
+        on_all: bool,
+        broken: &mut Vec<(String, Action, Vec<bool>)>,
+    ) {
+        let Some(mut rows) = rows else { return };
+        if !on_all {
+            for (row, delete) in rows.iter_mut().zip(delete) {
+                *row &= !delete;
+            }
+        }
+        if rows.iter().any(|row| *row) {
+            let action = self
+                .actions
+                .get(name)
+                .copied()
+                .unwrap_or(Action::Quarantine);
+            broken.push((name.to_owned(), action, rows));
+        }
+    }
+
+    /// Sequence and delete mark of each row, and the rules that AUTO CDC brings.
+    fn event_columns(
+        &self,
+        batch: &RecordBatch,
+        selected: &RecordBatch,
+        source_delete: &[bool],
+        broken: &mut Vec<(String, Action, Vec<bool>)>,
+    ) -> Result<(Option<ArrayRef>, Vec<bool>), PipelineError> {
+        let Some(events) = &self.events else {
+            return Ok((None, source_delete.to_vec()));
+        };
+        let columns: Vec<ArrayRef> = events
+            .combined
+            .fields()
+            .iter()
+            .map(|field| {
+                selected
+                    .column_by_name(field.name())
+                    .or_else(|| batch.column_by_name(field.name()))
+                    .cloned()
+                    .ok_or_else(|| PipelineError::Internal(format!("no column `{}`", field.name())))
+            })
+            .collect::<Result<_, _>>()?;
+        let combined =
+            RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
+        let outcome = events.program.evaluate(&combined)?;
+        let failed = any_failed(&outcome.failed, batch.num_rows());
+        self.built_in(RULE_EXPRESSION, failed, source_delete, false, broken);
+        let mut delete = source_delete.to_vec();
+        if events.has_delete {
+            let marks = outcome.columns[1]
+                .as_any()
+                .downcast_ref::<BooleanArray>()
+                .ok_or_else(|| PipelineError::Refused {
+                    what: format!("`apply_as_deletes` of `{}` is not a condition", self.table),
+                    hint: "write an expression that is true for a delete".to_owned(),
+                })?;
+            for (row, delete) in delete.iter_mut().enumerate() {
+                *delete |= marks.is_valid(row) && marks.value(row);
+            }
+        }
+        let mut sequence = outcome.columns[0].clone();
+        if let Some(soft) = &events.soft_delete {
+            let marks = texts(batch, soft)?;
+            for (row, delete) in delete.iter_mut().enumerate() {
+                *delete |= marks.is_valid(row)
+                    && !matches!(marks.value(row), "" | "0" | "false" | "f" | "N" | "n");
+            }
+        }
+        if source_delete.iter().any(|delete| *delete) {
+            sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
+        }
+        let nothing = vec![false; batch.num_rows()];
+        let nulls: Vec<bool> = (0..batch.num_rows())
+            .map(|row| sequence.is_null(row))
+            .collect();
+        self.built_in(RULE_SEQUENCE_NULL, Some(nulls), &nothing, true, broken);
+        let mut key_null = vec![false; batch.num_rows()];
+        for key in &events.keys {
+            let column = selected
+                .column_by_name(key)
+                .ok_or_else(|| PipelineError::Refused {
+                    what: format!(
+                        "`{}` has no column `{key}`, which `auto_cdc.keys` names",
+                        self.table
+                    ),
+                    hint: "add it to `select`".to_owned(),
+                })?;
+            for (row, null) in key_null.iter_mut().enumerate() {
+                *null |= column.is_null(row);
+            }
+        }
+        self.built_in(RULE_KEY_NULL, Some(key_null), &nothing, true, broken);
+        Ok((Some(sequence), delete))
+    }
+
+    /// fail > quarantine > drop > warn, row by row; every rule is counted.
+    fn decide(
+        &self,
+        batch: &RecordBatch,
+        selected: RecordBatch,
+        sequence: Option<ArrayRef>,
+        delete: Vec<bool>,
+        broken: Vec<(String, Action, Vec<bool>)>,
+        counts: &mut JudgeCounts,
+    ) -> Result<Judged, PipelineError> {
+        let rows = batch.num_rows();
+        let mut keep = vec![true; rows];
+        let mut aside = vec![false; rows];
+        let mut rules: Vec<Vec<&str>> = if broken.is_empty() {
+            Vec::new()
+        } else {
+            vec![Vec::new(); rows]
+        };
+        for (name, action, rows_broken) in &broken {
+            let mut count = 0;
+            for (row, is_broken) in rows_broken.iter().enumerate() {
+                if !is_broken {
+                    continue;
+                }
+                count += 1;
+                rules[row].push(name);
+                match action {
+                    Action::Warn => {}
+                    Action::Drop => keep[row] = false,
+                    Action::Quarantine => {
+                        keep[row] = false;
+                        aside[row] = true;
+                    }
+                    // The gate stands at the end of the model; until then the row is counted like a kept one.
+                    Action::Fail => {}
+                }
+            }
+            *counts.broken.entry(name.clone()).or_default() += count;
+        }
+        // Counted one by one, each where it is decided (G6).
+        for row in 0..rows {
+            if aside[row] {
+                counts.quarantined += 1;
+            } else if !keep[row] {
+                counts.dropped += 1;
+            }
+        }
+        let quarantined = if aside.iter().any(|aside| *aside) {
+            let at: Vec<usize> = (0..rows).filter(|row| aside[*row]).collect();
+            let names: Vec<String> = at
+                .iter()
+                .map(|row| {
+                    let mut names = rules[*row].clone();
+                    names.sort_unstable();
+                    names.dedup();
+                    names.join(",")
+                })
+                .collect();
+            Some(self.quarantine_rows(batch, &BooleanArray::from(aside), names)?)
+        } else {
+            None
+        };
+        let mut columns = selected.columns().to_vec();
+        if let Some(sequence) = sequence {
+            columns.push(sequence);
+            columns.push(column(batch, "_seq")?.clone());
+            columns.push(Arc::new(BooleanArray::from(delete)));
+            columns.push(Arc::new(BooleanArray::from(vec![false; rows])));
+            for name in ADDRESS {
+                columns.push(column(batch, name)?.clone());
+            }
+        }
+        let kept = RecordBatch::try_new(self.kept.clone(), columns).map_err(arrow_error)?;
+        let kept = if keep.iter().all(|keep| *keep) {
+            kept
+        } else {
+            filter_record_batch(&kept, &BooleanArray::from(keep)).map_err(arrow_error)?
+        };
+        Ok(Judged { kept, quarantined })
+    }
+
+    fn quarantine_rows(
+        &self,
+        batch: &RecordBatch,
+        aside: &BooleanArray,
+        rules: Vec<String>,
+    ) -> Result<RecordBatch, PipelineError> {
+        let rows = filter_record_batch(batch, aside).map_err(arrow_error)?;
+        let count = rows.num_rows();
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for name in ADDRESS {
+            columns.push(column(&rows, name)?.clone());
+        }
+        columns.push(column(&rows, "_seq")?.clone());
+        columns.push(Arc::new(StringArray::from(rules)));
+        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(
+            &rows,
+            &self.payload,
+        )?)));
+        columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
+        RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
+    }
+
+    /// Event rows that tie, as quarantine rows. Their payload is read from what the event carries: the selected columns.
+    pub fn tied_rows(&self, tied: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+        let count = tied.num_rows();
+        let names: Vec<String> = self
+            .selected
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for name in ADDRESS {
+            columns.push(column(tied, name)?.clone());
+        }
+        columns.push(column(tied, "_seq")?.clone());
+        columns.push(Arc::new(StringArray::from(vec![RULE_SEQUENCE_TIE; count])));
+        columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(
+            tied, &names,
+        )?)));
+        columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
+        RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
+    }
+
+    /// The gates on a run: `fail`, then limits (C2). Built-in rules have no limit.
+    pub fn gate(&self, counts: &JudgeCounts) -> Result<(), PipelineError> {
+        for (name, action) in &self.actions {
+            let rows = counts.broken.get(name).copied().unwrap_or(0);
+            if *action == Action::Fail && rows > 0 {
+                return Err(PipelineError::Expectation {
+                    table: self.table.clone(),
+                    rule: name.clone(),
+                    rows,
+                });
+            }
+        }
+        for rule in &self.rules {
+            let rows = counts.broken.get(&rule.name).copied().unwrap_or(0);
+            if rule.action == Action::Fail && rows > 0 {
+                return Err(PipelineError::Expectation {
+                    table: self.table.clone(),
+                    rule: rule.name.clone(),
+                    rows,
+                });
+            }
+            if let Some(limit) = &rule.limit
+                && limit.is_exceeded_by(rows, counts.judged)
+            {
+                return Err(PipelineError::Limit {
+                    table: self.table.clone(),
+                    rule: rule.name.clone(),
+                    rows,
+                    judged: counts.judged,
+                    limit: limit.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts per rule for the receipt.
+    pub fn expectation_counts(&self, counts: &JudgeCounts) -> Vec<ExpectationCount> {
+        let mut all = Vec::new();
+        let mut add = |name: &str, action: &str| {
+            let failed = counts.broken.get(name).copied().unwrap_or(0);
+            all.push(ExpectationCount {
+                name: name.to_owned(),
+                action: action.to_owned(),
+                passed: counts.judged.saturating_sub(failed),
+                failed,
+            });
+        };
+        for name in [
+            RULE_EXPRESSION,
+            RULE_RESCUED,
+            RULE_KEY_NULL,
+            RULE_SEQUENCE_NULL,
+            RULE_SEQUENCE_TIE,
+        ] {
+            if counts.broken.contains_key(name) {
+                add(
+                    name,
+                    self.actions
+                        .get(name)
+                        .copied()
+                        .unwrap_or(Action::Quarantine)
+                        .as_str(),
+                );
+            }
+        }
+        for rule in &self.rules {
+            add(&rule.name, rule.action.as_str());
+        }
+        all
+    }
+}
+
+/// Selected columns, then what bronze has under other names, without provenance.
+fn combined_schema(selected: &SchemaRef, bronze: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<Field> = selected
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
+    for field in bronze.fields() {
+        let provenance =
+            ["_run", "_loaded_at", "_epoch", "_delivery"].contains(&field.name().as_str());
+        if !provenance && selected.index_of(field.name()).is_err() {
+            fields.push(field.as_ref().clone());
+        }
+    }
+    Arc::new(Schema::new(fields))
+}
+
+fn any_failed(failed: &[Option<arrow::buffer::BooleanBuffer>], rows: usize) -> Option<Vec<bool>> {
+    let mut any: Option<Vec<bool>> = None;
+    for mask in failed.iter().flatten() {
+        let any = any.get_or_insert_with(|| vec![false; rows]);
+        for (row, value) in any.iter_mut().enumerate() {
+            *value |= mask.value(row);
+        }
+    }
+    any
+}
+
+fn deletes_of_source(batch: &RecordBatch) -> Result<Vec<bool>, PipelineError> {
+    let op = texts(batch, "_op")?;
+    Ok((0..batch.num_rows())
+        .map(|row| op.is_valid(row) && op.value(row) == "D")
+        .collect())
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, PipelineError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
+}
+
+fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, PipelineError> {
+    column(batch, name)?
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| PipelineError::Internal(format!("column `{name}` is no text")))
+}
+
+fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array, PipelineError> {
+    column(batch, name)?
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| PipelineError::Internal(format!("column `{name}` is no bigint")))
+}

@@ -1,0 +1,59 @@
+//! Where everything lies below `_karat/` (H4), and the names that tables carry for their writers.
+
+use karat_project::TableName;
+use karat_receipt::Digest;
+
+/// Folder of the run manifests.
+pub const RUNS: &str = "_karat/runs";
+
+/// A receipt, under its digest.
+pub fn receipt(digest: Digest) -> String {
+    format!("_karat/receipts/{digest}.json")
+}
+
+/// Per-file fingerprints beside a receipt; may be deleted, they are computed again.
+pub fn file_fingerprints(receipt: Digest) -> String {
+    format!("_karat/receipts/{receipt}.files.json")
+}
+
+/// A run's manifest.
+pub fn manifest(run: &str) -> String {
+    format!("{RUNS}/{run}.json")
+}
+
+/// Recorded code, under its digest.
+pub fn code(digest: Digest) -> String {
+    format!("_karat/code/{digest}.json")
+}
+
+/// Folder of the intents of whatever writes this table: `{domain}/{source}__{feed}` for a feed, `{domain}/{layer}.{table}`
+/// for a model.
+pub fn intents(table: &TableName) -> String {
+    match table.layer.as_str() {
+        "bronze" => format!("_karat/intents/{}/{}", table.domain, table.table),
+        layer => format!("_karat/intents/{}/{layer}.{}", table.domain, table.table),
+    }
+}
+
+/// The intent of one epoch.
+pub fn intent(table: &TableName, epoch: i64) -> String {
+    format!("{}/{epoch}.json", intents(table))
+}
+
+/// The note that settles an epoch without a commit.
+pub fn closed(table: &TableName, epoch: i64) -> String {
+    format!("{}/{epoch}.closed.json", intents(table))
+}
+
+/// Folder of what people accepted for a feed's schema.
+pub fn accepted(table: &TableName) -> String {
+    format!("_karat/schema/{}/{}", table.domain, table.table)
+}
+
+/// The application name of a table's writer, in the table's own transaction.
+pub fn app(table: &TableName) -> String {
+    match table.layer.as_str() {
+        "bronze" => format!("feed:{}.{}", table.domain, table.table),
+        _ => format!("model:{table}"),
+    }
+}

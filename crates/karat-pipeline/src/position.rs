@@ -1,0 +1,96 @@
+//! How far a feed has been read, and setting it by hand.
+
+use std::collections::BTreeMap;
+
+use karat_project::Feed;
+use karat_receipt::{Closed, Digest, Intent, Outcome};
+use serde_json::{Value, json};
+
+use crate::context::Site;
+use crate::epochs::{self, Epochs};
+use crate::error::PipelineError;
+use crate::ingest::known_objects;
+use crate::publish::head;
+
+/// Where a feed stands.
+#[derive(Debug)]
+pub struct Position {
+    /// Newest epoch that bronze carries.
+    pub epoch: i64,
+    /// An epoch that a run left open.
+    pub open: Option<i64>,
+    /// Cursor value; null for files.
+    pub cursor: Value,
+    /// Objects that are loaded or known to be broken.
+    pub objects: usize,
+}
+
+/// Shows a feed's position.
+pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
+    let epochs = read(site, feed).await?;
+    Ok(Position {
+        epoch: epochs.committed(),
+        open: epochs.open().map(|intent| intent.epoch),
+        cursor: epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to["position"].clone()),
+        objects: known_objects(&epochs).len(),
+    })
+}
+
+/// Sets the cursor of an incremental feed: the next load reads what lies after `value`.
+pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
+    if feed.cursor.is_none() {
+        return Err(PipelineError::Refused {
+            what: format!(
+                "`{}` has no cursor: its position is the list of its objects",
+                feed.bronze
+            ),
+            hint: "only feeds with `cursor` have a position that can be set".to_owned(),
+        });
+    }
+    let _lock = site
+        .lake
+        .lock(&feed.bronze.to_string(), site.context.wait)?;
+    let epochs = read(site, feed).await?;
+    if let Some(open) = epochs.open() {
+        return Err(PipelineError::Refused {
+            what: format!("load {} of `{}` is still open", open.epoch, feed.bronze),
+            hint: "`karat run` settles it; then set the position".to_owned(),
+        });
+    }
+    let epoch = epochs.next();
+    let intent = Intent {
+        feed_or_model: feed.bronze.to_string(),
+        epoch,
+        run: site.context.run.clone(),
+        logical_time: site.context.logical_time.clone(),
+        code: Digest::of(feed.code_text().as_bytes()),
+        parameters: site.context.parameters.clone(),
+        from: epochs
+            .last_settled()
+            .map_or(Value::Null, |intent| intent.to.clone()),
+        to: json!({ "position": value }),
+        objects: Vec::new(),
+        inputs: BTreeMap::new(),
+    };
+    epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
+    let closed = Closed {
+        epoch,
+        outcome: Outcome::Empty,
+        reason: format!("position set by {}", site.context.principal),
+        objects: Vec::new(),
+    };
+    epochs::close(&site.lake, &feed.bronze, &closed)?;
+    Ok(epoch)
+}
+
+async fn read(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
+    let table = site.lake.table(&feed.bronze.folder());
+    let head = head(&table)?;
+    Epochs::read(
+        &site.lake,
+        &feed.bronze,
+        head.as_ref().map(|head| &head.snapshot),
+    )
+}

@@ -1,0 +1,262 @@
+//! The one way into a table: account, seal the receipt, commit (G2, G6, A4).
+//!
+//! Whatever a step computed arrives here as files to add and remove against a stated base. The receipt is written under its
+//! own digest first; the commit names it and goes in only if the base is still the newest version.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::SchemaRef;
+use karat_exact::Fingerprint;
+use karat_exact::fingerprint::schema_text;
+use karat_lake::{
+    Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint,
+};
+use karat_receipt::{Digest, FileRef, Receipt, live_files_digest, seal};
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Event, Site};
+use crate::error::PipelineError;
+use crate::layout;
+
+/// A table's newest version with the receipt that its commit names.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The version as the log tells it.
+    pub snapshot: Snapshot,
+    /// Digest of the receipt, None for a foreign commit.
+    pub receipt: Option<Digest>,
+    /// Run that made it.
+    pub run: Option<String>,
+}
+
+/// Loads a table's newest version; None if the table does not exist yet.
+pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
+    let Some(snapshot) = table.load()? else {
+        return Ok(None);
+    };
+    let record = table.history(Some(snapshot.version))?.pop();
+    Ok(Some(head_of(snapshot, record.as_ref())))
+}
+
+fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
+    Head {
+        receipt: record
+            .and_then(|record| record.receipt.as_deref())
+            .and_then(|text| text.parse().ok()),
+        run: record.and_then(|record| record.run.clone()),
+        snapshot,
+    }
+}
+
+/// Reads the receipt that a head names.
+pub fn receipt_of(site: &Site, head: &Head) -> Result<Option<Receipt>, PipelineError> {
+    let Some(digest) = head.receipt else {
+        return Ok(None);
+    };
+    read_receipt(site, digest).map(Some)
+}
+
+/// Reads a receipt by its digest.
+pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineError> {
+    let path = layout::receipt(digest);
+    let bytes = site
+        .lake
+        .get(&path)?
+        .ok_or_else(|| PipelineError::MissingReceipt {
+            digest: digest.to_string(),
+        })?;
+    Ok(karat_receipt::open(&bytes)?.receipt)
+}
+
+/// Fingerprints of a version's live files, kept beside its receipt.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct FileFingerprints {
+    /// By file path, relative to the table.
+    pub files: BTreeMap<String, Fingerprint>,
+}
+
+/// Files and facts of one change to one table.
+pub struct Change {
+    /// Newest version, None to create the table.
+    pub base: Option<Head>,
+    /// Schema of the new version.
+    pub schema: SchemaRef,
+    /// Files to add.
+    pub added: Vec<WrittenFile>,
+    /// Files to remove.
+    pub removed: Vec<LiveFile>,
+    /// Application of the table's transaction, e.g. `feed:ledger.landing__entries`.
+    pub app: String,
+    /// Word for the log: `APPEND`, `OVERWRITE`, `MERGE`, `CREATE`.
+    pub operation: &'static str,
+    /// The receipt with everything but what follows from the files.
+    pub receipt: Receipt,
+    /// Columns outside the fingerprint.
+    pub excluded: &'static [&'static str],
+}
+
+/// A committed version.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The version.
+    pub version: i64,
+    /// Digest of its receipt.
+    pub receipt: Digest,
+    /// Fingerprint of the whole table.
+    pub fingerprint: Fingerprint,
+    /// Rows of the whole table.
+    pub rows: u64,
+}
+
+/// SHA-256 that a data file's name states; of a foreign name the part before the first dash.
+pub fn sha256_of_name(path: &str) -> &str {
+    path.split('-').next().unwrap_or_default()
+}
+
+/// The fingerprint of each live file of a version: from beside its receipt, else decoded from the rows again.
+pub async fn file_fingerprints(
+    site: &Site,
+    table: &Table,
+    head: &Head,
+    excluded: &[&str],
+) -> Result<FileFingerprints, PipelineError> {
+    let mut known = FileFingerprints::default();
+    if let Some(receipt) = head.receipt
+        && let Some(bytes) = site.lake.get(&layout::file_fingerprints(receipt))?
+        && let Ok(found) = serde_json::from_slice::<FileFingerprints>(&bytes)
+    {
+        known = found;
+    }
+    for file in &head.snapshot.files {
+        if !known.files.contains_key(&file.path) {
+            let fingerprint =
+                crate::read::fingerprint_file(site, table, &head.snapshot.schema, file, excluded)
+                    .await?;
+            known.files.insert(file.path.clone(), fingerprint);
+        }
+    }
+    Ok(known)
+}
+
+/// Publishes a change: fills the receipt from the files, checks that its rows add up, writes it, commits.
+pub async fn publish(
+    site: &Site,
+    table: &Table,
+    change: Change,
+) -> Result<Published, PipelineError> {
+    let Change {
+        base,
+        schema,
+        added,
+        removed,
+        app,
+        operation,
+        mut receipt,
+        excluded,
+    } = change;
+    crate::accounting::check(&receipt)?;
+
+    let mut live: BTreeMap<String, (u64, Fingerprint)> = BTreeMap::new();
+    let mut removed_refs = Vec::new();
+    if let Some(head) = &base {
+        if head.receipt.is_none() {
+            return Err(PipelineError::Foreign {
+                table: receipt.table.clone(),
+                version: head.snapshot.version,
+            });
+        }
+        let prints = file_fingerprints(site, table, head, excluded).await?;
+        for file in &head.snapshot.files {
+            let fingerprint = prints.files.get(&file.path).copied().unwrap_or_default();
+            live.insert(file.path.clone(), (file.size, fingerprint));
+        }
+        for file in &removed {
+            let Some((size, fingerprint)) = live.remove(&file.path) else {
+                return Err(PipelineError::Internal(format!(
+                    "`{}` is not a live file of `{}`",
+                    file.path, receipt.table
+                )));
+            };
+            removed_refs.push(file_ref(&file.path, size, fingerprint));
+        }
+    }
+    for file in &added {
+        live.insert(file.path.clone(), (file.size, file.fingerprint));
+    }
+    let fingerprint = live
+        .values()
+        .fold(Fingerprint::default(), |sum, (_, print)| sum + *print);
+
+    receipt.version = base.as_ref().map_or(0, |head| head.snapshot.version + 1);
+    receipt.fingerprint = fingerprint.to_string();
+    receipt.schema = Digest::of(schema_text(&schema).as_bytes());
+    receipt.files_added = added
+        .iter()
+        .map(|file| file_ref(&file.path, file.size, file.fingerprint))
+        .collect();
+    receipt.files_removed = removed_refs;
+    receipt.live_files = live_files_digest(
+        live.iter()
+            .map(|(path, (size, _))| (path.as_str(), *size, sha256_of_name(path))),
+    );
+    receipt.bytes_written = added.iter().map(|file| file.size).sum();
+    receipt.previous = base.as_ref().and_then(|head| head.receipt);
+
+    let sealed = seal(&receipt, site.context.key.as_ref());
+    failpoint::hit("receipt.before");
+    let prints = FileFingerprints {
+        files: live
+            .iter()
+            .map(|(path, (_, print))| (path.clone(), *print))
+            .collect(),
+    };
+    let prints =
+        serde_json::to_vec(&prints).map_err(|error| PipelineError::Internal(error.to_string()))?;
+    site.lake
+        .put_if_absent(&layout::file_fingerprints(sealed.digest), &prints)?;
+    site.lake
+        .put_if_absent(&layout::receipt(sealed.digest), &sealed.bytes)?;
+    failpoint::hit("receipt.after");
+
+    site.context.progress.event(&Event::Committing {
+        table: receipt.table.clone(),
+    });
+    let committed = table.commit(Commit {
+        base: base.as_ref().map(|head| head.snapshot.version),
+        schema,
+        add: added,
+        remove: removed,
+        app: (app, receipt.epoch),
+        receipt: sealed.digest.to_string(),
+        run: receipt.run.clone(),
+        operation: operation.to_owned(),
+        timestamp_ms: site.context.now_ms(),
+        properties: BTreeMap::new(),
+    });
+    let version = match committed {
+        Ok(version) => version,
+        Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
+        Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
+            return Err(PipelineError::LostRace {
+                table: receipt.table,
+            });
+        }
+        Err(CommitError::Lake(error)) => return Err(error.into()),
+    };
+    Ok(Published {
+        version,
+        receipt: sealed.digest,
+        fingerprint,
+        rows: fingerprint.rows,
+    })
+}
+
+fn file_ref(path: &str, size: u64, fingerprint: Fingerprint) -> FileRef {
+    FileRef {
+        path: path.to_owned(),
+        size,
+        sha256: sha256_of_name(path).to_owned(),
+        rows: fingerprint.rows,
+        fingerprint: fingerprint.to_string(),
+    }
+}

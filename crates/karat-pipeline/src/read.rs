@@ -1,0 +1,106 @@
+//! Reading versions of tables: file sets for the engine, fingerprints decoded from rows.
+
+use futures::TryStreamExt;
+use karat_exact::fingerprint::Fingerprinter;
+use karat_exact::{BatchStream, DataFileRef, FileSet, Fingerprint};
+use karat_lake::{LiveFile, Snapshot, Table, WrittenFile};
+
+use crate::context::Site;
+use crate::error::PipelineError;
+
+/// Provenance columns that are outside every bronze fingerprint (B2).
+pub const BRONZE_EXCLUDED: &[&str] = &["_run", "_loaded_at", "_epoch"];
+
+/// Columns outside the fingerprint of a table of this layer.
+pub fn excluded(layer: &str) -> &'static [&'static str] {
+    if layer == "bronze" {
+        BRONZE_EXCLUDED
+    } else {
+        &[]
+    }
+}
+
+/// Some live files of a version as the engine reads them.
+pub fn file_set<'a>(
+    table: &Table,
+    snapshot: &Snapshot,
+    files: impl IntoIterator<Item = &'a LiveFile>,
+    key: Option<Vec<String>>,
+) -> FileSet {
+    FileSet {
+        schema: snapshot.schema.clone(),
+        files: files
+            .into_iter()
+            .map(|file| DataFileRef {
+                path: table.path().join(&file.path),
+                size: file.size,
+                rows: file.rows,
+            })
+            .collect(),
+        key,
+        order: Vec::new(),
+    }
+}
+
+/// All live files of a version, in the order in which they were written: epoch, then ordinal.
+pub fn in_written_order(snapshot: &Snapshot) -> Vec<&LiveFile> {
+    let mut files: Vec<&LiveFile> = snapshot.files.iter().collect();
+    files.sort_by_key(|file| (written(&file.path), file.path.clone()));
+    files
+}
+
+/// Epoch and ordinal that a data file's name states: `{sha256}-{epoch}-{ordinal}.parquet`.
+pub fn written(path: &str) -> (i64, u64) {
+    let stem = path.strip_suffix(".parquet").unwrap_or(path);
+    let mut parts = stem.rsplitn(3, '-');
+    let ordinal = parts.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let epoch = parts.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    (epoch, ordinal)
+}
+
+/// Fingerprint of one file's rows, decoded anew.
+pub async fn fingerprint_file(
+    site: &Site,
+    table: &Table,
+    schema: &arrow::datatypes::SchemaRef,
+    file: &LiveFile,
+    excluded: &[&str],
+) -> Result<Fingerprint, PipelineError> {
+    let set = FileSet {
+        schema: schema.clone(),
+        files: vec![DataFileRef {
+            path: table.path().join(&file.path),
+            size: file.size,
+            rows: file.rows,
+        }],
+        key: None,
+        order: Vec::new(),
+    };
+    let stream = site.engine.scan(&set, None).await?;
+    fingerprint_stream(schema, stream, excluded).await
+}
+
+/// Fingerprint of a stream of rows.
+pub async fn fingerprint_stream(
+    schema: &arrow::datatypes::SchemaRef,
+    mut stream: BatchStream,
+    excluded: &[&str],
+) -> Result<Fingerprint, PipelineError> {
+    let mut fingerprinter = Fingerprinter::new(schema, excluded)?;
+    while let Some(batch) = stream
+        .try_next()
+        .await
+        .map_err(karat_exact::ExactError::from)?
+    {
+        fingerprinter.update(&batch)?;
+    }
+    Ok(fingerprinter.finish())
+}
+
+/// Removes a file that was written for a version that is not to be. One that was there before may be live: it stays.
+pub fn discard(table: &Table, file: &WrittenFile) {
+    if !file.existed {
+        // What cannot be removed is an orphan, which `verify` lists.
+        let _ = std::fs::remove_file(table.path().join(&file.path));
+    }
+}

@@ -1,0 +1,398 @@
+//! AUTO CDC: from the ordered events of each key to its current row (SCD 1) or its ranges (SCD 2).
+//!
+//! This is the decision alone (SEMANTICS C4, C5): it takes events that are already sorted by key, sequence and `_seq`,
+//! and says which rows stand in the table, from when to when, and what became of every other event. Reading, sorting and
+//! writing belong to [`crate::silver`].
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows, SortField};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// First column of a range, inclusive.
+pub const START_AT: &str = "__START_AT";
+/// Second column of a range, exclusive; null while the range is open.
+pub const END_AT: &str = "__END_AT";
+/// Working column: the value of `sequence_by` (an event without one never gets here).
+pub const SEQUENCE: &str = "__sequence";
+/// Working column: true where the event deletes its key.
+pub const DELETE: &str = "__delete";
+/// Working column: true for a row that the table already holds and that only takes part in the comparison.
+pub const EXISTING: &str = "__existing";
+
+/// Which history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScdType {
+    /// The current row of each key.
+    One,
+    /// Every range of each key, half-open.
+    Two,
+}
+
+/// What the fold needs to know of the event columns.
+#[derive(Debug, Clone)]
+pub struct EventShape {
+    /// Kind of history.
+    pub scd: ScdType,
+    /// Output columns that identify a row, in order.
+    pub keys: Vec<String>,
+    /// Output columns, in table order (without `__START_AT` and `__END_AT`).
+    pub output: Vec<String>,
+    /// Output columns whose change opens a range.
+    pub tracked: Vec<String>,
+    /// Column that dates a range; the sequence itself unless `valid_from` is declared.
+    pub valid_from: String,
+}
+
+/// What became of events, each counted where it happened (G6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventCounts {
+    /// Events that stand as rows of the table.
+    pub kept: u64,
+    /// Events equal to another in key, sequence, `_seq` and content.
+    pub duplicate: u64,
+    /// Events replaced by a later one of their key.
+    pub superseded: u64,
+    /// Events that delete their key.
+    pub deleted: u64,
+    /// Events that change no tracked column.
+    pub unchanged: u64,
+    /// Events that tie with another of different content.
+    pub tied: u64,
+    /// Rows that the table already held and that were replaced.
+    pub existing_superseded: u64,
+    /// Rows that the table already held and that still stand, open or newly closed.
+    pub existing_kept: u64,
+}
+
+/// One step's outcome: rows of the table, and events that tie.
+#[derive(Debug)]
+pub struct Folded {
+    /// Rows for the table, in key order (and by `__START_AT`).
+    pub rows: RecordBatch,
+    /// Event rows that tie (C4), as they came in.
+    pub tied: RecordBatch,
+}
+
+/// Folds sorted events into rows, a batch at a time; memory is bounded by the longest key.
+#[derive(Debug)]
+pub struct EventFold {
+    shape: EventShape,
+    input: SchemaRef,
+    table: SchemaRef,
+    carry: Vec<RecordBatch>,
+    counts: EventCounts,
+}
+
+impl EventFold {
+    /// A fold over events with the given schema: the output columns, [`SEQUENCE`], `_seq`, [`DELETE`], [`EXISTING`] and whatever
+    /// else the caller wants to see again on tied events.
+    pub fn new(shape: EventShape, input: SchemaRef) -> Result<Self, ArrowError> {
+        let mut fields = Vec::new();
+        for name in &shape.output {
+            fields.push(input.field_with_name(name)?.clone());
+        }
+        if shape.scd == ScdType::Two {
+            let range_type = input
+                .field_with_name(&shape.valid_from)?
+                .data_type()
+                .clone();
+            fields.push(Field::new(START_AT, range_type.clone(), true));
+            fields.push(Field::new(END_AT, range_type, true));
+        }
+        let table = Arc::new(Schema::new(fields));
+        Ok(Self {
+            shape,
+            input,
+            table,
+            carry: Vec::new(),
+            counts: EventCounts::default(),
+        })
+    }
+
+    /// Schema of the rows.
+    pub fn table_schema(&self) -> SchemaRef {
+        self.table.clone()
+    }
+
+    /// Counts so far.
+    pub fn counts(&self) -> EventCounts {
+        self.counts
+    }
+
+    /// Takes the next batch of sorted events and gives what is decided by now.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<Option<Folded>, ArrowError> {
+        if batch.num_rows() == 0 {
+            return Ok(None);
+        }
+        let keys = self.key_rows(&batch)?;
+        let last = batch.num_rows() - 1;
+        let mut open_from = last;
+        while open_from > 0 && keys.row(open_from - 1) == keys.row(last) {
+            open_from -= 1;
+        }
+        let same_key_as_carry = match self.carry.last() {
+            Some(tail) if open_from == 0 => {
+                let tail_keys = self.key_rows(&tail.slice(tail.num_rows() - 1, 1))?;
+                // Rows of two conversions by equal converters are comparable as bytes.
+                tail_keys.row(0).as_ref() == keys.row(0).as_ref()
+            }
+            _ => false,
+        };
+        if same_key_as_carry || (self.carry.is_empty() && open_from == 0) {
+            self.carry.push(batch);
+            return Ok(None);
+        }
+        let mut complete = std::mem::take(&mut self.carry);
+        if open_from > 0 {
+            complete.push(batch.slice(0, open_from));
+        }
+        self.carry
+            .push(batch.slice(open_from, batch.num_rows() - open_from));
+        let complete = concat_batches(&self.input, &complete)?;
+        self.fold(&complete).map(Some)
+    }
+
+    /// Decides the last key.
+    pub fn finish(&mut self) -> Result<Option<Folded>, ArrowError> {
+        let rest = std::mem::take(&mut self.carry);
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let rest = concat_batches(&self.input, &rest)?;
+        self.fold(&rest).map(Some)
+    }
+
+    fn key_rows(&self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
+        let names: Vec<&str> = self.shape.keys.iter().map(String::as_str).collect();
+        rows_of(batch, &names)
+    }
+
+    fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
+        let keys = self.key_rows(events)?;
+        let order = rows_of(events, &[SEQUENCE, "_seq"])?;
+        let sequence = rows_of(events, &[SEQUENCE])?;
+        let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
+        content_names.push(DELETE);
+        let content = rows_of(events, &content_names)?;
+        let tracked_names: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
+        let tracked = rows_of(events, &tracked_names)?;
+        let group = Group {
+            order,
+            sequence,
+            content,
+            tracked,
+            delete: boolean(events, DELETE)?,
+            existing: boolean(events, EXISTING)?,
+        };
+
+        let mut decided = Decided::default();
+        let mut from = 0;
+        for row in 1..=events.num_rows() {
+            if row == events.num_rows() || keys.row(row) != keys.row(from) {
+                group.decide(self.shape.scd, from..row, &mut decided, &mut self.counts);
+                from = row;
+            }
+        }
+        let tied = take_record_batch(events, &UInt32Array::from(decided.tied))?;
+        let standing = UInt32Array::from(decided.standing);
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.table.fields().len());
+        for name in &self.shape.output {
+            columns.push(take(column(events, name)?, &standing, None)?);
+        }
+        if self.shape.scd == ScdType::Two {
+            let dates = column(events, &self.shape.valid_from)?;
+            columns.push(take(dates, &standing, None)?);
+            columns.push(if dates.is_empty() {
+                new_null_array(dates.data_type(), 0)
+            } else {
+                take(dates, &UInt32Array::from(decided.ends), None)?
+            });
+        }
+        Ok(Folded {
+            rows: RecordBatch::try_new(self.table.clone(), columns)?,
+            tied,
+        })
+    }
+}
+
+/// Row indices that a fold decided on.
+#[derive(Default)]
+struct Decided {
+    standing: Vec<u32>,
+    /// For each standing row the event that ends its range.
+    ends: Vec<Option<u32>>,
+    tied: Vec<u32>,
+}
+
+/// The events of one batch in comparable form.
+struct Group {
+    order: Rows,
+    sequence: Rows,
+    content: Rows,
+    tracked: Rows,
+    delete: BooleanArray,
+    existing: BooleanArray,
+}
+
+impl Group {
+    fn decide(
+        &self,
+        scd: ScdType,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
+        let events = self.without_ties(range, decided, counts);
+        match scd {
+            ScdType::One => self.current(&events, decided, counts),
+            ScdType::Two => self.ranges(&events, decided, counts),
+        }
+    }
+
+    /// Events that are equal in order: one if their content is equal, all tied if not.
+    fn without_ties(
+        &self,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) -> Vec<usize> {
+        let mut events = Vec::with_capacity(range.len());
+        let mut from = range.start;
+        while from < range.end {
+            let mut to = from + 1;
+            while to < range.end && self.order.row(to) == self.order.row(from) {
+                to += 1;
+            }
+            let same_content =
+                (from + 1..to).all(|row| self.content.row(row) == self.content.row(from));
+            if same_content {
+                counts.duplicate += (to - from - 1) as u64;
+                events.push(from);
+            } else {
+                counts.tied += (to - from) as u64;
+                decided.tied.extend((from..to).map(|row| row as u32));
+            }
+            from = to;
+        }
+        events
+    }
+
+    fn current(&self, events: &[usize], decided: &mut Decided, counts: &mut EventCounts) {
+        for (position, &event) in events.iter().enumerate() {
+            let existing = self.existing.value(event);
+            if self.delete.value(event) {
+                counts.deleted += 1;
+            } else if position + 1 < events.len() {
+                if existing {
+                    counts.existing_superseded += 1
+                } else {
+                    counts.superseded += 1
+                }
+            } else {
+                if existing {
+                    counts.existing_kept += 1
+                } else {
+                    counts.kept += 1
+                }
+                decided.standing.push(event as u32);
+                decided.ends.push(None);
+            }
+        }
+    }
+
+    fn ranges(&self, events: &[usize], decided: &mut Decided, counts: &mut EventCounts) {
+        let mut open: Option<usize> = None;
+        for (position, &event) in events.iter().enumerate() {
+            // Of events with one sequence value only the last by `_seq` can hold for any time at all.
+            let outlived = events
+                .get(position + 1)
+                .is_some_and(|&next| self.sequence.row(next) == self.sequence.row(event));
+            let existing = self.existing.value(event);
+            if self.delete.value(event) {
+                counts.deleted += 1;
+                if !outlived && let Some(start) = open.take() {
+                    decided.standing.push(start as u32);
+                    decided.ends.push(Some(event as u32));
+                }
+                continue;
+            }
+            if outlived {
+                if existing {
+                    counts.existing_superseded += 1
+                } else {
+                    counts.superseded += 1
+                }
+                continue;
+            }
+            if let Some(start) = open {
+                if self.tracked.row(start) == self.tracked.row(event) {
+                    counts.unchanged += 1;
+                    continue;
+                }
+                decided.standing.push(start as u32);
+                decided.ends.push(Some(event as u32));
+            }
+            if existing {
+                counts.existing_kept += 1
+            } else {
+                counts.kept += 1
+            }
+            open = Some(event);
+        }
+        if let Some(start) = open {
+            decided.standing.push(start as u32);
+            decided.ends.push(None);
+        }
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| ArrowError::SchemaError(format!("the events have no column `{name}`")))
+}
+
+fn boolean(batch: &RecordBatch, name: &str) -> Result<BooleanArray, ArrowError> {
+    column(batch, name)?
+        .as_any()
+        .downcast_ref::<BooleanArray>()
+        .cloned()
+        .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{name}` is not Boolean")))
+}
+
+/// The named columns of a batch in comparable form.
+pub(crate) fn rows_of(batch: &RecordBatch, names: &[&str]) -> Result<Rows, ArrowError> {
+    if names.is_empty() {
+        // Rows without columns are all equal; a constant column says so.
+        let constant: ArrayRef = Arc::new(BooleanArray::from(vec![false; batch.num_rows()]));
+        return RowConverter::new(vec![SortField::new(DataType::Boolean)])?
+            .convert_columns(&[constant]);
+    }
+    let mut fields = Vec::with_capacity(names.len());
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let values = column(batch, name)?;
+        fields.push(SortField::new(values.data_type().clone()));
+        columns.push(values.clone());
+    }
+    RowConverter::new(fields)?.convert_columns(&columns)
+}
+
+impl EventCounts {
+    /// The outcomes of new events under their accounting names.
+    pub fn terms(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([
+            ("kept".to_owned(), self.kept),
+            ("duplicate".to_owned(), self.duplicate),
+            ("superseded".to_owned(), self.superseded),
+            ("deleted".to_owned(), self.deleted),
+            ("unchanged".to_owned(), self.unchanged),
+            ("quarantined".to_owned(), self.tied),
+        ])
+    }
+}

@@ -1,0 +1,268 @@
+//! A run: feeds and models in the order of their graph, side by side where nothing is in the way; one failure stops only what
+//! depends on it (H1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use karat_project::{Feed, Model, ModelKind, Project, TableName};
+use karat_receipt::Digest;
+use karat_source::{FeedSpec, Source};
+use tokio::task::JoinSet;
+
+use crate::context::{Event, Site};
+use crate::error::PipelineError;
+use crate::gold::GoldStep;
+use crate::ingest::{self, ColumnsRead, joined};
+use crate::manifest;
+use crate::silver::SilverStep;
+use crate::step::{StepReport, StepStatus};
+
+/// Opens the sources that feeds name.
+pub trait Sources: Send + Sync {
+    /// The source of this name, opened once.
+    fn open(&self, name: &str) -> Result<Arc<dyn Source>, PipelineError>;
+    /// What the source must know of a feed.
+    fn spec(&self, feed: &Feed) -> FeedSpec;
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct RunReport {
+    /// Steps in the order of the graph.
+    pub steps: Vec<StepReport>,
+    /// Head of the newest manifest.
+    pub head: Option<Digest>,
+}
+
+impl RunReport {
+    /// Exit code: of several, 2, 4, 5, 3, 1 in this precedence (H1).
+    pub fn exit_code(&self) -> u8 {
+        let mut codes: BTreeSet<u8> = self
+            .steps
+            .iter()
+            .filter_map(|step| step.error.as_ref())
+            .map(PipelineError::exit_code)
+            .collect();
+        if self.steps.iter().any(|step| !step.broken.is_empty()) {
+            codes.insert(1);
+        }
+        [2, 4, 5, 3, 1]
+            .into_iter()
+            .find(|code| codes.contains(code))
+            .unwrap_or(0)
+    }
+
+    /// Whether any step made a version.
+    pub fn made_versions(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.status == StepStatus::Done)
+    }
+}
+
+/// One thing to do.
+enum Work<'p> {
+    Load(&'p Feed),
+    Model(&'p Model),
+}
+
+/// Runs what is selected: all if `selected` is None.
+pub async fn run(
+    site: Arc<Site>,
+    sources: Arc<dyn Sources>,
+    selected: Option<&BTreeSet<TableName>>,
+) -> Result<RunReport, PipelineError> {
+    let project = &site.project;
+    let work = work(project, selected);
+    let order: Vec<TableName> = work.iter().map(|(table, _)| table.clone()).collect();
+    let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
+    for (table, item) in &work {
+        let inputs: BTreeSet<TableName> = match item {
+            Work::Load(_) => BTreeSet::new(),
+            Work::Model(model) => model
+                .inputs
+                .iter()
+                .filter(|input| order.contains(input))
+                .cloned()
+                .collect(),
+        };
+        waiting.insert(table.clone(), inputs);
+    }
+    let reads = columns_read(project);
+    let mut finished: BTreeMap<TableName, StepReport> = BTreeMap::new();
+    let mut running: JoinSet<(TableName, StepReport)> = JoinSet::new();
+    loop {
+        while running.len() < site.context.parallel_steps.max(1) {
+            let Some(table) = order
+                .iter()
+                .find(|table| waiting.get(*table).is_some_and(BTreeSet::is_empty))
+                .cloned()
+            else {
+                break;
+            };
+            waiting.remove(&table);
+            spawn(
+                &mut running,
+                site.clone(),
+                sources.clone(),
+                table.clone(),
+                reads.get(&table).cloned().unwrap_or_default(),
+            );
+        }
+        let Some(done) = running.join_next().await else {
+            break;
+        };
+        let (table, report) = done.map_err(joined)?;
+        let failed = matches!(report.status, StepStatus::Failed | StepStatus::Skipped);
+        if failed {
+            skip_dependants(project, &table, &mut waiting, &mut finished);
+        }
+        for inputs in waiting.values_mut() {
+            inputs.remove(&table);
+        }
+        finished.insert(table, report);
+    }
+    let steps: Vec<StepReport> = order
+        .iter()
+        .filter_map(|table| finished.remove(table))
+        .collect();
+    let mut report = RunReport { steps, head: None };
+    report.head = manifest::write(&site, report.made_versions())?;
+    Ok(report)
+}
+
+/// Feeds first, then models in the order of the graph.
+fn work<'p>(
+    project: &'p Project,
+    selected: Option<&BTreeSet<TableName>>,
+) -> Vec<(TableName, Work<'p>)> {
+    let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
+    let mut work: Vec<(TableName, Work<'p>)> = project
+        .feeds()
+        .filter(|feed| wanted(&feed.bronze))
+        .map(|feed| (feed.bronze.clone(), Work::Load(feed)))
+        .collect();
+    for model in project.models_in_order() {
+        if wanted(&model.name) {
+            work.push((model.name.clone(), Work::Model(model)));
+        }
+    }
+    work
+}
+
+/// Which payload columns of each feed the models read (B8).
+pub fn columns_read(project: &Project) -> BTreeMap<TableName, ColumnsRead> {
+    let mut reads: BTreeMap<TableName, ColumnsRead> = BTreeMap::new();
+    for model in &project.models {
+        if let ModelKind::Silver(silver) = &model.kind {
+            let columns = silver
+                .select
+                .iter()
+                .flat_map(|column| &column.reads)
+                .cloned();
+            reads
+                .entry(silver.from.clone())
+                .or_default()
+                .extend(columns);
+        }
+    }
+    reads
+}
+
+fn spawn(
+    running: &mut JoinSet<(TableName, StepReport)>,
+    site: Arc<Site>,
+    sources: Arc<dyn Sources>,
+    table: TableName,
+    reads: ColumnsRead,
+) {
+    running.spawn(async move {
+        let name = table.to_string();
+        site.context.progress.event(&Event::Started {
+            table: name.clone(),
+            bytes: 0,
+        });
+        let started = Instant::now();
+        let (kind, outcome) = step(&site, sources.as_ref(), &table, &reads).await;
+        let mut report = match outcome {
+            Ok(report) => report,
+            Err(error) => {
+                let mut report = StepReport::new(kind, &name);
+                report.status = StepStatus::Failed;
+                report.error = Some(error);
+                report
+            }
+        };
+        report.seconds = started.elapsed().as_secs_f64();
+        site.context.progress.event(&Event::Finished {
+            table: name,
+            status: report.status.word().to_owned(),
+        });
+        (table, report)
+    });
+}
+
+async fn step(
+    site: &Site,
+    sources: &dyn Sources,
+    table: &TableName,
+    reads: &ColumnsRead,
+) -> (&'static str, Result<StepReport, PipelineError>) {
+    if let Some(feed) = site.project.feed(table) {
+        let outcome = match sources.open(&feed.source) {
+            Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, reads).await,
+            Err(error) => Err(error),
+        };
+        return ("load", outcome);
+    }
+    let Some(model) = site.project.model(table) else {
+        return (
+            "gold",
+            Err(PipelineError::Internal(format!(
+                "`{table}` is no feed and no model"
+            ))),
+        );
+    };
+    match &model.kind {
+        ModelKind::Silver(silver) => {
+            let Some(feed) = site.project.feed(&silver.from) else {
+                return (
+                    "silver",
+                    Err(PipelineError::Internal(format!("`{table}` reads no feed"))),
+                );
+            };
+            (
+                "silver",
+                SilverStep::new(site, model, silver, feed).run().await,
+            )
+        }
+        ModelKind::Gold(gold) => ("gold", GoldStep::new(site, model, gold).run().await),
+    }
+}
+
+/// Everything downstream of a failed step is skipped.
+fn skip_dependants(
+    project: &Project,
+    failed: &TableName,
+    waiting: &mut BTreeMap<TableName, BTreeSet<TableName>>,
+    finished: &mut BTreeMap<TableName, StepReport>,
+) {
+    let dependants: Vec<TableName> = waiting
+        .iter()
+        .filter(|(_, inputs)| inputs.contains(failed))
+        .map(|(table, _)| table.clone())
+        .collect();
+    for table in dependants {
+        waiting.remove(&table);
+        let kind = match project.model(&table).map(|model| &model.kind) {
+            Some(ModelKind::Gold(_)) => "gold",
+            _ => "silver",
+        };
+        let mut report = StepReport::new(kind, &table.to_string());
+        report.status = StepStatus::Skipped;
+        report.notes.push(format!("skipped: `{failed}` failed"));
+        finished.insert(table.clone(), report);
+        skip_dependants(project, &table, waiting, finished);
+    }
+}

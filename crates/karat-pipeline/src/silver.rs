@@ -1,0 +1,1207 @@
+//! A silver model: decide whether only new rows need work, judge them, fold AUTO CDC, publish with quarantine (A7, C).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::row::{OwnedRow, RowConverter, SortField};
+use futures::{StreamExt, TryStreamExt};
+use karat_exact::{BatchStream, ExactError, SortColumn, batch_stream};
+use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
+use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
+use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
+use serde_json::json;
+
+use crate::accounting::{self, Terms};
+use crate::context::{Event, Site};
+use crate::deliveries::{self, Reading};
+use crate::epochs::{self, Epochs};
+use crate::error::PipelineError;
+use crate::ingest::{arrow_error, joined};
+use crate::judge::{ADDRESS, Judge, JudgeCounts, RULE_SEQUENCE_TIE, quarantine_schema};
+use crate::layout;
+use crate::publish::{Change, Head, Published, head, publish, read_receipt};
+use crate::read;
+use crate::scd::{
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType,
+};
+use crate::step::{StepReport, keep_code, receipt_base};
+
+/// Files of AUTO CDC tables are small, so that a changed key rewrites little.
+const CDC_LAYOUT: Layout = Layout {
+    rows_per_file: 131_072,
+    rows_per_group: 131_072,
+};
+
+/// How a model's next version comes about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing that it depends on changed.
+    Nothing,
+    /// From all of bronze.
+    Rebuild {
+        /// Why.
+        reason: String,
+    },
+    /// From the loads after this epoch.
+    Incremental {
+        /// Newest load that the table has taken in.
+        after: i64,
+    },
+}
+
+/// What is known when deciding.
+pub struct Facts<'a> {
+    /// Whether the table exists.
+    pub exists: bool,
+    /// Code digest of the newest version.
+    pub code_before: Option<String>,
+    /// Today's.
+    pub code: &'a str,
+    /// Newest load that the newest version took in.
+    pub consumed: i64,
+    /// Newest committed load of the feed.
+    pub available: i64,
+    /// What was read before.
+    pub reading_before: &'a Reading,
+    /// What is to be read now.
+    pub reading: &'a Reading,
+    /// Whether an expression asks for the time.
+    pub uses_clock: bool,
+    /// Logical time of the newest version and of this run differ.
+    pub time_passed: bool,
+    /// Rows of new deliveries can be told from old ones by their load alone.
+    pub by_load: bool,
+}
+
+/// Decides how a model's next version comes about (A7). Pure.
+pub fn decide(facts: &Facts<'_>) -> Decision {
+    if !facts.exists {
+        return Decision::Rebuild {
+            reason: "first version".to_owned(),
+        };
+    }
+    if facts.code_before.as_deref() != Some(facts.code) {
+        return Decision::Rebuild {
+            reason: "its code changed".to_owned(),
+        };
+    }
+    if facts.uses_clock && facts.time_passed {
+        return Decision::Rebuild {
+            reason: "it asks for the time".to_owned(),
+        };
+    }
+    if facts.available == facts.consumed {
+        return Decision::Nothing;
+    }
+    if !facts.by_load {
+        return Decision::Rebuild {
+            reason: "its feed is read as a whole".to_owned(),
+        };
+    }
+    if facts.uses_clock {
+        return Decision::Rebuild {
+            reason: "it asks for the time".to_owned(),
+        };
+    }
+    // A delivery that the table holds is no longer read, or one that it left out is read again.
+    let old_changed = facts
+        .reading_before
+        .objects
+        .iter()
+        .any(|delivery| facts.reading_before.reads(delivery) != facts.reading.reads(delivery));
+    if old_changed {
+        return Decision::Rebuild {
+            reason: "an object that it had read was delivered again".to_owned(),
+        };
+    }
+    Decision::Incremental {
+        after: facts.consumed,
+    }
+}
+
+/// What a plan or a run needs of one silver model.
+pub struct SilverPlan {
+    /// How the next version comes about.
+    pub decision: Decision,
+    /// Rows of bronze that it would read.
+    pub rows: u64,
+    /// Bytes of bronze files that it would read.
+    pub bytes: u64,
+}
+
+/// One silver model at work.
+pub struct SilverStep<'a> {
+    site: &'a Site,
+    model: &'a Model,
+    silver: &'a Silver,
+    feed: &'a Feed,
+    table: Table,
+    quarantine: Table,
+    quarantine_name: TableName,
+    /// Why the stream of judged rows stopped: the stream itself can only say that it did.
+    failure: Arc<Mutex<Option<PipelineError>>>,
+}
+
+struct State {
+    bronze: Head,
+    head: Option<Head>,
+    quarantine: Option<Head>,
+    epochs: Epochs,
+    reading: Reading,
+    available: i64,
+    decision: Decision,
+    judge: Arc<Judge>,
+    code: String,
+    bronze_table: Table,
+}
+
+impl<'a> SilverStep<'a> {
+    /// A step for a model and the feed that it reads.
+    pub fn new(site: &'a Site, model: &'a Model, silver: &'a Silver, feed: &'a Feed) -> Self {
+        let quarantine_name = model.name.quarantine();
+        Self {
+            site,
+            model,
+            silver,
+            feed,
+            table: site.lake.table(&model.name.folder()),
+            quarantine: site.lake.table(&quarantine_name.folder()),
+            quarantine_name,
+            failure: Arc::default(),
+        }
+    }
+
+    /// What a run would do.
+    pub async fn plan(&self) -> Result<Option<SilverPlan>, PipelineError> {
+        let Some(state) = self.state().await? else {
+            return Ok(None);
+        };
+        let files = self.files_of(&state, &state.decision);
+        Ok(Some(SilverPlan {
+            rows: files.iter().map(|file| file.rows).sum(),
+            bytes: files.iter().map(|file| file.size).sum(),
+            decision: state.decision,
+        }))
+    }
+
+    /// Brings the model up to date.
+    pub async fn run(&self) -> Result<StepReport, PipelineError> {
+        self.run_judged().await.map_err(|error| {
+            self.failure
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take()
+                .unwrap_or(error)
+        })
+    }
+
+    async fn run_judged(&self) -> Result<StepReport, PipelineError> {
+        let name = self.model.name.to_string();
+        let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
+        let mut report = StepReport::new("silver", &name);
+        let Some(state) = self.state().await? else {
+            report.notes.push(format!(
+                "`{}` has no version yet: nothing to read",
+                self.feed.bronze
+            ));
+            return Ok(report);
+        };
+        if let Some(head) = &state.head {
+            report.version = Some(head.snapshot.version);
+            if let Some(digest) = head.receipt {
+                report.fingerprint = Some(read_receipt(self.site, digest)?.fingerprint);
+            }
+        }
+        if state.decision == Decision::Nothing {
+            return Ok(report);
+        }
+        crate::step::check_signature(self.site)?;
+        let (intent, digest) = self.intent(&state)?;
+        let outcome = match &state.decision {
+            Decision::Incremental { .. } => match self.incremental(&state, &mut report).await? {
+                Some(outcome) => outcome,
+                None => {
+                    report.how = Some(
+                        "rebuild: late or tied events reach behind what the table has taken in"
+                            .to_owned(),
+                    );
+                    self.rebuild(&state, &mut report).await?
+                }
+            },
+            Decision::Rebuild { reason } => {
+                report.how = Some(format!("rebuild: {reason}"));
+                self.rebuild(&state, &mut report).await?
+            }
+            Decision::Nothing => return Ok(report),
+        };
+        self.publish(&state, intent, digest, outcome, &mut report)
+            .await?;
+        Ok(report)
+    }
+
+    async fn state(&self) -> Result<Option<State>, PipelineError> {
+        let bronze_table = self.site.lake.table(&self.feed.bronze.folder());
+        let Some(bronze) = head(&bronze_table)? else {
+            return Ok(None);
+        };
+        let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
+        let head_now = head(&self.table)?;
+        let quarantine = head(&self.quarantine)?;
+        let epochs = Epochs::read(
+            &self.site.lake,
+            &self.model.name,
+            head_now.as_ref().map(|head| &head.snapshot),
+        )?;
+        let code = Digest::of(self.model.code_text().as_bytes()).to_string();
+        let judge = Judge::compile(
+            &self.site.engine,
+            self.model,
+            self.silver,
+            self.feed,
+            &bronze.snapshot.schema,
+            &code,
+        )?;
+        let available = feed_epochs.committed();
+        let consumed = epochs
+            .last_done()
+            .and_then(|intent| intent.to["bronze_epoch"].as_i64())
+            .unwrap_or(0);
+        let reading = deliveries::reading(self.feed, &feed_epochs, available);
+        let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
+        let last_code = match epochs.last_done() {
+            // The code of the version is in its receipt: an intent may have been taken up with newer code (A3).
+            Some(_) => match head_now.as_ref().and_then(|head| head.receipt) {
+                Some(digest) => Some(read_receipt(self.site, digest)?.code.to_string()),
+                None => None,
+            },
+            None => None,
+        };
+        let by_load = self.feed.mode == Mode::Incremental
+            || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
+        let time_passed = epochs
+            .last_done()
+            .is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
+        let decision = decide(&Facts {
+            exists: head_now.is_some(),
+            code_before: last_code,
+            code: &code,
+            consumed,
+            available,
+            reading_before: &reading_before,
+            reading: &reading,
+            uses_clock: judge.uses_clock(),
+            time_passed,
+            by_load,
+        });
+        Ok(Some(State {
+            bronze,
+            head: head_now,
+            quarantine,
+            epochs,
+            reading,
+            available,
+            decision,
+            judge: Arc::new(judge),
+            code,
+            bronze_table,
+        }))
+    }
+
+    /// The bronze files that a decision reads.
+    fn files_of<'s>(&self, state: &'s State, decision: &Decision) -> Vec<&'s LiveFile> {
+        let files = read::in_written_order(&state.bronze.snapshot);
+        match decision {
+            Decision::Nothing => Vec::new(),
+            Decision::Rebuild { .. } => match state.reading.only_epoch {
+                Some(only) => files
+                    .into_iter()
+                    .filter(|file| read::written(&file.path).0 == only)
+                    .collect(),
+                None => files,
+            },
+            Decision::Incremental { after } => files
+                .into_iter()
+                .filter(|file| read::written(&file.path).0 > *after)
+                .collect(),
+        }
+    }
+
+    fn intent(&self, state: &State) -> Result<(Intent, Digest), PipelineError> {
+        if let Some(open) = state.epochs.open() {
+            // Taken up: the epoch stays, today's code and inputs run (A3), and the receipt names them.
+            return Ok((open.clone(), epochs::intent_digest(open)?));
+        }
+        let fingerprint = match state.bronze.receipt {
+            Some(digest) => read_receipt(self.site, digest)?.fingerprint,
+            None => String::new(),
+        };
+        let intent = Intent {
+            feed_or_model: self.model.name.to_string(),
+            epoch: state.epochs.next(),
+            run: self.site.context.run.clone(),
+            logical_time: self.site.context.logical_time.clone(),
+            code: keep_code(self.site, self.model.code_text())?,
+            parameters: self.site.context.parameters.clone(),
+            from: state
+                .epochs
+                .last_done()
+                .map_or(serde_json::Value::Null, |intent| intent.to.clone()),
+            to: json!({ "bronze_epoch": state.available }),
+            objects: Vec::new(),
+            inputs: BTreeMap::from([(
+                self.feed.bronze.to_string(),
+                InputRef {
+                    version: state.bronze.snapshot.version,
+                    fingerprint,
+                },
+            )]),
+        };
+        let digest = epochs::write_intent(&self.site.lake, &self.model.name, &intent)?;
+        Ok((intent, digest))
+    }
+
+    /// Judged rows of some bronze files, as a stream; quarantine and counts gather aside.
+    async fn judged(
+        &self,
+        state: &State,
+        files: &[&LiveFile],
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<BatchStream, PipelineError> {
+        let set = read::file_set(
+            &state.bronze_table,
+            &state.bronze.snapshot,
+            files.iter().copied(),
+            None,
+        );
+        let stream = self
+            .current_rows(state, self.site.engine.scan(&set, None).await?)
+            .await?;
+        let judge = state.judge.clone();
+        let reading = state.reading.clone();
+        let aside = aside.clone();
+        let progress = self.site.context.progress.clone();
+        let failure = self.failure.clone();
+        let table = self.model.name.to_string();
+        let total: u64 = files.iter().map(|file| file.rows).sum();
+        let mut done = 0;
+        let judged = stream.map(move |batch| {
+            let batch = batch.map_err(ExactError::from)?;
+            let mut aside = aside
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let rows = batch.num_rows() as u64;
+            let judged = judge
+                .judge(&batch, &reading, &mut aside.counts)
+                .map_err(|error| {
+                    let stopped = ExactError::Internal(error.to_string());
+                    *failure
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                    stopped
+                })?;
+            if let Some(quarantined) = judged.quarantined {
+                aside.quarantined.push(quarantined);
+            }
+            drop(aside);
+            done += rows;
+            progress.event(&Event::Advanced {
+                table: table.clone(),
+                rows,
+                percent: (done * 100).checked_div(total).unwrap_or(0).min(100) as u8,
+            });
+            if failpoint::triggered("silver.lose") && judged.kept.num_rows() > 0 {
+                return Ok(judged.kept.slice(1, judged.kept.num_rows() - 1));
+            }
+            if failpoint::triggered("silver.double") && judged.kept.num_rows() > 0 {
+                return concat_batches(
+                    &judged.kept.schema(),
+                    [&judged.kept, &judged.kept.slice(0, 1)],
+                )
+                .map_err(|error| ExactError::Internal(error.to_string()));
+            }
+            Ok(judged.kept)
+        });
+        Ok(batch_stream(state.judge.kept_schema(), judged))
+    }
+
+    /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted.
+    async fn current_rows(
+        &self,
+        state: &State,
+        stream: BatchStream,
+    ) -> Result<BatchStream, PipelineError> {
+        if self.feed.mode == Mode::Incremental
+            || self.feed.key.is_empty()
+            || self.silver.auto_cdc.is_some()
+        {
+            return Ok(stream);
+        }
+        let schema = state.bronze.snapshot.schema.clone();
+        let key = self.feed.key.clone();
+        // Bronze is in `_seq` order; a later row of a key replaces the earlier one.
+        let mut order: Vec<SortColumn> =
+            key.iter().map(|name| SortColumn::ascending(name)).collect();
+        order.push(SortColumn::ascending("_seq"));
+        let sorted = self.site.engine.sort(stream, &order).await?;
+        Ok(crate::current::newest_of_each_key(sorted, schema, key))
+    }
+
+    async fn rebuild(
+        &self,
+        state: &State,
+        report: &mut StepReport,
+    ) -> Result<Computed, PipelineError> {
+        let files = self.files_of(
+            state,
+            &Decision::Rebuild {
+                reason: String::new(),
+            },
+        );
+        let bytes_read: u64 = files.iter().map(|file| file.size).sum();
+        report.bytes_read += bytes_read;
+        let aside = Arc::new(Mutex::new(Aside::default()));
+        let judged = self.judged(state, &files, &aside).await?;
+        let removed = state
+            .head
+            .as_ref()
+            .map(|head| head.snapshot.files.clone())
+            .unwrap_or_default();
+        let (schema, added, events) = match &self.silver.auto_cdc {
+            None => {
+                let order = self.row_order(&state.judge.selected());
+                let sorted = self.site.engine.sort(judged, &order).await?;
+                let schema = state.judge.selected();
+                (
+                    schema.clone(),
+                    self.write(sorted, schema, Layout::default(), state).await?,
+                    None,
+                )
+            }
+            Some(_) => {
+                let sorted = self.sorted_events(state, judged).await?;
+                let mut fold = EventFold::new(self.shape(state), state.judge.kept_schema())
+                    .map_err(arrow_error)?;
+                let schema = fold.table_schema();
+                let added = self
+                    .fold_and_write(state, sorted, &mut fold, &aside)
+                    .await?;
+                (schema, added, Some(fold.counts()))
+            }
+        };
+        let mut aside = take_aside(&aside);
+        let kept = added.iter().map(|file| file.rows).sum();
+        let terms = aside.terms(events, kept);
+        count_ties(&mut aside, events);
+        Ok(Computed {
+            schema,
+            added,
+            removed,
+            counts: aside.counts,
+            quarantined: aside.quarantined,
+            full: terms.clone(),
+            share: terms,
+            bytes_read,
+            replaces: true,
+            high_water: aside.high_water,
+        })
+    }
+
+    /// Only the new loads. None: an event reaches behind what the table has taken in, so that only a rebuild is right.
+    async fn incremental(
+        &self,
+        state: &State,
+        report: &mut StepReport,
+    ) -> Result<Option<Computed>, PipelineError> {
+        let (Some(head), Decision::Incremental { .. }) = (&state.head, &state.decision) else {
+            return Ok(None);
+        };
+        let Some(receipt) = head.receipt else {
+            return Err(PipelineError::Foreign {
+                table: self.model.name.to_string(),
+                version: head.snapshot.version,
+            });
+        };
+        let before = read_receipt(self.site, receipt)?;
+        let files = self.files_of(state, &state.decision);
+        let mut bytes_read: u64 = files.iter().map(|file| file.size).sum();
+        let aside = Arc::new(Mutex::new(Aside::default()));
+        let judged = self.judged(state, &files, &aside).await?;
+        let computed = if self.silver.auto_cdc.is_none() {
+            let schema = state.judge.selected();
+            let sorted = self
+                .site
+                .engine
+                .sort(judged, &self.row_order(&schema))
+                .await?;
+            let added = self
+                .write(sorted, schema.clone(), Layout::default(), state)
+                .await?;
+            let aside = take_aside(&aside);
+            let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
+            Computed {
+                schema,
+                added,
+                removed: Vec::new(),
+                full: accounting::add(&before.accounting, &share),
+                share,
+                counts: aside.counts,
+                quarantined: aside.quarantined,
+                bytes_read,
+                replaces: false,
+                high_water: None,
+            }
+        } else {
+            let Some(merged) = self.merge(state, head, &before, judged, &aside).await? else {
+                return Ok(None);
+            };
+            bytes_read += merged.bytes_read;
+            let mut aside = take_aside(&aside);
+            let share = aside.terms(Some(merged.events), merged.events.kept);
+            count_ties(&mut aside, Some(merged.events));
+            let mut full = accounting::add(&before.accounting, &share);
+            // Rows that stood and were replaced are no longer kept but superseded.
+            let replaced = merged.events.existing_superseded;
+            if let Some(kept) = full.get_mut("kept") {
+                *kept -= replaced;
+            }
+            *full.entry("superseded".to_owned()).or_default() += replaced;
+            Computed {
+                schema: head.snapshot.schema.clone(),
+                added: merged.added,
+                removed: merged.removed,
+                full,
+                share,
+                counts: aside.counts,
+                quarantined: aside.quarantined,
+                bytes_read,
+                replaces: false,
+                high_water: aside.high_water,
+            }
+        };
+        report.bytes_read += bytes_read;
+        report.how = Some(format!(
+            "incremental: {} new load(s)",
+            state.available - consumed_of(&state.decision)
+        ));
+        Ok(Some(computed))
+    }
+
+    /// Folds new events into the files that hold their keys.
+    async fn merge(
+        &self,
+        state: &State,
+        head: &Head,
+        before: &Receipt,
+        judged: BatchStream,
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<Option<Merged>, PipelineError> {
+        let shape = self.shape(state);
+        if shape.scd == ScdType::Two && shape.valid_from != SEQUENCE {
+            return Ok(None);
+        }
+        let kept_schema = state.judge.kept_schema();
+        let events: Vec<RecordBatch> = judged.try_collect().await.map_err(ExactError::from)?;
+        let events = concat_batches(&kept_schema, &events).map_err(arrow_error)?;
+        let Some(high_water) = before.parameters.get("high_water") else {
+            return Ok(None);
+        };
+        if !crate::high_water::all_after(column(&events, SEQUENCE)?, high_water)? {
+            return Ok(None);
+        }
+        if let Some(newest) = crate::high_water::greatest(column(&events, SEQUENCE)?)? {
+            lock(aside).high_water = Some(newest);
+        } else {
+            lock(aside).high_water = Some(high_water.clone());
+        }
+        let key_fields: Vec<SortField> = shape
+            .keys
+            .iter()
+            .map(|key| {
+                Ok(SortField::new(
+                    kept_schema.field_with_name(key)?.data_type().clone(),
+                ))
+            })
+            .collect::<Result<_, arrow::error::ArrowError>>()
+            .map_err(arrow_error)?;
+        let converter = RowConverter::new(key_fields).map_err(arrow_error)?;
+        let touched: BTreeSet<OwnedRow> = {
+            let rows = converter
+                .convert_columns(&columns(&events, &shape.keys)?)
+                .map_err(arrow_error)?;
+            (0..events.num_rows())
+                .map(|row| rows.row(row).owned())
+                .collect()
+        };
+        let candidates: Vec<&LiveFile> = head
+            .snapshot
+            .files
+            .iter()
+            .filter(|file| {
+                crate::prune::may_hold(
+                    file.stats.as_deref(),
+                    &shape.keys[0],
+                    column(&events, &shape.keys[0]).ok(),
+                )
+            })
+            .collect();
+        let mut existing: Vec<RecordBatch> = Vec::new();
+        let mut removed = Vec::new();
+        let mut rest: Vec<RecordBatch> = Vec::new();
+        let mut bytes_read = 0;
+        for file in candidates {
+            bytes_read += file.size;
+            let set = read::file_set(&self.table, &head.snapshot, [file], None);
+            let batches: Vec<RecordBatch> = self
+                .site
+                .engine
+                .scan(&set, None)
+                .await?
+                .try_collect()
+                .await
+                .map_err(ExactError::from)?;
+            let mut rest_of_file = Vec::new();
+            let mut any = false;
+            for batch in batches {
+                let rows = converter
+                    .convert_columns(&columns(&batch, &shape.keys)?)
+                    .map_err(arrow_error)?;
+                let open = open_rows(&batch, shape.scd);
+                let hit: BooleanArray = (0..batch.num_rows())
+                    .map(|row| Some(open(row) && touched.contains(&rows.row(row).owned())))
+                    .collect();
+                if hit.true_count() == 0 {
+                    rest_of_file.push(batch);
+                    continue;
+                }
+                any = true;
+                existing.push(filter_record_batch(&batch, &hit).map_err(arrow_error)?);
+                let miss: BooleanArray = hit.iter().map(|hit| hit.map(|hit| !hit)).collect();
+                rest_of_file.push(filter_record_batch(&batch, &miss).map_err(arrow_error)?);
+            }
+            if any {
+                removed.push(file.clone());
+                rest.extend(rest_of_file);
+            }
+        }
+        let mut with_existing = vec![events];
+        for batch in &existing {
+            with_existing.push(existing_as_events(batch, &kept_schema, shape.scd)?);
+        }
+        let stream = batch_stream(
+            kept_schema.clone(),
+            futures::stream::iter(with_existing.into_iter().map(Ok)),
+        );
+        let sorted = self.sorted_events(state, stream).await?;
+        let mut fold = EventFold::new(shape.clone(), kept_schema).map_err(arrow_error)?;
+        let table_schema = head.snapshot.schema.clone();
+        let mut folded = self.fold(state, sorted, &mut fold, aside).await?;
+        let events = fold.counts();
+        folded.extend(rest);
+        let rows = batch_stream(
+            table_schema.clone(),
+            futures::stream::iter(folded.into_iter().map(Ok)),
+        );
+        let mut order: Vec<SortColumn> = shape
+            .keys
+            .iter()
+            .map(|key| SortColumn::ascending(key))
+            .collect();
+        if shape.scd == ScdType::Two {
+            order.push(SortColumn::ascending(START_AT));
+        }
+        let sorted = self.site.engine.sort(rows, &order).await?;
+        let added = self.write(sorted, table_schema, CDC_LAYOUT, state).await?;
+        Ok(Some(Merged {
+            added,
+            removed,
+            bytes_read,
+            events,
+        }))
+    }
+
+    async fn sorted_events(
+        &self,
+        state: &State,
+        events: BatchStream,
+    ) -> Result<BatchStream, PipelineError> {
+        let mut order: Vec<SortColumn> = self
+            .shape(state)
+            .keys
+            .iter()
+            .map(|key| SortColumn::ascending(key))
+            .collect();
+        // Rows that stand in the table come before every new event of their key.
+        order.push(SortColumn::descending(EXISTING));
+        order.push(SortColumn::ascending(SEQUENCE));
+        order.push(SortColumn::ascending("_seq"));
+        Ok(self.site.engine.sort(events, &order).await?)
+    }
+
+    async fn fold(
+        &self,
+        state: &State,
+        mut sorted: BatchStream,
+        fold: &mut EventFold,
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<Vec<RecordBatch>, PipelineError> {
+        let mut rows = Vec::new();
+        while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+            if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
+                put_aside(state, aside, &folded.tied)?;
+                rows.push(folded.rows);
+            }
+        }
+        if let Some(folded) = fold.finish().map_err(arrow_error)? {
+            put_aside(state, aside, &folded.tied)?;
+            rows.push(folded.rows);
+        }
+        Ok(rows)
+    }
+
+    async fn fold_and_write(
+        &self,
+        state: &State,
+        mut sorted: BatchStream,
+        fold: &mut EventFold,
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<Vec<WrittenFile>, PipelineError> {
+        let mut writer = self.writer(fold.table_schema(), CDC_LAYOUT, state)?;
+        let mut high_water = None;
+        while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+            crate::high_water::raise(&mut high_water, column(&batch, SEQUENCE)?)?;
+            if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
+                put_aside(state, aside, &folded.tied)?;
+                writer.write(&folded.rows)?;
+            }
+        }
+        if let Some(folded) = fold.finish().map_err(arrow_error)? {
+            put_aside(state, aside, &folded.tied)?;
+            writer.write(&folded.rows)?;
+        }
+        lock(aside).high_water = high_water;
+        failpoint::hit("files.before");
+        let files = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
+        failpoint::hit("files.after");
+        Ok(files)
+    }
+
+    async fn write(
+        &self,
+        mut rows: BatchStream,
+        schema: SchemaRef,
+        layout: Layout,
+        state: &State,
+    ) -> Result<Vec<WrittenFile>, PipelineError> {
+        let mut writer = self.writer(schema, layout, state)?;
+        while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+            writer.write(&batch)?;
+        }
+        failpoint::hit("files.before");
+        let files = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(joined)??;
+        failpoint::hit("files.after");
+        Ok(files)
+    }
+
+    fn writer(
+        &self,
+        schema: SchemaRef,
+        layout: Layout,
+        state: &State,
+    ) -> Result<CanonicalWriter, PipelineError> {
+        let epoch = state
+            .epochs
+            .open()
+            .map_or_else(|| state.epochs.next(), |open| open.epoch);
+        Ok(CanonicalWriter::new(
+            self.site.lake.root().join(self.model.name.folder()),
+            schema,
+            layout,
+            epoch,
+            0,
+            &[],
+        )?)
+    }
+
+    /// D2(a): `cluster_by` or `key`, then all columns.
+    fn row_order(&self, schema: &Schema) -> Vec<SortColumn> {
+        let mut first = self.model.cluster_by.clone();
+        for name in self.model.key.iter().flatten() {
+            if !first.contains(name) {
+                first.push(name.clone());
+            }
+        }
+        let mut order: Vec<SortColumn> = first
+            .iter()
+            .map(|name| SortColumn::ascending(name))
+            .collect();
+        for field in schema.fields() {
+            if !first.contains(field.name()) {
+                order.push(SortColumn::ascending(field.name()));
+            }
+        }
+        order
+    }
+
+    fn shape(&self, state: &State) -> EventShape {
+        let selected = state.judge.selected();
+        let output: Vec<String> = selected
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let cdc = self.silver.auto_cdc.as_ref();
+        let keys = cdc.map(|cdc| cdc.keys.clone()).unwrap_or_default();
+        let sequence_by = cdc
+            .and_then(|cdc| cdc.sequence_by.as_deref())
+            .unwrap_or_default();
+        // The sequence itself is no content: an event that only moves it opens no range (C5).
+        let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
+            Some(Track::Only(only)) => only.contains(name),
+            Some(Track::Except(except)) => !except.contains(name) && name != sequence_by,
+            _ => name != sequence_by,
+        };
+        EventShape {
+            scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) {
+                ScdType::Two
+            } else {
+                ScdType::One
+            },
+            tracked: output
+                .iter()
+                .filter(|name| !keys.contains(name) && is_tracked(name))
+                .cloned()
+                .collect(),
+            valid_from: cdc
+                .and_then(|cdc| cdc.valid_from.clone())
+                .unwrap_or_else(|| SEQUENCE.to_owned()),
+            keys,
+            output,
+        }
+    }
+
+    async fn publish(
+        &self,
+        state: &State,
+        intent: Intent,
+        intent_digest: Digest,
+        computed: Computed,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
+        if let Err(error) = state.judge.gate(&computed.counts) {
+            for file in &computed.added {
+                read::discard(&self.table, file);
+            }
+            let closed = Closed {
+                epoch: intent.epoch,
+                outcome: Outcome::Refused,
+                reason: error.to_string(),
+                objects: Vec::new(),
+            };
+            epochs::close(&self.site.lake, &self.model.name, &closed)?;
+            return Err(error);
+        }
+        let code = keep_code(self.site, self.model.code_text())?;
+        let mut receipt = receipt_base(
+            self.site,
+            &self.model.name,
+            Kind::Transform,
+            intent.epoch,
+            code,
+        );
+        receipt.intent = Some(intent_digest);
+        receipt.inputs = vec![self.input(state)?];
+        receipt.expectations = state.judge.expectation_counts(&computed.counts);
+        receipt.accounting = computed.full;
+        receipt.accounting_run = computed.share.clone();
+        receipt.bytes_read = computed.bytes_read;
+        if let Some(high_water) = &computed.high_water {
+            receipt
+                .parameters
+                .insert("high_water".to_owned(), high_water.clone());
+        }
+        let quarantine_receipt = Receipt {
+            accounting: BTreeMap::from([(
+                "kept".to_owned(),
+                computed
+                    .quarantined
+                    .iter()
+                    .map(|batch| batch.num_rows() as u64)
+                    .sum(),
+            )]),
+            accounting_run: BTreeMap::new(),
+            expectations: Vec::new(),
+            table: self.quarantine_name.to_string(),
+            layer: "quarantine".to_owned(),
+            bytes_read: 0,
+            ..receipt.clone()
+        };
+        self.publish_quarantine(
+            state,
+            quarantine_receipt,
+            &computed.quarantined,
+            computed.replaces,
+        )
+        .await?;
+        failpoint::hit("between.tables");
+        report.bytes_written += computed.added.iter().map(|file| file.size).sum::<u64>();
+        let published: Published = publish(
+            self.site,
+            &self.table,
+            Change {
+                base: state.head.clone(),
+                schema: computed.schema,
+                added: computed.added,
+                removed: computed.removed,
+                app: layout::app(&self.model.name),
+                operation: if computed.replaces {
+                    "OVERWRITE"
+                } else {
+                    "MERGE"
+                },
+                receipt,
+                excluded: &[],
+            },
+        )
+        .await?;
+        report.rows = computed.share;
+        report.committed(published.version, &published.fingerprint.to_string());
+        Ok(())
+    }
+
+    fn input(&self, state: &State) -> Result<Input, PipelineError> {
+        let fingerprint = match state.bronze.receipt {
+            Some(digest) => read_receipt(self.site, digest)?.fingerprint,
+            None => {
+                return Err(PipelineError::Foreign {
+                    table: self.feed.bronze.to_string(),
+                    version: state.bronze.snapshot.version,
+                });
+            }
+        };
+        Ok(Input {
+            table: self.feed.bronze.to_string(),
+            version: state.bronze.snapshot.version,
+            receipt: state.bronze.receipt,
+            fingerprint,
+        })
+    }
+
+    /// Quarantine is written before silver and carries the same epoch: a rerun after a kill between the two finds it done.
+    async fn publish_quarantine(
+        &self,
+        state: &State,
+        receipt: Receipt,
+        rows: &[RecordBatch],
+        replaces: bool,
+    ) -> Result<(), PipelineError> {
+        let app = layout::app(&self.model.name);
+        let already = state
+            .quarantine
+            .as_ref()
+            .and_then(|head| head.snapshot.app_versions.get(&app))
+            .is_some_and(|epoch| *epoch >= receipt.epoch);
+        let nothing_before = state
+            .quarantine
+            .as_ref()
+            .is_none_or(|head| head.snapshot.files.is_empty());
+        let none = rows.iter().all(|batch| batch.num_rows() == 0);
+        if already || (none && (!replaces || nothing_before)) {
+            return Ok(());
+        }
+        let schema = quarantine_schema();
+        let stream = batch_stream(
+            schema.clone(),
+            futures::stream::iter(rows.to_vec().into_iter().map(Ok)),
+        );
+        let order: Vec<SortColumn> = schema
+            .fields()
+            .iter()
+            .map(|field| SortColumn::ascending(field.name()))
+            .collect();
+        let mut sorted = self.site.engine.sort(stream, &order).await?;
+        let mut writer = CanonicalWriter::new(
+            self.site.lake.root().join(self.quarantine_name.folder()),
+            schema.clone(),
+            Layout::default(),
+            receipt.epoch,
+            0,
+            &[],
+        )?;
+        while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+            writer.write(&batch)?;
+        }
+        let added = writer.finish()?;
+        let removed = match (&state.quarantine, replaces) {
+            (Some(head), true) => head.snapshot.files.clone(),
+            _ => Vec::new(),
+        };
+        publish(
+            self.site,
+            &self.quarantine,
+            Change {
+                base: state.quarantine.clone(),
+                schema,
+                added,
+                removed,
+                app,
+                operation: if replaces { "OVERWRITE" } else { "APPEND" },
+                receipt,
+                excluded: &[],
+            },
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// What was computed for a version, before it is published.
+struct Computed {
+    schema: SchemaRef,
+    added: Vec<WrittenFile>,
+    removed: Vec<LiveFile>,
+    counts: JudgeCounts,
+    quarantined: Vec<RecordBatch>,
+    full: Terms,
+    share: Terms,
+    bytes_read: u64,
+    replaces: bool,
+    high_water: Option<String>,
+}
+
+struct Merged {
+    added: Vec<WrittenFile>,
+    removed: Vec<LiveFile>,
+    bytes_read: u64,
+    events: EventCounts,
+}
+
+/// What gathers beside the stream of kept rows.
+#[derive(Default)]
+struct Aside {
+    counts: JudgeCounts,
+    quarantined: Vec<RecordBatch>,
+    high_water: Option<String>,
+}
+
+impl Aside {
+    /// Terms of G6; `written` is what the writer counted (or, of a merge, the fold).
+    fn terms(&self, events: Option<EventCounts>, written: u64) -> Terms {
+        let mut terms = BTreeMap::from([
+            ("read".to_owned(), self.counts.read),
+            ("kept".to_owned(), written),
+            ("duplicate".to_owned(), self.counts.duplicate),
+            ("quarantined".to_owned(), self.counts.quarantined),
+            ("dropped".to_owned(), self.counts.dropped),
+            ("superseded".to_owned(), self.counts.superseded),
+            ("deleted".to_owned(), 0),
+            ("unchanged".to_owned(), 0),
+        ]);
+        if let Some(events) = events {
+            let mut of_events = events.terms();
+            of_events.remove("kept");
+            terms = accounting::add(&terms, &of_events);
+        }
+        terms
+    }
+}
+
+fn count_ties(aside: &mut Aside, events: Option<EventCounts>) {
+    if let Some(events) = events
+        && events.tied > 0
+    {
+        *aside
+            .counts
+            .broken
+            .entry(RULE_SEQUENCE_TIE.to_owned())
+            .or_default() += events.tied;
+    }
+}
+
+fn consumed_of(decision: &Decision) -> i64 {
+    match decision {
+        Decision::Incremental { after } => *after,
+        _ => 0,
+    }
+}
+
+fn lock(aside: &Arc<Mutex<Aside>>) -> std::sync::MutexGuard<'_, Aside> {
+    aside
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn take_aside(aside: &Arc<Mutex<Aside>>) -> Aside {
+    std::mem::take(&mut *lock(aside))
+}
+
+fn put_aside(
+    state: &State,
+    aside: &Arc<Mutex<Aside>>,
+    tied: &RecordBatch,
+) -> Result<(), PipelineError> {
+    if tied.num_rows() > 0 {
+        let rows = state.judge.tied_rows(tied)?;
+        lock(aside).quarantined.push(rows);
+    }
+    Ok(())
+}
+
+/// Which rows of a table a new event can change: all of SCD 1, the open ones of SCD 2.
+fn open_rows(batch: &RecordBatch, scd: ScdType) -> Box<dyn Fn(usize) -> bool> {
+    let end = match scd {
+        ScdType::One => None,
+        ScdType::Two => batch.column_by_name(END_AT).cloned(),
+    };
+    Box::new(move |row| end.as_ref().is_none_or(|end| end.is_null(row)))
+}
+
+/// Rows that stand in the table as events that come before all new ones.
+fn existing_as_events(
+    rows: &RecordBatch,
+    kept: &SchemaRef,
+    scd: ScdType,
+) -> Result<RecordBatch, PipelineError> {
+    let count = rows.num_rows();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(kept.fields().len());
+    for field in kept.fields() {
+        let values: ArrayRef = match field.name().as_str() {
+            SEQUENCE => match (scd, rows.column_by_name(START_AT)) {
+                (ScdType::Two, Some(start)) => start.clone(),
+                // SCD 1 keeps no sequence: null sorts where `nulls first` is asked for.
+                _ => arrow::array::new_null_array(field.data_type(), count),
+            },
+            "_seq" => Arc::new(BinaryArray::from(vec![&b""[..]; count])),
+            DELETE => Arc::new(BooleanArray::from(vec![false; count])),
+            EXISTING => Arc::new(BooleanArray::from(vec![true; count])),
+            "_object" => Arc::new(StringArray::from(vec![None::<&str>; count])),
+            "_delivery" | "_row" if ADDRESS.contains(&field.name().as_str()) => {
+                Arc::new(Int64Array::from(vec![None::<i64>; count]))
+            }
+            name => column(rows, name)?.clone(),
+        };
+        columns.push(values);
+    }
+    RecordBatch::try_new(kept.clone(), columns).map_err(arrow_error)
+}
+
+fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, PipelineError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| PipelineError::Internal(format!("no column `{name}`")))
+}
+
+fn columns(batch: &RecordBatch, names: &[String]) -> Result<Vec<ArrayRef>, PipelineError> {
+    names
+        .iter()
+        .map(|name| column(batch, name).cloned())
+        .collect()
+}

@@ -1,0 +1,786 @@
+//! Proof against data: receipts, chains, logs, files and fingerprints, without running a model and without `.karat/` (G5).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use karat_exact::Fingerprint;
+use karat_exact::fingerprint::schema_text;
+use karat_lake::{CommitRecord, Lake, LiveFile, Table, hash_file};
+use karat_receipt::{
+    ChainLink, Closed, Digest, Intent, KeyRing, Kind, Manifest, Opened, Receipt, SignatureOutcome,
+    check_chain, live_files_digest, open_expecting, verify_signature,
+};
+
+use crate::context::Site;
+use crate::error::PipelineError;
+use crate::layout;
+use crate::manifest;
+use crate::publish::sha256_of_name;
+use crate::read;
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Receipts, keys, chains, intents, manifests, log: no data is read.
+    Signatures,
+    /// Also size and SHA-256 of every file that a readable version names.
+    Files,
+    /// Also fingerprints decoded from the rows of the newest versions.
+    Newest,
+    /// Fingerprints of all readable versions.
+    All,
+}
+
+/// What to verify.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// How deep.
+    pub level: Level,
+    /// Only this table (two-part name), and of it only this version if one is given.
+    pub only: Option<(String, Option<i64>)>,
+}
+
+/// What was found of one table's version, or of the table as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFinding {
+    /// Two-part name.
+    pub table: String,
+    /// Version.
+    pub version: i64,
+    /// `ok`, `adopted`, `mismatch`, `missing`, `foreign`.
+    pub outcome: &'static str,
+    /// What the record says.
+    pub expected: Option<String>,
+    /// What is there.
+    pub found: Option<String>,
+    /// One sentence for a person.
+    pub detail: String,
+}
+
+/// What was found of one file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileFinding {
+    /// Path relative to the lake.
+    pub path: String,
+    /// `mismatch`, `missing`, `orphan`.
+    pub outcome: &'static str,
+    /// One sentence for a person.
+    pub detail: String,
+}
+
+/// The whole finding.
+#[derive(Debug, Default)]
+pub struct VerifyReport {
+    /// Per table.
+    pub tables: Vec<TableFinding>,
+    /// Files that are not as they should be; orphans are listed but do no harm.
+    pub files: Vec<FileFinding>,
+    /// Receipts, files and rows that were looked at.
+    pub receipts: u64,
+    /// Files hashed.
+    pub files_hashed: u64,
+    /// Rows decoded.
+    pub rows_decoded: u64,
+    /// Head of the newest manifest.
+    pub head: Option<Digest>,
+}
+
+impl VerifyReport {
+    /// Whether nothing contradicts the record.
+    pub fn ok(&self) -> bool {
+        self.tables
+            .iter()
+            .all(|table| matches!(table.outcome, "ok" | "adopted"))
+            && self.files.iter().all(|file| file.outcome == "orphan")
+    }
+
+    fn file(&mut self, path: &str, outcome: &'static str, detail: String) {
+        self.files.push(FileFinding {
+            path: path.to_owned(),
+            outcome,
+            detail,
+        });
+    }
+}
+
+/// Verifies a lake.
+pub async fn verify(
+    site: &Site,
+    keys: &KeyRing,
+    options: &VerifyOptions,
+) -> Result<VerifyReport, PipelineError> {
+    let mut report = VerifyReport::default();
+    let mut seen_receipts = BTreeSet::new();
+    let mut logs: BTreeMap<String, BTreeMap<i64, Digest>> = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for folder in site.lake.tables()? {
+        names.insert(
+            format!("{}_{}.{}", folder.domain, folder.layer, folder.table),
+            (folder.layer.clone(), folder.dir()),
+        );
+    }
+    if let Some((only, _)) = &options.only
+        && !names.contains_key(only)
+    {
+        return Err(PipelineError::Refused {
+            what: format!("there is no table `{only}` in the lake"),
+            hint: "`karat status` lists the tables".to_owned(),
+        });
+    }
+    for (name, (layer, dir)) in &names {
+        if options.only.as_ref().is_some_and(|(only, _)| only != name) {
+            continue;
+        }
+        let mut check = TableCheck {
+            site,
+            keys,
+            options,
+            name,
+            layer,
+            dir,
+            table: site.lake.table(dir),
+            report: &mut report,
+            receipts: &mut seen_receipts,
+        };
+        let log = check.run().await?;
+        logs.insert(name.clone(), log);
+    }
+    if options.only.is_none() {
+        documents(&site.lake, &mut report, &logs)?;
+        orphan_receipts(&site.lake, &seen_receipts, &mut report)?;
+    }
+    report.files.sort();
+    report.files.dedup();
+    Ok(report)
+}
+
+struct TableCheck<'a> {
+    site: &'a Site,
+    keys: &'a KeyRing,
+    options: &'a VerifyOptions,
+    name: &'a str,
+    layer: &'a str,
+    dir: &'a str,
+    table: Table,
+    report: &'a mut VerifyReport,
+    receipts: &'a mut BTreeSet<Digest>,
+}
+
+impl TableCheck<'_> {
+    /// Checks a table; gives the rolling digest of its log at each version.
+    async fn run(&mut self) -> Result<BTreeMap<i64, Digest>, PipelineError> {
+        let history = match self.table.history(None) {
+            Ok(history) => history,
+            Err(error) => {
+                self.finding(
+                    0,
+                    "mismatch",
+                    None,
+                    None,
+                    format!("its log cannot be read: {error}"),
+                );
+                return Ok(BTreeMap::new());
+            }
+        };
+        let before = self.report.tables.len();
+        let opened = self.read_receipts(&history)?;
+        self.chain(&history, &opened);
+        let adopted = adopted_versions(&opened);
+        for record in &history {
+            if record.receipt.is_none() && !adopted.contains(&record.version) {
+                self.finding(
+                    record.version,
+                    "foreign",
+                    None,
+                    None,
+                    "this version was committed by another writer".to_owned(),
+                );
+            }
+        }
+        self.against_log(&history, &opened);
+        if self.options.level >= Level::Files {
+            self.files(&history)?;
+        }
+        if self.options.level >= Level::Newest {
+            self.fingerprints(&history, &opened).await?;
+        }
+        if self.report.tables.len() == before
+            && let Some(newest) = history.last()
+        {
+            let outcome = if adopted.contains(&newest.version) {
+                "adopted"
+            } else {
+                "ok"
+            };
+            let expected = opened
+                .get(&newest.version)
+                .map(|opened| opened.receipt.fingerprint.clone());
+            self.finding(
+                newest.version,
+                outcome,
+                expected.clone(),
+                expected,
+                String::new(),
+            );
+        }
+        rolling_log(&self.site.lake, self.dir, &history)
+    }
+
+    fn finding(
+        &mut self,
+        version: i64,
+        outcome: &'static str,
+        expected: Option<String>,
+        found: Option<String>,
+        detail: String,
+    ) {
+        self.report.tables.push(TableFinding {
+            table: self.name.to_owned(),
+            version,
+            outcome,
+            expected,
+            found,
+            detail,
+        });
+    }
+
+    fn wanted(&self, version: i64) -> bool {
+        match self.options.only {
+            Some((_, Some(only))) => only == version,
+            _ => true,
+        }
+    }
+
+    /// Opens the receipt of each version and checks what it says of itself.
+    fn read_receipts(
+        &mut self,
+        history: &[CommitRecord],
+    ) -> Result<BTreeMap<i64, Opened>, PipelineError> {
+        let must_sign = self
+            .site
+            .project
+            .targets
+            .get(&self.site.context.target)
+            .is_some_and(|target| target.require_signature);
+        let mut opened = BTreeMap::new();
+        for record in history {
+            let Some(text) = &record.receipt else {
+                continue;
+            };
+            let Ok(digest) = text.parse::<Digest>() else {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    None,
+                    Some(text.clone()),
+                    "its commit names a receipt by no digest".to_owned(),
+                );
+                continue;
+            };
+            self.receipts.insert(digest);
+            let path = layout::receipt(digest);
+            let Some(bytes) = self.site.lake.get(&path)? else {
+                self.report.file(
+                    &path,
+                    "missing",
+                    format!("receipt of {} version {}", self.name, record.version),
+                );
+                self.finding(
+                    record.version,
+                    "missing",
+                    Some(digest.to_string()),
+                    None,
+                    "its receipt is missing".to_owned(),
+                );
+                continue;
+            };
+            self.report.receipts += 1;
+            let receipt = match open_expecting(&bytes, &digest) {
+                Ok(receipt) => receipt,
+                Err(error) => {
+                    self.report.file(&path, "mismatch", error.to_string());
+                    let found = Digest::of(&bytes).to_string();
+                    self.finding(
+                        record.version,
+                        "mismatch",
+                        Some(digest.to_string()),
+                        Some(found),
+                        "its receipt was changed".to_owned(),
+                    );
+                    continue;
+                }
+            };
+            let signature = verify_signature(&receipt, self.keys);
+            let acceptable =
+                signature.is_valid() || (signature == SignatureOutcome::Unsigned && !must_sign);
+            if !acceptable {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    None,
+                    None,
+                    format!("signature: {signature}"),
+                );
+            }
+            self.intent(record.version, &receipt.receipt)?;
+            opened.insert(record.version, receipt);
+        }
+        Ok(opened)
+    }
+
+    /// The intent that a receipt names must be there, with the digest that the receipt states.
+    fn intent(&mut self, version: i64, receipt: &Receipt) -> Result<(), PipelineError> {
+        let Some(expected) = receipt.intent else {
+            return Ok(());
+        };
+        // The quarantine table is written under the intent of its silver table.
+        let path = intent_path(&receipt.table, receipt.epoch);
+        match self.site.lake.get(&path)? {
+            None => {
+                self.report.file(
+                    &path,
+                    "missing",
+                    format!("intent of {} version {version}", self.name),
+                );
+            }
+            Some(bytes) if Digest::of(&bytes) != expected => {
+                self.report.file(
+                    &path,
+                    "mismatch",
+                    "its digest is not the one that the receipt states".to_owned(),
+                );
+            }
+            Some(_) => {}
+        }
+        let code = layout::code(receipt.code);
+        match self.site.lake.get(&code)? {
+            Some(bytes) if Digest::of(&bytes) != receipt.code => {
+                self.report
+                    .file(&code, "mismatch", "its digest is not its name".to_owned());
+            }
+            None if receipt.kind == Kind::Transform => {
+                self.report.file(
+                    &code,
+                    "missing",
+                    format!("code of {} version {version}", self.name),
+                );
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn chain(&mut self, history: &[CommitRecord], opened: &BTreeMap<i64, Opened>) {
+        let links: Vec<ChainLink<'_>> = history
+            .iter()
+            .filter_map(|record| opened.get(&record.version))
+            .map(|opened| ChainLink {
+                digest: opened.digest,
+                receipt: &opened.receipt,
+            })
+            .collect();
+        for finding in check_chain(links) {
+            self.finding(
+                finding.version,
+                "mismatch",
+                None,
+                Some(finding.receipt.to_string()),
+                finding.problem.to_string(),
+            );
+        }
+    }
+
+    /// What the log says against what the receipts say: versions, transactions, files, schema.
+    fn against_log(&mut self, history: &[CommitRecord], opened: &BTreeMap<i64, Opened>) {
+        let mut live: BTreeMap<String, u64> = BTreeMap::new();
+        for record in history {
+            for path in &record.removed {
+                live.remove(path);
+            }
+            for file in &record.added {
+                live.insert(file.path.clone(), file.size);
+            }
+            let Some(opened) = opened.get(&record.version) else {
+                continue;
+            };
+            let receipt = &opened.receipt;
+            if !self.wanted(record.version) {
+                continue;
+            }
+            if receipt.table != self.name || receipt.version != record.version {
+                let stated = format!("{}@{}", receipt.table, receipt.version);
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    Some(format!("{}@{}", self.name, record.version)),
+                    Some(stated),
+                    "its receipt is for another version".to_owned(),
+                );
+                continue;
+            }
+            let found = live_files_digest(
+                live.iter()
+                    .map(|(path, size)| (path.as_str(), *size, sha256_of_name(path))),
+            );
+            if found != receipt.live_files {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    Some(receipt.live_files.to_string()),
+                    Some(found.to_string()),
+                    "the log lists other files than the receipt".to_owned(),
+                );
+            }
+            if record.run.as_deref().is_some_and(|run| run != receipt.run) {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    Some(receipt.run.clone()),
+                    record.run.clone(),
+                    "the log names another run than the receipt".to_owned(),
+                );
+            }
+        }
+    }
+
+    /// Size and SHA-256 of every file that a readable version names; files that none names.
+    fn files(&mut self, history: &[CommitRecord]) -> Result<(), PipelineError> {
+        let mut named: BTreeMap<String, u64> = BTreeMap::new();
+        for record in history {
+            if !self.wanted(record.version) {
+                continue;
+            }
+            for file in &record.added {
+                named.insert(file.path.clone(), file.size);
+            }
+        }
+        for (path, size) in &named {
+            let shown = format!("{}/{path}", self.dir);
+            let absolute = self.table.path().join(path);
+            self.report.files_hashed += 1;
+            match hash_file(&absolute) {
+                Err(_) if !absolute.exists() => self.report.file(
+                    &shown,
+                    "missing",
+                    format!("named by the log of {}", self.name),
+                ),
+                Err(error) => self.report.file(&shown, "mismatch", error.to_string()),
+                Ok((found, _)) if found != *size => {
+                    self.report.file(
+                        &shown,
+                        "mismatch",
+                        format!("its size is {found}, the log says {size}"),
+                    );
+                }
+                Ok((_, sha256)) if sha256 != sha256_of_name(path) => {
+                    self.report
+                        .file(&shown, "mismatch", format!("its SHA-256 is {sha256}"));
+                }
+                Ok(_) => {}
+            }
+        }
+        if self.options.only.is_none() {
+            for path in data_files(&self.site.lake.root().join(self.dir))? {
+                if named.contains_key(&path) {
+                    continue;
+                }
+                let shown = format!("{}/{path}", self.dir);
+                let intact = hash_file(&self.table.path().join(&path))
+                    .is_ok_and(|(_, sha256)| sha256 == sha256_of_name(&path));
+                let detail = if intact {
+                    "no version names it; its bytes are what its name says"
+                } else {
+                    "no version names it; its bytes are not what its name says"
+                };
+                self.report.file(&shown, "orphan", detail.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn fingerprints(
+        &mut self,
+        history: &[CommitRecord],
+        opened: &BTreeMap<i64, Opened>,
+    ) -> Result<(), PipelineError> {
+        let newest = history.last().map(|record| record.version);
+        let every = self.options.level == Level::All
+            || self
+                .options
+                .only
+                .as_ref()
+                .is_some_and(|(_, version)| version.is_some());
+        let mut of_file: BTreeMap<String, Fingerprint> = BTreeMap::new();
+        for record in history {
+            if !(every || Some(record.version) == newest) || !self.wanted(record.version) {
+                continue;
+            }
+            let Some(opened) = opened.get(&record.version) else {
+                continue;
+            };
+            let snapshot = match self.table.load_at(record.version) {
+                Ok(Some(snapshot)) => snapshot,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.finding(
+                        record.version,
+                        "mismatch",
+                        None,
+                        None,
+                        format!("it cannot be read: {error}"),
+                    );
+                    continue;
+                }
+            };
+            let schema = Digest::of(schema_text(&snapshot.schema).as_bytes());
+            if schema != opened.receipt.schema {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    Some(opened.receipt.schema.to_string()),
+                    Some(schema.to_string()),
+                    "the log states another schema than the receipt".to_owned(),
+                );
+            }
+            let mut total = Fingerprint::default();
+            let mut unreadable = false;
+            for file in &snapshot.files {
+                let fingerprint = match of_file.get(&file.path) {
+                    Some(known) => *known,
+                    None => match self.decode(&snapshot.schema, file).await {
+                        Ok(fingerprint) => fingerprint,
+                        Err(error) => {
+                            self.report.file(
+                                &format!("{}/{}", self.dir, file.path),
+                                "mismatch",
+                                format!("its rows cannot be decoded: {error}"),
+                            );
+                            unreadable = true;
+                            continue;
+                        }
+                    },
+                };
+                of_file.insert(file.path.clone(), fingerprint);
+                if fingerprint.rows != file.rows {
+                    self.report.file(
+                        &format!("{}/{}", self.dir, file.path),
+                        "mismatch",
+                        format!(
+                            "it has {} rows, the log says {}",
+                            fingerprint.rows, file.rows
+                        ),
+                    );
+                }
+                total = total + fingerprint;
+            }
+            if !unreadable && total.to_string() != opened.receipt.fingerprint {
+                self.finding(
+                    record.version,
+                    "mismatch",
+                    Some(opened.receipt.fingerprint.clone()),
+                    Some(total.to_string()),
+                    "its rows are not those that the receipt states".to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn decode(
+        &mut self,
+        schema: &arrow::datatypes::SchemaRef,
+        file: &LiveFile,
+    ) -> Result<Fingerprint, PipelineError> {
+        let fingerprint = read::fingerprint_file(
+            self.site,
+            &self.table,
+            schema,
+            file,
+            read::excluded(self.layer),
+        )
+        .await?;
+        self.report.rows_decoded += fingerprint.rows;
+        Ok(fingerprint)
+    }
+}
+
+/// Versions that an adoption covers (G2).
+fn adopted_versions(opened: &BTreeMap<i64, Opened>) -> BTreeSet<i64> {
+    let mut adopted = BTreeSet::new();
+    for (version, opened) in opened {
+        if opened.receipt.kind == Kind::Adopt {
+            adopted.insert(*version);
+            adopted.extend(opened.receipt.inputs.iter().map(|input| input.version));
+        }
+    }
+    adopted
+}
+
+/// Path of the intent behind a receipt's table and epoch.
+fn intent_path(table: &str, epoch: i64) -> String {
+    let (schema, name) = table.split_once('.').unwrap_or((table, ""));
+    let (domain, layer) = schema.rsplit_once('_').unwrap_or((schema, ""));
+    let folder = match layer {
+        "bronze" => name.to_owned(),
+        "quarantine" => format!("silver.{name}"),
+        layer => format!("{layer}.{name}"),
+    };
+    format!("_karat/intents/{domain}/{folder}/{epoch}.json")
+}
+
+/// Digest of a table's log up to each version: SHA-256 of the digest before and of the entry's own. A manifest states it, so
+/// that a changed log entry is found though the receipt was sealed before the entry existed.
+pub fn rolling_log(
+    lake: &Lake,
+    dir: &str,
+    history: &[CommitRecord],
+) -> Result<BTreeMap<i64, Digest>, PipelineError> {
+    let mut rolling = BTreeMap::new();
+    let mut last: Option<Digest> = None;
+    for record in history {
+        let Some(bytes) = lake.get(&format!("{dir}/_delta_log/{:020}.json", record.version))?
+        else {
+            continue;
+        };
+        let entry = Digest::of(&bytes);
+        let text = match last {
+            Some(last) => format!("{last}\n{entry}\n"),
+            None => format!("{entry}\n"),
+        };
+        let digest = Digest::of(text.as_bytes());
+        rolling.insert(record.version, digest);
+        last = Some(digest);
+    }
+    Ok(rolling)
+}
+
+/// Manifests, intents and closing notes: whole, chained, and in agreement with the tables' logs.
+fn documents(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, BTreeMap<i64, Digest>>,
+) -> Result<(), PipelineError> {
+    let mut manifests: Vec<(Manifest, Digest, String)> = Vec::new();
+    for name in lake.list(layout::RUNS)? {
+        let path = format!("{}/{name}", layout::RUNS);
+        let Some(bytes) = lake.get(&path)? else {
+            continue;
+        };
+        match Manifest::from_bytes(&bytes) {
+            Ok(manifest) if format!("{}.json", manifest.run) == name => {
+                manifests.push((manifest, Digest::of(&bytes), path))
+            }
+            Ok(_) => report.file(
+                &path,
+                "mismatch",
+                "it is the manifest of another run".to_owned(),
+            ),
+            Err(error) => report.file(&path, "mismatch", error.to_string()),
+        }
+    }
+    manifests.sort_by_key(|(manifest, ..)| manifest.sequence);
+    let mut before: Option<Digest> = None;
+    for (manifest, head, path) in &manifests {
+        if before.is_some() && manifest.previous != before {
+            report.file(
+                path,
+                "mismatch",
+                "it does not name the manifest before it".to_owned(),
+            );
+        }
+        before = Some(*head);
+        for (table, state) in &manifest.tables {
+            let (Some(stated), Some(log)) = (state.log, logs.get(table)) else {
+                continue;
+            };
+            match log.get(&state.version) {
+                Some(found) if *found == stated => {}
+                _ => report.file(
+                    path,
+                    "mismatch",
+                    format!(
+                        "the log of `{table}` up to version {} is not as it states",
+                        state.version
+                    ),
+                ),
+            }
+        }
+    }
+    report.head = before;
+    walk_json(&lake.root().join("_karat/intents"), &mut |path| {
+        let shown = path
+            .strip_prefix(lake.root())
+            .unwrap_or(path)
+            .to_string_lossy()
+            .replace('\\', "/");
+        let outcome = match std::fs::read(path) {
+            Ok(bytes) if shown.ends_with(".closed.json") => Closed::from_bytes(&bytes)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Ok(bytes) => Intent::from_bytes(&bytes)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(detail) = outcome {
+            report.file(&shown, "mismatch", detail);
+        }
+    });
+    Ok(())
+}
+
+/// A receipt that no commit names is garbage of a killed run; it is listed, and does no harm.
+fn orphan_receipts(
+    lake: &Lake,
+    named: &BTreeSet<Digest>,
+    report: &mut VerifyReport,
+) -> Result<(), PipelineError> {
+    for name in lake.list("_karat/receipts")? {
+        let Some(digest) = name
+            .strip_suffix(".json")
+            .and_then(|stem| stem.parse::<Digest>().ok())
+        else {
+            continue;
+        };
+        if !named.contains(&digest) {
+            report.file(
+                &format!("_karat/receipts/{name}"),
+                "orphan",
+                "no commit names it".to_owned(),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn walk_json(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk_json(&path, visit);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            visit(&path);
+        }
+    }
+}
+
+fn data_files(folder: &Path) -> Result<Vec<String>, PipelineError> {
+    let mut files = Vec::new();
+    if let Ok(entries) = std::fs::read_dir(folder) {
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".parquet") {
+                files.push(name);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,739 @@
+//! A folder of text files as a source: which are there, which are new, whether they are whole (B4), and their rows.
+//!
+//! A plan hashes each new file once, and unpacks a packed one in the same pass to prove it whole. A read trusts path, size and time of change, hashes
+//! again only if the time differs (a copied folder), and looks at size and time once more when it is done.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, Metadata};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use arrow::datatypes::DataType;
+use flate2::bufread::MultiGzDecoder;
+use globset::{GlobBuilder, GlobMatcher};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::csv::{CsvReader, Dialect, FieldKind};
+use crate::decode::{Decoded, hex};
+use crate::pattern::OrderPattern;
+use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
+use crate::{
+    Column, Compression, CsvOptions, Discovered, ErrorKind, FeedSpec, Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError,
+    Source, SourceBatch, SourceConfig, SourceError, TestReport, discover, names,
+};
+
+/// Bytes read at a time; fits the second-level cache together with its marks.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Folders deeper than this are taken for a loop of links.
+const DEPTH_MAX: usize = 64;
+
+/// The `files` source.
+#[derive(Debug)]
+pub struct Files {
+    root: PathBuf,
+    now_ns: i64,
+    chunk: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Listed {
+    path: String,
+    size: u64,
+    mtime_ns: i64,
+    /// Why it can be no object.
+    broken: Option<String>,
+}
+
+struct Proved {
+    sha256: String,
+    broken: Option<String>,
+    changed_meanwhile: bool,
+}
+
+enum Body {
+    Plain(File),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+}
+
+impl Read for Body {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(out),
+            Self::Gzip(file) => file.read(out),
+        }
+    }
+}
+
+impl Body {
+    fn file(&self) -> &File {
+        match self {
+            Self::Plain(file) => file,
+            Self::Gzip(file) => file.get_ref().get_ref(),
+        }
+    }
+}
+
+impl Files {
+    /// The source at the folder of this configuration. Does not touch the disk.
+    pub fn open(config: &SourceConfig) -> Result<Self, SourceError> {
+        Ok(Self { root: config.path.clone(), now_ns: config.now_ns, chunk: CHUNK_BYTES })
+    }
+
+    /// With another chunk size; the rows are the same for any.
+    #[must_use]
+    pub fn with_chunk(mut self, bytes: usize) -> Self {
+        self.chunk = bytes;
+        self
+    }
+
+    fn absolute(&self, path: &str) -> PathBuf {
+        path.split('/').fold(self.root.clone(), |folder, part| folder.join(part))
+    }
+
+    fn check_root(&self) -> Result<(), SourceError> {
+        let shown = self.root.display().to_string();
+        let stat = fs::metadata(&self.root).map_err(|e| SourceError::io("list the source folder", &shown, e))?;
+        if stat.is_dir() {
+            return Ok(());
+        }
+        Err(SourceError::new(ErrorKind::Config, format!("cannot list the source folder `{shown}`: it is no folder"))
+            .hint("set the source's path to the folder, and the feed's `path` to the files in it"))
+    }
+
+    /// The files that the feed's glob names, sorted by path.
+    fn list(&self, feed: &FeedSpec) -> Result<Vec<Listed>, SourceError> {
+        let glob = feed.path.as_deref().unwrap_or_default();
+        let fail = |why: &str| {
+            SourceError::new(ErrorKind::Config, format!("cannot list the files of feed `{}`: its path `{glob}` {why}", feed.name))
+                .hint("write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`")
+        };
+        if glob.is_empty() {
+            return Err(fail("is empty"));
+        }
+        if glob.starts_with('/') || glob.split('/').any(|part| part == ".." || part == ".") || glob.contains('\\') {
+            return Err(fail("is not relative to the source's folder"));
+        }
+        let matcher = GlobBuilder::new(glob).literal_separator(true).build().map_err(|e| fail("is no glob").cause(e))?.compile_matcher();
+        self.check_root()?;
+        let parts: Vec<&str> = glob.split('/').collect();
+        let literal = parts[..parts.len() - 1].iter().take_while(|part| !part.contains(['*', '?', '[', '{'])).count();
+        let deep = glob.contains("**") || glob.contains('{');
+        let prefix = parts[..literal].join("/");
+        let mut walk = Walk {
+            matcher,
+            depth_max: if deep { DEPTH_MAX } else { parts.len() - 1 },
+            folders_are_broken: !matches!(parts.last(), Some(&("*" | "**"))),
+            listed: Vec::new(),
+        };
+        let start = if prefix.is_empty() { self.root.clone() } else { self.absolute(&prefix) };
+        if start.exists() || literal == 0 {
+            walk.folder(&start, &prefix, literal)?;
+        }
+        walk.listed.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(walk.listed)
+    }
+
+    fn order(feed: &FeedSpec) -> Result<Option<OrderPattern>, SourceError> {
+        feed.file_order.as_deref().map(OrderPattern::new).transpose()
+    }
+
+    /// Hashes a file and proves that it can be unpacked to its end.
+    fn prove(&self, listed: &Listed, csv: &CsvOptions) -> Result<Option<Proved>, SourceError> {
+        let path = self.absolute(&listed.path);
+        let mut file = match File::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| SourceError::io("open", &listed.path, e))?,
+        };
+        let fail = |e| SourceError::io("read", &listed.path, e);
+        let packed = is_packed(&mut file, &listed.path, csv.compression).map_err(fail)?;
+        let mut hashing = Hashing { inner: &mut file, hash: Sha256::new(), bytes: 0, failed: None };
+        let mut runs = Runs::new(csv);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut broken = None;
+        if packed {
+            let mut unpacked = MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, &mut hashing));
+            loop {
+                match unpacked.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => runs.see(&chunk[..n]),
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => {
+                        broken = Some(if e.kind() == std::io::ErrorKind::UnexpectedEof { "gzip ends early" } else { "gzip is damaged" }.to_owned());
+                        break;
+                    }
+                }
+            }
+        }
+        // Plain, or what is left behind the place where unpacking failed.
+        loop {
+            match hashing.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) if !packed => runs.see(&chunk[..n]),
+                Ok(_) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(fail(e)),
+            }
+        }
+        if let Some(e) = hashing.failed {
+            return Err(fail(e));
+        }
+        let bytes = hashing.bytes;
+        let sha256 = hex(&hashing.hash.finalize());
+        let stat = file.metadata().map_err(fail)?;
+        let changed_meanwhile = bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
+        Ok(Some(Proved { sha256, broken: broken.or_else(|| runs.too_long()), changed_meanwhile }))
+    }
+
+    fn open_body(&self, feed: &FeedSpec, object: &Object) -> Result<(Body, Metadata), SourceError> {
+        let mut file = File::open(self.absolute(&object.path)).map_err(|e| SourceError::io("open", &object.path, e))?;
+        let fail = |e| SourceError::io("read", &object.path, e);
+        let stat = file.metadata().map_err(fail)?;
+        let changed = || {
+            SourceError::new(ErrorKind::Changed, format!("cannot read `{}`: it is not the file that was planned, its content changed since", object.path))
+                .hint("run again: the new content is planned as the next delivery")
+                .object(&object.path)
+        };
+        if stat.len() != object.size {
+            return Err(changed());
+        }
+        if mtime_ns(&stat) != object.mtime_ns {
+            let mut hashing = Hashing { inner: &mut file, hash: Sha256::new(), bytes: 0, failed: None };
+            std::io::copy(&mut hashing, &mut std::io::sink()).map_err(fail)?;
+            if hex(&hashing.hash.finalize()) != object.sha256 {
+                return Err(changed());
+            }
+            file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        }
+        let packed = is_packed(&mut file, &object.path, feed.csv.compression).map_err(fail)?;
+        let body = if packed { Body::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, file)))) } else { Body::Plain(file) };
+        Ok((body, stat))
+    }
+
+    fn open_csv(&self, feed: &FeedSpec, object: &Object) -> Result<(CsvReader<Body>, Metadata), SourceError> {
+        let dialect = Dialect::new(&feed.csv)?;
+        let (body, stat) = self.open_body(feed, object)?;
+        Ok((CsvReader::new(Decoded::new(body, feed.csv.encoding), &object.path, dialect, self.chunk), stat))
+    }
+
+    /// Reads the rows of one object; stops when `each` says so.
+    fn read_object(
+        &self,
+        feed: &FeedSpec,
+        object: &Object,
+        each: &mut dyn FnMut(arrow::record_batch::RecordBatch) -> Result<(), SourceError>,
+    ) -> Result<ObjectCount, SourceError> {
+        let (mut reader, before) = self.open_csv(feed, object)?;
+        let mut count = ObjectCount::default();
+        let Some(layout) = layout(&mut reader, feed, &object.path)? else { return Ok(count) };
+        let several = layout.slots.len() > 1;
+        reader.expect_fields(layout.slots.len());
+        let op = match feed.mode {
+            Mode::Full => "R",
+            Mode::Incremental => "I",
+        };
+        let mut builder = RowBuilder::new(layout, &object.path, op, &object.mark, BATCH_ROWS);
+        while reader.advance()? {
+            if several && reader.is_blank() {
+                count.blank_lines += 1;
+                continue;
+            }
+            if builder.push(&reader)
+                && let Some(batch) = builder.finish()?
+            {
+                each(batch)?;
+            }
+        }
+        if let Some(batch) = builder.finish()? {
+            each(batch)?;
+        }
+        let body = reader.into_input();
+        let after = body.file().metadata().map_err(|e| SourceError::io("read", &object.path, e))?;
+        if after.len() != before.len() || mtime_ns(&after) != mtime_ns(&before) {
+            return Err(SourceError::new(ErrorKind::Changed, format!("cannot read `{}`: it was written to while it was read", object.path))
+                .hint("let the sender write elsewhere and move the file when it is complete, or set `stable_for`")
+                .object(&object.path));
+        }
+        count.rows = builder.rows;
+        count.rescued = builder.rows_rescued;
+        Ok(count)
+    }
+
+    /// Objects without rows are never duplicates (B4). One that cannot be read counts as having some.
+    fn has_rows(&self, feed: &FeedSpec, object: &Object) -> bool {
+        let first = || -> Result<bool, SourceError> {
+            let (mut reader, _) = self.open_csv(feed, object)?;
+            let Some(layout) = layout(&mut reader, feed, &object.path)? else { return Ok(false) };
+            reader.expect_fields(layout.slots.len());
+            while reader.advance()? {
+                if layout.slots.len() <= 1 || !reader.is_blank() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        first().unwrap_or(true)
+    }
+
+    fn sample(&self, feed: &FeedSpec, path: &str, size: u64, mtime_ns: i64) -> Result<Discovered, SourceError> {
+        let object = Object { path: path.to_owned(), size, mtime_ns, sha256: String::new(), delivery: 1, duplicate_of: None, broken: None, mark: String::new() };
+        let (mut reader, _) = self.open_csv(feed, &object)?;
+        let mut notes = Vec::new();
+        let mut pending = false;
+        let names = match (feed.csv.header, &feed.columns) {
+            (false, Some(columns)) => columns.clone(),
+            (false, None) => {
+                pending = next_record(&mut reader)?;
+                notes.push("no header and no `columns:`: names are made up".to_owned());
+                (1..=reader.spans().len()).map(|i| format!("column_{i}")).collect()
+            }
+            (true, _) => header_names(&mut reader, path)?.unwrap_or_default(),
+        };
+        let folded = names::fold_all(&names, path)?;
+        let mut columns: Vec<discover::TextProfile> = names.iter().map(|_| discover::TextProfile::default()).collect();
+        reader.expect_fields(names.len());
+        let mut rows = 0;
+        while rows < 10_000 && (pending || reader.advance()?) {
+            pending = false;
+            for (column, span) in columns.iter_mut().zip(reader.spans()) {
+                column.see(&String::from_utf8_lossy(&reader.field(*span)));
+            }
+            rows += 1;
+        }
+        notes.push(format!("{rows} rows of `{path}` looked at, {}", reader.encoding().name()));
+        let columns = names.iter().zip(folded).zip(columns).map(|((source_name, name), profile)| profile.propose(name, source_name)).collect();
+        Ok(Discovered { name: path.to_owned(), columns, mode_hint: "incremental".to_owned(), key_hint: Vec::new(), notes })
+    }
+}
+
+#[derive(Debug, Default)]
+struct ObjectCount {
+    rows: u64,
+    rescued: u64,
+    blank_lines: u64,
+}
+
+impl Source for Files {
+    fn kind(&self) -> &'static str {
+        "files"
+    }
+
+    fn test(&self) -> Result<TestReport, SourceError> {
+        self.check_root()?;
+        let shown = self.root.display().to_string();
+        let entries = fs::read_dir(&self.root).map_err(|e| SourceError::io("list the source folder", &shown, e))?.count();
+        Ok(TestReport { summary: format!("folder with {entries} entries"), details: Vec::new() })
+    }
+
+    fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {
+        if let Some(feed) = feed {
+            let listed = self.list(feed)?;
+            // The newest tells most about what comes next.
+            let Some(newest) = listed.iter().rfind(|l| l.broken.is_none() && l.size > 0) else { return Ok(Vec::new()) };
+            return Ok(vec![self.sample(feed, &newest.path, newest.size, newest.mtime_ns)?]);
+        }
+        let mut found = Vec::new();
+        for glob in ["**/*.csv", "**/*.csv.gz", "**/*.tsv", "**/*.tsv.gz"] {
+            let mut feed = FeedSpec { path: Some(glob.to_owned()), ..FeedSpec::default() };
+            if glob.contains("tsv") {
+                feed.csv.delimiter = "\t".to_owned();
+            }
+            for listed in self.list(&feed)?.into_iter().filter(|l| l.broken.is_none()) {
+                found.push(self.sample(&feed, &listed.path, listed.size, listed.mtime_ns).unwrap_or_else(|e| Discovered {
+                    name: listed.path.clone(),
+                    columns: Vec::new(),
+                    mode_hint: "incremental".to_owned(),
+                    key_hint: Vec::new(),
+                    notes: vec![e.to_string()],
+                }));
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn header(&self, feed: &FeedSpec, object: Option<&Object>) -> Result<Option<Vec<Column>>, SourceError> {
+        let Some(object) = object else {
+            return Err(SourceError::new(ErrorKind::Config, format!("cannot tell the columns of feed `{}`: no file is named", feed.name)).hint("name one of the load's objects"));
+        };
+        let (mut reader, _) = self.open_csv(feed, object)?;
+        Ok(layout(&mut reader, feed, &object.path)?.map(|l| l.columns))
+    }
+
+    fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError> {
+        let known: &[KnownObject] = match from {
+            Known::Files(known) => known,
+            _ => return Err(SourceError::new(ErrorKind::Config, format!("cannot plan feed `{}`: files have no cursor", feed.name)).hint("remove `cursor:` from the feed")),
+        };
+        Dialect::new(&feed.csv)?;
+        let order = Self::order(feed)?;
+        let mark_of = |path: &str| -> Result<String, SourceError> {
+            let Some(order) = &order else { return Ok(path.to_owned()) };
+            order.capture(path).map(str::to_owned).ok_or_else(|| {
+                SourceError::new(ErrorKind::Config, format!("cannot order `{path}` among the files of feed `{}`: `file_order` does not match it", feed.name))
+                    .hint("widen `file_order`, or narrow the feed's `path` so that it leaves this file out")
+                    .object(path)
+            })
+        };
+        let mut newest: HashMap<&str, &KnownObject> = HashMap::new();
+        for object in known {
+            let slot = newest.entry(&object.path).or_insert(object);
+            if object.delivery > slot.delivery {
+                *slot = object;
+            }
+        }
+
+        let mut planned = Planned::default();
+        let mut fresh: Vec<Object> = Vec::new();
+        let mut listed_known: Vec<Object> = Vec::new();
+        for listed in self.list(feed)? {
+            let mark = mark_of(&listed.path)?;
+            let before = newest.get(listed.path.as_str()).copied();
+            let object = |sha256: String, delivery: u32, broken: Option<String>| Object {
+                path: listed.path.clone(),
+                size: listed.size,
+                mtime_ns: listed.mtime_ns,
+                sha256,
+                delivery,
+                duplicate_of: None,
+                broken,
+                mark: mark.clone(),
+            };
+            if let Some(before) = before
+                && (before.size, before.mtime_ns) == (listed.size, listed.mtime_ns)
+            {
+                listed_known.push(object(before.sha256.clone(), before.delivery, before.broken.clone()));
+                continue;
+            }
+            let young = feed.stable_for.is_some_and(|d| i128::from(self.now_ns) - i128::from(listed.mtime_ns) < d.as_nanos() as i128);
+            if young {
+                planned.waiting.push(listed.path.clone());
+                continue;
+            }
+            let proved = if listed.broken.is_some() {
+                Proved { sha256: hex(&Sha256::digest(b"")), broken: listed.broken.clone(), changed_meanwhile: false }
+            } else {
+                match self.prove(&listed, &feed.csv)? {
+                    Some(proved) => proved,
+                    None => {
+                        planned.warnings.push(format!("`{}` was there when the files were listed and is gone now; it is left out", listed.path));
+                        continue;
+                    }
+                }
+            };
+            if proved.changed_meanwhile {
+                planned.warnings.push(format!("`{}` is being written; it is left for the next load", listed.path));
+                planned.waiting.push(listed.path.clone());
+                continue;
+            }
+            match before {
+                Some(before) if before.sha256 == proved.sha256 => {
+                    let same = object(before.sha256.clone(), before.delivery, before.broken.clone());
+                    listed_known.push(same.clone());
+                    planned.touched.push(same.into());
+                }
+                _ => fresh.push(object(proved.sha256, before.map_or(1, |b| b.delivery + 1), proved.broken)),
+            }
+        }
+        fresh.sort_by(|a, b| (&a.mark, &a.path).cmp(&(&b.mark, &b.path)));
+        if feed.on_broken_stop
+            && let Some(object) = fresh.iter().find(|o| o.broken.is_some())
+        {
+            let why = object.broken.as_deref().unwrap_or_default();
+            return Err(SourceError::new(ErrorKind::Broken, format!("cannot load `{}` of feed `{}`: {why}", object.path, feed.name))
+                .hint("have it delivered again, or take `on_broken_object: stop` from the feed to go on without it")
+                .object(&object.path));
+        }
+        if !feed.on_duplicate_load {
+            self.find_duplicates(feed, &mut fresh, &newest, &mark_of)?;
+        }
+        let count_before = known.len();
+        let objects_to_load = |objects: Vec<Object>, mark: Option<String>, planned_before: usize| {
+            let header = objects.iter().find(|o| o.broken.is_none()).and_then(|o| self.header(feed, Some(o)).ok().flatten());
+            let from = json!({"objects": planned_before});
+            let to = json!({"objects": planned_before + objects.len()});
+            Load { objects, from, to, header, mark, epoch: None }
+        };
+        match feed.mode {
+            Mode::Incremental => {
+                if !fresh.is_empty() {
+                    planned.loads.push(objects_to_load(fresh, None, count_before));
+                }
+            }
+            Mode::Full => {
+                let mut newest_mark: Option<String> = None;
+                for object in newest.values().filter(|o| o.broken.is_none()) {
+                    newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
+                }
+                let (late, timely): (Vec<Object>, Vec<Object>) = fresh.into_iter().partition(|o| o.broken.is_none() && newest_mark.as_ref().is_some_and(|n| o.mark < *n));
+                for object in &late {
+                    planned.warnings.push(format!("`{}` is older than the newest extract loaded; it is held as late_extract", object.path));
+                }
+                planned.late = late;
+                let mut by_mark: BTreeMap<String, Vec<Object>> = BTreeMap::new();
+                let mut loads: Vec<(String, Vec<Object>)> = Vec::new();
+                for object in timely {
+                    if feed.parts {
+                        by_mark.entry(object.mark.clone()).or_default().push(object);
+                    } else {
+                        loads.push((object.mark.clone(), vec![object]));
+                    }
+                }
+                for (mark, mut objects) in by_mark {
+                    // A part that comes later makes the load of its mark anew, from all parts.
+                    objects.extend(listed_known.iter().filter(|o| o.mark == mark).cloned());
+                    objects.sort_by(|a, b| a.path.cmp(&b.path));
+                    loads.push((mark, objects));
+                }
+                let mut before = count_before;
+                for (mark, objects) in loads {
+                    let load = objects_to_load(objects, Some(mark), before);
+                    before += load.objects.len();
+                    planned.loads.push(load);
+                }
+            }
+        }
+        Ok(planned)
+    }
+
+    fn read(&self, feed: &FeedSpec, load: &Load, sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>) -> Result<ReadCount, SourceError> {
+        let mut count = ReadCount::default();
+        for (index, object) in load.objects.iter().enumerate() {
+            if object.broken.is_some() {
+                count.object_rows.push(0);
+                continue;
+            }
+            let one = self.read_object(feed, object, &mut |batch| {
+                sink(SourceBatch { object: Some(index), batch }).map_err(|e| {
+                    SourceError::new(ErrorKind::Sink, format!("cannot pass on rows of `{}`", object.path)).object(&object.path).cause(e)
+                })
+            })?;
+            count.rows += one.rows;
+            count.rescued += one.rescued;
+            count.blank_lines += one.blank_lines;
+            count.bytes += object.size;
+            count.object_rows.push(one.rows);
+        }
+        Ok(count)
+    }
+}
+
+impl Files {
+    /// A new path with content that the newest delivery of another path has. Of several new paths with one content the first in order is no duplicate.
+    /// Which of the two silver reads is decided by `file_order`, not here.
+    fn find_duplicates(
+        &self,
+        feed: &FeedSpec,
+        fresh: &mut [Object],
+        newest: &HashMap<&str, &KnownObject>,
+        mark_of: &dyn Fn(&str) -> Result<String, SourceError>,
+    ) -> Result<(), SourceError> {
+        let mut holder: HashMap<String, (String, String)> = HashMap::new();
+        for object in newest.values().filter(|o| o.broken.is_none()) {
+            if fresh.iter().any(|f| f.path == object.path) {
+                continue;
+            }
+            let place = (mark_of(&object.path).unwrap_or_default(), object.path.clone());
+            let slot = holder.entry(object.sha256.clone()).or_insert_with(|| place.clone());
+            if place < *slot {
+                *slot = place;
+            }
+        }
+        for object in fresh.iter_mut().filter(|o| o.broken.is_none()) {
+            match holder.get(&object.sha256) {
+                Some((_, path)) if object.delivery == 1 && object.size > 0 && self.has_rows(feed, object) => object.duplicate_of = Some(path.clone()),
+                Some(_) => {}
+                None => {
+                    holder.insert(object.sha256.clone(), (object.mark.clone(), object.path.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Walk {
+    matcher: GlobMatcher,
+    depth_max: usize,
+    folders_are_broken: bool,
+    listed: Vec<Listed>,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Path, relative: &str, depth: usize) -> Result<(), SourceError> {
+        let shown = if relative.is_empty() { "." } else { relative };
+        let fail = |e| SourceError::io("list the folder", shown, e);
+        let entries = match fs::read_dir(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth > 0 => return Ok(()),
+            other => other.map_err(fail)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(SourceError::new(ErrorKind::Config, format!("cannot list the folder `{shown}`: the name of `{}` is not valid Unicode", name.display()))
+                    .hint("rename the file"));
+            };
+            let path = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
+            let stat = match fs::metadata(entry.path()) {
+                // Gone meanwhile, or a link that leads nowhere.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other.map_err(|e| SourceError::io("look at", &path, e))?,
+            };
+            let matches = self.matcher.is_match(&path);
+            if stat.is_dir() {
+                if matches && self.folders_are_broken {
+                    self.listed.push(Listed { path: path.clone(), size: 0, mtime_ns: mtime_ns(&stat), broken: Some("it is a folder, not a file".to_owned()) });
+                }
+                if depth < self.depth_max {
+                    self.folder(&entry.path(), &path, depth + 1)?;
+                }
+            } else if matches {
+                let broken = (!stat.is_file()).then(|| "it is no regular file".to_owned());
+                self.listed.push(Listed { path, size: stat.len(), mtime_ns: mtime_ns(&stat), broken });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mtime_ns(stat: &Metadata) -> i64 {
+    match stat.modified() {
+        Err(_) => 0,
+        Ok(time) => match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        },
+    }
+}
+
+/// Leaves the file at its start.
+fn is_packed(file: &mut File, path: &str, compression: Compression) -> std::io::Result<bool> {
+    let by_content = match compression {
+        Compression::None => return Ok(false),
+        Compression::Gzip => return Ok(true),
+        Compression::Auto => {
+            let mut magic = [0; 2];
+            let found = file.read_exact(&mut magic).is_ok() && magic == [0x1F, 0x8B];
+            file.seek(SeekFrom::Start(0))?;
+            found
+        }
+    };
+    Ok(by_content || path.to_ascii_lowercase().ends_with(".gz"))
+}
+
+struct Hashing<'a> {
+    inner: &'a mut File,
+    hash: Sha256,
+    bytes: u64,
+    /// Trouble with the disk, which an unpacker would report as damage.
+    failed: Option<std::io::Error>,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self.inner.read(out) {
+            Ok(n) => {
+                self.hash.update(&out[..n]);
+                self.bytes += n as u64;
+                Ok(n)
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(e),
+            Err(e) => {
+                let copy = std::io::Error::from(e.kind());
+                self.failed = Some(e);
+                Err(copy)
+            }
+        }
+    }
+}
+
+/// Whether somewhere no terminator can be for longer than a row may be. Cheap: looks for one byte a chunk.
+struct Runs {
+    last: u8,
+    bytes_max: usize,
+    run: usize,
+    longest: usize,
+}
+
+impl Runs {
+    fn new(csv: &CsvOptions) -> Self {
+        let last = csv.terminator.as_ref().and_then(|t| t.as_bytes().last().copied()).unwrap_or(b'\n');
+        Self { last, bytes_max: csv.max_line_bytes, run: 0, longest: 0 }
+    }
+
+    fn see(&mut self, chunk: &[u8]) {
+        match memchr::memrchr(self.last, chunk) {
+            None => self.run += chunk.len(),
+            Some(last) => {
+                self.run += memchr::memchr(self.last, chunk).unwrap_or(last);
+                self.longest = self.longest.max(self.run);
+                self.run = chunk.len() - last - 1;
+            }
+        }
+    }
+
+    fn too_long(&self) -> Option<String> {
+        // In UTF-16 a row takes up to twice the bytes it has in UTF-8.
+        let longest = self.longest.max(self.run);
+        (longest / 2 > self.bytes_max).then(|| format!("a row is longer than {} bytes", self.bytes_max))
+    }
+}
+
+fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {
+    while reader.advance()? {
+        if !reader.is_blank() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn header_names(reader: &mut CsvReader<Body>, path: &str) -> Result<Option<Vec<String>>, SourceError> {
+    if !next_record(reader)? {
+        return Ok(None);
+    }
+    if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
+        return Err(SourceError::new(ErrorKind::Broken, format!("cannot read the header of `{path}`: a quote in it is never closed"))
+            .hint("check `quote` of the feed (`quote: none` if nothing is quoted)")
+            .object(path));
+    }
+    Ok(Some(reader.spans().iter().map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned()).collect()))
+}
+
+/// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
+fn layout(reader: &mut CsvReader<Body>, feed: &FeedSpec, path: &str) -> Result<Option<Layout>, SourceError> {
+    let column = |name: String, source_name: &str| Column { name, source_name: source_name.to_owned(), data_type: DataType::Utf8 };
+    if !feed.csv.header {
+        let Some(names) = feed.columns.as_deref().filter(|c| !c.is_empty()) else {
+            return Err(SourceError::new(ErrorKind::Config, format!("cannot name the columns of feed `{}`: its files have no header and it declares no columns", feed.name))
+                .hint("declare `columns: [first, second, …]`; `karat source discover` writes a proposal"));
+        };
+        let folded = names::fold_all(names, &feed.name)?;
+        let columns: Vec<Column> = names.iter().zip(folded).map(|(source_name, name)| column(name, source_name)).collect();
+        let slots = (0..columns.len()).map(Some).collect();
+        return Ok(Some(Layout { columns, slots }));
+    }
+    let Some(found) = header_names(reader, path)? else { return Ok(None) };
+    let folded = names::fold_all(&found, path)?;
+    let mut columns = Vec::new();
+    let mut slots = Vec::new();
+    let chosen = feed.columns.as_deref();
+    if let Some(chosen) = chosen
+        && let Some(missing) = chosen.iter().find(|c| !found.contains(c) && !folded.contains(c))
+    {
+        return Err(SourceError::new(ErrorKind::Drift, format!("cannot read `{path}`: it has no column `{missing}`, which the feed's `columns` choose"))
+            .hint(format!("its header names: {}", found.join(", ")))
+            .object(path));
+    }
+    for (source_name, name) in found.iter().zip(folded) {
+        if chosen.is_none_or(|chosen| chosen.contains(source_name) || chosen.contains(&name)) {
+            slots.push(Some(columns.len()));
+            columns.push(column(name, source_name));
+        } else {
+            slots.push(None);
+        }
+    }
+    Ok(Some(Layout { columns, slots }))
+}

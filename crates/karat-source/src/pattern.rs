@@ -1,0 +1,349 @@
+//! The regular expressions of `file_order`: a small backtracking matcher, since paths are short and patterns come from the project.
+//!
+//! Literals, `.`, classes `[a-z]` and `\d \w \s \D \W \S`, groups `(…)` and `(?:…)`, `|`, `* + ? {n} {n,} {n,m}` with a lazy `?` after, `^` and `$`.
+//! What is not listed is refused by name. Exactly one capturing group.
+
+use crate::{ErrorKind, SourceError};
+
+#[derive(Debug, Clone)]
+enum Node {
+    Char(char),
+    Any,
+    Class { negated: bool, ranges: Vec<(char, char)> },
+    Start,
+    End,
+    Group { capture: bool, branches: Vec<Vec<Node>> },
+    Repeat { node: Box<Node>, min: usize, max: usize, greedy: bool },
+}
+
+/// A compiled pattern with one capture group.
+#[derive(Debug, Clone)]
+pub struct OrderPattern {
+    branches: Vec<Vec<Node>>,
+}
+
+/// Steps after which a match is given up; a sane pattern on a path takes a few hundred.
+const STEPS_MAX: usize = 1_000_000;
+
+impl OrderPattern {
+    /// Compiles a pattern; the error names what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, SourceError> {
+        let fail = |why: String| {
+            SourceError::new(ErrorKind::Config, format!("cannot use `file_order: {text}`: {why}"))
+                .hint("write a regular expression with one group around the part that orders the files, e.g. `entries_(\\d{8})`")
+        };
+        let chars: Vec<char> = text.chars().collect();
+        let mut parser = Parser { chars: &chars, at: 0, captures: 0 };
+        let branches = parser.alternatives().map_err(fail)?;
+        if parser.at < chars.len() {
+            return Err(fail(format!("`)` at character {} closes nothing", parser.at + 1)));
+        }
+        match parser.captures {
+            1 => Ok(Self { branches }),
+            n => Err(fail(format!("it has {n} capturing groups, one is needed"))),
+        }
+    }
+
+    /// What the group captured at the first place where the pattern matches.
+    #[must_use]
+    pub fn capture<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let chars: Vec<char> = text.chars().collect();
+        let mut matcher = Matcher { chars: &chars, steps: 0 };
+        for start in 0..=chars.len() {
+            let mut found = None;
+            for branch in &self.branches {
+                if matcher.sequence(branch, start, None, &mut |_, capture| {
+                    found = capture;
+                    true
+                }) {
+                    break;
+                }
+            }
+            if let Some((from, to)) = found {
+                let byte = |i: usize| chars[..i].iter().map(|c| c.len_utf8()).sum::<usize>();
+                return Some(&text[byte(from)..byte(to)]);
+            }
+        }
+        None
+    }
+}
+
+struct Parser<'a> {
+    chars: &'a [char],
+    at: usize,
+    captures: usize,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn alternatives(&mut self) -> Result<Vec<Vec<Node>>, String> {
+        let mut branches = vec![Vec::new()];
+        while let Some(c) = self.peek() {
+            match c {
+                ')' => break,
+                '|' => {
+                    self.at += 1;
+                    branches.push(Vec::new());
+                }
+                _ => {
+                    let node = self.repeated()?;
+                    branches.last_mut().expect("starts with one").push(node);
+                }
+            }
+        }
+        Ok(branches)
+    }
+
+    fn repeated(&mut self) -> Result<Node, String> {
+        let node = self.atom()?;
+        let (min, max) = match self.peek() {
+            Some('*') => (0, usize::MAX),
+            Some('+') => (1, usize::MAX),
+            Some('?') => (0, 1),
+            Some('{') => self.counts()?,
+            _ => return Ok(node),
+        };
+        self.at += 1;
+        let greedy = self.peek() != Some('?');
+        if !greedy {
+            self.at += 1;
+        }
+        if matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
+            return Err(format!("`{}` at character {} repeats a repetition", self.chars[self.at], self.at + 1));
+        }
+        Ok(Node::Repeat { node: Box::new(node), min, max, greedy })
+    }
+
+    /// At `{`; stops at its `}`.
+    fn counts(&mut self) -> Result<(usize, usize), String> {
+        let start = self.at + 1;
+        let close = self.chars[start..].iter().position(|&c| c == '}').ok_or("`{` is never closed")? + start;
+        let text: String = self.chars[start..close].iter().collect();
+        self.at = close;
+        let number = |t: &str| t.parse::<usize>().ok().filter(|&n| n <= 1000).ok_or(format!("`{{{text}}}` is no repetition"));
+        let (min, max) = match text.split_once(',') {
+            None => (number(&text)?, number(&text)?),
+            Some((min, "")) => (number(min)?, usize::MAX),
+            Some((min, max)) => (number(min)?, number(max)?),
+        };
+        if min > max { Err(format!("`{{{text}}}` is no repetition")) } else { Ok((min, max)) }
+    }
+
+    fn atom(&mut self) -> Result<Node, String> {
+        let c = self.chars[self.at];
+        self.at += 1;
+        match c {
+            '.' => Ok(Node::Any),
+            '^' => Ok(Node::Start),
+            '$' => Ok(Node::End),
+            '[' => self.class(),
+            '\\' => self.escape(),
+            '(' => {
+                let mut capture = true;
+                if self.peek() == Some('?') {
+                    if self.chars.get(self.at + 1) != Some(&':') {
+                        return Err(format!("`(?` at character {} is only known as `(?:`", self.at));
+                    }
+                    self.at += 2;
+                    capture = false;
+                }
+                self.captures += usize::from(capture);
+                let branches = self.alternatives()?;
+                if self.peek() != Some(')') {
+                    return Err("`(` is never closed".to_owned());
+                }
+                self.at += 1;
+                Ok(Node::Group { capture, branches })
+            }
+            '*' | '+' | '?' | '{' => Err(format!("`{c}` at character {} repeats nothing", self.at)),
+            c => Ok(Node::Char(c)),
+        }
+    }
+
+    fn escape(&mut self) -> Result<Node, String> {
+        let c = self.peek().ok_or("`\\` at the end escapes nothing")?;
+        self.at += 1;
+        match shorthand(c) {
+            Some((negated, ranges)) => Ok(Node::Class { negated, ranges }),
+            None if c.is_alphanumeric() => Err(format!("`\\{c}` is not known")),
+            None => Ok(Node::Char(c)),
+        }
+    }
+
+    fn class(&mut self) -> Result<Node, String> {
+        let negated = self.peek() == Some('^');
+        self.at += usize::from(negated);
+        let mut ranges = Vec::new();
+        let first = self.at;
+        loop {
+            let c = self.peek().ok_or("`[` is never closed")?;
+            self.at += 1;
+            let low = match c {
+                ']' if self.at - 1 > first => return Ok(Node::Class { negated, ranges }),
+                '\\' => {
+                    let c = self.peek().ok_or("`[` is never closed")?;
+                    self.at += 1;
+                    match shorthand(c) {
+                        Some((false, more)) => {
+                            ranges.extend(more);
+                            continue;
+                        }
+                        Some((true, _)) => return Err(format!("`\\{c}` within `[…]` is not known")),
+                        None if c.is_alphanumeric() => return Err(format!("`\\{c}` is not known")),
+                        None => c,
+                    }
+                }
+                c => c,
+            };
+            let is_range = self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|&c| c != ']');
+            let high = if is_range {
+                self.at += 2;
+                self.chars[self.at - 1]
+            } else {
+                low
+            };
+            if low > high {
+                return Err(format!("`{low}-{high}` is no range"));
+            }
+            ranges.push((low, high));
+        }
+    }
+}
+
+fn shorthand(c: char) -> Option<(bool, Vec<(char, char)>)> {
+    let ranges = match c.to_ascii_lowercase() {
+        'd' => vec![('0', '9')],
+        'w' => vec![('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')],
+        's' => vec![(' ', ' '), ('\t', '\r')],
+        _ => return None,
+    };
+    Some((c.is_ascii_uppercase(), ranges))
+}
+
+type Capture = Option<(usize, usize)>;
+
+struct Matcher<'a> {
+    chars: &'a [char],
+    steps: usize,
+}
+
+impl Matcher<'_> {
+    /// Matches `nodes` from `at` on and calls `then` with where they end; true as soon as `then` is.
+    fn sequence(&mut self, nodes: &[Node], at: usize, capture: Capture, then: &mut dyn FnMut(usize, Capture) -> bool) -> bool {
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            return false;
+        }
+        let Some((first, rest)) = nodes.split_first() else { return then(at, capture) };
+        match first {
+            Node::Group { capture: captures, branches } => {
+                for branch in branches {
+                    let mut ends: Vec<(usize, Capture)> = Vec::new();
+                    self.sequence(branch, at, capture, &mut |end, inner| {
+                        ends.push((end, if *captures { Some((at, end)) } else { inner }));
+                        false
+                    });
+                    for (end, inner) in ends {
+                        if self.sequence(rest, end, inner, then) {
+                            return true;
+                        }
+                    }
+                }
+                false
+            }
+            Node::Repeat { node, min, max, greedy } => {
+                // The ends after 0, 1, 2… repetitions, each with its own capture.
+                let mut levels: Vec<Vec<(usize, Capture)>> = vec![vec![(at, capture)]];
+                while levels.len() <= *max {
+                    let mut next: Vec<(usize, Capture)> = Vec::new();
+                    for &(from, inner) in levels.last().expect("starts with one") {
+                        self.sequence(std::slice::from_ref(node), from, inner, &mut |end, inner| {
+                            let grows = end > from || levels.len() <= *min;
+                            if grows && !next.iter().any(|&(e, _)| e == end) {
+                                next.push((end, inner));
+                            }
+                            false
+                        });
+                    }
+                    if next.is_empty() {
+                        break;
+                    }
+                    levels.push(next);
+                }
+                if levels.len() <= *min {
+                    return false;
+                }
+                let mut counts: Vec<usize> = (*min..levels.len()).collect();
+                if *greedy {
+                    counts.reverse();
+                }
+                for count in counts {
+                    for &(end, inner) in &levels[count].clone() {
+                        if self.sequence(rest, end, inner, then) {
+                            return true;
+                        }
+                    }
+                }
+                false
+            }
+            Node::Start => at == 0 && self.sequence(rest, at, capture, then),
+            Node::End => at == self.chars.len() && self.sequence(rest, at, capture, then),
+            single => match self.chars.get(at) {
+                Some(&c) if single.accepts(c) => self.sequence(rest, at + 1, capture, then),
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Node {
+    fn accepts(&self, c: char) -> bool {
+        match self {
+            Self::Char(own) => *own == c,
+            Self::Any => c != '\n',
+            Self::Class { negated, ranges } => ranges.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, text: &str, expected: Option<&str>) {
+        let pattern = OrderPattern::new(pattern).expect("a good pattern");
+        assert_eq!(pattern.capture(text), expected);
+    }
+
+    #[test]
+    fn order_marks_are_captured() {
+        check(r"entries_(\d{8})", "in/entries_20261029_1.csv", Some("20261029"));
+        check(r"(\d{4}-\d{2}-\d{2})", "rates/2026-10-29.csv", Some("2026-10-29"));
+        check(r"^(?:a|b)+/(.*?)_", "ab/x_y_z", Some("x"));
+        check(r"(.*)_", "x_y_z", Some("x_y"));
+        check(r"_([^_/]+)\.csv(?:\.gz)?$", "a/b_Ü1.csv.gz", Some("Ü1"));
+        check(r"(\d{8})", "none.csv", None);
+        check(r"((?:a|ab)*)c", "abac", Some("aba"));
+        check(r"(x*)", "y", Some(""));
+    }
+
+    #[test]
+    fn bad_patterns_say_why() {
+        for (pattern, why) in [
+            ("abc", "it has 0 capturing groups, one is needed"),
+            ("(a)(b)", "it has 2 capturing groups, one is needed"),
+            ("(a", "`(` is never closed"),
+            ("(a))", "`)` at character 4 closes nothing"),
+            ("(?<d>a)", "`(?` at character 2 is only known as `(?:`"),
+            (r"(\p)", "`\\p` is not known"),
+            ("(*)", "`*` at character 2 repeats nothing"),
+        ] {
+            let error = OrderPattern::new(pattern).expect_err("a bad pattern");
+            assert_eq!(error.to_string(), format!("cannot use `file_order: {pattern}`: {why}"));
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Builds the batches: the payload, then `_seq _op _object _row _rescued` (B2). Fields are copied once, from the file's chunk into the column.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, NullBufferBuilder, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use serde_json::{Map, Value, json};
+
+use crate::csv::{CsvReader, FieldKind, Span};
+use crate::decode::{hex, original};
+use crate::{Column, ErrorKind, SourceError};
+
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 8192;
+/// Bytes of text after which a batch is handed over early.
+const BATCH_BYTES: usize = 64 << 20;
+
+/// The schema of the batches of these columns.
+#[must_use]
+pub fn schema(columns: &[Column]) -> SchemaRef {
+    let mut fields: Vec<Field> = columns
+        .iter()
+        .map(|c| {
+            let source_name = [("source_name".to_owned(), c.source_name.clone())];
+            Field::new(&c.name, c.data_type.clone(), true).with_metadata(source_name.into_iter().collect())
+        })
+        .collect();
+    fields.extend([
+        Field::new("_seq", DataType::Binary, false),
+        Field::new("_op", DataType::Utf8, false),
+        Field::new("_object", DataType::Utf8, false),
+        Field::new("_row", DataType::Int64, true),
+        Field::new("_rescued", DataType::Utf8, true),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// The batch with the epoch of the reading at the end of each `_seq`, so that of two readings of a row the later sorts last (B1).
+pub fn with_epoch(batch: &RecordBatch, epoch: i64) -> Result<RecordBatch, SourceError> {
+    let fail = || SourceError::new(ErrorKind::Config, "cannot add the epoch: the batch has no binary column `_seq`");
+    let at = batch.schema_ref().index_of("_seq").map_err(|_| fail())?;
+    let seq = batch.column(at).as_any().downcast_ref::<BinaryArray>().ok_or_else(fail)?;
+    let mut builder = BinaryBuilder::with_capacity(seq.len(), seq.value_data().len() + 8 * seq.len());
+    for one in seq.iter().flatten() {
+        builder.append_value([one, &epoch_bytes(epoch)].concat());
+    }
+    let mut columns = batch.columns().to_vec();
+    columns[at] = Arc::new(builder.finish());
+    RecordBatch::try_new(batch.schema(), columns).map_err(|e| fail().cause(e))
+}
+
+/// Eight bytes that sort as the number does.
+pub(crate) fn epoch_bytes(epoch: i64) -> [u8; 8] {
+    (epoch as u64 ^ 1 << 63).to_be_bytes()
+}
+
+/// A column of text that is being filled.
+#[derive(Default)]
+pub(crate) struct TextColumn {
+    values: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: Option<NullBufferBuilder>,
+    values_before: usize,
+}
+
+impl TextColumn {
+    #[inline]
+    fn end_value(&mut self) {
+        self.offsets.push(self.values.len() as i32);
+        if let Some(nulls) = &mut self.nulls {
+            nulls.append_non_null();
+        }
+    }
+
+    /// Appends `beyond[start..end]`.
+    #[inline]
+    fn push_short(&mut self, beyond: &[u8], start: usize, end: usize) {
+        // A copy of a fixed size is one instruction, one of any size is a call.
+        if end - start <= 16
+            && let Some(sixteen) = beyond.get(start..start + 16)
+        {
+            self.values.extend_from_slice(sixteen);
+            self.values.truncate(self.values.len() - 16 + (end - start));
+        } else {
+            self.values.extend_from_slice(&beyond[start..end]);
+        }
+        self.end_value();
+    }
+
+    pub(crate) fn push(&mut self, value: &[u8]) {
+        self.values.extend_from_slice(value);
+        self.end_value();
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        let rows = self.offsets.len();
+        self.offsets.push(self.values.len() as i32);
+        let nulls = self.nulls.get_or_insert_with(|| {
+            let mut nulls = NullBufferBuilder::new(BATCH_ROWS);
+            nulls.append_n_non_nulls(rows);
+            nulls
+        });
+        nulls.append_null();
+    }
+
+    /// The column, and begins anew.
+    pub(crate) fn finish(&mut self) -> Result<StringArray, SourceError> {
+        let mut offsets = Vec::with_capacity(self.offsets.len() + 1);
+        offsets.push(0);
+        offsets.append(&mut self.offsets);
+        self.values_before = self.values.len();
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(self.values_before + self.values_before / 8 + 64));
+        self.offsets.reserve(BATCH_ROWS);
+        let nulls = self.nulls.take().and_then(|mut n| n.finish());
+        StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(values), nulls).map_err(internal)
+    }
+}
+
+pub(crate) fn internal(cause: arrow::error::ArrowError) -> SourceError {
+    SourceError::new(ErrorKind::Io, "cannot build a batch of rows: karat made columns that do not fit together").hint("this is a mistake in karat: please report it").cause(cause)
+}
+
+/// The same text in each of `rows` rows.
+pub(crate) fn constant(text: &str, rows: usize) -> Result<StringArray, SourceError> {
+    let offsets: Vec<i32> = (0..=rows).map(|i| (i * text.len()) as i32).collect();
+    StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(text.repeat(rows).into_bytes()), None).map_err(internal)
+}
+
+/// Where the fields of a record go.
+pub(crate) struct Layout {
+    /// The columns that land.
+    pub(crate) columns: Vec<Column>,
+    /// For each field of a record, its column; none for one that was not chosen.
+    pub(crate) slots: Vec<Option<usize>>,
+}
+
+/// Fills batches with the records of one file.
+pub(crate) struct RowBuilder {
+    layout: Layout,
+    schema: SchemaRef,
+    object: String,
+    op: &'static str,
+    /// Order mark and a zero byte.
+    seq_prefix: Vec<u8>,
+    columns: Vec<TextColumn>,
+    lines: Vec<i64>,
+    rescued: TextColumn,
+    /// Columns land where they stand.
+    straight: bool,
+    bytes: usize,
+    batch_rows: usize,
+    pub(crate) rows: u64,
+    pub(crate) rows_rescued: u64,
+}
+
+impl RowBuilder {
+    pub(crate) fn new(layout: Layout, object: &str, op: &'static str, mark: &str, batch_rows: usize) -> Self {
+        let straight = layout.slots.iter().enumerate().all(|(i, slot)| *slot == Some(i));
+        Self {
+            schema: schema(&layout.columns),
+            columns: layout.columns.iter().map(|_| TextColumn::default()).collect(),
+            layout,
+            object: object.to_owned(),
+            op,
+            seq_prefix: [mark.as_bytes(), &[0]].concat(),
+            lines: Vec::with_capacity(batch_rows),
+            rescued: TextColumn::default(),
+            straight,
+            bytes: 0,
+            batch_rows,
+            rows: 0,
+            rows_rescued: 0,
+        }
+    }
+
+    /// Takes the reader's record; true if the batch is full.
+    pub(crate) fn push<R: Read>(&mut self, reader: &CsvReader<R>) -> bool {
+        let spans = reader.spans();
+        let fits = self.straight && spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
+        if fits {
+            let beyond = reader.record_and_beyond();
+            for (column, span) in self.columns.iter_mut().zip(spans) {
+                match span.kind {
+                    FieldKind::Plain if span.start == span.end => column.push_null(),
+                    FieldKind::Escaped => {
+                        reader.append_field(*span, &mut column.values);
+                        column.end_value();
+                    }
+                    _ => column.push_short(beyond, span.start as usize, span.end as usize),
+                }
+            }
+            self.rescued.push_null();
+        } else {
+            self.push_carefully(reader);
+        }
+        self.lines.push(reader.line() as i64);
+        self.rows += 1;
+        self.bytes += reader.record().len();
+        self.lines.len() >= self.batch_rows || self.bytes >= BATCH_BYTES
+    }
+
+    /// A record that does not fit, or of which not all fields land: places what can be placed and keeps the rest in `_rescued`.
+    fn push_carefully<R: Read>(&mut self, reader: &CsvReader<R>) {
+        let spans = reader.spans();
+        let valid = reader.is_valid();
+        let mut reasons: Vec<&str> = Vec::new();
+        let mut details = Map::new();
+        let mut invalid = Map::new();
+        let mut stray: Vec<Value> = Vec::new();
+        let mut missing: Vec<Value> = Vec::new();
+        let mut extra: Vec<Value> = Vec::new();
+        let mut unclosed: Option<(Option<usize>, Span)> = None;
+        // What was not chosen must not land by the back door (B9).
+        let all_land = self.layout.slots.iter().all(Option::is_some);
+
+        for (i, slot) in self.layout.slots.iter().enumerate() {
+            let span = spans.get(i);
+            if let Some(span) = span
+                && span.kind == FieldKind::Unclosed
+            {
+                unclosed = Some((*slot, *span));
+            }
+            let Some(at) = *slot else { continue };
+            let column = &mut self.columns[at];
+            let name = &self.layout.columns[at].name;
+            match span {
+                None => {
+                    missing.push(json!(name));
+                    column.push_null();
+                }
+                Some(span) if span.kind == FieldKind::Unclosed || (span.kind == FieldKind::Plain && span.start == span.end) => column.push_null(),
+                Some(span) => {
+                    let bytes = reader.field(*span);
+                    if span.kind == FieldKind::Stray {
+                        stray.push(json!(name));
+                    }
+                    if valid || std::str::from_utf8(&bytes).is_ok() {
+                        column.push(&bytes);
+                    } else {
+                        invalid.insert(name.clone(), json!(hex(&original(&bytes, reader.encoding()))));
+                        column.push_null();
+                    }
+                }
+            }
+        }
+        for span in spans.iter().skip(self.layout.slots.len()) {
+            if span.kind == FieldKind::Unclosed {
+                unclosed = Some((None, *span));
+                continue;
+            }
+            let bytes = reader.field(*span);
+            extra.push(match String::from_utf8(bytes) {
+                Ok(text) if text.is_empty() && span.kind == FieldKind::Plain => Value::Null,
+                Ok(text) => json!(text),
+                Err(e) => json!({"hex": hex(&original(e.as_bytes(), reader.encoding()))}),
+            });
+        }
+
+        if let Some((slot, span)) = unclosed {
+            reasons.push("unclosed_quote");
+            if let Some(at) = slot {
+                details.insert("column".to_owned(), json!(self.layout.columns[at].name));
+            }
+            let bytes = reader.field(span);
+            let (key, value) = match String::from_utf8(bytes) {
+                _ if !all_land => ("text_bytes", json!(span.end - span.start)),
+                Ok(text) => ("text", json!(text)),
+                Err(e) => ("hex", json!(hex(&original(e.as_bytes(), reader.encoding())))),
+            };
+            details.insert(key.to_owned(), value);
+        } else if !missing.is_empty() || spans.len() < self.layout.slots.len() {
+            reasons.push("missing_fields");
+            details.insert("missing".to_owned(), Value::Array(missing));
+        }
+        if !extra.is_empty() {
+            reasons.push("too_many_fields");
+            let value = if all_land { Value::Array(extra) } else { json!(extra.len()) };
+            details.insert("extra".to_owned(), value);
+        }
+        if !stray.is_empty() {
+            reasons.push("stray_quote");
+            details.insert("stray".to_owned(), Value::Array(stray));
+        }
+        if !invalid.is_empty() {
+            reasons.push("invalid_encoding");
+            details.insert("encoding".to_owned(), json!(reader.encoding().name()));
+            details.insert("bytes".to_owned(), Value::Object(invalid));
+        }
+        if reasons.is_empty() {
+            self.rescued.push_null();
+            return;
+        }
+        let mut rescued = Map::new();
+        rescued.insert("reason".to_owned(), json!(reasons.join(", ")));
+        rescued.extend(details);
+        self.rescued.push(Value::Object(rescued).to_string().as_bytes());
+        self.rows_rescued += 1;
+    }
+
+    /// The rows so far; none if there are none.
+    pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+        let rows = self.lines.len();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 5);
+        for column in &mut self.columns {
+            arrays.push(Arc::new(column.finish()?));
+        }
+        let length = self.seq_prefix.len() + 8;
+        let mut seq = Vec::with_capacity(length * rows);
+        let first = self.rows - rows as u64 + 1;
+        for row in first..=self.rows {
+            seq.extend_from_slice(&self.seq_prefix);
+            seq.extend_from_slice(&row.to_be_bytes());
+        }
+        let offsets: Vec<i32> = (0..=rows).map(|i| (i * length) as i32).collect();
+        arrays.push(Arc::new(BinaryArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(seq), None).map_err(internal)?));
+        arrays.push(Arc::new(constant(self.op, rows)?));
+        arrays.push(Arc::new(constant(&self.object, rows)?));
+        arrays.push(Arc::new(Int64Array::from(std::mem::replace(&mut self.lines, Vec::with_capacity(rows)))));
+        arrays.push(Arc::new(self.rescued.finish()?));
+        self.bytes = 0;
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map(Some).map_err(internal)
+    }
+}

@@ -1,0 +1,729 @@
+//! A SQLite file as a source: tables by declared types (B3), full loads in key order (B6), incremental loads by a cursor (B7).
+//!
+//! Opened read-only; each plan and each read is one transaction, so that it sees one state of the database even while others write.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, BinaryBuilder, Float64Builder, Int64Array, Int64Builder};
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use chrono::NaiveDateTime;
+use rusqlite::types::{Value as Cell, ValueRef};
+use rusqlite::{Connection, OpenFlags, Row, Transaction};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::decode::hex;
+use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema};
+use crate::{
+    Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Known, Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
+    SourceBatch, SourceConfig, SourceError, TestReport, discover, names,
+};
+
+/// The `sqlite` source.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    busy_wait: Duration,
+}
+
+struct Table {
+    /// As the database spells it.
+    name: String,
+    columns: Vec<TableColumn>,
+}
+
+struct TableColumn {
+    folded: String,
+    name: String,
+    declared: String,
+    /// Place in the primary key, from 1; 0 is none.
+    key_place: i64,
+}
+
+impl TableColumn {
+    fn column(&self) -> Column {
+        Column { name: self.folded.clone(), source_name: self.name.clone(), data_type: bronze_type(&self.declared) }
+    }
+}
+
+/// The bronze type of a declared type: SQLite's rules of affinity, but dates and times are text (B3).
+#[must_use]
+pub fn bronze_type(declared: &str) -> DataType {
+    let upper = declared.to_ascii_uppercase();
+    let has = |part: &str| upper.contains(part);
+    if has("DATE") || has("TIME") {
+        DataType::Utf8
+    } else if has("INT") {
+        DataType::Int64
+    } else if has("CHAR") || has("CLOB") || has("TEXT") {
+        DataType::Utf8
+    } else if has("BLOB") || upper.trim().is_empty() {
+        DataType::Binary
+    } else {
+        // REAL, FLOAT, DOUBLE, and NUMERIC, which is all that is left.
+        DataType::Float64
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Sqlite {
+    /// The source at the file of this configuration. Does not touch the disk.
+    pub fn open(config: &SourceConfig) -> Result<Self, SourceError> {
+        Ok(Self { path: config.path.clone(), busy_wait: config.busy_wait })
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn connect(&self) -> Result<Connection, SourceError> {
+        let stat = std::fs::metadata(&self.path).map_err(|e| SourceError::io("open the database", &self.shown(), e))?;
+        if stat.is_dir() {
+            return Err(SourceError::new(ErrorKind::Config, format!("cannot open the database `{}`: it is a folder", self.shown())).hint("set the source's path to the database file"));
+        }
+        // SQLite says CANTOPEN for all troubles alike; the system says which.
+        std::fs::File::open(&self.path).map_err(|e| SourceError::io("open the database", &self.shown(), e))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|e| self.fail("open the database", e))?;
+        connection.busy_timeout(self.busy_wait).map_err(|e| self.fail("open the database", e))?;
+        Ok(connection)
+    }
+
+    /// Begins the one transaction, and takes its snapshot.
+    fn begin<'a>(&self, connection: &'a mut Connection) -> Result<Transaction<'a>, SourceError> {
+        let transaction = connection.transaction().map_err(|e| self.fail("read the database", e))?;
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(|e| self.fail("read the database", e))?;
+        Ok(transaction)
+    }
+
+    fn fail(&self, doing: &str, cause: rusqlite::Error) -> SourceError {
+        use rusqlite::ffi::ErrorCode as Code;
+        let what = self.shown();
+        let code = cause.sqlite_error_code();
+        let (kind, why, hint) = match code {
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => (
+                ErrorKind::Locked,
+                format!("another process holds it, and did not let go within {} s", self.busy_wait.as_secs_f64()),
+                "run again when the writer is done, or read from a copy",
+            ),
+            Some(Code::NotADatabase) => (ErrorKind::Corrupt, "it is no SQLite database, or encrypted".to_owned(), "check the source's path"),
+            Some(Code::DatabaseCorrupt) => {
+                (ErrorKind::Corrupt, "the file is damaged".to_owned(), "run `PRAGMA integrity_check` with the sqlite3 shell, and restore the file from its backup")
+            }
+            Some(Code::PermissionDenied) => (ErrorKind::Permission, "permission denied".to_owned(), "give the user who runs karat the right to read it"),
+            Some(Code::ReadOnly | Code::CannotOpen) => (
+                ErrorKind::Permission,
+                "SQLite cannot open it for reading: a database in WAL mode, or one whose writer died, needs its `-wal` and `-shm` files beside it, and a folder where they may be made".to_owned(),
+                "give write permission on the folder, open the database once with its own program, or read from a copy made with `.backup`",
+            ),
+            Some(Code::SystemIoFailure) => (ErrorKind::Io, "the system could not read it".to_owned(), "check the disk, then run again"),
+            _ => (ErrorKind::Io, "SQLite refused".to_owned(), "see the cause"),
+        };
+        SourceError::new(kind, format!("cannot {doing} `{what}`: {why}")).hint(hint).cause(cause)
+    }
+
+    fn tables(&self, transaction: &Transaction) -> Result<Vec<String>, SourceError> {
+        let fail = |e| self.fail("list the tables of", e);
+        let sql = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+        let mut statement = transaction.prepare(sql).map_err(fail)?;
+        let found = statement.query_map([], |row| row.get(0)).map_err(fail)?.collect::<Result<_, _>>().map_err(fail)?;
+        Ok(found)
+    }
+
+    fn table(&self, transaction: &Transaction, wanted: &str) -> Result<Table, SourceError> {
+        let fail = |e| self.fail("read the columns of a table of", e);
+        let tables = self.tables(transaction)?;
+        let Some(name) = tables.iter().find(|t| *t == wanted).or_else(|| tables.iter().find(|t| t.eq_ignore_ascii_case(wanted))) else {
+            let near: Vec<&str> = tables.iter().map(String::as_str).take(20).collect();
+            return Err(SourceError::new(ErrorKind::NotFound, format!("cannot read table `{wanted}` of `{}`: there is none of that name", self.shown()))
+                .hint(format!("it has: {}{}", near.join(", "), if tables.len() > 20 { ", …" } else { "" }))
+                .object(wanted));
+        };
+        let mut statement = transaction.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid").map_err(fail)?;
+        let columns: Vec<(String, String, i64)> = statement
+            .query_map([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .map_err(fail)?
+            .collect::<Result<_, _>>()
+            .map_err(fail)?;
+        let spelled: Vec<&str> = columns.iter().map(|c| c.0.as_str()).collect();
+        let folded = names::fold_all(&spelled, name)?;
+        let columns = columns.into_iter().zip(folded).map(|((name, declared, key_place), folded)| TableColumn { folded, name, declared, key_place }).collect();
+        Ok(Table { name: name.clone(), columns })
+    }
+
+    fn feed_table(&self, transaction: &Transaction, feed: &FeedSpec) -> Result<Table, SourceError> {
+        let Some(table) = &feed.table else {
+            return Err(SourceError::new(ErrorKind::Config, format!("cannot read feed `{}`: it names no table", feed.name)).hint("add `table:` to the feed"));
+        };
+        self.table(transaction, table)
+    }
+}
+
+impl Table {
+    fn find(&self, wanted: &str, as_what: &str) -> Result<usize, SourceError> {
+        let by_spelling = self.columns.iter().position(|c| c.name == wanted);
+        by_spelling.or_else(|| self.columns.iter().position(|c| c.folded == wanted)).ok_or_else(|| {
+            let all: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+            SourceError::new(ErrorKind::Drift, format!("cannot read table `{}`: it has no column `{wanted}`, which the feed names as {as_what}", self.name))
+                .hint(format!("its columns: {}", all.join(", ")))
+                .object(&self.name)
+        })
+    }
+
+    /// The columns that land (B9).
+    fn chosen(&self, feed: &FeedSpec) -> Result<Vec<usize>, SourceError> {
+        let Some(chosen) = &feed.columns else { return Ok((0..self.columns.len()).collect()) };
+        let chosen: HashSet<usize> = chosen.iter().map(|c| self.find(c, "a column to read")).collect::<Result<_, _>>()?;
+        Ok((0..self.columns.len()).filter(|i| chosen.contains(i)).collect())
+    }
+
+    /// The feed's key, else the primary key.
+    fn key(&self, feed: &FeedSpec) -> Result<Vec<usize>, SourceError> {
+        if !feed.key.is_empty() {
+            return feed.key.iter().map(|k| self.find(k, "key")).collect();
+        }
+        Ok(self.primary_key())
+    }
+
+    fn primary_key(&self) -> Vec<usize> {
+        let mut key: Vec<usize> = (0..self.columns.len()).filter(|&i| self.columns[i].key_place > 0).collect();
+        key.sort_by_key(|&i| self.columns[i].key_place);
+        key
+    }
+
+    fn sql_list(&self, columns: &[usize], suffix: &str) -> String {
+        columns.iter().map(|&i| format!("{}{suffix}", quoted(&self.columns[i].name))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The key, then every column, so that the order is total. Text by bytes, whatever collation is declared (F1).
+    fn order_by(&self, first: &[usize], chosen: &[usize]) -> String {
+        let rest = chosen.iter().filter(|i| !first.contains(i));
+        let all: Vec<usize> = first.iter().chain(rest).copied().collect();
+        self.sql_list(&all, " COLLATE BINARY")
+    }
+}
+
+/// A position of a cursor, with a digest of the rows that the next load would read again.
+struct Position {
+    value: Value,
+    window: Option<String>,
+}
+
+impl Position {
+    fn read(value: &Value) -> Self {
+        match value {
+            Value::Object(map) => {
+                Self { value: map.get("cursor").cloned().unwrap_or_default(), window: map.get("window").and_then(Value::as_str).map(str::to_owned) }
+            }
+            bare => Self { value: bare.clone(), window: None },
+        }
+    }
+}
+
+fn cell_of(value: &Value) -> Option<Cell> {
+    match value {
+        Value::Number(n) => n.as_i64().map(Cell::Integer).or_else(|| n.as_f64().map(Cell::Real)),
+        Value::String(s) => Some(Cell::Text(s.clone())),
+        _ => None,
+    }
+}
+
+fn cell_is_less(a: &Cell, b: &Cell) -> bool {
+    encode(&ValueRef::from(a)) < encode(&ValueRef::from(b))
+}
+
+/// `value - lag`, in the same shape.
+fn lagged(value: &Cell, lag: Option<Lag>, column: &str) -> Result<Cell, SourceError> {
+    let Some(lag) = lag else { return Ok(value.clone()) };
+    let fail = |why: &str| {
+        Err(SourceError::new(ErrorKind::Config, format!("cannot take the lag from cursor `{column}`: {why}"))
+            .hint("a number as lag suits integer and real cursors, a duration (`15m`) suits dates and times kept as text (`2026-10-29 08:00:00`)"))
+    };
+    match (value, lag) {
+        (Cell::Integer(v), Lag::Number(n)) => Ok(Cell::Integer(v.saturating_sub(n))),
+        (Cell::Real(v), Lag::Number(n)) => Ok(Cell::Real(v - n as f64)),
+        (Cell::Text(text), Lag::Time(duration)) => match text_minus(text, duration) {
+            Some(earlier) => Ok(Cell::Text(earlier)),
+            None => fail("its greatest value is no date or time that karat reads"),
+        },
+        (Cell::Text(_), Lag::Number(_)) => fail("it holds text, and the lag is a number"),
+        _ => fail("it holds numbers, and the lag is a duration"),
+    }
+}
+
+/// An earlier time in the same shape: `YYYY-MM-DD`, then perhaps a space or `T`, the time, a fraction, and anything after it unchanged.
+fn text_minus(text: &str, duration: Duration) -> Option<String> {
+    let date = text.get(..10)?;
+    let (time, rest) = match text.get(10..19) {
+        Some(time) => (time, &text[19..]),
+        None if text.len() == 10 => (" 00:00:00", ""),
+        None => return None,
+    };
+    let digits = rest.strip_prefix('.').map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+    let (fraction, zone) = if digits == 0 { ("", rest) } else { rest.split_at(1 + digits) };
+    let separator = &time[..1];
+    if !matches!(separator, " " | "T") {
+        return None;
+    }
+    let whole = NaiveDateTime::parse_from_str(&format!("{date} {}{fraction}", &time[1..]), "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    let earlier = whole.checked_sub_signed(chrono::TimeDelta::from_std(duration).ok()?)?;
+    if text.len() == 10 {
+        return Some(earlier.format("%Y-%m-%d").to_string());
+    }
+    let mut out = earlier.format(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
+    if digits > 0 {
+        let nanos = format!("{:09}", earlier.and_utc().timestamp_subsec_nanos());
+        out.push('.');
+        out.push_str(&format!("{nanos:0<digits$}")[..digits]);
+    }
+    out.push_str(zone);
+    Some(out)
+}
+
+/// Bytes that sort as the value does: nulls, numbers by value (integer and real alike), text by bytes, blobs.
+fn encode(value: &ValueRef) -> Vec<u8> {
+    let number = |real: f64, rest: i64| {
+        let bits = if real == 0.0 { 0.0f64.to_bits() } else { real.to_bits() };
+        let sortable = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+        let mut out = vec![2];
+        out.extend(sortable.to_be_bytes());
+        out.extend(epoch_bytes(rest));
+        out
+    };
+    let escaped = |tag: u8, bytes: &[u8]| {
+        let mut out = vec![tag];
+        for &byte in bytes {
+            out.push(byte);
+            if byte == 0 {
+                out.push(0xFF);
+            }
+        }
+        out.extend([0, 0]);
+        out
+    };
+    match value {
+        ValueRef::Null => vec![1],
+        // The nearest double, then how far it is off.
+        ValueRef::Integer(i) => number(*i as f64, (i128::from(*i) - (*i as f64) as i128) as i64),
+        ValueRef::Real(r) => number(*r, 0),
+        ValueRef::Text(t) => escaped(3, t),
+        ValueRef::Blob(b) => escaped(4, b),
+    }
+}
+
+/// SHA-256 of all cells of a row.
+fn row_digest(row: &Row, columns: usize) -> Result<[u8; 32], rusqlite::Error> {
+    let mut hash = Sha256::new();
+    for i in 0..columns {
+        let cell = row.get_ref(i)?;
+        // 1 and 1.0 sort alike and are not the same.
+        hash.update([cell.data_type() as u8]);
+        hash.update(encode(&cell));
+    }
+    Ok(hash.finalize().into())
+}
+
+enum CellColumn {
+    Integer(Int64Builder),
+    Real(Float64Builder),
+    Text(TextColumn),
+    Blob(BinaryBuilder),
+}
+
+impl CellColumn {
+    fn new(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Int64 => Self::Integer(Int64Builder::with_capacity(BATCH_ROWS)),
+            DataType::Float64 => Self::Real(Float64Builder::with_capacity(BATCH_ROWS)),
+            DataType::Binary => Self::Blob(BinaryBuilder::new()),
+            _ => Self::Text(TextColumn::default()),
+        }
+    }
+
+    /// False: the cell is not of the column's type; a null stands for it.
+    fn push(&mut self, cell: ValueRef) -> bool {
+        match (self, cell) {
+            (Self::Integer(b), ValueRef::Integer(i)) => b.append_value(i),
+            (Self::Real(b), ValueRef::Real(r)) => b.append_value(r),
+            // SQLite keeps a real that is whole as an integer.
+            (Self::Real(b), ValueRef::Integer(i)) if (i as f64) as i128 == i128::from(i) => b.append_value(i as f64),
+            (Self::Blob(b), ValueRef::Blob(bytes)) => b.append_value(bytes),
+            (Self::Text(b), ValueRef::Text(bytes)) if std::str::from_utf8(bytes).is_ok() => b.push(bytes),
+            (column, cell) => {
+                match column {
+                    Self::Integer(b) => b.append_null(),
+                    Self::Real(b) => b.append_null(),
+                    Self::Blob(b) => b.append_null(),
+                    Self::Text(b) => b.push_null(),
+                }
+                return matches!(cell, ValueRef::Null);
+            }
+        }
+        true
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, SourceError> {
+        Ok(match self {
+            Self::Integer(b) => Arc::new(b.finish()),
+            Self::Real(b) => Arc::new(b.finish()),
+            Self::Blob(b) => Arc::new(b.finish()),
+            Self::Text(b) => Arc::new(b.finish()?),
+        })
+    }
+}
+
+/// A cell as JSON with its type, for `_rescued`.
+fn rescued_cell(cell: ValueRef) -> Value {
+    match cell {
+        ValueRef::Null => json!({"type": "null"}),
+        ValueRef::Integer(i) => json!({"type": "integer", "text": i.to_string()}),
+        ValueRef::Real(r) => json!({"type": "real", "text": format!("{r:?}")}),
+        ValueRef::Text(t) => match std::str::from_utf8(t) {
+            Ok(text) => json!({"type": "text", "text": text}),
+            Err(_) => json!({"type": "text", "hex": hex(t)}),
+        },
+        ValueRef::Blob(b) => json!({"type": "blob", "hex": hex(b)}),
+    }
+}
+
+impl Sqlite {
+    /// The range of a cursor, as SQL with parameters.
+    fn range(table: &Table, cursor: &Cursor, lower: Option<&Cell>, bound: Option<&Cell>) -> Result<(String, Vec<Cell>), SourceError> {
+        let column = quoted(&table.columns[table.find(&cursor.column, "cursor")?].name);
+        let mut values: Vec<Cell> = Vec::new();
+        let mut conditions: Vec<String> = Vec::new();
+        for (operator, cell) in [(">=", lower), ("<=", bound)] {
+            if let Some(cell) = cell {
+                values.push(cell.clone());
+                conditions.push(format!("{column} COLLATE BINARY {operator} ?{}", values.len()));
+            }
+        }
+        let within = if bound.is_none() { "0".to_owned() } else { format!("({})", conditions.join(" AND ")) };
+        if bound.is_none() {
+            values.clear();
+        }
+        let nulls = if cursor.nulls_include { format!(" OR {column} IS NULL") } else { String::new() };
+        Ok((format!("WHERE {within}{nulls}"), values))
+    }
+
+    fn count(&self, transaction: &Transaction, sql: &str) -> Result<i64, SourceError> {
+        transaction.query_row(sql, [], |row| row.get(0)).map_err(|e| self.fail("read the cursor of a table of", e))
+    }
+
+    /// Count and order-free sum over the rows of a window: tells whether reading it again could bring anything.
+    fn window(&self, transaction: &Transaction, table: &Table, chosen: &[usize], range: &(String, Vec<Cell>)) -> Result<String, SourceError> {
+        let fail = |e| self.fail("read a table of", e);
+        let sql = format!("SELECT {} FROM {} {}", table.sql_list(chosen, ""), quoted(&table.name), range.0);
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(&range.1)).map_err(fail)?;
+        let (mut count, mut sum) = (0u64, 0u128);
+        while let Some(row) = rows.next().map_err(fail)? {
+            let digest = row_digest(row, chosen.len()).map_err(fail)?;
+            sum = sum.wrapping_add(u128::from_be_bytes(digest[..16].try_into().expect("16 of 32 bytes")));
+            count += 1;
+        }
+        Ok(format!("{count}:{sum:032x}"))
+    }
+
+    fn plan_cursor(&self, feed: &FeedSpec, cursor: &Cursor, from: Option<&Value>) -> Result<Planned, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let table = self.feed_table(&transaction, feed)?;
+        let chosen = table.chosen(feed)?;
+        table.key(feed)?;
+        let at = table.find(&cursor.column, "cursor")?;
+        let column = &table.columns[at];
+        let (name, from_table) = (quoted(&column.name), quoted(&table.name));
+        let refuse = |why: String, hint: &str| Err(SourceError::new(ErrorKind::Config, format!("cannot use `{}` of table `{}` as cursor: {why}", column.name, table.name)).hint(hint).object(&table.name));
+
+        let nulls = self.count(&transaction, &format!("SELECT count(*) FROM {from_table} WHERE {name} IS NULL"))?;
+        if nulls > 0 && !cursor.nulls_include {
+            return Err(SourceError::new(ErrorKind::NullCursor, format!("cannot read table `{}` by its cursor `{}`: {nulls} rows have none, and no load would ever see them", table.name, column.name))
+                .hint("choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load")
+                .object(&table.name));
+        }
+        let types = "CASE typeof({c}) WHEN 'text' THEN 1 WHEN 'blob' THEN 4 ELSE 2 END".replace("{c}", &name);
+        let kinds = self.count(&transaction, &format!("SELECT coalesce(sum(DISTINCT {types}), 0) FROM {from_table} WHERE {name} IS NOT NULL"))?;
+        match kinds {
+            0..=2 => {}
+            3 => return refuse("it holds numbers and text, which have no common order".to_owned(), "choose a column of one type"),
+            _ => return refuse("it holds blobs".to_owned(), "choose an integer, real or text column"),
+        }
+        let maximum: Cell = transaction
+            .query_row(&format!("SELECT max({name} COLLATE BINARY) FROM {from_table}"), [], |row| row.get(0))
+            .map_err(|e| self.fail("read the cursor of a table of", e))?;
+        let maximum = (maximum != Cell::Null).then_some(maximum);
+        let before = from.map(Position::read);
+        let position = before.as_ref().and_then(|p| cell_of(&p.value));
+
+        let mut planned = Planned::default();
+        let kind = |cell: &Cell| matches!(cell, Cell::Text(_));
+        if let (Some(position), Some(maximum)) = (&position, &maximum)
+            && kind(position) != kind(maximum)
+        {
+            return Err(SourceError::new(ErrorKind::Drift, format!("cannot go on reading table `{}` by `{}`: the position and the column are not of one type any more", table.name, column.name))
+                .hint("set the position anew with `karat position set`")
+                .object(&table.name));
+        }
+        let bound = match (position.clone(), maximum) {
+            (Some(position), Some(maximum)) if cell_is_less(&maximum, &position) => {
+                planned.warnings.push(format!("the greatest `{}` of table `{}` is below the position: rows were removed, or the table was restored", column.name, table.name));
+                Some(position)
+            }
+            (position, maximum) => maximum.or(position),
+        };
+        let lag = cursor.lag;
+        let lower = position.as_ref().map(|p| lagged(p, lag, &column.name)).transpose()?;
+        let range = Self::range(&table, cursor, lower.as_ref(), bound.as_ref())?;
+        let unchanged = match &before {
+            Some(Position { window: Some(window), .. }) if position == bound => *window == self.window(&transaction, &table, &chosen, &range)?,
+            _ => false,
+        };
+        let any: bool = transaction
+            .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {from_table} {})", range.0), rusqlite::params_from_iter(&range.1), |row| row.get(0))
+            .map_err(|e| self.fail("read the cursor of a table of", e))?;
+        if !any || unchanged {
+            return Ok(planned);
+        }
+        let next_lower = bound.as_ref().map(|b| lagged(b, lag, &column.name)).transpose()?;
+        let next_range = Self::range(&table, cursor, next_lower.as_ref(), bound.as_ref())?;
+        let window = self.window(&transaction, &table, &chosen, &next_range)?;
+        let value = |cell: Option<Cell>| match cell {
+            Some(Cell::Integer(i)) => json!(i),
+            Some(Cell::Real(r)) => json!(r),
+            Some(Cell::Text(t)) => json!(t),
+            _ => Value::Null,
+        };
+        planned.loads.push(Load {
+            header: Some(chosen.iter().map(|&i| table.columns[i].column()).collect()),
+            from: json!({"cursor": value(position), "from": value(lower)}),
+            to: json!({"cursor": value(bound), "window": window}),
+            ..Load::default()
+        });
+        Ok(planned)
+    }
+}
+
+impl Source for Sqlite {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn test(&self) -> Result<TestReport, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let tables = self.tables(&transaction)?;
+        Ok(TestReport { summary: format!("SQLite database with {} tables and views", tables.len()), details: tables })
+    }
+
+    fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let tables = match feed {
+            Some(feed) => vec![self.feed_table(&transaction, feed)?],
+            None => self.tables(&transaction)?.iter().map(|t| self.table(&transaction, t)).collect::<Result<_, _>>()?,
+        };
+        Ok(tables
+            .iter()
+            .map(|table| Discovered {
+                name: table.name.clone(),
+                columns: table
+                    .columns
+                    .iter()
+                    .map(|c| DiscoveredColumn {
+                        name: c.folded.clone(),
+                        source_name: c.name.clone(),
+                        source_type: c.declared.clone(),
+                        proposed: discover::propose_declared(&c.folded, &c.declared),
+                    })
+                    .collect(),
+                mode_hint: "full".to_owned(),
+                key_hint: table.primary_key().iter().map(|&i| table.columns[i].folded.clone()).collect(),
+                notes: table
+                    .columns
+                    .iter()
+                    .filter(|c| c.declared.trim().is_empty())
+                    .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name))
+                    .collect(),
+            })
+            .collect())
+    }
+
+    fn header(&self, feed: &FeedSpec, _object: Option<&Object>) -> Result<Option<Vec<Column>>, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let table = self.feed_table(&transaction, feed)?;
+        Ok(Some(table.chosen(feed)?.iter().map(|&i| table.columns[i].column()).collect()))
+    }
+
+    fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError> {
+        match (feed.mode, from, &feed.cursor) {
+            (Mode::Incremental, Known::Cursor(position), Some(cursor)) => self.plan_cursor(feed, cursor, position.as_ref().filter(|p| !p.is_null())),
+            (Mode::Full, Known::Full { mark }, _) => {
+                let header = self.header(feed, None)?;
+                let mut connection = self.connect()?;
+                let transaction = self.begin(&mut connection)?;
+                self.feed_table(&transaction, feed)?.key(feed)?;
+                let load = Load { header, from: Value::Null, to: json!({"mark": mark}), mark: Some(mark.clone()), ..Load::default() };
+                Ok(Planned { loads: vec![load], ..Planned::default() })
+            }
+            (Mode::Incremental, _, None) => {
+                Err(SourceError::new(ErrorKind::Config, format!("cannot read feed `{}` incrementally: it has no cursor", feed.name))
+                    .hint("add `cursor: { column: … }`, or read it in full with `mode: full`"))
+            }
+            _ => Err(SourceError::new(ErrorKind::Config, format!("cannot plan feed `{}`: its position is of another mode", feed.name))
+                .hint("the mode of the feed changed; set the position anew with `karat position set`")),
+        }
+    }
+
+    fn read(&self, feed: &FeedSpec, load: &Load, sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>) -> Result<ReadCount, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let table = self.feed_table(&transaction, feed)?;
+        let fail = |e| self.fail("read a table of", e).object(&table.name);
+        let chosen = table.chosen(feed)?;
+        let key = table.key(feed)?;
+        let columns: Vec<Column> = chosen.iter().map(|&i| table.columns[i].column()).collect();
+        let schema = schema(&columns);
+        let cursor = match feed.mode {
+            Mode::Full => None,
+            Mode::Incremental => feed.cursor.as_ref(),
+        };
+        let cursor_at = cursor.map(|c| table.find(&c.column, "cursor")).transpose()?;
+        let (range, values) = match cursor {
+            None => (String::new(), Vec::new()),
+            Some(cursor) => {
+                let lower = load.from.get("from").and_then(cell_of);
+                let bound = load.to.get("cursor").and_then(cell_of);
+                Self::range(&table, cursor, lower.as_ref(), bound.as_ref())?
+            }
+        };
+        // The payload, then what `_seq` is made of.
+        let seq_columns: Vec<usize> = cursor_at.iter().chain(&key).copied().collect();
+        let all: Vec<usize> = chosen.iter().chain(&seq_columns).copied().collect();
+        let order = table.order_by(&seq_columns, &chosen);
+        let sql = format!("SELECT {} FROM {} {range} ORDER BY {order}", table.sql_list(&all, ""), quoted(&table.name));
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(&values)).map_err(fail)?;
+
+        let prefix: Vec<u8> = match (cursor, &load.mark) {
+            (None, Some(mark)) => [mark.as_bytes(), &[0]].concat(),
+            (None, None) => return Err(SourceError::new(ErrorKind::Config, format!("cannot read feed `{}` in full: the load has no mark", feed.name)).hint("plan the load first")),
+            (Some(_), _) => Vec::new(),
+        };
+        let op = if cursor.is_some() { "U" } else { "R" };
+        let mut cells: Vec<CellColumn> = columns.iter().map(|c| CellColumn::new(&c.data_type)).collect();
+        let mut seq = BinaryBuilder::new();
+        let mut rescued = TextColumn::default();
+        let mut count = ReadCount::default();
+        let (mut in_batch, mut bytes) = (0, 0);
+        loop {
+            let row = rows.next().map_err(fail)?;
+            if in_batch == BATCH_ROWS || bytes > 64 << 20 || (row.is_none() && in_batch > 0) {
+                let mut arrays: Vec<ArrayRef> = cells.iter_mut().map(CellColumn::finish).collect::<Result<_, _>>()?;
+                arrays.push(Arc::new(seq.finish()));
+                arrays.push(Arc::new(constant(op, in_batch)?));
+                arrays.push(Arc::new(constant(&table.name, in_batch)?));
+                arrays.push(Arc::new(Int64Array::new_null(in_batch)));
+                arrays.push(Arc::new(rescued.finish()?));
+                let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(internal)?;
+                sink(SourceBatch { object: None, batch })
+                    .map_err(|e| SourceError::new(ErrorKind::Sink, format!("cannot pass on rows of `{}`", table.name)).object(&table.name).cause(e))?;
+                (in_batch, bytes) = (0, 0);
+            }
+            let Some(row) = row else { break };
+            let mut misfits = Map::new();
+            for (i, column) in cells.iter_mut().enumerate() {
+                let cell = row.get_ref(i).map_err(fail)?;
+                bytes += match cell {
+                    ValueRef::Text(b) | ValueRef::Blob(b) => b.len(),
+                    _ => 8,
+                };
+                if !column.push(cell) {
+                    misfits.insert(columns[i].name.clone(), rescued_cell(cell));
+                }
+            }
+            if misfits.is_empty() {
+                rescued.push_null();
+            } else {
+                rescued.push(json!({"reason": "type_mismatch", "cells": misfits}).to_string().as_bytes());
+                count.rescued += 1;
+            }
+            let mut one = prefix.clone();
+            for i in chosen.len()..all.len() {
+                one.extend(encode(&row.get_ref(i).map_err(fail)?));
+            }
+            if key.is_empty() {
+                match cursor {
+                    Some(_) => one.extend(row_digest(row, chosen.len()).map_err(fail)?),
+                    None => one.extend((count.rows + 1).to_be_bytes()),
+                }
+            }
+            if let (Some(_), Some(epoch)) = (cursor, load.epoch) {
+                one.extend(epoch_bytes(epoch));
+            }
+            seq.append_value(&one);
+            count.rows += 1;
+            in_batch += 1;
+        }
+        count.bytes = bytes_of(&transaction).unwrap_or(0);
+        Ok(count)
+    }
+}
+
+/// Size of the database, as a measure of what a load reads at most.
+fn bytes_of(transaction: &Transaction) -> Option<u64> {
+    let pages: i64 = transaction.query_row("PRAGMA page_count", [], |row| row.get(0)).ok()?;
+    let size: i64 = transaction.query_row("PRAGMA page_size", [], |row| row.get(0)).ok()?;
+    u64::try_from(pages * size).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_sort_as_values_do() {
+        let cells = [
+            Cell::Null,
+            Cell::Real(f64::NEG_INFINITY),
+            Cell::Integer(i64::MIN),
+            Cell::Integer(-9_007_199_254_740_993),
+            Cell::Real(-9_007_199_254_740_992.0),
+            Cell::Real(-0.5),
+            Cell::Integer(0),
+            Cell::Real(0.5),
+            Cell::Integer(1),
+            Cell::Real(9_007_199_254_740_992.0),
+            Cell::Integer(9_007_199_254_740_993),
+            Cell::Integer(i64::MAX - 1),
+            Cell::Integer(i64::MAX),
+            Cell::Text(String::new()),
+            Cell::Text("a".to_owned()),
+            Cell::Text("a\0".to_owned()),
+            Cell::Text("ab".to_owned()),
+            Cell::Blob(vec![]),
+        ];
+        for pair in cells.windows(2) {
+            assert!(cell_is_less(&pair[0], &pair[1]), "{pair:?}");
+        }
+        assert_eq!(encode(&ValueRef::Integer(2)), encode(&ValueRef::Real(2.0)));
+    }
+
+    #[test]
+    fn a_lag_keeps_the_shape_of_the_text() {
+        let minus = |text: &str| text_minus(text, Duration::from_secs(900));
+        assert_eq!(minus("2026-10-29 00:10:00").as_deref(), Some("2026-10-28 23:55:00"));
+        assert_eq!(minus("2026-10-29T00:10:00.123Z").as_deref(), Some("2026-10-28T23:55:00.123Z"));
+        assert_eq!(minus("2026-10-29").as_deref(), Some("2026-10-28"));
+        assert_eq!(minus("yesterday"), None);
+        assert_eq!(minus("29.10.2026 00:10"), None);
+    }
+}

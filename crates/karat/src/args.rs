@@ -1,0 +1,422 @@
+//! The command line as clap sees it: verbs, options, help texts. What a verb does is left to its own module.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Raw data to gold, with proof.
+#[derive(Debug, Parser)]
+#[command(name = "karat", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 all current; 1 something needs a person; 2 usage, project or SQL; 3 source, disk or computation; 4 not allowed; 5 conflict.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Folder of the project; without it, the nearest folder upwards that holds a karat.yaml.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) project: Option<PathBuf>,
+    /// Target to work on; without it, the project's default target.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    /// One JSON document on stdout instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress, no notes; errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More on stderr about what happens; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start a small working project in an empty folder.
+    Init {
+        /// The folder; made if it does not exist.
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Take the tour: two days of a treasury group, loaded, killed, attacked and verified.
+    Demo {
+        /// Folder of the demo's project.
+        #[arg(long, default_value = "karat-demo", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Say what is missing on this machine, in the lake and in the sources.
+    Doctor,
+    /// Find all mistakes of the project at once; reads no data, writes nothing.
+    Validate,
+    /// Show what a run would read, write, and why; writes nothing.
+    Plan {
+        #[command(flatten)]
+        select: Select,
+        #[command(flatten)]
+        time: LogicalTime,
+    },
+    /// Load feeds and bring models up to date.
+    Run(RunArgs),
+    /// Show the tables of the lake: versions, rows, fingerprints.
+    Status,
+    /// Check receipts, logs, files and rows against each other; runs no model.
+    Verify(VerifyArgs),
+    /// Exact SQL on the lake, or on files.
+    Query(QueryArgs),
+    /// Look at the sources.
+    #[command(subcommand)]
+    Source(SourceVerb),
+    /// Accept changes of a feed's columns.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
+    /// How far feeds have been read.
+    #[command(subcommand)]
+    Position(PositionVerb),
+    /// Rows and objects that are held back.
+    #[command(subcommand)]
+    Quarantine(QuarantineVerb),
+    /// The record of what was done.
+    #[command(subcommand)]
+    Receipt(ReceiptVerb),
+    /// Print the completion script of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which part of the project.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Select {
+    /// Only these tables: `NAME`, `+NAME` with what it reads, `NAME+` with what reads it, `+NAME+`, or `domain:x`.
+    #[arg(long, value_name = "SELECTOR", num_args = 1.., allow_hyphen_values = false)]
+    pub(crate) select: Vec<String>,
+}
+
+/// The one logical time.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogicalTime {
+    /// Logical time of `now()` and of the record, as RFC 3339; without it, this moment.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// How much of the machine.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Resources {
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Memory for operators that hold rows, like `2GiB`; what does not fit is spilled to disk. Without it, half of the machine's, 4 GiB at most.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) memory: Option<usize>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    #[command(flatten)]
+    pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+    /// Wait this long for a table that another run is at, like `10m`; without it, do not wait.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Let full loads delete more rows than `max_delete` allows.
+    #[arg(long)]
+    pub(crate) accept_deletes: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Only this table, like `sales_silver.orders`, or one of its versions, like `sales_silver.orders@3`.
+    #[arg(value_name = "TABLE[@VERSION]")]
+    pub(crate) table: Option<String>,
+    /// Receipts, keys and chains only: no data is read.
+    #[arg(long, conflicts_with_all = ["files", "all"])]
+    pub(crate) signatures: bool,
+    /// Also the size and SHA-256 of every file; no rows are decoded.
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) files: bool,
+    /// Also the fingerprints of all readable versions, not only of the newest.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// One SELECT; `-` reads it from stdin.
+    #[arg(required_unless_present = "file")]
+    pub(crate) sql: Option<String>,
+    /// Read the SELECT from this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "sql", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Read the tables as this run left them.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Name files as a table: a Parquet file, folder or pattern, a CSV file (all columns text), or the folder of a Delta table.
+    #[arg(long = "table", value_name = "NAME=PATH")]
+    pub(crate) tables: Vec<String>,
+    /// How to print the rows; without it, `table`, or `json` with --json.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Refuse a query whose order is not fixed by itself or by declared keys.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// How `query` prints rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns; null is empty, an empty text is `""`.
+    Table,
+    /// One document: columns with types, rows as objects; integers and decimals are numbers with all their digits.
+    Json,
+    /// RFC 4180 with a header; null is empty, an empty text is `""`.
+    Csv,
+}
+
+/// Verbs of `source`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceVerb {
+    /// Say whether sources can be reached.
+    Test {
+        /// Only this source.
+        name: Option<String>,
+    },
+    /// List what a source holds, with types that silver could use.
+    Discover {
+        /// The source.
+        name: String,
+        /// Only this feed of it: proposes its silver model.
+        feed: Option<String>,
+        /// Write the proposal as a file of the project; needs FEED, overwrites nothing.
+        #[arg(long, requires = "feed")]
+        write: bool,
+    },
+}
+
+/// Verbs of `schema`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaVerb {
+    /// Accept that columns which models read are missing from what comes next; they are null from then on.
+    Accept {
+        /// The feed.
+        #[arg(value_name = "SOURCE.FEED")]
+        feed: String,
+    },
+}
+
+/// Verbs of `position`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PositionVerb {
+    /// Show how far feeds have been read.
+    Show {
+        /// Only this feed.
+        #[arg(value_name = "SOURCE.FEED")]
+        feed: Option<String>,
+    },
+    /// Set the cursor of an incremental feed: the next load reads what lies after it.
+    Set {
+        /// The feed.
+        #[arg(value_name = "SOURCE.FEED")]
+        feed: String,
+        /// The cursor's value.
+        value: String,
+    },
+}
+
+/// Verbs of `quarantine`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineVerb {
+    /// List rows that broke rules and objects that could not be loaded.
+    List {
+        /// Show what the rows hold; only at a terminal.
+        #[arg(long)]
+        show_values: bool,
+    },
+}
+
+/// Verbs of `receipt`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptVerb {
+    /// List receipts, newest last.
+    List {
+        /// Only of this table.
+        table: Option<String>,
+    },
+    /// Show one receipt.
+    Show {
+        /// A receipt's digest (or its beginning), or a table with or without version.
+        #[arg(value_name = "DIGEST|TABLE[@VERSION]")]
+        what: String,
+    },
+    /// Take versions that another writer committed into the record.
+    Adopt {
+        /// The table.
+        table: String,
+        /// Why; becomes part of the receipt.
+        reason: String,
+    },
+}
+
+/// Bytes of `2GiB`, `512MiB`, `1500MB`, `1000000`.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ').trim();
+    let unit = text[digits.len()..].trim().to_ascii_lowercase();
+    let factor: u64 = match unit.as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return Err("write a size like `2GiB` or `512MiB`".to_owned()),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).and_then(|bytes| usize::try_from(bytes).ok());
+    match bytes {
+        Some(bytes) if bytes >= 16 << 20 => Ok(bytes),
+        Some(_) => Err("karat needs at least 16MiB".to_owned()),
+        None => Err("write a size like `2GiB` or `512MiB`".to_owned()),
+    }
+}
+
+/// `90s`, `10m`, `2h`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a duration like `90s`, `10m` or `2h`".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use expect_test::expect_file;
+    use std::fmt::Write;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_durations() {
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("512 MiB"), Ok(512 << 20));
+        assert!(parse_size("2").is_err());
+        assert!(parse_size("two").is_err());
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
+        assert!(parse_duration("soon").is_err());
+    }
+
+    /// `docs/cli.md` is this test's output: run it with `UPDATE_EXPECT=1` after a change and commit the difference you meant.
+    #[test]
+    fn reference_page() {
+        let mut command = Cli::command();
+        command.build();
+        let mut page = String::from(
+            "# Command line\n\nWritten by a test from the program itself. Data go to stdout, progress and messages to stderr.\n\n\
+             `karat [OPTIONS] VERB`\n\n",
+        );
+        options(&command, &mut page, true);
+        page.push_str(JSON_SHAPES);
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            section(verb, "karat", &mut page);
+        }
+        expect_file!["../../../docs/cli.md"].assert_eq(&page);
+    }
+
+    const JSON_SHAPES: &str = include_str!("json_shapes.md");
+
+    fn section(command: &clap::Command, before: &str, page: &mut String) {
+        let name = format!("{before} {}", command.get_name());
+        let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
+        if verbs.is_empty() {
+            writeln!(page, "## `{name}`\n").expect("a string");
+            if let Some(about) = command.get_about() {
+                writeln!(page, "{about}.\n").expect("a string");
+            }
+            let mut usage = name.clone();
+            for argument in command.get_positionals() {
+                let value = value_name(argument);
+                usage.push_str(&if argument.is_required_set() { format!(" {value}") } else { format!(" [{value}]") });
+            }
+            writeln!(page, "`{usage}`\n").expect("a string");
+            options(command, page, false);
+        }
+        for verb in verbs {
+            section(verb, &name, page);
+        }
+    }
+
+    fn value_name(argument: &clap::Arg) -> String {
+        argument
+            .get_value_names()
+            .and_then(|names| names.first())
+            .map_or_else(|| argument.get_id().to_string().to_uppercase(), ToString::to_string)
+    }
+
+    fn options(command: &clap::Command, page: &mut String, globals: bool) {
+        let own: Vec<_> = command
+            .get_arguments()
+            .filter(|argument| argument.is_global_set() == globals && !["help", "version"].contains(&argument.get_id().as_str()))
+            .collect();
+        if own.is_empty() {
+            return;
+        }
+        page.push_str("| | |\n|---|---|\n");
+        for argument in own {
+            let value = value_name(argument);
+            let shown = match (argument.get_long(), argument.get_action().takes_values()) {
+                (Some(long), true) => format!("--{long} {value}"),
+                (Some(long), false) => format!("--{long}"),
+                (None, _) => value,
+            };
+            let shown = match argument.get_short() {
+                Some(short) => format!("-{short}, {shown}"),
+                None => shown,
+            };
+            let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let values: Vec<String> =
+                argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+            if argument.get_action().takes_values() && !values.is_empty() {
+                help.push_str(&format!(" One of {}.", values.join(", ")));
+            }
+            let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            if argument.get_action().takes_values() && !defaults.is_empty() {
+                help.push_str(&format!(" Default `{}`.", defaults.join(" ")));
+            }
+            let help = help.replace('|', "\\|");
+            writeln!(page, "| `{}` | {help}{} |", shown.replace('|', "\\|"), if help.ends_with('.') { "" } else { "." }).expect("a string");
+        }
+        page.push('\n');
+    }
+}

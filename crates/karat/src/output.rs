@@ -1,0 +1,191 @@
+//! What goes to stdout and stderr: lines, aligned tables, JSON documents, numbers as people read them.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// How this execution talks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Voice {
+    /// One JSON document on stdout.
+    pub(crate) json: bool,
+    /// Errors only.
+    pub(crate) quiet: bool,
+}
+
+impl Voice {
+    /// Prints the answer: the document for scripts, or the text for people.
+    pub(crate) fn answer(self, document: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json { print_json(&document()) } else { print(&text()) }
+    }
+
+    /// Something worth knowing, on stderr.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+}
+
+/// Writes text to stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Stdout)
+}
+
+/// Writes one JSON document to stdout.
+pub(crate) fn print_json(document: &Value) -> Result<(), Failure> {
+    print(&format!("{document:#}\n"))
+}
+
+/// Whether stdout is a terminal.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether stderr is a terminal.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with separators and unit.
+pub(crate) fn bytes(number: u64) -> String {
+    format!("{} B", thousands(number))
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn counted(number: u64, word: &str) -> String {
+    format!("{} {word}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// Seconds as people say them.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = seconds.round();
+        let (minutes, rest) = ((whole / 60.0).floor(), whole % 60.0);
+        format!("{minutes:.0} min {rest:02.0} s")
+    }
+}
+
+/// The beginning of a digest or fingerprint, enough to recognise it.
+pub(crate) fn short(digest: &str) -> String {
+    let hex = digest.rsplit(':').next().unwrap_or(digest);
+    if hex.chars().count() <= 12 { hex.to_owned() } else { format!("{}…", hex.chars().take(12).collect::<String>()) }
+}
+
+/// Which way a column leans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// Rows in aligned columns.
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings; a heading that begins with `>` leans right.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        let columns = headings
+            .iter()
+            .map(|heading| match heading.strip_prefix('>') {
+                Some(heading) => (heading.to_owned(), Align::Right),
+                None => ((*heading).to_owned(), Align::Left),
+            })
+            .collect();
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The text, a line a row; nothing if there is no row.
+    pub(crate) fn text(&self) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let mut widths: Vec<usize> = self.columns.iter().map(|(heading, _)| heading.chars().count()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let aligns: Vec<Align> = self.columns.iter().map(|(_, align)| *align).collect();
+        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| heading.clone()).collect();
+        let mut text = aligned(&headings, &widths, &aligns);
+        for row in &self.rows {
+            text.push_str(&aligned(row, &widths, &aligns));
+        }
+        text
+    }
+}
+
+/// One line of aligned cells.
+pub(crate) fn aligned(cells: &[String], widths: &[usize], aligns: &[Align]) -> String {
+    let mut line = String::new();
+    for (at, ((cell, width), align)) in cells.iter().zip(widths).zip(aligns).enumerate() {
+        let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
+        if at > 0 {
+            line.push_str("  ");
+        }
+        match align {
+            Align::Left => line.push_str(&format!("{cell}{blanks}")),
+            Align::Right => line.push_str(&format!("{blanks}{cell}")),
+        }
+    }
+    let mut line = line.trim_end().to_owned();
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(seconds(0.04), "0.0 s");
+        assert_eq!(seconds(75.0), "1 min 15 s");
+        assert_eq!(short("12:0123456789abcdef"), "0123456789ab…");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(&["name", ">rows"]);
+        table.row(["a".to_owned(), "1".to_owned()]);
+        table.row(["longer".to_owned(), "1,000".to_owned()]);
+        expect_test::expect![[r#"
+            name     rows
+            a           1
+            longer  1,000
+        "#]]
+        .assert_eq(&table.text());
+    }
+}

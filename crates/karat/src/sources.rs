@@ -1,0 +1,101 @@
+//! Opens the sources that the project declares, each once, and tells them what feeds ask for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use karat_pipeline::{PipelineError, Sources};
+use karat_project::{self as project, Feed, OnBrokenObject, OnDuplicate, Project};
+use karat_source::{self as source, FeedSpec, Source, SourceConfig, open_source};
+
+/// The project's sources.
+pub(crate) struct ProjectSources {
+    /// Kind and place by name.
+    declared: BTreeMap<String, (&'static str, PathBuf)>,
+    now_ns: i64,
+    opened: Mutex<BTreeMap<String, Arc<dyn Source>>>,
+}
+
+impl ProjectSources {
+    /// The sources of a project; paths that are not absolute begin at its folder.
+    pub(crate) fn of(project: &Project, root: &Path, now_ns: i64) -> Self {
+        let declared = project
+            .sources
+            .values()
+            .map(|decl| (decl.name.clone(), (decl.kind.as_str(), root.join(decl.kind.path().value()))))
+            .collect();
+        Self { declared, now_ns, opened: Mutex::new(BTreeMap::new()) }
+    }
+}
+
+impl Sources for ProjectSources {
+    fn open(&self, name: &str) -> Result<Arc<dyn Source>, PipelineError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = opened.get(name) {
+            return Ok(source.clone());
+        }
+        let Some((kind, path)) = self.declared.get(name) else {
+            return Err(PipelineError::Refused {
+                what: format!("there is no source `{name}`"),
+                hint: format!("karat.yaml declares: {}", self.declared.keys().cloned().collect::<Vec<_>>().join(", ")),
+            });
+        };
+        let config = SourceConfig { now_ns: self.now_ns, ..SourceConfig::new(path) };
+        let source: Arc<dyn Source> = Arc::from(open_source(kind, &config)?);
+        opened.insert(name.to_owned(), source.clone());
+        Ok(source)
+    }
+
+    fn spec(&self, feed: &Feed) -> FeedSpec {
+        spec(feed)
+    }
+}
+
+/// What a source must know of a feed.
+pub(crate) fn spec(feed: &Feed) -> FeedSpec {
+    let csv = &feed.csv;
+    FeedSpec {
+        name: feed.name.clone(),
+        table: feed.table.clone(),
+        path: feed.path.clone(),
+        mode: match feed.mode {
+            project::Mode::Full => source::Mode::Full,
+            project::Mode::Incremental => source::Mode::Incremental,
+        },
+        key: feed.key.clone(),
+        cursor: feed.cursor.as_ref().map(|cursor| source::Cursor {
+            column: cursor.column.clone(),
+            lag: cursor.lag.map(|lag| match lag {
+                project::Lag::Time(time) => source::Lag::Time(time),
+                project::Lag::Count(count) => source::Lag::Number(i64::try_from(count).unwrap_or(i64::MAX)),
+            }),
+            nulls_include: cursor.nulls_include,
+        }),
+        csv: source::CsvOptions {
+            delimiter: csv.delimiter.clone(),
+            terminator: csv.terminator.clone(),
+            quote: csv.quote,
+            header: csv.header,
+            encoding: match csv.encoding {
+                project::Encoding::Utf8 => source::Encoding::Utf8,
+                project::Encoding::Utf16 => source::Encoding::Utf16,
+                project::Encoding::Utf16Le => source::Encoding::Utf16Le,
+                project::Encoding::Utf16Be => source::Encoding::Utf16Be,
+                project::Encoding::Windows1252 => source::Encoding::Windows1252,
+            },
+            compression: match csv.compression {
+                project::Compression::Auto => source::Compression::Auto,
+                project::Compression::None => source::Compression::None,
+                project::Compression::Gzip => source::Compression::Gzip,
+            },
+            max_line_bytes: usize::try_from(csv.max_line_bytes).unwrap_or(usize::MAX),
+            ..source::CsvOptions::default()
+        },
+        columns: feed.columns.clone(),
+        file_order: feed.file_order.clone(),
+        parts: feed.parts,
+        on_duplicate_load: feed.on_duplicate == OnDuplicate::Load,
+        on_broken_stop: feed.on_broken_object == OnBrokenObject::Stop,
+        stable_for: Some(feed.stable_for).filter(|time| !time.is_zero()),
+    }
+}
