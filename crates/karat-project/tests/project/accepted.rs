@@ -57,10 +57,7 @@ key: [country]
 
 #[test]
 fn the_example_of_the_design() {
-    expect![[r#"
-
-    "#]]
-    .assert_eq(&diagnostics(DESIGN));
+    expect!["nothing to say"].assert_eq(&diagnostics(DESIGN));
     let project = load_text(DESIGN).project.unwrap();
     let mut shown = String::new();
     for feed in project.feeds() {
@@ -210,24 +207,15 @@ cross join lateral (select c.id as total) t
 join unnest([1, 2]) as u(anything) on true
 where outside = 1 and exists (select 1 from sales_silver.customers d where d.id = c.id and updated_at > other)
 group by total order by m";
-    expect![[r#"
-
-    "#]]
-    .assert_eq(&diagnostics(&with(&format!(
+    expect!["nothing to say"].assert_eq(&diagnostics(&with(&format!(
         "--- domains/sales/gold/x.sql\n{sql}\n"
     ))));
     let sql = "select id as key, company as name from sales_silver.customers union all select id, company from sales_silver.customers order by name";
-    expect![[r#"
-
-    "#]]
-    .assert_eq(&diagnostics(&with(&format!(
+    expect!["nothing to say"].assert_eq(&diagnostics(&with(&format!(
         "--- domains/sales/gold/x.sql\n{sql}\n"
     ))));
     let sql = "select customers.id, sales_silver.customers.company, count(distinct company) filter (where id > 1) as n, row_number() over (partition by company order by id) as r from sales_silver.customers group by customers.id, company having n > 1 qualify r = 1";
-    expect![[r#"
-
-    "#]]
-    .assert_eq(&diagnostics(&with(&format!(
+    expect!["nothing to say"].assert_eq(&diagnostics(&with(&format!(
         "--- domains/sales/gold/x.sql\n{sql}\n"
     ))));
 }

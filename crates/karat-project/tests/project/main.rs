@@ -39,8 +39,16 @@ fn diagnostics(files: &str) -> String {
         errors,
         "a project exists exactly without errors"
     );
+    show(&loaded)
+}
+
+/// What a person reads; `nothing to say` if there is no diagnostic.
+fn show(loaded: &Loaded) -> String {
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
-    shown.join("\n\n") + "\n"
+    match shown.as_slice() {
+        [] => "nothing to say".to_string(),
+        _ => shown.join("\n\n") + "\n",
+    }
 }
 
 /// A small project without mistakes, for one to be added.
