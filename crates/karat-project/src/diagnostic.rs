@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How bad it is: an error stops a run, a warning does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,7 +146,8 @@ impl Place {
 /// The files of a project, and what was found wrong in them.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
-    files: Vec<SourceFile>,
+    /// Shared with the forks.
+    files: Arc<Vec<SourceFile>>,
     found: Vec<(Place, Severity, String, Option<String>)>,
 }
 
@@ -160,12 +162,26 @@ struct SourceFile {
 impl Reporter {
     pub(crate) fn add_file(&mut self, path: &Path, text: String) -> u32 {
         let secret = path == Path::new("karat.yaml");
-        self.files.push(SourceFile {
-            path: path.to_path_buf(),
-            text,
-            secret,
-        });
+        Arc::get_mut(&mut self.files)
+            .expect("files are added before the work is shared out")
+            .push(SourceFile {
+                path: path.to_path_buf(),
+                text,
+                secret,
+            });
         self.files.len() as u32 - 1
+    }
+
+    /// A reporter of the same files for another thread; [`Reporter::join`] brings back what it found.
+    pub(crate) fn fork(&self) -> Reporter {
+        Reporter {
+            files: Arc::clone(&self.files),
+            found: Vec::new(),
+        }
+    }
+
+    pub(crate) fn join(&mut self, fork: Reporter) {
+        self.found.extend(fork.found);
     }
 
     pub(crate) fn path(&self, file: u32) -> &Path {
@@ -244,7 +260,7 @@ impl Reporter {
         diagnostics.dedup();
         (
             diagnostics,
-            files.into_iter().map(|file| file.path).collect(),
+            files.iter().map(|file| file.path.clone()).collect(),
         )
     }
 }

@@ -40,6 +40,7 @@ pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
 
 use crate::diagnostic::Reporter;
+use crate::files::{DomainFiles, GoldFiles};
 use crate::model::{Surroundings, code_text};
 use crate::model_file::Draft;
 use crate::project_file::{ProjectFile, Variables};
@@ -101,7 +102,6 @@ fn read_project(
     let settings = project.unwrap_or_else(ProjectFile::unknown);
 
     let mut domains = Vec::new();
-    let mut drafts: Vec<Draft> = Vec::new();
     let mut broken: BTreeSet<TableName> = BTreeSet::new();
     for domain in &found.domains {
         match domain
@@ -118,30 +118,12 @@ fn read_project(
             )),
             None => drop(broken.insert(links::domain_marker(&domain.name))),
         }
-        for (table, file) in &domain.silver {
-            match parse(*file, &schema::SILVER, report) {
-                Some(node) => {
-                    drafts.push(model_file::read_silver(&domain.name, table, &node, report))
-                }
-                None => drop(broken.insert(TableName::new(&domain.name, Layer::Silver, table))),
-            }
-        }
-        for (table, gold) in &domain.gold {
-            // A second file is optional and may be all comments.
-            let node = gold
-                .yaml
-                .filter(|file| !is_blank(report.text(*file)))
-                .and_then(|file| parse(file, &schema::GOLD, report));
-            match gold.sql {
-                Some(sql) => drafts.push(model_file::read_gold(
-                    &domain.name,
-                    table,
-                    sql,
-                    node.as_ref(),
-                    report,
-                )),
-                None => drop(broken.insert(TableName::new(&domain.name, Layer::Gold, table))),
-            }
+    }
+    let mut drafts: Vec<Draft> = Vec::new();
+    for read in read_models(&found.domains, report) {
+        match read {
+            Ok(draft) => drafts.push(draft),
+            Err(name) => drop(broken.insert(name)),
         }
     }
     if !report.has_errors() && domains.is_empty() {
@@ -189,6 +171,101 @@ fn read_project(
     }
     project.models = models;
     Some(project)
+}
+
+/// The files of one model.
+enum ModelFiles<'a> {
+    Silver(u32),
+    Gold(&'a GoldFiles),
+}
+
+/// Fewer models than this are read on one thread.
+const MODELS_PER_THREAD: usize = 64;
+
+/// Reads each model for itself, side by side; a table whose file cannot be read gives its name. The order says nothing.
+fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Draft, TableName>> {
+    let models: Vec<(&str, &str, ModelFiles<'_>)> = domains
+        .iter()
+        .flat_map(|domain| {
+            let silver = domain
+                .silver
+                .iter()
+                .map(|(table, file)| (table, ModelFiles::Silver(*file)));
+            let gold = domain
+                .gold
+                .iter()
+                .map(|(table, files)| (table, ModelFiles::Gold(files)));
+            silver
+                .chain(gold)
+                .map(|(table, files)| (domain.name.as_str(), table.as_str(), files))
+        })
+        .collect();
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(models.len() / MODELS_PER_THREAD)
+        .max(1);
+    let read_share = |first: usize, mut report: Reporter| {
+        let drafts: Vec<Result<Draft, TableName>> = models
+            .iter()
+            .skip(first)
+            .step_by(threads)
+            .map(|(domain, table, files)| read_model(domain, table, files, &mut report))
+            .collect();
+        (drafts, report)
+    };
+    let shares = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|first| {
+                let report = report.fork();
+                scope.spawn(move || read_share(first, report))
+            })
+            .collect();
+        let mut shares = vec![read_share(0, report.fork())];
+        for other in others {
+            match other.join() {
+                Ok(share) => shares.push(share),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        shares
+    });
+    let mut all = Vec::with_capacity(models.len());
+    for (drafts, found) in shares {
+        all.extend(drafts);
+        report.join(found);
+    }
+    all
+}
+
+fn read_model(
+    domain: &str,
+    table: &str,
+    files: &ModelFiles<'_>,
+    report: &mut Reporter,
+) -> Result<Draft, TableName> {
+    match files {
+        ModelFiles::Silver(file) => match parse(*file, &schema::SILVER, report) {
+            Some(node) => Ok(model_file::read_silver(domain, table, &node, report)),
+            None => Err(TableName::new(domain, Layer::Silver, table)),
+        },
+        ModelFiles::Gold(gold) => {
+            // The second file is optional and may be all comments.
+            let node = gold
+                .yaml
+                .filter(|file| !is_blank(report.text(*file)))
+                .and_then(|file| parse(file, &schema::GOLD, report));
+            match gold.sql {
+                Some(sql) => Ok(model_file::read_gold(
+                    domain,
+                    table,
+                    sql,
+                    node.as_ref(),
+                    report,
+                )),
+                None => Err(TableName::new(domain, Layer::Gold, table)),
+            }
+        }
+    }
 }
 
 /// Parses a YAML file and checks it against its key table.
