@@ -147,7 +147,7 @@ fn example_of(object: &Object) -> String {
         .map(|key| key.name)
         .collect();
     if required.is_empty() {
-        String::new()
+        format!("its keys: {}", key_list(object))
     } else {
         format!("it needs: {}", required.join(", "))
     }

@@ -132,10 +132,24 @@ fn read_feed(
                 let hint = did_you_mean(&key.value, folded.iter().map(|name| name.value.as_str()));
                 report.error(
                     key.at,
-                    format!("key column `{}` is not in `columns`", key.value),
-                    hint.unwrap_or_default(),
+                    format!("key column `{}` is not in `columns`", printable(&key.value)),
+                    hint.unwrap_or_else(|| "add it to `columns`".to_string()),
                 );
             }
+        }
+        if let Some(cursor) = node.get("cursor")
+            && let Some(by) = column(cursor, "column")
+            && !folded.iter().any(|name| name.value == by.value)
+        {
+            let hint = did_you_mean(&by.value, folded.iter().map(|name| name.value.as_str()));
+            report.error(
+                by.at,
+                format!(
+                    "cursor column `{}` is not in `columns`",
+                    printable(&by.value)
+                ),
+                hint.unwrap_or_else(|| "add it to `columns`".to_string()),
+            );
         }
     }
     if kind == Some("files") && !csv.header && declared.is_none() {
@@ -152,10 +166,22 @@ fn read_feed(
             "add `columns: [a, b]` to the feed",
         );
     }
+    let path = text(node, "path");
+    if let Some(path) = &path
+        && let Some((message, hint)) = path_problem(&path.value)
+    {
+        report.error(path.at, message, hint);
+    }
     let file_order = text(node, "file_order");
     if let Some(order) = &file_order {
         let groups = count_groups(&order.value);
-        if groups != 1 {
+        if let Some(problem) = unbalanced(&order.value) {
+            report.error(
+                order.at,
+                format!("`file_order` is no regular expression: {problem}"),
+                "write it like `entries_(\\d{8})`; a bracket that is meant itself needs a `\\` before it",
+            );
+        } else if groups != 1 {
             let message = format!("`file_order` needs exactly one group `(…)`, found {groups}");
             report.error(order.at, message, "put brackets around the part that gives the order, like `entries_(\\d{8})`; `(?:…)` is no group");
         }
@@ -199,7 +225,7 @@ fn read_feed(
         name,
         description: text(node, "description").map(|description| description.value),
         table: table.map(|table| table.value),
-        path: text(node, "path").map(|path| path.value),
+        path: path.map(|path| path.value),
         mode: mode.unwrap_or(Mode::Full),
         key: bare(&key),
         cursor,
@@ -490,6 +516,70 @@ pub(crate) fn no_twins(names: &[At<String>], key: &str, report: &mut Reporter) {
 }
 
 /// Groups of a regular expression that capture.
+/// What is wrong with the files that a feed names, and what to write.
+fn path_problem(path: &str) -> Option<(String, String)> {
+    if path.contains("${") {
+        // Reported where values are checked.
+        return None;
+    }
+    let example = "write it from the source's folder, like `plans/*.csv`".to_string();
+    if path.trim().is_empty() {
+        return Some(("`path` is empty".to_string(), example));
+    }
+    if path.contains('\\') {
+        let hint = format!("write `{}`", printable(&path.replace('\\', "/")));
+        return Some((
+            "`path` holds a `\\`; folders are separated by `/`".to_string(),
+            hint,
+        ));
+    }
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        let message = "`path` leaves the source's folder".to_string();
+        return Some((message, example));
+    }
+    if path.split('/').any(|part| part == ".") {
+        let plain: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
+        let message = "`path` holds a `.` folder".to_string();
+        return Some((message, format!("write `{}`", printable(&plain.join("/")))));
+    }
+    match globset::GlobBuilder::new(path).literal_separator(true).build() {
+        Ok(_) => None,
+        Err(error) => Some((
+            format!("`path` is no pattern: {}", error.kind()),
+            "`*` stands for any part of a name, `**` for any folders, `[ab]` and `{a,b}` for a choice".to_string(),
+        )),
+    }
+}
+
+/// A bracket of a regular expression that is not closed, or closes nothing.
+fn unbalanced(pattern: &str) -> Option<&'static str> {
+    let (mut escaped, mut in_class, mut open) = (false, false, 0usize);
+    for letter in pattern.chars() {
+        match letter {
+            _ if escaped => {
+                escaped = false;
+                continue;
+            }
+            '\\' => escaped = true,
+            ']' => in_class = false,
+            '[' => in_class = true,
+            '(' if !in_class => open += 1,
+            ')' if !in_class => match open.checked_sub(1) {
+                Some(left) => open = left,
+                None => return Some("a `)` closes nothing"),
+            },
+            _ => {}
+        }
+    }
+    match (escaped, in_class, open) {
+        (true, ..) => Some("it ends with `\\`"),
+        (_, true, _) => Some("a `[` is not closed"),
+        (.., 1..) => Some("a `(` is not closed"),
+        _ => None,
+    }
+}
+
+/// Capture groups, plain and named.
 fn count_groups(pattern: &str) -> usize {
     let chars: Vec<char> = pattern.chars().collect();
     let (mut at, mut groups, mut in_class) = (0, 0, false);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::decode::{fold_name, is_own_name};
 use crate::diagnostic::{Place, Reporter};
+use crate::nearest::nearest;
 
 /// The files of a project, read and sorted by name.
 #[derive(Debug, Default)]
@@ -19,7 +20,8 @@ pub(crate) struct DomainFiles {
     pub(crate) name: String,
     /// Where to point at if `domain.yaml` is missing.
     pub(crate) domain: Option<u32>,
-    pub(crate) silver: BTreeMap<String, u32>,
+    /// `None` if the file cannot be read.
+    pub(crate) silver: BTreeMap<String, Option<u32>>,
     pub(crate) gold: BTreeMap<String, GoldFiles>,
 }
 
@@ -27,6 +29,8 @@ pub(crate) struct DomainFiles {
 pub(crate) struct GoldFiles {
     pub(crate) sql: Option<u32>,
     pub(crate) yaml: Option<u32>,
+    /// There is one that cannot be read.
+    pub(crate) yaml_lost: bool,
 }
 
 pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
@@ -51,6 +55,11 @@ pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
     if root.join(&domains).exists() {
         for (name, path, kind) in list(root, &domains, report) {
             if kind == Kind::File {
+                if is_declaration(&path) {
+                    let at = Place::whole(report.add_file(&path, String::new()));
+                    let hint = "a domain is a folder: domains/sales/domain.yaml";
+                    report.error(at, "nothing reads this file", hint);
+                }
                 continue;
             }
             if !is_own_name(&name) {
@@ -102,10 +111,24 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
                     "move it out of the project",
                 );
             }
-            _ if path
-                .extension()
-                .is_some_and(|end| end == "yaml" || end == "yml" || end == "sql") =>
-            {
+            (_, Kind::Folder) => {
+                let meant = match name.as_str() {
+                    "bronze" | "quarantine" => None,
+                    _ => nearest(&name, ["silver", "gold"]),
+                };
+                if meant.is_some() || list_quietly(root, &path).any(|path| is_declaration(&path)) {
+                    let at = Place::whole(report.add_file(&path, String::new()));
+                    let hint = match (name.as_str(), meant) {
+                        ("bronze", _) => {
+                            "karat fills bronze itself: declare `feeds` in domain.yaml".to_string()
+                        }
+                        (_, Some(meant)) => format!("did you mean `{meant}`?"),
+                        (_, None) => "models lie in `silver/` and `gold/`".to_string(),
+                    };
+                    report.error(at, "nothing reads this folder", hint);
+                }
+            }
+            _ if is_declaration(&path) => {
                 let at = Place::whole(report.add_file(&path, String::new()));
                 let hint = if name == "domain.yml" {
                     "rename it to domain.yaml"
@@ -140,9 +163,7 @@ fn read_silver(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mu
         ) else {
             continue;
         };
-        if let Some(file) = read(root, &path, report) {
-            domain.silver.insert(stem, file);
-        }
+        domain.silver.insert(stem, read(root, &path, report));
     }
 }
 
@@ -159,6 +180,7 @@ fn read_gold(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mut 
             gold.sql = file.or(gold.sql);
         } else {
             gold.yaml = file.or(gold.yaml);
+            gold.yaml_lost = file.is_none();
             if !root.join(path.with_extension("sql")).exists()
                 && let Some(file) = file
             {
@@ -213,6 +235,20 @@ fn model_stem(
         return None;
     }
     Some(stem.to_string())
+}
+
+/// Whether it looks like one of our files.
+fn is_declaration(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "sql")
+}
+
+fn list_quietly(root: &Path, folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

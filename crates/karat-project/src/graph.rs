@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::Project;
-use crate::nearest::did_you_mean;
-use crate::table_name::TableName;
+use crate::nearest::{did_you_mean, nearest};
+use crate::table_name::{Layer, TableName};
 
 /// For each node the nodes it reads.
 pub(crate) type Edges = Vec<Vec<usize>>;
@@ -175,7 +175,10 @@ impl Graph {
                 if found.is_empty() {
                     let domains: BTreeSet<&str> =
                         self.names.iter().map(|name| name.domain.as_str()).collect();
-                    let hint = did_you_mean(domain, domains.iter().copied());
+                    let hint = match nearest(domain, domains.iter().copied()) {
+                        Some(near) => format!("did you mean `domain:{near}`?"),
+                        None => self.examples(),
+                    };
                     return Err(SelectError::Unknown {
                         what: format!("domain:{domain}"),
                         hint,
@@ -187,6 +190,23 @@ impl Graph {
         }
     }
 
+    /// How names are written, by the first of each kind.
+    fn examples(&self) -> String {
+        let mut examples: Vec<String> = Vec::new();
+        let table = self.names.iter().find(|name| name.layer != Layer::Bronze);
+        examples.extend(table.map(|name| format!("`{name}`")));
+        examples.extend(self.feeds.keys().next().map(|feed| format!("`{feed}`")));
+        examples.extend(
+            self.names
+                .first()
+                .map(|name| format!("`domain:{}`", name.domain)),
+        );
+        match examples.as_slice() {
+            [] => "the project has no feed and no model".to_string(),
+            _ => format!("names are written like {}", examples.join(", ")),
+        }
+    }
+
     fn find_name(&self, name: &str) -> Result<Vec<usize>, SelectError> {
         if let Some(at) = name
             .parse::<TableName>()
@@ -195,12 +215,19 @@ impl Graph {
         {
             return Ok(vec![*at]);
         }
-        let found = match self.feeds.get(name) {
+        let mut found = match self.feeds.get(name) {
             Some(found) => found.clone(),
             None => (0..self.names.len())
                 .filter(|at| self.names[*at].table == name)
                 .collect(),
         };
+        if found.is_empty() {
+            let feeds = self.feeds.iter();
+            found = feeds
+                .filter(|(short, _)| short.split_once('.').is_some_and(|(_, own)| own == name))
+                .flat_map(|(_, found)| found.iter().copied())
+                .collect();
+        }
         match found.as_slice() {
             [_] => Ok(found),
             [] => {
@@ -212,7 +239,7 @@ impl Graph {
                     .chain(self.feeds.keys().map(String::as_str));
                 Err(SelectError::Unknown {
                     what: name.to_string(),
-                    hint: did_you_mean(name, words),
+                    hint: did_you_mean(name, words).unwrap_or_else(|| self.examples()),
                 })
             }
             several => {
@@ -311,7 +338,8 @@ pub(crate) fn cycles(inputs: &Edges) -> Vec<Vec<usize>> {
 
 /// A part of the graph: `NAME`, `+NAME` with all it depends on, `NAME+` with all that depends on it, `domain:NAME`.
 ///
-/// `NAME` is a table (`sales_silver.orders`), its last part where that is unique, or a feed (`shop.orders`).
+/// `NAME` is a table (`sales_silver.orders`, `sales_bronze.shop__orders`), its last part where that is unique, or a feed
+/// (`shop.orders`, or `orders` where no table has this name).
 ///
 /// ```
 /// use karat_project::Selector;
@@ -383,8 +411,8 @@ pub enum SelectError {
     Unknown {
         /// What was asked for.
         what: String,
-        /// The nearest name.
-        hint: Option<String>,
+        /// The nearest name, or how names are written.
+        hint: String,
     },
     /// Several have this name.
     #[error("cannot select `{what}`: several tables have this name")]
@@ -399,12 +427,10 @@ pub enum SelectError {
 impl SelectError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            SelectError::Malformed(_) => {
-                Some("write NAME, +NAME, NAME+, +NAME+ or domain:NAME".to_string())
-            }
-            SelectError::Unknown { hint, .. } => hint.clone(),
-            SelectError::Ambiguous { hint, .. } => Some(hint.clone()),
-        }
+        let hint = match self {
+            SelectError::Malformed(_) => "write NAME, +NAME, NAME+, +NAME+ or domain:NAME",
+            SelectError::Unknown { hint, .. } | SelectError::Ambiguous { hint, .. } => hint,
+        };
+        Some(hint.to_string())
     }
 }

@@ -83,7 +83,9 @@ fn read_project(
 ) -> Option<Project> {
     let found = files::read_project(root, report);
     let variables = Variables { root, env };
-    let project = parse(found.project?, &schema::PROJECT, report)
+    let project = found
+        .project
+        .and_then(|file| parse(file, &schema::PROJECT, report))
         .map(|node| project_file::read(&node, &variables, target, report));
     if let (Some(project), Some(chosen)) = (&project, target)
         && !project.targets.contains_key(chosen)
@@ -175,7 +177,7 @@ fn read_project(
 
 /// The files of one model.
 enum ModelFiles<'a> {
-    Silver(u32),
+    Silver(Option<u32>),
     Gold(&'a GoldFiles),
 }
 
@@ -244,24 +246,23 @@ fn read_model(
     report: &mut Reporter,
 ) -> Result<Draft, TableName> {
     match files {
-        ModelFiles::Silver(file) => match parse(*file, &schema::SILVER, report) {
-            Some(node) => Ok(model_file::read_silver(domain, table, &node, report)),
-            None => Err(TableName::new(domain, Layer::Silver, table)),
-        },
+        ModelFiles::Silver(file) => {
+            match file.and_then(|file| parse(file, &schema::SILVER, report)) {
+                Some(node) => Ok(model_file::read_silver(domain, table, &node, report)),
+                None => Err(TableName::new(domain, Layer::Silver, table)),
+            }
+        }
         ModelFiles::Gold(gold) => {
             // The second file is optional and may be all comments.
-            let node = gold
-                .yaml
-                .filter(|file| !is_blank(report.text(*file)))
-                .and_then(|file| parse(file, &schema::GOLD, report));
+            let yaml = gold.yaml.filter(|file| !is_blank(report.text(*file)));
+            let node = yaml.and_then(|file| parse(file, &schema::GOLD, report));
             match gold.sql {
-                Some(sql) => Ok(model_file::read_gold(
-                    domain,
-                    table,
-                    sql,
-                    node.as_ref(),
-                    report,
-                )),
+                Some(sql) => {
+                    let mut draft =
+                        model_file::read_gold(domain, table, sql, node.as_ref(), report);
+                    draft.access_known = !gold.yaml_lost && (yaml.is_none() || node.is_some());
+                    Ok(draft)
+                }
                 None => Err(TableName::new(domain, Layer::Gold, table)),
             }
         }

@@ -49,7 +49,12 @@ pub(crate) fn check(
                 .iter()
                 .map(|draft| {
                     let columns = draft.columns_known.then(|| draft_columns(draft));
-                    (&draft.model.name, (draft.model.access, columns))
+                    let access = if draft.access_known {
+                        draft.model.access
+                    } else {
+                        Access::Public
+                    };
+                    (&draft.model.name, (access, columns))
                 })
                 .collect(),
             broken,
@@ -403,7 +408,7 @@ impl Tables<'_> {
                         at,
                         message,
                         format!(
-                            "its owner can mark it `access: public` in domains/{}",
+                            "its owner can mark it `access: public` in domains/{}.yaml",
                             name.folder()
                         ),
                     );
@@ -434,7 +439,18 @@ impl Tables<'_> {
         if self.names.is_empty() {
             self.names = self.models.keys().map(|name| name.to_string()).collect();
         }
-        did_you_mean(written, self.names.iter().map(String::as_str))
+        let names = || self.names.iter().map(String::as_str);
+        // One half right is what people mostly have, and is quicker to search.
+        let (schema, table) = written.split_once('.').unwrap_or(("", written));
+        did_you_mean(
+            written,
+            names().filter(|name| name.split_once('.').is_some_and(|(own, _)| own == schema)),
+        )
+        .or_else(|| {
+            let same = |name: &&str| name.split_once('.').is_some_and(|(_, own)| own == table);
+            did_you_mean(written, names().filter(same))
+        })
+        .or_else(|| did_you_mean(written, names()))
     }
 }
 

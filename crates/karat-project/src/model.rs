@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
+use crate::graph::Graph;
 use crate::table_name::TableName;
 
 /// A project without mistakes.
@@ -35,6 +36,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// What reads what, in the order of work.
+    pub fn graph(&self) -> Graph {
+        Graph::of(self)
+    }
+
     /// All feeds, by domain and in the order they are written.
     pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
         self.domains.iter().flat_map(|domain| &domain.feeds)

@@ -27,6 +27,8 @@ pub(crate) struct Draft {
     pub(crate) query: Option<(u32, Query)>,
     /// Whether all its output columns are known.
     pub(crate) columns_known: bool,
+    /// Whether its `access` could be read; who reads it is else not to blame.
+    pub(crate) access_known: bool,
     /// Silver: bronze columns that its expressions name, with their places.
     pub(crate) bronze_columns: Vec<At<String>>,
     /// Silver: output columns in lower case, also those whose expression is wrong.
@@ -100,6 +102,7 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         from: text(node, "from"),
         query: None,
         columns_known: node.get("select").is_some(),
+        access_known: true,
         bronze_columns,
         silver_outputs,
     }
@@ -473,6 +476,7 @@ pub(crate) fn read_gold(
         from: None,
         query: query.map(|query| (sql_file, query)),
         columns_known,
+        access_known: true,
         bronze_columns: Vec::new(),
         silver_outputs: Vec::new(),
     }

@@ -170,7 +170,10 @@ fn read_targets(
         } else {
             Missing::Later
         };
-        let Some(lake) = setting(&entry.value, "lake", &key, variables, missing, report) else {
+        let lake = setting(&entry.value, "lake", &key, variables, missing, report);
+        let catalog = setting(&entry.value, "catalog", &key, variables, missing, report);
+        let signing_key = setting(&entry.value, "key", &key, variables, missing, report);
+        let Some(lake) = lake else {
             continue;
         };
         if let Some((scheme, _)) = lake.value.split_once("://") {
@@ -185,7 +188,6 @@ fn read_targets(
                 }
             }
         }
-        let catalog = setting(&entry.value, "catalog", &key, variables, missing, report);
         let format = choice(&entry.value, "format", &[("delta", TableFormat::Delta)])
             .unwrap_or(TableFormat::Delta);
         targets.insert(
@@ -199,7 +201,7 @@ fn read_targets(
                 lake,
                 format,
                 require_signature: flag(&entry.value, "require_signature").unwrap_or(false),
-                key: setting(&entry.value, "key", &key, variables, missing, report),
+                key: signing_key,
                 at: entry.key_at,
             },
         );

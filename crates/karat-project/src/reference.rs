@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::schema::{Choice, KINDS, Key, MapKey, Object, Presence, Type};
 
 /// What [`json_schema`] takes.
-pub const SCHEMA_KINDS: [&str; 4] = ["project", "domain", "silver", "gold"];
+pub const SCHEMA_KINDS: [&str; 4] = ["karat", "domain", "silver", "gold"];
 
 /// The JSON Schema (draft 2020-12) of a kind of file, for editors; `None` for an unknown kind.
 pub fn json_schema(kind: &str) -> Option<Value> {
-    let (name, object, file) = KINDS.iter().find(|(name, ..)| *name == kind)?;
+    let (_, object, file) = KINDS.iter().find(|(name, ..)| *name == kind)?;
     let mut schema = object_schema(object);
     let head = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": format!("karat {name}: {file}"),
+        "title": format!("karat: {file}"),
     });
     let mut all = match head {
         Value::Object(head) => head,
@@ -128,6 +128,79 @@ fn available(choices: &[Choice]) -> Vec<&'static str> {
         .collect()
 }
 
+/// A project with a bit of everything: each file's path stands in its first line. A test loads it out of the page.
+const EXAMPLE: [&str; 6] = [
+    r#"# karat.yaml
+karat: 1
+project: contoso
+timezone: Europe/Zurich
+targets:
+  dev:  { lake: ./lake, default: true }
+  prod: { lake: "${env:CONTOSO_LAKE}", catalog: contoso, require_signature: true, key: "${env:CONTOSO_KEY}" }
+sources:
+  landing: { type: files, path: ./landing }
+  shop:    { type: sqlite, path: "${env:SHOP_DB}" }
+defaults:
+  on_schema_change: { added: evolve, missing: fail, types: freeze }
+  null_values: [N/A]
+"#,
+    r#"# domains/sales/domain.yaml
+domain: sales
+owner: sales-data@contoso.example
+feeds:
+  # A table with a column that grows: bronze `sales_bronze.shop__orders`.
+  - { source: shop, table: orders, mode: incremental, cursor: { column: updated_at, lag: 15m }, deletes: none }
+  # The whole list of customers every day, each file a full load; with a key, bronze stores the changes.
+  - source: landing
+    name: customers
+    mode: full
+    key: [customer_id]
+    path: "customers/*.csv"
+    file_order: 'customers_(\d{8})'
+    csv: { delimiter: ";", encoding: windows-1252 }
+"#,
+    r#"# domains/sales/silver/orders.yaml
+from: shop.orders
+access: public
+select:
+  order_id:    cast(order_id as bigint)
+  customer_id: cast(customer_id as bigint)
+  order_date:  cast(ordered_at as date)
+  amount:      cast(amount as decimal(18, 2))
+  updated_at:  cast(updated_at as timestamp)
+expectations:
+  valid_id:   { expect: "order_id is not null", action: fail }
+  not_zero:   { expect: "amount <> 0", action: warn }
+  known_date: { expect: "order_date >= date '2010-01-01'", action: quarantine, limit: 1% }
+auto_cdc: { keys: [order_id], sequence_by: updated_at }
+"#,
+    r#"# domains/sales/silver/customers.yaml
+description: Every customer with its history.
+from: landing.customers
+select:
+  customer_id: cast(customer_id as bigint)
+  company:     trim(company)
+  country:     upper(country)
+  changed_at:  cast(changed_at as timestamp)
+expectations:
+  known_country: { expect: "length(country) = 2", action: quarantine }
+  _expression:   { action: quarantine, limit: 0.1% }
+auto_cdc: { keys: [customer_id], sequence_by: changed_at, stored_as_scd_type: 2 }
+"#,
+    r#"-- domains/sales/gold/daily_revenue.sql
+select o.order_date, c.country, count(*) as orders, sum(o.amount) as revenue
+from sales_silver.orders as o
+join sales_silver.customers as c
+  on c.customer_id = o.customer_id and c.__END_AT is null
+group by o.order_date, c.country
+"#,
+    r#"# domains/sales/gold/daily_revenue.yaml
+description: Revenue by day and by the country of the customer today.
+key: [order_date, country]
+access: public
+"#,
+];
+
 /// `docs/project.md`: every key of every file.
 pub fn reference_page() -> String {
     let mut page = String::from(
@@ -137,6 +210,18 @@ pub fn reference_page() -> String {
          Letters and numbers like B8 are rules of `docs/semantics.md`. What stands under *Not yet* is refused by name in this version.\n\
          JSON Schemas for editors lie in `docs/schema/`; put `# yaml-language-server: $schema=…` at the head of a file to use one.\n",
     );
+    page.push_str(
+        "\n## A complete example\n\n\
+         `karat validate` finds nothing to say about it.\n",
+    );
+    for file in EXAMPLE {
+        let language = if file.starts_with("--") {
+            "sql"
+        } else {
+            "yaml"
+        };
+        write!(page, "\n```{language}\n{file}```\n").expect("writing to a string");
+    }
     for (_, object, file) in KINDS {
         write_object(&mut page, object, &format!("`{file}`"), 2);
     }

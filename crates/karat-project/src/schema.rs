@@ -141,7 +141,7 @@ const fn later(word: &'static str, doc: &'static str) -> Choice {
 
 /// The four kinds of file, by the name that [`crate::json_schema`] takes.
 pub(crate) const KINDS: [(&str, &Object, &str); 4] = [
-    ("project", &PROJECT, "karat.yaml"),
+    ("karat", &PROJECT, "karat.yaml"),
     ("domain", &DOMAIN, "domains/*/domain.yaml"),
     ("silver", &SILVER, "domains/*/silver/*.yaml"),
     ("gold", &GOLD, "domains/*/gold/*.yaml"),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 mod accepted;
+mod examples;
 mod graph;
 mod mistakes;
 mod reference;
@@ -21,11 +22,15 @@ fn write(root: &Path, files: &str) {
 }
 
 fn load_text(files: &str) -> Loaded {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), files);
-    load(folder.path(), &|name| {
+    load_with(files, &|name| {
         (name == "SHOP_PATH").then(|| "/secret/shop.db".to_string())
     })
+}
+
+fn load_with(files: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), files);
+    load(folder.path(), env)
 }
 
 fn diagnostics(files: &str) -> String {

@@ -71,31 +71,32 @@ fn wrong_type() {
             "{ source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }",
         ),
         expect![[r#"
-        error: `parts` must be true or false, found text
-         --> domains/sales/domain.yaml:3:63
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                               ^^^^^
+            error: `parts` must be true or false, found text
+             --> domains/sales/domain.yaml:3:63
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                               ^^^^^
 
-        error: `max_delete` must be a share in percent, like `1%`
-         --> domains/sales/domain.yaml:3:82
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                  ^
-          = hint: write `5%` if you mean 5 percent
+            error: `max_delete` must be a share in percent, like `1%`
+             --> domains/sales/domain.yaml:3:82
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                  ^
+              = hint: write `5%` if you mean 5 percent
 
-        error: `stable_for` must be a time, like `15m` (ms, s, m, h, d)
-         --> domains/sales/domain.yaml:3:97
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                                 ^^
+            error: `stable_for` must be a time, like `15m` (ms, s, m, h, d)
+             --> domains/sales/domain.yaml:3:97
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                                 ^^
 
-        error: `csv` must be a map of keys, found a list
-         --> domains/sales/domain.yaml:3:106
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                                          ^^
-    "#]],
+            error: `csv` must be a map of keys, found a list
+             --> domains/sales/domain.yaml:3:106
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                                          ^^
+              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `max_line_bytes`
+        "#]],
     );
     check(
         "--- karat.yaml\n- a\n- b\n",
@@ -643,20 +644,20 @@ fn other_domains_need_public_access() {
     check(
         &with(finance),
         expect![[r#"
-        error: `sales_silver.customers` belongs to domain `sales` and is not public (D1)
-         --> domains/finance/gold/x.sql:1:16
-          |
-        1 | select id from sales_silver.customers
-          |                ^^^^^^^^^^^^^^^^^^^^^^
-          = hint: its owner can mark it `access: public` in domains/sales/silver/customers
+            error: `sales_silver.customers` belongs to domain `sales` and is not public (D1)
+             --> domains/finance/gold/x.sql:1:16
+              |
+            1 | select id from sales_silver.customers
+              |                ^^^^^^^^^^^^^^^^^^^^^^
+              = hint: its owner can mark it `access: public` in domains/sales/silver/customers.yaml
 
-        error: the feed `sales_bronze.shop__customers` belongs to domain `sales`; other domains read only its public tables (D1)
-         --> domains/finance/silver/y.yaml:1:7
-          |
-        1 | from: sales_bronze.shop__customers
-          |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-          = hint: read one of its silver or gold tables marked `access: public`, in a gold model
-    "#]],
+            error: the feed `sales_bronze.shop__customers` belongs to domain `sales`; other domains read only its public tables (D1)
+             --> domains/finance/silver/y.yaml:1:7
+              |
+            1 | from: sales_bronze.shop__customers
+              |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = hint: read one of its silver or gold tables marked `access: public`, in a gold model
+        "#]],
     );
     let public = "--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/x.sql\nselect id from sales_silver.customers\n";
     check(
@@ -1471,4 +1472,262 @@ fn a_long_line_is_cut_around_the_mark() {
           = hint: it has: company, id, updated_at
     "#]],
     );
+}
+
+#[test]
+fn files_of_a_feed() {
+    let feeds = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\\d+' }\n  - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }\n  - { source: landing, name: c, mode: full, path: 'c\\*.csv', file_order: '[(x)' }\n  - { source: landing, name: d, mode: full, path: /tmp/d.csv }\n  - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }\n  - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }\n";
+    check(
+        &format!("{KARAT}{feeds}"),
+        expect![[r#"
+        error: `path` holds a `.` folder
+         --> domains/sales/domain.yaml:3:51
+          |
+        3 |   - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\d+' }
+          |                                                   ^^^^^^^^^
+          = hint: write `a/*.csv`
+
+        error: `file_order` is no regular expression: a `(` is not closed
+         --> domains/sales/domain.yaml:3:74
+          |
+        3 |   - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\d+' }
+          |                                                                          ^^^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` leaves the source's folder
+         --> domains/sales/domain.yaml:4:51
+          |
+        4 |   - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }
+          |                                                   ^^^^^^^^
+          = hint: write it from the source's folder, like `plans/*.csv`
+
+        error: `file_order` is no regular expression: a `)` closes nothing
+         --> domains/sales/domain.yaml:4:73
+          |
+        4 |   - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }
+          |                                                                         ^^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` holds a `\`; folders are separated by `/`
+         --> domains/sales/domain.yaml:5:51
+          |
+        5 |   - { source: landing, name: c, mode: full, path: 'c\*.csv', file_order: '[(x)' }
+          |                                                   ^^^^^^^^^
+          = hint: write `c/*.csv`
+
+        error: `file_order` is no regular expression: a `[` is not closed
+         --> domains/sales/domain.yaml:5:74
+          |
+        5 |   - { source: landing, name: c, mode: full, path: 'c\*.csv', file_order: '[(x)' }
+          |                                                                          ^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` leaves the source's folder
+         --> domains/sales/domain.yaml:6:51
+          |
+        6 |   - { source: landing, name: d, mode: full, path: /tmp/d.csv }
+          |                                                   ^^^^^^^^^^
+          = hint: write it from the source's folder, like `plans/*.csv`
+
+        error: `path` is no pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
+         --> domains/sales/domain.yaml:7:51
+          |
+        7 |   - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }
+          |                                                   ^^^^
+          = hint: `*` stands for any part of a name, `**` for any folders, `[ab]` and `{a,b}` for a choice
+
+        error: key column `aa` is not in `columns`
+         --> domains/sales/domain.yaml:7:80
+          |
+        7 |   - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }
+          |                                                                                ^^
+          = hint: did you mean `a`?
+
+        error: cursor column `updated` is not in `columns`
+         --> domains/sales/domain.yaml:8:68
+          |
+        8 |   - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }
+          |                                                                    ^^^^^^^
+          = hint: add it to `columns`
+    "#]],
+    );
+}
+
+#[test]
+fn folders_and_files_that_nothing_reads() {
+    check(
+        &with(
+            "--- domains/finance.yaml\ndomain: finance\n--- domains/README.md\nText.\n--- domains/sales/sliver/a.yaml\nfrom: x\n--- domains/sales/bronze/b.yaml\nx: 1\n--- domains/sales/models/c.sql\nselect 1\n--- domains/sales/docs/d.md\nText.\n",
+        ),
+        expect![[r#"
+            error: nothing reads this file
+             --> domains/finance.yaml
+              = hint: a domain is a folder: domains/sales/domain.yaml
+
+            error: nothing reads this folder
+             --> domains/sales/bronze
+              = hint: karat fills bronze itself: declare `feeds` in domain.yaml
+
+            error: nothing reads this folder
+             --> domains/sales/models
+              = hint: models lie in `silver/` and `gold/`
+
+            error: nothing reads this folder
+             --> domains/sales/sliver
+              = hint: did you mean `silver`?
+        "#]],
+    );
+}
+
+/// One mistake is told once: what follows from it is not.
+#[test]
+fn a_file_that_cannot_be_read_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    crate::write(
+        root,
+        &with(
+            "--- domains/sales/gold/a.sql\nselect p.id from sales_silver.plans p\n--- domains/sales/gold/b.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/c.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/c.yaml\ndescription: a: b\naccess: public\n--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/d.sql\nselect b.id from sales_gold.b join sales_gold.c on b.id = c.id\n",
+        ),
+    );
+    let latin = |path: &str| std::fs::write(root.join(path), b"description: caf\xe9\n").unwrap();
+    latin("domains/sales/silver/plans.yaml");
+    latin("domains/sales/gold/b.yaml");
+    let show = || crate::show(&karat_project::load(root, &|_| None));
+    expect![[r#"
+        error: the file is not UTF-8
+         --> domains/sales/gold/b.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: YAML: a `: ` cannot stand here
+         --> domains/sales/gold/c.yaml:1:15
+          |
+        1 | description: a: b
+          |               ^
+          = hint: put the value in quotes if it contains `: `, or check the indentation
+
+        error: the file is not UTF-8
+         --> domains/sales/silver/plans.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+    "#]]
+    .assert_eq(&show());
+    // A karat.yaml that cannot be read does not hide the rest, and no source is missed for it.
+    latin("karat.yaml");
+    latin("domains/finance/domain.yaml");
+    expect![[r#"
+        error: the file is not UTF-8
+         --> domains/finance/domain.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: the file is not UTF-8
+         --> domains/sales/gold/b.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: YAML: a `: ` cannot stand here
+         --> domains/sales/gold/c.yaml:1:15
+          |
+        1 | description: a: b
+          |               ^
+          = hint: put the value in quotes if it contains `: `, or check the indentation
+
+        error: the file is not UTF-8
+         --> domains/sales/silver/plans.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: the file is not UTF-8
+         --> karat.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+    "#]]
+    .assert_eq(&show());
+}
+
+#[test]
+fn spaces_and_umlauts_in_the_path_of_the_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("Zürich, größte Böen (2)");
+    crate::write(
+        &root,
+        &with(
+            "--- domains/sales/gold/grün.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/a.sql\nselect 'größer' as wort, idd from sales_silver.customers\n",
+        ),
+    );
+    expect![[r#"
+        error: `sales_silver.customers` has no column `idd`
+         --> domains/sales/gold/a.sql:1:26
+          |
+        1 | select 'größer' as wort, idd from sales_silver.customers
+          |                          ^^^
+          = hint: did you mean `id`?
+
+        error: `grün` cannot be a table's name
+         --> domains/sales/gold/grün.sql
+          = hint: names are lower case letters, digits and `_`, a letter first: `gr_n`
+    "#]]
+    .assert_eq(&crate::show(&karat_project::load(&root, &|_| None)));
+    std::fs::remove_file(root.join("domains/sales/gold/grün.sql")).unwrap();
+    std::fs::write(
+        root.join("domains/sales/gold/a.sql"),
+        "select id from sales_silver.customers",
+    )
+    .unwrap();
+    let loaded = karat_project::load(&root, &|_| None);
+    assert_eq!(crate::show(&loaded), "nothing to say");
+    assert_eq!(loaded.project.unwrap().root, root);
+}
+
+#[test]
+fn lines_of_windows_and_tabs() {
+    let files = with(
+        "--- domains/sales/gold/a.sql\nselect\n\tid,\n\tcompny\nfrom sales_silver.customers\n",
+    ) + "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect:\n  a: |\n    cast(a\n    as )\n  b: \tb\nexpectations:\n  x: { expect: nope }\n";
+    let folder = tempfile::tempdir().unwrap();
+    crate::write(folder.path(), &files);
+    let show = || crate::show(&karat_project::load(folder.path(), &|_| None));
+    let unix = show();
+    expect![[r#"
+        error: `sales_silver.customers` has no column `compny`
+         --> domains/sales/gold/a.sql:3:2
+          |
+        3 | 	compny
+          | 	^^^^^^
+          = hint: did you mean `company`?
+
+        error: SQL: expected a data type name, found )
+         --> domains/sales/silver/plans.yaml:5:8
+          |
+        5 |     as )
+          |        ^
+
+        error: unknown column `nope`: `select` does not name it
+         --> domains/sales/silver/plans.yaml:8:16
+          |
+        8 |   x: { expect: nope }
+          |                ^^^^
+          = hint: an expectation sees the selected columns (C2)
+    "#]]
+    .assert_eq(&unix);
+    for file in ["gold/a.sql", "silver/plans.yaml"] {
+        let path = folder.path().join("domains/sales").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    }
+    assert_eq!(show(), unix);
 }
