@@ -139,7 +139,8 @@ fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
     }
 }
 
-fn example_of(object: &Object) -> String {
+/// What a map of this kind needs, for a hint.
+pub(crate) fn example_of(object: &Object) -> String {
     let required: Vec<&str> = object
         .keys
         .iter()
@@ -178,7 +179,10 @@ fn check_key(entry: &Entry, key: &Key, report: &mut Reporter) {
         report.error(
             entry.key_at,
             format!("`{}` is not available in this version", key.name),
-            "remove it",
+            match key.doc.split_once(": use ") {
+                Some((_, instead)) => format!("use {}", instead.trim_end_matches('.')),
+                None => "remove it".to_string(),
+            },
         );
         return;
     }
@@ -290,7 +294,11 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
                     report.error(
                         node.at,
                         format!("`{name}` must be {}, found {value}", expected(of)),
-                        "",
+                        if name == "karat" {
+                            "it is the version of the format: this karat reads 1"
+                        } else {
+                            ""
+                        },
                     );
                 }
             }

@@ -394,7 +394,7 @@ fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv 
                 report.error(
                     delimiter.at,
                     "`delimiter` must be one character or several, and no line end",
-                    "",
+                    "like `\";\"`, or `\"\\t\"` for a tab",
                 );
             }
         }

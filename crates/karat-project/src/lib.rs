@@ -272,7 +272,7 @@ fn read_model(
 /// Parses a YAML file and checks it against its key table.
 fn parse(file: u32, object: &'static schema::Object, report: &mut Reporter) -> Option<yaml::Node> {
     let text = report.text(file).to_string();
-    let node = yaml::parse(file, &text, report)?;
+    let node = yaml::parse(file, &text, &decode::example_of(object), report)?;
     decode::check(&node, object, report);
     Some(node)
 }

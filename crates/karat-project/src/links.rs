@@ -149,7 +149,11 @@ impl Tables<'_> {
                         printable(name),
                         feed.short_name()
                     );
-                    report.error(column.at, message, hint.unwrap_or_default());
+                    let hint = hint.unwrap_or_else(|| {
+                        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+                        format!("it declares: {}", printable(&names.join(", ")))
+                    });
+                    report.error(column.at, message, hint);
                 }
             }
         }

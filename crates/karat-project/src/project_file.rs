@@ -289,7 +289,11 @@ fn setting(
     value.push_str(rest);
     if value.trim().is_empty() {
         if missing == Missing::Error {
-            report.error(found.at, format!("`{path}.{key}` is empty"), "");
+            report.error(
+                found.at,
+                format!("`{path}.{key}` is empty"),
+                "write a value, or look at what its variable holds",
+            );
         }
         return None;
     }

@@ -88,8 +88,8 @@ const MASKS_MAX: usize = 1000;
 const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
 
-/// Parses one file; what is wrong is reported. `None` if there is nothing to look at.
-pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node> {
+/// Parses one file; what is wrong is reported, of an empty one what it `needs`. `None` if there is nothing to look at.
+pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -> Option<Node> {
     if text.len() > BYTES_MAX {
         report.error(
             Place::start(file),
@@ -123,6 +123,7 @@ pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node
                         masked: &masked,
                     },
                     documents,
+                    needs,
                     report,
                 );
             }
@@ -223,7 +224,12 @@ struct Text<'a> {
     masked: &'a [char],
 }
 
-fn tree(text: &Text<'_>, documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) -> Option<Node> {
+fn tree(
+    text: &Text<'_>,
+    documents: Vec<MarkedYaml<'_>>,
+    needs: &str,
+    report: &mut Reporter,
+) -> Option<Node> {
     let mut documents = documents.into_iter();
     let first = documents.next();
     if let Some(second) = documents.next() {
@@ -242,7 +248,7 @@ fn tree(text: &Text<'_>, documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) 
         | Some(Node {
             data: Data::Null, ..
         }) => {
-            report.error(Place::start(text.file), "the file is empty", "");
+            report.error(Place::start(text.file), "the file is empty", needs);
             None
         }
         Some(node) => Some(node),

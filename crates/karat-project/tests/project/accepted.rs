@@ -219,3 +219,35 @@ group by total order by m";
         "--- domains/sales/gold/x.sql\n{sql}\n"
     ))));
 }
+
+/// Names that look like columns and are none.
+#[test]
+fn what_is_no_column_is_no_unknown_column() {
+    let lists = [
+        "id, f(a => 1) as x, f(a := 1) as y",
+        "id, extract(epoch from updated_at) as e, trim(leading 'x' from company) as t",
+        "id, position('a' in company) as p, substring(company from 1 for 2) as s, overlay(company placing 'x' from 1) as o",
+        "id, interval '1 day' as i, interval '1' month as j, date '2020-01-01' as d, current_date as today, current_timestamp as n",
+        "id, sum(id) over w as s, lag(id, 1) over (partition by company order by updated_at rows between 1 preceding and current row) as l",
+        "id, array_agg(company order by id) as a, company like 'x%' escape '\\' as l, id between 1 and 2 as b, company similar to 'x' as m",
+        "id, case company when 'a' then 1 else 0 end as c, cast(id as decimal(10, 2)) as d, id::text as t, try_cast(id as int) as u",
+        "id, struct(id as a, company as b) as s, named_struct('a', id) as n, [id, 1] as l, {'a': id} as m, array[id][1] as f",
+        "id, percentile_cont(0.5) within group (order by id) as p, count(*) filter (where id > 1) as c, ceil(updated_at to day) as d",
+        "id, updated_at at time zone 'UTC' as z, list_transform([1], x -> x + id) as v, grouping(id) as g",
+    ];
+    for list in lists {
+        let tail = if list.contains(" w ") {
+            " window w as (partition by company)"
+        } else {
+            ""
+        };
+        let group = if list.contains("grouping") {
+            " group by grouping sets ((id), ())"
+        } else {
+            ""
+        };
+        let sql = format!("select {list} from sales_silver.customers{group}{tail}");
+        let found = diagnostics(&with(&format!("--- domains/sales/gold/x.sql\n{sql}\n")));
+        assert_eq!(found, "nothing to say", "{sql}");
+    }
+}

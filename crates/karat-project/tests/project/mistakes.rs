@@ -2,6 +2,8 @@
 
 use expect_test::{Expect, expect};
 
+use proptest::prelude::*;
+
 use crate::{CUSTOMERS, KARAT, SALES, diagnostics, with};
 
 fn check(files: &str, expected: Expect) {
@@ -112,25 +114,26 @@ fn wrong_type() {
     check(
         "--- karat.yaml\nkarat: 2\nproject: Contoso AG\ntimezone: [UTC]\n",
         expect![[r#"
-        error: `karat` must be 1, found 2
-         --> karat.yaml:1:8
-          |
-        1 | karat: 2
-          |        ^
+            error: `karat` must be 1, found 2
+             --> karat.yaml:1:8
+              |
+            1 | karat: 2
+              |        ^
+              = hint: it is the version of the format: this karat reads 1
 
-        error: `Contoso AG` is not a name: lower case letters, digits and `_`, a letter first
-         --> karat.yaml:2:10
-          |
-        2 | project: Contoso AG
-          |          ^^^^^^^^^^
-          = hint: write `contoso_ag`
+            error: `Contoso AG` is not a name: lower case letters, digits and `_`, a letter first
+             --> karat.yaml:2:10
+              |
+            2 | project: Contoso AG
+              |          ^^^^^^^^^^
+              = hint: write `contoso_ag`
 
-        error: `timezone` must be text, found a list
-         --> karat.yaml:3:11
-          |
-        3 | timezone: [UTC]
-          |           ^^^^
-    "#]],
+            error: `timezone` must be text, found a list
+             --> karat.yaml:3:11
+              |
+            3 | timezone: [UTC]
+              |           ^^^^
+        "#]],
     );
 }
 
@@ -850,6 +853,7 @@ fn files_that_cannot_be_read() {
           |
         1 | # nothing
           | ^
+          = hint: it needs: from, select
 
         error: nothing reads this file
          --> domains/sales/silver/x.yml
@@ -893,9 +897,10 @@ fn no_project() {
     check(
         "--- karat.yaml\n",
         expect![[r#"
-        error: the file is empty
-         --> karat.yaml:1:1
-    "#]],
+            error: the file is empty
+             --> karat.yaml:1:1
+              = hint: it needs: karat, project
+        "#]],
     );
     check(
         "--- karat.yaml\nkarat: 1\nproject: empty\n",
@@ -999,9 +1004,7 @@ fn secrets_do_not_show() {
 #[test]
 fn not_available_yet() {
     check(
-        &format!(
-            "--- karat.yaml\nkarat: 1\nproject: p\nparams: {{ a: date }}\ntargets: {{ dev: {{ lake: ./lake, format: iceberg }} }}\nsources:\n  pg: {{ type: postgres, dsn: x }}\n  l: {{ type: files, path: l }}\n  m: {{ type: fils, path: l }}\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - {{ source: pg, table: t, mode: cdc, where: x, mask: y }}\n  - {{ source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }}\n"
-        ),
+        "--- karat.yaml\nkarat: 1\nproject: p\nparams: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }\n",
         expect![[r#"
         error: mode `cdc` is not available in this version
          --> domains/d/domain.yaml:3:35
@@ -1079,27 +1082,27 @@ fn not_available_yet() {
             "from: landing.plans\nselect: { a: a, b: b }\nwhere: a = 1\nauto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: \"b = 1\" }\n",
         ),
         expect![[r#"
-        error: `where` is not available in this version
-         --> domains/sales/silver/plans.yaml:3:1
-          |
-        3 | where: a = 1
-          | ^^^^^
-          = hint: remove it
+            error: `where` is not available in this version
+             --> domains/sales/silver/plans.yaml:3:1
+              |
+            3 | where: a = 1
+              | ^^^^^
+              = hint: use an expectation with `action: drop`
 
-        error: several sequence columns are not available in this version
-         --> domains/sales/silver/plans.yaml:4:37
-          |
-        4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-          |                                     ^^^^^
-          = hint: order by one column
+            error: several sequence columns are not available in this version
+             --> domains/sales/silver/plans.yaml:4:37
+              |
+            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
+              |                                     ^^^^^
+              = hint: order by one column
 
-        error: `apply_as_truncates` is not available in this version
-         --> domains/sales/silver/plans.yaml:4:45
-          |
-        4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-          |                                             ^^^^^^^^^^^^^^^^^^
-          = hint: remove it
-    "#]],
+            error: `apply_as_truncates` is not available in this version
+             --> domains/sales/silver/plans.yaml:4:45
+              |
+            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
+              |                                             ^^^^^^^^^^^^^^^^^^
+              = hint: remove it
+        "#]],
     );
     check(
         "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: ./lake, default: true }\n  prod: { lake: \"abfss://lake@contoso.dfs.core.windows.net/contoso\", catalog: contoso, format: delta, require_signature: true }\n--- domains/d/domain.yaml\ndomain: d\n",
@@ -1120,123 +1123,124 @@ fn feeds_that_contradict_themselves() {
     check(
         &format!("{KARAT}{feeds}"),
         expect![[r#"
-        error: `domain` is `sale` but the folder is `sales`
-         --> domains/sales/domain.yaml:1:9
-          |
-        1 | domain: sale
-          |         ^^^^
-          = hint: write `domain: sales`, or rename the folder
+            error: `domain` is `sale` but the folder is `sales`
+             --> domains/sales/domain.yaml:1:9
+              |
+            1 | domain: sale
+              |         ^^^^
+              = hint: write `domain: sales`, or rename the folder
 
-        error: mode `incremental` needs a `cursor`
-         --> domains/sales/domain.yaml:3:5
-          |
-        3 |   - { source: shop, table: a, mode: incremental }
-          |     ^
-          = hint: add `cursor: { column: updated_at }`, or use mode `full`
+            error: mode `incremental` needs a `cursor`
+             --> domains/sales/domain.yaml:3:5
+              |
+            3 |   - { source: shop, table: a, mode: incremental }
+              |     ^
+              = hint: add `cursor: { column: updated_at }`, or use mode `full`
 
-        error: `cursor` says nothing with mode `full`
-         --> domains/sales/domain.yaml:4:43
-          |
-        4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
-          |                                           ^^^^^^
-          = hint: use mode `incremental`, or remove it
+            error: `cursor` says nothing with mode `full`
+             --> domains/sales/domain.yaml:4:43
+              |
+            4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
+              |                                           ^^^^^^
+              = hint: use mode `incremental`, or remove it
 
-        error: `csv` says nothing for a sqlite source
-         --> domains/sales/domain.yaml:4:66
-          |
-        4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
-          |                                                                  ^^^
-          = hint: remove it
+            error: `csv` says nothing for a sqlite source
+             --> domains/sales/domain.yaml:4:66
+              |
+            4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
+              |                                                                  ^^^
+              = hint: remove it
 
-        error: `path` is missing: which files?
-         --> domains/sales/domain.yaml:5:5
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |     ^
-          = hint: add it, like `path: "plans/*.csv"`
+            error: `path` is missing: which files?
+             --> domains/sales/domain.yaml:5:5
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |     ^
+              = hint: add it, like `path: "plans/*.csv"`
 
-        error: files have no cursor: mode `incremental` loads new files
-         --> domains/sales/domain.yaml:5:52
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                    ^^^^^^
-          = hint: remove it
+            error: files have no cursor: mode `incremental` loads new files
+             --> domains/sales/domain.yaml:5:52
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                    ^^^^^^
+              = hint: remove it
 
-        error: a source of files has no tables
-         --> domains/sales/domain.yaml:5:75
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                                           ^^^^^
-          = hint: use `name` and `path`
+            error: a source of files has no tables
+             --> domains/sales/domain.yaml:5:75
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                                           ^^^^^
+              = hint: use `name` and `path`
 
-        error: `max_delete` says nothing with mode `incremental`
-         --> domains/sales/domain.yaml:5:85
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                                                     ^^^^^^^^^^
-          = hint: remove it
+            error: `max_delete` says nothing with mode `incremental`
+             --> domains/sales/domain.yaml:5:85
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                                                     ^^^^^^^^^^
+              = hint: remove it
 
-        error: `file_order` needs exactly one group `(…)`, found 0
-         --> domains/sales/domain.yaml:6:66
-          |
-        6 | … source: landing, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', …
-          |                                                              ^^^^^^^^
-          = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
+            error: `file_order` needs exactly one group `(…)`, found 0
+             --> domains/sales/domain.yaml:6:66
+              |
+            6 | … source: landing, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', …
+              |                                                              ^^^^^^^^
+              = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
 
-        error: `deletes` says nothing with mode `full`: what is gone from the table is deleted
-         --> domains/sales/domain.yaml:6:76
-          |
-        6 | …anding, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter:…
-          |                                                              ^^^^^^^
-          = hint: remove it
+            error: `deletes` says nothing with mode `full`: what is gone from the table is deleted
+             --> domains/sales/domain.yaml:6:76
+              |
+            6 | …anding, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter:…
+              |                                                              ^^^^^^^
+              = hint: remove it
 
-        error: without a header, `columns` must name the columns
-         --> domains/sales/domain.yaml:6:98
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                             ^^^^^^
-          = hint: add `columns: [a, b]` to the feed
+            error: without a header, `columns` must name the columns
+             --> domains/sales/domain.yaml:6:98
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                             ^^^^^^
+              = hint: add `columns: [a, b]` to the feed
 
-        error: `quote` must be one character, or `none`
-         --> domains/sales/domain.yaml:6:120
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                                                   ^^^^
+            error: `quote` must be one character, or `none`
+             --> domains/sales/domain.yaml:6:120
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                                                   ^^^^
 
-        error: `delimiter` must be one character or several, and no line end
-         --> domains/sales/domain.yaml:6:137
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                                                                    ^^^
+            error: `delimiter` must be one character or several, and no line end
+             --> domains/sales/domain.yaml:6:137
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                                                                    ^^^
+              = hint: like `";"`, or `"\t"` for a tab
 
-        error: `file_order` needs exactly one group `(…)`, found 2
-         --> domains/sales/domain.yaml:7:66
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                  ^^^^^^^^^^^^^
-          = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
+            error: `file_order` needs exactly one group `(…)`, found 2
+             --> domains/sales/domain.yaml:7:66
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                  ^^^^^^^^^^^^^
+              = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
 
-        error: `a` stands twice in `columns`
-         --> domains/sales/domain.yaml:7:97
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                                                 ^
-          = hint: remove one
+            error: `a` stands twice in `columns`
+             --> domains/sales/domain.yaml:7:97
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                                                 ^
+              = hint: remove one
 
-        error: key column `c` is not in `columns`
-         --> domains/sales/domain.yaml:7:107
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                                                           ^
-          = hint: did you mean `a`?
+            error: key column `c` is not in `columns`
+             --> domains/sales/domain.yaml:7:107
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                                                           ^
+              = hint: did you mean `a`?
 
-        error: this feed has neither `name` nor `table`
-         --> domains/sales/domain.yaml:8:5
-          |
-        8 |   - { source: landing, mode: full, path: x }
-          |     ^
-          = hint: add `name`
-    "#]],
+            error: this feed has neither `name` nor `table`
+             --> domains/sales/domain.yaml:8:5
+              |
+            8 |   - { source: landing, mode: full, path: x }
+              |     ^
+              = hint: add `name`
+        "#]],
     );
 }
 
@@ -1730,4 +1734,29 @@ fn lines_of_windows_and_tabs() {
         std::fs::write(&path, text.replace('\n', "\r\n")).unwrap();
     }
     assert_eq!(show(), unix);
+}
+
+const WHOLE: &str = "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect:\n  id: cast(id as bigint)\n  note: |\n    trim(\n      \"note\")\n  \"day\": 'cast(day as date)'\nexpectations: { a: { expect: \"id > 0\", limit: 1% } }\nauto_cdc:\n  keys: [id]\n  sequence_by: day\n--- domains/sales/gold/a.sql\nwith x as (select id, note from sales_silver.plans)\nselect c.company, count(*) as n\nfrom x join sales_silver.customers c on c.id = x.id -- why\ngroup by c.company\n";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Whatever stands in the files: an answer, never a panic, and each place lies in its file.
+    #[test]
+    fn any_text_gives_an_answer(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..4, "[-:{}\\[\\]'\"|>&*!#%@,. \t\r\n(a-cäß€_0-9]{0,3}"), 1..4)) {
+        let mut text: Vec<char> = with(WHOLE).chars().collect();
+        for (at, remove, insert) in cuts {
+            let from = at.index(text.len());
+            let to = (from + remove).min(text.len());
+            text.splice(from..to, insert.chars());
+        }
+        let files: String = text.into_iter().collect();
+        // A heading may be hurt; the files that are left still get an answer.
+        prop_assume!(files.starts_with("--- karat.yaml\n") && files.matches("--- ").count() == 5);
+        prop_assume!(files.split("--- ").skip(1).all(|part| part.split_once(".yaml\n").or(part.split_once(".sql\n")).is_some_and(|(path, _)| path.len() < 40 && path.chars().all(|c| c.is_ascii_lowercase() || c == '/'))));
+        for found in crate::load_text(&files).diagnostics {
+            prop_assert!(found.line == 0 || found.column >= 1);
+            prop_assert!(found.column as usize <= found.source_line.chars().count() + 2, "{}", found);
+        }
+    }
 }
