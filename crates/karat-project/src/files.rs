@@ -312,6 +312,10 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
                 .strip_prefix('\u{feff}')
                 .map(str::to_string)
                 .unwrap_or(text);
+            let text = match path.extension() {
+                Some(end) if end == "yaml" => unix_lines(text),
+                _ => text,
+            };
             Some(report.add_file(path, text))
         }
         Err(error) => {
@@ -334,6 +338,22 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
             None
         }
     }
+}
+
+/// YAML ends a line at a lone carriage return too; everything that counts lines here looks for line feeds.
+fn unix_lines(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    let mut letters = text.chars().peekable();
+    let mut lines = String::with_capacity(text.len());
+    while let Some(letter) = letters.next() {
+        lines.push(match letter {
+            '\r' if letters.peek() != Some(&'\n') => '\n',
+            other => other,
+        });
+    }
+    lines
 }
 
 /// An operating system's reason without its number.

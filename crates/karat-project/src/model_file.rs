@@ -144,21 +144,24 @@ fn read_select(
 
 /// Where a span of a scalar's SQL stands in the file. Cheap where it is asked for often: a scalar on one line without escapes.
 fn place_in(node: &Node, span: karat_sql::Span, report: &Reporter) -> Place {
-    let plain = node
-        .scalar()
-        .is_some_and(|text| text.chars().count() as u32 == node.at.length);
-    let at = if plain && span.start.line == 1 {
-        Place {
-            column: node.at.column + span.start.column - 1,
+    let written = node.at.length;
+    let quotes = match node.scalar().map(|text| text.chars().count() as u32) {
+        Some(length) if length == written => Some(0),
+        // As many letters more as it has quotes: no escapes.
+        Some(length) if length + 2 == written => Some(1),
+        _ => None,
+    };
+    let at = match quotes {
+        Some(quote) if span.start.line == 1 => Place {
+            column: node.at.column + quote + span.start.column - 1,
             ..node.at
-        }
-    } else {
-        crate::yaml::locate(
+        },
+        _ => crate::yaml::locate(
             node,
             report.text(node.at.file),
             span.start.line,
             span.start.column,
-        )
+        ),
     };
     Place {
         length: span.length(),

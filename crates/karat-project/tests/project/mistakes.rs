@@ -1739,7 +1739,7 @@ fn lines_of_windows_and_tabs() {
 const WHOLE: &str = "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect:\n  id: cast(id as bigint)\n  note: |\n    trim(\n      \"note\")\n  \"day\": 'cast(day as date)'\nexpectations: { a: { expect: \"id > 0\", limit: 1% } }\nauto_cdc:\n  keys: [id]\n  sequence_by: day\n--- domains/sales/gold/a.sql\nwith x as (select id, note from sales_silver.plans)\nselect c.company, count(*) as n\nfrom x join sales_silver.customers c on c.id = x.id -- why\ngroup by c.company\n";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever stands in the files: an answer, never a panic, and each place lies in its file.
     #[test]
