@@ -1,13 +1,13 @@
 //! What a project declares, checked once, and the graph of its tables.
 //!
-//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
+//! `load` reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
 //! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
-//! [`files`] finds and reads the files, [`yaml`] makes trees with positions of them, [`schema`] holds the key tables, [`decode`]
-//! checks trees against them, [`project_file`], [`domain_file`] and [`model_file`] read one kind of file each into the types of
-//! [`model`], [`links`] checks what needs several files, [`graph`] orders the tables. [`diagnostic`] and [`nearest`] are for the
-//! messages; [`reference`] makes the JSON Schemas and `docs/project.md` from the key tables.
+//! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
+//! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
+//! `model`, `links` checks what needs several files, `graph` orders the tables. `diagnostic` and `nearest` are for the
+//! messages; `reference` makes the JSON Schemas and `docs/project.md` from the key tables.
 
 mod decode;
 mod diagnostic;

@@ -184,10 +184,10 @@ fn columns_are_traced_only_where_the_text_tells() {
     check(
         "select s.field.inner, m['k'], (l)[1], r.a[1].b, transform(l, e -> e + f) as t from a_silver.b",
         expect![[r#"
-        tables a_silver.b@1:84+10
-        output inner ? ? ? t
-        columns s.field.inner<-? m<-a_silver.b l<-a_silver.b r<-a_silver.b l<-a_silver.b e<-a_silver.b e<-a_silver.b f<-a_silver.b
-    "#]],
+            tables a_silver.b@1:84+10
+            output inner ? ? ? t
+            columns s.field.inner<-? m<-a_silver.b l<-a_silver.b r<-a_silver.b l<-a_silver.b e<-? e<-? f<-a_silver.b
+        "#]],
     );
     check(
         "select x from a_silver.b order by (select max(y) from a_silver.c where k = b.x)",
