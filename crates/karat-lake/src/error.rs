@@ -223,7 +223,6 @@ impl LakeError {
 
 /// Why a commit did not go in.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CommitError {
     /// The table is no longer at the base version: somebody else committed first (A4, A5).
     #[error("`{table}` changed while we worked: expected version {}, found {}", version_text(*base), version_text(*found))]

@@ -1,14 +1,14 @@
 //! Taking another writer's commits into the record (G2): a commit without data whose receipt covers them.
 
-use std::collections::BTreeMap;
-
 use karat_exact::Fingerprint;
+use karat_project::TableName;
 use karat_receipt::{Digest, Input, Kind};
 
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::publish::{Head, adopt_commit, head};
+use crate::publish::{Head, head, publish_adoption};
 use crate::read;
+use crate::step::receipt_base;
 
 /// What an adoption covered.
 #[derive(Debug)]
@@ -24,20 +24,12 @@ pub struct Adopted {
 }
 
 /// Adopts every foreign version of a table since its newest receipt.
-pub async fn adopt(
-    site: &Site,
-    name: &str,
-    layer: &str,
-    dir: &str,
-    reason: &str,
-) -> Result<Adopted, PipelineError> {
+pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, PipelineError> {
+    let parsed: TableName = name.parse().map_err(|_| no_table(name))?;
     let _lock = site.lake.lock(name, site.context.wait)?;
-    let table = site.lake.table(dir);
+    let table = site.lake.table(&parsed.folder());
     let Some(now) = head(&table)? else {
-        return Err(PipelineError::Refused {
-            what: format!("there is no table `{name}` in the lake"),
-            hint: "`karat status` lists the tables".to_owned(),
-        });
+        return Err(no_table(name));
     };
     let history = table.history(None)?;
     let foreign: Vec<i64> = history
@@ -52,21 +44,26 @@ pub async fn adopt(
             hint: "nothing needs to be adopted".to_owned(),
         });
     }
-    let before: Option<Digest> = history
-        .iter()
-        .rev()
-        .find_map(|record| record.receipt.as_ref())
-        .and_then(|text| text.parse().ok());
-    let excluded = read::excluded(layer);
-    let mut prints = BTreeMap::new();
-    for file in &now.snapshot.files {
-        let print =
-            read::fingerprint_file(site, &table, &now.snapshot.schema, file, excluded).await?;
-        prints.insert(file.path.clone(), print);
-    }
+    let last = history.iter().rev().find(|record| record.receipt.is_some());
+    let before = match last {
+        Some(record) => table.load_at(record.version)?.map(|snapshot| Head {
+            snapshot,
+            receipt: record.receipt.as_deref().and_then(|text| text.parse().ok()),
+            run: record.run.clone(),
+        }),
+        None => None,
+    };
     let mut versions = foreign;
     versions.sort_unstable();
-    let inputs = versions
+    let mut receipt = receipt_base(
+        site,
+        &parsed,
+        Kind::Adopt,
+        now.snapshot.version + 1,
+        Digest::of(b""),
+    );
+    receipt.reason = Some(reason.to_owned());
+    receipt.inputs = versions
         .iter()
         .map(|version| Input {
             table: name.to_owned(),
@@ -75,26 +72,20 @@ pub async fn adopt(
             fingerprint: String::new(),
         })
         .collect();
-    let base = Head {
-        receipt: before,
-        ..now
-    };
-    let (version, receipt, fingerprint) = adopt_commit(
-        site,
-        &table,
-        name,
-        layer,
-        base,
-        prints,
-        inputs,
-        Kind::Adopt,
-        reason,
-    )
-    .await?;
+    let excluded = read::excluded(parsed.layer.as_str());
+    let published =
+        publish_adoption(site, &table, &now, before.as_ref(), receipt, excluded).await?;
     Ok(Adopted {
         versions,
-        version,
-        receipt,
-        fingerprint,
+        version: published.version,
+        receipt: published.receipt,
+        fingerprint: published.fingerprint,
     })
+}
+
+fn no_table(name: &str) -> PipelineError {
+    PipelineError::Refused {
+        what: format!("there is no table `{name}` in the lake"),
+        hint: "`karat status` lists the tables".to_owned(),
+    }
 }

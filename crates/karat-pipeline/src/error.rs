@@ -1,7 +1,7 @@
 //! What can go wrong in a run, with the exit code that it means (H1) and what to do next.
 
 use karat_exact::{ExactError, SqlError};
-use karat_lake::{ErrorKind as LakeErrorKind, LakeError};
+use karat_lake::{ErrorClass, LakeError};
 use karat_receipt::ReceiptError;
 use karat_source::{ErrorKind as SourceErrorKind, SourceError};
 use thiserror::Error;
@@ -147,11 +147,11 @@ impl PipelineError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Sql { .. } | Self::Refused { .. } | Self::Float { .. } => 2,
-            Self::Lake(error) => match error.kind() {
-                LakeErrorKind::NotAllowed => 4,
-                LakeErrorKind::Conflict => 5,
-                LakeErrorKind::Refused => 2,
-                _ => 3,
+            Self::Lake(error) => match error.class() {
+                ErrorClass::NotAllowed => 4,
+                ErrorClass::Conflict => 5,
+                ErrorClass::Refused => 2,
+                ErrorClass::Io | ErrorClass::Corrupt => 3,
             },
             Self::Exact(error) => match error {
                 ExactError::Refused { .. } => 2,
@@ -178,9 +178,9 @@ impl PipelineError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Lake(error) => error.hint().map(str::to_owned),
+            Self::Lake(error) => error.hint(),
             Self::Exact(error) => error.hint(),
-            Self::Source(error) => error.hint().map(|hint| hint.to_string()),
+            Self::Source(error) => error.hint_text().map(str::to_owned),
             Self::Receipt(error) => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Expectation { table, .. } => Some(format!(

@@ -265,7 +265,7 @@ impl<'a> GoldStep<'a> {
         let mut unique = UniqueKey::new(self.model.key.as_deref().unwrap_or_default());
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             if !unique.holds(&batch)? {
-                writer.abort()?;
+                writer.abort();
                 return Err(PipelineError::Refused {
                     what: format!(
                         "`{name}` was not committed: its rows are not unique by `key: [{}]`",
@@ -386,7 +386,7 @@ impl<'a> GoldStep<'a> {
 
 /// Whether new files have the very bytes of the live ones, in order (G8).
 fn same_bytes<'f>(added: &[WrittenFile], live: impl Iterator<Item = &'f str>) -> bool {
-    let mut before: Vec<&str> = live.map(sha256_of_name).collect();
+    let mut before: Vec<&str> = live.filter_map(sha256_of_name).collect();
     let mut now: Vec<&str> = added.iter().map(|file| file.sha256.as_str()).collect();
     before.sort_unstable();
     now.sort_unstable();

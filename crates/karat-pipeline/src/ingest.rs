@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
 use karat_project::{Feed, OnAdded, OnMissing, Ratio};
-use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome, Receipt};
+use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
     FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch,
 };
@@ -721,7 +721,7 @@ impl Loader<'_> {
                 (files, Landed { count, ..landed })
             }
             (Ok((writer, _)), Err(error)) => {
-                writer.abort()?;
+                writer.abort();
                 return Err(error.into());
             }
             (Err(error), _) => return Err(error),

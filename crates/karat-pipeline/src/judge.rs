@@ -110,14 +110,9 @@ impl Judge {
             table: table.clone(),
             error,
         };
-        let first = |errors: Vec<(usize, karat_exact::SqlError)>| {
-            sql_error(
-                errors
-                    .into_iter()
-                    .next()
-                    .map(|(_, error)| error)
-                    .unwrap_or_default(),
-            )
+        let first = |errors: Vec<(usize, karat_exact::SqlError)>| match errors.into_iter().next() {
+            Some((_, error)) => sql_error(error),
+            None => PipelineError::Internal(format!("an expression of `{table}` has no program")),
         };
         let select: Vec<(String, String)> = silver
             .select

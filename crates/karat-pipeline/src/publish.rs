@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use karat_exact::Fingerprint;
 use karat_exact::fingerprint::schema_text;
 use karat_lake::{
-    Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint,
+    Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint, hash_file,
 };
 use karat_receipt::{Digest, FileRef, Receipt, live_files_digest, seal};
 use serde::{Deserialize, Serialize};
@@ -108,9 +108,19 @@ pub struct Published {
     pub rows: u64,
 }
 
-/// SHA-256 that a data file's name states; of a foreign name the part before the first dash.
-pub fn sha256_of_name(path: &str) -> &str {
-    path.split('-').next().unwrap_or_default()
+/// SHA-256 that a data file's name states; None for a file that karat did not name.
+pub fn sha256_of_name(path: &str) -> Option<&str> {
+    let digest = path.get(..64)?;
+    let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (path.as_bytes().get(64) == Some(&b'-') && digest.bytes().all(hexadecimal)).then_some(digest)
+}
+
+/// SHA-256 of a data file: as its name states it; of an adopted file of another writer, from its bytes.
+pub fn sha256_of(site: &Site, table: &Table, path: &str) -> Result<String, PipelineError> {
+    match sha256_of_name(path) {
+        Some(digest) => Ok(digest.to_owned()),
+        None => Ok(hash_file(&site.lake.root().join(table.dir()).join(path))?.1),
+    }
 }
 
 /// The fingerprint of each live file of a version: from beside its receipt, else decoded from the rows again.
@@ -156,8 +166,7 @@ pub async fn publish(
     } = change;
     crate::accounting::check(&receipt)?;
 
-    let mut live: BTreeMap<String, (u64, Fingerprint)> = BTreeMap::new();
-    let mut removed_refs = Vec::new();
+    let mut live: Live = BTreeMap::new();
     if let Some(head) = &base {
         if head.receipt.is_none() {
             return Err(PipelineError::Foreign {
@@ -167,42 +176,138 @@ pub async fn publish(
         }
         let prints = file_fingerprints(site, table, head, excluded).await?;
         for file in &head.snapshot.files {
-            let fingerprint = prints.files.get(&file.path).copied().unwrap_or_default();
-            live.insert(file.path.clone(), (file.size, fingerprint));
+            let print = prints.files.get(&file.path).copied().unwrap_or_default();
+            live.insert(file.path.clone(), (file.size, print));
         }
         for file in &removed {
-            let Some((size, fingerprint)) = live.remove(&file.path) else {
+            let Some((size, print)) = live.remove(&file.path) else {
                 return Err(PipelineError::Internal(format!(
                     "`{}` is not a live file of `{}`",
                     file.path, receipt.table
                 )));
             };
-            removed_refs.push(file_ref(&file.path, size, fingerprint));
+            receipt
+                .files_removed
+                .push(file_ref(site, table, &file.path, size, print)?);
         }
     }
     for file in &added {
         live.insert(file.path.clone(), (file.size, file.fingerprint));
+        receipt.files_added.push(file_ref(
+            site,
+            table,
+            &file.path,
+            file.size,
+            file.fingerprint,
+        )?);
     }
+    receipt.bytes_written = added.iter().map(|file| file.size).sum();
+    receipt.previous = base.as_ref().and_then(|head| head.receipt);
+    let sealed = put_receipt(site, table, &mut receipt, base.as_ref(), &schema, &live)?;
+    commit(
+        site,
+        table,
+        base.as_ref(),
+        schema,
+        (added, removed),
+        (app, operation),
+        &receipt,
+        sealed,
+    )
+}
+
+/// Takes foreign versions into the record: a commit without data, whose receipt holds the difference to the last receipt.
+pub async fn publish_adoption(
+    site: &Site,
+    table: &Table,
+    now: &Head,
+    before: Option<&Head>,
+    mut receipt: Receipt,
+    excluded: &[&str],
+) -> Result<Published, PipelineError> {
+    let old = match before {
+        Some(head) => {
+            let prints = file_fingerprints(site, table, head, excluded).await?;
+            files_of(head, &prints)
+        }
+        None => Live::new(),
+    };
+    let foreign = Head {
+        receipt: None,
+        ..now.clone()
+    };
+    let live = files_of(
+        &foreign,
+        &file_fingerprints(site, table, &foreign, excluded).await?,
+    );
+    for (path, (size, print)) in &old {
+        if !live.contains_key(path) {
+            receipt
+                .files_removed
+                .push(file_ref(site, table, path, *size, *print)?);
+        }
+    }
+    for (path, (size, print)) in &live {
+        if !old.contains_key(path) {
+            receipt
+                .files_added
+                .push(file_ref(site, table, path, *size, *print)?);
+        }
+    }
+    receipt.previous = before.and_then(|head| head.receipt);
+    let schema = now.snapshot.schema.clone();
+    let sealed = put_receipt(site, table, &mut receipt, Some(now), &schema, &live)?;
+    let app = format!("adopt:{}", receipt.table);
+    commit(
+        site,
+        table,
+        Some(now),
+        schema,
+        (Vec::new(), Vec::new()),
+        (app, "ADOPT"),
+        &receipt,
+        sealed,
+    )
+}
+
+/// Size and fingerprint of each live file, by path.
+type Live = BTreeMap<String, (u64, Fingerprint)>;
+
+fn files_of(head: &Head, prints: &FileFingerprints) -> Live {
+    let files = head.snapshot.files.iter();
+    files
+        .map(|file| {
+            let print = prints.files.get(&file.path).copied().unwrap_or_default();
+            (file.path.clone(), (file.size, print))
+        })
+        .collect()
+}
+
+/// Fills in what follows from the live files, and writes the receipt and the fingerprints beside it.
+fn put_receipt(
+    site: &Site,
+    table: &Table,
+    receipt: &mut Receipt,
+    base: Option<&Head>,
+    schema: &SchemaRef,
+    live: &Live,
+) -> Result<Digest, PipelineError> {
     let fingerprint = live
         .values()
         .fold(Fingerprint::default(), |sum, (_, print)| sum + *print);
-
-    receipt.version = base.as_ref().map_or(0, |head| head.snapshot.version + 1);
+    receipt.version = base.map_or(0, |head| head.snapshot.version + 1);
     receipt.fingerprint = fingerprint.to_string();
-    receipt.schema = Digest::of(schema_text(&schema).as_bytes());
-    receipt.files_added = added
-        .iter()
-        .map(|file| file_ref(&file.path, file.size, file.fingerprint))
-        .collect();
-    receipt.files_removed = removed_refs;
+    receipt.schema = Digest::of(schema_text(schema).as_bytes());
+    let mut digests = Vec::with_capacity(live.len());
+    for (path, (size, _)) in live {
+        digests.push((path.as_str(), *size, sha256_of(site, table, path)?));
+    }
     receipt.live_files = live_files_digest(
-        live.iter()
-            .map(|(path, (size, _))| (path.as_str(), *size, sha256_of_name(path))),
+        digests
+            .iter()
+            .map(|(path, size, digest)| (*path, *size, digest.as_str())),
     );
-    receipt.bytes_written = added.iter().map(|file| file.size).sum();
-    receipt.previous = base.as_ref().and_then(|head| head.receipt);
-
-    let sealed = seal(&receipt, site.context.key.as_ref());
+    let sealed = seal(receipt, site.context.key.as_ref());
     failpoint::hit("receipt.before");
     let prints = FileFingerprints {
         files: live
@@ -217,17 +322,34 @@ pub async fn publish(
     site.lake
         .put_if_absent(&layout::receipt(sealed.digest), &sealed.bytes)?;
     failpoint::hit("receipt.after");
+    Ok(sealed.digest)
+}
 
+/// Commits against the stated base, naming the receipt.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the facts of one commit, called from two places"
+)]
+fn commit(
+    site: &Site,
+    table: &Table,
+    base: Option<&Head>,
+    schema: SchemaRef,
+    (add, remove): (Vec<WrittenFile>, Vec<LiveFile>),
+    (app, operation): (String, &str),
+    receipt: &Receipt,
+    sealed: Digest,
+) -> Result<Published, PipelineError> {
     site.context.progress.event(&Event::Committing {
         table: receipt.table.clone(),
     });
     let committed = table.commit(Commit {
-        base: base.as_ref().map(|head| head.snapshot.version),
+        base: base.map(|head| head.snapshot.version),
         schema,
-        add: added,
-        remove: removed,
+        add,
+        remove,
         app: (app, receipt.epoch),
-        receipt: sealed.digest.to_string(),
+        receipt: sealed.to_string(),
         run: receipt.run.clone(),
         operation: operation.to_owned(),
         timestamp_ms: site.context.now_ms(),
@@ -238,25 +360,35 @@ pub async fn publish(
         Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
         Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
             return Err(PipelineError::LostRace {
-                table: receipt.table,
+                table: receipt.table.clone(),
             });
         }
         Err(CommitError::Lake(error)) => return Err(error.into()),
     };
+    let fingerprint: Fingerprint = receipt
+        .fingerprint
+        .parse()
+        .map_err(|_| PipelineError::Internal("a fingerprint does not read back".to_owned()))?;
     Ok(Published {
         version,
-        receipt: sealed.digest,
+        receipt: sealed,
         fingerprint,
         rows: fingerprint.rows,
     })
 }
 
-fn file_ref(path: &str, size: u64, fingerprint: Fingerprint) -> FileRef {
-    FileRef {
+fn file_ref(
+    site: &Site,
+    table: &Table,
+    path: &str,
+    size: u64,
+    fingerprint: Fingerprint,
+) -> Result<FileRef, PipelineError> {
+    Ok(FileRef {
         path: path.to_owned(),
         size,
-        sha256: sha256_of_name(path).to_owned(),
+        sha256: sha256_of(site, table, path)?,
         rows: fingerprint.rows,
         fingerprint: fingerprint.to_string(),
-    }
+    })
 }

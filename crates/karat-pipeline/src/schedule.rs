@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use karat_project::{Feed, Model, ModelKind, Project, TableName};
+use karat_project::{Feed, Graph, Model, ModelKind, Project, TableName};
 use karat_receipt::Digest;
 use karat_source::{FeedSpec, Source};
 use tokio::task::JoinSet;
@@ -143,9 +143,11 @@ fn work<'p>(
         .filter(|feed| wanted(&feed.bronze))
         .map(|feed| (feed.bronze.clone(), Work::Load(feed)))
         .collect();
-    for model in project.models_in_order() {
-        if wanted(&model.name) {
-            work.push((model.name.clone(), Work::Model(model)));
+    for table in Graph::of(project).order() {
+        if let Some(model) = project.model(table)
+            && wanted(table)
+        {
+            work.push((table.clone(), Work::Model(model)));
         }
     }
     work

@@ -14,7 +14,6 @@ use karat_receipt::{
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
-use crate::manifest;
 use crate::publish::sha256_of_name;
 use crate::read;
 
@@ -199,7 +198,7 @@ impl TableCheck<'_> {
         }
         self.against_log(&history, &opened);
         if self.options.level >= Level::Files {
-            self.files(&history)?;
+            self.files(&history, &opened)?;
         }
         if self.options.level >= Level::Newest {
             self.fingerprints(&history, &opened).await?;
@@ -392,6 +391,7 @@ impl TableCheck<'_> {
 
     /// What the log says against what the receipts say: versions, transactions, files, schema.
     fn against_log(&mut self, history: &[CommitRecord], opened: &BTreeMap<i64, Opened>) {
+        let stated = digests_stated(opened);
         let mut live: BTreeMap<String, u64> = BTreeMap::new();
         for record in history {
             for path in &record.removed {
@@ -420,7 +420,7 @@ impl TableCheck<'_> {
             }
             let found = live_files_digest(
                 live.iter()
-                    .map(|(path, size)| (path.as_str(), *size, sha256_of_name(path))),
+                    .map(|(path, size)| (path.as_str(), *size, digest_of(path, &stated))),
             );
             if found != receipt.live_files {
                 self.finding(
@@ -444,7 +444,12 @@ impl TableCheck<'_> {
     }
 
     /// Size and SHA-256 of every file that a readable version names; files that none names.
-    fn files(&mut self, history: &[CommitRecord]) -> Result<(), PipelineError> {
+    fn files(
+        &mut self,
+        history: &[CommitRecord],
+        opened: &BTreeMap<i64, Opened>,
+    ) -> Result<(), PipelineError> {
+        let stated = digests_stated(opened);
         let mut named: BTreeMap<String, u64> = BTreeMap::new();
         for record in history {
             if !self.wanted(record.version) {
@@ -472,7 +477,7 @@ impl TableCheck<'_> {
                         format!("its size is {found}, the log says {size}"),
                     );
                 }
-                Ok((_, sha256)) if sha256 != sha256_of_name(path) => {
+                Ok((_, sha256)) if sha256 != digest_of(path, &stated) => {
                     self.report
                         .file(&shown, "mismatch", format!("its SHA-256 is {sha256}"));
                 }
@@ -486,7 +491,7 @@ impl TableCheck<'_> {
                 }
                 let shown = format!("{}/{path}", self.dir);
                 let intact = hash_file(&self.table.path().join(&path))
-                    .is_ok_and(|(_, sha256)| sha256 == sha256_of_name(&path));
+                    .is_ok_and(|(_, sha256)| Some(sha256.as_str()) == sha256_of_name(&path));
                 let detail = if intact {
                     "no version names it; its bytes are what its name says"
                 } else {
@@ -602,6 +607,23 @@ impl TableCheck<'_> {
         self.report.rows_decoded += fingerprint.rows;
         Ok(fingerprint)
     }
+}
+
+/// SHA-256 of each file that a receipt adds.
+fn digests_stated(opened: &BTreeMap<i64, Opened>) -> BTreeMap<String, String> {
+    let added = opened
+        .values()
+        .flat_map(|opened| &opened.receipt.files_added);
+    added
+        .map(|file| (file.path.clone(), file.sha256.clone()))
+        .collect()
+}
+
+/// What a file's bytes must hash to: its own name says so; of an adopted file, the receipt.
+fn digest_of<'p>(path: &'p str, stated: &'p BTreeMap<String, String>) -> &'p str {
+    sha256_of_name(path)
+        .or_else(|| stated.get(path).map(String::as_str))
+        .unwrap_or_default()
 }
 
 /// Versions that an adoption covers (G2).

@@ -20,6 +20,7 @@ fn object() -> IntentObject {
         delivery: 1,
         duplicate_of: None,
         broken: Some("gzip ends early".into()),
+        mark: "20261029".into(),
     }
 }
 
@@ -50,6 +51,7 @@ fn manifest() -> Manifest {
         receipt: Some(Digest::of(b"r")),
         fingerprint: "1:ab".into(),
         rows: 1,
+        log: Some(Digest::of(b"log")),
     };
     Manifest {
         run: "r1".into(),
