@@ -1,6 +1,6 @@
 //! What a project declares, checked once, and the graph of its tables.
 //!
-//! `load` reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
+//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
 //! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
