@@ -279,18 +279,25 @@ impl Tables<'_> {
             let Some(candidates) = &column.tables else {
                 continue;
             };
-            let mut known: Vec<(&TableName, &BTreeSet<String>)> = Vec::new();
+            let mut known: Vec<(String, &BTreeSet<String>)> = Vec::new();
             for candidate in candidates {
                 match resolved[*candidate]
                     .as_ref()
-                    .and_then(|name| Some((name, self.models.get(name)?.1.as_ref()?)))
+                    .and_then(|name| Some((name.to_string(), self.models.get(name)?.1.as_ref()?)))
                 {
                     Some(found) => known.push(found),
                     None => break,
                 }
             }
             // One table whose columns are not known is enough to be silent.
-            if known.len() < candidates.len()
+            if known.len() < candidates.len() {
+                continue;
+            }
+            known.extend(column.derived.iter().map(|at| {
+                let derived = &query.derived[*at];
+                (printable(&derived.name), &derived.columns)
+            }));
+            if known.is_empty()
                 || known
                     .iter()
                     .any(|(_, columns)| columns.contains(&column.name))

@@ -13,7 +13,7 @@ pub mod query;
 pub mod token;
 
 pub use expression::Expression;
-pub use query::{ColumnRef, OutputColumn, Query, TableRef};
+pub use query::{ColumnRef, Derived, OutputColumn, Query, TableRef};
 pub use token::normalised;
 
 /// A place in a SQL text: line and column count from 1, the column in characters.

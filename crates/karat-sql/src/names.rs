@@ -4,7 +4,7 @@
 //! traced to tables only where the text alone leaves no doubt; everything else stays undetermined, so that whoever checks
 //! columns against declarations never raises a false alarm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -13,7 +13,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
-use crate::query::{ColumnRef, Star, TableRef};
+use crate::query::{ColumnRef, Derived, Star, TableRef, column_names};
 use crate::{Position, Span, SqlTextError};
 
 pub(crate) fn span_of(span: ParserSpan) -> Span {
@@ -44,18 +44,21 @@ pub(crate) fn fold(ident: &Ident) -> String {
 }
 
 /// What a name in FROM stands for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Relation {
     /// A table of the lake: index into `tables`.
     Table(usize),
-    /// A CTE, a subquery, a function: its columns are not looked at.
+    /// A CTE or a subquery with known columns: index into `derived`.
+    Derived(usize),
+    /// Anything else, like a function: its columns are not known.
     Opaque,
 }
 
 #[derive(Debug)]
 enum Frame {
     Query {
-        ctes: BTreeSet<String>,
+        /// Each with its columns, if they are known.
+        ctes: BTreeMap<String, Option<BTreeSet<String>>>,
         /// SELECTs of the body not yet left; at 0 we are in ORDER BY or LIMIT, where output names count as well.
         selects_left: usize,
     },
@@ -72,6 +75,7 @@ enum Frame {
 #[derive(Default)]
 pub(crate) struct Names {
     pub(crate) tables: Vec<TableRef>,
+    pub(crate) derived: Vec<Derived>,
     pub(crate) columns: Vec<ColumnRef>,
     pub(crate) stars: Vec<Star>,
     pub(crate) error: Option<SqlTextError>,
@@ -92,10 +96,22 @@ impl Names {
         }
     }
 
-    fn is_cte(&self, name: &str) -> bool {
-        self.frames
-            .iter()
-            .any(|frame| matches!(frame, Frame::Query { ctes, .. } if ctes.contains(name)))
+    /// The columns of the nearest CTE of this name; the outer `None`: there is none.
+    fn cte(&self, name: &str) -> Option<Option<BTreeSet<String>>> {
+        self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Query { ctes, .. } => ctes.get(name).cloned(),
+            Frame::Select { .. } => None,
+        })
+    }
+
+    fn add_derived(&mut self, name: String, columns: Option<BTreeSet<String>>) -> Relation {
+        match columns {
+            Some(columns) => {
+                self.derived.push(Derived { name, columns });
+                Relation::Derived(self.derived.len() - 1)
+            }
+            None => Relation::Opaque,
+        }
     }
 
     fn add_relations(
@@ -163,8 +179,18 @@ impl Names {
                     Relation::Opaque,
                 ));
             }
-            TableFactor::Derived { alias, .. }
-            | TableFactor::TableFunction { alias, .. }
+            TableFactor::Derived {
+                subquery, alias, ..
+            } => {
+                let name = alias
+                    .as_ref()
+                    .map(|alias| fold(&alias.name))
+                    .unwrap_or_default();
+                let columns = column_names(&subquery.body, alias.as_ref());
+                let relation = self.add_derived(name.clone(), columns);
+                into.push((name, None, relation));
+            }
+            TableFactor::TableFunction { alias, .. }
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. } => {
                 into.push((
@@ -188,9 +214,9 @@ impl Names {
             .collect();
         let parts: Vec<String> = idents.iter().map(fold).collect();
         if let [single] = parts.as_slice()
-            && self.is_cte(single)
+            && let Some(columns) = self.cte(single)
         {
-            return Relation::Opaque;
+            return self.add_derived(single.clone(), columns);
         }
         self.tables.push(TableRef {
             parts,
@@ -199,8 +225,8 @@ impl Names {
         Relation::Table(self.tables.len() - 1)
     }
 
-    /// The tables a bare column can come from, or `None` if the text leaves a doubt.
-    fn trace_bare(&self, ident: &Ident) -> Option<Vec<usize>> {
+    /// The relations a bare column can come from, or `None` if the text leaves a doubt.
+    fn trace_bare(&self, ident: &Ident) -> Option<Vec<Relation>> {
         let name = fold(ident);
         if self.lambda_names.contains(&name)
             || name.starts_with('@')
@@ -226,8 +252,10 @@ impl Names {
                     }
                     for (alias, _, relation) in relations {
                         match relation {
-                            Relation::Table(index) if *alias != name => candidates.push(*index),
-                            _ => return None,
+                            Relation::Opaque => return None,
+                            // A whole row by its table's name.
+                            _ if *alias == name => return None,
+                            known => candidates.push(*known),
                         }
                     }
                 }
@@ -236,8 +264,8 @@ impl Names {
         (!candidates.is_empty()).then_some(candidates)
     }
 
-    /// The table that a qualified column comes from, or `None`.
-    fn trace_qualified(&self, qualifier: &[String]) -> Option<usize> {
+    /// The relation that a qualified column comes from, or `None`.
+    fn trace_qualified(&self, qualifier: &[String]) -> Option<Relation> {
         let (domain, table) = match qualifier {
             [table] => (None, table),
             [domain, table] => (Some(domain), table),
@@ -255,9 +283,9 @@ impl Names {
                 name == table && domain.is_none_or(|domain| written.as_ref() == Some(domain))
             });
             match (found.next(), found.next()) {
-                (Some((_, _, Relation::Table(index))), None) => return Some(*index),
-                (None, _) => {}
-                _ => return None,
+                (Some((_, _, Relation::Opaque)), _) | (_, Some(_)) => return None,
+                (Some((_, _, known)), None) => return Some(*known),
+                (None, None) => {}
             }
         }
         None
@@ -270,25 +298,30 @@ impl Names {
         }
         let parts: Vec<String> = idents.iter().map(fold).collect();
         let span = span_of_idents(&idents[idents.len() - 1..]);
-        let column = match parts.as_slice() {
-            [name] => ColumnRef {
-                name: name.clone(),
-                qualifier: Vec::new(),
-                span,
-                tables: self.trace_bare(last),
-            },
-            [qualifier @ .., name] => {
-                let tables = self.trace_qualified(qualifier).map(|table| vec![table]);
-                ColumnRef {
-                    name: name.clone(),
-                    qualifier: qualifier.to_vec(),
-                    span,
-                    tables,
-                }
-            }
-            [] => return,
+        let [qualifier @ .., name] = parts.as_slice() else {
+            return;
         };
-        self.columns.push(column);
+        let relations = match qualifier {
+            [] => self.trace_bare(last),
+            _ => self
+                .trace_qualified(qualifier)
+                .map(|relation| vec![relation]),
+        };
+        let (mut tables, mut derived) = (Vec::new(), Vec::new());
+        for relation in relations.iter().flatten() {
+            match relation {
+                Relation::Table(index) => tables.push(*index),
+                Relation::Derived(index) => derived.push(*index),
+                Relation::Opaque => {}
+            }
+        }
+        self.columns.push(ColumnRef {
+            name: name.clone(),
+            qualifier: qualifier.to_vec(),
+            span,
+            tables: relations.map(|_| tables),
+            derived,
+        });
     }
 }
 
@@ -305,11 +338,14 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let ctes: BTreeSet<String> = query
+        let ctes: BTreeMap<String, Option<BTreeSet<String>>> = query
             .with
             .iter()
             .flat_map(|with| &with.cte_tables)
-            .map(|cte| fold(&cte.alias.name))
+            .map(|cte| {
+                let columns = column_names(&cte.query.body, Some(&cte.alias));
+                (fold(&cte.alias.name), columns)
+            })
             .collect();
         let selects_left = match query.body.as_ref() {
             // A bracketed query has a frame of its own: outside it, only output names are left.

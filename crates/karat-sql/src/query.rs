@@ -1,5 +1,7 @@
 //! One SELECT as text: the tables it reads, the columns it names, the columns it returns.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Spanned, Statement, Visit};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -46,6 +48,17 @@ pub struct ColumnRef {
     pub span: Span,
     /// The tables it must come from (indexes into [`Query::tables`]), if the text alone tells.
     pub tables: Option<Vec<usize>>,
+    /// The subqueries that it may come from as well (indexes into [`Query::derived`]), if the text alone tells.
+    pub derived: Vec<usize>,
+}
+
+/// A subquery in FROM or a CTE whose columns the text names one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// Its alias or the CTE's name, in lower case.
+    pub name: String,
+    /// Its columns in lower case.
+    pub columns: BTreeSet<String>,
 }
 
 /// A `*` in a select list, at any depth (`count(*)` is none).
@@ -62,6 +75,8 @@ pub struct Query {
     pub tables: Vec<TableRef>,
     /// The columns of the answer, left to right.
     pub outputs: Vec<OutputColumn>,
+    /// Mentions of subqueries and CTEs whose columns are known.
+    pub derived: Vec<Derived>,
     /// Each column named anywhere.
     pub columns: Vec<ColumnRef>,
     /// Each `*` in a select list.
@@ -118,6 +133,7 @@ impl Query {
         Ok(Query {
             tables: names.tables,
             outputs,
+            derived: names.derived,
             columns: names.columns,
             stars: names.stars,
             normalised,
@@ -162,6 +178,28 @@ fn first_word(sql: &str) -> crate::Position {
         .map_or(crate::Position { line: 1, column: 1 }, |token| {
             span_of(token.span).start
         })
+}
+
+/// The columns of a subquery in lower case, if each has a name and `alias` does not rename them.
+pub(crate) fn column_names(
+    body: &SetExpr,
+    alias: Option<&sqlparser::ast::TableAlias>,
+) -> Option<BTreeSet<String>> {
+    if let Some(alias) = alias
+        && !alias.columns.is_empty()
+    {
+        return Some(
+            alias
+                .columns
+                .iter()
+                .map(|column| fold(&column.name))
+                .collect(),
+        );
+    }
+    outputs_of(body)?
+        .into_iter()
+        .map(|output| output.name.map(|name| name.to_lowercase()))
+        .collect()
 }
 
 /// The names of a set operation are those of its first SELECT.

@@ -43,6 +43,12 @@ fn check(sql: &str, expected: Expect) {
                         Some(tables) => tables
                             .iter()
                             .map(|at| query.tables[*at].name())
+                            .chain(column.derived.iter().map(|at| {
+                                let derived = &query.derived[*at];
+                                let names: Vec<&str> =
+                                    derived.columns.iter().map(String::as_str).collect();
+                                format!("{}({})", derived.name, names.join(","))
+                            }))
                             .collect::<Vec<_>>()
                             .join("|"),
                     };
@@ -116,26 +122,26 @@ fn ctes_aliases_subqueries_and_functions_are_no_tables() {
     check(
         "with a as (select x from p_silver.q), b as (select y from a) select a.x, b.y from a join b on a.x = b.y",
         expect![[r#"
-        tables p_silver.q@1:26+10
-        output x y
-        columns x<-p_silver.q y<-? a.x<-? b.y<-? a.x<-? b.y<-?
-    "#]],
+            tables p_silver.q@1:26+10
+            output x y
+            columns x<-p_silver.q y<-a(x) a.x<-a(x) b.y<-b(y) a.x<-a(x) b.y<-b(y)
+        "#]],
     );
     check(
         "with recursive r as (select 1 as n union all select n + 1 from r where n < 5) select n from r",
         expect![[r#"
-        tables 
-        output n
-        columns n<-? n<-? n<-?
-    "#]],
+            tables 
+            output n
+            columns n<-r(n) n<-r(n) n<-r(n)
+        "#]],
     );
     check(
         "select t.x from (select x from p_silver.q) t where exists (select 1 from p_silver.r where r.k = t.x)",
         expect![[r#"
-        tables p_silver.q@1:32+10 p_silver.r@1:74+10
-        output x
-        columns t.x<-? x<-? r.k<-p_silver.r t.x<-?
-    "#]],
+            tables p_silver.q@1:32+10 p_silver.r@1:74+10
+            output x
+            columns t.x<-t(x) x<-p_silver.q|t(x) r.k<-p_silver.r t.x<-t(x)
+        "#]],
     );
     check(
         "select v, s from unnest([1, 2]) as u(v), generate_series(1, 3) as g(s), (values (1), (2)) as w(z)",
@@ -205,6 +211,62 @@ fn columns_are_traced_only_where_the_text_tells() {
         columns x<-a_silver.b p<-a_silver.b o<-a_silver.b d<-a_silver.b z<-a_silver.b
     "#]],
     );
+}
+
+#[test]
+fn columns_of_subqueries_and_ctes_are_known_where_each_has_a_name() {
+    for (sql, expected) in [
+        (
+            "with x as (select a, b as c from s_silver.t), y(d) as (select * from s_silver.t) select a, x.c, d, x.e from x, y",
+            expect![[r#"
+                tables s_silver.t@1:34+10 s_silver.t@1:70+10
+                output a c d e
+                columns a<-s_silver.t b<-s_silver.t a<-x(a,c)|y(d) x.c<-x(a,c) d<-x(a,c)|y(d) x.e<-x(a,c)
+            "#]],
+        ),
+        (
+            "select a, q.B, z from (select t.a, \"B\" from s_silver.t union all select 1, 2) as q join s_silver.u on q.a = u.a",
+            expect![[r#"
+                tables s_silver.u@1:89+10 s_silver.t@1:45+10
+                output a b z
+                columns a<-s_silver.u|q(a,b) q.b<-q(a,b) z<-s_silver.u|q(a,b) t.a<-s_silver.t b<-s_silver.t|s_silver.u|q(a,b) q.a<-q(a,b) u.a<-s_silver.u
+            "#]],
+        ),
+        (
+            "select a from (select * from s_silver.t) q, (select count(*) from s_silver.t) r where q.b = r.c",
+            expect![[r#"
+                tables s_silver.t@1:30+10 s_silver.t@1:67+10
+                output a
+                columns a<-? q.b<-? r.c<-?
+            "#]],
+        ),
+        (
+            "with recursive r as (select 1 as n union all select n + 1 from r where n < 3) select n, m from r",
+            expect![[r#"
+                tables 
+                output n m
+                columns n<-r(n) n<-r(n) n<-r(n) m<-r(n)
+            "#]],
+        ),
+        (
+            "select v.a, (select max(b) from (values (1)) as w(b) where b < v.a) from (values (1, 2)) v",
+            expect![[r#"
+                tables 
+                output a ?
+                columns v.a<-? b<-? b<-? v.a<-?
+            "#]],
+        ),
+        (
+            "with x as (select 1 as a) select (with x as (select 2 as b) select x.b from x) as c, x.a, x from x",
+            expect![[r#"
+                tables 
+                output c a x
+                columns x.b<-x(b) x.a<-x(a) x<-?
+            "#]],
+        ),
+    ] {
+        check(sql, expected);
+    }
 }
 
 #[test]

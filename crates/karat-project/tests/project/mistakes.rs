@@ -452,6 +452,37 @@ fn unknown_column() {
 }
 
 #[test]
+fn unknown_column_of_a_cte_or_a_subquery() {
+    check(
+        &gold(
+            "with recent as (\n  select id, upper(company) as company from sales_silver.customers\n)\nselect r.id, r.compnay as name, q.n, q.m, company_id\nfrom recent r\njoin (select id, count(*) as n from recent group by id) q on q.id = r.id\n",
+        ),
+        expect![[r#"
+            error: `recent` has no column `compnay`
+             --> domains/sales/gold/revenue.sql:4:16
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                ^^^^^^^
+              = hint: did you mean `company`?
+
+            error: `q` has no column `m`
+             --> domains/sales/gold/revenue.sql:4:40
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                                        ^
+              = hint: did you mean `n`?
+
+            error: no table here has a column `company_id`
+             --> domains/sales/gold/revenue.sql:4:43
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                                           ^^^^^^^^^^
+              = hint: did you mean `company`?
+        "#]],
+    );
+}
+
+#[test]
 fn unknown_column_of_a_feed_that_declares_its_columns() {
     let files = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: plans, mode: full, path: '*.txt', csv: { header: false }, columns: [Region, Month, _x] }\n--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect: { region: region, month: mnth, x: src__x, row: _row }\n";
     check(
