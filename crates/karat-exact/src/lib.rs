@@ -2,12 +2,21 @@
 //!
 //! The only crate that names DataFusion.
 
+mod aggregates;
+mod calendar;
+mod checked;
+mod conversion;
 pub mod error;
 pub mod fingerprint;
+mod functions;
 mod numbers;
+mod planning;
+mod session;
 mod text;
 pub mod types;
 
 pub use error::{ExactError, SqlError, SqlErrorKind};
 pub use fingerprint::Fingerprint;
+pub use numbers::Rounding;
+pub use session::{TZDATA_VERSION, UNICODE_VERSION};
 pub use types::{float_columns, type_name};
