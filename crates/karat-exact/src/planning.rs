@@ -554,6 +554,11 @@ impl CheckedExpressions {
         }))
     }
 
+    /// The expression as another type that it is known to fit or fail.
+    pub(crate) fn converted(&self, expr: Expr, to: &DataType) -> Expr {
+        self.call(Operation::Cast { to: to.clone(), null_on_failure: false }, vec![expr])
+    }
+
     fn cast(
         &self,
         expr: Expr,
