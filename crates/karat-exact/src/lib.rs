@@ -6,6 +6,7 @@ mod aggregates;
 mod calendar;
 mod checked;
 mod conversion;
+mod doubles;
 pub mod error;
 pub mod fingerprint;
 mod functions;

@@ -12,7 +12,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, TryCast,
+    Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
@@ -556,7 +556,13 @@ impl CheckedExpressions {
 
     /// The expression as another type that it is known to fit or fail.
     pub(crate) fn converted(&self, expr: Expr, to: &DataType) -> Expr {
-        self.call(Operation::Cast { to: to.clone(), null_on_failure: false }, vec![expr])
+        self.call(
+            Operation::Cast {
+                to: to.clone(),
+                null_on_failure: false,
+            },
+            vec![expr],
+        )
     }
 
     fn cast(
@@ -678,6 +684,40 @@ fn balanced(mut parts: Vec<Expr>, op: Operator) -> Expr {
 #[derive(Debug)]
 pub(crate) struct CheckedCoercions {
     pub(crate) checked: CheckedExpressions,
+}
+
+impl CheckedCoercions {
+    /// At the result, a decimal of more than 38 digits becomes decimal(38, s); a value that does not fit is an error (rule E1).
+    fn narrowed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let narrow = |data_type: &DataType| match data_type {
+            DataType::Decimal256(_, s) if (0..=38).contains(s) => {
+                Some(DataType::Decimal128(38, *s))
+            }
+            _ => None,
+        };
+        let schema = plan.schema().clone();
+        if !schema
+            .fields()
+            .iter()
+            .any(|field| narrow(field.data_type()).is_some())
+        {
+            return Ok(plan);
+        }
+        let columns = schema.iter().map(|(relation, field)| {
+            let column = Expr::from((relation, field));
+            match narrow(field.data_type()) {
+                Some(to) => self
+                    .checked
+                    .converted(column, &to)
+                    .alias_qualified(relation.cloned(), field.name()),
+                None => column,
+            }
+        });
+        Ok(LogicalPlan::Projection(Projection::try_new(
+            columns.collect(),
+            Arc::new(plan),
+        )?))
+    }
 }
 
 impl AnalyzerRule for CheckedCoercions {

@@ -439,3 +439,352 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{
+        Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+        StringArray,
+    };
+    use arrow::datatypes::DataType;
+    use datafusion::datasource::MemTable;
+    use datafusion::prelude::SessionContext;
+    use expect_test::{Expect, expect};
+
+    fn batches() -> Vec<RecordBatch> {
+        let batch = |k: Vec<Option<&str>>,
+                     n: Vec<Option<i64>>,
+                     d: Vec<Option<i128>>,
+                     f: Vec<Option<f64>>| {
+            let d = Decimal128Array::from(d)
+                .with_precision_and_scale(18, 2)
+                .expect("a decimal");
+            RecordBatch::try_from_iter_with_nullable([
+                ("k", Arc::new(StringArray::from(k)) as ArrayRef, true),
+                ("n", Arc::new(Int64Array::from(n)) as ArrayRef, true),
+                ("d", Arc::new(d) as ArrayRef, true),
+                ("f", Arc::new(Float64Array::from(f)) as ArrayRef, true),
+            ])
+            .expect("a batch")
+        };
+        vec![
+            batch(
+                vec![Some("a"), Some("a"), Some("b")],
+                vec![Some(1), Some(2), Some(0)],
+                vec![Some(100), Some(205), Some(-1)],
+                vec![Some(0.1), Some(1e300), Some(2.5)],
+            ),
+            batch(
+                vec![Some("a"), None, Some("b")],
+                vec![None, Some(7), Some(9007199254740993)],
+                vec![Some(33), None, Some(50)],
+                vec![Some(-1e300), Some(f64::INFINITY), None],
+            ),
+        ]
+    }
+
+    fn context() -> SessionContext {
+        let settings = Settings {
+            rounding: Rounding::HalfEven,
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 1_700_000_000_000_000,
+        };
+        let state = session_state(
+            &settings,
+            SessionConfig::new().with_target_partitions(2),
+            Arc::new(RuntimeEnv::default()),
+        );
+        let context = SessionContext::new_with_state(state);
+        let batches = batches();
+        let schema = batches[0].schema();
+        let table = MemTable::try_new(schema, batches.into_iter().map(|b| vec![b]).collect())
+            .expect("a table");
+        context
+            .register_table("t", Arc::new(table))
+            .expect("registers");
+        context
+    }
+
+    async fn answer(context: &SessionContext, sql: &str) -> String {
+        use std::fmt::Write as _;
+        let mut out = format!("{sql}\n");
+        let frame = match context.sql(sql).await {
+            Ok(frame) => frame,
+            Err(error) => {
+                let e = sql_error(error, sql);
+                let _ = writeln!(
+                    out,
+                    "  refused: {} [{:?} {:?}:{:?}; {}]",
+                    e.message,
+                    e.kind,
+                    e.line,
+                    e.column,
+                    e.hint.unwrap_or_default()
+                );
+                return out;
+            }
+        };
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        match frame.collect().await {
+            Ok(batches) => {
+                let names: Vec<String> = schema
+                    .fields()
+                    .iter()
+                    .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
+                    .collect();
+                let _ = writeln!(out, "  {}", names.join(" | "));
+                let batch = arrow::compute::concat_batches(
+                    &batches.first().map_or(schema, RecordBatch::schema),
+                    &batches,
+                )
+                .expect("one schema");
+                let mut lines: Vec<String> = (0..batch.num_rows())
+                    .map(|row| {
+                        let cell = |column: &ArrayRef| {
+                            let text = arrow::compute::cast(column, &DataType::Utf8).expect("text");
+                            if text.is_null(row) {
+                                "null".to_string()
+                            } else {
+                                text.as_string::<i32>().value(row).to_string()
+                            }
+                        };
+                        format!(
+                            "  {}\n",
+                            batch
+                                .columns()
+                                .iter()
+                                .map(cell)
+                                .collect::<Vec<_>>()
+                                .join(" | ")
+                        )
+                    })
+                    .collect();
+                lines.sort();
+                out.extend(lines);
+            }
+            Err(error) => {
+                let _ = writeln!(out, "  failed: {:?}", crate::error::ExactError::from(error));
+            }
+        }
+        out
+    }
+
+    fn check(queries: &[&str], expected: Expect) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let context = context();
+        let text: String = queries
+            .iter()
+            .map(|sql| runtime.block_on(answer(&context, sql)))
+            .collect();
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn aggregates() {
+        check(
+            &[
+                "select k, sum(n), sum(d), avg(d), sum(f), count(*) from t group by k",
+                "select sum(n), avg(n), avg(f), mean(d), min(f), max(d) from t where k is not null",
+                "select sum(distinct n), sum(n), count(distinct k) from t",
+                "select sum(n) + 1 as x, sum(d) - avg(d) from t",
+                "select sum(cast(9223372036854775807 as bigint)) from t",
+                "select n, sum(d) over (order by n rows between 1 preceding and current row) as s from t",
+                "select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3",
+                "select sum(k) from t",
+                "select sum(n) from t where false",
+            ],
+            expect![[r#"
+                select k, sum(n), sum(d), avg(d), sum(f), count(*) from t group by k
+                  k string | sum(t.n) bigint | sum(t.d) decimal(38,2) | avg(t.d) decimal(38,8) | sum(t.f) double | count(*) bigint
+                  a | 3 | 3.38 | 1.12666667 | 0.1 | 3
+                  b | 9007199254740993 | 0.49 | 0.24500000 | 2.5 | 2
+                  null | 7 | null | null | inf | 1
+                select sum(n), avg(n), avg(f), mean(d), min(f), max(d) from t where k is not null
+                  sum(t.n) bigint | avg(t.n) decimal(38,6) | avg(t.f) double | mean(t.d) decimal(38,8) | min(t.f) double | max(t.d) decimal(18,2)
+                  9007199254740996 | 2251799813685249.000000 | 0.65 | 0.77400000 | -1e300 | 2.05
+                select sum(distinct n), sum(n), count(distinct k) from t
+                  refused: Projections require unique expression names but the expression "sum(DISTINCT t.n) AS sum(t.n)" at position 0 and "sum(t.n) AS sum(t.n)" at position 1 have the same name. Consider aliasing ("AS") one of them. [Type None:None; ]
+                select sum(n) + 1 as x, sum(d) - avg(d) from t
+                  x bigint | sum(t.d) - avg(t.d) decimal(45,8)
+                  9007199254741004 | 3.09600000
+                select sum(cast(9223372036854775807 as bigint)) from t
+                  failed: Overflow("sum(Int64(9223372036854775807))")
+                select n, sum(d) over (order by n rows between 1 preceding and current row) as s from t
+                  n bigint | s decimal(38,2)
+                  0 | -0.01
+                  1 | 0.99
+                  2 | 3.05
+                  7 | 2.05
+                  9007199254740993 | 0.50
+                  null | 0.83
+                select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3
+                  k string | sum(t.n) bigint
+                  b | 9007199254740993
+                  null | 7
+                select sum(k) from t
+                  refused: Function 'karat_sum' user-defined coercion failed with: External error: `sum` takes a number, not string. No function matches the given name and argument types 'karat_sum(Utf8)'. You might need to add explicit type casts. [Type Some(1):Some(8); ]
+                select sum(n) from t where false
+                  sum(t.n) bigint
+                  null
+            "#]],
+        );
+    }
+
+    #[test]
+    fn expressions() {
+        check(
+            &[
+                "select n + 1, -n, d / 3 from t where n < 3 and n > 0",
+                "select d / n from t",
+                "select cast(k as int) from t",
+                "select n from t where f = 0.1",
+                "select n from t where n = cast(9007199254740992 as double)",
+                "select case when false then cast('x' as int) else n end as x from t where n = 1",
+                "select a.n from t a join t b on a.n = b.f",
+                "select a.n from t a join t b using (n) where a.n = 1",
+                "select n from t where n in (1, 2.0, cast(7 as double))",
+                "select 1 + 2 * 3 as x, (1 + 2) * 3 as y, cast(1 + 2 as decimal(5, 1)) z",
+                "select k, 1 as x from t where n = 7 union all select 'x', 2.5 from t where n = 7",
+                "select n from t order by n limit 2",
+                "select date '2024-01-31' + interval '1 month' as d, current_date as today",
+                "select try_cast(k as int) as x from t where n = 1",
+                "select n from t where (select max(n) from t) = n",
+                "select * from t where exists (select 1 from t u where u.n = t.n + 1) and n = 1",
+                "select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2",
+                "select median(n) from t",
+                "select nn from t",
+                "select n from tt",
+                "select n from",
+                "select n from t where k > 1",
+                "select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3",
+                "select coalesce(n, 1 / n) from t where n is null",
+                "select extract(year from date '2024-02-29') as y",
+            ],
+            expect![[r#"
+                select n + 1, -n, d / 3 from t where n < 3 and n > 0
+                  t.n + Int64(1) bigint | (- t.n) bigint | t.d / Int64(3) decimal(38,8)
+                  2 | -1 | 0.33333333
+                  3 | -2 | 0.68333333
+                select d / n from t
+                  failed: DivideByZero("t.d / t.n")
+                select cast(k as int) from t
+                  failed: Conversion("cast(t.k as integer)")
+                select n from t where f = 0.1
+                  n bigint
+                select n from t where n = cast(9007199254740992 as double)
+                  n bigint
+                select case when false then cast('x' as int) else n end as x from t where n = 1
+                  x integer
+                  1
+                select a.n from t a join t b on a.n = b.f
+                  n bigint
+                select a.n from t a join t b using (n) where a.n = 1
+                  n bigint
+                  1
+                select n from t where n in (1, 2.0, cast(7 as double))
+                  n bigint
+                  1
+                  2
+                  7
+                select 1 + 2 * 3 as x, (1 + 2) * 3 as y, cast(1 + 2 as decimal(5, 1)) z
+                  x bigint | y bigint | z decimal(5,1)
+                  7 | 9 | 3.0
+                select k, 1 as x from t where n = 7 union all select 'x', 2.5 from t where n = 7
+                  k string | x bigint
+                  null | 1.0
+                  x | 2.5
+                select n from t order by n limit 2
+                  n bigint
+                  0
+                  1
+                select date '2024-01-31' + interval '1 month' as d, current_date as today
+                  d date | today date
+                  2024-02-29 | 2023-11-14
+                select try_cast(k as int) as x from t where n = 1
+                  x integer
+                  null
+                select n from t where (select max(n) from t) = n
+                  n bigint
+                  9007199254740993
+                select * from t where exists (select 1 from t u where u.n = t.n + 1) and n = 1
+                  k string | n bigint | d decimal(18,2) | f double
+                  a | 1 | 1.00 | 0.1
+                select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2
+                  x decimal(76,1)
+                  6.0
+                select median(n) from t
+                  refused: `median` is not there yet [Refused Some(1):Some(8); rank the rows with row_number() over (order by ...) and pick]
+                select nn from t
+                  refused: no column `nn` [Name Some(1):Some(8); did you mean `n`?]
+                select n from tt
+                  refused: no table `tt` [Name Some(1):Some(15); ]
+                select n from
+                  refused: Expected: identifier, found: EOF [Syntax None:None; ]
+                select n from t where k > 1
+                  failed: Conversion("cast(t.k as bigint)")
+                select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3
+                  r bigint unsigned | f bigint | l bigint
+                  1 | 0 | null
+                  2 | 0 | 0
+                  3 | 0 | 1
+                select coalesce(n, 1 / n) from t where n is null
+                  coalesce(t.n,Int64(1) / t.n) decimal(38,6)
+                  null
+                select extract(year from date '2024-02-29') as y
+                  y integer
+                  2024
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_new_datafusion_shows_its_new_rules() {
+        let names = [
+            Analyzer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            Optimizer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            PhysicalOptimizer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        ];
+        expect![[r#"
+            resolve_grouping_function type_coercion
+            rewrite_set_comparison optimize_unions unions_to_filter simplify_expressions replace_distinct_aggregate eliminate_join decorrelate_predicate_subquery scalar_subquery_to_join decorrelate_lateral_join extract_equijoin_predicate eliminate_duplicated_expr eliminate_filter eliminate_cross_join eliminate_limit propagate_empty_relation filter_null_join_keys eliminate_outer_join push_down_limit push_down_filter single_distinct_aggregation_to_group_by eliminate_group_by_constant common_sub_expression_eliminate extract_leaf_expressions push_down_leaf_projections optimize_projections
+            OutputRequirements aggregate_statistics join_selection LimitedDistinctAggregation FilterPushdown WindowTopN EnsureRequirements CombinePartialFinalAggregate OptimizeAggregateOrder ProjectionPushdown OutputRequirements LimitAggregation LimitPushPastWindows HashJoinBuffering LimitPushdown TopKRepartition ProjectionPushdown PushdownSort EnsureCooperative FilterPushdown(Post) SanityCheckPlan"#]].assert_eq(&names.join("\n"));
+        for left_out in LEFT_OUT {
+            assert!(
+                names.iter().any(|list| list
+                    .to_lowercase()
+                    .split(' ')
+                    .any(|name| name == left_out.to_lowercase())),
+                "{left_out} is gone"
+            );
+        }
+    }
+
+    #[test]
+    fn the_functions_of_sql() {
+        let settings = Settings {
+            rounding: Rounding::default(),
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 0,
+        };
+        let names: Vec<String> = Registry::new(&settings).names().into_iter().collect();
+        expect!["abs array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii avg bit_length bool_and bool_or btrim cardinality ceil ceiling char_length character_length chr coalesce concat concat_ws contains count current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double dense_rank div element_at empty ends_with find_in_set first_value flatten floor get_field greatest grouping ifnull initcap instr lag last_value lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max mean min named_struct now nth_value ntile nullif nvl nvl2 octet_length overlay position rank regexp_count regexp_instr regexp_like regexp_match regexp_replace repeat replace reverse right round row row_number rpad rtrim split_part starts_with string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from"].assert_eq(&names.join(" "));
+    }
+}
