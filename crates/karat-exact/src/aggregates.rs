@@ -577,7 +577,9 @@ impl Totals {
                 )
             }
             (_, other) => {
-                return Err(ExactError::Internal(format!("an aggregate that gives {other}")).into());
+                return Err(
+                    ExactError::Internal(format!("an aggregate that gives {other}")).into(),
+                );
             }
         })
     }

@@ -720,7 +720,10 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.written(args, false, &|arg| arg.schema_name().to_string()))
+        Ok(self.written(args, false, &|arg| match arg {
+            Expr::Literal(..) => sql_text(arg),
+            _ => arg.schema_name().to_string(),
+        }))
     }
 
     fn signature(&self) -> &Signature {

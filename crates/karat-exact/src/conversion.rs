@@ -159,6 +159,38 @@ pub(crate) fn lossless(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// The type that a table stores for a value of this type, or why there is none.
+pub(crate) fn stored_type(data_type: &DataType) -> Result<DataType, String> {
+    Ok(match data_type {
+        DataType::Null => return Err("a null without a type: write cast(null as type)".to_string()),
+        DataType::Decimal256(_, s) if (0..=38).contains(s) => DataType::Decimal128(38, *s),
+        DataType::Decimal256(..) => {
+            return Err(format!(
+                "the result is {}: a table holds up to 38 digits; cast it, for example to decimal(38, 10)",
+                type_name(data_type)
+            ));
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            return Err("an interval cannot be stored: count days, or cast to text".to_string());
+        }
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::Dictionary(_, value) => return stored_type(value),
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        DataType::Float16 => DataType::Float32,
+        DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(_, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into()))
+        }
+        other => other.clone(),
+    })
+}
+
 /// The array as another type; rows that do not fit fail.
 pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {
     let from = array.data_type();

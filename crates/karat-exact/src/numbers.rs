@@ -1578,3 +1578,315 @@ fn compare_mixed(value: i256, scale: i8, x: f64) -> std::cmp::Ordering {
         None => std::cmp::Ordering::Less,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The published table of result types; `docs/types.md` is this text.
+    fn table() -> String {
+        use std::fmt::Write as _;
+        let types = [
+            DataType::Int32,
+            DataType::Int64,
+            DataType::Decimal128(9, 2),
+            DataType::Decimal128(18, 6),
+            DataType::Decimal128(38, 10),
+            DataType::Decimal256(57, 20),
+            DataType::Float64,
+        ];
+        let mut out = String::from(TABLE_HEAD);
+        let _ = writeln!(
+            out,
+            "| left | right | + − | * | / | % | div |\n|---|---|---|---|---|---|---|"
+        );
+        for (index, left) in types.iter().enumerate() {
+            for right in &types[index..] {
+                let cell = |op| {
+                    result_type(op, left, right)
+                        .map_or_else(|_| "refused".to_string(), |t| type_name(&t))
+                };
+                let _ = writeln!(
+                    out,
+                    "| {} | {} | {} | {} | {} | {} | {} |",
+                    type_name(left),
+                    type_name(right),
+                    cell(Op::Add),
+                    cell(Op::Mul),
+                    cell(Op::Div),
+                    cell(Op::Mod),
+                    cell(Op::IntDiv)
+                );
+            }
+        }
+        let _ = writeln!(
+            out,
+            "\n| x | sum(x) | avg(x) | -x, abs(x) | round(x) | round(x, 1) |\n|---|---|---|---|---|---|"
+        );
+        for t in &types {
+            let aggregate = |t: datafusion::common::Result<DataType>| {
+                t.map_or_else(|_| "refused".to_string(), |t| type_name(&t))
+            };
+            let rounded = |places| {
+                rounded_type(t, places).map_or_else(|_| "refused".to_string(), |t| type_name(&t))
+            };
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {} |",
+                type_name(t),
+                aggregate(crate::aggregates::sum_type(t)),
+                aggregate(crate::aggregates::avg_type(t)),
+                signed_type(t).map_or_else(|| "refused".to_string(), |t| type_name(&t)),
+                rounded(0),
+                rounded(1)
+            );
+        }
+        out.push_str(TABLE_END);
+        out
+    }
+
+    const TABLE_HEAD: &str = "\
+# Types of results
+
+What an operation gives, by the types of its operands (rule E1). Written by a test of `karat-exact`; `UPDATE_EXPECT=1 cargo test -p karat-exact` writes it again.
+
+- Number literals are integers or decimals, never doubles; `1e3` is 1000. A double is written `cast('1e200' as double)`.
+- Integers of every width give bigint. A decimal has up to 76 digits inside an expression. At the result of a query or of an expression of a silver model it
+  becomes decimal(38, s), and a value that does not fit is an error.
+- A quotient and an average are rounded once, by the project's rule, to the scale of their type. Sums, products and differences keep every digit.
+- `x / 0`, `x % 0` and `div(x, 0)` are errors for every type, doubles included. Otherwise doubles follow IEEE 754; their sums and averages are those of exact arithmetic, rounded once.
+- An integer or decimal with a double: the arithmetic is that of doubles, the comparison that of exact values.
+
+";
+
+    const TABLE_END: &str = "
+| operation | result |
+|---|---|
+| date + n, date - n (whole days) | date |
+| date - date | bigint, in days |
+| date + interval, date - interval | date; an interval with a time of day is an error |
+| timestamp + interval, timestamp - interval | the timestamp's type |
+| date_trunc(unit, date), date_trunc(unit, timestamp) | the argument's type |
+| decimal_from_double(x), decimal_from_double(x, s) | decimal(38,10), decimal(38,s) |
+| to_date(text, format) | date |
+| to_timestamp(text, format) | timestamp; with time zone if the format has %z |
+| uuid_from(a, ...) | string |
+
+A cast to decimal from text or double fails the row if a digit other than 0 would be lost; from decimal it rounds by the project's rule. A cast to integer from a
+decimal rounds too, from a double it fails unless the double is whole. Text becomes a number, date (`2024-02-29`), time or timestamp (`2024-02-29 12:34:56.789`, with `T`
+or a space) in one spelling; a timestamp with time zone takes an offset, else the text is local time in the project's zone, and fails where that time is skipped or repeated.
+";
+
+    #[test]
+    fn the_published_table_is_the_code() {
+        expect_test::expect_file!["../../../docs/types.md"].assert_eq(&table());
+    }
+
+    /// An operand as unscaled value, precision and scale.
+    fn operand() -> impl Strategy<Value = (i128, u8, i8)> {
+        (1u8..=38).prop_flat_map(|p| {
+            (0..=p as i8).prop_flat_map(move |s| {
+                let limit = POWERS[usize::from(p)];
+                (
+                    prop_oneof![
+                        -limit + 1..limit,
+                        -20i128.min(limit - 1)..=20i128.min(limit - 1)
+                    ],
+                    Just(p),
+                    Just(s),
+                )
+            })
+        })
+    }
+
+    fn value((v, p, s): (i128, u8, i8)) -> ColumnarValue {
+        let array = Decimal128Array::from(vec![v])
+            .with_precision_and_scale(p, s)
+            .expect("a decimal");
+        ColumnarValue::Array(Arc::new(array))
+    }
+
+    /// Digits of |n| in base 10^9, lowest first: numbers of any size, slowly.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Big(Vec<u64>);
+
+    impl Big {
+        const BASE: u64 = 1_000_000_000;
+
+        fn new(mut n: u128) -> Big {
+            let mut digits = Vec::new();
+            while n > 0 {
+                digits.push((n % u128::from(Self::BASE)) as u64);
+                n /= u128::from(Self::BASE);
+            }
+            Big(digits)
+        }
+
+        fn times(&self, other: &Big) -> Big {
+            let mut out = vec![0u64; self.0.len() + other.0.len() + 1];
+            for (i, a) in self.0.iter().enumerate() {
+                let mut carry = 0;
+                for (j, b) in other.0.iter().enumerate() {
+                    let sum = out[i + j] + a * b + carry;
+                    out[i + j] = sum % Self::BASE;
+                    carry = sum / Self::BASE;
+                }
+                out[i + other.0.len()] += carry;
+            }
+            while out.last() == Some(&0) {
+                out.pop();
+            }
+            Big(out)
+        }
+
+        fn power_of_ten(k: u32) -> Big {
+            (0..k).fold(Big::new(1), |n, _| n.times(&Big::new(10)))
+        }
+
+        fn compare(&self, other: &Big) -> std::cmp::Ordering {
+            self.0
+                .len()
+                .cmp(&other.0.len())
+                .then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
+        }
+    }
+
+    fn digits_of(array: &ArrayRef, row: usize) -> Option<(bool, Big)> {
+        if array.is_null(row) {
+            return None;
+        }
+        let text = match array.data_type() {
+            DataType::Decimal128(..) => array
+                .as_primitive::<Decimal128Type>()
+                .value(row)
+                .to_string(),
+            _ => array
+                .as_primitive::<Decimal256Type>()
+                .value(row)
+                .to_string(),
+        };
+        let digits = text.trim_start_matches('-');
+        let big = digits.bytes().fold(Big::new(0), |n, b| {
+            let mut n = n.times(&Big::new(10));
+            let mut carry = u64::from(b - b'0');
+            for d in &mut n.0 {
+                *d += carry;
+                carry = *d / Big::BASE;
+                *d %= Big::BASE;
+            }
+            if carry > 0 {
+                n.0.push(carry);
+            }
+            n
+        });
+        Some((text.starts_with('-'), big))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn products_keep_every_digit(a in operand(), b in operand()) {
+            let types = (DataType::Decimal128(a.1, a.2), DataType::Decimal128(b.1, b.2));
+            let out = result_type(Op::Mul, &types.0, &types.1).expect("76 digits are enough");
+            let outcome = arithmetic(Op::Mul, &value(a), &value(b), 1, &out, Rounding::HalfEven).expect("computes");
+            prop_assert!(outcome.failed.is_none());
+            let (negative, digits) = digits_of(&outcome.array, 0).expect("a value");
+            prop_assert_eq!(digits, Big::new(a.0.unsigned_abs()).times(&Big::new(b.0.unsigned_abs())));
+            prop_assert_eq!(negative, a.0 != 0 && b.0 != 0 && ((a.0 < 0) != (b.0 < 0)));
+        }
+
+        /// 2 |a 10^k − q b| ≤ |b|, with equality only where the rule says so.
+        #[test]
+        fn quotients_are_rounded_once(a in operand(), b in operand(), even in any::<bool>()) {
+            let types = (DataType::Decimal128(a.1, a.2), DataType::Decimal128(b.1, b.2));
+            let out = result_type(Op::Div, &types.0, &types.1).expect("a type");
+            let rounding = if even { Rounding::HalfEven } else { Rounding::HalfAwayFromZero };
+            let outcome = arithmetic(Op::Div, &value(a), &value(b), 1, &out, rounding).expect("computes");
+            let DataType::Decimal128(_, scale) = out else { panic!("{out}") };
+            if b.0 == 0 {
+                prop_assert!(outcome.failed.is_some());
+                prop_assert_eq!(outcome.why, Why::DivideByZero);
+                return Ok(());
+            }
+            // |a| 10^up / (|b| 10^down)
+            let k = i32::from(scale) + i32::from(b.2) - i32::from(a.2);
+            let numerator = Big::new(a.0.unsigned_abs()).times(&Big::power_of_ten(k.max(0) as u32));
+            let denominator = Big::new(b.0.unsigned_abs()).times(&Big::power_of_ten((-k).max(0) as u32));
+            let Some((_, q)) = digits_of(&outcome.array, 0) else {
+                // It fails only if it has more than 38 digits: a 10^k ≥ (10^38 − 1/2) b.
+                let limit = Big::power_of_ten(38).times(&denominator).times(&Big::new(2));
+                let twice = numerator.times(&Big::new(2));
+                let least = Big::new((POWERS[38] - 1) as u128).times(&denominator).times(&Big::new(2));
+                prop_assert!(twice.compare(&least).is_gt(), "{:?} {:?}", twice, limit);
+                return Ok(());
+            };
+            // (2q − 1) b ≤ 2n ≤ (2q + 1) b
+            let twice = numerator.times(&Big::new(2));
+            let around = |add: bool| {
+                let mut double = q.times(&Big::new(2));
+                if add {
+                    if double.0.is_empty() { double.0.push(0); }
+                    let mut index = 0;
+                    loop {
+                        if index == double.0.len() { double.0.push(0); }
+                        double.0[index] += 1;
+                        if double.0[index] < Big::BASE { break; }
+                        double.0[index] = 0;
+                        index += 1;
+                    }
+                } else {
+                    let mut index = 0;
+                    while double.0[index] == 0 { double.0[index] = Big::BASE - 1; index += 1; }
+                    double.0[index] -= 1;
+                    while double.0.last() == Some(&0) { double.0.pop(); }
+                }
+                double.times(&denominator)
+            };
+            let odd = q.0.first().is_some_and(|d| d % 2 == 1);
+            let above = twice.compare(&around(true));
+            prop_assert!(above.is_lt() || (above.is_eq() && even && !odd));
+            if !q.0.is_empty() {
+                let below = around(false).compare(&twice);
+                prop_assert!(below.is_lt() || (below.is_eq() && (!even || !odd)));
+            }
+        }
+
+        #[test]
+        fn sums_and_differences_undo_each_other(a in operand(), b in operand()) {
+            let types = (DataType::Decimal128(a.1, a.2), DataType::Decimal128(b.1, b.2));
+            let out = result_type(Op::Add, &types.0, &types.1).expect("a type");
+            let sum = arithmetic(Op::Add, &value(a), &value(b), 1, &out, Rounding::HalfEven).expect("computes");
+            prop_assert!(sum.failed.is_none());
+            let sum = ColumnarValue::Array(sum.array);
+            let wide = result_type(Op::Sub, &out, &types.1).expect("a type");
+            let back = arithmetic(Op::Sub, &sum, &value(b), 1, &wide, Rounding::HalfEven).expect("computes");
+            let order = compare(&ColumnarValue::Array(back.array), &value(a), 1).expect("compares");
+            prop_assert_eq!(order.as_primitive::<Int64Type>().value(0), 0);
+        }
+
+        #[test]
+        fn integers_do_what_checked_integers_do(a in any::<i64>(), b in prop_oneof![any::<i64>(), -3i64..3]) {
+            let one = |v: i64| ColumnarValue::Array(Arc::new(Int64Array::from(vec![v])) as ArrayRef);
+            for (op, expected) in [
+                (Op::Add, a.checked_add(b)),
+                (Op::Sub, a.checked_sub(b)),
+                (Op::Mul, a.checked_mul(b)),
+                (Op::IntDiv, a.checked_div(b)),
+                (Op::Mod, if b == -1 { Some(0) } else { a.checked_rem(b) }),
+            ] {
+                let outcome = arithmetic(op, &one(a), &one(b), 1, &DataType::Int64, Rounding::HalfEven).expect("computes");
+                let got = outcome.failed.is_none().then(|| outcome.array.as_primitive::<Int64Type>().value(0));
+                prop_assert_eq!(got, expected, "{} {} {}", a, op.symbol(), b);
+            }
+        }
+
+        #[test]
+        fn a_decimal_reads_back(a in operand()) {
+            let text = arrow_cast(&match value(a) { ColumnarValue::Array(x) => x, _ => unreachable!() }, &DataType::Utf8).expect("text");
+            let text = text.as_string::<i32>().value(0);
+            prop_assert_eq!(crate::text::decimal(text.as_bytes(), a.1, a.2), Some(a.0));
+        }
+    }
+}

@@ -7,9 +7,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, Case, InList, ScalarFunction, WindowFunction,
+    WindowFunctionParams,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, TypePlanner,
+};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
@@ -18,7 +23,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
 
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
-use crate::conversion::{Rules, lossless};
+use crate::conversion::{Rules, lossless, stored_type};
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::types::type_name;
 
@@ -137,6 +142,53 @@ impl Operators {
 }
 
 impl ExprPlanner for Operators {
+    // DataFusion names a column after the alias that called the function, and forgets `distinct` there; ours name themselves.
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if !own(expr.func.name()) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawAggregateExpr {
+            func,
+            args,
+            distinct,
+            filter,
+            order_by,
+            null_treatment,
+        } = expr;
+        Ok(PlannerResult::Planned(Expr::AggregateFunction(
+            AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment),
+        )))
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        if !own(expr.func_def.name()) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawWindowExpr {
+            func_def,
+            args,
+            partition_by,
+            order_by,
+            window_frame,
+            filter,
+            null_treatment,
+            distinct,
+        } = expr;
+        let params = WindowFunctionParams {
+            args,
+            partition_by,
+            order_by,
+            window_frame,
+            filter,
+            null_treatment,
+            distinct,
+        };
+        Ok(PlannerResult::Planned(Expr::from(WindowFunction {
+            fun: func_def,
+            params,
+        })))
+    }
+
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
@@ -196,6 +248,11 @@ impl ExprPlanner for Operators {
             )),
         }
     }
+}
+
+/// Whether a function is one of karat's, known to SQL by an alias.
+fn own(name: &str) -> bool {
+    name.starts_with("karat_")
 }
 
 /// Types as karat stores them: strings, microseconds, instants in UTC.
@@ -687,25 +744,31 @@ pub(crate) struct CheckedCoercions {
 }
 
 impl CheckedCoercions {
-    /// At the result, a decimal of more than 38 digits becomes decimal(38, s); a value that does not fit is an error (rule E1).
-    fn narrowed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let narrow = |data_type: &DataType| match data_type {
-            DataType::Decimal256(_, s) if (0..=38).contains(s) => {
-                Some(DataType::Decimal128(38, *s))
-            }
-            _ => None,
-        };
+    /// At the result, types become those that a table stores: a decimal of more than 38 digits decimal(38, s), where a value that
+    /// does not fit is an error (rule E1), an unsigned integer a signed one.
+    fn stored(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let change =
+            |data_type: &DataType| stored_type(data_type).ok().filter(|to| to != data_type);
         let schema = plan.schema().clone();
-        if !schema
-            .fields()
-            .iter()
-            .any(|field| narrow(field.data_type()).is_some())
+        let asked = !matches!(
+            plan,
+            LogicalPlan::Explain(_)
+                | LogicalPlan::Analyze(_)
+                | LogicalPlan::Ddl(_)
+                | LogicalPlan::Dml(_)
+                | LogicalPlan::Statement(_)
+        );
+        if !asked
+            || !schema
+                .fields()
+                .iter()
+                .any(|field| change(field.data_type()).is_some())
         {
             return Ok(plan);
         }
         let columns = schema.iter().map(|(relation, field)| {
             let column = Expr::from((relation, field));
-            match narrow(field.data_type()) {
+            match change(field.data_type()) {
                 Some(to) => self
                     .checked
                     .converted(column, &to)

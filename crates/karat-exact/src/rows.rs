@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{concat, nullif};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::execution::SessionState;
@@ -23,12 +23,12 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast;
 
 use crate::checked::{Checked, Operation, refusal, type_error};
+use crate::conversion::stored_type;
 use crate::error::{ExactError, SqlError};
 use crate::functions;
 use crate::numbers::union_failed;
 use crate::planning::CheckedExpressions;
 use crate::session::{Settings, sql_error, uses_clock};
-use crate::types::type_name;
 
 /// Expressions over one input schema.
 pub struct RowExpressions {
@@ -144,38 +144,6 @@ struct Compiler<'a> {
     rules: CheckedExpressions,
     schema: DFSchema,
     input: SchemaRef,
-}
-
-/// The type that a table stores for a value of this type, or why there is none.
-pub(crate) fn stored_type(data_type: &DataType) -> Result<DataType, String> {
-    Ok(match data_type {
-        DataType::Null => return Err("a null without a type: write cast(null as type)".to_string()),
-        DataType::Decimal256(_, s) if (0..=38).contains(s) => DataType::Decimal128(38, *s),
-        DataType::Decimal256(..) => {
-            return Err(format!(
-                "the result is {}: a table holds up to 38 digits; cast it, for example to decimal(38, 10)",
-                type_name(data_type)
-            ));
-        }
-        DataType::Interval(_) | DataType::Duration(_) => {
-            return Err("an interval cannot be stored: count days, or cast to text".to_string());
-        }
-        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
-        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
-            DataType::Binary
-        }
-        DataType::Dictionary(_, value) => return stored_type(value),
-        DataType::UInt8 => DataType::Int16,
-        DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
-        DataType::Float16 => DataType::Float32,
-        DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, zone) => {
-            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into()))
-        }
-        other => other.clone(),
-    })
 }
 
 /// Folds every identifier of an expression to lower case, quoted or not (rule F3).
@@ -770,6 +738,7 @@ impl Native {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::type_name;
     use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray};
     use datafusion::execution::runtime_env::RuntimeEnv;
     use datafusion::prelude::SessionConfig;

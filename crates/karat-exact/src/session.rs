@@ -299,6 +299,16 @@ fn explain(error: DataFusionError, sql: &str) -> SqlError {
         DataFusionError::NotImplemented(text) => new(SqlErrorKind::Refused, plain(&text), None),
         other => {
             let text = plain(&other.strip_backtrace());
+            if let Some((_, rest)) =
+                text.split_once("user-defined coercion failed with: External error: ")
+            {
+                let message = rest.split(". No function matches").next().unwrap_or(rest);
+                return new(
+                    SqlErrorKind::Type,
+                    message.to_string(),
+                    Some("cast the argument first".to_string()),
+                );
+            }
             if let Some(name) = text
                 .strip_prefix("Invalid function '")
                 .and_then(|rest| rest.split('\'').next())
@@ -528,17 +538,14 @@ mod tests {
         let schema = Arc::new(frame.schema().as_arrow().clone());
         match frame.collect().await {
             Ok(batches) => {
+                let schema = batches.first().map_or(schema, RecordBatch::schema);
                 let names: Vec<String> = schema
                     .fields()
                     .iter()
                     .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
                     .collect();
                 let _ = writeln!(out, "  {}", names.join(" | "));
-                let batch = arrow::compute::concat_batches(
-                    &batches.first().map_or(schema, RecordBatch::schema),
-                    &batches,
-                )
-                .expect("one schema");
+                let batch = arrow::compute::concat_batches(&schema, &batches).expect("one schema");
                 let mut lines: Vec<String> = (0..batch.num_rows())
                     .map(|row| {
                         let cell = |column: &ArrayRef| {
@@ -595,6 +602,10 @@ mod tests {
                 "select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3",
                 "select sum(k) from t",
                 "select sum(n) from t where false",
+                "select sum(n + 1) as x, sum(d * 2), avg(n) over (partition by k) from t where n = 1 group by n, k",
+                "select avg(d), sum(d) from t group by k having count(*) > 1",
+                "select abs(k) from t",
+                "select min(k), max(f), bool_and(n > 0), string_agg(k, ',' order by k) from t where n < 9",
             ],
             expect![[r#"
                 select k, sum(n), sum(d), avg(d), sum(f), count(*) from t group by k
@@ -603,10 +614,11 @@ mod tests {
                   b | 9007199254740993 | 0.49 | 0.24500000 | 2.5 | 2
                   null | 7 | null | null | inf | 1
                 select sum(n), avg(n), avg(f), mean(d), min(f), max(d) from t where k is not null
-                  sum(t.n) bigint | avg(t.n) decimal(38,6) | avg(t.f) double | mean(t.d) decimal(38,8) | min(t.f) double | max(t.d) decimal(18,2)
+                  sum(t.n) bigint | avg(t.n) decimal(38,6) | avg(t.f) double | avg(t.d) decimal(38,8) | min(t.f) double | max(t.d) decimal(18,2)
                   9007199254740996 | 2251799813685249.000000 | 0.65 | 0.77400000 | -1e300 | 2.05
                 select sum(distinct n), sum(n), count(distinct k) from t
-                  refused: Projections require unique expression names but the expression "sum(DISTINCT t.n) AS sum(t.n)" at position 0 and "sum(t.n) AS sum(t.n)" at position 1 have the same name. Consider aliasing ("AS") one of them. [Type None:None; ]
+                  sum(DISTINCT t.n) bigint | sum(t.n) bigint | count(DISTINCT t.k) bigint
+                  9007199254741003 | 9007199254741003 | 2
                 select sum(n) + 1 as x, sum(d) - avg(d) from t
                   x bigint | sum(t.d) - avg(t.d) decimal(45,8)
                   9007199254741004 | 3.09600000
@@ -621,14 +633,26 @@ mod tests {
                   9007199254740993 | 0.50
                   null | 0.83
                 select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3
-                  k string | sum(t.n) bigint
+                  k string | sum(t.n) FILTER (WHERE t.n > Int64(1)) bigint
                   b | 9007199254740993
                   null | 7
                 select sum(k) from t
-                  refused: Function 'karat_sum' user-defined coercion failed with: External error: `sum` takes a number, not string. No function matches the given name and argument types 'karat_sum(Utf8)'. You might need to add explicit type casts. [Type Some(1):Some(8); ]
+                  refused: `sum` takes a number, not string [Type Some(1):Some(8); cast the argument first]
                 select sum(n) from t where false
                   sum(t.n) bigint
                   null
+                select sum(n + 1) as x, sum(d * 2), avg(n) over (partition by k) from t where n = 1 group by n, k
+                  x bigint | sum(t.d * 2) decimal(38,2) | avg(t.n) PARTITION BY [t.k] ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING decimal(38,6)
+                  2 | 2.00 | 1.000000
+                select avg(d), sum(d) from t group by k having count(*) > 1
+                  avg(t.d) decimal(38,8) | sum(t.d) decimal(38,2)
+                  0.24500000 | 0.49
+                  1.12666667 | 3.38
+                select abs(k) from t
+                  refused: `abs` takes a number, not string [Type Some(1):Some(8); cast it first]
+                select min(k), max(f), bool_and(n > 0), string_agg(k, ',' order by k) from t where n < 9
+                  min(t.k) string | max(t.f) double | bool_and(t.n > Int64(0)) boolean | string_agg(t.k,Utf8(",")) ORDER BY [t.k ASC NULLS LAST] string
+                  a | inf | false | a,a,b
             "#]],
         );
     }
@@ -665,7 +689,7 @@ mod tests {
             ],
             expect![[r#"
                 select n + 1, -n, d / 3 from t where n < 3 and n > 0
-                  t.n + Int64(1) bigint | (- t.n) bigint | t.d / Int64(3) decimal(38,8)
+                  t.n + 1 bigint | (- t.n) bigint | t.d / 3 decimal(38,8)
                   2 | -1 | 0.33333333
                   3 | -2 | 0.68333333
                 select d / n from t
@@ -677,7 +701,7 @@ mod tests {
                 select n from t where n = cast(9007199254740992 as double)
                   n bigint
                 select case when false then cast('x' as int) else n end as x from t where n = 1
-                  x integer
+                  x bigint
                   1
                 select a.n from t a join t b on a.n = b.f
                   n bigint
@@ -693,7 +717,7 @@ mod tests {
                   x bigint | y bigint | z decimal(5,1)
                   7 | 9 | 3.0
                 select k, 1 as x from t where n = 7 union all select 'x', 2.5 from t where n = 7
-                  k string | x bigint
+                  k string | x decimal(21,1)
                   null | 1.0
                   x | 2.5
                 select n from t order by n limit 2
@@ -731,7 +755,7 @@ mod tests {
                   2 | 0 | 0
                   3 | 0 | 1
                 select coalesce(n, 1 / n) from t where n is null
-                  coalesce(t.n,Int64(1) / t.n) decimal(38,6)
+                  coalesce(t.n,1 / t.n) decimal(38,6)
                   null
                 select extract(year from date '2024-02-29') as y
                   y integer
