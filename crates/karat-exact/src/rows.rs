@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::checked::{Checked, Operation, refusal, type_error};
 use crate::conversion::stored_type;
+use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
 use crate::functions;
 use crate::numbers::union_failed;
@@ -49,6 +50,14 @@ pub struct Evaluated {
 
 impl RowExpressions {
     /// Plans the expressions (output name, SQL text); errors carry the index of their expression.
+    pub fn compile(
+        engine: &Engine,
+        input: SchemaRef,
+        expressions: &[(String, String)],
+    ) -> Result<RowExpressions, Vec<(usize, SqlError)>> {
+        RowExpressions::compile_with(&engine.state, &engine.settings, input, expressions)
+    }
+
     pub(crate) fn compile_with(
         state: &SessionState,
         settings: &Settings,
