@@ -67,6 +67,11 @@ impl ExactError {
         ExactError::Refused { what, hint }
     }
 
+    /// A computation that failed on a row, told by the text of its expression.
+    pub fn failed_in(expression: &str) -> ExactError {
+        ExactError::Domain(expression.to_string())
+    }
+
     pub(crate) fn arrow(error: ArrowError) -> ExactError {
         ExactError::from_datafusion(DataFusionError::from(error))
     }
@@ -151,6 +156,18 @@ impl ExactError {
 
 impl From<ExactError> for DataFusionError {
     fn from(error: ExactError) -> DataFusionError {
+        DataFusionError::External(Box::new(error))
+    }
+}
+
+impl From<DataFusionError> for ExactError {
+    fn from(error: DataFusionError) -> ExactError {
+        ExactError::from_datafusion(error)
+    }
+}
+
+impl From<SqlError> for DataFusionError {
+    fn from(error: SqlError) -> DataFusionError {
         DataFusionError::External(Box::new(error))
     }
 }

@@ -213,26 +213,45 @@ impl Fingerprinter {
     }
 }
 
+/// The hash of each row, as it goes into the sum: equal rows have equal hashes.
+pub fn row_hashes(batch: &RecordBatch) -> Result<Vec<u128>, ExactError> {
+    let columns = columns_by_name(batch)?;
+    let mut bytes = Vec::with_capacity(256);
+    let mut hashes = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        bytes.clear();
+        for column in &columns {
+            column.encode(row, &mut bytes)?;
+        }
+        hashes.push(xxh3_128(&bytes));
+    }
+    Ok(hashes)
+}
+
 /// The bytes that one row's hash is taken over: for vectors and for looking into a difference.
 pub fn row_bytes(batch: &RecordBatch, row: usize) -> Result<Vec<u8>, ExactError> {
-    let mut columns: Vec<(&str, &ArrayRef)> = batch
-        .schema_ref()
-        .fields()
-        .iter()
+    let mut bytes = Vec::new();
+    for column in columns_by_name(batch)? {
+        column.encode(row, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Encoders of the columns that hold anything, sorted by name.
+fn columns_by_name(batch: &RecordBatch) -> Result<Vec<Column>, ExactError> {
+    let fields = batch.schema_ref().fields().iter();
+    let mut named: Vec<(&str, &ArrayRef)> = fields
         .map(|field| field.name().as_str())
         .zip(batch.columns())
         .collect();
-    columns.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-    let mut out = Vec::new();
-    for (name, array) in columns {
-        if let Some(column) = Column::new(name, array)? {
-            column.encode(row, &mut out)?;
-        }
+    named.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    let mut columns = Vec::with_capacity(named.len());
+    for (name, array) in named {
+        columns.extend(Column::new(name, array)?);
     }
-    Ok(out)
+    Ok(columns)
 }
 
-pub fn row_hashes(_b:&RecordBatch)->Result<Vec<u128>,ExactError>{todo!()}
 /// The schema as text, one line a column in the order of the table: name, TAB, type, and `not null` where that is promised. Digests of schemas are taken over this.
 pub fn schema_text(schema: &Schema) -> String {
     let mut text = String::new();

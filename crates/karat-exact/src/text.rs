@@ -52,7 +52,11 @@ pub(crate) fn decimal_wide(text: &[u8], precision: u8, scale: i8) -> Option<i256
     let (negative, digits) = sign(text);
     let (significand, places) = scan(digits)?;
     let value = rescaled(&significand, places, scale)?;
-    fits_wide(value, precision).then_some(if negative { value.wrapping_neg() } else { value })
+    fits_wide(value, precision).then_some(if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    })
 }
 
 /// An integer in text; `12.0` and `1e3` are integers too.
@@ -93,7 +97,10 @@ pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     if TRUE.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return Some(true);
     }
-    FALSE.iter().any(|word| word.eq_ignore_ascii_case(text)).then_some(false)
+    FALSE
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text))
+        .then_some(false)
 }
 
 fn sign(text: &[u8]) -> (bool, &[u8]) {
@@ -106,7 +113,8 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 
 /// Digits without leading and trailing zeros, and how many of them are decimal places (negative: zeros that follow).
 fn scan(text: &[u8]) -> Option<(Vec<u8>, i64)> {
-    let (mut digits, mut places, mut seen, mut point, mut exponent) = (Vec::new(), 0i64, false, false, 0i64);
+    let (mut digits, mut places, mut seen, mut point, mut exponent) =
+        (Vec::new(), 0i64, false, false, 0i64);
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {
         rest = tail;
@@ -153,8 +161,12 @@ fn rescaled(digits: &[u8], places: i64, scale: i8) -> Option<i256> {
     }
     let mut value = i256::ZERO;
     for chunk in digits.chunks(18) {
-        let part = chunk.iter().fold(0i128, |v, b| v * 10 + i128::from(b - b'0'));
-        value = value.checked_mul(power_wide(chunk.len() as u32))?.checked_add(i256::from_i128(part))?;
+        let part = chunk
+            .iter()
+            .fold(0i128, |v, b| v * 10 + i128::from(b - b'0'));
+        value = value
+            .checked_mul(power_wide(chunk.len() as u32))?
+            .checked_add(i256::from_i128(part))?;
     }
     value.checked_mul(power_wide(k as u32))
 }
@@ -196,7 +208,11 @@ pub(crate) fn date(text: &[u8]) -> Option<i32> {
     if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
-    days(number(&text[..4])?, number(&text[5..7])?, number(&text[8..])?)
+    days(
+        number(&text[..4])?,
+        number(&text[5..7])?,
+        number(&text[8..])?,
+    )
 }
 
 /// Microseconds since midnight of `12:34`, `12:34:56`, `12:34:56.789`; digits beyond microseconds must be 0.
@@ -218,7 +234,8 @@ pub(crate) fn time(text: &[u8]) -> Option<i64> {
             micros = fraction(&text[9..])?;
         }
     }
-    (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    (hour < 24 && minute < 60 && second < 60)
+        .then_some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
 }
 
 /// Decimal places of a second in microseconds.
@@ -247,13 +264,19 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<Moment> {
     let day = date(&text[..10])?;
     let rest = &text[10..];
     if rest.is_empty() {
-        return Some(Moment { local_us: i64::from(day) * 86_400_000_000, offset_s: None });
+        return Some(Moment {
+            local_us: i64::from(day) * 86_400_000_000,
+            offset_s: None,
+        });
     }
     if rest[0] != b' ' && rest[0] != b'T' && rest[0] != b't' {
         return None;
     }
     let rest = &rest[1..];
-    let end = rest.iter().position(|b| matches!(b, b'Z' | b'z' | b'+' | b'-' | b' ')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|b| matches!(b, b'Z' | b'z' | b'+' | b'-' | b' '))
+        .unwrap_or(rest.len());
     let clock = time(&rest[..end])?;
     let mut zone = &rest[end..];
     if zone.first() == Some(&b' ') {
@@ -262,8 +285,15 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<Moment> {
             return None;
         }
     }
-    let offset_s = if zone.is_empty() { None } else { Some(offset(zone)?) };
-    Some(Moment { local_us: i64::from(day) * 86_400_000_000 + clock, offset_s })
+    let offset_s = if zone.is_empty() {
+        None
+    } else {
+        Some(offset(zone)?)
+    };
+    Some(Moment {
+        local_us: i64::from(day) * 86_400_000_000 + clock,
+        offset_s,
+    })
 }
 
 /// Seconds of `Z`, `+01`, `+0100`, `+01:00`.

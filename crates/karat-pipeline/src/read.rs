@@ -38,7 +38,6 @@ pub fn file_set<'a>(
             })
             .collect(),
         key,
-        order: Vec::new(),
     }
 }
 
@@ -74,7 +73,6 @@ pub async fn fingerprint_file(
             rows: file.rows,
         }],
         key: None,
-        order: Vec::new(),
     };
     let stream = site.engine.scan(&set, None).await?;
     fingerprint_stream(schema, stream, excluded).await

@@ -26,7 +26,8 @@ impl Ratio {
     pub(crate) fn parse(text: &str) -> Option<Ratio> {
         let digits = text.trim().strip_suffix('%')?.trim_end();
         let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-        let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let all_digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !all_digits(whole) || !all_digits(part) || part.len() > 7 || whole.len() > 3 {
             return None;
         }
@@ -65,7 +66,13 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 pub fn fold_name(name: &str) -> String {
     name.chars()
         .flat_map(char::to_lowercase)
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -73,7 +80,9 @@ pub fn fold_name(name: &str) -> String {
 pub(crate) fn is_own_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 100
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// The expectations that hold without being written (B5, C1).
@@ -90,7 +99,15 @@ pub(crate) fn check(node: &Node, object: &'static Object, report: &mut Reporter)
 
 fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
     if !matches!(node.data, Data::Map(_)) {
-        report.error(node.at, format!("{} must be a map of keys, found {}", object.name, node.kind()), example_of(object));
+        report.error(
+            node.at,
+            format!(
+                "{} must be a map of keys, found {}",
+                object.name,
+                node.kind()
+            ),
+            example_of(object),
+        );
         return;
     }
     // A key that was meant and misspelt is not missing as well.
@@ -110,36 +127,71 @@ fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
         .collect();
     if !missing.is_empty() {
         let verb = if missing.len() == 1 { "is" } else { "are" };
-        let at = Place { length: 1, ..node.at };
-        report.error(at, format!("{} {verb} missing in {}", missing.join(", "), object.name), example_of(object));
+        let at = Place {
+            length: 1,
+            ..node.at
+        };
+        report.error(
+            at,
+            format!("{} {verb} missing in {}", missing.join(", "), object.name),
+            example_of(object),
+        );
     }
 }
 
-fn example_of(object: &Object) -> String {
-    let required: Vec<&str> =
-        object.keys.iter().filter(|key| key.presence == Presence::Required).map(|key| key.name).collect();
-    if required.is_empty() { String::new() } else { format!("it needs: {}", required.join(", ")) }
+/// What a map of this kind needs, for a hint.
+pub(crate) fn example_of(object: &Object) -> String {
+    let required: Vec<&str> = object
+        .keys
+        .iter()
+        .filter(|key| key.presence == Presence::Required)
+        .map(|key| key.name)
+        .collect();
+    if required.is_empty() {
+        format!("its keys: {}", key_list(object))
+    } else {
+        format!("it needs: {}", required.join(", "))
+    }
 }
 
 /// Reports the key; gives the one that was probably meant.
 fn unknown_key(entry: &Entry, object: &Object, report: &mut Reporter) -> Option<&'static str> {
-    let known = object.keys.iter().filter(|key| key.presence != Presence::NotYet).map(|key| key.name);
+    let known = object
+        .keys
+        .iter()
+        .filter(|key| key.presence != Presence::NotYet)
+        .map(|key| key.name);
     let meant = nearest(&entry.key, known.clone());
     let hint = match meant {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
     };
-    report.error(entry.key_at, format!("unknown key `{}` in {}", printable(&entry.key), object.name), hint);
+    report.error(
+        entry.key_at,
+        format!("unknown key `{}` in {}", printable(&entry.key), object.name),
+        hint,
+    );
     meant
 }
 
 fn check_key(entry: &Entry, key: &Key, report: &mut Reporter) {
     if key.presence == Presence::NotYet {
-        report.error(entry.key_at, format!("`{}` is not available in this version", key.name), "remove it");
+        report.error(
+            entry.key_at,
+            format!("`{}` is not available in this version", key.name),
+            match key.doc.split_once(": use ") {
+                Some((_, instead)) => format!("use {}", instead.trim_end_matches('.')),
+                None => "remove it".to_string(),
+            },
+        );
         return;
     }
     if matches!(entry.value.data, Data::Null) {
-        report.error(entry.key_at, format!("`{}` has no value", key.name), format!("expected {}", expected(&key.of)));
+        report.error(
+            entry.key_at,
+            format!("`{}` has no value", key.name),
+            format!("expected {}", expected(&key.of)),
+        );
         return;
     }
     check_type(&entry.value, &key.of, key.name, report);
@@ -168,16 +220,28 @@ pub(crate) fn expected(of: &Type) -> String {
         Type::Map(..) => "a map of names".into(),
         Type::Object(object) => format!("a map with {}", key_list(object)),
         Type::Tagged(_) => "a map with `type` and what the type needs".into(),
-        Type::ChoiceOr(choices, object) => format!("{}, or a map with {}", words(choices), key_list(object)),
+        Type::ChoiceOr(choices, object) => {
+            format!("{}, or a map with {}", words(choices), key_list(object))
+        }
     }
 }
 
 fn key_list(object: &Object) -> String {
-    object.keys.iter().filter(|key| key.presence != Presence::NotYet).map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
+    object
+        .keys
+        .iter()
+        .filter(|key| key.presence != Presence::NotYet)
+        .map(|key| format!("`{}`", key.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn words(choices: &[Choice]) -> String {
-    let words: Vec<String> = choices.iter().filter(|choice| choice.available).map(|choice| format!("`{}`", choice.word)).collect();
+    let words: Vec<String> = choices
+        .iter()
+        .filter(|choice| choice.available)
+        .map(|choice| format!("`{}`", choice.word))
+        .collect();
     match words.as_slice() {
         [one] => one.clone(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
@@ -187,21 +251,35 @@ fn words(choices: &[Choice]) -> String {
 
 fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
     if name == "sequence_by" && matches!(node.data, Data::List(_)) {
-        report.error(node.at, "several sequence columns are not available in this version", "order by one column");
+        report.error(
+            node.at,
+            "several sequence columns are not available in this version",
+            "order by one column",
+        );
         return;
     }
     let hint = match (of, node.scalar()) {
         (Type::List(Type::Column), Some(word)) => format!("write `{name}: [{}]`", printable(word)),
         _ => String::new(),
     };
-    report.error(node.at, format!("`{name}` must be {}, found {}", expected(of), node.kind()), hint);
+    report.error(
+        node.at,
+        format!("`{name}` must be {}, found {}", expected(of), node.kind()),
+        hint,
+    );
 }
 
 fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
     if let (Some(text), false) = (node.scalar(), matches!(of, Type::Setting | Type::Tagged(_)))
         && (text.contains("${env:") || text.contains("${file:"))
     {
-        report.error(node.at, format!("`{name}` holds a variable; variables work only under `sources` and `targets` (A9)"), "write the value itself");
+        report.error(
+            node.at,
+            format!(
+                "`{name}` holds a variable; variables work only under `sources` and `targets` (A9)"
+            ),
+            "write the value itself",
+        );
         return;
     }
     match of {
@@ -213,7 +291,15 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::Integer { min, max } => match node.scalar().map(str::parse::<u64>) {
             Some(Ok(value)) if matches!(node.data, Data::Number(_)) => {
                 if value < *min || value > *max {
-                    report.error(node.at, format!("`{name}` must be {}, found {value}", expected(of)), "");
+                    report.error(
+                        node.at,
+                        format!("`{name}` must be {}, found {value}", expected(of)),
+                        if name == "karat" {
+                            "it is the version of the format: this karat reads 1"
+                        } else {
+                            ""
+                        },
+                    );
                 }
             }
             _ => wrong_type(node, of, name, report),
@@ -225,15 +311,27 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
                 && let Some(text) = node.scalar()
                 && let Some(problem) = variable_problem(text)
             {
-                report.error(node.at, format!("`{name}`: {problem}"), "write `${env:NAME}` or `${file:PATH}`");
+                report.error(
+                    node.at,
+                    format!("`{name}`: {problem}"),
+                    "write `${env:NAME}` or `${file:PATH}`",
+                );
             }
         }
         Type::Name => match node.scalar() {
             None => wrong_type(node, of, name, report),
             Some(text) if !is_own_name(text) => {
                 let folded = fold_name(text);
-                let hint = if is_own_name(&folded) { format!("write `{folded}`") } else { String::new() };
-                report.error(node.at, format!("`{}` is not {}", printable(text), expected(of)), hint);
+                let hint = if is_own_name(&folded) {
+                    format!("write `{folded}`")
+                } else {
+                    String::new()
+                };
+                report.error(
+                    node.at,
+                    format!("`{}` is not {}", printable(text), expected(of)),
+                    hint,
+                );
             }
             Some(_) => {}
         },
@@ -250,14 +348,17 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::Ratio => {
             if ratio_of(node).is_none() {
                 let hint = match node.scalar() {
-                    Some(text) if text.parse::<f64>().is_ok() => format!("write `{text}%` if you mean {text} percent"),
+                    Some(text) if text.parse::<f64>().is_ok() => {
+                        format!("write `{text}%` if you mean {text} percent")
+                    }
                     _ => String::new(),
                 };
                 report.error(node.at, format!("`{name}` must be {}", expected(of)), hint);
             }
         }
         Type::Duration | Type::Lag => {
-            let counts = matches!(of, Type::Lag) && matches!(&node.data, Data::Number(text) if text.parse::<u64>().is_ok());
+            let counts = matches!(of, Type::Lag)
+                && matches!(&node.data, Data::Number(text) if text.parse::<u64>().is_ok());
             if !counts && node.scalar().and_then(parse_duration).is_none() {
                 report.error(node.at, format!("`{name}` must be {}", expected(of)), "");
             }
@@ -271,7 +372,11 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
             Data::List(items) => {
                 for item in items {
                     match item.data {
-                        Data::Null => report.error(item.at, format!("an item of `{name}` is empty"), format!("expected {}", expected(inner))),
+                        Data::Null => report.error(
+                            item.at,
+                            format!("an item of `{name}` is empty"),
+                            format!("expected {}", expected(inner)),
+                        ),
                         _ => check_type(item, inner, name, report),
                     }
                 }
@@ -285,7 +390,11 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
             for entry in node.entries() {
                 check_map_key(entry, *keys, name, report);
                 match entry.value.data {
-                    Data::Null => report.error(entry.key_at, format!("`{}` has no value", printable(&entry.key)), format!("expected {}", expected(inner))),
+                    Data::Null => report.error(
+                        entry.key_at,
+                        format!("`{}` has no value", printable(&entry.key)),
+                        format!("expected {}", expected(inner)),
+                    ),
                     _ => check_type(&entry.value, inner, &entry.key, report),
                 }
             }
@@ -296,15 +405,35 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
 }
 
 fn check_choice(node: &Node, choices: &[Choice], of: &Type, name: &str, report: &mut Reporter) {
-    let Some(text) = node.scalar() else { return wrong_type(node, of, name, report) };
+    let Some(text) = node.scalar() else {
+        return wrong_type(node, of, name, report);
+    };
     match choices.iter().find(|choice| choice.word == text) {
         Some(choice) if choice.available => {}
         Some(choice) => {
-            report.error(node.at, format!("{name} `{}` is not available in this version", choice.word), format!("use {}", expected(of)));
+            report.error(
+                node.at,
+                format!("{name} `{}` is not available in this version", choice.word),
+                format!("use {}", expected(of)),
+            );
         }
         None => {
-            let hint = did_you_mean(text, choices.iter().filter(|choice| choice.available).map(|choice| choice.word));
-            report.error(node.at, format!("`{name}` must be {}, found `{}`", expected(of), printable(text)), hint.unwrap_or_default());
+            let hint = did_you_mean(
+                text,
+                choices
+                    .iter()
+                    .filter(|choice| choice.available)
+                    .map(|choice| choice.word),
+            );
+            report.error(
+                node.at,
+                format!(
+                    "`{name}` must be {}, found `{}`",
+                    expected(of),
+                    printable(text)
+                ),
+                hint.unwrap_or_default(),
+            );
         }
     }
 }
@@ -315,7 +444,11 @@ fn check_map_key(entry: &Entry, keys: MapKey, name: &str, report: &mut Reporter)
         MapKey::Column => !key.trim().is_empty(),
         MapKey::Rule if BUILT_IN_RULES.contains(&key) => true,
         MapKey::Rule if RESERVED_RULES.contains(&key) => {
-            report.error(entry.key_at, format!("`{key}` is the name of a built-in rule (C4)"), "choose another name");
+            report.error(
+                entry.key_at,
+                format!("`{key}` is the name of a built-in rule (C4)"),
+                "choose another name",
+            );
             true
         }
         MapKey::Name | MapKey::Output | MapKey::Rule => is_own_name(key),
@@ -330,37 +463,83 @@ fn check_map_key(entry: &Entry, keys: MapKey, name: &str, report: &mut Reporter)
         };
         report.error(
             entry.key_at,
-            format!("`{}` begins with `_`, which is reserved (B2)", printable(key)),
+            format!(
+                "`{}` begins with `_`, which is reserved (B2)",
+                printable(key)
+            ),
             hint.unwrap_or_else(|| "choose another name".to_string()),
         );
         return;
     }
     let folded = fold_name(key);
-    let hint = if is_own_name(&folded) { format!("write `{folded}`") } else { String::new() };
-    report.error(entry.key_at, format!("`{}` in `{name}` is not {}", printable(key), expected(&Type::Name)), hint);
+    let hint = if is_own_name(&folded) {
+        format!("write `{folded}`")
+    } else {
+        String::new()
+    };
+    report.error(
+        entry.key_at,
+        format!(
+            "`{}` in `{name}` is not {}",
+            printable(key),
+            expected(&Type::Name)
+        ),
+        hint,
+    );
 }
 
 fn check_variant(node: &Node, variants: &[Variant], name: &str, report: &mut Reporter) {
     if !matches!(node.data, Data::Map(_)) {
-        report.error(node.at, format!("source `{name}` must be a map, found {}", node.kind()), "write `{ type: files, path: ./landing }`");
+        report.error(
+            node.at,
+            format!("source `{name}` must be a map, found {}", node.kind()),
+            "write `{ type: files, path: ./landing }`",
+        );
         return;
     }
-    let available: Vec<&str> = variants.iter().filter(|variant| variant.object.is_some()).map(|variant| variant.tag).collect();
+    let available: Vec<&str> = variants
+        .iter()
+        .filter(|variant| variant.object.is_some())
+        .map(|variant| variant.tag)
+        .collect();
     let offer = format!("available: {}", available.join(", "));
     let Some(tag) = node.get("type") else {
-        report.error(Place { length: 1, ..node.at }, format!("`type` is missing in source `{name}`"), offer);
+        report.error(
+            Place {
+                length: 1,
+                ..node.at
+            },
+            format!("`type` is missing in source `{name}`"),
+            offer,
+        );
         return;
     };
     let Some(word) = tag.scalar() else {
-        report.error(tag.at, format!("`type` must be a word, found {}", tag.kind()), offer);
+        report.error(
+            tag.at,
+            format!("`type` must be a word, found {}", tag.kind()),
+            offer,
+        );
         return;
     };
     match variants.iter().find(|variant| variant.tag == word) {
-        Some(Variant { object: Some(object), .. }) => check_object(node, object, report),
-        Some(_) => report.error(tag.at, format!("source type `{word}` is not available in this version"), offer),
+        Some(Variant {
+            object: Some(object),
+            ..
+        }) => check_object(node, object, report),
+        Some(_) => report.error(
+            tag.at,
+            format!("source type `{word}` is not available in this version"),
+            offer,
+        ),
         None => {
-            let hint = did_you_mean(word, variants.iter().map(|variant| variant.tag)).unwrap_or(offer);
-            report.error(tag.at, format!("unknown source type `{}`", printable(word)), hint);
+            let hint =
+                did_you_mean(word, variants.iter().map(|variant| variant.tag)).unwrap_or(offer);
+            report.error(
+                tag.at,
+                format!("unknown source type `{}`", printable(word)),
+                hint,
+            );
         }
     }
 }
@@ -370,7 +549,9 @@ fn variable_problem(text: &str) -> Option<&'static str> {
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let inner = &rest[start + 2..];
-        let Some(end) = inner.find('}') else { return Some("a variable is not closed with `}`") };
+        let Some(end) = inner.find('}') else {
+            return Some("a variable is not closed with `}`");
+        };
         match inner[..end].split_once(':') {
             Some(("env" | "file", name)) if !name.trim().is_empty() => {}
             _ => return Some("this kind of variable is not known"),
@@ -382,7 +563,11 @@ fn variable_problem(text: &str) -> Option<&'static str> {
 
 /// A key as it may be printed: one line, not endless.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown: String = text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = text
+        .chars()
+        .take(60)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if text.chars().count() > 60 {
         shown.push('…');
     }
@@ -402,22 +587,44 @@ pub struct At<T> {
 
 pub(crate) fn text(node: &Node, key: &str) -> Option<At<String>> {
     let value = node.get(key)?;
-    Some(At { value: value.scalar()?.to_string(), at: value.at })
+    Some(At {
+        value: value.scalar()?.to_string(),
+        at: value.at,
+    })
 }
 
 pub(crate) fn column(node: &Node, key: &str) -> Option<At<String>> {
-    text(node, key).map(|found| At { value: fold_name(&found.value), at: found.at })
+    text(node, key).map(|found| At {
+        value: fold_name(&found.value),
+        at: found.at,
+    })
 }
 
 pub(crate) fn columns(node: &Node, key: &str) -> Option<Vec<At<String>>> {
     let items = texts(node, key)?;
-    Some(items.into_iter().map(|item| At { value: fold_name(&item.value), at: item.at }).collect())
+    Some(
+        items
+            .into_iter()
+            .map(|item| At {
+                value: fold_name(&item.value),
+                at: item.at,
+            })
+            .collect(),
+    )
 }
 
 pub(crate) fn texts(node: &Node, key: &str) -> Option<Vec<At<String>>> {
     let list = node.get(key)?;
     matches!(list.data, Data::List(_)).then(|| {
-        list.items().iter().filter_map(|item| Some(At { value: item.scalar()?.to_string(), at: item.at })).collect()
+        list.items()
+            .iter()
+            .filter_map(|item| {
+                Some(At {
+                    value: item.scalar()?.to_string(),
+                    at: item.at,
+                })
+            })
+            .collect()
     })
 }
 
@@ -443,7 +650,10 @@ fn ratio_of(node: &Node) -> Option<Ratio> {
 /// A word of a choice; the fallback where it is missing or was refused.
 pub(crate) fn choice<T: Copy>(node: &Node, key: &str, words: &[(&str, T)]) -> Option<T> {
     let text = node.get(key)?.scalar()?;
-    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+    words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
 }
 
 /// Parses the SQL expression in a scalar; a mistake is reported where it stands in the file.
@@ -453,7 +663,14 @@ pub(crate) fn expression(node: &Node, report: &mut Reporter) -> Option<Expressio
         Ok(expression) => Some(expression),
         Err(error) => {
             let at = locate(node, report.text(node.at.file), error.line, error.column);
-            report.error(Place { length: error.length, ..at }, error.message, error.hint.unwrap_or_default());
+            report.error(
+                Place {
+                    length: error.length,
+                    ..at
+                },
+                error.message,
+                error.hint.unwrap_or_default(),
+            );
             None
         }
     }

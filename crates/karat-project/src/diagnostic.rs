@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How bad it is: an error stops a run, a warning does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +57,12 @@ impl fmt::Display for Diagnostic {
         write!(f, "\n{gutter}--> {file}:{}:{}", self.line, self.column)?;
         if !self.source_line.trim().is_empty() {
             let (shown, before, marked) = self.window();
-            write!(f, "\n{gutter} |\n{number} | {shown}\n{gutter} | {}{}", before, "^".repeat(marked))?;
+            write!(
+                f,
+                "\n{gutter} |\n{number} | {shown}\n{gutter} | {}{}",
+                before,
+                "^".repeat(marked)
+            )?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n{gutter} = hint: {hint}")?;
@@ -72,17 +78,35 @@ impl Diagnostic {
             .source_line
             .trim_end()
             .chars()
-            .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+            .map(|c| {
+                if c.is_control() && c != '\t' {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            })
             .collect();
         let mark = (self.column.max(1) as usize - 1).min(line.len());
-        let from = if line.len() <= SHOWN_MAX { 0 } else { mark.saturating_sub(SHOWN_MAX / 2).min(line.len() - SHOWN_MAX) };
+        let from = if line.len() <= SHOWN_MAX {
+            0
+        } else {
+            mark.saturating_sub(SHOWN_MAX / 2)
+                .min(line.len() - SHOWN_MAX)
+        };
         let to = line.len().min(from + SHOWN_MAX);
         let head = if from > 0 { "…" } else { "" };
         let tail = if to < line.len() { "…" } else { "" };
         let shown: String = line[from..to].iter().collect();
-        let before: String = line[from..mark].iter().map(|c| if *c == '\t' { '\t' } else { ' ' }).collect();
+        let before: String = line[from..mark]
+            .iter()
+            .map(|c| if *c == '\t' { '\t' } else { ' ' })
+            .collect();
         let marked = (self.length.max(1) as usize).min((to - mark).max(1));
-        (format!("{head}{shown}{tail}"), format!("{}{before}", " ".repeat(head.chars().count())), marked)
+        (
+            format!("{head}{shown}{tail}"),
+            format!("{}{before}", " ".repeat(head.chars().count())),
+            marked,
+        )
     }
 }
 
@@ -101,18 +125,29 @@ pub struct Place {
 
 impl Place {
     pub(crate) fn start(file: u32) -> Place {
-        Place { file, line: 1, column: 1, length: 1 }
+        Place {
+            file,
+            line: 1,
+            column: 1,
+            length: 1,
+        }
     }
 
     pub(crate) fn whole(file: u32) -> Place {
-        Place { file, line: 0, column: 0, length: 0 }
+        Place {
+            file,
+            line: 0,
+            column: 0,
+            length: 0,
+        }
     }
 }
 
 /// The files of a project, and what was found wrong in them.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
-    files: Vec<SourceFile>,
+    /// Shared with the forks.
+    files: Arc<Vec<SourceFile>>,
     found: Vec<(Place, Severity, String, Option<String>)>,
 }
 
@@ -127,8 +162,26 @@ struct SourceFile {
 impl Reporter {
     pub(crate) fn add_file(&mut self, path: &Path, text: String) -> u32 {
         let secret = path == Path::new("karat.yaml");
-        self.files.push(SourceFile { path: path.to_path_buf(), text, secret });
+        Arc::get_mut(&mut self.files)
+            .expect("files are added before the work is shared out")
+            .push(SourceFile {
+                path: path.to_path_buf(),
+                text,
+                secret,
+            });
         self.files.len() as u32 - 1
+    }
+
+    /// A reporter of the same files for another thread; [`Reporter::join`] brings back what it found.
+    pub(crate) fn fork(&self) -> Reporter {
+        Reporter {
+            files: Arc::clone(&self.files),
+            found: Vec::new(),
+        }
+    }
+
+    pub(crate) fn join(&mut self, fork: Reporter) {
+        self.found.extend(fork.found);
     }
 
     pub(crate) fn path(&self, file: u32) -> &Path {
@@ -143,16 +196,28 @@ impl Reporter {
         self.add(at, Severity::Error, message.into(), hint.into());
     }
 
-    pub(crate) fn warning(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn warning(
+        &mut self,
+        at: Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.add(at, Severity::Warning, message.into(), hint.into());
     }
 
     fn add(&mut self, at: Place, severity: Severity, message: String, hint: String) {
-        self.found.push((at, severity, message, Some(hint).filter(|hint| !hint.is_empty())));
+        self.found.push((
+            at,
+            severity,
+            message,
+            Some(hint).filter(|hint| !hint.is_empty()),
+        ));
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|(_, severity, ..)| *severity == Severity::Error)
+        self.found
+            .iter()
+            .any(|(_, severity, ..)| *severity == Severity::Error)
     }
 
     /// Everything found, by file, line and column.
@@ -165,7 +230,12 @@ impl Reporter {
                 let file = &files[at.file as usize];
                 let line = match at.line {
                     0 => "",
-                    line => file.text.split('\n').nth(line as usize - 1).unwrap_or("").trim_end_matches('\r'),
+                    line => file
+                        .text
+                        .split('\n')
+                        .nth(line as usize - 1)
+                        .unwrap_or("")
+                        .trim_end_matches('\r'),
                 };
                 Diagnostic {
                     severity,
@@ -175,22 +245,40 @@ impl Reporter {
                     length: at.length,
                     message,
                     hint,
-                    source_line: if file.secret { without_secrets(line) } else { line.to_string() },
+                    source_line: if file.secret {
+                        without_secrets(line)
+                    } else {
+                        line.to_string()
+                    },
                 }
             })
             .collect();
         diagnostics.sort_by(|a, b| {
-            (&a.file, a.line, a.column, &a.message, &a.hint).cmp(&(&b.file, b.line, b.column, &b.message, &b.hint))
+            (&a.file, a.line, a.column, &a.message, &a.hint)
+                .cmp(&(&b.file, b.line, b.column, &b.message, &b.hint))
         });
         diagnostics.dedup();
-        (diagnostics, files.into_iter().map(|file| file.path).collect())
+        (
+            diagnostics,
+            files.iter().map(|file| file.path.clone()).collect(),
+        )
     }
 }
 
 /// Masks what may be a secret, letter by letter so that the caret still fits: credentials in a URL, and the value of a key
 /// whose name says that it is one.
 fn without_secrets(line: &str) -> String {
-    const NAMES: [&str; 9] = ["password", "passwd", "pwd", "secret", "token", "dsn", "credential", "sas", "key"];
+    const NAMES: [&str; 9] = [
+        "password",
+        "passwd",
+        "pwd",
+        "secret",
+        "token",
+        "dsn",
+        "credential",
+        "sas",
+        "key",
+    ];
     let mut shown: Vec<char> = line.chars().collect();
     // Keeps the number of characters, so that positions in `lower` are positions in `shown`.
     let lower: Vec<char> = shown.iter().map(|c| c.to_ascii_lowercase()).collect();
@@ -209,7 +297,10 @@ fn without_secrets(line: &str) -> String {
         }
         if lower.get(colon + 1..colon + 3) == Some(&['/', '/']) {
             let rest = colon + 3;
-            let end = lower[rest..].iter().position(|c| c.is_whitespace() || matches!(c, '"' | '\'')).map_or(lower.len(), |n| rest + n);
+            let end = lower[rest..]
+                .iter()
+                .position(|c| c.is_whitespace() || matches!(c, '"' | '\''))
+                .map_or(lower.len(), |n| rest + n);
             if let Some(sign) = lower[rest..end].iter().rposition(|c| *c == '@') {
                 shown[rest..rest + sign].fill('*');
             }
@@ -219,7 +310,13 @@ fn without_secrets(line: &str) -> String {
 }
 
 fn mask_value(shown: &mut [char], from: usize) {
-    let Some(start) = shown[from..].iter().position(|c| *c != ' ').map(|n| from + n) else { return };
+    let Some(start) = shown[from..]
+        .iter()
+        .position(|c| *c != ' ')
+        .map(|n| from + n)
+    else {
+        return;
+    };
     let quote = Some(shown[start]).filter(|c| matches!(c, '"' | '\''));
     let inner = start + usize::from(quote.is_some());
     let text: String = shown[inner..].iter().collect();
@@ -228,7 +325,9 @@ fn mask_value(shown: &mut [char], from: usize) {
     }
     let end = match quote {
         Some(quote) => shown[inner..].iter().position(|c| *c == quote),
-        None => shown[inner..].iter().position(|c| matches!(c, ',' | '}' | ' ')),
+        None => shown[inner..]
+            .iter()
+            .position(|c| matches!(c, ',' | '}' | ' ')),
     };
     let end = end.map_or(shown.len(), |n| inner + n);
     shown[inner..end].fill('*');

@@ -3,36 +3,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::decode::{self, At, Ratio, choice, column, columns, flag, fold_name, is_own_name, parse_duration, printable, ratio, text, texts};
-use crate::diagnostic::{Place, Reporter};
-use crate::model::{
-    Compression, Csv, Cursor, Deletes, Domain, Encoding, Feed, Lag, Mode, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, bare,
+use crate::decode::{
+    self, At, Ratio, choice, column, columns, flag, fold_name, is_own_name, parse_duration,
+    printable, ratio, text, texts,
 };
+use crate::diagnostic::{Place, Reporter};
 use crate::links::domain_marker;
+use crate::model::{
+    Compression, Csv, Cursor, Deletes, Domain, Encoding, Feed, Lag, Mode, OnAdded, OnBrokenObject,
+    OnDuplicate, OnMissing, OnSchemaChange, bare,
+};
 use crate::nearest::did_you_mean;
 use crate::project_file::ProjectFile;
 use crate::table_name::{Layer, TableName};
 use crate::yaml::{Data, Node};
 
 /// 5 % (B6).
-const MAX_DELETE: Ratio = Ratio { billionths: 50_000_000 };
+const MAX_DELETE: Ratio = Ratio {
+    billionths: 50_000_000,
+};
 
 /// Keys that say something about files only.
-const FILE_KEYS: [&str; 9] = ["path", "format", "csv", "columns", "file_order", "parts", "stable_for", "on_duplicate", "on_broken_object"];
+const FILE_KEYS: [&str; 9] = [
+    "path",
+    "format",
+    "csv",
+    "columns",
+    "file_order",
+    "parts",
+    "stable_for",
+    "on_duplicate",
+    "on_broken_object",
+];
 
 /// Reads the domain; a feed whose place in bronze is unclear is left out, its mistakes reported.
 pub(crate) fn read(
-    folder: &str, node: &Node, project: &ProjectFile, project_known: bool, broken: &mut BTreeSet<TableName>, report: &mut Reporter,
+    folder: &str,
+    node: &Node,
+    project: &ProjectFile,
+    project_known: bool,
+    broken: &mut BTreeSet<TableName>,
+    report: &mut Reporter,
 ) -> Domain {
     if let Some(name) = text(node, "domain")
         && name.value != folder
         && is_own_name(&name.value)
     {
-        report.error(name.at, format!("`domain` is `{}` but the folder is `{folder}`", name.value), format!("write `domain: {folder}`, or rename the folder"));
+        report.error(
+            name.at,
+            format!("`domain` is `{}` but the folder is `{folder}`", name.value),
+            format!("write `domain: {folder}`, or rename the folder"),
+        );
     }
     let mut feeds = Vec::new();
     let items = node.get("feeds").map(Node::items).unwrap_or(&[]);
-    for item in items.iter().filter(|item| matches!(item.data, Data::Map(_))) {
+    for item in items
+        .iter()
+        .filter(|item| matches!(item.data, Data::Map(_)))
+    {
         match read_feed(folder, item, project, project_known, report) {
             Some(feed) => feeds.push(feed),
             // Which table it would fill is not known, so no model's `from` is blamed.
@@ -48,21 +76,40 @@ pub(crate) fn read(
     }
 }
 
-fn read_feed(domain: &str, node: &Node, project: &ProjectFile, project_known: bool, report: &mut Reporter) -> Option<Feed> {
+fn read_feed(
+    domain: &str,
+    node: &Node,
+    project: &ProjectFile,
+    project_known: bool,
+    report: &mut Reporter,
+) -> Option<Feed> {
     let defaults = project.defaults.as_ref();
     let source = text(node, "source")?;
-    let kind = project.sources.get(&source.value).map(|source| source.kind.as_str());
+    let kind = project
+        .sources
+        .get(&source.value)
+        .map(|source| source.kind.as_str());
     if project_known && !project.source_names.contains(&source.value) {
         let names = project.source_names.iter().map(String::as_str);
-        let hint = did_you_mean(&source.value, names).unwrap_or_else(|| match project.source_names.as_slice() {
-            [] => "declare it under `sources` in karat.yaml".to_string(),
-            names => format!("karat.yaml declares: {}", names.join(", ")),
+        let hint = did_you_mean(&source.value, names).unwrap_or_else(|| {
+            match project.source_names.as_slice() {
+                [] => "declare it under `sources` in karat.yaml".to_string(),
+                names => format!("karat.yaml declares: {}", names.join(", ")),
+            }
         });
-        report.error(source.at, format!("there is no source `{}`", printable(&source.value)), hint);
+        report.error(
+            source.at,
+            format!("there is no source `{}`", printable(&source.value)),
+            hint,
+        );
     }
     let table = text(node, "table");
     let name = feed_name(node, table.as_ref(), report)?;
-    let mode = choice(node, "mode", &[("full", Mode::Full), ("incremental", Mode::Incremental)]);
+    let mode = choice(
+        node,
+        "mode",
+        &[("full", Mode::Full), ("incremental", Mode::Incremental)],
+    );
     if let Some(kind) = kind {
         check_kind(node, kind, mode, report);
     }
@@ -72,41 +119,105 @@ fn read_feed(domain: &str, node: &Node, project: &ProjectFile, project_known: bo
     let csv = read_csv(node, defaults, report);
     let declared = texts(node, "columns");
     if let Some(declared) = &declared {
-        let folded: Vec<At<String>> = declared.iter().map(|name| At { value: fold_name(&name.value), at: name.at }).collect();
+        let folded: Vec<At<String>> = declared
+            .iter()
+            .map(|name| At {
+                value: fold_name(&name.value),
+                at: name.at,
+            })
+            .collect();
         no_twins(&folded, "columns", report);
         for key in &key {
             if !folded.iter().any(|name| name.value == key.value) {
                 let hint = did_you_mean(&key.value, folded.iter().map(|name| name.value.as_str()));
-                report.error(key.at, format!("key column `{}` is not in `columns`", key.value), hint.unwrap_or_default());
+                report.error(
+                    key.at,
+                    format!("key column `{}` is not in `columns`", printable(&key.value)),
+                    hint.unwrap_or_else(|| "add it to `columns`".to_string()),
+                );
             }
+        }
+        if let Some(cursor) = node.get("cursor")
+            && let Some(by) = column(cursor, "column")
+            && !folded.iter().any(|name| name.value == by.value)
+        {
+            let hint = did_you_mean(&by.value, folded.iter().map(|name| name.value.as_str()));
+            report.error(
+                by.at,
+                format!(
+                    "cursor column `{}` is not in `columns`",
+                    printable(&by.value)
+                ),
+                hint.unwrap_or_else(|| "add it to `columns`".to_string()),
+            );
         }
     }
     if kind == Some("files") && !csv.header && declared.is_none() {
-        let at = node.get("csv").and_then(|csv| csv.entry("header")).map_or(node.at, |header| header.key_at);
-        report.error(Place { length: at.length.max(1), ..at }, "without a header, `columns` must name the columns", "add `columns: [a, b]` to the feed");
+        let at = node
+            .get("csv")
+            .and_then(|csv| csv.entry("header"))
+            .map_or(node.at, |header| header.key_at);
+        report.error(
+            Place {
+                length: at.length.max(1),
+                ..at
+            },
+            "without a header, `columns` must name the columns",
+            "add `columns: [a, b]` to the feed",
+        );
+    }
+    let path = text(node, "path");
+    if let Some(path) = &path
+        && let Some((message, hint)) = path_problem(&path.value)
+    {
+        report.error(path.at, message, hint);
     }
     let file_order = text(node, "file_order");
     if let Some(order) = &file_order {
         let groups = count_groups(&order.value);
-        if groups != 1 {
+        if let Some(problem) = unbalanced(&order.value) {
+            report.error(
+                order.at,
+                format!("`file_order` is no regular expression: {problem}"),
+                "write it like `entries_(\\d{8})`; a bracket that is meant itself needs a `\\` before it",
+            );
+        } else if groups != 1 {
             let message = format!("`file_order` needs exactly one group `(…)`, found {groups}");
             report.error(order.at, message, "put brackets around the part that gives the order, like `entries_(\\d{8})`; `(?:…)` is no group");
         }
     }
     let parts = flag(node, "parts").unwrap_or(false);
     if parts && mode == Some(Mode::Incremental) {
-        report.error(node.entry("parts")?.key_at, "`parts` says nothing with mode `incremental`", "remove it");
+        report.error(
+            node.entry("parts")?.key_at,
+            "`parts` says nothing with mode `incremental`",
+            "remove it",
+        );
     }
     let rename = read_rename(node);
     let deletes = read_deletes(node);
     if let (Some(entry), Some(Mode::Full)) = (node.entry("deletes"), mode) {
-        report.error(entry.key_at, "`deletes` says nothing with mode `full`: what is gone from the table is deleted", "remove it");
+        report.error(
+            entry.key_at,
+            "`deletes` says nothing with mode `full`: what is gone from the table is deleted",
+            "remove it",
+        );
     }
     if let (Some(entry), Some(Mode::Incremental)) = (node.entry("max_delete"), mode) {
-        report.error(entry.key_at, "`max_delete` says nothing with mode `incremental`", "remove it");
+        report.error(
+            entry.key_at,
+            "`max_delete` says nothing with mode `incremental`",
+            "remove it",
+        );
     }
-    let stable_for = node.get("stable_for").or_else(|| defaults?.get("stable_for")).and_then(Node::scalar).and_then(parse_duration);
-    let null_values = texts(node, "null_values").or_else(|| texts(defaults?, "null_values")).unwrap_or_default();
+    let stable_for = node
+        .get("stable_for")
+        .or_else(|| defaults?.get("stable_for"))
+        .and_then(Node::scalar)
+        .and_then(parse_duration);
+    let null_values = texts(node, "null_values")
+        .or_else(|| texts(defaults?, "null_values"))
+        .unwrap_or_default();
     Some(Feed {
         bronze: TableName::new(domain, Layer::Bronze, format!("{}__{name}", source.value)),
         domain: domain.to_string(),
@@ -114,7 +225,7 @@ fn read_feed(domain: &str, node: &Node, project: &ProjectFile, project_known: bo
         name,
         description: text(node, "description").map(|description| description.value),
         table: table.map(|table| table.value),
-        path: text(node, "path").map(|path| path.value),
+        path: path.map(|path| path.value),
         mode: mode.unwrap_or(Mode::Full),
         key: bare(&key),
         cursor,
@@ -125,9 +236,24 @@ fn read_feed(domain: &str, node: &Node, project: &ProjectFile, project_known: bo
         rename,
         null_values: bare(&null_values),
         on_schema_change: read_schema_change(node, defaults),
-        on_broken_object: inherited(node, defaults, "on_broken_object", &[("continue", OnBrokenObject::Continue), ("stop", OnBrokenObject::Stop)]),
-        on_duplicate: inherited(node, defaults, "on_duplicate", &[("once", OnDuplicate::Once), ("load", OnDuplicate::Load)]),
-        max_delete: ratio(node, "max_delete").or_else(|| ratio(defaults?, "max_delete")).unwrap_or(MAX_DELETE),
+        on_broken_object: inherited(
+            node,
+            defaults,
+            "on_broken_object",
+            &[
+                ("continue", OnBrokenObject::Continue),
+                ("stop", OnBrokenObject::Stop),
+            ],
+        ),
+        on_duplicate: inherited(
+            node,
+            defaults,
+            "on_duplicate",
+            &[("once", OnDuplicate::Once), ("load", OnDuplicate::Load)],
+        ),
+        max_delete: ratio(node, "max_delete")
+            .or_else(|| ratio(defaults?, "max_delete"))
+            .unwrap_or(MAX_DELETE),
         deletes,
         stable_for: stable_for.unwrap_or(Duration::ZERO),
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
@@ -141,7 +267,14 @@ fn feed_name(node: &Node, table: Option<&At<String>>, report: &mut Reporter) -> 
     }
     let Some(table) = table else {
         if node.entry("name").is_none() {
-            report.error(Place { length: 1, ..node.at }, "this feed has neither `name` nor `table`", "add `name`");
+            report.error(
+                Place {
+                    length: 1,
+                    ..node.at
+                },
+                "this feed has neither `name` nor `table`",
+                "add `name`",
+            );
         }
         return None;
     };
@@ -153,39 +286,77 @@ fn feed_name(node: &Node, table: Option<&At<String>>, report: &mut Reporter) -> 
     if table.value.contains("${") {
         return None;
     }
-    report.error(table.at, format!("the feed cannot be named after the table `{}`", printable(last)), "add `name`");
+    report.error(
+        table.at,
+        format!(
+            "the feed cannot be named after the table `{}`",
+            printable(last)
+        ),
+        "add `name`",
+    );
     None
 }
 
 fn check_kind(node: &Node, kind: &str, mode: Option<Mode>, report: &mut Reporter) {
-    let at = Place { length: 1, ..node.at };
+    let at = Place {
+        length: 1,
+        ..node.at
+    };
     match kind {
         "files" => {
             if node.entry("path").is_none() {
-                report.error(at, "`path` is missing: which files?", "add it, like `path: \"plans/*.csv\"`");
+                report.error(
+                    at,
+                    "`path` is missing: which files?",
+                    "add it, like `path: \"plans/*.csv\"`",
+                );
             }
             if let Some(entry) = node.entry("table") {
-                report.error(entry.key_at, "a source of files has no tables", "use `name` and `path`");
+                report.error(
+                    entry.key_at,
+                    "a source of files has no tables",
+                    "use `name` and `path`",
+                );
             }
             if let Some(entry) = node.entry("cursor") {
-                report.error(entry.key_at, "files have no cursor: mode `incremental` loads new files", "remove it");
+                report.error(
+                    entry.key_at,
+                    "files have no cursor: mode `incremental` loads new files",
+                    "remove it",
+                );
             }
         }
         _ => {
             if node.entry("table").is_none() {
-                report.error(at, "`table` is missing: which table?", "add it, like `table: customers`");
+                report.error(
+                    at,
+                    "`table` is missing: which table?",
+                    "add it, like `table: customers`",
+                );
             }
             for entry in node.entries() {
                 if FILE_KEYS.contains(&entry.key.as_str()) && entry.key != "columns" {
-                    report.error(entry.key_at, format!("`{}` says nothing for a {kind} source", entry.key), "remove it");
+                    report.error(
+                        entry.key_at,
+                        format!("`{}` says nothing for a {kind} source", entry.key),
+                        "remove it",
+                    );
                 }
             }
             match (mode, node.entry("cursor")) {
                 (Some(Mode::Incremental), None) => {
-                    report.error(at, "mode `incremental` needs a `cursor`", "add `cursor: { column: updated_at }`, or use mode `full`");
+                    report.error(
+                        at,
+                        "mode `incremental` needs a `cursor`",
+                        "add `cursor: { column: updated_at }`, or use mode `full`",
+                    );
                 }
                 (Some(Mode::Full), Some(entry)) => {
-                    report.error(entry.key_at, "`cursor` says nothing with mode `full`", "use mode `incremental`, or remove it");
+                    report.error(
+                        entry.key_at,
+                        "`cursor` says nothing with mode `full`",
+                        "use mode `incremental`, or remove it",
+                    );
                 }
                 _ => {}
             }
@@ -202,23 +373,38 @@ fn read_cursor(node: &Node) -> Option<Cursor> {
     Some(Cursor {
         column: column(cursor, "column")?.value,
         lag,
-        nulls_include: choice(cursor, "nulls", &[("fail", false), ("include", true)]).unwrap_or(false),
+        nulls_include: choice(cursor, "nulls", &[("fail", false), ("include", true)])
+            .unwrap_or(false),
     })
 }
 
 /// Each key of `csv` falls back to the same key of the defaults.
 fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv {
     let mut csv = Csv::default();
-    for layer in [defaults.and_then(|defaults| defaults.get("csv")), node.get("csv")].into_iter().flatten() {
+    for layer in [
+        defaults.and_then(|defaults| defaults.get("csv")),
+        node.get("csv"),
+    ]
+    .into_iter()
+    .flatten()
+    {
         if let Some(delimiter) = text(layer, "delimiter") {
             csv.delimiter = tab(&delimiter.value);
             if csv.delimiter.is_empty() || csv.delimiter.contains(['\n', '\r']) {
-                report.error(delimiter.at, "`delimiter` must be one character or several, and no line end", "");
+                report.error(
+                    delimiter.at,
+                    "`delimiter` must be one character or several, and no line end",
+                    "like `\";\"`, or `\"\\t\"` for a tab",
+                );
             }
         }
         if let Some(terminator) = text(layer, "terminator") {
             if terminator.value.is_empty() {
-                report.error(terminator.at, "`terminator` is empty", "leave it out for lines");
+                report.error(
+                    terminator.at,
+                    "`terminator` is empty",
+                    "leave it out for lines",
+                );
             }
             csv.terminator = Some(tab(&terminator.value));
         }
@@ -234,25 +420,40 @@ fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv 
             };
         }
         if csv.quote.is_some_and(|quote| csv.delimiter.contains(quote)) {
-            let at = layer.entry("quote").or(layer.entry("delimiter")).map_or(layer.at, |entry| entry.key_at);
-            report.error(at, "`delimiter` contains the quote character", "if nothing is quoted, write `quote: none`");
+            let at = layer
+                .entry("quote")
+                .or(layer.entry("delimiter"))
+                .map_or(layer.at, |entry| entry.key_at);
+            report.error(
+                at,
+                "`delimiter` contains the quote character",
+                "if nothing is quoted, write `quote: none`",
+            );
         }
         csv.header = flag(layer, "header").unwrap_or(csv.header);
         csv.encoding = choice(layer, "encoding", &Encoding::WORDS).unwrap_or(csv.encoding);
-        csv.compression = choice(layer, "compression", &Compression::WORDS).unwrap_or(csv.compression);
-        csv.max_line_bytes = text(layer, "max_line_bytes").and_then(|max| max.value.parse().ok()).unwrap_or(csv.max_line_bytes);
+        csv.compression =
+            choice(layer, "compression", &Compression::WORDS).unwrap_or(csv.compression);
+        csv.max_line_bytes = text(layer, "max_line_bytes")
+            .and_then(|max| max.value.parse().ok())
+            .unwrap_or(csv.max_line_bytes);
     }
     csv
 }
 
 /// `'\t'` in single quotes is a backslash and a letter in YAML; nobody means that.
 fn tab(text: &str) -> String {
-    text.replace("\\t", "\t").replace("\\r", "\r").replace("\\n", "\n")
+    text.replace("\\t", "\t")
+        .replace("\\r", "\r")
+        .replace("\\n", "\n")
 }
 
 fn read_rename(node: &Node) -> BTreeMap<String, String> {
     let entries = node.get("rename").map(Node::entries).unwrap_or(&[]);
-    entries.iter().filter_map(|entry| Some((fold_name(&entry.key), entry.value.scalar()?.to_string()))).collect()
+    entries
+        .iter()
+        .filter_map(|entry| Some((fold_name(&entry.key), entry.value.scalar()?.to_string())))
+        .collect()
 }
 
 fn read_deletes(node: &Node) -> Option<Deletes> {
@@ -265,16 +466,36 @@ fn read_deletes(node: &Node) -> Option<Deletes> {
 
 fn read_schema_change(node: &Node, defaults: Option<&Node>) -> OnSchemaChange {
     let mut change = OnSchemaChange::default();
-    for layer in [defaults, Some(node)].into_iter().flatten().filter_map(|layer| layer.get("on_schema_change")) {
-        let added = [("evolve", OnAdded::Evolve), ("ignore", OnAdded::Ignore), ("fail", OnAdded::Fail)];
+    for layer in [defaults, Some(node)]
+        .into_iter()
+        .flatten()
+        .filter_map(|layer| layer.get("on_schema_change"))
+    {
+        let added = [
+            ("evolve", OnAdded::Evolve),
+            ("ignore", OnAdded::Ignore),
+            ("fail", OnAdded::Fail),
+        ];
         change.added = choice(layer, "added", &added).unwrap_or(change.added);
-        change.missing = choice(layer, "missing", &[("fail", OnMissing::Fail), ("null", OnMissing::Null)]).unwrap_or(change.missing);
+        change.missing = choice(
+            layer,
+            "missing",
+            &[("fail", OnMissing::Fail), ("null", OnMissing::Null)],
+        )
+        .unwrap_or(change.missing);
     }
     change
 }
 
-fn inherited<T: Copy + Default>(node: &Node, defaults: Option<&Node>, key: &str, words: &[(&str, T)]) -> T {
-    choice(node, key, words).or_else(|| choice(defaults?, key, words)).unwrap_or_default()
+fn inherited<T: Copy + Default>(
+    node: &Node,
+    defaults: Option<&Node>,
+    key: &str,
+    words: &[(&str, T)],
+) -> T {
+    choice(node, key, words)
+        .or_else(|| choice(defaults?, key, words))
+        .unwrap_or_default()
 }
 
 /// Reports names that stand twice in a list.
@@ -282,12 +503,83 @@ pub(crate) fn no_twins(names: &[At<String>], key: &str, report: &mut Reporter) {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if !seen.insert(&name.value) {
-            report.error(name.at, format!("`{}` stands twice in `{key}`", decode::printable(&name.value)), "remove one");
+            report.error(
+                name.at,
+                format!(
+                    "`{}` stands twice in `{key}`",
+                    decode::printable(&name.value)
+                ),
+                "remove one",
+            );
         }
     }
 }
 
 /// Groups of a regular expression that capture.
+/// What is wrong with the files that a feed names, and what to write.
+fn path_problem(path: &str) -> Option<(String, String)> {
+    if path.contains("${") {
+        // Reported where values are checked.
+        return None;
+    }
+    let example = "write it from the source's folder, like `plans/*.csv`".to_string();
+    if path.trim().is_empty() {
+        return Some(("`path` is empty".to_string(), example));
+    }
+    if path.contains('\\') {
+        let hint = format!("write `{}`", printable(&path.replace('\\', "/")));
+        return Some((
+            "`path` holds a `\\`; folders are separated by `/`".to_string(),
+            hint,
+        ));
+    }
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        let message = "`path` leaves the source's folder".to_string();
+        return Some((message, example));
+    }
+    if path.split('/').any(|part| part == ".") {
+        let plain: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
+        let message = "`path` holds a `.` folder".to_string();
+        return Some((message, format!("write `{}`", printable(&plain.join("/")))));
+    }
+    match globset::GlobBuilder::new(path).literal_separator(true).build() {
+        Ok(_) => None,
+        Err(error) => Some((
+            format!("`path` is no pattern: {}", error.kind()),
+            "`*` stands for any part of a name, `**` for any folders, `[ab]` and `{a,b}` for a choice".to_string(),
+        )),
+    }
+}
+
+/// A bracket of a regular expression that is not closed, or closes nothing.
+fn unbalanced(pattern: &str) -> Option<&'static str> {
+    let (mut escaped, mut in_class, mut open) = (false, false, 0usize);
+    for letter in pattern.chars() {
+        match letter {
+            _ if escaped => {
+                escaped = false;
+                continue;
+            }
+            '\\' => escaped = true,
+            ']' => in_class = false,
+            '[' => in_class = true,
+            '(' if !in_class => open += 1,
+            ')' if !in_class => match open.checked_sub(1) {
+                Some(left) => open = left,
+                None => return Some("a `)` closes nothing"),
+            },
+            _ => {}
+        }
+    }
+    match (escaped, in_class, open) {
+        (true, ..) => Some("it ends with `\\`"),
+        (_, true, _) => Some("a `[` is not closed"),
+        (.., 1..) => Some("a `(` is not closed"),
+        _ => None,
+    }
+}
+
+/// Capture groups, plain and named.
 fn count_groups(pattern: &str) -> usize {
     let chars: Vec<char> = pattern.chars().collect();
     let (mut at, mut groups, mut in_class) = (0, 0, false);
@@ -298,7 +590,9 @@ fn count_groups(pattern: &str) -> usize {
             ']' => in_class = false,
             '(' if !in_class => {
                 let named = chars.get(at + 1) == Some(&'?')
-                    && (chars.get(at + 2) == Some(&'P') || (chars.get(at + 2) == Some(&'<') && !matches!(chars.get(at + 3), Some('=' | '!'))));
+                    && (chars.get(at + 2) == Some(&'P')
+                        || (chars.get(at + 2) == Some(&'<')
+                            && !matches!(chars.get(at + 3), Some('=' | '!'))));
                 if chars.get(at + 1) != Some(&'?') || named {
                     groups += 1;
                 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::decode::{fold_name, is_own_name};
 use crate::diagnostic::{Place, Reporter};
+use crate::nearest::nearest;
 
 /// The files of a project, read and sorted by name.
 #[derive(Debug, Default)]
@@ -19,7 +20,8 @@ pub(crate) struct DomainFiles {
     pub(crate) name: String,
     /// Where to point at if `domain.yaml` is missing.
     pub(crate) domain: Option<u32>,
-    pub(crate) silver: BTreeMap<String, u32>,
+    /// `None` if the file cannot be read.
+    pub(crate) silver: BTreeMap<String, Option<u32>>,
     pub(crate) gold: BTreeMap<String, GoldFiles>,
 }
 
@@ -27,6 +29,8 @@ pub(crate) struct DomainFiles {
 pub(crate) struct GoldFiles {
     pub(crate) sql: Option<u32>,
     pub(crate) yaml: Option<u32>,
+    /// There is one that cannot be read.
+    pub(crate) yaml_lost: bool,
 }
 
 pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
@@ -36,7 +40,10 @@ pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
         let (message, hint) = if root.join("karat.yml").exists() {
             ("there is no karat.yaml", "rename karat.yml to karat.yaml")
         } else if root.is_dir() {
-            ("there is no karat.yaml: this folder is not a karat project", "start one with `karat init`")
+            (
+                "there is no karat.yaml: this folder is not a karat project",
+                "start one with `karat init`",
+            )
         } else {
             ("the project folder does not exist", "check the path")
         };
@@ -48,11 +55,20 @@ pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
     if root.join(&domains).exists() {
         for (name, path, kind) in list(root, &domains, report) {
             if kind == Kind::File {
+                if is_declaration(&path) {
+                    let at = Place::whole(report.add_file(&path, String::new()));
+                    let hint = "a domain is a folder: domains/sales/domain.yaml";
+                    report.error(at, "nothing reads this file", hint);
+                }
                 continue;
             }
             if !is_own_name(&name) {
                 let at = Place::whole(report.add_file(&path, String::new()));
-                report.error(at, format!("`{name}` cannot be a domain's name"), name_hint(&name));
+                report.error(
+                    at,
+                    format!("`{name}` cannot be a domain's name"),
+                    name_hint(&name),
+                );
                 continue;
             }
             files.domains.push(read_domain(root, name, &path, report));
@@ -64,11 +80,20 @@ pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
 fn name_hint(name: &str) -> String {
     let folded = fold_name(name);
     let rule = "names are lower case letters, digits and `_`, a letter first";
-    if is_own_name(&folded) { format!("{rule}: `{folded}`") } else { rule.to_string() }
+    if is_own_name(&folded) {
+        format!("{rule}: `{folded}`")
+    } else {
+        rule.to_string()
+    }
 }
 
 fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) -> DomainFiles {
-    let mut domain = DomainFiles { name, domain: None, silver: BTreeMap::new(), gold: BTreeMap::new() };
+    let mut domain = DomainFiles {
+        name,
+        domain: None,
+        silver: BTreeMap::new(),
+        gold: BTreeMap::new(),
+    };
     let mut found = false;
     for (name, path, kind) in list(root, folder, report) {
         match (name.as_str(), kind) {
@@ -80,11 +105,36 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
             ("gold", Kind::Folder) => read_gold(root, &path, &mut domain, report),
             ("products" | "repairs" | "feeds.csv" | "tests", _) => {
                 let at = Place::whole(report.add_file(&path, String::new()));
-                report.error(at, format!("`{name}` is not available in this version"), "move it out of the project");
+                report.error(
+                    at,
+                    format!("`{name}` is not available in this version"),
+                    "move it out of the project",
+                );
             }
-            _ if path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "sql") => {
+            (_, Kind::Folder) => {
+                let meant = match name.as_str() {
+                    "bronze" | "quarantine" => None,
+                    _ => nearest(&name, ["silver", "gold"]),
+                };
+                if meant.is_some() || list_quietly(root, &path).any(|path| is_declaration(&path)) {
+                    let at = Place::whole(report.add_file(&path, String::new()));
+                    let hint = match (name.as_str(), meant) {
+                        ("bronze", _) => {
+                            "karat fills bronze itself: declare `feeds` in domain.yaml".to_string()
+                        }
+                        (_, Some(meant)) => format!("did you mean `{meant}`?"),
+                        (_, None) => "models lie in `silver/` and `gold/`".to_string(),
+                    };
+                    report.error(at, "nothing reads this folder", hint);
+                }
+            }
+            _ if is_declaration(&path) => {
                 let at = Place::whole(report.add_file(&path, String::new()));
-                let hint = if name == "domain.yml" { "rename it to domain.yaml" } else { "models lie in `silver/` and `gold/`" };
+                let hint = if name == "domain.yml" {
+                    "rename it to domain.yaml"
+                } else {
+                    "models lie in `silver/` and `gold/`"
+                };
                 report.error(at, "nothing reads this file", hint);
             }
             _ => {}
@@ -92,48 +142,81 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
     }
     if !found {
         let at = Place::whole(report.add_file(&folder.join("domain.yaml"), String::new()));
-        report.error(at, format!("domain `{}` has no domain.yaml", domain.name), format!("write one: `domain: {}`", domain.name));
+        report.error(
+            at,
+            format!("domain `{}` has no domain.yaml", domain.name),
+            format!("write one: `domain: {}`", domain.name),
+        );
     }
     domain
 }
 
 fn read_silver(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mut Reporter) {
     for (name, path, kind) in list(root, folder, report) {
-        let Some(stem) = model_stem(&name, &path, kind, &["yaml"], "a silver model is a .yaml file", report) else { continue };
-        if let Some(file) = read(root, &path, report) {
-            domain.silver.insert(stem, file);
-        }
+        let Some(stem) = model_stem(
+            &name,
+            &path,
+            kind,
+            &["yaml"],
+            "a silver model is a .yaml file",
+            report,
+        ) else {
+            continue;
+        };
+        domain.silver.insert(stem, read(root, &path, report));
     }
 }
 
 fn read_gold(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mut Reporter) {
     for (name, path, kind) in list(root, folder, report) {
-        let hint = "a gold model is a .sql file, with a .yaml file beside it when there is more to say";
-        let Some(stem) = model_stem(&name, &path, kind, &["sql", "yaml"], hint, report) else { continue };
+        let hint =
+            "a gold model is a .sql file, with a .yaml file beside it when there is more to say";
+        let Some(stem) = model_stem(&name, &path, kind, &["sql", "yaml"], hint, report) else {
+            continue;
+        };
         let gold = domain.gold.entry(stem).or_default();
         let file = read(root, &path, report);
         if name.ends_with(".sql") {
             gold.sql = file.or(gold.sql);
         } else {
             gold.yaml = file.or(gold.yaml);
+            gold.yaml_lost = file.is_none();
             if !root.join(path.with_extension("sql")).exists()
                 && let Some(file) = file
             {
-                report.error(Place::whole(file), "there is no .sql file beside it", format!("write the SELECT into {}", path.with_extension("sql").display()));
+                report.error(
+                    Place::whole(file),
+                    "there is no .sql file beside it",
+                    format!(
+                        "write the SELECT into {}",
+                        path.with_extension("sql").display()
+                    ),
+                );
             }
         }
     }
 }
 
 /// The model's name, if the file is one; what looks like one and is none is reported.
-fn model_stem(name: &str, path: &Path, kind: Kind, endings: &[&str], hint: &str, report: &mut Reporter) -> Option<String> {
+fn model_stem(
+    name: &str,
+    path: &Path,
+    kind: Kind,
+    endings: &[&str],
+    hint: &str,
+    report: &mut Reporter,
+) -> Option<String> {
     let ending = path.extension().and_then(|end| end.to_str()).unwrap_or("");
     let mut refuse = |message: String, hint: String| {
         let at = Place::whole(report.add_file(path, String::new()));
         report.error(at, message, hint);
     };
     if kind == Kind::Folder {
-        let message = if endings.contains(&ending) { "this is a folder, not a file" } else { "folders are not read here" };
+        let message = if endings.contains(&ending) {
+            "this is a folder, not a file"
+        } else {
+            "folders are not read here"
+        };
         refuse(message.to_string(), hint.to_string());
         return None;
     }
@@ -145,10 +228,27 @@ fn model_stem(name: &str, path: &Path, kind: Kind, endings: &[&str], hint: &str,
     }
     let stem = &name[..name.len() - ending.len() - 1];
     if !is_own_name(stem) {
-        refuse(format!("`{stem}` cannot be a table's name"), name_hint(stem));
+        refuse(
+            format!("`{stem}` cannot be a table's name"),
+            name_hint(stem),
+        );
         return None;
     }
     Some(stem.to_string())
+}
+
+/// Whether it looks like one of our files.
+fn is_declaration(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "sql")
+}
+
+fn list_quietly(root: &Path, folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,18 +263,30 @@ fn list(root: &Path, folder: &Path, report: &mut Reporter) -> Vec<(String, PathB
         Ok(entries) => entries,
         Err(error) => {
             let at = Place::whole(report.add_file(folder, String::new()));
-            report.error(at, format!("cannot list the folder: {}", reason(&error)), "");
+            report.error(
+                at,
+                format!("cannot list the folder: {}", reason(&error)),
+                "",
+            );
             return Vec::new();
         }
     };
     let mut found = Vec::new();
     for entry in entries.flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         if name.starts_with(['.', '#']) || name.ends_with('~') {
             continue;
         }
         let kind = match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => if root.join(folder).join(&name).is_dir() { Kind::Folder } else { Kind::File },
+            Ok(kind) if kind.is_symlink() => {
+                if root.join(folder).join(&name).is_dir() {
+                    Kind::Folder
+                } else {
+                    Kind::File
+                }
+            }
             Ok(kind) if kind.is_dir() => Kind::Folder,
             _ => Kind::File,
         };
@@ -196,7 +308,14 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
     };
     match String::from_utf8(bytes) {
         Ok(text) => {
-            let text = text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text);
+            let text = text
+                .strip_prefix('\u{feff}')
+                .map(str::to_string)
+                .unwrap_or(text);
+            let text = match path.extension() {
+                Some(end) if end == "yaml" => unix_lines(text),
+                _ => text,
+            };
             Some(report.add_file(path, text))
         }
         Err(error) => {
@@ -204,11 +323,37 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
             let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             let line = before.matches('\n').count() as u32 + 1;
             let column = before.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
-            let file = report.add_file(path, String::from_utf8_lossy(error.as_bytes()).into_owned());
-            report.error(Place { file, line, column, length: 1 }, "the file is not UTF-8", "save it as UTF-8");
+            let file =
+                report.add_file(path, String::from_utf8_lossy(error.as_bytes()).into_owned());
+            report.error(
+                Place {
+                    file,
+                    line,
+                    column,
+                    length: 1,
+                },
+                "the file is not UTF-8",
+                "save it as UTF-8",
+            );
             None
         }
     }
+}
+
+/// YAML ends a line at a lone carriage return too; everything that counts lines here looks for line feeds.
+fn unix_lines(text: String) -> String {
+    if !text.contains('\r') {
+        return text;
+    }
+    let mut letters = text.chars().peekable();
+    let mut lines = String::with_capacity(text.len());
+    while let Some(letter) = letters.next() {
+        lines.push(match letter {
+            '\r' if letters.peek() != Some(&'\n') => '\n',
+            other => other,
+        });
+    }
+    lines
 }
 
 /// An operating system's reason without its number.

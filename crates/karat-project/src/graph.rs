@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::Project;
-use crate::nearest::did_you_mean;
-use crate::table_name::TableName;
+use crate::nearest::{did_you_mean, nearest};
+use crate::table_name::{Layer, TableName};
 
 /// For each node the nodes it reads.
 pub(crate) type Edges = Vec<Vec<usize>>;
@@ -36,8 +36,20 @@ impl Graph {
             reads.insert(model.name.clone(), model.inputs.clone());
         }
         let names: Vec<TableName> = reads.keys().cloned().collect();
-        let by_name: BTreeMap<&TableName, usize> = names.iter().enumerate().map(|(at, name)| (name, at)).collect();
-        let inputs: Edges = reads.values().map(|inputs| inputs.iter().filter_map(|name| by_name.get(name).copied()).collect()).collect();
+        let by_name: BTreeMap<&TableName, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name, at))
+            .collect();
+        let inputs: Edges = reads
+            .values()
+            .map(|inputs| {
+                inputs
+                    .iter()
+                    .filter_map(|name| by_name.get(name).copied())
+                    .collect()
+            })
+            .collect();
 
         let level = levels(&inputs);
         let mut order: Vec<usize> = (0..names.len()).collect();
@@ -49,7 +61,10 @@ impl Graph {
         let mut graph = Graph {
             names: order.iter().map(|at| names[*at].clone()).collect(),
             levels: order.iter().map(|at| level[*at]).collect(),
-            inputs: order.iter().map(|at| inputs[*at].iter().map(|input| place[*input]).collect()).collect(),
+            inputs: order
+                .iter()
+                .map(|at| inputs[*at].iter().map(|input| place[*input]).collect())
+                .collect(),
             readers: vec![Vec::new(); names.len()],
             index: BTreeMap::new(),
             feeds: BTreeMap::new(),
@@ -59,7 +74,13 @@ impl Graph {
                 graph.readers[*input].push(at);
             }
         }
-        graph.index = graph.names.iter().cloned().enumerate().map(|(at, name)| (name, at)).collect();
+        graph.index = graph
+            .names
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(at, name)| (name, at))
+            .collect();
         for (short, bronze) in short_names {
             let at = graph.index[&bronze];
             graph.feeds.entry(short).or_default().push(at);
@@ -105,13 +126,17 @@ impl Graph {
     }
 
     fn direct(&self, of: &TableName, edges: &Edges) -> Vec<&TableName> {
-        let Some(at) = self.index.get(of) else { return Vec::new() };
+        let Some(at) = self.index.get(of) else {
+            return Vec::new();
+        };
         let next: BTreeSet<usize> = edges[*at].iter().copied().collect();
         next.into_iter().map(|at| &self.names[at]).collect()
     }
 
     fn beyond(&self, of: &TableName, edges: &Edges) -> Vec<&TableName> {
-        let Some(at) = self.index.get(of) else { return Vec::new() };
+        let Some(at) = self.index.get(of) else {
+            return Vec::new();
+        };
         let mut reached = BTreeSet::new();
         reach(*at, edges, &mut reached);
         reached.remove(at);
@@ -135,17 +160,29 @@ impl Graph {
                 }
             }
         }
-        Ok(selected.into_iter().map(|at| self.names[at].clone()).collect())
+        Ok(selected
+            .into_iter()
+            .map(|at| self.names[at].clone())
+            .collect())
     }
 
     fn find(&self, what: &Selected) -> Result<Vec<usize>, SelectError> {
         match what {
             Selected::Domain(domain) => {
-                let found: Vec<usize> = (0..self.names.len()).filter(|at| self.names[*at].domain == *domain).collect();
+                let found: Vec<usize> = (0..self.names.len())
+                    .filter(|at| self.names[*at].domain == *domain)
+                    .collect();
                 if found.is_empty() {
-                    let domains: BTreeSet<&str> = self.names.iter().map(|name| name.domain.as_str()).collect();
-                    let hint = did_you_mean(domain, domains.iter().copied());
-                    return Err(SelectError::Unknown { what: format!("domain:{domain}"), hint });
+                    let domains: BTreeSet<&str> =
+                        self.names.iter().map(|name| name.domain.as_str()).collect();
+                    let hint = match nearest(domain, domains.iter().copied()) {
+                        Some(near) => format!("did you mean `domain:{near}`?"),
+                        None => self.examples(),
+                    };
+                    return Err(SelectError::Unknown {
+                        what: format!("domain:{domain}"),
+                        hint,
+                    });
                 }
                 Ok(found)
             }
@@ -153,24 +190,67 @@ impl Graph {
         }
     }
 
+    /// How names are written, by the first of each kind.
+    fn examples(&self) -> String {
+        let mut examples: Vec<String> = Vec::new();
+        let table = self.names.iter().find(|name| name.layer != Layer::Bronze);
+        examples.extend(table.map(|name| format!("`{name}`")));
+        examples.extend(self.feeds.keys().next().map(|feed| format!("`{feed}`")));
+        examples.extend(
+            self.names
+                .first()
+                .map(|name| format!("`domain:{}`", name.domain)),
+        );
+        match examples.as_slice() {
+            [] => "the project has no feed and no model".to_string(),
+            _ => format!("names are written like {}", examples.join(", ")),
+        }
+    }
+
     fn find_name(&self, name: &str) -> Result<Vec<usize>, SelectError> {
-        if let Some(at) = name.parse::<TableName>().ok().and_then(|name| self.index.get(&name)) {
+        if let Some(at) = name
+            .parse::<TableName>()
+            .ok()
+            .and_then(|name| self.index.get(&name))
+        {
             return Ok(vec![*at]);
         }
-        let found = match self.feeds.get(name) {
+        let mut found = match self.feeds.get(name) {
             Some(found) => found.clone(),
-            None => (0..self.names.len()).filter(|at| self.names[*at].table == name).collect(),
+            None => (0..self.names.len())
+                .filter(|at| self.names[*at].table == name)
+                .collect(),
         };
+        if found.is_empty() {
+            let feeds = self.feeds.iter();
+            found = feeds
+                .filter(|(short, _)| short.split_once('.').is_some_and(|(_, own)| own == name))
+                .flat_map(|(_, found)| found.iter().copied())
+                .collect();
+        }
         match found.as_slice() {
             [_] => Ok(found),
             [] => {
                 let full: Vec<String> = self.names.iter().map(|name| name.to_string()).collect();
-                let words = full.iter().map(String::as_str).chain(self.names.iter().map(|name| name.table.as_str())).chain(self.feeds.keys().map(String::as_str));
-                Err(SelectError::Unknown { what: name.to_string(), hint: did_you_mean(name, words) })
+                let words = full
+                    .iter()
+                    .map(String::as_str)
+                    .chain(self.names.iter().map(|name| name.table.as_str()))
+                    .chain(self.feeds.keys().map(String::as_str));
+                Err(SelectError::Unknown {
+                    what: name.to_string(),
+                    hint: did_you_mean(name, words).unwrap_or_else(|| self.examples()),
+                })
             }
             several => {
-                let names: Vec<String> = several.iter().map(|at| format!("`{}`", self.names[*at])).collect();
-                Err(SelectError::Ambiguous { what: name.to_string(), hint: format!("write one of {}", names.join(", ")) })
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|at| format!("`{}`", self.names[*at]))
+                    .collect();
+                Err(SelectError::Ambiguous {
+                    what: name.to_string(),
+                    hint: format!("write one of {}", names.join(", ")),
+                })
             }
         }
     }
@@ -243,7 +323,10 @@ pub(crate) fn cycles(inputs: &Edges) -> Vec<Vec<usize>> {
                     path.push((input, 0));
                 }
                 State::Open => {
-                    let from = path.iter().position(|(node, _)| *node == input).unwrap_or(0);
+                    let from = path
+                        .iter()
+                        .position(|(node, _)| *node == input)
+                        .unwrap_or(0);
                     cycles.push(path[from..].iter().map(|(node, _)| *node).collect());
                 }
                 State::Done => {}
@@ -255,7 +338,8 @@ pub(crate) fn cycles(inputs: &Edges) -> Vec<Vec<usize>> {
 
 /// A part of the graph: `NAME`, `+NAME` with all it depends on, `NAME+` with all that depends on it, `domain:NAME`.
 ///
-/// `NAME` is a table (`sales_silver.orders`), its last part where that is unique, or a feed (`shop.orders`).
+/// `NAME` is a table (`sales_silver.orders`, `sales_bronze.shop__orders`), its last part where that is unique, or a feed
+/// (`shop.orders`, or `orders` where no table has this name).
 ///
 /// ```
 /// use karat_project::Selector;
@@ -280,23 +364,35 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, SelectError> {
         let name = text.trim();
-        let (upstream, name) = name.strip_prefix('+').map_or((false, name), |name| (true, name));
-        let (downstream, name) = name.strip_suffix('+').map_or((false, name), |name| (true, name));
+        let (upstream, name) = name
+            .strip_prefix('+')
+            .map_or((false, name), |name| (true, name));
+        let (downstream, name) = name
+            .strip_suffix('+')
+            .map_or((false, name), |name| (true, name));
         let name = name.to_lowercase();
-        let bad = name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, '+' | ',' | '*'));
+        let bad = name.is_empty()
+            || name.contains(|c: char| c.is_whitespace() || matches!(c, '+' | ',' | '*'));
         let what = match name.split_once(':') {
             _ if bad => return Err(SelectError::Malformed(text.to_string())),
             Some(("domain", domain)) if !domain.is_empty() => Selected::Domain(domain.to_string()),
             Some(_) => return Err(SelectError::Malformed(text.to_string())),
             None => Selected::Name(name),
         };
-        Ok(Selector { what, upstream, downstream })
+        Ok(Selector {
+            what,
+            upstream,
+            downstream,
+        })
     }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, after) = (if self.upstream { "+" } else { "" }, if self.downstream { "+" } else { "" });
+        let (before, after) = (
+            if self.upstream { "+" } else { "" },
+            if self.downstream { "+" } else { "" },
+        );
         match &self.what {
             Selected::Name(name) => write!(f, "{before}{name}{after}"),
             Selected::Domain(domain) => write!(f, "{before}domain:{domain}{after}"),
@@ -315,8 +411,8 @@ pub enum SelectError {
     Unknown {
         /// What was asked for.
         what: String,
-        /// The nearest name.
-        hint: Option<String>,
+        /// The nearest name, or how names are written.
+        hint: String,
     },
     /// Several have this name.
     #[error("cannot select `{what}`: several tables have this name")]
@@ -331,10 +427,10 @@ pub enum SelectError {
 impl SelectError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            SelectError::Malformed(_) => Some("write NAME, +NAME, NAME+, +NAME+ or domain:NAME".to_string()),
-            SelectError::Unknown { hint, .. } => hint.clone(),
-            SelectError::Ambiguous { hint, .. } => Some(hint.clone()),
-        }
+        let hint = match self {
+            SelectError::Malformed(_) => "write NAME, +NAME, NAME+, +NAME+ or domain:NAME",
+            SelectError::Unknown { hint, .. } | SelectError::Ambiguous { hint, .. } => hint,
+        };
+        Some(hint.to_string())
     }
 }

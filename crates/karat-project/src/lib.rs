@@ -4,10 +4,10 @@
 //! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
-//! [`files`] finds and reads the files, [`yaml`] makes trees with positions of them, [`schema`] holds the key tables, [`decode`]
-//! checks trees against them, [`project_file`], [`domain_file`] and [`model_file`] read one kind of file each into the types of
-//! [`model`], [`links`] checks what needs several files, [`graph`] orders the tables. [`diagnostic`] and [`nearest`] are for the
-//! messages; [`reference`] makes the JSON Schemas and `docs/project.md` from the key tables.
+//! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
+//! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
+//! `model`, `links` checks what needs several files, `graph` orders the tables. `diagnostic` and `nearest` are for the
+//! messages; `reference` makes the JSON Schemas and `docs/project.md` from the key tables.
 
 mod decode;
 mod diagnostic;
@@ -31,14 +31,16 @@ pub use decode::{At, Ratio, fold_name};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
-    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation, Feed, Gold, Lag, Mode, Model, ModelKind,
-    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver,
-    SourceDecl, SourceKind, TableFormat, Target, Track,
+    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,
+    Feed, Gold, Lag, Mode, Model, ModelKind, OnAdded, OnBrokenObject, OnDuplicate, OnMissing,
+    OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver, SourceDecl,
+    SourceKind, TableFormat, Target, Track,
 };
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
 
 use crate::diagnostic::Reporter;
+use crate::files::{DomainFiles, GoldFiles};
 use crate::model::{Surroundings, code_text};
 use crate::model_file::Draft;
 use crate::project_file::{ProjectFile, Variables};
@@ -67,54 +69,79 @@ pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
         project.files = files;
         project
     });
-    Loaded { project, diagnostics }
+    Loaded {
+        project,
+        diagnostics,
+    }
 }
 
-fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Option<&str>, report: &mut Reporter) -> Option<Project> {
+fn read_project(
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    target: Option<&str>,
+    report: &mut Reporter,
+) -> Option<Project> {
     let found = files::read_project(root, report);
     let variables = Variables { root, env };
-    let project = parse(found.project?, &schema::PROJECT, report).map(|node| project_file::read(&node, &variables, target, report));
+    let project = found
+        .project
+        .and_then(|file| parse(file, &schema::PROJECT, report))
+        .map(|node| project_file::read(&node, &variables, target, report));
     if let (Some(project), Some(chosen)) = (&project, target)
         && !project.targets.contains_key(chosen)
         && !report.has_errors()
     {
         let names: Vec<&str> = project.targets.keys().map(String::as_str).collect();
         let at = Place::whole(found.project?);
-        report.error(at, format!("there is no target `{chosen}`"), format!("karat.yaml declares: {}", names.join(", ")));
+        report.error(
+            at,
+            format!("there is no target `{chosen}`"),
+            format!("karat.yaml declares: {}", names.join(", ")),
+        );
     }
     // Without karat.yaml the rest is read for its own mistakes; sources are then not to be missed.
     let project_known = project.is_some();
     let settings = project.unwrap_or_else(ProjectFile::unknown);
 
     let mut domains = Vec::new();
-    let mut drafts: Vec<Draft> = Vec::new();
     let mut broken: BTreeSet<TableName> = BTreeSet::new();
     for domain in &found.domains {
-        match domain.domain.and_then(|file| parse(file, &schema::DOMAIN, report)) {
-            Some(node) => domains.push(domain_file::read(&domain.name, &node, &settings, project_known, &mut broken, report)),
+        match domain
+            .domain
+            .and_then(|file| parse(file, &schema::DOMAIN, report))
+        {
+            Some(node) => domains.push(domain_file::read(
+                &domain.name,
+                &node,
+                &settings,
+                project_known,
+                &mut broken,
+                report,
+            )),
             None => drop(broken.insert(links::domain_marker(&domain.name))),
         }
-        for (table, file) in &domain.silver {
-            match parse(*file, &schema::SILVER, report) {
-                Some(node) => drafts.push(model_file::read_silver(&domain.name, table, &node, report)),
-                None => drop(broken.insert(TableName::new(&domain.name, Layer::Silver, table))),
-            }
-        }
-        for (table, gold) in &domain.gold {
-            // A second file is optional and may be all comments.
-            let node = gold.yaml.filter(|file| !is_blank(report.text(*file))).and_then(|file| parse(file, &schema::GOLD, report));
-            match gold.sql {
-                Some(sql) => drafts.push(model_file::read_gold(&domain.name, table, sql, node.as_ref(), report)),
-                None => drop(broken.insert(TableName::new(&domain.name, Layer::Gold, table))),
-            }
+    }
+    let mut drafts: Vec<Draft> = Vec::new();
+    for read in read_models(&found.domains, report) {
+        match read {
+            Ok(draft) => drafts.push(draft),
+            Err(name) => drop(broken.insert(name)),
         }
     }
     if !report.has_errors() && domains.is_empty() {
         let at = Place::whole(found.project?);
-        report.warning(at, "the project has no domain: there is nothing to run", "a domain is a folder: domains/sales/domain.yaml");
+        report.warning(
+            at,
+            "the project has no domain: there is nothing to run",
+            "a domain is a folder: domains/sales/domain.yaml",
+        );
     }
     drafts.sort_by(|a, b| a.model.name.cmp(&b.model.name));
-    let catalogs: Vec<&str> = settings.targets.values().map(|target| target.catalog.as_str()).collect();
+    let catalogs: Vec<&str> = settings
+        .targets
+        .values()
+        .map(|target| target.catalog.as_str())
+        .collect();
     links::check(&domains, &mut drafts, &broken, catalogs, report);
 
     let mut project = Project {
@@ -135,21 +162,123 @@ fn read_project(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
             ModelKind::Silver(silver) => project.feed(&silver.from),
             ModelKind::Gold(_) => None,
         };
-        model.code = code_text(model, &Surroundings { timezone: &project.timezone, rounding: project.rounding, feed });
+        model.code = code_text(
+            model,
+            &Surroundings {
+                timezone: &project.timezone,
+                rounding: project.rounding,
+                feed,
+            },
+        );
     }
     project.models = models;
     Some(project)
 }
 
+/// The files of one model.
+enum ModelFiles<'a> {
+    Silver(Option<u32>),
+    Gold(&'a GoldFiles),
+}
+
+/// Fewer models than this are read on one thread.
+const MODELS_PER_THREAD: usize = 64;
+
+/// Reads each model for itself, side by side; a table whose file cannot be read gives its name. The order says nothing.
+fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Draft, TableName>> {
+    let models: Vec<(&str, &str, ModelFiles<'_>)> = domains
+        .iter()
+        .flat_map(|domain| {
+            let silver = domain
+                .silver
+                .iter()
+                .map(|(table, file)| (table, ModelFiles::Silver(*file)));
+            let gold = domain
+                .gold
+                .iter()
+                .map(|(table, files)| (table, ModelFiles::Gold(files)));
+            silver
+                .chain(gold)
+                .map(|(table, files)| (domain.name.as_str(), table.as_str(), files))
+        })
+        .collect();
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(models.len() / MODELS_PER_THREAD)
+        .max(1);
+    let read_share = |first: usize, mut report: Reporter| {
+        let drafts: Vec<Result<Draft, TableName>> = models
+            .iter()
+            .skip(first)
+            .step_by(threads)
+            .map(|(domain, table, files)| read_model(domain, table, files, &mut report))
+            .collect();
+        (drafts, report)
+    };
+    let shares = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|first| {
+                let report = report.fork();
+                scope.spawn(move || read_share(first, report))
+            })
+            .collect();
+        let mut shares = vec![read_share(0, report.fork())];
+        for other in others {
+            match other.join() {
+                Ok(share) => shares.push(share),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        shares
+    });
+    let mut all = Vec::with_capacity(models.len());
+    for (drafts, found) in shares {
+        all.extend(drafts);
+        report.join(found);
+    }
+    all
+}
+
+fn read_model(
+    domain: &str,
+    table: &str,
+    files: &ModelFiles<'_>,
+    report: &mut Reporter,
+) -> Result<Draft, TableName> {
+    match files {
+        ModelFiles::Silver(file) => {
+            match file.and_then(|file| parse(file, &schema::SILVER, report)) {
+                Some(node) => Ok(model_file::read_silver(domain, table, &node, report)),
+                None => Err(TableName::new(domain, Layer::Silver, table)),
+            }
+        }
+        ModelFiles::Gold(gold) => {
+            // The second file is optional and may be all comments.
+            let yaml = gold.yaml.filter(|file| !is_blank(report.text(*file)));
+            let node = yaml.and_then(|file| parse(file, &schema::GOLD, report));
+            match gold.sql {
+                Some(sql) => {
+                    let mut draft =
+                        model_file::read_gold(domain, table, sql, node.as_ref(), report);
+                    draft.access_known = !gold.yaml_lost && (yaml.is_none() || node.is_some());
+                    Ok(draft)
+                }
+                None => Err(TableName::new(domain, Layer::Gold, table)),
+            }
+        }
+    }
+}
+
 /// Parses a YAML file and checks it against its key table.
 fn parse(file: u32, object: &'static schema::Object, report: &mut Reporter) -> Option<yaml::Node> {
     let text = report.text(file).to_string();
-    let node = yaml::parse(file, &text, report)?;
+    let node = yaml::parse(file, &text, &decode::example_of(object), report)?;
     decode::check(&node, object, report);
     Some(node)
 }
 
 /// Only white space and comments.
 fn is_blank(text: &str) -> bool {
-    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    text.lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }

@@ -13,7 +13,7 @@ use crate::table_name::{Layer, TableName};
 /// Bronze's own columns that a silver expression may read (B2).
 const BRONZE_COLUMNS: [&str; 6] = ["_seq", "_op", "_object", "_row", "_rescued", "_fixes"];
 /// Suggestions are searched among all tables; a project that is wrong everywhere needs no more than this many.
-const SUGGESTIONS_MAX: usize = 200;
+const SUGGESTIONS_MAX: usize = 50;
 
 /// Everything declared, to look things up in.
 struct Tables<'a> {
@@ -23,35 +23,53 @@ struct Tables<'a> {
     broken: &'a BTreeSet<TableName>,
     catalogs: Vec<&'a str>,
     suggestions_left: usize,
+    /// The models' names as text, made when the first suggestion is searched.
+    names: Vec<String>,
 }
 
 /// Checks all links, and fills in what models read.
 pub(crate) fn check(
-    domains: &[Domain], drafts: &mut [Draft], broken: &BTreeSet<TableName>, catalogs: Vec<&str>, report: &mut Reporter,
+    domains: &[Domain],
+    drafts: &mut [Draft],
+    broken: &BTreeSet<TableName>,
+    catalogs: Vec<&str>,
+    report: &mut Reporter,
 ) {
     check_feeds(domains, report);
     let mut found: Vec<(Option<TableName>, Vec<TableName>)> = Vec::with_capacity(drafts.len());
     let mut edges: Vec<(TableName, Vec<(TableName, Place)>)> = Vec::with_capacity(drafts.len());
     {
         let mut tables = Tables {
-            feeds: domains.iter().flat_map(|domain| &domain.feeds).map(|feed| (&feed.bronze, feed)).collect(),
+            feeds: domains
+                .iter()
+                .flat_map(|domain| &domain.feeds)
+                .map(|feed| (&feed.bronze, feed))
+                .collect(),
             models: drafts
                 .iter()
                 .map(|draft| {
                     let columns = draft.columns_known.then(|| draft_columns(draft));
-                    (&draft.model.name, (draft.model.access, columns))
+                    let access = if draft.access_known {
+                        draft.model.access
+                    } else {
+                        Access::Public
+                    };
+                    (&draft.model.name, (access, columns))
                 })
                 .collect(),
             broken,
             catalogs,
             suggestions_left: SUGGESTIONS_MAX,
+            names: Vec::new(),
         };
         for draft in drafts.iter() {
             let reads = match draft.model.kind {
                 ModelKind::Silver(_) => tables.check_silver(draft, report),
                 ModelKind::Gold(_) => tables.check_gold(draft, report),
             };
-            let from = matches!(draft.model.kind, ModelKind::Silver(_)).then(|| reads.first().map(|(name, _)| name.clone())).flatten();
+            let from = matches!(draft.model.kind, ModelKind::Silver(_))
+                .then(|| reads.first().map(|(name, _)| name.clone()))
+                .flatten();
             let mut inputs: Vec<TableName> = reads.iter().map(|(name, _)| name.clone()).collect();
             inputs.sort();
             inputs.dedup();
@@ -71,7 +89,11 @@ pub(crate) fn check(
 /// Names are compared in lower case (F3).
 fn draft_columns(draft: &Draft) -> BTreeSet<String> {
     match &draft.model.kind {
-        ModelKind::Gold(gold) => gold.columns.iter().map(|column| column.to_lowercase()).collect(),
+        ModelKind::Gold(gold) => gold
+            .columns
+            .iter()
+            .map(|column| column.to_lowercase())
+            .collect(),
         // Those whose expression is wrong are columns nonetheless.
         ModelKind::Silver(_) => draft.silver_outputs.iter().cloned().collect(),
     }
@@ -83,7 +105,12 @@ fn check_feeds(domains: &[Domain], report: &mut Reporter) {
     for feed in domains.iter().flat_map(|domain| &domain.feeds) {
         if let Some(other) = first.get(&feed.bronze) {
             let file = report.path(other.at.file).display().to_string();
-            let message = format!("two feeds make the table `{}` (B10); the first is `{}` in {file}:{}", feed.bronze, other.short_name(), other.at.line);
+            let message = format!(
+                "two feeds make the table `{}` (B10); the first is `{}` in {file}:{}",
+                feed.bronze,
+                other.short_name(),
+                other.at.line
+            );
             report.error(feed.at, message, "give one of them another `name`");
         } else {
             first.insert(&feed.bronze, feed);
@@ -93,21 +120,40 @@ fn check_feeds(domains: &[Domain], report: &mut Reporter) {
 
 impl Tables<'_> {
     fn check_silver(&mut self, draft: &Draft, report: &mut Reporter) -> Vec<(TableName, Place)> {
-        for column in draft.bronze_columns.iter().filter(|column| PROVENANCE.contains(&column.value.as_str())) {
+        for column in draft
+            .bronze_columns
+            .iter()
+            .filter(|column| PROVENANCE.contains(&column.value.as_str()))
+        {
             refuse_provenance(&column.value, column.at, report);
         }
-        let Some(from) = &draft.from else { return Vec::new() };
+        let Some(from) = &draft.from else {
+            return Vec::new();
+        };
         let domain = &draft.model.name.domain;
-        let Some(bronze) = self.find_feed(domain, &from.value, from.at, report) else { return Vec::new() };
+        let Some(bronze) = self.find_feed(domain, &from.value, from.at, report) else {
+            return Vec::new();
+        };
         if let Some(feed) = self.feeds.get(&bronze)
             && let Some(known) = known_bronze_columns(feed)
         {
             for column in &draft.bronze_columns {
                 let name = column.value.as_str();
-                if !known.contains(name) && !BRONZE_COLUMNS.contains(&name) && !PROVENANCE.contains(&name) {
+                if !known.contains(name)
+                    && !BRONZE_COLUMNS.contains(&name)
+                    && !PROVENANCE.contains(&name)
+                {
                     let hint = did_you_mean(name, known.iter().map(String::as_str));
-                    let message = format!("unknown column `{}`: the feed `{}` declares its `columns`", printable(name), feed.short_name());
-                    report.error(column.at, message, hint.unwrap_or_default());
+                    let message = format!(
+                        "unknown column `{}`: the feed `{}` declares its `columns`",
+                        printable(name),
+                        feed.short_name()
+                    );
+                    let hint = hint.unwrap_or_else(|| {
+                        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+                        format!("it declares: {}", printable(&names.join(", ")))
+                    });
+                    report.error(column.at, message, hint);
                 }
             }
         }
@@ -115,23 +161,47 @@ impl Tables<'_> {
     }
 
     /// `source.feed` of the own domain, or a bronze table's name.
-    fn find_feed(&mut self, domain: &str, from: &str, at: Place, report: &mut Reporter) -> Option<TableName> {
+    fn find_feed(
+        &mut self,
+        domain: &str,
+        from: &str,
+        at: Place,
+        report: &mut Reporter,
+    ) -> Option<TableName> {
         let Some((first, second)) = from.split_once('.') else {
-            report.error(at, "`from` must be `source.feed`", self.suggest_feed(domain, from));
+            report.error(
+                at,
+                "`from` must be `source.feed`",
+                self.suggest_feed(domain, from),
+            );
             return None;
         };
         let named = TableName::from_parts(first, second);
         let wanted = match &named {
             Some(name) if name.layer == Layer::Bronze => name.clone(),
             Some(name) if self.models.contains_key(name) || self.broken.contains(name) => {
-                report.error(at, format!("`from` names the {} table `{name}`; a silver model reads a feed", name.layer), "read silver tables in a gold model");
+                report.error(
+                    at,
+                    format!(
+                        "`from` names the {} table `{name}`; a silver model reads a feed",
+                        name.layer
+                    ),
+                    "read silver tables in a gold model",
+                );
                 return None;
             }
             _ => TableName::new(domain, Layer::Bronze, format!("{first}__{second}")),
         };
         if wanted.domain != domain && self.feeds.contains_key(&wanted) {
-            let message = format!("the feed `{from}` belongs to domain `{}`; other domains read only its public tables (D1)", wanted.domain);
-            report.error(at, message, "read one of its silver or gold tables marked `access: public`, in a gold model");
+            let message = format!(
+                "the feed `{from}` belongs to domain `{}`; other domains read only its public tables (D1)",
+                wanted.domain
+            );
+            report.error(
+                at,
+                message,
+                "read one of its silver or gold tables marked `access: public`, in a gold model",
+            );
             return None;
         }
         if self.feeds.contains_key(&wanted) {
@@ -140,33 +210,63 @@ impl Tables<'_> {
         if self.broken.contains(&wanted) || self.broken.contains(&domain_marker(&wanted.domain)) {
             return None;
         }
-        let elsewhere = self.feeds.values().find(|feed| feed.short_name() == from);
+        let searched = self.suggestions_left > 0;
+        let elsewhere = self
+            .feeds
+            .values()
+            .find(|feed| searched && feed.short_name() == from);
         let hint = match elsewhere {
             Some(feed) => format!("a feed of this name belongs to domain `{}`", feed.domain),
             None => self.suggest_feed(domain, from),
         };
-        report.error(at, format!("there is no feed `{}` in domain `{domain}`", printable(from)), hint);
+        report.error(
+            at,
+            format!(
+                "there is no feed `{}` in domain `{domain}`",
+                printable(from)
+            ),
+            hint,
+        );
         None
     }
 
-    fn suggest_feed(&self, domain: &str, from: &str) -> String {
-        let own: Vec<String> = self.feeds.values().filter(|feed| feed.domain == domain).map(|feed| feed.short_name()).collect();
+    fn suggest_feed(&mut self, domain: &str, from: &str) -> String {
+        let Some(left) = self.suggestions_left.checked_sub(1) else {
+            return String::new();
+        };
+        self.suggestions_left = left;
+        let own: Vec<String> = self
+            .feeds
+            .values()
+            .filter(|feed| feed.domain == domain)
+            .map(|feed| feed.short_name())
+            .collect();
         if let Some(hint) = did_you_mean(from, own.iter().map(String::as_str)) {
             return hint;
         }
         match own.as_slice() {
             [] => format!("declare it under `feeds` in domains/{domain}/domain.yaml"),
             names if names.len() <= 8 => format!("domain `{domain}` has: {}", names.join(", ")),
-            names => format!("domain `{domain}` has {} feeds; see domains/{domain}/domain.yaml", names.len()),
+            names => format!(
+                "domain `{domain}` has {} feeds; see domains/{domain}/domain.yaml",
+                names.len()
+            ),
         }
     }
 
     fn check_gold(&mut self, draft: &Draft, report: &mut Reporter) -> Vec<(TableName, Place)> {
-        let Some((file, query)) = &draft.query else { return Vec::new() };
+        let Some((file, query)) = &draft.query else {
+            return Vec::new();
+        };
         let mut reads = Vec::new();
         let mut resolved: Vec<Option<TableName>> = Vec::with_capacity(query.tables.len());
         for table in &query.tables {
-            let name = self.find_table(&draft.model.name.domain, &table.parts, place_of(*file, table.span), report);
+            let name = self.find_table(
+                &draft.model.name.domain,
+                &table.parts,
+                place_of(*file, table.span),
+                report,
+            );
             reads.extend(name.clone().map(|name| (name, place_of(*file, table.span))));
             resolved.push(name);
         }
@@ -176,23 +276,49 @@ impl Tables<'_> {
                 refuse_provenance(&column.name, at, report);
                 continue;
             }
-            let Some(candidates) = &column.tables else { continue };
-            let mut known: Vec<(&TableName, &BTreeSet<String>)> = Vec::new();
+            let Some(candidates) = &column.tables else {
+                continue;
+            };
+            let mut known: Vec<(String, &BTreeSet<String>)> = Vec::new();
             for candidate in candidates {
-                match resolved[*candidate].as_ref().and_then(|name| Some((name, self.models.get(name)?.1.as_ref()?))) {
+                match resolved[*candidate]
+                    .as_ref()
+                    .and_then(|name| Some((name.to_string(), self.models.get(name)?.1.as_ref()?)))
+                {
                     Some(found) => known.push(found),
                     None => break,
                 }
             }
             // One table whose columns are not known is enough to be silent.
-            if known.len() < candidates.len() || known.iter().any(|(_, columns)| columns.contains(&column.name)) {
+            if known.len() < candidates.len() {
                 continue;
             }
-            let hint = nearest(&column.name, known.iter().flat_map(|(_, columns)| columns.iter().map(String::as_str)));
-            let hint = hint.map(|name| format!("did you mean `{name}`?")).unwrap_or_else(|| match known.as_slice() {
-                [(_, columns)] if columns.len() <= 12 => format!("it has: {}", columns.iter().cloned().collect::<Vec<_>>().join(", ")),
-                _ => String::new(),
-            });
+            known.extend(column.derived.iter().map(|at| {
+                let derived = &query.derived[*at];
+                (printable(&derived.name), &derived.columns)
+            }));
+            if known.is_empty()
+                || known
+                    .iter()
+                    .any(|(_, columns)| columns.contains(&column.name))
+            {
+                continue;
+            }
+            let hint = nearest(
+                &column.name,
+                known
+                    .iter()
+                    .flat_map(|(_, columns)| columns.iter().map(String::as_str)),
+            );
+            let hint = hint
+                .map(|name| format!("did you mean `{name}`?"))
+                .unwrap_or_else(|| match known.as_slice() {
+                    [(_, columns)] if columns.len() <= 12 => format!(
+                        "it has: {}",
+                        columns.iter().cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                    _ => String::new(),
+                });
             let of = match known.as_slice() {
                 [(name, _)] => format!("`{name}` has no column `{}`", printable(&column.name)),
                 _ => format!("no table here has a column `{}`", printable(&column.name)),
@@ -202,25 +328,67 @@ impl Tables<'_> {
         reads
     }
 
-    fn find_table(&mut self, domain: &str, parts: &[String], at: Place, report: &mut Reporter) -> Option<TableName> {
+    fn find_table(
+        &mut self,
+        domain: &str,
+        parts: &[String],
+        at: Place,
+        report: &mut Reporter,
+    ) -> Option<TableName> {
         let (schema, table) = match parts {
             [schema, table] => (schema, table),
             [single] => {
-                let same: Vec<String> = self.models.keys().filter(|name| name.table == *single).map(|name| name.to_string()).collect();
+                let searched = self.suggestions_left > 0;
+                let same: Vec<String> = self
+                    .models
+                    .keys()
+                    .filter(|name| searched && name.table == *single)
+                    .map(|name| name.to_string())
+                    .collect();
                 let hint = match same.as_slice() {
-                    [] => self.suggest_table(single).unwrap_or_else(|| "a name has two parts, like `sales_silver.orders`".to_string()),
+                    [] => self.suggest_table(single).unwrap_or_else(|| {
+                        "a name has two parts, like `sales_silver.orders`".to_string()
+                    }),
                     names if names.len() <= 3 => format!("write `{}`", names.join("` or `")),
                     _ => "a name has two parts, like `sales_silver.orders`".to_string(),
                 };
-                report.error(at, format!("`{}` needs two parts: `domain_layer.table` (D1)", printable(single)), hint);
+                report.error(
+                    at,
+                    format!(
+                        "`{}` needs two parts: `domain_layer.table` (D1)",
+                        printable(single)
+                    ),
+                    hint,
+                );
                 return None;
             }
             [catalog, rest @ ..] => {
                 let rest = rest.join(".");
-                if self.catalogs.iter().any(|own| own.eq_ignore_ascii_case(catalog)) {
-                    report.error(at, format!("`{}` is this project's own catalog: each target has its own (D1)", printable(catalog)), format!("write `{}`", printable(&rest)));
+                if self
+                    .catalogs
+                    .iter()
+                    .any(|own| own.eq_ignore_ascii_case(catalog))
+                {
+                    report.error(
+                        at,
+                        format!(
+                            "`{}` is this project's own catalog: each target has its own (D1)",
+                            printable(catalog)
+                        ),
+                        format!("write `{}`", printable(&rest)),
+                    );
                 } else {
-                    report.error(at, format!("tables of another catalog are not available in this version: `{}`", printable(&parts.join("."))), format!("if it is a table of this project, write `{}`", printable(&rest)));
+                    report.error(
+                        at,
+                        format!(
+                            "tables of another catalog are not available in this version: `{}`",
+                            printable(&parts.join("."))
+                        ),
+                        format!(
+                            "if it is a table of this project, write `{}`",
+                            printable(&rest)
+                        ),
+                    );
                 }
                 return None;
             }
@@ -231,13 +399,30 @@ impl Tables<'_> {
         if let Some(name) = &name {
             if matches!(name.layer, Layer::Bronze | Layer::Quarantine) {
                 let hint = "read it through a silver model";
-                report.error(at, format!("reading {} tables in gold is not available in this version: `{name}`", name.layer), hint);
+                report.error(
+                    at,
+                    format!(
+                        "reading {} tables in gold is not available in this version: `{name}`",
+                        name.layer
+                    ),
+                    hint,
+                );
                 return None;
             }
             if let Some((access, _)) = self.models.get(name) {
                 if name.domain != domain && *access != Access::Public {
-                    let message = format!("`{name}` belongs to domain `{}` and is not public (D1)", name.domain);
-                    report.error(at, message, format!("its owner can mark it `access: public` in domains/{}", name.folder()));
+                    let message = format!(
+                        "`{name}` belongs to domain `{}` and is not public (D1)",
+                        name.domain
+                    );
+                    report.error(
+                        at,
+                        message,
+                        format!(
+                            "its owner can mark it `access: public` in domains/{}.yaml",
+                            name.folder()
+                        ),
+                    );
                     return None;
                 }
                 return Some(name.clone());
@@ -248,16 +433,35 @@ impl Tables<'_> {
         }
         let hint = self.suggest_table(&written).unwrap_or_else(|| match name {
             Some(_) => "each table of the project is a file in `silver/` or `gold/`".to_string(),
-            None => "a table's name is `domain_layer.table`, like `sales_silver.orders`".to_string(),
+            None => {
+                "a table's name is `domain_layer.table`, like `sales_silver.orders`".to_string()
+            }
         });
-        report.error(at, format!("there is no table `{}`", printable(&written)), hint);
+        report.error(
+            at,
+            format!("there is no table `{}`", printable(&written)),
+            hint,
+        );
         None
     }
 
     fn suggest_table(&mut self, written: &str) -> Option<String> {
         self.suggestions_left = self.suggestions_left.checked_sub(1)?;
-        let names: Vec<String> = self.models.keys().map(|name| name.to_string()).collect();
-        did_you_mean(written, names.iter().map(String::as_str))
+        if self.names.is_empty() {
+            self.names = self.models.keys().map(|name| name.to_string()).collect();
+        }
+        let names = || self.names.iter().map(String::as_str);
+        // One half right is what people mostly have, and is quicker to search.
+        let (schema, table) = written.split_once('.').unwrap_or(("", written));
+        did_you_mean(
+            written,
+            names().filter(|name| name.split_once('.').is_some_and(|(own, _)| own == schema)),
+        )
+        .or_else(|| {
+            let same = |name: &&str| name.split_once('.').is_some_and(|(_, own)| own == table);
+            did_you_mean(written, names().filter(same))
+        })
+        .or_else(|| did_you_mean(written, names()))
     }
 }
 
@@ -267,7 +471,13 @@ pub(crate) fn domain_marker(domain: &str) -> TableName {
 }
 
 fn refuse_provenance(name: &str, at: Place, report: &mut Reporter) {
-    report.error(at, format!("`{name}` says how a row came here, not what it is: refused in silver and gold (B2)"), "query it in bronze with `karat query`");
+    report.error(
+        at,
+        format!(
+            "`{name}` says how a row came here, not what it is: refused in silver and gold (B2)"
+        ),
+        "query it in bronze with `karat query`",
+    );
 }
 
 /// The bronze columns of a feed that declares them; `None` if only the data tells.
@@ -275,15 +485,37 @@ fn known_bronze_columns(feed: &Feed) -> Option<BTreeSet<String>> {
     let declared = feed.columns.as_ref()?;
     let bronze_name = |name: &String| {
         let folded = fold_name(name);
-        if folded.starts_with('_') { format!("src_{folded}") } else { folded }
+        if folded.starts_with('_') {
+            format!("src_{folded}")
+        } else {
+            folded
+        }
     };
-    Some(declared.iter().map(bronze_name).chain(feed.rename.keys().cloned()).collect())
+    Some(
+        declared
+            .iter()
+            .map(bronze_name)
+            .chain(feed.rename.keys().cloned())
+            .collect(),
+    )
 }
 
 /// Names each cycle once, at the reference that closes it.
 fn check_cycles(edges: &[(TableName, Vec<(TableName, Place)>)], report: &mut Reporter) {
-    let index: BTreeMap<&TableName, usize> = edges.iter().enumerate().map(|(at, (name, _))| (name, at)).collect();
-    let inputs: Edges = edges.iter().map(|(_, reads)| reads.iter().filter_map(|(name, _)| index.get(name).copied()).collect()).collect();
+    let index: BTreeMap<&TableName, usize> = edges
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (name, at))
+        .collect();
+    let inputs: Edges = edges
+        .iter()
+        .map(|(_, reads)| {
+            reads
+                .iter()
+                .filter_map(|(name, _)| index.get(name).copied())
+                .collect()
+        })
+        .collect();
     for cycle in graph::cycles(&inputs) {
         // From each table to the one it reads; begins at the smallest name, so that the message does not depend on the search.
         let mut names: Vec<&TableName> = cycle.iter().map(|at| &edges[*at].0).collect();
@@ -291,14 +523,26 @@ fn check_cycles(edges: &[(TableName, Vec<(TableName, Place)>)], report: &mut Rep
         names.rotate_left(smallest);
         let first = names[0];
         let next = names.get(1).copied().unwrap_or(first);
-        let at = edges[index[first]].1.iter().find(|(name, _)| name == next).map(|(_, at)| *at);
-        let path: Vec<String> = names.iter().chain([&first]).map(|name| format!("`{name}`")).collect();
+        let at = edges[index[first]]
+            .1
+            .iter()
+            .find(|(name, _)| name == next)
+            .map(|(_, at)| *at);
+        let path: Vec<String> = names
+            .iter()
+            .chain([&first])
+            .map(|name| format!("`{name}`"))
+            .collect();
         if let Some(at) = at {
             let message = match names.len() {
                 1 => format!("`{first}` reads itself"),
                 _ => format!("cycle: {}", path.join(" reads ")),
             };
-            report.error(at, message, "a table cannot depend on itself; break the cycle with a table of its own");
+            report.error(
+                at,
+                message,
+                "a table cannot depend on itself; break the cycle with a table of its own",
+            );
         }
     }
 }

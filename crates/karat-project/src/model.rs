@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
+use crate::graph::Graph;
 use crate::table_name::TableName;
 
 /// A project without mistakes.
@@ -35,6 +36,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// What reads what, in the order of work.
+    pub fn graph(&self) -> Graph {
+        Graph::of(self)
+    }
+
     /// All feeds, by domain and in the order they are written.
     pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
         self.domains.iter().flat_map(|domain| &domain.feeds)
@@ -42,13 +48,22 @@ impl Project {
 
     /// The feed that fills a bronze table.
     pub fn feed(&self, bronze: &TableName) -> Option<&Feed> {
-        let at = self.domains.binary_search_by(|domain| domain.name.cmp(&bronze.domain)).ok()?;
-        self.domains[at].feeds.iter().find(|feed| feed.bronze == *bronze)
+        let at = self
+            .domains
+            .binary_search_by(|domain| domain.name.cmp(&bronze.domain))
+            .ok()?;
+        self.domains[at]
+            .feeds
+            .iter()
+            .find(|feed| feed.bronze == *bronze)
     }
 
     /// The model that makes a silver or gold table.
     pub fn model(&self, name: &TableName) -> Option<&Model> {
-        self.models.binary_search_by(|model| model.name.cmp(name)).ok().map(|at| &self.models[at])
+        self.models
+            .binary_search_by(|model| model.name.cmp(name))
+            .ok()
+            .map(|at| &self.models[at])
     }
 
     /// The named target, or the default one.
@@ -58,8 +73,16 @@ impl Project {
 
     /// `file:line` of a place, for messages.
     pub fn show_place(&self, at: Place) -> String {
-        let file = self.files.get(at.file as usize).map(|file| file.display().to_string()).unwrap_or_default();
-        if at.line == 0 { file } else { format!("{file}:{}", at.line) }
+        let file = self
+            .files
+            .get(at.file as usize)
+            .map(|file| file.display().to_string())
+            .unwrap_or_default();
+        if at.line == 0 {
+            file
+        } else {
+            format!("{file}:{}", at.line)
+        }
     }
 }
 
@@ -110,7 +133,11 @@ impl Setting {
 
 impl fmt::Debug for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.written.contains("${") { write!(f, "{:?}", self.written) } else { f.write_str("\"…\"") }
+        if self.written.contains("${") {
+            write!(f, "{:?}", self.written)
+        } else {
+            f.write_str("\"…\"")
+        }
     }
 }
 
@@ -258,7 +285,9 @@ impl Feed {
     /// The canonical text of what shapes its bronze rows, for the load's code digest.
     pub fn code_text(&self) -> String {
         let mut text = String::from("karat feed 1\n");
-        let mut line = |key: &str, value: String| writeln!(text, "{key} {value}").expect("writing to a string");
+        let mut line = |key: &str, value: String| {
+            writeln!(text, "{key} {value}").expect("writing to a string")
+        };
         line("bronze", self.bronze.to_string());
         line("table", quoted(self.table.as_deref().unwrap_or("")));
         line("path", quoted(self.path.as_deref().unwrap_or("")));
@@ -270,24 +299,45 @@ impl Feed {
                 Some(Lag::Time(time)) => format!(" lag {}ms", time.as_millis()),
                 Some(Lag::Count(count)) => format!(" lag {count}"),
             };
-            line("cursor", format!("{}{lag} nulls {}", quoted(&cursor.column), cursor.nulls_include));
+            line(
+                "cursor",
+                format!(
+                    "{}{lag} nulls {}",
+                    quoted(&cursor.column),
+                    cursor.nulls_include
+                ),
+            );
         }
         let csv = &self.csv;
-        line("csv", format!(
-            "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}",
-            quoted(&csv.delimiter), quoted(csv.terminator.as_deref().unwrap_or("")),
-            quoted(&csv.quote.map(String::from).unwrap_or_default()), csv.header, csv.encoding.as_str(), csv.compression.as_str(), csv.max_line_bytes,
-        ));
+        line(
+            "csv",
+            format!(
+                "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}",
+                quoted(&csv.delimiter),
+                quoted(csv.terminator.as_deref().unwrap_or("")),
+                quoted(&csv.quote.map(String::from).unwrap_or_default()),
+                csv.header,
+                csv.encoding.as_str(),
+                csv.compression.as_str(),
+                csv.max_line_bytes,
+            ),
+        );
         if let Some(columns) = &self.columns {
             line("columns", quoted_list(columns));
         }
-        line("file_order", quoted(self.file_order.as_deref().unwrap_or("")));
+        line(
+            "file_order",
+            quoted(self.file_order.as_deref().unwrap_or("")),
+        );
         line("parts", self.parts.to_string());
         for (bronze, source) in &self.rename {
             line("rename", format!("{} {}", quoted(bronze), quoted(source)));
         }
         let change = &self.on_schema_change;
-        line("on_schema_change", format!("added {:?} missing {:?}", change.added, change.missing).to_lowercase());
+        line(
+            "on_schema_change",
+            format!("added {:?} missing {:?}", change.added, change.missing).to_lowercase(),
+        );
         text
     }
 }
@@ -390,7 +440,10 @@ impl Encoding {
 
     /// The word in `domain.yaml`.
     pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, encoding)| *encoding == self).map_or("", |(word, _)| word)
+        Self::WORDS
+            .iter()
+            .find(|(_, encoding)| *encoding == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -406,12 +459,18 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub(crate) const WORDS: [(&'static str, Compression); 3] =
-        [("auto", Compression::Auto), ("none", Compression::None), ("gzip", Compression::Gzip)];
+    pub(crate) const WORDS: [(&'static str, Compression); 3] = [
+        ("auto", Compression::Auto),
+        ("none", Compression::None),
+        ("gzip", Compression::Gzip),
+    ];
 
     /// The word in `domain.yaml`.
     pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, compression)| *compression == self).map_or("", |(word, _)| word)
+        Self::WORDS
+            .iter()
+            .find(|(_, compression)| *compression == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -522,8 +581,16 @@ impl Model {
     pub fn columns(&self) -> Vec<String> {
         match &self.kind {
             ModelKind::Silver(silver) => {
-                let mut columns: Vec<String> = silver.select.iter().map(|column| column.name.clone()).collect();
-                if silver.auto_cdc.as_ref().is_some_and(|cdc| cdc.scd_type == 2) {
+                let mut columns: Vec<String> = silver
+                    .select
+                    .iter()
+                    .map(|column| column.name.clone())
+                    .collect();
+                if silver
+                    .auto_cdc
+                    .as_ref()
+                    .is_some_and(|cdc| cdc.scd_type == 2)
+                {
                     columns.extend(["__START_AT".to_string(), "__END_AT".to_string()]);
                 }
                 columns
@@ -535,7 +602,10 @@ impl Model {
     /// The key that D2 completes orders from: `auto_cdc.keys` (with `__START_AT` for SCD 2), else `key:`.
     pub fn row_key(&self) -> Option<Vec<String>> {
         match &self.kind {
-            ModelKind::Silver(Silver { auto_cdc: Some(cdc), .. }) => {
+            ModelKind::Silver(Silver {
+                auto_cdc: Some(cdc),
+                ..
+            }) => {
                 let mut key = cdc.keys.clone();
                 if cdc.scd_type == 2 {
                     key.push("__START_AT".to_string());
@@ -625,12 +695,19 @@ pub enum Action {
 }
 
 impl Action {
-    pub(crate) const WORDS: [(&'static str, Action); 4] =
-        [("warn", Action::Warn), ("drop", Action::Drop), ("quarantine", Action::Quarantine), ("fail", Action::Fail)];
+    pub(crate) const WORDS: [(&'static str, Action); 4] = [
+        ("warn", Action::Warn),
+        ("drop", Action::Drop),
+        ("quarantine", Action::Quarantine),
+        ("fail", Action::Fail),
+    ];
 
     /// The word in a silver model.
     pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, action)| *action == self).map_or("", |(word, _)| word)
+        Self::WORDS
+            .iter()
+            .find(|(_, action)| *action == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -681,11 +758,17 @@ fn quoted(text: &str) -> String {
 
 /// Keeps a text on its line, so that no literal can look like a line of its own.
 fn one_line(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
 }
 
 fn quoted_list(items: &[String]) -> String {
-    items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(" ")
+    items
+        .iter()
+        .map(|item| quoted(item))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What of the project and the feed shapes a model.
@@ -698,7 +781,8 @@ pub(crate) struct Surroundings<'a> {
 /// See [`Model::code_text`].
 pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
     let mut text = String::from("karat model 1\n");
-    let mut line = |key: &str, value: String| writeln!(text, "{key} {value}").expect("writing to a string");
+    let mut line =
+        |key: &str, value: String| writeln!(text, "{key} {value}").expect("writing to a string");
     line("layer", model.name.layer.to_string());
     line("rounding", around.rounding.as_str().to_string());
     line("timezone", quoted(around.timezone));
@@ -714,29 +798,59 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
             line("from", silver.from.to_string());
             if let Some(feed) = around.feed {
                 // What of the feed acts when silver reads: F1, B4, B6, B7.
-                line("mode", format!("{} key {}", feed.mode.as_str(), quoted_list(&feed.key)));
+                line(
+                    "mode",
+                    format!("{} key {}", feed.mode.as_str(), quoted_list(&feed.key)),
+                );
                 let mut null_values = feed.null_values.clone();
                 null_values.sort();
                 null_values.dedup();
                 line("null_values", quoted_list(&null_values));
-                line("on_duplicate", format!("{:?} file_order {}", feed.on_duplicate, quoted(feed.file_order.as_deref().unwrap_or(""))));
+                line(
+                    "on_duplicate",
+                    format!(
+                        "{:?} file_order {}",
+                        feed.on_duplicate,
+                        quoted(feed.file_order.as_deref().unwrap_or(""))
+                    ),
+                );
                 if let Some(Deletes::Soft(column)) = &feed.deletes {
                     line("deletes", format!("soft {}", quoted(column)));
                 }
             }
             for column in &silver.select {
-                line("select", format!("{} {}", column.name, one_line(&column.normalised)));
+                line(
+                    "select",
+                    format!("{} {}", column.name, one_line(&column.normalised)),
+                );
             }
             let mut rules: Vec<&Expectation> = silver.expectations.iter().collect();
             rules.sort_by(|a, b| a.name.cmp(&b.name));
             for rule in rules {
                 let on = if rule.on_all { " on all" } else { "" };
-                line("expect", format!("{} {}{on} {}", rule.name, rule.action.as_str(), one_line(&rule.normalised)));
+                line(
+                    "expect",
+                    format!(
+                        "{} {}{on} {}",
+                        rule.name,
+                        rule.action.as_str(),
+                        one_line(&rule.normalised)
+                    ),
+                );
             }
             if let Some(cdc) = &silver.auto_cdc {
-                line("scd", format!("{} keys {}", cdc.scd_type, quoted_list(&cdc.keys)));
-                line("sequence_by", quoted(cdc.sequence_by.as_deref().unwrap_or("")));
-                line("valid_from", quoted(cdc.valid_from.as_deref().unwrap_or("")));
+                line(
+                    "scd",
+                    format!("{} keys {}", cdc.scd_type, quoted_list(&cdc.keys)),
+                );
+                line(
+                    "sequence_by",
+                    quoted(cdc.sequence_by.as_deref().unwrap_or("")),
+                );
+                line(
+                    "valid_from",
+                    quoted(cdc.valid_from.as_deref().unwrap_or("")),
+                );
                 line("apply_as_deletes", one_line(&cdc.deletes_normalised));
                 let (word, mut columns) = match &cdc.track {
                     Track::All => ("all", Vec::new()),

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use karat_sql::Query;
 
 use crate::decode::{
-    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name, printable, ratio, text,
+    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name,
+    printable, ratio, text,
 };
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
-use crate::model::{Access, Action, AutoCdc, Expectation, Gold, Model, ModelKind, SelectColumn, Silver, Track, bare};
+use crate::model::{
+    Access, Action, AutoCdc, Expectation, Gold, Model, ModelKind, SelectColumn, Silver, Track, bare,
+};
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
 use crate::yaml::{Entry, Node};
@@ -24,6 +27,8 @@ pub(crate) struct Draft {
     pub(crate) query: Option<(u32, Query)>,
     /// Whether all its output columns are known.
     pub(crate) columns_known: bool,
+    /// Whether its `access` could be read; who reads it is else not to blame.
+    pub(crate) access_known: bool,
     /// Silver: bronze columns that its expressions name, with their places.
     pub(crate) bronze_columns: Vec<At<String>>,
     /// Silver: output columns in lower case, also those whose expression is wrong.
@@ -34,18 +39,34 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
     let file = node.at.file;
     let mut bronze_columns = Vec::new();
     let select = read_select(node, &mut bronze_columns, report);
-    let outputs: Vec<&str> = node.get("select").map(Node::entries).unwrap_or(&[]).iter().map(|entry| entry.key.as_str()).collect();
+    let outputs: Vec<&str> = node
+        .get("select")
+        .map(Node::entries)
+        .unwrap_or(&[])
+        .iter()
+        .map(|entry| entry.key.as_str())
+        .collect();
     let expectations = read_expectations(node, &outputs, report);
-    let auto_cdc = node.get("auto_cdc").and_then(|cdc| read_auto_cdc(cdc, &outputs, &mut bronze_columns, report));
+    let auto_cdc = node
+        .get("auto_cdc")
+        .and_then(|cdc| read_auto_cdc(cdc, &outputs, &mut bronze_columns, report));
     let key = columns(node, "key");
     if let (Some(entry), Some(_)) = (node.entry("key"), node.get("auto_cdc")) {
-        report.error(entry.key_at, "with `auto_cdc`, the key is `auto_cdc.keys`", "remove `key`");
+        report.error(
+            entry.key_at,
+            "with `auto_cdc`, the key is `auto_cdc.keys`",
+            "remove `key`",
+        );
     }
     let common = Common::read(node, &outputs, report);
     if let Some(select) = node.get("select")
         && outputs.is_empty()
     {
-        report.error(select.at, "`select` names no column", "add columns, like `id: cast(id as bigint)`");
+        report.error(
+            select.at,
+            "`select` names no column",
+            "add columns, like `id: cast(id as bigint)`",
+        );
     }
     let model = Model {
         name: TableName::new(domain, Layer::Silver, table),
@@ -67,21 +88,44 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         code: String::new(),
     };
     let mut silver_outputs: Vec<String> = outputs.iter().map(|name| name.to_string()).collect();
-    if matches!(&model.kind, ModelKind::Silver(Silver { auto_cdc: Some(AutoCdc { scd_type: 2, .. }), .. })) {
+    if matches!(
+        &model.kind,
+        ModelKind::Silver(Silver {
+            auto_cdc: Some(AutoCdc { scd_type: 2, .. }),
+            ..
+        })
+    ) {
         silver_outputs.extend(["__start_at".to_string(), "__end_at".to_string()]);
     }
-    Draft { model, from: text(node, "from"), query: None, columns_known: node.get("select").is_some(), bronze_columns, silver_outputs }
+    Draft {
+        model,
+        from: text(node, "from"),
+        query: None,
+        columns_known: node.get("select").is_some(),
+        access_known: true,
+        bronze_columns,
+        silver_outputs,
+    }
 }
 
-fn read_select(node: &Node, bronze_columns: &mut Vec<At<String>>, report: &mut Reporter) -> Vec<SelectColumn> {
+fn read_select(
+    node: &Node,
+    bronze_columns: &mut Vec<At<String>>,
+    report: &mut Reporter,
+) -> Vec<SelectColumn> {
     let mut select = Vec::new();
     for entry in node.get("select").map(Node::entries).unwrap_or(&[]) {
-        let Some(expression) = decode::expression(&entry.value, report) else { continue };
+        let Some(expression) = decode::expression(&entry.value, report) else {
+            continue;
+        };
         let mut reads: Vec<String> = Vec::new();
         for named in &expression.columns {
             let at = place_in(&entry.value, named.span, report);
             if named.qualifier.is_empty() {
-                bronze_columns.push(At { value: named.name.clone(), at });
+                bronze_columns.push(At {
+                    value: named.name.clone(),
+                    at,
+                });
                 reads.push(named.name.clone());
             }
         }
@@ -100,13 +144,29 @@ fn read_select(node: &Node, bronze_columns: &mut Vec<At<String>>, report: &mut R
 
 /// Where a span of a scalar's SQL stands in the file. Cheap where it is asked for often: a scalar on one line without escapes.
 fn place_in(node: &Node, span: karat_sql::Span, report: &Reporter) -> Place {
-    let plain = node.scalar().is_some_and(|text| text.chars().count() as u32 == node.at.length);
-    let at = if plain && span.start.line == 1 {
-        Place { column: node.at.column + span.start.column - 1, ..node.at }
-    } else {
-        crate::yaml::locate(node, report.text(node.at.file), span.start.line, span.start.column)
+    let written = node.at.length;
+    let quotes = match node.scalar().map(|text| text.chars().count() as u32) {
+        Some(length) if length == written => Some(0),
+        // As many letters more as it has quotes: no escapes.
+        Some(length) if length + 2 == written => Some(1),
+        _ => None,
     };
-    Place { length: span.length(), ..at }
+    let at = match quotes {
+        Some(quote) if span.start.line == 1 => Place {
+            column: node.at.column + quote + span.start.column - 1,
+            ..node.at
+        },
+        _ => crate::yaml::locate(
+            node,
+            report.text(node.at.file),
+            span.start.line,
+            span.start.column,
+        ),
+    };
+    Place {
+        length: span.length(),
+        ..at
+    }
 }
 
 fn read_expectations(node: &Node, outputs: &[&str], report: &mut Reporter) -> Vec<Expectation> {
@@ -118,34 +178,68 @@ fn read_expectations(node: &Node, outputs: &[&str], report: &mut Reporter) -> Ve
 }
 
 fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> Option<Expectation> {
-    let Entry { key: name, key_at, value: rule } = entry;
+    let Entry {
+        key: name,
+        key_at,
+        value: rule,
+    } = entry;
     let built_in = BUILT_IN_RULES.contains(&name.as_str());
     let action = choice(rule, "action", &Action::WORDS);
     let (sql, normalised) = match (rule.entry("expect"), built_in) {
         (Some(entry), true) => {
-            report.error(entry.key_at, format!("`{name}` is built in: its rule cannot be written"), "state only `action`, `limit` or `on`");
+            report.error(
+                entry.key_at,
+                format!("`{name}` is built in: its rule cannot be written"),
+                "state only `action`, `limit` or `on`",
+            );
             return None;
         }
         (None, true) => (None, String::new()),
         (None, false) => {
-            report.error(*key_at, format!("expectation `{name}` has no `expect`"), "write what must be true, like `expect: \"id is not null\"`");
+            report.error(
+                *key_at,
+                format!("expectation `{name}` has no `expect`"),
+                "write what must be true, like `expect: \"id is not null\"`",
+            );
             return None;
         }
         (Some(entry), false) => {
             let expression = decode::expression(&entry.value, report)?;
-            for named in expression.columns.iter().filter(|named| named.qualifier.is_empty() && !outputs.contains(&named.name.as_str())) {
+            for named in expression.columns.iter().filter(|named| {
+                named.qualifier.is_empty() && !outputs.contains(&named.name.as_str())
+            }) {
                 let at = place_in(&entry.value, named.span, report);
-                let hint = did_you_mean(&named.name, outputs.iter().copied().filter(|name| !name.starts_with('_')))
-                    .unwrap_or_else(|| "an expectation sees the selected columns (C2)".to_string());
-                report.error(at, format!("unknown column `{}`: `select` does not name it", printable(&named.name)), hint);
+                let hint = did_you_mean(
+                    &named.name,
+                    outputs
+                        .iter()
+                        .copied()
+                        .filter(|name| !name.starts_with('_')),
+                )
+                .unwrap_or_else(|| "an expectation sees the selected columns (C2)".to_string());
+                report.error(
+                    at,
+                    format!(
+                        "unknown column `{}`: `select` does not name it",
+                        printable(&named.name)
+                    ),
+                    hint,
+                );
             }
-            (entry.value.scalar().map(str::to_string), expression.normalised().to_string())
+            (
+                entry.value.scalar().map(str::to_string),
+                expression.normalised().to_string(),
+            )
         }
     };
     Some(Expectation {
         name: name.clone(),
         sql,
-        action: action.unwrap_or(if built_in { Action::Quarantine } else { Action::Warn }),
+        action: action.unwrap_or(if built_in {
+            Action::Quarantine
+        } else {
+            Action::Warn
+        }),
         limit: ratio(rule, "limit"),
         on_all: rule.get("on").is_some(),
         at: *key_at,
@@ -153,21 +247,33 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
     })
 }
 
-fn read_auto_cdc(node: &Node, outputs: &[&str], bronze_columns: &mut Vec<At<String>>, report: &mut Reporter) -> Option<AutoCdc> {
+fn read_auto_cdc(
+    node: &Node,
+    outputs: &[&str],
+    bronze_columns: &mut Vec<At<String>>,
+    report: &mut Reporter,
+) -> Option<AutoCdc> {
     let keys = columns(node, "keys").unwrap_or_default();
     no_twins(&keys, "keys", report);
     if let Some(entry) = node.entry("keys")
         && entry.value.items().is_empty()
         && matches!(entry.value.data, crate::yaml::Data::List(_))
     {
-        report.error(entry.value.at, "`keys` names no column", "name the columns that make a row unique");
+        report.error(
+            entry.value.at,
+            "`keys` names no column",
+            "name the columns that make a row unique",
+        );
     }
     selected(&keys, outputs, report);
     let sequence_by = column(node, "sequence_by").filter(|by| by.value != "_seq");
     selected(sequence_by.as_slice(), outputs, report);
     let valid_from = column(node, "valid_from");
     selected(valid_from.as_slice(), outputs, report);
-    let scd_type = match text(node, "stored_as_scd_type").as_ref().map(|kind| kind.value.as_str()) {
+    let scd_type = match text(node, "stored_as_scd_type")
+        .as_ref()
+        .map(|kind| kind.value.as_str())
+    {
         Some("2") => 2,
         _ => 1,
     };
@@ -177,18 +283,34 @@ fn read_auto_cdc(node: &Node, outputs: &[&str], bronze_columns: &mut Vec<At<Stri
         selected(list, outputs, report);
     }
     if scd_type == 1 {
-        for key in ["valid_from", "track_history_column_list", "track_history_except_column_list"] {
+        for key in [
+            "valid_from",
+            "track_history_column_list",
+            "track_history_except_column_list",
+        ] {
             if let Some(entry) = node.entry(key) {
-                report.error(entry.key_at, format!("`{key}` says nothing with `stored_as_scd_type: 1`"), "remove it, or keep history with type 2");
+                report.error(
+                    entry.key_at,
+                    format!("`{key}` says nothing with `stored_as_scd_type: 1`"),
+                    "remove it, or keep history with type 2",
+                );
             }
         }
     } else if sequence_by.is_none() && valid_from.is_none() {
-        let at = node.entry("stored_as_scd_type").map_or(node.at, |entry| entry.key_at);
-        report.error(at, "type 2 needs a time: `sequence_by` is missing and `valid_from` too (C5)", "add `sequence_by` or `valid_from` with a date or timestamp column");
+        let at = node
+            .entry("stored_as_scd_type")
+            .map_or(node.at, |entry| entry.key_at);
+        report.error(
+            at,
+            "type 2 needs a time: `sequence_by` is missing and `valid_from` too (C5)",
+            "add `sequence_by` or `valid_from` with a date or timestamp column",
+        );
     }
     let track = match (only, except) {
         (Some(_), Some(_)) => {
-            let at = node.entry("track_history_except_column_list").map_or(node.at, |entry| entry.key_at);
+            let at = node
+                .entry("track_history_except_column_list")
+                .map_or(node.at, |entry| entry.key_at);
             report.error(at, "both lists of tracked columns are given", "keep one");
             Track::All
         }
@@ -201,8 +323,15 @@ fn read_auto_cdc(node: &Node, outputs: &[&str], bronze_columns: &mut Vec<At<Stri
     if let Some(when) = node.get("apply_as_deletes")
         && let Some(expression) = decode::expression(when, report)
     {
-        for named in expression.columns.iter().filter(|named| named.qualifier.is_empty()) {
-            bronze_columns.push(At { value: named.name.clone(), at: place_in(when, named.span, report) });
+        for named in expression
+            .columns
+            .iter()
+            .filter(|named| named.qualifier.is_empty())
+        {
+            bronze_columns.push(At {
+                value: named.name.clone(),
+                at: place_in(when, named.span, report),
+            });
         }
         deletes_normalised = expression.normalised().to_string();
         apply_as_deletes = when.scalar().map(str::to_string);
@@ -220,9 +349,17 @@ fn read_auto_cdc(node: &Node, outputs: &[&str], bronze_columns: &mut Vec<At<Stri
 
 /// Reports the names that `outputs` does not have.
 fn selected(names: &[At<String>], outputs: &[&str], report: &mut Reporter) {
-    for name in names.iter().filter(|name| !outputs.contains(&name.value.as_str())) {
-        let hint = did_you_mean(&name.value, outputs.iter().copied()).unwrap_or_else(|| "it must be a column of the model".to_string());
-        report.error(name.at, format!("unknown column `{}`", printable(&name.value)), hint);
+    for name in names
+        .iter()
+        .filter(|name| !outputs.contains(&name.value.as_str()))
+    {
+        let hint = did_you_mean(&name.value, outputs.iter().copied())
+            .unwrap_or_else(|| "it must be a column of the model".to_string());
+        report.error(
+            name.at,
+            format!("unknown column `{}`", printable(&name.value)),
+            hint,
+        );
     }
 }
 
@@ -239,7 +376,11 @@ impl Common {
         let key = columns(node, "key").unwrap_or_default();
         no_twins(&key, "key", report);
         let mut with_history = outputs.to_vec();
-        if node.get("auto_cdc").and_then(|cdc| text(cdc, "stored_as_scd_type")).is_some_and(|kind| kind.value == "2") {
+        if node
+            .get("auto_cdc")
+            .and_then(|cdc| text(cdc, "stored_as_scd_type"))
+            .is_some_and(|kind| kind.value == "2")
+        {
             with_history.extend(["__start_at", "__end_at"]);
         }
         let cluster_by = columns(node, "cluster_by").unwrap_or_default();
@@ -252,23 +393,43 @@ impl Common {
         if let Some(reason) = &allow_float
             && (flag(node, "allow_float").is_some() || reason.value.trim().len() < 3)
         {
-            report.error(reason.at, "`allow_float` must say why: a sentence", "like `allow_float: \"scores of a model, not money\"`");
+            report.error(
+                reason.at,
+                "`allow_float` must say why: a sentence",
+                "like `allow_float: \"scores of a model, not money\"`",
+            );
         }
         Common {
             description: text(node, "description").map(|description| description.value),
-            access: choice(node, "access", &[("private", Access::Private), ("public", Access::Public)]).unwrap_or_default(),
+            access: choice(
+                node,
+                "access",
+                &[("private", Access::Private), ("public", Access::Public)],
+            )
+            .unwrap_or_default(),
             cluster_by: bare(&cluster_by),
             allow_float: allow_float.map(|reason| reason.value),
         }
     }
 }
 
-pub(crate) fn read_gold(domain: &str, table: &str, sql_file: u32, node: Option<&Node>, report: &mut Reporter) -> Draft {
+pub(crate) fn read_gold(
+    domain: &str,
+    table: &str,
+    sql_file: u32,
+    node: Option<&Node>,
+    report: &mut Reporter,
+) -> Draft {
     let sql = report.text(sql_file).to_string();
     let query = match Query::parse(&sql) {
         Ok(query) => Some(query),
         Err(error) => {
-            let at = Place { file: sql_file, line: error.line, column: error.column, length: error.length };
+            let at = Place {
+                file: sql_file,
+                line: error.line,
+                column: error.column,
+                length: error.length,
+            };
             report.error(at, error.message, error.hint.unwrap_or_default());
             None
         }
@@ -277,10 +438,19 @@ pub(crate) fn read_gold(domain: &str, table: &str, sql_file: u32, node: Option<&
         Some(query) => check_outputs(query, sql_file, report),
         None => (Vec::new(), false),
     };
-    let outputs: Vec<&str> = if columns_known { columns_of.iter().map(String::as_str).collect() } else { Vec::new() };
+    let outputs: Vec<&str> = if columns_known {
+        columns_of.iter().map(String::as_str).collect()
+    } else {
+        Vec::new()
+    };
     let common = match node {
         Some(node) => Common::read(node, &outputs, report),
-        None => Common { description: None, access: Access::Private, cluster_by: Vec::new(), allow_float: None },
+        None => Common {
+            description: None,
+            access: Access::Private,
+            cluster_by: Vec::new(),
+            allow_float: None,
+        },
     };
     let model = Model {
         name: TableName::new(domain, Layer::Gold, table),
@@ -289,28 +459,50 @@ pub(crate) fn read_gold(domain: &str, table: &str, sql_file: u32, node: Option<&
         description: common.description,
         inputs: Vec::new(),
         access: common.access,
-        key: node.and_then(|node| columns(node, "key")).map(|key| bare(&key)),
+        key: node
+            .and_then(|node| columns(node, "key"))
+            .map(|key| bare(&key)),
         cluster_by: common.cluster_by,
         allow_float: common.allow_float,
         kind: ModelKind::Gold(Gold {
-            normalised: query.as_ref().map(|query| query.normalised().to_string()).unwrap_or_default(),
+            normalised: query
+                .as_ref()
+                .map(|query| query.normalised().to_string())
+                .unwrap_or_default(),
             columns: columns_of,
             sql,
         }),
         code: String::new(),
     };
-    Draft { model, from: None, query: query.map(|query| (sql_file, query)), columns_known, bronze_columns: Vec::new(), silver_outputs: Vec::new() }
+    Draft {
+        model,
+        from: None,
+        query: query.map(|query| (sql_file, query)),
+        columns_known,
+        access_known: true,
+        bronze_columns: Vec::new(),
+        silver_outputs: Vec::new(),
+    }
 }
 
 /// A span of a .sql file.
 pub(crate) fn place_of(file: u32, span: karat_sql::Span) -> Place {
-    Place { file, line: span.start.line, column: span.start.column, length: span.length() }
+    Place {
+        file,
+        line: span.start.line,
+        column: span.start.column,
+        length: span.length(),
+    }
 }
 
 /// B8, B2, F3 for the columns of the answer.
 fn check_outputs(query: &Query, file: u32, report: &mut Reporter) -> (Vec<String>, bool) {
     for star in &query.stars {
-        report.error(place_of(file, star.span), "`*` is refused in a model: a new column would change the table (B8)", "name the columns");
+        report.error(
+            place_of(file, star.span),
+            "`*` is refused in a model: a new column would change the table (B8)",
+            "name the columns",
+        );
     }
     let mut names: Vec<String> = Vec::new();
     let mut known = query.stars.is_empty();
@@ -323,14 +515,29 @@ fn check_outputs(query: &Query, file: u32, report: &mut Reporter) -> (Vec<String
         };
         if name.starts_with('_') {
             if !PROVENANCE.contains(&name.as_str()) {
-                report.error(at, format!("`{}` begins with `_`, which is reserved (B2)", printable(name)), "add `as name`");
+                report.error(
+                    at,
+                    format!(
+                        "`{}` begins with `_`, which is reserved (B2)",
+                        printable(name)
+                    ),
+                    "add `as name`",
+                );
             }
         } else if !is_own_name(name) {
             let folded = fold_name(name);
-            let hint = if is_own_name(&folded) { format!("write `as {folded}`") } else { String::new() };
+            let hint = if is_own_name(&folded) {
+                format!("write `as {folded}`")
+            } else {
+                String::new()
+            };
             report.error(at, format!("`{}` cannot be a column's name: names are lower case letters, digits and `_`, a letter first (F3)", printable(name)), hint);
         } else if names.contains(name) {
-            report.error(at, format!("column `{name}` stands twice in the answer"), "rename one with `as`");
+            report.error(
+                at,
+                format!("column `{name}` stands twice in the answer"),
+                "rename one with `as`",
+            );
         }
         names.push(name.clone());
     }

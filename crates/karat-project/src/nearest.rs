@@ -1,7 +1,10 @@
 //! "Did you mean": the nearest of a list of names.
 
 /// The candidate nearest to `word`, if it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
     if word.is_empty() || word.len() > 200 {
         return None;
@@ -16,22 +19,34 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         if other.len().abs_diff(word.len()) > limit {
             continue;
         }
-        let distance = distance(&word, &other);
-        let better = best.is_none_or(|(least, name)| (distance, candidate) < (least, name));
-        if distance <= limit && better {
+        let Some(distance) = distance(&word, &other, limit) else {
+            continue;
+        };
+        if best.is_none_or(|(least, name)| (distance, candidate) < (least, name)) {
             best = Some((distance, candidate));
         }
     }
     best.map(|(_, name)| name)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours.
-fn distance(a: &[char], b: &[char]) -> usize {
+/// Insertions, deletions, replacements and swaps of neighbours, up to a limit; what is alike at both ends costs nothing.
+fn distance(mut a: &[char], mut b: &[char], limit: usize) -> Option<usize> {
+    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b)
+        && x == y
+    {
+        (a, b) = (rest_a, rest_b);
+    }
+    while let ([rest_a @ .., x], [rest_b @ .., y]) = (a, b)
+        && x == y
+    {
+        (a, b) = (rest_a, rest_b);
+    }
     let width = b.len() + 1;
     let mut before = vec![0; width];
     let mut last: Vec<usize> = (0..width).collect();
+    let mut row = vec![0; width];
     for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1; width];
+        row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
             let replaced = last[j] + usize::from(x != y);
             row[j + 1] = replaced.min(last[j + 1] + 1).min(row[j] + 1);
@@ -39,12 +54,19 @@ fn distance(a: &[char], b: &[char]) -> usize {
                 row[j + 1] = row[j + 1].min(before[j - 1] + 1);
             }
         }
-        before = std::mem::replace(&mut last, row);
+        if row.iter().chain(&last).all(|distance| *distance > limit) {
+            return None;
+        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|distance| *distance <= limit)
 }
 
 /// `did you mean …?`, or nothing.
-pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     nearest(word, candidates).map(|name| format!("did you mean `{name}`?"))
 }

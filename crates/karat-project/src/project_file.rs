@@ -45,20 +45,35 @@ pub(crate) struct Variables<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
 }
 
-pub(crate) fn read(node: &Node, variables: &Variables<'_>, chosen: Option<&str>, report: &mut Reporter) -> ProjectFile {
-    let name = text(node, "project").map(|name| name.value).unwrap_or_default();
+pub(crate) fn read(
+    node: &Node,
+    variables: &Variables<'_>,
+    chosen: Option<&str>,
+    report: &mut Reporter,
+) -> ProjectFile {
+    let name = text(node, "project")
+        .map(|name| name.value)
+        .unwrap_or_default();
     let timezone = match text(node, "timezone") {
         Some(zone) if !is_zone(&zone.value) => {
-            report.error(zone.at, "`timezone` must be the name of a time zone", "write it like `Europe/Zurich`, or `UTC`");
+            report.error(
+                zone.at,
+                "`timezone` must be the name of a time zone",
+                "write it like `Europe/Zurich`, or `UTC`",
+            );
             "UTC".to_string()
         }
         Some(zone) => zone.value,
         None => "UTC".to_string(),
     };
-    let rounding = choice(node, "rounding", &[
-        ("half_away_from_zero", Rounding::HalfAwayFromZero),
-        ("half_even", Rounding::HalfEven),
-    ]);
+    let rounding = choice(
+        node,
+        "rounding",
+        &[
+            ("half_away_from_zero", Rounding::HalfAwayFromZero),
+            ("half_even", Rounding::HalfEven),
+        ],
+    );
     let (targets, default_target) = read_targets(node, &name, variables, chosen, report);
     let mut sources = BTreeMap::new();
     let mut source_names = Vec::new();
@@ -83,27 +98,54 @@ pub(crate) fn read(node: &Node, variables: &Variables<'_>, chosen: Option<&str>,
 /// The shape of an IANA name; whether it exists, the engine's time-zone table says.
 fn is_zone(zone: &str) -> bool {
     zone.starts_with(|c: char| c.is_ascii_alphabetic())
-        && zone.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
+        && zone
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
 }
 
-fn read_source(entry: &Entry, variables: &Variables<'_>, report: &mut Reporter) -> Option<SourceDecl> {
+fn read_source(
+    entry: &Entry,
+    variables: &Variables<'_>,
+    report: &mut Reporter,
+) -> Option<SourceDecl> {
     let key = format!("sources.{}", entry.key);
-    let path = setting(&entry.value, "path", &key, variables, Missing::Error, report);
+    let path = setting(
+        &entry.value,
+        "path",
+        &key,
+        variables,
+        Missing::Error,
+        report,
+    );
     let kind = match entry.value.get("type")?.scalar()? {
         "files" => SourceKind::Files { path: path? },
         "sqlite" => SourceKind::Sqlite { path: path? },
         _ => return None,
     };
-    Some(SourceDecl { name: entry.key.clone(), kind, at: entry.key_at })
+    Some(SourceDecl {
+        name: entry.key.clone(),
+        kind,
+        at: entry.key_at,
+    })
 }
 
 fn read_targets(
-    node: &Node, project: &str, variables: &Variables<'_>, chosen: Option<&str>, report: &mut Reporter,
+    node: &Node,
+    project: &str,
+    variables: &Variables<'_>,
+    chosen: Option<&str>,
+    report: &mut Reporter,
 ) -> (BTreeMap<String, Target>, String) {
     let entries = node.get("targets").map(Node::entries).unwrap_or(&[]);
-    let marked: Vec<&Entry> = entries.iter().filter(|entry| flag(&entry.value, "default") == Some(true)).collect();
+    let marked: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| flag(&entry.value, "default") == Some(true))
+        .collect();
     if let [first, second, ..] = marked.as_slice() {
-        let message = format!("two targets are `default`; the first, `{}`, is on line {}", first.key, first.key_at.line);
+        let message = format!(
+            "two targets are `default`; the first, `{}`, is on line {}",
+            first.key, first.key_at.line
+        );
         report.error(second.key_at, message, "remove one `default: true`");
     }
     let default = match (marked.first(), entries) {
@@ -111,7 +153,11 @@ fn read_targets(
         (None, []) => "dev".to_string(),
         (None, [only]) => only.key.clone(),
         (None, [first, ..]) => {
-            report.error(first.key_at, "several targets and none is `default`", "add `default: true` to the one that commands use when none is named");
+            report.error(
+                first.key_at,
+                "several targets and none is `default`",
+                "add `default: true` to the one that commands use when none is named",
+            );
             first.key.clone()
         }
     };
@@ -119,39 +165,66 @@ fn read_targets(
     let mut targets = BTreeMap::new();
     for entry in entries {
         let key = format!("targets.{}", entry.key);
-        let missing = if entry.key == in_use { Missing::Error } else { Missing::Later };
-        let Some(lake) = setting(&entry.value, "lake", &key, variables, missing, report) else { continue };
+        let missing = if entry.key == in_use {
+            Missing::Error
+        } else {
+            Missing::Later
+        };
+        let lake = setting(&entry.value, "lake", &key, variables, missing, report);
+        let catalog = setting(&entry.value, "catalog", &key, variables, missing, report);
+        let signing_key = setting(&entry.value, "key", &key, variables, missing, report);
+        let Some(lake) = lake else {
+            continue;
+        };
         if let Some((scheme, _)) = lake.value.split_once("://") {
-            let message = format!("a lake on `{}://` is not available in this version", decode::printable(scheme));
+            let message = format!(
+                "a lake on `{}://` is not available in this version",
+                decode::printable(scheme)
+            );
             match missing {
                 Missing::Error => report.error(lake.at, message, "use a folder"),
-                Missing::Later => report.warning(lake.at, message, "this target cannot be used yet"),
+                Missing::Later => {
+                    report.warning(lake.at, message, "this target cannot be used yet")
+                }
             }
         }
-        let catalog = setting(&entry.value, "catalog", &key, variables, missing, report);
-        let format = choice(&entry.value, "format", &[("delta", TableFormat::Delta)]).unwrap_or(TableFormat::Delta);
-        targets.insert(entry.key.clone(), Target {
-            name: entry.key.clone(),
-            catalog: catalog.map_or_else(|| format!("{project}_{}", entry.key), |catalog| catalog.value),
-            lake,
-            format,
-            require_signature: flag(&entry.value, "require_signature").unwrap_or(false),
-            key: setting(&entry.value, "key", &key, variables, missing, report),
-            at: entry.key_at,
-        });
+        let format = choice(&entry.value, "format", &[("delta", TableFormat::Delta)])
+            .unwrap_or(TableFormat::Delta);
+        targets.insert(
+            entry.key.clone(),
+            Target {
+                name: entry.key.clone(),
+                catalog: catalog.map_or_else(
+                    || format!("{project}_{}", entry.key),
+                    |catalog| catalog.value,
+                ),
+                lake,
+                format,
+                require_signature: flag(&entry.value, "require_signature").unwrap_or(false),
+                key: signing_key,
+                at: entry.key_at,
+            },
+        );
     }
     if entries.is_empty() {
         let at = Place::start(node.at.file);
-        let lake = Setting { value: "./lake".to_string(), written: "./lake".to_string(), at };
-        targets.insert(default.clone(), Target {
-            name: default.clone(),
-            lake,
-            catalog: format!("{project}_{default}"),
-            format: TableFormat::Delta,
-            require_signature: false,
-            key: None,
+        let lake = Setting {
+            value: "./lake".to_string(),
+            written: "./lake".to_string(),
             at,
-        });
+        };
+        targets.insert(
+            default.clone(),
+            Target {
+                name: default.clone(),
+                lake,
+                catalog: format!("{project}_{default}"),
+                format: TableFormat::Delta,
+                require_signature: false,
+                key: None,
+                at,
+            },
+        );
     }
     (targets, default)
 }
@@ -165,7 +238,14 @@ enum Missing {
 }
 
 /// Replaces the variables in a value. Messages name the key and the variable, never the value.
-fn setting(node: &Node, key: &str, path: &str, variables: &Variables<'_>, missing: Missing, report: &mut Reporter) -> Option<Setting> {
+fn setting(
+    node: &Node,
+    key: &str,
+    path: &str,
+    variables: &Variables<'_>,
+    missing: Missing,
+    report: &mut Reporter,
+) -> Option<Setting> {
     let found = text(node, key)?;
     let written = found.value;
     let mut value = String::new();
@@ -178,12 +258,19 @@ fn setting(node: &Node, key: &str, path: &str, variables: &Variables<'_>, missin
         let (kind, name) = inner[..end].split_once(':')?;
         let replaced = match kind {
             "env" => (variables.env)(name).ok_or_else(|| {
-                (format!("`{path}.{key}` needs the variable `{name}`, which is not set"), format!("set {name} in the environment"))
+                (
+                    format!("`{path}.{key}` needs the variable `{name}`, which is not set"),
+                    format!("set {name} in the environment"),
+                )
             }),
             "file" => match std::fs::read_to_string(variables.root.join(name)) {
                 Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_string()),
                 Err(error) => Err((
-                    format!("`{path}.{key}` needs the file `{}`: {}", decode::printable(name), reason(&error)),
+                    format!(
+                        "`{path}.{key}` needs the file `{}`: {}",
+                        decode::printable(name),
+                        reason(&error)
+                    ),
                     "the path is relative to the project folder".to_string(),
                 )),
             },
@@ -202,9 +289,17 @@ fn setting(node: &Node, key: &str, path: &str, variables: &Variables<'_>, missin
     value.push_str(rest);
     if value.trim().is_empty() {
         if missing == Missing::Error {
-            report.error(found.at, format!("`{path}.{key}` is empty"), "");
+            report.error(
+                found.at,
+                format!("`{path}.{key}` is empty"),
+                "write a value, or look at what its variable holds",
+            );
         }
         return None;
     }
-    Some(Setting { value, written, at: found.at })
+    Some(Setting {
+        value,
+        written,
+        at: found.at,
+    })
 }

@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::schema::{Choice, KINDS, Key, MapKey, Object, Presence, Type};
 
 /// What [`json_schema`] takes.
-pub const SCHEMA_KINDS: [&str; 4] = ["project", "domain", "silver", "gold"];
+pub const SCHEMA_KINDS: [&str; 4] = ["karat", "domain", "silver", "gold"];
 
 /// The JSON Schema (draft 2020-12) of a kind of file, for editors; `None` for an unknown kind.
 pub fn json_schema(kind: &str) -> Option<Value> {
-    let (name, object, file) = KINDS.iter().find(|(name, ..)| *name == kind)?;
+    let (_, object, file) = KINDS.iter().find(|(name, ..)| *name == kind)?;
     let mut schema = object_schema(object);
     let head = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": format!("karat {name}: {file}"),
+        "title": format!("karat: {file}"),
     });
     let mut all = match head {
         Value::Object(head) => head,
@@ -27,12 +27,22 @@ pub fn json_schema(kind: &str) -> Option<Value> {
 
 fn object_schema(object: &Object) -> Map<String, Value> {
     let mut schema = Map::new();
-    let keys = || object.keys.iter().filter(|key| key.presence != Presence::NotYet);
+    let keys = || {
+        object
+            .keys
+            .iter()
+            .filter(|key| key.presence != Presence::NotYet)
+    };
     schema.insert("description".into(), json!(object.doc));
     schema.insert("type".into(), json!("object"));
-    let properties: Map<String, Value> = keys().map(|key| (key.name.to_string(), key_schema(key))).collect();
+    let properties: Map<String, Value> = keys()
+        .map(|key| (key.name.to_string(), key_schema(key)))
+        .collect();
     schema.insert("properties".into(), Value::Object(properties));
-    let required: Vec<&str> = keys().filter(|key| key.presence == Presence::Required).map(|key| key.name).collect();
+    let required: Vec<&str> = keys()
+        .filter(|key| key.presence == Presence::Required)
+        .map(|key| key.name)
+        .collect();
     if !required.is_empty() {
         schema.insert("required".into(), json!(required));
     }
@@ -51,7 +61,9 @@ fn key_schema(key: &Key) -> Value {
     if let Presence::Default(value) = key.presence {
         let value = match (&key.of, value) {
             (Type::Bool, value) => json!(value == "true"),
-            (Type::Integer { .. }, value) => value.parse::<u64>().map_or(Value::Null, |number| json!(number)),
+            (Type::Integer { .. }, value) => value
+                .parse::<u64>()
+                .map_or(Value::Null, |number| json!(number)),
             (Type::List(_), _) => json!([]),
             (_, value) => json!(value),
         };
@@ -70,7 +82,9 @@ fn type_schema(of: &Type) -> Value {
         Type::Text | Type::Expression => json!({ "type": ["string", "number", "boolean"] }),
         Type::Setting | Type::Column => json!({ "type": "string" }),
         Type::Name => json!({ "type": "string", "pattern": NAME }),
-        Type::Ratio => json!({ "type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)? ?%$", "maximum": 0 }),
+        Type::Ratio => {
+            json!({ "type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)? ?%$", "maximum": 0 })
+        }
         Type::Duration => json!({ "type": "string", "pattern": TIME }),
         Type::Lag => json!({ "type": ["string", "integer"], "pattern": TIME, "minimum": 0 }),
         Type::Choice(choices) => json!({ "enum": available(choices) }),
@@ -90,7 +104,10 @@ fn type_schema(of: &Type) -> Value {
                 .filter_map(|variant| {
                     let mut schema = object_schema(variant.object?);
                     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-                        properties.insert("type".into(), json!({ "const": variant.tag, "description": variant.doc }));
+                        properties.insert(
+                            "type".into(),
+                            json!({ "const": variant.tag, "description": variant.doc }),
+                        );
                     }
                     Some(Value::Object(schema))
                 })
@@ -104,8 +121,85 @@ fn type_schema(of: &Type) -> Value {
 }
 
 fn available(choices: &[Choice]) -> Vec<&'static str> {
-    choices.iter().filter(|choice| choice.available).map(|choice| choice.word).collect()
+    choices
+        .iter()
+        .filter(|choice| choice.available)
+        .map(|choice| choice.word)
+        .collect()
 }
+
+/// A project with a bit of everything: each file's path stands in its first line. A test loads it out of the page.
+const EXAMPLE: [&str; 6] = [
+    r#"# karat.yaml
+karat: 1
+project: contoso
+timezone: Europe/Zurich
+targets:
+  dev:  { lake: ./lake, default: true }
+  prod: { lake: "${env:CONTOSO_LAKE}", catalog: contoso, require_signature: true, key: "${env:CONTOSO_KEY}" }
+sources:
+  landing: { type: files, path: ./landing }
+  shop:    { type: sqlite, path: "${env:SHOP_DB}" }
+defaults:
+  on_schema_change: { added: evolve, missing: fail, types: freeze }
+  null_values: [N/A]
+"#,
+    r#"# domains/sales/domain.yaml
+domain: sales
+owner: sales-data@contoso.example
+feeds:
+  # A table with a column that grows: bronze `sales_bronze.shop__orders`.
+  - { source: shop, table: orders, mode: incremental, cursor: { column: updated_at, lag: 15m }, deletes: none }
+  # The whole list of customers every day, each file a full load; with a key, bronze stores the changes.
+  - source: landing
+    name: customers
+    mode: full
+    key: [customer_id]
+    path: "customers/*.csv"
+    file_order: 'customers_(\d{8})'
+    csv: { delimiter: ";", encoding: windows-1252 }
+"#,
+    r#"# domains/sales/silver/orders.yaml
+from: shop.orders
+access: public
+select:
+  order_id:    cast(order_id as bigint)
+  customer_id: cast(customer_id as bigint)
+  order_date:  cast(ordered_at as date)
+  amount:      cast(amount as decimal(18, 2))
+  updated_at:  cast(updated_at as timestamp)
+expectations:
+  valid_id:   { expect: "order_id is not null", action: fail }
+  not_zero:   { expect: "amount <> 0", action: warn }
+  known_date: { expect: "order_date >= date '2010-01-01'", action: quarantine, limit: 1% }
+auto_cdc: { keys: [order_id], sequence_by: updated_at }
+"#,
+    r#"# domains/sales/silver/customers.yaml
+description: Every customer with its history.
+from: landing.customers
+select:
+  customer_id: cast(customer_id as bigint)
+  company:     trim(company)
+  country:     upper(country)
+  changed_at:  cast(changed_at as timestamp)
+expectations:
+  known_country: { expect: "length(country) = 2", action: quarantine }
+  _expression:   { action: quarantine, limit: 0.1% }
+auto_cdc: { keys: [customer_id], sequence_by: changed_at, stored_as_scd_type: 2 }
+"#,
+    r#"-- domains/sales/gold/daily_revenue.sql
+select o.order_date, c.country, count(*) as orders, sum(o.amount) as revenue
+from sales_silver.orders as o
+join sales_silver.customers as c
+  on c.customer_id = o.customer_id and c.__END_AT is null
+group by o.order_date, c.country
+"#,
+    r#"# domains/sales/gold/daily_revenue.yaml
+description: Revenue by day and by the country of the customer today.
+key: [order_date, country]
+access: public
+"#,
+];
 
 /// `docs/project.md`: every key of every file.
 pub fn reference_page() -> String {
@@ -116,6 +210,18 @@ pub fn reference_page() -> String {
          Letters and numbers like B8 are rules of `docs/semantics.md`. What stands under *Not yet* is refused by name in this version.\n\
          JSON Schemas for editors lie in `docs/schema/`; put `# yaml-language-server: $schema=…` at the head of a file to use one.\n",
     );
+    page.push_str(
+        "\n## A complete example\n\n\
+         `karat validate` finds nothing to say about it.\n",
+    );
+    for file in EXAMPLE {
+        let language = if file.starts_with("--") {
+            "sql"
+        } else {
+            "yaml"
+        };
+        write!(page, "\n```{language}\n{file}```\n").expect("writing to a string");
+    }
     for (_, object, file) in KINDS {
         write_object(&mut page, object, &format!("`{file}`"), 2);
     }
@@ -124,11 +230,19 @@ pub fn reference_page() -> String {
 
 fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
     let mut add = |text: String| page.push_str(&text);
-    add(format!("\n{} {title}\n\n{}\n\n", "#".repeat(depth), object.doc));
+    add(format!(
+        "\n{} {title}\n\n{}\n\n",
+        "#".repeat(depth),
+        object.doc
+    ));
     add("| key | value | default | meaning |\n|---|---|---|---|\n".to_string());
     let mut inner: Vec<(String, &Object)> = Vec::new();
     let mut variants = Vec::new();
-    for key in object.keys.iter().filter(|key| key.presence != Presence::NotYet) {
+    for key in object
+        .keys
+        .iter()
+        .filter(|key| key.presence != Presence::NotYet)
+    {
         let default = match key.presence {
             Presence::Required => "**required**".to_string(),
             Presence::Default(value) if value.contains('`') => value.to_string(),
@@ -150,23 +264,40 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
             Type::Object(of) => inner.push((key.name.to_string(), of)),
             Type::List(Type::Object(of)) => inner.push((format!("{}[]", key.name), of)),
             Type::Map(Type::Object(of), _) => inner.push((format!("{}.NAME", key.name), of)),
-            Type::Map(Type::Tagged(of), _) => variants.extend(of.iter().map(|variant| (key.name, variant))),
+            Type::Map(Type::Tagged(of), _) => {
+                variants.extend(of.iter().map(|variant| (key.name, variant)))
+            }
             _ => {}
         }
-        add(format!("| `{}` | {} | {default} | {doc} |\n", key.name, value_of(&key.of)));
+        add(format!(
+            "| `{}` | {} | {default} | {doc} |\n",
+            key.name,
+            value_of(&key.of)
+        ));
     }
     let later: Vec<String> = not_yet(object);
     if !later.is_empty() {
         add(format!("\nNot yet: {}.\n", later.join(", ")));
     }
-    let unavailable: Vec<String> =
-        variants.iter().filter(|(_, variant)| variant.object.is_none()).map(|(_, variant)| format!("`{}`", variant.tag)).collect();
+    let unavailable: Vec<String> = variants
+        .iter()
+        .filter(|(_, variant)| variant.object.is_none())
+        .map(|(_, variant)| format!("`{}`", variant.tag))
+        .collect();
     if !unavailable.is_empty() {
-        add(format!("\nSource types, not yet: {}.\n", unavailable.join(", ")));
+        add(format!(
+            "\nSource types, not yet: {}.\n",
+            unavailable.join(", ")
+        ));
     }
     for (key, variant) in variants {
         if let Some(of) = variant.object {
-            write_object(page, of, &format!("`{key}.NAME` with `type: {}`", variant.tag), depth + 1);
+            write_object(
+                page,
+                of,
+                &format!("`{key}.NAME` with `type: {}`", variant.tag),
+                depth + 1,
+            );
         }
     }
     for (key, of) in inner {
@@ -179,11 +310,17 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
 }
 
 fn not_yet(object: &Object) -> Vec<String> {
-    let keys = object.keys.iter().filter(|key| key.presence == Presence::NotYet).map(|key| format!("`{}`", key.name));
+    let keys = object
+        .keys
+        .iter()
+        .filter(|key| key.presence == Presence::NotYet)
+        .map(|key| format!("`{}`", key.name));
     let choices = object.keys.iter().flat_map(|key| match &key.of {
-        Type::Choice(choices) | Type::ChoiceOr(choices, _) => {
-            choices.iter().filter(|choice| !choice.available).map(|choice| format!("`{}: {}`", key.name, choice.word)).collect()
-        }
+        Type::Choice(choices) | Type::ChoiceOr(choices, _) => choices
+            .iter()
+            .filter(|choice| !choice.available)
+            .map(|choice| format!("`{}: {}`", key.name, choice.word))
+            .collect(),
         _ => Vec::new(),
     });
     keys.chain(choices).collect()

@@ -34,7 +34,10 @@ pub(crate) enum Presence {
 pub(crate) enum Type {
     Bool,
     /// A whole number.
-    Integer { min: u64, max: u64 },
+    Integer {
+        min: u64,
+        max: u64,
+    },
     /// Any text; a number or a boolean counts as the text that was written.
     Text,
     /// Text in which `${env:NAME}` and `${file:PATH}` are replaced (A9).
@@ -90,27 +93,55 @@ pub(crate) struct Variant {
 }
 
 const fn required(name: &'static str, of: Type, doc: &'static str) -> Key {
-    Key { name, of, presence: Presence::Required, doc }
+    Key {
+        name,
+        of,
+        presence: Presence::Required,
+        doc,
+    }
 }
 const fn optional(name: &'static str, of: Type, doc: &'static str) -> Key {
-    Key { name, of, presence: Presence::Optional, doc }
+    Key {
+        name,
+        of,
+        presence: Presence::Optional,
+        doc,
+    }
 }
 const fn default(name: &'static str, of: Type, value: &'static str, doc: &'static str) -> Key {
-    Key { name, of, presence: Presence::Default(value), doc }
+    Key {
+        name,
+        of,
+        presence: Presence::Default(value),
+        doc,
+    }
 }
 const fn not_yet(name: &'static str, doc: &'static str) -> Key {
-    Key { name, of: Type::Text, presence: Presence::NotYet, doc }
+    Key {
+        name,
+        of: Type::Text,
+        presence: Presence::NotYet,
+        doc,
+    }
 }
 const fn word(word: &'static str, doc: &'static str) -> Choice {
-    Choice { word, doc, available: true }
+    Choice {
+        word,
+        doc,
+        available: true,
+    }
 }
 const fn later(word: &'static str, doc: &'static str) -> Choice {
-    Choice { word, doc, available: false }
+    Choice {
+        word,
+        doc,
+        available: false,
+    }
 }
 
 /// The four kinds of file, by the name that [`crate::json_schema`] takes.
 pub(crate) const KINDS: [(&str, &Object, &str); 4] = [
-    ("project", &PROJECT, "karat.yaml"),
+    ("karat", &PROJECT, "karat.yaml"),
     ("domain", &DOMAIN, "domains/*/domain.yaml"),
     ("silver", &SILVER, "domains/*/silver/*.yaml"),
     ("gold", &GOLD, "domains/*/gold/*.yaml"),
@@ -120,17 +151,43 @@ pub(crate) static PROJECT: Object = Object {
     name: "the project",
     doc: "`karat.yaml` in the project folder: where data comes from and where it goes.",
     keys: &[
-        required("karat", Type::Integer { min: 1, max: 1 }, "Version of this format."),
+        required(
+            "karat",
+            Type::Integer { min: 1, max: 1 },
+            "Version of this format.",
+        ),
         required("project", Type::Name, "Name of the project."),
         optional("description", Type::Text, "What it is for."),
-        default("timezone", Type::Text, "UTC", "Time zone of `now()`, `current_date` and of zoned timestamps without an offset (A6). Part of every code digest."),
-        default("rounding", Type::Choice(&[
-            word("half_away_from_zero", "0.5 becomes 1, -0.5 becomes -1"),
-            word("half_even", "0.5 becomes 0, 1.5 becomes 2"),
-        ]), "half_away_from_zero", "How decimals are rounded (E2). Part of every code digest."),
-        optional("targets", Type::Map(&Type::Object(&TARGET), MapKey::Name), "Environments by name. Left out: one target `dev` with the lake `./lake`."),
-        optional("sources", Type::Map(&Type::Tagged(SOURCES), MapKey::Name), "Systems that data comes from, by name."),
-        optional("defaults", Type::Object(&DEFAULTS), "What holds for each feed that does not say otherwise."),
+        default(
+            "timezone",
+            Type::Text,
+            "UTC",
+            "Time zone of `now()`, `current_date` and of zoned timestamps without an offset (A6). Part of every code digest.",
+        ),
+        default(
+            "rounding",
+            Type::Choice(&[
+                word("half_away_from_zero", "0.5 becomes 1, -0.5 becomes -1"),
+                word("half_even", "0.5 becomes 0, 1.5 becomes 2"),
+            ]),
+            "half_away_from_zero",
+            "How decimals are rounded (E2). Part of every code digest.",
+        ),
+        optional(
+            "targets",
+            Type::Map(&Type::Object(&TARGET), MapKey::Name),
+            "Environments by name. Left out: one target `dev` with the lake `./lake`.",
+        ),
+        optional(
+            "sources",
+            Type::Map(&Type::Tagged(SOURCES), MapKey::Name),
+            "Systems that data comes from, by name.",
+        ),
+        optional(
+            "defaults",
+            Type::Object(&DEFAULTS),
+            "What holds for each feed that does not say otherwise.",
+        ),
         not_yet("params", "Declared parameters (A9)."),
         not_yet("externals", "Tables of other catalogs (D1)."),
         not_yet("calendar", "Business days (A9)."),
@@ -145,28 +202,97 @@ pub(crate) static TARGET: Object = Object {
     name: "a target",
     doc: "An environment. `${env:NAME}` and `${file:PATH}` are replaced in its texts; a variable that is missing is an error for the target in use only.",
     keys: &[
-        required("lake", Type::Setting, "Folder of the lake, absolute or relative to the project folder."),
-        optional("default", Type::Bool, "Whether commands use this target when none is named. Needed on one target if there are several."),
-        optional("catalog", Type::Setting, "First part of the tables' full names. Left out: `{project}_{target}`."),
-        default("format", Type::Choice(&[word("delta", "Delta Lake"), later("iceberg", "Apache Iceberg")]), "delta", "Table format."),
-        default("require_signature", Type::Bool, "false", "Refuse receipts without a valid signature (G7)."),
-        optional("key", Type::Setting, "Ed25519 key that signs receipts, in PEM: write `${file:PATH}` or `${env:NAME}`."),
+        required(
+            "lake",
+            Type::Setting,
+            "Folder of the lake, absolute or relative to the project folder.",
+        ),
+        optional(
+            "default",
+            Type::Bool,
+            "Whether commands use this target when none is named. Needed on one target if there are several.",
+        ),
+        optional(
+            "catalog",
+            Type::Setting,
+            "First part of the tables' full names. Left out: `{project}_{target}`.",
+        ),
+        default(
+            "format",
+            Type::Choice(&[
+                word("delta", "Delta Lake"),
+                later("iceberg", "Apache Iceberg"),
+            ]),
+            "delta",
+            "Table format.",
+        ),
+        default(
+            "require_signature",
+            Type::Bool,
+            "false",
+            "Refuse receipts without a valid signature (G7).",
+        ),
+        optional(
+            "key",
+            Type::Setting,
+            "Ed25519 key that signs receipts, in PEM: write `${file:PATH}` or `${env:NAME}`.",
+        ),
         not_yet("rights", "Who may read what."),
         not_yet("mirror", "Publish tables in a second format."),
     ],
 };
 
 pub(crate) static SOURCES: &[Variant] = &[
-    Variant { tag: "files", doc: "Files below a folder.", object: Some(&FILES) },
-    Variant { tag: "sqlite", doc: "A SQLite database file.", object: Some(&SQLITE) },
-    Variant { tag: "postgres", doc: "PostgreSQL.", object: None },
-    Variant { tag: "mysql", doc: "MySQL and MariaDB.", object: None },
-    Variant { tag: "sqlserver", doc: "Microsoft SQL Server.", object: None },
-    Variant { tag: "oracle", doc: "Oracle Database.", object: None },
-    Variant { tag: "rest", doc: "A REST API.", object: None },
-    Variant { tag: "kafka", doc: "Apache Kafka.", object: None },
-    Variant { tag: "delta", doc: "Delta tables of somebody else.", object: None },
-    Variant { tag: "iceberg", doc: "Iceberg tables of somebody else.", object: None },
+    Variant {
+        tag: "files",
+        doc: "Files below a folder.",
+        object: Some(&FILES),
+    },
+    Variant {
+        tag: "sqlite",
+        doc: "A SQLite database file.",
+        object: Some(&SQLITE),
+    },
+    Variant {
+        tag: "postgres",
+        doc: "PostgreSQL.",
+        object: None,
+    },
+    Variant {
+        tag: "mysql",
+        doc: "MySQL and MariaDB.",
+        object: None,
+    },
+    Variant {
+        tag: "sqlserver",
+        doc: "Microsoft SQL Server.",
+        object: None,
+    },
+    Variant {
+        tag: "oracle",
+        doc: "Oracle Database.",
+        object: None,
+    },
+    Variant {
+        tag: "rest",
+        doc: "A REST API.",
+        object: None,
+    },
+    Variant {
+        tag: "kafka",
+        doc: "Apache Kafka.",
+        object: None,
+    },
+    Variant {
+        tag: "delta",
+        doc: "Delta tables of somebody else.",
+        object: None,
+    },
+    Variant {
+        tag: "iceberg",
+        doc: "Iceberg tables of somebody else.",
+        object: None,
+    },
 ];
 
 static FILES: Object = Object {
@@ -174,7 +300,11 @@ static FILES: Object = Object {
     doc: "Files below a folder.",
     keys: &[
         required("type", Type::Text, "`files`"),
-        required("path", Type::Setting, "The folder, absolute or relative to the project folder."),
+        required(
+            "path",
+            Type::Setting,
+            "The folder, absolute or relative to the project folder.",
+        ),
         optional("description", Type::Text, "What it is."),
     ],
 };
@@ -184,7 +314,11 @@ static SQLITE: Object = Object {
     doc: "A SQLite database file, read in one transaction a load.",
     keys: &[
         required("type", Type::Text, "`sqlite`"),
-        required("path", Type::Setting, "The file, absolute or relative to the project folder."),
+        required(
+            "path",
+            Type::Setting,
+            "The file, absolute or relative to the project folder.",
+        ),
         optional("description", Type::Text, "What it is."),
     ],
 };
@@ -193,27 +327,49 @@ static ON_SCHEMA_CHANGE: Object = Object {
     name: "`on_schema_change`",
     doc: "What happens when the columns of a source change (B8).",
     keys: &[
-        default("added", Type::Choice(&[
-            word("evolve", "bronze gets the new column"),
-            word("ignore", "the new column is left out"),
-            word("fail", "the load is refused"),
-        ]), "evolve", "A column that bronze does not have."),
-        default("missing", Type::Choice(&[
-            word("fail", "the load is refused if a model reads the column"),
-            word("null", "the column is null"),
-        ]), "fail", "A column that a model reads and the source no longer has."),
-        default("types", Type::Choice(&[word("freeze", "the load is refused")]), "freeze", "A column whose type changed (typed sources)."),
+        default(
+            "added",
+            Type::Choice(&[
+                word("evolve", "bronze gets the new column"),
+                word("ignore", "the new column is left out"),
+                word("fail", "the load is refused"),
+            ]),
+            "evolve",
+            "A column that bronze does not have.",
+        ),
+        default(
+            "missing",
+            Type::Choice(&[
+                word("fail", "the load is refused if a model reads the column"),
+                word("null", "the column is null"),
+            ]),
+            "fail",
+            "A column that a model reads and the source no longer has.",
+        ),
+        default(
+            "types",
+            Type::Choice(&[word("freeze", "the load is refused")]),
+            "freeze",
+            "A column whose type changed (typed sources).",
+        ),
     ],
 };
 
 static SOFT: Object = Object {
     name: "`deletes`",
     doc: "How the source marks a deleted row.",
-    keys: &[required("soft", Type::Column, "Column that is true, 1 or a time where the row is deleted.")],
+    keys: &[required(
+        "soft",
+        Type::Column,
+        "Column that is true, 1 or a time where the row is deleted.",
+    )],
 };
 
 const ON_DUPLICATE: Type = Type::Choice(&[
-    word("once", "silver reads it once, from the path that is first in `file_order`"),
+    word(
+        "once",
+        "silver reads it once, from the path that is first in `file_order`",
+    ),
     word("load", "it is a load of its own"),
 ]);
 const ON_BROKEN_OBJECT: Type = Type::Choice(&[
@@ -225,7 +381,11 @@ pub(crate) static DEFAULTS: Object = Object {
     name: "`defaults`",
     doc: "What holds for each feed that does not say otherwise.",
     keys: &[
-        optional("on_schema_change", Type::Object(&ON_SCHEMA_CHANGE), "See the feed."),
+        optional(
+            "on_schema_change",
+            Type::Object(&ON_SCHEMA_CHANGE),
+            "See the feed.",
+        ),
         optional("on_duplicate", ON_DUPLICATE, "See the feed."),
         optional("on_broken_object", ON_BROKEN_OBJECT, "See the feed."),
         optional("max_delete", Type::Ratio, "See the feed."),
@@ -239,10 +399,18 @@ pub(crate) static DOMAIN: Object = Object {
     name: "the domain",
     doc: "`domain.yaml` in a domain's folder: who owns it and what it takes in.",
     keys: &[
-        required("domain", Type::Name, "Name of the domain, the same as its folder's."),
+        required(
+            "domain",
+            Type::Name,
+            "Name of the domain, the same as its folder's.",
+        ),
         optional("owner", Type::Text, "Who answers for it."),
         optional("description", Type::Text, "What it is about."),
-        optional("feeds", Type::List(&Type::Object(&FEED)), "What is taken in: the control table."),
+        optional(
+            "feeds",
+            Type::List(&Type::Object(&FEED)),
+            "What is taken in: the control table.",
+        ),
         not_yet("products", "Data products with contracts."),
     ],
 };
@@ -252,40 +420,131 @@ pub(crate) static FEED: Object = Object {
     doc: "One table or file set of a source. It fills the bronze table `{domain}_bronze.{source}__{name}`.",
     keys: &[
         required("source", Type::Name, "A source of `karat.yaml`."),
-        optional("name", Type::Name, "Name of the feed. Left out: the last part of `table` (B10)."),
+        optional(
+            "name",
+            Type::Name,
+            "Name of the feed. Left out: the last part of `table` (B10).",
+        ),
         optional("description", Type::Text, "What it is."),
         optional("table", Type::Text, "Table of the source (sqlite)."),
-        optional("path", Type::Text, "Which files, relative to the source's folder: `*` within a folder, `**` across folders (files)."),
-        default("format", Type::Choice(&[
-            word("csv", "text with separators: CSV, TSV and their kin"),
-            later("json", "JSON and NDJSON"),
-            later("parquet", "Parquet"),
-            later("avro", "Avro"),
-            later("excel", "Excel"),
-        ]), "csv", "Format of the files (files)."),
-        required("mode", Type::Choice(&[
-            word("full", "each load is the whole table; of files, each file is one (B6)"),
-            word("incremental", "each load is what is new: by `cursor`, or new files (B4, B7)"),
-            later("cdc", "the source's change log"),
-        ]), "How it is read."),
-        optional("key", Type::List(&Type::Column), "Columns that name a row. With it, bronze keeps only the changes of a full load (B6)."),
-        optional("cursor", Type::Object(&CURSOR), "Column that grows (incremental, sqlite)."),
-        optional("csv", Type::Object(&CSV), "How the text is written (files)."),
-        optional("columns", Type::List(&Type::Text), "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9)."),
-        optional("file_order", Type::Text, "Regular expression with one group: the part of the path that gives the order of files (B1). Left out: the whole path."),
-        default("parts", Type::Bool, "false", "Whether files with the same order mark make one full load together (B6)."),
-        optional("rename", Type::Map(&Type::Text, MapKey::Column), "Bronze name to the source's new name of a column (B8)."),
-        default("null_values", Type::List(&Type::Text), "[]", "Texts that silver reads as null; bronze keeps them (F1)."),
-        optional("on_schema_change", Type::Object(&ON_SCHEMA_CHANGE), "What happens when columns change (B8)."),
-        default("on_duplicate", ON_DUPLICATE, "once", "A file with the content of another (B4)."),
-        default("on_broken_object", ON_BROKEN_OBJECT, "continue", "A file that cannot be read whole (B4)."),
-        default("max_delete", Type::Ratio, "5%", "Share of the rows that a full load may delete (B6)."),
-        optional("deletes", Type::ChoiceOr(&[
-            word("none", "rows are never deleted"),
-            later("key_diff", "compare the keys with the source's"),
-        ], &SOFT), "What an incremental feed says about deletes (B7)."),
-        default("stable_for", Type::Duration, "0s", "How long a file must be unchanged before it is read (B4)."),
-        not_yet("done_file", "A file that tells that others are complete (B4)."),
+        optional(
+            "path",
+            Type::Text,
+            "Which files, relative to the source's folder: `*` within a folder, `**` across folders (files).",
+        ),
+        default(
+            "format",
+            Type::Choice(&[
+                word("csv", "text with separators: CSV, TSV and their kin"),
+                later("json", "JSON and NDJSON"),
+                later("parquet", "Parquet"),
+                later("avro", "Avro"),
+                later("excel", "Excel"),
+            ]),
+            "csv",
+            "Format of the files (files).",
+        ),
+        required(
+            "mode",
+            Type::Choice(&[
+                word(
+                    "full",
+                    "each load is the whole table; of files, each file is one (B6)",
+                ),
+                word(
+                    "incremental",
+                    "each load is what is new: by `cursor`, or new files (B4, B7)",
+                ),
+                later("cdc", "the source's change log"),
+            ]),
+            "How it is read.",
+        ),
+        optional(
+            "key",
+            Type::List(&Type::Column),
+            "Columns that name a row. With it, bronze keeps only the changes of a full load (B6).",
+        ),
+        optional(
+            "cursor",
+            Type::Object(&CURSOR),
+            "Column that grows (incremental, sqlite).",
+        ),
+        optional(
+            "csv",
+            Type::Object(&CSV),
+            "How the text is written (files).",
+        ),
+        optional(
+            "columns",
+            Type::List(&Type::Text),
+            "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9).",
+        ),
+        optional(
+            "file_order",
+            Type::Text,
+            "Regular expression with one group: the part of the path that gives the order of files (B1). Left out: the whole path.",
+        ),
+        default(
+            "parts",
+            Type::Bool,
+            "false",
+            "Whether files with the same order mark make one full load together (B6).",
+        ),
+        optional(
+            "rename",
+            Type::Map(&Type::Text, MapKey::Column),
+            "Bronze name to the source's new name of a column (B8).",
+        ),
+        default(
+            "null_values",
+            Type::List(&Type::Text),
+            "[]",
+            "Texts that silver reads as null; bronze keeps them (F1).",
+        ),
+        optional(
+            "on_schema_change",
+            Type::Object(&ON_SCHEMA_CHANGE),
+            "What happens when columns change (B8).",
+        ),
+        default(
+            "on_duplicate",
+            ON_DUPLICATE,
+            "once",
+            "A file with the content of another (B4).",
+        ),
+        default(
+            "on_broken_object",
+            ON_BROKEN_OBJECT,
+            "continue",
+            "A file that cannot be read whole (B4).",
+        ),
+        default(
+            "max_delete",
+            Type::Ratio,
+            "5%",
+            "Share of the rows that a full load may delete (B6).",
+        ),
+        optional(
+            "deletes",
+            Type::ChoiceOr(
+                &[
+                    word("none", "rows are never deleted"),
+                    later("key_diff", "compare the keys with the source's"),
+                ],
+                &SOFT,
+            ),
+            "What an incremental feed says about deletes (B7).",
+        ),
+        default(
+            "stable_for",
+            Type::Duration,
+            "0s",
+            "How long a file must be unchanged before it is read (B4).",
+        ),
+        not_yet(
+            "done_file",
+            "A file that tells that others are complete (B4).",
+        ),
         not_yet("where", "A filter at the source (B9)."),
         not_yet("mask", "Columns made unreadable before they land (B9)."),
         not_yet("trailer", "Control records."),
@@ -298,11 +557,20 @@ static CURSOR: Object = Object {
     doc: "A column that grows with each change (B7).",
     keys: &[
         required("column", Type::Column, "The column."),
-        optional("lag", Type::Lag, "How far behind the newest value to read again: a time (`15m`) or, for numbers, a whole number."),
-        default("nulls", Type::Choice(&[
-            word("fail", "a null fails the load"),
-            word("include", "rows with a null are read each time"),
-        ]), "fail", "Rows whose cursor is null."),
+        optional(
+            "lag",
+            Type::Lag,
+            "How far behind the newest value to read again: a time (`15m`) or, for numbers, a whole number.",
+        ),
+        default(
+            "nulls",
+            Type::Choice(&[
+                word("fail", "a null fails the load"),
+                word("include", "rows with a null are read each time"),
+            ]),
+            "fail",
+            "Rows whose cursor is null.",
+        ),
     ],
 };
 
@@ -310,26 +578,57 @@ static CSV: Object = Object {
     name: "`csv`",
     doc: "How a text file is written (F1).",
     keys: &[
-        default("delimiter", Type::Text, ",", "What separates columns: one character or several; `\"\\t\"` is a tab."),
-        optional("terminator", Type::Text, "What ends a row. Left out: a line feed, with or without a carriage return before it."),
+        default(
+            "delimiter",
+            Type::Text,
+            ",",
+            "What separates columns: one character or several; `\"\\t\"` is a tab.",
+        ),
+        optional(
+            "terminator",
+            Type::Text,
+            "What ends a row. Left out: a line feed, with or without a carriage return before it.",
+        ),
         default("quote", Type::Text, "\"", "The quote character, or `none`."),
-        default("header", Type::Bool, "true", "Whether the first row holds the names. If not, `columns` names them."),
-        default("encoding", Type::Choice(&[
-            word("utf-8", "UTF-8"),
-            word("utf-16", "UTF-16, its byte order by its mark"),
-            word("utf-16le", "UTF-16, little endian"),
-            word("utf-16be", "UTF-16, big endian"),
-            word("windows-1252", "Windows-1252"),
-        ]), "utf-8", "Encoding; a byte order mark wins."),
-        default("compression", Type::Choice(&[
-            word("auto", "by the file's first bytes"),
-            word("none", "not compressed"),
-            word("gzip", "gzip"),
-            later("zstd", "Zstandard"),
-            later("bzip2", "bzip2"),
-            later("zip", "zip"),
-        ]), "auto", "Compression."),
-        optional("max_line_bytes", Type::Integer { min: 1024, max: 1 << 40 }, "Longest row; a longer one makes the file a broken object. Left out: 64 MiB."),
+        default(
+            "header",
+            Type::Bool,
+            "true",
+            "Whether the first row holds the names. If not, `columns` names them.",
+        ),
+        default(
+            "encoding",
+            Type::Choice(&[
+                word("utf-8", "UTF-8"),
+                word("utf-16", "UTF-16, its byte order by its mark"),
+                word("utf-16le", "UTF-16, little endian"),
+                word("utf-16be", "UTF-16, big endian"),
+                word("windows-1252", "Windows-1252"),
+            ]),
+            "utf-8",
+            "Encoding; a byte order mark wins.",
+        ),
+        default(
+            "compression",
+            Type::Choice(&[
+                word("auto", "by the file's first bytes"),
+                word("none", "not compressed"),
+                word("gzip", "gzip"),
+                later("zstd", "Zstandard"),
+                later("bzip2", "bzip2"),
+                later("zip", "zip"),
+            ]),
+            "auto",
+            "Compression.",
+        ),
+        optional(
+            "max_line_bytes",
+            Type::Integer {
+                min: 1024,
+                max: 1 << 40,
+            },
+            "Longest row; a longer one makes the file a broken object. Left out: 64 MiB.",
+        ),
         not_yet("comment", "A character that begins a line to be left out."),
     ],
 };
@@ -346,12 +645,32 @@ pub(crate) static SILVER: Object = Object {
     name: "a silver model",
     doc: "One silver table: what it takes from a feed, checked, current or historised. The file's name is the table's.",
     keys: &[
-        required("from", Type::Text, "The feed: `source.feed`, or its bronze table `{domain}_bronze.{source}__{feed}`."),
+        required(
+            "from",
+            Type::Text,
+            "The feed: `source.feed`, or its bronze table `{domain}_bronze.{source}__{feed}`.",
+        ),
         optional("description", Type::Text, "What a row is."),
-        required("select", Type::Map(&Type::Expression, MapKey::Output), "Column to SQL expression over the columns of bronze, in the table's column order."),
-        optional("expectations", Type::Map(&Type::Object(&EXPECTATION), MapKey::Rule), "Rules for each selected row, by name (C2). `_expression` and `_rescued` restate the built-in ones."),
-        optional("auto_cdc", Type::Object(&AUTO_CDC), "Makes events the current state or the history of each key (C4)."),
-        optional("key", Type::List(&Type::Column), "Columns that name a row, without `auto_cdc` (D2)."),
+        required(
+            "select",
+            Type::Map(&Type::Expression, MapKey::Output),
+            "Column to SQL expression over the columns of bronze, in the table's column order.",
+        ),
+        optional(
+            "expectations",
+            Type::Map(&Type::Object(&EXPECTATION), MapKey::Rule),
+            "Rules for each selected row, by name (C2). `_expression` and `_rescued` restate the built-in ones.",
+        ),
+        optional(
+            "auto_cdc",
+            Type::Object(&AUTO_CDC),
+            "Makes events the current state or the history of each key (C4).",
+        ),
+        optional(
+            "key",
+            Type::List(&Type::Column),
+            "Columns that name a row, without `auto_cdc` (D2).",
+        ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
@@ -366,15 +685,35 @@ static EXPECTATION: Object = Object {
     name: "an expectation",
     doc: "A rule for each row. Null is broken (C2).",
     keys: &[
-        optional("expect", Type::Expression, "What must be true: SQL over the selected columns. Left out only for `_expression` and `_rescued`."),
-        default("action", Type::Choice(&[
-            word("warn", "count it"),
-            word("drop", "leave the row out"),
-            word("quarantine", "put the row into `{domain}_quarantine.{table}`"),
-            word("fail", "make no version"),
-        ]), "warn", "What happens to a row that breaks it. The built-in ones: `quarantine`."),
-        optional("limit", Type::Ratio, "Share of the rows that may break it; more make no version."),
-        optional("on", Type::Choice(&[word("all", "deletes are judged too")]), "Which rows. Left out: all but deletes and truncates."),
+        optional(
+            "expect",
+            Type::Expression,
+            "What must be true: SQL over the selected columns. Left out only for `_expression` and `_rescued`.",
+        ),
+        default(
+            "action",
+            Type::Choice(&[
+                word("warn", "count it"),
+                word("drop", "leave the row out"),
+                word(
+                    "quarantine",
+                    "put the row into `{domain}_quarantine.{table}`",
+                ),
+                word("fail", "make no version"),
+            ]),
+            "warn",
+            "What happens to a row that breaks it. The built-in ones: `quarantine`.",
+        ),
+        optional(
+            "limit",
+            Type::Ratio,
+            "Share of the rows that may break it; more make no version.",
+        ),
+        optional(
+            "on",
+            Type::Choice(&[word("all", "deletes are judged too")]),
+            "Which rows. Left out: all but deletes and truncates.",
+        ),
         optional("description", Type::Text, "Why."),
     ],
 };
@@ -383,13 +722,42 @@ static AUTO_CDC: Object = Object {
     name: "`auto_cdc`",
     doc: "Events become the current row of each key (type 1) or its history (type 2). Lakeflow's words (C4, C5).",
     keys: &[
-        required("keys", Type::List(&Type::Column), "Selected columns that name a row."),
-        optional("sequence_by", Type::Column, "Selected column that orders the events of a key, before `_seq`. Left out: `_seq` alone."),
-        optional("apply_as_deletes", Type::Expression, "When an event deletes its key: SQL over the columns of bronze."),
-        default("stored_as_scd_type", Type::Integer { min: 1, max: 2 }, "1", "1: the current row. 2: every state, with `__START_AT` and `__END_AT`."),
-        optional("valid_from", Type::Column, "Selected date or timestamp from which a state holds, where `sequence_by` is none (C5)."),
-        optional("track_history_column_list", Type::List(&Type::Column), "Columns whose change opens a new state (type 2). Left out: all."),
-        optional("track_history_except_column_list", Type::List(&Type::Column), "Columns whose change opens none (type 2)."),
+        required(
+            "keys",
+            Type::List(&Type::Column),
+            "Selected columns that name a row.",
+        ),
+        optional(
+            "sequence_by",
+            Type::Column,
+            "Selected column that orders the events of a key, before `_seq`. Left out: `_seq` alone.",
+        ),
+        optional(
+            "apply_as_deletes",
+            Type::Expression,
+            "When an event deletes its key: SQL over the columns of bronze.",
+        ),
+        default(
+            "stored_as_scd_type",
+            Type::Integer { min: 1, max: 2 },
+            "1",
+            "1: the current row. 2: every state, with `__START_AT` and `__END_AT`.",
+        ),
+        optional(
+            "valid_from",
+            Type::Column,
+            "Selected date or timestamp from which a state holds, where `sequence_by` is none (C5).",
+        ),
+        optional(
+            "track_history_column_list",
+            Type::List(&Type::Column),
+            "Columns whose change opens a new state (type 2). Left out: all.",
+        ),
+        optional(
+            "track_history_except_column_list",
+            Type::List(&Type::Column),
+            "Columns whose change opens none (type 2).",
+        ),
         not_yet("apply_as_truncates", "When an event empties the table."),
         not_yet("ignore_null_updates", "Nulls that change nothing."),
         not_yet("column_list", "Columns to keep: use `select`."),
@@ -404,7 +772,11 @@ pub(crate) static GOLD: Object = Object {
     doc: "What there is to say about the gold table whose SELECT stands in the `.sql` file beside it. May be left out.",
     keys: &[
         optional("description", Type::Text, "What a row is."),
-        optional("key", Type::List(&Type::Column), "Columns that name a row (D2)."),
+        optional(
+            "key",
+            Type::List(&Type::Column),
+            "Columns that name a row (D2).",
+        ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),

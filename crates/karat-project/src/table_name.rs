@@ -55,7 +55,11 @@ pub struct TableName {
 impl TableName {
     /// Puts a name together.
     pub fn new(domain: impl Into<String>, layer: Layer, table: impl Into<String>) -> Self {
-        TableName { domain: domain.into(), layer, table: table.into() }
+        TableName {
+            domain: domain.into(),
+            layer,
+            table: table.into(),
+        }
     }
 
     /// The first part, `{domain}_{layer}`.
@@ -96,7 +100,9 @@ impl fmt::Display for TableName {
 
 /// A text that is no table name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a table's name: it is written `domain_layer.table`, like `sales_silver.orders`")]
+#[error(
+    "`{0}` is not a table's name: it is written `domain_layer.table`, like `sales_silver.orders`"
+)]
 pub struct NotATableName(String);
 
 impl FromStr for TableName {

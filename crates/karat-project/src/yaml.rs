@@ -88,14 +88,25 @@ const MASKS_MAX: usize = 1000;
 const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
 
-/// Parses one file; what is wrong is reported. `None` if there is nothing to look at.
-pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node> {
+/// Parses one file; what is wrong is reported, of an empty one what it `needs`. `None` if there is nothing to look at.
+pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -> Option<Node> {
     if text.len() > BYTES_MAX {
-        report.error(Place::start(file), "the file is larger than 16 MiB", "split it");
+        report.error(
+            Place::start(file),
+            "the file is larger than 16 MiB",
+            "split it",
+        );
         return None;
     }
     if let Some(line) = too_deep(text) {
-        report.error(Place { line, ..Place::start(file) }, "YAML: nested too deeply", "");
+        report.error(
+            Place {
+                line,
+                ..Place::start(file)
+            },
+            "YAML: nested too deeply",
+            "",
+        );
         return None;
     }
     let mut chars: Vec<char> = text.chars().collect();
@@ -104,11 +115,27 @@ pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node
     loop {
         let source = if copy.is_empty() { text } else { copy.as_str() };
         let error = match MarkedYaml::load_from_str(source) {
-            Ok(documents) => return tree(&Text { file, chars: &chars, masked: &masked }, documents, report),
+            Ok(documents) => {
+                return tree(
+                    &Text {
+                        file,
+                        chars: &chars,
+                        masked: &masked,
+                    },
+                    documents,
+                    needs,
+                    report,
+                );
+            }
             Err(error) => error,
         };
         let marker = error.marker();
-        let at = Place { file, line: marker.line().max(1) as u32, column: marker.col() as u32 + 1, length: 1 };
+        let at = Place {
+            file,
+            line: marker.line().max(1) as u32,
+            column: marker.col() as u32 + 1,
+            length: 1,
+        };
         if error.info() != "duplicated key in mapping" {
             let (message, hint) = in_plain_words(error.info());
             report.error(at, format!("YAML: {message}"), hint);
@@ -118,7 +145,9 @@ pub(crate) fn parse(file: u32, text: &str, report: &mut Reporter) -> Option<Node
         let quoted = matches!(chars.get(start), Some('\'' | '"'));
         let at_letter = start + usize::from(quoted);
         match chars.get_mut(at_letter) {
-            Some(letter) if masked.len() < MASKS_MAX && (letter.is_alphanumeric() || *letter == '_') => {
+            Some(letter)
+                if masked.len() < MASKS_MAX && (letter.is_alphanumeric() || *letter == '_') =>
+            {
                 let mask = char::from_u32(MASK_FIRST + masked.len() as u32).unwrap_or('\u{e000}');
                 masked.push(std::mem::replace(letter, mask));
             }
@@ -145,7 +174,11 @@ fn too_deep(text: &str) -> Option<u32> {
     for (index, line) in text.split('\n').enumerate() {
         let body = line.trim_start_matches(' ');
         let indent = line.len() - body.len();
-        let compact = body.as_bytes().chunks(2).take_while(|pair| *pair == b"- " || *pair == b"? ").count();
+        let compact = body
+            .as_bytes()
+            .chunks(2)
+            .take_while(|pair| *pair == b"- " || *pair == b"? ")
+            .count();
         for byte in body.bytes() {
             match byte {
                 b'[' | b'{' => flow += 1,
@@ -166,13 +199,19 @@ fn in_plain_words(info: &str) -> (String, &'static str) {
         return ("a tab cannot indent".to_string(), "use spaces");
     }
     if info.contains("mapping values are not allowed") {
-        return ("a `: ` cannot stand here".to_string(), "put the value in quotes if it contains `: `, or check the indentation");
+        return (
+            "a `: ` cannot stand here".to_string(),
+            "put the value in quotes if it contains `: `, or check the indentation",
+        );
     }
     if info.contains("unexpected character") {
         return (info.to_string(), "put the value in quotes");
     }
     if info.contains("unknown anchor") {
-        return ("a value cannot begin with `*` (an alias of YAML)".to_string(), "put it in quotes");
+        return (
+            "a value cannot begin with `*` (an alias of YAML)".to_string(),
+            "put it in quotes",
+        );
     }
     (info.to_string(), "")
 }
@@ -185,16 +224,31 @@ struct Text<'a> {
     masked: &'a [char],
 }
 
-fn tree(text: &Text<'_>, documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) -> Option<Node> {
+fn tree(
+    text: &Text<'_>,
+    documents: Vec<MarkedYaml<'_>>,
+    needs: &str,
+    report: &mut Reporter,
+) -> Option<Node> {
     let mut documents = documents.into_iter();
     let first = documents.next();
     if let Some(second) = documents.next() {
         let line = second.span.start.line().max(1) as u32;
-        report.error(Place { line, ..Place::start(text.file) }, "YAML: a second document begins here", "one file holds one document");
+        report.error(
+            Place {
+                line,
+                ..Place::start(text.file)
+            },
+            "YAML: a second document begins here",
+            "one file holds one document",
+        );
     }
     match first.map(|node| convert(text, node, 0, report)) {
-        None | Some(Node { data: Data::Null, .. }) => {
-            report.error(Place::start(text.file), "the file is empty", "");
+        None
+        | Some(Node {
+            data: Data::Null, ..
+        }) => {
+            report.error(Place::start(text.file), "the file is empty", needs);
             None
         }
         Some(node) => Some(node),
@@ -203,50 +257,96 @@ fn tree(text: &Text<'_>, documents: Vec<MarkedYaml<'_>>, report: &mut Reporter) 
 
 fn convert(source: &Text<'_>, node: MarkedYaml<'_>, depth: usize, report: &mut Reporter) -> Node {
     let (start, end) = (node.span.start, node.span.end);
-    let length = if start.line() == end.line() { end.index().saturating_sub(start.index()).max(1) } else { 1 };
-    let at = Place { file: source.file, line: start.line().max(1) as u32, column: start.col() as u32 + 1, length: length as u32 };
+    let length = if start.line() == end.line() {
+        end.index().saturating_sub(start.index()).max(1)
+    } else {
+        1
+    };
+    let at = Place {
+        file: source.file,
+        line: start.line().max(1) as u32,
+        column: start.col() as u32 + 1,
+        length: length as u32,
+    };
     let written = || {
-        let text: String = source.chars.get(start.index()..end.index()).unwrap_or(&[]).iter().collect();
+        let text: String = source
+            .chars
+            .get(start.index()..end.index())
+            .unwrap_or(&[])
+            .iter()
+            .collect();
         match text.strip_prefix('!') {
-            Some(tagged) => tagged.split_once(' ').map_or(String::new(), |(_, value)| value.trim().to_string()),
+            Some(tagged) => tagged
+                .split_once(' ')
+                .map_or(String::new(), |(_, value)| value.trim().to_string()),
             None => text,
         }
     };
     if depth > DEPTH_MAX {
         report.error(at, "YAML: nested too deeply", "");
-        return Node { at, chars: (start.index(), end.index()), data: Data::Null };
+        return Node {
+            at,
+            chars: (start.index(), end.index()),
+            data: Data::Null,
+        };
     }
     let data = match node.data {
         YamlData::Value(Scalar::Null) => Data::Null,
         YamlData::Value(Scalar::Boolean(value)) => Data::Bool(value),
         YamlData::Value(Scalar::Integer(_) | Scalar::FloatingPoint(_)) => Data::Number(written()),
         YamlData::Value(Scalar::String(text)) => Data::Text(text.into_owned()),
-        YamlData::Sequence(items) => {
-            Data::List(items.into_iter().map(|item| convert(source, item, depth + 1, report)).collect())
-        }
+        YamlData::Sequence(items) => Data::List(
+            items
+                .into_iter()
+                .map(|item| convert(source, item, depth + 1, report))
+                .collect(),
+        ),
         YamlData::Mapping(map) => {
             let mut entries: Vec<Entry> = Vec::with_capacity(map.len());
             let mut twice = Vec::new();
             for (key, value) in map {
                 let key = convert(source, key, depth + 1, report);
                 let value = convert(source, value, depth + 1, report);
-                let Some(name) = key.scalar().map(str::to_string).or_else(|| matches!(key.data, Data::Null).then(|| "null".to_string())) else {
-                    report.error(key.at, format!("YAML: a key must be a word, not {}", key.kind()), "");
+                let Some(name) = key
+                    .scalar()
+                    .map(str::to_string)
+                    .or_else(|| matches!(key.data, Data::Null).then(|| "null".to_string()))
+                else {
+                    report.error(
+                        key.at,
+                        format!("YAML: a key must be a word, not {}", key.kind()),
+                        "",
+                    );
                     continue;
                 };
                 match unmask(&name, source.masked) {
                     Some(name) => twice.push((name, key.at)),
-                    None => entries.push(Entry { key: name, key_at: key.at, value }),
+                    None => entries.push(Entry {
+                        key: name,
+                        key_at: key.at,
+                        value,
+                    }),
                 }
             }
             for (name, at) in twice {
-                let first = entries.iter().find(|entry| entry.key == name).map_or(0, |entry| entry.key_at.line);
-                report.error(at, format!("`{name}` stands twice in one map; the first is on line {first}"), "remove one of them");
+                let first = entries
+                    .iter()
+                    .find(|entry| entry.key == name)
+                    .map_or(0, |entry| entry.key_at.line);
+                report.error(
+                    at,
+                    format!("`{name}` stands twice in one map; the first is on line {first}"),
+                    "remove one of them",
+                );
             }
             Data::Map(entries)
         }
         YamlData::Tagged(tag, _) => {
-            report.error(at, format!("YAML: the tag `{tag}` means nothing here"), "remove it");
+            report.error(
+                at,
+                format!("YAML: the tag `{tag}` means nothing here"),
+                "remove it",
+            );
             Data::Null
         }
         YamlData::Alias(_) | YamlData::BadValue | YamlData::Representation(..) => {
@@ -254,7 +354,11 @@ fn convert(source: &Text<'_>, node: MarkedYaml<'_>, depth: usize, report: &mut R
             Data::Null
         }
     };
-    Node { at, chars: (start.index(), end.index()), data }
+    Node {
+        at,
+        chars: (start.index(), end.index()),
+        data,
+    }
 }
 
 /// Where a position inside a scalar's value stands in the file: follows quotes, escapes, folded lines and block indentation.
@@ -262,7 +366,11 @@ fn convert(source: &Text<'_>, node: MarkedYaml<'_>, depth: usize, report: &mut R
 /// `line` and `column` count from 1 in the value.
 pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Place {
     let Data::Text(value) = &node.data else {
-        return Place { column: node.at.column + column - 1, length: 1, ..node.at };
+        return Place {
+            column: node.at.column + column - 1,
+            length: 1,
+            ..node.at
+        };
     };
     let value: Vec<char> = value.chars().collect();
     let mut wanted = 0;
@@ -276,7 +384,11 @@ pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Pl
     let source: Vec<char> = file_text.chars().collect();
     let mut at = node.chars.0;
     let block = in_block(&source, at);
-    let style = if block { ' ' } else { source.get(at).copied().unwrap_or(' ') };
+    let style = if block {
+        ' '
+    } else {
+        source.get(at).copied().unwrap_or(' ')
+    };
     if matches!(style, '\'' | '"') {
         at += 1;
     }
@@ -289,9 +401,16 @@ pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Pl
             (_, None) => break,
             ('\'', Some('\'')) => at += 2,
             ('"', Some('\\')) => at += escape_length(source.get(at + 1)),
-            (_, Some(found)) if found == expected && *expected != '\n' && !breaks_here(&source, at) => at += 1,
+            (_, Some(found))
+                if found == expected && *expected != '\n' && !breaks_here(&source, at) =>
+            {
+                at += 1
+            }
             _ if matches!(expected, ' ' | '\n') => {
-                while source.get(at).is_some_and(|c| *c != '\n' && c.is_whitespace()) {
+                while source
+                    .get(at)
+                    .is_some_and(|c| *c != '\n' && c.is_whitespace())
+                {
                     at += 1;
                 }
                 if source.get(at) == Some(&'\n') {
@@ -299,7 +418,13 @@ pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Pl
                 }
                 match value.get(index + 1) {
                     Some('\n') => {}
-                    Some(' ') if block => at += source[at.min(source.len())..].iter().take(indent).take_while(|c| **c == ' ').count(),
+                    Some(' ') if block => {
+                        at += source[at.min(source.len())..]
+                            .iter()
+                            .take(indent)
+                            .take_while(|c| **c == ' ')
+                            .count()
+                    }
                     _ => at = skip_blank(&source, at),
                 }
             }
@@ -309,30 +434,54 @@ pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Pl
     let before = &source[..at.min(source.len())];
     let line = before.iter().filter(|c| **c == '\n').count() as u32 + 1;
     let column = before.iter().rev().take_while(|c| **c != '\n').count() as u32 + 1;
-    Place { file: node.at.file, line, column, length: 1 }
+    Place {
+        file: node.at.file,
+        line,
+        column,
+        length: 1,
+    }
 }
 
 /// Whether the text before `at` is the header of a block scalar: `key: |` and then only indentation.
 fn in_block(source: &[char], at: usize) -> bool {
     let before = source.get(..at).unwrap_or(&[]);
-    let Some(line_end) = before.iter().rposition(|c| *c == '\n') else { return false };
+    let Some(line_end) = before.iter().rposition(|c| *c == '\n') else {
+        return false;
+    };
     if before[line_end + 1..].iter().any(|c| *c != ' ') {
         return false;
     }
-    let mut header: String = before[..line_end].iter().rev().take_while(|c| **c != '\n').collect::<Vec<_>>().into_iter().rev().collect();
+    let mut header: String = before[..line_end]
+        .iter()
+        .rev()
+        .take_while(|c| **c != '\n')
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     if let Some(comment) = header.find(" #") {
         header.truncate(comment);
     }
-    header.trim_end().trim_end_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with(['|', '>'])
+    header
+        .trim_end()
+        .trim_end_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+        .ends_with(['|', '>'])
 }
 
 /// A space that ends its line is folded with the line break.
 fn breaks_here(source: &[char], at: usize) -> bool {
-    source[at] == ' ' && source[at..].iter().find(|c| **c != ' ').is_none_or(|c| matches!(c, '\n' | '\r'))
+    source[at] == ' '
+        && source[at..]
+            .iter()
+            .find(|c| **c != ' ')
+            .is_none_or(|c| matches!(c, '\n' | '\r'))
 }
 
 fn skip_blank(source: &[char], mut at: usize) -> usize {
-    while source.get(at).is_some_and(|c| matches!(c, ' ' | '\t' | '\n' | '\r')) {
+    while source
+        .get(at)
+        .is_some_and(|c| matches!(c, ' ' | '\t' | '\n' | '\r'))
+    {
         at += 1;
     }
     at

@@ -56,29 +56,62 @@ pub struct Dialect {
 impl Dialect {
     /// Checks the options of a feed.
     pub fn new(options: &CsvOptions) -> Result<Self, SourceError> {
-        let fail = |what: String, hint: &str| Err(SourceError::new(ErrorKind::Config, format!("cannot read CSV with {what}")).hint(hint));
+        let fail = |what: String, hint: &str| {
+            Err(
+                SourceError::new(ErrorKind::Config, format!("cannot read CSV with {what}"))
+                    .hint(hint),
+            )
+        };
         let delimiter = options.delimiter.as_bytes().to_vec();
         let terminator = options.terminator.as_ref().map(|t| t.as_bytes().to_vec());
         if delimiter.is_empty() || terminator.as_ref().is_some_and(Vec::is_empty) {
-            return fail("an empty delimiter or terminator".to_owned(), "give at least one character, e.g. `delimiter: \";\"`");
+            return fail(
+                "an empty delimiter or terminator".to_owned(),
+                "give at least one character, e.g. `delimiter: \";\"`",
+            );
         }
         if terminator.as_ref() == Some(&delimiter) {
-            return fail("a delimiter that is also the terminator".to_owned(), "fields and rows must end differently");
+            return fail(
+                "a delimiter that is also the terminator".to_owned(),
+                "fields and rows must end differently",
+            );
         }
         if terminator.is_none() && delimiter.iter().any(|b| matches!(b, b'\r' | b'\n')) {
-            return fail("a line break in the delimiter".to_owned(), "declare `terminator:` too");
+            return fail(
+                "a line break in the delimiter".to_owned(),
+                "declare `terminator:` too",
+            );
         }
         let quote = match options.quote {
             None => None,
             Some(c) if c.is_ascii() && !matches!(c, '\r' | '\n') => Some(c as u8),
-            Some(c) => return fail(format!("`{}` as quote", c.escape_default()), "use an ASCII character, or `quote: none`"),
+            Some(c) => {
+                return fail(
+                    format!("`{}` as quote", c.escape_debug()),
+                    "use an ASCII character, or `quote: none`",
+                );
+            }
         };
         let clashes = |pattern: &[u8]| quote.is_some_and(|q| pattern.contains(&q));
         if clashes(&delimiter) || terminator.as_ref().is_some_and(|t| clashes(t)) {
-            return fail("a quote that is part of the delimiter or terminator".to_owned(), "set `quote: none` or another quote");
+            return fail(
+                "a quote that is part of the delimiter or terminator".to_owned(),
+                "set `quote: none` or another quote",
+            );
         }
-        let line_bytes_max = options.max_line_bytes.clamp(1, 1 << 30);
-        Ok(Self { delimiter, terminator, quote, terminator_in_fields: options.terminator_in_fields, line_bytes_max })
+        if options.max_line_bytes > LINE_BYTES_MAX {
+            return fail(
+                format!("`max_line_bytes: {}`", options.max_line_bytes),
+                &format!("a row has at most {LINE_BYTES_MAX} bytes"),
+            );
+        }
+        Ok(Self {
+            delimiter,
+            terminator,
+            quote,
+            terminator_in_fields: options.terminator_in_fields,
+            line_bytes_max: options.max_line_bytes.max(1),
+        })
     }
 
     fn is_simple(&self) -> bool {
@@ -107,6 +140,11 @@ enum Boundary {
     /// The chunk ends before it can be told.
     Unknown,
     None,
+}
+
+/// How a message says that a row is longer than it may be.
+pub(crate) fn over_limit(line_bytes_max: usize) -> String {
+    format!("is longer than {line_bytes_max} bytes")
 }
 
 /// A reader of records.
@@ -145,7 +183,9 @@ pub struct CsvReader<R> {
 }
 
 /// Fields of one record; a terminator that never comes must not fill the memory.
-const FIELDS_MAX: usize = 1 << 20;
+pub(crate) const FIELDS_MAX: usize = 1 << 20;
+/// The greatest `max_line_bytes`: as JSON in `_rescued` a row may take six times its bytes, and a column of a batch holds 2 GiB.
+const LINE_BYTES_MAX: usize = 256 << 20;
 
 impl<R: Read> CsvReader<R> {
     /// Reads `input`, called `name` in errors, `chunk` bytes at a time.
@@ -211,12 +251,17 @@ impl<R: Read> CsvReader<R> {
         self.quote_met = false;
         self.flawed = false;
         loop {
-            let step = if self.dialect.is_simple() { self.scan::<true>() } else { self.scan::<false>() };
+            let step = if self.dialect.is_simple() {
+                self.scan::<true>()
+            } else {
+                self.scan::<false>()
+            };
             match step {
                 Step::Record => break,
                 Step::More => {
                     // The bytes at the end may belong to a terminator that is not complete yet.
-                    let slack = self.dialect.delimiter.len() + self.dialect.terminator.as_ref().map_or(2, Vec::len);
+                    let slack = self.dialect.delimiter.len()
+                        + self.dialect.terminator.as_ref().map_or(2, Vec::len);
                     self.check_size(self.end.saturating_sub(slack).max(self.record_start))?;
                     if self.input_ended {
                         if !self.finish() {
@@ -295,10 +340,18 @@ impl<R: Read> CsvReader<R> {
         if !too_long && self.spans.len() <= FIELDS_MAX {
             return Ok(());
         }
-        let what = if too_long { format!("is longer than {} bytes", self.dialect.line_bytes_max) } else { format!("has more than {FIELDS_MAX} fields") };
-        let why = if matches!(self.state, State::Quoted { .. }) { "; a quote opened in it is not closed" } else { "" };
+        let what = if too_long {
+            over_limit(self.dialect.line_bytes_max)
+        } else {
+            format!("has more than {FIELDS_MAX} fields")
+        };
+        let why = if matches!(self.state, State::Quoted { .. }) {
+            "; a quote in it is opened and not closed"
+        } else {
+            ""
+        };
         Err(SourceError::new(ErrorKind::Broken, format!("cannot read `{}`: the row that begins in line {} {what}{why}", self.name, self.line))
-            .hint("check `terminator`, `delimiter` and `quote` of the feed, or raise `max_line_bytes`")
+            .hint(if too_long { "check `terminator`, `delimiter` and `quote` under `csv` of the feed, or raise `max_line_bytes` there" } else { "check `terminator` and `delimiter` under `csv` of the feed" })
             .object(&self.name))
     }
 
@@ -317,9 +370,25 @@ impl<R: Read> CsvReader<R> {
             return false;
         }
         let kind = match self.state {
-            State::Plain => (self.field_start, self.end, if self.stray { FieldKind::Stray } else { FieldKind::Plain }),
+            State::Plain => (
+                self.field_start,
+                self.end,
+                if self.stray {
+                    FieldKind::Stray
+                } else {
+                    FieldKind::Plain
+                },
+            ),
             State::Quoted { .. } => (self.field_start, self.end, FieldKind::Unclosed),
-            State::QuoteSeen { escaped, close } => (self.field_start + 1, close, if escaped { FieldKind::Escaped } else { FieldKind::Quoted }),
+            State::QuoteSeen { escaped, close } => (
+                self.field_start + 1,
+                close,
+                if escaped {
+                    FieldKind::Escaped
+                } else {
+                    FieldKind::Quoted
+                },
+            ),
         };
         self.push(kind.0, kind.1, kind.2);
         self.record_end = self.end;
@@ -330,7 +399,11 @@ impl<R: Read> CsvReader<R> {
     #[inline]
     fn push(&mut self, start: usize, end: usize, kind: FieldKind) {
         self.flawed |= matches!(kind, FieldKind::Stray | FieldKind::Unclosed);
-        self.spans.push(Span { start: (start - self.record_start) as u32, end: (end - self.record_start) as u32, kind });
+        self.spans.push(Span {
+            start: (start - self.record_start) as u32,
+            end: (end - self.record_start) as u32,
+            kind,
+        });
     }
 
     fn refill(&mut self) -> Result<(), SourceError> {
@@ -344,24 +417,36 @@ impl<R: Read> CsvReader<R> {
             if let State::QuoteSeen { close, .. } = &mut self.state {
                 *close -= shift;
             }
-            for i in self.mark_next..self.marks_end {
-                self.marks[i - self.mark_next] = self.marks[i] - shift as u32;
+            for mark in &mut self.marks[self.mark_next..self.marks_end] {
+                *mark -= shift as u32;
             }
-            self.marks_end -= self.mark_next;
-            self.mark_next = 0;
         }
+        // Within a long record too, or its marks would take more room than its bytes.
+        self.marks.copy_within(self.mark_next..self.marks_end, 0);
+        self.marks_end -= self.mark_next;
+        self.mark_next = 0;
         if self.buffer.len() < self.end + self.chunk {
-            self.buffer.resize((self.end + self.chunk).max(self.buffer.len() * 2), 0);
+            self.buffer
+                .resize((self.end + self.chunk).max(self.buffer.len() * 2), 0);
         }
-        let n = self.input.fill(&mut self.buffer[self.end..self.end + self.chunk]).map_err(|e| match e.kind() {
-            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-                SourceError::new(ErrorKind::Broken, format!("cannot read `{}`: its compression ends early or is damaged", self.name))
-                    .hint("have it delivered again")
-                    .object(&self.name)
-                    .cause(e)
-            }
-            _ => SourceError::io("read", &self.name, e),
-        })?;
+        let n = self
+            .input
+            .fill(&mut self.buffer[self.end..self.end + self.chunk])
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::InvalidInput
+                | std::io::ErrorKind::InvalidData
+                | std::io::ErrorKind::UnexpectedEof => SourceError::new(
+                    ErrorKind::Broken,
+                    format!(
+                        "cannot read `{}`: its compression ends early or is damaged",
+                        self.name
+                    ),
+                )
+                .hint("have it delivered again")
+                .object(&self.name)
+                .cause(e),
+                _ => SourceError::io("read", &self.name, e),
+            })?;
         let from = self.end;
         self.end += n;
         self.input_ended = n == 0;
@@ -373,7 +458,8 @@ impl<R: Read> CsvReader<R> {
     fn find_marks(&mut self, from: usize) {
         let bytes = &self.buffer[from..self.end];
         if self.marks.len() < self.marks_end + bytes.len() {
-            self.marks.resize((self.marks_end + bytes.len()).max(self.marks.len() * 2), 0);
+            self.marks
+                .resize((self.marks_end + bytes.len()).max(self.marks.len() * 2), 0);
         }
         let marks = &mut self.marks[self.marks_end..];
         let mut n = 0;
@@ -391,7 +477,9 @@ impl<R: Read> CsvReader<R> {
         match std::str::from_utf8(&self.buffer[self.valid_to..self.end]) {
             Ok(_) => self.valid_to = self.end,
             // A character that the chunk cuts: the next one completes it.
-            Err(e) if e.error_len().is_none() && !self.input_ended => self.valid_to += e.valid_up_to(),
+            Err(e) if e.error_len().is_none() && !self.input_ended => {
+                self.valid_to += e.valid_up_to()
+            }
             Err(_) => self.invalid_met = true,
         }
     }
@@ -401,7 +489,9 @@ impl<R: Read> CsvReader<R> {
         loop {
             match self.state {
                 State::Plain => {
-                    let Some(step) = self.scan_plain::<SIMPLE>() else { continue };
+                    let Some(step) = self.scan_plain::<SIMPLE>() else {
+                        continue;
+                    };
                     return step;
                 }
                 State::Quoted { escaped } => {
@@ -428,10 +518,18 @@ impl<R: Read> CsvReader<R> {
                         self.state = State::Quoted { escaped: true };
                         continue;
                     }
-                    let kind = if escaped { FieldKind::Escaped } else { FieldKind::Quoted };
+                    let kind = if escaped {
+                        FieldKind::Escaped
+                    } else {
+                        FieldKind::Quoted
+                    };
                     let boundary = match (&self.dialect.terminator, self.buffer[at]) {
-                        (None, b'\r') if at + 1 == self.end && !self.input_ended => Boundary::Unknown,
-                        (None, b'\r') if at + 1 < self.end && self.buffer[at + 1] == b'\n' => Boundary::Terminator(2),
+                        (None, b'\r') if at + 1 == self.end && !self.input_ended => {
+                            Boundary::Unknown
+                        }
+                        (None, b'\r') if at + 1 < self.end && self.buffer[at + 1] == b'\n' => {
+                            Boundary::Terminator(2)
+                        }
                         _ => self.boundary(at),
                     };
                     match boundary {
@@ -481,11 +579,19 @@ impl<R: Read> CsvReader<R> {
                 self.stray = true;
                 continue;
             } else if SIMPLE {
-                if byte == delimiter { Boundary::Delimiter(1) } else { Boundary::Terminator(1) }
+                if byte == delimiter {
+                    Boundary::Delimiter(1)
+                } else {
+                    Boundary::Terminator(1)
+                }
             } else {
                 self.boundary(at)
             };
-            let kind = if self.stray { FieldKind::Stray } else { FieldKind::Plain };
+            let kind = if self.stray {
+                FieldKind::Stray
+            } else {
+                FieldKind::Plain
+            };
             match boundary {
                 Boundary::Delimiter(length) => {
                     self.mark_next += 1;
@@ -497,7 +603,9 @@ impl<R: Read> CsvReader<R> {
                     }
                 }
                 Boundary::Terminator(length) if self.may_end() => {
-                    let carriage_return = self.dialect.terminator.is_none() && at > self.field_start && self.buffer[at - 1] == b'\r';
+                    let carriage_return = self.dialect.terminator.is_none()
+                        && at > self.field_start
+                        && self.buffer[at - 1] == b'\r';
                     let end = at - usize::from(carriage_return);
                     self.push(self.field_start, end, kind);
                     self.mark_next += 1;
@@ -558,7 +666,11 @@ impl<R: Read> CsvReader<R> {
             Some(false) => Boundary::None,
         };
         if terminator.len() >= delimiter.len() {
-            if let found @ (Boundary::Unknown | Boundary::Terminator(_)) = terminator_found() { found } else { delimiter_found() }
+            if let found @ (Boundary::Unknown | Boundary::Terminator(_)) = terminator_found() {
+                found
+            } else {
+                delimiter_found()
+            }
         } else if let found @ (Boundary::Unknown | Boundary::Delimiter(_)) = delimiter_found() {
             found
         } else {

@@ -25,14 +25,27 @@ pub struct Decoded<R> {
 
 enum Converter {
     Utf8,
-    Utf16 { big_endian: bool, odd: Option<u8>, high: Option<u16> },
+    Utf16 {
+        big_endian: bool,
+        odd: Option<u8>,
+        high: Option<u16>,
+    },
     Windows1252(encoding_rs::Decoder),
 }
 
 impl<R: Read> Decoded<R> {
     /// Reads `input` in the declared encoding, unless a byte order mark says otherwise.
     pub fn new(input: R, declared: Encoding) -> Self {
-        Self { input, declared, converter: None, ahead: Vec::new(), raw: Vec::new(), staged: Vec::new(), staged_at: 0, finished: false }
+        Self {
+            input,
+            declared,
+            converter: None,
+            ahead: Vec::new(),
+            raw: Vec::new(),
+            staged: Vec::new(),
+            staged_at: 0,
+            finished: false,
+        }
     }
 
     /// Gives the input back.
@@ -45,7 +58,9 @@ impl<R: Read> Decoded<R> {
         match &self.converter {
             None => self.declared,
             Some(Converter::Utf8) => Encoding::Utf8,
-            Some(Converter::Utf16 { big_endian: true, .. }) => Encoding::Utf16Be,
+            Some(Converter::Utf16 {
+                big_endian: true, ..
+            }) => Encoding::Utf16Be,
             Some(Converter::Utf16 { .. }) => Encoding::Utf16Le,
             Some(Converter::Windows1252(_)) => Encoding::Windows1252,
         }
@@ -100,9 +115,19 @@ impl<R: Read> Decoded<R> {
         self.ahead = first[mark..n].to_vec();
         self.converter = Some(match encoding {
             Encoding::Utf8 => Converter::Utf8,
-            Encoding::Utf16 | Encoding::Utf16Le => Converter::Utf16 { big_endian: false, odd: None, high: None },
-            Encoding::Utf16Be => Converter::Utf16 { big_endian: true, odd: None, high: None },
-            Encoding::Windows1252 => Converter::Windows1252(WINDOWS_1252.new_decoder_without_bom_handling()),
+            Encoding::Utf16 | Encoding::Utf16Le => Converter::Utf16 {
+                big_endian: false,
+                odd: None,
+                high: None,
+            },
+            Encoding::Utf16Be => Converter::Utf16 {
+                big_endian: true,
+                odd: None,
+                high: None,
+            },
+            Encoding::Windows1252 => {
+                Converter::Windows1252(WINDOWS_1252.new_decoder_without_bom_handling())
+            }
         });
         Ok(())
     }
@@ -121,13 +146,21 @@ impl<R: Read> Decoded<R> {
         }
         match self.converter.as_mut().expect("begun") {
             Converter::Utf8 => self.staged.extend_from_slice(&raw),
-            Converter::Utf16 { big_endian, odd, high } => {
+            Converter::Utf16 {
+                big_endian,
+                odd,
+                high,
+            } => {
                 for &byte in &raw {
                     let Some(first) = odd.take() else {
                         *odd = Some(byte);
                         continue;
                     };
-                    let unit = if *big_endian { u16::from_be_bytes([first, byte]) } else { u16::from_le_bytes([first, byte]) };
+                    let unit = if *big_endian {
+                        u16::from_be_bytes([first, byte])
+                    } else {
+                        u16::from_le_bytes([first, byte])
+                    };
                     push_unit(&mut self.staged, high, unit);
                 }
                 if self.finished {
@@ -135,7 +168,8 @@ impl<R: Read> Decoded<R> {
                         push_code(&mut self.staged, u32::from(lone));
                     }
                     if let Some(byte) = odd.take() {
-                        self.staged.extend([0xFF, 0x80 | byte >> 4, 0x80 | byte & 0x0F]);
+                        self.staged
+                            .extend([0xFF, 0x80 | byte >> 4, 0x80 | byte & 0x0F]);
                     }
                 }
             }
@@ -143,8 +177,15 @@ impl<R: Read> Decoded<R> {
                 // Each byte becomes at most three, so one call takes them all.
                 let old = self.staged.len();
                 self.staged.resize(old + raw.len() * 3 + 16, 0);
-                let (result, _, written) = decoder.decode_to_utf8_without_replacement(&raw, &mut self.staged[old..], self.finished);
-                debug_assert!(matches!(result, DecoderResult::InputEmpty), "Windows-1252 has no invalid byte");
+                let (result, _, written) = decoder.decode_to_utf8_without_replacement(
+                    &raw,
+                    &mut self.staged[old..],
+                    self.finished,
+                );
+                debug_assert!(
+                    matches!(result, DecoderResult::InputEmpty),
+                    "Windows-1252 has no invalid byte"
+                );
                 self.staged.truncate(old + written);
             }
         }
@@ -165,7 +206,10 @@ fn read_some(input: &mut impl Read, out: &mut [u8]) -> Result<usize> {
 fn push_unit(out: &mut Vec<u8>, high: &mut Option<u16>, unit: u16) {
     if let Some(first) = high.take() {
         if (0xDC00..0xE000).contains(&unit) {
-            push_code(out, 0x10000 + (u32::from(first - 0xD800) << 10) + u32::from(unit - 0xDC00));
+            push_code(
+                out,
+                0x10000 + (u32::from(first - 0xD800) << 10) + u32::from(unit - 0xDC00),
+            );
             return;
         }
         push_code(out, u32::from(first));
@@ -201,7 +245,13 @@ pub fn original(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
         Encoding::Utf16Be => true,
     };
     let mut out = Vec::with_capacity(bytes.len() * 2);
-    let mut push = |unit: u16| out.extend(if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() });
+    let mut push = |unit: u16| {
+        out.extend(if big_endian {
+            unit.to_be_bytes()
+        } else {
+            unit.to_le_bytes()
+        })
+    };
     let mut odd = None;
     let mut i = 0;
     while i < bytes.len() {
@@ -261,19 +311,52 @@ mod tests {
     #[test]
     fn every_encoding_is_read_and_given_back_at_any_step() {
         let text = "a;ä€😀\r\n";
-        let utf16 = |big: bool| text.encode_utf16().flat_map(|u| if big { u.to_be_bytes() } else { u.to_le_bytes() }).collect::<Vec<u8>>();
+        let utf16 = |big: bool| {
+            text.encode_utf16()
+                .flat_map(|u| {
+                    if big {
+                        u.to_be_bytes()
+                    } else {
+                        u.to_le_bytes()
+                    }
+                })
+                .collect::<Vec<u8>>()
+        };
         for step in [1, 2, 3, 7, 100] {
             for (bytes, mark, declared, found) in [
-                (text.as_bytes().to_vec(), &b""[..], Encoding::Utf8, Encoding::Utf8),
-                (text.as_bytes().to_vec(), &b"\xEF\xBB\xBF"[..], Encoding::Windows1252, Encoding::Utf8),
-                (utf16(false), &b"\xFF\xFE"[..], Encoding::Utf8, Encoding::Utf16Le),
-                (utf16(true), &b"\xFE\xFF"[..], Encoding::Utf16, Encoding::Utf16Be),
+                (
+                    text.as_bytes().to_vec(),
+                    &b""[..],
+                    Encoding::Utf8,
+                    Encoding::Utf8,
+                ),
+                (
+                    text.as_bytes().to_vec(),
+                    &b"\xEF\xBB\xBF"[..],
+                    Encoding::Windows1252,
+                    Encoding::Utf8,
+                ),
+                (
+                    utf16(false),
+                    &b"\xFF\xFE"[..],
+                    Encoding::Utf8,
+                    Encoding::Utf16Le,
+                ),
+                (
+                    utf16(true),
+                    &b"\xFE\xFF"[..],
+                    Encoding::Utf16,
+                    Encoding::Utf16Be,
+                ),
                 (utf16(false), &b""[..], Encoding::Utf16, Encoding::Utf16Le),
                 (utf16(true), &b""[..], Encoding::Utf16Be, Encoding::Utf16Be),
             ] {
                 let file = [mark, &bytes].concat();
                 let (out, encoding) = decode(&file, declared, step);
-                assert_eq!((String::from_utf8_lossy(&out).as_ref(), encoding), (text, found));
+                assert_eq!(
+                    (String::from_utf8_lossy(&out).as_ref(), encoding),
+                    (text, found)
+                );
                 assert_eq!(original(&out, encoding), bytes);
             }
             let (out, _) = decode(b"\x80\xE4\x81", Encoding::Windows1252, step);

@@ -29,10 +29,20 @@ impl TextProfile {
                 self.not_decimal |= self.digits_before + self.digits_after > 38;
             }
         }
-        let shaped = |shape: &str| value.len() >= shape.len() && value.bytes().zip(shape.bytes()).all(|(v, s)| if s == b'0' { v.is_ascii_digit() } else { v == s });
+        let shaped = |shape: &str| {
+            value.len() >= shape.len()
+                && value.bytes().zip(shape.bytes()).all(|(v, s)| {
+                    if s == b'0' {
+                        v.is_ascii_digit()
+                    } else {
+                        v == s
+                    }
+                })
+        };
         self.not_date |= value.len() != 10 || !shaped("0000-00-00");
         let time = shaped("0000-00-00 00:00:00") || shaped("0000-00-00T00:00:00");
-        self.not_timestamp |= !time || !value[19..].bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        self.not_timestamp |=
+            !time || !value[19..].bytes().all(|b| b.is_ascii_digit() || b == b'.');
     }
 
     pub(crate) fn propose(&self, name: String, source_name: &str) -> DiscoveredColumn {
@@ -42,7 +52,11 @@ impl TextProfile {
             format!("cast({name} as bigint)")
         } else if !self.not_decimal {
             let before = (self.digits_before + 4).max(10).min(38 - self.digits_after);
-            format!("cast({name} as decimal({}, {}))", before + self.digits_after, self.digits_after)
+            format!(
+                "cast({name} as decimal({}, {}))",
+                before + self.digits_after,
+                self.digits_after
+            )
         } else if !self.not_date {
             format!("cast({name} as date)")
         } else if !self.not_timestamp {
@@ -50,7 +64,12 @@ impl TextProfile {
         } else {
             name.clone()
         };
-        DiscoveredColumn { name, source_name: source_name.to_owned(), source_type: "text".to_owned(), proposed }
+        DiscoveredColumn {
+            name,
+            source_name: source_name.to_owned(),
+            source_type: "text".to_owned(),
+            proposed,
+        }
     }
 }
 
@@ -60,7 +79,9 @@ fn decimal_digits(value: &str) -> Option<(usize, usize)> {
     let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
     let is_code = before.len() > 1 && before.starts_with('0');
-    (!is_code && !(before.is_empty() && after.is_empty()) && all_digits(before) && all_digits(after)).then_some((before.len(), after.len()))
+    let has_digits = !before.is_empty() || !after.is_empty();
+    (!is_code && has_digits && all_digits(before) && all_digits(after))
+        .then_some((before.len(), after.len()))
 }
 
 /// The proposal for a column that a database declares.
@@ -75,11 +96,20 @@ pub(crate) fn propose_declared(name: &str, declared: &str) -> String {
             let arguments: Vec<u8> = upper
                 .split_once('(')
                 .and_then(|(_, rest)| rest.split_once(')'))
-                .map(|(inside, _)| inside.split(',').filter_map(|n| n.trim().parse().ok()).collect())
+                .map(|(inside, _)| {
+                    inside
+                        .split(',')
+                        .filter_map(|n| n.trim().parse().ok())
+                        .collect()
+                })
                 .unwrap_or_default();
             match arguments[..] {
-                [precision, scale] if scale <= precision && precision <= 38 => format!("cast(decimal_from_double({name}) as decimal({precision}, {scale}))"),
-                [precision] if precision <= 38 => format!("cast(decimal_from_double({name}) as decimal({precision}, 0))"),
+                [precision, scale] if scale <= precision && precision <= 38 => {
+                    format!("cast(decimal_from_double({name}) as decimal({precision}, {scale}))")
+                }
+                [precision] if precision <= 38 => {
+                    format!("cast(decimal_from_double({name}) as decimal({precision}, 0))")
+                }
                 _ => format!("decimal_from_double({name})"),
             }
         }

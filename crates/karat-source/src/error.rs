@@ -45,7 +45,13 @@ impl SourceError {
     /// An error of this kind.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, object: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            object: None,
+            source: None,
+        }
     }
 
     /// Adds what to do next.
@@ -91,11 +97,30 @@ impl SourceError {
     pub(crate) fn io(doing: &str, what: &str, cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let (kind, why, hint) = match cause.kind() {
-            Io::NotFound => (ErrorKind::NotFound, "it is not there".to_owned(), "check the path, or whether something removed it meanwhile"),
-            Io::PermissionDenied => (ErrorKind::Permission, "permission denied".to_owned(), "give the user who runs karat the right to read it"),
-            Io::NotADirectory | Io::IsADirectory => (ErrorKind::Config, cause.kind().to_string(), "the path names a folder where a file is expected, or the other way round"),
-            _ => (ErrorKind::Io, cause.kind().to_string(), "check the disk, then run again"),
+            Io::NotFound => (
+                ErrorKind::NotFound,
+                "it is not there".to_owned(),
+                "check the path, or whether something removed it meanwhile",
+            ),
+            Io::PermissionDenied => (
+                ErrorKind::Permission,
+                "permission denied".to_owned(),
+                "give the user who runs karat the right to read it",
+            ),
+            Io::NotADirectory | Io::IsADirectory => (
+                ErrorKind::Config,
+                cause.kind().to_string(),
+                "the path names a folder where a file is expected, or the other way round",
+            ),
+            _ => (
+                ErrorKind::Io,
+                cause.kind().to_string(),
+                "check the disk, then run again",
+            ),
         };
-        Self::new(kind, format!("cannot {doing} `{what}`: {why}")).hint(hint).object(what).cause(cause)
+        Self::new(kind, format!("cannot {doing} `{what}`: {why}"))
+            .hint(hint)
+            .object(what)
+            .cause(cause)
     }
 }

@@ -21,9 +21,18 @@ pub trait Source: Send + Sync {
     /// Lists, hashes and proves objects whole, or fixes the upper bound of a cursor: what the next loads will read. Reads no row.
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError>;
     /// The columns of one object (files) or of the feed's table (`object` is none), before reading. None: the object holds no line.
-    fn header(&self, feed: &FeedSpec, object: Option<&Object>) -> Result<Option<Vec<Column>>, SourceError>;
+    fn header(
+        &self,
+        feed: &FeedSpec,
+        object: Option<&Object>,
+    ) -> Result<Option<Vec<Column>>, SourceError>;
     /// Reads a load, object after object, row after row in a fixed order. Broken objects are skipped.
-    fn read(&self, feed: &FeedSpec, load: &Load, sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>) -> Result<ReadCount, SourceError>;
+    fn read(
+        &self,
+        feed: &FeedSpec,
+        load: &Load,
+        sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>,
+    ) -> Result<ReadCount, SourceError>;
 }
 
 /// What the receiver of a batch may answer.
@@ -44,7 +53,11 @@ impl SourceConfig {
     /// The source at this place.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), now_ns: 0, busy_wait: Duration::from_secs(5) }
+        Self {
+            path: path.into(),
+            now_ns: 0,
+            busy_wait: Duration::from_secs(5),
+        }
     }
 }
 
@@ -255,7 +268,14 @@ pub struct Object {
 
 impl From<Object> for KnownObject {
     fn from(o: Object) -> Self {
-        Self { path: o.path, size: o.size, mtime_ns: o.mtime_ns, sha256: o.sha256, delivery: o.delivery, broken: o.broken }
+        Self {
+            path: o.path,
+            size: o.size,
+            mtime_ns: o.mtime_ns,
+            sha256: o.sha256,
+            delivery: o.delivery,
+            broken: o.broken,
+        }
     }
 }
 

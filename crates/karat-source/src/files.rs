@@ -3,25 +3,26 @@
 //! A plan hashes each new file once, and unpacks a packed one in the same pass to prove it whole. A read trusts path, size and time of change, hashes
 //! again only if the time differs (a copied folder), and looks at size and time once more when it is done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, Metadata};
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::DataType;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::csv::{CsvReader, Dialect, FieldKind};
+use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind, over_limit};
 use crate::decode::{Decoded, hex};
 use crate::pattern::OrderPattern;
 use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
-    Column, Compression, CsvOptions, Discovered, ErrorKind, FeedSpec, Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError,
-    Source, SourceBatch, SourceConfig, SourceError, TestReport, discover, names,
+    Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Known, KnownObject,
+    Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig,
+    SourceError, TestReport, discover, names,
 };
 
 /// Bytes read at a time; fits the second-level cache together with its marks.
@@ -67,6 +68,17 @@ impl Read for Body {
 }
 
 impl Body {
+    fn new(file: File, packed: bool) -> Self {
+        if packed {
+            Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                CHUNK_BYTES,
+                file,
+            ))))
+        } else {
+            Self::Plain(file)
+        }
+    }
+
     fn file(&self) -> &File {
         match self {
             Self::Plain(file) => file,
@@ -78,7 +90,11 @@ impl Body {
 impl Files {
     /// The source at the folder of this configuration. Does not touch the disk.
     pub fn open(config: &SourceConfig) -> Result<Self, SourceError> {
-        Ok(Self { root: config.path.clone(), now_ns: config.now_ns, chunk: CHUNK_BYTES })
+        Ok(Self {
+            root: config.path.clone(),
+            now_ns: config.now_ns,
+            chunk: CHUNK_BYTES,
+        })
     }
 
     /// With another chunk size; the rows are the same for any.
@@ -89,36 +105,57 @@ impl Files {
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
-        path.split('/').fold(self.root.clone(), |folder, part| folder.join(part))
+        path.split('/')
+            .fold(self.root.clone(), |folder, part| folder.join(part))
     }
 
     fn check_root(&self) -> Result<(), SourceError> {
         let shown = self.root.display().to_string();
-        let stat = fs::metadata(&self.root).map_err(|e| SourceError::io("list the source folder", &shown, e))?;
+        let stat = fs::metadata(&self.root)
+            .map_err(|e| SourceError::io("list the source folder", &shown, e))?;
         if stat.is_dir() {
             return Ok(());
         }
-        Err(SourceError::new(ErrorKind::Config, format!("cannot list the source folder `{shown}`: it is no folder"))
-            .hint("set the source's path to the folder, and the feed's `path` to the files in it"))
+        Err(SourceError::new(
+            ErrorKind::Config,
+            format!("cannot list the source folder `{shown}`: it is no folder"),
+        )
+        .hint("set the source's path to the folder, and the feed's `path` to the files in it"))
     }
 
     /// The files that the feed's glob names, sorted by path.
     fn list(&self, feed: &FeedSpec) -> Result<Vec<Listed>, SourceError> {
         let glob = feed.path.as_deref().unwrap_or_default();
         let fail = |why: &str| {
-            SourceError::new(ErrorKind::Config, format!("cannot list the files of feed `{}`: its path `{glob}` {why}", feed.name))
-                .hint("write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`")
+            SourceError::new(
+                ErrorKind::Config,
+                format!(
+                    "cannot list the files of feed `{}`: its path `{glob}` {why}",
+                    feed.name
+                ),
+            )
+            .hint("write a path relative to the source's folder, with `/`, e.g. `entries/*.csv`")
         };
         if glob.is_empty() {
             return Err(fail("is empty"));
         }
-        if glob.starts_with('/') || glob.split('/').any(|part| part == ".." || part == ".") || glob.contains('\\') {
+        if glob.starts_with('/')
+            || glob.split('/').any(|part| part == ".." || part == ".")
+            || glob.contains('\\')
+        {
             return Err(fail("is not relative to the source's folder"));
         }
-        let matcher = GlobBuilder::new(glob).literal_separator(true).build().map_err(|e| fail("is no glob").cause(e))?.compile_matcher();
+        let matcher = GlobBuilder::new(glob)
+            .literal_separator(true)
+            .build()
+            .map_err(|e| fail("is no glob").cause(e))?
+            .compile_matcher();
         self.check_root()?;
         let parts: Vec<&str> = glob.split('/').collect();
-        let literal = parts[..parts.len() - 1].iter().take_while(|part| !part.contains(['*', '?', '[', '{'])).count();
+        let literal = parts[..parts.len() - 1]
+            .iter()
+            .take_while(|part| !part.contains(['*', '?', '[', '{']))
+            .count();
         let deep = glob.contains("**") || glob.contains('{');
         let prefix = parts[..literal].join("/");
         let mut walk = Walk {
@@ -127,7 +164,11 @@ impl Files {
             folders_are_broken: !matches!(parts.last(), Some(&("*" | "**"))),
             listed: Vec::new(),
         };
-        let start = if prefix.is_empty() { self.root.clone() } else { self.absolute(&prefix) };
+        let start = if prefix.is_empty() {
+            self.root.clone()
+        } else {
+            self.absolute(&prefix)
+        };
         if start.exists() || literal == 0 {
             walk.folder(&start, &prefix, literal)?;
         }
@@ -136,7 +177,10 @@ impl Files {
     }
 
     fn order(feed: &FeedSpec) -> Result<Option<OrderPattern>, SourceError> {
-        feed.file_order.as_deref().map(OrderPattern::new).transpose()
+        feed.file_order
+            .as_deref()
+            .map(OrderPattern::new)
+            .transpose()
     }
 
     /// Hashes a file and proves that it can be unpacked to its end.
@@ -148,24 +192,19 @@ impl Files {
         };
         let fail = |e| SourceError::io("read", &listed.path, e);
         let packed = is_packed(&mut file, &listed.path, csv.compression).map_err(fail)?;
-        let mut hashing = Hashing { inner: &mut file, hash: Sha256::new(), bytes: 0, failed: None };
+        let mut hashing = Hashing {
+            inner: &mut file,
+            hash: Sha256::new(),
+            bytes: 0,
+            failed: None,
+        };
         let mut runs = Runs::new(csv);
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut broken = None;
-        if packed {
-            let mut unpacked = MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, &mut hashing));
-            loop {
-                match unpacked.read(&mut chunk) {
-                    Ok(0) => break,
-                    Ok(n) => runs.see(&chunk[..n]),
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => {
-                        broken = Some(if e.kind() == std::io::ErrorKind::UnexpectedEof { "gzip ends early" } else { "gzip is damaged" }.to_owned());
-                        break;
-                    }
-                }
-            }
-        }
+        let mut broken = if packed {
+            unpack(&mut hashing, &mut chunk, &mut runs)
+        } else {
+            None
+        };
         // Plain, or what is left behind the place where unpacking failed.
         loop {
             match hashing.read(&mut chunk) {
@@ -182,12 +221,53 @@ impl Files {
         let bytes = hashing.bytes;
         let sha256 = hex(&hashing.hash.finalize());
         let stat = file.metadata().map_err(fail)?;
-        let changed_meanwhile = bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
-        Ok(Some(Proved { sha256, broken: broken.or_else(|| runs.too_long()), changed_meanwhile }))
+        let changed_meanwhile =
+            bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
+        if broken.is_none() && !changed_meanwhile && runs.are_suspicious() {
+            broken = self.cut(file, packed, &listed.path, csv)?;
+        }
+        Ok(Some(Proved {
+            sha256,
+            broken,
+            changed_meanwhile,
+        }))
+    }
+
+    /// Cuts the whole file into rows, to see whether each can be held. Only for files where one might be too long.
+    fn cut(
+        &self,
+        mut file: File,
+        packed: bool,
+        path: &str,
+        csv: &CsvOptions,
+    ) -> Result<Option<String>, SourceError> {
+        file.seek(SeekFrom::Start(0))
+            .map_err(|e| SourceError::io("read", path, e))?;
+        let mut reader = CsvReader::new(
+            Decoded::new(Body::new(file, packed), csv.encoding),
+            path,
+            Dialect::new(csv)?,
+            self.chunk,
+        );
+        loop {
+            match reader.advance() {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(e) if e.kind() == ErrorKind::Broken => {
+                    let message = e.to_string();
+                    let reason = message
+                        .strip_prefix(&format!("cannot read `{path}`: "))
+                        .unwrap_or(&message);
+                    return Ok(Some(reason.to_owned()));
+                }
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     fn open_body(&self, feed: &FeedSpec, object: &Object) -> Result<(Body, Metadata), SourceError> {
-        let mut file = File::open(self.absolute(&object.path)).map_err(|e| SourceError::io("open", &object.path, e))?;
+        let mut file = File::open(self.absolute(&object.path))
+            .map_err(|e| SourceError::io("open", &object.path, e))?;
         let fail = |e| SourceError::io("read", &object.path, e);
         let stat = file.metadata().map_err(fail)?;
         let changed = || {
@@ -199,7 +279,12 @@ impl Files {
             return Err(changed());
         }
         if mtime_ns(&stat) != object.mtime_ns {
-            let mut hashing = Hashing { inner: &mut file, hash: Sha256::new(), bytes: 0, failed: None };
+            let mut hashing = Hashing {
+                inner: &mut file,
+                hash: Sha256::new(),
+                bytes: 0,
+                failed: None,
+            };
             std::io::copy(&mut hashing, &mut std::io::sink()).map_err(fail)?;
             if hex(&hashing.hash.finalize()) != object.sha256 {
                 return Err(changed());
@@ -207,14 +292,25 @@ impl Files {
             file.seek(SeekFrom::Start(0)).map_err(fail)?;
         }
         let packed = is_packed(&mut file, &object.path, feed.csv.compression).map_err(fail)?;
-        let body = if packed { Body::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, file)))) } else { Body::Plain(file) };
-        Ok((body, stat))
+        Ok((Body::new(file, packed), stat))
     }
 
-    fn open_csv(&self, feed: &FeedSpec, object: &Object) -> Result<(CsvReader<Body>, Metadata), SourceError> {
+    fn open_csv(
+        &self,
+        feed: &FeedSpec,
+        object: &Object,
+    ) -> Result<(CsvReader<Body>, Metadata), SourceError> {
         let dialect = Dialect::new(&feed.csv)?;
         let (body, stat) = self.open_body(feed, object)?;
-        Ok((CsvReader::new(Decoded::new(body, feed.csv.encoding), &object.path, dialect, self.chunk), stat))
+        Ok((
+            CsvReader::new(
+                Decoded::new(body, feed.csv.encoding),
+                &object.path,
+                dialect,
+                self.chunk,
+            ),
+            stat,
+        ))
     }
 
     /// Reads the rows of one object; stops when `each` says so.
@@ -226,7 +322,9 @@ impl Files {
     ) -> Result<ObjectCount, SourceError> {
         let (mut reader, before) = self.open_csv(feed, object)?;
         let mut count = ObjectCount::default();
-        let Some(layout) = layout(&mut reader, feed, &object.path)? else { return Ok(count) };
+        let Some(layout) = layout(&mut reader, feed, &object.path)? else {
+            return Ok(count);
+        };
         let several = layout.slots.len() > 1;
         reader.expect_fields(layout.slots.len());
         let op = match feed.mode {
@@ -249,7 +347,10 @@ impl Files {
             each(batch)?;
         }
         let body = reader.into_input();
-        let after = body.file().metadata().map_err(|e| SourceError::io("read", &object.path, e))?;
+        let after = body
+            .file()
+            .metadata()
+            .map_err(|e| SourceError::io("read", &object.path, e))?;
         if after.len() != before.len() || mtime_ns(&after) != mtime_ns(&before) {
             return Err(SourceError::new(ErrorKind::Changed, format!("cannot read `{}`: it was written to while it was read", object.path))
                 .hint("let the sender write elsewhere and move the file when it is complete, or set `stable_for`")
@@ -264,7 +365,9 @@ impl Files {
     fn has_rows(&self, feed: &FeedSpec, object: &Object) -> bool {
         let first = || -> Result<bool, SourceError> {
             let (mut reader, _) = self.open_csv(feed, object)?;
-            let Some(layout) = layout(&mut reader, feed, &object.path)? else { return Ok(false) };
+            let Some(layout) = layout(&mut reader, feed, &object.path)? else {
+                return Ok(false);
+            };
             reader.expect_fields(layout.slots.len());
             while reader.advance()? {
                 if layout.slots.len() <= 1 || !reader.is_blank() {
@@ -276,8 +379,23 @@ impl Files {
         first().unwrap_or(true)
     }
 
-    fn sample(&self, feed: &FeedSpec, path: &str, size: u64, mtime_ns: i64) -> Result<Discovered, SourceError> {
-        let object = Object { path: path.to_owned(), size, mtime_ns, sha256: String::new(), delivery: 1, duplicate_of: None, broken: None, mark: String::new() };
+    fn sample(
+        &self,
+        feed: &FeedSpec,
+        path: &str,
+        size: u64,
+        mtime_ns: i64,
+    ) -> Result<Discovered, SourceError> {
+        let object = Object {
+            path: path.to_owned(),
+            size,
+            mtime_ns,
+            sha256: String::new(),
+            delivery: 1,
+            duplicate_of: None,
+            broken: None,
+            mark: String::new(),
+        };
         let (mut reader, _) = self.open_csv(feed, &object)?;
         let mut notes = Vec::new();
         let mut pending = false;
@@ -286,12 +404,17 @@ impl Files {
             (false, None) => {
                 pending = next_record(&mut reader)?;
                 notes.push("no header and no `columns:`: names are made up".to_owned());
-                (1..=reader.spans().len()).map(|i| format!("column_{i}")).collect()
+                (1..=reader.spans().len())
+                    .map(|i| format!("column_{i}"))
+                    .collect()
             }
             (true, _) => header_names(&mut reader, path)?.unwrap_or_default(),
         };
         let folded = names::fold_all(&names, path)?;
-        let mut columns: Vec<discover::TextProfile> = names.iter().map(|_| discover::TextProfile::default()).collect();
+        let mut columns: Vec<discover::TextProfile> = names
+            .iter()
+            .map(|_| discover::TextProfile::default())
+            .collect();
         reader.expect_fields(names.len());
         let mut rows = 0;
         while rows < 10_000 && (pending || reader.advance()?) {
@@ -301,9 +424,23 @@ impl Files {
             }
             rows += 1;
         }
-        notes.push(format!("{rows} rows of `{path}` looked at, {}", reader.encoding().name()));
-        let columns = names.iter().zip(folded).zip(columns).map(|((source_name, name), profile)| profile.propose(name, source_name)).collect();
-        Ok(Discovered { name: path.to_owned(), columns, mode_hint: "incremental".to_owned(), key_hint: Vec::new(), notes })
+        notes.push(format!(
+            "{rows} rows of `{path}` looked at, {}",
+            reader.encoding().name()
+        ));
+        let columns = names
+            .iter()
+            .zip(folded)
+            .zip(columns)
+            .map(|((source_name, name), profile)| profile.propose(name, source_name))
+            .collect();
+        Ok(Discovered {
+            name: path.to_owned(),
+            columns,
+            mode_hint: "incremental".to_owned(),
+            key_hint: Vec::new(),
+            notes,
+        })
     }
 }
 
@@ -322,40 +459,69 @@ impl Source for Files {
     fn test(&self) -> Result<TestReport, SourceError> {
         self.check_root()?;
         let shown = self.root.display().to_string();
-        let entries = fs::read_dir(&self.root).map_err(|e| SourceError::io("list the source folder", &shown, e))?.count();
-        Ok(TestReport { summary: format!("folder with {entries} entries"), details: Vec::new() })
+        let entries = fs::read_dir(&self.root)
+            .map_err(|e| SourceError::io("list the source folder", &shown, e))?
+            .count();
+        Ok(TestReport {
+            summary: format!("folder with {entries} entries"),
+            details: Vec::new(),
+        })
     }
 
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {
         if let Some(feed) = feed {
             let listed = self.list(feed)?;
             // The newest tells most about what comes next.
-            let Some(newest) = listed.iter().rfind(|l| l.broken.is_none() && l.size > 0) else { return Ok(Vec::new()) };
-            return Ok(vec![self.sample(feed, &newest.path, newest.size, newest.mtime_ns)?]);
+            let Some(newest) = listed.iter().rfind(|l| l.broken.is_none() && l.size > 0) else {
+                return Ok(Vec::new());
+            };
+            return Ok(vec![self.sample(
+                feed,
+                &newest.path,
+                newest.size,
+                newest.mtime_ns,
+            )?]);
         }
         let mut found = Vec::new();
         for glob in ["**/*.csv", "**/*.csv.gz", "**/*.tsv", "**/*.tsv.gz"] {
-            let mut feed = FeedSpec { path: Some(glob.to_owned()), ..FeedSpec::default() };
+            let mut feed = FeedSpec {
+                path: Some(glob.to_owned()),
+                ..FeedSpec::default()
+            };
             if glob.contains("tsv") {
                 feed.csv.delimiter = "\t".to_owned();
             }
             for listed in self.list(&feed)?.into_iter().filter(|l| l.broken.is_none()) {
-                found.push(self.sample(&feed, &listed.path, listed.size, listed.mtime_ns).unwrap_or_else(|e| Discovered {
-                    name: listed.path.clone(),
-                    columns: Vec::new(),
-                    mode_hint: "incremental".to_owned(),
-                    key_hint: Vec::new(),
-                    notes: vec![e.to_string()],
-                }));
+                found.push(
+                    self.sample(&feed, &listed.path, listed.size, listed.mtime_ns)
+                        .unwrap_or_else(|e| Discovered {
+                            name: listed.path.clone(),
+                            columns: Vec::new(),
+                            mode_hint: "incremental".to_owned(),
+                            key_hint: Vec::new(),
+                            notes: vec![e.to_string()],
+                        }),
+                );
             }
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 
-    fn header(&self, feed: &FeedSpec, object: Option<&Object>) -> Result<Option<Vec<Column>>, SourceError> {
+    fn header(
+        &self,
+        feed: &FeedSpec,
+        object: Option<&Object>,
+    ) -> Result<Option<Vec<Column>>, SourceError> {
         let Some(object) = object else {
-            return Err(SourceError::new(ErrorKind::Config, format!("cannot tell the columns of feed `{}`: no file is named", feed.name)).hint("name one of the load's objects"));
+            return Err(SourceError::new(
+                ErrorKind::Config,
+                format!(
+                    "cannot tell the columns of feed `{}`: no file is named",
+                    feed.name
+                ),
+            )
+            .hint("name one of the load's objects"));
         };
         let (mut reader, _) = self.open_csv(feed, object)?;
         Ok(layout(&mut reader, feed, &object.path)?.map(|l| l.columns))
@@ -364,12 +530,20 @@ impl Source for Files {
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError> {
         let known: &[KnownObject] = match from {
             Known::Files(known) => known,
-            _ => return Err(SourceError::new(ErrorKind::Config, format!("cannot plan feed `{}`: files have no cursor", feed.name)).hint("remove `cursor:` from the feed")),
+            _ => {
+                return Err(SourceError::new(
+                    ErrorKind::Config,
+                    format!("cannot plan feed `{}`: files have no cursor", feed.name),
+                )
+                .hint("remove `cursor:` from the feed"));
+            }
         };
         Dialect::new(&feed.csv)?;
         let order = Self::order(feed)?;
         let mark_of = |path: &str| -> Result<String, SourceError> {
-            let Some(order) = &order else { return Ok(path.to_owned()) };
+            let Some(order) = &order else {
+                return Ok(path.to_owned());
+            };
             order.capture(path).map(str::to_owned).ok_or_else(|| {
                 SourceError::new(ErrorKind::Config, format!("cannot order `{path}` among the files of feed `{}`: `file_order` does not match it", feed.name))
                     .hint("widen `file_order`, or narrow the feed's `path` so that it leaves this file out")
@@ -387,7 +561,14 @@ impl Source for Files {
         let mut planned = Planned::default();
         let mut fresh: Vec<Object> = Vec::new();
         let mut listed_known: Vec<Object> = Vec::new();
-        for listed in self.list(feed)? {
+        let listed = self.list(feed)?;
+        if listed.is_empty() && known.is_empty() {
+            planned.warnings.push(format!(
+                "no file matches `{}` in the source's folder",
+                feed.path.as_deref().unwrap_or_default()
+            ));
+        }
+        for listed in listed {
             let mark = mark_of(&listed.path)?;
             let before = newest.get(listed.path.as_str()).copied();
             let object = |sha256: String, delivery: u32, broken: Option<String>| Object {
@@ -400,19 +581,35 @@ impl Source for Files {
                 broken,
                 mark: mark.clone(),
             };
+            let as_before =
+                before.is_some_and(|b| (b.size, b.mtime_ns) == (listed.size, listed.mtime_ns));
+            let may_be_whole_now = before
+                .and_then(|b| b.broken.as_deref())
+                .is_some_and(|reason| may_be_whole_now(reason, &listed, &feed.csv));
             if let Some(before) = before
-                && (before.size, before.mtime_ns) == (listed.size, listed.mtime_ns)
+                && as_before
+                && !may_be_whole_now
             {
-                listed_known.push(object(before.sha256.clone(), before.delivery, before.broken.clone()));
+                listed_known.push(object(
+                    before.sha256.clone(),
+                    before.delivery,
+                    before.broken.clone(),
+                ));
                 continue;
             }
-            let young = feed.stable_for.is_some_and(|d| i128::from(self.now_ns) - i128::from(listed.mtime_ns) < d.as_nanos() as i128);
+            let young = feed.stable_for.is_some_and(|d| {
+                i128::from(self.now_ns) - i128::from(listed.mtime_ns) < d.as_nanos() as i128
+            });
             if young {
                 planned.waiting.push(listed.path.clone());
                 continue;
             }
             let proved = if listed.broken.is_some() {
-                Proved { sha256: hex(&Sha256::digest(b"")), broken: listed.broken.clone(), changed_meanwhile: false }
+                Proved {
+                    sha256: hex(&Sha256::digest(b"")),
+                    broken: listed.broken.clone(),
+                    changed_meanwhile: false,
+                }
             } else {
                 match self.prove(&listed, &feed.csv)? {
                     Some(proved) => proved,
@@ -423,17 +620,33 @@ impl Source for Files {
                 }
             };
             if proved.changed_meanwhile {
-                planned.warnings.push(format!("`{}` is being written; it is left for the next load", listed.path));
+                planned.warnings.push(format!(
+                    "`{}` is being written; it is left for the next load",
+                    listed.path
+                ));
                 planned.waiting.push(listed.path.clone());
                 continue;
             }
             match before {
-                Some(before) if before.sha256 == proved.sha256 => {
-                    let same = object(before.sha256.clone(), before.delivery, before.broken.clone());
+                Some(before)
+                    if before.sha256 == proved.sha256
+                        && !(may_be_whole_now && proved.broken.is_none()) =>
+                {
+                    let same = object(
+                        before.sha256.clone(),
+                        before.delivery,
+                        before.broken.clone(),
+                    );
                     listed_known.push(same.clone());
-                    planned.touched.push(same.into());
+                    if !as_before {
+                        planned.touched.push(same.into());
+                    }
                 }
-                _ => fresh.push(object(proved.sha256, before.map_or(1, |b| b.delivery + 1), proved.broken)),
+                _ => fresh.push(object(
+                    proved.sha256,
+                    before.map_or(1, |b| b.delivery + 1),
+                    proved.broken,
+                )),
             }
         }
         fresh.sort_by(|a, b| (&a.mark, &a.path).cmp(&(&b.mark, &b.path)));
@@ -449,16 +662,29 @@ impl Source for Files {
             self.find_duplicates(feed, &mut fresh, &newest, &mark_of)?;
         }
         let count_before = known.len();
-        let objects_to_load = |objects: Vec<Object>, mark: Option<String>, planned_before: usize| {
-            let header = objects.iter().find(|o| o.broken.is_none()).and_then(|o| self.header(feed, Some(o)).ok().flatten());
-            let from = json!({"objects": planned_before});
-            let to = json!({"objects": planned_before + objects.len()});
-            Load { objects, from, to, header, mark, epoch: None }
-        };
+        let objects_to_load =
+            |objects: Vec<Object>, mark: Option<String>, planned_before: usize| {
+                let header = objects
+                    .iter()
+                    .find(|o| o.broken.is_none())
+                    .and_then(|o| self.header(feed, Some(o)).ok().flatten());
+                let from = json!({"objects": planned_before});
+                let to = json!({"objects": planned_before + objects.len()});
+                Load {
+                    objects,
+                    from,
+                    to,
+                    header,
+                    mark,
+                    epoch: None,
+                }
+            };
         match feed.mode {
             Mode::Incremental => {
                 if !fresh.is_empty() {
-                    planned.loads.push(objects_to_load(fresh, None, count_before));
+                    planned
+                        .loads
+                        .push(objects_to_load(fresh, None, count_before));
                 }
             }
             Mode::Full => {
@@ -466,9 +692,14 @@ impl Source for Files {
                 for object in newest.values().filter(|o| o.broken.is_none()) {
                     newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
                 }
-                let (late, timely): (Vec<Object>, Vec<Object>) = fresh.into_iter().partition(|o| o.broken.is_none() && newest_mark.as_ref().is_some_and(|n| o.mark < *n));
+                let (late, timely): (Vec<Object>, Vec<Object>) = fresh.into_iter().partition(|o| {
+                    o.broken.is_none() && newest_mark.as_ref().is_some_and(|n| o.mark < *n)
+                });
                 for object in &late {
-                    planned.warnings.push(format!("`{}` is older than the newest extract loaded; it is held as late_extract", object.path));
+                    planned.warnings.push(format!(
+                        "`{}` is older than the newest extract loaded; it is held as late_extract",
+                        object.path
+                    ));
                 }
                 planned.late = late;
                 let mut by_mark: BTreeMap<String, Vec<Object>> = BTreeMap::new();
@@ -480,9 +711,13 @@ impl Source for Files {
                         loads.push((object.mark.clone(), vec![object]));
                     }
                 }
+                // A part that comes later makes the load of its mark anew, from all parts.
+                for object in listed_known {
+                    if let Some(parts) = by_mark.get_mut(&object.mark) {
+                        parts.push(object);
+                    }
+                }
                 for (mark, mut objects) in by_mark {
-                    // A part that comes later makes the load of its mark anew, from all parts.
-                    objects.extend(listed_known.iter().filter(|o| o.mark == mark).cloned());
                     objects.sort_by(|a, b| a.path.cmp(&b.path));
                     loads.push((mark, objects));
                 }
@@ -497,7 +732,12 @@ impl Source for Files {
         Ok(planned)
     }
 
-    fn read(&self, feed: &FeedSpec, load: &Load, sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>) -> Result<ReadCount, SourceError> {
+    fn read(
+        &self,
+        feed: &FeedSpec,
+        load: &Load,
+        sink: &mut dyn FnMut(SourceBatch) -> Result<(), SinkError>,
+    ) -> Result<ReadCount, SourceError> {
         let mut count = ReadCount::default();
         for (index, object) in load.objects.iter().enumerate() {
             if object.broken.is_some() {
@@ -505,8 +745,17 @@ impl Source for Files {
                 continue;
             }
             let one = self.read_object(feed, object, &mut |batch| {
-                sink(SourceBatch { object: Some(index), batch }).map_err(|e| {
-                    SourceError::new(ErrorKind::Sink, format!("cannot pass on rows of `{}`", object.path)).object(&object.path).cause(e)
+                sink(SourceBatch {
+                    object: Some(index),
+                    batch,
+                })
+                .map_err(|e| {
+                    SourceError::new(
+                        ErrorKind::Sink,
+                        format!("cannot pass on rows of `{}`", object.path),
+                    )
+                    .object(&object.path)
+                    .cause(e)
                 })
             })?;
             count.rows += one.rows;
@@ -530,22 +779,35 @@ impl Files {
         mark_of: &dyn Fn(&str) -> Result<String, SourceError>,
     ) -> Result<(), SourceError> {
         let mut holder: HashMap<String, (String, String)> = HashMap::new();
+        let delivered_again: HashSet<&str> = fresh.iter().map(|f| f.path.as_str()).collect();
         for object in newest.values().filter(|o| o.broken.is_none()) {
-            if fresh.iter().any(|f| f.path == object.path) {
+            if delivered_again.contains(object.path.as_str()) {
                 continue;
             }
-            let place = (mark_of(&object.path).unwrap_or_default(), object.path.clone());
-            let slot = holder.entry(object.sha256.clone()).or_insert_with(|| place.clone());
+            let place = (
+                mark_of(&object.path).unwrap_or_default(),
+                object.path.clone(),
+            );
+            let slot = holder
+                .entry(object.sha256.clone())
+                .or_insert_with(|| place.clone());
             if place < *slot {
                 *slot = place;
             }
         }
         for object in fresh.iter_mut().filter(|o| o.broken.is_none()) {
             match holder.get(&object.sha256) {
-                Some((_, path)) if object.delivery == 1 && object.size > 0 && self.has_rows(feed, object) => object.duplicate_of = Some(path.clone()),
+                Some((_, path))
+                    if object.delivery == 1 && object.size > 0 && self.has_rows(feed, object) =>
+                {
+                    object.duplicate_of = Some(path.clone())
+                }
                 Some(_) => {}
                 None => {
-                    holder.insert(object.sha256.clone(), (object.mark.clone(), object.path.clone()));
+                    holder.insert(
+                        object.sha256.clone(),
+                        (object.mark.clone(), object.path.clone()),
+                    );
                 }
             }
         }
@@ -572,10 +834,20 @@ impl Walk {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                return Err(SourceError::new(ErrorKind::Config, format!("cannot list the folder `{shown}`: the name of `{}` is not valid Unicode", name.display()))
-                    .hint("rename the file"));
+                return Err(SourceError::new(
+                    ErrorKind::Config,
+                    format!(
+                        "cannot list the folder `{shown}`: the name of `{}` is not valid Unicode",
+                        name.display()
+                    ),
+                )
+                .hint("rename the file"));
             };
-            let path = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
+            let path = if relative.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{relative}/{name}")
+            };
             let stat = match fs::metadata(entry.path()) {
                 // Gone meanwhile, or a link that leads nowhere.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
@@ -584,14 +856,24 @@ impl Walk {
             let matches = self.matcher.is_match(&path);
             if stat.is_dir() {
                 if matches && self.folders_are_broken {
-                    self.listed.push(Listed { path: path.clone(), size: 0, mtime_ns: mtime_ns(&stat), broken: Some("it is a folder, not a file".to_owned()) });
+                    self.listed.push(Listed {
+                        path: path.clone(),
+                        size: 0,
+                        mtime_ns: mtime_ns(&stat),
+                        broken: Some(FOLDER.to_owned()),
+                    });
                 }
                 if depth < self.depth_max {
                     self.folder(&entry.path(), &path, depth + 1)?;
                 }
             } else if matches {
                 let broken = (!stat.is_file()).then(|| "it is no regular file".to_owned());
-                self.listed.push(Listed { path, size: stat.len(), mtime_ns: mtime_ns(&stat), broken });
+                self.listed.push(Listed {
+                    path,
+                    size: stat.len(),
+                    mtime_ns: mtime_ns(&stat),
+                    broken,
+                });
             }
         }
         Ok(())
@@ -649,23 +931,116 @@ impl Read for Hashing<'_> {
     }
 }
 
-/// Whether somewhere no terminator can be for longer than a row may be. Cheap: looks for one byte a chunk.
+const FOLDER: &str = "it is a folder, not a file";
+const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
+const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
+const GZIP_SHORT: &str = "gzip ends early";
+const GZIP_DAMAGED: &str = "gzip is damaged";
+const GZIP_FOLLOWED: &str = "gzip is complete, but bytes that are no gzip follow it";
+
+/// Whether an object known to be broken for this reason might be whole under the settings of today, though its bytes are the same.
+fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
+    match reason {
+        FOLDER => listed.broken.is_none(),
+        GZIP_EMPTY | GZIP_NONE | GZIP_SHORT | GZIP_DAMAGED | GZIP_FOLLOWED => {
+            csv.compression == Compression::None
+        }
+        other => {
+            other.contains("is longer than") && !other.contains(&over_limit(csv.max_line_bytes))
+        }
+    }
+}
+
+/// Unpacks to the end, member after member; the reason if that fails.
+fn unpack(packed: &mut Hashing, chunk: &mut [u8], runs: &mut Runs) -> Option<String> {
+    let mut input = BufReader::with_capacity(CHUNK_BYTES, packed);
+    let mut members = 0;
+    loop {
+        // Trouble with the disk is kept by `Hashing`; it looks like an early end here.
+        let next = loop {
+            match input.fill_buf() {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.ok().and_then(|bytes| bytes.first().copied()),
+            }
+        };
+        match (next, members) {
+            (None, 0) => return Some(GZIP_EMPTY.to_owned()),
+            (None, _) => return None,
+            (Some(0x1F), _) => {}
+            (Some(_), 0) => return Some(GZIP_NONE.to_owned()),
+            (Some(_), _) => return Some(GZIP_FOLLOWED.to_owned()),
+        }
+        let mut member = GzDecoder::new(input);
+        loop {
+            match member.read(chunk) {
+                Ok(0) => break,
+                Ok(n) => runs.see(&chunk[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Some(GZIP_SHORT.to_owned());
+                }
+                Err(_) => return Some(GZIP_DAMAGED.to_owned()),
+            }
+        }
+        input = member.into_inner();
+        members += 1;
+    }
+}
+
+/// Whether a row might be longer than it may be. Cheap: looks for two bytes a chunk; the rows themselves are cut only if it might.
 struct Runs {
     last: u8,
+    quote: Option<u8>,
     bytes_max: usize,
+    bytes: usize,
     run: usize,
     longest: usize,
+    /// A terminator may be text, so that runs do not tell how long a row is.
+    hidden: bool,
 }
 
 impl Runs {
     fn new(csv: &CsvOptions) -> Self {
-        let last = csv.terminator.as_ref().and_then(|t| t.as_bytes().last().copied()).unwrap_or(b'\n');
-        Self { last, bytes_max: csv.max_line_bytes, run: 0, longest: 0 }
+        let last = csv
+            .terminator
+            .as_ref()
+            .and_then(|t| t.as_bytes().last().copied())
+            .unwrap_or(b'\n');
+        let quote = csv.quote.and_then(|q| u8::try_from(q).ok());
+        let hidden = csv.terminator_in_fields
+            || csv.terminator.as_ref().is_some_and(|t| t.len() > 1)
+            || is_utf16(csv.encoding);
+        // Runs between the first and the last terminator of a chunk are not looked at.
+        let hidden = hidden || csv.max_line_bytes < CHUNK_BYTES;
+        // A byte of Windows-1252 makes at most three of UTF-8.
+        let bytes_max = if csv.encoding == Encoding::Utf8 {
+            csv.max_line_bytes
+        } else {
+            csv.max_line_bytes / 3
+        };
+        Self {
+            last,
+            quote,
+            bytes_max,
+            bytes: 0,
+            run: 0,
+            longest: 0,
+            hidden,
+        }
     }
 
     fn see(&mut self, chunk: &[u8]) {
+        if self.bytes == 0 && (chunk.starts_with(b"\xFF\xFE") || chunk.starts_with(b"\xFE\xFF")) {
+            self.hidden = true;
+            self.bytes_max /= 2;
+        }
+        self.bytes = self.bytes.saturating_add(chunk.len());
+        self.hidden = self.hidden
+            || self
+                .quote
+                .is_some_and(|q| memchr::memchr(q, chunk).is_some());
         match memchr::memrchr(self.last, chunk) {
-            None => self.run += chunk.len(),
+            None => self.run = self.run.saturating_add(chunk.len()),
             Some(last) => {
                 self.run += memchr::memchr(self.last, chunk).unwrap_or(last);
                 self.longest = self.longest.max(self.run);
@@ -674,11 +1049,17 @@ impl Runs {
         }
     }
 
-    fn too_long(&self) -> Option<String> {
-        // In UTF-16 a row takes up to twice the bytes it has in UTF-8.
+    fn are_suspicious(&self) -> bool {
         let longest = self.longest.max(self.run);
-        (longest / 2 > self.bytes_max).then(|| format!("a row is longer than {} bytes", self.bytes_max))
+        longest > self.bytes_max.min(FIELDS_MAX) || (self.hidden && self.bytes > self.bytes_max)
     }
+}
+
+fn is_utf16(encoding: Encoding) -> bool {
+    matches!(
+        encoding,
+        Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be
+    )
 }
 
 fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {
@@ -690,38 +1071,66 @@ fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {
     Ok(false)
 }
 
-fn header_names(reader: &mut CsvReader<Body>, path: &str) -> Result<Option<Vec<String>>, SourceError> {
+fn header_names(
+    reader: &mut CsvReader<Body>,
+    path: &str,
+) -> Result<Option<Vec<String>>, SourceError> {
     if !next_record(reader)? {
         return Ok(None);
     }
     if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
-        return Err(SourceError::new(ErrorKind::Broken, format!("cannot read the header of `{path}`: a quote in it is never closed"))
-            .hint("check `quote` of the feed (`quote: none` if nothing is quoted)")
-            .object(path));
+        return Err(SourceError::new(
+            ErrorKind::Broken,
+            format!("cannot read the header of `{path}`: a quote in it is never closed"),
+        )
+        .hint("check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)")
+        .object(path));
     }
-    Ok(Some(reader.spans().iter().map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned()).collect()))
+    Ok(Some(
+        reader
+            .spans()
+            .iter()
+            .map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned())
+            .collect(),
+    ))
 }
 
 /// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
-fn layout(reader: &mut CsvReader<Body>, feed: &FeedSpec, path: &str) -> Result<Option<Layout>, SourceError> {
-    let column = |name: String, source_name: &str| Column { name, source_name: source_name.to_owned(), data_type: DataType::Utf8 };
+fn layout(
+    reader: &mut CsvReader<Body>,
+    feed: &FeedSpec,
+    path: &str,
+) -> Result<Option<Layout>, SourceError> {
+    let column = |name: String, source_name: &str| Column {
+        name,
+        source_name: source_name.to_owned(),
+        data_type: DataType::Utf8,
+    };
     if !feed.csv.header {
         let Some(names) = feed.columns.as_deref().filter(|c| !c.is_empty()) else {
             return Err(SourceError::new(ErrorKind::Config, format!("cannot name the columns of feed `{}`: its files have no header and it declares no columns", feed.name))
                 .hint("declare `columns: [first, second, …]`; `karat source discover` writes a proposal"));
         };
         let folded = names::fold_all(names, &feed.name)?;
-        let columns: Vec<Column> = names.iter().zip(folded).map(|(source_name, name)| column(name, source_name)).collect();
+        let columns: Vec<Column> = names
+            .iter()
+            .zip(folded)
+            .map(|(source_name, name)| column(name, source_name))
+            .collect();
         let slots = (0..columns.len()).map(Some).collect();
         return Ok(Some(Layout { columns, slots }));
     }
-    let Some(found) = header_names(reader, path)? else { return Ok(None) };
+    let Some(found) = header_names(reader, path)? else {
+        return Ok(None);
+    };
     let folded = names::fold_all(&found, path)?;
     let mut columns = Vec::new();
     let mut slots = Vec::new();
     let chosen = feed.columns.as_deref();
     if let Some(chosen) = chosen
-        && let Some(missing) = chosen.iter().find(|c| !found.contains(c) && !folded.contains(c))
+        && let Some(missing) = chosen
+            .iter()
+            .find(|c| !found.contains(c) && !folded.contains(c))
     {
         return Err(SourceError::new(ErrorKind::Drift, format!("cannot read `{path}`: it has no column `{missing}`, which the feed's `columns` choose"))
             .hint(format!("its header names: {}", found.join(", ")))

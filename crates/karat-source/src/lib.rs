@@ -17,17 +17,21 @@ pub mod sqlite;
 
 pub use error::{ErrorKind, SourceError};
 pub use feed::{
-    Column, Compression, CsvOptions, Cursor, Discovered, DiscoveredColumn, Encoding, FeedSpec, Known, KnownObject, Lag, Load, Mode, Object,
-    Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig, TestReport,
+    Column, Compression, CsvOptions, Cursor, Discovered, DiscoveredColumn, Encoding, FeedSpec,
+    Known, KnownObject, Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
+    SourceBatch, SourceConfig, TestReport,
 };
 pub use rows::with_epoch;
 
-/// Opens a source of the kind that the project names.
+/// Opens a source of the type that the project names (`type:` of a source).
 pub fn open_source(kind: &str, config: &SourceConfig) -> Result<Box<dyn Source>, SourceError> {
     match kind {
         "files" => Ok(Box::new(files::Files::open(config)?)),
         "sqlite" => Ok(Box::new(sqlite::Sqlite::open(config)?)),
-        other => Err(SourceError::new(ErrorKind::Config, format!("cannot open a source of kind `{other}`: karat reads `files` and `sqlite`"))
-            .hint("set `kind: files` (CSV, TSV) or `kind: sqlite`")),
+        other => Err(SourceError::new(
+            ErrorKind::Config,
+            format!("cannot open a source of type `{other}`: karat reads `files` and `sqlite`"),
+        )
+        .hint("set `type: files` (CSV, TSV) or `type: sqlite`")),
     }
 }

@@ -67,7 +67,10 @@ mod tests {
     fn folding_keeps_letters_digits_and_underscores() {
         let names = ["Id", "Größe", "2nd", "", "_x", "#", "a b"];
         let folded = fold_all(&names, "t").expect("no two are equal");
-        assert_eq!(folded, ["id", "gr__e", "2nd", "column_4", "src__x", "src__", "a_b"]);
+        assert_eq!(
+            folded,
+            ["id", "gr__e", "2nd", "column_4", "src__x", "src__", "a_b"]
+        );
     }
 
     #[test]

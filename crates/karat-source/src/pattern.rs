@@ -9,11 +9,22 @@ use crate::{ErrorKind, SourceError};
 enum Node {
     Char(char),
     Any,
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     Start,
     End,
-    Group { capture: bool, branches: Vec<Vec<Node>> },
-    Repeat { node: Box<Node>, min: usize, max: usize, greedy: bool },
+    Group {
+        capture: bool,
+        branches: Vec<Vec<Node>>,
+    },
+    Repeat {
+        node: Box<Node>,
+        min: usize,
+        max: usize,
+        greedy: bool,
+    },
 }
 
 /// A compiled pattern with one capture group.
@@ -24,6 +35,8 @@ pub struct OrderPattern {
 
 /// Steps after which a match is given up; a sane pattern on a path takes a few hundred.
 const STEPS_MAX: usize = 1_000_000;
+/// Groups within groups; each takes room on the stack.
+const DEPTH_MAX: usize = 50;
 
 impl OrderPattern {
     /// Compiles a pattern; the error names what is wrong with it.
@@ -33,10 +46,18 @@ impl OrderPattern {
                 .hint("write a regular expression with one group around the part that orders the files, e.g. `entries_(\\d{8})`")
         };
         let chars: Vec<char> = text.chars().collect();
-        let mut parser = Parser { chars: &chars, at: 0, captures: 0 };
+        let mut parser = Parser {
+            chars: &chars,
+            at: 0,
+            captures: 0,
+            depth: 0,
+        };
         let branches = parser.alternatives().map_err(fail)?;
         if parser.at < chars.len() {
-            return Err(fail(format!("`)` at character {} closes nothing", parser.at + 1)));
+            return Err(fail(format!(
+                "`)` at character {} closes nothing",
+                parser.at + 1
+            )));
         }
         match parser.captures {
             1 => Ok(Self { branches }),
@@ -48,7 +69,10 @@ impl OrderPattern {
     #[must_use]
     pub fn capture<'a>(&self, text: &'a str) -> Option<&'a str> {
         let chars: Vec<char> = text.chars().collect();
-        let mut matcher = Matcher { chars: &chars, steps: 0 };
+        let mut matcher = Matcher {
+            chars: &chars,
+            steps: 0,
+        };
         for start in 0..=chars.len() {
             let mut found = None;
             for branch in &self.branches {
@@ -72,6 +96,7 @@ struct Parser<'a> {
     chars: &'a [char],
     at: usize,
     captures: usize,
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -112,24 +137,46 @@ impl Parser<'_> {
             self.at += 1;
         }
         if matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
-            return Err(format!("`{}` at character {} repeats a repetition", self.chars[self.at], self.at + 1));
+            return Err(format!(
+                "`{}` at character {} repeats a repetition",
+                self.chars[self.at],
+                self.at + 1
+            ));
         }
-        Ok(Node::Repeat { node: Box::new(node), min, max, greedy })
+        Ok(Node::Repeat {
+            node: Box::new(node),
+            min,
+            max,
+            greedy,
+        })
     }
 
     /// At `{`; stops at its `}`.
     fn counts(&mut self) -> Result<(usize, usize), String> {
         let start = self.at + 1;
-        let close = self.chars[start..].iter().position(|&c| c == '}').ok_or("`{` is never closed")? + start;
+        let close = self.chars[start..]
+            .iter()
+            .position(|&c| c == '}')
+            .ok_or("`{` is never closed")?
+            + start;
         let text: String = self.chars[start..close].iter().collect();
         self.at = close;
-        let number = |t: &str| t.parse::<usize>().ok().filter(|&n| n <= 1000).ok_or(format!("`{{{text}}}` is no repetition"));
+        let number = |t: &str| {
+            t.parse::<usize>()
+                .ok()
+                .filter(|&n| n <= 1000)
+                .ok_or(format!("`{{{text}}}` is no repetition"))
+        };
         let (min, max) = match text.split_once(',') {
             None => (number(&text)?, number(&text)?),
             Some((min, "")) => (number(min)?, usize::MAX),
             Some((min, max)) => (number(min)?, number(max)?),
         };
-        if min > max { Err(format!("`{{{text}}}` is no repetition")) } else { Ok((min, max)) }
+        if min > max {
+            Err(format!("`{{{text}}}` is no repetition"))
+        } else {
+            Ok((min, max))
+        }
     }
 
     fn atom(&mut self) -> Result<Node, String> {
@@ -145,17 +192,27 @@ impl Parser<'_> {
                 let mut capture = true;
                 if self.peek() == Some('?') {
                     if self.chars.get(self.at + 1) != Some(&':') {
-                        return Err(format!("`(?` at character {} is only known as `(?:`", self.at));
+                        return Err(format!(
+                            "`(?` at character {} is only known as `(?:`",
+                            self.at
+                        ));
                     }
                     self.at += 2;
                     capture = false;
                 }
                 self.captures += usize::from(capture);
+                self.depth += 1;
+                if self.depth > DEPTH_MAX {
+                    return Err(format!(
+                        "more than {DEPTH_MAX} groups are within each other"
+                    ));
+                }
                 let branches = self.alternatives()?;
                 if self.peek() != Some(')') {
                     return Err("`(` is never closed".to_owned());
                 }
                 self.at += 1;
+                self.depth -= 1;
                 Ok(Node::Group { capture, branches })
             }
             '*' | '+' | '?' | '{' => Err(format!("`{c}` at character {} repeats nothing", self.at)),
@@ -191,14 +248,17 @@ impl Parser<'_> {
                             ranges.extend(more);
                             continue;
                         }
-                        Some((true, _)) => return Err(format!("`\\{c}` within `[…]` is not known")),
+                        Some((true, _)) => {
+                            return Err(format!("`\\{c}` within `[…]` is not known"));
+                        }
                         None if c.is_alphanumeric() => return Err(format!("`\\{c}` is not known")),
                         None => c,
                     }
                 }
                 c => c,
             };
-            let is_range = self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|&c| c != ']');
+            let is_range =
+                self.peek() == Some('-') && self.chars.get(self.at + 1).is_some_and(|&c| c != ']');
             let high = if is_range {
                 self.at += 2;
                 self.chars[self.at - 1]
@@ -232,14 +292,25 @@ struct Matcher<'a> {
 
 impl Matcher<'_> {
     /// Matches `nodes` from `at` on and calls `then` with where they end; true as soon as `then` is.
-    fn sequence(&mut self, nodes: &[Node], at: usize, capture: Capture, then: &mut dyn FnMut(usize, Capture) -> bool) -> bool {
+    fn sequence(
+        &mut self,
+        nodes: &[Node],
+        at: usize,
+        capture: Capture,
+        then: &mut dyn FnMut(usize, Capture) -> bool,
+    ) -> bool {
         self.steps += 1;
         if self.steps > STEPS_MAX {
             return false;
         }
-        let Some((first, rest)) = nodes.split_first() else { return then(at, capture) };
+        let Some((first, rest)) = nodes.split_first() else {
+            return then(at, capture);
+        };
         match first {
-            Node::Group { capture: captures, branches } => {
+            Node::Group {
+                capture: captures,
+                branches,
+            } => {
                 for branch in branches {
                     let mut ends: Vec<(usize, Capture)> = Vec::new();
                     self.sequence(branch, at, capture, &mut |end, inner| {
@@ -254,19 +325,29 @@ impl Matcher<'_> {
                 }
                 false
             }
-            Node::Repeat { node, min, max, greedy } => {
+            Node::Repeat {
+                node,
+                min,
+                max,
+                greedy,
+            } => {
                 // The ends after 0, 1, 2… repetitions, each with its own capture.
                 let mut levels: Vec<Vec<(usize, Capture)>> = vec![vec![(at, capture)]];
                 while levels.len() <= *max {
                     let mut next: Vec<(usize, Capture)> = Vec::new();
                     for &(from, inner) in levels.last().expect("starts with one") {
-                        self.sequence(std::slice::from_ref(node), from, inner, &mut |end, inner| {
-                            let grows = end > from || levels.len() <= *min;
-                            if grows && !next.iter().any(|&(e, _)| e == end) {
-                                next.push((end, inner));
-                            }
-                            false
-                        });
+                        self.sequence(
+                            std::slice::from_ref(node),
+                            from,
+                            inner,
+                            &mut |end, inner| {
+                                let grows = end > from || levels.len() <= *min;
+                                if grows && !next.iter().any(|&(e, _)| e == end) {
+                                    next.push((end, inner));
+                                }
+                                false
+                            },
+                        );
                     }
                     if next.is_empty() {
                         break;
@@ -304,7 +385,9 @@ impl Node {
         match self {
             Self::Char(own) => *own == c,
             Self::Any => c != '\n',
-            Self::Class { negated, ranges } => ranges.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated
+            }
             _ => false,
         }
     }
@@ -321,14 +404,40 @@ mod tests {
 
     #[test]
     fn order_marks_are_captured() {
-        check(r"entries_(\d{8})", "in/entries_20261029_1.csv", Some("20261029"));
-        check(r"(\d{4}-\d{2}-\d{2})", "rates/2026-10-29.csv", Some("2026-10-29"));
+        check(
+            r"entries_(\d{8})",
+            "in/entries_20261029_1.csv",
+            Some("20261029"),
+        );
+        check(
+            r"(\d{4}-\d{2}-\d{2})",
+            "rates/2026-10-29.csv",
+            Some("2026-10-29"),
+        );
         check(r"^(?:a|b)+/(.*?)_", "ab/x_y_z", Some("x"));
         check(r"(.*)_", "x_y_z", Some("x_y"));
         check(r"_([^_/]+)\.csv(?:\.gz)?$", "a/b_Ü1.csv.gz", Some("Ü1"));
         check(r"(\d{8})", "none.csv", None);
         check(r"((?:a|ab)*)c", "abac", Some("aba"));
         check(r"(x*)", "y", Some(""));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { rng_seed: proptest::test_runner::RngSeed::Fixed(7), failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_pattern_and_no_path_is_a_panic(pattern in r"[ab(){}\[\]|*+?^$.\\dD:,0-9ä-]{0,20}", path in "[ab0ä/]{0,12}") {
+            for pattern in [format!("({pattern})"), pattern] {
+                if let Ok(compiled) = OrderPattern::new(&pattern) {
+                    let _ = compiled.capture(&path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn groups_within_groups_have_a_limit() {
+        assert!(OrderPattern::new(&"(".repeat(100_000)).is_err());
     }
 
     #[test]
@@ -338,12 +447,15 @@ mod tests {
             ("(a)(b)", "it has 2 capturing groups, one is needed"),
             ("(a", "`(` is never closed"),
             ("(a))", "`)` at character 4 closes nothing"),
-            ("(?<d>a)", "`(?` at character 2 is only known as `(?:`"),
+            ("(?<d>a)", "`(?` at character 1 is only known as `(?:`"),
             (r"(\p)", "`\\p` is not known"),
             ("(*)", "`*` at character 2 repeats nothing"),
         ] {
             let error = OrderPattern::new(pattern).expect_err("a bad pattern");
-            assert_eq!(error.to_string(), format!("cannot use `file_order: {pattern}`: {why}"));
+            assert_eq!(
+                error.to_string(),
+                format!("cannot use `file_order: {pattern}`: {why}")
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Builds the batches: the payload, then `_seq _op _object _row _rescued` (B2). Fields are copied once, from the file's chunk into the column.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, NullBufferBuilder, StringArray};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, NullBufferBuilder, StringArray,
+};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -25,7 +27,8 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
         .iter()
         .map(|c| {
             let source_name = [("source_name".to_owned(), c.source_name.clone())];
-            Field::new(&c.name, c.data_type.clone(), true).with_metadata(source_name.into_iter().collect())
+            Field::new(&c.name, c.data_type.clone(), true)
+                .with_metadata(source_name.into_iter().collect())
         })
         .collect();
     fields.extend([
@@ -40,12 +43,27 @@ pub fn schema(columns: &[Column]) -> SchemaRef {
 
 /// The batch with the epoch of the reading at the end of each `_seq`, so that of two readings of a row the later sorts last (B1).
 pub fn with_epoch(batch: &RecordBatch, epoch: i64) -> Result<RecordBatch, SourceError> {
-    let fail = || SourceError::new(ErrorKind::Config, "cannot add the epoch: the batch has no binary column `_seq`");
+    let fail = || {
+        SourceError::new(
+            ErrorKind::Config,
+            "cannot add the epoch: the batch has no binary column `_seq`",
+        )
+    };
     let at = batch.schema_ref().index_of("_seq").map_err(|_| fail())?;
-    let seq = batch.column(at).as_any().downcast_ref::<BinaryArray>().ok_or_else(fail)?;
-    let mut builder = BinaryBuilder::with_capacity(seq.len(), seq.value_data().len() + 8 * seq.len());
+    let seq = batch
+        .column(at)
+        .as_any()
+        .downcast_ref::<BinaryArray>()
+        .ok_or_else(fail)?;
+    let mut builder =
+        BinaryBuilder::with_capacity(seq.len(), seq.value_data().len() + 8 * seq.len());
     for one in seq.iter().flatten() {
-        builder.append_value([one, &epoch_bytes(epoch)].concat());
+        // Written in two parts, appended as one.
+        builder
+            .write_all(one)
+            .and_then(|()| builder.write_all(&epoch_bytes(epoch)))
+            .map_err(|e| fail().cause(e))?;
+        builder.append_value(b"");
     }
     let mut columns = batch.columns().to_vec();
     columns[at] = Arc::new(builder.finish());
@@ -63,7 +81,6 @@ pub(crate) struct TextColumn {
     values: Vec<u8>,
     offsets: Vec<i32>,
     nulls: Option<NullBufferBuilder>,
-    values_before: usize,
 }
 
 impl TextColumn {
@@ -72,6 +89,19 @@ impl TextColumn {
         self.offsets.push(self.values.len() as i32);
         if let Some(nulls) = &mut self.nulls {
             nulls.append_non_null();
+        }
+    }
+
+    /// Appends a field that stands as it should in valid text.
+    #[inline]
+    fn push_field<R: Read>(&mut self, reader: &CsvReader<R>, beyond: &[u8], span: Span) {
+        match span.kind {
+            FieldKind::Plain if span.start == span.end => self.push_null(),
+            FieldKind::Escaped => {
+                reader.append_field(span, &mut self.values);
+                self.end_value();
+            }
+            _ => self.push_short(beyond, span.start as usize, span.end as usize),
         }
     }
 
@@ -108,25 +138,52 @@ impl TextColumn {
 
     /// The column, and begins anew.
     pub(crate) fn finish(&mut self) -> Result<StringArray, SourceError> {
+        if self.values.len() > i32::MAX as usize {
+            return Err(too_large());
+        }
         let mut offsets = Vec::with_capacity(self.offsets.len() + 1);
         offsets.push(0);
         offsets.append(&mut self.offsets);
-        self.values_before = self.values.len();
-        let values = std::mem::replace(&mut self.values, Vec::with_capacity(self.values_before + self.values_before / 8 + 64));
+        let room = self.values.len() + self.values.len() / 8 + 64;
+        let values = std::mem::replace(&mut self.values, Vec::with_capacity(room));
         self.offsets.reserve(BATCH_ROWS);
         let nulls = self.nulls.take().and_then(|mut n| n.finish());
-        StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(values), nulls).map_err(internal)
+        StringArray::try_new(
+            OffsetBuffer::new(ScalarBuffer::from(offsets)),
+            Buffer::from_vec(values),
+            nulls,
+        )
+        .map_err(internal)
     }
 }
 
+/// A column of a batch holds at most 2 GiB.
+pub(crate) fn too_large() -> SourceError {
+    SourceError::new(
+        ErrorKind::Broken,
+        "cannot build a batch of rows: a row is so large that its values do not fit into 2 GiB",
+    )
+    .hint("leave the large column out with `columns` of the feed")
+}
+
 pub(crate) fn internal(cause: arrow::error::ArrowError) -> SourceError {
-    SourceError::new(ErrorKind::Io, "cannot build a batch of rows: karat made columns that do not fit together").hint("this is a mistake in karat: please report it").cause(cause)
+    SourceError::new(
+        ErrorKind::Io,
+        "cannot build a batch of rows: karat made columns that do not fit together",
+    )
+    .hint("this is a mistake in karat: please report it")
+    .cause(cause)
 }
 
 /// The same text in each of `rows` rows.
 pub(crate) fn constant(text: &str, rows: usize) -> Result<StringArray, SourceError> {
     let offsets: Vec<i32> = (0..=rows).map(|i| (i * text.len()) as i32).collect();
-    StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(text.repeat(rows).into_bytes()), None).map_err(internal)
+    StringArray::try_new(
+        OffsetBuffer::new(ScalarBuffer::from(offsets)),
+        Buffer::from_vec(text.repeat(rows).into_bytes()),
+        None,
+    )
+    .map_err(internal)
 }
 
 /// Where the fields of a record go.
@@ -157,11 +214,25 @@ pub(crate) struct RowBuilder {
 }
 
 impl RowBuilder {
-    pub(crate) fn new(layout: Layout, object: &str, op: &'static str, mark: &str, batch_rows: usize) -> Self {
-        let straight = layout.slots.iter().enumerate().all(|(i, slot)| *slot == Some(i));
+    pub(crate) fn new(
+        layout: Layout,
+        object: &str,
+        op: &'static str,
+        mark: &str,
+        batch_rows: usize,
+    ) -> Self {
+        let straight = layout
+            .slots
+            .iter()
+            .enumerate()
+            .all(|(i, slot)| *slot == Some(i));
         Self {
             schema: schema(&layout.columns),
-            columns: layout.columns.iter().map(|_| TextColumn::default()).collect(),
+            columns: layout
+                .columns
+                .iter()
+                .map(|_| TextColumn::default())
+                .collect(),
             layout,
             object: object.to_owned(),
             op,
@@ -179,17 +250,19 @@ impl RowBuilder {
     /// Takes the reader's record; true if the batch is full.
     pub(crate) fn push<R: Read>(&mut self, reader: &CsvReader<R>) -> bool {
         let spans = reader.spans();
-        let fits = self.straight && spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
-        if fits {
+        let fits =
+            spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
+        if fits && self.straight {
             let beyond = reader.record_and_beyond();
             for (column, span) in self.columns.iter_mut().zip(spans) {
-                match span.kind {
-                    FieldKind::Plain if span.start == span.end => column.push_null(),
-                    FieldKind::Escaped => {
-                        reader.append_field(*span, &mut column.values);
-                        column.end_value();
-                    }
-                    _ => column.push_short(beyond, span.start as usize, span.end as usize),
+                column.push_field(reader, beyond, *span);
+            }
+            self.rescued.push_null();
+        } else if fits {
+            let beyond = reader.record_and_beyond();
+            for (slot, span) in self.layout.slots.iter().zip(spans) {
+                if let Some(at) = slot {
+                    self.columns[*at].push_field(reader, beyond, *span);
                 }
             }
             self.rescued.push_null();
@@ -202,7 +275,7 @@ impl RowBuilder {
         self.lines.len() >= self.batch_rows || self.bytes >= BATCH_BYTES
     }
 
-    /// A record that does not fit, or of which not all fields land: places what can be placed and keeps the rest in `_rescued`.
+    /// A record that does not fit: places what can be placed and keeps the rest in `_rescued`.
     fn push_carefully<R: Read>(&mut self, reader: &CsvReader<R>) {
         let spans = reader.spans();
         let valid = reader.is_valid();
@@ -231,7 +304,12 @@ impl RowBuilder {
                     missing.push(json!(name));
                     column.push_null();
                 }
-                Some(span) if span.kind == FieldKind::Unclosed || (span.kind == FieldKind::Plain && span.start == span.end) => column.push_null(),
+                Some(span)
+                    if span.kind == FieldKind::Unclosed
+                        || (span.kind == FieldKind::Plain && span.start == span.end) =>
+                {
+                    column.push_null()
+                }
                 Some(span) => {
                     let bytes = reader.field(*span);
                     if span.kind == FieldKind::Stray {
@@ -240,7 +318,10 @@ impl RowBuilder {
                     if valid || std::str::from_utf8(&bytes).is_ok() {
                         column.push(&bytes);
                     } else {
-                        invalid.insert(name.clone(), json!(hex(&original(&bytes, reader.encoding()))));
+                        invalid.insert(
+                            name.clone(),
+                            json!(hex(&original(&bytes, reader.encoding()))),
+                        );
                         column.push_null();
                     }
                 }
@@ -268,7 +349,10 @@ impl RowBuilder {
             let (key, value) = match String::from_utf8(bytes) {
                 _ if !all_land => ("text_bytes", json!(span.end - span.start)),
                 Ok(text) => ("text", json!(text)),
-                Err(e) => ("hex", json!(hex(&original(e.as_bytes(), reader.encoding())))),
+                Err(e) => (
+                    "hex",
+                    json!(hex(&original(e.as_bytes(), reader.encoding()))),
+                ),
             };
             details.insert(key.to_owned(), value);
         } else if !missing.is_empty() || spans.len() < self.layout.slots.len() {
@@ -277,7 +361,11 @@ impl RowBuilder {
         }
         if !extra.is_empty() {
             reasons.push("too_many_fields");
-            let value = if all_land { Value::Array(extra) } else { json!(extra.len()) };
+            let value = if all_land {
+                Value::Array(extra)
+            } else {
+                json!(extra.len())
+            };
             details.insert("extra".to_owned(), value);
         }
         if !stray.is_empty() {
@@ -296,7 +384,8 @@ impl RowBuilder {
         let mut rescued = Map::new();
         rescued.insert("reason".to_owned(), json!(reasons.join(", ")));
         rescued.extend(details);
-        self.rescued.push(Value::Object(rescued).to_string().as_bytes());
+        self.rescued
+            .push(Value::Object(rescued).to_string().as_bytes());
         self.rows_rescued += 1;
     }
 
@@ -318,12 +407,24 @@ impl RowBuilder {
             seq.extend_from_slice(&row.to_be_bytes());
         }
         let offsets: Vec<i32> = (0..=rows).map(|i| (i * length) as i32).collect();
-        arrays.push(Arc::new(BinaryArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(seq), None).map_err(internal)?));
+        arrays.push(Arc::new(
+            BinaryArray::try_new(
+                OffsetBuffer::new(ScalarBuffer::from(offsets)),
+                Buffer::from_vec(seq),
+                None,
+            )
+            .map_err(internal)?,
+        ));
         arrays.push(Arc::new(constant(self.op, rows)?));
         arrays.push(Arc::new(constant(&self.object, rows)?));
-        arrays.push(Arc::new(Int64Array::from(std::mem::replace(&mut self.lines, Vec::with_capacity(rows)))));
+        arrays.push(Arc::new(Int64Array::from(std::mem::replace(
+            &mut self.lines,
+            Vec::with_capacity(rows),
+        ))));
         arrays.push(Arc::new(self.rescued.finish()?));
         self.bytes = 0;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map(Some).map_err(internal)
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .map(Some)
+            .map_err(internal)
     }
 }

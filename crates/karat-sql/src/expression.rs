@@ -25,10 +25,16 @@ impl Expression {
         let tokens = tokenize(sql)?;
         let normalised = join(&tokens);
         if normalised.is_empty() {
-            return Err(SqlTextError::at(Position { line: 1, column: 1 }, 1, "SQL: the expression is empty"));
+            return Err(SqlTextError::at(
+                Position { line: 1, column: 1 },
+                1,
+                "SQL: the expression is empty",
+            ));
         }
         let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
-        let expr = parser.parse_expr().map_err(|error| syntax_error(&error, sql))?;
+        let expr = parser
+            .parse_expr()
+            .map_err(|error| syntax_error(&error, sql))?;
         let next = parser.peek_token();
         if next.token != Token::EOF {
             let found = next.token.to_string();
@@ -39,21 +45,37 @@ impl Expression {
                 }
                 _ => format!("SQL: expected the end of the expression, found {found}"),
             };
-            return Err(SqlTextError::at(span_of(next.span).start, found.chars().count() as u32, message));
+            return Err(SqlTextError::at(
+                span_of(next.span).start,
+                found.chars().count() as u32,
+                message,
+            ));
         }
         let mut subquery = FirstSubquery(None);
         let _ = expr.visit(&mut subquery);
         if let Some(span) = subquery.0 {
-            return Err(SqlTextError::at(span.start, span.length(), "SQL: a subquery is not available in an expression over one row")
-                .hint("join in a gold model instead"));
+            return Err(SqlTextError::at(
+                span.start,
+                span.length(),
+                "SQL: a subquery is not available in an expression over one row",
+            )
+            .hint("join in a gold model instead"));
         }
         if let Expr::Wildcard(_) | Expr::QualifiedWildcard(..) = expr {
             let span = span_of(expr.span());
-            return Err(SqlTextError::at(span.start, span.length(), "SQL: `*` is not an expression (B8)").hint("name the columns"));
+            return Err(SqlTextError::at(
+                span.start,
+                span.length(),
+                "SQL: `*` is not an expression (B8)",
+            )
+            .hint("name the columns"));
         }
         let mut names = Names::default();
         let _ = expr.visit(&mut names);
-        Ok(Expression { columns: names.columns, normalised })
+        Ok(Expression {
+            columns: names.columns,
+            normalised,
+        })
     }
 
     /// The text for a code digest: see [`crate::normalised`].

@@ -13,7 +13,7 @@ pub mod query;
 pub mod token;
 
 pub use expression::Expression;
-pub use query::{ColumnRef, OutputColumn, Query, TableRef};
+pub use query::{ColumnRef, Derived, OutputColumn, Query, TableRef};
 pub use token::normalised;
 
 /// A place in a SQL text: line and column count from 1, the column in characters.
@@ -63,7 +63,13 @@ pub struct SqlTextError {
 
 impl SqlTextError {
     fn at(position: Position, length: u32, message: impl Into<String>) -> Self {
-        SqlTextError { message: message.into(), line: position.line, column: position.column, length, hint: None }
+        SqlTextError {
+            message: message.into(),
+            line: position.line,
+            column: position.column,
+            length,
+            hint: None,
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -4,27 +4,38 @@
 //! traced to tables only where the text alone leaves no doubt; everything else stays undetermined, so that whoever checks
 //! columns against declarations never raises a false alarm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
-    TableWithJoins, Visitor,
+    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    SetExpr, Spanned, TableAlias, TableFactor, TableWithJoins, Visitor,
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
-use crate::query::{ColumnRef, Star, TableRef};
+use crate::query::{ColumnRef, Derived, Star, TableRef, column_names};
 use crate::{Position, Span, SqlTextError};
 
 pub(crate) fn span_of(span: ParserSpan) -> Span {
-    let position = |at: Location| Position { line: at.line.max(1) as u32, column: at.column.max(1) as u32 };
-    Span { start: position(span.start), end: position(span.end) }
+    let position = |at: Location| Position {
+        line: at.line.max(1) as u32,
+        column: at.column.max(1) as u32,
+    };
+    Span {
+        start: position(span.start),
+        end: position(span.end),
+    }
 }
 
 pub(crate) fn span_of_idents(idents: &[Ident]) -> Span {
-    let first = idents.first().map_or(ParserSpan::empty(), |ident| ident.span);
+    let first = idents
+        .first()
+        .map_or(ParserSpan::empty(), |ident| ident.span);
     let last = idents.last().map_or(first, |ident| ident.span);
-    Span { start: span_of(first).start, end: span_of(last).end }
+    Span {
+        start: span_of(first).start,
+        end: span_of(last).end,
+    }
 }
 
 /// F3: names are compared in lower case, quoted or not.
@@ -33,18 +44,21 @@ pub(crate) fn fold(ident: &Ident) -> String {
 }
 
 /// What a name in FROM stands for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Relation {
     /// A table of the lake: index into `tables`.
     Table(usize),
-    /// A CTE, a subquery, a function: its columns are not looked at.
+    /// A CTE or a subquery with known columns: index into `derived`.
+    Derived(usize),
+    /// Anything else, like a function: its columns are not known.
     Opaque,
 }
 
 #[derive(Debug)]
 enum Frame {
     Query {
-        ctes: BTreeSet<String>,
+        /// Each with its columns, if they are known.
+        ctes: BTreeMap<String, Option<BTreeSet<String>>>,
         /// SELECTs of the body not yet left; at 0 we are in ORDER BY or LIMIT, where output names count as well.
         selects_left: usize,
     },
@@ -61,6 +75,7 @@ enum Frame {
 #[derive(Default)]
 pub(crate) struct Names {
     pub(crate) tables: Vec<TableRef>,
+    pub(crate) derived: Vec<Derived>,
     pub(crate) columns: Vec<ColumnRef>,
     pub(crate) stars: Vec<Star>,
     pub(crate) error: Option<SqlTextError>,
@@ -81,34 +96,72 @@ impl Names {
         }
     }
 
-    fn is_cte(&self, name: &str) -> bool {
-        self.frames.iter().any(|frame| matches!(frame, Frame::Query { ctes, .. } if ctes.contains(name)))
+    /// The columns of the nearest CTE of this name; the outer `None`: there is none.
+    fn cte(&self, name: &str) -> Option<Option<BTreeSet<String>>> {
+        self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Query { ctes, .. } => ctes.get(name).cloned(),
+            Frame::Select { .. } => None,
+        })
     }
 
-    fn add_relations(&mut self, from: &TableWithJoins, into: &mut Vec<(String, Option<String>, Relation)>) {
+    fn add_derived(&mut self, name: String, columns: Option<BTreeSet<String>>) -> Relation {
+        match columns {
+            Some(columns) => {
+                self.derived.push(Derived { name, columns });
+                Relation::Derived(self.derived.len() - 1)
+            }
+            None => Relation::Opaque,
+        }
+    }
+
+    fn add_relations(
+        &mut self,
+        from: &TableWithJoins,
+        into: &mut Vec<(String, Option<String>, Relation)>,
+    ) {
         self.add_relation(&from.relation, into);
         for join in &from.joins {
             self.add_relation(&join.relation, into);
         }
     }
 
-    fn add_relation(&mut self, factor: &TableFactor, into: &mut Vec<(String, Option<String>, Relation)>) {
+    fn add_relation(
+        &mut self,
+        factor: &TableFactor,
+        into: &mut Vec<(String, Option<String>, Relation)>,
+    ) {
         match factor {
-            TableFactor::Table { name, alias, args, .. } => {
-                let relation = if args.is_some() { Relation::Opaque } else { self.add_table(name) };
+            TableFactor::Table {
+                name, alias, args, ..
+            } => {
+                let relation = if args.is_some() {
+                    Relation::Opaque
+                } else {
+                    self.add_table(name)
+                };
                 let relation = match alias {
                     Some(TableAlias { columns, .. }) if !columns.is_empty() => Relation::Opaque,
                     _ => relation,
                 };
-                let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+                let parts: Vec<String> = name
+                    .0
+                    .iter()
+                    .filter_map(|part| part.as_ident())
+                    .map(fold)
+                    .collect();
                 match (alias, parts.as_slice()) {
                     (Some(alias), _) => into.push((fold(&alias.name), None, relation)),
-                    (None, [.., domain, table]) => into.push((table.clone(), Some(domain.clone()), relation)),
+                    (None, [.., domain, table]) => {
+                        into.push((table.clone(), Some(domain.clone()), relation))
+                    }
                     (None, [table]) => into.push((table.clone(), None, relation)),
                     (None, []) => into.push((String::new(), None, Relation::Opaque)),
                 }
             }
-            TableFactor::NestedJoin { table_with_joins, alias } => match alias {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => match alias {
                 None => self.add_relations(table_with_joins, into),
                 Some(alias) => {
                     self.add_relations(table_with_joins, &mut Vec::new());
@@ -117,50 +170,92 @@ impl Names {
             },
             TableFactor::Pivot { table, alias, .. } | TableFactor::Unpivot { table, alias, .. } => {
                 self.add_relation(table, &mut Vec::new());
-                into.push((alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(), None, Relation::Opaque));
+                into.push((
+                    alias
+                        .as_ref()
+                        .map(|alias| fold(&alias.name))
+                        .unwrap_or_default(),
+                    None,
+                    Relation::Opaque,
+                ));
             }
-            TableFactor::Derived { alias, .. }
-            | TableFactor::TableFunction { alias, .. }
+            TableFactor::Derived {
+                subquery, alias, ..
+            } => {
+                let name = alias
+                    .as_ref()
+                    .map(|alias| fold(&alias.name))
+                    .unwrap_or_default();
+                let columns = column_names(&subquery.body, alias.as_ref());
+                let relation = self.add_derived(name.clone(), columns);
+                into.push((name, None, relation));
+            }
+            TableFactor::TableFunction { alias, .. }
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. } => {
-                into.push((alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(), None, Relation::Opaque));
+                into.push((
+                    alias
+                        .as_ref()
+                        .map(|alias| fold(&alias.name))
+                        .unwrap_or_default(),
+                    None,
+                    Relation::Opaque,
+                ));
             }
             _ => into.push((String::new(), None, Relation::Opaque)),
         }
     }
 
     fn add_table(&mut self, name: &ObjectName) -> Relation {
-        let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        let idents: Vec<Ident> = name
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident().cloned())
+            .collect();
         let parts: Vec<String> = idents.iter().map(fold).collect();
         if let [single] = parts.as_slice()
-            && self.is_cte(single)
+            && let Some(columns) = self.cte(single)
         {
-            return Relation::Opaque;
+            return self.add_derived(single.clone(), columns);
         }
-        self.tables.push(TableRef { parts, span: span_of_idents(&idents) });
+        self.tables.push(TableRef {
+            parts,
+            span: span_of_idents(&idents),
+        });
         Relation::Table(self.tables.len() - 1)
     }
 
-    /// The tables a bare column can come from, or `None` if the text leaves a doubt.
-    fn trace_bare(&self, ident: &Ident) -> Option<Vec<usize>> {
+    /// The relations a bare column can come from, or `None` if the text leaves a doubt.
+    fn trace_bare(&self, ident: &Ident) -> Option<Vec<Relation>> {
         let name = fold(ident);
-        if self.lambda_names.contains(&name) || name.starts_with('@') || self.fields.contains(&ident.span.start) {
+        if self.lambda_names.contains(&name)
+            || name.starts_with('@')
+            || self.fields.contains(&ident.span.start)
+        {
             return None;
         }
         let mut candidates = Vec::new();
         for frame in self.frames.iter().rev() {
             match frame {
-                Frame::Query { selects_left: 0, .. } => return None,
+                Frame::Query {
+                    selects_left: 0, ..
+                } => return None,
                 Frame::Query { .. } => {}
-                Frame::Select { relations, aliases, list_ends } => {
+                Frame::Select {
+                    relations,
+                    aliases,
+                    list_ends,
+                } => {
                     let in_list = list_ends.is_some_and(|end| ident.span.start < end);
                     if aliases.contains(&name) && !in_list {
                         return None;
                     }
                     for (alias, _, relation) in relations {
                         match relation {
-                            Relation::Table(index) if *alias != name => candidates.push(*index),
-                            _ => return None,
+                            Relation::Opaque => return None,
+                            // A whole row by its table's name.
+                            _ if *alias == name => return None,
+                            known => candidates.push(*known),
                         }
                     }
                 }
@@ -169,8 +264,8 @@ impl Names {
         (!candidates.is_empty()).then_some(candidates)
     }
 
-    /// The table that a qualified column comes from, or `None`.
-    fn trace_qualified(&self, qualifier: &[String]) -> Option<usize> {
+    /// The relation that a qualified column comes from, or `None`.
+    fn trace_qualified(&self, qualifier: &[String]) -> Option<Relation> {
         let (domain, table) = match qualifier {
             [table] => (None, table),
             [domain, table] => (Some(domain), table),
@@ -179,16 +274,18 @@ impl Names {
         for frame in self.frames.iter().rev() {
             let relations = match frame {
                 Frame::Select { relations, .. } => relations,
-                Frame::Query { selects_left: 0, .. } => return None,
+                Frame::Query {
+                    selects_left: 0, ..
+                } => return None,
                 Frame::Query { .. } => continue,
             };
             let mut found = relations.iter().filter(|(name, written, _)| {
                 name == table && domain.is_none_or(|domain| written.as_ref() == Some(domain))
             });
             match (found.next(), found.next()) {
-                (Some((_, _, Relation::Table(index))), None) => return Some(*index),
-                (None, _) => {}
-                _ => return None,
+                (Some((_, _, Relation::Opaque)), _) | (_, Some(_)) => return None,
+                (Some((_, _, known)), None) => return Some(*known),
+                (None, None) => {}
             }
         }
         None
@@ -201,15 +298,30 @@ impl Names {
         }
         let parts: Vec<String> = idents.iter().map(fold).collect();
         let span = span_of_idents(&idents[idents.len() - 1..]);
-        let column = match parts.as_slice() {
-            [name] => ColumnRef { name: name.clone(), qualifier: Vec::new(), span, tables: self.trace_bare(last) },
-            [qualifier @ .., name] => {
-                let tables = self.trace_qualified(qualifier).map(|table| vec![table]);
-                ColumnRef { name: name.clone(), qualifier: qualifier.to_vec(), span, tables }
-            }
-            [] => return,
+        let [qualifier @ .., name] = parts.as_slice() else {
+            return;
         };
-        self.columns.push(column);
+        let relations = match qualifier {
+            [] => self.trace_bare(last),
+            _ => self
+                .trace_qualified(qualifier)
+                .map(|relation| vec![relation]),
+        };
+        let (mut tables, mut derived) = (Vec::new(), Vec::new());
+        for relation in relations.iter().flatten() {
+            match relation {
+                Relation::Table(index) => tables.push(*index),
+                Relation::Derived(index) => derived.push(*index),
+                Relation::Opaque => {}
+            }
+        }
+        self.columns.push(ColumnRef {
+            name: name.clone(),
+            qualifier: qualifier.to_vec(),
+            span,
+            tables: relations.map(|_| tables),
+            derived,
+        });
     }
 }
 
@@ -226,8 +338,15 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let ctes: BTreeSet<String> =
-            query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| fold(&cte.alias.name)).collect();
+        let ctes: BTreeMap<String, Option<BTreeSet<String>>> = query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .map(|cte| {
+                let columns = column_names(&cte.query.body, Some(&cte.alias));
+                (fold(&cte.alias.name), columns)
+            })
+            .collect();
         let selects_left = match query.body.as_ref() {
             // A bracketed query has a frame of its own: outside it, only output names are left.
             SetExpr::Query(_) => 0,
@@ -236,11 +355,19 @@ impl Visitor for Names {
         refuse_writes(self, query.body.as_ref());
         if !query.pipe_operators.is_empty() {
             let span = span_of(query.body.span());
-            self.refuse(span, "SQL: pipe operators are not available in this version", "write one SELECT with subqueries or `with`");
+            self.refuse(
+                span,
+                "SQL: pipe operators are not available in this version",
+                "write one SELECT with subqueries or `with`",
+            );
         }
         if !query.locks.is_empty() {
             let span = span_of(query.body.span());
-            self.refuse(span, "SQL: a model cannot lock rows", "remove `for update` or `for share`");
+            self.refuse(
+                span,
+                "SQL: a model cannot lock rows",
+                "remove `for update` or `for share`",
+            );
         }
         self.frames.push(Frame::Query { ctes, selects_left });
         ControlFlow::Continue(())
@@ -257,25 +384,48 @@ impl Visitor for Names {
             self.add_relations(from, &mut relations);
         }
         if let Some(into) = &select.into {
-            self.refuse(span_of(into.span()), "SQL: `select into` writes a table", "a model is one SELECT; its own name is the table");
+            self.refuse(
+                span_of(into.span()),
+                "SQL: `select into` writes a table",
+                "a model is one SELECT; its own name is the table",
+            );
         }
         let mut aliases = BTreeSet::new();
         for item in &select.projection {
             match item {
                 SelectItem::ExprWithAlias { alias, .. } => drop(aliases.insert(fold(alias))),
-                SelectItem::ExprWithAliases { aliases: names, .. } => aliases.extend(names.iter().map(fold)),
-                SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => self.stars.push(Star { span: span_of(item.span()) }),
+                SelectItem::ExprWithAliases { aliases: names, .. } => {
+                    aliases.extend(names.iter().map(fold))
+                }
+                SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                    self.stars.push(Star {
+                        span: span_of(item.span()),
+                    })
+                }
                 SelectItem::UnnamedExpr(_) => {}
             }
         }
         if select.flavor == SelectFlavor::FromFirstNoSelect {
-            self.stars.push(Star { span: span_of(select.from.first().map_or(ParserSpan::empty(), |from| from.span())) });
+            self.stars.push(Star {
+                span: span_of(
+                    select
+                        .from
+                        .first()
+                        .map_or(ParserSpan::empty(), |from| from.span()),
+                ),
+            });
         }
         let list_ends = match (&select.flavor, select.from.first()) {
-            (SelectFlavor::Standard, Some(from)) => Some(from.span().start).filter(|at| at.line > 0),
+            (SelectFlavor::Standard, Some(from)) => {
+                Some(from.span().start).filter(|at| at.line > 0)
+            }
             _ => None,
         };
-        self.frames.push(Frame::Select { relations, aliases, list_ends });
+        self.frames.push(Frame::Select {
+            relations,
+            aliases,
+            list_ends,
+        });
         ControlFlow::Continue(())
     }
 
@@ -304,7 +454,11 @@ impl Visitor for Names {
                 }
             }
             // In this dialect `e -> e + 1` reads as an operator; its left side may be a parameter.
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => {
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Arrow,
+                ..
+            } => {
                 if let Expr::Identifier(ident) = left.as_ref() {
                     self.lambda_names.insert(fold(ident));
                 }
@@ -329,5 +483,9 @@ fn refuse_writes(names: &mut Names, body: &SetExpr) {
         SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => return,
     };
     let span = span_of(body.span());
-    names.refuse(span, &format!("SQL: `{verb}` is not a SELECT"), "a model is exactly one SELECT");
+    names.refuse(
+        span,
+        &format!("SQL: `{verb}` is not a SELECT"),
+        "a model is exactly one SELECT",
+    );
 }

@@ -1,5 +1,7 @@
 //! One SELECT as text: the tables it reads, the columns it names, the columns it returns.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Spanned, Statement, Visit};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -46,6 +48,17 @@ pub struct ColumnRef {
     pub span: Span,
     /// The tables it must come from (indexes into [`Query::tables`]), if the text alone tells.
     pub tables: Option<Vec<usize>>,
+    /// The subqueries that it may come from as well (indexes into [`Query::derived`]), if the text alone tells.
+    pub derived: Vec<usize>,
+}
+
+/// A subquery in FROM or a CTE whose columns the text names one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// Its alias or the CTE's name, in lower case.
+    pub name: String,
+    /// Its columns in lower case.
+    pub columns: BTreeSet<String>,
 }
 
 /// A `*` in a select list, at any depth (`count(*)` is none).
@@ -62,6 +75,8 @@ pub struct Query {
     pub tables: Vec<TableRef>,
     /// The columns of the answer, left to right.
     pub outputs: Vec<OutputColumn>,
+    /// Mentions of subqueries and CTEs whose columns are known.
+    pub derived: Vec<Derived>,
     /// Each column named anywhere.
     pub columns: Vec<ColumnRef>,
     /// Each `*` in a select list.
@@ -76,19 +91,34 @@ impl Query {
         let normalised = join(&tokens);
         if normalised.is_empty() {
             let at = crate::Position { line: 1, column: 1 };
-            return Err(SqlTextError::at(at, 1, "SQL: there is no SELECT").hint("write one SELECT; comments alone make no table"));
+            return Err(SqlTextError::at(at, 1, "SQL: there is no SELECT")
+                .hint("write one SELECT; comments alone make no table"));
         }
         one_statement(&tokens)?;
         let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
-        let statements = parser.parse_statements().map_err(|error| syntax_error(&error, sql))?;
+        let statements = parser
+            .parse_statements()
+            .map_err(|error| syntax_error(&error, sql))?;
         let query = match statements.as_slice() {
             [Statement::Query(query)] => query,
             other => {
-                let span = other.first().map_or(sqlparser::tokenizer::Span::empty(), |statement| statement.span());
+                let span = other
+                    .first()
+                    .map_or(sqlparser::tokenizer::Span::empty(), |statement| {
+                        statement.span()
+                    });
                 let verb = normalised.split(' ').next().unwrap_or_default().to_string();
-                let start = if span.start.line == 0 { first_word(sql) } else { span_of(span).start };
-                return Err(SqlTextError::at(start, verb.chars().count() as u32, format!("SQL: `{verb}` is not a SELECT"))
-                    .hint("a model is exactly one SELECT"));
+                let start = if span.start.line == 0 {
+                    first_word(sql)
+                } else {
+                    span_of(span).start
+                };
+                return Err(SqlTextError::at(
+                    start,
+                    verb.chars().count() as u32,
+                    format!("SQL: `{verb}` is not a SELECT"),
+                )
+                .hint("a model is exactly one SELECT"));
             }
         };
         let mut names = Names::default();
@@ -96,9 +126,18 @@ impl Query {
         if let Some(error) = names.error {
             return Err(error);
         }
-        let outputs = outputs_of(&query.body)
-            .ok_or_else(|| SqlTextError::at(first_word(sql), 1, "SQL: a list of values is not a SELECT").hint("write `select … from (values …) as t(a, b)`"))?;
-        Ok(Query { tables: names.tables, outputs, columns: names.columns, stars: names.stars, normalised })
+        let outputs = outputs_of(&query.body).ok_or_else(|| {
+            SqlTextError::at(first_word(sql), 1, "SQL: a list of values is not a SELECT")
+                .hint("write `select … from (values …) as t(a, b)`")
+        })?;
+        Ok(Query {
+            tables: names.tables,
+            outputs,
+            derived: names.derived,
+            columns: names.columns,
+            stars: names.stars,
+            normalised,
+        })
     }
 
     /// The text for a code digest: see [`crate::normalised`].
@@ -117,7 +156,10 @@ fn one_statement(tokens: &[TokenWithSpan]) -> Result<(), SqlTextError> {
             word if ended => {
                 let at = span_of(token.span).start;
                 let length = word.to_string().chars().count() as u32;
-                return Err(SqlTextError::at(at, length, "SQL: a second statement begins here").hint("a model is exactly one SELECT"));
+                return Err(
+                    SqlTextError::at(at, length, "SQL: a second statement begins here")
+                        .hint("a model is exactly one SELECT"),
+                );
             }
             _ => {}
         }
@@ -128,18 +170,56 @@ fn one_statement(tokens: &[TokenWithSpan]) -> Result<(), SqlTextError> {
 fn first_word(sql: &str) -> crate::Position {
     tokenize(sql)
         .ok()
-        .and_then(|tokens| tokens.into_iter().find(|token| !matches!(token.token, Token::Whitespace(_))))
-        .map_or(crate::Position { line: 1, column: 1 }, |token| span_of(token.span).start)
+        .and_then(|tokens| {
+            tokens
+                .into_iter()
+                .find(|token| !matches!(token.token, Token::Whitespace(_)))
+        })
+        .map_or(crate::Position { line: 1, column: 1 }, |token| {
+            span_of(token.span).start
+        })
+}
+
+/// The columns of a subquery in lower case, if each has a name and `alias` does not rename them.
+pub(crate) fn column_names(
+    body: &SetExpr,
+    alias: Option<&sqlparser::ast::TableAlias>,
+) -> Option<BTreeSet<String>> {
+    if let Some(alias) = alias
+        && !alias.columns.is_empty()
+    {
+        return Some(
+            alias
+                .columns
+                .iter()
+                .map(|column| fold(&column.name))
+                .collect(),
+        );
+    }
+    outputs_of(body)?
+        .into_iter()
+        .map(|output| output.name.map(|name| name.to_lowercase()))
+        .collect()
 }
 
 /// The names of a set operation are those of its first SELECT.
 fn outputs_of(body: &SetExpr) -> Option<Vec<OutputColumn>> {
     match body {
         SetExpr::Select(select) => {
-            let mut outputs: Vec<OutputColumn> = select.projection.iter().flat_map(output_of).collect();
+            let mut outputs: Vec<OutputColumn> =
+                select.projection.iter().flat_map(output_of).collect();
             if select.flavor == sqlparser::ast::SelectFlavor::FromFirstNoSelect {
-                let span = span_of(select.from.first().map_or(sqlparser::tokenizer::Span::empty(), |from| from.span()));
-                outputs.push(OutputColumn { name: None, star: true, span });
+                let span = span_of(
+                    select
+                        .from
+                        .first()
+                        .map_or(sqlparser::tokenizer::Span::empty(), |from| from.span()),
+                );
+                outputs.push(OutputColumn {
+                    name: None,
+                    star: true,
+                    span,
+                });
             }
             Some(outputs)
         }
@@ -151,7 +231,11 @@ fn outputs_of(body: &SetExpr) -> Option<Vec<OutputColumn>> {
 
 fn output_of(item: &SelectItem) -> Vec<OutputColumn> {
     let named = |ident: &sqlparser::ast::Ident| OutputColumn {
-        name: Some(if ident.quote_style.is_some() { ident.value.clone() } else { fold(ident) }),
+        name: Some(if ident.quote_style.is_some() {
+            ident.value.clone()
+        } else {
+            fold(ident)
+        }),
         star: false,
         span: span_of_idents(std::slice::from_ref(ident)),
     };
@@ -159,10 +243,20 @@ fn output_of(item: &SelectItem) -> Vec<OutputColumn> {
         SelectItem::ExprWithAlias { alias, .. } => vec![named(alias)],
         SelectItem::ExprWithAliases { aliases, .. } => aliases.iter().map(named).collect(),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => vec![named(ident)],
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(named).into_iter().collect(),
-        SelectItem::UnnamedExpr(expr) => vec![OutputColumn { name: None, star: false, span: span_of(expr.span()) }],
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => {
+            idents.last().map(named).into_iter().collect()
+        }
+        SelectItem::UnnamedExpr(expr) => vec![OutputColumn {
+            name: None,
+            star: false,
+            span: span_of(expr.span()),
+        }],
         SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
-            vec![OutputColumn { name: None, star: true, span: span_of(item.span()) }]
+            vec![OutputColumn {
+                name: None,
+                star: true,
+                span: span_of(item.span()),
+            }]
         }
     }
 }

@@ -23,10 +23,16 @@ pub fn normalised(sql: &str) -> Result<String, SqlTextError> {
 
 /// Splits into tokens without unescaping literals, so that what comes out is what was written.
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlTextError> {
-    Tokenizer::new(&DIALECT, sql).with_unescape(false).tokenize_with_location().map_err(|error| {
-        let at = Position { line: error.location.line.max(1) as u32, column: error.location.column.max(1) as u32 };
-        SqlTextError::at(at, 1, format!("SQL: {}", lower_first(&error.message)))
-    })
+    Tokenizer::new(&DIALECT, sql)
+        .with_unescape(false)
+        .tokenize_with_location()
+        .map_err(|error| {
+            let at = Position {
+                line: error.location.line.max(1) as u32,
+                column: error.location.column.max(1) as u32,
+            };
+            SqlTextError::at(at, 1, format!("SQL: {}", lower_first(&error.message)))
+        })
 }
 
 pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {
@@ -34,7 +40,9 @@ pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {
     for token in tokens {
         match &token.token {
             Token::Whitespace(_) | Token::EOF => {}
-            Token::Word(word) if word.quote_style.is_none() => words.push(word.value.to_lowercase()),
+            Token::Word(word) if word.quote_style.is_none() => {
+                words.push(word.value.to_lowercase())
+            }
             other => words.push(other.to_string()),
         }
     }
@@ -59,10 +67,20 @@ pub(crate) fn syntax_error(error: &sqlparser::parser::ParserError, sql: &str) ->
         None => (text, None),
     };
     let at = at.unwrap_or_else(|| end_of(sql));
-    let length = message.rsplit_once("found: ").map_or(1, |(_, found)| if found == "EOF" { 1 } else { found.chars().count() });
+    let length = message.rsplit_once("found: ").map_or(1, |(_, found)| {
+        if found == "EOF" {
+            1
+        } else {
+            found.chars().count()
+        }
+    });
     let message = message.trim_start_matches("sql parser error: ");
     let message = match message.strip_prefix("Expected: ") {
-        Some(rest) => format!("expected {}", rest.replace("found: EOF", "found the end of the text").replace("found: ", "found ")),
+        Some(rest) => format!(
+            "expected {}",
+            rest.replace("found: EOF", "found the end of the text")
+                .replace("found: ", "found ")
+        ),
         None => lower_first(message),
     };
     SqlTextError::at(at, length.max(1) as u32, format!("SQL: {message}"))
@@ -86,7 +104,9 @@ fn end_of(sql: &str) -> Position {
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first.to_lowercase().chain(chars).collect(),
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
+            first.to_lowercase().chain(chars).collect()
+        }
         _ => text.to_string(),
     }
 }

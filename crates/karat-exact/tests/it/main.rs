@@ -1,4 +1,6 @@
-//! Tests of karat-exact, one binary.
+//! Tests of karat-exact, one binary: text in, text out.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod fingerprint;
+mod harness;
+mod order;

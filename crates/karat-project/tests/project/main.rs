@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 mod accepted;
+mod examples;
 mod graph;
 mod mistakes;
 mod reference;
@@ -21,17 +22,38 @@ fn write(root: &Path, files: &str) {
 }
 
 fn load_text(files: &str) -> Loaded {
+    load_with(files, &|name| {
+        (name == "SHOP_PATH").then(|| "/secret/shop.db".to_string())
+    })
+}
+
+fn load_with(files: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), files);
-    load(folder.path(), &|name| (name == "SHOP_PATH").then(|| "/secret/shop.db".to_string()))
+    load(folder.path(), env)
 }
 
 fn diagnostics(files: &str) -> String {
     let loaded = load_text(files);
-    let errors = loaded.diagnostics.iter().any(|found| found.severity == karat_project::Severity::Error);
-    assert_eq!(loaded.project.is_none(), errors, "a project exists exactly without errors");
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .any(|found| found.severity == karat_project::Severity::Error);
+    assert_eq!(
+        loaded.project.is_none(),
+        errors,
+        "a project exists exactly without errors"
+    );
+    show(&loaded)
+}
+
+/// What a person reads; `nothing to say` if there is no diagnostic.
+fn show(loaded: &Loaded) -> String {
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
-    shown.join("\n\n") + "\n"
+    match shown.as_slice() {
+        [] => "nothing to say".to_string(),
+        _ => shown.join("\n\n") + "\n",
+    }
 }
 
 /// A small project without mistakes, for one to be added.

@@ -2,6 +2,8 @@
 
 use expect_test::{Expect, expect};
 
+use proptest::prelude::*;
+
 use crate::{CUSTOMERS, KARAT, SALES, diagnostics, with};
 
 fn check(files: &str, expected: Expect) {
@@ -24,108 +26,133 @@ fn feed(text: &str) -> String {
 
 #[test]
 fn no_mistake() {
-    check(&with(""), expect![[r#"
-
-    "#]]);
+    check(&with(""), expect!["nothing to say"]);
 }
 
 #[test]
 fn unknown_key() {
-    check(&feed("{ source: shop, table: t, mdoe: full }"), expect![[r#"
+    check(
+        &feed("{ source: shop, table: t, mdoe: full }"),
+        expect![[r#"
         error: unknown key `mdoe` in a feed
          --> domains/sales/domain.yaml:3:31
           |
         3 |   - { source: shop, table: t, mdoe: full }
           |                               ^^^^
           = hint: did you mean `mode`?
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a }\nexpectation: {}\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: a }\nexpectation: {}\n"),
+        expect![[r#"
         error: unknown key `expectation` in a silver model
          --> domains/sales/silver/plans.yaml:3:1
           |
         3 | expectation: {}
           | ^^^^^^^^^^^
           = hint: did you mean `expectations`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn wrong_type() {
-    check(&feed("{ source: shop, table: t, mode: full, key: id }"), expect![[r#"
+    check(
+        &feed("{ source: shop, table: t, mode: full, key: id }"),
+        expect![[r#"
         error: `key` must be a list of columns, like `[id]`, found text
          --> domains/sales/domain.yaml:3:48
           |
         3 |   - { source: shop, table: t, mode: full, key: id }
           |                                                ^^
           = hint: write `key: [id]`
-    "#]]);
-    check(&feed("{ source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }"), expect![[r#"
-        error: `parts` must be true or false, found text
-         --> domains/sales/domain.yaml:3:63
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                               ^^^^^
+    "#]],
+    );
+    check(
+        &feed(
+            "{ source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }",
+        ),
+        expect![[r#"
+            error: `parts` must be true or false, found text
+             --> domains/sales/domain.yaml:3:63
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                               ^^^^^
 
-        error: `max_delete` must be a share in percent, like `1%`
-         --> domains/sales/domain.yaml:3:82
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                  ^
-          = hint: write `5%` if you mean 5 percent
+            error: `max_delete` must be a share in percent, like `1%`
+             --> domains/sales/domain.yaml:3:82
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                  ^
+              = hint: write `5%` if you mean 5 percent
 
-        error: `stable_for` must be a time, like `15m` (ms, s, m, h, d)
-         --> domains/sales/domain.yaml:3:97
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                                 ^^
+            error: `stable_for` must be a time, like `15m` (ms, s, m, h, d)
+             --> domains/sales/domain.yaml:3:97
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                                 ^^
 
-        error: `csv` must be a map of keys, found a list
-         --> domains/sales/domain.yaml:3:106
-          |
-        3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
-          |                                                                                                          ^^
-    "#]]);
-    check("--- karat.yaml\n- a\n- b\n", expect![[r#"
+            error: `csv` must be a map of keys, found a list
+             --> domains/sales/domain.yaml:3:106
+              |
+            3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
+              |                                                                                                          ^^
+              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `max_line_bytes`
+        "#]],
+    );
+    check(
+        "--- karat.yaml\n- a\n- b\n",
+        expect![[r#"
         error: the project must be a map of keys, found a list
          --> karat.yaml:1:1
           |
         1 | - a
           | ^
           = hint: it needs: karat, project
-    "#]]);
-    check("--- karat.yaml\nkarat: 2\nproject: Contoso AG\ntimezone: [UTC]\n", expect![[r#"
-        error: `karat` must be 1, found 2
-         --> karat.yaml:1:8
-          |
-        1 | karat: 2
-          |        ^
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 2\nproject: Contoso AG\ntimezone: [UTC]\n",
+        expect![[r#"
+            error: `karat` must be 1, found 2
+             --> karat.yaml:1:8
+              |
+            1 | karat: 2
+              |        ^
+              = hint: it is the version of the format: this karat reads 1
 
-        error: `Contoso AG` is not a name: lower case letters, digits and `_`, a letter first
-         --> karat.yaml:2:10
-          |
-        2 | project: Contoso AG
-          |          ^^^^^^^^^^
-          = hint: write `contoso_ag`
+            error: `Contoso AG` is not a name: lower case letters, digits and `_`, a letter first
+             --> karat.yaml:2:10
+              |
+            2 | project: Contoso AG
+              |          ^^^^^^^^^^
+              = hint: write `contoso_ag`
 
-        error: `timezone` must be text, found a list
-         --> karat.yaml:3:11
-          |
-        3 | timezone: [UTC]
-          |           ^^^^
-    "#]]);
+            error: `timezone` must be text, found a list
+             --> karat.yaml:3:11
+              |
+            3 | timezone: [UTC]
+              |           ^^^^
+        "#]],
+    );
 }
 
 #[test]
 fn missing_key() {
-    check("--- karat.yaml\nkarat: 1\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\n",
+        expect![[r#"
         error: `project` is missing in the project
          --> karat.yaml:1:1
           |
         1 | karat: 1
           | ^
           = hint: it needs: karat, project
-    "#]]);
-    check(&silver("select: {}\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("select: {}\n"),
+        expect![[r#"
         error: `from` is missing in a silver model
          --> domains/sales/silver/plans.yaml:1:1
           |
@@ -139,65 +166,86 @@ fn missing_key() {
         1 | select: {}
           |         ^
           = hint: add columns, like `id: cast(id as bigint)`
-    "#]]);
-    check(&feed("{ mode: full }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &feed("{ mode: full }"),
+        expect![[r#"
         error: `source` is missing in a feed
          --> domains/sales/domain.yaml:3:5
           |
         3 |   - { mode: full }
           |     ^
           = hint: it needs: source, mode
-    "#]]);
-    check(&silver("from: landing.plans\nselect:\n  a: a\n  b:\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect:\n  a: a\n  b:\n"),
+        expect![[r#"
         error: `b` has no value
          --> domains/sales/silver/plans.yaml:4:3
           |
         4 |   b:
           |   ^
           = hint: expected a SQL expression
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_reference() {
-    check(&feed("{ source: shopp, table: t, mode: full }"), expect![[r#"
+    check(
+        &feed("{ source: shopp, table: t, mode: full }"),
+        expect![[r#"
         error: there is no source `shopp`
          --> domains/sales/domain.yaml:3:15
           |
         3 |   - { source: shopp, table: t, mode: full }
           |               ^^^^^
           = hint: did you mean `shop`?
-    "#]]);
-    check(&silver("from: landing.plan\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plan\nselect: { a: a }\n"),
+        expect![[r#"
         error: there is no feed `landing.plan` in domain `sales`
          --> domains/sales/silver/plans.yaml:1:7
           |
         1 | from: landing.plan
           |       ^^^^^^^^^^^^
           = hint: did you mean `landing.plans`?
-    "#]]);
-    check(&silver("from: other_bronze.landing__plans\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: other_bronze.landing__plans\nselect: { a: a }\n"),
+        expect![[r#"
         error: there is no feed `other_bronze.landing__plans` in domain `sales`
          --> domains/sales/silver/plans.yaml:1:7
           |
         1 | from: other_bronze.landing__plans
           |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: domain `sales` has: landing.plans, shop.customers
-    "#]]);
-    check(&gold("select id from sales_silver.customer\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select id from sales_silver.customer\n"),
+        expect![[r#"
         error: there is no table `sales_silver.customer`
          --> domains/sales/gold/revenue.sql:1:16
           |
         1 | select id from sales_silver.customer
           |                ^^^^^^^^^^^^^^^^^^^^^
           = hint: did you mean `sales_silver.customers`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn cycle_is_named_with_its_path() {
     let files = "--- domains/sales/gold/a.sql\nselect x\nfrom sales_gold.b\n--- domains/sales/gold/b.sql\nselect x from sales_gold.c\n--- domains/sales/gold/c.sql\nselect x from sales_gold.a\n--- domains/sales/gold/d.sql\nselect d.x from sales_gold.d\n";
-    check(&with(files), expect![[r#"
+    check(
+        &with(files),
+        expect![[r#"
         error: cycle: `sales_gold.a` reads `sales_gold.b` reads `sales_gold.c` reads `sales_gold.a`
          --> domains/sales/gold/a.sql:2:6
           |
@@ -211,67 +259,90 @@ fn cycle_is_named_with_its_path() {
         1 | select d.x from sales_gold.d
           |                 ^^^^^^^^^^^^
           = hint: a table cannot depend on itself; break the cycle with a table of its own
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn two_feeds_make_one_table() {
     let files = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: shop, table: a.customers, mode: full }\n  - { source: shop, table: b.customers, mode: full }\n";
-    check(&format!("{KARAT}{files}"), expect![[r#"
+    check(
+        &format!("{KARAT}{files}"),
+        expect![[r#"
         error: two feeds make the table `sales_bronze.shop__customers` (B10); the first is `shop.customers` in domains/sales/domain.yaml:3
          --> domains/sales/domain.yaml:4:7
           |
         4 |   - { source: shop, table: b.customers, mode: full }
           |       ^^^^^^
           = hint: give one of them another `name`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sql_error_in_a_sql_file() {
-    check(&gold("-- revenue\nselect id,\nfrom sales_silver.customers\nwhere\n"), expect![[r#"
+    check(
+        &gold("-- revenue\nselect id,\nfrom sales_silver.customers\nwhere\n"),
+        expect![[r#"
         error: SQL: expected an expression, found the end of the text
          --> domains/sales/gold/revenue.sql:4:6
           |
         4 | where
           |      ^
-    "#]]);
-    check(&gold("select 'open from sales_silver.customers"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select 'open from sales_silver.customers"),
+        expect![[r#"
         error: SQL: unterminated string literal
          --> domains/sales/gold/revenue.sql:1:8
           |
         1 | select 'open from sales_silver.customers
           |        ^
-    "#]]);
-    check(&gold("select id from sales_silver.customers;\nselect 2"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("select id from sales_silver.customers;\nselect 2"),
+        expect![[r#"
         error: SQL: a second statement begins here
          --> domains/sales/gold/revenue.sql:2:1
           |
         2 | select 2
           | ^^^^^^
           = hint: a model is exactly one SELECT
-    "#]]);
-    check(&gold("-- nothing yet\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("-- nothing yet\n"),
+        expect![[r#"
         error: SQL: there is no SELECT
          --> domains/sales/gold/revenue.sql:1:1
           |
         1 | -- nothing yet
           | ^
           = hint: write one SELECT; comments alone make no table
-    "#]]);
-    check(&gold("insert into x select 1"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold("insert into x select 1"),
+        expect![[r#"
         error: SQL: `insert` is not a SELECT
          --> domains/sales/gold/revenue.sql:1:1
           |
         1 | insert into x select 1
           | ^^^^^^
           = hint: a model is exactly one SELECT
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sql_error_inside_yaml() {
-    check(&silver("from: landing.plans\nselect:\n  a: cast(a as)\n  b: \"coalesce(\\\"x\\\", )\"\n  c: 'concat(''x'' ''y'')'\n  d: |\n    case when a\n         then then 1\n    end\n  e: >-\n    a +\n    * b\n  f: a as b\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect:\n  a: cast(a as)\n  b: \"coalesce(\\\"x\\\", )\"\n  c: 'concat(''x'' ''y'')'\n  d: |\n    case when a\n         then then 1\n    end\n  e: >-\n    a +\n    * b\n  f: a as b\n",
+        ),
+        expect![[r#"
         error: SQL: expected a data type name, found )
          --> domains/sales/silver/plans.yaml:3:15
           |
@@ -307,12 +378,15 @@ fn sql_error_inside_yaml() {
            |
         13 |   f: a as b
            |        ^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn unknown_column() {
-    check(&gold("select c.id, c.compny as company, updated from sales_silver.customers c"), expect![[r#"
+    check(
+        &gold("select c.id, c.compny as company, updated from sales_silver.customers c"),
+        expect![[r#"
         error: `sales_silver.customers` has no column `compny`
          --> domains/sales/gold/revenue.sql:1:16
           |
@@ -326,8 +400,13 @@ fn unknown_column() {
         1 | select c.id, c.compny as company, updated from sales_silver.customers c
           |                                   ^^^^^^^
           = hint: it has: company, id, updated_at
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { region: region }\nexpectations:\n  known: { expect: \"length(regoin) = 2\" }\nkey: [regio]\ncluster_by: [month]\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { region: region }\nexpectations:\n  known: { expect: \"length(regoin) = 2\" }\nkey: [regio]\ncluster_by: [month]\n",
+        ),
+        expect![[r#"
         error: unknown column `regoin`: `select` does not name it
          --> domains/sales/silver/plans.yaml:4:28
           |
@@ -348,8 +427,13 @@ fn unknown_column() {
         6 | cluster_by: [month]
           |              ^^^^^
           = hint: it must be a column of the model
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { id: id, at: at }\nauto_cdc: { keys: [idd], sequence_by: att }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { id: id, at: at }\nauto_cdc: { keys: [idd], sequence_by: att }\n",
+        ),
+        expect![[r#"
         error: unknown column `idd`
          --> domains/sales/silver/plans.yaml:3:20
           |
@@ -363,25 +447,62 @@ fn unknown_column() {
         3 | auto_cdc: { keys: [idd], sequence_by: att }
           |                                       ^^^
           = hint: did you mean `at`?
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_column_of_a_cte_or_a_subquery() {
+    check(
+        &gold(
+            "with recent as (\n  select id, upper(company) as company from sales_silver.customers\n)\nselect r.id, r.compnay as name, q.n, q.m, company_id\nfrom recent r\njoin (select id, count(*) as n from recent group by id) q on q.id = r.id\n",
+        ),
+        expect![[r#"
+            error: `recent` has no column `compnay`
+             --> domains/sales/gold/revenue.sql:4:16
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                ^^^^^^^
+              = hint: did you mean `company`?
+
+            error: `q` has no column `m`
+             --> domains/sales/gold/revenue.sql:4:40
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                                        ^
+              = hint: did you mean `n`?
+
+            error: no table here has a column `company_id`
+             --> domains/sales/gold/revenue.sql:4:43
+              |
+            4 | select r.id, r.compnay as name, q.n, q.m, company_id
+              |                                           ^^^^^^^^^^
+              = hint: did you mean `company`?
+        "#]],
+    );
 }
 
 #[test]
 fn unknown_column_of_a_feed_that_declares_its_columns() {
     let files = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: plans, mode: full, path: '*.txt', csv: { header: false }, columns: [Region, Month, _x] }\n--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect: { region: region, month: mnth, x: src__x, row: _row }\n";
-    check(&format!("{KARAT}{files}"), expect![[r#"
+    check(
+        &format!("{KARAT}{files}"),
+        expect![[r#"
         error: unknown column `mnth`: the feed `landing.plans` declares its `columns`
          --> domains/sales/silver/plans.yaml:2:34
           |
         2 | select: { region: region, month: mnth, x: src__x, row: _row }
           |                                  ^^^^
           = hint: did you mean `month`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn star_is_refused() {
-    check(&gold("select c.*, count(*) as n from (select * from sales_silver.customers) c"), expect![[r#"
+    check(
+        &gold("select c.*, count(*) as n from (select * from sales_silver.customers) c"),
+        expect![[r#"
         error: `*` is refused in a model: a new column would change the table (B8)
          --> domains/sales/gold/revenue.sql:1:8
           |
@@ -395,12 +516,17 @@ fn star_is_refused() {
         1 | select c.*, count(*) as n from (select * from sales_silver.customers) c
           |                                        ^
           = hint: name the columns
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn reserved_and_provenance_names() {
-    check(&silver("from: landing.plans\nselect: { _a: a, b: _run, c: _row, Total Amount: x }\nexpectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect: { _a: a, b: _run, c: _row, Total Amount: x }\nexpectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }\n",
+        ),
+        expect![[r#"
         error: `_a` begins with `_`, which is reserved (B2)
          --> domains/sales/silver/plans.yaml:2:11
           |
@@ -456,8 +582,13 @@ fn reserved_and_provenance_names() {
         3 | expectations: { _b: { expect: a }, sequence_tie: { expect: b }, _rescued: { expect: b }, c: { action: drop } }
           |                                                                                          ^
           = hint: write what must be true, like `expect: "id is not null"`
-    "#]]);
-    check(&gold("select id as _id, id as \"Id\", id, id, lower(company), _delivery from sales_silver.customers"), expect![[r#"
+    "#]],
+    );
+    check(
+        &gold(
+            "select id as _id, id as \"Id\", id, id, lower(company), _delivery from sales_silver.customers",
+        ),
+        expect![[r#"
         error: `_id` begins with `_`, which is reserved (B2)
          --> domains/sales/gold/revenue.sql:1:14
           |
@@ -492,12 +623,17 @@ fn reserved_and_provenance_names() {
         1 | select id as _id, id as "Id", id, id, lower(company), _delivery from sales_silver.customers
           |                                                       ^^^^^^^^^
           = hint: query it in bronze with `karat query`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names_of_tables_in_sql() {
-    check(&gold("select id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers"), expect![[r#"
+    check(
+        &gold(
+            "select id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers",
+        ),
+        expect![[r#"
         error: `customers` needs two parts: `domain_layer.table` (D1)
          --> domains/sales/gold/revenue.sql:1:16
           |
@@ -532,44 +668,56 @@ fn names_of_tables_in_sql() {
         1 | …ect id from customers, contoso_dev.sales_silver.customers, other.a.b, sales_bronze.shop__customers, salesilver.customers
           |                                                                                                      ^^^^^^^^^^^^^^^^^^^^
           = hint: did you mean `sales_silver.customers`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn other_domains_need_public_access() {
     let finance = "--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/x.sql\nselect id from sales_silver.customers\n--- domains/finance/silver/y.yaml\nfrom: sales_bronze.shop__customers\nselect: { id: id }\n";
-    check(&with(finance), expect![[r#"
-        error: `sales_silver.customers` belongs to domain `sales` and is not public (D1)
-         --> domains/finance/gold/x.sql:1:16
-          |
-        1 | select id from sales_silver.customers
-          |                ^^^^^^^^^^^^^^^^^^^^^^
-          = hint: its owner can mark it `access: public` in domains/sales/silver/customers
+    check(
+        &with(finance),
+        expect![[r#"
+            error: `sales_silver.customers` belongs to domain `sales` and is not public (D1)
+             --> domains/finance/gold/x.sql:1:16
+              |
+            1 | select id from sales_silver.customers
+              |                ^^^^^^^^^^^^^^^^^^^^^^
+              = hint: its owner can mark it `access: public` in domains/sales/silver/customers.yaml
 
-        error: the feed `sales_bronze.shop__customers` belongs to domain `sales`; other domains read only its public tables (D1)
-         --> domains/finance/silver/y.yaml:1:7
-          |
-        1 | from: sales_bronze.shop__customers
-          |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-          = hint: read one of its silver or gold tables marked `access: public`, in a gold model
-    "#]]);
+            error: the feed `sales_bronze.shop__customers` belongs to domain `sales`; other domains read only its public tables (D1)
+             --> domains/finance/silver/y.yaml:1:7
+              |
+            1 | from: sales_bronze.shop__customers
+              |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = hint: read one of its silver or gold tables marked `access: public`, in a gold model
+        "#]],
+    );
     let public = "--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/x.sql\nselect id from sales_silver.customers\n";
-    check(&format!("{KARAT}{SALES}{CUSTOMERS}access: public\n{public}"), expect![[r#"
-
-    "#]]);
+    check(
+        &format!("{KARAT}{SALES}{CUSTOMERS}access: public\n{public}"),
+        expect!["nothing to say"],
+    );
 }
 
 #[test]
 fn yaml_mistakes() {
-    check(&silver("from: landing.plans\nselect:\n\ta: a\n"), expect![[r#"
+    check(
+        &silver("from: landing.plans\nselect:\n\ta: a\n"),
+        expect![[r#"
         error: YAML: a tab cannot indent
          --> domains/sales/silver/plans.yaml:3:2
           |
         3 | 	a: a
           | 	^
           = hint: use spaces
-    "#]]);
-    check(&silver("from: landing.plans\nfrom: landing.x\nselect:\n  a: a\n  \"a\": b\n  a: c\nfrom: x\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nfrom: landing.x\nselect:\n  a: a\n  \"a\": b\n  a: c\nfrom: x\n",
+        ),
+        expect![[r#"
         error: `from` stands twice in one map; the first is on line 1
          --> domains/sales/silver/plans.yaml:2:1
           |
@@ -597,32 +745,44 @@ fn yaml_mistakes() {
         7 | from: x
           | ^^^^
           = hint: remove one of them
-    "#]]);
-    check(&silver("from: a: b\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: a: b\n"),
+        expect![[r#"
         error: YAML: a `: ` cannot stand here
          --> domains/sales/silver/plans.yaml:1:8
           |
         1 | from: a: b
           |        ^
           = hint: put the value in quotes if it contains `: `, or check the indentation
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: *b }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: *b }\n"),
+        expect![[r#"
         error: YAML: a value cannot begin with `*` (an alias of YAML)
          --> domains/sales/silver/plans.yaml:2:14
           |
         2 | select: { a: *b }
           |              ^
           = hint: put it in quotes
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a }\n---\nb: 1\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: landing.plans\nselect: { a: a }\n---\nb: 1\n"),
+        expect![[r#"
         error: YAML: a second document begins here
          --> domains/sales/silver/plans.yaml:4:1
           |
         4 | b: 1
           | ^
           = hint: one file holds one document
-    "#]]);
-    check(&silver("from: !feed landing.plans\nselect: { a: a }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver("from: !feed landing.plans\nselect: { a: a }\n"),
+        expect![[r#"
         error: `from` has no value
          --> domains/sales/silver/plans.yaml:1:1
           |
@@ -636,32 +796,52 @@ fn yaml_mistakes() {
         1 | from: !feed landing.plans
           |       ^^^^^^^^^^^^^^^^^^^
           = hint: remove it
-    "#]]);
-    check(&silver(&format!("a: {}\n", "[".repeat(5000))), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(&format!("a: {}\n", "[".repeat(5000))),
+        expect![[r#"
         error: YAML: nested too deeply
          --> domains/sales/silver/plans.yaml:1:1
           |
         1 | a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
           | ^
-    "#]]);
-    check(&silver(&format!("{}a\n", "- ".repeat(500))), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(&format!("{}a\n", "- ".repeat(500))),
+        expect![[r#"
         error: YAML: nested too deeply
          --> domains/sales/silver/plans.yaml:1:1
           |
         1 | - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - …
           | ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    crate::write(folder.path(), &with("--- domains/sales/gold/empty.sql\n--- domains/sales/silver/empty.yaml\n# nothing\n--- domains/sales/gold/alone.yaml\nkey: [a]\n"));
-    std::fs::write(folder.path().join("domains/sales/gold/latin.sql"), b"select id,\n '\xe9' as x from sales_silver.customers").unwrap();
+    crate::write(
+        folder.path(),
+        &with(
+            "--- domains/sales/gold/empty.sql\n--- domains/sales/silver/empty.yaml\n# nothing\n--- domains/sales/gold/alone.yaml\nkey: [a]\n",
+        ),
+    );
+    std::fs::write(
+        folder.path().join("domains/sales/gold/latin.sql"),
+        b"select id,\n '\xe9' as x from sales_silver.customers",
+    )
+    .unwrap();
     std::fs::create_dir(folder.path().join("domains/sales/gold/folder.sql")).unwrap();
     std::fs::create_dir(folder.path().join("domains/Über")).unwrap();
     std::fs::create_dir(folder.path().join("domains/empty")).unwrap();
-    std::fs::write(folder.path().join("domains/sales/gold/Big Table.sql"), "select 1 as a").unwrap();
+    std::fs::write(
+        folder.path().join("domains/sales/gold/Big Table.sql"),
+        "select 1 as a",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("domains/sales/silver/x.yml"), "").unwrap();
     std::fs::write(folder.path().join("domains/sales/x.sql"), "").unwrap();
     std::fs::create_dir(folder.path().join("domains/sales/products")).unwrap();
@@ -704,6 +884,7 @@ fn files_that_cannot_be_read() {
           |
         1 | # nothing
           | ^
+          = hint: it needs: from, select
 
         error: nothing reads this file
          --> domains/sales/silver/x.yml
@@ -716,37 +897,57 @@ fn files_that_cannot_be_read() {
         error: `Über` cannot be a domain's name
          --> domains/Über
           = hint: names are lower case letters, digits and `_`, a letter first
-    "#]].assert_eq(&(shown.join("\n\n") + "\n"));
+    "#]]
+    .assert_eq(&(shown.join("\n\n") + "\n"));
 }
 
 #[test]
 fn no_project() {
     let folder = tempfile::tempdir().unwrap();
-    let show = |root: &std::path::Path| karat_project::load(root, &|_| None).diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n") + "\n";
+    let show = |root: &std::path::Path| {
+        karat_project::load(root, &|_| None)
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n\n")
+            + "\n"
+    };
     expect![[r#"
         error: there is no karat.yaml: this folder is not a karat project
          --> karat.yaml
           = hint: start one with `karat init`
-    "#]].assert_eq(&show(folder.path()));
+    "#]]
+    .assert_eq(&show(folder.path()));
     expect![[r#"
         error: the project folder does not exist
          --> karat.yaml
           = hint: check the path
-    "#]].assert_eq(&show(&folder.path().join("gone")));
-    check("--- karat.yaml\n", expect![[r#"
-        error: the file is empty
-         --> karat.yaml:1:1
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: empty\n", expect![[r#"
+    "#]]
+    .assert_eq(&show(&folder.path().join("gone")));
+    check(
+        "--- karat.yaml\n",
+        expect![[r#"
+            error: the file is empty
+             --> karat.yaml:1:1
+              = hint: it needs: karat, project
+        "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: empty\n",
+        expect![[r#"
         warning: the project has no domain: there is nothing to run
          --> karat.yaml
           = hint: a domain is a folder: domains/sales/domain.yaml
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn variables() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: \"${env:LAKE}\", default: true }\n  prod: { lake: \"${env:PROD_LAKE}\", key: \"${file:gone.pem}\" }\nsources:\n  a: { type: sqlite, path: \"${env:SHOP_PATH}\" }\n  b: { type: sqlite, path: \"${env:NOT_SET}/x\" }\n  c: { type: files, path: \"${file:no/such}\" }\n  d: { type: files, path: \"${vault:x}\" }\n  e: { type: files, path: \"${env:SHOP_PATH\" }\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: \"${env:LAKE}\", default: true }\n  prod: { lake: \"${env:PROD_LAKE}\", key: \"${file:gone.pem}\" }\nsources:\n  a: { type: sqlite, path: \"${env:SHOP_PATH}\" }\n  b: { type: sqlite, path: \"${env:NOT_SET}/x\" }\n  c: { type: files, path: \"${file:no/such}\" }\n  d: { type: files, path: \"${vault:x}\" }\n  e: { type: files, path: \"${env:SHOP_PATH\" }\n",
+        expect![[r#"
         error: `targets.dev.lake` needs the variable `LAKE`, which is not set
          --> karat.yaml:4:16
           |
@@ -781,20 +982,26 @@ fn variables() {
         11 |   e: { type: files, path: "${env:SHOP_PATH" }
            |                           ^^^^^^^^^^^^^^^^^^
            = hint: write `${env:NAME}` or `${file:PATH}`
-    "#]]);
-    check(&feed("{ source: shop, table: \"${env:T}\", mode: full }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &feed("{ source: shop, table: \"${env:T}\", mode: full }"),
+        expect![[r#"
         error: `table` holds a variable; variables work only under `sources` and `targets` (A9)
          --> domains/sales/domain.yaml:3:28
           |
         3 |   - { source: shop, table: "${env:T}", mode: full }
           |                            ^^^^^^^^^^
           = hint: write the value itself
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn secrets_do_not_show() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\nsources:\n  a: { type: sqlite, pth: x, password: hunter2, dsn: \"postgres://user:hunter2@host/db\" }\n  b: { type: sqlite, path: [\"https://user:hunter2@host/db\"] }\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\nsources:\n  a: { type: sqlite, pth: x, password: hunter2, dsn: \"postgres://user:hunter2@host/db\" }\n  b: { type: sqlite, path: [\"https://user:hunter2@host/db\"] }\n",
+        expect![[r#"
         error: unknown key `pth` in a SQLite source
          --> karat.yaml:4:22
           |
@@ -821,12 +1028,15 @@ fn secrets_do_not_show() {
           |
         5 |   b: { type: sqlite, path: ["https://************@host/db"] }
           |                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn not_available_yet() {
-    check(&format!("--- karat.yaml\nkarat: 1\nproject: p\nparams: {{ a: date }}\ntargets: {{ dev: {{ lake: ./lake, format: iceberg }} }}\nsources:\n  pg: {{ type: postgres, dsn: x }}\n  l: {{ type: files, path: l }}\n  m: {{ type: fils, path: l }}\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - {{ source: pg, table: t, mode: cdc, where: x, mask: y }}\n  - {{ source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }}\n"), expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\nparams: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }\n",
+        expect![[r#"
         error: mode `cdc` is not available in this version
          --> domains/d/domain.yaml:3:35
           |
@@ -896,165 +1106,182 @@ fn not_available_yet() {
         8 |   m: { type: fils, path: l }
           |              ^^^^
           = hint: did you mean `files`?
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nwhere: a = 1\nauto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: \"b = 1\" }\n"), expect![[r#"
-        error: `where` is not available in this version
-         --> domains/sales/silver/plans.yaml:3:1
-          |
-        3 | where: a = 1
-          | ^^^^^
-          = hint: remove it
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nwhere: a = 1\nauto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: \"b = 1\" }\n",
+        ),
+        expect![[r#"
+            error: `where` is not available in this version
+             --> domains/sales/silver/plans.yaml:3:1
+              |
+            3 | where: a = 1
+              | ^^^^^
+              = hint: use an expectation with `action: drop`
 
-        error: several sequence columns are not available in this version
-         --> domains/sales/silver/plans.yaml:4:37
-          |
-        4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-          |                                     ^^^^^
-          = hint: order by one column
+            error: several sequence columns are not available in this version
+             --> domains/sales/silver/plans.yaml:4:37
+              |
+            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
+              |                                     ^^^^^
+              = hint: order by one column
 
-        error: `apply_as_truncates` is not available in this version
-         --> domains/sales/silver/plans.yaml:4:45
-          |
-        4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-          |                                             ^^^^^^^^^^^^^^^^^^
-          = hint: remove it
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: ./lake, default: true }\n  prod: { lake: \"abfss://lake@contoso.dfs.core.windows.net/contoso\", catalog: contoso, format: delta, require_signature: true }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+            error: `apply_as_truncates` is not available in this version
+             --> domains/sales/silver/plans.yaml:4:45
+              |
+            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
+              |                                             ^^^^^^^^^^^^^^^^^^
+              = hint: remove it
+        "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: { lake: ./lake, default: true }\n  prod: { lake: \"abfss://lake@contoso.dfs.core.windows.net/contoso\", catalog: contoso, format: delta, require_signature: true }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         warning: a lake on `abfss://` is not available in this version
          --> karat.yaml:5:17
           |
         5 |   prod: { lake: "abfss://****@contoso.dfs.core.windows.net/contoso", catalog: contoso, format: delta, require_signature:…
           |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: this target cannot be used yet
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn feeds_that_contradict_themselves() {
     let feeds = "--- domains/sales/domain.yaml\ndomain: sale\nfeeds:\n  - { source: shop, table: a, mode: incremental }\n  - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }\n  - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }\n  - { source: landing, name: d, mode: full, path: x, file_order: \"d_\\\\d+\", deletes: none, csv: { header: false, quote: '\"\"', delimiter: \"\" } }\n  - { source: landing, name: e, mode: full, path: x, file_order: \"(a)(?:b)(c)\", columns: [A, b, a], key: [c] }\n  - { source: landing, mode: full, path: x }\n";
-    check(&format!("{KARAT}{feeds}"), expect![[r#"
-        error: `domain` is `sale` but the folder is `sales`
-         --> domains/sales/domain.yaml:1:9
-          |
-        1 | domain: sale
-          |         ^^^^
-          = hint: write `domain: sales`, or rename the folder
+    check(
+        &format!("{KARAT}{feeds}"),
+        expect![[r#"
+            error: `domain` is `sale` but the folder is `sales`
+             --> domains/sales/domain.yaml:1:9
+              |
+            1 | domain: sale
+              |         ^^^^
+              = hint: write `domain: sales`, or rename the folder
 
-        error: mode `incremental` needs a `cursor`
-         --> domains/sales/domain.yaml:3:5
-          |
-        3 |   - { source: shop, table: a, mode: incremental }
-          |     ^
-          = hint: add `cursor: { column: updated_at }`, or use mode `full`
+            error: mode `incremental` needs a `cursor`
+             --> domains/sales/domain.yaml:3:5
+              |
+            3 |   - { source: shop, table: a, mode: incremental }
+              |     ^
+              = hint: add `cursor: { column: updated_at }`, or use mode `full`
 
-        error: `cursor` says nothing with mode `full`
-         --> domains/sales/domain.yaml:4:43
-          |
-        4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
-          |                                           ^^^^^^
-          = hint: use mode `incremental`, or remove it
+            error: `cursor` says nothing with mode `full`
+             --> domains/sales/domain.yaml:4:43
+              |
+            4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
+              |                                           ^^^^^^
+              = hint: use mode `incremental`, or remove it
 
-        error: `csv` says nothing for a sqlite source
-         --> domains/sales/domain.yaml:4:66
-          |
-        4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
-          |                                                                  ^^^
-          = hint: remove it
+            error: `csv` says nothing for a sqlite source
+             --> domains/sales/domain.yaml:4:66
+              |
+            4 |   - { source: shop, table: b, mode: full, cursor: { column: x }, csv: { header: false } }
+              |                                                                  ^^^
+              = hint: remove it
 
-        error: `path` is missing: which files?
-         --> domains/sales/domain.yaml:5:5
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |     ^
-          = hint: add it, like `path: "plans/*.csv"`
+            error: `path` is missing: which files?
+             --> domains/sales/domain.yaml:5:5
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |     ^
+              = hint: add it, like `path: "plans/*.csv"`
 
-        error: files have no cursor: mode `incremental` loads new files
-         --> domains/sales/domain.yaml:5:52
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                    ^^^^^^
-          = hint: remove it
+            error: files have no cursor: mode `incremental` loads new files
+             --> domains/sales/domain.yaml:5:52
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                    ^^^^^^
+              = hint: remove it
 
-        error: a source of files has no tables
-         --> domains/sales/domain.yaml:5:75
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                                           ^^^^^
-          = hint: use `name` and `path`
+            error: a source of files has no tables
+             --> domains/sales/domain.yaml:5:75
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                                           ^^^^^
+              = hint: use `name` and `path`
 
-        error: `max_delete` says nothing with mode `incremental`
-         --> domains/sales/domain.yaml:5:85
-          |
-        5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
-          |                                                                                     ^^^^^^^^^^
-          = hint: remove it
+            error: `max_delete` says nothing with mode `incremental`
+             --> domains/sales/domain.yaml:5:85
+              |
+            5 |   - { source: landing, name: c, mode: incremental, cursor: { column: x }, table: c, max_delete: 1% }
+              |                                                                                     ^^^^^^^^^^
+              = hint: remove it
 
-        error: `file_order` needs exactly one group `(…)`, found 0
-         --> domains/sales/domain.yaml:6:66
-          |
-        6 | … source: landing, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', …
-          |                                                              ^^^^^^^^
-          = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
+            error: `file_order` needs exactly one group `(…)`, found 0
+             --> domains/sales/domain.yaml:6:66
+              |
+            6 | … source: landing, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', …
+              |                                                              ^^^^^^^^
+              = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
 
-        error: `deletes` says nothing with mode `full`: what is gone from the table is deleted
-         --> domains/sales/domain.yaml:6:76
-          |
-        6 | …anding, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter:…
-          |                                                              ^^^^^^^
-          = hint: remove it
+            error: `deletes` says nothing with mode `full`: what is gone from the table is deleted
+             --> domains/sales/domain.yaml:6:76
+              |
+            6 | …anding, name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter:…
+              |                                                              ^^^^^^^
+              = hint: remove it
 
-        error: without a header, `columns` must name the columns
-         --> domains/sales/domain.yaml:6:98
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                             ^^^^^^
-          = hint: add `columns: [a, b]` to the feed
+            error: without a header, `columns` must name the columns
+             --> domains/sales/domain.yaml:6:98
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                             ^^^^^^
+              = hint: add `columns: [a, b]` to the feed
 
-        error: `quote` must be one character, or `none`
-         --> domains/sales/domain.yaml:6:120
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                                                   ^^^^
+            error: `quote` must be one character, or `none`
+             --> domains/sales/domain.yaml:6:120
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                                                   ^^^^
 
-        error: `delimiter` must be one character or several, and no line end
-         --> domains/sales/domain.yaml:6:137
-          |
-        6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
-          |                                                                                                                    ^^^
+            error: `delimiter` must be one character or several, and no line end
+             --> domains/sales/domain.yaml:6:137
+              |
+            6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }
+              |                                                                                                                    ^^^
+              = hint: like `";"`, or `"\t"` for a tab
 
-        error: `file_order` needs exactly one group `(…)`, found 2
-         --> domains/sales/domain.yaml:7:66
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                  ^^^^^^^^^^^^^
-          = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
+            error: `file_order` needs exactly one group `(…)`, found 2
+             --> domains/sales/domain.yaml:7:66
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                  ^^^^^^^^^^^^^
+              = hint: put brackets around the part that gives the order, like `entries_(\d{8})`; `(?:…)` is no group
 
-        error: `a` stands twice in `columns`
-         --> domains/sales/domain.yaml:7:97
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                                                 ^
-          = hint: remove one
+            error: `a` stands twice in `columns`
+             --> domains/sales/domain.yaml:7:97
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                                                 ^
+              = hint: remove one
 
-        error: key column `c` is not in `columns`
-         --> domains/sales/domain.yaml:7:107
-          |
-        7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
-          |                                                                                                           ^
-          = hint: did you mean `a`?
+            error: key column `c` is not in `columns`
+             --> domains/sales/domain.yaml:7:107
+              |
+            7 |   - { source: landing, name: e, mode: full, path: x, file_order: "(a)(?:b)(c)", columns: [A, b, a], key: [c] }
+              |                                                                                                           ^
+              = hint: did you mean `a`?
 
-        error: this feed has neither `name` nor `table`
-         --> domains/sales/domain.yaml:8:5
-          |
-        8 |   - { source: landing, mode: full, path: x }
-          |     ^
-          = hint: add `name`
-    "#]]);
+            error: this feed has neither `name` nor `table`
+             --> domains/sales/domain.yaml:8:5
+              |
+            8 |   - { source: landing, mode: full, path: x }
+              |     ^
+              = hint: add `name`
+        "#]],
+    );
 }
 
 #[test]
 fn auto_cdc_that_contradicts_itself() {
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nkey: [a]\nallow_float: true\nauto_cdc:\n  keys: [a, a]\n  stored_as_scd_type: 2\n  track_history_column_list: [b]\n  track_history_except_column_list: [b]\n"), expect![[r#"
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nkey: [a]\nallow_float: true\nauto_cdc:\n  keys: [a, a]\n  stored_as_scd_type: 2\n  track_history_column_list: [b]\n  track_history_except_column_list: [b]\n",
+        ),
+        expect![[r#"
         error: with `auto_cdc`, the key is `auto_cdc.keys`
          --> domains/sales/silver/plans.yaml:3:1
           |
@@ -1089,8 +1316,13 @@ fn auto_cdc_that_contradicts_itself() {
         9 |   track_history_except_column_list: [b]
           |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           = hint: keep one
-    "#]]);
-    check(&silver("from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }\n",
+        ),
+        expect![[r#"
         error: `keys` names no column
          --> domains/sales/silver/plans.yaml:3:19
           |
@@ -1110,27 +1342,34 @@ fn auto_cdc_that_contradicts_itself() {
           |
         3 | auto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }
           |                                                          ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn targets_need_one_default() {
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x }, b: { lake: y } }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x }, b: { lake: y } }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         error: several targets and none is `default`
          --> karat.yaml:3:12
           |
         3 | targets: { a: { lake: x }, b: { lake: y } }
           |            ^
           = hint: add `default: true` to the one that commands use when none is named
-    "#]]);
-    check("--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x, default: true }, b: { lake: y, default: true } }\n--- domains/d/domain.yaml\ndomain: d\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "--- karat.yaml\nkarat: 1\nproject: p\ntargets: { a: { lake: x, default: true }, b: { lake: y, default: true } }\n--- domains/d/domain.yaml\ndomain: d\n",
+        expect![[r#"
         error: two targets are `default`; the first, `a`, is on line 3
          --> karat.yaml:3:43
           |
         3 | targets: { a: { lake: x, default: true }, b: { lake: y, default: true } }
           |                                           ^
           = hint: remove one `default: true`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1163,7 +1402,9 @@ select * from sales_gold.b
 --- domains/sales/gold/b.yaml
 keys: [id]
 ";
-    check(files, expect![[r#"
+    check(
+        files,
+        expect![[r#"
         error: `mode` must be `full` or `incremental`, found `ful`
          --> domains/sales/domain.yaml:3:45
           |
@@ -1246,17 +1487,307 @@ keys: [id]
         6 |   landing: { type: file, path: ./landing }
           |                    ^^^^
           = hint: did you mean `files`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_long_line_is_cut_around_the_mark() {
-    check(&gold(&format!("select {} nope.x, frm from sales_silver.customers c", "id + ".repeat(60) + "id as a,")), expect![[r#"
+    check(
+        &gold(&format!(
+            "select {} nope.x, frm from sales_silver.customers c",
+            "id + ".repeat(60) + "id as a,"
+        )),
+        expect![[r#"
         error: `sales_silver.customers` has no column `frm`
          --> domains/sales/gold/revenue.sql:1:325
           |
         1 | …id + id + id + id + id + id + id + id + id + id + id + id + id + id + id as a, nope.x, frm from sales_silver.customers c
           |                                                                                         ^^^
           = hint: it has: company, id, updated_at
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn files_of_a_feed() {
+    let feeds = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\\d+' }\n  - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }\n  - { source: landing, name: c, mode: full, path: 'c\\*.csv', file_order: '[(x)' }\n  - { source: landing, name: d, mode: full, path: /tmp/d.csv }\n  - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }\n  - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }\n";
+    check(
+        &format!("{KARAT}{feeds}"),
+        expect![[r#"
+        error: `path` holds a `.` folder
+         --> domains/sales/domain.yaml:3:51
+          |
+        3 |   - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\d+' }
+          |                                                   ^^^^^^^^^
+          = hint: write `a/*.csv`
+
+        error: `file_order` is no regular expression: a `(` is not closed
+         --> domains/sales/domain.yaml:3:74
+          |
+        3 |   - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\d+' }
+          |                                                                          ^^^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` leaves the source's folder
+         --> domains/sales/domain.yaml:4:51
+          |
+        4 |   - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }
+          |                                                   ^^^^^^^^
+          = hint: write it from the source's folder, like `plans/*.csv`
+
+        error: `file_order` is no regular expression: a `)` closes nothing
+         --> domains/sales/domain.yaml:4:73
+          |
+        4 |   - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }
+          |                                                                         ^^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` holds a `\`; folders are separated by `/`
+         --> domains/sales/domain.yaml:5:51
+          |
+        5 |   - { source: landing, name: c, mode: full, path: 'c\*.csv', file_order: '[(x)' }
+          |                                                   ^^^^^^^^^
+          = hint: write `c/*.csv`
+
+        error: `file_order` is no regular expression: a `[` is not closed
+         --> domains/sales/domain.yaml:5:74
+          |
+        5 |   - { source: landing, name: c, mode: full, path: 'c\*.csv', file_order: '[(x)' }
+          |                                                                          ^^^^^^^
+          = hint: write it like `entries_(\d{8})`; a bracket that is meant itself needs a `\` before it
+
+        error: `path` leaves the source's folder
+         --> domains/sales/domain.yaml:6:51
+          |
+        6 |   - { source: landing, name: d, mode: full, path: /tmp/d.csv }
+          |                                                   ^^^^^^^^^^
+          = hint: write it from the source's folder, like `plans/*.csv`
+
+        error: `path` is no pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
+         --> domains/sales/domain.yaml:7:51
+          |
+        7 |   - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }
+          |                                                   ^^^^
+          = hint: `*` stands for any part of a name, `**` for any folders, `[ab]` and `{a,b}` for a choice
+
+        error: key column `aa` is not in `columns`
+         --> domains/sales/domain.yaml:7:80
+          |
+        7 |   - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }
+          |                                                                                ^^
+          = hint: did you mean `a`?
+
+        error: cursor column `updated` is not in `columns`
+         --> domains/sales/domain.yaml:8:68
+          |
+        8 |   - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }
+          |                                                                    ^^^^^^^
+          = hint: add it to `columns`
+    "#]],
+    );
+}
+
+#[test]
+fn folders_and_files_that_nothing_reads() {
+    check(
+        &with(
+            "--- domains/finance.yaml\ndomain: finance\n--- domains/README.md\nText.\n--- domains/sales/sliver/a.yaml\nfrom: x\n--- domains/sales/bronze/b.yaml\nx: 1\n--- domains/sales/models/c.sql\nselect 1\n--- domains/sales/docs/d.md\nText.\n",
+        ),
+        expect![[r#"
+            error: nothing reads this file
+             --> domains/finance.yaml
+              = hint: a domain is a folder: domains/sales/domain.yaml
+
+            error: nothing reads this folder
+             --> domains/sales/bronze
+              = hint: karat fills bronze itself: declare `feeds` in domain.yaml
+
+            error: nothing reads this folder
+             --> domains/sales/models
+              = hint: models lie in `silver/` and `gold/`
+
+            error: nothing reads this folder
+             --> domains/sales/sliver
+              = hint: did you mean `silver`?
+        "#]],
+    );
+}
+
+/// One mistake is told once: what follows from it is not.
+#[test]
+fn a_file_that_cannot_be_read_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    crate::write(
+        root,
+        &with(
+            "--- domains/sales/gold/a.sql\nselect p.id from sales_silver.plans p\n--- domains/sales/gold/b.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/c.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/c.yaml\ndescription: a: b\naccess: public\n--- domains/finance/domain.yaml\ndomain: finance\n--- domains/finance/gold/d.sql\nselect b.id from sales_gold.b join sales_gold.c on b.id = c.id\n",
+        ),
+    );
+    let latin = |path: &str| std::fs::write(root.join(path), b"description: caf\xe9\n").unwrap();
+    latin("domains/sales/silver/plans.yaml");
+    latin("domains/sales/gold/b.yaml");
+    let show = || crate::show(&karat_project::load(root, &|_| None));
+    expect![[r#"
+        error: the file is not UTF-8
+         --> domains/sales/gold/b.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: YAML: a `: ` cannot stand here
+         --> domains/sales/gold/c.yaml:1:15
+          |
+        1 | description: a: b
+          |               ^
+          = hint: put the value in quotes if it contains `: `, or check the indentation
+
+        error: the file is not UTF-8
+         --> domains/sales/silver/plans.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+    "#]]
+    .assert_eq(&show());
+    // A karat.yaml that cannot be read does not hide the rest, and no source is missed for it.
+    latin("karat.yaml");
+    latin("domains/finance/domain.yaml");
+    expect![[r#"
+        error: the file is not UTF-8
+         --> domains/finance/domain.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: the file is not UTF-8
+         --> domains/sales/gold/b.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: YAML: a `: ` cannot stand here
+         --> domains/sales/gold/c.yaml:1:15
+          |
+        1 | description: a: b
+          |               ^
+          = hint: put the value in quotes if it contains `: `, or check the indentation
+
+        error: the file is not UTF-8
+         --> domains/sales/silver/plans.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+
+        error: the file is not UTF-8
+         --> karat.yaml:1:17
+          |
+        1 | description: caf�
+          |                 ^
+          = hint: save it as UTF-8
+    "#]]
+    .assert_eq(&show());
+}
+
+#[test]
+fn spaces_and_umlauts_in_the_path_of_the_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("Zürich, größte Böen (2)");
+    crate::write(
+        &root,
+        &with(
+            "--- domains/sales/gold/grün.sql\nselect id from sales_silver.customers\n--- domains/sales/gold/a.sql\nselect 'größer' as wort, idd from sales_silver.customers\n",
+        ),
+    );
+    expect![[r#"
+        error: `sales_silver.customers` has no column `idd`
+         --> domains/sales/gold/a.sql:1:26
+          |
+        1 | select 'größer' as wort, idd from sales_silver.customers
+          |                          ^^^
+          = hint: did you mean `id`?
+
+        error: `grün` cannot be a table's name
+         --> domains/sales/gold/grün.sql
+          = hint: names are lower case letters, digits and `_`, a letter first: `gr_n`
+    "#]]
+    .assert_eq(&crate::show(&karat_project::load(&root, &|_| None)));
+    std::fs::remove_file(root.join("domains/sales/gold/grün.sql")).unwrap();
+    std::fs::write(
+        root.join("domains/sales/gold/a.sql"),
+        "select id from sales_silver.customers",
+    )
+    .unwrap();
+    let loaded = karat_project::load(&root, &|_| None);
+    assert_eq!(crate::show(&loaded), "nothing to say");
+    assert_eq!(loaded.project.unwrap().root, root);
+}
+
+#[test]
+fn lines_of_windows_and_tabs() {
+    let files = with(
+        "--- domains/sales/gold/a.sql\nselect\n\tid,\n\tcompny\nfrom sales_silver.customers\n",
+    ) + "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect:\n  a: |\n    cast(a\n    as )\n  b: \tb\nexpectations:\n  x: { expect: nope }\n";
+    let folder = tempfile::tempdir().unwrap();
+    crate::write(folder.path(), &files);
+    let show = || crate::show(&karat_project::load(folder.path(), &|_| None));
+    let unix = show();
+    expect![[r#"
+        error: `sales_silver.customers` has no column `compny`
+         --> domains/sales/gold/a.sql:3:2
+          |
+        3 | 	compny
+          | 	^^^^^^
+          = hint: did you mean `company`?
+
+        error: SQL: expected a data type name, found )
+         --> domains/sales/silver/plans.yaml:5:8
+          |
+        5 |     as )
+          |        ^
+
+        error: unknown column `nope`: `select` does not name it
+         --> domains/sales/silver/plans.yaml:8:16
+          |
+        8 |   x: { expect: nope }
+          |                ^^^^
+          = hint: an expectation sees the selected columns (C2)
+    "#]]
+    .assert_eq(&unix);
+    for file in ["gold/a.sql", "silver/plans.yaml"] {
+        let path = folder.path().join("domains/sales").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    }
+    assert_eq!(show(), unix);
+}
+
+const WHOLE: &str = "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect:\n  id: cast(id as bigint)\n  note: |\n    trim(\n      \"note\")\n  \"day\": 'cast(day as date)'\nexpectations: { a: { expect: \"id > 0\", limit: 1% } }\nauto_cdc:\n  keys: [id]\n  sequence_by: day\n--- domains/sales/gold/a.sql\nwith x as (select id, note from sales_silver.plans)\nselect c.company, count(*) as n\nfrom x join sales_silver.customers c on c.id = x.id -- why\ngroup by c.company\n";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands in the files: an answer, never a panic, and each place lies in its file.
+    #[test]
+    fn any_text_gives_an_answer(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..4, "[-:{}\\[\\]'\"|>&*!#%@,. \t\r\n(a-cäß€_0-9]{0,3}"), 1..4)) {
+        let mut text: Vec<char> = with(WHOLE).chars().collect();
+        for (at, remove, insert) in cuts {
+            let from = at.index(text.len());
+            let to = (from + remove).min(text.len());
+            text.splice(from..to, insert.chars());
+        }
+        let files: String = text.into_iter().collect();
+        // A heading may be hurt; the files that are left still get an answer.
+        prop_assume!(files.starts_with("--- karat.yaml\n") && files.matches("--- ").count() == 5);
+        prop_assume!(files.split("--- ").skip(1).all(|part| part.split_once(".yaml\n").or(part.split_once(".sql\n")).is_some_and(|(path, _)| path.len() < 40 && path.chars().all(|c| c.is_ascii_lowercase() || c == '/'))));
+        for found in crate::load_text(&files).diagnostics {
+            prop_assert!(found.line == 0 || found.column >= 1);
+            prop_assert!(found.column as usize <= found.source_line.chars().count() + 2, "{}", found);
+        }
+    }
 }

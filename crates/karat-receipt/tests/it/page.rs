@@ -125,6 +125,7 @@ impl Lake {
                 receipt: Some(receipt),
                 fingerprint,
                 rows,
+                log: None,
             };
             let manifest = Manifest {
                 run: format!("run-{sequence}"),

@@ -1,0 +1,795 @@
+//! Exact sums and means: state wide enough for any input, one rounding or one check at the end (rules E1, E4).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Decimal128Array,
+    Decimal256Array, Float64Array, Int64Array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, Int64Type, i256,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
+    udaf_default_display_name, udaf_default_human_display, udaf_default_schema_name,
+    udaf_default_window_function_display_name, udaf_default_window_function_schema_name,
+};
+
+use crate::checked::type_error;
+use crate::doubles::{DoubleSums, shift_keys};
+use crate::error::ExactError;
+use crate::numbers::{Number, Rest, Rounding, divide_wide, fits, number};
+use crate::types::type_name;
+
+/// `sum` and `avg`.
+pub(crate) fn functions(rounding: Rounding) -> Vec<Arc<AggregateUDF>> {
+    [Kind::Sum, Kind::Avg]
+        .into_iter()
+        .map(|kind| Arc::new(AggregateUDF::new_from_impl(Exact::new(kind, rounding))))
+        .collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Sum,
+    Avg,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Exact {
+    kind: Kind,
+    rounding: Rounding,
+    signature: Signature,
+    aliases: Vec<String>,
+}
+
+impl Exact {
+    fn new(kind: Kind, rounding: Rounding) -> Exact {
+        let aliases: &[&str] = match kind {
+            Kind::Sum => &["sum"],
+            Kind::Avg => &["avg", "mean"],
+        };
+        Exact {
+            kind,
+            rounding,
+            signature: Signature::user_defined(Volatility::Immutable),
+            aliases: aliases.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn sql_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Sum => "sum",
+            Kind::Avg => "avg",
+        }
+    }
+
+    fn renamed(&self, text: Result<String>) -> Result<String> {
+        text.map(|text| match text.strip_prefix(self.name()) {
+            Some(rest) => format!("{}{rest}", self.sql_name()),
+            None => text,
+        })
+    }
+
+    fn totals(&self, input: &DataType, out: &DataType) -> Result<Totals> {
+        let sums = match input {
+            DataType::Float64 => Sums::Doubles(DoubleSums::default()),
+            DataType::Int64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                Sums::Decimals(DecimalSums::default())
+            }
+            other => return Err(ExactError::Internal(format!("{} of {other}", self.name())).into()),
+        };
+        let scale = match input {
+            DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => *s,
+            _ => 0,
+        };
+        Ok(Totals {
+            sums,
+            counts: Vec::new(),
+            kind: self.kind,
+            rounding: self.rounding,
+            scale,
+            out: out.clone(),
+        })
+    }
+}
+
+/// The type that the argument is brought to, which loses nothing.
+fn argument(name: &str, data_type: &DataType) -> Result<DataType> {
+    Ok(match (number(data_type), data_type) {
+        (Some(Number::Integer(_)), DataType::UInt64) => DataType::Decimal128(20, 0),
+        (Some(Number::Integer(_) | Number::Null), _) => DataType::Int64,
+        (Some(Number::Double), _) => DataType::Float64,
+        (Some(Number::Decimal(p, s)), DataType::Decimal256(..)) => DataType::Decimal256(p, s),
+        (Some(Number::Decimal(p, s)), _) => DataType::Decimal128(p, s),
+        (None, other) => {
+            return Err(type_error(
+                format!("`{name}` takes a number, not {}", type_name(other)),
+                Some("cast it first"),
+            ));
+        }
+    })
+}
+
+/// The result type of rule E1.
+pub(crate) fn sum_type(data_type: &DataType) -> Result<DataType> {
+    Ok(match argument("sum", data_type)? {
+        DataType::Decimal128(_, s) => DataType::Decimal128(38, s),
+        DataType::Decimal256(_, s) if s <= 38 => DataType::Decimal128(38, s),
+        DataType::Decimal256(_, s) => DataType::Decimal256(76, s),
+        other => other,
+    })
+}
+
+/// The result type of rule E1.
+pub(crate) fn avg_type(data_type: &DataType) -> Result<DataType> {
+    Ok(match argument("avg", data_type)? {
+        DataType::Int64 => DataType::Decimal128(38, 6),
+        DataType::Decimal128(p, s) => DataType::Decimal128(38, s + 6.min(38i8 - p as i8).max(0)),
+        DataType::Decimal256(_, s) if s <= 38 => DataType::Decimal128(38, s),
+        DataType::Decimal256(_, s) => DataType::Decimal256(76, s),
+        other => other,
+    })
+}
+
+impl AggregateUDFImpl for Exact {
+    fn name(&self) -> &str {
+        match self.kind {
+            Kind::Sum => "karat_sum",
+            Kind::Avg => "karat_avg",
+        }
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.renamed(udaf_default_schema_name(self, params))
+    }
+
+    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.renamed(udaf_default_human_display(self, params))
+    }
+
+    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.renamed(udaf_default_display_name(self, params))
+    }
+
+    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.renamed(udaf_default_window_function_schema_name(self, params))
+    }
+
+    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.renamed(udaf_default_window_function_display_name(self, params))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        match types {
+            [one] => Ok(vec![argument(self.sql_name(), one)?]),
+            _ => Err(type_error(
+                format!(
+                    "`{}` takes 1 argument, not {}",
+                    self.sql_name(),
+                    types.len()
+                ),
+                None,
+            )),
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let [input] = types else {
+            return Err(type_error(
+                format!(
+                    "`{}` takes 1 argument, not {}",
+                    self.sql_name(),
+                    types.len()
+                ),
+                None,
+            ));
+        };
+        match self.kind {
+            Kind::Sum => sum_type(input),
+            Kind::Avg => avg_type(input),
+        }
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let Some(input) = args.input_fields.first() else {
+            return Err(
+                ExactError::Internal(format!("{} without an argument", self.name())).into(),
+            );
+        };
+        if args.is_distinct {
+            let item = Field::new_list_field(input.data_type().clone(), true);
+            return Ok(vec![Arc::new(Field::new_list(
+                format_state_name(args.name, "distinct"),
+                item,
+                true,
+            ))]);
+        }
+        let sum = match input.data_type() {
+            DataType::Float64 => DataType::Binary,
+            DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => DataType::Decimal256(76, *s),
+            _ => DataType::Decimal256(76, 0),
+        };
+        Ok(vec![
+            Arc::new(Field::new(format_state_name(args.name, "sum"), sum, true)),
+            Arc::new(Field::new(
+                format_state_name(args.name, "count"),
+                DataType::Int64,
+                true,
+            )),
+        ])
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let Some(input) = args
+            .expr_fields
+            .first()
+            .map(|field| field.data_type().clone())
+        else {
+            return Err(
+                ExactError::Internal(format!("{} without an argument", self.name())).into(),
+            );
+        };
+        let mut totals = self.totals(&input, args.return_field.data_type())?;
+        totals.resize(1);
+        let name = written(args.name);
+        if args.is_distinct {
+            return Ok(Box::new(Distinct {
+                seen: HashSet::new(),
+                input,
+                function: self.clone(),
+                out: args.return_field.data_type().clone(),
+                name,
+            }));
+        }
+        Ok(Box::new(One { totals, name }))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        let Some(input) = args.expr_fields.first() else {
+            return Err(
+                ExactError::Internal(format!("{} without an argument", self.name())).into(),
+            );
+        };
+        let totals = self.totals(input.data_type(), args.return_field.data_type())?;
+        Ok(Box::new(Groups {
+            totals,
+            name: written(args.name),
+        }))
+    }
+}
+
+fn written(name: &str) -> String {
+    name.replace("karat_sum(", "sum(")
+        .replace("karat_avg(", "avg(")
+}
+
+/// Exact sums of unscaled decimals: 128 bits a group, and 256 for those that outgrow them.
+#[derive(Debug, Default)]
+struct DecimalSums {
+    low: Vec<i128>,
+    /// What left the low 128 bits.
+    high: HashMap<usize, i256>,
+}
+
+impl DecimalSums {
+    #[inline]
+    fn add(&mut self, group: usize, value: i128) {
+        let (sum, overflow) = self.low[group].overflowing_add(value);
+        if overflow {
+            let left = i256::from_i128(self.low[group]);
+            self.carry(group, left);
+            self.low[group] = value;
+        } else {
+            self.low[group] = sum;
+        }
+    }
+
+    #[cold]
+    fn carry(&mut self, group: usize, value: i256) {
+        let slot = self.high.entry(group).or_insert(i256::ZERO);
+        *slot = slot.wrapping_add(value);
+    }
+
+    fn add_wide(&mut self, group: usize, value: i256) {
+        match value.to_i128() {
+            Some(value) => self.add(group, value),
+            None => self.carry(group, value),
+        }
+    }
+
+    fn sum(&self, group: usize) -> i256 {
+        let low = i256::from_i128(self.low[group]);
+        match self.high.get(&group) {
+            Some(high) => high.wrapping_add(low),
+            None => low,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Sums {
+    Decimals(DecimalSums),
+    Doubles(DoubleSums),
+}
+
+/// Sums and counts of every group.
+#[derive(Debug)]
+struct Totals {
+    sums: Sums,
+    counts: Vec<i64>,
+    kind: Kind,
+    rounding: Rounding,
+    scale: i8,
+    out: DataType,
+}
+
+fn unexpected(array: &dyn Array) -> datafusion::common::DataFusionError {
+    ExactError::Internal(format!("an aggregate got {}", array.data_type())).into()
+}
+
+impl Totals {
+    fn resize(&mut self, groups: usize) {
+        if groups <= self.counts.len() {
+            return;
+        }
+        self.counts.resize(groups, 0);
+        match &mut self.sums {
+            Sums::Decimals(sums) => sums.low.resize(groups, 0),
+            Sums::Doubles(sums) => sums.resize(groups),
+        }
+    }
+
+    /// Adds the values to the groups that `group_of` gives for their rows, or takes them away again.
+    fn update(
+        &mut self,
+        array: &ArrayRef,
+        filter: Option<&BooleanArray>,
+        retract: bool,
+        group_of: impl Fn(usize) -> usize,
+    ) -> Result<()> {
+        let chosen = filter.map(|filter| match filter.nulls() {
+            Some(nulls) => filter.values() & nulls.inner(),
+            None => filter.values().clone(),
+        });
+        let valid = match (array.nulls().filter(|nulls| nulls.null_count() > 0), chosen) {
+            (None, None) => None,
+            (Some(nulls), None) => Some(nulls.inner().clone()),
+            (None, Some(chosen)) => Some(chosen),
+            (Some(nulls), Some(chosen)) => Some(nulls.inner() & &chosen),
+        };
+        let step = if retract { -1 } else { 1 };
+        let Totals { sums, counts, .. } = self;
+        macro_rules! each {
+            ($values:expr, $add:expr) => {{
+                let mut add = $add;
+                match &valid {
+                    None => {
+                        for (row, value) in $values.iter().enumerate() {
+                            let group = group_of(row);
+                            counts[group] += step;
+                            add(group, *value);
+                        }
+                    }
+                    Some(valid) => {
+                        for row in valid.set_indices() {
+                            let group = group_of(row);
+                            counts[group] += step;
+                            add(group, $values[row]);
+                        }
+                    }
+                }
+            }};
+        }
+        match (sums, array.data_type()) {
+            (Sums::Decimals(sums), DataType::Int64) => {
+                each!(
+                    array.as_primitive::<Int64Type>().values(),
+                    |group, value: i64| sums.add(
+                        group,
+                        if retract {
+                            -i128::from(value)
+                        } else {
+                            i128::from(value)
+                        }
+                    )
+                )
+            }
+            (Sums::Decimals(sums), DataType::Decimal128(..)) => {
+                each!(
+                    array.as_primitive::<Decimal128Type>().values(),
+                    |group, value: i128| sums.add(group, if retract { -value } else { value })
+                )
+            }
+            (Sums::Decimals(sums), DataType::Decimal256(..)) => {
+                each!(
+                    array.as_primitive::<Decimal256Type>().values(),
+                    |group, value: i256| sums
+                        .add_wide(group, if retract { value.wrapping_neg() } else { value })
+                )
+            }
+            (Sums::Doubles(sums), DataType::Float64) => {
+                each!(
+                    array.as_primitive::<Float64Type>().values(),
+                    |group, value: f64| sums.add(group, value, retract)
+                )
+            }
+            _ => return Err(unexpected(array.as_ref())),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, states: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<()> {
+        let [state, counts] = states else {
+            return Err(
+                ExactError::Internal(format!("{} states of an aggregate", states.len())).into(),
+            );
+        };
+        let counts = counts.as_primitive::<Int64Type>();
+        for row in 0..state.len() {
+            if state.is_null(row) || counts.is_null(row) {
+                continue;
+            }
+            let group = group_of(row);
+            self.counts[group] += counts.value(row);
+            match &mut self.sums {
+                Sums::Decimals(sums) => {
+                    sums.add_wide(group, state.as_primitive::<Decimal256Type>().value(row))
+                }
+                Sums::Doubles(sums) => sums
+                    .merge(group, state.as_binary::<i32>().value(row))
+                    .ok_or_else(|| {
+                        ExactError::Internal("the state of a sum of doubles is broken".into())
+                    })?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The states of the first n groups.
+    fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
+        let nulls = NullBuffer::from_iter(self.counts[..n].iter().map(|count| *count != 0));
+        let state: ArrayRef = match &self.sums {
+            Sums::Decimals(sums) => {
+                let values: Vec<i256> = (0..n).map(|group| sums.sum(group)).collect();
+                Arc::new(
+                    Decimal256Array::new(values.into(), Some(nulls))
+                        .with_precision_and_scale(76, self.scale)?,
+                )
+            }
+            Sums::Doubles(sums) => {
+                let mut builder = BinaryBuilder::new();
+                for group in 0..n {
+                    match self.counts[group] {
+                        0 => builder.append_null(),
+                        _ => builder.append_value(sums.encode(group)),
+                    }
+                }
+                let array: BinaryArray = builder.finish();
+                Arc::new(array)
+            }
+        };
+        Ok(vec![
+            state,
+            Arc::new(Int64Array::from(self.counts[..n].to_vec())),
+        ])
+    }
+
+    /// The results of the first n groups.
+    fn results(&self, n: usize, name: &str) -> Result<ArrayRef> {
+        let counts = &self.counts[..n];
+        let nulls = Some(NullBuffer::from_iter(
+            counts.iter().map(|count| *count != 0),
+        ))
+        .filter(|nulls| nulls.null_count() > 0);
+        let overflow = || ExactError::Overflow(name.to_string());
+        Ok(match (&self.sums, &self.out) {
+            (Sums::Doubles(sums), _) => {
+                let value = |group: usize| match (counts[group], self.kind) {
+                    (0, _) => 0.0,
+                    (_, Kind::Sum) => sums.sum(group),
+                    (count, Kind::Avg) => sums.mean(group, count.unsigned_abs()),
+                };
+                let values: Vec<f64> = (0..n).map(value).collect();
+                Arc::new(Float64Array::new(values.into(), nulls))
+            }
+            (Sums::Decimals(sums), DataType::Int64) => {
+                let mut values = Vec::with_capacity(n);
+                for group in 0..n {
+                    let sum = sums
+                        .sum(group)
+                        .to_i128()
+                        .and_then(|sum| i64::try_from(sum).ok());
+                    values.push(if counts[group] == 0 {
+                        0
+                    } else {
+                        sum.ok_or_else(overflow)?
+                    });
+                }
+                Arc::new(Int64Array::new(values.into(), nulls))
+            }
+            (Sums::Decimals(sums), DataType::Decimal128(p, s) | DataType::Decimal256(p, s)) => {
+                let mut values = Vec::with_capacity(n);
+                for (group, count) in counts.iter().enumerate() {
+                    let exact = sums.sum(group);
+                    let value = match (count, self.kind) {
+                        (0, _) => Some(i256::ZERO),
+                        (_, Kind::Sum) => Some(exact),
+                        (count, Kind::Avg) => {
+                            let k = i32::from(*s) - i32::from(self.scale);
+                            divide_wide(
+                                exact,
+                                k,
+                                i256::from_i128(i128::from(*count)),
+                                Rest::Round(self.rounding),
+                            )
+                        }
+                    };
+                    values.push(value.ok_or_else(overflow)?);
+                }
+                if let DataType::Decimal256(..) = self.out {
+                    if values.iter().any(|v| !crate::numbers::fits_wide(*v, *p)) {
+                        return Err(overflow().into());
+                    }
+                    return Ok(Arc::new(
+                        Decimal256Array::new(values.into(), nulls)
+                            .with_precision_and_scale(*p, *s)?,
+                    ));
+                }
+                let mut narrow = Vec::with_capacity(n);
+                for value in values {
+                    narrow.push(
+                        value
+                            .to_i128()
+                            .filter(|v| fits(*v, *p))
+                            .ok_or_else(overflow)?,
+                    );
+                }
+                Arc::new(
+                    Decimal128Array::new(narrow.into(), nulls).with_precision_and_scale(*p, *s)?,
+                )
+            }
+            (_, other) => {
+                return Err(
+                    ExactError::Internal(format!("an aggregate that gives {other}")).into(),
+                );
+            }
+        })
+    }
+
+    fn drop_first(&mut self, n: usize) {
+        self.counts.drain(..n);
+        match &mut self.sums {
+            Sums::Decimals(sums) => {
+                sums.low.drain(..n);
+                shift_keys(&mut sums.high, n);
+            }
+            Sums::Doubles(sums) => sums.drop_first(n),
+        }
+    }
+
+    fn size(&self) -> usize {
+        let sums = match &self.sums {
+            Sums::Decimals(sums) => {
+                sums.low.capacity() * size_of::<i128>()
+                    + sums.high.capacity() * size_of::<(usize, i256)>()
+            }
+            Sums::Doubles(sums) => sums.size(),
+        };
+        size_of::<Self>() + sums + self.counts.capacity() * size_of::<i64>()
+    }
+}
+
+fn argument_of(values: &[ArrayRef]) -> Result<&ArrayRef> {
+    values
+        .first()
+        .ok_or_else(|| ExactError::Internal("an aggregate without an argument".into()).into())
+}
+
+/// One group, also for sliding windows.
+#[derive(Debug)]
+struct One {
+    totals: Totals,
+    name: String,
+}
+
+impl Accumulator for One {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.totals.update(argument_of(values)?, None, false, |_| 0)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.totals.update(argument_of(values)?, None, true, |_| 0)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        ScalarValue::try_from_array(&self.totals.results(1, &self.name)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        self.totals.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.totals
+            .states(1)?
+            .iter()
+            .map(|state| ScalarValue::try_from_array(state, 0))
+            .collect()
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.totals.merge(states, |_| 0)
+    }
+}
+
+/// Many groups.
+struct Groups {
+    totals: Totals,
+    name: String,
+}
+
+impl Groups {
+    fn emitted(&self, emit_to: EmitTo) -> usize {
+        match emit_to {
+            EmitTo::All => self.totals.counts.len(),
+            EmitTo::First(n) => n,
+        }
+    }
+}
+
+impl GroupsAccumulator for Groups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
+        self.totals.resize(total);
+        self.totals
+            .update(argument_of(values)?, filter, false, |row| groups[row])
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let n = self.emitted(emit_to);
+        let results = self.totals.results(n, &self.name)?;
+        self.totals.drop_first(n);
+        Ok(results)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let n = self.emitted(emit_to);
+        let states = self.totals.states(n)?;
+        self.totals.drop_first(n);
+        Ok(states)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
+        self.totals.resize(total);
+        self.totals.merge(states, |row| groups[row])
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let array = argument_of(values)?;
+        let sums = match self.totals.sums {
+            Sums::Decimals(_) => Sums::Decimals(DecimalSums::default()),
+            Sums::Doubles(_) => Sums::Doubles(DoubleSums::default()),
+        };
+        let mut each = Totals {
+            sums,
+            counts: Vec::new(),
+            out: self.totals.out.clone(),
+            ..self.totals
+        };
+        each.resize(array.len());
+        each.update(array, filter, false, |row| row)?;
+        each.states(array.len())
+    }
+
+    fn size(&self) -> usize {
+        self.totals.size()
+    }
+}
+
+/// `sum(distinct x)`, `avg(distinct x)`: the values, then their exact sum.
+#[derive(Debug)]
+struct Distinct {
+    seen: HashSet<ScalarValue>,
+    input: DataType,
+    function: Exact,
+    out: DataType,
+    name: String,
+}
+
+impl Distinct {
+    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        for row in 0..array.len() {
+            if array.is_valid(row) {
+                let value = match ScalarValue::try_from_array(array, row)? {
+                    ScalarValue::Float64(Some(x)) => {
+                        ScalarValue::Float64(Some(crate::numbers::canonical(x)))
+                    }
+                    value => value,
+                };
+                self.seen.insert(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for Distinct {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(&argument_of(values)?.clone())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut totals = self.function.totals(&self.input, &self.out)?;
+        totals.resize(1);
+        if !self.seen.is_empty() {
+            let array = ScalarValue::iter_to_array(self.seen.iter().cloned())?;
+            totals.update(&array, None, false, |_| 0)?;
+        }
+        ScalarValue::try_from_array(&totals.results(1, &self.name)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.seen.capacity() * (size_of::<ScalarValue>() + 8)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values: Vec<ScalarValue> = self.seen.iter().cloned().collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(
+            &values,
+            &self.input,
+        ))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for list in argument_of(states)?
+            .clone()
+            .as_list::<i32>()
+            .iter()
+            .flatten()
+        {
+            self.add(&list)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine: one configuration, one memory limit, one place to spill, shared by everything that runs side by side.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::SessionConfig;
+
+use crate::error::ExactError;
+use crate::numbers::Rounding;
+use crate::session::{Settings, session_state};
+use crate::tables::{CATALOG, SCHEMA};
+
+/// What an engine needs to know.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Threads that one query may use.
+    pub threads: usize,
+    /// Memory of all queries together; sorts, joins and aggregations spill beyond it. None: no limit.
+    pub memory_bytes: Option<usize>,
+    /// Folder for spilled rows, made when needed.
+    pub spill_dir: PathBuf,
+    /// The logical time of `now()`, microseconds since 1970 (A6).
+    pub logical_time_us: i64,
+    /// Name of the zone in which local times are read, from the time-zone database.
+    pub timezone: String,
+    /// How decimals lose digits (E2).
+    pub rounding: Rounding,
+    /// Rows in a batch.
+    pub batch_rows: usize,
+}
+
+/// Plans and runs SQL whose answers depend on nothing but its tables and its configuration.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) state: SessionState,
+}
+
+/// Consumers that an error about memory names.
+const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("not zero");
+
+impl Engine {
+    /// An engine, or why the configuration is none.
+    pub fn new(config: EngineConfig) -> Result<Engine, ExactError> {
+        let timezone: Tz = config.timezone.parse().map_err(|_| {
+            ExactError::refused(
+                format!(
+                    "`{}` is no time zone of the time-zone database",
+                    config.timezone
+                ),
+                "write it like `Europe/Berlin` or `UTC`".to_owned(),
+            )
+        })?;
+        let settings = Settings {
+            rounding: config.rounding,
+            timezone,
+            logical_time_us: config.logical_time_us,
+        };
+        let session = SessionConfig::new()
+            .with_target_partitions(config.threads.max(1))
+            .with_batch_size(config.batch_rows.max(1))
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_information_schema(false);
+        let runtime = runtime(&config)?;
+        let state = session_state(&settings, session, runtime);
+        Ok(Engine { settings, state })
+    }
+}
+
+fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>, ExactError> {
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![config.spill_dir.clone()]));
+    let mut builder = RuntimeEnvBuilder::new().with_disk_manager_builder(spill);
+    if let Some(bytes) = config.memory_bytes {
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+        builder = builder.with_memory_pool(Arc::new(pool));
+    }
+    builder.build_arc().map_err(ExactError::from)
+}

@@ -1,0 +1,326 @@
+//! The functions that SQL may call: an allow-list of DataFusion's deterministic ones, and karat's own. Everything else is refused by name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+use crate::aggregates;
+use crate::checked::{Checked, Clock, Operation, Places};
+use crate::numbers::Op;
+use crate::session::Settings;
+
+/// DataFusion's scalar functions that give one answer everywhere, and whether a row's values can make them fail.
+const SCALAR: &[(&str, Fails)] = {
+    use Fails::{Never, OnValues};
+    &[
+        ("array_any_value", OnValues),
+        ("array_append", OnValues),
+        ("array_concat", OnValues),
+        ("array_distinct", OnValues),
+        ("array_element", OnValues),
+        ("array_except", OnValues),
+        ("array_has", OnValues),
+        ("array_has_all", OnValues),
+        ("array_has_any", OnValues),
+        ("array_intersect", OnValues),
+        ("array_length", OnValues),
+        ("array_max", OnValues),
+        ("array_min", OnValues),
+        ("array_ndims", OnValues),
+        ("array_pop_back", OnValues),
+        ("array_pop_front", OnValues),
+        ("array_position", OnValues),
+        ("array_positions", OnValues),
+        ("array_prepend", OnValues),
+        ("array_remove", OnValues),
+        ("array_remove_all", OnValues),
+        ("array_repeat", OnValues),
+        ("array_replace", OnValues),
+        ("array_reverse", OnValues),
+        ("array_slice", OnValues),
+        ("array_sort", OnValues),
+        ("array_to_string", OnValues),
+        ("array_union", OnValues),
+        ("ascii", Never),
+        ("bit_length", Never),
+        ("btrim", Never),
+        ("cardinality", OnValues),
+        ("character_length", Never),
+        ("chr", OnValues),
+        ("coalesce", Never),
+        ("concat", Never),
+        ("concat_ws", Never),
+        ("contains", Never),
+        ("date_part", Never),
+        ("empty", OnValues),
+        ("ends_with", Never),
+        ("find_in_set", Never),
+        ("flatten", OnValues),
+        ("get_field", OnValues),
+        ("greatest", Never),
+        ("initcap", Never),
+        ("least", Never),
+        ("left", Never),
+        ("levenshtein", Never),
+        ("lower", Never),
+        ("lpad", OnValues),
+        ("ltrim", Never),
+        ("make_array", Never),
+        ("make_date", OnValues),
+        ("map", OnValues),
+        ("map_entries", OnValues),
+        ("map_extract", OnValues),
+        ("map_keys", OnValues),
+        ("map_values", OnValues),
+        ("named_struct", Never),
+        ("nullif", Never),
+        ("nvl", Never),
+        ("nvl2", Never),
+        ("octet_length", Never),
+        ("overlay", OnValues),
+        ("regexp_count", OnValues),
+        ("regexp_instr", OnValues),
+        ("regexp_like", OnValues),
+        ("regexp_match", OnValues),
+        ("regexp_replace", OnValues),
+        ("repeat", OnValues),
+        ("replace", OnValues),
+        ("reverse", Never),
+        ("right", Never),
+        ("rpad", OnValues),
+        ("rtrim", Never),
+        ("split_part", OnValues),
+        ("starts_with", Never),
+        ("string_to_array", OnValues),
+        ("strpos", Never),
+        ("struct", Never),
+        ("substr", OnValues),
+        ("substr_index", Never),
+        ("to_char", OnValues),
+        ("to_hex", OnValues),
+        ("translate", OnValues),
+        ("upper", Never),
+    ]
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    Never,
+    OnValues,
+}
+
+/// Aggregates of DataFusion that are exact in any order.
+const AGGREGATES: &[&str] = &[
+    "array_agg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "first_value",
+    "grouping",
+    "last_value",
+    "max",
+    "min",
+    "nth_value",
+    "string_agg",
+];
+
+/// Window functions of DataFusion.
+const WINDOWS: &[&str] = &[
+    "dense_rank",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "rank",
+    "row_number",
+];
+
+/// Aggregates and window functions whose answer depends on the order of rows that compare equal.
+pub(crate) const ORDER_SENSITIVE: &[&str] = &[
+    "array_agg",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "nth_value",
+    "ntile",
+    "row_number",
+    "string_agg",
+];
+
+/// Whether DataFusion's function of this name can fail for what a row holds.
+pub(crate) fn fails_on_values(name: &str) -> bool {
+    SCALAR
+        .binary_search_by(|(known, _)| known.cmp(&name))
+        .map_or(true, |index| SCALAR[index].1 == Fails::OnValues)
+}
+
+fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
+    let operations = [
+        Operation::Arithmetic(Op::Add),
+        Operation::Arithmetic(Op::Sub),
+        Operation::Arithmetic(Op::Mul),
+        Operation::Arithmetic(Op::Div),
+        Operation::Arithmetic(Op::Mod),
+        Operation::Arithmetic(Op::IntDiv),
+        Operation::Negate,
+        Operation::Absolute,
+        Operation::Round(Places::Round),
+        Operation::Round(Places::Truncate),
+        Operation::Round(Places::Floor),
+        Operation::Round(Places::Ceiling),
+        Operation::DecimalFromDouble,
+        Operation::ToDate,
+        Operation::ToTimestamp,
+        Operation::DateTrunc,
+        Operation::UuidFrom,
+        Operation::Clock(Clock::Now),
+        Operation::Clock(Clock::Date),
+        Operation::Clock(Clock::Time),
+    ];
+    let udf = |operation| {
+        Arc::new(ScalarUDF::new_from_impl(Checked::new(
+            operation,
+            settings.rules(),
+            settings.logical_time_us,
+        )))
+    };
+    operations.into_iter().map(udf).collect()
+}
+
+/// The functions of a session.
+pub(crate) struct Registry {
+    pub(crate) scalar: Vec<Arc<ScalarUDF>>,
+    pub(crate) aggregate: Vec<Arc<AggregateUDF>>,
+    pub(crate) window: Vec<Arc<WindowUDF>>,
+}
+
+impl Registry {
+    pub(crate) fn new(settings: &Settings) -> Registry {
+        let mut defaults = SessionStateBuilder::new_with_default_features();
+        let mut scalar: Vec<Arc<ScalarUDF>> =
+            defaults.scalar_functions().take().unwrap_or_default();
+        scalar.retain(|f| {
+            SCALAR
+                .binary_search_by(|(known, _)| (*known).cmp(f.name()))
+                .is_ok()
+        });
+        scalar.extend(own(settings));
+        let mut aggregate: Vec<Arc<AggregateUDF>> =
+            defaults.aggregate_functions().take().unwrap_or_default();
+        aggregate.retain(|f| AGGREGATES.contains(&f.name()));
+        aggregate.extend(aggregates::functions(settings.rounding));
+        let mut window: Vec<Arc<WindowUDF>> =
+            defaults.window_functions().take().unwrap_or_default();
+        window.retain(|f| WINDOWS.contains(&f.name()));
+        Registry {
+            scalar,
+            aggregate,
+            window,
+        }
+    }
+
+    /// All names that SQL may use.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for f in &self.scalar {
+            names.insert(f.name().to_string());
+            names.extend(f.aliases().iter().cloned());
+        }
+        for f in &self.aggregate {
+            names.insert(f.name().to_string());
+            names.extend(f.aliases().iter().cloned());
+        }
+        for f in &self.window {
+            names.insert(f.name().to_string());
+            names.extend(f.aliases().iter().cloned());
+        }
+        names.retain(|name| !name.starts_with("karat_"));
+        names
+    }
+}
+
+/// Why a function that exists elsewhere is not offered, and what to use instead.
+pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "random" | "rand" => (
+            "has no single answer",
+            "take a value from a column, or uuid_from(...) of a key",
+        ),
+        "uuid" | "gen_random_uuid" | "newid" => (
+            "has no single answer",
+            "use uuid_from(...) of the columns that identify the row",
+        ),
+        "business_date" => (
+            "is not there yet",
+            "pass the day as a parameter, or write current_date",
+        ),
+        "exp" | "ln" | "log" | "log2" | "log10" | "pow" | "power" | "sin" | "cos" | "tan"
+        | "cot" | "asin" | "acos" | "atan" | "atan2" | "sinh" | "cosh" | "tanh" | "sqrt"
+        | "cbrt" | "degrees" | "radians" | "pi" => (
+            "is not there yet: the platform's gives other digits on other machines",
+            "compute it before loading, or use + - * /",
+        ),
+        "median"
+        | "percentile_cont"
+        | "quantile"
+        | "quantile_cont"
+        | "approx_median"
+        | "approx_percentile_cont"
+        | "approx_percentile_cont_with_weight" => (
+            "is not there yet",
+            "rank the rows with row_number() over (order by ...) and pick",
+        ),
+        "approx_distinct" => ("is not there yet", "count(distinct x) is exact"),
+        "var" | "var_samp" | "var_pop" | "var_sample" | "var_population" | "variance"
+        | "stddev" | "stddev_samp" | "stddev_pop" | "corr" | "covar" | "covar_samp"
+        | "covar_pop" => (
+            "is not there yet",
+            "sum(x), sum(x * x) and count(x) of decimals are exact",
+        ),
+        "percent_rank" | "cume_dist" => (
+            "is not there yet",
+            "rank() and count(*) over (...) give its parts",
+        ),
+        "any_value" => ("has no single answer", "use min(x) or max(x)"),
+        "version" | "input_file_name" | "file_row_index" => {
+            ("tells of the machine, not of the rows", "")
+        }
+        "arrow_cast" | "arrow_try_cast" | "try_cast_to_type" | "cast_to_type" => {
+            ("is not offered", "write cast(x as type)")
+        }
+        "to_timestamp_seconds"
+        | "to_timestamp_millis"
+        | "to_timestamp_micros"
+        | "to_timestamp_nanos"
+        | "from_unixtime"
+        | "to_unixtime" => (
+            "is not there yet",
+            "for text use to_timestamp(text, format)",
+        ),
+        "date_bin" | "date_diff" | "datediff" | "to_local_time" | "make_time" | "to_time" => {
+            ("is not there yet", "use date_trunc, date - date, or cast")
+        }
+        "md5" | "sha224" | "sha256" | "sha384" | "sha512" | "digest" | "encode" | "decode" => {
+            ("is not there yet", "uuid_from(...) makes ids out of values")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(SCALAR.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(AGGREGATES.is_sorted());
+        assert!(WINDOWS.is_sorted());
+        assert!(ORDER_SENSITIVE.is_sorted());
+    }
+}

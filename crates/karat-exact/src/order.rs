@@ -1,0 +1,370 @@
+//! Orders completed until they are total (D2): where rows could tie, the answer would depend on the layout of files.
+//!
+//! Inside a plan an order is completed from the unique keys of what is read. Where none is known a model is refused; a query
+//! takes all columns that the operator sees, in name order, and says so. On top every answer has one order.
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, Sort, SortExpr, Window,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+};
+
+use crate::error::ExactError;
+use crate::keys::{Key, unique_keys};
+
+/// Aggregates whose answer depends on the order of rows.
+const ORDERED_AGGREGATES: [&str; 5] = [
+    "array_agg",
+    "string_agg",
+    "first_value",
+    "last_value",
+    "nth_value",
+];
+/// Window functions whose answer depends on the order of tied rows.
+const ORDERED_WINDOWS: [&str; 9] = [
+    "row_number",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "array_agg",
+    "string_agg",
+];
+
+/// What to do where no key is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Say which order cannot be proved.
+    Refuse,
+    /// Order by all columns, with a note.
+    AllColumns,
+}
+
+/// A plan whose inner orders are total, with notes on what was added without a key.
+pub(crate) fn complete(
+    plan: LogicalPlan,
+    unknown: Unknown,
+    notes: &mut Vec<String>,
+) -> Result<LogicalPlan> {
+    let mut completion = Completion { unknown, notes };
+    plan.transform_up_with_subqueries(|node| completion.node(node))
+        .map(|transformed| transformed.data)
+}
+
+struct Completion<'n> {
+    unknown: Unknown,
+    notes: &'n mut Vec<String>,
+}
+
+impl Completion<'_> {
+    fn node(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        match node {
+            LogicalPlan::Window(window) => self.window(window),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Distinct(Distinct::On(on)) => self.distinct_on(on),
+            other => Ok(Transformed::no(other)),
+        }
+    }
+
+    fn window(&mut self, window: Window) -> Result<Transformed<LogicalPlan>> {
+        let names = LogicalPlan::Window(window.clone()).schema().columns();
+        let passed = window.input.schema().fields().len();
+        let mut changed = false;
+        let mut exprs = Vec::with_capacity(window.window_expr.len());
+        for (at, expr) in window.window_expr.iter().enumerate() {
+            let completed = expr.clone().transform_up(|inner| match inner {
+                Expr::WindowFunction(mut function) if depends_on_ties(&function) => {
+                    let params = &mut function.params;
+                    let known: Vec<&Expr> = params
+                        .partition_by
+                        .iter()
+                        .chain(params.order_by.iter().map(|sort| &sort.expr))
+                        .collect();
+                    let word = format!("{}() over", function.fun.name());
+                    let added = self.missing(&word, &window.input, &known)?;
+                    if added.is_empty() {
+                        return Ok(Transformed::no(Expr::WindowFunction(function)));
+                    }
+                    function.params.order_by.extend(added);
+                    Ok(Transformed::yes(Expr::WindowFunction(function)))
+                }
+                other => Ok(Transformed::no(other)),
+            })?;
+            changed |= completed.transformed;
+            // The longer order would change the column's name, by which operators above refer to it.
+            exprs.push(match completed.transformed {
+                true => completed.data.alias(names[passed + at].name.clone()),
+                false => completed.data,
+            });
+        }
+        if !changed {
+            return Ok(Transformed::no(LogicalPlan::Window(window)));
+        }
+        Ok(Transformed::yes(LogicalPlan::Window(Window::try_new(
+            exprs,
+            window.input,
+        )?)))
+    }
+
+    fn aggregate(&mut self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
+        let names = aggregate.schema.columns();
+        let groups = names.len() - aggregate.aggr_expr.len();
+        let mut changed = false;
+        let mut exprs = Vec::with_capacity(aggregate.aggr_expr.len());
+        for (at, expr) in aggregate.aggr_expr.iter().enumerate() {
+            let completed = expr.clone().transform_up(|inner| match inner {
+                Expr::AggregateFunction(mut function) if is_ordered_aggregate(&function) => {
+                    let added = self.aggregate_order(&function, &aggregate)?;
+                    if added.is_empty() {
+                        return Ok(Transformed::no(Expr::AggregateFunction(function)));
+                    }
+                    function.params.order_by.extend(added);
+                    Ok(Transformed::yes(Expr::AggregateFunction(function)))
+                }
+                other => Ok(Transformed::no(other)),
+            })?;
+            changed |= completed.transformed;
+            exprs.push(match completed.transformed {
+                true => completed.data.alias(names[groups + at].name.clone()),
+                false => completed.data,
+            });
+        }
+        if !changed {
+            return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+        }
+        let completed = Aggregate::try_new(aggregate.input, aggregate.group_expr, exprs)?;
+        Ok(Transformed::yes(LogicalPlan::Aggregate(completed)))
+    }
+
+    fn aggregate_order(
+        &mut self,
+        function: &AggregateFunction,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<SortExpr>> {
+        let name = function.func.name();
+        let params = &function.params;
+        let collects = matches!(name, "array_agg" | "string_agg");
+        // Rows that tie in what is collected are interchangeable.
+        let argument = params.args.first();
+        let ordered = |expr: &Expr| params.order_by.iter().any(|sort| sort.expr == *expr);
+        if collects && argument.is_some_and(ordered) {
+            return Ok(Vec::new());
+        }
+        if params.distinct {
+            return Ok(argument.map(ascending).into_iter().collect());
+        }
+        let known: Vec<&Expr> = aggregate
+            .group_expr
+            .iter()
+            .chain(params.order_by.iter().map(|sort| &sort.expr))
+            .collect();
+        if collects && self.key(&aggregate.input, &known).is_none() {
+            return Ok(argument.map(ascending).into_iter().collect());
+        }
+        self.missing(&format!("{name}()"), &aggregate.input, &known)
+    }
+
+    fn limit(&mut self, limit: Limit) -> Result<Transformed<LogicalPlan>> {
+        let (input, changed) = self.ordered_input(&limit.input)?;
+        if !changed {
+            return Ok(Transformed::no(LogicalPlan::Limit(limit)));
+        }
+        let limit = Limit {
+            input: input.into(),
+            ..limit
+        };
+        Ok(Transformed::yes(LogicalPlan::Limit(limit)))
+    }
+
+    /// The input of a LIMIT under a total order.
+    fn ordered_input(&mut self, input: &LogicalPlan) -> Result<(LogicalPlan, bool)> {
+        match input {
+            LogicalPlan::Sort(sort) => {
+                let known: Vec<&Expr> = sort.expr.iter().map(|sort| &sort.expr).collect();
+                let added = self.missing("LIMIT", &sort.input, &known)?;
+                if added.is_empty() {
+                    return Ok((input.clone(), false));
+                }
+                let mut sort = sort.clone();
+                sort.expr.extend(added);
+                Ok((LogicalPlan::Sort(sort), true))
+            }
+            // Columns that only the order needs are projected away above the sort.
+            LogicalPlan::Projection(projection)
+                if matches!(projection.input.as_ref(), LogicalPlan::Sort(_)) =>
+            {
+                let (sorted, changed) = self.ordered_input(&projection.input)?;
+                let mut projection = projection.clone();
+                projection.input = sorted.into();
+                Ok((LogicalPlan::Projection(projection), changed))
+            }
+            // An offset above a limit cuts what is ordered below.
+            LogicalPlan::Limit(_) => Ok((input.clone(), false)),
+            other => {
+                let expr = self.missing("LIMIT without ORDER BY", other, &[])?;
+                if expr.is_empty() {
+                    return Ok((other.clone(), false));
+                }
+                let sort = Sort {
+                    expr,
+                    input: other.clone().into(),
+                    fetch: None,
+                };
+                Ok((LogicalPlan::Sort(sort), true))
+            }
+        }
+    }
+
+    fn distinct_on(&mut self, mut on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
+        let mut order = match on.sort_expr.take() {
+            Some(order) => order,
+            None => on.on_expr.iter().map(ascending).collect(),
+        };
+        let known: Vec<&Expr> = order
+            .iter()
+            .map(|sort| &sort.expr)
+            .chain(&on.on_expr)
+            .collect();
+        let added = self.missing("DISTINCT ON", &on.input, &known)?;
+        order.extend(added);
+        on.sort_expr = Some(order);
+        Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))))
+    }
+
+    /// The shortest unique key of the input, if one is known or covered by `known`.
+    fn key(&self, input: &LogicalPlan, known: &[&Expr]) -> Option<Key> {
+        let keys = unique_keys(input);
+        let open = |key: &Key| key.iter().filter(|column| !is_known(known, column)).count();
+        keys.into_iter().min_by_key(open)
+    }
+
+    /// What must be added to the known columns so that no two rows tie.
+    fn missing(
+        &mut self,
+        operator: &str,
+        input: &LogicalPlan,
+        known: &[&Expr],
+    ) -> Result<Vec<SortExpr>> {
+        let columns: Vec<Column> = match (self.key(input, known), self.unknown) {
+            (Some(key), _) => key.into_iter().collect(),
+            (None, Unknown::AllColumns) => {
+                let mut columns = input.schema().columns();
+                columns.sort_by(|a, b| (&a.name, &a.relation).cmp(&(&b.name, &b.relation)));
+                self.notes.push(format!(
+                    "the order of {operator} was completed with all columns, in name order: no unique key is known"
+                ));
+                columns
+            }
+            (None, Unknown::Refuse) => {
+                return Err(DataFusionError::from(ExactError::refused(
+                    format!("{operator} has no single answer here: rows could tie, and no unique key of its input is known"),
+                    "declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row".to_owned(),
+                )));
+            }
+        };
+        let missing = columns
+            .into_iter()
+            .filter(|column| !is_known(known, column));
+        Ok(missing
+            .map(|column| ascending(&Expr::Column(column)))
+            .collect())
+    }
+}
+
+fn is_known(known: &[&Expr], column: &Column) -> bool {
+    known
+        .iter()
+        .any(|expr| matches!(expr, Expr::Column(found) if found == column))
+}
+
+fn is_ordered_aggregate(function: &AggregateFunction) -> bool {
+    ORDERED_AGGREGATES.contains(&function.func.name())
+}
+
+fn depends_on_ties(function: &WindowFunction) -> bool {
+    let name = function.fun.name();
+    if ORDERED_WINDOWS.contains(&name) {
+        return true;
+    }
+    // An aggregate over a frame that counts rows sees some of the tied ones and not others.
+    let frame = &function.params.window_frame;
+    let whole = matches!(
+        (&frame.start_bound, &frame.end_bound),
+        (WindowFrameBound::Preceding(start), WindowFrameBound::Following(end)) if start.is_null() && end.is_null()
+    );
+    matches!(function.fun, WindowFunctionDefinition::AggregateUDF(_))
+        && frame.units != WindowFrameUnits::Range
+        && !whole
+}
+
+fn ascending(expr: &Expr) -> SortExpr {
+    expr.clone().sort(true, false)
+}
+
+/// The plan under its one order (D2a): its ORDER BY, else `first`; then all output columns from left to right, nulls last.
+pub(crate) fn order_answer(plan: LogicalPlan, first: &[String]) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Sort(mut sort) => {
+            let outputs = sort.input.schema().columns();
+            extend(&mut sort.expr, outputs);
+            Ok(LogicalPlan::Sort(sort))
+        }
+        LogicalPlan::Projection(mut projection)
+            if matches!(projection.input.as_ref(), LogicalPlan::Sort(_)) =>
+        {
+            let LogicalPlan::Sort(mut sort) = projection.input.as_ref().clone() else {
+                return Ok(LogicalPlan::Projection(projection));
+            };
+            // Only columns are dropped here, so every output is a column of the sorted rows.
+            let outputs = projection.expr.iter().filter_map(|expr| match expr {
+                Expr::Column(column) => Some(column.clone()),
+                Expr::Alias(alias) => match alias.expr.as_ref() {
+                    Expr::Column(column) => Some(column.clone()),
+                    _ => None,
+                },
+                _ => None,
+            });
+            extend(&mut sort.expr, outputs.collect());
+            projection.input = LogicalPlan::Sort(sort).into();
+            Ok(LogicalPlan::Projection(projection))
+        }
+        // A limit's input was ordered already; its rows come out in that order.
+        LogicalPlan::Limit(mut limit) => {
+            limit.input = order_answer(limit.input.as_ref().clone(), first)?.into();
+            Ok(LogicalPlan::Limit(limit))
+        }
+        plan => {
+            let outputs = plan.schema().columns();
+            let mut order = Vec::new();
+            for name in first {
+                let found = outputs
+                    .iter()
+                    .find(|column| column.name.eq_ignore_ascii_case(name));
+                order.extend(found.map(|column| ascending(&Expr::Column(column.clone()))));
+            }
+            extend(&mut order, outputs);
+            let sort = Sort {
+                expr: order,
+                input: plan.into(),
+                fetch: None,
+            };
+            Ok(LogicalPlan::Sort(sort))
+        }
+    }
+}
+
+fn extend(order: &mut Vec<SortExpr>, columns: Vec<Column>) {
+    for column in columns {
+        if !order
+            .iter()
+            .any(|sort| matches!(&sort.expr, Expr::Column(found) if *found == column))
+        {
+            order.push(ascending(&Expr::Column(column)));
+        }
+    }
+}

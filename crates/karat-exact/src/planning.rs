@@ -1,0 +1,796 @@
+//! Where karat's arithmetic, casts and comparisons enter DataFusion's plans: a first planner for binary operators, a planner for
+//! type names, an analyser rule before type coercion (what the author wrote) and one after it (what DataFusion put in).
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, Case, InList, ScalarFunction, WindowFunction,
+    WindowFunctionParams,
+};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, TypePlanner,
+};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
+
+use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
+use crate::conversion::{Rules, lossless, stored_type};
+use crate::numbers::{Number, Op, POWERS, number, power_wide};
+use crate::types::type_name;
+
+fn datetime(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+    )
+}
+
+fn integer(data_type: &DataType) -> bool {
+    matches!(number(data_type), Some(Number::Integer(_)))
+}
+
+/// Whether DataFusion would compare the two after a lossy conversion, or could not.
+fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
+    let (Some(l), Some(r)) = (number(left), number(right)) else {
+        return false;
+    };
+    let digits = |n: Number| match n {
+        Number::Integer(digits) => Some((i32::from(digits), 0)),
+        Number::Decimal(p, s) => Some((i32::from(p) - i32::from(s), i32::from(s))),
+        Number::Double | Number::Null => None,
+    };
+    match (l, r) {
+        (Number::Null, _) | (_, Number::Null) | (Number::Integer(_), Number::Integer(_)) => false,
+        (Number::Double, Number::Double) => false,
+        (Number::Double, _) | (_, Number::Double) => true,
+        _ => match (digits(l), digits(r)) {
+            (Some((whole, scale)), Some((other_whole, other_scale))) => {
+                whole.max(other_whole) + scale.max(other_scale) > 38
+            }
+            _ => false,
+        },
+    }
+}
+
+fn comparison(op: &Operator) -> Option<Comparison> {
+    Some(match op {
+        Operator::Eq => Comparison::Eq,
+        Operator::NotEq => Comparison::NotEq,
+        Operator::Lt => Comparison::Lt,
+        Operator::LtEq => Comparison::LtEq,
+        Operator::Gt => Comparison::Gt,
+        Operator::GtEq => Comparison::GtEq,
+        Operator::IsDistinctFrom => Comparison::Distinct,
+        Operator::IsNotDistinctFrom => Comparison::NotDistinct,
+        _ => return None,
+    })
+}
+
+/// Plans the operators of SQL; first in line.
+#[derive(Debug)]
+pub(crate) struct Operators {
+    pub(crate) rules: Rules,
+}
+
+impl Operators {
+    fn call(&self, operation: Operation, args: Vec<Expr>) -> Expr {
+        Checked::new(operation, self.rules, 0).call(args)
+    }
+
+    fn arithmetic(
+        &self,
+        op: Op,
+        left: Expr,
+        right: Expr,
+        schema: &DFSchema,
+    ) -> Result<Option<Expr>> {
+        let (left, right) = (whole_exponent(left)?, whole_exponent(right)?);
+        let (l, r) = (left.get_type(schema)?, right.get_type(schema)?);
+        let minus = op == Op::Sub;
+        let sum = matches!(op, Op::Add | Op::Sub);
+        let interval = |t: &DataType| matches!(t, DataType::Interval(_));
+        if number(&l).is_some() && number(&r).is_some() {
+            crate::numbers::result_type(op, &l, &r).map_err(|text| type_error(text, None))?;
+            return Ok(Some(
+                self.call(Operation::Arithmetic(op), vec![left, right]),
+            ));
+        }
+        let date = |t: &DataType| *t == DataType::Date32;
+        Ok(Some(match (&l, &r) {
+            (l, r) if sum && date(l) && integer(r) => {
+                self.call(Operation::ShiftDays { minus }, vec![left, right])
+            }
+            (l, r) if op == Op::Add && integer(l) && date(r) => {
+                self.call(Operation::ShiftDays { minus }, vec![right, left])
+            }
+            (l, r) if minus && date(l) && date(r) => {
+                self.call(Operation::DaysBetween, vec![left, right])
+            }
+            (l, r) if sum && datetime(l) && interval(r) => {
+                self.call(Operation::AddInterval { minus }, vec![left, right])
+            }
+            (l, r) if op == Op::Add && interval(l) && datetime(r) => {
+                self.call(Operation::AddInterval { minus }, vec![right, left])
+            }
+            _ => {
+                let what = format!(
+                    "no operation {} {} {}",
+                    type_name(&l),
+                    op.symbol(),
+                    type_name(&r)
+                );
+                let hint = if datetime(&l) && datetime(&r) {
+                    "two dates can be subtracted: cast(a as date) - cast(b as date)"
+                } else if number(&l).is_some() || number(&r).is_some() {
+                    "cast the other side to a number"
+                } else {
+                    "dates take whole days or an interval: day + 1, moment + interval '1 hour'"
+                };
+                return Err(type_error(what, Some(hint)));
+            }
+        }))
+    }
+}
+
+impl ExprPlanner for Operators {
+    // DataFusion names a column after the alias that called the function, and forgets `distinct` there; ours name themselves.
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if !own(expr.func.name()) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawAggregateExpr {
+            func,
+            args,
+            distinct,
+            filter,
+            order_by,
+            null_treatment,
+        } = expr;
+        Ok(PlannerResult::Planned(Expr::AggregateFunction(
+            AggregateFunction::new_udf(func, args, distinct, filter, order_by, null_treatment),
+        )))
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        if !own(expr.func_def.name()) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawWindowExpr {
+            func_def,
+            args,
+            partition_by,
+            order_by,
+            window_frame,
+            filter,
+            null_treatment,
+            distinct,
+        } = expr;
+        let params = WindowFunctionParams {
+            args,
+            partition_by,
+            order_by,
+            window_frame,
+            filter,
+            null_treatment,
+            distinct,
+        };
+        Ok(PlannerResult::Planned(Expr::from(WindowFunction {
+            fun: func_def,
+            params,
+        })))
+    }
+
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let op = match expr.op {
+            BinaryOperator::Plus => Op::Add,
+            BinaryOperator::Minus => Op::Sub,
+            BinaryOperator::Multiply => Op::Mul,
+            BinaryOperator::Divide => Op::Div,
+            BinaryOperator::Modulo => Op::Mod,
+            BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide => Op::IntDiv,
+            ref other => {
+                let operator = match other {
+                    BinaryOperator::Eq => Operator::Eq,
+                    BinaryOperator::NotEq => Operator::NotEq,
+                    BinaryOperator::Lt => Operator::Lt,
+                    BinaryOperator::LtEq => Operator::LtEq,
+                    BinaryOperator::Gt => Operator::Gt,
+                    BinaryOperator::GtEq => Operator::GtEq,
+                    _ => return Ok(PlannerResult::Original(expr)),
+                };
+                let (Ok(l), Ok(r)) = (expr.left.get_type(schema), expr.right.get_type(schema))
+                else {
+                    return Ok(PlannerResult::Original(expr));
+                };
+                return Ok(
+                    match comparison(&operator).filter(|_| needs_exact_comparison(&l, &r)) {
+                        Some(kind) => PlannerResult::Planned(self.call(
+                            Operation::Compare(kind),
+                            vec![whole_exponent(expr.left)?, whole_exponent(expr.right)?],
+                        )),
+                        None => PlannerResult::Original(RawBinaryExpr {
+                            left: whole_exponent(expr.left)?,
+                            right: whole_exponent(expr.right)?,
+                            ..expr
+                        }),
+                    },
+                );
+            }
+        };
+        // Lists have operators of their own.
+        let list = |e: &Expr| {
+            matches!(
+                e.get_type(schema),
+                Ok(DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+            )
+        };
+        if list(&expr.left) || list(&expr.right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        match self.arithmetic(op, expr.left, expr.right, schema)? {
+            Some(planned) => Ok(PlannerResult::Planned(planned)),
+            None => Err(refusal(
+                format!("`{}` is not offered here", op.symbol()),
+                None,
+            )),
+        }
+    }
+}
+
+/// Whether a function is one of karat's, known to SQL by an alias.
+fn own(name: &str) -> bool {
+    name.starts_with("karat_")
+}
+
+/// Types as karat stores them: strings, microseconds, instants in UTC.
+#[derive(Debug)]
+pub(crate) struct TypeNames;
+
+impl TypePlanner for TypeNames {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let planned = match sql_type {
+            SqlType::Timestamp(precision, zone) => {
+                if !matches!(precision, None | Some(6)) {
+                    return Err(refusal(
+                        format!("`{sql_type}`: timestamps have microseconds"),
+                        Some("write timestamp"),
+                    ));
+                }
+                let zone = matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone)
+                    .then(|| "UTC".into());
+                DataType::Timestamp(TimeUnit::Microsecond, zone)
+            }
+            SqlType::Datetime(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            SqlType::Time(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                DataType::Time64(TimeUnit::Microsecond)
+            }
+            SqlType::Int64 => DataType::Int64,
+            SqlType::Int32 => DataType::Int32,
+            SqlType::Int16 => DataType::Int16,
+            SqlType::Float64 => DataType::Float64,
+            SqlType::Binary(None) | SqlType::Varbinary(None) | SqlType::Blob(None) => {
+                DataType::Binary
+            }
+            // `float` is 4 bytes to DataFusion and 8 to most; nobody should have to guess.
+            SqlType::Float(_) => {
+                return Err(refusal(
+                    "`float` means 4 bytes in some databases and 8 in others".to_string(),
+                    Some("write double or real"),
+                ));
+            }
+            SqlType::Varchar(Some(_))
+            | SqlType::Char(Some(_))
+            | SqlType::CharacterVarying(Some(_))
+            | SqlType::Character(Some(_)) => {
+                return Err(refusal(
+                    format!("`{sql_type}`: strings have no declared length"),
+                    Some("write string, and check the length with an expectation or left()"),
+                ));
+            }
+            SqlType::CharacterVarying(None)
+            | SqlType::Character(None)
+            | SqlType::Nvarchar(None)
+            | SqlType::Clob(None) => DataType::Utf8,
+            SqlType::Numeric(info) | SqlType::Decimal(info) | SqlType::Dec(info) => {
+                use datafusion::sql::sqlparser::ast::ExactNumberInfo as Info;
+                let (p, s) = match *info {
+                    Info::None => {
+                        return Err(refusal(
+                            format!("`{sql_type}` states no precision"),
+                            Some("write decimal(p, s), for example decimal(18, 2)"),
+                        ));
+                    }
+                    Info::Precision(p) => (p, 0),
+                    Info::PrecisionAndScale(p, s) => (p, s),
+                };
+                if !(1..=76).contains(&p) || s < 0 || s as u64 > p {
+                    return Err(type_error(
+                        format!(
+                            "`{sql_type}`: a decimal has 1 to 76 digits, 0 to that many of them decimal places"
+                        ),
+                        None,
+                    ));
+                }
+                crate::numbers::decimal(p as i32, s as i32)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(Field::new("", planned, true))))
+    }
+}
+
+/// `1e10` comes as 1 with −10 decimal places: no type of a table. It is 10000000000.
+fn whole_exponent(expr: Expr) -> Result<Expr> {
+    let (value, precision, scale) = match &expr {
+        Expr::Literal(ScalarValue::Decimal128(Some(value), p, s), _) if *s < 0 => {
+            (arrow::datatypes::i256::from_i128(*value), *p, *s)
+        }
+        Expr::Literal(ScalarValue::Decimal256(Some(value), p, s), _) if *s < 0 => (*value, *p, *s),
+        _ => return Ok(expr),
+    };
+    let zeros = u32::from(scale.unsigned_abs());
+    let digits = u32::from(precision) + zeros;
+    if digits > 76 {
+        return Err(refusal(
+            format!("a number of {digits} digits: decimals have up to 76"),
+            Some("for a double write cast('1e200' as double)"),
+        ));
+    }
+    let value = value.wrapping_mul(power_wide(zeros));
+    let literal = match value
+        .to_i128()
+        .filter(|v| digits <= 38 && v.unsigned_abs() <= POWERS[38] as u128)
+    {
+        Some(value) => ScalarValue::Decimal128(Some(value), digits as u8, 0),
+        None => ScalarValue::Decimal256(Some(value), digits as u8, 0),
+    };
+    Ok(Expr::Literal(literal, None))
+}
+
+/// Rewrites every expression of a plan, with the schema of its inputs at hand; names of columns stay.
+fn rewrite_plan(
+    plan: LogicalPlan,
+    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|plan| {
+        let mut schema = merge_schema(&plan.inputs());
+        if let LogicalPlan::TableScan(scan) = &plan {
+            schema.merge(&DFSchema::try_from_qualified_schema(
+                scan.table_name.clone(),
+                &scan.source.schema(),
+            )?);
+        }
+        let names = NamePreserver::new(&plan);
+        let changed = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr
+                .transform_up(|expr| rewrite(expr, &schema))?
+                .update_data(|expr| name.restore(expr)))
+        })?;
+        if changed.transformed {
+            changed.map_data(|plan| plan.recompute_schema())
+        } else {
+            Ok(changed)
+        }
+    })?;
+    Ok(plan.data)
+}
+
+/// Replaces what the author wrote: casts, unary minus, comparisons of different kinds of numbers; and lets each call know its text.
+#[derive(Debug)]
+pub(crate) struct CheckedExpressions {
+    pub(crate) rules: Rules,
+}
+
+impl AnalyzerRule for CheckedExpressions {
+    fn name(&self) -> &str {
+        "karat_checked_expressions"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = rewrite_plan(plan, &|expr, schema| self.rewrite(expr, schema))?;
+        plan.apply_with_subqueries(|plan| {
+            if let LogicalPlan::Join(join) = plan {
+                for (left, right) in &join.on {
+                    let (l, r) = (
+                        left.get_type(join.left.schema())?,
+                        right.get_type(join.right.schema())?,
+                    );
+                    if needs_exact_comparison(&l, &r) {
+                        return Err(refusal(
+                            format!(
+                                "a join of {} with {}: `{}` and `{}`",
+                                type_name(&l),
+                                type_name(&r),
+                                sql_text(left),
+                                sql_text(right)
+                            ),
+                            Some("cast both keys to one type"),
+                        ));
+                    }
+                }
+            }
+            Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        })?;
+        Ok(plan)
+    }
+}
+
+impl CheckedExpressions {
+    fn call(&self, operation: Operation, args: Vec<Expr>) -> Expr {
+        with_text(Checked::new(operation, self.rules, 0), args)
+    }
+
+    fn compare(
+        &self,
+        kind: Comparison,
+        left: Expr,
+        right: Expr,
+        schema: &DFSchema,
+    ) -> Result<Expr> {
+        let exact = needs_exact_comparison(&left.get_type(schema)?, &right.get_type(schema)?);
+        if exact {
+            return Ok(self.call(Operation::Compare(kind), vec![left, right]));
+        }
+        let op = match kind {
+            Comparison::Eq => Operator::Eq,
+            Comparison::NotEq => Operator::NotEq,
+            Comparison::Lt => Operator::Lt,
+            Comparison::LtEq => Operator::LtEq,
+            Comparison::Gt => Operator::Gt,
+            Comparison::GtEq => Operator::GtEq,
+            Comparison::Distinct => Operator::IsDistinctFrom,
+            Comparison::NotDistinct => Operator::IsNotDistinctFrom,
+        };
+        Ok(Expr::BinaryExpr(BinaryExpr::new(
+            Box::new(left),
+            op,
+            Box::new(right),
+        )))
+    }
+
+    /// One expression, its parts already done.
+    pub(crate) fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let mixed = |left: &Expr, right: &Expr| -> Result<bool> {
+            Ok(needs_exact_comparison(
+                &left.get_type(schema)?,
+                &right.get_type(schema)?,
+            ))
+        };
+        Ok(Transformed::yes(match expr {
+            Expr::Literal(ScalarValue::Decimal128(_, _, s), _) if s < 0 => whole_exponent(expr)?,
+            Expr::Literal(ScalarValue::Decimal256(_, _, s), _) if s < 0 => whole_exponent(expr)?,
+            Expr::Cast(Cast { expr, field }) => {
+                self.cast(*expr, field.data_type(), false, schema)?
+            }
+            Expr::TryCast(TryCast { expr, field }) => {
+                self.cast(*expr, field.data_type(), true, schema)?
+            }
+            Expr::Negative(inner) if number(&inner.get_type(schema)?).is_some() => {
+                self.call(Operation::Negate, vec![*inner])
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match comparison(&op) {
+                Some(kind) if mixed(&left, &right)? => {
+                    self.call(Operation::Compare(kind), vec![*left, *right])
+                }
+                _ => {
+                    return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr {
+                        left,
+                        op,
+                        right,
+                    })));
+                }
+            },
+            Expr::Between(Between {
+                expr,
+                negated,
+                low,
+                high,
+            }) => {
+                if !mixed(&expr, &low)? && !mixed(&expr, &high)? {
+                    return Ok(Transformed::no(Expr::Between(Between {
+                        expr,
+                        negated,
+                        low,
+                        high,
+                    })));
+                }
+                if negated {
+                    self.compare(Comparison::Lt, *expr.clone(), *low, schema)?
+                        .or(self.compare(Comparison::Gt, *expr, *high, schema)?)
+                } else {
+                    self.compare(Comparison::GtEq, *expr.clone(), *low, schema)?
+                        .and(self.compare(Comparison::LtEq, *expr, *high, schema)?)
+                }
+            }
+            Expr::InList(InList {
+                expr,
+                list,
+                negated,
+            }) => {
+                let mut any = false;
+                for item in &list {
+                    any |= mixed(&expr, item)?;
+                }
+                if !any {
+                    return Ok(Transformed::no(Expr::InList(InList {
+                        expr,
+                        list,
+                        negated,
+                    })));
+                }
+                let kind = if negated {
+                    Comparison::NotEq
+                } else {
+                    Comparison::Eq
+                };
+                let mut tests = Vec::with_capacity(list.len());
+                for item in list {
+                    tests.push(self.compare(kind, *expr.clone(), item, schema)?);
+                }
+                balanced(tests, if negated { Operator::And } else { Operator::Or })
+            }
+            Expr::Case(Case {
+                expr: Some(operand),
+                when_then_expr,
+                else_expr,
+            }) => {
+                let mut any = false;
+                for (when, _) in &when_then_expr {
+                    any |= mixed(&operand, when)?;
+                }
+                if !any {
+                    return Ok(Transformed::no(Expr::Case(Case {
+                        expr: Some(operand),
+                        when_then_expr,
+                        else_expr,
+                    })));
+                }
+                let mut arms = Vec::with_capacity(when_then_expr.len());
+                for (when, then) in when_then_expr {
+                    arms.push((
+                        Box::new(self.compare(Comparison::Eq, *operand.clone(), *when, schema)?),
+                        then,
+                    ));
+                }
+                Expr::Case(Case {
+                    expr: None,
+                    when_then_expr: arms,
+                    else_expr,
+                })
+            }
+            Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
+                if let Some(checked) = func.inner().downcast_ref::<Checked>() {
+                    if checked.has_text() {
+                        return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction {
+                            func,
+                            args,
+                        })));
+                    }
+                    with_text(checked.clone(), args)
+                } else if matches!(func.name(), "date_part" | "to_char")
+                    && let Some(index) = args.iter().position(|arg| {
+                        matches!(arg.get_type(schema), Ok(DataType::Timestamp(_, Some(_))))
+                    })
+                {
+                    // Parts of an instant are those of its local time (A6).
+                    let local = DataType::Timestamp(TimeUnit::Microsecond, None);
+                    let arg = args.remove(index);
+                    args.insert(
+                        index,
+                        self.call(
+                            Operation::Cast {
+                                to: local,
+                                null_on_failure: false,
+                            },
+                            vec![arg],
+                        ),
+                    );
+                    Expr::ScalarFunction(ScalarFunction { func, args })
+                } else {
+                    return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction {
+                        func,
+                        args,
+                    })));
+                }
+            }
+            other => return Ok(Transformed::no(other)),
+        }))
+    }
+
+    /// The expression as another type that it is known to fit or fail.
+    pub(crate) fn converted(&self, expr: Expr, to: &DataType) -> Expr {
+        self.call(
+            Operation::Cast {
+                to: to.clone(),
+                null_on_failure: false,
+            },
+            vec![expr],
+        )
+    }
+
+    fn cast(
+        &self,
+        expr: Expr,
+        to: &DataType,
+        null_on_failure: bool,
+        schema: &DFSchema,
+    ) -> Result<Expr> {
+        let from = expr.get_type(schema)?;
+        if let DataType::Interval(_) = to {
+            if let Expr::Literal(ScalarValue::Utf8(Some(_)), _) = &expr {
+                return Ok(Expr::Cast(Cast::new(Box::new(expr), to.clone())));
+            }
+            return Err(refusal(
+                "a cast to interval".to_string(),
+                Some("write interval '1 day'"),
+            ));
+        }
+        crate::conversion::castable(&from, to).map_err(|text| {
+            let hint = match (&from, to) {
+                (f, DataType::Timestamp(..)) if number(f).is_some() => Some("say what the number counts: timestamp '1970-01-01' + n * ... is not offered yet"),
+                _ => None,
+            };
+            type_error(text, hint)
+        })?;
+        Ok(self.call(
+            Operation::Cast {
+                to: to.clone(),
+                null_on_failure,
+            },
+            vec![expr],
+        ))
+    }
+
+    /// One expression after type coercion.
+    pub(crate) fn rewrite_coerced(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        Ok(match expr {
+            Expr::Cast(Cast { expr, field }) => {
+                let from = expr.get_type(schema)?;
+                if lossless(&from, field.data_type())
+                    || matches!(field.data_type(), DataType::Interval(_))
+                {
+                    return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
+                }
+                Transformed::yes(self.cast(*expr, field.data_type(), false, schema)?)
+            }
+            Expr::TryCast(TryCast { expr, field }) => {
+                Transformed::yes(self.cast(*expr, field.data_type(), true, schema)?)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let arithmetic = matches!(
+                    op,
+                    Operator::Plus
+                        | Operator::Minus
+                        | Operator::Multiply
+                        | Operator::Divide
+                        | Operator::Modulo
+                        | Operator::IntegerDivide
+                        | Operator::BitwiseShiftLeft
+                        | Operator::BitwiseShiftRight
+                );
+                if arithmetic {
+                    return Err(refusal(
+                        format!(
+                            "`{} {op} {}` is not checked",
+                            sql_text(&left),
+                            sql_text(&right)
+                        ),
+                        None,
+                    ));
+                }
+                Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+            }
+            Expr::Negative(inner) => {
+                if matches!(inner.get_type(schema)?, DataType::Interval(_)) {
+                    return Ok(Transformed::no(Expr::Negative(inner)));
+                }
+                Transformed::yes(self.call(Operation::Negate, vec![*inner]))
+            }
+            other => Transformed::no(other),
+        })
+    }
+}
+
+fn with_text(checked: Checked, args: Vec<Expr>) -> Expr {
+    let call = Expr::ScalarFunction(ScalarFunction::new_udf(
+        Arc::new(ScalarUDF::new_from_impl(checked.clone())),
+        args.clone(),
+    ));
+    checked.with_text(&sql_text(&call)).call(args)
+}
+
+/// Joined by `op` as a balanced tree, so that long lists do not nest deeply.
+fn balanced(mut parts: Vec<Expr>, op: Operator) -> Expr {
+    while parts.len() > 1 {
+        let mut next = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(left) = rest.next() {
+            next.push(match rest.next() {
+                Some(right) => {
+                    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+                }
+                None => left,
+            });
+        }
+        parts = next;
+    }
+    parts
+        .pop()
+        .unwrap_or_else(|| Expr::Literal(ScalarValue::Boolean(Some(op == Operator::And)), None))
+}
+
+/// Replaces what type coercion put in, unless it loses nothing, and refuses arithmetic that is not ours.
+#[derive(Debug)]
+pub(crate) struct CheckedCoercions {
+    pub(crate) checked: CheckedExpressions,
+}
+
+impl CheckedCoercions {
+    /// At the result, types become those that a table stores: a decimal of more than 38 digits decimal(38, s), where a value that
+    /// does not fit is an error (rule E1), an unsigned integer a signed one.
+    fn stored(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let change =
+            |data_type: &DataType| stored_type(data_type).ok().filter(|to| to != data_type);
+        let schema = plan.schema().clone();
+        let asked = !matches!(
+            plan,
+            LogicalPlan::Explain(_)
+                | LogicalPlan::Analyze(_)
+                | LogicalPlan::Ddl(_)
+                | LogicalPlan::Dml(_)
+                | LogicalPlan::Statement(_)
+        );
+        if !asked
+            || !schema
+                .fields()
+                .iter()
+                .any(|field| change(field.data_type()).is_some())
+        {
+            return Ok(plan);
+        }
+        let columns = schema.iter().map(|(relation, field)| {
+            let column = Expr::from((relation, field));
+            match change(field.data_type()) {
+                Some(to) => self
+                    .checked
+                    .converted(column, &to)
+                    .alias_qualified(relation.cloned(), field.name()),
+                None => column,
+            }
+        });
+        Ok(LogicalPlan::Projection(Projection::try_new(
+            columns.collect(),
+            Arc::new(plan),
+        )?))
+    }
+}
+
+impl AnalyzerRule for CheckedCoercions {
+    fn name(&self) -> &str {
+        "karat_checked_coercions"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite_plan(plan, &|expr, schema| {
+            self.checked.rewrite_coerced(expr, schema)
+        })
+    }
+}

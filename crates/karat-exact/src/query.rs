@@ -1,0 +1,458 @@
+//! One SELECT, from text to rows: parsed, planned, guarded, ordered, run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DataFusionError};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use futures::{FutureExt, StreamExt};
+
+use crate::BatchStream;
+use crate::engine::Engine;
+use crate::error::{ExactError, SqlError, SqlErrorKind};
+use crate::order::{Unknown, complete, order_answer};
+use crate::session::{sql_error, uses_clock};
+use crate::tables::{FileSet, SCHEMA, Tables};
+use crate::types::{float_columns, type_name};
+
+/// Provenance columns, which no model may read (B2).
+const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
+/// Nesting of expressions and queries that is still parsed.
+const DEPTH: usize = 200;
+
+/// What a query is for: a model is held to more rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A table will hold the answer.
+    Model {
+        /// Columns that identify its rows.
+        key: Option<Vec<String>>,
+        /// Columns that its rows are ordered by first.
+        cluster_by: Vec<String>,
+        /// Whether it may hold doubles.
+        allow_float: bool,
+    },
+    /// Somebody looks at the answer.
+    Query {
+        /// Refuse what is not provably deterministic, as for a model.
+        strict: bool,
+    },
+}
+
+/// A planned query.
+pub struct Prepared {
+    state: SessionState,
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    tables: BTreeSet<String>,
+    uses_clock: bool,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// Columns of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Tables that it reads, `schema.table`, sorted.
+    pub fn tables_read(&self) -> Vec<String> {
+        self.tables.iter().cloned().collect()
+    }
+
+    /// Whether the answer depends on the logical time (A7).
+    pub fn uses_clock(&self) -> bool {
+        self.uses_clock
+    }
+
+    /// What a person should know, for example that an order was completed.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    /// The plan as it will run, one operator a line.
+    pub async fn explain(&self) -> Result<String, ExactError> {
+        let plan = self.state.create_physical_plan(&self.plan).await?;
+        Ok(displayable(plan.as_ref()).indent(false).to_string())
+    }
+}
+
+impl Engine {
+    /// Plans a query over tables, or says what is wrong with it.
+    pub fn prepare(
+        &self,
+        sql: &str,
+        tables: &Tables,
+        purpose: &Purpose,
+    ) -> Result<Prepared, SqlError> {
+        let catalog = tables.catalog().map_err(|error| sql_error(error, sql))?;
+        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_catalog_list(catalog)
+            .build();
+        let statement = parse(sql)?;
+        let planned = state
+            .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
+            .now_or_never()
+            .unwrap_or_else(|| {
+                let why = "a table of the catalog was not at hand".to_owned();
+                Err(DataFusionError::from(ExactError::Internal(why)))
+            })
+            .map_err(|error| sql_error(error, sql))?;
+        let tables = tables_read(&planned).map_err(|error| sql_error(error, sql))?;
+        let uses_clock = plan_uses_clock(&planned).map_err(|error| sql_error(error, sql))?;
+        if matches!(purpose, Purpose::Model { .. }) {
+            refuse_provenance(&planned)?;
+        }
+
+        let mut notes = Vec::new();
+        let unknown = match purpose {
+            Purpose::Model { .. } | Purpose::Query { strict: true } => Unknown::Refuse,
+            Purpose::Query { strict: false } => Unknown::AllColumns,
+        };
+        let first: &[String] = match purpose {
+            Purpose::Model {
+                key, cluster_by, ..
+            } if cluster_by.is_empty() => key.as_deref().unwrap_or_default(),
+            Purpose::Model { cluster_by, .. } => cluster_by,
+            Purpose::Query { .. } => &[],
+        };
+        let plan = complete(planned, unknown, &mut notes)
+            .and_then(|plan| order_answer(plan, first))
+            .and_then(|plan| {
+                let options = state.config_options();
+                state.analyzer().execute_and_check(plan, options, |_, _| {})
+            })
+            .map_err(|error| sql_error(error, sql))?;
+        notes.dedup();
+        let schema = answer_schema(&plan, purpose)?;
+        Ok(Prepared {
+            state,
+            plan,
+            schema,
+            tables,
+            uses_clock,
+            notes,
+        })
+    }
+
+    /// Runs a planned query: its rows in their one order.
+    pub async fn stream(&self, prepared: &Prepared) -> Result<BatchStream, ExactError> {
+        let plan = prepared.state.create_physical_plan(&prepared.plan).await?;
+        let rows = execute_stream(plan, prepared.state.task_ctx())?;
+        let schema = prepared.schema.clone();
+        let rows = rows.map(move |batch| normalise(&batch?, &schema).map_err(Into::into));
+        let stream = RecordBatchStreamAdapter::new(prepared.schema.clone(), rows);
+        Ok(Box::pin(stream))
+    }
+
+    /// Columns of a query's answer, planned over tables of which only the columns and keys are known.
+    pub fn plan_schema(
+        &self,
+        sql: &str,
+        tables: &BTreeMap<String, (SchemaRef, Option<Vec<String>>)>,
+        purpose: &Purpose,
+    ) -> Result<SchemaRef, SqlError> {
+        let mut known = Tables::new();
+        for (name, (schema, key)) in tables {
+            let files = FileSet {
+                schema: schema.clone(),
+                files: Vec::new(),
+                key: key.clone(),
+            };
+            let (schema, table) = name.split_once('.').unwrap_or((SCHEMA, name));
+            known
+                .insert(schema, table, files)
+                .map_err(|error| sql_error(error.into(), sql))?;
+        }
+        Ok(self.prepare(sql, &known, purpose)?.schema())
+    }
+}
+
+/// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
+fn parse(sql: &str) -> Result<Statement, SqlError> {
+    let dialect = GenericDialect {};
+    let mut tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| SqlError {
+            message: lower_first(&error.message),
+            line: Some(error.location.line),
+            column: Some(error.location.column),
+            hint: None,
+            kind: SqlErrorKind::Syntax,
+        })?;
+    for token in &mut tokens {
+        if let Token::Word(word) = &mut token.token
+            && word.quote_style.is_some()
+        {
+            word.value = word.value.to_lowercase();
+            word.keyword = Keyword::NoKeyword;
+        }
+    }
+    let statements = Parser::new(&dialect)
+        .with_recursion_limit(DEPTH)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| match error {
+            ParserError::RecursionLimitExceeded => SqlError {
+                message: format!("the query is nested deeper than {DEPTH} levels"),
+                line: None,
+                column: None,
+                hint: Some("split it into several models".to_owned()),
+                kind: SqlErrorKind::Syntax,
+            },
+            error => sql_error(DataFusionError::SQL(Box::new(error), None), sql),
+        })?;
+    let refused = |message: &str, hint: &str| SqlError {
+        message: message.to_owned(),
+        line: None,
+        column: None,
+        hint: Some(hint.to_owned()),
+        kind: SqlErrorKind::Refused,
+    };
+    let mut statements = statements.into_iter();
+    match (statements.next(), statements.next()) {
+        (Some(statement @ Statement::Query(_)), None) => Ok(statement),
+        (None, _) => Err(refused("there is no statement", "write one SELECT")),
+        (_, Some(_)) => Err(refused(
+            "there is more than one statement",
+            "write one SELECT, without `;` inside",
+        )),
+        (Some(_), None) => Err(refused(
+            "only SELECT is understood",
+            "karat writes tables by `run`; a query reads",
+        )),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
+    let mut tables = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let name = match scan.table_name.schema() {
+                Some(schema) if schema != SCHEMA => format!("{schema}.{}", scan.table_name.table()),
+                _ => scan.table_name.table().to_owned(),
+            };
+            tables.insert(name);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables)
+}
+
+fn plan_uses_clock(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found |= uses_clock(expr);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
+}
+
+fn refuse_provenance(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let mut named: Option<Column> = None;
+    let visited = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|inner| {
+                if let Expr::Column(column) = inner
+                    && PROVENANCE.contains(&column.name.as_str())
+                {
+                    named.get_or_insert_with(|| column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    visited.map_err(|error| sql_error(error, ""))?;
+    let Some(column) = named else { return Ok(()) };
+    let at = column.spans().first();
+    Err(SqlError {
+        message: format!(
+            "`{}` says how a row came in, not what it is: no model may read it (B2)",
+            column.name
+        ),
+        line: at.map(|span| span.start.line),
+        column: at.map(|span| span.start.column),
+        hint: Some("`karat query` may".to_owned()),
+        kind: SqlErrorKind::Refused,
+    })
+}
+
+/// The columns that an answer has in a table: standard types, all nullable.
+fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, SqlError> {
+    let error = |kind, message, hint: &str| SqlError {
+        message,
+        line: None,
+        column: None,
+        hint: Some(hint.to_owned()),
+        kind,
+    };
+    let model = match purpose {
+        Purpose::Model { allow_float, .. } => Some(*allow_float),
+        Purpose::Query { .. } => None,
+    };
+    let mut fields: Vec<Field> = Vec::new();
+    for field in plan.schema().fields() {
+        let name = field.name();
+        if model.is_some() && !is_column_name(name) {
+            return Err(error(
+                SqlErrorKind::Name,
+                format!("the output column `{name}` has no proper name"),
+                "name it with AS: small letters, digits and `_`, not beginning with a digit",
+            ));
+        }
+        if model.is_some() && fields.iter().any(|other| other.name() == name) {
+            return Err(error(
+                SqlErrorKind::Name,
+                format!("two output columns are called `{name}`"),
+                "rename one of them with AS",
+            ));
+        }
+        let data_type = stored_type(field.data_type()).ok_or_else(|| {
+            let held = type_name(field.data_type());
+            error(
+                SqlErrorKind::Type,
+                format!("the column `{name}` has the type {held}, which no table holds"),
+                match field.data_type() {
+                    DataType::Decimal256(..) => "cast it to decimal(p, s) with at most 38 digits",
+                    _ => "cast it to a type that a table holds",
+                },
+            )
+        })?;
+        if model.is_some() && field.data_type().is_null() {
+            return Err(error(
+                SqlErrorKind::Type,
+                format!("the column `{name}` has no type: it is always null"),
+                "cast it, for example cast(null as string)",
+            ));
+        }
+        fields.push(Field::new(name, data_type, true).with_metadata(field.metadata().clone()));
+    }
+    let schema = Schema::new(fields);
+    if model == Some(false)
+        && let Some(column) = float_columns(&schema).first()
+    {
+        return Err(error(
+            SqlErrorKind::Refused,
+            format!("the column `{column}` holds doubles, which no model stores unasked"),
+            "cast to decimal, for example decimal_from_double(x), or state `allow_float: \"reason\"` in the model",
+        ));
+    }
+    Ok(Arc::new(schema))
+}
+
+fn is_column_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.bytes().all(plain)
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// The type under which a table holds values of this type; None if none does.
+fn stored_type(data_type: &DataType) -> Option<DataType> {
+    let stored = match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+            DataType::Utf8
+        }
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) => DataType::Decimal128(*p, *s),
+        DataType::Decimal256(..) => return None,
+        DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => return None,
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Timestamp(_, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        DataType::Dictionary(_, value) => return stored_type(value),
+        DataType::List(item) | DataType::LargeList(item) => {
+            DataType::List(Arc::new(stored_field(item)?))
+        }
+        DataType::Struct(fields) => {
+            let fields: Option<Vec<Field>> =
+                fields.iter().map(|field| stored_field(field)).collect();
+            DataType::Struct(fields?.into())
+        }
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal128(..)
+        | DataType::Date32 => data_type.clone(),
+        _ => return None,
+    };
+    Some(stored)
+}
+
+fn stored_field(field: &Field) -> Option<Field> {
+    Some(Field::new(
+        field.name(),
+        stored_type(field.data_type())?,
+        true,
+    ))
+}
+
+/// A batch in the types of the answer, with one zero and one NaN (E6).
+fn normalise(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ExactError> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (column, field) in batch.columns().iter().zip(schema.fields()) {
+        let column = if column.data_type() == field.data_type() {
+            column.clone()
+        } else {
+            cast_with_options(column, field.data_type(), &strict)
+                .map_err(|_| ExactError::Overflow(field.name().clone()))?
+        };
+        columns.push(one_zero(column));
+    }
+    RecordBatch::try_new(schema.clone(), columns).map_err(ExactError::arrow)
+}
+
+fn one_zero(column: ArrayRef) -> ArrayRef {
+    let any = column.as_any();
+    if let Some(doubles) = any.downcast_ref::<Float64Array>() {
+        let fold = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+        return Arc::new(doubles.unary::<_, arrow::datatypes::Float64Type>(fold));
+    }
+    if let Some(singles) = any.downcast_ref::<Float32Array>() {
+        let fold = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
+        return Arc::new(singles.unary::<_, arrow::datatypes::Float32Type>(fold));
+    }
+    column
+}

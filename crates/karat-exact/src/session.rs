@@ -1,0 +1,814 @@
+//! One session recipe: DataFusion's settings, rules and functions, replaced by lists that karat vouches for.
+
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::Expr;
+use datafusion::optimizer::analyzer::Analyzer;
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::SessionConfig;
+
+use crate::checked::{Checked, Operation};
+use crate::conversion::Rules;
+use crate::error::{SqlError, SqlErrorKind};
+use crate::functions::{self, Registry};
+use crate::numbers::Rounding;
+use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
+use crate::types::type_name;
+
+/// The version of the time-zone tables.
+pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
+
+const UNICODE: (u8, u8, u8) = char::UNICODE_VERSION;
+
+/// The version of the Unicode tables.
+pub const UNICODE_VERSION: &str = match UNICODE {
+    (16, 0, 0) => "16.0.0",
+    (17, 0, 0) => "17.0.0",
+    (18, 0, 0) => "18.0.0",
+    _ => panic!("name the Unicode version of this compiler"),
+};
+
+/// What shapes values: part of every code digest and receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) rounding: Rounding,
+    pub(crate) timezone: chrono_tz::Tz,
+    pub(crate) logical_time_us: i64,
+}
+
+impl Settings {
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            rounding: self.rounding,
+            timezone: self.timezone,
+        }
+    }
+}
+
+/// Rules of DataFusion that are left out: they change answers, or choose by statistics or by function names.
+const LEFT_OUT: &[&str] = &[
+    "single_distinct_aggregation_to_group_by",
+    "aggregate_statistics",
+];
+
+/// A session with karat's rules and functions.
+pub(crate) fn session_state(
+    settings: &Settings,
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+) -> SessionState {
+    let rules = settings.rules();
+    let registry = Registry::new(settings);
+    let mut planners = SessionStateBuilder::new_with_default_features()
+        .expr_planners()
+        .take()
+        .unwrap_or_default();
+    planners.insert(0, Arc::new(Operators { rules }));
+    SessionStateBuilder::new()
+        .with_config(configured(config))
+        .with_runtime_env(runtime)
+        .with_analyzer_rules(analyzer_rules(rules))
+        .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(physical_rules())
+        .with_expr_planners(planners)
+        .with_type_planner(Arc::new(TypeNames))
+        .with_scalar_functions(registry.scalar)
+        .with_aggregate_functions(registry.aggregate)
+        .with_window_functions(registry.window)
+        .build()
+}
+
+fn configured(mut config: SessionConfig) -> SessionConfig {
+    let options = config.options_mut();
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.enable_ident_normalization = true;
+    options.sql_parser.support_varchar_with_length = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.default_null_ordering = "nulls_last".to_string();
+    options.execution.time_zone = Some("UTC".to_string());
+    options.execution.parquet.pushdown_filters = false;
+    options.execution.parquet.schema_force_view_types = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.enable_window_topn = false;
+    options.optimizer.skip_failed_rules = false;
+    options.optimizer.expand_views_at_output = false;
+    options.explain.show_statistics = false;
+    config
+}
+
+fn analyzer_rules(rules: Rules) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut list = Analyzer::new().rules;
+    let at = list
+        .iter()
+        .position(|rule| rule.name() == "type_coercion")
+        .unwrap_or(list.len());
+    list.insert(at, Arc::new(CheckedExpressions { rules }));
+    list.push(Arc::new(CheckedCoercions {
+        checked: CheckedExpressions { rules },
+    }));
+    list
+}
+
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut list = Optimizer::new().rules;
+    list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    list
+}
+
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut list = PhysicalOptimizer::new().rules;
+    list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    list
+}
+
+/// Whether an expression, as planned and not yet optimised, asks for the run's time.
+pub(crate) fn uses_clock(expr: &Expr) -> bool {
+    use datafusion::common::tree_node::TreeNode;
+    expr.exists(|e| {
+        Ok(match e {
+            Expr::ScalarFunction(call) => {
+                matches!(
+                    call.func.inner().downcast_ref::<Checked>(),
+                    Some(Checked {
+                        operation: Operation::Clock(_),
+                        ..
+                    })
+                )
+            }
+            _ => false,
+        })
+    })
+    .unwrap_or(false)
+}
+
+/// The first column whose decimal is wider than a table can hold, as an error.
+pub(crate) fn too_wide(schema: &arrow::datatypes::Schema) -> Option<SqlError> {
+    let field = schema.fields().iter().find(|field| {
+        matches!(
+            field.data_type(),
+            arrow::datatypes::DataType::Decimal256(..)
+        )
+    })?;
+    let scale = match field.data_type() {
+        arrow::datatypes::DataType::Decimal256(_, s) => (*s).min(38),
+        _ => 0,
+    };
+    Some(SqlError {
+        message: format!(
+            "column `{}` is {}: a table holds up to 38 digits",
+            field.name(),
+            type_name(field.data_type())
+        ),
+        line: None,
+        column: None,
+        hint: Some(format!(
+            "cast it, for example cast(... as decimal(38, {scale}))"
+        )),
+        kind: SqlErrorKind::Type,
+    })
+}
+
+/// DataFusion's error about a query as ours: what is wrong, where, and what to do.
+pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
+    let mut found = explain(error, sql);
+    if found.line.is_none()
+        && let Some(name) = quoted(&found.message)
+        && let Some((line, column)) = position_of(&name, sql)
+    {
+        found.line = Some(line);
+        found.column = Some(column);
+    }
+    found
+}
+
+fn explain(error: DataFusionError, sql: &str) -> SqlError {
+    let new = |kind, message: String, hint: Option<String>| SqlError {
+        message,
+        line: None,
+        column: None,
+        hint,
+        kind,
+    };
+    match error {
+        DataFusionError::Context(_, inner) => explain(*inner, sql),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let mut found = explain(*inner, sql);
+            if let Some(span) = diagnostic.span {
+                found.line.get_or_insert(span.start.line);
+                found.column.get_or_insert(span.start.column);
+            }
+            found
+        }
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+            explain(errors.swap_remove(0), sql)
+        }
+        DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
+            Ok(inner) => explain(inner, sql),
+            Err(shared) => new(SqlErrorKind::Type, plain(&shared.strip_backtrace()), None),
+        },
+        DataFusionError::External(inner) => match inner.downcast::<SqlError>() {
+            Ok(own) => *own,
+            Err(inner) => match inner.downcast::<crate::error::ExactError>() {
+                Ok(own) => new(SqlErrorKind::Refused, own.to_string(), own.hint()),
+                Err(other) => new(SqlErrorKind::Type, plain(&other.to_string()), None),
+            },
+        },
+        DataFusionError::SQL(parser, _) => {
+            let text = match *parser {
+                datafusion::sql::sqlparser::parser::ParserError::TokenizerError(text)
+                | datafusion::sql::sqlparser::parser::ParserError::ParserError(text) => text,
+                datafusion::sql::sqlparser::parser::ParserError::RecursionLimitExceeded => {
+                    return new(
+                        SqlErrorKind::Refused,
+                        "the query nests too deeply".to_string(),
+                        Some("use `with` to split it".to_string()),
+                    );
+                }
+            };
+            let (message, at) = located(&text);
+            if message.contains("as BigDecimal") {
+                return new(
+                    SqlErrorKind::Refused,
+                    message,
+                    Some("for a double write cast('1e200' as double)".to_string()),
+                );
+            }
+            SqlError {
+                line: at.map(|p| p.0),
+                column: at.map(|p| p.1),
+                ..new(SqlErrorKind::Syntax, message, None)
+            }
+        }
+        DataFusionError::SchemaError(schema, _) => match *schema {
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } => {
+                let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
+                let hint = match nearest(&field.name, names.iter().map(String::as_str)) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None if names.is_empty() => "no columns are visible here".to_string(),
+                    None => {
+                        let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
+                        let more = if names.len() > shown.len() {
+                            ", ..."
+                        } else {
+                            ""
+                        };
+                        format!("there are {}{more}", shown.join(", "))
+                    }
+                };
+                new(
+                    SqlErrorKind::Name,
+                    format!("no column `{}`", field.flat_name()),
+                    Some(hint),
+                )
+            }
+            SchemaError::AmbiguousReference { field } => new(
+                SqlErrorKind::Name,
+                format!("column `{}` is ambiguous", field.name),
+                Some("write it with its table: t.column".to_string()),
+            ),
+            SchemaError::DuplicateQualifiedField { name, .. }
+            | SchemaError::DuplicateUnqualifiedField { name } => new(
+                SqlErrorKind::Name,
+                format!("two columns are named `{name}`"),
+                Some("name them with `as`".to_string()),
+            ),
+        },
+        DataFusionError::NotImplemented(text)
+            if text.contains("Decimal scale") || text.contains("Decimal precision") =>
+        {
+            new(
+                SqlErrorKind::Refused,
+                "a number literal of more than 76 digits".to_string(),
+                Some("for a double write cast('1e200' as double)".to_string()),
+            )
+        }
+        DataFusionError::NotImplemented(text) => new(SqlErrorKind::Refused, plain(&text), None),
+        other => {
+            let text = plain(&other.strip_backtrace());
+            if let Some((_, rest)) =
+                text.split_once("user-defined coercion failed with: External error: ")
+            {
+                let message = rest.split(". No function matches").next().unwrap_or(rest);
+                return new(
+                    SqlErrorKind::Type,
+                    message.to_string(),
+                    Some("cast the argument first".to_string()),
+                );
+            }
+            if let Some(name) = text
+                .strip_prefix("Invalid function '")
+                .and_then(|rest| rest.split('\'').next())
+            {
+                return unknown_function(name);
+            }
+            if let Some(name) = text
+                .strip_prefix("table '")
+                .and_then(|rest| rest.split('\'').next())
+            {
+                let name = name.strip_prefix("datafusion.").unwrap_or(name);
+                let name = name.strip_prefix("public.").unwrap_or(name);
+                return new(SqlErrorKind::Name, format!("no table `{name}`"), None);
+            }
+            new(SqlErrorKind::Type, text, None)
+        }
+    }
+}
+
+fn unknown_function(name: &str) -> SqlError {
+    let name = name.to_ascii_lowercase();
+    let (kind, message, hint) = match functions::refused(&name) {
+        Some((why, hint)) => (
+            SqlErrorKind::Refused,
+            format!("`{name}` {why}"),
+            Some(hint.to_string()).filter(|h| !h.is_empty()),
+        ),
+        None => {
+            let known = Registry::new(&Settings {
+                rounding: Rounding::default(),
+                timezone: chrono_tz::Tz::UTC,
+                logical_time_us: 0,
+            })
+            .names();
+            let hint = nearest(&name, known.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"));
+            (SqlErrorKind::Name, format!("no function `{name}`"), hint)
+        }
+    };
+    SqlError {
+        message,
+        line: None,
+        column: None,
+        hint,
+        kind,
+    }
+}
+
+/// Without DataFusion's prefixes, and one line only.
+fn plain(text: &str) -> String {
+    let mut text = text.lines().next().unwrap_or_default().trim();
+    for prefix in [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "type_coercion",
+        "caused by",
+        "Internal error: ",
+        "Schema error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text).trim_start();
+    }
+    text.to_string()
+}
+
+/// A parser's message and its "at Line: 1, Column: 8".
+fn located(text: &str) -> (String, Option<(u64, u64)>) {
+    let Some((message, at)) = text.rsplit_once(" at Line: ") else {
+        return (text.to_string(), None);
+    };
+    let mut numbers = at.split(", Column: ").map(|n| {
+        n.trim()
+            .trim_end_matches(|c: char| !c.is_ascii_digit())
+            .parse::<u64>()
+    });
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(line)), Some(Ok(column))) => (
+            message.trim_start_matches("sql parser error: ").to_string(),
+            Some((line, column)),
+        ),
+        _ => (text.to_string(), None),
+    }
+}
+
+fn quoted(message: &str) -> Option<String> {
+    let name = message.split('`').nth(1)?;
+    let last = name.rsplit('.').next()?;
+    last.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then(|| last.to_string())
+        .filter(|n| !n.is_empty())
+}
+
+/// Where a word first stands in the text.
+fn position_of(word: &str, sql: &str) -> Option<(u64, u64)> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    for (index, line) in sql.lines().enumerate() {
+        let lower = line.to_ascii_lowercase();
+        let mut from = 0;
+        while let Some(at) = lower
+            .get(from..)
+            .and_then(|rest| rest.find(&word.to_ascii_lowercase()))
+        {
+            let start = from + at;
+            let end = start + word.len();
+            let before = lower[..start].chars().next_back().is_some_and(part);
+            let after = lower[end..].chars().next().is_some_and(part);
+            if !before && !after {
+                return Some((index as u64 + 1, lower[..start].chars().count() as u64 + 1));
+            }
+            from = end;
+        }
+    }
+    None
+}
+
+/// The name that differs in the fewest letters, if few enough.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    names
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(d, _)| *d <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{
+        Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+        StringArray,
+    };
+    use arrow::datatypes::DataType;
+    use datafusion::datasource::MemTable;
+    use datafusion::prelude::SessionContext;
+    use expect_test::{Expect, expect};
+
+    fn batches() -> Vec<RecordBatch> {
+        let batch = |k: Vec<Option<&str>>,
+                     n: Vec<Option<i64>>,
+                     d: Vec<Option<i128>>,
+                     f: Vec<Option<f64>>| {
+            let d = Decimal128Array::from(d)
+                .with_precision_and_scale(18, 2)
+                .expect("a decimal");
+            RecordBatch::try_from_iter_with_nullable([
+                ("k", Arc::new(StringArray::from(k)) as ArrayRef, true),
+                ("n", Arc::new(Int64Array::from(n)) as ArrayRef, true),
+                ("d", Arc::new(d) as ArrayRef, true),
+                ("f", Arc::new(Float64Array::from(f)) as ArrayRef, true),
+            ])
+            .expect("a batch")
+        };
+        vec![
+            batch(
+                vec![Some("a"), Some("a"), Some("b")],
+                vec![Some(1), Some(2), Some(0)],
+                vec![Some(100), Some(205), Some(-1)],
+                vec![Some(0.1), Some(1e300), Some(2.5)],
+            ),
+            batch(
+                vec![Some("a"), None, Some("b")],
+                vec![None, Some(7), Some(9007199254740993)],
+                vec![Some(33), None, Some(50)],
+                vec![Some(-1e300), Some(f64::INFINITY), None],
+            ),
+        ]
+    }
+
+    fn context() -> SessionContext {
+        let settings = Settings {
+            rounding: Rounding::HalfEven,
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 1_700_000_000_000_000,
+        };
+        let state = session_state(
+            &settings,
+            SessionConfig::new().with_target_partitions(2),
+            Arc::new(RuntimeEnv::default()),
+        );
+        let context = SessionContext::new_with_state(state);
+        let batches = batches();
+        let schema = batches[0].schema();
+        let table = MemTable::try_new(schema, batches.into_iter().map(|b| vec![b]).collect())
+            .expect("a table");
+        context
+            .register_table("t", Arc::new(table))
+            .expect("registers");
+        context
+    }
+
+    async fn answer(context: &SessionContext, sql: &str) -> String {
+        use std::fmt::Write as _;
+        let mut out = format!("{sql}\n");
+        let frame = match context.sql(sql).await {
+            Ok(frame) => frame,
+            Err(error) => {
+                let e = sql_error(error, sql);
+                let _ = writeln!(
+                    out,
+                    "  refused: {} [{:?} {:?}:{:?}; {}]",
+                    e.message,
+                    e.kind,
+                    e.line,
+                    e.column,
+                    e.hint.unwrap_or_default()
+                );
+                return out;
+            }
+        };
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        match frame.collect().await {
+            Ok(batches) => {
+                let schema = batches.first().map_or(schema, RecordBatch::schema);
+                let names: Vec<String> = schema
+                    .fields()
+                    .iter()
+                    .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
+                    .collect();
+                let _ = writeln!(out, "  {}", names.join(" | "));
+                let batch = arrow::compute::concat_batches(&schema, &batches).expect("one schema");
+                let mut lines: Vec<String> = (0..batch.num_rows())
+                    .map(|row| {
+                        let cell = |column: &ArrayRef| {
+                            let text = arrow::compute::cast(column, &DataType::Utf8).expect("text");
+                            if text.is_null(row) {
+                                "null".to_string()
+                            } else {
+                                text.as_string::<i32>().value(row).to_string()
+                            }
+                        };
+                        format!(
+                            "  {}\n",
+                            batch
+                                .columns()
+                                .iter()
+                                .map(cell)
+                                .collect::<Vec<_>>()
+                                .join(" | ")
+                        )
+                    })
+                    .collect();
+                lines.sort();
+                out.extend(lines);
+            }
+            Err(error) => {
+                let _ = writeln!(out, "  failed: {:?}", crate::error::ExactError::from(error));
+            }
+        }
+        out
+    }
+
+    fn check(queries: &[&str], expected: Expect) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let context = context();
+        let text: String = queries
+            .iter()
+            .map(|sql| runtime.block_on(answer(&context, sql)))
+            .collect();
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn aggregates() {
+        check(
+            &[
+                "select k, sum(n), sum(d), avg(d), sum(f), count(*) from t group by k",
+                "select sum(n), avg(n), avg(f), mean(d), min(f), max(d) from t where k is not null",
+                "select sum(distinct n), sum(n), count(distinct k) from t",
+                "select sum(n) + 1 as x, sum(d) - avg(d) from t",
+                "select sum(cast(9223372036854775807 as bigint)) from t",
+                "select n, sum(d) over (order by n rows between 1 preceding and current row) as s from t",
+                "select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3",
+                "select sum(k) from t",
+                "select sum(n) from t where false",
+                "select sum(n + 1) as x, sum(d * 2), avg(n) over (partition by k) from t where n = 1 group by n, k",
+                "select avg(d), sum(d) from t group by k having count(*) > 1",
+                "select abs(k) from t",
+                "select min(k), max(f), bool_and(n > 0), string_agg(k, ',' order by k) from t where n < 9",
+            ],
+            expect![[r#"
+                select k, sum(n), sum(d), avg(d), sum(f), count(*) from t group by k
+                  k string | sum(t.n) bigint | sum(t.d) decimal(38,2) | avg(t.d) decimal(38,8) | sum(t.f) double | count(*) bigint
+                  a | 3 | 3.38 | 1.12666667 | 0.1 | 3
+                  b | 9007199254740993 | 0.49 | 0.24500000 | 2.5 | 2
+                  null | 7 | null | null | inf | 1
+                select sum(n), avg(n), avg(f), mean(d), min(f), max(d) from t where k is not null
+                  sum(t.n) bigint | avg(t.n) decimal(38,6) | avg(t.f) double | avg(t.d) decimal(38,8) | min(t.f) double | max(t.d) decimal(18,2)
+                  9007199254740996 | 2251799813685249.000000 | 0.65 | 0.77400000 | -1e300 | 2.05
+                select sum(distinct n), sum(n), count(distinct k) from t
+                  sum(DISTINCT t.n) bigint | sum(t.n) bigint | count(DISTINCT t.k) bigint
+                  9007199254741003 | 9007199254741003 | 2
+                select sum(n) + 1 as x, sum(d) - avg(d) from t
+                  x bigint | sum(t.d) - avg(t.d) decimal(45,8)
+                  9007199254741004 | 3.09600000
+                select sum(cast(9223372036854775807 as bigint)) from t
+                  failed: Overflow("sum(Int64(9223372036854775807))")
+                select n, sum(d) over (order by n rows between 1 preceding and current row) as s from t
+                  n bigint | s decimal(38,2)
+                  0 | -0.01
+                  1 | 0.99
+                  2 | 3.05
+                  7 | 2.05
+                  9007199254740993 | 0.50
+                  null | 0.83
+                select k, sum(n) filter (where n > 1) from t group by k having sum(n) > 3
+                  k string | sum(t.n) FILTER (WHERE t.n > Int64(1)) bigint
+                  b | 9007199254740993
+                  null | 7
+                select sum(k) from t
+                  refused: `sum` takes a number, not string [Type Some(1):Some(8); cast the argument first]
+                select sum(n) from t where false
+                  sum(t.n) bigint
+                  null
+                select sum(n + 1) as x, sum(d * 2), avg(n) over (partition by k) from t where n = 1 group by n, k
+                  x bigint | sum(t.d * 2) decimal(38,2) | avg(t.n) PARTITION BY [t.k] ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING decimal(38,6)
+                  2 | 2.00 | 1.000000
+                select avg(d), sum(d) from t group by k having count(*) > 1
+                  avg(t.d) decimal(38,8) | sum(t.d) decimal(38,2)
+                  0.24500000 | 0.49
+                  1.12666667 | 3.38
+                select abs(k) from t
+                  refused: `abs` takes a number, not string [Type Some(1):Some(8); cast it first]
+                select min(k), max(f), bool_and(n > 0), string_agg(k, ',' order by k) from t where n < 9
+                  min(t.k) string | max(t.f) double | bool_and(t.n > Int64(0)) boolean | string_agg(t.k,Utf8(",")) ORDER BY [t.k ASC NULLS LAST] string
+                  a | inf | false | a,a,b
+            "#]],
+        );
+    }
+
+    #[test]
+    fn expressions() {
+        check(
+            &[
+                "select n + 1, -n, d / 3 from t where n < 3 and n > 0",
+                "select d / n from t",
+                "select cast(k as int) from t",
+                "select n from t where f = 0.1",
+                "select n from t where n = cast(9007199254740992 as double)",
+                "select case when false then cast('x' as int) else n end as x from t where n = 1",
+                "select a.n from t a join t b on a.n = b.f",
+                "select a.n from t a join t b using (n) where a.n = 1",
+                "select n from t where n in (1, 2.0, cast(7 as double))",
+                "select 1 + 2 * 3 as x, (1 + 2) * 3 as y, cast(1 + 2 as decimal(5, 1)) z",
+                "select k, 1 as x from t where n = 7 union all select 'x', 2.5 from t where n = 7",
+                "select n from t order by n limit 2",
+                "select date '2024-01-31' + interval '1 month' as d, current_date as today",
+                "select try_cast(k as int) as x from t where n = 1",
+                "select n from t where (select max(n) from t) = n",
+                "select * from t where exists (select 1 from t u where u.n = t.n + 1) and n = 1",
+                "select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2",
+                "select median(n) from t",
+                "select nn from t",
+                "select n from tt",
+                "select n from",
+                "select n from t where k > 1",
+                "select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3",
+                "select coalesce(n, 1 / n) from t where n is null",
+                "select extract(year from date '2024-02-29') as y",
+            ],
+            expect![[r#"
+                select n + 1, -n, d / 3 from t where n < 3 and n > 0
+                  t.n + 1 bigint | (- t.n) bigint | t.d / 3 decimal(38,8)
+                  2 | -1 | 0.33333333
+                  3 | -2 | 0.68333333
+                select d / n from t
+                  failed: DivideByZero("t.d / t.n")
+                select cast(k as int) from t
+                  failed: Conversion("cast(t.k as integer)")
+                select n from t where f = 0.1
+                  n bigint
+                select n from t where n = cast(9007199254740992 as double)
+                  n bigint
+                select case when false then cast('x' as int) else n end as x from t where n = 1
+                  x bigint
+                  1
+                select a.n from t a join t b on a.n = b.f
+                  n bigint
+                select a.n from t a join t b using (n) where a.n = 1
+                  n bigint
+                  1
+                select n from t where n in (1, 2.0, cast(7 as double))
+                  n bigint
+                  1
+                  2
+                  7
+                select 1 + 2 * 3 as x, (1 + 2) * 3 as y, cast(1 + 2 as decimal(5, 1)) z
+                  x bigint | y bigint | z decimal(5,1)
+                  7 | 9 | 3.0
+                select k, 1 as x from t where n = 7 union all select 'x', 2.5 from t where n = 7
+                  k string | x decimal(21,1)
+                  null | 1.0
+                  x | 2.5
+                select n from t order by n limit 2
+                  n bigint
+                  0
+                  1
+                select date '2024-01-31' + interval '1 month' as d, current_date as today
+                  d date | today date
+                  2024-02-29 | 2023-11-14
+                select try_cast(k as int) as x from t where n = 1
+                  x integer
+                  null
+                select n from t where (select max(n) from t) = n
+                  n bigint
+                  9007199254740993
+                select * from t where exists (select 1 from t u where u.n = t.n + 1) and n = 1
+                  k string | n bigint | d decimal(18,2) | f double
+                  a | 1 | 1.00 | 0.1
+                select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2
+                  x decimal(76,1)
+                  6.0
+                select median(n) from t
+                  refused: `median` is not there yet [Refused Some(1):Some(8); rank the rows with row_number() over (order by ...) and pick]
+                select nn from t
+                  refused: no column `nn` [Name Some(1):Some(8); did you mean `n`?]
+                select n from tt
+                  refused: no table `tt` [Name Some(1):Some(15); ]
+                select n from
+                  refused: Expected: identifier, found: EOF [Syntax None:None; ]
+                select n from t where k > 1
+                  failed: Conversion("cast(t.k as bigint)")
+                select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3
+                  r bigint unsigned | f bigint | l bigint
+                  1 | 0 | null
+                  2 | 0 | 0
+                  3 | 0 | 1
+                select coalesce(n, 1 / n) from t where n is null
+                  coalesce(t.n,1 / t.n) decimal(38,6)
+                  null
+                select extract(year from date '2024-02-29') as y
+                  y integer
+                  2024
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_new_datafusion_shows_its_new_rules() {
+        let names = [
+            Analyzer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            Optimizer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            PhysicalOptimizer::new()
+                .rules
+                .iter()
+                .map(|r| r.name().to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        ];
+        expect![[r#"
+            resolve_grouping_function type_coercion
+            rewrite_set_comparison optimize_unions unions_to_filter simplify_expressions replace_distinct_aggregate eliminate_join decorrelate_predicate_subquery scalar_subquery_to_join decorrelate_lateral_join extract_equijoin_predicate eliminate_duplicated_expr eliminate_filter eliminate_cross_join eliminate_limit propagate_empty_relation filter_null_join_keys eliminate_outer_join push_down_limit push_down_filter single_distinct_aggregation_to_group_by eliminate_group_by_constant common_sub_expression_eliminate extract_leaf_expressions push_down_leaf_projections optimize_projections
+            OutputRequirements aggregate_statistics join_selection LimitedDistinctAggregation FilterPushdown WindowTopN EnsureRequirements CombinePartialFinalAggregate OptimizeAggregateOrder ProjectionPushdown OutputRequirements LimitAggregation LimitPushPastWindows HashJoinBuffering LimitPushdown TopKRepartition ProjectionPushdown PushdownSort EnsureCooperative FilterPushdown(Post) SanityCheckPlan"#]].assert_eq(&names.join("\n"));
+        for left_out in LEFT_OUT {
+            assert!(
+                names.iter().any(|list| list
+                    .to_lowercase()
+                    .split(' ')
+                    .any(|name| name == left_out.to_lowercase())),
+                "{left_out} is gone"
+            );
+        }
+    }
+
+    #[test]
+    fn the_functions_of_sql() {
+        let settings = Settings {
+            rounding: Rounding::default(),
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 0,
+        };
+        let names: Vec<String> = Registry::new(&settings).names().into_iter().collect();
+        expect!["abs array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii avg bit_length bool_and bool_or btrim cardinality ceil ceiling char_length character_length chr coalesce concat concat_ws contains count current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double dense_rank div element_at empty ends_with find_in_set first_value flatten floor get_field greatest grouping ifnull initcap instr lag last_value lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max mean min named_struct now nth_value ntile nullif nvl nvl2 octet_length overlay position rank regexp_count regexp_instr regexp_like regexp_match regexp_replace repeat replace reverse right round row row_number rpad rtrim split_part starts_with string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from"].assert_eq(&names.join(" "));
+    }
+}

@@ -1,0 +1,239 @@
+//! Tables that a query may read: immutable Parquet files with a declared unique key.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider, Session, TableProvider,
+};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Constraint, Constraints, DataFusionError, Result, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::object_store::ObjectMeta;
+use datafusion::object_store::path::Path;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+
+use crate::error::ExactError;
+
+/// Catalog under which tables are registered; no query needs to name it.
+pub(crate) const CATALOG: &str = "karat";
+/// Schema of tables with one-part names.
+pub(crate) const SCHEMA: &str = "public";
+
+/// One immutable Parquet file.
+#[derive(Clone, Debug)]
+pub struct DataFileRef {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// Files that make a table. A column that an older file lacks reads as null.
+#[derive(Clone, Debug)]
+pub struct FileSet {
+    /// Columns of the table.
+    pub schema: SchemaRef,
+    /// Its files; [`crate::Engine::scan`] reads them in this order.
+    pub files: Vec<DataFileRef>,
+    /// Columns that together identify a row, if that is known (D2).
+    pub key: Option<Vec<String>>,
+}
+
+/// Tables by name.
+#[derive(Clone, Default)]
+pub struct Tables {
+    tables: BTreeMap<(String, String), Arc<dyn TableProvider>>,
+}
+
+impl Tables {
+    /// No tables.
+    pub fn new() -> Tables {
+        Tables::default()
+    }
+
+    /// Adds a table under a two-part name.
+    pub fn insert(&mut self, schema: &str, table: &str, files: FileSet) -> Result<(), ExactError> {
+        let provider = FileTable::new(files)?;
+        self.tables
+            .insert((schema.to_owned(), table.to_owned()), Arc::new(provider));
+        Ok(())
+    }
+
+    /// Adds a table under a one-part name.
+    pub fn insert_plain(&mut self, table: &str, files: FileSet) -> Result<(), ExactError> {
+        self.insert(SCHEMA, table, files)
+    }
+
+    /// A catalog that holds these tables and nothing else.
+    pub(crate) fn catalog(&self) -> Result<Arc<dyn CatalogProviderList>> {
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
+        let mut schemas: BTreeMap<&str, Arc<MemorySchemaProvider>> = BTreeMap::new();
+        for ((schema, table), provider) in &self.tables {
+            let schema = schemas.entry(schema).or_default();
+            schema.register_table(table.clone(), provider.clone())?;
+        }
+        for (name, schema) in schemas {
+            catalog.register_schema(name, schema)?;
+        }
+        let list = MemoryCatalogProviderList::new();
+        list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Ok(Arc::new(list))
+    }
+}
+
+/// A table over files. SQL sees its column names folded to lower case (F3).
+#[derive(Debug)]
+struct FileTable {
+    files: FileSet,
+    folded: SchemaRef,
+    constraints: Constraints,
+}
+
+impl FileTable {
+    fn new(files: FileSet) -> Result<FileTable, ExactError> {
+        let fields: Vec<Field> = files
+            .schema
+            .fields()
+            .iter()
+            .map(|field| {
+                field
+                    .as_ref()
+                    .clone()
+                    .with_name(field.name().to_lowercase())
+            })
+            .collect();
+        let folded = Schema::new(fields);
+        for (at, field) in folded.fields().iter().enumerate() {
+            if folded.fields()[..at]
+                .iter()
+                .any(|other| other.name() == field.name())
+            {
+                return Err(ExactError::refused(
+                    format!(
+                        "two columns of a table are called `{}` in SQL",
+                        field.name()
+                    ),
+                    "names are folded to lower case; rename one of them".to_owned(),
+                ));
+            }
+        }
+        let mut constraints = Vec::new();
+        if let Some(key) = &files.key {
+            let indices: Option<Vec<usize>> = key
+                .iter()
+                .map(|name| folded.index_of(&name.to_lowercase()).ok())
+                .collect();
+            constraints.extend(indices.map(Constraint::PrimaryKey));
+        }
+        Ok(FileTable {
+            folded: Arc::new(folded),
+            constraints: Constraints::new_unverified(constraints),
+            files,
+        })
+    }
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        self.folded.clone()
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = file_scan(&self.files, projection.cloned(), false)?;
+        let schema = plan.schema();
+        let renamed = |name: &str| name.to_lowercase();
+        if schema
+            .fields()
+            .iter()
+            .all(|field| renamed(field.name()) == *field.name())
+        {
+            return Ok(plan);
+        }
+        let columns = schema.fields().iter().enumerate().map(|(at, field)| {
+            let column = Arc::new(Column::new(field.name(), at));
+            (
+                column as Arc<dyn datafusion::physical_plan::PhysicalExpr>,
+                renamed(field.name()),
+            )
+        });
+        let columns: Vec<_> = columns.collect();
+        Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
+    }
+}
+
+/// Reads files, in list order within one partition if `in_order`.
+pub(crate) fn file_scan(
+    files: &FileSet,
+    projection: Option<Vec<usize>>,
+    in_order: bool,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    if files.files.is_empty() {
+        let schema = match projection {
+            Some(columns) => Arc::new(files.schema.project(&columns)?),
+            None => files.schema.clone(),
+        };
+        return Ok(Arc::new(EmptyExec::new(schema)));
+    }
+    let mut group = Vec::with_capacity(files.files.len());
+    let (mut rows, mut bytes) = (0, 0);
+    for file in &files.files {
+        group.push(partitioned(file)?);
+        rows += usize::try_from(file.rows).unwrap_or(usize::MAX);
+        bytes += usize::try_from(file.size).unwrap_or(usize::MAX);
+    }
+    let mut statistics = Statistics::new_unknown(&files.schema);
+    statistics.num_rows = Precision::Exact(rows);
+    statistics.total_byte_size = Precision::Inexact(bytes);
+    let source = Arc::new(ParquetSource::new(files.schema.clone()));
+    let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        .with_file_group(FileGroup::new(group))
+        .with_statistics(statistics)
+        .with_preserve_order(in_order)
+        .with_projection_indices(projection)?
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+fn partitioned(file: &DataFileRef) -> Result<PartitionedFile> {
+    let location = Path::from_absolute_path(&file.path)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(PartitionedFile::new_from_meta(ObjectMeta {
+        location,
+        // A data file never changes, so its time is of no interest.
+        last_modified: Default::default(),
+        size: file.size,
+        e_tag: None,
+        version: None,
+    }))
+}
