@@ -27,14 +27,48 @@ fn all_mistakes_of_the_files_at_once() {
         "domains/shop/gold/revenue.sql",
         "select country, sum(amount) as revenue\nfrom shop_silver.orders\ngroup by\n",
     );
-    expect![[]].assert_eq(&project.karat(&["validate"]).text());
+    expect![[r#"
+        3 mistakes
+        --- stderr
+        error: SQL: expected an expression, found the end of the text
+         --> domains/shop/gold/revenue.sql:3:9
+          |
+        3 | group by
+          |         ^
+
+        error: there is no feed `landing.order` in domain `shop`
+         --> domains/shop/silver/orders.yaml:1:7
+          |
+        1 | from: landing.order
+          |       ^^^^^^^^^^^^^
+          = hint: did you mean `landing.orders`?
+
+        error: unknown key `expectation` in a silver model
+         --> domains/shop/silver/orders.yaml:4:1
+          |
+        4 | expectation: {}
+          | ^^^^^^^^^^^
+          = hint: did you mean `expectations`?
+
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
 }
 
 #[test]
 fn yaml_that_is_none() {
     let project = Project::initial();
     project.write("karat.yaml", "karat: 1\nproject: [p\n");
-    expect![[]].assert_eq(&project.karat(&["run"]).text());
+    expect![[r#"
+        --- stderr
+        error: YAML: while parsing a flow sequence, expected ',' or ']'
+         --> karat.yaml:3:1
+
+        error: the project has 1 mistake
+        hint: `karat validate` lists them at any time
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["run"]).text());
 }
 
 #[test]
