@@ -70,6 +70,17 @@ impl Lake {
         Ok(lake)
     }
 
+    /// Opens the lake at `root` for reading; a folder that is missing or empty is a lake without tables. Writes nothing.
+    pub fn open_or_empty(root: &Path) -> Result<Self, LakeError> {
+        let lake = Self {
+            root: absolute(root)?,
+        };
+        match lake.check_format() {
+            Err(LakeError::NoLake { .. }) if names_in(&lake.root)?.is_empty() => Ok(lake),
+            checked => checked.map(|()| lake),
+        }
+    }
+
     /// The lake's folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root

@@ -135,6 +135,12 @@ impl Table {
         Self { path, dir }
     }
 
+    /// The table in this folder, which need not be in a lake of karat: for reading.
+    pub fn at(path: &Path) -> Self {
+        let dir = path.display().to_string();
+        Self::new(path.to_path_buf(), dir)
+    }
+
     /// The table's folder, absolute.
     pub fn path(&self) -> &Path {
         &self.path

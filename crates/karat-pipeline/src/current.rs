@@ -11,7 +11,11 @@ use karat_exact::{BatchStream, ExactError, batch_stream};
 use crate::scd::rows_of;
 
 /// Keeps the last row of each key of a stream sorted by key and `_seq`, without keys whose last row is a delete.
-pub fn newest_of_each_key(sorted: BatchStream, schema: SchemaRef, key: Vec<String>) -> BatchStream {
+pub(crate) fn newest_of_each_key(
+    sorted: BatchStream,
+    schema: SchemaRef,
+    key: Vec<String>,
+) -> BatchStream {
     let state = Newest {
         schema: schema.clone(),
         key,

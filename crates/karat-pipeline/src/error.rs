@@ -199,7 +199,7 @@ impl PipelineError {
             Self::Float { .. } => {
                 Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
             }
-            Self::NoKey { .. } => Some("give the key's file in `signing_key` of the target".to_owned()),
+            Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: ${file:PATH}`".to_owned()),
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }

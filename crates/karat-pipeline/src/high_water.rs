@@ -11,7 +11,7 @@ use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 
 /// The greatest value as text; None if there is none.
-pub fn greatest(values: &ArrayRef) -> Result<Option<String>, PipelineError> {
+pub(crate) fn greatest(values: &ArrayRef) -> Result<Option<String>, PipelineError> {
     let options = SortOptions {
         descending: true,
         nulls_first: false,
@@ -24,7 +24,7 @@ pub fn greatest(values: &ArrayRef) -> Result<Option<String>, PipelineError> {
 }
 
 /// Raises a high-water mark to the greatest of these values.
-pub fn raise(mark: &mut Option<String>, values: &ArrayRef) -> Result<(), PipelineError> {
+pub(crate) fn raise(mark: &mut Option<String>, values: &ArrayRef) -> Result<(), PipelineError> {
     let Some(newest) = greatest(values)? else {
         return Ok(());
     };
@@ -42,7 +42,7 @@ pub fn raise(mark: &mut Option<String>, values: &ArrayRef) -> Result<(), Pipelin
 }
 
 /// Whether every value comes strictly after the mark.
-pub fn all_after(values: &ArrayRef, mark: &str) -> Result<bool, PipelineError> {
+pub(crate) fn all_after(values: &ArrayRef, mark: &str) -> Result<bool, PipelineError> {
     let mark = Scalar::new(from_text(mark, values.data_type())?);
     let after = gt(values, &mark).map_err(arrow_error)?;
     Ok(after.null_count() == 0 && after.true_count() == values.len())

@@ -6,6 +6,9 @@ use karat_receipt::Digest;
 /// Folder of the run manifests.
 pub const RUNS: &str = "_karat/runs";
 
+/// Folder of the receipts.
+pub const RECEIPTS: &str = "_karat/receipts";
+
 /// A receipt, under its digest.
 pub fn receipt(digest: Digest) -> String {
     format!("_karat/receipts/{digest}.json")

@@ -4,29 +4,35 @@
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`verify`] read what is there.
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done;
+//! [`journal`] is the cache beside the project.
 
 pub mod accounting;
 pub mod adopt;
 pub mod bronze;
 pub mod context;
 mod current;
+pub mod cut;
 pub mod deliveries;
 pub mod epochs;
 pub mod error;
 pub mod gold;
 mod high_water;
 pub mod ingest;
+pub mod journal;
 pub mod judge;
 pub mod known_rows;
 pub mod layout;
 pub mod manifest;
 mod marks;
+pub mod model_check;
+pub mod plan;
 pub mod position;
 mod prune;
 pub mod publish;
 pub mod quarantine;
 pub mod read;
+pub mod receipts;
 mod row_json;
 pub mod scd;
 pub mod schedule;

@@ -10,7 +10,7 @@ use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 
 /// Gives each delete that has no sequence of its own the date of its load's order mark: `20261030`, `2026-10-30` or a timestamp.
-pub fn date_deletes(
+pub(crate) fn date_deletes(
     table: &str,
     batch: &RecordBatch,
     deletes: &[bool],

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use serde_json::Value;
 
 /// Whether a file with these statistics (Delta's JSON) may hold one of the values in its column `key`; true when in doubt.
-pub fn may_hold(stats: Option<&str>, key: &str, values: Option<&ArrayRef>) -> bool {
+pub(crate) fn may_hold(stats: Option<&str>, key: &str, values: Option<&ArrayRef>) -> bool {
     let (Some(values), Some(stats)) = (values, stats) else {
         return true;
     };

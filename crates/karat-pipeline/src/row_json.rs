@@ -9,7 +9,10 @@ use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 
 /// The named columns of each row as a JSON object. Numbers keep their digits as text; binary is hexadecimal.
-pub fn rows_as_json(batch: &RecordBatch, names: &[String]) -> Result<Vec<String>, PipelineError> {
+pub(crate) fn rows_as_json(
+    batch: &RecordBatch,
+    names: &[String],
+) -> Result<Vec<String>, PipelineError> {
     let options = FormatOptions::default();
     let mut columns = Vec::new();
     for name in names {

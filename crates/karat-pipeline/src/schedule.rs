@@ -63,7 +63,7 @@ impl RunReport {
 
 /// One thing to do.
 enum Work<'p> {
-    Load(&'p Feed),
+    Load,
     Model(&'p Model),
 }
 
@@ -79,7 +79,7 @@ pub async fn run(
     let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {
-            Work::Load(_) => BTreeSet::new(),
+            Work::Load => BTreeSet::new(),
             Work::Model(model) => model
                 .inputs
                 .iter()
@@ -141,7 +141,7 @@ fn work<'p>(
     let mut work: Vec<(TableName, Work<'p>)> = project
         .feeds()
         .filter(|feed| wanted(&feed.bronze))
-        .map(|feed| (feed.bronze.clone(), Work::Load(feed)))
+        .map(|feed| (feed.bronze.clone(), Work::Load))
         .collect();
     for table in Graph::of(project).order() {
         if let Some(model) = project.model(table)
@@ -186,7 +186,15 @@ fn spawn(
             bytes: 0,
         });
         let started = Instant::now();
-        let (kind, outcome) = step(&site, sources.as_ref(), &table, &reads).await;
+        // A task of its own: should karat panic in it, that is the failure of this step alone.
+        let inner = {
+            let (site, table) = (site.clone(), table.clone());
+            tokio::spawn(async move { step(&site, sources.as_ref(), &table, &reads).await })
+        };
+        let (kind, outcome) = match inner.await {
+            Ok(done) => done,
+            Err(error) => (kind_of(&site.project, &table), Err(joined(error))),
+        };
         let mut report = match outcome {
             Ok(report) => report,
             Err(error) => {
@@ -243,6 +251,14 @@ async fn step(
     }
 }
 
+fn kind_of(project: &Project, table: &TableName) -> &'static str {
+    match project.model(table).map(|model| &model.kind) {
+        Some(ModelKind::Gold(_)) => "gold",
+        Some(ModelKind::Silver(_)) => "silver",
+        None => "load",
+    }
+}
+
 /// Everything downstream of a failed step is skipped.
 fn skip_dependants(
     project: &Project,
@@ -257,10 +273,7 @@ fn skip_dependants(
         .collect();
     for table in dependants {
         waiting.remove(&table);
-        let kind = match project.model(&table).map(|model| &model.kind) {
-            Some(ModelKind::Gold(_)) => "gold",
-            _ => "silver",
-        };
+        let kind = kind_of(project, &table);
         let mut report = StepReport::new(kind, &table.to_string());
         report.status = StepStatus::Skipped;
         report.notes.push(format!("skipped: `{failed}` failed"));

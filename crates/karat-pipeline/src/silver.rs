@@ -156,7 +156,6 @@ struct State {
     available: i64,
     decision: Decision,
     judge: Arc<Judge>,
-    code: String,
     bronze_table: Table,
 }
 
@@ -307,7 +306,6 @@ impl<'a> SilverStep<'a> {
             available,
             decision,
             judge: Arc::new(judge),
-            code,
             bronze_table,
         }))
     }

@@ -7,8 +7,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Raw data to gold, with proof.
 #[derive(Debug, Parser)]
-#[command(name = "karat", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 all current; 1 something needs a person; 2 usage, project or SQL; 3 source, disk or computation; 4 not allowed; 5 conflict.")]
+#[command(
+    name = "karat",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 all current; 1 something needs a person; 2 usage, project or SQL; 3 source, disk or computation; 4 not allowed; 5 conflict."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -31,9 +39,27 @@ pub(crate) struct Global {
     /// No progress, no notes; errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+    /// How to show progress: bars where stderr is a terminal, or plain lines always.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "HOW"
+    )]
+    pub(crate) progress: ProgressStyle,
     /// More on stderr about what happens; twice for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// Bars on a terminal, plain lines without one.
+    Auto,
+    /// Plain lines.
+    Plain,
 }
 
 /// What to do.
@@ -134,6 +160,9 @@ pub(crate) struct RunArgs {
     /// Let full loads delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
+    /// What set the run off, for the record.
+    #[arg(long, value_name = "WORD", default_value = "manual")]
+    pub(crate) trigger: String,
 }
 
 /// Arguments of `verify`.
@@ -167,6 +196,9 @@ pub(crate) struct QueryArgs {
     /// Read the tables as this run left them.
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<String>,
+    /// Read the tables as the newest run up to this time left them, as RFC 3339.
+    #[arg(long, value_name = "TIME", conflicts_with = "run")]
+    pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet file, folder or pattern, a CSV file (all columns text), or the folder of a Delta table.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
@@ -191,6 +223,8 @@ pub(crate) enum Format {
     Json,
     /// RFC 4180 with a header; null is empty, an empty text is `""`.
     Csv,
+    /// One JSON object a line.
+    Ndjson,
 }
 
 /// Verbs of `source`.
@@ -279,7 +313,9 @@ pub(crate) enum ReceiptVerb {
 
 /// Bytes of `2GiB`, `512MiB`, `1500MB`, `1000000`.
 fn parse_size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ').trim();
+    let digits = text
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ')
+        .trim();
     let unit = text[digits.len()..].trim().to_ascii_lowercase();
     let factor: u64 = match unit.as_str() {
         "" | "b" => 1,
@@ -291,7 +327,11 @@ fn parse_size(text: &str) -> Result<usize, String> {
         "gb" => 1_000_000_000,
         _ => return Err("write a size like `2GiB` or `512MiB`".to_owned()),
     };
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .and_then(|bytes| usize::try_from(bytes).ok());
     match bytes {
         Some(bytes) if bytes >= 16 << 20 => Ok(bytes),
         Some(_) => Err("karat needs at least 16MiB".to_owned()),
@@ -311,7 +351,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400,
         _ => return Err(wrong()),
     };
-    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(wrong)
+    number
+        .checked_mul(factor)
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -348,7 +391,10 @@ mod tests {
         );
         options(&command, &mut page, true);
         page.push_str(JSON_SHAPES);
-        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        for verb in command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help")
+        {
             section(verb, "karat", &mut page);
         }
         expect_file!["../../../docs/cli.md"].assert_eq(&page);
@@ -358,7 +404,10 @@ mod tests {
 
     fn section(command: &clap::Command, before: &str, page: &mut String) {
         let name = format!("{before} {}", command.get_name());
-        let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
+        let verbs: Vec<_> = command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help")
+            .collect();
         if verbs.is_empty() {
             writeln!(page, "## `{name}`\n").expect("a string");
             if let Some(about) = command.get_about() {
@@ -367,7 +416,11 @@ mod tests {
             let mut usage = name.clone();
             for argument in command.get_positionals() {
                 let value = value_name(argument);
-                usage.push_str(&if argument.is_required_set() { format!(" {value}") } else { format!(" [{value}]") });
+                usage.push_str(&if argument.is_required_set() {
+                    format!(" {value}")
+                } else {
+                    format!(" [{value}]")
+                });
             }
             writeln!(page, "`{usage}`\n").expect("a string");
             options(command, page, false);
@@ -381,13 +434,19 @@ mod tests {
         argument
             .get_value_names()
             .and_then(|names| names.first())
-            .map_or_else(|| argument.get_id().to_string().to_uppercase(), ToString::to_string)
+            .map_or_else(
+                || argument.get_id().to_string().to_uppercase(),
+                ToString::to_string,
+            )
     }
 
     fn options(command: &clap::Command, page: &mut String, globals: bool) {
         let own: Vec<_> = command
             .get_arguments()
-            .filter(|argument| argument.is_global_set() == globals && !["help", "version"].contains(&argument.get_id().as_str()))
+            .filter(|argument| {
+                argument.is_global_set() == globals
+                    && !["help", "version"].contains(&argument.get_id().as_str())
+            })
             .collect();
         if own.is_empty() {
             return;
@@ -404,18 +463,34 @@ mod tests {
                 Some(short) => format!("-{short}, {shown}"),
                 None => shown,
             };
-            let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            let values: Vec<String> =
-                argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+            let mut help = argument
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let values: Vec<String> = argument
+                .get_possible_values()
+                .iter()
+                .map(|value| format!("`{}`", value.get_name()))
+                .collect();
             if argument.get_action().takes_values() && !values.is_empty() {
                 help.push_str(&format!(" One of {}.", values.join(", ")));
             }
-            let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            let defaults: Vec<_> = argument
+                .get_default_values()
+                .iter()
+                .map(|value| value.to_string_lossy())
+                .collect();
             if argument.get_action().takes_values() && !defaults.is_empty() {
                 help.push_str(&format!(" Default `{}`.", defaults.join(" ")));
             }
             let help = help.replace('|', "\\|");
-            writeln!(page, "| `{}` | {help}{} |", shown.replace('|', "\\|"), if help.ends_with('.') { "" } else { "." }).expect("a string");
+            writeln!(
+                page,
+                "| `{}` | {help}{} |",
+                shown.replace('|', "\\|"),
+                if help.ends_with('.') { "" } else { "." }
+            )
+            .expect("a string");
         }
         page.push('\n');
     }

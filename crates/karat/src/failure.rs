@@ -90,13 +90,20 @@ impl From<ReceiptError> for Failure {
 impl Failure {
     /// A mistake in what was typed.
     pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { what: what.into(), hint: hint.into() }
+        Self::Usage {
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     /// Trouble with a file of our own.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io { doing, path, source }
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
     }
 
     /// The exit code of H1.
@@ -111,10 +118,17 @@ impl Failure {
         }
     }
 
+    /// Whoever read stdout has had enough (`karat query … | head`): nothing to complain about.
+    pub(crate) fn reader_is_gone(&self) -> bool {
+        matches!(self, Self::Stdout(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// What to do next.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::NeedsPerson { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
+            Self::Usage { hint, .. } | Self::NeedsPerson { hint, .. } => {
+                Some(hint.clone()).filter(|hint| !hint.is_empty())
+            }
             Self::Project(_) => Some("`karat validate` lists them at any time".to_owned()),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Pipeline(error) => error.hint(),
@@ -164,7 +178,11 @@ pub(crate) fn error_text(error: &(dyn Error + 'static), hint: Option<String>) ->
 }
 
 /// Message, causes, hint and code as JSON.
-pub(crate) fn error_json(error: &(dyn Error + 'static), hint: Option<String>, exit_code: u8) -> Value {
+pub(crate) fn error_json(
+    error: &(dyn Error + 'static),
+    hint: Option<String>,
+    exit_code: u8,
+) -> Value {
     json!({ "message": error.to_string(), "causes": causes(error), "hint": hint, "exit_code": exit_code })
 }
 
@@ -184,12 +202,22 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// The line of a query with a caret under the mistake; empty if its place is not known.
 fn caret(sql: &str, error: &SqlError) -> String {
-    let (Some(line), Some(column)) = (error.line, error.column) else { return String::new() };
-    let Some(text) = usize::try_from(line).ok().and_then(|line| sql.lines().nth(line.saturating_sub(1))) else {
+    let (Some(line), Some(column)) = (error.line, error.column) else {
+        return String::new();
+    };
+    let Some(text) = usize::try_from(line)
+        .ok()
+        .and_then(|line| sql.lines().nth(line.saturating_sub(1)))
+    else {
         return String::new();
     };
     let gutter = " ".repeat(line.to_string().len());
-    let before: String =
-        text.chars().take(usize::try_from(column).unwrap_or(1).saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    format!("{gutter}--> line {line}, column {column}\n{gutter} |\n{line} | {text}\n{gutter} | {before}^\n")
+    let before: String = text
+        .chars()
+        .take(usize::try_from(column).unwrap_or(1).saturating_sub(1))
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
+    format!(
+        "{gutter}--> line {line}, column {column}\n{gutter} |\n{line} | {text}\n{gutter} | {before}^\n"
+    )
 }

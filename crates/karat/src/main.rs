@@ -1,1 +1,109 @@
-fn main() {}
+//! `karat`: reads the command line, opens the project, lets the crates below do the work, prints what came of it, and exits with
+//! a code that means something (H1). Decisions are left to `karat-pipeline`; what a verb prints is in its file below `verb`.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+mod args;
+mod demo;
+mod failure;
+mod machine;
+mod named_files;
+mod output;
+mod progress;
+mod rows;
+mod site;
+mod sources;
+mod verb;
+
+use args::{Cli, Verb};
+use failure::Failure;
+use output::Voice;
+
+fn main() -> ExitCode {
+    if let Ok(spec) = std::env::var("KARAT_FAILPOINT") {
+        karat_lake::failpoint::arm(&spec);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    let voice = Voice {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+    };
+    log_to_stderr(cli.global.verbose);
+    match run(cli, voice) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.reader_is_gone() => ExitCode::SUCCESS,
+        Err(failure) => {
+            if voice.json {
+                // If stdout fails too, stderr still says why.
+                let _ = output::print_json(&failure.json());
+            }
+            output::print_error(&failure.text());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Does what was asked for; the exit code is the verb's own.
+fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Init { dir } => verb::init::run(voice, &dir),
+        Verb::Demo { dir } => verb::tour::run(voice, dir),
+        Verb::Doctor => verb::doctor::run(voice, global),
+        Verb::Validate => verb::validate::run(voice, global),
+        Verb::Plan { select, time } => verb::plan::run(voice, global, &select, &time),
+        Verb::Run(arguments) => verb::run::run(voice, global, &arguments),
+        Verb::Status => verb::status::run(voice, global),
+        Verb::Verify(arguments) => verb::verify::run(voice, global, &arguments),
+        Verb::Query(arguments) => verb::query::run(voice, global, &arguments),
+        Verb::Source(what) => verb::source::run(voice, global, &what),
+        Verb::Schema(what) => verb::schema::run(voice, global, &what),
+        Verb::Position(what) => verb::position::run(voice, global, &what),
+        Verb::Quarantine(what) => verb::quarantine::run(voice, global, &what),
+        Verb::Receipt(what) => verb::receipt::run(voice, global, &what),
+        Verb::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "karat", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    Ok(0)
+}
+
+/// Help and version are answers, anything else is a usage error: clap knows the codes 0 and 2.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let asked_for_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && asked_for_json {
+        let text = error.render().to_string();
+        let message = text
+            .trim_start_matches("error: ")
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let _ =
+            output::print_json(&Failure::usage(message, "`karat help` shows what there is").json());
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "karat=info,karat_pipeline=info,karat_lake=info,karat_source=info",
+        _ => "debug",
+    };
+    // Only the first subscriber counts; there is no other.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

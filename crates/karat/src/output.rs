@@ -17,8 +17,16 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// Prints the answer: the document for scripts, or the text for people.
-    pub(crate) fn answer(self, document: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.json { print_json(&document()) } else { print(&text()) }
+    pub(crate) fn answer(
+        self,
+        document: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            print_json(&document())
+        } else {
+            print(&text())
+        }
     }
 
     /// Something worth knowing, on stderr.
@@ -32,7 +40,14 @@ impl Voice {
 /// Writes text to stdout.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Stdout)
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::Stdout)
+}
+
+/// Writes an error's text to stderr; if that is gone, nobody can be told.
+pub(crate) fn print_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Writes one JSON document to stdout.
@@ -70,7 +85,11 @@ pub(crate) fn bytes(number: u64) -> String {
 
 /// `1 file`, `2 files`.
 pub(crate) fn counted(number: u64, word: &str) -> String {
-    format!("{} {word}{}", thousands(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {word}{}",
+        thousands(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 /// Seconds as people say them.
@@ -87,7 +106,11 @@ pub(crate) fn seconds(seconds: f64) -> String {
 /// The beginning of a digest or fingerprint, enough to recognise it.
 pub(crate) fn short(digest: &str) -> String {
     let hex = digest.rsplit(':').next().unwrap_or(digest);
-    if hex.chars().count() <= 12 { hex.to_owned() } else { format!("{}…", hex.chars().take(12).collect::<String>()) }
+    if hex.chars().count() <= 12 {
+        hex.to_owned()
+    } else {
+        format!("{}…", hex.chars().take(12).collect::<String>())
+    }
 }
 
 /// Which way a column leans.
@@ -114,7 +137,10 @@ impl Table {
                 None => ((*heading).to_owned(), Align::Left),
             })
             .collect();
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -127,14 +153,22 @@ impl Table {
         if self.rows.is_empty() {
             return String::new();
         }
-        let mut widths: Vec<usize> = self.columns.iter().map(|(heading, _)| heading.chars().count()).collect();
+        let mut widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|(heading, _)| heading.chars().count())
+            .collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
         let aligns: Vec<Align> = self.columns.iter().map(|(_, align)| *align).collect();
-        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| heading.clone()).collect();
+        let headings: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(heading, _)| heading.clone())
+            .collect();
         let mut text = aligned(&headings, &widths, &aligns);
         for row in &self.rows {
             text.push_str(&aligned(row, &widths, &aligns));

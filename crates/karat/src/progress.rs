@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use karat_pipeline::{Event, Progress, Silent};
 
+use crate::args::ProgressStyle as Style;
 use crate::output;
 
 /// Lines of progress are this many per cent apart.
 const STEP_PERCENT: u8 = 5;
 
 /// What listens to a run.
-pub(crate) fn listener(quiet: bool) -> std::sync::Arc<dyn Progress> {
+pub(crate) fn listener(quiet: bool, style: Style) -> std::sync::Arc<dyn Progress> {
     if quiet {
         std::sync::Arc::new(Silent)
-    } else if output::stderr_is_terminal() {
+    } else if style == Style::Auto && output::stderr_is_terminal() {
         std::sync::Arc::new(Bars::default())
     } else {
         std::sync::Arc::new(Lines::default())
@@ -33,7 +34,11 @@ struct Seen {
 
 impl Seen {
     fn now() -> Self {
-        Self { since: Instant::now(), rows: 0, percent: 0 }
+        Self {
+            since: Instant::now(),
+            rows: 0,
+            percent: 0,
+        }
     }
 }
 
@@ -51,10 +56,16 @@ impl Progress for Lines {
                 seen.insert(table.clone(), Seen::now());
                 line(&format!("start {table}"));
             }
-            Event::Advanced { table, rows, percent } => {
+            Event::Advanced {
+                table,
+                rows,
+                percent,
+            } => {
                 let at = seen.entry(table.clone()).or_insert_with(Seen::now);
                 at.rows += rows;
-                if *percent >= at.percent.saturating_add(STEP_PERCENT) || (*percent >= 100 && at.percent < 100) {
+                if *percent >= at.percent.saturating_add(STEP_PERCENT)
+                    || (*percent >= 100 && at.percent < 100)
+                {
                     at.percent = *percent;
                     line(&format!("progress {table} {percent}"));
                 }
@@ -62,7 +73,11 @@ impl Progress for Lines {
             Event::Committing { table } => line(&format!("commit {table}")),
             Event::Finished { table, status } => {
                 let at = seen.remove(table).unwrap_or_else(Seen::now);
-                line(&format!("finish {table} {status} {} rows {:.2} s", at.rows, at.since.elapsed().as_secs_f64()));
+                line(&format!(
+                    "finish {table} {status} {} rows {:.2} s",
+                    at.rows,
+                    at.since.elapsed().as_secs_f64()
+                ));
             }
             Event::Note(text) => line(&format!("note: {text}")),
         }
@@ -81,13 +96,23 @@ impl Progress for Bars {
         let mut bars = locked(&self.bars);
         match event {
             Event::Started { table, .. } => {
-                let style = ProgressStyle::with_template("{spinner} {prefix:<40!} {wide_bar} {percent:>3} %  {msg}  {eta:>4}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
-                let bar = self.all.add(ProgressBar::new(100).with_style(style).with_prefix(table.clone()));
+                let style = ProgressStyle::with_template(
+                    "{spinner} {prefix:<40!} {wide_bar} {percent:>3} %  {msg}  {eta:>4}",
+                )
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+                let bar = self.all.add(
+                    ProgressBar::new(100)
+                        .with_style(style)
+                        .with_prefix(table.clone()),
+                );
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bars.insert(table.clone(), (bar, Seen::now()));
             }
-            Event::Advanced { table, rows, percent } => {
+            Event::Advanced {
+                table,
+                rows,
+                percent,
+            } => {
                 if let Some((bar, seen)) = bars.get_mut(table) {
                     seen.rows += rows;
                     bar.set_position(u64::from(*percent));
@@ -100,12 +125,21 @@ impl Progress for Bars {
                 }
             }
             Event::Finished { table, status } => {
-                let Some((bar, seen)) = bars.remove(table) else { return };
+                let Some((bar, seen)) = bars.remove(table) else {
+                    return;
+                };
                 bar.finish_and_clear();
                 self.all.remove(&bar);
                 if status != "unchanged" {
-                    let rows = if seen.rows > 0 { output::counted(seen.rows, "row") } else { String::new() };
-                    let text = format!("{status:<9} {table:<40} {rows:>16}  {}", output::seconds(seen.since.elapsed().as_secs_f64()));
+                    let rows = if seen.rows > 0 {
+                        output::counted(seen.rows, "row")
+                    } else {
+                        String::new()
+                    };
+                    let text = format!(
+                        "{status:<9} {table:<40} {rows:>16}  {}",
+                        output::seconds(seen.since.elapsed().as_secs_f64())
+                    );
                     let _ = self.all.println(text);
                 }
             }
@@ -118,7 +152,9 @@ impl Progress for Bars {
 
 /// Each line goes out at once: whoever reads it may act on it.
 fn line(text: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(format!("{text}\n").as_bytes());
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -22,9 +22,18 @@ impl ProjectSources {
         let declared = project
             .sources
             .values()
-            .map(|decl| (decl.name.clone(), (decl.kind.as_str(), root.join(decl.kind.path().value()))))
+            .map(|decl| {
+                (
+                    decl.name.clone(),
+                    (decl.kind.as_str(), root.join(decl.kind.path().value())),
+                )
+            })
             .collect();
-        Self { declared, now_ns, opened: Mutex::new(BTreeMap::new()) }
+        Self {
+            declared,
+            now_ns,
+            opened: Mutex::new(BTreeMap::new()),
+        }
     }
 }
 
@@ -37,10 +46,16 @@ impl Sources for ProjectSources {
         let Some((kind, path)) = self.declared.get(name) else {
             return Err(PipelineError::Refused {
                 what: format!("there is no source `{name}`"),
-                hint: format!("karat.yaml declares: {}", self.declared.keys().cloned().collect::<Vec<_>>().join(", ")),
+                hint: format!(
+                    "karat.yaml declares: {}",
+                    self.declared.keys().cloned().collect::<Vec<_>>().join(", ")
+                ),
             });
         };
-        let config = SourceConfig { now_ns: self.now_ns, ..SourceConfig::new(path) };
+        let config = SourceConfig {
+            now_ns: self.now_ns,
+            ..SourceConfig::new(path)
+        };
         let source: Arc<dyn Source> = Arc::from(open_source(kind, &config)?);
         opened.insert(name.to_owned(), source.clone());
         Ok(source)
@@ -67,7 +82,9 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
             column: cursor.column.clone(),
             lag: cursor.lag.map(|lag| match lag {
                 project::Lag::Time(time) => source::Lag::Time(time),
-                project::Lag::Count(count) => source::Lag::Number(i64::try_from(count).unwrap_or(i64::MAX)),
+                project::Lag::Count(count) => {
+                    source::Lag::Number(i64::try_from(count).unwrap_or(i64::MAX))
+                }
             }),
             nulls_include: cursor.nulls_include,
         }),

@@ -1,0 +1,69 @@
+//! Which version of a table a query reads: the newest, or the one of a run's manifest (A10).
+
+use karat_exact::FileSet;
+use karat_project::TableName;
+use karat_receipt::{Instant, Manifest};
+
+use crate::context::Site;
+use crate::error::PipelineError;
+use crate::gold::unique_key;
+use crate::manifest;
+use crate::read;
+
+/// One consistent cut through the lake.
+#[derive(Debug, Clone)]
+pub enum Cut {
+    /// Newest versions, as they are.
+    Newest,
+    /// Versions as one run left them.
+    Manifest(Box<Manifest>),
+}
+
+/// The cut that a run left.
+pub fn of_run(site: &Site, run: &str) -> Result<Cut, PipelineError> {
+    match manifest::of_run(&site.lake, run)? {
+        Some(manifest) => Ok(Cut::Manifest(Box::new(manifest))),
+        None => Err(PipelineError::Refused {
+            what: format!("there is no run `{run}` with versions of its own in the lake"),
+            hint: "`karat receipt list` shows the runs".to_owned(),
+        }),
+    }
+}
+
+/// The cut of the newest run whose logical time is not after this one.
+pub fn as_of(site: &Site, time: &str) -> Result<Cut, PipelineError> {
+    let limit = Instant::parse(time)?;
+    let mut found = None;
+    for (manifest, _) in manifest::all(&site.lake)? {
+        if Instant::parse(&manifest.logical_time)? <= limit {
+            found = Some(manifest);
+        }
+    }
+    match found {
+        Some(manifest) => Ok(Cut::Manifest(Box::new(manifest))),
+        None => Err(PipelineError::Refused {
+            what: format!("no run of this lake has a logical time up to {time}"),
+            hint: "`karat receipt list` shows the runs".to_owned(),
+        }),
+    }
+}
+
+/// The files of a table in a cut; None if the cut has no such table.
+pub fn file_set(
+    site: &Site,
+    cut: &Cut,
+    name: &TableName,
+) -> Result<Option<FileSet>, PipelineError> {
+    let table = site.lake.table(&name.folder());
+    let snapshot = match cut {
+        Cut::Newest => table.load()?,
+        Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {
+            Some(state) => table.load_at(state.version)?,
+            None => None,
+        },
+    };
+    Ok(snapshot.map(|snapshot| {
+        let files = read::in_written_order(&snapshot);
+        read::file_set(&table, &snapshot, files, unique_key(&site.project, name))
+    }))
+}

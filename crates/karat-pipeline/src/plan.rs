@@ -1,0 +1,287 @@
+//! What a run would do, and why, without doing it: objects of feeds, rows of bronze, inputs of gold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use karat_project::{Feed, Gold, Graph, Model, ModelKind, Silver, TableName};
+
+use crate::context::Site;
+use crate::error::PipelineError;
+use crate::gold::{GoldStep, Staleness};
+use crate::ingest;
+use crate::schedule::Sources;
+use crate::silver::{Decision, SilverStep};
+
+/// What a step would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannedAction {
+    /// Read new objects or rows of a source.
+    Load,
+    /// Compute a model from all of its input.
+    Rebuild,
+    /// Compute a model from what is new.
+    Incremental,
+    /// Nothing.
+    Nothing,
+    /// Nothing, because there is no input.
+    Wait,
+    /// It cannot be planned.
+    Fail,
+}
+
+impl PlannedAction {
+    /// The word for people and scripts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Rebuild => "rebuild",
+            Self::Incremental => "incremental",
+            Self::Nothing => "nothing",
+            Self::Wait => "wait",
+            Self::Fail => "fail",
+        }
+    }
+
+    fn changes_the_table(self) -> bool {
+        matches!(self, Self::Load | Self::Rebuild | Self::Incremental)
+    }
+}
+
+/// One step of a run to come.
+#[derive(Debug)]
+pub struct PlannedStep {
+    /// `load`, `silver` or `gold`.
+    pub kind: &'static str,
+    /// The table that it would write.
+    pub table: String,
+    /// What it would do.
+    pub action: PlannedAction,
+    /// Why.
+    pub reason: String,
+    /// Objects that it would read.
+    pub objects: u64,
+    /// Rows that it would read, where they are known before; of rows that this very run loads nobody knows yet.
+    pub rows: Option<u64>,
+    /// Bytes that it would read, as far as they are known.
+    pub bytes: u64,
+    /// For a person.
+    pub notes: Vec<String>,
+    /// Why it cannot be planned.
+    pub error: Option<PipelineError>,
+}
+
+impl PlannedStep {
+    fn new(kind: &'static str, table: &TableName) -> Self {
+        Self {
+            kind,
+            table: table.to_string(),
+            action: PlannedAction::Nothing,
+            reason: "up to date".to_owned(),
+            objects: 0,
+            rows: None,
+            bytes: 0,
+            notes: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn failed(mut self, error: PipelineError) -> Self {
+        self.action = PlannedAction::Fail;
+        self.reason = error.to_string();
+        self.error = Some(error);
+        self
+    }
+}
+
+/// Plans what is selected: all if `selected` is None. Writes nothing.
+pub async fn plan(
+    site: &Site,
+    sources: &dyn Sources,
+    selected: Option<&BTreeSet<TableName>>,
+) -> Vec<PlannedStep> {
+    let project = &site.project;
+    let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
+    let mut steps = Vec::new();
+    let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
+    for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
+        let step = plan_feed(site, sources, feed).await;
+        changing.insert(feed.bronze.clone(), step.action);
+        steps.push(step);
+    }
+    for table in Graph::of(project).order() {
+        let Some(model) = project.model(table).filter(|model| wanted(&model.name)) else {
+            continue;
+        };
+        let before = model.inputs.iter().find(|input| {
+            changing
+                .get(*input)
+                .is_some_and(|action| action.changes_the_table())
+        });
+        let step = match &model.kind {
+            ModelKind::Silver(silver) => plan_silver(site, model, silver, before).await,
+            ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
+        };
+        changing.insert(table.clone(), step.action);
+        steps.push(step);
+    }
+    steps
+}
+
+async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedStep {
+    let mut step = PlannedStep::new("load", &feed.bronze);
+    let planned = match sources.open(&feed.source) {
+        Ok(source) => ingest::plan(site, feed, &sources.spec(feed), &source).await,
+        Err(error) => Err(error),
+    };
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(error) => return step.failed(error),
+    };
+    step.notes = planned.notes;
+    let mut reasons = Vec::new();
+    if let Some(open) = &planned.open {
+        reasons.push(format!(
+            "load {} was left open by run {}",
+            open.epoch, open.run
+        ));
+        step.objects += open.objects.len() as u64;
+        step.bytes += open.objects.iter().map(|object| object.size).sum::<u64>();
+    }
+    let new = planned.loads.iter().flat_map(|load| &load.objects);
+    let mut again = 0_u64;
+    let mut broken = 0_u64;
+    let mut objects = 0_u64;
+    for object in new {
+        objects += 1;
+        again += u64::from(object.delivery > 1);
+        broken += u64::from(object.broken.is_some());
+        step.bytes += object.size;
+    }
+    step.objects += objects;
+    if objects > 0 {
+        reasons.push(format!("{objects} new {}", plural(objects, "object")));
+    } else if !planned.loads.is_empty() {
+        reasons.push(match feed.cursor {
+            Some(_) => "rows after the position".to_owned(),
+            None => "the whole table is read and compared".to_owned(),
+        });
+    }
+    if again > 0 {
+        step.notes
+            .push(format!("{again} delivered again with other content"));
+    }
+    if broken > 0 {
+        step.notes.push(format!(
+            "{broken} broken {}: listed, not loaded",
+            plural(broken, "object")
+        ));
+    }
+    for late in &planned.late {
+        step.notes.push(format!(
+            "`{}` comes after a newer extract: held as late_extract",
+            late.path
+        ));
+    }
+    if !reasons.is_empty() {
+        step.action = PlannedAction::Load;
+        step.reason = reasons.join("; ");
+    }
+    step
+}
+
+async fn plan_silver(
+    site: &Site,
+    model: &Model,
+    silver: &Silver,
+    before: Option<&TableName>,
+) -> PlannedStep {
+    let mut step = PlannedStep::new("silver", &model.name);
+    let Some(feed) = site.project.feed(&silver.from) else {
+        let error = PipelineError::Internal(format!("`{}` reads no feed", model.name));
+        return step.failed(error);
+    };
+    let planned = match SilverStep::new(site, model, silver, feed).plan().await {
+        Ok(planned) => planned,
+        Err(error) => return step.failed(error),
+    };
+    match planned {
+        None => {
+            step.action = if before.is_some() {
+                PlannedAction::Rebuild
+            } else {
+                PlannedAction::Wait
+            };
+            step.reason = match before {
+                Some(_) => "first version".to_owned(),
+                None => format!("`{}` has no version yet", silver.from),
+            };
+        }
+        Some(planned) => {
+            step.rows = Some(planned.rows);
+            step.bytes = planned.bytes;
+            match planned.decision {
+                Decision::Nothing => {}
+                Decision::Rebuild { reason } => {
+                    step.action = PlannedAction::Rebuild;
+                    step.reason = reason;
+                }
+                Decision::Incremental { after } => {
+                    step.action = PlannedAction::Incremental;
+                    step.reason = format!("loads after {after} of `{}`", silver.from);
+                }
+            }
+            if let Some(before) = before {
+                if step.action == PlannedAction::Nothing {
+                    step.action = PlannedAction::Incremental;
+                    step.reason = format!("`{before}` will have new rows");
+                }
+                step.notes
+                    .push("and the rows that this run loads before it".to_owned());
+            }
+        }
+    }
+    step
+}
+
+async fn plan_gold(
+    site: &Site,
+    model: &Model,
+    gold: &Gold,
+    before: Option<&TableName>,
+) -> PlannedStep {
+    let mut step = PlannedStep::new("gold", &model.name);
+    let (staleness, rows, bytes) = match GoldStep::new(site, model, gold).plan().await {
+        Ok(planned) => planned,
+        Err(error) => return step.failed(error),
+    };
+    step.rows = Some(rows);
+    step.bytes = bytes;
+    match (staleness, before) {
+        (Staleness::Stale { reason }, _) => {
+            step.action = PlannedAction::Rebuild;
+            step.reason = reason;
+        }
+        (Staleness::Current, None) => {}
+        (Staleness::Current, Some(before)) => {
+            step.action = PlannedAction::Rebuild;
+            step.reason = format!("`{before}` will change");
+        }
+        (Staleness::Waiting { table }, None) => {
+            step.action = PlannedAction::Wait;
+            step.reason = format!("`{table}` has no version yet");
+        }
+        (Staleness::Waiting { .. }, Some(_)) => {
+            step.action = PlannedAction::Rebuild;
+            step.reason = "first version".to_owned();
+            step.rows = None;
+        }
+    }
+    step
+}
+
+fn plural(count: u64, word: &str) -> String {
+    if count == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
+}

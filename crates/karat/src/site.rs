@@ -1,0 +1,297 @@
+//! Opens a project at one of its targets: finds its folder, reads what is declared, opens the lake and the engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use karat_exact::{Engine, EngineConfig};
+use karat_lake::Lake;
+use karat_pipeline::journal::{self, Journal};
+use karat_pipeline::{Context, Progress, Silent, Site};
+use karat_project::{Project, Rounding, Severity, Target};
+use karat_receipt::{KeyRing, SigningKey};
+
+use crate::args::{Global, Resources};
+use crate::failure::Failure;
+use crate::machine::{self, Moment};
+use crate::sources::ProjectSources;
+
+/// Folder of the cache in a project.
+const CACHE: &str = ".karat";
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
+/// A project that was read without a mistake, and the target to work on.
+pub(crate) struct Opened {
+    /// Folder of the project.
+    pub(crate) root: PathBuf,
+    /// What it declares.
+    pub(crate) project: Project,
+    /// Name of the target.
+    pub(crate) target: String,
+    /// When, and under which name.
+    pub(crate) moment: Moment,
+    /// Threads.
+    pub(crate) threads: usize,
+    memory: usize,
+}
+
+/// What a verb needs of the site beyond the project.
+pub(crate) struct Wants {
+    /// Whether the lake is made if there is none.
+    pub(crate) writes: bool,
+    /// How long to wait for a lock.
+    pub(crate) wait: Duration,
+    /// `--accept-deletes`.
+    pub(crate) accept_deletes: bool,
+    /// What set it off.
+    pub(crate) trigger: String,
+    /// Where progress goes.
+    pub(crate) progress: Arc<dyn Progress>,
+}
+
+impl Wants {
+    /// Reads the lake.
+    pub(crate) fn reading() -> Self {
+        Self {
+            writes: false,
+            wait: Duration::ZERO,
+            accept_deletes: false,
+            trigger: "manual".to_owned(),
+            progress: Arc::new(Silent),
+        }
+    }
+
+    /// Writes to the lake, by hand.
+    pub(crate) fn writing() -> Self {
+        Self {
+            writes: true,
+            ..Self::reading()
+        }
+    }
+}
+
+/// Finds the project's folder.
+pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
+    match &global.project {
+        Some(folder) if folder.join("karat.yaml").is_file() => Ok(folder.clone()),
+        Some(folder) => Err(Failure::usage(
+            format!(
+                "there is no project in `{}`: it has no karat.yaml",
+                folder.display()
+            ),
+            "`karat init FOLDER` starts one",
+        )),
+        None => {
+            let here = std::env::current_dir().map_err(Failure::io("find", Path::new(".")))?;
+            let found = here
+                .ancestors()
+                .find(|folder| folder.join("karat.yaml").is_file());
+            match found {
+                Some(folder) => Ok(folder.to_path_buf()),
+                None => Err(Failure::usage(
+                    "there is no project here: neither this folder nor one above it has a karat.yaml",
+                    "go to a project's folder, name it with `--project DIR`, or start one with `karat init FOLDER`",
+                )),
+            }
+        }
+    }
+}
+
+/// Reads the project; mistakes are the failure.
+pub(crate) fn open(
+    global: &Global,
+    at: Option<&str>,
+    resources: Option<&Resources>,
+) -> Result<Opened, Failure> {
+    let root = find_root(global)?;
+    let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
+    let Some(project) = loaded.project else {
+        let errors = loaded
+            .diagnostics
+            .into_iter()
+            .filter(|found| found.severity == Severity::Error)
+            .collect();
+        return Err(Failure::Project(errors));
+    };
+    Ok(Opened::of(
+        root,
+        project,
+        global,
+        Moment::now(at)?,
+        resources,
+    ))
+}
+
+impl Opened {
+    /// A project that was read already.
+    pub(crate) fn of(
+        root: PathBuf,
+        project: Project,
+        global: &Global,
+        moment: Moment,
+        resources: Option<&Resources>,
+    ) -> Self {
+        let target = global
+            .target
+            .clone()
+            .unwrap_or_else(|| project.default_target.clone());
+        Self {
+            root,
+            project,
+            target,
+            moment,
+            threads: machine::threads(resources.and_then(|resources| resources.threads)),
+            memory: machine::memory(resources.and_then(|resources| resources.memory)),
+        }
+    }
+
+    fn target(&self) -> Result<&Target, Failure> {
+        self.project.target(Some(&self.target)).ok_or_else(|| {
+            let names: Vec<&str> = self.project.targets.keys().map(String::as_str).collect();
+            Failure::usage(
+                format!("there is no target `{}`", self.target),
+                format!("karat.yaml declares: {}", names.join(", ")),
+            )
+        })
+    }
+
+    /// Folder of the target's lake.
+    pub(crate) fn lake_folder(&self) -> Result<PathBuf, Failure> {
+        Ok(self.root.join(self.target()?.lake.value()))
+    }
+
+    /// The lake, for reading.
+    pub(crate) fn lake(&self) -> Result<Lake, Failure> {
+        Ok(Lake::open_or_empty(&self.lake_folder()?)?)
+    }
+
+    /// The project's sources.
+    pub(crate) fn sources(&self) -> Arc<ProjectSources> {
+        Arc::new(ProjectSources::of(
+            &self.project,
+            &self.root,
+            self.moment.now_ns(),
+        ))
+    }
+
+    /// An engine for this project; rows that do not fit into memory go to the cache folder.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        let scratch = if self.cache_folder().is_dir() {
+            self.cache_folder().join("spill")
+        } else {
+            scratch_folder()
+        };
+        engine(
+            &scratch,
+            self.threads,
+            self.memory,
+            &self.moment,
+            Some(&self.project),
+        )
+    }
+
+    /// The public keys that the project trusts.
+    pub(crate) fn keys(&self) -> Result<KeyRing, Failure> {
+        Ok(KeyRing::load(&self.root.join("keys"))?)
+    }
+
+    fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
+        match &self.target()?.key {
+            Some(pem) => Ok(Some(SigningKey::from_pkcs8_pem(pem.value())?)),
+            None => Ok(None),
+        }
+    }
+
+    fn cache_folder(&self) -> PathBuf {
+        self.root.join(CACHE)
+    }
+
+    /// The journal. A cache: if it cannot be opened, the work goes on without it.
+    pub(crate) fn journal(&self) -> Option<Journal> {
+        let folder = self.cache_folder();
+        std::fs::create_dir_all(&folder).ok()?;
+        match Journal::open(&folder.join(journal::FILE)) {
+            Ok(journal) => Some(journal),
+            Err(error) => {
+                tracing::warn!("{error}; going on without it");
+                None
+            }
+        }
+    }
+
+    /// The site: project, lake, engine and the facts of this execution.
+    pub(crate) fn site(self, wants: Wants) -> Result<Site, Failure> {
+        let key = self.signing_key()?;
+        let lake = if wants.writes {
+            // Before the engine: spilled rows belong into the project, too.
+            let _ = std::fs::create_dir_all(self.cache_folder());
+            Lake::create(&self.lake_folder()?)?
+        } else {
+            self.lake()?
+        };
+        let engine = self.engine()?;
+        Ok(Site {
+            context: Context {
+                run: self.moment.run.clone(),
+                logical_time_us: self.moment.logical_us(),
+                logical_time: self.moment.logical_text(),
+                principal: machine::principal(),
+                target: self.target.clone(),
+                trigger: wants.trigger,
+                karat_version: env!("CARGO_PKG_VERSION").to_owned(),
+                parameters: std::collections::BTreeMap::new(),
+                parallel_steps: self.threads.clamp(1, 8),
+                wait: wants.wait,
+                accept_deletes: wants.accept_deletes,
+                key,
+                progress: wants.progress,
+                clock: Arc::new(machine::clock_ms),
+            },
+            project: self.project,
+            root: self.root,
+            lake,
+            engine,
+        })
+    }
+}
+
+/// An engine without a project is one in UTC that rounds half away from zero.
+pub(crate) fn engine(
+    scratch: &Path,
+    threads: usize,
+    memory: usize,
+    moment: &Moment,
+    project: Option<&Project>,
+) -> Result<Engine, Failure> {
+    std::fs::create_dir_all(scratch).map_err(Failure::io("make the folder", scratch))?;
+    let rounding = match project.map(|project| project.rounding) {
+        Some(Rounding::HalfEven) => karat_exact::Rounding::HalfEven,
+        _ => karat_exact::Rounding::HalfAwayFromZero,
+    };
+    Ok(Engine::new(EngineConfig {
+        threads,
+        memory_bytes: Some(memory),
+        spill_dir: scratch.to_path_buf(),
+        logical_time_us: moment.logical_us(),
+        timezone: project.map_or_else(|| "UTC".to_owned(), |project| project.timezone.clone()),
+        rounding,
+        batch_rows: BATCH_ROWS,
+    })?)
+}
+
+/// Where rows are spilled without a project's cache.
+pub(crate) fn scratch_folder() -> PathBuf {
+    std::env::temp_dir().join("karat-spill")
+}
+
+/// Runs async work to its end.
+pub(crate) fn block_on<T>(threads: usize, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_stack_size(8 << 20)
+        .enable_all()
+        .build()
+        .map_err(Failure::io("start threads in", Path::new(".")))?;
+    Ok(runtime.block_on(work))
+}

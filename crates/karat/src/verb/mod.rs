@@ -1,0 +1,71 @@
+//! The verbs, one file each: open what is needed, call the pipeline, print.
+
+pub(crate) mod doctor;
+pub(crate) mod init;
+pub(crate) mod plan;
+pub(crate) mod position;
+pub(crate) mod quarantine;
+pub(crate) mod query;
+pub(crate) mod receipt;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod source;
+pub(crate) mod status;
+pub(crate) mod tour;
+pub(crate) mod validate;
+pub(crate) mod verify;
+
+use std::collections::BTreeSet;
+
+use karat_project::{Feed, Graph, Project, Selector, TableName};
+
+use crate::failure::Failure;
+
+/// The tables that `--select` names; None if it was not given.
+pub(crate) fn selected(
+    project: &Project,
+    selectors: &[String],
+) -> Result<Option<BTreeSet<TableName>>, Failure> {
+    if selectors.is_empty() {
+        return Ok(None);
+    }
+    let parsed = selectors
+        .iter()
+        .map(|text| text.parse::<Selector>())
+        .collect::<Result<Vec<_>, _>>();
+    let names = parsed.and_then(|selectors| Graph::of(project).select(&selectors));
+    match names {
+        Ok(names) => Ok(Some(names.into_iter().collect())),
+        Err(error) => Err(Failure::usage(
+            error.to_string(),
+            error.hint().unwrap_or_default(),
+        )),
+    }
+}
+
+/// The feed called `source.feed`, or after its bronze table.
+pub(crate) fn feed<'p>(project: &'p Project, name: &str) -> Result<&'p Feed, Failure> {
+    let found: Vec<&Feed> = project
+        .feeds()
+        .filter(|feed| feed.short_name() == name || feed.bronze.to_string() == name)
+        .collect();
+    match found.as_slice() {
+        [feed] => Ok(feed),
+        [] => {
+            let names: Vec<String> = project.feeds().map(Feed::short_name).collect();
+            let hint = if names.is_empty() {
+                "the project declares no feed".to_owned()
+            } else {
+                format!("the project declares: {}", names.join(", "))
+            };
+            Err(Failure::usage(format!("there is no feed `{name}`"), hint))
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|feed| feed.bronze.to_string()).collect();
+            Err(Failure::usage(
+                format!("several domains have a feed `{name}`"),
+                format!("write one of {}", names.join(", ")),
+            ))
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! `karat run`: loads feeds, brings models up to date, prints what became of each row.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use karat_pipeline::accounting::{self, Terms};
+use karat_pipeline::journal::{Attempt, Journal};
+use karat_pipeline::{PipelineError, RunReport, Site, StepReport, StepStatus, schedule};
+use serde_json::{Value, json};
+
+use super::validate;
+use crate::args::{Global, RunArgs};
+use crate::failure::{Failure, error_json, error_text};
+use crate::machine;
+use crate::output::{self, Table, Voice, counted, seconds, thousands};
+use crate::progress;
+use crate::site::{self, Wants};
+
+/// Terms in the order in which people read them.
+const TERMS: [&str; 8] = [
+    "kept",
+    "duplicate",
+    "superseded",
+    "unchanged",
+    "deleted",
+    "dropped",
+    "quarantined",
+    "written",
+];
+
+/// Runs what is selected.
+pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let opened = site::open(
+        global,
+        arguments.time.at.as_deref(),
+        Some(&arguments.resources),
+    )?;
+    let selected = super::selected(&opened.project, &arguments.select.select)?;
+    let sources = opened.sources();
+    let threads = opened.threads;
+    let journal = opened.journal();
+    let site = Arc::new(opened.site(Wants {
+        writes: true,
+        wait: arguments.wait.unwrap_or_default(),
+        accept_deletes: arguments.accept_deletes,
+        trigger: arguments.trigger.clone(),
+        progress: progress::listener(voice.quiet, global.progress),
+    })?);
+    begin(journal.as_ref(), &site);
+    let outcome = site::block_on(
+        threads,
+        schedule::run(site.clone(), sources, selected.as_ref()),
+    )?;
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            finish(
+                journal.as_ref(),
+                &site,
+                error.exit_code(),
+                &error_json(&error, error.hint(), error.exit_code()),
+            );
+            return Err(error.into());
+        }
+    };
+    let code = report.exit_code();
+    let document = json_of(&site, &report, code);
+    finish(journal.as_ref(), &site, code, &document);
+    voice.answer(
+        || document,
+        || text(&site, &report, started.elapsed().as_secs_f64()),
+    )?;
+    if !voice.quiet {
+        for step in &report.steps {
+            for note in &step.notes {
+                voice.note(&format!("note: {}: {note}", step.table));
+            }
+        }
+    }
+    for step in &report.steps {
+        say_errors(&site, step);
+    }
+    Ok(code)
+}
+
+fn begin(journal: Option<&Journal>, site: &Site) {
+    let attempt = Attempt {
+        run: site.context.run.clone(),
+        verb: "run".to_owned(),
+        principal: site.context.principal.clone(),
+        logical_time: site.context.logical_time.clone(),
+        started_ms: machine::clock_ms(),
+        finished_ms: None,
+        exit_code: None,
+    };
+    // History only: what cannot be noted changes no answer (A1).
+    if let Some(Err(error)) = journal.map(|journal| journal.begin(&attempt)) {
+        tracing::warn!("{error}");
+    }
+}
+
+fn finish(journal: Option<&Journal>, site: &Site, code: u8, document: &Value) {
+    let noted = journal.map(|journal| {
+        journal.finish(
+            &site.context.run,
+            machine::clock_ms(),
+            code,
+            &document.to_string(),
+        )
+    });
+    if let Some(Err(error)) = noted {
+        tracing::warn!("{error}");
+    }
+}
+
+fn status_word(report: &RunReport, code: u8) -> &'static str {
+    let failed = report
+        .steps
+        .iter()
+        .any(|step| matches!(step.status, StepStatus::Failed | StepStatus::Skipped));
+    if failed {
+        "failed"
+    } else if report.made_versions() || code != 0 {
+        "done"
+    } else {
+        "nothing_to_do"
+    }
+}
+
+fn json_of(site: &Site, report: &RunReport, code: u8) -> Value {
+    json!({
+        "run_id": site.context.run,
+        "logical_time": site.context.logical_time,
+        "status": status_word(report, code),
+        "head": report.head.map(|head| head.to_string()),
+        "steps": report.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "exit_code": code,
+    })
+}
+
+fn step_json(step: &StepReport) -> Value {
+    let broken: Vec<Value> = step
+        .broken
+        .iter()
+        .map(|(object, reason)| json!({ "object": object, "reason": reason }))
+        .collect();
+    json!({
+        "name": step.table.rsplit('.').next().unwrap_or(&step.table),
+        "kind": step.kind,
+        "table": step.table,
+        "status": step.status.word(),
+        "rows": step.rows,
+        "version": step.version,
+        "fingerprint": step.fingerprint,
+        "seconds": (step.seconds * 1000.0).round() / 1000.0,
+        "how": step.how,
+        "bytes_read": step.bytes_read,
+        "bytes_written": step.bytes_written,
+        "broken": broken,
+        "notes": step.notes,
+        "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
+    })
+}
+
+/// A line a step that did something, then the totals.
+fn text(site: &Site, report: &RunReport, took: f64) -> String {
+    let mut lines = Table::new(&["", "table", ">version", "rows", ">time"]);
+    for step in report
+        .steps
+        .iter()
+        .filter(|step| step.status != StepStatus::Unchanged)
+    {
+        let version = step
+            .version
+            .map(|version| version.to_string())
+            .unwrap_or_default();
+        let mut rows = rows_text(&step.rows);
+        if let Some(how) = step
+            .how
+            .as_deref()
+            .filter(|_| step.status == StepStatus::Done)
+        {
+            rows.push_str(&format!("   {how}"));
+        }
+        lines.row([
+            step.status.word().to_owned(),
+            step.table.clone(),
+            version,
+            rows,
+            seconds(step.seconds),
+        ]);
+    }
+    let mut text = lines.text();
+    for step in &report.steps {
+        for (object, reason) in &step.broken {
+            text.push_str(&format!("held    {object} of {}: {reason}\n", step.table));
+        }
+    }
+    let count = |status| {
+        report
+            .steps
+            .iter()
+            .filter(|step| step.status == status)
+            .count() as u64
+    };
+    let (done, failed, skipped) = (
+        count(StepStatus::Done),
+        count(StepStatus::Failed),
+        count(StepStatus::Skipped),
+    );
+    if done + failed + skipped == 0 {
+        text.push_str(&format!(
+            "nothing to do: {} up to date, {}\n",
+            counted(count(StepStatus::Unchanged), "table"),
+            seconds(took)
+        ));
+    } else {
+        text.push_str(&totals(report));
+        let mut parts = vec![
+            format!("{} written", counted(done, "table")),
+            format!("{} unchanged", count(StepStatus::Unchanged)),
+        ];
+        for (number, word) in [(failed, "failed"), (skipped, "skipped")] {
+            if number > 0 {
+                parts.push(format!("{number} {word}"));
+            }
+        }
+        text.push_str(&format!(
+            "run {}: {}, {}\n",
+            site.context.run,
+            parts.join(", "),
+            seconds(took)
+        ));
+    }
+    if let Some(head) = &report.head {
+        text.push_str(&format!("head {head}\n"));
+    }
+    text
+}
+
+/// From source rows to outcomes, in one line (G6).
+fn totals(report: &RunReport) -> String {
+    let sum = |kind: &str| {
+        report
+            .steps
+            .iter()
+            .filter(|step| step.kind == kind)
+            .fold(Terms::new(), |sum, step| accounting::add(&sum, &step.rows))
+    };
+    let (loads, silver) = (sum("load"), sum("silver"));
+    let mut parts = Vec::new();
+    if loads.get("read").is_some_and(|read| *read > 0) {
+        parts.push(format!("sources {}", rows_text(&loads)));
+    }
+    if silver.get("read").is_some_and(|read| *read > 0) {
+        parts.push(format!("silver {}", rows_text(&silver)));
+    }
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n", parts.join("; "))
+    }
+}
+
+/// `12 read = 10 kept + 2 duplicate`; terms that are 0 are left out.
+fn rows_text(rows: &Terms) -> String {
+    let Some(read) = rows.get("read") else {
+        return String::new();
+    };
+    let mut names: Vec<&String> = rows
+        .keys()
+        .filter(|name| name.as_str() != "read" && !name.starts_with("read "))
+        .collect();
+    names.sort_by_key(|name| {
+        (
+            TERMS
+                .iter()
+                .position(|term| term == name)
+                .unwrap_or(TERMS.len()),
+            *name,
+        )
+    });
+    let terms: Vec<String> = names
+        .into_iter()
+        .filter(|name| rows[*name] > 0)
+        .map(|name| format!("{} {name}", thousands(rows[name])))
+        .collect();
+    if terms.is_empty() {
+        format!("{} read", thousands(*read))
+    } else {
+        format!("{} read = {}", thousands(*read), terms.join(" + "))
+    }
+}
+
+fn say_errors(site: &Site, step: &StepReport) {
+    let Some(error) = &step.error else { return };
+    let text = match error {
+        PipelineError::Sql { table, error } => {
+            match validate::in_model(&site.project, &site.root, table, error) {
+                Some(diagnostic) => format!("{diagnostic}\n"),
+                None => error_text(error, error.hint.clone()),
+            }
+        }
+        other => error_text(other, other.hint()),
+    };
+    output::print_error(&text);
+}

@@ -1,0 +1,197 @@
+//! `karat source`: whether sources can be reached, what they hold, and a proposal for silver that a person edits (B3).
+
+use std::path::PathBuf;
+
+use karat_pipeline::{PipelineError, Sources};
+use karat_project::{Feed, fold_name};
+use karat_source::Discovered;
+use serde_json::{Value, json};
+
+use crate::args::{Global, SourceVerb};
+use crate::failure::{Failure, error_json, error_text};
+use crate::output::{Table, Voice, print_error};
+use crate::site::{self, Opened};
+
+/// Tests or discovers.
+pub(crate) fn run(voice: Voice, global: &Global, what: &SourceVerb) -> Result<u8, Failure> {
+    let opened = site::open(global, None, None)?;
+    match what {
+        SourceVerb::Test { name } => test(voice, &opened, name.as_deref()),
+        SourceVerb::Discover { name, feed, write } => {
+            discover(voice, &opened, name, feed.as_deref(), *write)
+        }
+    }
+}
+
+fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure> {
+    let sources = opened.sources();
+    let names: Vec<String> = match only {
+        Some(name) => vec![name.to_owned()],
+        None => opened.project.sources.keys().cloned().collect(),
+    };
+    let mut lines = Table::new(&["source", "outcome", ""]);
+    let mut documents: Vec<Value> = Vec::new();
+    let mut errors: Vec<PipelineError> = Vec::new();
+    for name in &names {
+        let tested = sources
+            .open(name)
+            .and_then(|source| source.test().map_err(PipelineError::from));
+        match tested {
+            Ok(report) => {
+                lines.row([name.clone(), "ok".to_owned(), report.summary.clone()]);
+                for detail in &report.details {
+                    lines.row([String::new(), String::new(), detail.clone()]);
+                }
+                documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details }));
+            }
+            Err(error) => {
+                lines.row([name.clone(), "FAILED".to_owned(), error.to_string()]);
+                documents.push(json!({ "source": name, "ok": false, "error": error_json(&error, error.hint(), error.exit_code()) }));
+                errors.push(error);
+            }
+        }
+    }
+    voice.answer(
+        || json!({ "ok": errors.is_empty(), "sources": documents }),
+        || lines.text(),
+    )?;
+    for error in &errors {
+        print_error(&error_text(error, error.hint()));
+    }
+    let codes: Vec<u8> = errors.iter().map(PipelineError::exit_code).collect();
+    Ok([2, 4, 5, 3, 1]
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0))
+}
+
+fn discover(
+    voice: Voice,
+    opened: &Opened,
+    name: &str,
+    feed: Option<&str>,
+    write: bool,
+) -> Result<u8, Failure> {
+    let sources = opened.sources();
+    let source = sources.open(name)?;
+    let declared = match feed {
+        Some(feed) => Some(super::feed(&opened.project, &format!("{name}.{feed}"))?),
+        None => None,
+    };
+    let spec = declared.map(|feed| sources.spec(feed));
+    let found = source.discover(spec.as_ref())?;
+    let written = match (declared, found.first()) {
+        (Some(feed), Some(first)) if write => Some(write_silver(opened, feed, first)?),
+        _ => None,
+    };
+    voice.answer(
+        || {
+            let found: Vec<Value> = found.iter().map(discovered_json).collect();
+            json!({ "source": name, "found": found, "written": written.as_ref().map(|path| path.display().to_string()) })
+        },
+        || {
+            let mut text = String::new();
+            for one in &found {
+                text.push_str(&discovered_text(one, declared));
+            }
+            if found.is_empty() {
+                text.push_str("nothing found\n");
+            }
+            if let Some(path) = &written {
+                text.push_str(&format!("written to {}: look at each type, then `karat validate`\n", path.display()));
+            }
+            text
+        },
+    )?;
+    Ok(0)
+}
+
+fn discovered_json(one: &Discovered) -> Value {
+    let columns: Vec<Value> = one
+        .columns
+        .iter()
+        .map(|column| json!({ "name": column.name, "source_name": column.source_name, "source_type": column.source_type, "proposed": column.proposed }))
+        .collect();
+    json!({ "name": one.name, "mode": one.mode_hint, "key": one.key_hint, "columns": columns, "notes": one.notes })
+}
+
+fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
+    let mut text = format!("{} ({})\n", one.name, one.mode_hint);
+    if let Some(feed) = feed {
+        text.push_str(&silver_yaml(feed, one));
+    } else {
+        let mut columns = Table::new(&["  column", "type", "for silver"]);
+        for column in &one.columns {
+            columns.row([
+                format!("  {}", column.name),
+                column.source_type.clone(),
+                column.proposed.clone(),
+            ]);
+        }
+        text.push_str(&columns.text());
+    }
+    for note in &one.notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    text
+}
+
+/// A silver model as a first draft.
+fn silver_yaml(feed: &Feed, found: &Discovered) -> String {
+    let width = found
+        .columns
+        .iter()
+        .map(|column| column.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        + 1;
+    let mut text = format!("from: {}\nselect:\n", feed.short_name());
+    for column in &found.columns {
+        let name = format!("{}:", column.name);
+        text.push_str(&format!(
+            "  {name:<width$} {}\n",
+            yaml_text(&column.proposed)
+        ));
+    }
+    let key = if feed.key.is_empty() {
+        &found.key_hint
+    } else {
+        &feed.key
+    };
+    if !key.is_empty() {
+        text.push_str(&format!("key: [{}]\n", key.join(", ")));
+    }
+    text
+}
+
+/// An expression as a YAML scalar.
+fn yaml_text(sql: &str) -> String {
+    let plain = sql
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '(' | ')' | ' ' | ',' | '.'))
+        && !sql.starts_with(' ');
+    if plain {
+        sql.to_owned()
+    } else {
+        format!("\"{}\"", sql.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+fn write_silver(opened: &Opened, feed: &Feed, found: &Discovered) -> Result<PathBuf, Failure> {
+    let relative = PathBuf::from("domains")
+        .join(&feed.bronze.domain)
+        .join("silver")
+        .join(format!("{}.yaml", fold_name(&feed.name)));
+    let path = opened.root.join(&relative);
+    if path.exists() {
+        return Err(Failure::usage(
+            format!("`{}` exists: it is not overwritten", relative.display()),
+            "leave `--write` out to see the proposal",
+        ));
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Failure::io("make the folder", folder))?;
+    }
+    std::fs::write(&path, silver_yaml(feed, found)).map_err(Failure::io("write", &path))?;
+    Ok(relative)
+}

@@ -1,0 +1,89 @@
+//! `karat status`: where the lake stands. Takes no lock, so that it works while a run writes.
+
+use std::path::Path;
+
+use karat_pipeline::manifest;
+use karat_pipeline::status::{TableStatus, status};
+use serde_json::json;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::output::{Table, Voice, short, thousands};
+use crate::site::{self, Wants};
+
+/// Prints the tables.
+pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
+    let opened = site::open(global, None, None)?;
+    let threads = opened.threads;
+    let site = opened.site(Wants::reading())?;
+    let tables = site::block_on(threads, status(&site))??;
+    let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
+    let path = |table: &TableStatus| shown_path(&site.root, &site.lake.root().join(&table.dir));
+    voice.answer(
+        || {
+            let tables: Vec<_> = tables
+                .iter()
+                .map(|table| {
+                    json!({
+                        "table": table.table, "layer": table.layer, "format": "delta", "path": path(table),
+                        "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
+                        "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": table.declared,
+                    })
+                })
+                .collect();
+            json!({ "tables": tables, "head": head })
+        },
+        || text(&tables, head.as_deref()),
+    )?;
+    Ok(0)
+}
+
+fn text(tables: &[TableStatus], head: Option<&str>) -> String {
+    if tables.is_empty() {
+        return "the lake has no tables yet; `karat run` makes them\n".to_owned();
+    }
+    let mut lines = Table::new(&[
+        "table",
+        ">version",
+        ">rows",
+        "fingerprint",
+        "fresh as of",
+        "",
+    ]);
+    for table in tables {
+        lines.row([
+            table.table.clone(),
+            table.version.to_string(),
+            thousands(table.rows),
+            table
+                .fingerprint
+                .as_deref()
+                .map_or_else(|| "foreign".to_owned(), short),
+            table.fresh_as_of.clone().unwrap_or_default(),
+            if table.declared {
+                String::new()
+            } else {
+                "no longer in the project".to_owned()
+            },
+        ]);
+    }
+    let mut text = lines.text();
+    if let Some(head) = head {
+        text.push_str(&format!("head {head}\n"));
+    }
+    text
+}
+
+/// Relative to the project if it lies in it, else a URL (H3).
+fn shown_path(root: &Path, folder: &Path) -> String {
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    match folder.strip_prefix(&absolute) {
+        Ok(relative) => relative
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy())
+            .collect::<Vec<_>>()
+            .join("/"),
+        Err(_) => url::Url::from_directory_path(folder)
+            .map_or_else(|()| folder.display().to_string(), |url| url.to_string()),
+    }
+}

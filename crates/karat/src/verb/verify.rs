@@ -1,0 +1,111 @@
+//! `karat verify`: receipts, logs, files and rows against each other.
+
+use karat_pipeline::verify::{Level, VerifyOptions, VerifyReport, verify};
+use serde_json::{Value, json};
+
+use crate::args::{Global, VerifyArgs};
+use crate::failure::Failure;
+use crate::output::{Table, Voice, counted, short};
+use crate::site::{self, Wants};
+
+/// Prints what was found; 1 if something contradicts the record.
+pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Result<u8, Failure> {
+    let only = arguments
+        .table
+        .as_deref()
+        .map(table_and_version)
+        .transpose()?;
+    let opened = site::open(global, None, Some(&arguments.resources))?;
+    let keys = opened.keys()?;
+    let threads = opened.threads;
+    let site = opened.site(Wants::reading())?;
+    let level = match (arguments.signatures, arguments.files, arguments.all) {
+        (true, ..) => Level::Signatures,
+        (_, true, _) => Level::Files,
+        (.., true) => Level::All,
+        // A version that is named is looked at as a whole.
+        _ if matches!(only, Some((_, Some(_)))) => Level::All,
+        _ => Level::Newest,
+    };
+    let report = site::block_on(
+        threads,
+        verify(&site, &keys, &VerifyOptions { level, only }),
+    )??;
+    voice.answer(|| document(&report), || text(&report))?;
+    Ok(u8::from(!report.ok()))
+}
+
+fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {
+    match text.split_once('@') {
+        None => Ok((text.to_owned(), None)),
+        Some((table, version)) => match version.parse() {
+            Ok(version) => Ok((table.to_owned(), Some(version))),
+            Err(_) => Err(Failure::usage(
+                format!("`{version}` is no version"),
+                "write it like `sales_silver.orders@3`",
+            )),
+        },
+    }
+}
+
+fn document(report: &VerifyReport) -> Value {
+    let tables: Vec<Value> = report
+        .tables
+        .iter()
+        .map(|table| {
+            json!({
+                "table": table.table, "version": table.version, "outcome": table.outcome, "expected": table.expected,
+                "found": table.found, "detail": table.detail,
+            })
+        })
+        .collect();
+    let files: Vec<Value> = report
+        .files
+        .iter()
+        .map(|file| json!({ "path": file.path, "outcome": file.outcome, "detail": file.detail }))
+        .collect();
+    json!({
+        "ok": report.ok(), "tables": tables, "files": files, "receipts": report.receipts, "files_hashed": report.files_hashed,
+        "rows_decoded": report.rows_decoded, "head": report.head.map(|head| head.to_string()),
+    })
+}
+
+fn text(report: &VerifyReport) -> String {
+    let mut lines = Table::new(&["outcome", "table", ">version", "fingerprint", ""]);
+    for table in &report.tables {
+        let fingerprint = table
+            .found
+            .as_deref()
+            .or(table.expected.as_deref())
+            .map(short)
+            .unwrap_or_default();
+        lines.row([
+            table.outcome.to_owned(),
+            table.table.clone(),
+            table.version.to_string(),
+            fingerprint,
+            table.detail.clone(),
+        ]);
+    }
+    let mut text = lines.text();
+    for file in &report.files {
+        text.push_str(&format!(
+            "{:<9} {}  {}\n",
+            file.outcome, file.path, file.detail
+        ));
+    }
+    let looked_at = format!(
+        "{}, {} hashed, {} decoded",
+        counted(report.receipts, "receipt"),
+        counted(report.files_hashed, "file"),
+        counted(report.rows_decoded, "row")
+    );
+    text.push_str(&match report.ok() {
+        true => format!("verified: {looked_at}\n"),
+        false => format!("NOT as the record says: {looked_at}\n"),
+    });
+    if let Some(head) = &report.head {
+        text.push_str(&format!("head {head}\n"));
+    }
+    text
+}
