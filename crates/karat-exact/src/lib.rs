@@ -5,6 +5,7 @@
 mod aggregates;
 mod calendar;
 mod checked;
+mod conditions;
 mod conversion;
 mod doubles;
 pub mod error;
