@@ -8,6 +8,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use crate::aggregates;
 use crate::checked::{Checked, Clock, Operation, Places};
+use crate::named::Named;
 use crate::numbers::Op;
 use crate::session::Settings;
 
@@ -209,6 +210,13 @@ impl Registry {
                 .binary_search_by(|(known, _)| (*known).cmp(f.name()))
                 .is_ok()
         });
+        for function in &mut scalar {
+            // The optimizer knows `get_field` by its type.
+            if fails_on_values(function.name()) && function.name() != "get_field" {
+                let inner = function.as_ref().clone();
+                *function = Arc::new(ScalarUDF::new_from_impl(Named { inner }));
+            }
+        }
         scalar.extend(own(settings));
         let mut aggregate: Vec<Arc<AggregateUDF>> =
             defaults.aggregate_functions().take().unwrap_or_default();

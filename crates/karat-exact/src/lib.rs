@@ -11,6 +11,7 @@ mod doubles;
 pub mod error;
 pub mod fingerprint;
 mod functions;
+mod named;
 mod numbers;
 mod planning;
 mod rows;

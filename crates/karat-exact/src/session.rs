@@ -686,6 +686,10 @@ mod tests {
                 "select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3",
                 "select coalesce(n, 1 / n) from t where n is null",
                 "select extract(year from date '2024-02-29') as y",
+                "select make_date(2024, 13, 1) from t",
+                "select make_date(2024, cast(n as int), 1) as d, regexp_like(k, '^a') as r, substr(k, 1, 1) as s, lpad(k, 3, '.') as p from t where n = 2",
+                "select regexp_match(k, '(') from t",
+                "select array_length(make_array(1, 2, n)) as l, [1, n][2] as e, array_to_string(string_to_array('a b', ' '), '+') as s from t where n = 1",
                 "select n from t where n <> 0 and 100 / n > 20",
                 "select n from t where 100 / n > 20 and n <> 0",
                 "select n from t where 100 / n > 20 or n = 0",
@@ -769,6 +773,16 @@ mod tests {
                 select extract(year from date '2024-02-29') as y
                   y integer
                   2024
+                select make_date(2024, 13, 1) from t
+                  failed: Domain("make_date")
+                select make_date(2024, cast(n as int), 1) as d, regexp_like(k, '^a') as r, substr(k, 1, 1) as s, lpad(k, 3, '.') as p from t where n = 2
+                  d date | r boolean | s string | p string
+                  2024-02-01 | true | a | ..a
+                select regexp_match(k, '(') from t
+                  failed: Domain("regexp_match")
+                select array_length(make_array(1, 2, n)) as l, [1, n][2] as e, array_to_string(string_to_array('a b', ' '), '+') as s from t where n = 1
+                  l bigint | e bigint | s string
+                  3 | 1 | a+b
                 select n from t where n <> 0 and 100 / n > 20
                   n bigint
                   1
