@@ -162,12 +162,6 @@ pub(crate) fn fails_on_values(name: &str) -> bool {
 
 fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
     let operations = [
-        Operation::Arithmetic(Op::Add),
-        Operation::Arithmetic(Op::Sub),
-        Operation::Arithmetic(Op::Mul),
-        Operation::Arithmetic(Op::Div),
-        Operation::Arithmetic(Op::Mod),
-        Operation::Arithmetic(Op::IntDiv),
         Operation::Negate,
         Operation::Absolute,
         Operation::Round(Places::Round),
@@ -190,7 +184,8 @@ fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
             settings.logical_time_us,
         )))
     };
-    operations.into_iter().map(udf).collect()
+    let arithmetic = Op::ALL.into_iter().map(Operation::Arithmetic);
+    arithmetic.chain(operations).map(udf).collect()
 }
 
 /// The functions of a session.

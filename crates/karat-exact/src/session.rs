@@ -181,7 +181,7 @@ pub(crate) fn too_wide(schema: &arrow::datatypes::Schema) -> Option<SqlError> {
 
 /// DataFusion's error about a query as ours: what is wrong, where, and what to do.
 pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
-    let mut found = explain(error, sql);
+    let mut found = explain(error);
     if found.line.is_none()
         && let Some(name) = quoted(&found.message)
         && let Some((line, column)) = position_of(&name, sql)
@@ -192,7 +192,7 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
     found
 }
 
-fn explain(error: DataFusionError, sql: &str) -> SqlError {
+fn explain(error: DataFusionError) -> SqlError {
     let new = |kind, message: String, hint: Option<String>| SqlError {
         message,
         line: None,
@@ -201,9 +201,9 @@ fn explain(error: DataFusionError, sql: &str) -> SqlError {
         kind,
     };
     match error {
-        DataFusionError::Context(_, inner) => explain(*inner, sql),
+        DataFusionError::Context(_, inner) => explain(*inner),
         DataFusionError::Diagnostic(diagnostic, inner) => {
-            let mut found = explain(*inner, sql);
+            let mut found = explain(*inner);
             if let Some(span) = diagnostic.span {
                 found.line.get_or_insert(span.start.line);
                 found.column.get_or_insert(span.start.column);
@@ -211,10 +211,10 @@ fn explain(error: DataFusionError, sql: &str) -> SqlError {
             found
         }
         DataFusionError::Collection(mut errors) if !errors.is_empty() => {
-            explain(errors.swap_remove(0), sql)
+            explain(errors.swap_remove(0))
         }
         DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
-            Ok(inner) => explain(inner, sql),
+            Ok(inner) => explain(inner),
             Err(shared) => new(SqlErrorKind::Type, plain(&shared.strip_backtrace()), None),
         },
         DataFusionError::External(inner) => match inner.downcast::<SqlError>() {
