@@ -823,6 +823,69 @@ mod tests {
         );
     }
 
+    /// What the example projects ask.
+    #[test]
+    fn models() {
+        check(
+            &[
+                "with e as (select k, d as amount, date '2024-01-15' + n as entry_date from t where n < 100) \
+                 select month, amount, sum(amount) over (order by month rows between unbounded preceding and current row) as running \
+                 from (select date_trunc('month', entry_date) as month, sum(amount) as amount from e group by date_trunc('month', entry_date)) as monthly",
+                "with e as (select k, d as amount, date '2024-01-15' + n as entry_date from t where n < 100) \
+                 select o.k as organization, extract(year from e.entry_date) as year, count(*) as entries, sum(e.amount) as amount, avg(e.amount) as mean \
+                 from e join t o on o.k = e.k group by o.k, extract(year from e.entry_date)",
+                "select i.n, i.d, l.total from t i join (select n, sum(d * n) as total from t group by n) l on l.n = i.n where i.d <> l.total",
+                "select b.k, b.d / r.d as balance_eur from t b join t r on r.n = b.n and r.k = b.k where b.n = 2",
+                "select n, 'EUR' as c, cast(1 as decimal(18, 6)) as rate from t where n = 1 union all select n, 'USD' as c, d as rate from t where d is not null and n = 2",
+                "select k, count(*) over (partition by k) as c, rank() over (partition by k order by n) as r from t where n is not null",
+                "select distinct n / 2 as h from t where n < 9 order by h desc",
+                "select n % 2 as odd, sum(d) as s from t where n < 9 group by n % 2 having sum(d) > 0 order by s / 3",
+                "select round(f, 0) as r, round(d, 1) as s, div(n, 2) as h, -d as m from t where n = 2",
+            ],
+            expect![[r#"
+                with e as (select k, d as amount, date '2024-01-15' + n as entry_date from t where n < 100) select month, amount, sum(amount) over (order by month rows between unbounded preceding and current row) as running from (select date_trunc('month', entry_date) as month, sum(amount) as amount from e group by date_trunc('month', entry_date)) as monthly
+                  month date | amount decimal(38,2) | running decimal(38,2)
+                  2024-01-01 | 3.04 | 3.04
+                with e as (select k, d as amount, date '2024-01-15' + n as entry_date from t where n < 100) select o.k as organization, extract(year from e.entry_date) as year, count(*) as entries, sum(e.amount) as amount, avg(e.amount) as mean from e join t o on o.k = e.k group by o.k, extract(year from e.entry_date)
+                  organization string | year integer | entries bigint | amount decimal(38,2) | mean decimal(38,8)
+                  a | 2024 | 6 | 9.15 | 1.52500000
+                  b | 2024 | 2 | -0.02 | -0.01000000
+                select i.n, i.d, l.total from t i join (select n, sum(d * n) as total from t group by n) l on l.n = i.n where i.d <> l.total
+                  n bigint | d decimal(18,2) | total decimal(38,2)
+                  0 | -0.01 | 0.00
+                  2 | 2.05 | 4.10
+                  9007199254740993 | 0.50 | 4503599627370496.50
+                select b.k, b.d / r.d as balance_eur from t b join t r on r.n = b.n and r.k = b.k where b.n = 2
+                  k string | balance_eur decimal(38,8)
+                  a | 1.00000000
+                select n, 'EUR' as c, cast(1 as decimal(18, 6)) as rate from t where n = 1 union all select n, 'USD' as c, d as rate from t where d is not null and n = 2
+                  n bigint | c string | rate decimal(22,6)
+                  1 | EUR | 1.000000
+                  2 | USD | 2.050000
+                select k, count(*) over (partition by k) as c, rank() over (partition by k order by n) as r from t where n is not null
+                  k string | c bigint | r bigint
+                  a | 2 | 1
+                  a | 2 | 2
+                  b | 2 | 1
+                  b | 2 | 2
+                  null | 1 | 1
+                select distinct n / 2 as h from t where n < 9 order by h desc
+                  h decimal(38,6)
+                  0.000000
+                  0.500000
+                  1.000000
+                  3.500000
+                select n % 2 as odd, sum(d) as s from t where n < 9 group by n % 2 having sum(d) > 0 order by s / 3
+                  odd bigint | s decimal(38,2)
+                  0 | 2.04
+                  1 | 1.00
+                select round(f, 0) as r, round(d, 1) as s, div(n, 2) as h, -d as m from t where n = 2
+                  r double | s decimal(18,1) | h bigint | m decimal(18,2)
+                  1e300 | 2.0 | 1 | -2.05
+            "#]],
+        );
+    }
+
     #[test]
     fn a_new_datafusion_shows_its_new_rules() {
         let names = [
