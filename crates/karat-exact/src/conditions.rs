@@ -15,9 +15,11 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::checked::sql_text;
@@ -112,8 +114,13 @@ fn conjuncts(
     schema: &DFSchema,
     config: &Arc<ConfigOptions>,
 ) -> Result<Transformed<Expr>> {
-    let (inside, outside): (Vec<Expr>, Vec<Expr>) =
-        split_conjunction_owned(expr).into_iter().partition(closed);
+    let mut parts: Vec<Expr> = Vec::new();
+    for part in split_conjunction_owned(expr) {
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    let (inside, outside): (Vec<Expr>, Vec<Expr>) = parts.into_iter().partition(closed);
     let safe: Vec<Expr> = inside
         .iter()
         .filter(|part| !can_fail(part))
@@ -213,4 +220,82 @@ impl ScalarUDFImpl for Condition {
         }
         Ok(ColumnarValue::Array(value.array(rows)?))
     }
+}
+
+/// Makes conditions again out of filters that the optimizer has joined or moved.
+#[derive(Debug)]
+pub(crate) struct Conditions;
+
+impl OptimizerRule for Conditions {
+    fn name(&self) -> &str {
+        "karat_conditions"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Filter(mut filter) => {
+                match again(&filter.predicate, filter.input.schema(), &config.options())? {
+                    Some(predicate) => {
+                        filter.predicate = predicate;
+                        Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+                    }
+                    None => Ok(Transformed::no(LogicalPlan::Filter(filter))),
+                }
+            }
+            LogicalPlan::Join(mut join) => {
+                let Some(filter) = &join.filter else {
+                    return Ok(Transformed::no(LogicalPlan::Join(join)));
+                };
+                let mut both = join.left.schema().as_ref().clone();
+                both.merge(join.right.schema());
+                match again(filter, &both, &config.options())? {
+                    Some(filter) => {
+                        join.filter = Some(filter);
+                        Ok(Transformed::yes(LogicalPlan::Join(join)))
+                    }
+                    None => Ok(Transformed::no(LogicalPlan::Join(join))),
+                }
+            }
+            other => Ok(Transformed::no(other)),
+        }
+    }
+}
+
+/// The predicate with its conditions taken apart and made again; none if that changes nothing.
+fn again(predicate: &Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> Result<Option<Expr>> {
+    if !can_fail(predicate) {
+        return Ok(None);
+    }
+    let apart = predicate.clone().transform_up(|e| {
+        let Expr::ScalarFunction(call) = &e else {
+            return Ok(Transformed::no(e));
+        };
+        let Some(condition) = call.func.inner().downcast_ref::<Condition>() else {
+            return Ok(Transformed::no(e));
+        };
+        let args = &call.args;
+        condition.expr.clone().transform_down(|inner| {
+            let index = match &inner {
+                Expr::Column(column) => column
+                    .name
+                    .strip_prefix('c')
+                    .and_then(|index| index.parse::<usize>().ok()),
+                _ => None,
+            };
+            match index.and_then(|index| args.get(index)) {
+                Some(arg) => Ok(Transformed::new(arg.clone(), true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(inner)),
+            }
+        })
+    })?;
+    let made = guarded(apart.data, schema, config)?.data;
+    Ok(Some(made).filter(|made| made != predicate))
 }

@@ -788,12 +788,7 @@ mod tests {
         let d = Decimal128Array::from(vec![Some(250), Some(-125), None, Some(999)])
             .with_precision_and_scale(9, 2)
             .expect("a decimal");
-        let f = Float64Array::from(vec![
-            Some(-657203.80000000005),
-            Some(0.1),
-            None,
-            Some(f64::NAN),
-        ]);
+        let f = Float64Array::from(vec![Some(-657_203.8), Some(0.1), None, Some(f64::NAN)]);
         RecordBatch::try_from_iter_with_nullable([
             ("text", Arc::new(text) as ArrayRef, true),
             ("day", Arc::new(day) as ArrayRef, true),
@@ -986,6 +981,17 @@ mod tests {
                 "f between 0 and 1",
                 "f in (0.1, 2)",
                 "n in (3, 4.0)",
+                "cast('1e200' as double)",
+                "-1e3 * 2",
+                "-2 % 3",
+                "n - (n - 1)",
+                "n - n - 1",
+                "10.0 / 4 / n",
+                "cast(n as double) = 9223372036854775807",
+                "cast(0.1 as double) + 0.2",
+                "n is distinct from 3.0",
+                "cast(true as int) + 1",
+                "cast(cast(n as boolean) as string)",
             ],
             expect![[r#"
                 n + 1
@@ -1046,6 +1052,28 @@ mod tests {
                   boolean: false | false | null | false
                 n in (3, 4.0)
                   boolean: false | true | null | false
+                cast('1e200' as double)
+                  double: 1e200 | 1e200 | 1e200 | 1e200
+                -1e3 * 2
+                  decimal(23,0): -2000 | -2000 | -2000 | -2000
+                -2 % 3
+                  bigint: -2 | -2 | -2 | -2
+                n - (n - 1)
+                  bigint: 1 | 1 | null | 1
+                n - n - 1
+                  bigint: -1 | -1 | null | -1
+                10.0 / 4 / n
+                  decimal(38,7): error | 0.8333333 | null | 0.0000000
+                cast(n as double) = 9223372036854775807
+                  boolean: false | false | null | false
+                cast(0.1 as double) + 0.2
+                  double: 0.30000000000000004 | 0.30000000000000004 | 0.30000000000000004 | 0.30000000000000004
+                n is distinct from 3.0
+                  boolean: true | false | true | true
+                cast(true as int) + 1
+                  bigint: 2 | 2 | 2 | 2
+                cast(cast(n as boolean) as string)
+                  string: false | error | null | error
             "#]],
         );
     }

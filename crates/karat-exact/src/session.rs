@@ -15,6 +15,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::checked::{Checked, Operation};
+use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
@@ -123,6 +124,7 @@ fn analyzer_rules(rules: Rules) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut list = Optimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    list.push(Arc::new(Conditions));
     list
 }
 
@@ -694,6 +696,9 @@ mod tests {
                 "select n from t where 100 / n > 20 and n <> 0",
                 "select n from t where 100 / n > 20 or n = 0",
                 "select n from t where 100 / n > 20",
+                "select n from (select * from t where n <> 0) where 100 / n > 20",
+                "select n from (select n, 100 / n as q from t) where q > 20 and n <> 0",
+                "with a as (select n, k from t where n <> 0), b as (select n from a where 100 / n > 20 and k is not null) select n from b where 10 / (n - 2) < 0 and n <> 2",
                 "select n from t where 100 / n > 20 and cast(k as int) = 1 and n < 5",
                 "select n from t where n in (select n from t) and 100 / n > 20 and n > 0",
                 "select a.n from t a join t b on a.n = b.n and b.n <> 0 and 10 / a.n > 2",
@@ -798,6 +803,17 @@ mod tests {
                   2
                 select n from t where 100 / n > 20
                   failed: DivideByZero("100 / t.n")
+                select n from (select * from t where n <> 0) where 100 / n > 20
+                  n bigint
+                  1
+                  2
+                select n from (select n, 100 / n as q from t) where q > 20 and n <> 0
+                  n bigint
+                  1
+                  2
+                with a as (select n, k from t where n <> 0), b as (select n from a where 100 / n > 20 and k is not null) select n from b where 10 / (n - 2) < 0 and n <> 2
+                  n bigint
+                  1
                 select n from t where 100 / n > 20 and cast(k as int) = 1 and n < 5
                   failed: Conversion("cast(t.k as integer)")
                 select n from t where n in (select n from t) and 100 / n > 20 and n > 0
