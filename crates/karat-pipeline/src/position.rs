@@ -31,9 +31,10 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: epochs
-            .last_settled()
-            .map_or(Value::Null, |intent| intent.to["position"].clone()),
+        cursor: match (&feed.cursor, epochs.last_settled()) {
+            (Some(_), Some(intent)) => intent.to["position"].clone(),
+            _ => Value::Null,
+        },
         objects: known_objects(&epochs).len(),
     })
 }

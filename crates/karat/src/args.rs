@@ -473,7 +473,12 @@ mod tests {
                 .map(|value| format!("`{}`", value.get_name()))
                 .collect();
             if argument.get_action().takes_values() && !values.is_empty() {
-                help.push_str(&format!(" One of {}.", values.join(", ")));
+                let dot = if help.is_empty() || help.ends_with('.') {
+                    ""
+                } else {
+                    "."
+                };
+                help.push_str(&format!("{dot} One of {}.", values.join(", ")));
             }
             let defaults: Vec<_> = argument
                 .get_default_values()

@@ -104,7 +104,6 @@ fn delta(folder: &Path) -> Result<FileSet, Failure> {
         schema: snapshot.schema.clone(),
         files,
         key: None,
-        order: Vec::new(),
     })
 }
 
@@ -208,7 +207,6 @@ fn parquet(files: &[PathBuf]) -> Result<FileSet, Failure> {
         schema: Arc::new(Schema::new(fields)),
         files: refs,
         key: None,
-        order: Vec::new(),
     })
 }
 

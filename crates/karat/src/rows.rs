@@ -302,9 +302,9 @@ mod tests {
         check(
             Format::Table,
             expect![[r#"
-                id                         amount  ratio  name
+                id                            amount  ratio  name
                  1  10000000000000000000000000000.01    NaN  ""
-                                                   0.1  a,"b"
+                                                        0.1  a,"b"
                 (2 rows)
             "#]],
         );

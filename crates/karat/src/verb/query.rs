@@ -78,8 +78,11 @@ fn sql_text(arguments: &QueryArgs) -> Result<String, Failure> {
 
 /// A name of one part, or of two.
 fn insert_named(tables: &mut Tables, name: &str, set: FileSet) -> Result<(), Failure> {
-    let (schema, table) = name.rsplit_once('.').unwrap_or(("", name));
-    Ok(tables.insert(schema, table, set)?)
+    match name.rsplit_once('.') {
+        Some((schema, table)) => tables.insert(schema, table, set)?,
+        None => tables.insert_plain(name, set)?,
+    }
+    Ok(())
 }
 
 fn lake_tables(

@@ -1,0 +1,174 @@
+//! A project in a folder of its own, and `karat` started in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project's folder; gone with this value.
+pub(crate) struct Project {
+    folder: TempDir,
+}
+
+/// What a command came to.
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Project {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// What `karat init` writes.
+    pub(crate) fn initial() -> Self {
+        let project = Self::empty();
+        let answer = project.karat(&["init", "--quiet"]);
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+        project
+    }
+
+    /// Files by name.
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let project = Self::empty();
+        for (name, text) in files {
+            project.write(name, text);
+        }
+        project
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs karat in the project's folder.
+    pub(crate) fn karat(&self, arguments: &[&str]) -> Answer {
+        karat_in(self.folder.path(), arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn karat_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {
+        karat_in(self.folder.path(), arguments, variables)
+    }
+
+    /// Files of the lake by relative path, sorted: what a version is made of.
+    pub(crate) fn lake_files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(&self.path("lake"), &mut found);
+        let root = self.path("lake");
+        let mut names: Vec<String> = found
+            .iter()
+            .map(|path| path.strip_prefix(&root).unwrap().display().to_string())
+            .filter(|name| !name.ends_with(".lock"))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn karat_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {
+    let output = Command::new(env!("CARGO_BIN_EXE_karat"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("KARAT_FAILPOINT")
+        .env("USER", "tester")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Answer {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Answer {
+    /// The one document on stdout.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Both streams and the code, without what differs from run to run.
+    pub(crate) fn text(&self) -> String {
+        let mut text = masked(&self.stdout);
+        if !self.stderr.is_empty() {
+            text.push_str("--- stderr\n");
+            text.push_str(&masked(&self.stderr));
+        }
+        text.push_str(&format!("--- exit {}\n", self.code));
+        text
+    }
+}
+
+/// Digests, run ids, times and seconds as words.
+fn masked(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(masked_line).collect();
+    let mut text = lines.join("\n");
+    if !lines.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn masked_line(line: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut parts = line.split(' ').peekable();
+    while let Some(word) = parts.next() {
+        let core = word.trim_end_matches([':', ',', ';', '…']);
+        let end = &word[core.len()..];
+        let is_number = core.parse::<f64>().is_ok() && core.contains('.');
+        if is_number
+            && parts
+                .peek()
+                .is_some_and(|next| next.trim_end_matches(',') == "s")
+        {
+            words.push(format!("N{end}"));
+        } else if core.len() >= 12 && core.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            words.push(format!("DIGEST{end}"));
+        } else if is_run_id(core) {
+            words.push(format!("RUN{end}"));
+        } else if core.len() > 18 && core.as_bytes()[4] == b'-' && core.ends_with('Z') {
+            words.push(format!("TIME{end}"));
+        } else {
+            words.push(word.to_owned());
+        }
+    }
+    words.join(" ")
+}
+
+/// `20260105T101112123Z-0a1b2c3d`.
+fn is_run_id(word: &str) -> bool {
+    word.len() == 28
+        && word.as_bytes()[8] == b'T'
+        && word.as_bytes()[18] == b'Z'
+        && word.as_bytes()[19] == b'-'
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
