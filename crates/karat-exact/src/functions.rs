@@ -140,19 +140,6 @@ const WINDOWS: &[&str] = &[
     "row_number",
 ];
 
-/// Aggregates and window functions whose answer depends on the order of rows that compare equal.
-pub(crate) const ORDER_SENSITIVE: &[&str] = &[
-    "array_agg",
-    "first_value",
-    "lag",
-    "last_value",
-    "lead",
-    "nth_value",
-    "ntile",
-    "row_number",
-    "string_agg",
-];
-
 /// Whether DataFusion's function of this name can fail for what a row holds.
 pub(crate) fn fails_on_values(name: &str) -> bool {
     SCALAR

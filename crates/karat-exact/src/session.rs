@@ -21,7 +21,6 @@ use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::numbers::Rounding;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
-use crate::types::type_name;
 
 /// The version of the time-zone tables.
 pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
@@ -152,33 +151,6 @@ pub(crate) fn uses_clock(expr: &Expr) -> bool {
         })
     })
     .unwrap_or(false)
-}
-
-/// The first column whose decimal is wider than a table can hold, as an error.
-pub(crate) fn too_wide(schema: &arrow::datatypes::Schema) -> Option<SqlError> {
-    let field = schema.fields().iter().find(|field| {
-        matches!(
-            field.data_type(),
-            arrow::datatypes::DataType::Decimal256(..)
-        )
-    })?;
-    let scale = match field.data_type() {
-        arrow::datatypes::DataType::Decimal256(_, s) => (*s).min(38),
-        _ => 0,
-    };
-    Some(SqlError {
-        message: format!(
-            "column `{}` is {}: a table holds up to 38 digits",
-            field.name(),
-            type_name(field.data_type())
-        ),
-        line: None,
-        column: None,
-        hint: Some(format!(
-            "cast it, for example cast(... as decimal(38, {scale}))"
-        )),
-        kind: SqlErrorKind::Type,
-    })
 }
 
 /// DataFusion's error about a query as ours: what is wrong, where, and what to do.
