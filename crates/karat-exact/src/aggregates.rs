@@ -522,12 +522,12 @@ impl Totals {
             }
             (Sums::Decimals(sums), DataType::Int64) => {
                 let mut values = Vec::with_capacity(n);
-                for group in 0..n {
+                for (group, count) in counts.iter().enumerate() {
                     let sum = sums
                         .sum(group)
                         .to_i128()
                         .and_then(|sum| i64::try_from(sum).ok());
-                    values.push(if counts[group] == 0 {
+                    values.push(if *count == 0 {
                         0
                     } else {
                         sum.ok_or_else(overflow)?

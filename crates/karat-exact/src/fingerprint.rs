@@ -752,7 +752,7 @@ fn decimal_wide(value: i256, scale: i8, out: &mut Vec<u8>) {
     let (mut value, mut scale) = (value, i16::from(scale));
     let ten = i256::from_i128(10);
     while value % ten == i256::ZERO {
-        value = value / ten;
+        value /= ten;
         scale -= 1;
     }
     out.push(DECIMAL);

@@ -8,6 +8,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use crate::aggregates;
 use crate::checked::{Checked, Clock, Operation, Places};
+use crate::named::Named;
 use crate::numbers::Op;
 use crate::session::Settings;
 
@@ -139,19 +140,6 @@ const WINDOWS: &[&str] = &[
     "row_number",
 ];
 
-/// Aggregates and window functions whose answer depends on the order of rows that compare equal.
-pub(crate) const ORDER_SENSITIVE: &[&str] = &[
-    "array_agg",
-    "first_value",
-    "lag",
-    "last_value",
-    "lead",
-    "nth_value",
-    "ntile",
-    "row_number",
-    "string_agg",
-];
-
 /// Whether DataFusion's function of this name can fail for what a row holds.
 pub(crate) fn fails_on_values(name: &str) -> bool {
     SCALAR
@@ -161,12 +149,6 @@ pub(crate) fn fails_on_values(name: &str) -> bool {
 
 fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
     let operations = [
-        Operation::Arithmetic(Op::Add),
-        Operation::Arithmetic(Op::Sub),
-        Operation::Arithmetic(Op::Mul),
-        Operation::Arithmetic(Op::Div),
-        Operation::Arithmetic(Op::Mod),
-        Operation::Arithmetic(Op::IntDiv),
         Operation::Negate,
         Operation::Absolute,
         Operation::Round(Places::Round),
@@ -189,7 +171,8 @@ fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
             settings.logical_time_us,
         )))
     };
-    operations.into_iter().map(udf).collect()
+    let arithmetic = Op::ALL.into_iter().map(Operation::Arithmetic);
+    arithmetic.chain(operations).map(udf).collect()
 }
 
 /// The functions of a session.
@@ -209,6 +192,13 @@ impl Registry {
                 .binary_search_by(|(known, _)| (*known).cmp(f.name()))
                 .is_ok()
         });
+        for function in &mut scalar {
+            // The optimizer knows `get_field` by its type.
+            if fails_on_values(function.name()) && function.name() != "get_field" {
+                let inner = function.as_ref().clone();
+                *function = Arc::new(ScalarUDF::new_from_impl(Named { inner }));
+            }
+        }
         scalar.extend(own(settings));
         let mut aggregate: Vec<Arc<AggregateUDF>> =
             defaults.aggregate_functions().take().unwrap_or_default();

@@ -7,6 +7,7 @@
 mod aggregates;
 mod calendar;
 mod checked;
+mod conditions;
 mod conversion;
 mod doubles;
 mod engine;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod fingerprint;
 mod functions;
 mod keys;
+mod named;
 mod numbers;
 mod order;
 mod planning;

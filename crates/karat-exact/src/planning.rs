@@ -23,6 +23,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
 
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
+use crate::conditions;
 use crate::conversion::{Rules, lossless, stored_type};
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::types::type_name;
@@ -360,10 +361,20 @@ fn whole_exponent(expr: Expr) -> Result<Expr> {
     Ok(Expr::Literal(literal, None))
 }
 
-/// Rewrites every expression of a plan, with the schema of its inputs at hand; names of columns stay.
+/// Rewrites every part of every expression of a plan, from the leaves up.
 fn rewrite_plan(
     plan: LogicalPlan,
     rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    map_plan(plan, &|expr, schema| {
+        expr.transform_up(|expr| rewrite(expr, schema))
+    })
+}
+
+/// Replaces every expression of a plan, with the schema of its inputs at hand; names of columns stay.
+fn map_plan(
+    plan: LogicalPlan,
+    replace: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|plan| {
         let mut schema = merge_schema(&plan.inputs());
@@ -376,9 +387,7 @@ fn rewrite_plan(
         let names = NamePreserver::new(&plan);
         let changed = plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(expr
-                .transform_up(|expr| rewrite(expr, &schema))?
-                .update_data(|expr| name.restore(expr)))
+            Ok(replace(expr, &schema)?.update_data(|expr| name.restore(expr)))
         })?;
         if changed.transformed {
             changed.map_data(|plan| plan.recompute_schema())
@@ -788,9 +797,14 @@ impl AnalyzerRule for CheckedCoercions {
         "karat_checked_coercions"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite_plan(plan, &|expr, schema| {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = rewrite_plan(plan, &|expr, schema| {
             self.checked.rewrite_coerced(expr, schema)
-        })
+        })?;
+        let config = Arc::new(config.clone());
+        let plan = map_plan(plan, &|expr, schema| {
+            conditions::guarded(expr, schema, &config)
+        })?;
+        self.stored(plan)
     }
 }

@@ -11,9 +11,11 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{concat, nullif};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -65,20 +67,20 @@ impl RowExpressions {
         expressions: &[(String, String)],
     ) -> Result<RowExpressions, Vec<(usize, SqlError)>> {
         let whole = |error: DataFusionError| vec![(0, sql_error(error, ""))];
+        let builder = Nodes::new(input.clone(), state.config_options()).map_err(whole)?;
         let compiler = Compiler {
             state,
             rules: CheckedExpressions {
                 rules: settings.rules(),
             },
-            schema: DFSchema::try_from(input.as_ref().clone()).map_err(whole)?,
-            input: input.clone(),
+            nodes: &builder,
         };
         let (mut nodes, mut fields, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         let (mut columns, mut clock) = (BTreeSet::new(), false);
         for (index, (name, sql)) in expressions.iter().enumerate() {
             let planned = compiler
                 .plan(sql)
-                .and_then(|planned| Ok((compiler.node(&planned.expr)?, planned)));
+                .and_then(|planned| Ok((builder.node(&planned.expr)?, planned)));
             match planned {
                 Ok((node, planned)) => {
                     nodes.push(node);
@@ -148,11 +150,17 @@ struct Planned {
     clock: bool,
 }
 
+/// Turns planned expressions over one schema into nodes.
+pub(crate) struct Nodes {
+    schema: DFSchema,
+    input: SchemaRef,
+    properties: ExecutionProps,
+}
+
 struct Compiler<'a> {
     state: &'a SessionState,
     rules: CheckedExpressions,
-    schema: DFSchema,
-    input: SchemaRef,
+    nodes: &'a Nodes,
 }
 
 /// Folds every identifier of an expression to lower case, quoted or not (rule F3).
@@ -187,7 +195,7 @@ impl Compiler<'_> {
         let _ = ast::VisitMut::visit(&mut parsed.expr, &mut Fold);
         let expr = self
             .state
-            .create_logical_expr_from_sql_expr(parsed, &self.schema)?;
+            .create_logical_expr_from_sql_expr(parsed, &self.nodes.schema)?;
         expr.apply(|e| {
             #[expect(deprecated)]
             let what = match e {
@@ -217,17 +225,17 @@ impl Compiler<'_> {
             .collect();
         let clock = uses_clock(&expr);
         let expr = expr
-            .transform_up(|e| self.rules.rewrite(e, &self.schema))?
+            .transform_up(|e| self.rules.rewrite(e, &self.nodes.schema))?
             .data;
         let context = SimplifyContext::builder()
-            .with_schema(Arc::new(self.schema.clone()))
+            .with_schema(Arc::new(self.nodes.schema.clone()))
             .with_config_options(Arc::clone(self.state.config_options()))
             .build();
-        let expr = ExprSimplifier::new(context).coerce(expr, &self.schema)?;
+        let expr = ExprSimplifier::new(context).coerce(expr, &self.nodes.schema)?;
         let expr = expr
-            .transform_up(|e| self.rules.rewrite_coerced(e, &self.schema))?
+            .transform_up(|e| self.rules.rewrite_coerced(e, &self.nodes.schema))?
             .data;
-        let found = expr.get_type(&self.schema)?;
+        let found = expr.get_type(&self.nodes.schema)?;
         let data_type = stored_type(&found).map_err(|why| type_error(why, None))?;
         let expr = if found == data_type {
             expr
@@ -258,7 +266,7 @@ impl Compiler<'_> {
             };
             args.push(ColumnarValue::Scalar(value.clone()));
         }
-        let outcome = checked.apply(&args, 1, &expr.get_type(&self.schema)?)?;
+        let outcome = checked.apply(&args, 1, &expr.get_type(&self.nodes.schema)?)?;
         if outcome.failed.is_some() {
             return Ok(Transformed::no(expr));
         }
@@ -267,17 +275,33 @@ impl Compiler<'_> {
             None,
         )))
     }
+}
 
-    fn physical(&self, expr: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn PhysicalExpr>> {
+impl Nodes {
+    pub(crate) fn new(input: SchemaRef, config: &Arc<ConfigOptions>) -> PlanResult<Nodes> {
+        let mut properties = ExecutionProps::new();
+        properties.config_options = Some(Arc::clone(config));
+        Ok(Nodes {
+            schema: DFSchema::try_from(input.as_ref().clone())?,
+            input,
+            properties,
+        })
+    }
+
+    pub(crate) fn physical(
+        &self,
+        expr: &Expr,
+        schema: &DFSchema,
+    ) -> PlanResult<Arc<dyn PhysicalExpr>> {
         create_physical_expr(
             expr,
             schema,
-            self.state.execution_props(),
+            &self.properties,
             &PhysicalPlanningContext::default(),
         )
     }
 
-    fn node(&self, expr: &Expr) -> PlanResult<Node> {
+    pub(crate) fn node(&self, expr: &Expr) -> PlanResult<Node> {
         match expr {
             Expr::Alias(alias) => return self.node(&alias.expr),
             Expr::Column(column) => return Ok(Node::Column(self.schema.index_of_column(column)?)),
@@ -440,7 +464,7 @@ impl Compiler<'_> {
 }
 
 /// Whether some row's values can make the expression fail.
-fn can_fail(expr: &Expr) -> bool {
+pub(crate) fn can_fail(expr: &Expr) -> bool {
     expr.exists(|e| {
         Ok(match e {
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
@@ -462,7 +486,8 @@ fn can_fail(expr: &Expr) -> bool {
     .unwrap_or(true)
 }
 
-enum Node {
+#[derive(Debug)]
+pub(crate) enum Node {
     Column(usize),
     Literal(ScalarValue),
     Checked {
@@ -481,16 +506,17 @@ enum Node {
     Coalesce(Vec<Node>),
 }
 
-struct Native {
+#[derive(Debug)]
+pub(crate) struct Native {
     inputs: Vec<Node>,
     schema: SchemaRef,
     expr: Arc<dyn PhysicalExpr>,
     out: DataType,
 }
 
-struct Value {
+pub(crate) struct Value {
     value: ColumnarValue,
-    failed: Option<BooleanBuffer>,
+    pub(crate) failed: Option<BooleanBuffer>,
 }
 
 impl Value {
@@ -501,7 +527,7 @@ impl Value {
         }
     }
 
-    fn array(&self, rows: usize) -> Result<ArrayRef, ExactError> {
+    pub(crate) fn array(&self, rows: usize) -> Result<ArrayRef, ExactError> {
         Ok(match &self.value {
             ColumnarValue::Array(array) => array.clone(),
             ColumnarValue::Scalar(value) => value.to_array_of_size(rows)?,
@@ -574,7 +600,7 @@ impl Logic {
 }
 
 impl Node {
-    fn evaluate(&self, batch: &RecordBatch) -> Result<Value, ExactError> {
+    pub(crate) fn evaluate(&self, batch: &RecordBatch) -> Result<Value, ExactError> {
         let rows = batch.num_rows();
         match self {
             Node::Column(index) => Ok(Value::fine(batch.column(*index).clone())),
@@ -771,12 +797,7 @@ mod tests {
         let d = Decimal128Array::from(vec![Some(250), Some(-125), None, Some(999)])
             .with_precision_and_scale(9, 2)
             .expect("a decimal");
-        let f = Float64Array::from(vec![
-            Some(-657203.80000000005),
-            Some(0.1),
-            None,
-            Some(f64::NAN),
-        ]);
+        let f = Float64Array::from(vec![Some(-657_203.8), Some(0.1), None, Some(f64::NAN)]);
         RecordBatch::try_from_iter_with_nullable([
             ("text", Arc::new(text) as ArrayRef, true),
             ("day", Arc::new(day) as ArrayRef, true),
@@ -969,6 +990,17 @@ mod tests {
                 "f between 0 and 1",
                 "f in (0.1, 2)",
                 "n in (3, 4.0)",
+                "cast('1e200' as double)",
+                "-1e3 * 2",
+                "-2 % 3",
+                "n - (n - 1)",
+                "n - n - 1",
+                "10.0 / 4 / n",
+                "cast(n as double) = 9223372036854775807",
+                "cast(0.1 as double) + 0.2",
+                "n is distinct from 3.0",
+                "cast(true as int) + 1",
+                "cast(cast(n as boolean) as string)",
             ],
             expect![[r#"
                 n + 1
@@ -1029,6 +1061,28 @@ mod tests {
                   boolean: false | false | null | false
                 n in (3, 4.0)
                   boolean: false | true | null | false
+                cast('1e200' as double)
+                  double: 1e200 | 1e200 | 1e200 | 1e200
+                -1e3 * 2
+                  decimal(23,0): -2000 | -2000 | -2000 | -2000
+                -2 % 3
+                  bigint: -2 | -2 | -2 | -2
+                n - (n - 1)
+                  bigint: 1 | 1 | null | 1
+                n - n - 1
+                  bigint: -1 | -1 | null | -1
+                10.0 / 4 / n
+                  decimal(38,7): error | 0.8333333 | null | 0.0000000
+                cast(n as double) = 9223372036854775807
+                  boolean: false | false | null | false
+                cast(0.1 as double) + 0.2
+                  double: 0.30000000000000004 | 0.30000000000000004 | 0.30000000000000004 | 0.30000000000000004
+                n is distinct from 3.0
+                  boolean: true | false | true | true
+                cast(true as int) + 1
+                  bigint: 2 | 2 | 2 | 2
+                cast(cast(n as boolean) as string)
+                  string: false | error | null | error
             "#]],
         );
     }

@@ -156,7 +156,7 @@ fn rescaled(digits: &[u8], places: i64, scale: i8) -> Option<i256> {
     }
     let k = i64::from(scale) - places;
     // Trailing zeros are gone, so fewer places would lose a digit.
-    if k < 0 || k > 76 || digits.len() > 76 {
+    if !(0..=76).contains(&k) || digits.len() > 76 {
         return None;
     }
     let mut value = i256::ZERO;
