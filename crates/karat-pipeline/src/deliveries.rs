@@ -63,7 +63,7 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
                 .done()
                 .filter(|intent| intent.epoch <= up_to)
                 .map(|intent| intent.epoch)
-                .last();
+                .next_back();
         }
         // Each file of a full feed is a load of its own; the loads follow each other in mark order (B6).
         return reading;

@@ -550,7 +550,7 @@ impl Loader<'_> {
             || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load))
         {
             for file in &landed.files {
-                read::discard(&self.table, file);
+                read::discard(self.table, file);
             }
             return self.close(
                 intent.epoch,
@@ -892,11 +892,7 @@ impl Landing {
             let done: u64 = source_batch
                 .object
                 .map_or(0, |object| self.sizes.iter().take(object).sum());
-            let percent = if total == 0 {
-                0
-            } else {
-                (done * 100 / total) as u8
-            };
+            let percent = (done * 100).checked_div(total).unwrap_or(0) as u8;
             progress(read, percent, &self.table);
         }
         if let Some(diff) = &mut diff {

@@ -289,7 +289,8 @@ impl Judge {
                             rule.name, self.table
                         ))));
                     }
-                    rows_broken.push(!exempt && !(holds.is_valid(row) && holds.value(row)));
+                    let holds_here = holds.is_valid(row) && holds.value(row);
+                    rows_broken.push(!exempt && !holds_here);
                 }
                 broken.push((rule.name.clone(), rule.action, rows_broken));
             }

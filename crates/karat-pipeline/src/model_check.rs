@@ -15,7 +15,9 @@ use karat_receipt::Digest;
 
 use crate::bronze::{self, PayloadColumn};
 use crate::gold::unique_key;
+use crate::ingest::ColumnsRead;
 use crate::scd::{END_AT, START_AT};
+use crate::schedule::columns_read;
 
 /// One thing wrong with a model's SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +76,14 @@ pub fn check(
 ) -> Checked {
     let mut checked = Checked::default();
     let mut nodes: HashMap<TableName, Node> = HashMap::new();
+    let reads = columns_read(project);
+    let mut assumed = HashSet::new();
     for feed in project.feeds() {
-        let schema = bronze_schema(project, lake, feed);
+        let mut schema = bronze_schema(project, lake, feed);
+        if schema.is_none() && is_text(project, feed) {
+            schema = reads.get(&feed.bronze).map(assumed_schema);
+            assumed.insert(feed.bronze.clone());
+        }
         let key = match &schema {
             Some(schema) => Digest::of(schema_text(schema).as_bytes()).to_string(),
             None => String::new(),
@@ -83,7 +91,11 @@ pub fn check(
         let columns = schema.map_or(Columns::Unknown, |schema| Columns::Known { schema });
         nodes.insert(feed.bronze.clone(), Node { key, columns });
     }
-    let planner = Planner { project, engine };
+    let planner = Planner {
+        project,
+        engine,
+        assumed,
+    };
     for level in Graph::of(project).levels() {
         let models: Vec<&Model> = level
             .iter()
@@ -186,11 +198,7 @@ fn bronze_schema(project: &Project, lake: &Lake, feed: &Feed) -> Option<SchemaRe
     if let Ok(Some(snapshot)) = table.load() {
         return Some(snapshot.schema);
     }
-    let is_text = matches!(
-        project.sources.get(&feed.source).map(|source| &source.kind),
-        Some(SourceKind::Files { .. })
-    );
-    let columns = feed.columns.as_ref().filter(|_| is_text)?;
+    let columns = feed.columns.as_ref().filter(|_| is_text(project, feed))?;
     let columns: Vec<PayloadColumn> = columns
         .iter()
         .map(|column| PayloadColumn {
@@ -202,9 +210,33 @@ fn bronze_schema(project: &Project, lake: &Lake, feed: &Feed) -> Option<SchemaRe
     Some(bronze::create_schema(&columns))
 }
 
+/// Text formats: every payload column is a string (B3).
+fn is_text(project: &Project, feed: &Feed) -> bool {
+    matches!(
+        project.sources.get(&feed.source).map(|source| &source.kind),
+        Some(SourceKind::Files { .. })
+    )
+}
+
+/// Before the first load of text files: the columns that models read, taken to be there. Their type is known in any case.
+fn assumed_schema(reads: &ColumnsRead) -> SchemaRef {
+    let columns: Vec<PayloadColumn> = reads
+        .iter()
+        .filter(|name| !bronze::OWN.contains(&name.as_str()))
+        .map(|name| PayloadColumn {
+            name: name.clone(),
+            source_name: name.clone(),
+            data_type: DataType::Utf8,
+        })
+        .collect();
+    bronze::create_schema(&columns)
+}
+
 struct Planner<'a> {
     project: &'a Project,
     engine: &'a Engine,
+    /// Bronze tables whose columns are taken to be there.
+    assumed: HashSet<TableName>,
 }
 
 impl Planner<'_> {
@@ -331,12 +363,38 @@ impl Planner<'_> {
             .filter_map(|rule| Some((rule.name.clone(), rule.sql.clone()?, rule.at)))
             .collect();
         if !rules.is_empty() {
-            compile(&selected, &rules)?;
+            let conditions = compile(&selected, &rules)?.output_schema();
+            let wrong: Vec<Finding> = rules
+                .iter()
+                .zip(conditions.fields())
+                .filter(|(_, field)| {
+                    !matches!(field.data_type(), DataType::Boolean | DataType::Null)
+                })
+                .map(|((name, _, at), field)| Finding {
+                    table: model.name.clone(),
+                    at: Some(*at),
+                    error: SqlError {
+                        message: format!(
+                            "expectation `{name}` is a {}, not a condition",
+                            karat_exact::type_name(field.data_type())
+                        ),
+                        line: None,
+                        column: None,
+                        hint: Some("write an expression that is true or false".to_owned()),
+                        kind: karat_exact::SqlErrorKind::Type,
+                    },
+                })
+                .collect();
+            if !wrong.is_empty() {
+                return Err(wrong);
+            }
         }
         let Some(cdc) = &silver.auto_cdc else {
             return Ok(selected);
         };
-        if let Some(delete) = &cdc.apply_as_deletes {
+        // It may name columns that no `select` does: they are known after the first load.
+        let deletes = cdc.apply_as_deletes.as_ref();
+        if let Some(delete) = deletes.filter(|_| !self.assumed.contains(&silver.from)) {
             let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
             for field in bronze.fields() {
                 if selected.field_with_name(field.name()).is_err() {

@@ -1018,7 +1018,7 @@ impl<'a> SilverStep<'a> {
         let schema = quarantine_schema();
         let stream = batch_stream(
             schema.clone(),
-            futures::stream::iter(rows.to_vec().into_iter().map(Ok)),
+            futures::stream::iter(rows.iter().cloned().map(Ok).collect::<Vec<_>>()),
         );
         let order: Vec<SortColumn> = schema
             .fields()

@@ -576,7 +576,7 @@ impl TableCheck<'_> {
                         ),
                     );
                 }
-                total = total + fingerprint;
+                total += fingerprint;
             }
             if !unreadable && total.to_string() != opened.receipt.fingerprint {
                 self.finding(

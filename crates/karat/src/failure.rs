@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use karat_exact::{ExactError, SqlError};
 use karat_lake::LakeError;
 use karat_pipeline::PipelineError;
-use karat_project::Diagnostic;
+use karat_project::{Diagnostic, Severity};
 use karat_receipt::ReceiptError;
 use karat_source::SourceError;
 use serde_json::{Value, json};
@@ -161,8 +161,24 @@ impl Failure {
 
     /// The same for scripts.
     pub(crate) fn json(&self) -> Value {
-        json!({ "error": error_json(self, self.hint(), self.exit_code()) })
+        let mut error = error_json(self, self.hint(), self.exit_code());
+        if let Self::Project(diagnostics) = self {
+            error["diagnostics"] = diagnostics_json(diagnostics);
+        }
+        json!({ "error": error })
     }
+}
+
+/// What is wrong with a project, for scripts.
+pub(crate) fn diagnostics_json(diagnostics: &[Diagnostic]) -> Value {
+    let found = diagnostics.iter().map(|found| {
+        json!({
+            "severity": match found.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "file": found.file.display().to_string().replace('\\', "/"), "line": found.line, "column": found.column,
+            "length": found.length, "message": found.message, "hint": found.hint,
+        })
+    });
+    found.collect()
 }
 
 /// Message, causes, hint.

@@ -72,7 +72,7 @@ pub(crate) fn clock_ms() -> i64 {
 
 /// Who runs this, `user@host`.
 pub(crate) fn principal() -> String {
-    let user = first_set(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned());
+    let user = user();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .map(|text| text.trim().to_owned())
@@ -80,6 +80,11 @@ pub(crate) fn principal() -> String {
         .or_else(|| first_set(&["HOSTNAME", "COMPUTERNAME"]))
         .unwrap_or_else(|| "localhost".to_owned());
     format!("{user}@{host}")
+}
+
+/// The user's name, as the environment tells it.
+pub(crate) fn user() -> String {
+    first_set(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// An environment variable, as `${env:NAME}` of a project asks for it.

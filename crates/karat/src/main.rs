@@ -13,6 +13,7 @@ mod named_files;
 mod output;
 mod progress;
 mod rows;
+mod scratch;
 mod site;
 mod sources;
 mod verb;

@@ -14,28 +14,19 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::failure::Failure;
 
-/// Files as tables, with the scratch files that go when this value goes.
-#[derive(Default)]
-pub(crate) struct NamedFiles {
-    scratch: Vec<PathBuf>,
+/// Files as tables; what CSV becomes lies in a scratch folder.
+pub(crate) struct NamedFiles<'s> {
+    scratch: &'s Path,
 }
 
-impl Drop for NamedFiles {
-    fn drop(&mut self) {
-        for path in &self.scratch {
-            // What cannot be removed lies in the folder for temporary files.
-            let _ = std::fs::remove_file(path);
-        }
+impl<'s> NamedFiles<'s> {
+    /// Files for one query.
+    pub(crate) fn new(scratch: &'s Path) -> Self {
+        Self { scratch }
     }
-}
 
-impl NamedFiles {
     /// Reads `NAME=PATH` and finds out what the path holds.
-    pub(crate) fn open(
-        &mut self,
-        text: &str,
-        scratch: &Path,
-    ) -> Result<(String, FileSet), Failure> {
+    pub(crate) fn open(&self, text: &str) -> Result<(String, FileSet), Failure> {
         let Some((name, path)) = text
             .split_once('=')
             .filter(|(name, path)| !name.is_empty() && !path.is_empty())
@@ -53,7 +44,7 @@ impl NamedFiles {
             let files = matching(path)?;
             let is_text = files.iter().all(|file| is_csv(file));
             let files = if is_text {
-                self.csv_as_parquet(&files, &name, scratch)?
+                self.csv_as_parquet(&files, &name)?
             } else {
                 files
             };
@@ -62,16 +53,10 @@ impl NamedFiles {
         Ok((name, set))
     }
 
-    fn csv_as_parquet(
-        &mut self,
-        files: &[PathBuf],
-        name: &str,
-        scratch: &Path,
-    ) -> Result<Vec<PathBuf>, Failure> {
+    fn csv_as_parquet(&self, files: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, Failure> {
         let mut written = Vec::new();
         for (nth, file) in files.iter().enumerate() {
-            let target = scratch.join(format!("{name}-{}-{nth}.parquet", std::process::id()));
-            self.scratch.push(target.clone());
+            let target = self.scratch.join(format!("{name}-{nth}.parquet"));
             convert(file, &target)?;
             written.push(target);
         }

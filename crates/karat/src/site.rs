@@ -1,5 +1,6 @@
 //! Opens a project at one of its targets: finds its folder, reads what is declared, opens the lake and the engine.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use karat_receipt::{KeyRing, SigningKey};
 use crate::args::{Global, Resources};
 use crate::failure::Failure;
 use crate::machine::{self, Moment};
+use crate::scratch::Scratch;
 use crate::sources::ProjectSources;
 
 /// Folder of the cache in a project.
@@ -175,20 +177,22 @@ impl Opened {
         ))
     }
 
-    /// An engine for this project; rows that do not fit into memory go to the cache folder.
-    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        let scratch = if self.cache_folder().is_dir() {
-            self.cache_folder().join("spill")
-        } else {
-            scratch_folder()
+    /// An engine for this project, and the folder for rows that do not fit into memory.
+    pub(crate) fn engine(&self) -> Result<(Engine, Scratch), Failure> {
+        let scratch = match self.cache_folder().is_dir() {
+            // A project that may not be written in can still be read.
+            true => Scratch::below(&self.cache_folder().join("spill"))
+                .or_else(|_| Scratch::temporary())?,
+            false => Scratch::temporary()?,
         };
-        engine(
+        let engine = engine(
             &scratch,
             self.threads,
             self.memory,
             &self.moment,
             Some(&self.project),
-        )
+        )?;
+        Ok((engine, scratch))
     }
 
     /// The public keys that the project trusts.
@@ -221,7 +225,7 @@ impl Opened {
     }
 
     /// The site: project, lake, engine and the facts of this execution.
-    pub(crate) fn site(self, wants: Wants) -> Result<Site, Failure> {
+    pub(crate) fn site(self, wants: Wants) -> Result<OpenSite, Failure> {
         let key = self.signing_key()?;
         let lake = if wants.writes {
             // Before the engine: spilled rows belong into the project, too.
@@ -230,8 +234,8 @@ impl Opened {
         } else {
             self.lake()?
         };
-        let engine = self.engine()?;
-        Ok(Site {
+        let (engine, scratch) = self.engine()?;
+        let site = Site {
             context: Context {
                 run: self.moment.run.clone(),
                 logical_time_us: self.moment.logical_us(),
@@ -252,19 +256,40 @@ impl Opened {
             root: self.root,
             lake,
             engine,
-        })
+        };
+        Ok(OpenSite { site, scratch })
+    }
+}
+
+/// A site, and the scratch folder that its engine uses: dropped after it.
+pub(crate) struct OpenSite {
+    site: Site,
+    scratch: Scratch,
+}
+
+impl OpenSite {
+    /// Both apart, for work that shares the site; the folder goes with its value.
+    pub(crate) fn split(self) -> (Site, Scratch) {
+        (self.site, self.scratch)
+    }
+}
+
+impl Deref for OpenSite {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
     }
 }
 
 /// An engine without a project is one in UTC that rounds half away from zero.
 pub(crate) fn engine(
-    scratch: &Path,
+    scratch: &Scratch,
     threads: usize,
     memory: usize,
     moment: &Moment,
     project: Option<&Project>,
 ) -> Result<Engine, Failure> {
-    std::fs::create_dir_all(scratch).map_err(Failure::io("make the folder", scratch))?;
     let rounding = match project.map(|project| project.rounding) {
         Some(Rounding::HalfEven) => karat_exact::Rounding::HalfEven,
         _ => karat_exact::Rounding::HalfAwayFromZero,
@@ -272,17 +297,12 @@ pub(crate) fn engine(
     Ok(Engine::new(EngineConfig {
         threads,
         memory_bytes: Some(memory),
-        spill_dir: scratch.to_path_buf(),
+        spill_dir: scratch.path().to_path_buf(),
         logical_time_us: moment.logical_us(),
         timezone: project.map_or_else(|| "UTC".to_owned(), |project| project.timezone.clone()),
         rounding,
         batch_rows: BATCH_ROWS,
     })?)
-}
-
-/// Where rows are spilled without a project's cache.
-pub(crate) fn scratch_folder() -> PathBuf {
-    std::env::temp_dir().join("karat-spill")
 }
 
 /// Runs async work to its end.

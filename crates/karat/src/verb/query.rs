@@ -15,18 +15,18 @@ use crate::machine::{self, Moment};
 use crate::named_files::NamedFiles;
 use crate::output::{self, Voice};
 use crate::rows::RowText;
+use crate::scratch::Scratch;
 use crate::site::{self, Wants};
 
 /// Prints the rows of one SELECT.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Result<u8, Failure> {
     let sql = sql_text(arguments)?;
-    let scratch = site::scratch_folder();
-    std::fs::create_dir_all(&scratch).map_err(Failure::io("make the folder", &scratch))?;
-    let mut files = NamedFiles::default();
+    let scratch = Scratch::temporary()?;
+    let files = NamedFiles::new(scratch.path());
     let mut tables = Tables::new();
     let mut named = Vec::new();
     for text in &arguments.tables {
-        let (name, set) = files.open(text, &scratch)?;
+        let (name, set) = files.open(text)?;
         insert_named(&mut tables, &name, set)?;
         named.push(name);
     }

@@ -40,13 +40,15 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
     let sources = opened.sources();
     let threads = opened.threads;
     let journal = opened.journal();
-    let site = Arc::new(opened.site(Wants {
+    let open_site = opened.site(Wants {
         writes: true,
         wait: arguments.wait.unwrap_or_default(),
         accept_deletes: arguments.accept_deletes,
         trigger: arguments.trigger.clone(),
         progress: progress::listener(voice.quiet, global.progress),
-    })?);
+    })?;
+    let (site, _scratch) = open_site.split();
+    let site = Arc::new(site);
     begin(journal.as_ref(), &site);
     let outcome = site::block_on(
         threads,

@@ -1,6 +1,5 @@
 //! `karat validate`: all mistakes of the project at once: first what its files say, then every model's SQL.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use karat_exact::SqlError;
@@ -9,7 +8,7 @@ use karat_project::{Diagnostic, Project, Severity, TableName};
 use serde_json::{Value, json};
 
 use crate::args::Global;
-use crate::failure::Failure;
+use crate::failure::{Failure, diagnostics_json};
 use crate::machine::{self, Moment};
 use crate::output::{Voice, counted, print_error};
 use crate::site::{self, Opened};
@@ -69,8 +68,8 @@ fn check(opened: &Opened) -> Result<Checked, Failure> {
     let known = journal
         .as_ref()
         .and_then(|journal| journal.checked().ok())
-        .unwrap_or_else(HashSet::new);
-    let engine = opened.engine()?;
+        .unwrap_or_default();
+    let (engine, _scratch) = opened.engine()?;
     let version = env!("CARGO_PKG_VERSION");
     let checked = model_check::check(
         &opened.project,
@@ -90,18 +89,8 @@ fn check(opened: &Opened) -> Result<Checked, Failure> {
 }
 
 fn document(diagnostics: &[Diagnostic], models: usize, checked: &Checked, ok: bool) -> Value {
-    let found: Vec<Value> = diagnostics
-        .iter()
-        .map(|found| {
-            json!({
-                "severity": match found.severity { Severity::Error => "error", Severity::Warning => "warning" },
-                "file": found.file.display().to_string().replace('\\', "/"), "line": found.line, "column": found.column,
-                "length": found.length, "message": found.message, "hint": found.hint,
-            })
-        })
-        .collect();
     let skipped: Vec<String> = checked.skipped.iter().map(TableName::to_string).collect();
-    json!({ "ok": ok, "models": models, "planned": checked.planned, "known": checked.known, "skipped": skipped, "diagnostics": found })
+    json!({ "ok": ok, "models": models, "planned": checked.planned, "known": checked.known, "skipped": skipped, "diagnostics": diagnostics_json(diagnostics) })
 }
 
 fn summary(diagnostics: &[Diagnostic], models: usize, checked: &Checked, errors: usize) -> String {

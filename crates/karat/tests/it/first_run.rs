@@ -8,7 +8,7 @@ use crate::project::Project;
 fn init_validates_and_plans_before_anything_was_loaded() {
     let project = Project::initial();
     expect![[r#"
-        no mistakes in 2 models; SQL of 2 models not planned: the columns that it reads are known after the first load
+        no mistakes in 2 models
         --- exit 0
     "#]]
     .assert_eq(&project.karat(&["validate"]).text());

@@ -6,3 +6,4 @@ mod first_run;
 mod mistakes;
 mod project;
 mod queries;
+mod runs;

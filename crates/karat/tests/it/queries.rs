@@ -77,3 +77,69 @@ fn a_table_that_is_not_there() {
             .text(),
     );
 }
+
+#[test]
+fn a_run_or_a_time_names_the_cut() {
+    let project = Project::initial();
+    let run = project.karat(&["run", "--json", "--at", "2026-01-05T18:00:00Z"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let first = run.json()["run_id"].as_str().unwrap().to_owned();
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n6,ch,1.00,2026-01-06 08:00:00\n",
+    );
+    let run = project.karat(&["run", "--quiet", "--at", "2026-01-06T18:00:00Z"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let query = "select sum(orders) as orders from shop_gold.revenue";
+    let orders = |more: &[&str]| {
+        let answer = project.karat(&[&["query", "--json", query], more].concat());
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+        answer.json()["rows"][0]["orders"].as_i64().unwrap()
+    };
+    assert_eq!(orders(&[]), 5);
+    assert_eq!(orders(&["--run", &first]), 4);
+    assert_eq!(orders(&["--as-of", "2026-01-06T00:00:00Z"]), 4);
+    assert_eq!(orders(&["--as-of", "2026-01-06T18:00:00Z"]), 5);
+    let before = project.karat(&["query", "--as-of", "2026-01-01T00:00:00Z", query]);
+    assert_eq!(before.code, 2, "{}", before.stderr);
+}
+
+#[test]
+fn an_error_behind_the_first_rows_leaves_one_document() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let failed = project.karat(&[
+        "query",
+        "--json",
+        "select revenue / (orders - 1) as x from shop_gold.revenue",
+    ]);
+    assert_eq!(failed.code, 3);
+    assert_eq!(failed.json()["error"]["exit_code"], 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    use std::process::{Command, Stdio};
+    let project = Project::empty();
+    let rows: String = (0..200_000).map(|row| format!("{row}\n")).collect();
+    project.write("rows.csv", &format!("n\n{rows}"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_karat"))
+        .args([
+            "query",
+            "--format",
+            "csv",
+            "--table",
+            "r=rows.csv",
+            "select * from r",
+        ])
+        .current_dir(project.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

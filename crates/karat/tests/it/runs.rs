@@ -1,0 +1,131 @@
+//! Runs that go wrong, wait, or go on beside others: codes (H1), messages (H2), conflicts (A5).
+
+use expect_test::expect;
+
+use crate::project::Project;
+
+#[test]
+fn a_mistake_in_gold_stops_only_gold() {
+    let project = Project::initial();
+    project.write(
+        "domains/shop/gold/revenue.sql",
+        "select country, sum(amont) as revenue\nfrom shop_silver.orders\ngroup by country\n",
+    );
+    project.write("domains/shop/gold/revenue.yaml", "key: [country]\n");
+    let run = project.karat(&["run", "--json", "--quiet"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    let document = run.json();
+    // The names of columns are checked before anything is read.
+    if let Some(steps) = document["steps"].as_array() {
+        let words: Vec<&str> = steps
+            .iter()
+            .map(|step| step["status"].as_str().unwrap())
+            .collect();
+        assert_eq!(words, ["done", "done", "failed"]);
+    } else {
+        assert_eq!(document["error"]["exit_code"], 2);
+    }
+}
+
+#[test]
+fn an_expectation_that_fails_the_model_publishes_nothing() {
+    let project = Project::initial();
+    let silver = std::fs::read_to_string(project.path("domains/shop/silver/orders.yaml")).unwrap();
+    project.write(
+        "domains/shop/silver/orders.yaml",
+        &silver.replace("action: quarantine", "action: fail"),
+    );
+    let run = project.karat(&["run", "--quiet"]);
+    expect![[r#"
+                 table                        version  rows              time
+        done     shop_bronze.landing__orders        0  5 read = 5 kept  N s
+        failed   shop_silver.orders                                     N s
+        skipped  shop_gold.revenue                                      N s
+        sources 5 read = 5 kept
+        run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: `shop_silver.orders` was not committed: 1 rows break `known_country` (action: fail)
+        hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
+        --- exit 1
+    "#]].assert_eq(&run.text());
+    let tables = project.karat(&["status", "--json"]).json();
+    assert_eq!(tables["tables"].as_array().unwrap().len(), 1, "bronze only");
+}
+
+#[test]
+fn a_table_that_another_run_is_at_is_a_conflict() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let lock = std::fs::OpenOptions::new()
+        .write(true)
+        .open(project.path("lake/_karat/locks/shop_bronze.landing__orders.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let second = project.karat(&["run", "--quiet"]);
+    assert_eq!(second.code, 5, "{}", second.stderr);
+    assert!(
+        second
+            .stderr
+            .contains("is being worked on by another karat process"),
+        "{}",
+        second.stderr
+    );
+    // Status asks for no lock.
+    assert_eq!(project.karat(&["status"]).code, 0);
+    drop(lock);
+    assert_eq!(project.karat(&["run", "--quiet", "--wait", "10s"]).code, 0);
+}
+
+#[test]
+fn a_flipped_byte_is_found() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let name = project
+        .lake_files()
+        .into_iter()
+        .find(|name| name.starts_with("shop/gold") && name.ends_with(".parquet"))
+        .unwrap();
+    let path = project.path("lake").join(&name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let verified = project.karat(&["verify", "--json"]);
+    assert_eq!(verified.code, 1, "{}", verified.stdout);
+    let document = verified.json();
+    let file = name.rsplit('/').next().unwrap();
+    assert!(
+        document["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|found| found["path"].as_str().unwrap().ends_with(file)
+                && found["outcome"] == "mismatch"),
+        "{document}"
+    );
+}
+
+#[test]
+fn what_the_doctor_looks_at() {
+    let project = Project::initial();
+    let answer = project.karat(&["doctor", "--json"]);
+    assert_eq!(answer.code, 0, "{}", answer.stdout);
+    let names: Vec<String> = answer.json()["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap().to_owned())
+        .collect();
+    expect![[r#"
+        versions
+        memory
+        project
+        journal
+        lake
+        lake writes
+        clock
+        disk
+        source landing"#]].assert_eq(&names.join("\n"));
+    assert!(project.lake_files().is_empty(), "it leaves nothing behind");
+}
