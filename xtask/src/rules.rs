@@ -111,7 +111,7 @@ fn check_rust(path: &str, text: &str) -> Vec<String> {
 
 fn is_test(path: &str) -> bool {
     path.split('/')
-        .any(|part| matches!(part, "tests" | "benches" | "tests.rs"))
+        .any(|part| matches!(part, "tests" | "benches" | "examples" | "tests.rs"))
 }
 
 fn contains_word(line: &str, word: &str) -> bool {

@@ -311,6 +311,5 @@ mod tests {
         assert!(SCALAR.is_sorted_by(|a, b| a.0 < b.0));
         assert!(AGGREGATES.is_sorted());
         assert!(WINDOWS.is_sorted());
-        assert!(ORDER_SENSITIVE.is_sorted());
     }
 }

@@ -516,7 +516,7 @@ mod tests {
                 let names: Vec<String> = schema
                     .fields()
                     .iter()
-                    .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
+                    .map(|f| format!("{} {}", f.name(), crate::types::type_name(f.data_type())))
                     .collect();
                 let _ = writeln!(out, "  {}", names.join(" | "));
                 let batch = arrow::compute::concat_batches(&schema, &batches).expect("one schema");

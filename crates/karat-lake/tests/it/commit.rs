@@ -443,25 +443,3 @@ fn a_folder_without_rights_is_not_allowed() {
         assert_eq!(error.class(), ErrorClass::NotAllowed, "{error:?}");
     }
 }
-
-/// Not a promise, a measurement: `cargo test -p karat-lake --test it -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "prints times"]
-fn speed_of_commit_and_load() {
-    let (_folder, lake) = lake();
-    let table = table(&lake);
-    let start = std::time::Instant::now();
-    for epoch in 2..52 {
-        let files = write(&table, &rows(&[epoch]), epoch);
-        table
-            .commit(commit(Some(epoch - 2), schema(), files, vec![], epoch))
-            .unwrap();
-    }
-    println!("write and commit: {:?} each", start.elapsed() / 50);
-    let start = std::time::Instant::now();
-    for _ in 0..50 {
-        table.load().unwrap();
-    }
-    println!("load with 51 commits: {:?} each", start.elapsed() / 50);
-    println!("tables: {:?}", lake.tables().unwrap());
-}

@@ -1511,7 +1511,7 @@ fn a_long_line_is_cut_around_the_mark() {
 
 #[test]
 fn files_of_a_feed() {
-    let feeds = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\\d+' }\n  - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }\n  - { source: landing, name: c, mode: full, path: 'c\\*.csv', file_order: '[(x)' }\n  - { source: landing, name: d, mode: full, path: /tmp/d.csv }\n  - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }\n  - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }\n";
+    let feeds = "--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - { source: landing, name: a, mode: full, path: ./a/*.csv, file_order: 'a_(\\d+' }\n  - { source: landing, name: b, mode: full, path: ../b.csv, file_order: 'b)(x)' }\n  - { source: landing, name: c, mode: full, path: 'c\\*.csv', file_order: '[(x)' }\n  - { source: landing, name: d, mode: full, path: /dat/d.csv }\n  - { source: landing, name: e, mode: full, path: '{e', columns: [a, b], key: [aa] }\n  - { source: shop, table: f, mode: incremental, cursor: { column: updated }, columns: [id, updated_at] }\n";
     check(
         &format!("{KARAT}{feeds}"),
         expect![[r#"
@@ -1560,7 +1560,7 @@ fn files_of_a_feed() {
         error: `path` leaves the source's folder
          --> domains/sales/domain.yaml:6:51
           |
-        6 |   - { source: landing, name: d, mode: full, path: /tmp/d.csv }
+        6 |   - { source: landing, name: d, mode: full, path: /dat/d.csv }
           |                                                   ^^^^^^^^^^
           = hint: write it from the source's folder, like `plans/*.csv`
 
