@@ -357,7 +357,12 @@ fn commit(
     });
     let version = match committed {
         Ok(version) => version,
-        Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
+        // Ours after all, its answer lost: not so if it names another receipt, of a run on another machine.
+        Err(CommitError::AlreadyCommitted { version, .. })
+            if version == receipt.version && names(table, version, sealed)? =>
+        {
+            version
+        }
         Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
             return Err(PipelineError::LostRace {
                 table: receipt.table.clone(),
@@ -375,6 +380,12 @@ fn commit(
         fingerprint,
         rows: fingerprint.rows,
     })
+}
+
+fn names(table: &Table, version: i64, receipt: Digest) -> Result<bool, PipelineError> {
+    let record = table.history(Some(version))?.into_iter().next();
+    let named = record.and_then(|record| record.receipt);
+    Ok(named.is_some_and(|named| named == receipt.to_string()))
 }
 
 fn file_ref(

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crash;
 mod first_run;
 mod mistakes;
 mod project;
 mod queries;
 mod runs;
+mod two_days;
