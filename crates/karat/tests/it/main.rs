@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crash;
 mod first_run;
 mod mistakes;
 mod project;
 mod queries;
 mod runs;
 mod soak;
+mod two_days;
