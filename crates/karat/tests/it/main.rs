@@ -7,3 +7,4 @@ mod mistakes;
 mod project;
 mod queries;
 mod runs;
+mod soak;
