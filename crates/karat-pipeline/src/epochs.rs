@@ -96,15 +96,8 @@ impl Epochs {
         self.done().next_back()
     }
 
-    /// The newest settled intent, committed or closed: where a position stands.
-    pub fn last_settled(&self) -> Option<&Intent> {
-        self.intents
-            .values()
-            .rev()
-            .find(|intent| self.is_settled(intent.epoch))
-    }
-
-    /// The newest intent whose outcome is the table as it is: committed, or closed because the result was equal.
+    /// The newest intent whose outcome is the table as it is: committed, or closed because the result was equal. Its `to` is
+    /// where a position stands; what was closed as refused or unreadable was not read, and moves none.
     pub fn last_current(&self) -> Option<&Intent> {
         self.intents
             .values()
@@ -125,8 +118,10 @@ impl Epochs {
         let mut objects = Vec::new();
         for (epoch, intent) in &self.intents {
             match self.closed.get(epoch) {
-                Some(closed) if closed.outcome == Outcome::Refused => {}
-                Some(_) => objects.extend(intent.objects.iter().map(|object| (*epoch, object))),
+                // The note says which objects count as met: none of a load that was given up.
+                Some(closed) => {
+                    objects.extend(closed.objects.iter().map(|object| (*epoch, object)))
+                }
                 None if *epoch <= self.committed => {
                     objects.extend(intent.objects.iter().map(|object| (*epoch, object)));
                 }

@@ -56,9 +56,7 @@ pub enum PipelineError {
         limit: String,
     },
     /// A full load would delete too much.
-    #[error(
-        "`{table}` was not loaded: the load deletes {deleted} of {before} rows, more than `max_delete` allows"
-    )]
+    #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
     Deletes {
         /// Bronze table.
         table: String,
@@ -203,4 +201,11 @@ impl PipelineError {
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }
+}
+
+fn deletes_text(deleted: u64, before: u64) -> String {
+    if deleted == before {
+        return format!("the load is empty or keeps none of the {before} rows before it");
+    }
+    format!("the load deletes {deleted} of {before} rows, more than `max_delete` allows")
 }

@@ -31,7 +31,7 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: match (&feed.cursor, epochs.last_settled()) {
+        cursor: match (&feed.cursor, epochs.last_current()) {
             (Some(_), Some(intent)) => intent.to["position"].clone(),
             _ => Value::Null,
         },
@@ -69,7 +69,7 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
         code: Digest::of(feed.code_text().as_bytes()),
         parameters: site.context.parameters.clone(),
         from: epochs
-            .last_settled()
+            .last_current()
             .map_or(Value::Null, |intent| intent.to.clone()),
         to: json!({ "position": value }),
         objects: Vec::new(),

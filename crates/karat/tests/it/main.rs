@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod first_run;
+mod gold;
+mod history;
+mod loads;
 mod mistakes;
 mod project;
 mod queries;
 mod runs;
+mod silver;
+mod sql;

@@ -126,6 +126,7 @@ fn what_the_doctor_looks_at() {
         lake writes
         clock
         disk
-        source landing"#]].assert_eq(&names.join("\n"));
+        source landing"#]]
+    .assert_eq(&names.join("\n"));
     assert!(project.lake_files().is_empty(), "it leaves nothing behind");
 }
