@@ -30,7 +30,7 @@ pub enum PipelineError {
         error: SqlError,
     },
     /// A row rule with `action: fail` was broken.
-    #[error("`{table}` was not committed: {rows} rows break `{rule}` (action: fail)")]
+    #[error("`{table}` was not committed: {} `{rule}` (action: fail)", rows_break(*rows))]
     Expectation {
         /// Table of the model.
         table: String,
@@ -39,9 +39,17 @@ pub enum PipelineError {
         /// Rows that break it.
         rows: u64,
     },
+    /// The expression of a row rule failed.
+    #[error("`{table}` was not committed: the expression of its expectation `{rule}` fails on a row")]
+    FailedExpectation {
+        /// Table of the model.
+        table: String,
+        /// Name of the rule.
+        rule: String,
+    },
     /// More rows broke a rule than its limit allows.
     #[error(
-        "`{table}` was not committed: {rows} of {judged} rows break `{rule}`, its limit is {limit}"
+        "`{table}` was not committed: {rows} of {judged} rows broke `{rule}`, its limit is {limit}"
     )]
     Limit {
         /// Table of the model.
@@ -169,7 +177,7 @@ impl PipelineError {
             | Self::MissingReceipt { .. } => 1,
             Self::NoKey { .. } => 4,
             Self::LostRace { .. } => 5,
-            Self::Accounting { .. } | Self::Receipt(_) | Self::Internal(_) => 3,
+            Self::FailedExpectation { .. } | Self::Accounting { .. } | Self::Receipt(_) | Self::Internal(_) => 3,
         }
     }
 
@@ -184,6 +192,9 @@ impl PipelineError {
             Self::Expectation { table, .. } => Some(format!(
                 "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
             )),
+            Self::FailedExpectation { .. } => Some(
+                "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
+            ),
             Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
             Self::Deletes { .. } => {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
@@ -201,6 +212,13 @@ impl PipelineError {
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }
+}
+
+fn rows_break(rows: u64) -> String {
+    if rows == 1 {
+        return "1 row breaks".to_owned();
+    }
+    format!("{rows} rows break")
 }
 
 fn deletes_text(deleted: u64, before: u64) -> String {

@@ -420,6 +420,16 @@ impl Loader<'_> {
         };
         let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
         for header in headers {
+            if let Some((one, other)) = bronze::same_name(header) {
+                return Err(PipelineError::Drift {
+                    table,
+                    what: format!(
+                        "its source has both `{}` and `{}`, and both would fill `{}`",
+                        one.source_name, other.source_name, one.name
+                    ),
+                    hint: format!("remove the `rename` of `{}` from feed `{source_feed}`, or rename the other", one.name),
+                });
+            }
             let drift = bronze::drift(&schema, header);
             if let Some((name, have, got)) = drift.types.first() {
                 return Err(PipelineError::Drift {

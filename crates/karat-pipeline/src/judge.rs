@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_exact::{Engine, ExactError, RowExpressions};
-use karat_project::{Action, Deletes, Expectation, Feed, Model, Silver};
+use karat_exact::{Engine, RowExpressions};
+use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Silver};
 use karat_receipt::ExpectationCount;
 
 use crate::deliveries::{LeftOut, Reading};
@@ -180,6 +180,12 @@ impl Judge {
             let program =
                 RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
             let sequence_type = program.output_schema().field(0).data_type().clone();
+            if let Some((what, hint)) = undated_history(cdc, &selected, &sequence_type) {
+                return Err(PipelineError::Refused {
+                    what: format!("`{table}` cannot keep a history: {what}"),
+                    hint,
+                });
+            }
             kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
@@ -300,10 +306,10 @@ impl Judge {
                         // A row whose expression failed has no value to judge.
                         || expression_failed.as_ref().is_some_and(|failed| failed[row]);
                     if !exempt && failed.as_ref().is_some_and(|failed| failed.value(row)) {
-                        return Err(PipelineError::Exact(ExactError::failed_in(&format!(
-                            "expectation `{}` of `{}`",
-                            rule.name, self.table
-                        ))));
+                        return Err(PipelineError::FailedExpectation {
+                            table: self.table.clone(),
+                            rule: rule.name.clone(),
+                        });
                     }
                     let holds_here = holds.is_valid(row) && holds.value(row);
                     rows_broken.push(!exempt && !holds_here);
@@ -705,6 +711,43 @@ impl Judge {
             add(&rule.name, rule.action.as_str());
         }
         all
+    }
+}
+
+/// Why the ranges of SCD 2 would have no dates (C5), and the way out.
+pub(crate) fn undated_history(
+    cdc: &AutoCdc,
+    selected: &Schema,
+    sequence: &DataType,
+) -> Option<(String, String)> {
+    let is_date = |data_type: &DataType| {
+        matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+    };
+    if cdc.scd_type != 2 {
+        return None;
+    }
+    match &cdc.valid_from {
+        None if is_date(sequence) => None,
+        None => Some((
+            format!(
+                "its `sequence_by` is a {}, which dates no range",
+                karat_exact::type_name(sequence)
+            ),
+            "name the selected date or timestamp from which a state holds: `valid_from: COLUMN`"
+                .to_owned(),
+        )),
+        Some(name) => {
+            let field = selected.field_with_name(name).ok()?;
+            (!is_date(field.data_type())).then(|| {
+                (
+                    format!(
+                        "its `valid_from: {name}` is a {}",
+                        karat_exact::type_name(field.data_type())
+                    ),
+                    "name a column that is a date or a timestamp, or cast it in `select`".to_owned(),
+                )
+            })
+        }
     }
 }
 

@@ -665,7 +665,7 @@ impl Sqlite {
             &format!("SELECT count(*) FROM {from_table} WHERE {name} IS NULL"),
         )?;
         if nulls > 0 && !cursor.nulls_include {
-            return Err(SourceError::new(ErrorKind::NullCursor, format!("cannot read table `{}` by its cursor `{}`: {nulls} rows have none, and no load would ever see them", table.name, column.name))
+            return Err(SourceError::new(ErrorKind::NullCursor, format!("cannot read table `{}` by its cursor `{}`: {} none, and no load would ever see {}", table.name, column.name, if nulls == 1 { "1 row has".to_owned() } else { format!("{nulls} rows have") }, if nulls == 1 { "it" } else { "them" }))
                 .hint("choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load")
                 .object(&table.name));
         }

@@ -523,6 +523,11 @@ fn columns_come_go_and_are_renamed() {
         4,
     "#]]
     .assert_eq(&project.rows("select id, v from d_silver.t order by id"));
+    project.write("landing/a_5.csv", "id,v,value\n5,five,z\n");
+    expect![[r#"
+        error: cannot load `d_bronze.landing__orders`: its source has both `v` and `value`, and both would fill `v`
+        hint: remove the `rename` of `v` from feed `landing.orders`, or rename the other
+    "#]].assert_eq(&project.run(1).stderr);
     // Under `added: fail` the message says what helps.
     project.write(
         "domains/d/domain.yaml",

@@ -45,7 +45,7 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: `shop_silver.orders` was not committed: 1 rows break `known_country` (action: fail)
+        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail)
         hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
         --- exit 1
     "#]].assert_eq(&run.text());
