@@ -2,6 +2,7 @@
 
 use karat_exact::{ExactError, SqlError};
 use karat_lake::{ErrorClass, LakeError};
+use karat_project::Place;
 use karat_receipt::ReceiptError;
 use karat_source::{ErrorKind as SourceErrorKind, SourceError};
 use thiserror::Error;
@@ -15,6 +16,14 @@ pub enum PipelineError {
     /// A computation failed.
     #[error(transparent)]
     Exact(#[from] ExactError),
+    /// A model's rows could not be computed.
+    #[error("cannot compute `{table}`: {source}")]
+    Compute {
+        /// Table of the model.
+        table: String,
+        /// What failed.
+        source: ExactError,
+    },
     /// A source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -26,6 +35,8 @@ pub enum PipelineError {
     Sql {
         /// Table of the model.
         table: String,
+        /// The expression in the model's file; None: the model's SQL text.
+        at: Option<Place>,
         /// What is wrong with the text.
         error: SqlError,
     },
@@ -40,7 +51,9 @@ pub enum PipelineError {
         rows: u64,
     },
     /// The expression of a row rule failed.
-    #[error("`{table}` was not committed: the expression of its expectation `{rule}` fails on a row")]
+    #[error(
+        "`{table}` was not committed: the expression of its expectation `{rule}` fails on a row"
+    )]
     FailedExpectation {
         /// Table of the model.
         table: String,
@@ -159,7 +172,7 @@ impl PipelineError {
                 ErrorClass::Refused => 2,
                 ErrorClass::Io | ErrorClass::Corrupt => 3,
             },
-            Self::Exact(error) => match error {
+            Self::Exact(error) | Self::Compute { source: error, .. } => match error {
                 ExactError::Refused { .. } => 2,
                 _ => 3,
             },
@@ -177,7 +190,10 @@ impl PipelineError {
             | Self::MissingReceipt { .. } => 1,
             Self::NoKey { .. } => 4,
             Self::LostRace { .. } => 5,
-            Self::FailedExpectation { .. } | Self::Accounting { .. } | Self::Receipt(_) | Self::Internal(_) => 3,
+            Self::FailedExpectation { .. }
+            | Self::Accounting { .. }
+            | Self::Receipt(_)
+            | Self::Internal(_) => 3,
         }
     }
 
@@ -185,7 +201,7 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Lake(error) => error.hint(),
-            Self::Exact(error) => error.hint(),
+            Self::Exact(error) | Self::Compute { source: error, .. } => error.hint(),
             Self::Source(error) => error.hint_text().map(str::to_owned),
             Self::Receipt(error) => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),

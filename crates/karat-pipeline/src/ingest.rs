@@ -427,7 +427,10 @@ impl Loader<'_> {
                         "its source has both `{}` and `{}`, and both would fill `{}`",
                         one.source_name, other.source_name, one.name
                     ),
-                    hint: format!("remove the `rename` of `{}` from feed `{source_feed}`, or rename the other", one.name),
+                    hint: format!(
+                        "remove the `rename` of `{}` from feed `{source_feed}`, or rename the other",
+                        one.name
+                    ),
                 });
             }
             let drift = bronze::drift(&schema, header);
@@ -751,6 +754,10 @@ impl Loader<'_> {
         let written = writing.await.map_err(joined)?;
         let count = reading.await.map_err(joined)?;
         let (files, mut landed) = match (written, count) {
+            // What the writer says of rows that are not all there misleads; only if it stopped first does it say why.
+            (Err(_), Err(error)) if error.kind() != karat_source::ErrorKind::Sink => {
+                return Err(error.into());
+            }
             (Ok((writer, landed)), Ok(count)) => {
                 let files = writer.finish()?;
                 (files, Landed { count, ..landed })

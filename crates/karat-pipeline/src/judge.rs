@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_exact::{Engine, RowExpressions};
-use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Silver};
+use karat_exact::{Engine, RowExpressions, SqlError};
+use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Place, Silver};
 use karat_receipt::ExpectationCount;
 
 use crate::deliveries::{LeftOut, Reading};
@@ -119,20 +119,25 @@ impl Judge {
         code: &str,
     ) -> Result<Self, PipelineError> {
         let table = &model.name.to_string();
-        let sql_error = |error| PipelineError::Sql {
-            table: table.clone(),
-            error,
-        };
-        let first = |errors: Vec<(usize, karat_exact::SqlError)>| match errors.into_iter().next() {
-            Some((_, error)) => sql_error(error),
+        let first = |errors: Vec<(usize, SqlError)>, places: &[Place]| match errors
+            .into_iter()
+            .next()
+        {
+            Some((nth, error)) => PipelineError::Sql {
+                table: table.clone(),
+                at: Some(places.get(nth).copied().unwrap_or(model.at)),
+                error,
+            },
             None => PipelineError::Internal(format!("an expression of `{table}` has no program")),
         };
+        let places: Vec<Place> = silver.select.iter().map(|column| column.at).collect();
         let select: Vec<(String, String)> = silver
             .select
             .iter()
             .map(|column| (column.name.clone(), column.sql.clone()))
             .collect();
-        let select = RowExpressions::compile(engine, bronze.clone(), &select).map_err(first)?;
+        let select = RowExpressions::compile(engine, bronze.clone(), &select)
+            .map_err(|errors| first(errors, &places))?;
         let selected = select.output_schema();
         let floats = karat_exact::float_columns(&selected);
         if !floats.is_empty() && model.allow_float.is_none() {
@@ -157,7 +162,11 @@ impl Judge {
                 .iter()
                 .map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default()))
                 .collect();
-            Some(RowExpressions::compile(engine, selected.clone(), &expressions).map_err(first)?)
+            let places: Vec<Place> = rules.iter().map(|rule| rule.at).collect();
+            Some(
+                RowExpressions::compile(engine, selected.clone(), &expressions)
+                    .map_err(|errors| first(errors, &places))?,
+            )
         };
         let payload: Vec<String> = crate::bronze::payload(bronze)
             .iter()
@@ -177,8 +186,8 @@ impl Judge {
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
             }
-            let program =
-                RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
+            let program = RowExpressions::compile(engine, combined.clone(), &expressions)
+                .map_err(|errors| first(errors, &[]))?;
             let sequence_type = program.output_schema().field(0).data_type().clone();
             if let Some((what, hint)) = undated_history(cdc, &selected, &sequence_type) {
                 return Err(PipelineError::Refused {
@@ -720,9 +729,8 @@ pub(crate) fn undated_history(
     selected: &Schema,
     sequence: &DataType,
 ) -> Option<(String, String)> {
-    let is_date = |data_type: &DataType| {
-        matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
-    };
+    let is_date =
+        |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
     if cdc.scd_type != 2 {
         return None;
     }
@@ -744,7 +752,8 @@ pub(crate) fn undated_history(
                         "its `valid_from: {name}` is a {}",
                         karat_exact::type_name(field.data_type())
                     ),
-                    "name a column that is a date or a timestamp, or cast it in `select`".to_owned(),
+                    "name a column that is a date or a timestamp, or cast it in `select`"
+                        .to_owned(),
                 )
             })
         }

@@ -18,11 +18,17 @@ key: [id]
 fn project_of(sql: &str, options: &str) -> Project {
     Project::of(&[
         ("karat.yaml", SHOP),
-        ("domains/d/domain.yaml", "domain: d\nfeeds:\n  - { source: landing, name: sales, mode: incremental, path: \"*.csv\" }\n"),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: landing, name: sales, mode: incremental, path: \"*.csv\" }\n",
+        ),
         ("domains/d/silver/sales.yaml", SALES),
         ("domains/d/gold/g.sql", sql),
         ("domains/d/gold/g.yaml", options),
-        ("landing/a.csv", "id,shop,amount,pieces\n1,x,0.10,3\n2,x,0.20,4\n3,y,-0.05,0\n4,y,9999999999999999.99,9223372036854775807\n"),
+        (
+            "landing/a.csv",
+            "id,shop,amount,pieces\n1,x,0.10,3\n2,x,0.20,4\n3,y,-0.05,0\n4,y,9999999999999999.99,9223372036854775807\n",
+        ),
     ])
 }
 
@@ -37,11 +43,15 @@ fn sums_and_means_are_exact() {
         shop,n,total,mean,least,tenth
         x,2,0.30,0.15000000,3,0.030
         y,2,9999999999999999.94,4999999999999999.97000000,0,999999999999999.994
-    "#]].assert_eq(&project.rows("select * from d_gold.g"));
-    let answer = project.karat(&["query", "--json", "select * from d_gold.g"]).json();
+    "#]]
+    .assert_eq(&project.rows("select * from d_gold.g"));
+    let answer = project
+        .karat(&["query", "--json", "select * from d_gold.g"])
+        .json();
     expect![[r#"[{"name":"shop","type":"string"},{"name":"n","type":"bigint"},{"name":"total","type":"decimal(38,2)"},{"name":"mean","type":"decimal(38,8)"},{"name":"least","type":"bigint"},{"name":"tenth","type":"decimal(38,3)"}]"#]].assert_eq(&answer["columns"].to_string());
     let receipt = project.receipt("d_gold.g");
-    expect![[r#"{"read d_silver.sales":4,"written":2}"#]].assert_eq(&receipt["accounting"].to_string());
+    expect![[r#"{"read d_silver.sales":4,"written":2}"#]]
+        .assert_eq(&receipt["accounting"].to_string());
 }
 
 #[test]
@@ -57,25 +67,28 @@ fn what_does_not_fit_is_an_error_that_names_the_expression() {
         let project = project_of(sql, "{}\n");
         said.push_str(&format!("{sql}\n{}", project.run(3).stderr));
         // What it reads is there, and the next run after mending works.
-        project.write("domains/d/gold/g.sql", "select count(*) as n from d_silver.sales");
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n from d_silver.sales",
+        );
         project.run(0);
         assert_eq!(project.rows("select * from d_gold.g"), "n\n4\n");
     }
     expect![[r#"
         select sum(pieces) as s from d_silver.sales
-        error: the result of `sum(d_silver.sales.pieces)` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `sum(d_silver.sales.pieces)` does not fit its type
         hint: cast an operand to a wider type, for example decimal(38, s)
         select id, pieces + 1 as s from d_silver.sales
-        error: the result of `d_silver.sales.pieces + 1` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `d_silver.sales.pieces + 1` does not fit its type
         hint: cast an operand to a wider type, for example decimal(38, s)
         select id, amount / pieces as s from d_silver.sales
-        error: division by zero in `d_silver.sales.amount / d_silver.sales.pieces`
+        error: cannot compute `d_gold.g`: division by zero in `d_silver.sales.amount / d_silver.sales.pieces`
         hint: use nullif(divisor, 0), or leave those rows out with case
         select id, cast(amount as decimal(5,2)) as s from d_silver.sales
-        error: the result of `cast(d_silver.sales.amount as decimal(5,2))` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `cast(d_silver.sales.amount as decimal(5,2))` does not fit its type
         hint: cast an operand to a wider type, for example decimal(38, s)
         select sum(cast(amount as decimal(38,20)) * 10000000000) as s from d_silver.sales
-        error: the result of `sum(d_silver.sales.amount * 10000000000)` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `sum(d_silver.sales.amount * 10000000000)` does not fit its type
         hint: cast an operand to a wider type, for example decimal(38, s)
     "#]].assert_eq(&said);
 }
@@ -97,7 +110,11 @@ fn mistakes_are_found_early() {
     ] {
         let project = project_of(sql, "{}\n");
         let run = project.run(2);
-        let read = if project.lake_files().is_empty() { "nothing was read" } else { "after reading" };
+        let read = if project.lake_files().is_empty() {
+            "nothing was read"
+        } else {
+            "after reading"
+        };
         said.push_str(&format!("## {sql}  ({read})\n{}\n", run.stderr));
     }
     expect![[r###"
@@ -211,7 +228,10 @@ fn mistakes_are_found_early() {
 fn another_domain_reads_what_is_public() {
     let project = project_of("select count(*) as n from d_silver.sales", "{}\n");
     project.write("domains/e/domain.yaml", "domain: e\n");
-    project.write("domains/e/gold/h.sql", "select count(*) as n from d_silver.sales\n");
+    project.write(
+        "domains/e/gold/h.sql",
+        "select count(*) as n from d_silver.sales\n",
+    );
     expect![[r#"
         error: `d_silver.sales` belongs to domain `d` and is not public (D1)
          --> domains/e/gold/h.sql:1:27
@@ -222,8 +242,12 @@ fn another_domain_reads_what_is_public() {
 
         error: the project has 1 mistake
         hint: `karat validate` lists them at any time
-    "#]].assert_eq(&project.run(2).stderr);
-    project.write("domains/d/silver/sales.yaml", &format!("access: public\n{SALES}"));
+    "#]]
+    .assert_eq(&project.run(2).stderr);
+    project.write(
+        "domains/d/silver/sales.yaml",
+        &format!("access: public\n{SALES}"),
+    );
     project.run(0);
     assert_eq!(project.rows("select * from e_gold.h"), "n\n4\n");
 }
@@ -233,8 +257,14 @@ fn another_domain_reads_what_is_public() {
 fn rows_add_up_from_source_to_gold() {
     let sql = "select shop, sum(amount) as total from d_silver.sales group by shop";
     let project = project_of(sql, "key: [shop]\n");
-    project.write("landing/b.csv", "id,shop,amount,pieces\n5,z,x,1\n6,z\n7,z,1,1\n");
-    project.write("landing/c.csv", "id,shop,amount,pieces\n5,z,x,1\n6,z\n7,z,1,1\n");
+    project.write(
+        "landing/b.csv",
+        "id,shop,amount,pieces\n5,z,x,1\n6,z\n7,z,1,1\n",
+    );
+    project.write(
+        "landing/c.csv",
+        "id,shop,amount,pieces\n5,z,x,1\n6,z\n7,z,1,1\n",
+    );
     expect![[r#"
               table                    version  rows                                                                      time
         done  d_bronze.landing__sales        0  10 read = 10 kept                                                        N s
@@ -245,11 +275,21 @@ fn rows_add_up_from_source_to_gold() {
         head DIGEST
         --- exit 0
     "#]].assert_eq(&project.run(0).text());
-    expect!["10 read = 3 duplicate + 5 kept + 2 quarantined"].assert_eq(&project.accounting("d_silver.sales"));
-    for (point, table) in [("rows.lose", "d_bronze.landing__sales"), ("silver.double", "d_silver.sales")] {
+    expect!["10 read = 3 duplicate + 5 kept + 2 quarantined"]
+        .assert_eq(&project.accounting("d_silver.sales"));
+    for (point, table) in [
+        ("rows.lose", "d_bronze.landing__sales"),
+        ("silver.double", "d_silver.sales"),
+    ] {
         let project = project_of(sql, "{}\n");
         let run = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", point)]);
         assert_eq!(run.code, 3, "{}", run.text());
-        assert!(run.stderr.contains(&format!("`{table}` was not committed: its rows do not add up")), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!(
+                "`{table}` was not committed: its rows do not add up"
+            )),
+            "{}",
+            run.stderr
+        );
     }
 }

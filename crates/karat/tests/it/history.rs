@@ -11,7 +11,8 @@ use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, SEQUENCE, Scd
 
 use crate::project::Project;
 
-const FEED: &str = "{ source: landing, name: e, mode: incremental, path: \"*.csv\", file_order: '_(\\d+)' }";
+const FEED: &str =
+    "{ source: landing, name: e, mode: incremental, path: \"*.csv\", file_order: '_(\\d+)' }";
 
 fn silver(more: &str) -> String {
     format!(
@@ -29,8 +30,15 @@ fn project_of(more: &str, events: &str) -> Project {
 
 fn csv(events: &str) -> String {
     let mut text = "k,v,u,at,op\n".to_owned();
-    for event in events.lines().map(str::trim).filter(|event| !event.is_empty()) {
-        let fields: Vec<&str> = event.split(' ').map(|word| if word == "-" { "" } else { word }).collect();
+    for event in events
+        .lines()
+        .map(str::trim)
+        .filter(|event| !event.is_empty())
+    {
+        let fields: Vec<&str> = event
+            .split(' ')
+            .map(|word| if word == "-" { "" } else { word })
+            .collect();
         text.push_str(&fields.join(","));
         text.push('\n');
     }
@@ -60,13 +68,16 @@ fn the_current_row_and_the_ranges_of_a_key() {
         a,1,x,2026-01-06
         b,2,,2026-01-04
         d,1,,2026-01-01
-    "#]].assert_eq(&current.rows("select * from d_silver.t"));
-    expect!["12 read = 2 deleted + 3 kept + 2 quarantined + 5 superseded"].assert_eq(&current.accounting("d_silver.t"));
+    "#]]
+    .assert_eq(&current.rows("select * from d_silver.t"));
+    expect!["12 read = 2 deleted + 3 kept + 2 quarantined + 5 superseded"]
+        .assert_eq(&current.accounting("d_silver.t"));
     expect![[r#"
         _row,rules
         12,sequence_null
         13,key_null
-    "#]].assert_eq(&current.rows("select _row, rules from d_quarantine.t"));
+    "#]]
+    .assert_eq(&current.rows("select _row, rules from d_quarantine.t"));
     let history = project_of(", stored_as_scd_type: 2", EVENTS);
     expect![[r#"
         k,v,u,at,__start_at,__end_at
@@ -78,10 +89,15 @@ fn the_current_row_and_the_ranges_of_a_key() {
         b,2,,2026-01-04,2026-01-04,
         c,9,,2026-01-04,2026-01-04,2026-01-05
         d,1,,2026-01-01,2026-01-01,
-    "#]].assert_eq(&history.rows("select * from d_silver.t"));
-    expect!["12 read = 2 deleted + 8 kept + 2 quarantined"].assert_eq(&history.accounting("d_silver.t"));
+    "#]]
+    .assert_eq(&history.rows("select * from d_silver.t"));
+    expect!["12 read = 2 deleted + 8 kept + 2 quarantined"]
+        .assert_eq(&history.accounting("d_silver.t"));
     // Late: it splits the range it falls in; before a delete it does not revive the key.
-    history.write("landing/e_2.csv", &csv("a 7 - 2026-01-02 I\nb 5 - 2026-01-01 I"));
+    history.write(
+        "landing/e_2.csv",
+        &csv("a 7 - 2026-01-02 I\nb 5 - 2026-01-01 I"),
+    );
     history.run(0);
     expect![[r#"
         k,v,__start_at,__end_at
@@ -92,7 +108,8 @@ fn the_current_row_and_the_ranges_of_a_key() {
         a,7,2026-01-02,2026-01-03
         b,2,2026-01-04,
         b,5,2026-01-01,2026-01-02
-    "#]].assert_eq(&history.rows("select k, v, __START_AT, __END_AT from d_silver.t where k < 'c'"));
+    "#]]
+    .assert_eq(&history.rows("select k, v, __START_AT, __END_AT from d_silver.t where k < 'c'"));
 }
 
 #[test]
@@ -109,7 +126,8 @@ fn untracked_columns_open_no_range() {
         k,v,u,at,__start_at,__end_at
         a,1,y,2026-01-02,2026-01-01,2026-01-03
         a,2,y,2026-01-03,2026-01-03,
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect!["3 read = 2 kept + 1 unchanged"].assert_eq(&project.accounting("d_silver.t"));
     project.write("landing/e_2.csv", &csv("a 2 z 2026-01-04 I"));
     project.run(0);
@@ -117,34 +135,45 @@ fn untracked_columns_open_no_range() {
         k,v,u,at,__start_at,__end_at
         a,1,y,2026-01-02,2026-01-01,2026-01-03
         a,2,z,2026-01-04,2026-01-03,
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
 }
 
 /// Two files of one order mark: their rows are equal in order.
 #[test]
 fn events_equal_in_order() {
     let project = Project::one_feed(FEED, &silver(""));
-    project.write("landing/x_1.csv", &csv("a 1 - 2026-01-01 I\nb 1 - 2026-01-01 I\n"));
-    project.write("landing/y_1.csv", &csv("a 1 - 2026-01-01 I\nb 2 - 2026-01-01 I\nc 3 - 2026-01-01 I\n"));
+    project.write(
+        "landing/x_1.csv",
+        &csv("a 1 - 2026-01-01 I\nb 1 - 2026-01-01 I\n"),
+    );
+    project.write(
+        "landing/y_1.csv",
+        &csv("a 1 - 2026-01-01 I\nb 2 - 2026-01-01 I\nc 3 - 2026-01-01 I\n"),
+    );
     project.run(0);
     expect![[r#"
         k,v,u,at
         a,1,,2026-01-01
         c,3,,2026-01-01
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
-    expect!["5 read = 1 duplicate + 2 kept + 2 quarantined"].assert_eq(&project.accounting("d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["5 read = 1 duplicate + 2 kept + 2 quarantined"]
+        .assert_eq(&project.accounting("d_silver.t"));
     expect![[r#"
         _object,_row,rules,row
         x_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""1"",""at"":""2026-01-01""}"
         y_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""2"",""at"":""2026-01-01""}"
-    "#]].assert_eq(&project.rows("select _object, _row, rules, row from d_quarantine.t"));
+    "#]]
+    .assert_eq(&project.rows("select _object, _row, rules, row from d_quarantine.t"));
     // A tie with what the table has taken in already.
     project.write("landing/z_1.csv", &csv("a 5 - 2026-01-01 I\n"));
     project.run(0);
     expect![[r#"
         k,v,u,at
         c,3,,2026-01-01
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect!["6 read = 1 kept + 5 quarantined"].assert_eq(&project.accounting("d_silver.t"));
 }
 
@@ -170,17 +199,22 @@ fn ranges_are_dated() {
         "domains/d/silver/t.yaml",
         "from: landing.e\nselect: { k: k, v: v, n: cast(u as bigint), at: cast(at as date) }\nauto_cdc: { keys: [k], sequence_by: n, stored_as_scd_type: 2, valid_from: at }\n",
     );
-    project.write("landing/e_1.csv", &csv("a 1 1 2026-01-01 I\na 2 2 2026-02-01 I\na 3 3 - I\n"));
+    project.write(
+        "landing/e_1.csv",
+        &csv("a 1 1 2026-01-01 I\na 2 2 2026-02-01 I\na 3 3 - I\n"),
+    );
     project.run(0);
     expect![[r#"
         k,v,n,at,__start_at,__end_at
         a,1,1,2026-01-01,2026-01-01,2026-02-01
         a,2,2,2026-02-01,2026-02-01,
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         _row,rules
         4,valid_from_null
-    "#]].assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
+    "#]]
+    .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
 }
 
 /// A source of numbers that a seed fixes.
@@ -265,16 +299,18 @@ fn naive(events: &[Event], history: bool) -> Vec<String> {
 fn the_fold_agrees_with_the_naive_model() {
     for seed in 0..400 {
         let mut dice = Dice(seed);
-        let scd = if seed % 2 == 0 { ScdType::One } else { ScdType::Two };
+        let scd = if seed % 2 == 0 {
+            ScdType::One
+        } else {
+            ScdType::Two
+        };
         let mut events: Vec<Event> = (0..dice.roll(40))
-            .map(|_| {
-                Event {
-                    key: dice.roll(4).to_string(),
-                    value: dice.roll(3).to_string(),
-                    day: 1 + dice.roll(6) as u32,
-                    delete: dice.roll(4) == 0,
-                    seq: dice.roll(20),
-                }
+            .map(|_| Event {
+                key: dice.roll(4).to_string(),
+                value: dice.roll(3).to_string(),
+                day: 1 + dice.roll(6) as u32,
+                delete: dice.roll(4) == 0,
+                seq: dice.roll(20),
             })
             .collect();
         // As the pipeline sorts them; those that are equal in order come in any order.
@@ -301,16 +337,27 @@ fn the_fold_agrees_with_the_naive_model() {
         for part in &folded {
             tied += part.tied.num_rows();
             let text = |name: &str, row: usize| {
-                let column = cast(part.rows.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+                let column =
+                    cast(part.rows.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
                 let column = column.as_string::<i32>();
-                if column.is_null(row) { String::new() } else { column.value(row).to_owned() }
+                if column.is_null(row) {
+                    String::new()
+                } else {
+                    column.value(row).to_owned()
+                }
             };
             for row in 0..part.rows.num_rows() {
                 let columns: &[&str] = match scd {
                     ScdType::One => &["k", "v"],
                     ScdType::Two => &["k", "v", "__START_AT", "__END_AT"],
                 };
-                rows.push(columns.iter().map(|name| text(name, row)).collect::<Vec<_>>().join(","));
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|name| text(name, row))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                );
             }
         }
         rows.sort();
@@ -320,7 +367,11 @@ fn the_fold_agrees_with_the_naive_model() {
         let terms: u64 = counts.terms().values().sum();
         assert_eq!(terms, events.len() as u64, "seed {seed}: {counts:?}");
         assert_eq!(counts.kept, rows.len() as u64, "seed {seed}");
-        assert_eq!((counts.tied, counts.duplicate), (tied as u64, (events.len() - tied - single.len()) as u64), "seed {seed}");
+        assert_eq!(
+            (counts.tied, counts.duplicate),
+            (tied as u64, (events.len() - tied - single.len()) as u64),
+            "seed {seed}"
+        );
     }
 }
 
@@ -332,7 +383,9 @@ fn without_ties(events: &[Event]) -> Vec<Event> {
         .filter(|(at, event)| {
             let place = |other: &Event| (other.key.clone(), other.day, other.seq);
             let alike = events.iter().filter(|other| place(other) == place(event));
-            alike.clone().all(|other| (&other.value, other.delete) == (&event.value, event.delete))
+            alike
+                .clone()
+                .all(|other| (&other.value, other.delete) == (&event.value, event.delete))
                 && events.iter().position(|other| place(other) == place(event)) == Some(*at)
         })
         .map(|(_, event)| event.clone())
@@ -340,14 +393,31 @@ fn without_ties(events: &[Event]) -> Vec<Event> {
 }
 
 fn batch_of(events: &[Event]) -> RecordBatch {
-    let texts = |of: &dyn Fn(&Event) -> String| -> ArrayRef { Arc::new(events.iter().map(|event| Some(of(event))).collect::<StringArray>()) };
+    let texts = |of: &dyn Fn(&Event) -> String| -> ArrayRef {
+        Arc::new(
+            events
+                .iter()
+                .map(|event| Some(of(event)))
+                .collect::<StringArray>(),
+        )
+    };
     let seqs: Vec<[u8; 8]> = events.iter().map(|event| event.seq.to_be_bytes()).collect();
-    let flags = |of: &dyn Fn(&Event) -> bool| -> ArrayRef { Arc::new(events.iter().map(|event| Some(of(event))).collect::<BooleanArray>()) };
+    let flags = |of: &dyn Fn(&Event) -> bool| -> ArrayRef {
+        Arc::new(
+            events
+                .iter()
+                .map(|event| Some(of(event)))
+                .collect::<BooleanArray>(),
+        )
+    };
     RecordBatch::try_from_iter([
         ("k", texts(&|event| event.key.clone())),
         ("v", texts(&|event| event.value.clone())),
         (SEQUENCE, texts(&Event::date)),
-        ("_seq", Arc::new(BinaryArray::from_iter_values(&seqs)) as ArrayRef),
+        (
+            "_seq",
+            Arc::new(BinaryArray::from_iter_values(&seqs)) as ArrayRef,
+        ),
         (DELETE, flags(&|event| event.delete)),
         (EXISTING, flags(&|_| false)),
     ])
@@ -362,7 +432,11 @@ fn any_arrival_and_any_batching_give_one_table() {
         let history = seed % 2 == 1;
         // Late events make the table anew; in the second half each file is newer than the one before, and only what is new is read.
         let in_order = seed >= 2;
-        let more = if history { ", stored_as_scd_type: 2" } else { "" };
+        let more = if history {
+            ", stored_as_scd_type: 2"
+        } else {
+            ""
+        };
         let files = 6;
         let mut texts: Vec<String> = vec!["k,v,u,at,op\n".to_owned(); files];
         let mut events = Vec::new();
@@ -377,7 +451,13 @@ fn any_arrival_and_any_batching_give_one_table() {
                 let delete = dice.roll(4) == 0;
                 let op = if delete { "D" } else { "I" };
                 text.push_str(&format!("{key},{value},,2026-01-{day:02},{op}\n"));
-                events.push(Event { key: key.to_owned(), value: value.to_owned(), day, delete, seq: file as u64 * 1000 + row });
+                events.push(Event {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    day,
+                    delete,
+                    seq: file as u64 * 1000 + row,
+                });
             }
         }
         let whole = Project::one_feed(FEED, &silver(more));
@@ -385,7 +465,11 @@ fn any_arrival_and_any_batching_give_one_table() {
             whole.write(&format!("landing/e_{file}.csv"), text);
         }
         whole.run(0);
-        let columns = if history { "k, v, __START_AT, __END_AT" } else { "k, v" };
+        let columns = if history {
+            "k, v, __START_AT, __END_AT"
+        } else {
+            "k, v"
+        };
         let table = whole.rows(&format!("select {columns} from d_silver.t"));
         let rows: Vec<&str> = table.lines().skip(1).collect();
         assert_eq!(rows, naive(&events, history), "seed {seed}");
@@ -398,20 +482,42 @@ fn any_arrival_and_any_batching_give_one_table() {
                 if waiting.is_empty() {
                     break;
                 }
-                let next = if in_order { 0 } else { dice.roll(waiting.len() as u64) as usize };
+                let next = if in_order {
+                    0
+                } else {
+                    dice.roll(waiting.len() as u64) as usize
+                };
                 let file = waiting.remove(next);
                 parts.write(&format!("landing/e_{file}.csv"), &texts[file]);
             }
             let run = parts.karat(&["run", "--json"]);
             assert_eq!(run.code, 0, "{}", run.text());
-            let step = run.json()["steps"].as_array().unwrap().iter().find(|step| step["table"] == "d_silver.t").unwrap().clone();
+            let step = run.json()["steps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|step| step["table"] == "d_silver.t")
+                .unwrap()
+                .clone();
             incremental += usize::from(step["how"].as_str().unwrap().starts_with("incremental"));
         }
         for table in ["d_silver.t", "d_bronze.landing__e"] {
-            assert_eq!(parts.fingerprint(table).split(':').next(), whole.fingerprint(table).split(':').next(), "seed {seed} {table}");
+            assert_eq!(
+                parts.fingerprint(table).split(':').next(),
+                whole.fingerprint(table).split(':').next(),
+                "seed {seed} {table}"
+            );
         }
-        assert_eq!(parts.fingerprint("d_silver.t"), whole.fingerprint("d_silver.t"), "seed {seed}");
-        assert_eq!(parts.accounting("d_silver.t"), whole.accounting("d_silver.t"), "seed {seed}");
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "seed {seed}"
+        );
+        assert_eq!(
+            parts.accounting("d_silver.t"),
+            whole.accounting("d_silver.t"),
+            "seed {seed}"
+        );
         assert!(!in_order || incremental > 1, "seed {seed}: {incremental}");
     }
 }

@@ -433,7 +433,7 @@ fn a_cursor_reads_its_window_again() {
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: cannot read table `orders` by its cursor `at`: 1 rows have none, and no load would ever see them
+        error: cannot read table `orders` by its cursor `at`: 1 row has none, and no load would ever see it
         hint: choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load
         --- exit 1
     "#]].assert_eq(&project.run(1).text());

@@ -29,14 +29,24 @@ expectations:
         id,amount
         1,10.00
         2,500.00
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
-    expect!["11 read = 1 dropped + 2 kept + 8 quarantined"].assert_eq(&project.accounting("d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["11 read = 1 dropped + 2 kept + 8 quarantined"]
+        .assert_eq(&project.accounting("d_silver.t"));
     let receipt = project.receipt("d_silver.t");
     let counts: Vec<String> = receipt["expectations"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|rule| format!("{} {} {} of {}\n", rule["name"].as_str().unwrap(), rule["action"].as_str().unwrap(), rule["failed"], rule["passed"].as_u64().unwrap() + rule["failed"].as_u64().unwrap()))
+        .map(|rule| {
+            format!(
+                "{} {} {} of {}\n",
+                rule["name"].as_str().unwrap(),
+                rule["action"].as_str().unwrap(),
+                rule["failed"],
+                rule["passed"].as_u64().unwrap() + rule["failed"].as_u64().unwrap()
+            )
+        })
         .collect();
     expect![[r#"
         _expression quarantine 3 of 11
@@ -44,7 +54,8 @@ expectations:
         small warn 4 of 11
         not_seven drop 2 of 11
         positive quarantine 4 of 11
-    "#]].assert_eq(&counts.concat());
+    "#]]
+    .assert_eq(&counts.concat());
     expect![[r#"
         table       object  row  rules
         d_silver.t  a.csv     5  not_seven, positive
@@ -56,7 +67,8 @@ expectations:
         d_silver.t  a.csv    11  _rescued, positive, small
         d_silver.t  a.csv    12  _expression
         8 rows, 0 objects in quarantine
-    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
     expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"rules":["not_seven","positive"]}"#]].assert_eq(&rows[0].to_string());
     expect![[r#"
@@ -69,14 +81,22 @@ expectations:
         a.csv,1,10,_rescued,"{""id"":""6"",""amount"":""1""}"
         a.csv,1,11,"_rescued,positive,small","{""id"":""8""}"
         a.csv,1,12,_expression,"{""id"":""9"",""amount"":""""}"
-    "#]].assert_eq(&project.rows("select _object, _delivery, _row, rules, row from d_quarantine.t"));
+    "#]]
+    .assert_eq(&project.rows("select _object, _delivery, _row, rules, row from d_quarantine.t"));
     assert_eq!(project.karat(&["verify"]).code, 0);
 }
 
 #[test]
 fn gates_decide_whether_a_version_is_made() {
-    let silver = |rules: &str| format!("from: landing.o\nselect: {{ id: cast(id as bigint) }}\nexpectations: {{ {rules} }}\n");
-    let project = Project::one_feed(FEED, &silver("known: { expect: \"id < 100\", action: quarantine, limit: 40% }"));
+    let silver = |rules: &str| {
+        format!(
+            "from: landing.o\nselect: {{ id: cast(id as bigint) }}\nexpectations: {{ {rules} }}\n"
+        )
+    };
+    let project = Project::one_feed(
+        FEED,
+        &silver("known: { expect: \"id < 100\", action: quarantine, limit: 40% }"),
+    );
     project.write("landing/a.csv", "id\n1\n2\n100\n");
     project.run(0);
     // 1 of 2 newly judged rows, though 2 of 5 of all.
@@ -84,25 +104,39 @@ fn gates_decide_whether_a_version_is_made() {
     expect![[r#"
         error: `d_silver.t` was not committed: 1 of 2 rows broke `known`, its limit is 40%
         hint: nothing was written; look at the source, or raise the rule's `limit`
-    "#]].assert_eq(&project.run(1).stderr);
+    "#]]
+    .assert_eq(&project.run(1).stderr);
     project.run(1);
     expect!["n\n2\n"].assert_eq(&project.rows("select count(*) as n from d_silver.t"));
-    project.write("domains/d/silver/t.yaml", &silver("known: { expect: \"id < 100\", action: quarantine, limit: 60% }"));
+    project.write(
+        "domains/d/silver/t.yaml",
+        &silver("known: { expect: \"id < 100\", action: quarantine, limit: 60% }"),
+    );
     project.run(0);
     expect!["n\n3\n"].assert_eq(&project.rows("select count(*) as n from d_silver.t"));
     // A built-in rule has its limit as well.
     project.write("landing/c.csv", "id\nx\n4\n");
-    project.write("domains/d/silver/t.yaml", &silver("_expression: { action: quarantine, limit: 10% }"));
+    project.write(
+        "domains/d/silver/t.yaml",
+        &silver("_expression: { action: quarantine, limit: 10% }"),
+    );
     expect![[r#"
         error: `d_silver.t` was not committed: 1 of 7 rows broke `_expression`, its limit is 10%
         hint: nothing was written; look at the source, or raise the rule's `limit`
-    "#]].assert_eq(&project.run(1).stderr);
-    project.write("domains/d/silver/t.yaml", &silver("_expression: { action: fail }"));
+    "#]]
+    .assert_eq(&project.run(1).stderr);
+    project.write(
+        "domains/d/silver/t.yaml",
+        &silver("_expression: { action: fail }"),
+    );
     expect![[r#"
         error: `d_silver.t` was not committed: 1 row breaks `_expression` (action: fail)
         hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
     "#]].assert_eq(&project.run(1).stderr);
-    project.write("domains/d/silver/t.yaml", &silver("_expression: { action: drop }"));
+    project.write(
+        "domains/d/silver/t.yaml",
+        &silver("_expression: { action: drop }"),
+    );
     project.run(0);
     expect!["7 read = 1 dropped + 6 kept"].assert_eq(&project.accounting("d_silver.t"));
 }
@@ -116,10 +150,14 @@ fn deletes_are_judged_only_when_asked_for() {
     };
     let project = Project::one_feed(FEED, &silver(""));
     // The last one's `v` is no number: a delete needs none.
-    project.write("landing/a.csv", "id,v,op\n1,1,I\n2,1,I\n3,1,I\n1,,D\n2,-,D\n");
+    project.write(
+        "landing/a.csv",
+        "id,v,op\n1,1,I\n2,1,I\n3,1,I\n1,,D\n2,-,D\n",
+    );
     project.run(0);
     expect!["id,v,op\n3,1,I\n"].assert_eq(&project.rows("select * from d_silver.t"));
-    expect!["5 read = 2 deleted + 1 kept + 2 superseded"].assert_eq(&project.accounting("d_silver.t"));
+    expect!["5 read = 2 deleted + 1 kept + 2 superseded"]
+        .assert_eq(&project.accounting("d_silver.t"));
     project.write("domains/d/silver/t.yaml", &silver(", on: all"));
     project.run(0);
     expect![[r#"
@@ -127,7 +165,8 @@ fn deletes_are_judged_only_when_asked_for() {
         1,1,I
         2,1,I
         3,1,I
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect!["5 read = 3 kept + 2 quarantined"].assert_eq(&project.accounting("d_silver.t"));
 }
 
@@ -166,7 +205,8 @@ select:
         1,1.50,2026-02-28,2026-01-01T10:00:00.123456,
         1,100.00,2026-01-01,2026-01-01T00:00:00,an exponent
         ,,,,""
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         _row,rules
         4,_expression
@@ -176,13 +216,24 @@ select:
         8,_expression
         9,_expression
         10,_expression
-    "#]].assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
+    "#]]
+    .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
     // What the feed says of nulls is part of what the model is (A7).
     let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
-    project.write("domains/d/domain.yaml", &domain.replace("N/A", "N/A, no day"));
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace("N/A", "N/A, no day"),
+    );
     project.run(0);
     let plan = project.karat(&["plan", "--json"]).json();
-    assert!(plan["steps"].as_array().unwrap().iter().all(|step| step["action"] == "nothing"), "{plan}");
+    assert!(
+        plan["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|step| step["action"] == "nothing"),
+        "{plan}"
+    );
 }
 
 #[test]
@@ -197,7 +248,8 @@ fn a_shifted_line_is_set_aside_whole() {
         id,v
         1,a
         6,f
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         _row,id,v,_rescued
         3,2,b,"{""reason"":""too_many_fields"",""extra"":[""c""]}"
@@ -208,7 +260,10 @@ fn a_shifted_line_is_set_aside_whole() {
     "#]].assert_eq(&project.rows("select _row, id, v, _rescued from d_bronze.landing__o where _rescued is not null order by _row"));
     expect!["7 read = 2 kept + 5 quarantined"].assert_eq(&project.accounting("d_silver.t"));
     // Restated, the row goes on with what could be placed.
-    project.write("domains/d/silver/t.yaml", "from: landing.o\nselect: { id: id, v: v }\nexpectations: { _rescued: { action: warn } }\n");
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: id, v: v }\nexpectations: { _rescued: { action: warn } }\n",
+    );
     project.run(0);
     expect!["7 read = 7 kept"].assert_eq(&project.accounting("d_silver.t"));
 }
@@ -216,13 +271,24 @@ fn a_shifted_line_is_set_aside_whole() {
 #[test]
 fn provenance_is_no_content() {
     for column in ["_run", "_loaded_at", "_epoch", "_delivery"] {
-        let project = Project::one_feed(FEED, &format!("from: landing.o\nselect: {{ id: id, p: {column} }}\n"));
+        let project = Project::one_feed(
+            FEED,
+            &format!("from: landing.o\nselect: {{ id: id, p: {column} }}\n"),
+        );
         project.write("landing/a.csv", "id\n1\n");
         let run = project.run(2);
-        assert!(run.stderr.contains(&format!("error: `{column}` says how a row came here")), "{}", run.stderr);
+        assert!(
+            run.stderr
+                .contains(&format!("error: `{column}` says how a row came here")),
+            "{}",
+            run.stderr
+        );
     }
     // The address and the order of a row are content.
-    let project = Project::one_feed(FEED, "from: landing.o\nselect: { id: id, o: _object, r: _row }\n");
+    let project = Project::one_feed(
+        FEED,
+        "from: landing.o\nselect: { id: id, o: _object, r: _row }\n",
+    );
     project.write("landing/a.csv", "id\n1\n");
     project.run(0);
     expect!["id,o,r\n1,a.csv,2\n"].assert_eq(&project.rows("select * from d_silver.t"));

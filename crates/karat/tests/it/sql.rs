@@ -10,12 +10,26 @@ fn values(expressions: &[&str]) -> String {
     project.write("one.csv", "t\n1\n");
     let mut lines = String::new();
     for expression in expressions {
-        let answer = project.karat(&["query", "--json", "--table", "one=one.csv", &format!("select {expression} as x from one")]);
+        let answer = project.karat(&[
+            "query",
+            "--json",
+            "--table",
+            "one=one.csv",
+            &format!("select {expression} as x from one"),
+        ]);
         let document = answer.json();
         let line = if answer.code == 0 {
-            format!("{}: {}", document["columns"][0]["type"].as_str().unwrap(), document["rows"][0]["x"])
+            format!(
+                "{}: {}",
+                document["columns"][0]["type"].as_str().unwrap(),
+                document["rows"][0]["x"]
+            )
         } else {
-            format!("exit {}: {}", answer.code, document["error"]["message"].as_str().unwrap())
+            format!(
+                "exit {}: {}",
+                answer.code,
+                document["error"]["message"].as_str().unwrap()
+            )
         };
         lines.push_str(&format!("{expression}  =>  {line}\n"));
     }
@@ -106,7 +120,9 @@ fn errors_are_seen_only_where_they_are_part_of_the_answer() {
     let project = Project::empty();
     project.write("t.csv", "a,b\n1,0\n2,1\n3,\n");
     let rows = |sql: &str| {
-        let answer = project.karat(&["query", "--quiet", "--format", "csv", "--table", "t=t.csv", sql]);
+        let answer = project.karat(&[
+            "query", "--quiet", "--format", "csv", "--table", "t=t.csv", sql,
+        ]);
         format!("{sql}\n{}", answer.text().replace('\r', ""))
     };
     let mut said = String::new();
@@ -150,14 +166,20 @@ fn errors_are_seen_only_where_they_are_part_of_the_answer() {
         error: division by zero in `1 / cast(t.b as bigint)`
         hint: use nullif(divisor, 0), or leave those rows out with case
         --- exit 3
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
 fn answers_have_one_order() {
     let project = Project::empty();
     project.write("t.csv", "a,b\nb,\na,2\n\"\",1\na,1\n,9\n");
-    let query = |more: &[&str], sql: &str| project.karat(&[&["query", "--table", "t=t.csv", sql], more].concat()).text().replace('\r', "");
+    let query = |more: &[&str], sql: &str| {
+        project
+            .karat(&[&["query", "--table", "t=t.csv", sql], more].concat())
+            .text()
+            .replace('\r', "")
+    };
     expect![[r#"
         a,b
         "",1
@@ -166,7 +188,8 @@ fn answers_have_one_order() {
         b,
         ,9
         --- exit 0
-    "#]].assert_eq(&query(&["--format", "csv"], "select a, b from t"));
+    "#]]
+    .assert_eq(&query(&["--format", "csv"], "select a, b from t"));
     expect![[r#"
         a,b
         ,9
@@ -175,7 +198,11 @@ fn answers_have_one_order() {
         a,1
         b,
         --- exit 0
-    "#]].assert_eq(&query(&["--format", "csv"], "select a, b from t order by b desc"));
+    "#]]
+    .assert_eq(&query(
+        &["--format", "csv"],
+        "select a, b from t order by b desc",
+    ));
     expect![[r#"
         --- stderr
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
