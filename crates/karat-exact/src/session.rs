@@ -218,10 +218,21 @@ fn explain(error: DataFusionError) -> SqlError {
                     Some("for a double write cast('1e200' as double)".to_string()),
                 );
             }
+            let infix = message
+                .strip_prefix("no infix parser for token Word(Word { value: \"")
+                .and_then(|rest| rest.split('"').next());
+            let (message, hint) = match infix {
+                Some(word) if word.eq_ignore_ascii_case("div") => (
+                    "`div` is a function here, not an operator".to_string(),
+                    Some("write div(a, b) for the integer quotient".to_string()),
+                ),
+                Some(word) => (format!("`{word}` is no operator"), None),
+                None => (message, None),
+            };
             SqlError {
                 line: at.map(|p| p.0),
                 column: at.map(|p| p.1),
-                ..new(SqlErrorKind::Syntax, message, None)
+                ..new(SqlErrorKind::Syntax, message, hint)
             }
         }
         DataFusionError::SchemaError(schema, _) => match *schema {

@@ -97,6 +97,13 @@ pub fn drift(table: &Schema, load: &[PayloadColumn]) -> Drift {
     drift
 }
 
+/// Two columns of one load that have the same name in bronze, which `rename` can bring about.
+pub fn same_name(load: &[PayloadColumn]) -> Option<(&PayloadColumn, &PayloadColumn)> {
+    let mut seen: BTreeMap<&str, &PayloadColumn> = BTreeMap::new();
+    load.iter()
+        .find_map(|column| seen.insert(&column.name, column).map(|one| (one, column)))
+}
+
 /// Schema of a new bronze table.
 pub fn create_schema(columns: &[PayloadColumn]) -> SchemaRef {
     let mut fields: Vec<Field> = columns.iter().map(payload_field).collect();

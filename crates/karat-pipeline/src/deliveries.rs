@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::array::{BooleanArray, Int64Array};
 use karat_project::{Feed, Mode, OnDuplicate};
 use karat_receipt::IntentObject;
 
@@ -23,6 +24,8 @@ pub struct Reading {
     pub left_out: HashMap<(String, i64), LeftOut>,
     /// Full loads without a key: only this epoch is read.
     pub only_epoch: Option<i64>,
+    /// Full loads with a key whose order mark was delivered again: later loads say what they are compared with as if these had never come.
+    pub left_out_loads: BTreeSet<i64>,
     /// Every delivery that these loads brought.
     pub objects: BTreeSet<(String, i64)>,
 }
@@ -33,6 +36,14 @@ impl Reading {
         self.objects.contains(delivery) && !self.left_out.contains_key(delivery)
     }
 
+    /// Which rows are of loads that are read, by `_epoch`.
+    pub fn loads_read(&self, epochs: &Int64Array) -> BooleanArray {
+        epochs
+            .iter()
+            .map(|epoch| Some(epoch.is_none_or(|epoch| !self.left_out_loads.contains(&epoch))))
+            .collect()
+    }
+
     /// Why a delivery is not read; None if it is.
     pub fn left_out(&self, object: &str, delivery: i64) -> Option<LeftOut> {
         if self.left_out.is_empty() {
@@ -40,6 +51,22 @@ impl Reading {
         }
         self.left_out.get(&(object.to_owned(), delivery)).copied()
     }
+}
+
+/// Full loads of files whose order mark came again in a later load (B4): a part more, or the same path with new content.
+pub fn superseded_loads(epochs: &Epochs, up_to: i64) -> BTreeSet<i64> {
+    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut superseded = BTreeSet::new();
+    for intent in epochs.done().filter(|intent| intent.epoch <= up_to) {
+        // A live source has no objects: its mark is a time, and a second load at the same time is a load of its own.
+        if let Some(mark) = intent.to["mark"]
+            .as_str()
+            .filter(|_| !intent.objects.is_empty())
+        {
+            superseded.extend(newest.insert(mark, intent.epoch));
+        }
+    }
+    superseded
 }
 
 /// Decides what silver reads, from the loads that are committed up to `epoch`.
@@ -64,6 +91,8 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
                 .filter(|intent| intent.epoch <= up_to)
                 .map(|intent| intent.epoch)
                 .next_back();
+        } else {
+            reading.left_out_loads = superseded_loads(epochs, up_to);
         }
         // Each file of a full feed is a load of its own; the loads follow each other in mark order (B6).
         return reading;

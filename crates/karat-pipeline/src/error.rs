@@ -2,6 +2,7 @@
 
 use karat_exact::{ExactError, SqlError};
 use karat_lake::{ErrorClass, LakeError};
+use karat_project::Place;
 use karat_receipt::ReceiptError;
 use karat_source::{ErrorKind as SourceErrorKind, SourceError};
 use thiserror::Error;
@@ -15,6 +16,14 @@ pub enum PipelineError {
     /// A computation failed.
     #[error(transparent)]
     Exact(#[from] ExactError),
+    /// A model's rows could not be computed.
+    #[error("cannot compute `{table}`: {source}")]
+    Compute {
+        /// Table of the model.
+        table: String,
+        /// What failed.
+        source: ExactError,
+    },
     /// A source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -26,11 +35,13 @@ pub enum PipelineError {
     Sql {
         /// Table of the model.
         table: String,
+        /// The expression in the model's file; None: the model's SQL text.
+        at: Option<Place>,
         /// What is wrong with the text.
         error: SqlError,
     },
     /// A row rule with `action: fail` was broken.
-    #[error("`{table}` was not committed: {rows} rows break `{rule}` (action: fail)")]
+    #[error("`{table}` was not committed: {} `{rule}` (action: fail)", rows_break(*rows))]
     Expectation {
         /// Table of the model.
         table: String,
@@ -39,9 +50,19 @@ pub enum PipelineError {
         /// Rows that break it.
         rows: u64,
     },
+    /// The expression of a row rule failed.
+    #[error(
+        "`{table}` was not committed: the expression of its expectation `{rule}` fails on a row"
+    )]
+    FailedExpectation {
+        /// Table of the model.
+        table: String,
+        /// Name of the rule.
+        rule: String,
+    },
     /// More rows broke a rule than its limit allows.
     #[error(
-        "`{table}` was not committed: {rows} of {judged} rows break `{rule}`, its limit is {limit}"
+        "`{table}` was not committed: {rows} of {judged} rows broke `{rule}`, its limit is {limit}"
     )]
     Limit {
         /// Table of the model.
@@ -56,9 +77,7 @@ pub enum PipelineError {
         limit: String,
     },
     /// A full load would delete too much.
-    #[error(
-        "`{table}` was not loaded: the load deletes {deleted} of {before} rows, more than `max_delete` allows"
-    )]
+    #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
     Deletes {
         /// Bronze table.
         table: String,
@@ -153,7 +172,7 @@ impl PipelineError {
                 ErrorClass::Refused => 2,
                 ErrorClass::Io | ErrorClass::Corrupt => 3,
             },
-            Self::Exact(error) => match error {
+            Self::Exact(error) | Self::Compute { source: error, .. } => match error {
                 ExactError::Refused { .. } => 2,
                 _ => 3,
             },
@@ -171,7 +190,10 @@ impl PipelineError {
             | Self::MissingReceipt { .. } => 1,
             Self::NoKey { .. } => 4,
             Self::LostRace { .. } => 5,
-            Self::Accounting { .. } | Self::Receipt(_) | Self::Internal(_) => 3,
+            Self::FailedExpectation { .. }
+            | Self::Accounting { .. }
+            | Self::Receipt(_)
+            | Self::Internal(_) => 3,
         }
     }
 
@@ -179,13 +201,16 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Lake(error) => error.hint(),
-            Self::Exact(error) => error.hint(),
+            Self::Exact(error) | Self::Compute { source: error, .. } => error.hint(),
             Self::Source(error) => error.hint_text().map(str::to_owned),
             Self::Receipt(error) => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Expectation { table, .. } => Some(format!(
                 "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
             )),
+            Self::FailedExpectation { .. } => Some(
+                "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
+            ),
             Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
             Self::Deletes { .. } => {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
@@ -203,4 +228,18 @@ impl PipelineError {
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }
+}
+
+fn rows_break(rows: u64) -> String {
+    if rows == 1 {
+        return "1 row breaks".to_owned();
+    }
+    format!("{rows} rows break")
+}
+
+fn deletes_text(deleted: u64, before: u64) -> String {
+    if deleted == before {
+        return format!("the load is empty or keeps none of the {before} rows before it");
+    }
+    format!("the load deletes {deleted} of {before} rows, more than `max_delete` allows")
 }

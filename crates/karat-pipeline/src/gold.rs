@@ -214,6 +214,7 @@ impl<'a> GoldStep<'a> {
             .engine
             .prepare(&self.gold.sql, &tables, &purpose)
             .map_err(|error| PipelineError::Sql {
+                at: None,
                 table: name.clone(),
                 error,
             })?;

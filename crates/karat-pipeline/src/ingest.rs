@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use crate::accounting::Terms;
 use crate::bronze::{self, PayloadColumn, Provenance};
 use crate::context::{Event, Site};
+use crate::deliveries::Reading;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::known_rows::{FullDiff, Window};
@@ -418,6 +420,19 @@ impl Loader<'_> {
         };
         let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
         for header in headers {
+            if let Some((one, other)) = bronze::same_name(header) {
+                return Err(PipelineError::Drift {
+                    table,
+                    what: format!(
+                        "its source has both `{}` and `{}`, and both would fill `{}`",
+                        one.source_name, other.source_name, one.name
+                    ),
+                    hint: format!(
+                        "remove the `rename` of `{}` from feed `{source_feed}`, or rename the other",
+                        one.name
+                    ),
+                });
+            }
             let drift = bronze::drift(&schema, header);
             if let Some((name, have, got)) = drift.types.first() {
                 return Err(PipelineError::Drift {
@@ -466,7 +481,7 @@ impl Loader<'_> {
                                 column.name
                             ),
                             hint: format!(
-                                "`karat schema accept {source_feed}`, or `on_schema_change: {{ added: evolve }}`"
+                                "`on_schema_change: {{ added: evolve }}` of feed `{source_feed}` takes it in, `added: ignore` leaves it out"
                             ),
                         });
                     }
@@ -521,7 +536,9 @@ impl Loader<'_> {
             );
         }
 
-        let landed = self.land(intent, &load, &schema, head_now.as_ref()).await;
+        let landed = self
+            .land(intent, &load, &schema, head_now.as_ref(), epochs)
+            .await;
         let landed = match landed {
             Ok(landed) => landed,
             Err(error @ PipelineError::Deletes { .. }) => {
@@ -547,7 +564,9 @@ impl Loader<'_> {
         }
         let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
         if equal_load
-            || (landed.files.is_empty() && landed.kept == 0 && self.spec_may_be_empty(&load))
+            || (landed.files.is_empty()
+                && landed.kept == 0
+                && self.says_nothing_new(&load, head_now.as_ref(), epochs))
         {
             for file in &landed.files {
                 read::discard(self.table, file);
@@ -574,9 +593,11 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Objects without a row must be recorded too; only loads of databases close when nothing is new.
-    fn spec_may_be_empty(&self, load: &Load) -> bool {
-        load.objects.is_empty()
+    /// Whether a load without rows leaves all as it is. Objects without a row are recorded in a commit, and so is a table without a
+    /// row that had some.
+    fn says_nothing_new(&self, load: &Load, head: Option<&Head>, epochs: &Epochs) -> bool {
+        let whole = self.spec.mode == Mode::Full && self.feed.key.is_empty();
+        load.objects.is_empty() && !(whole && self.rows_of_load_before(load, head, epochs) > 0)
     }
 
     /// A file extract with the very content of the newest loaded one (A3).
@@ -616,6 +637,7 @@ impl Loader<'_> {
         load: &Load,
         schema: &SchemaRef,
         head: Option<&Head>,
+        epochs: &Epochs,
     ) -> Result<Landed, PipelineError> {
         let payload: Vec<String> = bronze::payload(schema)
             .iter()
@@ -629,12 +651,24 @@ impl Loader<'_> {
             let mut state = FullDiff::new(schema, &self.feed.key, &payload)
                 .map_err(|error| self.no_key(error))?;
             if let Some(head) = head {
+                let before = Reading {
+                    left_out_loads: self.replaced_by(load, epochs),
+                    ..Reading::default()
+                };
                 let mut stream = self.bronze_rows(head).await?;
                 while let Some(batch) = stream
                     .try_next()
                     .await
                     .map_err(karat_exact::ExactError::from)?
                 {
+                    let loads = batch
+                        .column_by_name("_epoch")
+                        .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+                        .ok_or_else(|| {
+                            PipelineError::Internal("bronze has no `_epoch`".to_owned())
+                        })?;
+                    let batch = filter_record_batch(&batch, &before.loads_read(loads))
+                        .map_err(arrow_error)?;
                     state.remember(&batch).map_err(arrow_error)?;
                 }
             }
@@ -653,7 +687,11 @@ impl Loader<'_> {
             }
             window = Some(seen);
         }
-        let keys_before = diff.as_ref().map_or(0, FullDiff::keys_before);
+        let rows_before = match &diff {
+            Some(diff) => diff.keys_before(),
+            None if self.spec.mode == Mode::Full => self.rows_of_load_before(load, head, epochs),
+            None => 0,
+        };
 
         failpoint::hit("files.before");
         let (sender, receiver) = sync_channel::<SourceBatch>(4);
@@ -701,7 +739,7 @@ impl Loader<'_> {
                 Some(self.feed.max_delete)
             },
             mark: load.mark.clone(),
-            keys_before,
+            rows_before,
         };
         let progress = self.site.context.progress.clone();
         let writing = tokio::task::spawn_blocking(move || {
@@ -716,6 +754,10 @@ impl Loader<'_> {
         let written = writing.await.map_err(joined)?;
         let count = reading.await.map_err(joined)?;
         let (files, mut landed) = match (written, count) {
+            // What the writer says of rows that are not all there misleads; only if it stopped first does it say why.
+            (Err(_), Err(error)) if error.kind() != karat_source::ErrorKind::Sink => {
+                return Err(error.into());
+            }
             (Ok((writer, landed)), Ok(count)) => {
                 let files = writer.finish()?;
                 (files, Landed { count, ..landed })
@@ -730,6 +772,36 @@ impl Loader<'_> {
         landed.kept = files.iter().map(|file| file.rows).sum::<u64>() - landed.deleted;
         landed.files = files;
         Ok(landed)
+    }
+
+    /// Committed loads that a load takes the place of: those of its own order mark, and those that another has replaced (B4).
+    fn replaced_by(&self, load: &Load, epochs: &Epochs) -> BTreeSet<i64> {
+        let mut replaced = crate::deliveries::superseded_loads(epochs, epochs.committed());
+        if !load.objects.is_empty() {
+            replaced.extend(epochs.done().filter_map(|intent| {
+                let mark = intent.to["mark"].as_str()?;
+                (load.mark.as_deref() == Some(mark)).then_some(intent.epoch)
+            }));
+        }
+        replaced
+    }
+
+    /// Rows of the newest load that this one does not replace.
+    fn rows_of_load_before(&self, load: &Load, head: Option<&Head>, epochs: &Epochs) -> u64 {
+        let replaced = self.replaced_by(load, epochs);
+        let before = epochs
+            .done()
+            .map(|intent| intent.epoch)
+            .filter(|epoch| !replaced.contains(epoch))
+            .next_back();
+        head.map_or(0, |head| {
+            head.snapshot
+                .files
+                .iter()
+                .filter(|file| Some(read::written(&file.path).0) == before)
+                .map(|file| file.rows)
+                .sum()
+        })
     }
 
     async fn bronze_rows(&self, head: &Head) -> Result<karat_exact::BatchStream, PipelineError> {
@@ -824,7 +896,8 @@ struct Landing {
     fingerprinted: bool,
     max_delete: Option<Ratio>,
     mark: Option<String>,
-    keys_before: u64,
+    /// Of a full load: keys of the state before, or rows of the load before.
+    rows_before: u64,
 }
 
 impl Landing {
@@ -855,9 +928,9 @@ impl Landing {
             None
         };
         let total: u64 = self.sizes.iter().sum();
-        let mut any_rows = false;
+        let mut rows_read = 0;
         for source_batch in batches {
-            any_rows |= source_batch.batch.num_rows() > 0;
+            rows_read += source_batch.batch.num_rows() as u64;
             let delivery = source_batch
                 .object
                 .and_then(|object| self.deliveries.get(object))
@@ -899,27 +972,36 @@ impl Landing {
             landed.unchanged = diff.counts().unchanged;
             let gone = diff.deletes(&self.schema).map_err(arrow_error)?;
             landed.deleted = gone.num_rows() as u64;
-            self.check_deletes(any_rows, landed.deleted)
-                .inspect_err(|_| {})?;
+            if let Err(error) = self.check_deletes(rows_read, landed.deleted) {
+                writer.abort();
+                return Err(error);
+            }
             if gone.num_rows() > 0 {
                 writer.write(&self.deleted_rows(&gone)?)?;
             }
+        }
+        if diff.is_none()
+            && let Err(error) =
+                self.check_deletes(rows_read, self.rows_before.saturating_sub(rows_read))
+        {
+            writer.abort();
+            return Err(error);
         }
         landed.load_fingerprint = content.map(|content| content.finish().to_string());
         Ok((writer, landed))
     }
 
     /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
-    fn check_deletes(&self, any_rows: bool, deleted: u64) -> Result<(), PipelineError> {
+    fn check_deletes(&self, rows_read: u64, deleted: u64) -> Result<(), PipelineError> {
         let Some(max_delete) = self.max_delete else {
             return Ok(());
         };
-        let too_many = max_delete.is_exceeded_by(deleted, self.keys_before);
-        if self.keys_before > 0 && (!any_rows || too_many) {
+        let too_many = max_delete.is_exceeded_by(deleted, self.rows_before);
+        if self.rows_before > 0 && (rows_read == 0 || too_many) {
             return Err(PipelineError::Deletes {
                 table: self.table.clone(),
                 deleted,
-                before: self.keys_before,
+                before: self.rows_before,
             });
         }
         Ok(())

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_exact::{Engine, ExactError, RowExpressions};
-use karat_project::{Action, Deletes, Expectation, Feed, Model, Silver};
+use karat_exact::{Engine, RowExpressions, SqlError};
+use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Place, Silver};
 use karat_receipt::ExpectationCount;
 
 use crate::deliveries::{LeftOut, Reading};
@@ -23,6 +23,8 @@ pub const RULE_RESCUED: &str = "_rescued";
 pub const RULE_KEY_NULL: &str = "key_null";
 /// Built-in rule of AUTO CDC: the sequence is null.
 pub const RULE_SEQUENCE_NULL: &str = "sequence_null";
+/// Built-in rule of AUTO CDC: the column of `valid_from` is null.
+pub const RULE_VALID_FROM_NULL: &str = "valid_from_null";
 /// Built-in rule of AUTO CDC: equal in order, different in content.
 pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
 
@@ -78,7 +80,8 @@ pub struct Judge {
     selected: SchemaRef,
     expectations: Option<RowExpressions>,
     rules: Vec<Expectation>,
-    actions: BTreeMap<String, Action>,
+    /// Built-in rules that the model restates.
+    restated: BTreeMap<String, Expectation>,
     events: Option<EventColumns>,
     kept: SchemaRef,
     payload: Vec<String>,
@@ -93,6 +96,16 @@ struct EventColumns {
     keys: Vec<String>,
     has_delete: bool,
     soft_delete: Option<String>,
+    /// The selected column that dates ranges, where it is not the sequence.
+    valid_from: Option<String>,
+}
+
+/// What AUTO CDC makes of a batch.
+struct Events {
+    selected: RecordBatch,
+    sequence: Option<ArrayRef>,
+    delete: Vec<bool>,
+    failed: Option<Vec<bool>>,
 }
 
 impl Judge {
@@ -106,20 +119,25 @@ impl Judge {
         code: &str,
     ) -> Result<Self, PipelineError> {
         let table = &model.name.to_string();
-        let sql_error = |error| PipelineError::Sql {
-            table: table.clone(),
-            error,
-        };
-        let first = |errors: Vec<(usize, karat_exact::SqlError)>| match errors.into_iter().next() {
-            Some((_, error)) => sql_error(error),
+        let first = |errors: Vec<(usize, SqlError)>, places: &[Place]| match errors
+            .into_iter()
+            .next()
+        {
+            Some((nth, error)) => PipelineError::Sql {
+                table: table.clone(),
+                at: Some(places.get(nth).copied().unwrap_or(model.at)),
+                error,
+            },
             None => PipelineError::Internal(format!("an expression of `{table}` has no program")),
         };
+        let places: Vec<Place> = silver.select.iter().map(|column| column.at).collect();
         let select: Vec<(String, String)> = silver
             .select
             .iter()
             .map(|column| (column.name.clone(), column.sql.clone()))
             .collect();
-        let select = RowExpressions::compile(engine, bronze.clone(), &select).map_err(first)?;
+        let select = RowExpressions::compile(engine, bronze.clone(), &select)
+            .map_err(|errors| first(errors, &places))?;
         let selected = select.output_schema();
         let floats = karat_exact::float_columns(&selected);
         if !floats.is_empty() && model.allow_float.is_none() {
@@ -133,9 +151,9 @@ impl Judge {
             .iter()
             .cloned()
             .partition(|rule| rule.sql.is_some());
-        let actions = restated
-            .iter()
-            .map(|rule| (rule.name.clone(), rule.action))
+        let restated = restated
+            .into_iter()
+            .map(|rule| (rule.name.clone(), rule))
             .collect();
         let expectations = if rules.is_empty() {
             None
@@ -144,7 +162,11 @@ impl Judge {
                 .iter()
                 .map(|rule| (rule.name.clone(), rule.sql.clone().unwrap_or_default()))
                 .collect();
-            Some(RowExpressions::compile(engine, selected.clone(), &expressions).map_err(first)?)
+            let places: Vec<Place> = rules.iter().map(|rule| rule.at).collect();
+            Some(
+                RowExpressions::compile(engine, selected.clone(), &expressions)
+                    .map_err(|errors| first(errors, &places))?,
+            )
         };
         let payload: Vec<String> = crate::bronze::payload(bronze)
             .iter()
@@ -164,9 +186,15 @@ impl Judge {
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
             }
-            let program =
-                RowExpressions::compile(engine, combined.clone(), &expressions).map_err(first)?;
+            let program = RowExpressions::compile(engine, combined.clone(), &expressions)
+                .map_err(|errors| first(errors, &[]))?;
             let sequence_type = program.output_schema().field(0).data_type().clone();
+            if let Some((what, hint)) = undated_history(cdc, &selected, &sequence_type) {
+                return Err(PipelineError::Refused {
+                    what: format!("`{table}` cannot keep a history: {what}"),
+                    hint,
+                });
+            }
             kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
@@ -183,6 +211,7 @@ impl Judge {
                     Some(Deletes::Soft(column)) => Some(column.clone()),
                     _ => None,
                 },
+                valid_from: cdc.valid_from.clone().filter(|_| cdc.scd_type == 2),
             });
         }
         Ok(Self {
@@ -191,7 +220,7 @@ impl Judge {
             selected,
             expectations,
             rules,
-            actions,
+            restated,
             events,
             kept: Arc::new(Schema::new(kept_fields)),
             payload,
@@ -247,17 +276,19 @@ impl Judge {
         let source_delete = deletes_of_source(&batch)?;
 
         let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
-        let failed = any_failed(&selected.failed, rows);
-        self.built_in(RULE_EXPRESSION, failed, &source_delete, false, &mut broken);
+        let mut failed = any_failed(&selected.failed, rows);
+        let events = self.event_columns(&batch, selected_batch, &source_delete, &mut broken)?;
+        let (selected_batch, sequence, delete) = (events.selected, events.sequence, events.delete);
+        for (row, of_event) in events.failed.into_iter().flatten().enumerate() {
+            failed.get_or_insert_with(|| vec![false; rows])[row] |= of_event;
+        }
+        self.built_in(RULE_EXPRESSION, failed, Some(&delete), &mut broken);
         let rescued = batch.column_by_name("_rescued").map(|column| {
             (0..rows)
                 .map(|row| column.is_valid(row))
                 .collect::<Vec<bool>>()
         });
-        self.built_in(RULE_RESCUED, rescued, &source_delete, false, &mut broken);
-
-        let (sequence, delete) =
-            self.event_columns(&batch, &selected_batch, &source_delete, &mut broken)?;
+        self.built_in(RULE_RESCUED, rescued, Some(&delete), &mut broken);
 
         if let Some(program) = &self.expectations {
             let outcome = program.evaluate(&selected_batch)?;
@@ -284,10 +315,10 @@ impl Judge {
                         // A row whose expression failed has no value to judge.
                         || expression_failed.as_ref().is_some_and(|failed| failed[row]);
                     if !exempt && failed.as_ref().is_some_and(|failed| failed.value(row)) {
-                        return Err(PipelineError::Exact(ExactError::failed_in(&format!(
-                            "expectation `{}` of `{}`",
-                            rule.name, self.table
-                        ))));
+                        return Err(PipelineError::FailedExpectation {
+                            table: self.table.clone(),
+                            rule: rule.name.clone(),
+                        });
                     }
                     let holds_here = holds.is_valid(row) && holds.value(row);
                     rows_broken.push(!exempt && !holds_here);
@@ -316,6 +347,11 @@ impl Judge {
             batch = filter_record_batch(&batch, &keep).map_err(arrow_error)?;
         }
         counts.read += batch.num_rows() as u64;
+        if !reading.left_out_loads.is_empty() {
+            let read = reading.loads_read(integers(&batch, "_epoch")?);
+            counts.superseded += (read.len() - read.true_count()) as u64;
+            batch = filter_record_batch(&batch, &read).map_err(arrow_error)?;
+        }
         if reading.left_out.is_empty() {
             return Ok(batch);
         }
@@ -369,36 +405,43 @@ impl Judge {
         &self,
         name: &str,
         rows: Option<Vec<bool>>,
-        delete: &[bool],
-        on_all: bool,
+        exempt: Option<&[bool]>,
         broken: &mut Vec<(String, Action, Vec<bool>)>,
     ) {
         let Some(mut rows) = rows else { return };
-        if !on_all {
-            for (row, delete) in rows.iter_mut().zip(delete) {
-                *row &= !delete;
+        let restated = self.restated.get(name);
+        if let Some(exempt) = exempt.filter(|_| restated.is_none_or(|rule| !rule.on_all)) {
+            for (row, exempt) in rows.iter_mut().zip(exempt) {
+                *row &= !exempt;
             }
         }
         if rows.iter().any(|row| *row) {
-            let action = self
-                .actions
-                .get(name)
-                .copied()
-                .unwrap_or(Action::Quarantine);
-            broken.push((name.to_owned(), action, rows));
+            broken.push((name.to_owned(), self.action_of(name), rows));
         }
+    }
+
+    /// What a built-in rule does.
+    fn action_of(&self, name: &str) -> Action {
+        self.restated
+            .get(name)
+            .map_or(Action::Quarantine, |rule| rule.action)
     }
 
     /// Sequence and delete mark of each row, and the rules that AUTO CDC brings.
     fn event_columns(
         &self,
         batch: &RecordBatch,
-        selected: &RecordBatch,
+        selected: RecordBatch,
         source_delete: &[bool],
         broken: &mut Vec<(String, Action, Vec<bool>)>,
-    ) -> Result<(Option<ArrayRef>, Vec<bool>), PipelineError> {
+    ) -> Result<Events, PipelineError> {
         let Some(events) = &self.events else {
-            return Ok((None, source_delete.to_vec()));
+            return Ok(Events {
+                selected,
+                sequence: None,
+                delete: source_delete.to_vec(),
+                failed: None,
+            });
         };
         let columns: Vec<ArrayRef> = events
             .combined
@@ -416,7 +459,6 @@ impl Judge {
             RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
         let outcome = events.program.evaluate(&combined)?;
         let failed = any_failed(&outcome.failed, batch.num_rows());
-        self.built_in(RULE_EXPRESSION, failed, source_delete, false, broken);
         let mut delete = source_delete.to_vec();
         if events.has_delete {
             let marks = outcome.columns[1]
@@ -432,20 +474,21 @@ impl Judge {
         }
         let mut sequence = outcome.columns[0].clone();
         if let Some(soft) = &events.soft_delete {
-            let marks = texts(batch, soft)?;
+            // A flag may be a number, a time or a text.
+            let marks = cast(column(batch, soft)?, &DataType::Utf8).map_err(arrow_error)?;
+            let marks = marks.as_string::<i32>();
             for (row, delete) in delete.iter_mut().enumerate() {
-                *delete |= marks.is_valid(row)
-                    && !matches!(marks.value(row), "" | "0" | "false" | "f" | "N" | "n");
+                *delete |= marks.is_valid(row) && !says_no(marks.value(row));
             }
         }
         if source_delete.iter().any(|delete| *delete) {
             sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
         }
-        let nothing = vec![false; batch.num_rows()];
         let nulls: Vec<bool> = (0..batch.num_rows())
             .map(|row| sequence.is_null(row))
             .collect();
-        self.built_in(RULE_SEQUENCE_NULL, Some(nulls), &nothing, true, broken);
+        self.built_in(RULE_SEQUENCE_NULL, Some(nulls), None, broken);
+        let selected = self.dated(events, batch, selected, source_delete, broken)?;
         let mut key_null = vec![false; batch.num_rows()];
         for key in &events.keys {
             let column = selected
@@ -461,8 +504,41 @@ impl Judge {
                 *null |= column.is_null(row);
             }
         }
-        self.built_in(RULE_KEY_NULL, Some(key_null), &nothing, true, broken);
-        Ok((Some(sequence), delete))
+        self.built_in(RULE_KEY_NULL, Some(key_null), None, broken);
+        Ok(Events {
+            selected,
+            sequence: Some(sequence),
+            delete,
+            failed,
+        })
+    }
+
+    /// `valid_from` of every event: a delete of a full load has the date of its load, another row without one is broken.
+    fn dated(
+        &self,
+        events: &EventColumns,
+        batch: &RecordBatch,
+        selected: RecordBatch,
+        source_delete: &[bool],
+        broken: &mut Vec<(String, Action, Vec<bool>)>,
+    ) -> Result<RecordBatch, PipelineError> {
+        let Some(name) = &events.valid_from else {
+            return Ok(selected);
+        };
+        let at = selected.schema().index_of(name).map_err(arrow_error)?;
+        let dates = crate::marks::date_deletes(
+            &self.table,
+            batch,
+            source_delete,
+            selected.column(at).clone(),
+        )?;
+        let nulls = (0..batch.num_rows())
+            .map(|row| dates.is_null(row))
+            .collect();
+        self.built_in(RULE_VALID_FROM_NULL, Some(nulls), None, broken);
+        let mut columns = selected.columns().to_vec();
+        columns[at] = dates;
+        RecordBatch::try_new(selected.schema(), columns).map_err(arrow_error)
     }
 
     /// fail > quarantine > drop > warn, row by row; every rule is counted.
@@ -590,19 +666,9 @@ impl Judge {
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
 
-    /// The gates on a run: `fail`, then limits (C2). Built-in rules have no limit.
+    /// The gates on a run: `fail`, then limits (C2).
     pub fn gate(&self, counts: &JudgeCounts) -> Result<(), PipelineError> {
-        for (name, action) in &self.actions {
-            let rows = counts.broken.get(name).copied().unwrap_or(0);
-            if *action == Action::Fail && rows > 0 {
-                return Err(PipelineError::Expectation {
-                    table: self.table.clone(),
-                    rule: name.clone(),
-                    rows,
-                });
-            }
-        }
-        for rule in &self.rules {
+        for rule in self.restated.values().chain(&self.rules) {
             let rows = counts.broken.get(&rule.name).copied().unwrap_or(0);
             if rule.action == Action::Fail && rows > 0 {
                 return Err(PipelineError::Expectation {
@@ -644,22 +710,53 @@ impl Judge {
             RULE_KEY_NULL,
             RULE_SEQUENCE_NULL,
             RULE_SEQUENCE_TIE,
+            RULE_VALID_FROM_NULL,
         ] {
             if counts.broken.contains_key(name) {
-                add(
-                    name,
-                    self.actions
-                        .get(name)
-                        .copied()
-                        .unwrap_or(Action::Quarantine)
-                        .as_str(),
-                );
+                add(name, self.action_of(name).as_str());
             }
         }
         for rule in &self.rules {
             add(&rule.name, rule.action.as_str());
         }
         all
+    }
+}
+
+/// Why the ranges of SCD 2 would have no dates (C5), and the way out.
+pub(crate) fn undated_history(
+    cdc: &AutoCdc,
+    selected: &Schema,
+    sequence: &DataType,
+) -> Option<(String, String)> {
+    let is_date =
+        |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
+    if cdc.scd_type != 2 {
+        return None;
+    }
+    match &cdc.valid_from {
+        None if is_date(sequence) => None,
+        None => Some((
+            format!(
+                "its `sequence_by` is a {}, which dates no range",
+                karat_exact::type_name(sequence)
+            ),
+            "name the selected date or timestamp from which a state holds: `valid_from: COLUMN`"
+                .to_owned(),
+        )),
+        Some(name) => {
+            let field = selected.field_with_name(name).ok()?;
+            (!is_date(field.data_type())).then(|| {
+                (
+                    format!(
+                        "its `valid_from: {name}` is a {}",
+                        karat_exact::type_name(field.data_type())
+                    ),
+                    "name a column that is a date or a timestamp, or cast it in `select`"
+                        .to_owned(),
+                )
+            })
+        }
     }
 }
 
@@ -689,6 +786,13 @@ fn any_failed(failed: &[Option<arrow::buffer::BooleanBuffer>], rows: usize) -> O
         }
     }
     any
+}
+
+/// Texts of a soft-delete column that mean: not deleted.
+fn says_no(mark: &str) -> bool {
+    ["", "0", "0.0", "false", "f", "no", "n"]
+        .iter()
+        .any(|no| mark.eq_ignore_ascii_case(no))
 }
 
 fn deletes_of_source(batch: &RecordBatch) -> Result<Vec<bool>, PipelineError> {

@@ -414,6 +414,19 @@ impl Planner<'_> {
         let range_type = dated_by
             .and_then(|name| selected.field_with_name(name).ok())
             .map_or(DataType::Binary, |field| field.data_type().clone());
+        if let Some((what, hint)) = crate::judge::undated_history(cdc, &selected, &range_type) {
+            return Err(vec![Finding {
+                table: model.name.clone(),
+                at: Some(model.at),
+                error: SqlError {
+                    message: format!("`{}` cannot keep a history: {what}", model.name),
+                    line: None,
+                    column: None,
+                    hint: Some(hint),
+                    kind: karat_exact::SqlErrorKind::Type,
+                },
+            }]);
+        }
         let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(START_AT, range_type.clone(), true)));
         fields.push(Arc::new(Field::new(END_AT, range_type, true)));

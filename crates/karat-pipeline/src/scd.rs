@@ -206,7 +206,7 @@ impl EventFold {
         }
         if self.shape.scd == ScdType::Two {
             let dates = column(events, &self.shape.valid_from)?;
-            columns.push(take(dates, &standing, None)?);
+            columns.push(take(dates, &UInt32Array::from(decided.starts), None)?);
             columns.push(if dates.is_empty() {
                 new_null_array(dates.data_type(), 0)
             } else {
@@ -224,9 +224,19 @@ impl EventFold {
 #[derive(Default)]
 struct Decided {
     standing: Vec<u32>,
+    /// For each standing row the event that began its range.
+    starts: Vec<u32>,
     /// For each standing row the event that ends its range.
     ends: Vec<Option<u32>>,
     tied: Vec<u32>,
+}
+
+impl Decided {
+    fn stand(&mut self, start: usize, newest: usize, end: Option<usize>) {
+        self.standing.push(newest as u32);
+        self.starts.push(start as u32);
+        self.ends.push(end.map(|end| end as u32));
+    }
 }
 
 /// The events of one batch in comparable form.
@@ -299,14 +309,14 @@ impl Group {
                 } else {
                     counts.kept += 1
                 }
-                decided.standing.push(event as u32);
-                decided.ends.push(None);
+                decided.stand(event, event, None);
             }
         }
     }
 
     fn ranges(&self, events: &[usize], decided: &mut Decided, counts: &mut EventCounts) {
-        let mut open: Option<usize> = None;
+        // The event that began the open range, and the newest that confirmed it: untracked columns are the newest's (as in Lakeflow).
+        let mut open: Option<(usize, usize)> = None;
         for (position, &event) in events.iter().enumerate() {
             // Of events with one sequence value only the last by `_seq` can hold for any time at all.
             let outlived = events
@@ -315,9 +325,8 @@ impl Group {
             let existing = self.existing.value(event);
             if self.delete.value(event) {
                 counts.deleted += 1;
-                if !outlived && let Some(start) = open.take() {
-                    decided.standing.push(start as u32);
-                    decided.ends.push(Some(event as u32));
+                if !outlived && let Some((start, newest)) = open.take() {
+                    decided.stand(start, newest, Some(event));
                 }
                 continue;
             }
@@ -329,24 +338,23 @@ impl Group {
                 }
                 continue;
             }
-            if let Some(start) = open {
+            if let Some((start, newest)) = open {
                 if self.tracked.row(start) == self.tracked.row(event) {
                     counts.unchanged += 1;
+                    open = Some((start, event));
                     continue;
                 }
-                decided.standing.push(start as u32);
-                decided.ends.push(Some(event as u32));
+                decided.stand(start, newest, Some(event));
             }
             if existing {
                 counts.existing_kept += 1
             } else {
                 counts.kept += 1
             }
-            open = Some(event);
+            open = Some((event, event));
         }
-        if let Some(start) = open {
-            decided.standing.push(start as u32);
-            decided.ends.push(None);
+        if let Some((start, newest)) = open {
+            decided.stand(start, newest, None);
         }
     }
 }

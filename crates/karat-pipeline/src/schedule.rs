@@ -246,6 +246,22 @@ async fn step(
             ))),
         );
     };
+    let (kind, outcome) = model_step(site, table, model).await;
+    let outcome = outcome.map_err(|error| match error {
+        PipelineError::Exact(source) => PipelineError::Compute {
+            table: table.to_string(),
+            source,
+        },
+        other => other,
+    });
+    (kind, outcome)
+}
+
+async fn model_step(
+    site: &Site,
+    table: &TableName,
+    model: &Model,
+) -> (&'static str, Result<StepReport, PipelineError>) {
     match &model.kind {
         ModelKind::Silver(silver) => {
             let Some(feed) = site.project.feed(&silver.from) else {

@@ -125,7 +125,10 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         .objects
         .iter()
         .any(|delivery| facts.reading_before.reads(delivery) != facts.reading.reads(delivery));
-    if old_changed {
+    let loads_changed = facts.reading.left_out_loads.iter().any(|epoch| {
+        *epoch <= facts.consumed && !facts.reading_before.left_out_loads.contains(epoch)
+    });
+    if old_changed || loads_changed {
         return Decision::Rebuild {
             reason: "an object that it had read was delivered again".to_owned(),
         };
@@ -473,7 +476,22 @@ impl<'a> SilverStep<'a> {
         }
         let schema = state.bronze.snapshot.schema.clone();
         let key = self.feed.key.clone();
-        // Bronze is in `_seq` order; a later row of a key replaces the earlier one.
+        let reading = state.reading.clone();
+        let stream = batch_stream(
+            schema.clone(),
+            stream.map(move |batch| {
+                let batch = batch.map_err(ExactError::from)?;
+                let Some(epochs) = batch
+                    .column_by_name("_epoch")
+                    .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+                else {
+                    return Ok(batch);
+                };
+                filter_record_batch(&batch, &reading.loads_read(epochs))
+                    .map_err(|error| ExactError::Internal(error.to_string()))
+            }),
+        );
+        // A later row of a key, by `_seq`, replaces the earlier one.
         let mut order: Vec<SortColumn> =
             key.iter().map(|name| SortColumn::ascending(name)).collect();
         order.push(SortColumn::ascending("_seq"));

@@ -393,7 +393,11 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
                     Data::Null => report.error(
                         entry.key_at,
                         format!("`{}` has no value", printable(&entry.key)),
-                        format!("expected {}", expected(inner)),
+                        if entry.key.contains(')') {
+                            "a comma within `{ … }` ends a value: put the SQL in quotes, or write each column on its own line".to_owned()
+                        } else {
+                            format!("expected {}", expected(inner))
+                        },
                     ),
                     _ => check_type(&entry.value, inner, &entry.key, report),
                 }

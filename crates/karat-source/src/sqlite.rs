@@ -352,6 +352,18 @@ fn cell_of(value: &Value) -> Option<Cell> {
     }
 }
 
+/// A position that a person typed is text: of a column of numbers it is the number.
+fn of_kind(position: Cell, maximum: Option<&Cell>) -> Cell {
+    match (&position, maximum) {
+        (Cell::Text(text), Some(Cell::Integer(_) | Cell::Real(_))) => text
+            .parse()
+            .map(Cell::Integer)
+            .or_else(|_| text.parse().map(Cell::Real))
+            .unwrap_or(position),
+        _ => position,
+    }
+}
+
 fn cell_is_less(a: &Cell, b: &Cell) -> bool {
     let encoded = |cell: &Cell| {
         let mut out = Vec::new();
@@ -653,7 +665,7 @@ impl Sqlite {
             &format!("SELECT count(*) FROM {from_table} WHERE {name} IS NULL"),
         )?;
         if nulls > 0 && !cursor.nulls_include {
-            return Err(SourceError::new(ErrorKind::NullCursor, format!("cannot read table `{}` by its cursor `{}`: {nulls} rows have none, and no load would ever see them", table.name, column.name))
+            return Err(SourceError::new(ErrorKind::NullCursor, format!("cannot read table `{}` by its cursor `{}`: {} none, and no load would ever see {}", table.name, column.name, if nulls == 1 { "1 row has".to_owned() } else { format!("{nulls} rows have") }, if nulls == 1 { "it" } else { "them" }))
                 .hint("choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load")
                 .object(&table.name));
         }
@@ -684,7 +696,10 @@ impl Sqlite {
             .map_err(|e| self.fail("read the cursor of a table of", e))?;
         let maximum = (maximum != Cell::Null).then_some(maximum);
         let before = from.map(Position::read);
-        let position = before.as_ref().and_then(|p| cell_of(&p.value));
+        let position = before
+            .as_ref()
+            .and_then(|p| cell_of(&p.value))
+            .map(|position| of_kind(position, maximum.as_ref()));
 
         let mut planned = Planned::default();
         let kind = |cell: &Cell| matches!(cell, Cell::Text(_));

@@ -311,8 +311,8 @@ fn rows_text(rows: &Terms) -> String {
 fn say_errors(site: &Site, step: &StepReport) {
     let Some(error) = &step.error else { return };
     let text = match error {
-        PipelineError::Sql { table, error } => {
-            match validate::in_model(&site.project, &site.root, table, error) {
+        PipelineError::Sql { table, at, error } => {
+            match validate::in_model(&site.project, &site.root, table, *at, error) {
                 Some(diagnostic) => format!("{diagnostic}\n"),
                 None => error_text(error, error.hint.clone()),
             }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use karat_exact::SqlError;
 use karat_pipeline::model_check::{self, Checked, Finding};
-use karat_project::{Diagnostic, Project, Severity, TableName};
+use karat_project::{Diagnostic, Place, Project, Severity, TableName};
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -170,16 +170,15 @@ pub(crate) fn in_model(
     project: &Project,
     root: &Path,
     table: &str,
+    at: Option<Place>,
     error: &SqlError,
 ) -> Option<Diagnostic> {
     let table: TableName = table.parse().ok()?;
     let model = project.model(&table)?;
-    let at = matches!(model.kind, karat_project::ModelKind::Silver(_)).then_some(model.at);
-    let error = SqlError {
-        line: error.line.filter(|_| at.is_none()),
-        column: error.column.filter(|_| at.is_none()),
-        ..error.clone()
-    };
+    if at.is_none() && matches!(model.kind, karat_project::ModelKind::Silver(_)) {
+        return None;
+    }
+    let error = error.clone();
     Some(diagnostic(project, root, &Finding { table, at, error }))
 }
 

@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod crash;
 mod first_run;
+mod gold;
+mod history;
+mod loads;
 mod mistakes;
 mod project;
 mod queries;
 mod runs;
+mod silver;
 mod soak;
+mod sql;
 mod two_days;

@@ -1,6 +1,7 @@
 //! A project in a folder of its own, and `karat` started in it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -84,6 +85,75 @@ impl Project {
         karat_in(self.folder.path(), arguments, variables)
     }
 
+    /// One domain `d` with this feed over `landing/`, and this silver model `d_silver.t`.
+    pub(crate) fn one_feed(feed: &str, silver: &str) -> Self {
+        Self::of(&[
+            (
+                "karat.yaml",
+                "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\n  db: { type: sqlite, path: shop.db }\n",
+            ),
+            (
+                "domains/d/domain.yaml",
+                &format!("domain: d\nfeeds:\n  - {feed}\n"),
+            ),
+            ("domains/d/silver/t.yaml", silver),
+            ("landing/readme.txt", "files land here\n"),
+        ])
+    }
+
+    /// Writes a packed file.
+    pub(crate) fn write_gzip(&self, name: &str, text: &str) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        self.write_bytes(name, &packed);
+        packed
+    }
+
+    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Statements on the project's SQLite database.
+    pub(crate) fn sqlite(&self, sql: &str) {
+        let database = rusqlite::Connection::open(self.path("shop.db")).unwrap();
+        database.execute_batch(sql).unwrap();
+    }
+
+    /// Runs the pipeline quietly and expects this code.
+    pub(crate) fn run(&self, code: i32) -> Answer {
+        let run = self.karat(&["run", "--quiet"]);
+        assert_eq!(run.code, code, "{}", run.text());
+        run
+    }
+
+    /// The rows of a query, as CSV.
+    pub(crate) fn rows(&self, sql: &str) -> String {
+        let answer = self.karat(&["query", "--quiet", "--format", "csv", sql]);
+        assert_eq!(answer.code, 0, "{}", answer.text());
+        answer.stdout.replace("\r\n", "\n")
+    }
+
+    /// A table's newest receipt.
+    pub(crate) fn receipt(&self, table: &str) -> Value {
+        self.karat(&["receipt", "show", table, "--json"]).json()["receipt"].clone()
+    }
+
+    /// What a table's rows are, whatever files they lie in.
+    pub(crate) fn fingerprint(&self, table: &str) -> String {
+        self.receipt(table)["fingerprint"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// The terms that are not 0 of a table's newest version, in full.
+    pub(crate) fn accounting(&self, table: &str) -> String {
+        terms(&self.receipt(table)["accounting"])
+    }
+
     /// Files of the lake by relative path, sorted: what a version is made of.
     pub(crate) fn lake_files(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -97,6 +167,22 @@ impl Project {
         names.sort();
         names
     }
+}
+
+/// Terms that are not 0: `5 read = 4 kept + 1 quarantined`.
+pub(crate) fn terms(accounting: &Value) -> String {
+    let read = accounting["read"].as_u64().unwrap();
+    let mut sum = 0;
+    let mut parts = Vec::new();
+    for (name, count) in accounting.as_object().unwrap() {
+        let count = count.as_u64().unwrap();
+        if name != "read" && count > 0 {
+            sum += count;
+            parts.push(format!("{count} {name}"));
+        }
+    }
+    let sign = if sum == read { "=" } else { "<>" };
+    format!("{read} read {sign} {}", parts.join(" + "))
 }
 
 fn karat_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {

@@ -45,7 +45,8 @@ fn a_column_that_does_not_exist_is_found_before_anything_runs() {
         error: the project has 1 mistake
         hint: `karat validate` lists them at any time
         --- exit 2
-    "#]].assert_eq(&run.text());
+    "#]]
+    .assert_eq(&run.text());
     assert!(project.lake_files().is_empty());
 }
 
@@ -67,7 +68,7 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: `shop_silver.orders` was not committed: 1 rows break `known_country` (action: fail)
+        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail)
         hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
         --- exit 1
     "#]].assert_eq(&run.text());

@@ -1,0 +1,523 @@
+//! AUTO CDC: events of a key become its current row or its ranges, in any order of arrival (rules C4 to C6).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use expect_test::expect;
+use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, SEQUENCE, ScdType};
+
+use crate::project::Project;
+
+const FEED: &str =
+    "{ source: landing, name: e, mode: incremental, path: \"*.csv\", file_order: '_(\\d+)' }";
+
+fn silver(more: &str) -> String {
+    format!(
+        "from: landing.e\nselect: {{ k: k, v: v, u: u, at: cast(at as date) }}\nauto_cdc: {{ keys: [k], sequence_by: at, apply_as_deletes: \"op = 'D'\"{more} }}\n"
+    )
+}
+
+/// Loads one file with these events: `key value untracked day op`, in words.
+fn project_of(more: &str, events: &str) -> Project {
+    let project = Project::one_feed(FEED, &silver(more));
+    project.write("landing/e_1.csv", &csv(events));
+    project.run(0);
+    project
+}
+
+fn csv(events: &str) -> String {
+    let mut text = "k,v,u,at,op\n".to_owned();
+    for event in events
+        .lines()
+        .map(str::trim)
+        .filter(|event| !event.is_empty())
+    {
+        let fields: Vec<&str> = event
+            .split(' ')
+            .map(|word| if word == "-" { "" } else { word })
+            .collect();
+        text.push_str(&fields.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+const EVENTS: &str = "
+    a 1 - 2026-01-01 I
+    a 2 - 2026-01-03 I
+    a 1 - 2026-01-05 I
+    a 1 x 2026-01-06 I
+    b 1 - 2026-01-01 I
+    b - - 2026-01-02 D
+    b 2 - 2026-01-04 I
+    c - - 2026-01-05 D
+    c 9 - 2026-01-04 I
+    d 1 - 2026-01-01 I
+    d 1 - - I
+    - 1 - 2026-01-01 I
+";
+
+#[test]
+fn the_current_row_and_the_ranges_of_a_key() {
+    let current = project_of("", EVENTS);
+    expect![[r#"
+        k,v,u,at
+        a,1,x,2026-01-06
+        b,2,,2026-01-04
+        d,1,,2026-01-01
+    "#]]
+    .assert_eq(&current.rows("select * from d_silver.t"));
+    expect!["12 read = 2 deleted + 3 kept + 2 quarantined + 5 superseded"]
+        .assert_eq(&current.accounting("d_silver.t"));
+    expect![[r#"
+        _row,rules
+        12,sequence_null
+        13,key_null
+    "#]]
+    .assert_eq(&current.rows("select _row, rules from d_quarantine.t"));
+    let history = project_of(", stored_as_scd_type: 2", EVENTS);
+    expect![[r#"
+        k,v,u,at,__start_at,__end_at
+        a,1,x,2026-01-06,2026-01-06,
+        a,1,,2026-01-01,2026-01-01,2026-01-03
+        a,1,,2026-01-05,2026-01-05,2026-01-06
+        a,2,,2026-01-03,2026-01-03,2026-01-05
+        b,1,,2026-01-01,2026-01-01,2026-01-02
+        b,2,,2026-01-04,2026-01-04,
+        c,9,,2026-01-04,2026-01-04,2026-01-05
+        d,1,,2026-01-01,2026-01-01,
+    "#]]
+    .assert_eq(&history.rows("select * from d_silver.t"));
+    expect!["12 read = 2 deleted + 8 kept + 2 quarantined"]
+        .assert_eq(&history.accounting("d_silver.t"));
+    // Late: it splits the range it falls in; before a delete it does not revive the key.
+    history.write(
+        "landing/e_2.csv",
+        &csv("a 7 - 2026-01-02 I\nb 5 - 2026-01-01 I"),
+    );
+    history.run(0);
+    expect![[r#"
+        k,v,__start_at,__end_at
+        a,1,2026-01-01,2026-01-02
+        a,1,2026-01-05,2026-01-06
+        a,1,2026-01-06,
+        a,2,2026-01-03,2026-01-05
+        a,7,2026-01-02,2026-01-03
+        b,2,2026-01-04,
+        b,5,2026-01-01,2026-01-02
+    "#]]
+    .assert_eq(&history.rows("select k, v, __START_AT, __END_AT from d_silver.t where k < 'c'"));
+}
+
+#[test]
+fn untracked_columns_open_no_range() {
+    let project = project_of(
+        ", stored_as_scd_type: 2, track_history_except_column_list: [u]",
+        "
+        a 1 x 2026-01-01 I
+        a 1 y 2026-01-02 I
+        a 2 y 2026-01-03 I
+        ",
+    );
+    expect![[r#"
+        k,v,u,at,__start_at,__end_at
+        a,1,y,2026-01-02,2026-01-01,2026-01-03
+        a,2,y,2026-01-03,2026-01-03,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["3 read = 2 kept + 1 unchanged"].assert_eq(&project.accounting("d_silver.t"));
+    project.write("landing/e_2.csv", &csv("a 2 z 2026-01-04 I"));
+    project.run(0);
+    expect![[r#"
+        k,v,u,at,__start_at,__end_at
+        a,1,y,2026-01-02,2026-01-01,2026-01-03
+        a,2,z,2026-01-04,2026-01-03,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+/// Two files of one order mark: their rows are equal in order.
+#[test]
+fn events_equal_in_order() {
+    let project = Project::one_feed(FEED, &silver(""));
+    project.write(
+        "landing/x_1.csv",
+        &csv("a 1 - 2026-01-01 I\nb 1 - 2026-01-01 I\n"),
+    );
+    project.write(
+        "landing/y_1.csv",
+        &csv("a 1 - 2026-01-01 I\nb 2 - 2026-01-01 I\nc 3 - 2026-01-01 I\n"),
+    );
+    project.run(0);
+    expect![[r#"
+        k,v,u,at
+        a,1,,2026-01-01
+        c,3,,2026-01-01
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["5 read = 1 duplicate + 2 kept + 2 quarantined"]
+        .assert_eq(&project.accounting("d_silver.t"));
+    expect![[r#"
+        _object,_row,rules,row
+        x_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""1"",""at"":""2026-01-01""}"
+        y_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""2"",""at"":""2026-01-01""}"
+    "#]]
+    .assert_eq(&project.rows("select _object, _row, rules, row from d_quarantine.t"));
+    // A tie with what the table has taken in already.
+    project.write("landing/z_1.csv", &csv("a 5 - 2026-01-01 I\n"));
+    project.run(0);
+    expect![[r#"
+        k,v,u,at
+        c,3,,2026-01-01
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["6 read = 1 kept + 5 quarantined"].assert_eq(&project.accounting("d_silver.t"));
+}
+
+#[test]
+fn ranges_are_dated() {
+    let project = Project::one_feed(
+        FEED,
+        "from: landing.e\nselect: { k: k, v: v, n: cast(u as bigint) }\nauto_cdc: { keys: [k], sequence_by: n, stored_as_scd_type: 2 }\n",
+    );
+    expect![[r#"
+        1 mistake
+        --- stderr
+        error: `d_silver.t` cannot keep a history: its `sequence_by` is a bigint, which dates no range
+         --> domains/d/silver/t.yaml:1:1
+          |
+        1 | from: landing.e
+          | ^
+          = hint: name the selected date or timestamp from which a state holds: `valid_from: COLUMN`
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.e\nselect: { k: k, v: v, n: cast(u as bigint), at: cast(at as date) }\nauto_cdc: { keys: [k], sequence_by: n, stored_as_scd_type: 2, valid_from: at }\n",
+    );
+    project.write(
+        "landing/e_1.csv",
+        &csv("a 1 1 2026-01-01 I\na 2 2 2026-02-01 I\na 3 3 - I\n"),
+    );
+    project.run(0);
+    expect![[r#"
+        k,v,n,at,__start_at,__end_at
+        a,1,1,2026-01-01,2026-01-01,2026-02-01
+        a,2,2,2026-02-01,2026-02-01,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect![[r#"
+        _row,rules
+        4,valid_from_null
+    "#]]
+    .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
+}
+
+/// A source of numbers that a seed fixes.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+#[derive(Clone)]
+struct Event {
+    key: String,
+    value: String,
+    day: u32,
+    delete: bool,
+    seq: u64,
+}
+
+impl Event {
+    fn date(&self) -> String {
+        format!("2026-01-{:02}", self.day)
+    }
+}
+
+/// The naive model: sort, then walk.
+fn naive(events: &[Event], history: bool) -> Vec<String> {
+    let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        keys.entry(&event.key).or_default().push(event);
+    }
+    let mut rows = Vec::new();
+    for (key, mut events) in keys {
+        events.sort_by_key(|event| (event.day, event.seq));
+        let mut ranges: Vec<(String, u32, Option<u32>)> = Vec::new();
+        for event in &events {
+            let end = event.day;
+            let open = ranges.last_mut().filter(|range| range.2.is_none());
+            match open {
+                Some(range) if event.delete => range.2 = Some(end),
+                Some(range) if range.0 == event.value => {}
+                Some(range) => {
+                    range.2 = Some(end);
+                    ranges.push((event.value.clone(), end, None));
+                }
+                None if event.delete => {}
+                None => ranges.push((event.value.clone(), end, None)),
+            }
+            // A state that holds for no time at all has never been.
+            ranges.retain(|range| range.2 != Some(range.1));
+            // Two ranges of one state that meet are one.
+            let mut merged: Vec<(String, u32, Option<u32>)> = Vec::new();
+            for range in ranges.drain(..) {
+                match merged.last_mut() {
+                    Some(last) if last.0 == range.0 && last.2 == Some(range.1) => last.2 = range.2,
+                    _ => merged.push(range),
+                }
+            }
+            ranges = merged;
+        }
+        for (value, start, end) in ranges {
+            if history {
+                let end = end.map_or(String::new(), |end| format!("2026-01-{end:02}"));
+                rows.push(format!("{key},{value},2026-01-{start:02},{end}"));
+            } else if end.is_none() {
+                rows.push(format!("{key},{value}"));
+            }
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// The decision alone, on many more events: ties, duplicates, and batches cut anywhere.
+#[test]
+fn the_fold_agrees_with_the_naive_model() {
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let scd = if seed % 2 == 0 {
+            ScdType::One
+        } else {
+            ScdType::Two
+        };
+        let mut events: Vec<Event> = (0..dice.roll(40))
+            .map(|_| Event {
+                key: dice.roll(4).to_string(),
+                value: dice.roll(3).to_string(),
+                day: 1 + dice.roll(6) as u32,
+                delete: dice.roll(4) == 0,
+                seq: dice.roll(20),
+            })
+            .collect();
+        // As the pipeline sorts them; those that are equal in order come in any order.
+        events.sort_by_key(|event| (event.key.clone(), event.day, event.seq));
+        let batch = batch_of(&events);
+        let shape = EventShape {
+            scd,
+            keys: vec!["k".to_owned()],
+            output: vec!["k".to_owned(), "v".to_owned()],
+            tracked: vec!["v".to_owned()],
+            valid_from: SEQUENCE.to_owned(),
+        };
+        let mut fold = EventFold::new(shape, batch.schema()).unwrap();
+        let mut folded = Vec::new();
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let rows = (1 + dice.roll(7) as usize).min(batch.num_rows() - at);
+            folded.extend(fold.push(batch.slice(at, rows)).unwrap());
+            at += rows;
+        }
+        folded.extend(fold.finish().unwrap());
+        let mut rows = Vec::new();
+        let mut tied = 0;
+        for part in &folded {
+            tied += part.tied.num_rows();
+            let text = |name: &str, row: usize| {
+                let column =
+                    cast(part.rows.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+                let column = column.as_string::<i32>();
+                if column.is_null(row) {
+                    String::new()
+                } else {
+                    column.value(row).to_owned()
+                }
+            };
+            for row in 0..part.rows.num_rows() {
+                let columns: &[&str] = match scd {
+                    ScdType::One => &["k", "v"],
+                    ScdType::Two => &["k", "v", "__START_AT", "__END_AT"],
+                };
+                rows.push(
+                    columns
+                        .iter()
+                        .map(|name| text(name, row))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                );
+            }
+        }
+        rows.sort();
+        let single = without_ties(&events);
+        assert_eq!(rows, naive(&single, scd == ScdType::Two), "seed {seed}");
+        let counts = fold.counts();
+        let terms: u64 = counts.terms().values().sum();
+        assert_eq!(terms, events.len() as u64, "seed {seed}: {counts:?}");
+        assert_eq!(counts.kept, rows.len() as u64, "seed {seed}");
+        assert_eq!(
+            (counts.tied, counts.duplicate),
+            (tied as u64, (events.len() - tied - single.len()) as u64),
+            "seed {seed}"
+        );
+    }
+}
+
+/// Of events that are equal in order: one if they are equal, none if not.
+fn without_ties(events: &[Event]) -> Vec<Event> {
+    events
+        .iter()
+        .enumerate()
+        .filter(|(at, event)| {
+            let place = |other: &Event| (other.key.clone(), other.day, other.seq);
+            let alike = events.iter().filter(|other| place(other) == place(event));
+            alike
+                .clone()
+                .all(|other| (&other.value, other.delete) == (&event.value, event.delete))
+                && events.iter().position(|other| place(other) == place(event)) == Some(*at)
+        })
+        .map(|(_, event)| event.clone())
+        .collect()
+}
+
+fn batch_of(events: &[Event]) -> RecordBatch {
+    let texts = |of: &dyn Fn(&Event) -> String| -> ArrayRef {
+        Arc::new(
+            events
+                .iter()
+                .map(|event| Some(of(event)))
+                .collect::<StringArray>(),
+        )
+    };
+    let seqs: Vec<[u8; 8]> = events.iter().map(|event| event.seq.to_be_bytes()).collect();
+    let flags = |of: &dyn Fn(&Event) -> bool| -> ArrayRef {
+        Arc::new(
+            events
+                .iter()
+                .map(|event| Some(of(event)))
+                .collect::<BooleanArray>(),
+        )
+    };
+    RecordBatch::try_from_iter([
+        ("k", texts(&|event| event.key.clone())),
+        ("v", texts(&|event| event.value.clone())),
+        (SEQUENCE, texts(&Event::date)),
+        (
+            "_seq",
+            Arc::new(BinaryArray::from_iter_values(&seqs)) as ArrayRef,
+        ),
+        (DELETE, flags(&|event| event.delete)),
+        (EXISTING, flags(&|_| false)),
+    ])
+    .unwrap()
+}
+
+/// C6, through the whole program: files arrive in any order and in any number of runs; the table is that of one load.
+#[test]
+fn any_arrival_and_any_batching_give_one_table() {
+    for seed in 0..4 {
+        let mut dice = Dice(seed);
+        let history = seed % 2 == 1;
+        // Late events make the table anew; in the second half each file is newer than the one before, and only what is new is read.
+        let in_order = seed >= 2;
+        let more = if history {
+            ", stored_as_scd_type: 2"
+        } else {
+            ""
+        };
+        let files = 6;
+        let mut texts: Vec<String> = vec!["k,v,u,at,op\n".to_owned(); files];
+        let mut events = Vec::new();
+        for (file, text) in texts.iter_mut().enumerate() {
+            for row in 0..5 + dice.roll(10) {
+                let key = ["a", "b", "c", "d"][dice.roll(4) as usize];
+                let value = ["x", "y", "z"][dice.roll(3) as usize];
+                let day = match in_order {
+                    false => 1 + dice.roll(9) as u32,
+                    true => 1 + 3 * file as u32 + dice.roll(3) as u32,
+                };
+                let delete = dice.roll(4) == 0;
+                let op = if delete { "D" } else { "I" };
+                text.push_str(&format!("{key},{value},,2026-01-{day:02},{op}\n"));
+                events.push(Event {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    day,
+                    delete,
+                    seq: file as u64 * 1000 + row,
+                });
+            }
+        }
+        let whole = Project::one_feed(FEED, &silver(more));
+        for (file, text) in texts.iter().enumerate() {
+            whole.write(&format!("landing/e_{file}.csv"), text);
+        }
+        whole.run(0);
+        let columns = if history {
+            "k, v, __START_AT, __END_AT"
+        } else {
+            "k, v"
+        };
+        let table = whole.rows(&format!("select {columns} from d_silver.t"));
+        let rows: Vec<&str> = table.lines().skip(1).collect();
+        assert_eq!(rows, naive(&events, history), "seed {seed}");
+
+        let parts = Project::one_feed(FEED, &silver(more));
+        let mut waiting: Vec<usize> = (0..files).collect();
+        let mut incremental = 0;
+        while !waiting.is_empty() {
+            for _ in 0..=dice.roll(2) {
+                if waiting.is_empty() {
+                    break;
+                }
+                let next = if in_order {
+                    0
+                } else {
+                    dice.roll(waiting.len() as u64) as usize
+                };
+                let file = waiting.remove(next);
+                parts.write(&format!("landing/e_{file}.csv"), &texts[file]);
+            }
+            let run = parts.karat(&["run", "--json"]);
+            assert_eq!(run.code, 0, "{}", run.text());
+            let step = run.json()["steps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|step| step["table"] == "d_silver.t")
+                .unwrap()
+                .clone();
+            incremental += usize::from(step["how"].as_str().unwrap().starts_with("incremental"));
+        }
+        for table in ["d_silver.t", "d_bronze.landing__e"] {
+            assert_eq!(
+                parts.fingerprint(table).split(':').next(),
+                whole.fingerprint(table).split(':').next(),
+                "seed {seed} {table}"
+            );
+        }
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "seed {seed}"
+        );
+        assert_eq!(
+            parts.accounting("d_silver.t"),
+            whole.accounting("d_silver.t"),
+            "seed {seed}"
+        );
+        assert!(!in_order || incremental > 1, "seed {seed}: {incremental}");
+    }
+}

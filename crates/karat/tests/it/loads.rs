@@ -1,0 +1,631 @@
+//! Bronze: what was received, and which of it silver reads (rules B1 to B10).
+
+use std::time::{Duration, SystemTime};
+
+use expect_test::expect;
+
+use crate::project::Project;
+
+const FILES: &str =
+    "{ source: landing, name: orders, mode: incremental, path: \"*.csv*\", file_order: '_(\\d+)' }";
+const ORDERS: &str = "from: landing.orders\nselect: { id: cast(id as bigint), v: v }\n";
+
+#[test]
+fn objects_are_told_apart_by_path_and_content() {
+    let project = Project::one_feed(FILES, ORDERS);
+    let silver = |project: &Project| project.rows("select * from d_silver.t");
+    project.write("landing/a_1.csv", "id,v\n1,one\n2,two\n");
+    project.write("landing/b_2.csv", "id,v\n3,three\n");
+    project.run(0);
+    // The same path with new content: silver reads the newest.
+    project.write("landing/a_1.csv", "id,v\n1,ONE\n");
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,ONE
+        3,three
+    "#]]
+    .assert_eq(&silver(&project));
+    expect!["4 read = 2 kept + 2 superseded"].assert_eq(&project.accounting("d_silver.t"));
+    // A new path with known content: read once, from the path that is first in order.
+    project.write("landing/c_0.csv", "id,v\n3,three\n");
+    // Objects without rows are no duplicates of each other.
+    project.write("landing/d_3.csv", "id,v\n");
+    project.write("landing/e_4.csv", "id,v\n");
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,ONE
+        3,three
+    "#]]
+    .assert_eq(&silver(&project));
+    expect!["5 read = 1 duplicate + 2 kept + 2 superseded"]
+        .assert_eq(&project.accounting("d_silver.t"));
+    expect![[r#"
+        _object,_delivery,_row,id,v,_op
+        a_1.csv,1,2,1,one,I
+        a_1.csv,1,3,2,two,I
+        a_1.csv,2,2,1,ONE,I
+        b_2.csv,1,2,3,three,I
+        c_0.csv,1,2,3,three,I
+    "#]]
+    .assert_eq(&project.rows("select _object, _delivery, _row, id, v, _op from d_bronze.landing__orders order by _object, _delivery, _row"));
+    // The first content comes back: it is the next delivery, not an old one.
+    project.write("landing/a_1.csv", "id,v\n1,one\n2,two\n");
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+        3,three
+    "#]]
+    .assert_eq(&silver(&project));
+    // As if the older had never come.
+    let fresh = Project::one_feed(FILES, ORDERS);
+    fresh.write("landing/a_1.csv", "id,v\n1,one\n2,two\n");
+    fresh.write("landing/b_2.csv", "id,v\n3,three\n");
+    fresh.run(0);
+    assert_eq!(
+        project.fingerprint("d_silver.t"),
+        fresh.fingerprint("d_silver.t")
+    );
+
+    let twice = Project::one_feed(&FILES.replace(" }", ", on_duplicate: load }"), ORDERS);
+    twice.write("landing/a_1.csv", "id,v\n1,one\n");
+    twice.write("landing/b_2.csv", "id,v\n1,one\n");
+    twice.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        1,one
+    "#]]
+    .assert_eq(&silver(&twice));
+}
+
+#[test]
+fn a_broken_object_is_held_and_comes_back_mended() {
+    let project = Project::one_feed(FILES, ORDERS);
+    project.write("landing/a_1.csv", "id,v\n1,one\n");
+    let whole = project.write_gzip("landing/b_2.csv.gz", "id,v\n2,two\n");
+    project.write_bytes("landing/b_2.csv.gz", &whole[..whole.len() - 9]);
+    let first = project.run(1);
+    assert!(first.stdout.contains("b_2.csv.gz"), "{}", first.text());
+    expect![[r#"
+        id,v
+        1,one
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect![[r#"
+        {
+          "rows": [],
+          "objects": [
+            {
+              "object": "b_2.csv.gz",
+              "reason": "gzip ends early",
+              "table": "d_bronze.landing__orders"
+            }
+          ]
+        }
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list", "--json"]).stdout);
+    project.run(0);
+    project.write_bytes("landing/b_2.csv.gz", &whole);
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect![[r#"
+        nothing is in quarantine
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+
+    let stops = Project::one_feed(&FILES.replace(" }", ", on_broken_object: stop }"), ORDERS);
+    stops.write("landing/a_1.csv", "id,v\n1,one\n");
+    stops.write_bytes("landing/b_2.csv.gz", &whole[..whole.len() - 9]);
+    expect![[r#"
+                 table                     version  rows   time
+        failed   d_bronze.landing__orders                 N s
+        skipped  d_silver.t                               N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        --- stderr
+        error: cannot load `b_2.csv.gz` of feed `orders`: gzip ends early
+        hint: have it delivered again, or take `on_broken_object: stop` from the feed to go on without it
+        --- exit 1
+    "#]].assert_eq(&stops.run(1).text());
+    stops.run(1);
+    stops.write_bytes("landing/b_2.csv.gz", &whole);
+    stops.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+    "#]]
+    .assert_eq(&stops.rows("select * from d_silver.t"));
+}
+
+/// An open load whose object changed is given up; nothing of it is lost.
+#[test]
+fn what_an_abandoned_load_had_planned_is_planned_anew() {
+    let project = Project::one_feed(FILES, ORDERS);
+    project.write("landing/a_1.csv", "id,v\n1,one\n");
+    project.write("landing/b_2.csv", "id,v\n2,two\n");
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "intent.after")]);
+    assert_eq!(killed.code, -1);
+    project.write("landing/b_2.csv", "id,v\n2,two\n3,three\n");
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+        3,three
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+
+    let database = Project::one_feed(
+        "{ source: db, table: orders, mode: incremental, cursor: { column: id } }",
+        "from: db.orders\nselect: { id: id, v: v }\n",
+    );
+    database
+        .sqlite("create table orders (id integer, v text); insert into orders values (1, 'one')");
+    let killed = database.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "intent.after")]);
+    assert_eq!(killed.code, -1);
+    std::fs::rename(database.path("shop.db"), database.path("away.db")).unwrap();
+    database.run(3);
+    std::fs::rename(database.path("away.db"), database.path("shop.db")).unwrap();
+    database.run(0);
+    expect![[r#"
+        id,v
+        1,one
+    "#]]
+    .assert_eq(&database.rows("select * from d_silver.t"));
+}
+
+const PEOPLE: &str = "{ source: landing, name: people, mode: full, key: [id], max_delete: 60%, path: \"people*.csv\", file_order: 'people_(\\d+)' }";
+const HISTORY: &str = "from: landing.people\nselect: { id: cast(id as bigint), v: v, day: \"cast(coalesce(day, '2026-01-01') as date)\" }\nauto_cdc: { keys: [id], stored_as_scd_type: 2, valid_from: day }\n";
+
+#[test]
+fn keyed_full_loads_become_changes_in_mark_order() {
+    let project = Project::one_feed(
+        PEOPLE,
+        &HISTORY.replace("coalesce(day, '2026-01-01')", "day"),
+    );
+    let changes = "select _object, _op, id, v from d_bronze.landing__people order by _epoch, id";
+    project.write(
+        "landing/people_20260102.csv",
+        "id,v,day\n1,b,2026-01-02\n3,x,2026-01-02\n",
+    );
+    project.write(
+        "landing/people_20260101.csv",
+        "id,v,day\n1,a,2026-01-01\n2,y,2026-01-01\n",
+    );
+    project.run(0);
+    expect![[r#"
+        _object,_op,id,v
+        people_20260101.csv,I,1,a
+        people_20260101.csv,I,2,y
+        people_20260102.csv,U,1,b
+        ,D,2,
+        people_20260102.csv,I,3,x
+    "#]]
+    .assert_eq(&project.rows(changes));
+    let history = "select id, v, __START_AT, __END_AT from d_silver.t";
+    expect![[r#"
+        id,v,__start_at,__end_at
+        1,a,2026-01-01,2026-01-02
+        1,b,2026-01-02,
+        2,y,2026-01-01,2026-01-02
+        3,x,2026-01-02,
+    "#]]
+    .assert_eq(&project.rows(history));
+    // One that is older than the newest is held.
+    project.write("landing/people_20260100.csv", "id,v,day\n9,z,2026-01-01\n");
+    expect![[r#"
+        held    people_20260100.csv of d_bronze.landing__people: late_extract: a newer full load is already loaded
+        nothing to do: 2 tables up to date, N s
+        head DIGEST
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    project.run(0);
+    expect![[r#"
+        table                     object               reason
+        d_bronze.landing__people  people_20260100.csv  late_extract: a newer full load is already loaded
+        0 rows, 1 object in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    // The newest is delivered again: what its first content said is gone, as if it had never come.
+    project.write(
+        "landing/people_20260102.csv",
+        "id,v,day\n1,a,2026-01-01\n2,y,2026-01-01\n4,n,2026-01-02\n",
+    );
+    project.run(0);
+    expect![[r#"
+        id,v,__start_at,__end_at
+        1,a,2026-01-01,
+        2,y,2026-01-01,
+        4,n,2026-01-02,
+    "#]]
+    .assert_eq(&project.rows(history));
+    expect!["6 read = 3 kept + 3 superseded"].assert_eq(&project.accounting("d_silver.t"));
+    let fresh = Project::one_feed(
+        PEOPLE,
+        &HISTORY.replace("coalesce(day, '2026-01-01')", "day"),
+    );
+    fresh.write(
+        "landing/people_20260101.csv",
+        "id,v,day\n1,a,2026-01-01\n2,y,2026-01-01\n",
+    );
+    fresh.write(
+        "landing/people_20260102.csv",
+        "id,v,day\n1,a,2026-01-01\n2,y,2026-01-01\n4,n,2026-01-02\n",
+    );
+    fresh.run(0);
+    assert_eq!(
+        project.fingerprint("d_silver.t"),
+        fresh.fingerprint("d_silver.t")
+    );
+}
+
+#[test]
+fn parts_of_one_mark_are_one_full_load() {
+    for key in ["", "key: [id], "] {
+        let feed = format!(
+            "{{ source: landing, name: people, mode: full, {key}max_delete: 60%, parts: true, path: \"people*.csv\", file_order: 'people_(\\d+)' }}"
+        );
+        let project = Project::one_feed(
+            &feed,
+            "from: landing.people\nselect: { id: cast(id as bigint), v: v }\n",
+        );
+        let silver = "select id, v from d_silver.t order by id";
+        project.write("landing/people_1_a.csv", "id,v\n1,a\n");
+        project.write("landing/people_1_b.csv", "id,v\n2,b\n3,c\n");
+        project.run(0);
+        assert_eq!(project.rows(silver), "id,v\n1,a\n2,b\n3,c\n");
+        // The second part is late: until it comes, its rows are gone.
+        project.write("landing/people_2_a.csv", "id,v\n1,A\n3,c\n");
+        project.run(0);
+        assert_eq!(project.rows(silver), "id,v\n1,A\n3,c\n");
+        project.write("landing/people_2_b.csv", "id,v\n2,b\n");
+        project.run(0);
+        assert_eq!(project.rows(silver), "id,v\n1,A\n2,b\n3,c\n", "{key}");
+    }
+}
+
+#[test]
+fn a_full_load_that_deletes_too_much_needs_a_word() {
+    for (key, source, name) in [
+        ("key: [id], ", "landing, path: \"p_*.csv\"", "p"),
+        ("", "landing, path: \"p_*.csv\"", "p"),
+        ("key: [id], ", "db, table: p", "p"),
+        ("", "db, table: p", "p"),
+    ] {
+        let feed =
+            format!("{{ source: {source}, name: {name}, mode: full, {key}max_delete: 20% }}");
+        let from = source.split(',').next().unwrap();
+        let project = Project::one_feed(
+            &feed,
+            &format!("from: {from}.p\nselect: {{ id: cast(id as bigint) }}\n"),
+        );
+        project.sqlite("create table p (id integer primary key)");
+        let mut load = 0;
+        let mut put = |ids: &[i32]| {
+            load += 1;
+            let rows: Vec<String> = ids.iter().map(|id| format!("{id}\n")).collect();
+            project.write(
+                &format!("landing/p_{load}.csv"),
+                &format!("id\n{}", rows.concat()),
+            );
+            let values: Vec<String> = ids
+                .iter()
+                .map(|id| format!("insert into p values ({id});"))
+                .collect();
+            project.sqlite(&format!("delete from p; {}", values.concat()));
+        };
+        let count = || project.rows("select count(*) as n from d_silver.t");
+        put(&[1, 2, 3, 4, 5]);
+        project.run(0);
+        put(&[1, 2, 3, 4]);
+        project.run(0);
+        put(&[1, 2]);
+        let refused = project.run(1);
+        assert!(
+            refused.stderr.contains("error: `d_bronze.")
+                && refused.stderr.contains(
+                    "was not loaded: the load deletes 2 of 4 rows, more than `max_delete` allows"
+                ),
+            "{}",
+            refused.stderr
+        );
+        put(&[]);
+        project.run(1);
+        assert_eq!(count(), "n\n4\n");
+        assert_eq!(
+            project.karat(&["run", "--quiet", "--accept-deletes"]).code,
+            0
+        );
+        assert_eq!(count(), "n\n0\n", "{feed}");
+        project.run(0);
+    }
+}
+
+#[test]
+fn an_equal_full_load_is_no_news() {
+    let project = Project::one_feed(
+        "{ source: db, table: p, mode: full }",
+        "from: db.p\nselect: { id: id }\n",
+    );
+    project.sqlite("create table p (id integer); insert into p values (1), (2)");
+    project.run(0);
+    let files = project.lake_files().len();
+    let again = project.run(0);
+    assert!(
+        again.stdout.starts_with("nothing to do"),
+        "{}",
+        again.text()
+    );
+    // The note that the load was equal, and no more.
+    assert_eq!(
+        project.lake_files().len(),
+        files + 2,
+        "{:#?}",
+        project.lake_files()
+    );
+}
+
+#[test]
+fn a_cursor_reads_its_window_again() {
+    let project = Project::one_feed(
+        "{ source: db, table: orders, mode: incremental, key: [id], cursor: { column: at, lag: 10 }, deletes: { soft: gone } }",
+        "from: db.orders\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    let silver = "select id, v from d_silver.t order by id";
+    project.sqlite(
+        "create table orders (id integer, v text, at integer, gone integer);
+         insert into orders values (1, 'a', 100, 0), (2, 'b', 105, null)",
+    );
+    project.run(0);
+    // Late within the lag, an update, a soft delete, and one that comes too late.
+    project.sqlite(
+        "insert into orders values (3, 'late', 96, 0), (4, 'lost', 50, 0);
+         update orders set v = 'B', at = 106 where id = 2;
+         update orders set gone = 1, at = 107 where id = 1",
+    );
+    project.run(0);
+    expect![[r#"
+        id,v
+        2,B
+        3,late
+    "#]]
+    .assert_eq(&project.rows(silver));
+    let receipt = project.receipt("d_bronze.db__orders");
+    expect!["3 read = 3 kept"].assert_eq(&crate::project::terms(&receipt["accounting_run"]));
+    // What is read again and equal is not appended.
+    project.sqlite("insert into orders values (5, 'new', 108, 0)");
+    project.run(0);
+    let receipt = project.receipt("d_bronze.db__orders");
+    expect!["3 read = 1 kept + 2 unchanged"]
+        .assert_eq(&crate::project::terms(&receipt["accounting_run"]));
+    let again = project.run(0);
+    assert!(
+        again.stdout.starts_with("nothing to do"),
+        "{}",
+        again.text()
+    );
+    // The cursor is set back by hand: what was lost is read.
+    let set = project.karat(&["position", "set", "db.orders", "50"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    project.run(0);
+    expect![[r#"
+        id,v
+        2,B
+        3,late
+        4,lost
+        5,new
+    "#]]
+    .assert_eq(&project.rows(silver));
+    // A row without cursor would never be seen.
+    project.sqlite("insert into orders values (6, 'null', null, 0)");
+    expect![[r#"
+                 table                version  rows   time
+        failed   d_bronze.db__orders                 N s
+        skipped  d_silver.t                          N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: cannot read table `orders` by its cursor `at`: 1 row has none, and no load would ever see it
+        hint: choose a column that is never null, or state `cursor: { nulls: include }` to read these rows with every load
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace("lag: 10", "lag: 10, nulls: include"),
+    );
+    project.run(0);
+    project.run(0);
+    expect![[r#"
+        id,v
+        2,B
+        3,late
+        4,lost
+        5,new
+        6,null
+    "#]]
+    .assert_eq(&project.rows(silver));
+    expect![[r#"
+        rows
+        8
+    "#]]
+    .assert_eq(&project.rows("select count(*) as rows from d_bronze.db__orders"));
+}
+
+#[test]
+fn columns_come_go_and_are_renamed() {
+    let project = Project::one_feed(FILES, ORDERS);
+    project.write("landing/a_1.csv", "id,v\n1,one\n");
+    project.run(0);
+    project.write("landing/a_2.csv", "v,id,extra\ntwo,2,x\n");
+    project.run(0);
+    project.write("landing/a_3.csv", "id,value,extra\n3,three,y\n");
+    expect![[r#"
+                 table                     version  rows   time
+        failed   d_bronze.landing__orders                 N s
+        skipped  d_silver.t                               N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in the source
+        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace("mode:", "rename: { v: value }, mode:"),
+    );
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+        3,three
+    "#]]
+    .assert_eq(&project.rows("select id, v from d_silver.t order by id"));
+    expect![[r#"
+        id,v,extra
+        1,one,
+        2,two,x
+        3,three,y
+    "#]]
+    .assert_eq(&project.rows("select id, v, extra from d_bronze.landing__orders order by id"));
+    // Gone for good.
+    project.write("landing/a_4.csv", "id\n4\n");
+    expect![[r#"
+        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in the source
+        hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+    "#]].assert_eq(&project.run(1).stderr);
+    expect![[r#"
+        accepted: v of `landing.orders` may be missing, and is null then
+        --- exit 0
+    "#]]
+    .assert_eq(
+        &project
+            .karat(&["schema", "accept", "landing.orders"])
+            .text(),
+    );
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,one
+        2,two
+        3,three
+        4,
+    "#]]
+    .assert_eq(&project.rows("select id, v from d_silver.t order by id"));
+    project.write("landing/a_5.csv", "id,v,value\n5,five,z\n");
+    expect![[r#"
+        error: cannot load `d_bronze.landing__orders`: its source has both `v` and `value`, and both would fill `v`
+        hint: remove the `rename` of `v` from feed `landing.orders`, or rename the other
+    "#]].assert_eq(&project.run(1).stderr);
+    // Under `added: fail` the message says what helps.
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace(
+            "mode:",
+            "on_schema_change: { added: fail }, rename: { v: value }, mode:",
+        ),
+    );
+    project.write("landing/a_5.csv", "id,v,more\n5,five,z\n");
+    expect![[r#"
+        error: cannot load `d_bronze.landing__orders`: column `more` is new in the source (`added: fail`)
+        hint: `on_schema_change: { added: evolve }` of feed `landing.orders` takes it in, `added: ignore` leaves it out
+    "#]].assert_eq(&project.run(1).stderr);
+}
+
+#[test]
+fn columns_are_chosen_before_they_land() {
+    let project = Project::one_feed(
+        "{ source: landing, name: orders, mode: incremental, path: \"*.csv\", columns: [Id, V] }",
+        ORDERS,
+    );
+    project.write(
+        "landing/a.csv",
+        "Id,IBAN,V,_x,_Run\n1,CH93,one,x,r\n2,CH94,two,y,q,SECRET\n",
+    );
+    project.run(0);
+    let bronze = project
+        .karat(&["query", "--json", "select * from d_bronze.landing__orders"])
+        .stdout;
+    assert!(
+        !bronze.contains("CH9") && !bronze.contains("SECRET"),
+        "{bronze}"
+    );
+    let all = Project::one_feed(
+        "{ source: landing, name: orders, mode: incremental, path: \"*.csv\" }",
+        ORDERS,
+    );
+    all.write("landing/a.csv", "Id,V,_x,_Run,Größe (cm),\n1,one,x,r,5,6\n");
+    all.run(0);
+    expect![[r#"
+        id,v,src__x,src__run,gr__e__cm_,column_6
+        1,one,x,r,5,6
+    "#]].assert_eq(&all.rows("select * from (select id, v, src__x, src__run, gr__e__cm_, column_6 from d_bronze.landing__orders) as b"));
+    for (key, text) in [
+        ("where", "where: \"a > 1\""),
+        ("mask", "mask: { iban: hash }"),
+    ] {
+        let project = Project::one_feed(
+            &format!(
+                "{{ source: landing, name: orders, mode: incremental, path: \"*.csv\", {text} }}"
+            ),
+            ORDERS,
+        );
+        let refused = project.run(2);
+        assert!(
+            refused.stderr.contains(&format!("`{key}`")),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn two_feeds_of_one_name_are_a_mistake() {
+    let project = Project::one_feed(
+        "{ source: db, table: main.orders, mode: full }\n  - { source: db, table: orders, mode: full }",
+        "from: db.orders\nselect: { id: id }\n",
+    );
+    expect![[r#"
+        1 mistake
+        --- stderr
+        error: two feeds make the table `d_bronze.db__orders` (B10); the first is `db.orders` in domains/d/domain.yaml:3
+         --> domains/d/domain.yaml:4:7
+          |
+        4 |   - { source: db, table: orders, mode: full }
+          |       ^^^^^^
+          = hint: give one of them another `name`
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+}
+
+/// A file that is only touched is hashed once more, and is no news.
+#[test]
+fn a_touched_file_is_no_news() {
+    let project = Project::one_feed(FILES, ORDERS);
+    project.write("landing/a_1.csv", "id,v\n1,one\n");
+    project.run(0);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(project.path("landing/a_1.csv"))
+        .unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600))
+        .unwrap();
+    let again = project.run(0);
+    assert!(
+        again.stdout.starts_with("nothing to do"),
+        "{}",
+        again.text()
+    );
+}
