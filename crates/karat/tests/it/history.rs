@@ -514,7 +514,10 @@ fn any_arrival_and_any_batching_give_one_table() {
                 whole.fingerprint("d_silver.t"),
                 "seed {seed}"
             );
-            assert_eq!(parts.rows("select count(*) as n from d_quarantine.t"), "n\n0\n");
+            assert_eq!(
+                parts.rows("select count(*) as n from d_quarantine.t"),
+                "n\n0\n"
+            );
             continue;
         }
         for table in ["d_silver.t", "d_bronze.landing__e"] {
@@ -553,7 +556,8 @@ fn full_loads_in_any_batching_give_one_table() {
     .enumerate()
     {
         let mut dice = Dice(100 + seed as u64);
-        let silver = format!("from: landing.e\nselect: {{ k: k, v: v, at: cast(at as date) }}\n{silver}\n");
+        let silver =
+            format!("from: landing.e\nselect: {{ k: k, v: v, at: cast(at as date) }}\n{silver}\n");
         let mut extract = |day: usize| {
             let mut text = "k,v,at\nfixed,1,2026-01-01\n".to_owned();
             for key in ["a", "b", "c", "d"] {
@@ -587,14 +591,22 @@ fn full_loads_in_any_batching_give_one_table() {
             whole.rows("select * from d_silver.t"),
             "{silver}"
         );
-        assert_eq!(parts.fingerprint("d_silver.t"), whole.fingerprint("d_silver.t"), "{silver}");
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "{silver}"
+        );
         let current = whole.rows(if silver.contains("type: 2") {
             "select k, v from d_silver.t where __END_AT is null"
         } else {
             "select k, v from d_silver.t"
         });
         let newest: String = {
-            let mut rows: Vec<String> = right[6].lines().skip(1).map(|row| row[..row.len() - 11].to_owned() + "\n").collect();
+            let mut rows: Vec<String> = right[6]
+                .lines()
+                .skip(1)
+                .map(|row| row[..row.len() - 11].to_owned() + "\n")
+                .collect();
             rows.sort();
             format!("k,v\n{}", rows.concat())
         };
