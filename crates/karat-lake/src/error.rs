@@ -128,6 +128,18 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// The file or folder that it is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::NoLake { path }
+            | Self::Format { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::DataFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// What kind of trouble this is.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::failpoint;
-use crate::lock::{self, LockGuard};
+use crate::lock::{self, LockGuard, RunMark};
 use crate::table::Table;
 use crate::{ErrorClass, LakeError};
 
@@ -120,6 +120,16 @@ impl Lake {
     pub fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard, LakeError> {
         let path = self.path(&format!("_karat/locks/{name}.lock"))?;
         lock::take(name, &path, wait)
+    }
+
+    /// Marks a run as being at work, until the mark drops or the process dies.
+    pub fn mark(&self, name: &str) -> Result<RunMark, LakeError> {
+        lock::mark(name, &self.path(&format!("_karat/locks/{name}.lock"))?)
+    }
+
+    /// Whether a run on this machine is at work under this mark.
+    pub fn is_marked(&self, name: &str) -> Result<bool, LakeError> {
+        lock::is_marked(&self.path(&format!("_karat/locks/{name}.lock"))?)
     }
 
     /// All tables of the lake, sorted.

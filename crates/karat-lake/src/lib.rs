@@ -24,5 +24,5 @@ pub mod table;
 pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
 pub use error::{CommitError, ErrorClass, LakeError};
 pub use folder::{Lake, Put, TableDir};
-pub use lock::LockGuard;
+pub use lock::{LockGuard, RunMark};
 pub use table::{Commit, CommitRecord, LiveFile, Snapshot, Table};

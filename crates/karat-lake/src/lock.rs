@@ -3,7 +3,7 @@
 //! It keeps the second process from doing work in vain. Correctness rests on the commit, not on it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::LakeError;
@@ -43,5 +43,43 @@ pub(crate) fn take(name: &str, path: &Path, wait: Duration) -> Result<LockGuard,
             }
             Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", path)(error)),
         }
+    }
+}
+
+/// Says that a run is at work: a lock with a name of its own, whose file goes with it.
+#[derive(Debug)]
+pub struct RunMark {
+    path: PathBuf,
+    _guard: LockGuard,
+}
+
+impl Drop for RunMark {
+    fn drop(&mut self) {
+        // What stays behind is found free by whoever looks, and removed then.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+pub(crate) fn mark(name: &str, path: &Path) -> Result<RunMark, LakeError> {
+    Ok(RunMark {
+        _guard: take(name, path, Duration::ZERO)?,
+        path: path.to_path_buf(),
+    })
+}
+
+/// Whether the process that made a mark still lives. The mark of a dead one is removed.
+pub(crate) fn is_marked(path: &Path) -> Result<bool, LakeError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(LakeError::io("open the lock", path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => {
+            let _ = std::fs::remove_file(path);
+            Ok(false)
+        }
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(LakeError::io("lock", path)(error)),
     }
 }

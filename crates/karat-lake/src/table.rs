@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use deltalake_core::DeltaTableError;
@@ -778,18 +778,7 @@ fn record(version: i64, lines: Vec<Line>, file: &Path) -> Result<CommitRecord, L
 
 /// Runs a future of deltalake to its end, from any thread, inside or outside another runtime.
 fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
-    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    let runtime = match RUNTIME.get() {
-        Some(runtime) => runtime,
-        None => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("karat-lake")
-                .enable_all()
-                .build()?;
-            RUNTIME.get_or_init(|| runtime)
-        }
-    };
+    let runtime = runtime()?;
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
             .name("karat-commit".into())
@@ -798,4 +787,23 @@ fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<
             .join()
             .map_err(|_| std::io::Error::other("the Delta library panicked"))
     })
+}
+
+/// The runtime of all commits, built once. One thread builds it: a second one could not be dropped inside another runtime.
+fn runtime() -> std::io::Result<&'static tokio::runtime::Runtime> {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if RUNTIME.get().is_none() {
+        let built = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("karat-lake")
+            .enable_all()
+            .build()?;
+        // Nobody else sets it while we hold the lock.
+        let _ = RUNTIME.set(built);
+    }
+    RUNTIME
+        .get()
+        .ok_or_else(|| std::io::Error::other("the runtime of commits is not there"))
 }

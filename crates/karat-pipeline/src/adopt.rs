@@ -6,7 +6,7 @@ use karat_receipt::{Digest, Input, Kind};
 
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::publish::{Head, head, publish_adoption};
+use crate::publish::{Head, head, publish_adoption, read_receipt};
 use crate::read;
 use crate::step::receipt_base;
 
@@ -63,6 +63,10 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
         Digest::of(b""),
     );
     receipt.reason = Some(reason.to_owned());
+    // What karat counted stays as it was: it did not see the rows of the other writer come in.
+    if let Some(digest) = before.as_ref().and_then(|head| head.receipt) {
+        receipt.accounting = read_receipt(site, digest)?.accounting;
+    }
     receipt.inputs = versions
         .iter()
         .map(|version| Input {

@@ -96,8 +96,8 @@ impl Epochs {
         self.done().next_back()
     }
 
-    /// The newest intent whose outcome is the table as it is: committed, or closed because the result was equal. Its `to` is
-    /// where a position stands; what was closed as refused or unreadable was not read, and moves none.
+    /// The newest intent whose outcome is the table as it is: committed, or closed because there was nothing to store. Here
+    /// stands a feed's position: what was refused or could not be read is read again.
     pub fn last_current(&self) -> Option<&Intent> {
         self.intents
             .values()
@@ -113,23 +113,53 @@ impl Epochs {
         self.closed.get(&epoch)
     }
 
-    /// Every object that a settled load has met, oldest first: those loaded, and those found broken.
+    /// Every object that a settled load has met, oldest first: those loaded, and those that a closing note counts as seen.
     pub fn objects(&self) -> Vec<(i64, &IntentObject)> {
         let mut objects = Vec::new();
         for (epoch, intent) in &self.intents {
-            match self.closed.get(epoch) {
-                // The note says which objects count as met: none of a load that was given up.
-                Some(closed) => {
-                    objects.extend(closed.objects.iter().map(|object| (*epoch, object)))
-                }
-                None if *epoch <= self.committed => {
-                    objects.extend(intent.objects.iter().map(|object| (*epoch, object)));
-                }
-                None => {}
-            }
+            let seen = match self.closed.get(epoch) {
+                Some(closed) => &closed.objects,
+                None if *epoch <= self.committed => &intent.objects,
+                None => continue,
+            };
+            objects.extend(seen.iter().map(|object| (*epoch, object)));
         }
         objects
     }
+}
+
+/// Writes the intent of a model's next version, or takes up the one that a killed run left open. That one is taken up only if
+/// it says what would be done today; with other inputs, code, parameters or, where it counts, another time it is closed, so that
+/// an intent is always what its version was made from (A2, A7).
+pub fn model_intent(
+    lake: &Lake,
+    table: &TableName,
+    epochs: &Epochs,
+    today: Intent,
+    uses_clock: bool,
+) -> Result<(Intent, Digest), PipelineError> {
+    let Some(open) = epochs.open() else {
+        let digest = write_intent(lake, table, &today)?;
+        return Ok((today, digest));
+    };
+    let same = open.code == today.code
+        && open.parameters == today.parameters
+        && open.inputs == today.inputs
+        && open.to == today.to
+        && !(uses_clock && open.logical_time != today.logical_time);
+    if same {
+        return Ok((open.clone(), intent_digest(open)?));
+    }
+    let note = Closed {
+        epoch: open.epoch,
+        outcome: Outcome::Refused,
+        reason: "its run ended early, and what it depends on has changed since: planned anew"
+            .to_owned(),
+        objects: Vec::new(),
+    };
+    close(lake, table, &note)?;
+    let digest = write_intent(lake, table, &today)?;
+    Ok((today, digest))
 }
 
 /// Writes an intent (put-if-absent). If somebody else wrote the same epoch first, this run has lost the race.

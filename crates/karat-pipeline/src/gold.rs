@@ -221,37 +221,37 @@ impl<'a> GoldStep<'a> {
         report.notes.extend(prepared.notes());
 
         let code = keep_code(self.site, self.model.code_text())?;
-        let (intent, intent_digest) = match state.epochs.open() {
-            Some(open) => (open.clone(), epochs::intent_digest(open)?),
-            None => {
-                let intent = Intent {
-                    feed_or_model: name.clone(),
-                    epoch: state.epochs.next(),
-                    run: self.site.context.run.clone(),
-                    logical_time: self.site.context.logical_time.clone(),
-                    code,
-                    parameters: self.site.context.parameters.clone(),
-                    from: serde_json::Value::Null,
-                    to: serde_json::json!({ "uses_clock": prepared.uses_clock() }),
-                    objects: Vec::new(),
-                    inputs: state
-                        .inputs
-                        .iter()
-                        .map(|(name, (_, head, fingerprint))| {
-                            (
-                                name.clone(),
-                                InputRef {
-                                    version: head.snapshot.version,
-                                    fingerprint: fingerprint.clone(),
-                                },
-                            )
-                        })
-                        .collect(),
-                };
-                let digest = epochs::write_intent(&self.site.lake, &self.model.name, &intent)?;
-                (intent, digest)
-            }
+        let today = Intent {
+            feed_or_model: name.clone(),
+            epoch: state.epochs.next(),
+            run: self.site.context.run.clone(),
+            logical_time: self.site.context.logical_time.clone(),
+            code,
+            parameters: self.site.context.parameters.clone(),
+            from: serde_json::Value::Null,
+            to: serde_json::json!({ "uses_clock": prepared.uses_clock() }),
+            objects: Vec::new(),
+            inputs: state
+                .inputs
+                .iter()
+                .map(|(name, (_, head, fingerprint))| {
+                    (
+                        name.clone(),
+                        InputRef {
+                            version: head.snapshot.version,
+                            fingerprint: fingerprint.clone(),
+                        },
+                    )
+                })
+                .collect(),
         };
+        let (intent, intent_digest) = epochs::model_intent(
+            &self.site.lake,
+            &self.model.name,
+            &state.epochs,
+            today,
+            prepared.uses_clock(),
+        )?;
 
         let schema = prepared.schema();
         let mut rows = self.site.engine.stream(&prepared).await?;

@@ -179,7 +179,7 @@ pub async fn load(
     for load in planned.loads {
         let epoch = epochs.next();
         loader.check_signature()?;
-        let intent = loader.intent(epoch, &load);
+        let intent = loader.intent(epoch, &load)?;
         let columns = loader.columns_of(&load).await?;
         let schema = loader.schema_for(head_now.as_ref(), &columns)?;
         let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
@@ -246,23 +246,23 @@ impl Loader<'_> {
         crate::step::check_signature(self.site)
     }
 
-    fn code(&self) -> Digest {
-        Digest::of(self.feed.code_text().as_bytes())
+    fn code(&self) -> Result<Digest, PipelineError> {
+        crate::step::keep_code(self.site, &self.feed.code_text())
     }
 
-    fn intent(&self, epoch: i64, load: &Load) -> Intent {
-        Intent {
+    fn intent(&self, epoch: i64, load: &Load) -> Result<Intent, PipelineError> {
+        Ok(Intent {
             feed_or_model: self.feed.bronze.to_string(),
             epoch,
             run: self.site.context.run.clone(),
             logical_time: self.site.context.logical_time.clone(),
-            code: self.code(),
+            code: self.code()?,
             parameters: self.site.context.parameters.clone(),
             from: json!({ "position": load.from }),
             to: json!({ "position": load.to, "mark": load.mark, "logical_time_us": self.site.context.logical_time_us }),
             objects: load.objects.iter().map(intent_object).collect(),
             inputs: BTreeMap::new(),
-        }
+        })
     }
 
     /// An open intent keeps its range and its objects; today's code reads them (A3).
@@ -327,7 +327,7 @@ impl Loader<'_> {
             mark: None,
             ..Load::default()
         };
-        let mut intent = self.intent(epochs.next(), &load);
+        let mut intent = self.intent(epochs.next(), &load)?;
         intent.to = epochs
             .last_current()
             .map_or(Value::Null, |intent| intent.to.clone());
@@ -840,7 +840,7 @@ impl Loader<'_> {
             &self.feed.bronze,
             Kind::Load,
             intent.epoch,
-            self.code(),
+            self.code()?,
         );
         receipt.intent = Some(intent_digest);
         receipt.objects = load

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use karat_lake::{Lake, failpoint};
+use karat_lake::{Lake, Put, RunMark, failpoint};
 use karat_receipt::{Digest, Manifest, TableState};
 
 use crate::context::Site;
@@ -68,34 +68,98 @@ pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineEr
     Ok(heads)
 }
 
+/// Whether a run is at work on this machine, kept in the lake until it ends or its process dies.
+fn mark_of(run: &str) -> String {
+    format!("run.{run}")
+}
+
+/// Marks this run as being at work, so that nobody takes its commits for those of a dead run.
+pub fn at_work(site: &Site) -> Result<RunMark, PipelineError> {
+    Ok(site.lake.mark(&mark_of(&site.context.run))?)
+}
+
+/// What a run did to one table that no manifest lists yet.
+struct Unlisted {
+    table: String,
+    dir: String,
+    run: String,
+    version: i64,
+    receipt: Option<Digest>,
+}
+
+/// How a run ended that is about to write its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It made no version: no manifest of its own.
+    Nothing,
+    /// It made versions, and every step ended well.
+    Whole,
+    /// It made versions, and something failed.
+    Partly,
+}
+
 /// Writes the manifests of runs that committed and died before theirs; then, if this run made versions, its own.
 /// Returns the head of the newest manifest.
-pub fn write(site: &Site, made_versions: bool) -> Result<Option<Digest>, PipelineError> {
-    let heads = heads(&site.lake)?;
+pub fn write(site: &Site, ending: Ending) -> Result<Option<Digest>, PipelineError> {
+    // Tables are looked at under the lock: a manifest that another run writes meanwhile must not be put back.
     let _lock = site.lake.lock("manifest", MANIFEST_WAIT)?;
     let mut newest = newest(&site.lake)?;
-    let mut orphans: BTreeSet<String> = BTreeSet::new();
-    for (_, head) in heads.values() {
-        if let Some(run) = &head.run
-            && run != &site.context.run
-            && site.lake.get(&layout::manifest(run))?.is_none()
-        {
-            orphans.insert(run.clone());
+    let unlisted = unlisted(site)?;
+    let mut dead: BTreeSet<&str> = BTreeSet::new();
+    for change in &unlisted {
+        if change.run != site.context.run && !site.lake.is_marked(&mark_of(&change.run))? {
+            dead.insert(&change.run);
         }
     }
-    for run in orphans {
-        newest = Some(append(site, &heads, newest, &run, false)?);
+    for run in dead {
+        newest = Some(append(site, &unlisted, newest, run, false)?);
     }
-    if made_versions {
-        newest = Some(append(site, &heads, newest, &site.context.run, true)?);
+    if ending != Ending::Nothing {
+        let whole = ending == Ending::Whole;
+        newest = Some(append(site, &unlisted, newest, &site.context.run, whole)?);
     }
     Ok(newest.map(|(_, head)| head))
 }
 
-/// Writes one manifest: what this run or an earlier one committed as it is now, everything else as in the manifest before.
+/// The newest version of each table that each run made, of runs without a manifest.
+fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
+    let mut unlisted = Vec::new();
+    for (name, (dir, head)) in heads(&site.lake)? {
+        if let Some(run) = &head.run
+            && listed(site, run)?
+        {
+            continue;
+        }
+        let mut runs: BTreeSet<String> = BTreeSet::new();
+        for record in site.lake.table(&dir).history(None)?.into_iter().rev() {
+            // A foreign commit is no run's; what came before it may be.
+            let Some(run) = record.run else { continue };
+            if listed(site, &run)? {
+                break;
+            }
+            if runs.insert(run.clone()) {
+                unlisted.push(Unlisted {
+                    table: name.clone(),
+                    dir: dir.clone(),
+                    run,
+                    version: record.version,
+                    receipt: record.receipt.and_then(|text| text.parse().ok()),
+                });
+            }
+        }
+    }
+    Ok(unlisted)
+}
+
+/// Whether a run other than this one has its manifest.
+fn listed(site: &Site, run: &str) -> Result<bool, PipelineError> {
+    Ok(run != site.context.run && site.lake.get(&layout::manifest(run))?.is_some())
+}
+
+/// Writes one manifest: the tables that the run changed as it left them, everything else as in the manifest before.
 fn append(
     site: &Site,
-    heads: &BTreeMap<String, (String, Head)>,
+    unlisted: &[Unlisted],
     before: Option<(Manifest, Digest)>,
     run: &str,
     complete: bool,
@@ -104,63 +168,50 @@ fn append(
         Some((manifest, head)) => (manifest.tables, manifest.sequence + 1, Some(head)),
         None => (BTreeMap::new(), 1, None),
     };
-    for (name, (dir, head)) in heads {
-        let settled = match &head.run {
-            Some(by) => by == run || site.lake.get(&layout::manifest(by))?.is_some(),
-            None => false,
-        };
-        // Another run is at this table: it stays as in the manifest before.
-        if !settled && tables.contains_key(name) {
+    let mut logical_time = site.context.logical_time.clone();
+    for change in unlisted.iter().filter(|change| change.run == run) {
+        let newer = tables
+            .get(&change.table)
+            .is_none_or(|listed: &TableState| listed.version < change.version);
+        let (true, Some(digest)) = (newer, change.receipt) else {
             continue;
-        }
-        if !settled && head.run.is_some() {
-            continue;
-        }
-        let (fingerprint, rows) = match head.receipt {
-            Some(digest) => {
-                let receipt = read_receipt(site, digest)?;
-                let rows = receipt
-                    .fingerprint
-                    .split(':')
-                    .next()
-                    .and_then(|rows| rows.parse().ok())
-                    .unwrap_or(0);
-                (receipt.fingerprint, rows)
-            }
-            None => (
-                String::new(),
-                head.snapshot.files.iter().map(|file| file.rows).sum(),
-            ),
         };
-        // Only what is new since the manifest before needs to be read again.
-        let log = match tables.get(name) {
-            Some(before) if before.version == head.snapshot.version => before.log,
-            _ => log_digest(site, dir, head.snapshot.version)?,
-        };
+        let receipt = read_receipt(site, digest)?;
+        let rows = receipt.fingerprint.split(':').next();
         tables.insert(
-            name.clone(),
+            change.table.clone(),
             TableState {
-                version: head.snapshot.version,
-                receipt: head.receipt,
-                fingerprint,
-                rows,
-                log,
+                version: change.version,
+                receipt: change.receipt,
+                rows: rows.and_then(|rows| rows.parse().ok()).unwrap_or(0),
+                fingerprint: receipt.fingerprint,
+                log: log_digest(site, &change.dir, change.version)?,
             },
         );
+        logical_time = receipt.logical_time;
     }
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         run: run.to_owned(),
         sequence,
-        logical_time: site.context.logical_time.clone(),
+        logical_time,
         complete,
         tables,
         previous,
     };
     failpoint::hit("manifest.before");
-    let bytes = manifest.to_bytes();
-    site.lake.put_if_absent(&layout::manifest(run), &bytes)?;
-    failpoint::hit("manifest.after");
-    Ok((manifest, Digest::of(&bytes)))
+    let mut again = 1;
+    loop {
+        let bytes = manifest.to_bytes();
+        let path = layout::manifest(&manifest.run);
+        let put = site.lake.put_if_absent(&path, &bytes)?;
+        if put == Put::Created || site.lake.get(&path)?.as_deref() == Some(&bytes[..]) {
+            failpoint::hit("manifest.after");
+            return Ok((manifest, Digest::of(&bytes)));
+        }
+        // Another machine took this run for dead and listed the half of it: the whole gets a name of its own.
+        again += 1;
+        manifest.run = format!("{run}-{again}");
+    }
 }
 
 /// Rolling digest of a table's log up to a version.

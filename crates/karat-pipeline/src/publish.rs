@@ -123,7 +123,8 @@ pub fn sha256_of(site: &Site, table: &Table, path: &str) -> Result<String, Pipel
     }
 }
 
-/// The fingerprint of each live file of a version: from beside its receipt, else decoded from the rows again.
+/// The fingerprint of each live file of a version: from beside its receipt if they add up to what that states, else decoded
+/// from the rows again.
 pub async fn file_fingerprints(
     site: &Site,
     table: &Table,
@@ -131,11 +132,17 @@ pub async fn file_fingerprints(
     excluded: &[&str],
 ) -> Result<FileFingerprints, PipelineError> {
     let mut known = FileFingerprints::default();
-    if let Some(receipt) = head.receipt
-        && let Some(bytes) = site.lake.get(&layout::file_fingerprints(receipt))?
+    if let Some(digest) = head.receipt
+        && let Some(bytes) = site.lake.get(&layout::file_fingerprints(digest))?
         && let Ok(found) = serde_json::from_slice::<FileFingerprints>(&bytes)
     {
-        known = found;
+        let live = head.snapshot.files.iter();
+        let sum = live
+            .filter_map(|file| found.files.get(&file.path))
+            .fold(Fingerprint::default(), |sum, print| sum + *print);
+        if sum.to_string() == read_receipt(site, digest)?.fingerprint {
+            known = found;
+        }
     }
     for file in &head.snapshot.files {
         if !known.files.contains_key(&file.path) {
@@ -357,7 +364,12 @@ fn commit(
     });
     let version = match committed {
         Ok(version) => version,
-        Err(CommitError::AlreadyCommitted { version, .. }) if version == receipt.version => version,
+        // Ours after all, its answer lost: not so if it names another receipt, of a run on another machine.
+        Err(CommitError::AlreadyCommitted { version, .. })
+            if version == receipt.version && names(table, version, sealed)? =>
+        {
+            version
+        }
         Err(CommitError::AlreadyCommitted { .. } | CommitError::Conflict { .. }) => {
             return Err(PipelineError::LostRace {
                 table: receipt.table.clone(),
@@ -375,6 +387,12 @@ fn commit(
         fingerprint,
         rows: fingerprint.rows,
     })
+}
+
+fn names(table: &Table, version: i64, receipt: Digest) -> Result<bool, PipelineError> {
+    let record = table.history(Some(version))?.into_iter().next();
+    let named = record.and_then(|record| record.receipt);
+    Ok(named.is_some_and(|named| named == receipt.to_string()))
 }
 
 fn file_ref(

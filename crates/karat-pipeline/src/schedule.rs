@@ -14,7 +14,7 @@ use crate::context::{Event, Site};
 use crate::error::PipelineError;
 use crate::gold::GoldStep;
 use crate::ingest::{self, ColumnsRead, joined};
-use crate::manifest;
+use crate::manifest::{self, Ending};
 use crate::silver::SilverStep;
 use crate::step::{StepReport, StepStatus};
 
@@ -53,6 +53,17 @@ impl RunReport {
             .unwrap_or(0)
     }
 
+    /// What the run's manifest says of it.
+    fn ending(&self) -> Ending {
+        let failed =
+            |step: &StepReport| matches!(step.status, StepStatus::Failed | StepStatus::Skipped);
+        match self.made_versions() {
+            false => Ending::Nothing,
+            true if self.steps.iter().any(failed) => Ending::Partly,
+            true => Ending::Whole,
+        }
+    }
+
     /// Whether any step made a version.
     pub fn made_versions(&self) -> bool {
         self.steps
@@ -74,6 +85,7 @@ pub async fn run(
     selected: Option<&BTreeSet<TableName>>,
 ) -> Result<RunReport, PipelineError> {
     let project = &site.project;
+    let _mark = manifest::at_work(&site)?;
     let work = work(project, selected);
     let order: Vec<TableName> = work.iter().map(|(table, _)| table.clone()).collect();
     let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
@@ -128,7 +140,7 @@ pub async fn run(
         .filter_map(|table| finished.remove(table))
         .collect();
     let mut report = RunReport { steps, head: None };
-    report.head = manifest::write(&site, report.made_versions())?;
+    report.head = manifest::write(&site, report.ending())?;
     Ok(report)
 }
 

@@ -24,7 +24,7 @@ use crate::error::PipelineError;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{ADDRESS, Judge, JudgeCounts, RULE_SEQUENCE_TIE, quarantine_schema};
 use crate::layout;
-use crate::publish::{Change, Head, Published, head, publish, read_receipt};
+use crate::publish::{Change, Head, Published, head, publish, read_receipt, sha256_of_name};
 use crate::read;
 use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType,
@@ -70,6 +70,10 @@ pub struct Facts<'a> {
     pub reading_before: &'a Reading,
     /// What is to be read now.
     pub reading: &'a Reading,
+    /// Whether bronze changed without a load: versions of another writer were adopted.
+    pub adopted: bool,
+    /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
+    pub left_open: bool,
     /// Whether an expression asks for the time.
     pub uses_clock: bool,
     /// Logical time of the newest version and of this run differ.
@@ -96,7 +100,14 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         };
     }
     if facts.available == facts.consumed {
-        return Decision::Nothing;
+        let reason = match (facts.left_open, facts.adopted) {
+            (true, _) => "an earlier run left it open",
+            (_, true) => "its feed's table changed without a load",
+            _ => return Decision::Nothing,
+        };
+        return Decision::Rebuild {
+            reason: reason.to_owned(),
+        };
     }
     if !facts.by_load {
         return Decision::Rebuild {
@@ -160,6 +171,8 @@ struct State {
     decision: Decision,
     judge: Arc<Judge>,
     bronze_table: Table,
+    /// Epoch of the version to be made.
+    epoch: i64,
 }
 
 impl<'a> SilverStep<'a> {
@@ -206,7 +219,7 @@ impl<'a> SilverStep<'a> {
         let name = self.model.name.to_string();
         let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
         let mut report = StepReport::new("silver", &name);
-        let Some(state) = self.state().await? else {
+        let Some(mut state) = self.state().await? else {
             report.notes.push(format!(
                 "`{}` has no version yet: nothing to read",
                 self.feed.bronze
@@ -224,6 +237,7 @@ impl<'a> SilverStep<'a> {
         }
         crate::step::check_signature(self.site)?;
         let (intent, digest) = self.intent(&state)?;
+        state.epoch = intent.epoch;
         let outcome = match &state.decision {
             Decision::Incremental { .. } => match self.incremental(&state, &mut report).await? {
                 Some(outcome) => outcome,
@@ -275,27 +289,43 @@ impl<'a> SilverStep<'a> {
             .unwrap_or(0);
         let reading = deliveries::reading(self.feed, &feed_epochs, available);
         let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
-        let last_code = match epochs.last_done() {
-            // The code of the version is in its receipt: an intent may have been taken up with newer code (A3).
-            Some(_) => match head_now.as_ref().and_then(|head| head.receipt) {
-                Some(digest) => Some(read_receipt(self.site, digest)?.code.to_string()),
-                None => None,
-            },
+        // The code of the version is in its receipt: after an adoption, the last intent is not what made it.
+        let last = match (
+            epochs.last_done(),
+            head_now.as_ref().and_then(|head| head.receipt),
+        ) {
+            (Some(_), Some(digest)) => Some(read_receipt(self.site, digest)?),
+            _ => None,
+        };
+        let fingerprint = match bronze.receipt {
+            Some(digest) => Some(read_receipt(self.site, digest)?.fingerprint),
             None => None,
         };
-        let by_load = self.feed.mode == Mode::Incremental
-            || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some());
+        let adopted = last.as_ref().is_some_and(|last| {
+            let input = last.inputs.first().map(|input| &input.fingerprint);
+            input != fingerprint.as_ref()
+        });
+        let only_ours = bronze
+            .snapshot
+            .files
+            .iter()
+            .all(|file| sha256_of_name(&file.path).is_some());
+        let by_load = only_ours
+            && (self.feed.mode == Mode::Incremental
+                || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some()));
         let time_passed = epochs
             .last_done()
             .is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
         let decision = decide(&Facts {
             exists: head_now.is_some(),
-            code_before: last_code,
+            code_before: last.map(|last| last.code.to_string()),
             code: &code,
             consumed,
             available,
             reading_before: &reading_before,
             reading: &reading,
+            adopted,
+            left_open: epochs.open().is_some(),
             uses_clock: judge.uses_clock(),
             time_passed,
             by_load,
@@ -304,6 +334,7 @@ impl<'a> SilverStep<'a> {
             bronze,
             head: head_now,
             quarantine,
+            epoch: epochs.next(),
             epochs,
             reading,
             available,
@@ -333,15 +364,11 @@ impl<'a> SilverStep<'a> {
     }
 
     fn intent(&self, state: &State) -> Result<(Intent, Digest), PipelineError> {
-        if let Some(open) = state.epochs.open() {
-            // Taken up: the epoch stays, today's code and inputs run (A3), and the receipt names them.
-            return Ok((open.clone(), epochs::intent_digest(open)?));
-        }
         let fingerprint = match state.bronze.receipt {
             Some(digest) => read_receipt(self.site, digest)?.fingerprint,
             None => String::new(),
         };
-        let intent = Intent {
+        let today = Intent {
             feed_or_model: self.model.name.to_string(),
             epoch: state.epochs.next(),
             run: self.site.context.run.clone(),
@@ -362,8 +389,13 @@ impl<'a> SilverStep<'a> {
                 },
             )]),
         };
-        let digest = epochs::write_intent(&self.site.lake, &self.model.name, &intent)?;
-        Ok((intent, digest))
+        epochs::model_intent(
+            &self.site.lake,
+            &self.model.name,
+            &state.epochs,
+            today,
+            state.judge.uses_clock(),
+        )
     }
 
     /// Judged rows of some bronze files, as a stream; quarantine and counts gather aside.
@@ -833,15 +865,11 @@ impl<'a> SilverStep<'a> {
         layout: Layout,
         state: &State,
     ) -> Result<CanonicalWriter, PipelineError> {
-        let epoch = state
-            .epochs
-            .open()
-            .map_or_else(|| state.epochs.next(), |open| open.epoch);
         Ok(CanonicalWriter::new(
             self.site.lake.root().join(self.model.name.folder()),
             schema,
             layout,
-            epoch,
+            state.epoch,
             0,
             &[],
         )?)
@@ -945,14 +973,7 @@ impl<'a> SilverStep<'a> {
                 .insert("high_water".to_owned(), high_water.clone());
         }
         let quarantine_receipt = Receipt {
-            accounting: BTreeMap::from([(
-                "kept".to_owned(),
-                computed
-                    .quarantined
-                    .iter()
-                    .map(|batch| batch.num_rows() as u64)
-                    .sum(),
-            )]),
+            accounting: BTreeMap::new(),
             accounting_run: BTreeMap::new(),
             expectations: Vec::new(),
             table: self.quarantine_name.to_string(),
@@ -1011,11 +1032,12 @@ impl<'a> SilverStep<'a> {
         })
     }
 
-    /// Quarantine is written before silver and carries the same epoch: a rerun after a kill between the two finds it done.
+    /// Quarantine is written before silver and carries the same epoch: a rerun after a kill between the two finds it done. If
+    /// that rerun reads something else, it has another epoch, and takes what the killed run held back out again.
     async fn publish_quarantine(
         &self,
         state: &State,
-        receipt: Receipt,
+        mut receipt: Receipt,
         rows: &[RecordBatch],
         replaces: bool,
     ) -> Result<(), PipelineError> {
@@ -1029,8 +1051,15 @@ impl<'a> SilverStep<'a> {
             .quarantine
             .as_ref()
             .is_none_or(|head| head.snapshot.files.is_empty());
+        let ahead: Vec<LiveFile> = state
+            .quarantine
+            .iter()
+            .flat_map(|head| &head.snapshot.files)
+            .filter(|file| read::written(&file.path).0 > state.epochs.committed())
+            .cloned()
+            .collect();
         let none = rows.iter().all(|batch| batch.num_rows() == 0);
-        if already || (none && (!replaces || nothing_before)) {
+        if already || (none && ahead.is_empty() && (!replaces || nothing_before)) {
             return Ok(());
         }
         let schema = quarantine_schema();
@@ -1058,8 +1087,17 @@ impl<'a> SilverStep<'a> {
         let added = writer.finish()?;
         let removed = match (&state.quarantine, replaces) {
             (Some(head), true) => head.snapshot.files.clone(),
-            _ => Vec::new(),
+            _ => ahead,
         };
+        let held = |files: &[LiveFile]| files.iter().map(|file| file.rows).sum::<u64>();
+        let before = state
+            .quarantine
+            .as_ref()
+            .map_or(0, |head| held(&head.snapshot.files));
+        let new: u64 = added.iter().map(|file| file.rows).sum();
+        let term = |rows: u64| Terms::from([("kept".to_owned(), rows)]);
+        receipt.accounting = term(before - held(&removed) + new);
+        receipt.accounting_run = term(new);
         publish(
             self.site,
             &self.quarantine,

@@ -8,7 +8,7 @@ use karat_exact::fingerprint::schema_text;
 use karat_lake::{CommitRecord, Lake, LiveFile, Table, hash_file};
 use karat_receipt::{
     ChainLink, Closed, Digest, Intent, KeyRing, Kind, Manifest, Opened, Receipt, SignatureOutcome,
-    check_chain, live_files_digest, open_expecting, verify_signature,
+    TableState, check_chain, live_files_digest, open_expecting, verify_signature,
 };
 
 use crate::context::Site;
@@ -110,7 +110,7 @@ pub async fn verify(
 ) -> Result<VerifyReport, PipelineError> {
     let mut report = VerifyReport::default();
     let mut seen_receipts = BTreeSet::new();
-    let mut logs: BTreeMap<String, BTreeMap<i64, Digest>> = BTreeMap::new();
+    let mut logs: BTreeMap<String, RollingLog> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for folder in site.lake.tables()? {
         names.insert(
@@ -142,7 +142,13 @@ pub async fn verify(
             receipts: &mut seen_receipts,
         };
         let log = check.run().await?;
-        logs.insert(name.clone(), log);
+        logs.insert(
+            name.clone(),
+            RollingLog {
+                dir: dir.clone(),
+                at: log,
+            },
+        );
     }
     if options.only.is_none() {
         documents(&site.lake, &mut report, &logs)?;
@@ -151,6 +157,13 @@ pub async fn verify(
     report.files.sort();
     report.files.dedup();
     Ok(report)
+}
+
+/// A table's log as it was found.
+struct RollingLog {
+    dir: String,
+    /// Rolling digest up to each version; none if an entry cannot be read.
+    at: Option<BTreeMap<i64, Digest>>,
 }
 
 struct TableCheck<'a> {
@@ -166,8 +179,8 @@ struct TableCheck<'a> {
 }
 
 impl TableCheck<'_> {
-    /// Checks a table; gives the rolling digest of its log at each version.
-    async fn run(&mut self) -> Result<BTreeMap<i64, Digest>, PipelineError> {
+    /// Checks a table; gives the rolling digest of its log at each version, if the log can be read.
+    async fn run(&mut self) -> Result<Option<BTreeMap<i64, Digest>>, PipelineError> {
         let history = match self.table.history(None) {
             Ok(history) => history,
             Err(error) => {
@@ -178,7 +191,12 @@ impl TableCheck<'_> {
                     None,
                     format!("its log cannot be read: {error}"),
                 );
-                return Ok(BTreeMap::new());
+                if let Some(path) = error.path() {
+                    let path = path.strip_prefix(self.site.lake.root()).unwrap_or(path);
+                    self.report
+                        .file(&slashed(path), "mismatch", error.to_string());
+                }
+                return Ok(None);
             }
         };
         let before = self.report.tables.len();
@@ -222,7 +240,7 @@ impl TableCheck<'_> {
                 String::new(),
             );
         }
-        rolling_log(&self.site.lake, self.dir, &history)
+        rolling_log(&self.site.lake, self.dir, &history).map(Some)
     }
 
     fn finding(
@@ -357,7 +375,7 @@ impl TableCheck<'_> {
                 self.report
                     .file(&code, "mismatch", "its digest is not its name".to_owned());
             }
-            None if receipt.kind == Kind::Transform => {
+            None if receipt.kind != Kind::Adopt => {
                 self.report.file(
                     &code,
                     "missing",
@@ -680,7 +698,7 @@ pub fn rolling_log(
 fn documents(
     lake: &Lake,
     report: &mut VerifyReport,
-    logs: &BTreeMap<String, BTreeMap<i64, Digest>>,
+    logs: &BTreeMap<String, RollingLog>,
 ) -> Result<(), PipelineError> {
     let mut manifests: Vec<(Manifest, Digest, String)> = Vec::new();
     for name in lake.list(layout::RUNS)? {
@@ -702,6 +720,7 @@ fn documents(
     }
     manifests.sort_by_key(|(manifest, ..)| manifest.sequence);
     let mut before: Option<Digest> = None;
+    let mut trusted: BTreeMap<&str, i64> = BTreeMap::new();
     for (manifest, head, path) in &manifests {
         if before.is_some() && manifest.previous != before {
             report.file(
@@ -712,29 +731,12 @@ fn documents(
         }
         before = Some(*head);
         for (table, state) in &manifest.tables {
-            let (Some(stated), Some(log)) = (state.log, logs.get(table)) else {
-                continue;
-            };
-            match log.get(&state.version) {
-                Some(found) if *found == stated => {}
-                _ => report.file(
-                    path,
-                    "mismatch",
-                    format!(
-                        "the log of `{table}` up to version {} is not as it states",
-                        state.version
-                    ),
-                ),
-            }
+            check_log(report, &mut trusted, logs, table, state);
         }
     }
     report.head = before;
     walk_json(&lake.root().join("_karat/intents"), &mut |path| {
-        let shown = path
-            .strip_prefix(lake.root())
-            .unwrap_or(path)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let shown = slashed(path.strip_prefix(lake.root()).unwrap_or(path));
         let outcome = match std::fs::read(path) {
             Ok(bytes) if shown.ends_with(".closed.json") => Closed::from_bytes(&bytes)
                 .map(drop)
@@ -749,6 +751,65 @@ fn documents(
         }
     });
     Ok(())
+}
+
+/// Compares what a manifest states of a table's log with the log as it is. What is not as stated is named once: the entries
+/// after the last one that an older manifest vouches for.
+fn check_log<'m>(
+    report: &mut VerifyReport,
+    trusted: &mut BTreeMap<&'m str, i64>,
+    logs: &BTreeMap<String, RollingLog>,
+    table: &'m str,
+    state: &TableState,
+) {
+    let (Some(stated), Some(log)) = (state.log, logs.get(table)) else {
+        if !logs.contains_key(table) && trusted.insert(table, i64::MAX).is_none() {
+            report.file(
+                table,
+                "missing",
+                "a manifest lists this table, the lake does not have it".to_owned(),
+            );
+        }
+        return;
+    };
+    let first = trusted
+        .get(table)
+        .map_or(0, |version| version.saturating_add(1));
+    let Some(at) = &log.at else { return };
+    if first > state.version {
+        return;
+    }
+    if at.get(&state.version) == Some(&stated) {
+        trusted.insert(table, state.version);
+        return;
+    }
+    for version in first..=state.version {
+        let (outcome, detail) = match (at.contains_key(&version), state.version - first) {
+            (false, _) => ("missing", "a manifest lists this version".to_owned()),
+            (true, 0) => (
+                "mismatch",
+                "the log entry is not the one that a manifest states".to_owned(),
+            ),
+            (true, _) => (
+                "mismatch",
+                format!(
+                    "one of the log entries {first} to {} is not the one that a manifest states",
+                    state.version
+                ),
+            ),
+        };
+        report.file(
+            &format!("{}/_delta_log/{version:020}.json", log.dir),
+            outcome,
+            detail,
+        );
+    }
+    trusted.insert(table, i64::MAX);
+}
+
+/// A path of the lake with slashes.
+fn slashed(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
 }
 
 /// A receipt that no commit names is garbage of a killed run; it is listed, and does no harm.

@@ -76,6 +76,9 @@ pub(crate) enum Verb {
         /// Folder of the demo's project.
         #[arg(long, default_value = "karat-demo", value_hint = ValueHint::DirPath)]
         dir: PathBuf,
+        /// Ledger lines over both days, for tests.
+        #[arg(long, hide = true, default_value_t = crate::demo::LINES)]
+        lines: u64,
     },
     /// Say what is missing on this machine, in the lake and in the sources.
     Doctor,

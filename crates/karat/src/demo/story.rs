@@ -28,9 +28,14 @@ const KILL_PERCENT: u64 = 37;
 const QUERY_FILES: &str = "select _object, _delivery, count(*) as lines from ledger_bronze.landing__entries group by _object, _delivery";
 const QUERY_TOTALS: &str = "select currency, count(*) as entries, sum(amount) as total from ledger_silver.entries group by currency";
 const QUERY_AMOUNTS: &str = "select amount from ledger_silver.entries where currency = 'EUR'";
-const SHOW_RECEIPT: &str = "karat receipt show ledger_silver.entries";
 
-/// Fingerprints of the demo's tables as this repository recorded them, by number of lines; checked where they exist.
+/// Width of the label column, where text begins.
+const INDENT: usize = 16;
+/// The longest line that is printed.
+const WIDTH: usize = 100;
+
+/// Fingerprints of the demo's silver and gold tables as this repository recorded them from `karat status --json`, by
+/// number of lines; checked where they exist.
 const RECORDED: &str = include_str!("project/fingerprints.json");
 
 /// One thing that a viewer can check.
@@ -81,22 +86,12 @@ impl Teller {
     fn tell(&mut self, label: &str, name: &str, ok: bool, text: String, command: &str) {
         if !self.json {
             let mark = if ok { "" } else { "   NOT AS IT SHOULD BE" };
-            let mut lines = wrapped(&format!("{text}{mark}"));
-            let only_line = lines.len() == 1;
-            if let Some(last) = lines.last_mut() {
-                // A short fact and a short command share a line.
-                if only_line
-                    && !command.is_empty()
-                    && last.chars().count() <= 66
-                    && command.chars().count() <= 36
-                {
-                    *last = format!("{last:<68}{command}");
-                } else if !command.is_empty() {
-                    lines.push(format!("$ {command}"));
-                }
-            }
-            for (nth, line) in lines.iter().enumerate() {
-                say(&format!("{:<15} {line}", if nth == 0 { label } else { "" }));
+            for (nth, line) in laid_out(&format!("{text}{mark}"), command)
+                .iter()
+                .enumerate()
+            {
+                let label = if nth == 0 { label } else { "" };
+                say(&format!("{label:<INDENT$}{line}"));
             }
         }
         self.facts.push(Fact {
@@ -114,19 +109,85 @@ impl Teller {
     }
 }
 
+/// A fact and the command that shows it, as lines to the right of the label. A command begins with `$ `; where it goes on
+/// in a line of its own, that line is indented by two more.
+fn laid_out(text: &str, command: &str) -> Vec<String> {
+    const SHARED: usize = 54;
+    let mut lines = wrapped(text);
+    match lines.as_mut_slice() {
+        _ if command.is_empty() => {}
+        // A short fact and a short command share a line.
+        [line] if line.chars().count() < SHARED && command.chars().count() <= 28 => {
+            *line = format!("{line:<SHARED$}$ {command}");
+        }
+        _ => {
+            let parts = wrapped_command(command);
+            let begins = ["$ ", "  "];
+            lines.extend(
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|(nth, part)| format!("{}{part}", begins[nth.min(1)])),
+            );
+        }
+    }
+    lines
+}
+
 /// Text cut between words into lines of readable length.
 fn wrapped(text: &str) -> Vec<String> {
-    const WIDTH: usize = 104;
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - INDENT {
             lines.push(word.to_owned());
         } else {
             if !line.is_empty() {
                 line.push(' ');
             }
             line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// A command line cut so that a shell still reads it as one: after an operator, inside double quotes (where SQL and Python's
+/// brackets take a line break as a space), else before a backslash.
+fn wrapped_command(command: &str) -> Vec<String> {
+    let width = WIDTH - INDENT - "$ ".len() - " \\".len();
+    let mut lines = vec![String::new()];
+    let mut quote = None;
+    for word in command.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        let is_full = line.chars().count() + 1 + word.chars().count() > width;
+        let after_operator = ["&&", "||", "|", ";"]
+            .iter()
+            .any(|operator| line.ends_with(operator));
+        let can_break = match quote {
+            None => true,
+            // A statement of Python's must not be indented.
+            Some('"') => !after_operator,
+            Some(_) => false,
+        };
+        if !line.is_empty() && is_full && can_break {
+            if quote.is_none() && !after_operator {
+                line.push_str(" \\");
+            }
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        let mut before = ' ';
+        for character in word.chars() {
+            match (quote, character) {
+                (None, '"' | '\'') => quote = Some(character),
+                (Some(open), _) if open == character && before != '\\' => quote = None,
+                _ => {}
+            }
+            before = character;
         }
     }
     lines
@@ -165,7 +226,7 @@ pub(super) fn tell(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
     match place {
         Place::Free => stage.first_time(&mut teller)?,
         Place::Unfinished => {
-            teller.heading("The demo in this folder was interrupted; both days are put in place and karat goes on from where it was.");
+            teller.heading("The demo in this folder was interrupted: both days are put in place, karat goes on.");
             super::write_project(&stage.dir, options.lines, DayRange::Both)?;
             stage.karat().answer(&["run", "--json"], &[0, 1])?;
             stage.again_whole(&mut teller)?;
@@ -294,7 +355,7 @@ impl Stage {
         let tables = tables(&karat)?;
 
         working("killing a run of day 2 in a copy, twice");
-        self.tell_killed(teller, killed.path(), &tables)?;
+        self.tell_killed(teller, killed.path(), &tables, day.answer.took)?;
         drop(killed);
         working("the same days in another order, with one thread, in a copy");
         self.tell_same(teller, &tables)?;
@@ -361,11 +422,8 @@ impl Stage {
         let read = if run.silver.read == lines {
             String::new()
         } else {
-            // Silver judged more than the day brought, where a file was delivered again.
-            format!(
-                "; {} rows judged with those before",
-                grouped(run.silver.read)
-            )
+            // A version is accounted for in full (G6): the rows of the day before are among those read.
+            format!(", {} with day 1", grouped(run.silver.read))
         };
         let (name, length) = match day {
             Day::First => ("day 1  29 Oct", "exit 0"),
@@ -383,7 +441,13 @@ impl Stage {
         );
         let expected_code = i32::from(planted.files_broken > 0);
         let ok = adds_up && all_came;
-        teller.fact(name, ok, text, SHOW_RECEIPT);
+        let version = step_version(&run.answer, SILVER)?;
+        teller.fact(
+            name,
+            ok,
+            text,
+            &spelt(&["receipt", "show", &format!("{SILVER}@{version}")]),
+        );
         teller.more(
             "the run of the day",
             run.answer.code == expected_code,
@@ -475,7 +539,9 @@ impl Stage {
         } else {
             format!("planted was something else: {}", differences.join("; "))
         };
-        teller.more("as planted", ok, text, &spelt(&["query", QUERY_TOTALS]));
+        let run = plain(run.answer.get("/run_id")?);
+        let command = spelt(&["query", "--run", &run, QUERY_TOTALS]);
+        teller.more("as planted", ok, text, &command);
         Ok(())
     }
 
@@ -519,6 +585,7 @@ impl Stage {
         teller: &mut Teller,
         copy: &Path,
         tables: &Tables,
+        took: Duration,
     ) -> Result<(), DemoError> {
         let karat = self.karat_in(copy);
         let mut kills = Vec::new();
@@ -552,12 +619,13 @@ impl Stage {
             kills.join(" and "),
             same.text()
         );
-        teller.more(
-            "killed",
-            same.ok() && kills.len() == 2,
-            text,
-            "karat status",
+        // Both days from nothing take longer than the second: half of that is on the way.
+        let command = format!(
+            "mkdir ../karat-killed && cp -r karat.yaml domains landing ../karat-killed && \
+             (cd ../karat-killed; timeout -s KILL {:.2} karat run; karat run; karat status)",
+            took.as_secs_f64() / 2.0
         );
+        teller.more("killed", same.ok() && kills.len() == 2, text, &command);
         Ok(())
     }
 
@@ -593,7 +661,13 @@ impl Stage {
             "1 thread, files in another order, from nothing: {}",
             same.text()
         );
-        teller.fact("same bytes", same.ok(), text, "mkdir /tmp/karat-same && cp -r karat.yaml domains landing /tmp/karat-same && cd /tmp/karat-same && karat run --threads 1; karat status");
+        teller.fact(
+            "same bytes",
+            same.ok(),
+            text,
+            "mkdir ../karat-same && cp -r karat.yaml domains landing ../karat-same && \
+             (cd ../karat-same; karat run --threads 1; karat status)",
+        );
 
         let recorded: Value = serde_json::from_str(RECORDED).unwrap_or_default();
         if let Some(recorded) = recorded
@@ -692,7 +766,9 @@ impl Stage {
                 .is_ok_and(|status| status.success())
         });
         let Some(python) = installed else {
-            let text = "not run: no Python with the package `deltalake` here. Try it:".to_owned();
+            let text =
+                "not run: no Python with the package `deltalake` here (pip install deltalake):"
+                    .to_owned();
             teller.fact("another reader", true, text, &command);
             return;
         };
@@ -743,6 +819,8 @@ impl Stage {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        // The name begins with the digest of what the file held.
+        let start: String = name.chars().take(12).collect();
         let named = verified
             .list("/files")?
             .iter()
@@ -756,8 +834,7 @@ impl Stage {
             named.is_some() && verified.code == 1 && verified.get("/ok")? == &Value::Bool(false);
         let text = match named {
             Some(outcome) => format!(
-                "one byte flipped in a copy ({table}/{}…): verify names the file ({outcome}), exit {}",
-                name.chars().take(12).collect::<String>(),
+                "one byte flipped in a copy, of {table}/{start}…: verify names the file ({outcome}), exit {}",
                 verified.code
             ),
             None => format!(
@@ -766,7 +843,8 @@ impl Stage {
             ),
         };
         let command = format!(
-            "cp -r . /tmp/karat-attack && cd /tmp/karat-attack && printf '\\{flipped:03o}' | dd of={table}/{name} bs=1 seek={middle} conv=notrunc status=none && karat verify"
+            "cp -r . ../karat-attack && (cd ../karat-attack; file=$(echo {table}/{start}*); \
+             printf '\\{flipped:03o}' | dd of=$file bs=1 seek={middle} conv=notrunc status=none; karat verify)"
         );
         teller.fact("attack", ok, text, &command);
         Ok(())
@@ -821,6 +899,20 @@ impl Stage {
         Ok(())
     }
 
+    /// The folder of this program, unless typing `karat` starts it.
+    fn folder_not_on_path(&self) -> Option<PathBuf> {
+        let this = fs::canonicalize(&self.executable).ok()?;
+        let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .map(|folder| folder.join("karat"))
+            .find(|program| program.is_file());
+        let is_this =
+            on_path.is_some_and(|program| fs::canonicalize(program).is_ok_and(|path| path == this));
+        if is_this {
+            return None;
+        }
+        this.parent().map(Path::to_owned)
+    }
+
     fn closing(&self, outcome: &DemoOutcome) {
         let verdict = if outcome.ok() {
             "All of this can be checked:".to_owned()
@@ -831,17 +923,12 @@ impl Stage {
                 outcome.facts.len()
             )
         };
-        let karat = if self.executable.components().count() > 1 {
-            self.executable.display().to_string()
-        } else {
-            "karat".to_owned()
-        };
         say("");
         say(&verdict);
-        say(&format!(
-            "  cd {}      karat is {karat}",
-            self.shown.display()
-        ));
+        say(&format!("  cd {}", quoted(&self.shown)));
+        if let Some(folder) = self.folder_not_on_path() {
+            say(&format!("  export PATH={}:\"$PATH\"", quoted(&folder)));
+        }
         for command in [
             "karat status",
             "karat query \"select * from ledger_gold.exposure_eur\"",
@@ -856,6 +943,29 @@ impl Stage {
             self.shown.display()
         ));
     }
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains([' ', '\'', '"', '$']) {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    } else {
+        text
+    }
+}
+
+/// The version that a step made.
+fn step_version(answer: &Answer, table: &str) -> Result<String, DemoError> {
+    for step in answer.list("/steps")? {
+        if step.get("table").map(plain).as_deref() == Some(table) {
+            return Ok(step.get("version").map(plain).unwrap_or_default());
+        }
+    }
+    Err(DemoError::Answer {
+        command: answer.command.clone(),
+        why: format!("it has no step for {table}"),
+    })
 }
 
 /// Row accounting of the steps that write one table.
@@ -978,7 +1088,7 @@ impl Compared {
     fn text(&self) -> String {
         if self.ok() {
             format!(
-                "same fingerprints of {} silver and gold tables, {} of {GOLD}",
+                "{} silver and gold tables with the same fingerprints, {GOLD} {}",
                 self.equal, self.shown
             )
         } else {
@@ -1015,12 +1125,12 @@ fn compared(left: &Tables, right: &Tables) -> Compared {
     compared
 }
 
-/// The first digits of a fingerprint's sum.
+/// The first digits of a fingerprint's sum, as many as `karat status` shows.
 fn short(fingerprint: &str) -> String {
     let sum = fingerprint
         .split_once(':')
         .map_or(fingerprint, |(_, sum)| sum);
-    format!("{}…", sum.chars().take(8).collect::<String>())
+    format!("{}…", sum.chars().take(12).collect::<String>())
 }
 
 /// Blocks of rows go to whichever thread is free; each adds up its own, then the parts are added as they come.

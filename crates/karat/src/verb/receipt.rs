@@ -52,7 +52,7 @@ fn adopted(
     reason: &str,
 ) -> Result<(), Failure> {
     let adopted = site::block_on(threads, adopt::adopt(site, table, reason))??;
-    let head = karat_pipeline::manifest::write(site, true)?;
+    let head = karat_pipeline::manifest::write(site, karat_pipeline::manifest::Ending::Whole)?;
     voice.answer(
         || {
             json!({

@@ -177,7 +177,10 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
             .version
             .map(|version| version.to_string())
             .unwrap_or_default();
-        let mut rows = rows_text(&step.rows);
+        let mut rows = match step.kind {
+            "gold" => gold_text(&step.rows),
+            _ => rows_text(&step.rows),
+        };
         if let Some(how) = step
             .how
             .as_deref()
@@ -262,6 +265,16 @@ fn totals(report: &RunReport) -> String {
         String::new()
     } else {
         format!("{}\n", parts.join("; "))
+    }
+}
+
+/// Gold has no identity between rows read and written (G6).
+fn gold_text(rows: &Terms) -> String {
+    match (rows.get("read"), rows.get("kept")) {
+        (Some(read), Some(kept)) => {
+            format!("{} read, {} written", thousands(*read), thousands(*kept))
+        }
+        _ => String::new(),
     }
 }
 

@@ -71,6 +71,9 @@ fn document(report: &VerifyReport) -> Value {
 }
 
 fn text(report: &VerifyReport) -> String {
+    if report.tables.is_empty() && report.files.is_empty() {
+        return "the lake has no tables yet: nothing to verify\n".to_owned();
+    }
     let mut lines = Table::new(&["outcome", "table", ">version", "fingerprint", ""]);
     for table in &report.tables {
         let fingerprint = table

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod crash;
 mod first_run;
 mod gold;
 mod history;
@@ -12,4 +13,6 @@ mod project;
 mod queries;
 mod runs;
 mod silver;
+mod soak;
 mod sql;
+mod two_days;

@@ -45,6 +45,26 @@ impl Project {
         project
     }
 
+    /// A copy of another project's folder, with or without a part of it.
+    pub(crate) fn copy_of(other: &Self) -> Self {
+        let copy = Self::empty();
+        copy_folder(other.folder.path(), copy.folder.path());
+        copy
+    }
+
+    /// Removes a file or folder, if it is there.
+    pub(crate) fn remove(&self, name: &str) {
+        let path = self.path(name);
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        if let Err(error) = removed {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{name}");
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -243,6 +263,20 @@ fn is_run_id(word: &str) -> bool {
         && word.as_bytes()[8] == b'T'
         && word.as_bytes()[18] == b'Z'
         && word.as_bytes()[19] == b'-'
+}
+
+/// Copies files and folders.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -9,22 +9,45 @@ fn a_mistake_in_gold_stops_only_gold() {
     let project = Project::initial();
     project.write(
         "domains/shop/gold/revenue.sql",
-        "select country, sum(amont) as revenue\nfrom shop_silver.orders\ngroup by country\n",
+        "select country, sum(amount / (order_id - 2)) as revenue\nfrom shop_silver.orders\ngroup by country\n",
     );
     project.write("domains/shop/gold/revenue.yaml", "key: [country]\n");
     let run = project.karat(&["run", "--json", "--quiet"]);
-    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert_eq!(run.code, 3, "{}", run.stderr);
     let document = run.json();
-    // The names of columns are checked before anything is read.
-    if let Some(steps) = document["steps"].as_array() {
-        let words: Vec<&str> = steps
-            .iter()
-            .map(|step| step["status"].as_str().unwrap())
-            .collect();
-        assert_eq!(words, ["done", "done", "failed"]);
-    } else {
-        assert_eq!(document["error"]["exit_code"], 2);
-    }
+    let steps = document["steps"].as_array().unwrap();
+    let words: Vec<&str> = steps
+        .iter()
+        .map(|step| step["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(words, ["done", "done", "failed"]);
+    expect!["division by zero in `shop_silver.orders.amount / (shop_silver.orders.order_id - 2)`"]
+        .assert_eq(steps[2]["error"]["message"].as_str().unwrap());
+}
+
+#[test]
+fn a_column_that_does_not_exist_is_found_before_anything_runs() {
+    let project = Project::initial();
+    project.write(
+        "domains/shop/gold/revenue.sql",
+        "select country, sum(amont) as revenue\nfrom shop_silver.orders\ngroup by country\n",
+    );
+    let run = project.karat(&["run", "--quiet"]);
+    expect![[r#"
+        --- stderr
+        error: `shop_silver.orders` has no column `amont`
+         --> domains/shop/gold/revenue.sql:1:21
+          |
+        1 | select country, sum(amont) as revenue
+          |                     ^^^^^
+          = hint: did you mean `amount`?
+
+        error: the project has 1 mistake
+        hint: `karat validate` lists them at any time
+        --- exit 2
+    "#]]
+    .assert_eq(&run.text());
+    assert!(project.lake_files().is_empty());
 }
 
 #[test]
