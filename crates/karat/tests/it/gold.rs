@@ -269,7 +269,7 @@ fn rows_add_up_from_source_to_gold() {
               table                    version  rows                                                                      time
         done  d_bronze.landing__sales        0  10 read = 10 kept                                                        N s
         done  d_silver.sales                 0  10 read = 5 kept + 3 duplicate + 2 quarantined   rebuild: first version  N s
-        done  d_gold.g                       0  5 read = 3 kept   rebuild: first version                                 N s
+        done  d_gold.g                       0  5 read, 3 written   rebuild: first version                               N s
         sources 10 read = 10 kept; silver 10 read = 5 kept + 3 duplicate + 2 quarantined
         run RUN: 3 tables written, 0 unchanged, N s
         head DIGEST
