@@ -596,6 +596,8 @@ fn full_loads_in_any_batching_give_one_table() {
             whole.fingerprint("d_silver.t"),
             "{silver}"
         );
+        let verified = parts.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
         let current = whole.rows(if silver.contains("type: 2") {
             "select k, v from d_silver.t where __END_AT is null"
         } else {

@@ -412,6 +412,8 @@ fn a_cursor_reads_its_window_again() {
         "{}",
         again.text()
     );
+    let position = project.karat(&["position", "show", "--json"]).json();
+    assert_eq!(position["positions"][0]["cursor"], 108, "{position}");
     // The cursor is set back by hand: what was lost is read.
     let set = project.karat(&["position", "set", "db.orders", "50"]);
     assert_eq!(set.code, 0, "{}", set.text());
@@ -424,6 +426,14 @@ fn a_cursor_reads_its_window_again() {
         5,new
     "#]]
     .assert_eq(&project.rows(silver));
+    // A column of another type is another column.
+    project.sqlite("create table kept as select * from orders; drop table orders; create table orders (id text, v text, at integer, gone integer); insert into orders select id, v, at + 100, gone from kept");
+    expect![[r#"
+        error: cannot load `d_bronze.db__orders`: column `id` changed its type from bigint to string
+        hint: restore the type at the source, or load it under another name in `rename` of feed `db.orders`
+    "#]].assert_eq(&project.run(1).stderr);
+    project.sqlite("drop table orders; create table orders (id integer, v text, at integer, gone integer); insert into orders select * from kept");
+    project.run(0);
     // A row without cursor would never be seen.
     project.sqlite("insert into orders values (6, 'null', null, 0)");
     expect![[r#"
