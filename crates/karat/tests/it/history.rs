@@ -615,3 +615,59 @@ fn full_loads_in_any_batching_give_one_table() {
         assert_eq!(current, newest, "{silver}");
     }
 }
+
+/// Without `auto_cdc` as well: wrong deliveries, copies under other names and broken rows in any batching.
+#[test]
+fn plain_tables_and_quarantine_in_any_batching() {
+    let silver = "from: landing.e\nselect: { k: k, n: cast(v as bigint) }\nexpectations: { small: { expect: \"n < 8\", action: quarantine }, even: { expect: \"n <> 3\", action: drop } }\n";
+    for seed in 0..3 {
+        let mut dice = Dice(200 + seed);
+        let mut text = |file: u64| {
+            let rows: String = (0..3 + dice.roll(5))
+                .map(|row| match dice.roll(6) {
+                    0 => format!("{file}x{row},no number,,,\n"),
+                    1 => format!("{file}x{row},1\n"),
+                    _ => format!("{file}x{row},{},,,\n", dice.roll(10)),
+                })
+                .collect();
+            format!("k,v,u,at,op\n{rows}")
+        };
+        let mut files: Vec<(String, String)> = (0..6)
+            .map(|file| (format!("landing/e_{file}.csv"), text(file)))
+            .collect();
+        files.push(("landing/copy_9.csv".to_owned(), files[1].1.clone()));
+        files.push(("landing/copy_0.csv".to_owned(), files[4].1.clone()));
+        let wrong = text(7);
+        let whole = Project::one_feed(FEED, silver);
+        for (name, text) in &files {
+            whole.write(name, text);
+        }
+        whole.run(0);
+        let parts = Project::one_feed(FEED, silver);
+        while !files.is_empty() {
+            let (name, text) = files.remove(dice.roll(files.len() as u64) as usize);
+            if dice.roll(3) == 0 {
+                parts.write(&name, &wrong);
+                parts.run(0);
+            }
+            parts.write(&name, &text);
+            if dice.roll(2) == 0 {
+                parts.run(0);
+            }
+        }
+        parts.run(0);
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "seed {seed}"
+        );
+        for query in [
+            "select * from d_silver.t",
+            "select _object, _row, rules, row from d_quarantine.t",
+        ] {
+            assert_eq!(parts.rows(query), whole.rows(query), "seed {seed}");
+        }
+        let verified = parts.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
+    }
+}
