@@ -437,7 +437,11 @@ impl Loader<'_> {
             if let Some((name, have, got)) = drift.types.first() {
                 return Err(PipelineError::Drift {
                     table,
-                    what: format!("column `{name}` changed its type from {have} to {got}"),
+                    what: format!(
+                        "column `{name}` changed its type from {} to {}",
+                        karat_exact::type_name(have),
+                        karat_exact::type_name(got)
+                    ),
                     hint: format!(
                         "restore the type at the source, or load it under another name in `rename` of feed `{source_feed}`"
                     ),

@@ -32,7 +32,13 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
         cursor: match (&feed.cursor, epochs.last_current()) {
-            (Some(_), Some(intent)) => intent.to["position"].clone(),
+            // A source may keep more beside the value than a person asks for.
+            (Some(_), Some(intent)) => match &intent.to["position"] {
+                Value::Object(position) if position.contains_key("cursor") => {
+                    position["cursor"].clone()
+                }
+                value => value.clone(),
+            },
             _ => Value::Null,
         },
         objects: known_objects(&epochs).len(),

@@ -75,6 +75,18 @@ pub(crate) fn syntax_error(error: &sqlparser::parser::ParserError, sql: &str) ->
         }
     });
     let message = message.trim_start_matches("sql parser error: ");
+    // The parser shows its own word for a word.
+    if let Some(word) = message
+        .strip_prefix("No infix parser for token Word(Word { value: \"")
+        .and_then(|rest| rest.split('"').next())
+    {
+        let length = word.chars().count() as u32;
+        let error = SqlTextError::at(at, length, format!("SQL: `{word}` is no operator"));
+        return match word.eq_ignore_ascii_case("div") {
+            true => error.hint("the integer quotient is div(a, b)"),
+            false => error,
+        };
+    }
     let message = match message.strip_prefix("Expected: ") {
         Some(rest) => format!(
             "expected {}",

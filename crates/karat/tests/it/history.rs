@@ -427,11 +427,13 @@ fn batch_of(events: &[Event]) -> RecordBatch {
 /// C6, through the whole program: files arrive in any order and in any number of runs; the table is that of one load.
 #[test]
 fn any_arrival_and_any_batching_give_one_table() {
-    for seed in 0..4 {
+    for seed in 0..6 {
         let mut dice = Dice(seed);
         let history = seed % 2 == 1;
+        // In the last third some files come with wrong content first.
+        let again = seed >= 4;
         // Late events make the table anew; in the second half each file is newer than the one before, and only what is new is read.
-        let in_order = seed >= 2;
+        let in_order = (2..4).contains(&seed);
         let more = if history {
             ", stored_as_scd_type: 2"
         } else {
@@ -488,7 +490,12 @@ fn any_arrival_and_any_batching_give_one_table() {
                     dice.roll(waiting.len() as u64) as usize
                 };
                 let file = waiting.remove(next);
-                parts.write(&format!("landing/e_{file}.csv"), &texts[file]);
+                let name = format!("landing/e_{file}.csv");
+                if again && dice.roll(2) == 0 {
+                    parts.write(&name, &format!("k,v,u,at,op\na,wrong{file},,2026-01-05,I\nzz,wrong,,2026-01-0{},D\n,x,,,\n", 1 + file));
+                    parts.run(0);
+                }
+                parts.write(&name, &texts[file]);
             }
             let run = parts.karat(&["run", "--json"]);
             assert_eq!(run.code, 0, "{}", run.text());
@@ -500,6 +507,18 @@ fn any_arrival_and_any_batching_give_one_table() {
                 .unwrap()
                 .clone();
             incremental += usize::from(step["how"].as_str().unwrap().starts_with("incremental"));
+        }
+        if again {
+            assert_eq!(
+                parts.fingerprint("d_silver.t"),
+                whole.fingerprint("d_silver.t"),
+                "seed {seed}"
+            );
+            assert_eq!(
+                parts.rows("select count(*) as n from d_quarantine.t"),
+                "n\n0\n"
+            );
+            continue;
         }
         for table in ["d_silver.t", "d_bronze.landing__e"] {
             assert_eq!(
@@ -519,5 +538,136 @@ fn any_arrival_and_any_batching_give_one_table() {
             "seed {seed}"
         );
         assert!(!in_order || incremental > 1, "seed {seed}: {incremental}");
+    }
+}
+
+/// Extracts of every day, some of them wrong first, loaded in any batching: history and current rows are those of one run over the
+/// right ones (B4, B6, C6).
+#[test]
+fn full_loads_in_any_batching_give_one_table() {
+    let feed = "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }";
+    for (seed, silver) in [
+        "auto_cdc: { keys: [k], stored_as_scd_type: 2, sequence_by: at }",
+        "auto_cdc: { keys: [k] }",
+        "key: [k]",
+        "auto_cdc: { keys: [k], stored_as_scd_type: 2, valid_from: at }",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut dice = Dice(100 + seed as u64);
+        let silver =
+            format!("from: landing.e\nselect: {{ k: k, v: v, at: cast(at as date) }}\n{silver}\n");
+        let mut extract = |day: usize| {
+            let mut text = "k,v,at\nfixed,1,2026-01-01\n".to_owned();
+            for key in ["a", "b", "c", "d"] {
+                if dice.roll(3) > 0 {
+                    text.push_str(&format!("{key},{},2026-01-{day:02}\n", dice.roll(3)));
+                }
+            }
+            text
+        };
+        let days = 1..=7;
+        let right: Vec<String> = days.clone().map(&mut extract).collect();
+        let wrong: Vec<String> = days.clone().map(&mut extract).collect();
+        let name = |day: usize| format!("landing/e_202601{day:02}.csv");
+        let whole = Project::one_feed(feed, &silver);
+        let parts = Project::one_feed(feed, &silver);
+        for day in days {
+            whole.write(&name(day), &right[day - 1]);
+            if dice.roll(2) == 0 {
+                parts.write(&name(day), &wrong[day - 1]);
+                parts.run(0);
+            }
+            parts.write(&name(day), &right[day - 1]);
+            if dice.roll(3) > 0 {
+                parts.run(0);
+            }
+        }
+        whole.run(0);
+        parts.run(0);
+        assert_eq!(
+            parts.rows("select * from d_silver.t"),
+            whole.rows("select * from d_silver.t"),
+            "{silver}"
+        );
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "{silver}"
+        );
+        let verified = parts.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
+        let current = whole.rows(if silver.contains("type: 2") {
+            "select k, v from d_silver.t where __END_AT is null"
+        } else {
+            "select k, v from d_silver.t"
+        });
+        let newest: String = {
+            let mut rows: Vec<String> = right[6]
+                .lines()
+                .skip(1)
+                .map(|row| row[..row.len() - 11].to_owned() + "\n")
+                .collect();
+            rows.sort();
+            format!("k,v\n{}", rows.concat())
+        };
+        assert_eq!(current, newest, "{silver}");
+    }
+}
+
+/// Without `auto_cdc` as well: wrong deliveries, copies under other names and broken rows in any batching.
+#[test]
+fn plain_tables_and_quarantine_in_any_batching() {
+    let silver = "from: landing.e\nselect: { k: k, n: cast(v as bigint) }\nexpectations: { small: { expect: \"n < 8\", action: quarantine }, even: { expect: \"n <> 3\", action: drop } }\n";
+    for seed in 0..3 {
+        let mut dice = Dice(200 + seed);
+        let mut text = |file: u64| {
+            let rows: String = (0..3 + dice.roll(5))
+                .map(|row| match dice.roll(6) {
+                    0 => format!("{file}x{row},no number,,,\n"),
+                    1 => format!("{file}x{row},1\n"),
+                    _ => format!("{file}x{row},{},,,\n", dice.roll(10)),
+                })
+                .collect();
+            format!("k,v,u,at,op\n{rows}")
+        };
+        let mut files: Vec<(String, String)> = (0..6)
+            .map(|file| (format!("landing/e_{file}.csv"), text(file)))
+            .collect();
+        files.push(("landing/copy_9.csv".to_owned(), files[1].1.clone()));
+        files.push(("landing/copy_0.csv".to_owned(), files[4].1.clone()));
+        let wrong = text(7);
+        let whole = Project::one_feed(FEED, silver);
+        for (name, text) in &files {
+            whole.write(name, text);
+        }
+        whole.run(0);
+        let parts = Project::one_feed(FEED, silver);
+        while !files.is_empty() {
+            let (name, text) = files.remove(dice.roll(files.len() as u64) as usize);
+            if dice.roll(3) == 0 {
+                parts.write(&name, &wrong);
+                parts.run(0);
+            }
+            parts.write(&name, &text);
+            if dice.roll(2) == 0 {
+                parts.run(0);
+            }
+        }
+        parts.run(0);
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t"),
+            "seed {seed}"
+        );
+        for query in [
+            "select * from d_silver.t",
+            "select _object, _row, rules, row from d_quarantine.t",
+        ] {
+            assert_eq!(parts.rows(query), whole.rows(query), "seed {seed}");
+        }
+        let verified = parts.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
     }
 }

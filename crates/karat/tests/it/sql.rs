@@ -42,7 +42,7 @@ fn numbers() {
         0.1  =>  decimal(1,1): 0.1
         0.1 + 0.2  =>  decimal(2,1): 0.3
         1 / 3  =>  decimal(38,6): 0.333333
-        7 div 2  =>  exit 2: SQL: no infix parser for token Word(Word { value: "div", quote_style: None, keyword: DIV })
+        7 div 2  =>  exit 2: SQL: `div` is no operator
         div(-7, 2)  =>  bigint: -3
         -7 % 3  =>  bigint: -1
         1.00 / 3  =>  decimal(38,8): 0.33333333
