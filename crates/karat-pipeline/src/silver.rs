@@ -632,10 +632,9 @@ impl<'a> SilverStep<'a> {
             }
         };
         report.bytes_read += bytes_read;
-        report.how = Some(format!(
-            "incremental: {} new load(s)",
-            state.available - consumed_of(&state.decision)
-        ));
+        let loads = state.available - consumed_of(&state.decision);
+        let word = if loads == 1 { "load" } else { "loads" };
+        report.how = Some(format!("incremental: {loads} new {word}"));
         Ok(Some(computed))
     }
 

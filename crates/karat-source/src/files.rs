@@ -463,7 +463,10 @@ impl Source for Files {
             .map_err(|e| SourceError::io("list the source folder", &shown, e))?
             .count();
         Ok(TestReport {
-            summary: format!("folder with {entries} entries"),
+            summary: match entries {
+                1 => "folder with 1 entry".to_owned(),
+                several => format!("folder with {several} entries"),
+            },
             details: Vec::new(),
         })
     }

@@ -309,7 +309,7 @@ fn sql_error_in_a_sql_file() {
           |
         2 | select 2
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
     check(
@@ -331,7 +331,7 @@ fn sql_error_in_a_sql_file() {
           |
         1 | insert into x select 1
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
 }

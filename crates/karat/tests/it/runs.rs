@@ -60,10 +60,10 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
     );
     let run = project.karat(&["run", "--quiet"]);
     expect![[r#"
-                 table                        version  rows              time
-        done     shop_bronze.landing__orders        0  5 read = 5 kept  N s
-        failed   shop_silver.orders                                     N s
-        skipped  shop_gold.revenue                                      N s
+                 table                        version   time  rows
+        done     shop_bronze.landing__orders        0  N s  5 read = 5 kept
+        failed   shop_silver.orders                    N s
+        skipped  shop_gold.revenue                     N s
         sources 5 read = 5 kept
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
