@@ -320,7 +320,8 @@ fn explain(error: DataFusionError) -> SqlError {
     }
 }
 
-fn unknown_function(name: &str) -> SqlError {
+/// Why a function cannot be called: refused, or not known.
+pub(crate) fn unknown_function(name: &str) -> SqlError {
     let name = name.to_ascii_lowercase();
     let (kind, message, hint) = match functions::refused(&name) {
         Some((why, hint)) => (
