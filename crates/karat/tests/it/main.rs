@@ -5,6 +5,7 @@
 mod bad_input;
 mod crash;
 mod demo;
+mod documents;
 mod first_run;
 mod gold;
 mod history;
