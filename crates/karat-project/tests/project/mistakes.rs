@@ -97,7 +97,7 @@ fn wrong_type() {
               |
             3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
               |                                                                                                          ^^
-              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `max_line_bytes`
+              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `terminator_in_fields`, `max_line_bytes`
         "#]],
     );
     check(
