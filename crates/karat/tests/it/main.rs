@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adventures;
 mod bad_input;
 mod crash;
 mod first_run;
@@ -9,8 +10,10 @@ mod gold;
 mod history;
 mod loads;
 mod mistakes;
+mod peers;
 mod project;
 mod queries;
+mod readers;
 mod runs;
 mod silver;
 mod soak;
