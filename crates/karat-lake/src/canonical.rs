@@ -93,6 +93,7 @@ pub struct CanonicalWriter {
     exclude: Vec<String>,
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
+    given_rows: u64,
     open: Option<OpenFile>,
     closed: Vec<ClosedFile>,
 }
@@ -146,6 +147,7 @@ impl CanonicalWriter {
             exclude,
             waiting: Vec::new(),
             waiting_rows: 0,
+            given_rows: 0,
             open: None,
             closed: Vec::new(),
         };
@@ -165,6 +167,7 @@ impl CanonicalWriter {
             return Ok(());
         }
         self.waiting_rows += batch.num_rows();
+        self.given_rows += batch.num_rows() as u64;
         self.waiting.push(batch);
         loop {
             let wanted = self.next_chunk_rows();
@@ -172,7 +175,7 @@ impl CanonicalWriter {
                 return Ok(());
             }
             let chunk = self.take(wanted)?;
-            self.write_chunk(&chunk)?;
+            self.write_chunk(chunk)?;
         }
     }
 
@@ -181,9 +184,11 @@ impl CanonicalWriter {
         while self.waiting_rows > 0 {
             let rows = self.waiting_rows.min(self.next_chunk_rows());
             let chunk = self.take(rows)?;
-            self.write_chunk(&chunk)?;
+            self.write_chunk(chunk)?;
         }
         self.close_file()?;
+        let written = self.closed.iter().map(|closed| closed.written.rows).sum();
+        self.check_rows(self.given_rows, written)?;
         failpoint::hit("files.before");
         let mut files = Vec::with_capacity(self.closed.len());
         while let Some(closed) = (!self.closed.is_empty()).then(|| self.closed.remove(0)) {
@@ -204,6 +209,18 @@ impl CanonicalWriter {
         }
         failpoint::hit("files.after");
         Ok(files)
+    }
+
+    /// Rows are counted where they come in, where they are cut into chunks, and in the footers of the files (G6).
+    fn check_rows(&self, given: u64, written: u64) -> Result<(), LakeError> {
+        if given == written {
+            return Ok(());
+        }
+        Err(LakeError::Rows {
+            table: self.label.clone(),
+            given,
+            written,
+        })
     }
 
     /// Gives up: nothing that was written is left.
@@ -274,7 +291,8 @@ impl CanonicalWriter {
         concat_batches(&self.physical, &parts).map_err(|error| encode_by(&self.label, error))
     }
 
-    fn write_chunk(&mut self, chunk: &RecordBatch) -> Result<(), LakeError> {
+    fn write_chunk(&mut self, chunk: RecordBatch) -> Result<(), LakeError> {
+        let chunk = failpoint::rows("writer.chunk", chunk);
         let open = match &mut self.open {
             Some(open) => open,
             None => {
@@ -282,15 +300,15 @@ impl CanonicalWriter {
                 self.open.insert(file)
             }
         };
-        open.stats.update(chunk);
+        open.stats.update(&chunk);
         open.fingerprinter
-            .update(chunk)
+            .update(&chunk)
             .map_err(|error| encode_by(&self.label, error))?;
+        open.rows += chunk.num_rows();
         let path = &open.temporary;
         open.writer
-            .write(chunk)
+            .write(&failpoint::rows("writer.file", chunk))
             .map_err(|error| write_error(&self.label, path, error))?;
-        open.rows += chunk.num_rows();
         if open.rows.is_multiple_of(self.layout.rows_per_group) {
             open.writer
                 .flush()
@@ -336,15 +354,23 @@ impl CanonicalWriter {
         };
         let OpenFile {
             temporary,
-            writer,
+            mut writer,
             rows,
             stats,
             fingerprinter,
         } = open;
-        let sink = writer.into_inner().map_err(|error| {
+        let failed = |error| {
             remove_quietly(&temporary);
             write_error(&self.label, &temporary, error)
-        })?;
+        };
+        writer.flush().map_err(failed)?;
+        let groups = writer.flushed_row_groups().iter();
+        let in_file: i64 = groups.map(|group| group.num_rows()).sum();
+        let sink = writer.into_inner().map_err(failed)?;
+        if let Err(error) = self.check_rows(rows as u64, in_file.unsigned_abs()) {
+            remove_quietly(&temporary);
+            return Err(error);
+        }
         if let Err(error) = sink.file.sync_all() {
             remove_quietly(&temporary);
             return Err(LakeError::io("write", temporary)(error));
