@@ -88,6 +88,7 @@ pub struct CanonicalWriter {
     first_ordinal: u32,
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
+    given_rows: u64,
     /// Rows given to the encoder for the file that is open.
     rows_in_file: usize,
     encoder: Worker<Encoder>,
@@ -140,6 +141,7 @@ impl CanonicalWriter {
             first_ordinal,
             waiting: Vec::new(),
             waiting_rows: 0,
+            given_rows: 0,
             rows_in_file: 0,
             encoder: Worker::new(encoder),
             observer: Worker::new(observer),
@@ -158,6 +160,7 @@ impl CanonicalWriter {
             return Ok(());
         }
         self.waiting_rows += batch.num_rows();
+        self.given_rows += batch.num_rows() as u64;
         self.waiting.push(batch);
         loop {
             let wanted = self.next_chunk_rows();
@@ -178,8 +181,15 @@ impl CanonicalWriter {
         }
         let encoded = self.encoder.finish()?;
         let observed = self.observer.finish()?;
-        if encoded.len() != observed.len() {
-            return Err(encode(&self.label, "its files were not all looked at"));
+        let written = encoded.iter().map(|file| file.rows);
+        check_rows(&self.label, self.given_rows, written.clone().sum())?;
+        let seen = observed.iter().map(|file| file.rows);
+        check_rows(&self.label, seen.clone().sum(), written.clone().sum())?;
+        if !seen.eq(written) {
+            return Err(encode(
+                &self.label,
+                "its files were not cut as they were counted",
+            ));
         }
         failpoint::hit("files.before");
         let mut files = Vec::with_capacity(encoded.len());
@@ -190,6 +200,7 @@ impl CanonicalWriter {
                 temporary,
                 size,
                 sha256,
+                ..
             } = encoded;
             let path = format!("{sha256}-{}-{ordinal}.parquet", self.epoch);
             let target = self.dir.join(&path);
@@ -278,10 +289,23 @@ impl CanonicalWriter {
     }
 
     fn write_chunk(&mut self, chunk: RecordBatch) -> Result<(), LakeError> {
+        let chunk = failpoint::rows("writer.chunk", chunk);
         self.rows_in_file = (self.rows_in_file + chunk.num_rows()) % self.layout.rows_per_file;
         self.observer.take(chunk.clone())?;
         self.encoder.take(chunk)
     }
+}
+
+/// Rows are counted where they come in, where they are looked at, and in the footers of the files (G6).
+pub(crate) fn check_rows(label: &str, given: u64, written: u64) -> Result<(), LakeError> {
+    if given == written {
+        return Ok(());
+    }
+    Err(LakeError::Rows {
+        table: label.to_owned(),
+        given,
+        written,
+    })
 }
 
 /// Size and SHA-256 (64 hex digits) of a file.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounting;
 mod adventures;
 mod bad_input;
 mod crash;
