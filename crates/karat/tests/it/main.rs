@@ -6,6 +6,7 @@ mod accounting;
 mod adventures;
 mod bad_input;
 mod crash;
+mod demo;
 mod first_run;
 mod gold;
 mod history;
