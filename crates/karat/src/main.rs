@@ -23,7 +23,9 @@ use failure::Failure;
 use output::Voice;
 
 fn main() -> ExitCode {
-    if let Ok(spec) = std::env::var("KARAT_FAILPOINT") {
+    if cfg!(debug_assertions)
+        && let Ok(spec) = std::env::var("KARAT_FAILPOINT")
+    {
         karat_lake::failpoint::arm(&spec);
     }
     let cli = match Cli::try_parse() {

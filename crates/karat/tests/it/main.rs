@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounting;
+mod adventures;
 mod bad_input;
 mod crash;
 mod demo;
@@ -11,8 +13,10 @@ mod gold;
 mod history;
 mod loads;
 mod mistakes;
+mod peers;
 mod project;
 mod queries;
+mod readers;
 mod runs;
 mod silver;
 mod soak;
