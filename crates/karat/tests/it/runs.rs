@@ -255,6 +255,20 @@ fn a_flipped_byte_is_found() {
 }
 
 #[test]
+fn a_version_that_is_not_there_is_not_verified() {
+    let project = Project::initial();
+    project.run(0);
+    assert_eq!(project.karat(&["verify", "shop_gold.revenue@0"]).code, 0);
+    expect![[r#"
+        --- stderr
+        error: the log of `shop_gold.revenue` has no version 9
+        hint: `karat receipt list shop_gold.revenue` lists its versions
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["verify", "shop_gold.revenue@9"]).text());
+}
+
+#[test]
 fn what_the_doctor_looks_at() {
     let project = Project::initial();
     let answer = project.karat(&["doctor", "--json"]);
