@@ -976,18 +976,16 @@ impl Stage {
 
     fn closing(&self, outcome: &DemoOutcome) {
         let count = outcome.facts.len();
-        let verdict = if outcome.ok() {
-            format!(
-                "All {count} facts are as they should be. Look around in {}:",
-                self.shown.display()
-            )
+        let right = outcome.facts.iter().filter(|fact| fact.ok).count();
+        let look = if outcome.ok() {
+            "Look around"
         } else {
-            let wrong = outcome.facts.iter().filter(|fact| !fact.ok).count();
-            format!(
-                "{wrong} of {count} facts are not as they should be. Look closer in {}:",
-                self.shown.display()
-            )
+            "Look closer"
         };
+        let verdict = format!(
+            "{right} of {count} facts are as they should be. {look} in {}:",
+            self.shown.display()
+        );
         say("");
         say(&verdict);
         for command in [
