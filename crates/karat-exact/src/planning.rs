@@ -8,8 +8,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, BinaryExpr, Case, InList, ScalarFunction, WindowFunction,
-    WindowFunctionParams,
+    AggregateFunction, Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction,
+    WindowFunction, WindowFunctionParams,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{
@@ -17,7 +17,7 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
+    Aggregate, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
@@ -202,6 +202,12 @@ impl ExprPlanner for Operators {
             BinaryOperator::Divide => Op::Div,
             BinaryOperator::Modulo => Op::Mod,
             BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide => Op::IntDiv,
+            BinaryOperator::BitwiseXor => {
+                return Err(refusal(
+                    "`^` is a power in some databases and a bitwise xor in others".to_string(),
+                    Some("for a power write the product: x * x"),
+                ));
+            }
             ref other => {
                 let operator = match other {
                     BinaryOperator::Eq => Operator::Eq,
@@ -581,6 +587,36 @@ impl CheckedExpressions {
                     else_expr,
                 })
             }
+            Expr::InSubquery(InSubquery {
+                expr,
+                subquery,
+                negated,
+            }) => {
+                let (l, r) = (
+                    expr.get_type(schema)?,
+                    subquery.subquery.schema().field(0).data_type().clone(),
+                );
+                if needs_exact_comparison(&l, &r) {
+                    return Err(refusal(
+                        format!(
+                            "`{}` is {}, and the subquery gives {}",
+                            sql_text(&expr),
+                            type_name(&l),
+                            type_name(&r)
+                        ),
+                        Some("cast both to one type"),
+                    ));
+                }
+                return Ok(Transformed::no(Expr::InSubquery(InSubquery {
+                    expr,
+                    subquery,
+                    negated,
+                })));
+            }
+            Expr::WindowFunction(function) => {
+                whole_default(&function, schema)?;
+                return Ok(Transformed::no(Expr::WindowFunction(function)));
+            }
             Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
                 if let Some(checked) = func.inner().downcast_ref::<Checked>() {
                     if checked.has_text() {
@@ -695,7 +731,14 @@ impl CheckedExpressions {
                         | Operator::BitwiseShiftLeft
                         | Operator::BitwiseShiftRight
                 );
-                if arithmetic {
+                // `grouping(x)` comes as a shift of the bits that say which columns are grouped by.
+                let grouping = op == Operator::BitwiseShiftRight
+                    && left.any_column_refs()
+                    && left
+                        .column_refs()
+                        .iter()
+                        .all(|c| c.name == Aggregate::INTERNAL_GROUPING_ID);
+                if arithmetic && !grouping {
                     return Err(refusal(
                         format!(
                             "`{} {op} {}` is not checked",
@@ -716,6 +759,33 @@ impl CheckedExpressions {
             other => Transformed::no(other),
         })
     }
+}
+
+/// The default of `lag` and `lead` takes the type of what it stands for; DataFusion would cut off its decimal places.
+fn whole_default(function: &WindowFunction, schema: &DFSchema) -> Result<()> {
+    let args = &function.params.args;
+    let (true, [value, _, Expr::Literal(default, _)]) = (
+        matches!(function.fun.name(), "lag" | "lead"),
+        args.as_slice(),
+    ) else {
+        return Ok(());
+    };
+    let to = value.get_type(schema)?;
+    let kept = default
+        .cast_to(&to)
+        .and_then(|cast| cast.cast_to(&default.data_type()))
+        .is_ok_and(|back| back == *default);
+    if default.is_null() || kept {
+        return Ok(());
+    }
+    Err(type_error(
+        format!(
+            "the default of `{}` does not fit {}",
+            function.fun.name(),
+            type_name(&to)
+        ),
+        Some("cast the first argument to a type that holds both"),
+    ))
 }
 
 fn with_text(checked: Checked, args: Vec<Expr>) -> Expr {
