@@ -610,6 +610,19 @@ pub(crate) fn sql_text(expr: &Expr) -> String {
                 _ => "null".to_string(),
             },
             value if value.is_null() => "null".to_string(),
+            ScalarValue::IntervalMonthDayNano(Some(length)) => {
+                let parts = [
+                    (i128::from(length.months), "month"),
+                    (i128::from(length.days), "day"),
+                    (i128::from(length.nanoseconds), "nanosecond"),
+                ];
+                let parts: Vec<String> = parts
+                    .iter()
+                    .filter(|(count, _)| *count != 0)
+                    .map(|(count, unit)| format!("{count} {unit}"))
+                    .collect();
+                format!("interval '{}'", parts.join(" "))
+            }
             value => value.to_string(),
         },
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {

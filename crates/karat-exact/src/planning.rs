@@ -613,6 +613,14 @@ impl CheckedExpressions {
                     negated,
                 })));
             }
+            Expr::Like(like) | Expr::SimilarTo(like)
+                if !matches!(like.escape_char, None | Some('\\')) =>
+            {
+                return Err(refusal(
+                    "`like … escape` takes no character but the backslash".to_string(),
+                    Some("write like 'a\\%b', or starts_with(), contains() and strpos()"),
+                ));
+            }
             Expr::WindowFunction(function) => {
                 whole_default(&function, schema)?;
                 return Ok(Transformed::no(Expr::WindowFunction(function)));

@@ -41,6 +41,15 @@ fn doubles_have_one_zero_and_one_nan() {
         id bigint, other bigint
         1 | 2
         3 | 4
+        select k, min(f) as low, max(f) as high from d.t group by k
+        k string, low double, high double
+        a | 0.0 | 0.0
+        b | NaN | NaN
+        null | 1.5 | 1.5
+        select id % 2 as g, max(f - cast('inf' as double)) as high, min(cast('inf' as double)) as low from d.t where id < 3 group by id % 2
+        g bigint, high double, low double
+        0 | -inf | inf
+        1 | -inf | inf
     "#]].assert_eq(&answers(
         &numbers(),
         &[
@@ -48,6 +57,8 @@ fn doubles_have_one_zero_and_one_nan() {
             "select case f when -cast(0 as double) then 'zero' end as z, id from d.t where id < 3",
             "select array_agg(f order by f, id) as all from d.t where id < 3",
             "select a.id, b.id as other from d.t a join d.t b on a.f = b.f and a.id < b.id",
+            "select k, min(f) as low, max(f) as high from d.t group by k",
+            "select id % 2 as g, max(f - cast('inf' as double)) as high, min(cast('inf' as double)) as low from d.t where id < 3 group by id % 2",
         ],
     ));
 }
@@ -127,6 +138,13 @@ fn what_would_be_answered_wrongly_is_refused() {
         select 2 ^ 3 as x
         Refused: `^` is a power in some databases and a bitwise xor in others
         hint: for a power write the product: x * x
+        select id from d.t where k like 'a!%' escape '!'
+        Refused: `like … escape` takes no character but the backslash
+        hint: write like 'a\%b', or starts_with(), contains() and strpos()
+        select date '9999-12-31' + interval '1 month 2 days' as x
+        x date
+        error: an argument is outside of what `cast('9999-12-31' as date) + interval '1 month 2 day'` is defined for
+        hint: leave those rows out with case when ... then ... end
         select lead(id, 1, 1.5) over (order by id) as x from d.t
         Type: 1:8: the default of `lead` does not fit bigint
         hint: cast the first argument to a type that holds both
@@ -160,6 +178,8 @@ fn what_would_be_answered_wrongly_is_refused() {
         &numbers(),
         &[
             "select 2 ^ 3 as x",
+            "select id from d.t where k like 'a!%' escape '!'",
+            "select date '9999-12-31' + interval '1 month 2 days' as x",
             "select lead(id, 1, 1.5) over (order by id) as x from d.t",
             "select id, lead(id, 1, 0.0) over (order by id) as x from d.t where id < 3",
             "select (select id from d.t) as x",
