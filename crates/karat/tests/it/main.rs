@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounting;
+mod adventures;
 mod bad_input;
 mod crash;
 mod first_run;
@@ -10,8 +11,10 @@ mod gold;
 mod history;
 mod loads;
 mod mistakes;
+mod peers;
 mod project;
 mod queries;
+mod readers;
 mod runs;
 mod silver;
 mod soak;
