@@ -187,10 +187,10 @@ impl CanonicalWriter {
         // Rows are counted where they come in, where they are looked at, and in the files themselves (G6).
         let mut written = 0;
         for (encoded, observed) in encoded.iter().zip(&observed) {
-            self.check_rows(observed.rows, encoded.rows)?;
+            check_rows(&self.label, observed.rows, encoded.rows)?;
             written += encoded.rows;
         }
-        self.check_rows(self.given_rows, written)?;
+        check_rows(&self.label, self.given_rows, written)?;
         failpoint::hit("files.before");
         let mut files = Vec::with_capacity(encoded.len());
         for (ordinal, (encoded, observed)) in
@@ -224,17 +224,6 @@ impl CanonicalWriter {
         }
         failpoint::hit("files.after");
         Ok(files)
-    }
-
-    fn check_rows(&self, given: u64, written: u64) -> Result<(), LakeError> {
-        if given == written {
-            return Ok(());
-        }
-        Err(LakeError::Rows {
-            table: self.label.clone(),
-            given,
-            written,
-        })
     }
 
     /// Gives up: nothing that was written is left.
@@ -306,6 +295,17 @@ impl CanonicalWriter {
             .take(failpoint::rows("writer.observer", chunk.clone()))?;
         self.encoder.take(failpoint::rows("writer.encoder", chunk))
     }
+}
+
+fn check_rows(label: &str, given: u64, written: u64) -> Result<(), LakeError> {
+    if given == written {
+        return Ok(());
+    }
+    Err(LakeError::Rows {
+        table: label.to_owned(),
+        given,
+        written,
+    })
 }
 
 /// Size and SHA-256 (64 hex digits) of a file.
