@@ -317,6 +317,7 @@ impl<'a> GoldStep<'a> {
                 .notes
                 .push("computed again with an equal result: no new version".to_owned());
             let closed = Closed {
+                feed_or_model: name.clone(),
                 epoch: intent.epoch,
                 outcome: Outcome::Empty,
                 reason: "equal to the version before".to_owned(),

@@ -960,6 +960,7 @@ impl<'a> SilverStep<'a> {
                 read::discard(&self.table, file);
             }
             let closed = Closed {
+                feed_or_model: self.model.name.to_string(),
                 epoch: intent.epoch,
                 outcome: Outcome::Refused,
                 reason: error.to_string(),

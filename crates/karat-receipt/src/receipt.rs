@@ -63,6 +63,8 @@ pub struct Receipt {
     pub files_removed: Vec<FileRef>,
     /// Digest of the sorted list of all live files, see [`crate::live_files_digest`].
     pub live_files: Digest,
+    /// Digest of what is kept beside the receipt: the fingerprint of each live file.
+    pub file_fingerprints: Digest,
     /// Bytes read to make it.
     pub bytes_read: u64,
     /// Bytes written to make it.

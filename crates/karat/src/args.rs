@@ -188,6 +188,9 @@ pub(crate) struct VerifyArgs {
     /// Also the fingerprints of all readable versions, not only of the newest.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Also that the lake still has the run of this head, which `karat run` printed: nothing up to it was cut off.
+    #[arg(long, value_name = "DIGEST", conflicts_with = "table")]
+    pub(crate) head: Option<String>,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
