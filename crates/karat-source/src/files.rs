@@ -463,7 +463,10 @@ impl Source for Files {
             .map_err(|e| SourceError::io("list the source folder", &shown, e))?
             .count();
         Ok(TestReport {
-            summary: format!("folder with {entries} entries"),
+            summary: format!(
+                "folder with {entries} {}",
+                if entries == 1 { "entry" } else { "entries" }
+            ),
             details: Vec::new(),
         })
     }
@@ -825,7 +828,10 @@ struct Walk {
 impl Walk {
     fn folder(&mut self, folder: &Path, relative: &str, depth: usize) -> Result<(), SourceError> {
         let shown = if relative.is_empty() { "." } else { relative };
-        let fail = |e| SourceError::io("list the folder", shown, e);
+        let fail = |e| match relative {
+            "" => SourceError::io("list the source folder", &folder.display().to_string(), e),
+            _ => SourceError::io("list the folder", relative, e),
+        };
         let entries = match fs::read_dir(folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth > 0 => return Ok(()),
             other => other.map_err(fail)?,
