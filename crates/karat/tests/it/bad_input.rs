@@ -60,6 +60,55 @@ fn files_that_are_none() {
 }
 
 #[test]
+fn headers_that_cannot_be_read() {
+    let project = Project::one_feed(FEED, SILVER);
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.write("landing/b.csv", "id,\"v\n2,two\n");
+    project.write("landing/c.csv", "id,v\r3,three\r");
+    project.write("landing/d.csv", "i\0d\0,\0v\0\n\0");
+    // In quotes a line break is part of a name.
+    project.write("landing/e.csv", "id,v,\"in\rEUR\"\r\n5,five,7\r\n");
+    project.write("landing/z.csv", "id,v\n9,nine\n");
+    expect![[r#"
+              table                version  rows                                       time
+        done  d_bronze.landing__o        0  3 read = 3 kept                           N s
+        done  d_silver.t                 0  3 read = 3 kept   rebuild: first version  N s
+        held    b.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
+        held    c.csv of d_bronze.landing__o: its header cannot be read: lines end in a carriage return alone
+        held    d.csv of d_bronze.landing__o: its header cannot be read: it holds zero bytes, as UTF-16 does
+        sources 3 read = 3 kept; silver 3 read = 3 kept
+        run RUN: 2 tables written, 0 unchanged, N s
+        head DIGEST
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    project.run(0);
+    assert_eq!(count(&project), "3");
+    // Read in another way, the file is whole.
+    project.write(
+        "domains/d/domain.yaml",
+        &format!(
+            "domain: d\nfeeds:\n  - {}\n",
+            FEED.replace(" }", ", csv: { terminator: \"\\r\" } }")
+        ),
+    );
+    project.write("landing/d.csv", "id,v\r4,four\r");
+    project.run(0);
+    expect![[r#"
+        table                object  reason
+        d_bronze.landing__o  b.csv   its header cannot be read: a quote in it is never closed
+        0 rows, 1 object in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    expect![[r#"
+        id,v
+        1,one
+        3,three
+        4,four
+        5,five
+        9,nine
+    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+#[test]
 fn headers_that_are_equal_after_folding() {
     let project = Project::one_feed(FEED, SILVER);
     project.write("landing/a.csv", "id,V,v\n1,one,uno\n");
@@ -275,7 +324,8 @@ select:
         9,1,1.00,-inf
         11,1000,1.00,1.0
         12,,0.01,
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         _row,rules,row
         3,_expression,"{""id"":""2"",""n"":""9223372036854775808"",""amount"":""1"",""x"":""1""}"
@@ -290,7 +340,8 @@ select:
         17,_expression,"{""id"":""15"",""n"":"" 1"",""amount"":""1"",""x"":""1""}"
         18,_expression,"{""id"":""16"",""n"":""1_000"",""amount"":""1"",""x"":""1""}"
         19,_expression,"{""id"":""17"",""n"":""1,5"",""amount"":""1"",""x"":""1""}"
-    "#]].assert_eq(&project.rows("select _row, rules, row from d_quarantine.t"));
+    "#]]
+    .assert_eq(&project.rows("select _row, rules, row from d_quarantine.t"));
     expect!["18 read = 6 kept + 12 quarantined"].assert_eq(&project.accounting("d_silver.t"));
 }
 
