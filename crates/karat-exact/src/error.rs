@@ -23,6 +23,16 @@ pub enum ExactError {
     /// An operator needs more memory than the limit leaves it.
     #[error("not enough memory: {0}")]
     Memory(String),
+    /// Rows were lost or doubled between two operators (G6).
+    #[error("rows do not add up, {given} {what} but {found} came through")]
+    Rows {
+        /// Where they came from, with its verb.
+        what: String,
+        /// Rows there.
+        given: u64,
+        /// Rows seen behind it.
+        found: u64,
+    },
     /// A file could not be read or written.
     #[error("{what}{}", if denied(source.as_ref()) { ": permission denied" } else { "" })]
     Io {
@@ -60,7 +70,9 @@ impl ExactError {
             ExactError::Io { .. } if self.is_denied() => {
                 "give this user the right to read the lake, and to write in `.karat/`".to_string()
             }
-            ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) => return None,
+            ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) | ExactError::Rows { .. } => {
+                return None;
+            }
         };
         Some(text)
     }
@@ -157,6 +169,11 @@ impl ExactError {
                 source: source.to_string().into(),
             },
             ExactError::Refused { what, hint } => ExactError::refused(what.clone(), hint.clone()),
+            ExactError::Rows { what, given, found } => ExactError::Rows {
+                what: what.clone(),
+                given: *given,
+                found: *found,
+            },
             ExactError::Internal(e) => ExactError::Internal(e.clone()),
         }
     }

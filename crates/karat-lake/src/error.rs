@@ -112,6 +112,18 @@ pub enum LakeError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Rows were lost or doubled on their way into files (G6).
+    #[error(
+        "cannot write `{table}`: its rows do not add up, {given} given to the writer but {written} written"
+    )]
+    Rows {
+        /// Folder of the table.
+        table: String,
+        /// Rows given.
+        given: u64,
+        /// Rows that the files hold.
+        written: u64,
+    },
     /// The Delta library failed at a commit, and our transaction is not in the log.
     #[error("cannot commit version {version} of `{table}`: {why}")]
     Commit {
@@ -145,7 +157,7 @@ impl LakeError {
         match self {
             Self::Io { source, .. } => class_of_io(source),
             Self::Commit { source, .. } => class_of_cause(source.as_ref()),
-            Self::DataFile { .. } => ErrorClass::Corrupt,
+            Self::DataFile { .. } | Self::Rows { .. } => ErrorClass::Corrupt,
             Self::Locked { .. } => ErrorClass::Conflict,
             Self::Corrupt { .. } => ErrorClass::Corrupt,
             Self::Encode { source, .. } => match source {

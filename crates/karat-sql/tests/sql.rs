@@ -336,6 +336,43 @@ fn exactly_one_select() {
 }
 
 #[test]
+fn what_the_engine_would_pass_over_is_refused() {
+    for (sql, place) in [
+        ("select a from d.t tablesample (10)", "1:15"),
+        ("select a from (select 1 as a) s tablesample (10)", "1:16"),
+        ("select a from d.t with (nolock)", "1:15"),
+        ("select a from d.t partition (p)", "1:15"),
+        ("select a from d.t prewhere a > 1", "1:28"),
+        ("select a from d.t settings x = 1", "1:1"),
+        ("select a from d.t format JSON", "1:1"),
+        ("select a, count(*) from d.t group by a with rollup", "1:38"),
+        ("select a from d.t distribute by a", "1:1"),
+        ("select a from d.t intersect all select a from d.u", "1:1"),
+        (
+            "select 1 as a union (select a from d.t except all select a from d.u)",
+            "1:22",
+        ),
+        (
+            "select a from d.t where a > all (select b from d.u)",
+            "1:25",
+        ),
+        (
+            "select a from d.t where a = any (select b from d.u)",
+            "1:25",
+        ),
+        ("select quantile(0.5)(a) from d.t", "1:8"),
+    ] {
+        let error = karat_sql::Query::parse(sql).expect_err(sql);
+        assert_eq!(
+            format!("{}:{}", error.line, error.column),
+            place,
+            "{sql}: {error}"
+        );
+        assert!(error.hint.is_some(), "{sql}");
+    }
+}
+
+#[test]
 fn syntax_errors_have_a_place() {
     check(
         "select a,\n  b c d\nfrom x_silver.y",

@@ -150,6 +150,57 @@ impl Progress for Bars {
     }
 }
 
+/// What a long verb is at, on stderr: one line that renews itself on a terminal, plain lines without one, nothing if quiet.
+pub(crate) enum Activity {
+    Silent,
+    /// Lines that begin with the verb.
+    Lines(&'static str),
+    Spinner(ProgressBar),
+}
+
+impl Activity {
+    pub(crate) fn new(verb: &'static str, quiet: bool, style: Style) -> Self {
+        if quiet {
+            Self::Silent
+        } else if style == Style::Auto && output::stderr_is_terminal() {
+            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let spinner = ProgressBar::new_spinner().with_style(style);
+            spinner.enable_steady_tick(Duration::from_millis(120));
+            Self::Spinner(spinner)
+        } else {
+            Self::Lines(verb)
+        }
+    }
+
+    /// What is being done from now on.
+    pub(crate) fn now(&self, text: &str) {
+        match self {
+            Self::Silent => {}
+            Self::Lines(verb) => line(&format!("{verb}: {text}")),
+            Self::Spinner(spinner) => {
+                spinner.reset_elapsed();
+                spinner.set_message(text.to_owned());
+            }
+        }
+    }
+
+    /// Prints something else, above the line that renews itself.
+    pub(crate) fn above(&self, print: impl FnOnce()) {
+        match self {
+            Self::Silent | Self::Lines(_) => print(),
+            Self::Spinner(spinner) => spinner.suspend(print),
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) fn done(&self) {
+        if let Self::Spinner(spinner) = self {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
 /// Each line goes out at once: whoever reads it may act on it.
 fn line(text: &str) {
     let _ = std::io::stderr()

@@ -17,6 +17,8 @@ pub(crate) use story::DemoOutcome;
 
 use ledger::{ACCOUNTS, DAYS, Day, FilePlan, SplitMix64};
 
+use crate::progress::Activity;
+
 /// The line of its README by which the demo knows its own folder.
 const MARK: &str = "This folder was written by `karat demo`.";
 /// The line of its `karat.yaml` that must be there too.
@@ -131,8 +133,8 @@ pub(crate) enum DayRange {
 }
 
 /// Tells the whole story, or, where its folder is there already, checks it and runs again.
-pub(crate) fn run(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
-    story::tell(options)
+pub(crate) fn run(options: &DemoOptions, activity: &Activity) -> Result<DemoOutcome, DemoError> {
+    story::tell(options, activity)
 }
 
 /// What is at the place where the demo is to go.

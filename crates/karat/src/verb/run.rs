@@ -17,7 +17,7 @@ use crate::progress;
 use crate::site::{self, Wants};
 
 /// Terms in the order in which people read them.
-const TERMS: [&str; 8] = [
+pub(crate) const TERMS: [&str; 8] = [
     "kept",
     "duplicate",
     "superseded",

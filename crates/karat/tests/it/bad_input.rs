@@ -97,7 +97,8 @@ fn headers_that_cannot_be_read() {
         table                object  reason
         d_bronze.landing__o  b.csv   its header cannot be read: a quote in it is never closed
         0 rows, 1 object in quarantine
-    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     expect![[r#"
         id,v
         1,one
@@ -105,7 +106,8 @@ fn headers_that_cannot_be_read() {
         4,four
         5,five
         9,nine
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
 }
 
 #[test]

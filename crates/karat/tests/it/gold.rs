@@ -252,7 +252,7 @@ fn another_domain_reads_what_is_public() {
     assert_eq!(project.rows("select * from e_gold.h"), "n\n4\n");
 }
 
-/// Every receipt of a run adds up, and the run's line is made of them; one row lost or doubled fails the run.
+/// Every receipt of a run adds up, and the run's line is made of them.
 #[test]
 fn rows_add_up_from_source_to_gold() {
     let sql = "select shop, sum(amount) as total from d_silver.sales group by shop";
@@ -277,19 +277,4 @@ fn rows_add_up_from_source_to_gold() {
     "#]].assert_eq(&project.run(0).text());
     expect!["10 read = 3 duplicate + 5 kept + 2 quarantined"]
         .assert_eq(&project.accounting("d_silver.sales"));
-    for (point, table) in [
-        ("rows.lose", "d_bronze.landing__sales"),
-        ("silver.double", "d_silver.sales"),
-    ] {
-        let project = project_of(sql, "{}\n");
-        let run = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", point)]);
-        assert_eq!(run.code, 3, "{}", run.text());
-        assert!(
-            run.stderr.contains(&format!(
-                "`{table}` was not committed: its rows do not add up"
-            )),
-            "{}",
-            run.stderr
-        );
-    }
 }

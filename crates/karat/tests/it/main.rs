@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounting;
 mod adventures;
 mod bad_input;
 mod crash;
+mod demo;
 mod first_run;
 mod gold;
 mod history;
