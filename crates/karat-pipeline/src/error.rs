@@ -174,6 +174,7 @@ impl PipelineError {
             },
             Self::Exact(error) | Self::Compute { source: error, .. } => match error {
                 ExactError::Refused { .. } => 2,
+                error if error.is_denied() => 4,
                 _ => 3,
             },
             Self::Source(error) => match error.kind() {

@@ -247,7 +247,7 @@ async fn plan_silver(
             if let Some(before) = before {
                 if step.action == PlannedAction::Nothing {
                     step.action = PlannedAction::Incremental;
-                    step.reason = format!("`{before}` will have new rows");
+                    step.reason = format!("`{before}` is loaded before it");
                 }
                 step.notes
                     .push("and the rows that this run loads before it".to_owned());
