@@ -428,7 +428,10 @@ fn files_and_folders_without_permission() {
         rights(name, mode);
         let answer = without_privileges(&project, arguments);
         rights(name, 0o755);
-        format!("{}exit {}\n\n", answer.stderr, answer.code).replace(&folder, "")
+        // DataFusion names a file without its first slash.
+        format!("{}exit {}\n\n", answer.stderr, answer.code)
+            .replace(&folder, "")
+            .replace(folder.trim_start_matches('/'), "")
     };
     let run = ["run", "--quiet"];
     project.write("landing/a.csv", "id,v\n1,one\n");
@@ -491,7 +494,7 @@ fn files_and_folders_without_permission() {
         exit 4
 
         error: cannot read a Parquet file: permission denied
-          caused by: Parquet error: Failed to fetch metadata for file tmp/.tmpGgDCvl/lake/d/silver/t/FILE: Object Store error: Generic LocalFileSystem error: Unable to open file lake/d/silver/t/FILE: Permission denied (os error 13)
+          caused by: Parquet error: Failed to fetch metadata for file lake/d/silver/t/FILE: Object Store error: Generic LocalFileSystem error: Unable to open file lake/d/silver/t/FILE: Permission denied (os error 13)
         hint: give this user the right to read the lake, and to write in `.karat/`
         exit 4
 
