@@ -172,6 +172,20 @@ fn folders_and_variables_that_are_not_there() {
     project.write("landing/in/a.csv", "id,v\n1,one\n");
     let answer = project.karat_with(&["run", "--quiet"], &[("NOT_SET", &landing)]);
     assert_eq!(answer.code, 0, "{}", answer.text());
+    // Who reads the lake needs no way to the sources.
+    assert_eq!(count(&project), "1");
+    for verb in [
+        "status",
+        "verify",
+        "quarantine list",
+        "receipt list",
+        "position show",
+    ] {
+        let arguments: Vec<&str> = verb.split(' ').collect();
+        let answer = project.karat(&arguments);
+        assert_eq!(answer.code, 0, "{verb}: {}", answer.text());
+    }
+    assert_eq!(project.karat(&["plan"]).code, 2);
 }
 
 const TABLE: &str = "{ source: db, table: o, mode: full, key: [id] }";
