@@ -52,7 +52,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Resul
         let engine = site::engine(&scratch, threads, memory, &Moment::now(at)?, None)?;
         return answer(voice, &engine, &sql, &tables, arguments, files.notes);
     }
-    let opened = site::open(global, at, Some(&arguments.resources))?;
+    let opened = site::open_lake(global, at, Some(&arguments.resources))?;
     let site = opened.site(Wants::reading())?;
     lake_tables(&site, arguments, &sql, &of_lake, &mut tables)?;
     answer(voice, &site.engine, &sql, &tables, arguments, files.notes)

@@ -172,6 +172,20 @@ fn folders_and_variables_that_are_not_there() {
     project.write("landing/in/a.csv", "id,v\n1,one\n");
     let answer = project.karat_with(&["run", "--quiet"], &[("NOT_SET", &landing)]);
     assert_eq!(answer.code, 0, "{}", answer.text());
+    // Who reads the lake needs no way to the sources.
+    assert_eq!(count(&project), "1");
+    for verb in [
+        "status",
+        "verify",
+        "quarantine list",
+        "receipt list",
+        "position show",
+    ] {
+        let arguments: Vec<&str> = verb.split(' ').collect();
+        let answer = project.karat(&arguments);
+        assert_eq!(answer.code, 0, "{verb}: {}", answer.text());
+    }
+    assert_eq!(project.karat(&["plan"]).code, 2);
 }
 
 const TABLE: &str = "{ source: db, table: o, mode: full, key: [id] }";
@@ -428,7 +442,10 @@ fn files_and_folders_without_permission() {
         rights(name, mode);
         let answer = without_privileges(&project, arguments);
         rights(name, 0o755);
-        format!("{}exit {}\n\n", answer.stderr, answer.code).replace(&folder, "")
+        // DataFusion names a file without its first slash.
+        format!("{}exit {}\n\n", answer.stderr, answer.code)
+            .replace(&folder, "")
+            .replace(folder.trim_start_matches('/'), "")
     };
     let run = ["run", "--quiet"];
     project.write("landing/a.csv", "id,v\n1,one\n");
@@ -491,7 +508,7 @@ fn files_and_folders_without_permission() {
         exit 4
 
         error: cannot read a Parquet file: permission denied
-          caused by: Parquet error: Failed to fetch metadata for file tmp/.tmpGgDCvl/lake/d/silver/t/FILE: Object Store error: Generic LocalFileSystem error: Unable to open file lake/d/silver/t/FILE: Permission denied (os error 13)
+          caused by: Parquet error: Failed to fetch metadata for file lake/d/silver/t/FILE: Object Store error: Generic LocalFileSystem error: Unable to open file lake/d/silver/t/FILE: Permission denied (os error 13)
         hint: give this user the right to read the lake, and to write in `.karat/`
         exit 4
 
