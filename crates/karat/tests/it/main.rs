@@ -17,6 +17,7 @@ mod peers;
 mod project;
 mod queries;
 mod readers;
+mod rebuild;
 mod runs;
 mod silver;
 mod soak;
