@@ -19,6 +19,7 @@ mod queries;
 mod readers;
 mod rebuild;
 mod runs;
+mod signatures;
 mod silver;
 mod soak;
 mod sql;
