@@ -32,7 +32,7 @@ pub fn manifest(run: &str) -> String {
 
 /// Recorded code, under its digest.
 pub fn code(digest: Digest) -> String {
-    format!("{CODE}/{digest}.json")
+    format!("{CODE}/{digest}.txt")
 }
 
 /// Folder of the intents of whatever writes this table: `{domain}/{source}__{feed}` for a feed, `{domain}/{layer}.{table}`
