@@ -282,6 +282,11 @@ fn rows_add_up_from_source_to_gold() {
         ("silver.double", "d_silver.sales"),
     ] {
         let project = project_of(sql, "{}\n");
+        // Without a key, which would tell that a row was doubled before the accounting does.
+        project.write(
+            "domains/d/silver/sales.yaml",
+            SALES.trim_end_matches("key: [id]\n"),
+        );
         let run = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", point)]);
         assert_eq!(run.code, 3, "{}", run.text());
         assert!(
