@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction,
     WindowFunction, WindowFunctionParams,
@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Timez
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
 use crate::conversion::{Rules, lossless, stored_type};
+use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::types::type_name;
 
@@ -59,6 +60,36 @@ fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
             }
             _ => false,
         },
+    }
+}
+
+/// Line and column of the first column that an expression names.
+fn place_of(expr: &Expr) -> Option<(u64, u64)> {
+    let mut places: Vec<(u64, u64)> = expr
+        .column_refs()
+        .into_iter()
+        .filter_map(|column| column.spans().first())
+        .map(|span| (span.start.line, span.start.column))
+        .collect();
+    places.sort_unstable();
+    places.first().copied()
+}
+
+/// The error with its place in the text, if it is one of ours.
+fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
+    match (place, error) {
+        (Some((line, column)), DataFusionError::External(inner)) => {
+            match inner.downcast::<SqlError>() {
+                Ok(own) => SqlError {
+                    line: Some(line),
+                    column: Some(column),
+                    ..*own
+                }
+                .into(),
+                Err(other) => DataFusionError::External(other),
+            }
+        }
+        (_, error) => error,
     }
 }
 
@@ -99,8 +130,10 @@ impl Operators {
         let minus = op == Op::Sub;
         let sum = matches!(op, Op::Add | Op::Sub);
         let interval = |t: &DataType| matches!(t, DataType::Interval(_));
+        let place = place_of(&left).or_else(|| place_of(&right));
         if number(&l).is_some() && number(&r).is_some() {
-            crate::numbers::result_type(op, &l, &r).map_err(|text| type_error(text, None))?;
+            crate::numbers::result_type(op, &l, &r)
+                .map_err(|text| at(place, type_error(text, None)))?;
             return Ok(Some(
                 self.call(Operation::Arithmetic(op), vec![left, right]),
             ));
@@ -136,7 +169,7 @@ impl Operators {
                 } else {
                     "dates take whole days or an interval: day + 1, moment + interval '1 hour'"
                 };
-                return Err(type_error(what, Some(hint)));
+                return Err(at(place, type_error(what, Some(hint))));
             }
         }))
     }
@@ -203,9 +236,13 @@ impl ExprPlanner for Operators {
             BinaryOperator::Modulo => Op::Mod,
             BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide => Op::IntDiv,
             BinaryOperator::BitwiseXor => {
-                return Err(refusal(
-                    "`^` is a power in some databases and a bitwise xor in others".to_string(),
-                    Some("for a power write the product: x * x"),
+                let place = place_of(&expr.left).or_else(|| place_of(&expr.right));
+                return Err(at(
+                    place,
+                    refusal(
+                        "`^` is a power in some databases and a bitwise xor in others".to_string(),
+                        Some("for a power write the product: x * x"),
+                    ),
                 ));
             }
             ref other => {

@@ -138,6 +138,12 @@ impl Engine {
             .map_err(|error| sql_error(error, sql))?;
         notes.dedup();
         let schema = answer_schema(&plan, purpose)?;
+        if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
+            let way = state.create_physical_plan(&plan).now_or_never();
+            if let Some(Err(error)) = way {
+                return Err(sql_error(cannot_run(error).into(), sql));
+            }
+        }
         Ok(Prepared {
             state,
             plan,
@@ -180,6 +186,31 @@ impl Engine {
         }
         Ok(self.prepare(sql, &known, purpose)?.schema())
     }
+}
+
+/// Whether the plan holds what the engine cannot run everywhere: only planning it to the end tells.
+fn may_have_no_way(plan: &LogicalPlan) -> bool {
+    let unusual = |expr: &Expr| {
+        expr.exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::InSubquery(_)
+                    | Expr::OuterReferenceColumn(..)
+            ))
+        })
+    };
+    let windows = |expr: &Expr| expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))));
+    let mut found = false;
+    let visited = plan.apply_with_subqueries(|node| {
+        let filter = matches!(node, LogicalPlan::Filter(_));
+        node.apply_expressions(|expr| {
+            found |= unusual(expr)? || (filter && windows(expr)?);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found || visited.is_err()
 }
 
 /// What the engine understands and cannot run, like a subquery in a place where it has no join for it.

@@ -1052,7 +1052,7 @@ mod tests {
                 1e200
                   refused: a number literal of more than 76 digits [Refused None:None; for a double write cast('1e200' as double)]
                 n + text
-                  refused: no operation bigint + string [Type None:None; cast the other side to a number]
+                  refused: no operation bigint + string [Type Some(1):Some(1); cast the other side to a number]
                 d = 2.5
                   boolean: true | false | null | false
                 f = 0.1
@@ -1245,7 +1245,7 @@ mod tests {
                 cast(day as date) - interval '1 day' * 2
                   refused: no operation interval(monthdaynano) * bigint [Type None:None; cast the other side to a number]
                 at - at
-                  refused: no operation string - string [Type None:None; dates take whole days or an interval: day + 1, moment + interval '1 hour']
+                  refused: no operation string - string [Type Some(1):Some(1); dates take whole days or an interval: day + 1, moment + interval '1 hour']
             "#]],
         );
     }

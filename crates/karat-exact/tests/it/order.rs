@@ -96,7 +96,7 @@ fn windows_and_limits_are_completed_from_the_key() {
 fn without_a_key_a_model_is_refused_and_a_query_says_what_it_did() {
     let bench = orders();
     expect![[r#"
-        Refused: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
+        Refused: 1:12: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
         hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row"#]].assert_eq(&bench.model("select id, row_number() over (order by day) as place from sales.loose"));
     expect![[r#"
         note: the order of row_number() over was completed with all columns, in name order: no unique key is known
@@ -141,7 +141,7 @@ fn a_frame_of_rows_that_tie_keeps_its_ties() {
          first_value(id) over (order by day) as first from sales.orders",
     ));
     expect![[r#"
-        Refused: last_value() over a range of rows that tie has no single answer
+        Refused: 1:12: last_value() over a range of rows that tie has no single answer
         hint: order by columns that identify a row, or count rows: rows between unbounded preceding and current row (or unbounded following)"#]].assert_eq(&bench.model("select id, last_value(id) over (order by day) as last from sales.orders"));
     expect![[r#"
         id bigint, last bigint
