@@ -70,9 +70,9 @@ fn headers_that_cannot_be_read() {
     project.write("landing/e.csv", "id,v,\"in\rEUR\"\r\n5,five,7\r\n");
     project.write("landing/z.csv", "id,v\n9,nine\n");
     expect![[r#"
-              table                version  rows                                       time
-        done  d_bronze.landing__o        0  3 read = 3 kept                           N s
-        done  d_silver.t                 0  3 read = 3 kept   rebuild: first version  N s
+              table                version   time  rows
+        done  d_bronze.landing__o        0  N s  3 read = 3 kept
+        done  d_silver.t                 0  N s  3 read = 3 kept
         held    b.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
         held    c.csv of d_bronze.landing__o: its header cannot be read: lines end in a carriage return alone
         held    d.csv of d_bronze.landing__o: its header cannot be read: it holds zero bytes, as UTF-16 does

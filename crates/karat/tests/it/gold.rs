@@ -165,7 +165,10 @@ fn mistakes_are_found_early() {
 
         ## select id, cast(amount as double) as a from d_silver.sales  (after reading)
         error: the column `a` holds doubles, which no model stores unasked
-         --> domains/d/gold/g.sql
+         --> domains/d/gold/g.sql:1:1
+          |
+        1 | select id, cast(amount as double) as a from d_silver.sales
+          | ^
           = hint: cast to decimal, for example decimal_from_double(x), or state `allow_float: "reason"` in the model
 
         ## select id, random() as r from d_silver.sales  (after reading)
@@ -196,7 +199,10 @@ fn mistakes_are_found_early() {
 
         ## select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s  (after reading)
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
-         --> domains/d/gold/g.sql
+         --> domains/d/gold/g.sql:1:14
+          |
+        1 | select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s
+          |              ^
           = hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
 
         ## select id from d_silver.sales; select 1  (nothing was read)
