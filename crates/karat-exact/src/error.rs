@@ -20,6 +20,9 @@ pub enum ExactError {
     /// An argument outside of what a function is defined for.
     #[error("an argument is outside of what `{0}` is defined for")]
     Domain(String),
+    /// A subquery that stands for one value gives more.
+    #[error("a subquery that stands for one value gives more than one row")]
+    ManyRows,
     /// An operator needs more memory than the limit leaves it.
     #[error("not enough memory: {0}")]
     Memory(String),
@@ -65,6 +68,7 @@ impl ExactError {
                 "round the value first, give the target more digits, or correct the text; for a double use decimal_from_double".to_string()
             }
             ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
+            ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
             ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
             ExactError::Io { .. } if self.is_denied() => {
@@ -105,7 +109,7 @@ impl ExactError {
                     Ok(inner) => ExactError::from_datafusion(*inner),
                     Err(inner) => match inner.downcast::<ArrowError>() {
                         Ok(inner) => ExactError::arrow(*inner),
-                        Err(inner) => ExactError::Internal(inner.to_string()),
+                        Err(inner) => ExactError::other(&inner.to_string()),
                     },
                 },
             },
@@ -117,7 +121,7 @@ impl ExactError {
                     what,
                     source: Box::new(source),
                 },
-                other => ExactError::Internal(other.to_string()),
+                other => ExactError::other(&other.to_string()),
             },
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 ExactError::from_datafusion(*inner)
@@ -142,8 +146,21 @@ impl ExactError {
                 what: "cannot read a Parquet file".into(),
                 source,
             },
-            other => ExactError::Internal(first_line(&other.strip_backtrace())),
+            DataFusionError::Execution(text) if text.contains("more than one row") => {
+                ExactError::ManyRows
+            }
+            DataFusionError::Execution(text) if text.starts_with("NTILE") => {
+                ExactError::Domain("ntile".into())
+            }
+            other => ExactError::other(&other.strip_backtrace()),
         }
+    }
+
+    fn other(text: &str) -> ExactError {
+        if text.contains("regex parse error") {
+            return ExactError::Domain("regexp_like".into());
+        }
+        ExactError::Internal(first_line(text))
     }
 
     fn from_shared(error: &DataFusionError) -> ExactError {
@@ -163,6 +180,7 @@ impl ExactError {
             ExactError::DivideByZero(e) => ExactError::DivideByZero(e.clone()),
             ExactError::Conversion(e) => ExactError::Conversion(e.clone()),
             ExactError::Domain(e) => ExactError::Domain(e.clone()),
+            ExactError::ManyRows => ExactError::ManyRows,
             ExactError::Memory(e) => ExactError::Memory(e.clone()),
             ExactError::Io { what, source } => ExactError::Io {
                 what: what.clone(),

@@ -158,13 +158,23 @@ pub(crate) fn uses_clock(expr: &Expr) -> bool {
 pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
     let mut found = explain(error);
     if found.line.is_none()
-        && let Some(name) = quoted(&found.message)
-        && let Some((line, column)) = position_of(&name, sql)
+        && let Some((line, column)) =
+            word_in_question(&found.message).and_then(|word| position_of(&word, sql))
     {
         found.line = Some(line);
         found.column = Some(column);
     }
     found
+}
+
+/// The word of the text that a message is about: the name that it quotes, or the function or clause with which it begins.
+fn word_in_question(message: &str) -> Option<String> {
+    quoted(message).or_else(|| {
+        let first = message.split([' ', '(']).next()?;
+        let named =
+            message.starts_with(&format!("{first}(")) || first == "LIMIT" || first == "DISTINCT";
+        named.then(|| first.to_string())
+    })
 }
 
 fn explain(error: DataFusionError) -> SqlError {
@@ -295,6 +305,25 @@ fn explain(error: DataFusionError) -> SqlError {
                     Some("cast the argument first".to_string()),
                 );
             }
+            if let Some((_, rest)) = text.split_once("column \"")
+                && let Some((name, _)) = rest.split_once("\" must appear in the GROUP BY")
+            {
+                return new(
+                    SqlErrorKind::Name,
+                    format!("column `{name}` is neither grouped by nor in an aggregate"),
+                    Some(
+                        "add it to `group by`, or say which value is meant, for example max(x)"
+                            .to_string(),
+                    ),
+                );
+            }
+            if text.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+                return new(
+                    SqlErrorKind::Refused,
+                    "an aggregate stands in `where`".to_string(),
+                    Some("conditions on groups go into `having`".to_string()),
+                );
+            }
             if let Some(name) = text
                 .strip_prefix("Invalid function '")
                 .and_then(|rest| rest.split('\'').next())
@@ -320,7 +349,8 @@ fn explain(error: DataFusionError) -> SqlError {
     }
 }
 
-fn unknown_function(name: &str) -> SqlError {
+/// Why a function cannot be called: refused, or not known.
+pub(crate) fn unknown_function(name: &str) -> SqlError {
     let name = name.to_ascii_lowercase();
     let (kind, message, hint) = match functions::refused(&name) {
         Some((why, hint)) => (

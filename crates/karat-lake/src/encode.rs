@@ -12,10 +12,10 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
-use crate::canonical::{Layout, check_rows, encode_by, hex};
+use crate::LakeError;
+use crate::canonical::{Layout, encode_by, hex};
 use crate::folder::{create_dirs, create_temporary};
 use crate::worker::Consumer;
-use crate::{LakeError, failpoint};
 
 /// Name of the Parquet schema, as Iceberg's writers have it.
 const SCHEMA_ROOT: &str = "table";
@@ -41,12 +41,12 @@ pub(crate) struct OpenFile {
 /// A file that is on disk under a temporary name.
 pub(crate) struct EncodedFile {
     pub(crate) temporary: Temporary,
-    /// Rows, as its footer counts them.
-    pub(crate) rows: u64,
     /// Bytes.
     pub(crate) size: u64,
     /// 64 hex digits.
     pub(crate) sha256: String,
+    /// Rows by its footer.
+    pub(crate) rows: u64,
 }
 
 /// A file that is removed unless it gets its name.
@@ -82,11 +82,10 @@ impl Consumer for Encoder {
             }
         };
         let path = &open.temporary.0;
-        let rows = chunk.num_rows();
         open.writer
-            .write(&failpoint::rows("writer.file", chunk.clone()))
+            .write(chunk)
             .map_err(|error| write_error(&self.label, path, error))?;
-        open.rows += rows;
+        open.rows += chunk.num_rows();
         if open.rows.is_multiple_of(self.layout.rows_per_group) {
             open.writer
                 .flush()
@@ -135,23 +134,21 @@ impl Encoder {
         let OpenFile {
             temporary,
             mut writer,
-            rows,
+            ..
         } = open;
         let failed = |error| write_error(&self.label, &temporary.0, error);
         writer.flush().map_err(failed)?;
         let groups = writer.flushed_row_groups().iter();
-        let in_file: i64 = groups.map(|group| group.num_rows()).sum();
+        let rows: i64 = groups.map(|group| group.num_rows()).sum();
         let sink = writer.into_inner().map_err(failed)?;
-        let in_file = in_file.unsigned_abs();
-        check_rows(&self.label, rows as u64, in_file)?;
         sink.file
             .sync_all()
             .map_err(LakeError::io("write", &temporary.0))?;
         self.closed.push(EncodedFile {
             temporary,
-            rows: in_file,
             size: sink.size,
             sha256: hex(&sink.hash.finalize()),
+            rows: rows.unsigned_abs(),
         });
         Ok(())
     }

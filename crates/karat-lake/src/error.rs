@@ -39,7 +39,7 @@ pub enum LakeError {
         path: PathBuf,
     },
     /// The lake was written by another generation of karat.
-    #[error("cannot open the lake `{}`: its format is `{found}`, this karat knows `1`", path.display())]
+    #[error("cannot open the lake `{}`: its `_karat/format` says `{found}`, this karat knows `1`", path.display())]
     Format {
         /// Root of the lake.
         path: PathBuf,

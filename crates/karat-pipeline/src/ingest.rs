@@ -359,6 +359,7 @@ impl Loader<'_> {
             &self.site.lake,
             &self.feed.bronze,
             &Closed {
+                feed_or_model: self.feed.bronze.to_string(),
                 epoch,
                 outcome,
                 reason,

@@ -796,14 +796,7 @@ impl Source for Files {
                     object: Some(index),
                     batch,
                 })
-                .map_err(|e| {
-                    SourceError::new(
-                        ErrorKind::Sink,
-                        format!("cannot pass on rows of `{}`", object.path),
-                    )
-                    .object(&object.path)
-                    .cause(e)
-                })
+                .map_err(|e| SourceError::sink(&object.path, e))
             })?;
             count.rows += one.rows;
             count.rescued += one.rescued;

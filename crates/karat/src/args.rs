@@ -12,13 +12,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
     version,
     propagate_version = true,
     arg_required_else_help = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
     max_term_width = 100
 )]
 #[command(
     after_help = "Exit codes: 0 all current; 1 something needs a person; 2 usage, project or SQL; 3 source, disk or computation; 4 not allowed; 5 conflict."
 )]
 pub(crate) struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every verb")]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -186,6 +188,9 @@ pub(crate) struct VerifyArgs {
     /// Also the fingerprints of all readable versions, not only of the newest.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Also that the lake still has the run of this head, which `karat run` printed: nothing up to it was cut off.
+    #[arg(long, value_name = "DIGEST", conflicts_with = "table")]
+    pub(crate) head: Option<String>,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }

@@ -46,10 +46,10 @@ pub(crate) const LINES: u64 = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// The folder holds something else.
-    #[error("cannot write the demo into {}: the folder exists and is not a demo of karat", .0.display())]
+    #[error("cannot write the demo into `{}`: the folder exists and is not a demo of karat", .0.display())]
     NotOurs(PathBuf),
     /// A file could not be written, read or copied.
-    #[error("cannot {doing} {}", path.display())]
+    #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// A verb: write, read, copy.
         doing: &'static str,

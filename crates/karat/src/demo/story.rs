@@ -16,7 +16,7 @@ use super::child::{
 };
 use super::ledger::{CURRENCIES, Day, PlantedDay, decimal_text, sha256_hex};
 use super::{DayRange, DemoError, DemoOptions, PLANTED_FILE, Place};
-use crate::output::{seconds, short, thousands};
+use crate::output::{WIDTH, seconds, short, thousands, wrapped};
 use crate::progress::Activity;
 use crate::verb::run::TERMS;
 
@@ -38,8 +38,6 @@ const THREADS: [usize; 5] = [1, 2, 3, 4, 8];
 
 /// Width of the label column, where text begins.
 const INDENT: usize = 16;
-/// The longest line that is printed.
-const WIDTH: usize = 100;
 
 /// Fingerprints of the demo's silver and gold tables as this repository recorded them from `karat status --json`, by
 /// number of lines; checked where they exist.
@@ -126,7 +124,7 @@ impl Teller<'_> {
 /// in a line of its own, that line is indented by two more.
 fn laid_out(text: &str, command: &str) -> Vec<String> {
     const SHARED: usize = 54;
-    let mut lines = wrapped(text);
+    let mut lines = wrapped(text, WIDTH - INDENT);
     match lines.as_mut_slice() {
         _ if command.is_empty() => {}
         // A short fact and a short command share a line.
@@ -144,23 +142,6 @@ fn command_lines(command: &str) -> Vec<String> {
     parts
         .map(|(nth, part)| format!("{}{part}", begins[nth.min(1)]))
         .collect()
-}
-
-/// Text cut between words into lines of readable length.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - INDENT {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }
 
 /// A command line cut so that a shell still reads it as one: inside double quotes (where SQL and Python's brackets take a line
@@ -995,18 +976,16 @@ impl Stage {
 
     fn closing(&self, outcome: &DemoOutcome) {
         let count = outcome.facts.len();
-        let verdict = if outcome.ok() {
-            format!(
-                "All {count} facts are as they should be. Look around in {}:",
-                self.shown.display()
-            )
+        let right = outcome.facts.iter().filter(|fact| fact.ok).count();
+        let look = if outcome.ok() {
+            "Look around"
         } else {
-            let wrong = outcome.facts.iter().filter(|fact| !fact.ok).count();
-            format!(
-                "{wrong} of {count} facts are not as they should be. Look closer in {}:",
-                self.shown.display()
-            )
+            "Look closer"
         };
+        let verdict = format!(
+            "{right} of {count} facts are as they should be. {look} in {}:",
+            self.shown.display()
+        );
         say("");
         say(&verdict);
         for command in [

@@ -16,9 +16,10 @@ const WAYS: &[(&str, &[u32])] = &[
     ("load.known", &[2]),
     ("load.changed", &[2]),
     ("load.deleted", &[2]),
-    // Every layer: into chunks, and into the Parquet file.
+    // Every layer: into chunks, and from there to what is said of a file, and into it.
     ("writer.chunk", &[2]),
-    ("writer.file", &[2]),
+    ("writer.observer", &[2]),
+    ("writer.encoder", &[2]),
     // Silver: from bronze's files, newest of each key, judged, held back, sorted, folded, written.
     ("silver.scanned", &[2]),
     ("silver.of_key", &[2]),

@@ -33,9 +33,9 @@ fn files_that_are_none() {
         &format!("id,v\n2,two\n3,{}\n", "x".repeat(200_000)),
     );
     expect![[r#"
-              table                version  rows                                       time
-        done  d_bronze.landing__o        0  1 read = 1 kept                           N s
-        done  d_silver.t                 0  1 read = 1 kept   rebuild: first version  N s
+              table                version   time  rows
+        done  d_bronze.landing__o        0  N s  1 read = 1 kept
+        done  d_silver.t                 0  N s  1 read = 1 kept
         held    folder.csv of d_bronze.landing__o: it is a folder, not a file
         held    long.csv of d_bronze.landing__o: the row that begins in line 3 is longer than 100000 bytes
         sources 1 read = 1 kept; silver 1 read = 1 kept

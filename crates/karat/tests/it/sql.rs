@@ -206,6 +206,10 @@ fn answers_have_one_order() {
     expect![[r#"
         --- stderr
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
+         --> line 1, column 11
+          |
+        1 | select a, row_number() over (order by a) as n from t
+          |           ^
         hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
         --- exit 2
     "#]].assert_eq(&query(&["--format", "csv", "--strict"], "select a, row_number() over (order by a) as n from t"));
