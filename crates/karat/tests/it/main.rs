@@ -23,4 +23,5 @@ mod signatures;
 mod silver;
 mod soak;
 mod sql;
+mod together;
 mod two_days;
