@@ -25,4 +25,5 @@ mod signatures;
 mod silver;
 mod soak;
 mod sql;
+mod together;
 mod two_days;
