@@ -297,11 +297,15 @@ fn in_range(us: i64) -> Option<i64> {
 }
 
 /// A date or timestamp plus or minus an interval; a date takes whole days only, a month that is too short ends on its last day.
+/// Months and days of an instant are those of its local time (A6): a day may have 23 or 25 hours.
 pub(crate) fn add_interval(
     moments: &ArrayRef,
     intervals: &ArrayRef,
     minus: bool,
+    timezone: Tz,
 ) -> Result<Outcome, ExactError> {
+    let zone = Zone::new(timezone);
+    let instant = matches!(moments.data_type(), DataType::Timestamp(_, Some(_)));
     let intervals = arrow_cast(
         intervals,
         &DataType::Interval(arrow::datatypes::IntervalUnit::MonthDayNano),
@@ -315,7 +319,8 @@ pub(crate) fn add_interval(
             sign * i64::from(by.days),
             by.nanoseconds.checked_mul(sign)?,
         );
-        let start = moment(us)?;
+        let local = instant && (months != 0 || days != 0);
+        let start = moment(if local { zone.to_local(us)? } else { us })?;
         let count = u32::try_from(months.unsigned_abs()).ok()?;
         let start = if months >= 0 {
             start.checked_add_months(Months::new(count))
@@ -330,7 +335,12 @@ pub(crate) fn add_interval(
         if nanos % 1_000 != 0 {
             return None;
         }
-        in_range(micros(start).checked_add(nanos / 1_000)?)
+        let start = if local {
+            zone.to_utc(micros(start))?
+        } else {
+            micros(start)
+        };
+        in_range(start.checked_add(nanos / 1_000)?)
     };
     match moments.data_type() {
         DataType::Date32 => {

@@ -542,7 +542,8 @@ impl Checked {
             Operation::DaysBetween => calendar::days_between(&array(0)?, &array(1)?)?,
             Operation::AddInterval { minus } => {
                 let moments = conversion::cast(&array(0)?, out, rules)?;
-                let outcome = calendar::add_interval(&moments.array, &array(1)?, *minus)?;
+                let outcome =
+                    calendar::add_interval(&moments.array, &array(1)?, *minus, rules.timezone)?;
                 Outcome {
                     failed: union_failed(moments.failed, outcome.failed.clone()),
                     ..outcome

@@ -1647,7 +1647,7 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 | date + n, date - n (whole days) | date |
 | date - date | bigint, in days |
 | date + interval, date - interval | date; an interval with a time of day is an error |
-| timestamp + interval, timestamp - interval | the timestamp's type |
+| timestamp + interval, timestamp - interval | the timestamp's type; months and days of a timestamp with time zone are those of local time |
 | date_trunc(unit, date), date_trunc(unit, timestamp) | the argument's type |
 | decimal_from_double(x), decimal_from_double(x, s) | decimal(38,10), decimal(38,s) |
 | to_date(text, format) | date |

@@ -675,8 +675,9 @@ impl CheckedExpressions {
                     && let Some(index) = args.iter().position(|arg| {
                         matches!(arg.get_type(schema), Ok(DataType::Timestamp(_, Some(_))))
                     })
+                    && !is_epoch(&args)
                 {
-                    // Parts of an instant are those of its local time (A6).
+                    // Parts of an instant are those of its local time (A6); the seconds since 1970 have no zone.
                     let local = DataType::Timestamp(TimeUnit::Microsecond, None);
                     let arg = args.remove(index);
                     args.insert(
@@ -804,6 +805,14 @@ impl CheckedExpressions {
             other => Transformed::no(other),
         })
     }
+}
+
+/// Whether `date_part` is asked for the seconds since 1970.
+fn is_epoch(args: &[Expr]) -> bool {
+    matches!(
+        args.first(),
+        Some(Expr::Literal(ScalarValue::Utf8(Some(part)), _)) if part.eq_ignore_ascii_case("epoch")
+    )
 }
 
 /// The default of `lag` and `lead` takes the type of what it stands for; DataFusion would cut off its decimal places.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use karat_project::Feed;
+use karat_project::{Feed, Lag};
 use karat_receipt::{Closed, Intent, Outcome};
 use serde_json::{Value, json};
 
@@ -48,13 +48,31 @@ pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
 
 /// Sets the cursor of an incremental feed: the next load reads what lies after `value`.
 pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
-    if feed.cursor.is_none() {
+    let Some(cursor) = &feed.cursor else {
         return Err(PipelineError::Refused {
             what: format!(
                 "`{}` has no cursor: its position is the list of its objects",
                 feed.bronze
             ),
             hint: "only feeds with `cursor` have a position that can be set".to_owned(),
+        });
+    };
+    // A value that the lag cannot be taken from would stop every load after it.
+    let (fits, kind) = match cursor.lag {
+        Some(Lag::Time(_)) => (
+            karat_source::sqlite::reads_as_time(value),
+            "a date or time, like `2026-10-29 08:00:00`",
+        ),
+        Some(Lag::Count(_)) => (value.parse::<f64>().is_ok_and(f64::is_finite), "a number"),
+        None => (true, ""),
+    };
+    if !fits {
+        return Err(PipelineError::Refused {
+            what: format!(
+                "the cursor `{}` of `{}` has a lag, and the value given is not {kind}",
+                cursor.column, feed.bronze
+            ),
+            hint: "`karat position show` shows the value that it has".to_owned(),
         });
     }
     let _lock = site

@@ -395,6 +395,11 @@ fn lagged(value: &Cell, lag: Option<Lag>, column: &str) -> Result<Cell, SourceEr
 }
 
 /// An earlier time in the same shape: `YYYY-MM-DD`, then perhaps a space or `T`, the time, a fraction, and anything after it unchanged.
+/// Whether a text is a date or time that a cursor's lag can be taken from.
+pub fn reads_as_time(text: &str) -> bool {
+    text_minus(text, Duration::ZERO).is_some()
+}
+
 fn text_minus(text: &str, duration: Duration) -> Option<String> {
     let date = text.get(..10)?;
     let (time, rest) = match text.get(10..19) {

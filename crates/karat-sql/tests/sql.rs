@@ -361,6 +361,7 @@ fn what_the_engine_would_pass_over_is_refused() {
             "1:25",
         ),
         ("select quantile(0.5)(a) from d.t", "1:8"),
+        ("select a at time zone 'UTC' as b from d.t", "1:8"),
     ] {
         let error = karat_sql::Query::parse(sql).expect_err(sql);
         assert_eq!(

@@ -190,3 +190,39 @@ fn what_would_be_answered_wrongly_is_refused() {
         ],
     ));
 }
+
+/// The zone is Europe/Berlin.
+#[test]
+fn days_and_months_of_an_instant_are_local() {
+    let at = |text: &str, by: &str| {
+        format!("select cast('{text}' as timestamp with time zone) {by} as x, 1 as one")
+    };
+    let queries = [
+        at("2024-03-30 12:30:00", "+ interval '1 day'"),
+        at("2024-03-30 12:30:00", "+ interval '24 hours'"),
+        at("2024-04-15 12:00:00", "- interval '1 month'"),
+        at("2024-03-30 02:30:00", "+ interval '1 day'"),
+        "select extract(epoch from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as x, \
+         extract(hour from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as h"
+            .to_owned(),
+    ];
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
+    expect![[r#"
+        select cast('2024-03-30 12:30:00' as timestamp with time zone) + interval '1 day' as x, 1 as one
+        x timestamp with time zone, one bigint
+        2024-03-31T10:30:00Z | 1
+        select cast('2024-03-30 12:30:00' as timestamp with time zone) + interval '24 hours' as x, 1 as one
+        x timestamp with time zone, one bigint
+        2024-03-31T11:30:00Z | 1
+        select cast('2024-04-15 12:00:00' as timestamp with time zone) - interval '1 month' as x, 1 as one
+        x timestamp with time zone, one bigint
+        2024-03-15T11:00:00Z | 1
+        select cast('2024-03-30 02:30:00' as timestamp with time zone) + interval '1 day' as x, 1 as one
+        x timestamp with time zone, one bigint
+        error: an argument is outside of what `cast('2024-03-30 02:30:00' as timestamp with time zone) + interval '1 day'` is defined for
+        hint: leave those rows out with case when ... then ... end
+        select extract(epoch from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as x, extract(hour from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as h
+        x double, h integer
+        1719835200.0 | 14
+    "#]].assert_eq(&answers(&numbers(), &queries));
+}

@@ -414,6 +414,14 @@ fn a_cursor_reads_its_window_again() {
     );
     let position = project.karat(&["position", "show", "--json"]).json();
     assert_eq!(position["positions"][0]["cursor"], 108, "{position}");
+    // A value that no load could go on from is refused where it is typed.
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__orders` has a lag, and the value given is not a number
+        hint: `karat position show` shows the value that it has
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["position", "set", "db.orders", "yesterday"]).text());
     // The cursor is set back by hand: what was lost is read.
     let set = project.karat(&["position", "set", "db.orders", "50"]);
     assert_eq!(set.code, 0, "{}", set.text());
