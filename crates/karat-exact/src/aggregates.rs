@@ -18,9 +18,10 @@ use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionPara
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-    udaf_default_display_name, udaf_default_human_display, udaf_default_schema_name,
-    udaf_default_window_function_display_name, udaf_default_window_function_schema_name,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
+    SetMonotonicity, Signature, Volatility, udaf_default_display_name, udaf_default_human_display,
+    udaf_default_schema_name, udaf_default_window_function_display_name,
+    udaf_default_window_function_schema_name,
 };
 
 use crate::checked::type_error;
@@ -97,8 +98,73 @@ impl Exact {
             kind: self.kind,
             rounding: self.rounding,
             scale,
+            wide: matches!(input, DataType::Decimal256(..)),
             out: out.clone(),
         })
+    }
+}
+
+/// DataFusion's `min` or `max`, with doubles in their one order (E6): its accumulator for many groups takes a NaN or the next
+/// value by which comes first, and begins with the least finite double, which is more than minus infinity.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Extreme {
+    pub(crate) inner: AggregateUDF,
+}
+
+fn holds_doubles(args: &AccumulatorArgs) -> bool {
+    number(args.return_field.data_type()) == Some(Number::Double)
+}
+
+impl AggregateUDFImpl for Extreme {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.inner.create_sliding_accumulator(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !holds_doubles(&args) && self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner.order_sensitivity()
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner.is_descending()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner.inner().set_monotonicity(data_type)
     }
 }
 
@@ -230,14 +296,18 @@ impl AggregateUDFImpl for Exact {
             DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => DataType::Decimal256(76, *s),
             _ => DataType::Decimal256(76, 0),
         };
-        Ok(vec![
+        let integer = |name| {
+            let name = format_state_name(args.name, name);
+            Arc::new(Field::new(name, DataType::Int64, true))
+        };
+        let mut fields = vec![
             Arc::new(Field::new(format_state_name(args.name, "sum"), sum, true)),
-            Arc::new(Field::new(
-                format_state_name(args.name, "count"),
-                DataType::Int64,
-                true,
-            )),
-        ])
+            integer("count"),
+        ];
+        if matches!(input.data_type(), DataType::Decimal256(..)) {
+            fields.push(integer("wraps"));
+        }
+        Ok(fields)
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -291,12 +361,36 @@ fn written(name: &str) -> String {
         .replace("karat_avg(", "avg(")
 }
 
-/// Exact sums of unscaled decimals: 128 bits a group, and 256 for those that outgrow them.
+/// A sum of any number of 256-bit integers: `low` + `wraps` · 2^256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wide {
+    low: i256,
+    wraps: i64,
+}
+
+impl Wide {
+    fn add(self, value: i256) -> Wide {
+        match self.low.checked_add(value) {
+            Some(low) => Wide { low, ..self },
+            None => Wide {
+                low: self.low.wrapping_add(value),
+                wraps: self.wraps + if value.is_negative() { -1 } else { 1 },
+            },
+        }
+    }
+
+    /// The sum, if it has 256 bits.
+    fn exact(self) -> Option<i256> {
+        (self.wraps == 0).then_some(self.low)
+    }
+}
+
+/// Exact sums of unscaled decimals: 128 bits a group, and more for those that outgrow them.
 #[derive(Debug, Default)]
 struct DecimalSums {
     low: Vec<i128>,
     /// What left the low 128 bits.
-    high: HashMap<usize, i256>,
+    high: HashMap<usize, Wide>,
 }
 
 impl DecimalSums {
@@ -314,8 +408,8 @@ impl DecimalSums {
 
     #[cold]
     fn carry(&mut self, group: usize, value: i256) {
-        let slot = self.high.entry(group).or_insert(i256::ZERO);
-        *slot = slot.wrapping_add(value);
+        let slot = self.high.entry(group).or_default();
+        *slot = slot.add(value);
     }
 
     fn add_wide(&mut self, group: usize, value: i256) {
@@ -325,12 +419,9 @@ impl DecimalSums {
         }
     }
 
-    fn sum(&self, group: usize) -> i256 {
-        let low = i256::from_i128(self.low[group]);
-        match self.high.get(&group) {
-            Some(high) => high.wrapping_add(low),
-            None => low,
-        }
+    fn sum(&self, group: usize) -> Wide {
+        let high = self.high.get(&group).copied().unwrap_or_default();
+        high.add(i256::from_i128(self.low[group]))
     }
 }
 
@@ -348,6 +439,8 @@ struct Totals {
     kind: Kind,
     rounding: Rounding,
     scale: i8,
+    /// Whether its values have 256 bits, so that their sum may have more.
+    wide: bool,
     out: DataType,
 }
 
@@ -447,10 +540,15 @@ impl Totals {
     }
 
     fn merge(&mut self, states: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<()> {
-        let [state, counts] = states else {
-            return Err(
-                ExactError::Internal(format!("{} states of an aggregate", states.len())).into(),
-            );
+        let (state, counts, wraps) = match states {
+            [state, counts] if !self.wide => (state, counts, None),
+            [state, counts, wraps] if self.wide => {
+                (state, counts, Some(wraps.as_primitive::<Int64Type>()))
+            }
+            _ => {
+                let why = format!("{} states of an aggregate", states.len());
+                return Err(ExactError::Internal(why).into());
+            }
         };
         let counts = counts.as_primitive::<Int64Type>();
         for row in 0..state.len() {
@@ -461,7 +559,10 @@ impl Totals {
             self.counts[group] += counts.value(row);
             match &mut self.sums {
                 Sums::Decimals(sums) => {
-                    sums.add_wide(group, state.as_primitive::<Decimal256Type>().value(row))
+                    sums.add_wide(group, state.as_primitive::<Decimal256Type>().value(row));
+                    if let Some(wraps) = wraps.map(|wraps| wraps.value(row)).filter(|n| *n != 0) {
+                        sums.high.entry(group).or_default().wraps += wraps;
+                    }
                 }
                 Sums::Doubles(sums) => sums
                     .merge(group, state.as_binary::<i32>().value(row))
@@ -476,9 +577,12 @@ impl Totals {
     /// The states of the first n groups.
     fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
         let nulls = NullBuffer::from_iter(self.counts[..n].iter().map(|count| *count != 0));
+        let mut wraps = Vec::new();
         let state: ArrayRef = match &self.sums {
             Sums::Decimals(sums) => {
-                let values: Vec<i256> = (0..n).map(|group| sums.sum(group)).collect();
+                let totals: Vec<Wide> = (0..n).map(|group| sums.sum(group)).collect();
+                wraps.extend(totals.iter().map(|total| total.wraps));
+                let values: Vec<i256> = totals.iter().map(|total| total.low).collect();
                 Arc::new(
                     Decimal256Array::new(values.into(), Some(nulls))
                         .with_precision_and_scale(76, self.scale)?,
@@ -496,10 +600,14 @@ impl Totals {
                 Arc::new(array)
             }
         };
-        Ok(vec![
+        let mut states = vec![
             state,
-            Arc::new(Int64Array::from(self.counts[..n].to_vec())),
-        ])
+            Arc::new(Int64Array::from(self.counts[..n].to_vec())) as ArrayRef,
+        ];
+        if self.wide {
+            states.push(Arc::new(Int64Array::from(wraps)));
+        }
+        Ok(states)
     }
 
     /// The results of the first n groups.
@@ -525,7 +633,8 @@ impl Totals {
                 for (group, count) in counts.iter().enumerate() {
                     let sum = sums
                         .sum(group)
-                        .to_i128()
+                        .exact()
+                        .and_then(i256::to_i128)
                         .and_then(|sum| i64::try_from(sum).ok());
                     values.push(if *count == 0 {
                         0
@@ -538,11 +647,11 @@ impl Totals {
             (Sums::Decimals(sums), DataType::Decimal128(p, s) | DataType::Decimal256(p, s)) => {
                 let mut values = Vec::with_capacity(n);
                 for (group, count) in counts.iter().enumerate() {
-                    let exact = sums.sum(group);
-                    let value = match (count, self.kind) {
-                        (0, _) => Some(i256::ZERO),
-                        (_, Kind::Sum) => Some(exact),
-                        (count, Kind::Avg) => {
+                    let value = match (count, self.kind, sums.sum(group).exact()) {
+                        (0, _, _) => Some(i256::ZERO),
+                        (_, _, None) => None,
+                        (_, Kind::Sum, exact) => exact,
+                        (count, Kind::Avg, Some(exact)) => {
                             let k = i32::from(*s) - i32::from(self.scale);
                             divide_wide(
                                 exact,
@@ -599,7 +708,7 @@ impl Totals {
         let sums = match &self.sums {
             Sums::Decimals(sums) => {
                 sums.low.capacity() * size_of::<i128>()
-                    + sums.high.capacity() * size_of::<(usize, i256)>()
+                    + sums.high.capacity() * size_of::<(usize, Wide)>()
             }
             Sums::Doubles(sums) => sums.size(),
         };

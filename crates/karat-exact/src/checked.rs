@@ -201,14 +201,14 @@ impl Checked {
     }
 
     /// The call as SQL, given how its arguments are written.
-    fn written(&self, args: &[Expr], casts: bool, write: &dyn Fn(&Expr) -> String) -> String {
+    fn written(&self, args: &[Expr], write: &dyn Fn(&Expr) -> String) -> String {
         let name = self.sql_name();
         let operand = |index: usize| {
             let Some(arg) = args.get(index) else {
                 return String::new();
             };
             let text = write(arg);
-            let inner = match through_casts(arg, casts) {
+            let inner = match arg {
                 Expr::ScalarFunction(call) => call
                     .func
                     .inner()
@@ -230,13 +230,11 @@ impl Checked {
                 args.get(1).map(write).unwrap_or_default()
             ),
             Operation::Negate => format!("(- {})", operand(0)),
-            Operation::Cast { to, .. } if casts => format!(
+            Operation::Cast { to, .. } => format!(
                 "{name}({} as {})",
                 args.first().map(write).unwrap_or_default(),
                 type_name(to)
             ),
-            // Like DataFusion, columns are not named after casts.
-            Operation::Cast { .. } => args.first().map(write).unwrap_or_default(),
             _ if self.binds() < 4 => format!("{} {name} {}", operand(0), operand(1)),
             _ => format!(
                 "{name}({})",
@@ -593,22 +591,6 @@ fn micros_type(data_type: &DataType) -> DataType {
     }
 }
 
-fn through_casts(expr: &Expr, shown: bool) -> &Expr {
-    match expr {
-        Expr::Cast(cast) if !shown => through_casts(&cast.expr, shown),
-        Expr::ScalarFunction(call) if !shown && call.args.len() == 1 => {
-            match call.func.inner().downcast_ref::<Checked>() {
-                Some(Checked {
-                    operation: Operation::Cast { .. },
-                    ..
-                }) => through_casts(&call.args[0], shown),
-                _ => expr,
-            }
-        }
-        _ => expr,
-    }
-}
-
 /// An expression as its author would write it.
 pub(crate) fn sql_text(expr: &Expr) -> String {
     match expr {
@@ -628,10 +610,23 @@ pub(crate) fn sql_text(expr: &Expr) -> String {
                 _ => "null".to_string(),
             },
             value if value.is_null() => "null".to_string(),
+            ScalarValue::IntervalMonthDayNano(Some(length)) => {
+                let parts = [
+                    (i128::from(length.months), "month"),
+                    (i128::from(length.days), "day"),
+                    (i128::from(length.nanoseconds), "nanosecond"),
+                ];
+                let parts: Vec<String> = parts
+                    .iter()
+                    .filter(|(count, _)| *count != 0)
+                    .map(|(count, unit)| format!("{count} {unit}"))
+                    .collect();
+                format!("interval '{}'", parts.join(" "))
+            }
             value => value.to_string(),
         },
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
-            Some(checked) => checked.written(&call.args, true, &sql_text),
+            Some(checked) => checked.written(&call.args, &sql_text),
             None => format!(
                 "{}({})",
                 call.func.name(),
@@ -719,8 +714,9 @@ impl ScalarUDFImpl for Checked {
         NAMES.get(self.name()).map_or(&[], Vec::as_slice)
     }
 
+    /// Unlike DataFusion's, a cast has a name of its own: as the key of a join it stands beside the column that it casts.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.written(args, false, &|arg| match arg {
+        Ok(self.written(args, &|arg| match arg {
             Expr::Literal(..) => sql_text(arg),
             _ => arg.schema_name().to_string(),
         }))

@@ -20,6 +20,9 @@ pub enum ExactError {
     /// An argument outside of what a function is defined for.
     #[error("an argument is outside of what `{0}` is defined for")]
     Domain(String),
+    /// A subquery that stands for one value gives more.
+    #[error("a subquery that stands for one value gives more than one row")]
+    ManyRows,
     /// An operator needs more memory than the limit leaves it.
     #[error("not enough memory: {0}")]
     Memory(String),
@@ -34,9 +37,9 @@ pub enum ExactError {
         found: u64,
     },
     /// A file could not be read or written.
-    #[error("cannot read or write a file: {what}")]
+    #[error("{what}{}", if denied(source.as_ref()) { ": permission denied" } else { "" })]
     Io {
-        /// What was being done.
+        /// What was being done, as in "cannot read a data file".
         what: String,
         /// The cause.
         #[source]
@@ -65,13 +68,22 @@ impl ExactError {
                 "round the value first, give the target more digits, or correct the text; for a double use decimal_from_double".to_string()
             }
             ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
+            ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
             ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
+            ExactError::Io { .. } if self.is_denied() => {
+                "give this user the right to read the lake, and to write in `.karat/`".to_string()
+            }
             ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) | ExactError::Rows { .. } => {
                 return None;
             }
         };
         Some(text)
+    }
+
+    /// Whether the operating system did not allow it.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, ExactError::Io { source, .. } if denied(source.as_ref()))
     }
 
     /// A refusal with its remedy.
@@ -97,7 +109,7 @@ impl ExactError {
                     Ok(inner) => ExactError::from_datafusion(*inner),
                     Err(inner) => match inner.downcast::<ArrowError>() {
                         Ok(inner) => ExactError::arrow(*inner),
-                        Err(inner) => ExactError::Internal(inner.to_string()),
+                        Err(inner) => ExactError::other(&inner.to_string()),
                     },
                 },
             },
@@ -109,7 +121,7 @@ impl ExactError {
                     what,
                     source: Box::new(source),
                 },
-                other => ExactError::Internal(other.to_string()),
+                other => ExactError::other(&other.to_string()),
             },
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 ExactError::from_datafusion(*inner)
@@ -123,19 +135,32 @@ impl ExactError {
             }
             DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(&what)),
             DataFusionError::IoError(source) => ExactError::Io {
-                what: "while reading or spilling rows".into(),
+                what: "cannot read or spill rows".into(),
                 source: Box::new(source),
             },
             DataFusionError::ObjectStore(source) => ExactError::Io {
-                what: "while reading a data file".into(),
+                what: "cannot read a data file".into(),
                 source,
             },
             DataFusionError::ParquetError(source) => ExactError::Io {
-                what: "while reading a Parquet file".into(),
+                what: "cannot read a Parquet file".into(),
                 source,
             },
-            other => ExactError::Internal(first_line(&other.strip_backtrace())),
+            DataFusionError::Execution(text) if text.contains("more than one row") => {
+                ExactError::ManyRows
+            }
+            DataFusionError::Execution(text) if text.starts_with("NTILE") => {
+                ExactError::Domain("ntile".into())
+            }
+            other => ExactError::other(&other.strip_backtrace()),
         }
+    }
+
+    fn other(text: &str) -> ExactError {
+        if text.contains("regex parse error") {
+            return ExactError::Domain("regexp_like".into());
+        }
+        ExactError::Internal(first_line(text))
     }
 
     fn from_shared(error: &DataFusionError) -> ExactError {
@@ -155,6 +180,7 @@ impl ExactError {
             ExactError::DivideByZero(e) => ExactError::DivideByZero(e.clone()),
             ExactError::Conversion(e) => ExactError::Conversion(e.clone()),
             ExactError::Domain(e) => ExactError::Domain(e.clone()),
+            ExactError::ManyRows => ExactError::ManyRows,
             ExactError::Memory(e) => ExactError::Memory(e.clone()),
             ExactError::Io { what, source } => ExactError::Io {
                 what: what.clone(),
@@ -187,6 +213,22 @@ impl From<SqlError> for DataFusionError {
     fn from(error: SqlError) -> DataFusionError {
         DataFusionError::External(Box::new(error))
     }
+}
+
+fn denied(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    // Of a Parquet file that cannot be opened DataFusion keeps the text alone; 13 is EACCES.
+    if error.to_string().contains("(os error 13)") {
+        return true;
+    }
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn first_line(text: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use crate::aggregates;
+use crate::aggregates::{self, Extreme};
 use crate::checked::{Checked, Clock, Operation, Places};
 use crate::named::Named;
 use crate::numbers::Op;
@@ -203,6 +203,12 @@ impl Registry {
         let mut aggregate: Vec<Arc<AggregateUDF>> =
             defaults.aggregate_functions().take().unwrap_or_default();
         aggregate.retain(|f| AGGREGATES.contains(&f.name()));
+        for function in &mut aggregate {
+            if matches!(function.name(), "min" | "max") {
+                let inner = function.as_ref().clone();
+                *function = Arc::new(AggregateUDF::new_from_impl(Extreme { inner }));
+            }
+        }
         aggregate.extend(aggregates::functions(settings.rounding));
         let mut window: Vec<Arc<WindowUDF>> =
             defaults.window_functions().take().unwrap_or_default();

@@ -47,7 +47,9 @@ impl ScalarUDFImpl for Named {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        self.inner.simplify(args, info)
+        self.inner
+            .simplify(args, info)
+            .map_err(|error| self.outside(error))
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
@@ -57,13 +59,20 @@ impl ScalarUDFImpl for Named {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.inner
             .invoke_with_args(args)
-            .map_err(|error| match error {
-                DataFusionError::Execution(_)
-                | DataFusionError::ArrowError(..)
-                | DataFusionError::NotImplemented(_) => {
-                    ExactError::Domain(self.name().to_string()).into()
-                }
-                other => other,
-            })
+            .map_err(|error| self.outside(error))
+    }
+}
+
+impl Named {
+    fn outside(&self, error: DataFusionError) -> DataFusionError {
+        match error {
+            DataFusionError::Execution(_)
+            | DataFusionError::ArrowError(..)
+            | DataFusionError::External(_)
+            | DataFusionError::NotImplemented(_) => {
+                ExactError::Domain(self.name().to_string()).into()
+            }
+            other => other,
+        }
     }
 }

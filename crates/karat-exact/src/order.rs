@@ -5,9 +5,9 @@
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DataFusionError, Result};
-use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, Sort, SortExpr, Window,
+    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, Window,
     WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 
@@ -74,69 +74,55 @@ impl Completion<'_> {
     fn window(&mut self, window: Window) -> Result<Transformed<LogicalPlan>> {
         let names = LogicalPlan::Window(window.clone()).schema().columns();
         let passed = window.input.schema().fields().len();
-        let mut changed = false;
-        let mut exprs = Vec::with_capacity(window.window_expr.len());
-        for (at, expr) in window.window_expr.iter().enumerate() {
-            let completed = expr.clone().transform_up(|inner| match inner {
+        let completed =
+            under_old_names(&window.window_expr, &names[passed..], |inner| match inner {
                 Expr::WindowFunction(mut function) if depends_on_ties(&function) => {
-                    let params = &mut function.params;
+                    let params = &function.params;
                     let known: Vec<&Expr> = params
                         .partition_by
                         .iter()
                         .chain(params.order_by.iter().map(|sort| &sort.expr))
                         .collect();
-                    let word = format!("{}() over", function.fun.name());
+                    let word = format!("{}() over", written_name(function.fun.name()));
                     let added = self.missing(&word, &window.input, &known)?;
                     if added.is_empty() {
                         return Ok(Transformed::no(Expr::WindowFunction(function)));
                     }
+                    if !survives_a_longer_order(&function) {
+                        return Err(frame_of_ties(&function));
+                    }
                     function.params.order_by.extend(added);
-                    Ok(Transformed::yes(Expr::WindowFunction(function)))
+                    let function = Expr::WindowFunction(function);
+                    Ok(Transformed::yes(function))
                 }
                 other => Ok(Transformed::no(other)),
             })?;
-            changed |= completed.transformed;
-            // The longer order would change the column's name, by which operators above refer to it.
-            exprs.push(match completed.transformed {
-                true => completed.data.alias(names[passed + at].name.clone()),
-                false => completed.data,
-            });
-        }
-        if !changed {
+        let Some(exprs) = completed else {
             return Ok(Transformed::no(LogicalPlan::Window(window)));
-        }
-        Ok(Transformed::yes(LogicalPlan::Window(Window::try_new(
-            exprs,
-            window.input,
-        )?)))
+        };
+        by_order(exprs, window.input.as_ref().clone(), names).map(Transformed::yes)
     }
 
     fn aggregate(&mut self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         let names = aggregate.schema.columns();
         let groups = names.len() - aggregate.aggr_expr.len();
-        let mut changed = false;
-        let mut exprs = Vec::with_capacity(aggregate.aggr_expr.len());
-        for (at, expr) in aggregate.aggr_expr.iter().enumerate() {
-            let completed = expr.clone().transform_up(|inner| match inner {
+        let completed = under_old_names(
+            &aggregate.aggr_expr,
+            &names[groups..],
+            |inner| match inner {
                 Expr::AggregateFunction(mut function) if is_ordered_aggregate(&function) => {
                     let added = self.aggregate_order(&function, &aggregate)?;
-                    if added.is_empty() {
-                        return Ok(Transformed::no(Expr::AggregateFunction(function)));
-                    }
+                    let changed = !added.is_empty();
                     function.params.order_by.extend(added);
-                    Ok(Transformed::yes(Expr::AggregateFunction(function)))
+                    let function = Expr::AggregateFunction(function);
+                    Ok(Transformed::new_transformed(function, changed))
                 }
                 other => Ok(Transformed::no(other)),
-            })?;
-            changed |= completed.transformed;
-            exprs.push(match completed.transformed {
-                true => completed.data.alias(names[groups + at].name.clone()),
-                false => completed.data,
-            });
-        }
-        if !changed {
+            },
+        )?;
+        let Some(exprs) = completed else {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
-        }
+        };
         let completed = Aggregate::try_new(aggregate.input, aggregate.group_expr, exprs)?;
         Ok(Transformed::yes(LogicalPlan::Aggregate(completed)))
     }
@@ -276,6 +262,31 @@ impl Completion<'_> {
     }
 }
 
+/// An operator's expressions with their orders completed; None if nothing was missing. A longer order would change a column's name,
+/// by which operators above refer to it, so each keeps its own.
+fn under_old_names(
+    exprs: &[Expr],
+    names: &[Column],
+    mut complete: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Option<Vec<Expr>>> {
+    let mut changed = false;
+    let mut completed = Vec::with_capacity(exprs.len());
+    for (expr, name) in exprs.iter().zip(names) {
+        let expr = expr.clone().transform_up(&mut complete)?;
+        changed |= expr.transformed;
+        completed.push(match expr.transformed {
+            true => expr.data.alias(name.name.clone()),
+            false => expr.data,
+        });
+    }
+    Ok(changed.then_some(completed))
+}
+
+/// The name by which SQL calls a function.
+fn written_name(name: &str) -> &str {
+    name.strip_prefix("karat_").unwrap_or(name)
+}
+
 fn is_known(known: &[&Expr], column: &Column) -> bool {
     known
         .iter()
@@ -286,6 +297,46 @@ fn is_ordered_aggregate(function: &AggregateFunction) -> bool {
     ORDERED_AGGREGATES.contains(&function.func.name())
 }
 
+/// The window functions over the input, one operator for those of one partition and order: an operator sorts its input once.
+fn by_order(exprs: Vec<Expr>, input: LogicalPlan, outputs: Vec<Column>) -> Result<LogicalPlan> {
+    let key = |expr: &Expr| {
+        let function = match expr {
+            Expr::Alias(alias) => alias.expr.as_ref(),
+            expr => expr,
+        };
+        match function {
+            Expr::WindowFunction(function) => (
+                function.params.partition_by.clone(),
+                function.params.order_by.clone(),
+            ),
+            _ => (Vec::new(), Vec::new()),
+        }
+    };
+    let mut operators: Vec<Vec<Expr>> = Vec::new();
+    for expr in exprs {
+        match operators
+            .iter_mut()
+            .find(|other| key(&other[0]) == key(&expr))
+        {
+            Some(operator) => operator.push(expr),
+            None => operators.push(vec![expr]),
+        }
+    }
+    let one = operators.len() == 1;
+    let mut plan = input;
+    for exprs in operators {
+        plan = LogicalPlan::Window(Window::try_new(exprs, plan.into())?);
+    }
+    if one {
+        return Ok(plan);
+    }
+    let columns = outputs.into_iter().map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(
+        columns,
+        plan.into(),
+    )?))
+}
+
 fn depends_on_ties(function: &WindowFunction) -> bool {
     let name = function.fun.name();
     if ORDERED_WINDOWS.contains(&name) {
@@ -293,13 +344,48 @@ fn depends_on_ties(function: &WindowFunction) -> bool {
     }
     // An aggregate over a frame that counts rows sees some of the tied ones and not others.
     let frame = &function.params.window_frame;
-    let whole = matches!(
-        (&frame.start_bound, &frame.end_bound),
-        (WindowFrameBound::Preceding(start), WindowFrameBound::Following(end)) if start.is_null() && end.is_null()
-    );
+    let whole = from_the_start(&frame.start_bound) && to_the_end(&frame.end_bound);
     matches!(function.fun, WindowFunctionDefinition::AggregateUDF(_))
-        && frame.units != WindowFrameUnits::Range
+        && frame.units == WindowFrameUnits::Rows
         && !whole
+}
+
+fn from_the_start(bound: &WindowFrameBound) -> bool {
+    matches!(bound, WindowFrameBound::Preceding(rows) if rows.is_null())
+}
+
+fn to_the_end(bound: &WindowFrameBound) -> bool {
+    matches!(bound, WindowFrameBound::Following(rows) if rows.is_null())
+}
+
+/// Whether the function means the same under a longer order: the frames of `range` and `groups` end with the last row that ties
+/// with the current one, and under a longer order none does.
+fn survives_a_longer_order(function: &WindowFunction) -> bool {
+    let name = function.fun.name();
+    let frame = &function.params.window_frame;
+    let (start, end) = (&frame.start_bound, &frame.end_bound);
+    let current = |bound: &WindowFrameBound| matches!(bound, WindowFrameBound::CurrentRow);
+    if frame.units == WindowFrameUnits::Rows
+        || matches!(name, "row_number" | "ntile" | "lag" | "lead")
+        || from_the_start(start) && to_the_end(end)
+    {
+        return true;
+    }
+    let skips_nulls = function.params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    match name {
+        "first_value" => !skips_nulls && from_the_start(start) && current(end),
+        "last_value" => !skips_nulls && current(start) && to_the_end(end),
+        _ => false,
+    }
+}
+
+fn frame_of_ties(function: &WindowFunction) -> DataFusionError {
+    let name = function.fun.name();
+    ExactError::refused(
+        format!("{name}() over a range of rows that tie has no single answer"),
+        "order by columns that identify a row, or count rows: rows between unbounded preceding and current row (or unbounded following)".to_owned(),
+    )
+    .into()
 }
 
 fn ascending(expr: &Expr) -> SortExpr {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, BinaryExpr, Case, InList, ScalarFunction, WindowFunction,
-    WindowFunctionParams,
+    AggregateFunction, Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction,
+    WindowFunction, WindowFunctionParams,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{
@@ -17,7 +17,7 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
+    Aggregate, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Timez
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
 use crate::conversion::{Rules, lossless, stored_type};
+use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::types::type_name;
 
@@ -59,6 +60,36 @@ fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
             }
             _ => false,
         },
+    }
+}
+
+/// Line and column of the first column that an expression names.
+fn place_of(expr: &Expr) -> Option<(u64, u64)> {
+    let mut places: Vec<(u64, u64)> = expr
+        .column_refs()
+        .into_iter()
+        .filter_map(|column| column.spans().first())
+        .map(|span| (span.start.line, span.start.column))
+        .collect();
+    places.sort_unstable();
+    places.first().copied()
+}
+
+/// The error with its place in the text, if it is one of ours.
+fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
+    match (place, error) {
+        (Some((line, column)), DataFusionError::External(inner)) => {
+            match inner.downcast::<SqlError>() {
+                Ok(own) => SqlError {
+                    line: Some(line),
+                    column: Some(column),
+                    ..*own
+                }
+                .into(),
+                Err(other) => DataFusionError::External(other),
+            }
+        }
+        (_, error) => error,
     }
 }
 
@@ -99,8 +130,10 @@ impl Operators {
         let minus = op == Op::Sub;
         let sum = matches!(op, Op::Add | Op::Sub);
         let interval = |t: &DataType| matches!(t, DataType::Interval(_));
+        let place = place_of(&left).or_else(|| place_of(&right));
         if number(&l).is_some() && number(&r).is_some() {
-            crate::numbers::result_type(op, &l, &r).map_err(|text| type_error(text, None))?;
+            crate::numbers::result_type(op, &l, &r)
+                .map_err(|text| at(place, type_error(text, None)))?;
             return Ok(Some(
                 self.call(Operation::Arithmetic(op), vec![left, right]),
             ));
@@ -136,7 +169,7 @@ impl Operators {
                 } else {
                     "dates take whole days or an interval: day + 1, moment + interval '1 hour'"
                 };
-                return Err(type_error(what, Some(hint)));
+                return Err(at(place, type_error(what, Some(hint))));
             }
         }))
     }
@@ -202,6 +235,16 @@ impl ExprPlanner for Operators {
             BinaryOperator::Divide => Op::Div,
             BinaryOperator::Modulo => Op::Mod,
             BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide => Op::IntDiv,
+            BinaryOperator::BitwiseXor => {
+                let place = place_of(&expr.left).or_else(|| place_of(&expr.right));
+                return Err(at(
+                    place,
+                    refusal(
+                        "`^` is a power in some databases and a bitwise xor in others".to_string(),
+                        Some("for a power write the product: x * x"),
+                    ),
+                ));
+            }
             ref other => {
                 let operator = match other {
                     BinaryOperator::Eq => Operator::Eq,
@@ -581,6 +624,44 @@ impl CheckedExpressions {
                     else_expr,
                 })
             }
+            Expr::InSubquery(InSubquery {
+                expr,
+                subquery,
+                negated,
+            }) => {
+                let (l, r) = (
+                    expr.get_type(schema)?,
+                    subquery.subquery.schema().field(0).data_type().clone(),
+                );
+                if needs_exact_comparison(&l, &r) {
+                    return Err(refusal(
+                        format!(
+                            "`{}` is {}, and the subquery gives {}",
+                            sql_text(&expr),
+                            type_name(&l),
+                            type_name(&r)
+                        ),
+                        Some("cast both to one type"),
+                    ));
+                }
+                return Ok(Transformed::no(Expr::InSubquery(InSubquery {
+                    expr,
+                    subquery,
+                    negated,
+                })));
+            }
+            Expr::Like(like) | Expr::SimilarTo(like)
+                if !matches!(like.escape_char, None | Some('\\')) =>
+            {
+                return Err(refusal(
+                    "`like … escape` takes no character but the backslash".to_string(),
+                    Some("write like 'a\\%b', or starts_with(), contains() and strpos()"),
+                ));
+            }
+            Expr::WindowFunction(function) => {
+                whole_default(&function, schema)?;
+                return Ok(Transformed::no(Expr::WindowFunction(function)));
+            }
             Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
                 if let Some(checked) = func.inner().downcast_ref::<Checked>() {
                     if checked.has_text() {
@@ -695,7 +776,14 @@ impl CheckedExpressions {
                         | Operator::BitwiseShiftLeft
                         | Operator::BitwiseShiftRight
                 );
-                if arithmetic {
+                // `grouping(x)` comes as a shift of the bits that say which columns are grouped by.
+                let grouping = op == Operator::BitwiseShiftRight
+                    && left.any_column_refs()
+                    && left
+                        .column_refs()
+                        .iter()
+                        .all(|c| c.name == Aggregate::INTERNAL_GROUPING_ID);
+                if arithmetic && !grouping {
                     return Err(refusal(
                         format!(
                             "`{} {op} {}` is not checked",
@@ -716,6 +804,33 @@ impl CheckedExpressions {
             other => Transformed::no(other),
         })
     }
+}
+
+/// The default of `lag` and `lead` takes the type of what it stands for; DataFusion would cut off its decimal places.
+fn whole_default(function: &WindowFunction, schema: &DFSchema) -> Result<()> {
+    let args = &function.params.args;
+    let (true, [value, _, Expr::Literal(default, _)]) = (
+        matches!(function.fun.name(), "lag" | "lead"),
+        args.as_slice(),
+    ) else {
+        return Ok(());
+    };
+    let to = value.get_type(schema)?;
+    let kept = default
+        .cast_to(&to)
+        .and_then(|cast| cast.cast_to(&default.data_type()))
+        .is_ok_and(|back| back == *default);
+    if default.is_null() || kept {
+        return Ok(());
+    }
+    Err(type_error(
+        format!(
+            "the default of `{}` does not fit {}",
+            function.fun.name(),
+            type_name(&to)
+        ),
+        Some("cast the first argument to a type that holds both"),
+    ))
 }
 
 fn with_text(checked: Checked, args: Vec<Expr>) -> Expr {
@@ -775,20 +890,61 @@ impl CheckedCoercions {
         {
             return Ok(plan);
         }
-        let columns = schema.iter().map(|(relation, field)| {
+        let columns = schema.iter().enumerate().map(|(at, (relation, field))| {
             let column = Expr::from((relation, field));
             match change(field.data_type()) {
-                Some(to) => self
-                    .checked
-                    .converted(column, &to)
-                    .alias_qualified(relation.cloned(), field.name()),
+                Some(to) => {
+                    let null_on_failure = false;
+                    let cast = Operation::Cast {
+                        to,
+                        null_on_failure,
+                    };
+                    let cast = Checked::new(cast, self.checked.rules, 0);
+                    // Whoever wrote the query knows its expression, not the cast.
+                    let converted = match made_by(&plan, at) {
+                        Some(expr) => cast.with_text(&sql_text(expr)).call(vec![column]),
+                        None => with_text(cast, vec![column]),
+                    };
+                    converted.alias_qualified(relation.cloned(), field.name())
+                }
                 None => column,
             }
         });
+        let columns = columns.collect();
         Ok(LogicalPlan::Projection(Projection::try_new(
-            columns.collect(),
+            columns,
             Arc::new(plan),
         )?))
+    }
+}
+
+/// The expression that computes an output column, where it stands in the plan.
+fn made_by(plan: &LogicalPlan, at: usize) -> Option<&Expr> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(at)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else {
+                return Some(expr);
+            };
+            let below = projection.input.schema().index_of_column(column).ok()?;
+            made_by(&projection.input, below)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let computed = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+            aggregate.aggr_expr.get(at.checked_sub(computed)?)
+        }
+        LogicalPlan::Window(window) => match at.checked_sub(window.input.schema().fields().len()) {
+            Some(computed) => window.window_expr.get(computed),
+            None => made_by(&window.input, at),
+        },
+        LogicalPlan::Sort(sort) => made_by(&sort.input, at),
+        LogicalPlan::Limit(limit) => made_by(&limit.input, at),
+        LogicalPlan::Filter(filter) => made_by(&filter.input, at),
+        LogicalPlan::SubqueryAlias(subquery) => made_by(&subquery.input, at),
+        _ => None,
     }
 }
 

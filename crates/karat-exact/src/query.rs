@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::order::{Unknown, complete, order_answer};
 use crate::session::{sql_error, uses_clock};
-use crate::tables::{FileSet, SCHEMA, Tables};
+use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
 
 /// Provenance columns, which no model may read (B2).
@@ -138,6 +138,12 @@ impl Engine {
             .map_err(|error| sql_error(error, sql))?;
         notes.dedup();
         let schema = answer_schema(&plan, purpose)?;
+        if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
+            let way = state.create_physical_plan(&plan).now_or_never();
+            if let Some(Err(error)) = way {
+                return Err(sql_error(cannot_run(error).into(), sql));
+            }
+        }
         Ok(Prepared {
             state,
             plan,
@@ -150,7 +156,8 @@ impl Engine {
 
     /// Runs a planned query: its rows in their one order.
     pub async fn stream(&self, prepared: &Prepared) -> Result<BatchStream, ExactError> {
-        let plan = prepared.state.create_physical_plan(&prepared.plan).await?;
+        let plan = prepared.state.create_physical_plan(&prepared.plan).await;
+        let plan = plan.map_err(cannot_run)?;
         let rows = execute_stream(plan, prepared.state.task_ctx())?;
         let schema = prepared.schema.clone();
         let rows = rows.map(move |batch| normalise(&batch?, &schema).map_err(Into::into));
@@ -179,6 +186,57 @@ impl Engine {
         }
         Ok(self.prepare(sql, &known, purpose)?.schema())
     }
+}
+
+/// Whether the plan holds what the engine cannot run everywhere: only planning it to the end tells.
+fn may_have_no_way(plan: &LogicalPlan) -> bool {
+    let unusual = |expr: &Expr| {
+        expr.exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::InSubquery(_)
+                    | Expr::OuterReferenceColumn(..)
+            ))
+        })
+    };
+    let windows = |expr: &Expr| expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))));
+    let mut found = false;
+    let visited = plan.apply_with_subqueries(|node| {
+        let filter = matches!(node, LogicalPlan::Filter(_));
+        node.apply_expressions(|expr| {
+            found |= unusual(expr)? || (filter && windows(expr)?);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found || visited.is_err()
+}
+
+/// What the engine understands and cannot run, like a subquery in a place where it has no join for it.
+fn cannot_run(error: DataFusionError) -> ExactError {
+    let hint = "write a correlated subquery as a join, a window function inside a subquery, and give each column its own name";
+    match error.find_root() {
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) => ExactError::refused(
+            format!("the engine has no way to run this query: {}", outline(text)),
+            hint.to_owned(),
+        ),
+        DataFusionError::SchemaError(..) => ExactError::refused(
+            format!(
+                "the engine has no way to run this query: {}",
+                outline(&error.strip_backtrace())
+            ),
+            hint.to_owned(),
+        ),
+        _ => ExactError::from(error),
+    }
+}
+
+/// The beginning of a message that goes on with a dump of the plan.
+fn outline(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let end = line.find(['(', '{']).unwrap_or(line.len());
+    line[..end].trim_end().to_owned()
 }
 
 /// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
@@ -442,17 +500,4 @@ fn normalise(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Exa
         columns.push(one_zero(column));
     }
     RecordBatch::try_new(schema.clone(), columns).map_err(ExactError::arrow)
-}
-
-fn one_zero(column: ArrayRef) -> ArrayRef {
-    let any = column.as_any();
-    if let Some(doubles) = any.downcast_ref::<Float64Array>() {
-        let fold = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
-        return Arc::new(doubles.unary::<_, arrow::datatypes::Float64Type>(fold));
-    }
-    if let Some(singles) = any.downcast_ref::<Float32Array>() {
-        let fold = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
-        return Arc::new(singles.unary::<_, arrow::datatypes::Float32Type>(fold));
-    }
-    column
 }

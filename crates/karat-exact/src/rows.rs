@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_empty_array,
+    new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::kernels::zip::zip;
@@ -751,6 +752,9 @@ impl Native {
     /// Some row made DataFusion's function fail: find out which.
     fn one_by_one(&self, batch: &RecordBatch) -> Result<Value, ExactError> {
         let rows = batch.num_rows();
+        if rows == 0 {
+            return Ok(Value::fine(new_empty_array(&self.out)));
+        }
         let mut parts = Vec::with_capacity(rows);
         let mut failed = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -1048,7 +1052,7 @@ mod tests {
                 1e200
                   refused: a number literal of more than 76 digits [Refused None:None; for a double write cast('1e200' as double)]
                 n + text
-                  refused: no operation bigint + string [Type None:None; cast the other side to a number]
+                  refused: no operation bigint + string [Type Some(1):Some(1); cast the other side to a number]
                 d = 2.5
                   boolean: true | false | null | false
                 f = 0.1
@@ -1241,7 +1245,7 @@ mod tests {
                 cast(day as date) - interval '1 day' * 2
                   refused: no operation interval(monthdaynano) * bigint [Type None:None; cast the other side to a number]
                 at - at
-                  refused: no operation string - string [Type None:None; dates take whole days or an interval: day + 1, moment + interval '1 hour']
+                  refused: no operation string - string [Type Some(1):Some(1); dates take whole days or an interval: day + 1, moment + interval '1 hour']
             "#]],
         );
     }
@@ -1323,6 +1327,20 @@ mod tests {
                   string: 12 | x | null | -7
             "#]],
         );
+    }
+
+    #[test]
+    fn no_rows_are_no_error() {
+        for expression in [
+            "coalesce(text, '-')",
+            "case when n > 0 then text end",
+            "100 / n",
+            "upper(text)",
+        ] {
+            let compiled = compile(expression).expect("compiles");
+            let none = compiled.evaluate(&batch().slice(0, 0)).expect("computes");
+            assert_eq!(none.columns[0].len(), 0, "{expression}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::numbers::Rounding;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
+use crate::tables::{CATALOG, SCHEMA};
 
 /// The version of the time-zone tables.
 pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
@@ -157,13 +158,23 @@ pub(crate) fn uses_clock(expr: &Expr) -> bool {
 pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
     let mut found = explain(error);
     if found.line.is_none()
-        && let Some(name) = quoted(&found.message)
-        && let Some((line, column)) = position_of(&name, sql)
+        && let Some((line, column)) =
+            word_in_question(&found.message).and_then(|word| position_of(&word, sql))
     {
         found.line = Some(line);
         found.column = Some(column);
     }
     found
+}
+
+/// The word of the text that a message is about: the name that it quotes, or the function or clause with which it begins.
+fn word_in_question(message: &str) -> Option<String> {
+    quoted(message).or_else(|| {
+        let first = message.split([' ', '(']).next()?;
+        let named =
+            message.starts_with(&format!("{first}(")) || first == "LIMIT" || first == "DISTINCT";
+        named.then(|| first.to_string())
+    })
 }
 
 fn explain(error: DataFusionError) -> SqlError {
@@ -294,6 +305,25 @@ fn explain(error: DataFusionError) -> SqlError {
                     Some("cast the argument first".to_string()),
                 );
             }
+            if let Some((_, rest)) = text.split_once("column \"")
+                && let Some((name, _)) = rest.split_once("\" must appear in the GROUP BY")
+            {
+                return new(
+                    SqlErrorKind::Name,
+                    format!("column `{name}` is neither grouped by nor in an aggregate"),
+                    Some(
+                        "add it to `group by`, or say which value is meant, for example max(x)"
+                            .to_string(),
+                    ),
+                );
+            }
+            if text.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+                return new(
+                    SqlErrorKind::Refused,
+                    "an aggregate stands in `where`".to_string(),
+                    Some("conditions on groups go into `having`".to_string()),
+                );
+            }
             if let Some(name) = text
                 .strip_prefix("Invalid function '")
                 .and_then(|rest| rest.split('\'').next())
@@ -304,8 +334,14 @@ fn explain(error: DataFusionError) -> SqlError {
                 .strip_prefix("table '")
                 .and_then(|rest| rest.split('\'').next())
             {
-                let name = name.strip_prefix("datafusion.").unwrap_or(name);
-                let name = name.strip_prefix("public.").unwrap_or(name);
+                // Nobody wrote these.
+                let mut name = name;
+                for own in [CATALOG, SCHEMA] {
+                    name = name
+                        .strip_prefix(own)
+                        .and_then(|rest| rest.strip_prefix('.'))
+                        .unwrap_or(name);
+                }
                 return new(SqlErrorKind::Name, format!("no table `{name}`"), None);
             }
             new(SqlErrorKind::Type, text, None)
@@ -313,7 +349,8 @@ fn explain(error: DataFusionError) -> SqlError {
     }
 }
 
-fn unknown_function(name: &str) -> SqlError {
+/// Why a function cannot be called: refused, or not known.
+pub(crate) fn unknown_function(name: &str) -> SqlError {
     let name = name.to_ascii_lowercase();
     let (kind, message, hint) = match functions::refused(&name) {
         Some((why, hint)) => (
@@ -487,7 +524,9 @@ mod tests {
         };
         let state = session_state(
             &settings,
-            SessionConfig::new().with_target_partitions(2),
+            SessionConfig::new()
+                .with_target_partitions(2)
+                .with_default_catalog_and_schema(CATALOG, SCHEMA),
             Arc::new(RuntimeEnv::default()),
         );
         let context = SessionContext::new_with_state(state);
@@ -666,6 +705,7 @@ mod tests {
                 "select median(n) from t",
                 "select nn from t",
                 "select n from tt",
+                "select n from a.tt",
                 "select n from",
                 "select n from t where k > 1",
                 "select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3",
@@ -746,6 +786,8 @@ mod tests {
                   refused: no column `nn` [Name Some(1):Some(8); did you mean `n`?]
                 select n from tt
                   refused: no table `tt` [Name Some(1):Some(15); ]
+                select n from a.tt
+                  refused: no table `a.tt` [Name Some(1):Some(15); ]
                 select n from
                   refused: Expected: identifier, found: EOF [Syntax None:None; ]
                 select n from t where k > 1

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -17,15 +18,19 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path;
+use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use crate::error::ExactError;
+use crate::numbers::canonical;
 
 /// Catalog under which tables are registered; no query needs to name it.
 pub(crate) const CATALOG: &str = "karat";
@@ -165,7 +170,7 @@ impl TableProvider for FileTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
@@ -173,23 +178,87 @@ impl TableProvider for FileTable {
         let plan = file_scan(&self.files, projection.cloned(), false)?;
         let schema = plan.schema();
         let renamed = |name: &str| name.to_lowercase();
+        let double =
+            |field: &Field| matches!(field.data_type(), DataType::Float32 | DataType::Float64);
         if schema
             .fields()
             .iter()
-            .all(|field| renamed(field.name()) == *field.name())
+            .all(|field| renamed(field.name()) == *field.name() && !double(field))
         {
             return Ok(plan);
         }
-        let columns = schema.fields().iter().enumerate().map(|(at, field)| {
-            let column = Arc::new(Column::new(field.name(), at));
-            (
-                column as Arc<dyn datafusion::physical_plan::PhysicalExpr>,
-                renamed(field.name()),
-            )
-        });
-        let columns: Vec<_> = columns.collect();
+        let options = Arc::new(state.config_options().clone());
+        let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
+        for (at, field) in schema.fields().iter().enumerate() {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+            let column: Arc<dyn PhysicalExpr> = if double(field) {
+                let function = Arc::new(ScalarUDF::new_from_impl(OneZero::new()));
+                Arc::new(ScalarFunctionExpr::try_new(
+                    function,
+                    vec![column],
+                    schema.as_ref(),
+                    options.clone(),
+                )?)
+            } else {
+                column
+            };
+            columns.push((column, renamed(field.name())));
+        }
         Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
     }
+}
+
+/// Doubles as queries see them: one zero and one NaN (E6), so that sorting, grouping and joining by their bits is right.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OneZero {
+    signature: Signature,
+}
+
+impl OneZero {
+    fn new() -> OneZero {
+        OneZero {
+            signature: Signature::any(1, Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for OneZero {
+    fn name(&self) -> &str {
+        "karat_one_zero"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [one] => Ok(one.clone()),
+            _ => Err(ExactError::Internal("one column has one zero".to_owned()).into()),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [column] = args.args.as_slice() else {
+            return Err(ExactError::Internal("one column has one zero".to_owned()).into());
+        };
+        Ok(ColumnarValue::Array(one_zero(
+            column.to_array(args.number_rows)?,
+        )))
+    }
+}
+
+/// The array with one zero and one NaN, if it holds doubles.
+pub(crate) fn one_zero(column: ArrayRef) -> ArrayRef {
+    let any = column.as_any();
+    if let Some(doubles) = any.downcast_ref::<Float64Array>() {
+        return Arc::new(doubles.unary::<_, Float64Type>(canonical));
+    }
+    if let Some(singles) = any.downcast_ref::<Float32Array>() {
+        let fold = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
+        return Arc::new(singles.unary::<_, Float32Type>(fold));
+    }
+    column
 }
 
 /// Reads files, in list order within one partition if `in_order`.

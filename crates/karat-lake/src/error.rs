@@ -186,8 +186,16 @@ impl LakeError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free space and run again: what was not committed is not lost from the source".into())
             }
-            Self::Io { source, path, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Some(format!("give this user the right to write in `{}`", parent_or_self(path).display()))
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                Some("raise the limit of file sizes (`ulimit -f`, or the file system's) and run again".into())
+            }
+            Self::Io { doing, source, path } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                let (right, place) = match *doing {
+                    "read" | "list" | "find the folder" => ("read", path.as_path()),
+                    "create a file in" | "sync the folder" => ("write in", path.as_path()),
+                    _ => ("write in", parent_or_self(path)),
+                };
+                Some(format!("give this user the right to {right} `{}`", place.display()))
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported => {
                 Some("put the lake on a file system with hard links (not FAT or some network shares)".into())
@@ -340,6 +348,8 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         std::io::ErrorKind::StorageFull => "the disk is full".into(),
+        std::io::ErrorKind::QuotaExceeded => "this user's quota of the disk is used up".into(),
+        std::io::ErrorKind::FileTooLarge => "it would be larger than files may be here".into(),
         std::io::ErrorKind::IsADirectory => "it is a folder, not a file".into(),
         std::io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".into(),
         _ => error.to_string(),
@@ -367,6 +377,9 @@ mod tests {
             error.to_string(),
             "cannot commit version 3 of `a/silver/b`: cannot create a file in `/lake/x/_delta_log`: permission denied"
         );
-        assert!(error.hint().is_some());
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("give this user the right to write in `/lake/x/_delta_log`")
+        );
     }
 }

@@ -1,10 +1,8 @@
 //! A gold model: one SELECT over versions of tables, rebuilt in full when anything it depends on changed (A7, D).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use karat_exact::fingerprint::row_hashes;
 use karat_exact::{ExactError, Purpose, Tables};
 use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
 use karat_project::{Gold, Layer, Model, Project, TableName};
@@ -19,6 +17,7 @@ use crate::layout;
 use crate::publish::{Change, Head, head, publish, read_receipt, sha256_of_name};
 use crate::read;
 use crate::step::{StepReport, keep_code, receipt_base};
+use crate::unique::UniqueKey;
 
 /// Why a gold model is stale, or that it is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,23 +264,12 @@ impl<'a> GoldStep<'a> {
             &[],
         )?;
         let mut computed = 0;
-        let mut unique = UniqueKey::new(self.model.key.as_deref().unwrap_or_default());
+        // The SELECT may order its rows otherwise.
+        let mut unique = UniqueKey::in_any_order(self.model.key.as_deref().unwrap_or_default());
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             if !unique.holds(&batch)? {
                 writer.abort();
-                return Err(PipelineError::Refused {
-                    what: format!(
-                        "`{name}` was not committed: its rows are not unique by `key: [{}]`",
-                        self.model
-                            .key
-                            .iter()
-                            .flatten()
-                            .cloned()
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    ),
-                    hint: "name the columns that identify a row in `key`".to_owned(),
-                });
+                return Err(unique.refusal(&name, "name the columns that identify a row in `key`"));
             }
             self.site.context.progress.event(&Event::Advanced {
                 table: name.clone(),
@@ -398,38 +386,4 @@ fn same_bytes<'f>(added: &[WrittenFile], live: impl Iterator<Item = &'f str>) ->
     before.sort_unstable();
     now.sort_unstable();
     before == now
-}
-
-/// Checks that a declared key identifies rows, by 128-bit hashes of its values.
-struct UniqueKey<'k> {
-    key: &'k [String],
-    seen: HashSet<u128>,
-}
-
-impl<'k> UniqueKey<'k> {
-    fn new(key: &'k [String]) -> Self {
-        Self {
-            key,
-            seen: HashSet::new(),
-        }
-    }
-
-    fn holds(&mut self, batch: &RecordBatch) -> Result<bool, PipelineError> {
-        if self.key.is_empty() {
-            return Ok(true);
-        }
-        let at: Vec<usize> = self
-            .key
-            .iter()
-            .map(|name| batch.schema().index_of(name))
-            .collect::<Result<_, _>>()
-            .map_err(|_| PipelineError::Refused {
-                what: "`key` names a column that the model does not give".to_owned(),
-                hint: "name output columns of the SELECT".to_owned(),
-            })?;
-        let keys = batch.project(&at).map_err(crate::ingest::arrow_error)?;
-        Ok(row_hashes(&keys)?
-            .into_iter()
-            .all(|hash| self.seen.insert(hash)))
-    }
 }

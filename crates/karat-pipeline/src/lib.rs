@@ -2,7 +2,8 @@
 //!
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
-//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors;
+//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
+//! declared keys `unique` proves;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done;
 //! [`journal`] is the cache beside the project.
@@ -40,6 +41,7 @@ pub mod schema_accept;
 pub mod silver;
 pub mod status;
 pub mod step;
+mod unique;
 pub mod verify;
 
 pub use context::{Context, Event, Progress, Silent, Site};

@@ -1,5 +1,6 @@
 //! Reading versions of tables: file sets for the engine, fingerprints decoded from rows.
 
+use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt};
 use karat_exact::fingerprint::Fingerprinter;
 use karat_exact::{BatchStream, DataFileRef, ExactError, FileSet, Fingerprint, batch_stream};
@@ -73,6 +74,22 @@ pub async fn scan(
     Ok(batch_stream(files.schema.clone(), counted))
 }
 
+/// Files that were just written as the engine reads them.
+pub fn written_set(table: &Table, schema: &SchemaRef, files: &[WrittenFile]) -> FileSet {
+    FileSet {
+        schema: schema.clone(),
+        files: files
+            .iter()
+            .map(|file| DataFileRef {
+                path: table.path().join(&file.path),
+                size: file.size,
+                rows: file.rows,
+            })
+            .collect(),
+        key: None,
+    }
+}
+
 /// All live files of a version, in the order in which they were written: epoch, then ordinal.
 pub fn in_written_order(snapshot: &Snapshot) -> Vec<&LiveFile> {
     let mut files: Vec<&LiveFile> = snapshot.files.iter().collect();
@@ -93,7 +110,7 @@ pub fn written(path: &str) -> (i64, u64) {
 pub async fn fingerprint_file(
     site: &Site,
     table: &Table,
-    schema: &arrow::datatypes::SchemaRef,
+    schema: &SchemaRef,
     file: &LiveFile,
     excluded: &[&str],
 ) -> Result<Fingerprint, PipelineError> {
@@ -112,7 +129,7 @@ pub async fn fingerprint_file(
 
 /// Fingerprint of a stream of rows.
 pub async fn fingerprint_stream(
-    schema: &arrow::datatypes::SchemaRef,
+    schema: &SchemaRef,
     mut stream: BatchStream,
     excluded: &[&str],
 ) -> Result<Fingerprint, PipelineError> {

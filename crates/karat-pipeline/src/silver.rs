@@ -31,6 +31,7 @@ use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType,
 };
 use crate::step::{StepReport, keep_code, receipt_base};
+use crate::unique::UniqueKey;
 
 /// Files of AUTO CDC tables are small, so that a changed key rewrites little.
 const CDC_LAYOUT: Layout = Layout {
@@ -526,11 +527,20 @@ impl<'a> SilverStep<'a> {
                 let order = self.row_order(&state.judge.selected());
                 let sorted = self.site.engine.sort(judged, &order).await?;
                 let schema = state.judge.selected();
-                (
-                    schema.clone(),
-                    self.write(sorted, schema, Layout::default(), state).await?,
-                    None,
-                )
+                let mut unique = match self.model.cluster_by.is_empty() {
+                    true => UniqueKey::in_key_order(self.key()),
+                    false => UniqueKey::in_any_order(self.key()),
+                };
+                let added = self
+                    .write(
+                        sorted,
+                        schema.clone(),
+                        Layout::default(),
+                        state,
+                        &mut unique,
+                    )
+                    .await?;
+                (schema, added, None)
             }
             Some(_) => {
                 let sorted = self.sorted_events(state, judged).await?;
@@ -590,9 +600,17 @@ impl<'a> SilverStep<'a> {
                 .engine
                 .sort(judged, &self.row_order(&schema))
                 .await?;
+            let mut unique = UniqueKey::in_any_order(self.key());
             let added = self
-                .write(sorted, schema.clone(), Layout::default(), state)
+                .write(
+                    sorted,
+                    schema.clone(),
+                    Layout::default(),
+                    state,
+                    &mut unique,
+                )
                 .await?;
+            bytes_read += self.prove_new_keys(state, head, &added, &unique).await?;
             let aside = self.take_aside(&aside)?;
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
             Computed {
@@ -638,10 +656,9 @@ impl<'a> SilverStep<'a> {
             }
         };
         report.bytes_read += bytes_read;
-        report.how = Some(format!(
-            "incremental: {} new load(s)",
-            state.available - consumed_of(&state.decision)
-        ));
+        let loads = state.available - consumed_of(&state.decision);
+        let word = if loads == 1 { "load" } else { "loads" };
+        report.how = Some(format!("incremental: {loads} new {word}"));
         Ok(Some(computed))
     }
 
@@ -777,7 +794,11 @@ impl<'a> SilverStep<'a> {
             order.push(SortColumn::ascending(START_AT));
         }
         let sorted = self.site.engine.sort(rows, &order).await?;
-        let added = self.write(sorted, table_schema, CDC_LAYOUT, state).await?;
+        // Each key was folded into one row, or into ranges that do not begin together.
+        let mut unique = UniqueKey::in_any_order(&[]);
+        let added = self
+            .write(sorted, table_schema, CDC_LAYOUT, state, &mut unique)
+            .await?;
         Ok(Some(Merged {
             added,
             removed,
@@ -862,9 +883,14 @@ impl<'a> SilverStep<'a> {
         schema: SchemaRef,
         layout: Layout,
         state: &State,
+        unique: &mut UniqueKey<'_>,
     ) -> Result<Vec<WrittenFile>, PipelineError> {
         let mut writer = self.writer(schema, layout, state)?;
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+            if !unique.holds(&batch)? {
+                writer.abort();
+                return Err(self.not_unique(state, unique)?);
+            }
             writer.write(&failpoint::rows("silver.written", batch))?;
         }
         failpoint::hit("files.before");
@@ -873,6 +899,76 @@ impl<'a> SilverStep<'a> {
             .map_err(joined)??;
         failpoint::hit("files.after");
         Ok(files)
+    }
+
+    /// Proves that no row of the table has a key of the new rows; gives the bytes of the files that had to be asked.
+    async fn prove_new_keys(
+        &self,
+        state: &State,
+        head: &Head,
+        added: &[WrittenFile],
+        unique: &UniqueKey<'_>,
+    ) -> Result<u64, PipelineError> {
+        let Some(first) = self.key().first() else {
+            return Ok(0);
+        };
+        let new = read::written_set(&self.table, &state.judge.selected(), added);
+        let values: Vec<RecordBatch> = self
+            .site
+            .engine
+            .scan(&new, Some(std::slice::from_ref(first)))
+            .await?
+            .try_collect()
+            .await
+            .map_err(ExactError::from)?;
+        let Some(schema) = values.first().map(RecordBatch::schema) else {
+            return Ok(0);
+        };
+        let values = concat_batches(&schema, &values).map_err(arrow_error)?;
+        let mut bytes = 0;
+        for file in &head.snapshot.files {
+            if !crate::prune::may_hold(file.stats.as_deref(), first, Some(values.column(0))) {
+                continue;
+            }
+            bytes += file.size;
+            let set = read::file_set(&self.table, &head.snapshot, [file], None);
+            let mut keys = self.site.engine.scan(&set, Some(self.key())).await?;
+            while let Some(batch) = keys.try_next().await.map_err(ExactError::from)? {
+                if unique.meets(&batch)? {
+                    for file in added {
+                        read::discard(&self.table, file);
+                    }
+                    return Err(self.not_unique(state, unique)?);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Settles the intent of a version whose key does not hold, and says so.
+    fn not_unique(
+        &self,
+        state: &State,
+        unique: &UniqueKey<'_>,
+    ) -> Result<PipelineError, PipelineError> {
+        let error = unique.refusal(
+            &self.model.name.to_string(),
+            "name the columns that identify a row in `key`; where rows replace each other, use `auto_cdc`",
+        );
+        let closed = Closed {
+            feed_or_model: self.model.name.to_string(),
+            epoch: state.epoch,
+            outcome: Outcome::Refused,
+            reason: error.to_string(),
+            objects: Vec::new(),
+        };
+        epochs::close(&self.site.lake, &self.model.name, &closed)?;
+        Ok(error)
+    }
+
+    /// Columns that name a row, without `auto_cdc`.
+    fn key(&self) -> &[String] {
+        self.model.key.as_deref().unwrap_or_default()
     }
 
     fn writer(

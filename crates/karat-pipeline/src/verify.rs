@@ -247,6 +247,14 @@ impl TableCheck<'_> {
                 });
             }
         };
+        if let Some((name, Some(version))) = &self.options.only
+            && !history.iter().any(|record| record.version == *version)
+        {
+            return Err(PipelineError::Refused {
+                what: format!("the log of `{name}` has no version {version}"),
+                hint: format!("`karat receipt list {name}` lists its versions"),
+            });
+        }
         let before = self.report.tables.len();
         let opened = self.read_receipts(&history)?;
         self.chain(&history, &opened);

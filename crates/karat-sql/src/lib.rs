@@ -4,11 +4,13 @@
 //! column, which tables a query reads, which columns it names and which it returns. Whether they exist is for others to say.
 //!
 //! - [`token`]: the token stream, and the normalised text that a code digest is made of.
+//! - `passed_over`: clauses that the engine would pass over, refused by name.
 //! - [`query`]: one SELECT: references, output columns, column references, stars.
 //! - [`expression`]: one expression, as silver models write them.
 
 pub mod expression;
 mod names;
+mod passed_over;
 pub mod query;
 pub mod token;
 

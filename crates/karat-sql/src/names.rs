@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
+use crate::passed_over;
 use crate::query::{ColumnRef, Derived, Star, TableRef, column_names};
 use crate::{Position, Span, SqlTextError};
 
@@ -93,6 +94,12 @@ impl Names {
                 error = error.hint(hint);
             }
             self.error = Some(error);
+        }
+    }
+
+    fn refuse_found(&mut self, found: Option<passed_over::Refusal>) {
+        if let Some((span, message, hint)) = found {
+            self.refuse(span_of(span), message, hint);
         }
     }
 
@@ -353,6 +360,7 @@ impl Visitor for Names {
             body => count_selects(body),
         };
         refuse_writes(self, query.body.as_ref());
+        self.refuse_found(passed_over::in_query(query));
         if !query.pipe_operators.is_empty() {
             let span = span_of(query.body.span());
             self.refuse(
@@ -379,6 +387,7 @@ impl Visitor for Names {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.refuse_found(passed_over::in_select(select));
         let mut relations = Vec::new();
         for from in &select.from {
             self.add_relations(from, &mut relations);
@@ -437,7 +446,13 @@ impl Visitor for Names {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.refuse_found(passed_over::in_table(factor));
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.refuse_found(passed_over::in_expression(expr));
         match expr {
             Expr::Identifier(ident) => self.add_column(std::slice::from_ref(ident)),
             Expr::CompoundIdentifier(idents) => self.add_column(idents),
@@ -486,6 +501,6 @@ fn refuse_writes(names: &mut Names, body: &SetExpr) {
     names.refuse(
         span,
         &format!("SQL: `{verb}` is not a SELECT"),
-        "a model is exactly one SELECT",
+        "write exactly one SELECT",
     );
 }

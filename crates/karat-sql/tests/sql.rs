@@ -288,7 +288,7 @@ fn exactly_one_select() {
     check(
         "select 1 as a; select 2 as b",
         expect![[r#"
-        1:16+6 SQL: a second statement begins here (a model is exactly one SELECT)
+        1:16+6 SQL: a second statement begins here (write exactly one SELECT)
     "#]],
     );
     check(
@@ -306,13 +306,13 @@ fn exactly_one_select() {
     check(
         "-- c\n  drop table a",
         expect![[r#"
-        2:3+4 SQL: `drop` is not a SELECT (a model is exactly one SELECT)
+        2:3+4 SQL: `drop` is not a SELECT (write exactly one SELECT)
     "#]],
     );
     check(
         "with x as (delete from a returning b) select b from x",
         expect![[r#"
-        1:12+25 SQL: `delete` is not a SELECT (a model is exactly one SELECT)
+        1:12+25 SQL: `delete` is not a SELECT (write exactly one SELECT)
     "#]],
     );
     check(
@@ -330,9 +330,46 @@ fn exactly_one_select() {
     check(
         "explain select 1",
         expect![[r#"
-        1:1+7 SQL: `explain` is not a SELECT (a model is exactly one SELECT)
+        1:1+7 SQL: `explain` is not a SELECT (write exactly one SELECT)
     "#]],
     );
+}
+
+#[test]
+fn what_the_engine_would_pass_over_is_refused() {
+    for (sql, place) in [
+        ("select a from d.t tablesample (10)", "1:15"),
+        ("select a from (select 1 as a) s tablesample (10)", "1:16"),
+        ("select a from d.t with (nolock)", "1:15"),
+        ("select a from d.t partition (p)", "1:15"),
+        ("select a from d.t prewhere a > 1", "1:28"),
+        ("select a from d.t settings x = 1", "1:1"),
+        ("select a from d.t format JSON", "1:1"),
+        ("select a, count(*) from d.t group by a with rollup", "1:38"),
+        ("select a from d.t distribute by a", "1:1"),
+        ("select a from d.t intersect all select a from d.u", "1:1"),
+        (
+            "select 1 as a union (select a from d.t except all select a from d.u)",
+            "1:22",
+        ),
+        (
+            "select a from d.t where a > all (select b from d.u)",
+            "1:25",
+        ),
+        (
+            "select a from d.t where a = any (select b from d.u)",
+            "1:25",
+        ),
+        ("select quantile(0.5)(a) from d.t", "1:8"),
+    ] {
+        let error = karat_sql::Query::parse(sql).expect_err(sql);
+        assert_eq!(
+            format!("{}:{}", error.line, error.column),
+            place,
+            "{sql}: {error}"
+        );
+        assert!(error.hint.is_some(), "{sql}");
+    }
 }
 
 #[test]

@@ -56,7 +56,11 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
     let global = &cli.global;
     match cli.verb {
         Verb::Init { dir } => verb::init::run(voice, &dir),
-        Verb::Demo { dir, lines } => verb::tour::run(voice, dir, lines),
+        Verb::Demo {
+            dir,
+            lines,
+            format: _,
+        } => verb::tour::run(voice, global, dir, lines),
         Verb::Doctor => verb::doctor::run(voice, global),
         Verb::Validate => verb::validate::run(voice, global),
         Verb::Plan { select, time } => verb::plan::run(voice, global, &select, &time),

@@ -96,7 +96,7 @@ fn windows_and_limits_are_completed_from_the_key() {
 fn without_a_key_a_model_is_refused_and_a_query_says_what_it_did() {
     let bench = orders();
     expect![[r#"
-        Refused: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
+        Refused: 1:12: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
         hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row"#]].assert_eq(&bench.model("select id, row_number() over (order by day) as place from sales.loose"));
     expect![[r#"
         note: the order of row_number() over was completed with all columns, in name order: no unique key is known
@@ -108,6 +108,50 @@ fn without_a_key_a_model_is_refused_and_a_query_says_what_it_did() {
         note: the order of LIMIT without ORDER BY was completed with all columns, in name order: no unique key is known
         id bigint
         1"#]].assert_eq(&bench.query("select id from sales.loose limit 1"));
+}
+
+#[test]
+fn each_window_function_has_its_own_order() {
+    let bench = orders();
+    // Only some of them are completed; those that are not still see their ties.
+    expect![[r#"
+        id bigint, r bigint, n bigint, total decimal(38,2), before bigint
+        1 | 1 | 1 | 10.75 | null
+        2 | 1 | 2 | 10.75 | 1
+        3 | 1 | 3 | 10.75 | 2
+        4 | 4 | 4 | 10.85 | 3"#]]
+    .assert_eq(&bench.model(
+        "select id, rank() over w as r, row_number() over w as n, sum(amount) over w as total, lag(id) over w as before \
+         from sales.orders window w as (order by day)",
+    ));
+}
+
+#[test]
+fn a_frame_of_rows_that_tie_keeps_its_ties() {
+    let bench = orders();
+    // All rows of a day are in the frame of each of them; only the order inside it is completed.
+    expect![[r#"
+        id bigint, total decimal(38,2), first bigint
+        1 | 10.75 | 1
+        2 | 10.75 | 1
+        3 | 10.75 | 1
+        4 | 10.85 | 1"#]]
+    .assert_eq(&bench.model(
+        "select id, sum(amount) over (order by day groups between 1 preceding and current row) as total, \
+         first_value(id) over (order by day) as first from sales.orders",
+    ));
+    expect![[r#"
+        Refused: 1:12: last_value() over a range of rows that tie has no single answer
+        hint: order by columns that identify a row, or count rows: rows between unbounded preceding and current row (or unbounded following)"#]].assert_eq(&bench.model("select id, last_value(id) over (order by day) as last from sales.orders"));
+    expect![[r#"
+        id bigint, last bigint
+        1 | 1
+        2 | 2
+        3 | 3
+        4 | 4"#]]
+    .assert_eq(
+        &bench.model("select id, last_value(id) over (order by day, id) as last from sales.orders"),
+    );
 }
 
 #[test]
@@ -134,7 +178,7 @@ fn what_a_table_cannot_hold_is_refused() {
         Name: 1:8: no column `idd`
         hint: did you mean `id`?"#]]
     .assert_eq(&bench.model("select idd from sales.orders"));
-    expect!["Name: 2:6: no table `karat.sales.order`"]
+    expect!["Name: 2:6: no table `sales.order`"]
         .assert_eq(&bench.model("select id\nfrom sales.order"));
     expect![[r#"
         Name: 2:20: no column `where`

@@ -345,7 +345,7 @@ fn sql_error_in_a_sql_file() {
           |
         2 | select 2
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
     check(
@@ -367,7 +367,7 @@ fn sql_error_in_a_sql_file() {
           |
         1 | insert into x select 1
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
 }

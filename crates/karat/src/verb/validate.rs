@@ -154,9 +154,8 @@ fn diagnostic(project: &Project, root: &Path, finding: &Finding) -> Diagnostic {
                 .model(&finding.table)
                 .map(|model| model.file.clone())
                 .unwrap_or_default();
-            if error.line.is_some() {
-                (found.line, found.column) = (position(error.line), position(error.column));
-            }
+            // What concerns the SELECT as a whole is shown where the text begins.
+            (found.line, found.column) = (position(error.line), position(error.column));
         }
     }
     if found.line > 0 {

@@ -140,3 +140,126 @@ fn sql_is_planned_against_the_columns_that_are_known() {
         (&0.into(), &2.into())
     );
 }
+
+#[test]
+fn refused_functions_are_found_before_any_column_is_known() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  db: { type: sqlite, path: shop.db }\n",
+        ),
+        (
+            "domains/shop/domain.yaml",
+            "domain: shop\nfeeds:\n  - { source: db, table: t, mode: full }\n",
+        ),
+        (
+            "domains/shop/silver/t.yaml",
+            "from: db.t\nselect:\n  id: id\n  grown: exp(rate) * ln(rate)\nkey: [id]\n",
+        ),
+        (
+            "domains/shop/gold/g.sql",
+            "select median(grown) as middle,\n  random() as ticket\nfrom shop_silver.t\n",
+        ),
+    ]);
+    expect![[r#"
+        4 mistakes
+        --- stderr
+        error: `median` is not there yet
+         --> domains/shop/gold/g.sql:1:8
+          |
+        1 | select median(grown) as middle,
+          |        ^
+          = hint: rank the rows with row_number() over (order by ...) and pick
+
+        error: `random` has no single answer
+         --> domains/shop/gold/g.sql:2:3
+          |
+        2 |   random() as ticket
+          |   ^
+          = hint: take a value from a column, or uuid_from(...) of a key
+
+        error: `exp` is not there yet: the platform's gives other digits on other machines
+         --> domains/shop/silver/t.yaml:4:10
+          |
+        4 |   grown: exp(rate) * ln(rate)
+          |          ^
+          = hint: compute it before loading, or use + - * /
+
+        error: `ln` is not there yet: the platform's gives other digits on other machines
+         --> domains/shop/silver/t.yaml:4:22
+          |
+        4 |   grown: exp(rate) * ln(rate)
+          |                      ^
+          = hint: compute it before loading, or use + - * /
+
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
+}
+
+#[test]
+fn what_only_planning_tells_has_a_place_too() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: . }\n",
+        ),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: landing, name: o, mode: incremental, path: \"*.csv\", columns: [id, k, v] }\n",
+        ),
+        (
+            "domains/d/silver/o.yaml",
+            "from: landing.o\nselect:\n  id: cast(id as bigint)\n  k: k\n  v: cast(v as decimal(18,2))\n",
+        ),
+    ]);
+    for (name, sql) in [
+        (
+            "a",
+            "select k,\n  row_number() over (order by v) as r from d_silver.o",
+        ),
+        ("b", "select id,\n  k + 1 as x from d_silver.o"),
+        ("c", "select id from d_silver.o\nlimit 1"),
+        ("d", "select id, null as x from d_silver.o"),
+        ("e", "select id from d_silver.o where sum(v) > 1"),
+        ("f", "select k, v from d_silver.o group by k"),
+        ("g", "select id, v ^ 2 as x from d_silver.o"),
+        (
+            "h",
+            "select a.id, exists (select 1 from d_silver.o b where b.id = a.id) as x from d_silver.o a",
+        ),
+        (
+            "i",
+            "select id from d_silver.o where row_number() over (order by id, k, v) = 1",
+        ),
+    ] {
+        project.write(&format!("domains/d/gold/{name}.sql"), sql);
+    }
+    let found = project.karat(&["validate", "--json"]).json();
+    let found: Vec<String> = found["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            format!(
+                "{}:{}:{} {} ({})\n",
+                one["file"].as_str().unwrap(),
+                one["line"],
+                one["column"],
+                one["message"].as_str().unwrap(),
+                one["hint"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    expect![[r#"
+        domains/d/gold/a.sql:2:3 row_number() over has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
+        domains/d/gold/b.sql:2:3 no operation string + bigint (cast the other side to a number)
+        domains/d/gold/c.sql:2:1 LIMIT without ORDER BY has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
+        domains/d/gold/d.sql:1:1 the column `x` has no type: it is always null (cast it, for example cast(null as string))
+        domains/d/gold/e.sql:1:27 an aggregate stands in `where` (conditions on groups go into `having`)
+        domains/d/gold/f.sql:1:11 column `d_silver.o.v` is neither grouped by nor in an aggregate (add it to `group by`, or say which value is meant, for example max(x))
+        domains/d/gold/g.sql:1:12 `^` is a power in some databases and a bitwise xor in others (for a power write the product: x * x)
+        domains/d/gold/h.sql:1:1 the engine has no way to run this query: Physical plan does not support logical expression Exists (write a correlated subquery as a join, a window function inside a subquery, and give each column its own name)
+        domains/d/gold/i.sql:1:1 the engine has no way to run this query: Physical plan does not support logical expression WindowFunction (write a correlated subquery as a join, a window function inside a subquery, and give each column its own name)
+    "#]].assert_eq(&found.concat());
+}

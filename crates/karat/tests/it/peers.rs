@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The Python of the peers: what `KARAT_PEERS` names (`cargo xtask` sets it), or the one in the build folder.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     if let Some(named) = std::env::var_os("KARAT_PEERS") {
         return PathBuf::from(named);
     }

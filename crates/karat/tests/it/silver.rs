@@ -307,3 +307,36 @@ fn a_failing_expectation_fails_the_model() {
         hint: an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`
     "#]].assert_eq(&project.run(3).stderr);
 }
+
+#[test]
+fn a_key_without_auto_cdc_is_proved_within_a_load_and_across_loads() {
+    let model = "from: landing.o\nselect:\n  id: cast(id as bigint)\n  v: v\nkey: [id]\n";
+    let project = Project::one_feed(FEED, model);
+    project.write("landing/a.csv", "id,v\n1,a\n2,b\n");
+    project.run(0);
+    project.write("landing/b.csv", "id,v\n3,c\n5,e\n");
+    project.run(0);
+    project.write("landing/c.csv", "id,v\n2,z\n4,d\n");
+    let refused = project.run(2);
+    expect![[r#"
+        error: `d_silver.t` was not committed: its rows are not unique by `key: [id]`
+        hint: name the columns that identify a row in `key`; where rows replace each other, use `auto_cdc`
+    "#]]
+    .assert_eq(&refused.stderr);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,c
+        5,e
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    // The row comes back right: the table is what it would be had it come so at first.
+    project.write("landing/c.csv", "id,v\n4,d\n");
+    project.run(0);
+    expect!["7 read = 5 kept + 2 superseded"].assert_eq(&project.accounting("d_silver.t"));
+    assert_eq!(project.karat(&["verify", "--quiet"]).code, 0);
+    project.remove("lake");
+    project.write("landing/d.csv", "id,v\n9,x\n9,x\n");
+    project.run(2);
+}

@@ -1,0 +1,192 @@
+//! E1 to E6: numbers that are right in every order, and queries that are refused instead of answered wrongly.
+
+use expect_test::expect;
+
+use crate::harness::Bench;
+
+fn numbers() -> Bench {
+    Bench::new().table(
+        "d.t",
+        "id Int64; k Utf8; f Float64",
+        &["id"],
+        &["1,a,0.0\n2,a,-0.0\n", "3,b,NaN\n4,b,-NaN\n5,,1.5\n"],
+    )
+}
+
+fn answers(bench: &Bench, queries: &[&str]) -> String {
+    queries
+        .iter()
+        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)))
+        .collect()
+}
+
+#[test]
+fn doubles_have_one_zero_and_one_nan() {
+    expect![[r#"
+        select id, rank() over (order by f) as r, row_number() over (order by f desc, id) as n from d.t
+        id bigint, r bigint, n bigint
+        1 | 1 | 4
+        2 | 1 | 5
+        3 | 4 | 1
+        4 | 4 | 2
+        5 | 3 | 3
+        select case f when -cast(0 as double) then 'zero' end as z, id from d.t where id < 3
+        z string, id bigint
+        zero | 1
+        zero | 2
+        select array_agg(f order by f, id) as all from d.t where id < 3
+        all list<double>
+        [0.0, 0.0]
+        select a.id, b.id as other from d.t a join d.t b on a.f = b.f and a.id < b.id
+        id bigint, other bigint
+        1 | 2
+        3 | 4
+        select k, min(f) as low, max(f) as high from d.t group by k
+        k string, low double, high double
+        a | 0.0 | 0.0
+        b | NaN | NaN
+        null | 1.5 | 1.5
+        select id % 2 as g, max(f - cast('inf' as double)) as high, min(cast('inf' as double)) as low from d.t where id < 3 group by id % 2
+        g bigint, high double, low double
+        0 | -inf | inf
+        1 | -inf | inf
+    "#]].assert_eq(&answers(
+        &numbers(),
+        &[
+            "select id, rank() over (order by f) as r, row_number() over (order by f desc, id) as n from d.t",
+            "select case f when -cast(0 as double) then 'zero' end as z, id from d.t where id < 3",
+            "select array_agg(f order by f, id) as all from d.t where id < 3",
+            "select a.id, b.id as other from d.t a join d.t b on a.f = b.f and a.id < b.id",
+            "select k, min(f) as low, max(f) as high from d.t group by k",
+            "select id % 2 as g, max(f - cast('inf' as double)) as high, min(cast('inf' as double)) as low from d.t where id < 3 group by id % 2",
+        ],
+    ));
+}
+
+#[test]
+fn sums_of_wide_decimals_do_not_wrap() {
+    let mut said = String::new();
+    for threads in [1, 3] {
+        let mut bench = numbers();
+        bench.threads = threads;
+        said += &answers(
+            &bench,
+            &[
+                "select sum(x) as s from (select cast('9e75' as decimal(76,0)) * id as x from d.t where id < 2 \
+                 union all select cast('9e75' as decimal(76,0)) from d.t) s",
+                "select sum(x) as s from (select cast('9e75' as decimal(76,0)) as x from d.t \
+                 union all select cast('-9e75' as decimal(76,0)) from d.t union all select id from d.t) s",
+                "select k, avg(x) as a from (select k, cast('1e30' as decimal(76,5)) + id as x from d.t) s group by k",
+            ],
+        );
+    }
+    expect![[r#"
+        select sum(x) as s from (select cast('9e75' as decimal(76,0)) * id as x from d.t where id < 2 union all select cast('9e75' as decimal(76,0)) from d.t) s
+        s decimal(38,0)
+        error: the result of `sum(s.x)` does not fit its type
+        hint: cast an operand to a wider type, for example decimal(38, s)
+        select sum(x) as s from (select cast('9e75' as decimal(76,0)) as x from d.t union all select cast('-9e75' as decimal(76,0)) from d.t union all select id from d.t) s
+        s decimal(38,0)
+        15
+        select k, avg(x) as a from (select k, cast('1e30' as decimal(76,5)) + id as x from d.t) s group by k
+        k string, a decimal(38,5)
+        a | 1000000000000000000000000000001.50000
+        b | 1000000000000000000000000000003.50000
+        null | 1000000000000000000000000000005.00000
+        select sum(x) as s from (select cast('9e75' as decimal(76,0)) * id as x from d.t where id < 2 union all select cast('9e75' as decimal(76,0)) from d.t) s
+        s decimal(38,0)
+        error: the result of `sum(s.x)` does not fit its type
+        hint: cast an operand to a wider type, for example decimal(38, s)
+        select sum(x) as s from (select cast('9e75' as decimal(76,0)) as x from d.t union all select cast('-9e75' as decimal(76,0)) from d.t union all select id from d.t) s
+        s decimal(38,0)
+        15
+        select k, avg(x) as a from (select k, cast('1e30' as decimal(76,5)) + id as x from d.t) s group by k
+        k string, a decimal(38,5)
+        a | 1000000000000000000000000000001.50000
+        b | 1000000000000000000000000000003.50000
+        null | 1000000000000000000000000000005.00000
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn a_cast_may_be_the_key_of_a_join() {
+    expect![[r#"
+        select a.id from d.t a join d.t b on cast(cast(a.id as string) as bigint) = b.id where a.id < 3
+        id bigint
+        1
+        2
+        select id from d.t where cast(id as int) in (select id from d.t where f = 0)
+        id bigint
+        1
+        2
+        select id from d.t where id in (select f from d.t)
+        Refused: 1:8: `d.t.id` is bigint, and the subquery gives double
+        hint: cast both to one type
+    "#]].assert_eq(&answers(
+        &numbers(),
+        &[
+            "select a.id from d.t a join d.t b on cast(cast(a.id as string) as bigint) = b.id where a.id < 3",
+            "select id from d.t where cast(id as int) in (select id from d.t where f = 0)",
+            "select id from d.t where id in (select f from d.t)",
+        ],
+    ));
+}
+
+#[test]
+fn what_would_be_answered_wrongly_is_refused() {
+    expect![[r#"
+        select 2 ^ 3 as x
+        Refused: `^` is a power in some databases and a bitwise xor in others
+        hint: for a power write the product: x * x
+        select id from d.t where k like 'a!%' escape '!'
+        Refused: `like … escape` takes no character but the backslash
+        hint: write like 'a\%b', or starts_with(), contains() and strpos()
+        select date '9999-12-31' + interval '1 month 2 days' as x
+        x date
+        error: an argument is outside of what `cast('9999-12-31' as date) + interval '1 month 2 day'` is defined for
+        hint: leave those rows out with case when ... then ... end
+        select lead(id, 1, 1.5) over (order by id) as x from d.t
+        Type: 1:8: the default of `lead` does not fit bigint
+        hint: cast the first argument to a type that holds both
+        select id, lead(id, 1, 0.0) over (order by id) as x from d.t where id < 3
+        id bigint, x bigint
+        1 | 2
+        2 | 0
+        select (select id from d.t) as x
+        x bigint
+        error: a subquery that stands for one value gives more than one row
+        hint: make it one row: an aggregate like max(x), or a condition on a key
+        select ntile(0) over (order by id) as x from d.t
+        x bigint
+        error: an argument is outside of what `ntile` is defined for
+        hint: leave those rows out with case when ... then ... end
+        select id from d.t where regexp_like(k, '(a)\1')
+        id bigint
+        error: an argument is outside of what `regexp_like` is defined for
+        hint: leave those rows out with case when ... then ... end
+        select id, exists (select 1 from d.t b where b.id = a.id) as x from d.t a
+        id bigint, x boolean
+        error: the engine has no way to run this query: Physical plan does not support logical expression Exists
+        hint: write a correlated subquery as a join, a window function inside a subquery, and give each column its own name
+        select k, grouping(k) as g, count(*) as n from d.t group by rollup (k)
+        k string, g integer, n bigint
+        a | 0 | 2
+        b | 0 | 2
+        null | 0 | 1
+        null | 1 | 5
+    "#]].assert_eq(&answers(
+        &numbers(),
+        &[
+            "select 2 ^ 3 as x",
+            "select id from d.t where k like 'a!%' escape '!'",
+            "select date '9999-12-31' + interval '1 month 2 days' as x",
+            "select lead(id, 1, 1.5) over (order by id) as x from d.t",
+            "select id, lead(id, 1, 0.0) over (order by id) as x from d.t where id < 3",
+            "select (select id from d.t) as x",
+            "select ntile(0) over (order by id) as x from d.t",
+            "select id from d.t where regexp_like(k, '(a)\\1')",
+            "select id, exists (select 1 from d.t b where b.id = a.id) as x from d.t a",
+            "select k, grouping(k) as g, count(*) as n from d.t group by rollup (k)",
+        ],
+    ));
+}

@@ -1,0 +1,182 @@
+//! What the parser reads and the engine passes over or gets wrong: an answer without it would be another answer, so it is refused.
+
+use sqlparser::ast::{
+    Expr, FunctionArguments, GroupByExpr, Query, Select, SetExpr, SetOperator, SetQuantifier,
+    Spanned, TableFactor,
+};
+use sqlparser::tokenizer::Span;
+
+/// A refusal: where, what, and what to write instead.
+pub(crate) type Refusal = (Span, &'static str, &'static str);
+
+pub(crate) fn in_query(query: &Query) -> Option<Refusal> {
+    let at = query.body.span();
+    if query.for_clause.is_some() {
+        return Some((
+            at,
+            "SQL: `for xml` and `for json` are not available",
+            "remove it; `karat query --format json` prints JSON",
+        ));
+    }
+    if query.settings.is_some() {
+        return Some((
+            at,
+            "SQL: `settings` are not available",
+            "remove them; no setting changes an answer",
+        ));
+    }
+    if query.format_clause.is_some() {
+        return Some((
+            at,
+            "SQL: `format` is not available",
+            "remove it; `karat query --format` says how rows are printed",
+        ));
+    }
+    in_body(&query.body)
+}
+
+fn in_body(body: &SetExpr) -> Option<Refusal> {
+    let SetExpr::SetOperation {
+        op,
+        set_quantifier,
+        left,
+        right,
+    } = body
+    else {
+        return None;
+    };
+    let all = matches!(
+        set_quantifier,
+        SetQuantifier::All | SetQuantifier::AllByName
+    );
+    match op {
+        SetOperator::Intersect if all => Some((
+            body.span(),
+            "SQL: `intersect all` is not there yet: it would not count rows that are equal",
+            "write `intersect`, or number equal rows with row_number() first",
+        )),
+        SetOperator::Except if all => Some((
+            body.span(),
+            "SQL: `except all` is not there yet: it would not count rows that are equal",
+            "write `except`, or number equal rows with row_number() first",
+        )),
+        _ => in_body(left).or_else(|| in_body(right)),
+    }
+}
+
+pub(crate) fn in_select(select: &Select) -> Option<Refusal> {
+    let at = select.span();
+    if let Some(condition) = &select.prewhere {
+        return Some((
+            condition.span(),
+            "SQL: `prewhere` is not available",
+            "write `where`",
+        ));
+    }
+    if !select.connect_by.is_empty() {
+        return Some((
+            at,
+            "SQL: `connect by` is not available",
+            "write `with recursive`",
+        ));
+    }
+    if !select.distribute_by.is_empty() || !select.cluster_by.is_empty() {
+        return Some((
+            at,
+            "SQL: `distribute by` and `cluster by` are not available",
+            "remove it; where rows are computed changes no answer",
+        ));
+    }
+    if select.value_table_mode.is_some() {
+        return Some((
+            at,
+            "SQL: `select as struct` and `select as value` are not available",
+            "name the columns",
+        ));
+    }
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
+    if !modifiers.is_empty() {
+        return Some((
+            select.group_by.span(),
+            "SQL: `group by … with …` is not available",
+            "write `group by rollup (…)`, `cube (…)` or `grouping sets (…)`",
+        ));
+    }
+    None
+}
+
+pub(crate) fn in_table(factor: &TableFactor) -> Option<Refusal> {
+    let at = factor.span();
+    match factor {
+        TableFactor::Table {
+            sample: Some(_), ..
+        }
+        | TableFactor::Derived {
+            sample: Some(_), ..
+        } => Some((
+            at,
+            "SQL: a sample of rows has no single answer",
+            "choose rows by what they hold, for example id % 100 = 0",
+        )),
+        TableFactor::Table {
+            version: Some(_), ..
+        } => Some((
+            at,
+            "SQL: a version inside a query is not there yet",
+            "`karat query --run RUN` or `--as-of TIME` reads all tables as they were",
+        )),
+        TableFactor::Table { partitions, .. } if !partitions.is_empty() => Some((
+            at,
+            "SQL: `partition (…)` is not available",
+            "choose the rows with `where`",
+        )),
+        TableFactor::Table {
+            with_hints,
+            index_hints,
+            ..
+        } if !with_hints.is_empty() || !index_hints.is_empty() => Some((
+            at,
+            "SQL: hints at a table are not available",
+            "remove them; a table is read as one version",
+        )),
+        TableFactor::Table {
+            with_ordinality: true,
+            ..
+        }
+        | TableFactor::UNNEST {
+            with_offset: true, ..
+        } => Some((
+            at,
+            "SQL: positions of unnested elements are not there yet",
+            "number the elements before they are unnested",
+        )),
+        TableFactor::Table {
+            json_path: Some(_), ..
+        } => Some((
+            at,
+            "SQL: a path behind a table is not available",
+            "take the field in the select list",
+        )),
+        _ => None,
+    }
+}
+
+pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
+    match expr {
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }
+            if matches!(right.as_ref(), Expr::Subquery(_)) =>
+        {
+            Some((
+                expr.span(),
+                "SQL: a comparison with any or all rows of a subquery is not there yet",
+                "write `x in (select …)`, or compare with (select max(…) …)",
+            ))
+        }
+        Expr::Function(function) if function.parameters != FunctionArguments::None => Some((
+            function.name.span(),
+            "SQL: a function has one list of arguments",
+            "write f(a, b)",
+        )),
+        _ => None,
+    }
+}
