@@ -12,6 +12,7 @@ mod documents;
 mod first_run;
 mod flips;
 mod gold;
+mod golden;
 mod history;
 mod loads;
 mod mistakes;
