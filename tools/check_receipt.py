@@ -150,6 +150,9 @@ def check_table(folder, name, receipts, keys):
             sizes = {path: size for path, (size, _) in live.items()}
             require(sizes == in_log, "the files in the log are not those of the receipt")
             require(live_files_digest(live) == receipt["live_files"], "its digest of the live files does not fit")
+            beside = receipts[digest].with_suffix(".files.json")
+            is_kept = not beside.exists() or sha256(beside.read_bytes()) == receipt["file_fingerprints"]
+            require(is_kept, "the fingerprints of its files were altered")
         except Wrong as wrong:
             raise Wrong(f"version {version}: {wrong}")
         before, last = digest, version
@@ -190,8 +193,8 @@ def main():
     parser.add_argument("--head", metavar="DIGEST")
     options = parser.parse_args()
     keys = load_keys(options.keys) if options.keys else None
-    stored = (options.lake / "_karat" / "receipts").rglob("*")
-    receipts = {path.name.split(".")[0]: path for path in stored if path.is_file()}
+    stored = (options.lake / "_karat" / "receipts").glob("*.json")
+    receipts = {path.stem: path for path in stored if not path.stem.endswith(".files")}
     tables, problems = {}, 0
     for log in sorted(options.lake.glob("*/*/*/_delta_log")):
         domain, layer, table = log.parent.relative_to(options.lake).parts

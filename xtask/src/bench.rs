@@ -35,6 +35,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
     )?;
     let python = peers::ensure(root)?;
     let karat = tree::target(root).join("release").join("karat");
+    check_release(&karat)?;
     for script in scripts {
         let mut command = Command::new(&python);
         command
@@ -44,6 +45,20 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
             .env("KARAT", &karat)
             .env("KARAT_PEERS", &python);
         process::run(&script.display().to_string(), &mut command)?;
+    }
+    Ok(())
+}
+
+/// Nobody can make a release build lose a row: what tests do that with is not in it.
+fn check_release(karat: &Path) -> Result<(), Failure> {
+    let name = b"KARAT_FAILPOINT";
+    let binary = std::fs::read(karat)
+        .map_err(|error| Failure::Failed(format!("cannot read {}: {error}", karat.display())))?;
+    if binary.windows(name.len()).any(|found| found == name) {
+        return Err(Failure::Failed(
+            "the release build has failpoints: they belong behind `cfg!(debug_assertions)`"
+                .to_owned(),
+        ));
     }
     Ok(())
 }

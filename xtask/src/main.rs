@@ -1,4 +1,4 @@
-//! The developer's errands: `cargo xtask tidy`, `test`, `bench`, `soak`. Starts only child processes that end before it
+//! The developer's errands: `cargo xtask tidy`, `peers`, `test`, `bench`, `soak`. Starts only child processes that end before it
 //! does, and needs nothing but Rust, a C compiler and python3.
 
 mod bench;
@@ -18,6 +18,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   tidy [--clippy]                  format, crate edges, source rules, links; with --clippy also lints
+  peers                            the Python peers alone: installs them unless they are there, prints their Python
   test                             tidy, the Python peers, the tests of the workspace
   bench [SCRIPT] [ARGS...]         release build, then bench/*.py (or bench/SCRIPT.py) with ARGS
   soak [--minutes N] [--seed S]    long random tests; notes the result in docs/soak.md";
@@ -56,10 +57,14 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     match (command.as_str(), rest) {
         ("tidy", []) => tidy::run(&root, tidy::Lints::Skip),
         ("tidy", [flag]) if flag == "--clippy" => tidy::run(&root, tidy::Lints::Run),
+        ("peers", []) => {
+            println!("{}", peers::ensure(&root)?.display());
+            Ok(())
+        }
         ("test", []) => suite::run(&root),
         ("bench", rest) => bench::run(&root, rest),
         ("soak", rest) => soak::run(&root, &soak::Options::parse(rest)?),
-        ("tidy" | "test", [other, ..]) => Err(Failure::Usage(format!(
+        ("tidy" | "peers" | "test", [other, ..]) => Err(Failure::Usage(format!(
             "`{command}` does not know `{other}`"
         ))),
         _ => Err(Failure::Usage(format!("there is no command `{command}`"))),

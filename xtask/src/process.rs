@@ -7,9 +7,18 @@ use std::process::{Command, Stdio};
 
 use crate::Failure;
 
-/// The cargo that called us.
+/// The cargo that called us, without what it set for this program: build scripts that ask for the name of a package would run
+/// again, and everything above them be compiled again, each time `cargo xtask` and `cargo` take turns.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let set_by_cargo = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if set_by_cargo {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root);
     command
 }

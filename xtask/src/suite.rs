@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let mut count = TestCount::default();
     let mut command = process::cargo(root);
     command
-        .args(["test", "--workspace", "--locked"])
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("KARAT_PEERS", &python);
     let succeeded = process::watch("cargo test", &mut command, |line| count.see(line))?;
     clock.stage("tests");

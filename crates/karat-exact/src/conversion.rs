@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Decimal256Array,
-    Float64Array, PrimitiveArray, StringArray, StringBuilder, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Float64Array, PrimitiveArray,
+    StringArray, StringBuilder, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast as arrow_cast;
@@ -18,7 +18,8 @@ use chrono_tz::Tz;
 use crate::calendar;
 use crate::error::ExactError;
 use crate::numbers::{
-    self, Number, Outcome, Rest, Rounding, Why, apply_failed, number, union_failed,
+    self, Number, Outcome, Rest, Rounding, Why, apply_failed, decimal_128, decimal_256, number,
+    union_failed,
 };
 use crate::text;
 use crate::types::type_name;
@@ -499,11 +500,8 @@ fn from_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome
         DataType::Decimal128(p, s) => {
             let (p, s) = (*p, *s);
             let (values, nulls, failed) = parse(array, |b| text::decimal(b, p, s));
-            let array = Decimal128Array::new(values.into(), nulls)
-                .with_precision_and_scale(p, s)
-                .map_err(ExactError::arrow)?;
             Outcome {
-                array: Arc::new(array),
+                array: decimal_128(values, nulls, (p, s))?,
                 failed,
                 why: Why::Conversion,
             }
@@ -511,11 +509,8 @@ fn from_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome
         DataType::Decimal256(p, s) => {
             let (p, s) = (*p, *s);
             let (values, nulls, failed) = parse(array, |b| text::decimal_wide(b, p, s));
-            let array = Decimal256Array::new(values.into(), nulls)
-                .with_precision_and_scale(p, s)
-                .map_err(ExactError::arrow)?;
             Outcome {
-                array: Arc::new(array),
+                array: decimal_256(values, nulls, (p, s))?,
                 failed,
                 why: Why::Conversion,
             }

@@ -26,10 +26,20 @@ pub enum ExactError {
     /// An operator needs more memory than the limit leaves it.
     #[error("not enough memory: {0}")]
     Memory(String),
+    /// Rows were lost or doubled between two operators (G6).
+    #[error("rows do not add up, {given} {what} but {found} came through")]
+    Rows {
+        /// Where they came from, with its verb.
+        what: String,
+        /// Rows there.
+        given: u64,
+        /// Rows seen behind it.
+        found: u64,
+    },
     /// A file could not be read or written.
-    #[error("cannot read or write a file: {what}")]
+    #[error("{what}{}", if denied(source.as_ref()) { ": permission denied" } else { "" })]
     Io {
-        /// What was being done.
+        /// What was being done, as in "cannot read a data file".
         what: String,
         /// The cause.
         #[source]
@@ -61,9 +71,19 @@ impl ExactError {
             ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
             ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
-            ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) => return None,
+            ExactError::Io { .. } if self.is_denied() => {
+                "give this user the right to read the lake, and to write in `.karat/`".to_string()
+            }
+            ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) | ExactError::Rows { .. } => {
+                return None;
+            }
         };
         Some(text)
+    }
+
+    /// Whether the operating system did not allow it.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, ExactError::Io { source, .. } if denied(source.as_ref()))
     }
 
     /// A refusal with its remedy.
@@ -115,15 +135,15 @@ impl ExactError {
             }
             DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(&what)),
             DataFusionError::IoError(source) => ExactError::Io {
-                what: "while reading or spilling rows".into(),
+                what: "cannot read or spill rows".into(),
                 source: Box::new(source),
             },
             DataFusionError::ObjectStore(source) => ExactError::Io {
-                what: "while reading a data file".into(),
+                what: "cannot read a data file".into(),
                 source,
             },
             DataFusionError::ParquetError(source) => ExactError::Io {
-                what: "while reading a Parquet file".into(),
+                what: "cannot read a Parquet file".into(),
                 source,
             },
             DataFusionError::Execution(text) if text.contains("more than one row") => {
@@ -167,6 +187,11 @@ impl ExactError {
                 source: source.to_string().into(),
             },
             ExactError::Refused { what, hint } => ExactError::refused(what.clone(), hint.clone()),
+            ExactError::Rows { what, given, found } => ExactError::Rows {
+                what: what.clone(),
+                given: *given,
+                found: *found,
+            },
             ExactError::Internal(e) => ExactError::Internal(e.clone()),
         }
     }
@@ -188,6 +213,22 @@ impl From<SqlError> for DataFusionError {
     fn from(error: SqlError) -> DataFusionError {
         DataFusionError::External(Box::new(error))
     }
+}
+
+fn denied(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    // Of a Parquet file that cannot be opened DataFusion keeps the text alone; 13 is EACCES.
+    if error.to_string().contains("(os error 13)") {
+        return true;
+    }
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn first_line(text: &str) -> String {

@@ -810,7 +810,8 @@ fn divided<T: arrow::datatypes::ArrowNativeType>(
     }
 }
 
-fn decimal_128(
+/// Unscaled values as decimal(p, s) of up to 38 digits.
+pub(crate) fn decimal_128(
     values: Vec<i128>,
     nulls: Option<NullBuffer>,
     (p, s): (u8, i8),
@@ -822,7 +823,8 @@ fn decimal_128(
     ))
 }
 
-fn decimal_256(
+/// The same of up to 76 digits.
+pub(crate) fn decimal_256(
     values: Vec<i256>,
     nulls: Option<NullBuffer>,
     (p, s): (u8, i8),
@@ -1059,51 +1061,77 @@ fn compute_256(
 
 /// Unary minus.
 pub(crate) fn negate(array: &ArrayRef) -> Result<Outcome, ExactError> {
-    let (array, mut already) = plain(array)?;
-    let rows = array.len();
-    let zero = Side::One(Some(0i64));
-    let outcome = match array.data_type() {
-        DataType::Null => Outcome::fine(array.clone()),
-        DataType::Int64 => {
-            let (values, nulls, failed) =
-                run(rows, &as_i64(&array, false)?, &zero, |x: i64, _: i64| {
-                    x.overflowing_neg()
-                });
-            Outcome {
-                array: Arc::new(Int64Array::new(values.into(), nulls)),
-                failed,
-                why: Why::Overflow,
-            }
-        }
-        DataType::Float64 => {
-            let (values, nulls, _) = run(rows, &as_f64(&array, false)?, &zero, |x: f64, _: i64| {
-                (canonical(-x), false)
-            });
-            Outcome::fine(Arc::new(Float64Array::new(values.into(), nulls)))
-        }
-        DataType::Decimal128(p, s) => {
-            let (values, nulls, _) = run(
-                rows,
-                &as_i128(&array, false, 1)?,
-                &zero,
-                |x: i128, _: i64| (x.wrapping_neg(), false),
-            );
-            Outcome::fine(decimal_128(values, nulls, (*p, *s))?)
-        }
-        DataType::Decimal256(p, s) => {
-            let (values, nulls, _) =
-                run(rows, &as_i256(&array, false)?, &zero, |x: i256, _: i64| {
-                    (x.wrapping_neg(), false)
-                });
-            Outcome::fine(decimal_256(values, nulls, (*p, *s))?)
-        }
-        _ => return Err(wrong(&array)),
+    let change = ChangeOfSign {
+        integer: i64::overflowing_neg,
+        double: |x| -x,
+        decimal: i128::wrapping_neg,
+        wide: i256::wrapping_neg,
     };
-    already = union_failed(already, outcome.failed.clone());
-    Ok(Outcome {
-        failed: already,
-        ..outcome
-    })
+    change.of(array)
+}
+
+/// Absolute value.
+pub(crate) fn absolute(array: &ArrayRef) -> Result<Outcome, ExactError> {
+    let change = ChangeOfSign {
+        integer: i64::overflowing_abs,
+        double: f64::abs,
+        decimal: i128::wrapping_abs,
+        wide: |x| {
+            if x < i256::ZERO { x.wrapping_neg() } else { x }
+        },
+    };
+    change.of(array)
+}
+
+/// What is done to a number of each kind; only an integer may have no counterpart.
+struct ChangeOfSign {
+    integer: fn(i64) -> (i64, bool),
+    double: fn(f64) -> f64,
+    decimal: fn(i128) -> i128,
+    wide: fn(i256) -> i256,
+}
+
+impl ChangeOfSign {
+    fn of(&self, array: &ArrayRef) -> Result<Outcome, ExactError> {
+        let (array, already) = plain(array)?;
+        let rows = array.len();
+        let none = Side::One(Some(0i64));
+        let outcome = match array.data_type() {
+            DataType::Null => Outcome::fine(array.clone()),
+            DataType::Int64 => {
+                let integers = as_i64(&array, false)?;
+                let (values, nulls, failed) = run(rows, &integers, &none, |x, _| (self.integer)(x));
+                Outcome {
+                    array: Arc::new(Int64Array::new(values.into(), nulls)),
+                    failed,
+                    why: Why::Overflow,
+                }
+            }
+            DataType::Float64 => {
+                let doubles = as_f64(&array, false)?;
+                let change = |x, _| (canonical((self.double)(x)), false);
+                let (values, nulls, _) = run(rows, &doubles, &none, change);
+                Outcome::fine(Arc::new(Float64Array::new(values.into(), nulls)))
+            }
+            DataType::Decimal128(p, s) => {
+                let decimals = as_i128(&array, false, 1)?;
+                let (values, nulls, _) =
+                    run(rows, &decimals, &none, |x, _| ((self.decimal)(x), false));
+                Outcome::fine(decimal_128(values, nulls, (*p, *s))?)
+            }
+            DataType::Decimal256(p, s) => {
+                let decimals = as_i256(&array, false)?;
+                let (values, nulls, _) =
+                    run(rows, &decimals, &none, |x, _| ((self.wide)(x), false));
+                Outcome::fine(decimal_256(values, nulls, (*p, *s))?)
+            }
+            _ => return Err(wrong(&array)),
+        };
+        Ok(Outcome {
+            failed: union_failed(already, outcome.failed.clone()),
+            ..outcome
+        })
+    }
 }
 
 /// The type of `-x`, `abs(x)`: integers become bigint.
@@ -1112,53 +1140,6 @@ pub(crate) fn signed_type(data_type: &DataType) -> Option<DataType> {
         Number::Null | Number::Integer(_) => DataType::Int64,
         Number::Double => DataType::Float64,
         Number::Decimal(p, s) => decimal(i32::from(p), i32::from(s)),
-    })
-}
-
-/// Absolute value.
-pub(crate) fn absolute(array: &ArrayRef) -> Result<Outcome, ExactError> {
-    let (array, already) = plain(array)?;
-    let rows = array.len();
-    let zero = Side::One(Some(0i64));
-    let outcome = match array.data_type() {
-        DataType::Int64 => {
-            let (values, nulls, failed) =
-                run(rows, &as_i64(&array, false)?, &zero, |x: i64, _: i64| {
-                    x.overflowing_abs()
-                });
-            Outcome {
-                array: Arc::new(Int64Array::new(values.into(), nulls)),
-                failed,
-                why: Why::Overflow,
-            }
-        }
-        DataType::Float64 => {
-            let (values, nulls, _) = run(rows, &as_f64(&array, false)?, &zero, |x: f64, _: i64| {
-                (canonical(x.abs()), false)
-            });
-            Outcome::fine(Arc::new(Float64Array::new(values.into(), nulls)))
-        }
-        DataType::Decimal128(p, s) => {
-            let (values, nulls, _) = run(
-                rows,
-                &as_i128(&array, false, 1)?,
-                &zero,
-                |x: i128, _: i64| (x.wrapping_abs(), false),
-            );
-            Outcome::fine(decimal_128(values, nulls, (*p, *s))?)
-        }
-        DataType::Decimal256(p, s) => {
-            let (values, nulls, _) =
-                run(rows, &as_i256(&array, false)?, &zero, |x: i256, _: i64| {
-                    (if x < i256::ZERO { x.wrapping_neg() } else { x }, false)
-                });
-            Outcome::fine(decimal_256(values, nulls, (*p, *s))?)
-        }
-        _ => return Err(wrong(&array)),
-    };
-    Ok(Outcome {
-        failed: union_failed(already, outcome.failed.clone()),
-        ..outcome
     })
 }
 

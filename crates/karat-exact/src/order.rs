@@ -74,12 +74,10 @@ impl Completion<'_> {
     fn window(&mut self, window: Window) -> Result<Transformed<LogicalPlan>> {
         let names = LogicalPlan::Window(window.clone()).schema().columns();
         let passed = window.input.schema().fields().len();
-        let mut changed = false;
-        let mut exprs = Vec::with_capacity(window.window_expr.len());
-        for (at, expr) in window.window_expr.iter().enumerate() {
-            let completed = expr.clone().transform_up(|inner| match inner {
+        let completed =
+            under_old_names(&window.window_expr, &names[passed..], |inner| match inner {
                 Expr::WindowFunction(mut function) if depends_on_ties(&function) => {
-                    let params = &mut function.params;
+                    let params = &function.params;
                     let known: Vec<&Expr> = params
                         .partition_by
                         .iter()
@@ -94,49 +92,37 @@ impl Completion<'_> {
                         return Err(frame_of_ties(&function));
                     }
                     function.params.order_by.extend(added);
-                    Ok(Transformed::yes(Expr::WindowFunction(function)))
+                    let function = Expr::WindowFunction(function);
+                    Ok(Transformed::yes(function))
                 }
                 other => Ok(Transformed::no(other)),
             })?;
-            changed |= completed.transformed;
-            // The longer order would change the column's name, by which operators above refer to it.
-            exprs.push(match completed.transformed {
-                true => completed.data.alias(names[passed + at].name.clone()),
-                false => completed.data,
-            });
-        }
-        if !changed {
+        let Some(exprs) = completed else {
             return Ok(Transformed::no(LogicalPlan::Window(window)));
-        }
+        };
         by_order(exprs, window.input.as_ref().clone(), names).map(Transformed::yes)
     }
 
     fn aggregate(&mut self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         let names = aggregate.schema.columns();
         let groups = names.len() - aggregate.aggr_expr.len();
-        let mut changed = false;
-        let mut exprs = Vec::with_capacity(aggregate.aggr_expr.len());
-        for (at, expr) in aggregate.aggr_expr.iter().enumerate() {
-            let completed = expr.clone().transform_up(|inner| match inner {
+        let completed = under_old_names(
+            &aggregate.aggr_expr,
+            &names[groups..],
+            |inner| match inner {
                 Expr::AggregateFunction(mut function) if is_ordered_aggregate(&function) => {
                     let added = self.aggregate_order(&function, &aggregate)?;
-                    if added.is_empty() {
-                        return Ok(Transformed::no(Expr::AggregateFunction(function)));
-                    }
+                    let changed = !added.is_empty();
                     function.params.order_by.extend(added);
-                    Ok(Transformed::yes(Expr::AggregateFunction(function)))
+                    let function = Expr::AggregateFunction(function);
+                    Ok(Transformed::new_transformed(function, changed))
                 }
                 other => Ok(Transformed::no(other)),
-            })?;
-            changed |= completed.transformed;
-            exprs.push(match completed.transformed {
-                true => completed.data.alias(names[groups + at].name.clone()),
-                false => completed.data,
-            });
-        }
-        if !changed {
+            },
+        )?;
+        let Some(exprs) = completed else {
             return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
-        }
+        };
         let completed = Aggregate::try_new(aggregate.input, aggregate.group_expr, exprs)?;
         Ok(Transformed::yes(LogicalPlan::Aggregate(completed)))
     }
@@ -274,6 +260,26 @@ impl Completion<'_> {
             .map(|column| ascending(&Expr::Column(column)))
             .collect())
     }
+}
+
+/// An operator's expressions with their orders completed; None if nothing was missing. A longer order would change a column's name,
+/// by which operators above refer to it, so each keeps its own.
+fn under_old_names(
+    exprs: &[Expr],
+    names: &[Column],
+    mut complete: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Option<Vec<Expr>>> {
+    let mut changed = false;
+    let mut completed = Vec::with_capacity(exprs.len());
+    for (expr, name) in exprs.iter().zip(names) {
+        let expr = expr.clone().transform_up(&mut complete)?;
+        changed |= expr.transformed;
+        completed.push(match expr.transformed {
+            true => expr.data.alias(name.name.clone()),
+            false => expr.data,
+        });
+    }
+    Ok(changed.then_some(completed))
 }
 
 /// The name by which SQL calls a function.

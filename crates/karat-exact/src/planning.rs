@@ -899,20 +899,61 @@ impl CheckedCoercions {
         {
             return Ok(plan);
         }
-        let columns = schema.iter().map(|(relation, field)| {
+        let columns = schema.iter().enumerate().map(|(at, (relation, field))| {
             let column = Expr::from((relation, field));
             match change(field.data_type()) {
-                Some(to) => self
-                    .checked
-                    .converted(column, &to)
-                    .alias_qualified(relation.cloned(), field.name()),
+                Some(to) => {
+                    let null_on_failure = false;
+                    let cast = Operation::Cast {
+                        to,
+                        null_on_failure,
+                    };
+                    let cast = Checked::new(cast, self.checked.rules, 0);
+                    // Whoever wrote the query knows its expression, not the cast.
+                    let converted = match made_by(&plan, at) {
+                        Some(expr) => cast.with_text(&sql_text(expr)).call(vec![column]),
+                        None => with_text(cast, vec![column]),
+                    };
+                    converted.alias_qualified(relation.cloned(), field.name())
+                }
                 None => column,
             }
         });
+        let columns = columns.collect();
         Ok(LogicalPlan::Projection(Projection::try_new(
-            columns.collect(),
+            columns,
             Arc::new(plan),
         )?))
+    }
+}
+
+/// The expression that computes an output column, where it stands in the plan.
+fn made_by(plan: &LogicalPlan, at: usize) -> Option<&Expr> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(at)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else {
+                return Some(expr);
+            };
+            let below = projection.input.schema().index_of_column(column).ok()?;
+            made_by(&projection.input, below)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let computed = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+            aggregate.aggr_expr.get(at.checked_sub(computed)?)
+        }
+        LogicalPlan::Window(window) => match at.checked_sub(window.input.schema().fields().len()) {
+            Some(computed) => window.window_expr.get(computed),
+            None => made_by(&window.input, at),
+        },
+        LogicalPlan::Sort(sort) => made_by(&sort.input, at),
+        LogicalPlan::Limit(limit) => made_by(&limit.input, at),
+        LogicalPlan::Filter(filter) => made_by(&filter.input, at),
+        LogicalPlan::SubqueryAlias(subquery) => made_by(&subquery.input, at),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::numbers::Rounding;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
+use crate::tables::{CATALOG, SCHEMA};
 
 /// The version of the time-zone tables.
 pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
@@ -333,8 +334,14 @@ fn explain(error: DataFusionError) -> SqlError {
                 .strip_prefix("table '")
                 .and_then(|rest| rest.split('\'').next())
             {
-                let name = name.strip_prefix("datafusion.").unwrap_or(name);
-                let name = name.strip_prefix("public.").unwrap_or(name);
+                // Nobody wrote these.
+                let mut name = name;
+                for own in [CATALOG, SCHEMA] {
+                    name = name
+                        .strip_prefix(own)
+                        .and_then(|rest| rest.strip_prefix('.'))
+                        .unwrap_or(name);
+                }
                 return new(SqlErrorKind::Name, format!("no table `{name}`"), None);
             }
             new(SqlErrorKind::Type, text, None)
@@ -342,7 +349,8 @@ fn explain(error: DataFusionError) -> SqlError {
     }
 }
 
-fn unknown_function(name: &str) -> SqlError {
+/// Why a function cannot be called: refused, or not known.
+pub(crate) fn unknown_function(name: &str) -> SqlError {
     let name = name.to_ascii_lowercase();
     let (kind, message, hint) = match functions::refused(&name) {
         Some((why, hint)) => (
@@ -516,7 +524,9 @@ mod tests {
         };
         let state = session_state(
             &settings,
-            SessionConfig::new().with_target_partitions(2),
+            SessionConfig::new()
+                .with_target_partitions(2)
+                .with_default_catalog_and_schema(CATALOG, SCHEMA),
             Arc::new(RuntimeEnv::default()),
         );
         let context = SessionContext::new_with_state(state);
@@ -695,6 +705,7 @@ mod tests {
                 "select median(n) from t",
                 "select nn from t",
                 "select n from tt",
+                "select n from a.tt",
                 "select n from",
                 "select n from t where k > 1",
                 "select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3",
@@ -775,6 +786,8 @@ mod tests {
                   refused: no column `nn` [Name Some(1):Some(8); did you mean `n`?]
                 select n from tt
                   refused: no table `tt` [Name Some(1):Some(15); ]
+                select n from a.tt
+                  refused: no table `a.tt` [Name Some(1):Some(15); ]
                 select n from
                   refused: Expected: identifier, found: EOF [Syntax None:None; ]
                 select n from t where k > 1

@@ -4,8 +4,8 @@
 //! exactly 8,192 rows counted from the start of each row group, since page and dictionary decisions fall on chunk borders.
 //! A change that alters one byte of a golden file makes this canonical-2.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,24 +15,21 @@ use arrow::datatypes::{
     DataType, Date64Type, FieldRef, Schema, SchemaRef, TimeUnit, TimestampNanosecondType,
 };
 use karat_exact::Fingerprint;
-use karat_exact::fingerprint::Fingerprinter;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{
     BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion,
 };
 use sha2::{Digest, Sha256};
 
-use crate::folder::{create_dirs, create_temporary, sync_dir};
-use crate::stats::FileStats;
+use crate::encode::{EncodedFile, Encoder};
+use crate::folder::sync_dir;
+use crate::observe::Observer;
+use crate::worker::Worker;
 use crate::{LakeError, failpoint, schema};
 
 /// Rows in a chunk handed to Parquet.
 const CHUNK_ROWS: usize = 8192;
-/// Name of the Parquet schema, as Iceberg's writers have it.
-const SCHEMA_ROOT: &str = "table";
 const CREATED_BY: &str = "karat canonical-1";
 const PAGE_BYTES: usize = 1024 * 1024;
 const PAGE_ROWS: usize = 20_000;
@@ -86,28 +83,16 @@ pub struct CanonicalWriter {
     schema: SchemaRef,
     /// The schema with field ids, under which rows wait and are written.
     physical: SchemaRef,
-    properties: WriterProperties,
     layout: Layout,
     epoch: i64,
     first_ordinal: u32,
-    exclude: Vec<String>,
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
-    open: Option<OpenFile>,
-    closed: Vec<ClosedFile>,
-}
-
-struct OpenFile {
-    temporary: PathBuf,
-    writer: ArrowWriter<HashingFile>,
-    rows: usize,
-    stats: FileStats,
-    fingerprinter: Fingerprinter,
-}
-
-struct ClosedFile {
-    temporary: PathBuf,
-    written: WrittenFile,
+    given_rows: u64,
+    /// Rows given to the encoder for the file that is open.
+    rows_in_file: usize,
+    encoder: Worker<Encoder>,
+    observer: Worker<Observer>,
 }
 
 impl CanonicalWriter {
@@ -130,27 +115,37 @@ impl CanonicalWriter {
         let schema = schema::canonical(&schema)?;
         let physical = schema::with_field_ids(&schema);
         let properties = properties(&physical, layout).map_err(|error| encode_by(&label, error))?;
-        let exclude: Vec<String> = fingerprint_exclude
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect();
-        let writer = Self {
+        let exclude = fingerprint_exclude.iter().map(|&name| name.to_owned());
+        let observer = Observer::new(
+            label.clone(),
+            Arc::clone(&schema),
+            exclude.collect(),
+            layout.rows_per_file,
+        )?;
+        let encoder = Encoder {
+            dir: table_dir.clone(),
+            label: label.clone(),
+            physical: Arc::clone(&physical),
+            properties,
+            layout,
+            open: None,
+            closed: Vec::new(),
+        };
+        Ok(Self {
             dir: table_dir,
             label,
             schema,
             physical,
-            properties,
             layout,
             epoch,
             first_ordinal,
-            exclude,
             waiting: Vec::new(),
             waiting_rows: 0,
-            open: None,
-            closed: Vec::new(),
-        };
-        writer.fingerprinter()?;
-        Ok(writer)
+            given_rows: 0,
+            rows_in_file: 0,
+            encoder: Worker::new(encoder),
+            observer: Worker::new(observer),
+        })
     }
 
     /// The schema as the files hold it and a commit must state it.
@@ -165,6 +160,7 @@ impl CanonicalWriter {
             return Ok(());
         }
         self.waiting_rows += batch.num_rows();
+        self.given_rows += batch.num_rows() as u64;
         self.waiting.push(batch);
         loop {
             let wanted = self.next_chunk_rows();
@@ -172,7 +168,7 @@ impl CanonicalWriter {
                 return Ok(());
             }
             let chunk = self.take(wanted)?;
-            self.write_chunk(&chunk)?;
+            self.write_chunk(chunk)?;
         }
     }
 
@@ -181,22 +177,46 @@ impl CanonicalWriter {
         while self.waiting_rows > 0 {
             let rows = self.waiting_rows.min(self.next_chunk_rows());
             let chunk = self.take(rows)?;
-            self.write_chunk(&chunk)?;
+            self.write_chunk(chunk)?;
         }
-        self.close_file()?;
+        let encoded = self.encoder.finish()?;
+        let observed = self.observer.finish()?;
+        if encoded.len() != observed.len() {
+            return Err(encode(&self.label, "its files were not all looked at"));
+        }
+        // Rows are counted where they come in, where they are looked at, and in the files themselves (G6).
+        let mut written = 0;
+        for (encoded, observed) in encoded.iter().zip(&observed) {
+            check_rows(&self.label, observed.rows, encoded.rows)?;
+            written += encoded.rows;
+        }
+        check_rows(&self.label, self.given_rows, written)?;
         failpoint::hit("files.before");
-        let mut files = Vec::with_capacity(self.closed.len());
-        while let Some(closed) = (!self.closed.is_empty()).then(|| self.closed.remove(0)) {
-            let target = self.dir.join(&closed.written.path);
+        let mut files = Vec::with_capacity(encoded.len());
+        for (ordinal, (encoded, observed)) in
+            (self.first_ordinal..).zip(encoded.into_iter().zip(observed))
+        {
+            let EncodedFile {
+                temporary,
+                size,
+                sha256,
+                rows,
+            } = encoded;
+            let path = format!("{sha256}-{}-{ordinal}.parquet", self.epoch);
+            let target = self.dir.join(&path);
             let existed = target.is_file();
             // Over an existing file too: same name is same bytes, and this heals one that was damaged.
-            if let Err(error) = fs::rename(&closed.temporary, &target) {
-                remove_quietly(&closed.temporary);
-                return Err(LakeError::io("create", target)(error));
-            }
+            temporary
+                .rename(&target)
+                .map_err(LakeError::io("create", target))?;
             files.push(WrittenFile {
+                path,
+                size,
+                sha256,
+                rows,
+                fingerprint: observed.fingerprint,
+                stats: observed.stats,
                 existed,
-                ..closed.written
             });
         }
         if !files.is_empty() {
@@ -209,11 +229,6 @@ impl CanonicalWriter {
     /// Gives up: nothing that was written is left.
     pub fn abort(self) {
         drop(self);
-    }
-
-    fn fingerprinter(&self) -> Result<Fingerprinter, LakeError> {
-        let exclude: Vec<&str> = self.exclude.iter().map(String::as_str).collect();
-        Fingerprinter::new(&self.schema, &exclude).map_err(|error| encode_by(&self.label, error))
     }
 
     fn normalised(&self, batch: &RecordBatch) -> Result<RecordBatch, LakeError> {
@@ -242,11 +257,10 @@ impl CanonicalWriter {
 
     /// Rows of the next chunk: up to the end of the chunk, of the row group and of the file.
     fn next_chunk_rows(&self) -> usize {
-        let in_file = self.open.as_ref().map_or(0, |open| open.rows);
-        let in_group = in_file % self.layout.rows_per_group;
+        let in_group = self.rows_in_file % self.layout.rows_per_group;
         CHUNK_ROWS
             .min(self.layout.rows_per_group - in_group)
-            .min(self.layout.rows_per_file - in_file)
+            .min(self.layout.rows_per_file - self.rows_in_file)
     }
 
     fn take(&mut self, rows: usize) -> Result<RecordBatch, LakeError> {
@@ -274,108 +288,24 @@ impl CanonicalWriter {
         concat_batches(&self.physical, &parts).map_err(|error| encode_by(&self.label, error))
     }
 
-    fn write_chunk(&mut self, chunk: &RecordBatch) -> Result<(), LakeError> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let file = self.open_file()?;
-                self.open.insert(file)
-            }
-        };
-        open.stats.update(chunk);
-        open.fingerprinter
-            .update(chunk)
-            .map_err(|error| encode_by(&self.label, error))?;
-        let path = &open.temporary;
-        open.writer
-            .write(chunk)
-            .map_err(|error| write_error(&self.label, path, error))?;
-        open.rows += chunk.num_rows();
-        if open.rows.is_multiple_of(self.layout.rows_per_group) {
-            open.writer
-                .flush()
-                .map_err(|error| write_error(&self.label, path, error))?;
-        }
-        if open.rows == self.layout.rows_per_file {
-            self.close_file()?;
-        }
-        Ok(())
-    }
-
-    fn open_file(&self) -> Result<OpenFile, LakeError> {
-        create_dirs(&self.dir)?;
-        let fingerprinter = self.fingerprinter()?;
-        let (temporary, file) = create_temporary(&self.dir)?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(self.properties.clone())
-            .with_skip_arrow_metadata(true)
-            .with_schema_root(SCHEMA_ROOT.to_owned());
-        let sink = HashingFile {
-            file,
-            hash: Sha256::new(),
-            size: 0,
-        };
-        match ArrowWriter::try_new_with_options(sink, Arc::clone(&self.physical), options) {
-            Ok(writer) => Ok(OpenFile {
-                temporary,
-                writer,
-                rows: 0,
-                stats: FileStats::new(&self.schema),
-                fingerprinter,
-            }),
-            Err(error) => {
-                remove_quietly(&temporary);
-                Err(write_error(&self.label, &temporary, error))
-            }
-        }
-    }
-
-    fn close_file(&mut self) -> Result<(), LakeError> {
-        let Some(open) = self.open.take() else {
-            return Ok(());
-        };
-        let OpenFile {
-            temporary,
-            writer,
-            rows,
-            stats,
-            fingerprinter,
-        } = open;
-        let sink = writer.into_inner().map_err(|error| {
-            remove_quietly(&temporary);
-            write_error(&self.label, &temporary, error)
-        })?;
-        if let Err(error) = sink.file.sync_all() {
-            remove_quietly(&temporary);
-            return Err(LakeError::io("write", temporary)(error));
-        }
-        let sha256 = hex(&sink.hash.finalize());
-        let ordinal = u64::from(self.first_ordinal) + self.closed.len() as u64;
-        self.closed.push(ClosedFile {
-            temporary,
-            written: WrittenFile {
-                path: format!("{sha256}-{}-{ordinal}.parquet", self.epoch),
-                size: sink.size,
-                sha256,
-                rows: rows as u64,
-                fingerprint: fingerprinter.finish(),
-                stats: stats.to_json(),
-                existed: false,
-            },
-        });
-        Ok(())
+    fn write_chunk(&mut self, chunk: RecordBatch) -> Result<(), LakeError> {
+        let chunk = failpoint::rows("writer.chunk", chunk);
+        self.rows_in_file = (self.rows_in_file + chunk.num_rows()) % self.layout.rows_per_file;
+        self.observer
+            .take(failpoint::rows("writer.observer", chunk.clone()))?;
+        self.encoder.take(failpoint::rows("writer.encoder", chunk))
     }
 }
 
-impl Drop for CanonicalWriter {
-    fn drop(&mut self) {
-        if let Some(open) = &self.open {
-            remove_quietly(&open.temporary);
-        }
-        for closed in &self.closed {
-            remove_quietly(&closed.temporary);
-        }
+fn check_rows(label: &str, given: u64, written: u64) -> Result<(), LakeError> {
+    if given == written {
+        return Ok(());
     }
+    Err(LakeError::Rows {
+        table: label.to_owned(),
+        given,
+        written,
+    })
 }
 
 /// Size and SHA-256 (64 hex digits) of a file.
@@ -547,26 +477,6 @@ fn cast(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
         .map_err(|_| format!("a value does not fit {target}"))
 }
 
-/// A file that hashes what goes into it.
-struct HashingFile {
-    file: File,
-    hash: Sha256,
-    size: u64,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -575,13 +485,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-fn remove_quietly(path: &Path) {
-    // Best effort: what stays is a hidden temporary file, garbage to every reader.
-    if let Err(error) = fs::remove_file(path) {
-        tracing::debug!(path = %path.display(), %error, "temporary file left behind");
-    }
 }
 
 /// The table's folder in the lake, for messages.
@@ -604,25 +507,13 @@ fn encode(label: &str, why: &str) -> LakeError {
     }
 }
 
-fn encode_by(label: &str, error: impl std::error::Error + Send + Sync + 'static) -> LakeError {
+pub(crate) fn encode_by(
+    label: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> LakeError {
     LakeError::Encode {
         table: label.to_owned(),
         why: "the rows cannot be encoded".into(),
         source: Some(Box::new(error)),
     }
-}
-
-/// A failure while Parquet was writing: the disk's, if it was the disk.
-fn write_error(label: &str, path: &Path, error: parquet::errors::ParquetError) -> LakeError {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(cause) = next {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            let copy = io
-                .raw_os_error()
-                .map_or_else(|| io.kind().into(), io::Error::from_raw_os_error);
-            return LakeError::io("write", path)(copy);
-        }
-        next = cause.source();
-    }
-    encode_by(label, error)
 }

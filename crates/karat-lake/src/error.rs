@@ -39,7 +39,7 @@ pub enum LakeError {
         path: PathBuf,
     },
     /// The lake was written by another generation of karat.
-    #[error("cannot open the lake `{}`: its format is `{found}`, this karat knows `1`", path.display())]
+    #[error("cannot open the lake `{}`: its `_karat/format` says `{found}`, this karat knows `1`", path.display())]
     Format {
         /// Root of the lake.
         path: PathBuf,
@@ -112,6 +112,18 @@ pub enum LakeError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Rows were lost or doubled on their way into files (G6).
+    #[error(
+        "cannot write `{table}`: its rows do not add up, {given} given to the writer but {written} written"
+    )]
+    Rows {
+        /// Folder of the table.
+        table: String,
+        /// Rows given.
+        given: u64,
+        /// Rows that the files hold.
+        written: u64,
+    },
     /// The Delta library failed at a commit, and our transaction is not in the log.
     #[error("cannot commit version {version} of `{table}`: {why}")]
     Commit {
@@ -145,7 +157,7 @@ impl LakeError {
         match self {
             Self::Io { source, .. } => class_of_io(source),
             Self::Commit { source, .. } => class_of_cause(source.as_ref()),
-            Self::DataFile { .. } => ErrorClass::Corrupt,
+            Self::DataFile { .. } | Self::Rows { .. } => ErrorClass::Corrupt,
             Self::Locked { .. } => ErrorClass::Conflict,
             Self::Corrupt { .. } => ErrorClass::Corrupt,
             Self::Encode { source, .. } => match source {
@@ -174,8 +186,16 @@ impl LakeError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free space and run again: what was not committed is not lost from the source".into())
             }
-            Self::Io { source, path, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Some(format!("give this user the right to write in `{}`", parent_or_self(path).display()))
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                Some("raise the limit of file sizes (`ulimit -f`, or the file system's) and run again".into())
+            }
+            Self::Io { doing, source, path } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                let (right, place) = match *doing {
+                    "read" | "list" | "find the folder" => ("read", path.as_path()),
+                    "create a file in" | "sync the folder" => ("write in", path.as_path()),
+                    _ => ("write in", parent_or_self(path)),
+                };
+                Some(format!("give this user the right to {right} `{}`", place.display()))
             }
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::Unsupported => {
                 Some("put the lake on a file system with hard links (not FAT or some network shares)".into())
@@ -328,6 +348,8 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         std::io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
         std::io::ErrorKind::StorageFull => "the disk is full".into(),
+        std::io::ErrorKind::QuotaExceeded => "this user's quota of the disk is used up".into(),
+        std::io::ErrorKind::FileTooLarge => "it would be larger than files may be here".into(),
         std::io::ErrorKind::IsADirectory => "it is a folder, not a file".into(),
         std::io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".into(),
         _ => error.to_string(),
@@ -355,6 +377,9 @@ mod tests {
             error.to_string(),
             "cannot commit version 3 of `a/silver/b`: cannot create a file in `/lake/x/_delta_log`: permission denied"
         );
-        assert!(error.hint().is_some());
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("give this user the right to write in `/lake/x/_delta_log`")
+        );
     }
 }

@@ -1,9 +1,13 @@
-//! Places where a test can let this process die, as if by SIGKILL, or lose an answer (debug builds only).
+//! Places where a test can let this process die, as if by SIGKILL, stop it, or make it lose an answer or a row (debug builds only).
 //!
-//! A spec is a comma-separated list of `NAME`, `NAME:n` (at the n-th hit), or `NAME=lost`. Each call of [`hit`] with a name
-//! on the list counts. In release builds nothing is ever armed.
+//! A spec is a comma-separated list of `NAME` (dies), `NAME=stop` (stops until SIGCONT), `NAME=lost` (the answer of a commit, or the
+//! first row of a batch) or `NAME=doubled` (that row), each with `:n` for the n-th hit. Each call with a name on the list counts. In
+//! release builds nothing is ever armed, and the names are not in the binary.
 
 use std::sync::Mutex;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 
 #[derive(Debug)]
 struct Armed {
@@ -25,30 +29,52 @@ pub fn arm(spec: &str) {
         .map(str::trim)
         .filter(|part| !part.is_empty())
     {
-        let part = part.replace("=lost", ".lost");
         let (name, hits) = match part.rsplit_once(':') {
-            Some((name, hits)) => (name.to_owned(), hits.parse().unwrap_or(1)),
-            None => (part.clone(), 1),
+            Some((name, hits)) => (name, hits.parse().unwrap_or(1)),
+            None => (part, 1),
         };
         armed.push(Armed {
-            name,
+            name: name.replace('=', "."),
             hits_left: u64::max(hits, 1),
         });
     }
 }
 
-/// Kills this process if the failpoint `name` is armed and its turn has come.
+/// Kills or stops this process if the failpoint `name` is armed and its turn has come.
 pub fn hit(name: &str) {
-    if cfg!(debug_assertions) && triggered(name) {
-        kill_self();
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    if triggered(name, "stop") {
+        signal_self("STOP");
+    }
+    if its_turn(name) {
+        signal_self("KILL");
+        std::process::abort();
     }
 }
 
 /// Counts a hit; true if the failpoint's turn has come. For failures that are answers, not deaths.
-pub fn triggered(name: &str) -> bool {
-    if !cfg!(debug_assertions) {
-        return false;
+pub fn triggered(name: &str, failure: &str) -> bool {
+    cfg!(debug_assertions) && its_turn(&format!("{name}.{failure}"))
+}
+
+/// Rows on their way from one operator to the next: without the first one, or with it twice, if that is armed.
+pub fn rows(name: &str, batch: RecordBatch) -> RecordBatch {
+    if !cfg!(debug_assertions) || batch.num_rows() == 0 {
+        return batch;
     }
+    if triggered(name, "lost") {
+        return batch.slice(1, batch.num_rows() - 1);
+    }
+    if triggered(name, "doubled") {
+        let twice = [&batch.slice(0, 1), &batch];
+        return concat_batches(&batch.schema(), twice).unwrap_or(batch);
+    }
+    batch
+}
+
+fn its_turn(name: &str) -> bool {
     let mut armed = lock();
     let Some(at) = armed.iter().position(|armed| armed.name == name) else {
         return false;
@@ -67,16 +93,29 @@ fn lock() -> std::sync::MutexGuard<'static, Vec<Armed>> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// SIGKILL, not `exit`: no destructor, no flush, no handler runs.
-fn kill_self() -> ! {
+/// SIGKILL, not `exit`: no destructor, no flush, no handler runs. After SIGSTOP it goes on once somebody says so.
+fn signal_self(signal: &str) {
     let pid = std::process::id().to_string();
     let sent = std::process::Command::new("kill")
-        .args(["-9", &pid])
+        .args(["-s", signal, &pid])
         .status();
-    if !matches!(sent, Ok(status) if status.success()) {
-        std::process::abort();
-    }
-    loop {
-        std::thread::park();
+    debug_assert!(
+        sent.is_ok_and(|status| status.success()),
+        "cannot send SIG{signal}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_debug_builds_fail_on_demand() {
+        arm("here=lost:2, there=stop");
+        assert!(!triggered("here", "doubled"));
+        assert!(!triggered("here", "lost"));
+        assert_eq!(triggered("here", "lost"), cfg!(debug_assertions));
+        assert!(!triggered("here", "lost"));
+        assert_eq!(triggered("there", "stop"), cfg!(debug_assertions));
     }
 }

@@ -165,11 +165,12 @@ impl Lake {
                 path: self.root.clone(),
             }),
             Some(bytes) => {
-                let found = String::from_utf8_lossy(&bytes).trim().to_owned();
+                let found = String::from_utf8_lossy(&bytes).into_owned();
                 if found == FORMAT {
                     Ok(())
                 } else {
-                    let found = found.chars().take(40).collect();
+                    let found: String = found.chars().take(40).collect();
+                    let found = found.escape_debug().to_string();
                     Err(LakeError::Format {
                         path: self.root.clone(),
                         found,

@@ -11,8 +11,11 @@ pub mod folder;
 pub mod lock;
 
 pub mod canonical;
+mod encode;
+mod observe;
 pub mod schema;
 pub mod stats;
+mod worker;
 
 mod action;
 mod checkpoint;

@@ -77,7 +77,7 @@ impl LogStore for DurableLogStore {
         let name = commit_name(i64::try_from(version).unwrap_or(i64::MAX));
         let put = folder::put_if_absent(&self.table_dir.join("_delta_log").join(name), &bytes)
             .map_err(|error| failed("the commit file could not be written", error))?;
-        if failpoint::triggered("commit.lost") {
+        if failpoint::triggered("commit", "lost") {
             return Err(failed(
                 "the answer was lost (failpoint)",
                 std::io::Error::from(std::io::ErrorKind::ConnectionReset),

@@ -1,7 +1,9 @@
 //! Per-file statistics as Delta's log keeps them: row count, and per simple column minimum, maximum and null count, all exact.
 //!
-//! What cannot be exact is left out, since a reader skips files by it: NaN, infinity, years that the text form cannot hold.
-//! A long string's minimum is cut down and its maximum rounded up, which is still a true bound.
+//! What cannot be exact is left out, since a reader skips files by it: NaN, infinity, years that the text form cannot hold. A file with such a
+//! value has no minimum and maximum of any column: where only one column of several has none, delta-rs (1.6, as a dataset of pyarrow) takes
+//! that for a bound which no value meets, and skips the file. A long string's minimum is cut down and its maximum rounded up, which is still
+//! a true bound.
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, StructArray,
@@ -51,6 +53,9 @@ struct Leaf {
 #[derive(Debug)]
 enum Bounds {
     None,
+    Boolean {
+        range: Option<(bool, bool)>,
+    },
     Integer {
         range: Option<(i64, i64)>,
         text: IntegerText,
@@ -95,14 +100,17 @@ impl FileStats {
     /// Delta's `stats` text.
     pub(crate) fn to_json(&self) -> String {
         let (mut min, mut max, mut nulls) = (String::new(), String::new(), String::new());
+        write_group(&self.columns, &mut nulls, |leaf| {
+            Some(leaf.nulls.to_string())
+        });
+        if !are_told(&self.columns, self.rows) {
+            return format!(r#"{{"numRecords":{},"nullCount":{nulls}}}"#, self.rows);
+        }
         write_group(&self.columns, &mut min, |leaf| {
             leaf.bounds.text().map(|bounds| bounds.0)
         });
         write_group(&self.columns, &mut max, |leaf| {
             leaf.bounds.text().map(|bounds| bounds.1)
-        });
-        write_group(&self.columns, &mut nulls, |leaf| {
-            Some(leaf.nulls.to_string())
         });
         format!(
             r#"{{"numRecords":{},"minValues":{min},"maxValues":{max},"nullCount":{nulls}}}"#,
@@ -140,6 +148,19 @@ fn nodes(fields: &Fields, leaves: &mut usize) -> Vec<Node> {
     found
 }
 
+/// Whether each column that has values and could have bounds does have them.
+fn are_told(nodes: &[Node], rows: u64) -> bool {
+    nodes.iter().all(|node| match node {
+        Node::Skipped => true,
+        Node::Group { children, .. } => are_told(children, rows),
+        Node::Leaf { leaf, .. } => {
+            leaf.nulls == rows
+                || matches!(leaf.bounds, Bounds::None)
+                || leaf.bounds.text().is_some()
+        }
+    })
+}
+
 fn bounds(data_type: &DataType) -> Option<Bounds> {
     let integer = |text| Some(Bounds::Integer { range: None, text });
     match data_type {
@@ -159,7 +180,8 @@ fn bounds(data_type: &DataType) -> Option<Bounds> {
             unbounded: false,
         }),
         DataType::Utf8 => Some(Bounds::Text { range: None }),
-        DataType::Boolean | DataType::Binary => Some(Bounds::None),
+        DataType::Boolean => Some(Bounds::Boolean { range: None }),
+        DataType::Binary => Some(Bounds::None),
         _ => None,
     }
 }
@@ -189,6 +211,14 @@ impl Bounds {
     fn update(&mut self, array: &dyn Array, nulls: Option<&NullBuffer>) {
         match self {
             Self::None => {}
+            Self::Boolean { range } => {
+                let array = array.as_boolean();
+                for index in 0..array.len() {
+                    if nulls.is_none_or(|nulls| nulls.is_valid(index)) {
+                        widen(range, array.value(index));
+                    }
+                }
+            }
             Self::Integer { range, .. } => match array.data_type() {
                 DataType::Int8 => integers::<Int8Type>(range, array, nulls),
                 DataType::Int16 => integers::<Int16Type>(range, array, nulls),
@@ -238,6 +268,10 @@ impl Bounds {
     fn text(&self) -> Option<(String, String)> {
         match self {
             Self::None => None,
+            Self::Boolean { range } => {
+                let (min, max) = (*range)?;
+                Some((min.to_string(), max.to_string()))
+            }
             Self::Integer { range, text } => {
                 let (min, max) = (*range)?;
                 Some((text.write(min)?, text.write(max)?))

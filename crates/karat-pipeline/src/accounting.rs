@@ -61,6 +61,19 @@ pub fn check(receipt: &Receipt) -> Result<(), PipelineError> {
     Ok(())
 }
 
+/// Compares two counts of the same rows, taken at both ends of their way through an operator.
+pub fn same(table: &str, given: u64, found: u64, what: &str) -> Result<(), PipelineError> {
+    if given == found {
+        return Ok(());
+    }
+    Err(PipelineError::Accounting {
+        table: table.to_owned(),
+        read: given,
+        accounted: found,
+        terms: what.to_owned(),
+    })
+}
+
 /// Sum of two sets of terms.
 pub fn add(left: &Terms, right: &Terms) -> Terms {
     let mut sum = left.clone();

@@ -151,6 +151,7 @@ pub fn model_intent(
         return Ok((open.clone(), intent_digest(open)?));
     }
     let note = Closed {
+        feed_or_model: table.to_string(),
         epoch: open.epoch,
         outcome: Outcome::Refused,
         reason: "its run ended early, and what it depends on has changed since: planned anew"

@@ -112,7 +112,7 @@ pub enum PipelineError {
     },
     /// The newest commit of a table is not karat's.
     #[error(
-        "cannot write `{table}`: version {version} was committed by another writer and has no receipt"
+        "`{table}` is not as karat left it: version {version} was committed by another writer and has no receipt"
     )]
     Foreign {
         /// Table.
@@ -135,7 +135,7 @@ pub enum PipelineError {
         digest: String,
     },
     /// A column of an undeclared double.
-    #[error("`{table}` has the float column(s) {columns}")]
+    #[error("`{table}` has columns of floating point: {columns}")]
     Float {
         /// Table of the model.
         table: String,
@@ -174,6 +174,7 @@ impl PipelineError {
             },
             Self::Exact(error) | Self::Compute { source: error, .. } => match error {
                 ExactError::Refused { .. } => 2,
+                error if error.is_denied() => 4,
                 _ => 3,
             },
             Self::Source(error) => match error.kind() {

@@ -8,6 +8,7 @@ use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
 use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
+use crate::accounting;
 use crate::context::{Event, Site};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
@@ -262,6 +263,7 @@ impl<'a> GoldStep<'a> {
             0,
             &[],
         )?;
+        let mut computed = 0;
         // The SELECT may order its rows otherwise.
         let mut unique = UniqueKey::in_any_order(self.model.key.as_deref().unwrap_or_default());
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
@@ -274,6 +276,8 @@ impl<'a> GoldStep<'a> {
                 rows: batch.num_rows() as u64,
                 percent: 0,
             });
+            computed += batch.num_rows() as u64;
+            let batch = failpoint::rows("gold.computed", batch);
             writer.write(&batch)?;
         }
         failpoint::hit("files.before");
@@ -281,6 +285,8 @@ impl<'a> GoldStep<'a> {
             .await
             .map_err(joined)??;
         failpoint::hit("files.after");
+        let written: u64 = added.iter().map(|file| file.rows).sum();
+        accounting::same(&name, computed, written, "rows of the query, and written")?;
 
         let removed = state
             .head
@@ -299,6 +305,7 @@ impl<'a> GoldStep<'a> {
                 .notes
                 .push("computed again with an equal result: no new version".to_owned());
             let closed = Closed {
+                feed_or_model: name.clone(),
                 epoch: intent.epoch,
                 outcome: Outcome::Empty,
                 reason: "equal to the version before".to_owned(),
@@ -331,7 +338,6 @@ impl<'a> GoldStep<'a> {
                 head.snapshot.files.iter().map(|file| file.rows).sum(),
             );
         }
-        let written: u64 = added.iter().map(|file| file.rows).sum();
         receipt.accounting.insert("written".to_owned(), written);
         receipt.bytes_read = state
             .inputs

@@ -16,7 +16,7 @@ use karat_source::{
 };
 use serde_json::{Value, json};
 
-use crate::accounting::Terms;
+use crate::accounting::{self, Terms};
 use crate::bronze::{self, PayloadColumn, Provenance};
 use crate::context::{Event, Site};
 use crate::deliveries::Reading;
@@ -359,6 +359,7 @@ impl Loader<'_> {
             &self.site.lake,
             &self.feed.bronze,
             &Closed {
+                feed_or_model: self.feed.bronze.to_string(),
                 epoch,
                 outcome,
                 reason,
@@ -773,7 +774,6 @@ impl Loader<'_> {
             (Err(error), _) => return Err(error),
         };
         failpoint::hit("files.after");
-        landed.kept = files.iter().map(|file| file.rows).sum::<u64>() - landed.deleted;
         landed.files = files;
         Ok(landed)
     }
@@ -811,7 +811,7 @@ impl Loader<'_> {
     async fn bronze_rows(&self, head: &Head) -> Result<karat_exact::BatchStream, PipelineError> {
         let files = read::in_written_order(&head.snapshot);
         let set = read::file_set(self.table, &head.snapshot, files, None);
-        Ok(self.site.engine.scan(&set, None).await?)
+        read::scan(self.site, &set, "load.known").await
     }
 
     fn no_key(&self, error: arrow::error::ArrowError) -> PipelineError {
@@ -859,7 +859,7 @@ impl Loader<'_> {
             .collect();
         receipt.accounting = before.map_or_else(
             || share.clone(),
-            |before| crate::accounting::add(&before.accounting, &share),
+            |before| accounting::add(&before.accounting, &share),
         );
         receipt.accounting_run = share;
         receipt.bytes_read = landed.count.bytes;
@@ -934,14 +934,15 @@ impl Landing {
         let total: u64 = self.sizes.iter().sum();
         let mut rows_read = 0;
         for source_batch in batches {
-            rows_read += source_batch.batch.num_rows() as u64;
+            let arrived = failpoint::rows("load.read", source_batch.batch);
+            rows_read += arrived.num_rows() as u64;
             let delivery = source_batch
                 .object
                 .and_then(|object| self.deliveries.get(object))
                 .copied()
                 .unwrap_or(1);
-            let mut batch = bronze::complete(
-                &source_batch.batch,
+            let batch = bronze::complete(
+                &arrived,
                 &self.schema,
                 &self.rename,
                 delivery,
@@ -949,9 +950,7 @@ impl Landing {
             )
             .map_err(arrow_error)?;
             let read = batch.num_rows() as u64;
-            if failpoint::triggered("rows.lose") && batch.num_rows() > 0 {
-                batch = batch.slice(1, batch.num_rows() - 1);
-            }
+            let mut batch = failpoint::rows("load.completed", batch);
             if let Some(content) = &mut content {
                 content.update(&batch)?;
             }
@@ -962,9 +961,8 @@ impl Landing {
                 landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
                 batch = news;
             }
-            if failpoint::triggered("rows.double") {
-                writer.write(&batch.slice(0, 1.min(batch.num_rows())))?;
-            }
+            let batch = failpoint::rows("load.changed", batch);
+            landed.kept += batch.num_rows() as u64;
             writer.write(&batch)?;
             let done: u64 = source_batch
                 .object
@@ -981,7 +979,10 @@ impl Landing {
                 return Err(error);
             }
             if gone.num_rows() > 0 {
-                writer.write(&self.deleted_rows(&gone)?)?;
+                let gone = failpoint::rows("load.deleted", self.deleted_rows(&gone)?);
+                let what = "rows that the load no longer has, and marks of it";
+                accounting::same(&self.table, landed.deleted, gone.num_rows() as u64, what)?;
+                writer.write(&gone)?;
             }
         }
         if diff.is_none()

@@ -9,6 +9,12 @@ pub const RUNS: &str = "_karat/runs";
 /// Folder of the receipts.
 pub const RECEIPTS: &str = "_karat/receipts";
 
+/// Folder of the recorded code.
+pub const CODE: &str = "_karat/code";
+
+/// Folder of what people accepted for the schemas of feeds.
+pub const SCHEMA: &str = "_karat/schema";
+
 /// A receipt, under its digest.
 pub fn receipt(digest: Digest) -> String {
     format!("_karat/receipts/{digest}.json")
@@ -26,7 +32,7 @@ pub fn manifest(run: &str) -> String {
 
 /// Recorded code, under its digest.
 pub fn code(digest: Digest) -> String {
-    format!("_karat/code/{digest}.json")
+    format!("{CODE}/{digest}.txt")
 }
 
 /// Folder of the intents of whatever writes this table: `{domain}/{source}__{feed}` for a feed, `{domain}/{layer}.{table}`
@@ -50,7 +56,7 @@ pub fn closed(table: &TableName, epoch: i64) -> String {
 
 /// Folder of what people accepted for a feed's schema.
 pub fn accepted(table: &TableName) -> String {
-    format!("_karat/schema/{}/{}", table.domain, table.table)
+    format!("{SCHEMA}/{}/{}", table.domain, table.table)
 }
 
 /// The application name of a table's writer, in the table's own transaction.

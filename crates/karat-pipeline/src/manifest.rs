@@ -10,6 +10,7 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::publish::{Head, head, read_receipt};
+use crate::verify::{log_digest, newest_checkpoint};
 
 /// Longest wait for another run that writes its manifest: it takes milliseconds.
 const MANIFEST_WAIT: Duration = Duration::from_secs(30);
@@ -185,7 +186,8 @@ fn append(
                 receipt: change.receipt,
                 rows: rows.and_then(|rows| rows.parse().ok()).unwrap_or(0),
                 fingerprint: receipt.fingerprint,
-                log: log_digest(site, &change.dir, change.version)?,
+                log: log_digest(&site.lake, &change.dir, change.version)?,
+                checkpoint: newest_checkpoint(&site.lake, &change.dir, change.version)?,
             },
         );
         logical_time = receipt.logical_time;
@@ -212,12 +214,4 @@ fn append(
         again += 1;
         manifest.run = format!("{run}-{again}");
     }
-}
-
-/// Rolling digest of a table's log up to a version.
-fn log_digest(site: &Site, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
-    let history = site.lake.table(dir).history(None)?;
-    Ok(crate::verify::rolling_log(&site.lake, dir, &history)?
-        .get(&version)
-        .copied())
 }

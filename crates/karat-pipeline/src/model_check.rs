@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::fingerprint::schema_text;
-use karat_exact::{Engine, Purpose, RowExpressions, SqlError, float_columns};
+use karat_exact::{
+    Engine, Purpose, RowExpressions, SqlError, float_columns, refused_in_expression,
+    refused_in_query,
+};
 use karat_lake::Lake;
 use karat_project::{
     Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind, TableName, fold_name,
@@ -126,7 +129,10 @@ pub fn check(
                     checked.known += 1;
                     checked.keys.insert(key.clone());
                 }
-                _ => checked.skipped.push(model.name.clone()),
+                _ => {
+                    checked.findings.extend(refused_functions(model));
+                    checked.skipped.push(model.name.clone());
+                }
             }
             nodes.insert(model.name.clone(), Node { key, columns });
         }
@@ -232,6 +238,28 @@ fn assumed_schema(reads: &ColumnsRead) -> SchemaRef {
     bronze::create_schema(&columns)
 }
 
+/// All functions of a model that are refused by name; for that no column need be known.
+fn refused_functions(model: &Model) -> Vec<Finding> {
+    let found = |at: Option<Place>, errors: Vec<SqlError>| {
+        errors.into_iter().map(move |error| Finding {
+            table: model.name.clone(),
+            at,
+            error,
+        })
+    };
+    match &model.kind {
+        ModelKind::Gold(gold) => found(None, refused_in_query(&gold.sql)).collect(),
+        ModelKind::Silver(silver) => {
+            let columns = silver.select.iter().map(|column| (&column.sql, column.at));
+            let rules = silver.expectations.iter();
+            columns
+                .chain(rules.filter_map(|rule| Some((rule.sql.as_ref()?, rule.at))))
+                .flat_map(|(sql, at)| found(Some(at), refused_in_expression(sql)))
+                .collect()
+        }
+    }
+}
+
 struct Planner<'a> {
     project: &'a Project,
     engine: &'a Engine,
@@ -265,6 +293,10 @@ impl Planner<'_> {
         model: &Model,
         nodes: &HashMap<TableName, Node>,
     ) -> Result<SchemaRef, Vec<Finding>> {
+        let refused = refused_functions(model);
+        if !refused.is_empty() {
+            return Err(refused);
+        }
         let schema = match &model.kind {
             ModelKind::Silver(silver) => self.silver(model, silver, nodes)?,
             ModelKind::Gold(gold) => self.gold(model, gold, nodes)?,
@@ -275,7 +307,7 @@ impl Planner<'_> {
         }
         let error = SqlError {
             message: format!(
-                "`{}` has the float column(s) {}",
+                "`{}` has columns of floating point: {}",
                 model.name,
                 floats.join(", ")
             ),

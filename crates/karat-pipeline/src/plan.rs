@@ -8,6 +8,7 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest;
+use crate::publish::head;
 use crate::schedule::Sources;
 use crate::silver::{Decision, SilverStep};
 
@@ -104,6 +105,7 @@ pub async fn plan(
     let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
         let step = plan_feed(site, sources, feed).await;
+        let step = unless_foreign(site, &feed.bronze, step);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
     }
@@ -120,10 +122,23 @@ pub async fn plan(
             ModelKind::Silver(silver) => plan_silver(site, model, silver, before).await,
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
+        let step = unless_foreign(site, table, step);
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }
     steps
+}
+
+/// A run goes on from no version of another writer.
+fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
+    match head(&site.lake.table(&table.folder())) {
+        Ok(Some(head)) if head.receipt.is_none() => step.failed(PipelineError::Foreign {
+            table: table.to_string(),
+            version: head.snapshot.version,
+        }),
+        // What cannot be read is told by the step itself.
+        _ => step,
+    }
 }
 
 async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedStep {
@@ -232,7 +247,7 @@ async fn plan_silver(
             if let Some(before) = before {
                 if step.action == PlannedAction::Nothing {
                     step.action = PlannedAction::Incremental;
-                    step.reason = format!("`{before}` will have new rows");
+                    step.reason = format!("`{before}` is loaded before it");
                 }
                 step.notes
                     .push("and the rows that this run loads before it".to_owned());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_project::{Feed, Lag};
-use karat_receipt::{Closed, Digest, Intent, Outcome};
+use karat_receipt::{Closed, Intent, Outcome};
 use serde_json::{Value, json};
 
 use crate::context::Site;
@@ -11,6 +11,7 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::known_objects;
 use crate::publish::head;
+use crate::step::keep_code;
 
 /// Where a feed stands.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
         epoch,
         run: site.context.run.clone(),
         logical_time: site.context.logical_time.clone(),
-        code: Digest::of(feed.code_text().as_bytes()),
+        code: keep_code(site, &feed.code_text())?,
         parameters: site.context.parameters.clone(),
         from: epochs
             .last_current()
@@ -101,6 +102,7 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
     };
     epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
     let closed = Closed {
+        feed_or_model: feed.bronze.to_string(),
         epoch,
         outcome: Outcome::Empty,
         reason: format!("position set by {}", site.context.principal),

@@ -28,17 +28,8 @@ pub(crate) fn may_hold(stats: Option<&str>, key: &str, values: Option<&ArrayRef>
                 .flatten()
                 .any(|value| low <= value && value <= high)
         }
-        DataType::Utf8 => {
-            let (Some(low), Some(high)) = (low.as_str(), high.as_str()) else {
-                return true;
-            };
-            values
-                .as_string::<i32>()
-                .iter()
-                .flatten()
-                .any(|value| low <= value && value <= high)
-        }
-        DataType::Date32 => {
+        // Dates are compared as their text, which sorts as they do.
+        DataType::Utf8 | DataType::Date32 => {
             let (Some(low), Some(high)) = (low.as_str(), high.as_str()) else {
                 return true;
             };

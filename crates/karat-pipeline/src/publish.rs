@@ -123,8 +123,8 @@ pub fn sha256_of(site: &Site, table: &Table, path: &str) -> Result<String, Pipel
     }
 }
 
-/// The fingerprint of each live file of a version: from beside its receipt if they add up to what that states, else decoded
-/// from the rows again.
+/// The fingerprint of each live file of a version: from beside its receipt if they are those that it states, else decoded from the
+/// rows again.
 pub async fn file_fingerprints(
     site: &Site,
     table: &Table,
@@ -134,15 +134,10 @@ pub async fn file_fingerprints(
     let mut known = FileFingerprints::default();
     if let Some(digest) = head.receipt
         && let Some(bytes) = site.lake.get(&layout::file_fingerprints(digest))?
+        && Digest::of(&bytes) == read_receipt(site, digest)?.file_fingerprints
         && let Ok(found) = serde_json::from_slice::<FileFingerprints>(&bytes)
     {
-        let live = head.snapshot.files.iter();
-        let sum = live
-            .filter_map(|file| found.files.get(&file.path))
-            .fold(Fingerprint::default(), |sum, print| sum + *print);
-        if sum.to_string() == read_receipt(site, digest)?.fingerprint {
-            known = found;
-        }
+        known = found;
     }
     for file in &head.snapshot.files {
         if !known.files.contains_key(&file.path) {
@@ -314,8 +309,6 @@ fn put_receipt(
             .iter()
             .map(|(path, size, digest)| (*path, *size, digest.as_str())),
     );
-    let sealed = seal(receipt, site.context.key.as_ref());
-    failpoint::hit("receipt.before");
     let prints = FileFingerprints {
         files: live
             .iter()
@@ -324,6 +317,9 @@ fn put_receipt(
     };
     let prints =
         serde_json::to_vec(&prints).map_err(|error| PipelineError::Internal(error.to_string()))?;
+    receipt.file_fingerprints = Digest::of(&prints);
+    let sealed = seal(receipt, site.context.key.as_ref());
+    failpoint::hit("receipt.before");
     site.lake
         .put_if_absent(&layout::file_fingerprints(sealed.digest), &prints)?;
     site.lake

@@ -1,10 +1,10 @@
 //! Reading versions of tables: file sets for the engine, fingerprints decoded from rows.
 
 use arrow::datatypes::SchemaRef;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use karat_exact::fingerprint::Fingerprinter;
-use karat_exact::{BatchStream, DataFileRef, FileSet, Fingerprint};
-use karat_lake::{LiveFile, Snapshot, Table, WrittenFile};
+use karat_exact::{BatchStream, DataFileRef, ExactError, FileSet, Fingerprint, batch_stream};
+use karat_lake::{LiveFile, Snapshot, Table, WrittenFile, failpoint};
 
 use crate::context::Site;
 use crate::error::PipelineError;
@@ -40,6 +40,38 @@ pub fn file_set<'a>(
             .collect(),
         key,
     }
+}
+
+/// All rows of files, in list order. What comes out is counted against what the log states of the files (G6): a stream that lost
+/// or doubled a row ends in an error. `point` names the way for tests that do so.
+pub async fn scan(
+    site: &Site,
+    files: &FileSet,
+    point: &'static str,
+) -> Result<BatchStream, PipelineError> {
+    let stated: u64 = files.files.iter().map(|file| file.rows).sum();
+    let rows = site.engine.scan(files, None).await?;
+    let counted = futures::stream::unfold(Some((rows, 0)), move |state| async move {
+        let (mut rows, seen) = state?;
+        match rows.next().await {
+            Some(Ok(batch)) => {
+                let batch = failpoint::rows(point, batch);
+                let seen = seen + batch.num_rows() as u64;
+                Some((Ok(batch), Some((rows, seen))))
+            }
+            Some(Err(error)) => Some((Err(error.into()), None)),
+            None if seen == stated => None,
+            None => {
+                let lost = ExactError::Rows {
+                    what: "lie in the files".to_owned(),
+                    given: stated,
+                    found: seen,
+                };
+                Some((Err(lost), None))
+            }
+        }
+    });
+    Ok(batch_stream(files.schema.clone(), counted))
 }
 
 /// Files that were just written as the engine reads them.

@@ -207,7 +207,7 @@ fn spawn(
             Ok(done) => done,
             Err(error) => (kind_of(&site.project, &table), Err(joined(error))),
         };
-        let mut report = match outcome {
+        let mut report = match outcome.and_then(has_receipt) {
             Ok(report) => report,
             Err(error) => {
                 let mut report = StepReport::new(kind, &name);
@@ -223,6 +223,17 @@ fn spawn(
         });
         (table, report)
     });
+}
+
+/// A step with nothing to do found its table as karat left it, or else a person must look at what another writer did.
+fn has_receipt(report: StepReport) -> Result<StepReport, PipelineError> {
+    match report.version {
+        Some(version) if report.fingerprint.is_none() => Err(PipelineError::Foreign {
+            table: report.table,
+            version,
+        }),
+        _ => Ok(report),
+    }
 }
 
 async fn step(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use karat_lake::{Lake, Put};
 use karat_project::{Feed, TableName};
+use karat_receipt::Accepted;
 use karat_source::{FeedSpec, Source};
-use serde_json::json;
 
 use crate::bronze::{PayloadColumn, bronze_name, drift};
 use crate::context::Site;
@@ -23,12 +23,7 @@ pub fn accepted_missing(lake: &Lake, table: &TableName) -> Result<BTreeSet<Strin
         let Some(bytes) = lake.get(&format!("{folder}/{name}"))? else {
             continue;
         };
-        let note: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
-            PipelineError::Internal(format!("`{folder}/{name}` is damaged: {error}"))
-        })?;
-        for column in note["missing"].as_array().into_iter().flatten() {
-            accepted.extend(column.as_str().map(str::to_owned));
-        }
+        accepted.extend(Accepted::from_bytes(&bytes)?.missing);
     }
     Ok(accepted)
 }
@@ -36,21 +31,20 @@ pub fn accepted_missing(lake: &Lake, table: &TableName) -> Result<BTreeSet<Strin
 /// Accepts that these columns are missing from now on.
 pub fn accept(site: &Site, table: &TableName, missing: &[String]) -> Result<(), PipelineError> {
     let folder = layout::accepted(table);
-    let note = json!({
-        "missing": missing,
-        "principal": site.context.principal,
-        "at": site.context.logical_time,
-    });
-    let bytes = note.to_string().into_bytes();
-    let mut number = site.lake.list(&folder)?.len() + 1;
-    while site
-        .lake
-        .put_if_absent(&format!("{folder}/{number}.json"), &bytes)?
-        == Put::Exists
-    {
-        number += 1;
+    let mut note = Accepted {
+        feed: table.to_string(),
+        number: site.lake.list(&folder)?.len() as u64 + 1,
+        missing: missing.to_vec(),
+        principal: site.context.principal.clone(),
+        logical_time: site.context.logical_time.clone(),
+    };
+    loop {
+        let path = format!("{folder}/{}.json", note.number);
+        match site.lake.put_if_absent(&path, &note.to_bytes())? {
+            Put::Created => return Ok(()),
+            Put::Exists => note.number += 1,
+        }
     }
-    Ok(())
 }
 
 /// Columns that models read and that the next loads of a feed lack.

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::accounting::{self, Terms};
 use crate::context::{Event, Site};
+use crate::current::{self, Passed};
 use crate::deliveries::{self, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
@@ -412,19 +413,19 @@ impl<'a> SilverStep<'a> {
             files.iter().copied(),
             None,
         );
-        let stream = self
-            .current_rows(state, self.site.engine.scan(&set, None).await?)
-            .await?;
+        let scanned = read::scan(self.site, &set, "silver.scanned").await?;
+        let total: u64 = files.iter().map(|file| file.rows).sum();
+        let (stream, to_judge) = self.current_rows(state, scanned, total).await?;
+        lock(aside).to_judge = to_judge;
         let judge = state.judge.clone();
         let reading = state.reading.clone();
         let aside = aside.clone();
         let progress = self.site.context.progress.clone();
         let failure = self.failure.clone();
         let table = self.model.name.to_string();
-        let total: u64 = files.iter().map(|file| file.rows).sum();
         let mut done = 0;
         let judged = stream.map(move |batch| {
-            let batch = batch.map_err(ExactError::from)?;
+            let batch = failpoint::rows("silver.read", batch.map_err(ExactError::from)?);
             let mut aside = aside
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -439,6 +440,7 @@ impl<'a> SilverStep<'a> {
                     stopped
                 })?;
             if let Some(quarantined) = judged.quarantined {
+                let quarantined = failpoint::rows("silver.quarantined", quarantined);
                 aside.quarantined.push(quarantined);
             }
             drop(aside);
@@ -448,33 +450,29 @@ impl<'a> SilverStep<'a> {
                 rows,
                 percent: (done * 100).checked_div(total).unwrap_or(0).min(100) as u8,
             });
-            if failpoint::triggered("silver.lose") && judged.kept.num_rows() > 0 {
-                return Ok(judged.kept.slice(1, judged.kept.num_rows() - 1));
-            }
-            if failpoint::triggered("silver.double") && judged.kept.num_rows() > 0 {
-                return concat_batches(
-                    &judged.kept.schema(),
-                    [&judged.kept, &judged.kept.slice(0, 1)],
-                )
-                .map_err(|error| ExactError::Internal(error.to_string()));
-            }
-            Ok(judged.kept)
+            Ok(failpoint::rows("silver.judged", judged.kept))
         });
         Ok(batch_stream(state.judge.kept_schema(), judged))
     }
 
-    /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted.
+    /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted. Of other feeds
+    /// every row is read. How many there are to judge is counted here.
     async fn current_rows(
         &self,
         state: &State,
         stream: BatchStream,
-    ) -> Result<BatchStream, PipelineError> {
+        total: u64,
+    ) -> Result<(BatchStream, Passed), PipelineError> {
         if self.feed.mode == Mode::Incremental
             || self.feed.key.is_empty()
             || self.silver.auto_cdc.is_some()
         {
-            return Ok(stream);
+            let all = Passed::default();
+            all.add(total);
+            return Ok((stream, all));
         }
+        let (given, current) = (Passed::default(), Passed::default());
+        let counted = given.clone();
         let schema = state.bronze.snapshot.schema.clone();
         let key = self.feed.key.clone();
         let reading = state.reading.clone();
@@ -486,9 +484,12 @@ impl<'a> SilverStep<'a> {
                     .column_by_name("_epoch")
                     .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
                 else {
-                    return Ok(batch);
+                    return Err(ExactError::Internal("bronze has no `_epoch`".to_owned()));
                 };
-                filter_record_batch(&batch, &reading.loads_read(epochs))
+                let read = reading.loads_read(epochs);
+                counted.add(read.true_count() as u64);
+                filter_record_batch(&batch, &read)
+                    .map(|batch| failpoint::rows("silver.of_key", batch))
                     .map_err(|error| ExactError::Internal(error.to_string()))
             }),
         );
@@ -497,7 +498,8 @@ impl<'a> SilverStep<'a> {
             key.iter().map(|name| SortColumn::ascending(name)).collect();
         order.push(SortColumn::ascending("_seq"));
         let sorted = self.site.engine.sort(stream, &order).await?;
-        Ok(crate::current::newest_of_each_key(sorted, schema, key))
+        let stream = current::newest_of_each_key(sorted, schema, key, given, current.clone());
+        Ok((stream, current))
     }
 
     async fn rebuild(
@@ -520,7 +522,7 @@ impl<'a> SilverStep<'a> {
             .as_ref()
             .map(|head| head.snapshot.files.clone())
             .unwrap_or_default();
-        let (schema, added, events) = match &self.silver.auto_cdc {
+        let (schema, added, events): (_, Vec<WrittenFile>, _) = match &self.silver.auto_cdc {
             None => {
                 let order = self.row_order(&state.judge.selected());
                 let sorted = self.site.engine.sort(judged, &order).await?;
@@ -551,7 +553,7 @@ impl<'a> SilverStep<'a> {
                 (schema, added, Some(fold.counts()))
             }
         };
-        let mut aside = take_aside(&aside);
+        let mut aside = self.take_aside(&aside)?;
         let kept = added.iter().map(|file| file.rows).sum();
         let terms = aside.terms(events, kept);
         count_ties(&mut aside, events);
@@ -563,6 +565,7 @@ impl<'a> SilverStep<'a> {
             quarantined: aside.quarantined,
             full: terms.clone(),
             share: terms,
+            kept_before: 0,
             bytes_read,
             replaces: true,
             high_water: aside.high_water,
@@ -585,6 +588,7 @@ impl<'a> SilverStep<'a> {
             });
         };
         let before = read_receipt(self.site, receipt)?;
+        let kept_before = before.accounting.get("kept").copied().unwrap_or(0);
         let files = self.files_of(state, &state.decision);
         let mut bytes_read: u64 = files.iter().map(|file| file.size).sum();
         let aside = Arc::new(Mutex::new(Aside::default()));
@@ -607,7 +611,7 @@ impl<'a> SilverStep<'a> {
                 )
                 .await?;
             bytes_read += self.prove_new_keys(state, head, &added, &unique).await?;
-            let aside = take_aside(&aside);
+            let aside = self.take_aside(&aside)?;
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
             Computed {
                 schema,
@@ -615,6 +619,7 @@ impl<'a> SilverStep<'a> {
                 removed: Vec::new(),
                 full: accounting::add(&before.accounting, &share),
                 share,
+                kept_before,
                 counts: aside.counts,
                 quarantined: aside.quarantined,
                 bytes_read,
@@ -626,7 +631,7 @@ impl<'a> SilverStep<'a> {
                 return Ok(None);
             };
             bytes_read += merged.bytes_read;
-            let mut aside = take_aside(&aside);
+            let mut aside = self.take_aside(&aside)?;
             let share = aside.terms(Some(merged.events), merged.events.kept);
             count_ties(&mut aside, Some(merged.events));
             let mut full = accounting::add(&before.accounting, &share);
@@ -642,6 +647,7 @@ impl<'a> SilverStep<'a> {
                 removed: merged.removed,
                 full,
                 share,
+                kept_before,
                 counts: aside.counts,
                 quarantined: aside.quarantined,
                 bytes_read,
@@ -650,11 +656,19 @@ impl<'a> SilverStep<'a> {
             }
         };
         report.bytes_read += bytes_read;
-        report.how = Some(format!(
-            "incremental: {} new load(s)",
-            state.available - consumed_of(&state.decision)
-        ));
+        let loads = state.available - consumed_of(&state.decision);
+        let word = if loads == 1 { "load" } else { "loads" };
+        report.how = Some(format!("incremental: {loads} new {word}"));
         Ok(Some(computed))
+    }
+
+    /// What gathered beside the stream, which has come to its end: every row was judged.
+    fn take_aside(&self, aside: &Arc<Mutex<Aside>>) -> Result<Aside, PipelineError> {
+        let aside = std::mem::take(&mut *lock(aside));
+        let table = self.model.name.to_string();
+        let (given, judged) = (aside.to_judge.rows(), aside.counts.read);
+        accounting::same(&table, given, judged, "rows to judge, and judged")?;
+        Ok(aside)
     }
 
     /// Folds new events into the files that hold their keys.
@@ -722,10 +736,7 @@ impl<'a> SilverStep<'a> {
         for file in candidates {
             bytes_read += file.size;
             let set = read::file_set(&self.table, &head.snapshot, [file], None);
-            let batches: Vec<RecordBatch> = self
-                .site
-                .engine
-                .scan(&set, None)
+            let batches: Vec<RecordBatch> = read::scan(self.site, &set, "silver.standing")
                 .await?
                 .try_collect()
                 .await
@@ -745,9 +756,11 @@ impl<'a> SilverStep<'a> {
                     continue;
                 }
                 any = true;
-                existing.push(filter_record_batch(&batch, &hit).map_err(arrow_error)?);
+                let touched = filter_record_batch(&batch, &hit).map_err(arrow_error)?;
+                existing.push(failpoint::rows("silver.touched", touched));
                 let miss: BooleanArray = hit.iter().map(|hit| hit.map(|hit| !hit)).collect();
-                rest_of_file.push(filter_record_batch(&batch, &miss).map_err(arrow_error)?);
+                let untouched = filter_record_batch(&batch, &miss).map_err(arrow_error)?;
+                rest_of_file.push(failpoint::rows("silver.untouched", untouched));
             }
             if any {
                 removed.push(file.clone());
@@ -821,14 +834,15 @@ impl<'a> SilverStep<'a> {
     ) -> Result<Vec<RecordBatch>, PipelineError> {
         let mut rows = Vec::new();
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+            let batch = failpoint::rows("silver.sorted", batch);
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
-                put_aside(state, aside, &folded.tied)?;
-                rows.push(folded.rows);
+                put_aside(state, aside, folded.tied)?;
+                rows.push(failpoint::rows("silver.folded", folded.rows));
             }
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
-            put_aside(state, aside, &folded.tied)?;
-            rows.push(folded.rows);
+            put_aside(state, aside, folded.tied)?;
+            rows.push(failpoint::rows("silver.folded", folded.rows));
         }
         Ok(rows)
     }
@@ -843,15 +857,16 @@ impl<'a> SilverStep<'a> {
         let mut writer = self.writer(fold.table_schema(), CDC_LAYOUT, state)?;
         let mut high_water = None;
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+            let batch = failpoint::rows("silver.sorted", batch);
             crate::high_water::raise(&mut high_water, column(&batch, SEQUENCE)?)?;
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
-                put_aside(state, aside, &folded.tied)?;
-                writer.write(&folded.rows)?;
+                put_aside(state, aside, folded.tied)?;
+                writer.write(&failpoint::rows("silver.folded", folded.rows))?;
             }
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
-            put_aside(state, aside, &folded.tied)?;
-            writer.write(&folded.rows)?;
+            put_aside(state, aside, folded.tied)?;
+            writer.write(&failpoint::rows("silver.folded", folded.rows))?;
         }
         lock(aside).high_water = high_water;
         failpoint::hit("files.before");
@@ -876,7 +891,7 @@ impl<'a> SilverStep<'a> {
                 writer.abort();
                 return Err(self.not_unique(state, unique)?);
             }
-            writer.write(&batch)?;
+            writer.write(&failpoint::rows("silver.written", batch))?;
         }
         failpoint::hit("files.before");
         let files = tokio::task::spawn_blocking(move || writer.finish())
@@ -941,6 +956,7 @@ impl<'a> SilverStep<'a> {
             "name the columns that identify a row in `key`; where rows replace each other, use `auto_cdc`",
         );
         let closed = Closed {
+            feed_or_model: self.model.name.to_string(),
             epoch: state.epoch,
             outcome: Outcome::Refused,
             reason: error.to_string(),
@@ -1041,6 +1057,7 @@ impl<'a> SilverStep<'a> {
                 read::discard(&self.table, file);
             }
             let closed = Closed {
+                feed_or_model: self.model.name.to_string(),
                 epoch: intent.epoch,
                 outcome: Outcome::Refused,
                 reason: error.to_string(),
@@ -1060,7 +1077,7 @@ impl<'a> SilverStep<'a> {
         receipt.intent = Some(intent_digest);
         receipt.inputs = vec![self.input(state)?];
         receipt.expectations = state.judge.expectation_counts(&computed.counts);
-        receipt.accounting = computed.full;
+        receipt.accounting = computed.full.clone();
         receipt.accounting_run = computed.share.clone();
         receipt.bytes_read = computed.bytes_read;
         if let Some(high_water) = &computed.high_water {
@@ -1068,6 +1085,8 @@ impl<'a> SilverStep<'a> {
                 .parameters
                 .insert("high_water".to_owned(), high_water.clone());
         }
+        accounting::check(&receipt)?;
+        computed.check(&receipt.table)?;
         let quarantine_receipt = Receipt {
             accounting: BTreeMap::new(),
             accounting_run: BTreeMap::new(),
@@ -1077,13 +1096,8 @@ impl<'a> SilverStep<'a> {
             bytes_read: 0,
             ..receipt.clone()
         };
-        self.publish_quarantine(
-            state,
-            quarantine_receipt,
-            &computed.quarantined,
-            computed.replaces,
-        )
-        .await?;
+        self.publish_quarantine(state, quarantine_receipt, &computed)
+            .await?;
         failpoint::hit("between.tables");
         report.bytes_written += computed.added.iter().map(|file| file.size).sum::<u64>();
         let published: Published = publish(
@@ -1134,9 +1148,15 @@ impl<'a> SilverStep<'a> {
         &self,
         state: &State,
         mut receipt: Receipt,
-        rows: &[RecordBatch],
-        replaces: bool,
+        computed: &Computed,
     ) -> Result<(), PipelineError> {
+        let Computed {
+            quarantined: rows,
+            replaces,
+            ..
+        } = computed;
+        let replaces = *replaces;
+        let held_back = computed.share.get("quarantined").copied().unwrap_or(0);
         let app = layout::app(&self.model.name);
         let already = state
             .quarantine
@@ -1154,7 +1174,10 @@ impl<'a> SilverStep<'a> {
             .filter(|file| read::written(&file.path).0 > state.epochs.committed())
             .cloned()
             .collect();
-        let none = rows.iter().all(|batch| batch.num_rows() == 0);
+        let arrived = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        let what = "rows that a rule or a tie holds back, and held";
+        accounting::same(&receipt.table, held_back, arrived, what)?;
+        let none = arrived == 0;
         if already || (none && ahead.is_empty() && (!replaces || nothing_before)) {
             return Ok(());
         }
@@ -1178,7 +1201,7 @@ impl<'a> SilverStep<'a> {
             &[],
         )?;
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
-            writer.write(&batch)?;
+            writer.write(&failpoint::rows("silver.held", batch))?;
         }
         let added = writer.finish()?;
         let removed = match (&state.quarantine, replaces) {
@@ -1191,6 +1214,7 @@ impl<'a> SilverStep<'a> {
             .as_ref()
             .map_or(0, |head| held(&head.snapshot.files));
         let new: u64 = added.iter().map(|file| file.rows).sum();
+        accounting::same(&receipt.table, held_back, new, "rows held, and written")?;
         let term = |rows: u64| Terms::from([("kept".to_owned(), rows)]);
         receipt.accounting = term(before - held(&removed) + new);
         receipt.accounting_run = term(new);
@@ -1222,9 +1246,25 @@ struct Computed {
     quarantined: Vec<RecordBatch>,
     full: Terms,
     share: Terms,
+    /// Rows of the version before, as its receipt accounts for them; 0 if all are replaced.
+    kept_before: u64,
     bytes_read: u64,
     replaces: bool,
     high_water: Option<String>,
+}
+
+impl Computed {
+    /// The rows of the files against the terms: those kept more are those added, less those removed (G6).
+    fn check(&self, table: &str) -> Result<(), PipelineError> {
+        let added: u64 = self.added.iter().map(|file| file.rows).sum();
+        let removed: u64 = match self.replaces {
+            true => 0,
+            false => self.removed.iter().map(|file| file.rows).sum(),
+        };
+        let kept = self.full.get("kept").copied().unwrap_or(0);
+        let what = "rows before, and in files written; kept, and in files replaced";
+        accounting::same(table, self.kept_before + added, kept + removed, what)
+    }
 }
 
 struct Merged {
@@ -1240,6 +1280,8 @@ struct Aside {
     counts: JudgeCounts,
     quarantined: Vec<RecordBatch>,
     high_water: Option<String>,
+    /// Rows that are to be judged, counted before.
+    to_judge: Passed,
 }
 
 impl Aside {
@@ -1289,17 +1331,14 @@ fn lock(aside: &Arc<Mutex<Aside>>) -> std::sync::MutexGuard<'_, Aside> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn take_aside(aside: &Arc<Mutex<Aside>>) -> Aside {
-    std::mem::take(&mut *lock(aside))
-}
-
 fn put_aside(
     state: &State,
     aside: &Arc<Mutex<Aside>>,
-    tied: &RecordBatch,
+    tied: RecordBatch,
 ) -> Result<(), PipelineError> {
+    let tied = failpoint::rows("silver.tied", tied);
     if tied.num_rows() > 0 {
-        let rows = state.judge.tied_rows(tied)?;
+        let rows = state.judge.tied_rows(&tied)?;
         lock(aside).quarantined.push(rows);
     }
     Ok(())

@@ -145,6 +145,7 @@ pub fn receipt_base(
         files_added: Vec::new(),
         files_removed: Vec::new(),
         live_files: Digest::of(b""),
+        file_fingerprints: Digest::of(b""),
         bytes_read: 0,
         bytes_written: 0,
         previous: None,

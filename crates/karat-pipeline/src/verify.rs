@@ -1,14 +1,17 @@
 //! Proof against data: receipts, chains, logs, files and fingerprints, without running a model and without `.karat/` (G5).
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use karat_exact::Fingerprint;
 use karat_exact::fingerprint::schema_text;
 use karat_lake::{CommitRecord, Lake, LiveFile, Table, hash_file};
+use karat_project::TableName;
 use karat_receipt::{
-    ChainLink, Closed, Digest, Intent, KeyRing, Kind, Manifest, Opened, Receipt, SignatureOutcome,
-    TableState, check_chain, live_files_digest, open_expecting, verify_signature,
+    ChainLink, Digest, Input, KeyRing, Kind, Opened, Receipt, SignatureOutcome, check_chain,
+    live_files_digest, open_expecting, verify_signature,
 };
 
 use crate::context::Site;
@@ -16,6 +19,8 @@ use crate::error::PipelineError;
 use crate::layout;
 use crate::publish::sha256_of_name;
 use crate::read;
+
+pub(crate) use documents::newest_checkpoint;
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +42,8 @@ pub struct VerifyOptions {
     pub level: Level,
     /// Only this table (two-part name), and of it only this version if one is given.
     pub only: Option<(String, Option<i64>)>,
+    /// A head that was written down: the manifest of this digest must be in the chain.
+    pub head: Option<Digest>,
 }
 
 /// What was found of one table's version, or of the table as a whole.
@@ -61,7 +68,7 @@ pub struct TableFinding {
 pub struct FileFinding {
     /// Path relative to the lake.
     pub path: String,
-    /// `mismatch`, `missing`, `orphan`.
+    /// `mismatch`, `missing`; `orphan` or `unfinished`, which do no harm.
     pub outcome: &'static str,
     /// One sentence for a person.
     pub detail: String,
@@ -72,7 +79,7 @@ pub struct FileFinding {
 pub struct VerifyReport {
     /// Per table.
     pub tables: Vec<TableFinding>,
-    /// Files that are not as they should be; orphans are listed but do no harm.
+    /// Files that are not as they should be, and those that a killed run left.
     pub files: Vec<FileFinding>,
     /// Receipts, files and rows that were looked at.
     pub receipts: u64,
@@ -90,7 +97,33 @@ impl VerifyReport {
         self.tables
             .iter()
             .all(|table| matches!(table.outcome, "ok" | "adopted"))
-            && self.files.iter().all(|file| file.outcome == "orphan")
+            && self
+                .files
+                .iter()
+                .all(|file| matches!(file.outcome, "orphan" | "unfinished"))
+    }
+
+    /// A table's version is not as the record says.
+    fn contradict(
+        &mut self,
+        table: &str,
+        version: i64,
+        expected: Option<String>,
+        found: Option<String>,
+        detail: String,
+    ) {
+        self.tables
+            .retain(|of| of.table != table || !matches!(of.outcome, "ok" | "adopted"));
+        self.tables.push(TableFinding {
+            table: table.to_owned(),
+            version,
+            outcome: "mismatch",
+            expected,
+            found,
+            detail,
+        });
+        self.tables
+            .sort_by(|left, right| (&left.table, left.version).cmp(&(&right.table, right.version)));
     }
 
     fn file(&mut self, path: &str, outcome: &'static str, detail: String) {
@@ -110,7 +143,7 @@ pub async fn verify(
 ) -> Result<VerifyReport, PipelineError> {
     let mut report = VerifyReport::default();
     let mut seen_receipts = BTreeSet::new();
-    let mut logs: BTreeMap<String, RollingLog> = BTreeMap::new();
+    let mut logs: BTreeMap<String, TableLog> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for folder in site.lake.tables()? {
         names.insert(
@@ -142,28 +175,39 @@ pub async fn verify(
             receipts: &mut seen_receipts,
         };
         let log = check.run().await?;
-        logs.insert(
-            name.clone(),
-            RollingLog {
-                dir: dir.clone(),
-                at: log,
-            },
-        );
+        logs.insert(name.clone(), log);
     }
     if options.only.is_none() {
-        documents(&site.lake, &mut report, &logs)?;
+        documents::check(&site.lake, &mut report, &logs, options.head)?;
         orphan_receipts(&site.lake, &seen_receipts, &mut report)?;
     }
     report.files.sort();
-    report.files.dedup();
+    let same = |left: &FileFinding, right: &FileFinding| {
+        (&left.path, left.outcome) == (&right.path, right.outcome)
+    };
+    report.files.dedup_by(|left, right| same(left, right));
     Ok(report)
 }
 
 /// A table's log as it was found.
-struct RollingLog {
+struct TableLog {
     dir: String,
-    /// Rolling digest up to each version; none if an entry cannot be read.
-    at: Option<BTreeMap<i64, Digest>>,
+    /// Its entries; none if one cannot be read.
+    versions: Option<BTreeMap<i64, LogEntry>>,
+    /// Epochs of the table's own writer that it carries.
+    epochs: BTreeSet<i64>,
+}
+
+/// What an entry of a log says, and the receipt that it names.
+struct LogEntry {
+    /// Digest of its bytes.
+    digest: Digest,
+    run: Option<String>,
+    receipt: Option<Digest>,
+    /// What the receipt states, if it can be read.
+    fingerprint: Option<String>,
+    /// Tables that were read for it.
+    inputs: Vec<Input>,
 }
 
 struct TableCheck<'a> {
@@ -179,8 +223,8 @@ struct TableCheck<'a> {
 }
 
 impl TableCheck<'_> {
-    /// Checks a table; gives the rolling digest of its log at each version, if the log can be read.
-    async fn run(&mut self) -> Result<Option<BTreeMap<i64, Digest>>, PipelineError> {
+    /// Checks a table; gives its log as it was found.
+    async fn run(&mut self) -> Result<TableLog, PipelineError> {
         let history = match self.table.history(None) {
             Ok(history) => history,
             Err(error) => {
@@ -196,9 +240,21 @@ impl TableCheck<'_> {
                     self.report
                         .file(&slashed(path), "mismatch", error.to_string());
                 }
-                return Ok(None);
+                return Ok(TableLog {
+                    dir: self.dir.to_owned(),
+                    versions: None,
+                    epochs: BTreeSet::new(),
+                });
             }
         };
+        if let Some((name, Some(version))) = &self.options.only
+            && !history.iter().any(|record| record.version == *version)
+        {
+            return Err(PipelineError::Refused {
+                what: format!("the log of `{name}` has no version {version}"),
+                hint: format!("`karat receipt list {name}` lists its versions"),
+            });
+        }
         let before = self.report.tables.len();
         let opened = self.read_receipts(&history)?;
         self.chain(&history, &opened);
@@ -240,7 +296,41 @@ impl TableCheck<'_> {
                 String::new(),
             );
         }
-        rolling_log(&self.site.lake, self.dir, &history).map(Some)
+        self.log(&history, &opened)
+    }
+
+    fn log(
+        &self,
+        history: &[CommitRecord],
+        opened: &BTreeMap<i64, Opened>,
+    ) -> Result<TableLog, PipelineError> {
+        let app = self.name.parse().map(|name: TableName| layout::app(&name));
+        let mut versions = BTreeMap::new();
+        let mut epochs = BTreeSet::new();
+        for record in history {
+            if let Ok(app) = &app {
+                epochs.extend(record.app_versions.get(app));
+            }
+            let digest = entry_digest(&self.site.lake, self.dir, record.version)?;
+            let Some(digest) = digest else { continue };
+            let receipt = opened.get(&record.version).map(|opened| &opened.receipt);
+            let of_model = receipt.filter(|receipt| receipt.kind == Kind::Transform);
+            versions.insert(
+                record.version,
+                LogEntry {
+                    digest,
+                    run: record.run.clone(),
+                    receipt: record.receipt.as_deref().and_then(|text| text.parse().ok()),
+                    fingerprint: receipt.map(|receipt| receipt.fingerprint.clone()),
+                    inputs: of_model.map_or_else(Vec::new, |receipt| receipt.inputs.clone()),
+                },
+            );
+        }
+        Ok(TableLog {
+            dir: self.dir.to_owned(),
+            versions: Some(versions),
+            epochs,
+        })
     }
 
     fn finding(
@@ -340,6 +430,16 @@ impl TableCheck<'_> {
                 );
             }
             self.intent(record.version, &receipt.receipt)?;
+            let prints = layout::file_fingerprints(digest);
+            if let Some(bytes) = self.site.lake.get(&prints)?
+                && Digest::of(&bytes) != receipt.receipt.file_fingerprints
+            {
+                self.report.file(
+                    &prints,
+                    "mismatch",
+                    "its digest is not the one that the receipt beside it states".to_owned(),
+                );
+            }
             opened.insert(record.version, receipt);
         }
         Ok(opened)
@@ -668,143 +768,36 @@ fn intent_path(table: &str, epoch: i64) -> String {
     format!("_karat/intents/{domain}/{folder}/{epoch}.json")
 }
 
-/// Digest of a table's log up to each version: SHA-256 of the digest before and of the entry's own. A manifest states it, so
-/// that a changed log entry is found though the receipt was sealed before the entry existed.
-pub fn rolling_log(
-    lake: &Lake,
-    dir: &str,
-    history: &[CommitRecord],
-) -> Result<BTreeMap<i64, Digest>, PipelineError> {
-    let mut rolling = BTreeMap::new();
-    let mut last: Option<Digest> = None;
-    for record in history {
-        let Some(bytes) = lake.get(&format!("{dir}/_delta_log/{:020}.json", record.version))?
-        else {
-            continue;
-        };
-        let entry = Digest::of(&bytes);
-        let text = match last {
-            Some(last) => format!("{last}\n{entry}\n"),
-            None => format!("{entry}\n"),
-        };
-        let digest = Digest::of(text.as_bytes());
-        rolling.insert(record.version, digest);
-        last = Some(digest);
-    }
-    Ok(rolling)
-}
-
-/// Manifests, intents and closing notes: whole, chained, and in agreement with the tables' logs.
-fn documents(
-    lake: &Lake,
-    report: &mut VerifyReport,
-    logs: &BTreeMap<String, RollingLog>,
-) -> Result<(), PipelineError> {
-    let mut manifests: Vec<(Manifest, Digest, String)> = Vec::new();
-    for name in lake.list(layout::RUNS)? {
-        let path = format!("{}/{name}", layout::RUNS);
-        let Some(bytes) = lake.get(&path)? else {
-            continue;
-        };
-        match Manifest::from_bytes(&bytes) {
-            Ok(manifest) if format!("{}.json", manifest.run) == name => {
-                manifests.push((manifest, Digest::of(&bytes), path))
-            }
-            Ok(_) => report.file(
-                &path,
-                "mismatch",
-                "it is the manifest of another run".to_owned(),
-            ),
-            Err(error) => report.file(&path, "mismatch", error.to_string()),
-        }
-    }
-    manifests.sort_by_key(|(manifest, ..)| manifest.sequence);
-    let mut before: Option<Digest> = None;
-    let mut trusted: BTreeMap<&str, i64> = BTreeMap::new();
-    for (manifest, head, path) in &manifests {
-        if before.is_some() && manifest.previous != before {
-            report.file(
-                path,
-                "mismatch",
-                "it does not name the manifest before it".to_owned(),
-            );
-        }
-        before = Some(*head);
-        for (table, state) in &manifest.tables {
-            check_log(report, &mut trusted, logs, table, state);
-        }
-    }
-    report.head = before;
-    walk_json(&lake.root().join("_karat/intents"), &mut |path| {
-        let shown = slashed(path.strip_prefix(lake.root()).unwrap_or(path));
-        let outcome = match std::fs::read(path) {
-            Ok(bytes) if shown.ends_with(".closed.json") => Closed::from_bytes(&bytes)
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Ok(bytes) => Intent::from_bytes(&bytes)
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(detail) = outcome {
-            report.file(&shown, "mismatch", detail);
-        }
-    });
-    Ok(())
-}
-
-/// Compares what a manifest states of a table's log with the log as it is. What is not as stated is named once: the entries
-/// after the last one that an older manifest vouches for.
-fn check_log<'m>(
-    report: &mut VerifyReport,
-    trusted: &mut BTreeMap<&'m str, i64>,
-    logs: &BTreeMap<String, RollingLog>,
-    table: &'m str,
-    state: &TableState,
-) {
-    let (Some(stated), Some(log)) = (state.log, logs.get(table)) else {
-        if !logs.contains_key(table) && trusted.insert(table, i64::MAX).is_none() {
-            report.file(
-                table,
-                "missing",
-                "a manifest lists this table, the lake does not have it".to_owned(),
-            );
-        }
-        return;
+/// Digest of a table's log up to a version: SHA-256 of the digest up to the version before and of the entry's own. A manifest
+/// states it, so that a changed log entry is found though the receipt was sealed before the entry existed.
+fn rolled(before: Option<Digest>, entry: Digest) -> Digest {
+    let text = match before {
+        Some(before) => format!("{before}\n{entry}\n"),
+        None => format!("{entry}\n"),
     };
-    let first = trusted
-        .get(table)
-        .map_or(0, |version| version.saturating_add(1));
-    let Some(at) = &log.at else { return };
-    if first > state.version {
-        return;
+    Digest::of(text.as_bytes())
+}
+
+/// Digest of a log entry; none if it is not there.
+fn entry_digest(lake: &Lake, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
+    let bytes = lake.get(&format!("{dir}/_delta_log/{version:020}.json"))?;
+    Ok(bytes.map(|bytes| Digest::of(&bytes)))
+}
+
+/// Rolling digest of a table's log up to a version, for a manifest; none if there is no such version.
+pub fn log_digest(lake: &Lake, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
+    let mut last = None;
+    let mut newest = None;
+    for record in lake.table(dir).history(None)? {
+        if record.version > version {
+            break;
+        }
+        if let Some(entry) = entry_digest(lake, dir, record.version)? {
+            last = Some(rolled(last, entry));
+            newest = Some(record.version);
+        }
     }
-    if at.get(&state.version) == Some(&stated) {
-        trusted.insert(table, state.version);
-        return;
-    }
-    for version in first..=state.version {
-        let (outcome, detail) = match (at.contains_key(&version), state.version - first) {
-            (false, _) => ("missing", "a manifest lists this version".to_owned()),
-            (true, 0) => (
-                "mismatch",
-                "the log entry is not the one that a manifest states".to_owned(),
-            ),
-            (true, _) => (
-                "mismatch",
-                format!(
-                    "one of the log entries {first} to {} is not the one that a manifest states",
-                    state.version
-                ),
-            ),
-        };
-        report.file(
-            &format!("{}/_delta_log/{version:020}.json", log.dir),
-            outcome,
-            detail,
-        );
-    }
-    trusted.insert(table, i64::MAX);
+    Ok(last.filter(|_| newest == Some(version)))
 }
 
 /// A path of the lake with slashes.
@@ -834,24 +827,6 @@ fn orphan_receipts(
         }
     }
     Ok(())
-}
-
-fn walk_json(folder: &Path, visit: &mut dyn FnMut(&Path)) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            walk_json(&path, visit);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            visit(&path);
-        }
-    }
 }
 
 fn data_files(folder: &Path) -> Result<Vec<String>, PipelineError> {

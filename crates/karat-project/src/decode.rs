@@ -203,7 +203,7 @@ pub(crate) fn expected(of: &Type) -> String {
         Type::Bool => "true or false".into(),
         Type::Integer { min, max } if min == max => format!("{min}"),
         Type::Integer { min, max } if *max == min + 1 => format!("{min} or {max}"),
-        Type::Integer { .. } => "a whole number".into(),
+        Type::Integer { min, max } => format!("a whole number from {min} to {max}"),
         Type::Text | Type::Setting => "text".into(),
         Type::Name => "a name: lower case letters, digits and `_`, a letter first".into(),
         Type::Column => "a column's name".into(),

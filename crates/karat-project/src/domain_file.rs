@@ -412,28 +412,51 @@ fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv 
             let mut chars = quote.value.chars();
             csv.quote = match (quote.value.as_str(), chars.next(), chars.next()) {
                 ("none", ..) => None,
-                (_, Some(one), None) => Some(one),
+                (_, Some(one), None) if one.is_ascii() && !matches!(one, '\r' | '\n') => Some(one),
                 _ => {
-                    report.error(quote.at, "`quote` must be one character, or `none`", "");
+                    report.error(
+                        quote.at,
+                        "`quote` must be one ASCII character, or `none`",
+                        "",
+                    );
                     csv.quote
                 }
             };
         }
-        if csv.quote.is_some_and(|quote| csv.delimiter.contains(quote)) {
+        let terminator = csv.terminator.as_deref().unwrap_or_default();
+        for (key, text) in [
+            ("delimiter", csv.delimiter.as_str()),
+            ("terminator", terminator),
+        ] {
+            if csv.quote.is_some_and(|quote| text.contains(quote)) {
+                let at = layer
+                    .entry("quote")
+                    .or(layer.entry(key))
+                    .map_or(layer.at, |entry| entry.key_at);
+                report.error(
+                    at,
+                    format!("`{key}` contains the quote character"),
+                    "if nothing is quoted, write `quote: none`",
+                );
+            }
+        }
+        if terminator == csv.delimiter && !terminator.is_empty() {
             let at = layer
-                .entry("quote")
+                .entry("terminator")
                 .or(layer.entry("delimiter"))
                 .map_or(layer.at, |entry| entry.key_at);
             report.error(
                 at,
-                "`delimiter` contains the quote character",
-                "if nothing is quoted, write `quote: none`",
+                "`delimiter` and `terminator` are the same",
+                "fields and rows must end differently",
             );
         }
         csv.header = flag(layer, "header").unwrap_or(csv.header);
         csv.encoding = choice(layer, "encoding", &Encoding::WORDS).unwrap_or(csv.encoding);
         csv.compression =
             choice(layer, "compression", &Compression::WORDS).unwrap_or(csv.compression);
+        csv.terminator_in_fields =
+            flag(layer, "terminator_in_fields").unwrap_or(csv.terminator_in_fields);
         csv.max_line_bytes = text(layer, "max_line_bytes")
             .and_then(|max| max.value.parse().ok())
             .unwrap_or(csv.max_line_bytes);

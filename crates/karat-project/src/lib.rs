@@ -43,7 +43,7 @@ use crate::diagnostic::Reporter;
 use crate::files::{DomainFiles, GoldFiles};
 use crate::model::{Surroundings, code_text};
 use crate::model_file::Draft;
-use crate::project_file::{ProjectFile, Variables};
+use crate::project_file::{Missing, ProjectFile, Variables};
 
 /// What came of reading a project.
 #[derive(Debug)]
@@ -61,8 +61,37 @@ pub fn load(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
 
 /// Reads and checks a project for a target: variables of other targets may be missing.
 pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Option<&str>) -> Loaded {
+    let of_sources = Missing::Error;
+    load_with(
+        &Variables {
+            root,
+            env,
+            of_sources,
+        },
+        target,
+    )
+}
+
+/// The same for whom the lake is enough: variables of sources may be missing too, and then stand in their settings as written.
+pub fn load_for_lake(
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    target: Option<&str>,
+) -> Loaded {
+    let of_sources = Missing::Later;
+    load_with(
+        &Variables {
+            root,
+            env,
+            of_sources,
+        },
+        target,
+    )
+}
+
+fn load_with(variables: &Variables<'_>, target: Option<&str>) -> Loaded {
     let mut report = Reporter::default();
-    let project = read_project(root, env, target, &mut report);
+    let project = read_project(variables, target, &mut report);
     let errors = report.has_errors();
     let (diagnostics, files) = report.finish();
     let project = project.filter(|_| !errors).map(|mut project| {
@@ -76,17 +105,15 @@ pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
 }
 
 fn read_project(
-    root: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
+    variables: &Variables<'_>,
     target: Option<&str>,
     report: &mut Reporter,
 ) -> Option<Project> {
-    let found = files::read_project(root, report);
-    let variables = Variables { root, env };
+    let found = files::read_project(variables.root, report);
     let project = found
         .project
         .and_then(|file| parse(file, &schema::PROJECT, report))
-        .map(|node| project_file::read(&node, &variables, target, report));
+        .map(|node| project_file::read(&node, variables, target, report));
     if let (Some(project), Some(chosen)) = (&project, target)
         && !project.targets.contains_key(chosen)
         && !report.has_errors()
@@ -145,7 +172,7 @@ fn read_project(
     links::check(&domains, &mut drafts, &broken, catalogs, report);
 
     let mut project = Project {
-        root: root.to_path_buf(),
+        root: variables.root.to_path_buf(),
         name: settings.name,
         timezone: settings.timezone,
         rounding: settings.rounding,

@@ -312,7 +312,7 @@ impl Feed {
         line(
             "csv",
             format!(
-                "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}",
+                "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}{}",
                 quoted(&csv.delimiter),
                 quoted(csv.terminator.as_deref().unwrap_or("")),
                 quoted(&csv.quote.map(String::from).unwrap_or_default()),
@@ -320,6 +320,12 @@ impl Feed {
                 csv.encoding.as_str(),
                 csv.compression.as_str(),
                 csv.max_line_bytes,
+                // Only where it is on: a feed without it keeps its digest.
+                if csv.terminator_in_fields {
+                    " terminator_in_fields true"
+                } else {
+                    ""
+                },
             ),
         );
         if let Some(columns) = &self.columns {
@@ -396,6 +402,8 @@ pub struct Csv {
     pub encoding: Encoding,
     /// The compression.
     pub compression: Compression,
+    /// Whether a row ends only at the terminator that follows its last column.
+    pub terminator_in_fields: bool,
     /// Longest row.
     pub max_line_bytes: u64,
 }
@@ -409,6 +417,7 @@ impl Default for Csv {
             header: true,
             encoding: Encoding::Utf8,
             compression: Compression::Auto,
+            terminator_in_fields: false,
             max_line_bytes: 64 << 20,
         }
     }

@@ -43,6 +43,8 @@ impl ProjectFile {
 pub(crate) struct Variables<'a> {
     pub(crate) root: &'a Path,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// What a missing one of a source means.
+    pub(crate) of_sources: Missing,
 }
 
 pub(crate) fn read(
@@ -114,7 +116,7 @@ fn read_source(
         "path",
         &key,
         variables,
-        Missing::Error,
+        variables.of_sources,
         report,
     );
     let kind = match entry.value.get("type")?.scalar()? {
@@ -231,9 +233,9 @@ fn read_targets(
 
 /// What a missing variable means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
+pub(crate) enum Missing {
     Error,
-    /// It belongs to a target that is not in use.
+    /// It belongs to a target or a source that is not in use.
     Later,
 }
 

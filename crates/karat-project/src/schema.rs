@@ -621,13 +621,19 @@ static CSV: Object = Object {
             "auto",
             "Compression.",
         ),
+        default(
+            "terminator_in_fields",
+            Type::Bool,
+            "false",
+            "Whether the terminator may stand unquoted in a field, as SQL Server's bulk copy writes it: a row ends at the one that follows its last column.",
+        ),
         optional(
             "max_line_bytes",
             Type::Integer {
                 min: 1024,
-                max: 1 << 40,
+                max: 256 << 20,
             },
-            "Longest row; a longer one makes the file a broken object. Left out: 64 MiB.",
+            "Longest row, 256 MiB at most; a longer one makes the file a broken object. Left out: 64 MiB.",
         ),
         not_yet("comment", "A character that begins a line to be left out."),
     ],

@@ -1,5 +1,5 @@
-//! What a load or a model will read, written before it reads anything (A2), and the note that settles an intent
-//! which made no commit (A3). Both are immutable and written with put-if-absent.
+//! What a load or a model will read, written before it reads anything (A2), the note that settles an intent which made
+//! no commit (A3), and what a person accepted of a feed (B8). All are immutable and written with put-if-absent.
 
 use std::collections::BTreeMap;
 
@@ -91,6 +91,8 @@ impl Intent {
 /// `{epoch}.closed.json`: the intent made no commit and never will.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
+    /// The feed or model.
+    pub feed_or_model: String,
     /// The epoch it settles.
     pub epoch: i64,
     /// How it ended.
@@ -127,5 +129,37 @@ impl Closed {
     /// [`ReceiptError::Truncated`], [`ReceiptError::Altered`] or [`ReceiptError::Damaged`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
         from_self_checked_json("closing note", bytes)
+    }
+}
+
+/// `_karat/schema/{domain}/{source}__{feed}/{number}.json`: columns of a feed may be missing from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The feed.
+    pub feed: String,
+    /// Which note of this feed it is, from 1.
+    pub number: u64,
+    /// Columns that may be missing.
+    pub missing: Vec<String>,
+    /// Who accepted it.
+    pub principal: String,
+    /// When, RFC 3339.
+    pub logical_time: String,
+}
+
+impl Accepted {
+    /// The document's one text.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_self_checked_bytes("accepted schema", self)
+            .expect("no field of this type can hold a float")
+    }
+
+    /// Reads what was accepted.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Truncated`], [`ReceiptError::Altered`] or [`ReceiptError::Damaged`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        from_self_checked_json("accepted schema", bytes)
     }
 }

@@ -7,7 +7,8 @@
 //! - [`canonical`]: the one JSON text of a document, so that equal documents have equal digests.
 //! - [`live`]: the digest of the list of a table's live files.
 //! - [`receipt`]: what a receipt holds (SEMANTICS G3).
-//! - [`intent`]: what a load will read, written before it reads, and how it was closed without a commit (A2, A3).
+//! - [`intent`]: what a load will read, written before it reads, how it was closed without a commit (A2, A3), and what
+//!   a person accepted of a feed.
 //! - [`manifest`]: one consistent cut over all tables, whose digest is the head (A10).
 //! - [`instant`]: RFC 3339 times as numbers, for the validity of keys.
 //! - [`keys`]: Ed25519 keys and the key ring of a project (G7).
@@ -35,7 +36,7 @@ pub use envelope::{
 };
 pub use error::ReceiptError;
 pub use instant::Instant;
-pub use intent::{Closed, InputRef, Intent, IntentObject, Outcome};
+pub use intent::{Accepted, Closed, InputRef, Intent, IntentObject, Outcome};
 pub use keys::{KeyId, KeyRing, PublicKey, SigningKey, TrustedKey};
 pub use live::live_files_digest;
 pub use manifest::{Manifest, TableState};

@@ -40,6 +40,9 @@ pub struct TableState {
     /// document can vouch for it.
     #[serde(default)]
     pub log: Option<Digest>,
+    /// Files of the log's newest checkpoint, and the one that points to it, by name: other readers start there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checkpoint: BTreeMap<String, Digest>,
 }
 
 impl Manifest {

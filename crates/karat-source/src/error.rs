@@ -93,6 +93,14 @@ impl SourceError {
         self.object.as_deref()
     }
 
+    /// Whoever takes the rows of `what` failed.
+    pub(crate) fn sink(what: &str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let message = format!("cannot pass on rows of `{what}`");
+        Self::new(ErrorKind::Sink, message)
+            .object(what)
+            .cause(cause)
+    }
+
     /// An error of the operating system while doing `doing` to `what`.
     pub(crate) fn io(doing: &str, what: &str, cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;

@@ -27,6 +27,8 @@ use crate::{
 
 /// Bytes read at a time; fits the second-level cache together with its marks.
 const CHUNK_BYTES: usize = 256 << 10;
+/// As much of a file as a header takes, most times.
+const HEADER_BYTES: usize = 16 << 10;
 /// Folders deeper than this are taken for a loop of links.
 const DEPTH_MAX: usize = 64;
 
@@ -223,6 +225,9 @@ impl Files {
         let stat = file.metadata().map_err(fail)?;
         let changed_meanwhile =
             bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
+        if broken.is_none() && !changed_meanwhile && csv.header {
+            broken = self.header_flaw(&file, packed, &listed.path, csv)?;
+        }
         if broken.is_none() && !changed_meanwhile && runs.are_suspicious() {
             broken = self.cut(file, packed, &listed.path, csv)?;
         }
@@ -231,6 +236,36 @@ impl Files {
             broken,
             changed_meanwhile,
         }))
+    }
+
+    /// Why no names can be had from the header.
+    fn header_flaw(
+        &self,
+        file: &File,
+        packed: bool,
+        path: &str,
+        csv: &CsvOptions,
+    ) -> Result<Option<String>, SourceError> {
+        let fail = |e| SourceError::io("read", path, e);
+        let mut file = file.try_clone().map_err(fail)?;
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        let input = Decoded::new(Body::new(file, packed), csv.encoding);
+        let mut reader = CsvReader::new(
+            input,
+            path,
+            Dialect::new(csv)?,
+            self.chunk.min(HEADER_BYTES),
+        );
+        match header_names(&mut reader, csv, path) {
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == ErrorKind::Broken => {
+                let message = e.to_string();
+                let why = message.strip_prefix(&format!("cannot read the header of `{path}`: "));
+                // A row that is too long is told with its line.
+                Ok(why.map(|why| format!("{HEADER}{why}")))
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Cuts the whole file into rows, to see whether each can be held. Only for files where one might be too long.
@@ -408,7 +443,7 @@ impl Files {
                     .map(|i| format!("column_{i}"))
                     .collect()
             }
-            (true, _) => header_names(&mut reader, path)?.unwrap_or_default(),
+            (true, _) => header_names(&mut reader, &feed.csv, path)?.unwrap_or_default(),
         };
         let folded = names::fold_all(&names, path)?;
         let mut columns: Vec<discover::TextProfile> = names
@@ -425,9 +460,18 @@ impl Files {
             rows += 1;
         }
         notes.push(format!(
-            "{rows} rows of `{path}` looked at, {}",
+            "{rows} {} of `{path}` looked at, {}",
+            if rows == 1 { "row" } else { "rows" },
             reader.encoding().name()
         ));
+        if let [only] = &names[..]
+            && let Some(delimiter) = [";", "\t", "|", ","].iter().find(|d| only.contains(**d))
+        {
+            notes.push(format!(
+                "one column; if its parts are columns, declare `csv: {{ delimiter: \"{}\" }}`",
+                delimiter.escape_default()
+            ));
+        }
         let columns = names
             .iter()
             .zip(folded)
@@ -463,7 +507,10 @@ impl Source for Files {
             .map_err(|e| SourceError::io("list the source folder", &shown, e))?
             .count();
         Ok(TestReport {
-            summary: format!("folder with {entries} entries"),
+            summary: format!(
+                "folder with {entries} {}",
+                if entries == 1 { "entry" } else { "entries" }
+            ),
             details: Vec::new(),
         })
     }
@@ -749,14 +796,7 @@ impl Source for Files {
                     object: Some(index),
                     batch,
                 })
-                .map_err(|e| {
-                    SourceError::new(
-                        ErrorKind::Sink,
-                        format!("cannot pass on rows of `{}`", object.path),
-                    )
-                    .object(&object.path)
-                    .cause(e)
-                })
+                .map_err(|e| SourceError::sink(&object.path, e))
             })?;
             count.rows += one.rows;
             count.rescued += one.rescued;
@@ -825,7 +865,10 @@ struct Walk {
 impl Walk {
     fn folder(&mut self, folder: &Path, relative: &str, depth: usize) -> Result<(), SourceError> {
         let shown = if relative.is_empty() { "." } else { relative };
-        let fail = |e| SourceError::io("list the folder", shown, e);
+        let fail = |e| match relative {
+            "" => SourceError::io("list the source folder", &folder.display().to_string(), e),
+            _ => SourceError::io("list the folder", relative, e),
+        };
         let entries = match fs::read_dir(folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth > 0 => return Ok(()),
             other => other.map_err(fail)?,
@@ -931,6 +974,7 @@ impl Read for Hashing<'_> {
     }
 }
 
+const HEADER: &str = "its header cannot be read: ";
 const FOLDER: &str = "it is a folder, not a file";
 const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
 const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
@@ -945,6 +989,7 @@ fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
         GZIP_EMPTY | GZIP_NONE | GZIP_SHORT | GZIP_DAMAGED | GZIP_FOLLOWED => {
             csv.compression == Compression::None
         }
+        header if header.starts_with(HEADER) => true,
         other => {
             other.contains("is longer than") && !other.contains(&over_limit(csv.max_line_bytes))
         }
@@ -1071,28 +1116,51 @@ fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {
     Ok(false)
 }
 
+/// The names in the header; none if the file holds no line. A header from which no names can be had breaks the file.
 fn header_names(
     reader: &mut CsvReader<Body>,
+    csv: &CsvOptions,
     path: &str,
 ) -> Result<Option<Vec<String>>, SourceError> {
     if !next_record(reader)? {
         return Ok(None);
     }
-    if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
-        return Err(SourceError::new(
-            ErrorKind::Broken,
-            format!("cannot read the header of `{path}`: a quote in it is never closed"),
+    let has = |byte: u8, quoted: bool| {
+        reader.spans().iter().any(|span| {
+            (quoted || span.kind == FieldKind::Plain)
+                && memchr::memchr(byte, &reader.field(*span)).is_some()
+        })
+    };
+    let (why, hint) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
+        (
+            "a quote in it is never closed",
+            "check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)",
         )
-        .hint("check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)")
-        .object(path));
-    }
-    Ok(Some(
-        reader
-            .spans()
-            .iter()
-            .map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned())
-            .collect(),
-    ))
+    } else if has(0, true) {
+        (
+            "it holds zero bytes, as UTF-16 does",
+            "check `encoding` under `csv` of the feed; UTF-16 needs it where no byte order mark says so",
+        )
+    } else if csv.terminator.is_none() && has(b'\r', false) {
+        (
+            "lines end in a carriage return alone",
+            "declare `terminator: \"\\r\"` under `csv` of the feed",
+        )
+    } else {
+        return Ok(Some(
+            reader
+                .spans()
+                .iter()
+                .map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned())
+                .collect(),
+        ));
+    };
+    Err(SourceError::new(
+        ErrorKind::Broken,
+        format!("cannot read the header of `{path}`: {why}"),
+    )
+    .hint(hint)
+    .object(path))
 }
 
 /// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
@@ -1120,7 +1188,7 @@ fn layout(
         let slots = (0..columns.len()).map(Some).collect();
         return Ok(Some(Layout { columns, slots }));
     }
-    let Some(found) = header_names(reader, path)? else {
+    let Some(found) = header_names(reader, &feed.csv, path)? else {
         return Ok(None);
     };
     let folded = names::fold_all(&found, path)?;

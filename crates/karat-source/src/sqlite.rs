@@ -946,14 +946,7 @@ impl Source for Sqlite {
                     object: None,
                     batch,
                 })
-                .map_err(|e| {
-                    SourceError::new(
-                        ErrorKind::Sink,
-                        format!("cannot pass on rows of `{}`", table.name),
-                    )
-                    .object(&table.name)
-                    .cause(e)
-                })?;
+                .map_err(|e| SourceError::sink(&table.name, e))?;
                 (in_batch, bytes) = (0, 0);
             }
             let Some(row) = row else { break };

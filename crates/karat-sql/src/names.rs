@@ -501,6 +501,6 @@ fn refuse_writes(names: &mut Names, body: &SetExpr) {
     names.refuse(
         span,
         &format!("SQL: `{verb}` is not a SELECT"),
-        "a model is exactly one SELECT",
+        "write exactly one SELECT",
     );
 }

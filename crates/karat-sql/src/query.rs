@@ -118,7 +118,7 @@ impl Query {
                     verb.chars().count() as u32,
                     format!("SQL: `{verb}` is not a SELECT"),
                 )
-                .hint("a model is exactly one SELECT"));
+                .hint("write exactly one SELECT"));
             }
         };
         let mut names = Names::default();
@@ -158,7 +158,7 @@ fn one_statement(tokens: &[TokenWithSpan]) -> Result<(), SqlTextError> {
                 let length = word.to_string().chars().count() as u32;
                 return Err(
                     SqlTextError::at(at, length, "SQL: a second statement begins here")
-                        .hint("a model is exactly one SELECT"),
+                        .hint("write exactly one SELECT"),
                 );
             }
             _ => {}

@@ -288,7 +288,7 @@ fn exactly_one_select() {
     check(
         "select 1 as a; select 2 as b",
         expect![[r#"
-        1:16+6 SQL: a second statement begins here (a model is exactly one SELECT)
+        1:16+6 SQL: a second statement begins here (write exactly one SELECT)
     "#]],
     );
     check(
@@ -306,13 +306,13 @@ fn exactly_one_select() {
     check(
         "-- c\n  drop table a",
         expect![[r#"
-        2:3+4 SQL: `drop` is not a SELECT (a model is exactly one SELECT)
+        2:3+4 SQL: `drop` is not a SELECT (write exactly one SELECT)
     "#]],
     );
     check(
         "with x as (delete from a returning b) select b from x",
         expect![[r#"
-        1:12+25 SQL: `delete` is not a SELECT (a model is exactly one SELECT)
+        1:12+25 SQL: `delete` is not a SELECT (write exactly one SELECT)
     "#]],
     );
     check(
@@ -330,7 +330,7 @@ fn exactly_one_select() {
     check(
         "explain select 1",
         expect![[r#"
-        1:1+7 SQL: `explain` is not a SELECT (a model is exactly one SELECT)
+        1:1+7 SQL: `explain` is not a SELECT (write exactly one SELECT)
     "#]],
     );
 }

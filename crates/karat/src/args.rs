@@ -12,13 +12,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
     version,
     propagate_version = true,
     arg_required_else_help = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
     max_term_width = 100
 )]
 #[command(
     after_help = "Exit codes: 0 all current; 1 something needs a person; 2 usage, project or SQL; 3 source, disk or computation; 4 not allowed; 5 conflict."
 )]
 pub(crate) struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every verb")]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -76,6 +78,9 @@ pub(crate) enum Verb {
         /// Folder of the demo's project.
         #[arg(long, default_value = "karat-demo", value_hint = ValueHint::DirPath)]
         dir: PathBuf,
+        /// Format of its tables; this version writes Delta only.
+        #[arg(long, value_name = "FORMAT", default_value = "delta", value_parser = parse_table_format)]
+        format: String,
         /// Ledger lines over both days, for tests.
         #[arg(long, hide = true, default_value_t = crate::demo::LINES)]
         lines: u64,
@@ -183,6 +188,9 @@ pub(crate) struct VerifyArgs {
     /// Also the fingerprints of all readable versions, not only of the newest.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Also that the lake still has the run of this head, which `karat run` printed: nothing up to it was cut off.
+    #[arg(long, value_name = "DIGEST", conflicts_with = "table")]
+    pub(crate) head: Option<String>,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -312,6 +320,17 @@ pub(crate) enum ReceiptVerb {
         /// Why; becomes part of the receipt.
         reason: String,
     },
+}
+
+/// What rule H5 knows; what is not there yet is refused by name.
+fn parse_table_format(text: &str) -> Result<String, String> {
+    match text {
+        "delta" => Ok(text.to_owned()),
+        "iceberg" => {
+            Err("this version does not write Iceberg tables yet; write `delta`".to_owned())
+        }
+        _ => Err("write `delta`".to_owned()),
+    }
 }
 
 /// Bytes of `2GiB`, `512MiB`, `1500MB`, `1000000`.
@@ -448,6 +467,7 @@ mod tests {
             .get_arguments()
             .filter(|argument| {
                 argument.is_global_set() == globals
+                    && !argument.is_hide_set()
                     && !["help", "version"].contains(&argument.get_id().as_str())
             })
             .collect();
@@ -470,18 +490,16 @@ mod tests {
                 .get_help()
                 .map(ToString::to_string)
                 .unwrap_or_default();
+            if !help.is_empty() && !help.ends_with('.') {
+                help.push('.');
+            }
             let values: Vec<String> = argument
                 .get_possible_values()
                 .iter()
                 .map(|value| format!("`{}`", value.get_name()))
                 .collect();
             if argument.get_action().takes_values() && !values.is_empty() {
-                let dot = if help.is_empty() || help.ends_with('.') {
-                    ""
-                } else {
-                    "."
-                };
-                help.push_str(&format!("{dot} One of {}.", values.join(", ")));
+                help.push_str(&format!(" One of {}.", values.join(", ")));
             }
             let defaults: Vec<_> = argument
                 .get_default_values()
@@ -491,14 +509,8 @@ mod tests {
             if argument.get_action().takes_values() && !defaults.is_empty() {
                 help.push_str(&format!(" Default `{}`.", defaults.join(" ")));
             }
-            let help = help.replace('|', "\\|");
-            writeln!(
-                page,
-                "| `{}` | {help}{} |",
-                shown.replace('|', "\\|"),
-                if help.ends_with('.') { "" } else { "." }
-            )
-            .expect("a string");
+            let (shown, help) = (shown.replace('|', "\\|"), help.replace('|', "\\|"));
+            writeln!(page, "| `{shown}` | {help} |").expect("a string");
         }
         page.push('\n');
     }

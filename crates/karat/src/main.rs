@@ -23,7 +23,9 @@ use failure::Failure;
 use output::Voice;
 
 fn main() -> ExitCode {
-    if let Ok(spec) = std::env::var("KARAT_FAILPOINT") {
+    if cfg!(debug_assertions)
+        && let Ok(spec) = std::env::var("KARAT_FAILPOINT")
+    {
         karat_lake::failpoint::arm(&spec);
     }
     let cli = match Cli::try_parse() {
@@ -54,7 +56,11 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
     let global = &cli.global;
     match cli.verb {
         Verb::Init { dir } => verb::init::run(voice, &dir),
-        Verb::Demo { dir, lines } => verb::tour::run(voice, dir, lines),
+        Verb::Demo {
+            dir,
+            lines,
+            format: _,
+        } => verb::tour::run(voice, global, dir, lines),
         Verb::Doctor => verb::doctor::run(voice, global),
         Verb::Validate => verb::validate::run(voice, global),
         Verb::Plan { select, time } => verb::plan::run(voice, global, &select, &time),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use karat_exact::{DataFileRef, FileSet};
-use karat_source::{FeedSpec, Known, Mode, SourceConfig, open_source};
+use karat_source::{FeedSpec, Known, Mode, ReadCount, SourceConfig, open_source};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -17,16 +17,21 @@ use crate::failure::Failure;
 /// Files as tables; what CSV becomes lies in a scratch folder.
 pub(crate) struct NamedFiles<'s> {
     scratch: &'s Path,
+    /// What the reader of the answer should know about the files.
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'s> NamedFiles<'s> {
     /// Files for one query.
     pub(crate) fn new(scratch: &'s Path) -> Self {
-        Self { scratch }
+        Self {
+            scratch,
+            notes: Vec::new(),
+        }
     }
 
     /// Reads `NAME=PATH` and finds out what the path holds.
-    pub(crate) fn open(&self, text: &str) -> Result<(String, FileSet), Failure> {
+    pub(crate) fn open(&mut self, text: &str) -> Result<(String, FileSet), Failure> {
         let Some((name, path)) = text
             .split_once('=')
             .filter(|(name, path)| !name.is_empty() && !path.is_empty())
@@ -53,11 +58,19 @@ impl<'s> NamedFiles<'s> {
         Ok((name, set))
     }
 
-    fn csv_as_parquet(&self, files: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, Failure> {
+    fn csv_as_parquet(&mut self, files: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, Failure> {
         let mut written = Vec::new();
         for (nth, file) in files.iter().enumerate() {
             let target = self.scratch.join(format!("{name}-{nth}.parquet"));
-            convert(file, &target)?;
+            let count = convert(file, &target)?;
+            if count.rescued > 0 {
+                self.notes.push(format!(
+                    "{} of {} rows of `{}` do not fit its columns; they are read as far as they do",
+                    count.rescued,
+                    count.rows,
+                    file.display()
+                ));
+            }
             written.push(target);
         }
         Ok(written)
@@ -196,7 +209,7 @@ fn parquet(files: &[PathBuf]) -> Result<FileSet, Failure> {
 }
 
 /// Reads a text file by the rules of a feed (F1, F3) and keeps its payload columns.
-fn convert(file: &Path, target: &Path) -> Result<(), Failure> {
+fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
     let folder = file.parent().unwrap_or(file);
     let source = open_source("files", &SourceConfig::new(folder))?;
     let name = file
@@ -224,40 +237,54 @@ fn convert(file: &Path, target: &Path) -> Result<(), Failure> {
             hint: String::new(),
         });
     }
-    let mut writer: Option<(SchemaRef, ArrowWriter<File>)> = None;
+    let failed = |error: parquet::errors::ParquetError| Failure::Io {
+        doing: "write",
+        path: target.to_path_buf(),
+        source: std::io::Error::other(error),
+    };
+    let create = |schema: SchemaRef| -> Result<ArrowWriter<File>, Failure> {
+        let file = File::create(target).map_err(Failure::io("create", target))?;
+        ArrowWriter::try_new(file, schema, None).map_err(failed)
+    };
+    let mut writer: Option<ArrowWriter<File>> = None;
+    let mut count = ReadCount::default();
     for load in &planned.loads {
-        source.read(&spec, load, &mut |rows| {
+        let read = source.read(&spec, load, &mut |rows| {
             let schema = rows.batch.schema();
             let payload: Vec<usize> = (0..schema.fields().len())
                 .filter(|at| !is_own(schema.field(*at).name()))
                 .collect();
             let batch: RecordBatch = rows.batch.project(&payload)?;
             if writer.is_none() {
-                let file = File::create(target)?;
-                writer = Some((
-                    batch.schema(),
-                    ArrowWriter::try_new(file, batch.schema(), None)?,
-                ));
+                writer = Some(create(batch.schema())?);
             }
-            if let Some((_, writer)) = &mut writer {
+            if let Some(writer) = &mut writer {
                 writer.write(&batch)?;
             }
             Ok(())
         })?;
+        count.rows += read.rows;
+        count.rescued += read.rescued;
+    }
+    if writer.is_none() {
+        // A header alone is a table without rows.
+        let object = planned.loads.iter().flat_map(|load| &load.objects).next();
+        if let Some(columns) = source.header(&spec, object)? {
+            let fields: Vec<Field> = columns
+                .into_iter()
+                .map(|column| Field::new(column.name, column.data_type, true))
+                .collect();
+            writer = Some(create(Arc::new(Schema::new(fields)))?);
+        }
     }
     match writer {
-        Some((_, writer)) => {
-            let failed = |error: parquet::errors::ParquetError| Failure::Io {
-                doing: "write",
-                path: target.to_path_buf(),
-                source: std::io::Error::other(error),
-            };
+        Some(writer) => {
             writer.close().map_err(failed)?;
-            Ok(())
+            Ok(count)
         }
         None => Err(Failure::usage(
-            format!("`{}` has no rows", file.display()),
-            "",
+            format!("`{}` is empty", file.display()),
+            "a table needs a header",
         )),
     }
 }

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
+/// Lines for people are cut at this width, if they can be.
+pub(crate) const WIDTH: usize = 100;
+
 /// How this execution talks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice {
@@ -113,6 +116,24 @@ pub(crate) fn short(digest: &str) -> String {
     }
 }
 
+/// Text cut between words into lines that fit; only a single word may be longer.
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() > room {
+            line.truncate(line.trim_end().len());
+            lines.push(word.to_owned());
+        } else {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
 /// Which way a column leans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -208,6 +229,13 @@ mod tests {
         assert_eq!(seconds(0.04), "0.0 s");
         assert_eq!(seconds(75.0), "1 min 15 s");
         assert_eq!(short("12:0123456789abcdef"), "0123456789ab…");
+    }
+
+    #[test]
+    fn text_is_cut_between_words() {
+        assert_eq!(wrapped("5 = 3 kept   new", 8), ["5 = 3", "kept", "new"]);
+        assert_eq!(wrapped("indivisible", 3), ["indivisible"]);
+        assert_eq!(wrapped("", 3), [""]);
     }
 
     #[test]

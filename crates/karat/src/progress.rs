@@ -19,7 +19,11 @@ pub(crate) fn listener(quiet: bool, style: Style) -> std::sync::Arc<dyn Progress
     if quiet {
         std::sync::Arc::new(Silent)
     } else if style == Style::Auto && output::stderr_is_terminal() {
-        std::sync::Arc::new(Bars::default())
+        std::sync::Arc::new(Bars {
+            // Where the answer goes to the same terminal, it says all this again.
+            is_answer_seen: output::stdout_is_terminal(),
+            ..Bars::default()
+        })
     } else {
         std::sync::Arc::new(Lines::default())
     }
@@ -84,9 +88,10 @@ impl Progress for Lines {
     }
 }
 
-/// A bar for each table at work; finished tables leave a line if they did something.
+/// A bar for each table at work; finished tables leave a line if they did something and no answer will follow at the same terminal.
 #[derive(Default)]
 struct Bars {
+    is_answer_seen: bool,
     all: MultiProgress,
     bars: Mutex<BTreeMap<String, (ProgressBar, Seen)>>,
 }
@@ -96,15 +101,8 @@ impl Progress for Bars {
         let mut bars = locked(&self.bars);
         match event {
             Event::Started { table, .. } => {
-                let style = ProgressStyle::with_template(
-                    "{spinner} {prefix:<40!} {wide_bar} {percent:>3} %  {msg}  {eta:>4}",
-                )
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-                let bar = self.all.add(
-                    ProgressBar::new(100)
-                        .with_style(style)
-                        .with_prefix(table.clone()),
-                );
+                let bar = ProgressBar::new(100).with_style(bar_style("  {eta:>4}"));
+                let bar = self.all.add(bar.with_prefix(table.clone()));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bars.insert(table.clone(), (bar, Seen::now()));
             }
@@ -116,7 +114,14 @@ impl Progress for Bars {
                 if let Some((bar, seen)) = bars.get_mut(table) {
                     seen.rows += rows;
                     bar.set_position(u64::from(*percent));
-                    bar.set_message(output::counted(seen.rows, "row"));
+                    let rows = output::counted(seen.rows, "row");
+                    if *percent < 100 {
+                        bar.set_message(rows);
+                    } else {
+                        // All is read; how long the rest takes is not known.
+                        bar.set_style(bar_style(""));
+                        bar.set_message(format!("{rows}, writing"));
+                    }
                 }
             }
             Event::Committing { table } => {
@@ -130,7 +135,7 @@ impl Progress for Bars {
                 };
                 bar.finish_and_clear();
                 self.all.remove(&bar);
-                if status != "unchanged" {
+                if status != "unchanged" && !self.is_answer_seen {
                     let rows = if seen.rows > 0 {
                         output::counted(seen.rows, "row")
                     } else {
@@ -146,6 +151,63 @@ impl Progress for Bars {
             Event::Note(text) => {
                 let _ = self.all.println(format!("note: {text}"));
             }
+        }
+    }
+}
+
+fn bar_style(after: &str) -> ProgressStyle {
+    let template =
+        format!("{{spinner}} {{prefix:<40!}} {{wide_bar}} {{percent:>3}} %  {{msg}}{after}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What a long verb is at, on stderr: one line that renews itself on a terminal, plain lines without one, nothing if quiet.
+pub(crate) enum Activity {
+    Silent,
+    /// Lines that begin with the verb.
+    Lines(&'static str),
+    Spinner(ProgressBar),
+}
+
+impl Activity {
+    pub(crate) fn new(verb: &'static str, quiet: bool, style: Style) -> Self {
+        if quiet {
+            Self::Silent
+        } else if style == Style::Auto && output::stderr_is_terminal() {
+            let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let spinner = ProgressBar::new_spinner().with_style(style);
+            spinner.enable_steady_tick(Duration::from_millis(120));
+            Self::Spinner(spinner)
+        } else {
+            Self::Lines(verb)
+        }
+    }
+
+    /// What is being done from now on.
+    pub(crate) fn now(&self, text: &str) {
+        match self {
+            Self::Silent => {}
+            Self::Lines(verb) => line(&format!("{verb}: {text}")),
+            Self::Spinner(spinner) => {
+                spinner.reset_elapsed();
+                spinner.set_message(text.to_owned());
+            }
+        }
+    }
+
+    /// Prints something else, above the line that renews itself.
+    pub(crate) fn above(&self, print: impl FnOnce()) {
+        match self {
+            Self::Silent | Self::Lines(_) => print(),
+            Self::Spinner(spinner) => spinner.suspend(print),
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) fn done(&self) {
+        if let Self::Spinner(spinner) = self {
+            spinner.finish_and_clear();
         }
     }
 }

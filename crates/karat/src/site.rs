@@ -9,7 +9,7 @@ use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Project, Rounding, Severity, Target};
+use karat_project::{Loaded, Project, Rounding, Severity, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::args::{Global, Resources};
@@ -108,6 +108,27 @@ pub(crate) fn open(
 ) -> Result<Opened, Failure> {
     let root = find_root(global)?;
     let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
+    opened(root, loaded, global, at, resources)
+}
+
+/// The same for a verb that reads the lake alone: who may read it need not reach the sources.
+pub(crate) fn open_lake(
+    global: &Global,
+    at: Option<&str>,
+    resources: Option<&Resources>,
+) -> Result<Opened, Failure> {
+    let root = find_root(global)?;
+    let loaded = karat_project::load_for_lake(&root, &machine::variable, global.target.as_deref());
+    opened(root, loaded, global, at, resources)
+}
+
+fn opened(
+    root: PathBuf,
+    loaded: Loaded,
+    global: &Global,
+    at: Option<&str>,
+    resources: Option<&Resources>,
+) -> Result<Opened, Failure> {
     let Some(project) = loaded.project else {
         let errors = loaded
             .diagnostics

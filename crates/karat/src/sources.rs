@@ -105,8 +105,8 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
                 project::Compression::None => source::Compression::None,
                 project::Compression::Gzip => source::Compression::Gzip,
             },
+            terminator_in_fields: csv.terminator_in_fields,
             max_line_bytes: usize::try_from(csv.max_line_bytes).unwrap_or(usize::MAX),
-            ..source::CsvOptions::default()
         },
         columns: feed.columns.clone(),
         file_order: feed.file_order.clone(),

@@ -178,7 +178,7 @@ fn what_a_table_cannot_hold_is_refused() {
         Name: 1:8: no column `idd`
         hint: did you mean `id`?"#]]
     .assert_eq(&bench.model("select idd from sales.orders"));
-    expect!["Name: 2:6: no table `karat.sales.order`"]
+    expect!["Name: 2:6: no table `sales.order`"]
         .assert_eq(&bench.model("select id\nfrom sales.order"));
     expect![[r#"
         Name: 2:20: no column `where`

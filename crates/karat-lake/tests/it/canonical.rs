@@ -213,9 +213,17 @@ fn statistics_are_exact_bounds() {
     for value in [f64::NAN, f64::INFINITY] {
         assert_eq!(
             stats(Arc::new(Float64Array::from(vec![0.0, value]))),
-            r#"{"numRecords":2,"minValues":{},"maxValues":{},"nullCount":{"c":0}}"#
+            r#"{"numRecords":2,"nullCount":{"c":0}}"#
         );
     }
+    assert_eq!(
+        stats(Arc::new(BooleanArray::from(vec![
+            Some(false),
+            None,
+            Some(true)
+        ]))),
+        r#"{"numRecords":3,"minValues":{"c":false},"maxValues":{"c":true},"nullCount":{"c":1}}"#
+    );
     let long = "a".repeat(31);
     let strings = StringArray::from(vec![format!("{long}\u{10ffff}x"), format!("{long}zz")]);
     let text = stats(Arc::new(strings));

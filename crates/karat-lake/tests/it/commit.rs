@@ -247,7 +247,7 @@ fn a_lost_answer_is_no_failure() {
         1
     );
     assert_eq!(table.load().unwrap().unwrap().rows(), 3);
-    assert!(!failpoint::triggered("commit.lost"));
+    assert!(!failpoint::triggered("commit", "lost"));
 }
 
 #[test]

@@ -25,12 +25,12 @@ fn an_empty_folder_is_no_lake() {
 #[test]
 fn another_format_is_refused() {
     let (_folder, lake) = lake();
-    std::fs::write(lake.root().join("_karat/format"), "2\n").unwrap();
+    std::fs::write(lake.root().join("_karat/format"), "2").unwrap();
     let error = Lake::open(lake.root()).unwrap_err();
     assert!(
         error
             .to_string()
-            .ends_with("its format is `2`, this karat knows `1`"),
+            .ends_with("its `_karat/format` says `2`, this karat knows `1`"),
         "{error}"
     );
 }

@@ -97,7 +97,7 @@ fn wrong_type() {
               |
             3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
               |                                                                                                          ^^
-              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `max_line_bytes`
+              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `terminator_in_fields`, `max_line_bytes`
         "#]],
     );
     check(
@@ -133,6 +133,42 @@ fn wrong_type() {
               |
             3 | timezone: [UTC]
               |           ^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn csv_that_cannot_be_cut() {
+    check(
+        &feed(
+            "{ source: landing, name: a, path: a, mode: full, csv: { terminator: '\"\\n' } }\n  - { source: landing, name: b, path: b, mode: full, csv: { quote: '»', max_line_bytes: 1000000000 } }\n  - { source: landing, name: c, path: c, mode: full, csv: { delimiter: '|', terminator: '|' } }\n",
+        ),
+        expect![[r#"
+            error: `terminator` contains the quote character
+             --> domains/sales/domain.yaml:3:61
+              |
+            3 |   - { source: landing, name: a, path: a, mode: full, csv: { terminator: '"\n' } }
+              |                                                             ^^^^^^^^^^
+              = hint: if nothing is quoted, write `quote: none`
+
+            error: `quote` must be one ASCII character, or `none`
+             --> domains/sales/domain.yaml:4:68
+              |
+            4 |   - { source: landing, name: b, path: b, mode: full, csv: { quote: '»', max_line_bytes: 1000000000 } }
+              |                                                                    ^^^
+
+            error: `max_line_bytes` must be a whole number from 1024 to 268435456, found 1000000000
+             --> domains/sales/domain.yaml:4:89
+              |
+            4 |   - { source: landing, name: b, path: b, mode: full, csv: { quote: '»', max_line_bytes: 1000000000 } }
+              |                                                                                         ^^^^^^^^^^
+
+            error: `delimiter` and `terminator` are the same
+             --> domains/sales/domain.yaml:5:77
+              |
+            5 |   - { source: landing, name: c, path: c, mode: full, csv: { delimiter: '|', terminator: '|' } }
+              |                                                                             ^^^^^^^^^^
+              = hint: fields and rows must end differently
         "#]],
     );
 }
@@ -309,7 +345,7 @@ fn sql_error_in_a_sql_file() {
           |
         2 | select 2
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
     check(
@@ -331,7 +367,7 @@ fn sql_error_in_a_sql_file() {
           |
         1 | insert into x select 1
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
     "#]],
     );
 }
@@ -1231,7 +1267,7 @@ fn feeds_that_contradict_themselves() {
               |                                                                             ^^^^^^
               = hint: add `columns: [a, b]` to the feed
 
-            error: `quote` must be one character, or `none`
+            error: `quote` must be one ASCII character, or `none`
              --> domains/sales/domain.yaml:6:120
               |
             6 | … name: d, mode: full, path: x, file_order: "d_\\d+", deletes: none, csv: { header: false, quote: '""', delimiter: "" } }

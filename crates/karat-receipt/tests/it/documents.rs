@@ -6,8 +6,8 @@ use std::io::Write as _;
 use expect_test::expect;
 use karat_receipt::canonical::to_canonical_bytes;
 use karat_receipt::{
-    Closed, Digest, DigestWriter, InputRef, Intent, IntentObject, Manifest, Outcome, ReceiptError,
-    TableState, live_files_digest,
+    Accepted, Closed, Digest, DigestWriter, InputRef, Intent, IntentObject, Manifest, Outcome,
+    ReceiptError, TableState, live_files_digest,
 };
 use serde_json::json;
 
@@ -52,6 +52,7 @@ fn manifest() -> Manifest {
         fingerprint: "1:ab".into(),
         rows: 1,
         log: Some(Digest::of(b"log")),
+        checkpoint: BTreeMap::new(),
     };
     Manifest {
         run: "r1".into(),
@@ -70,14 +71,27 @@ fn documents_have_one_text() {
         .assert_eq(&text(intent().to_bytes().unwrap()));
     expect![[r#"{"complete":true,"logical_time":"2026-10-29T06:00:00Z","previous":null,"run":"r1","sequence":4,"sha256":"eee7c8b4375ffa3e70547185a4004bae7e7da32549775235a86373e5c5c9d3e0","tables":{"ledger_silver.entries":{"fingerprint":"1:ab","log":"836ff184e7b41b1e13cb5fd89fa1de98dbbab99e9d2918913ff43b86a5c7c213","receipt":"454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1","rows":1,"version":3}}}"#]].assert_eq(&text(manifest().to_bytes()));
     let closed = Closed {
+        feed_or_model: "ledger/landing__entries".into(),
         epoch: 2,
         outcome: Outcome::Empty,
         reason: "equal to the load before".into(),
         objects: vec![],
     };
-    expect![[r#"{"epoch":2,"objects":[],"outcome":"empty","reason":"equal to the load before","sha256":"72a2899acb0867f238b3f1a6fc1f2069b7138c3ed6bfe85156e2d0bd969c0c1e"}"#]]
+    expect![[r#"{"epoch":2,"feed_or_model":"ledger/landing__entries","objects":[],"outcome":"empty","reason":"equal to the load before","sha256":"a2eb702682358260b698c91c187e523523acfb363bc24da8f40fff4a46f6b9f9"}"#]]
         .assert_eq(&text(closed.to_bytes()));
     assert_eq!(Closed::from_bytes(&closed.to_bytes()).unwrap(), closed);
+    let accepted = Accepted {
+        feed: "ledger/landing__entries".into(),
+        number: 1,
+        missing: vec!["note".into()],
+        principal: "ann@desk".into(),
+        logical_time: "2026-10-29T06:00:00Z".into(),
+    };
+    expect![[r#"{"feed":"ledger/landing__entries","logical_time":"2026-10-29T06:00:00Z","missing":["note"],"number":1,"principal":"ann@desk","sha256":"11a6332d0564f3473ed6999f1b01168bd2d2f190ea61e7b42819993932a22655"}"#]].assert_eq(&text(accepted.to_bytes()));
+    assert_eq!(
+        Accepted::from_bytes(&accepted.to_bytes()).unwrap(),
+        accepted
+    );
     assert_eq!(
         Intent::from_bytes(&intent().to_bytes().unwrap()).unwrap(),
         intent()

@@ -85,6 +85,7 @@ pub(crate) fn example() -> Receipt {
         fingerprint: format!("1200:{:032x}", 0xfeed_beef_u128),
         schema: Digest::of(b"schema"),
         live_files: live(&[&added]),
+        file_fingerprints: Digest::of(b"fingerprints of files"),
         files_added: vec![added],
         files_removed: vec![removed],
         bytes_read: 40_960,

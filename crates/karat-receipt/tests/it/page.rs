@@ -126,6 +126,7 @@ impl Lake {
                 fingerprint,
                 rows,
                 log: None,
+                checkpoint: BTreeMap::new(),
             };
             let manifest = Manifest {
                 run: format!("run-{sequence}"),

@@ -653,20 +653,6 @@ fn what_cannot_be_listed_is_told() {
     .assert_eq(&error_text(&error));
 }
 
-#[cfg(unix)]
-#[test]
-fn a_file_without_permission_is_an_error_and_not_a_broken_object() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = Folder::new();
-    folder.put("a.csv", "id\n1\n", 1);
-    let path = folder.path().join("a.csv");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-    if std::fs::File::open(&path).is_ok() {
-        return; // The superuser may read everything.
-    }
-    step(&folder, &feed("*.csv"), &mut Vec::new(), expect![[r#""#]]);
-}
-
 #[test]
 fn discover_proposes_types_from_a_sample() {
     let folder = Folder::new();

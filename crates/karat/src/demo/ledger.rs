@@ -173,16 +173,23 @@ enum Line {
     Late { number: u64 },
     /// An entry of another file, word for word.
     Copy { day: Day, file: u32, number: u64 },
-    /// A newer state of an entry of day 1, with another amount.
-    Corrected { file: u32, number: u64 },
-    /// An older state of an entry of day 1 that comes too late to matter.
-    Stale { file: u32, number: u64 },
-    /// An entry of day 1 is taken back.
-    Cancelled { file: u32, number: u64 },
-    /// A state of a cancelled entry from before its cancellation, which must not revive it.
-    BeforeCancel { file: u32, number: u64 },
+    /// Another state of an entry of day 1.
+    State { of: State, file: u32, number: u64 },
     /// A line that cannot be loaded as it is.
     Spoilt { kind: Spoilt, number: u64 },
+}
+
+/// What a later file says of an entry of day 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A newer state, with another amount.
+    Corrected,
+    /// An older state that comes too late to matter.
+    Stale,
+    /// It is taken back.
+    Cancelled,
+    /// A state of a cancelled entry from before its cancellation, which must not revive it.
+    BeforeCancel,
 }
 
 /// The entry behind a line.
@@ -594,26 +601,21 @@ fn lines_of(lines: u64, arrival: Arrival) -> Vec<Line> {
                 file: subject,
                 number: number(Use::CopiedTomorrow, nth),
             }));
-            special.extend((0..scale.of(125)).map(|nth| Line::Corrected {
-                file: subject,
-                number: number(Use::Corrected, nth),
-            }));
-            special.extend((0..scale.of(25)).map(|nth| Line::Stale {
-                file: subject,
-                number: number(Use::Stale, nth),
-            }));
-            special.extend((0..scale.of(10)).map(|nth| Line::Cancelled {
-                file: subject,
-                number: number(Use::Cancelled, nth),
-            }));
+            let states = |of, count, use_| {
+                (0..count).map(move |nth| Line::State {
+                    of,
+                    file: subject,
+                    number: number(use_, nth),
+                })
+            };
+            special.extend(states(State::Corrected, scale.of(125), Use::Corrected));
+            special.extend(states(State::Stale, scale.of(25), Use::Stale));
+            special.extend(states(State::Cancelled, scale.of(10), Use::Cancelled));
             special.extend((0..scale.of(20)).map(|nth| Line::Late {
                 number: 800_000 + nth,
             }));
             // After the cancellations, in the order of the file too.
-            special.extend((0..scale.of(5)).map(|nth| Line::BeforeCancel {
-                file: subject,
-                number: number(Use::Cancelled, nth),
-            }));
+            special.extend(states(State::BeforeCancel, scale.of(5), Use::Cancelled));
         }
         (Role::FirstDelivery, ..) => spoilt(&mut special, scale.of(4)),
         _ => {}
@@ -769,60 +771,39 @@ fn write_line(
                 Spelling::new('N'),
             );
         }
-        Line::Corrected { file, number } => {
+        Line::State { of, file, number } => {
             let mut entry = original(lines, Day::First, file, number);
+            let total = &mut plan.totals[entry.currency];
             let before = entry.cents;
-            entry.cents = corrected(before);
-            plan.traps.corrected += 1;
-            plan.totals[entry.currency] += i128::from(entry.cents - before);
-            write_entry(
-                text,
-                &entry,
-                Spelling {
-                    updated: Updated::DayTwo,
-                    ..Spelling::new('C')
-                },
-            );
-        }
-        Line::Stale { file, number } => {
-            let mut entry = original(lines, Day::First, file, number);
-            entry.cents = corrected(entry.cents);
-            plan.traps.stale += 1;
-            write_entry(
-                text,
-                &entry,
-                Spelling {
-                    updated: Updated::Before,
-                    ..Spelling::new('C')
-                },
-            );
-        }
-        Line::Cancelled { file, number } => {
-            let entry = original(lines, Day::First, file, number);
-            plan.traps.cancelled += 1;
-            plan.rows -= 1;
-            plan.totals[entry.currency] -= i128::from(entry.cents);
-            write_entry(
-                text,
-                &entry,
-                Spelling {
-                    updated: Updated::DayTwo,
-                    ..Spelling::new('X')
-                },
-            );
-        }
-        Line::BeforeCancel { file, number } => {
-            let mut entry = original(lines, Day::First, file, number);
-            entry.cents = corrected(entry.cents);
-            plan.traps.stale += 1;
-            write_entry(
-                text,
-                &entry,
-                Spelling {
-                    updated: Updated::SameDay,
-                    ..Spelling::new('C')
-                },
-            );
+            if of != State::Cancelled {
+                entry.cents = corrected(before);
+            }
+            let (action, updated) = match of {
+                State::Corrected => {
+                    plan.traps.corrected += 1;
+                    *total += i128::from(entry.cents - before);
+                    ('C', Updated::DayTwo)
+                }
+                State::Cancelled => {
+                    plan.traps.cancelled += 1;
+                    plan.rows -= 1;
+                    *total -= i128::from(before);
+                    ('X', Updated::DayTwo)
+                }
+                State::Stale => {
+                    plan.traps.stale += 1;
+                    ('C', Updated::Before)
+                }
+                State::BeforeCancel => {
+                    plan.traps.stale += 1;
+                    ('C', Updated::SameDay)
+                }
+            };
+            let spelling = Spelling {
+                updated,
+                ..Spelling::new(action)
+            };
+            write_entry(text, &entry, spelling);
         }
         Line::Spoilt { kind, number } => {
             plan.traps.spoilt += 1;

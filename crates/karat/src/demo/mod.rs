@@ -17,6 +17,8 @@ pub(crate) use story::DemoOutcome;
 
 use ledger::{ACCOUNTS, DAYS, Day, FilePlan, SplitMix64};
 
+use crate::progress::Activity;
+
 /// The line of its README by which the demo knows its own folder.
 const MARK: &str = "This folder was written by `karat demo`.";
 /// The line of its `karat.yaml` that must be there too.
@@ -44,10 +46,10 @@ pub(crate) const LINES: u64 = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// The folder holds something else.
-    #[error("cannot write the demo into {}: the folder exists and is not a demo of karat", .0.display())]
+    #[error("cannot write the demo into `{}`: the folder exists and is not a demo of karat", .0.display())]
     NotOurs(PathBuf),
     /// A file could not be written, read or copied.
-    #[error("cannot {doing} {}", path.display())]
+    #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// A verb: write, read, copy.
         doing: &'static str,
@@ -131,8 +133,8 @@ pub(crate) enum DayRange {
 }
 
 /// Tells the whole story, or, where its folder is there already, checks it and runs again.
-pub(crate) fn run(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
-    story::tell(options)
+pub(crate) fn run(options: &DemoOptions, activity: &Activity) -> Result<DemoOutcome, DemoError> {
+    story::tell(options, activity)
 }
 
 /// What is at the place where the demo is to go.

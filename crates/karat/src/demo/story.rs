@@ -7,8 +7,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,6 +16,9 @@ use super::child::{
 };
 use super::ledger::{CURRENCIES, Day, PlantedDay, decimal_text, sha256_hex};
 use super::{DayRange, DemoError, DemoOptions, PLANTED_FILE, Place};
+use crate::output::{WIDTH, seconds, short, thousands, wrapped};
+use crate::progress::Activity;
+use crate::verb::run::TERMS;
 
 const BRONZE: &str = "ledger_bronze.landing__entries";
 const SILVER: &str = "ledger_silver.entries";
@@ -27,12 +28,16 @@ const KILL_PERCENT: u64 = 37;
 
 const QUERY_FILES: &str = "select _object, _delivery, count(*) as lines from ledger_bronze.landing__entries group by _object, _delivery";
 const QUERY_TOTALS: &str = "select currency, count(*) as entries, sum(amount) as total from ledger_silver.entries group by currency";
-const QUERY_AMOUNTS: &str = "select amount from ledger_silver.entries where currency = 'EUR'";
+const QUERY_AMOUNTS: &str =
+    "select amount from ledger_silver.entries where currency = 'EUR' order by entry_id";
+const QUERY_SUM: &str =
+    "select sum(amount) as total from ledger_silver.entries where currency = 'EUR'";
+
+/// Runs of the sum as doubles, by their threads.
+const THREADS: [usize; 5] = [1, 2, 3, 4, 8];
 
 /// Width of the label column, where text begins.
 const INDENT: usize = 16;
-/// The longest line that is printed.
-const WIDTH: usize = 100;
 
 /// Fingerprints of the demo's silver and gold tables as this repository recorded them from `karat status --json`, by
 /// number of lines; checked where they exist.
@@ -68,12 +73,18 @@ impl DemoOutcome {
 }
 
 /// Collects facts and prints each as soon as it is known.
-struct Teller {
+struct Teller<'a> {
     json: bool,
+    activity: &'a Activity,
     facts: Vec<Fact>,
 }
 
-impl Teller {
+impl Teller<'_> {
+    /// What comes next and takes a while.
+    fn working(&self, text: &str) {
+        self.activity.now(text);
+    }
+
     fn fact(&mut self, name: &str, ok: bool, text: String, command: &str) {
         self.tell(name, name, ok, text, command);
     }
@@ -86,13 +97,13 @@ impl Teller {
     fn tell(&mut self, label: &str, name: &str, ok: bool, text: String, command: &str) {
         if !self.json {
             let mark = if ok { "" } else { "   NOT AS IT SHOULD BE" };
-            for (nth, line) in laid_out(&format!("{text}{mark}"), command)
-                .iter()
-                .enumerate()
-            {
-                let label = if nth == 0 { label } else { "" };
-                say(&format!("{label:<INDENT$}{line}"));
-            }
+            let lines = laid_out(&format!("{text}{mark}"), command);
+            self.activity.above(|| {
+                for (nth, line) in lines.iter().enumerate() {
+                    let label = if nth == 0 { label } else { "" };
+                    say(&format!("{label:<INDENT$}{line}"));
+                }
+            });
         }
         self.facts.push(Fact {
             name: name.to_owned(),
@@ -104,7 +115,7 @@ impl Teller {
 
     fn heading(&self, text: &str) {
         if !self.json {
-            say(text);
+            self.activity.above(|| say(text));
         }
     }
 }
@@ -113,72 +124,48 @@ impl Teller {
 /// in a line of its own, that line is indented by two more.
 fn laid_out(text: &str, command: &str) -> Vec<String> {
     const SHARED: usize = 54;
-    let mut lines = wrapped(text);
+    let mut lines = wrapped(text, WIDTH - INDENT);
     match lines.as_mut_slice() {
         _ if command.is_empty() => {}
         // A short fact and a short command share a line.
         [line] if line.chars().count() < SHARED && command.chars().count() <= 28 => {
             *line = format!("{line:<SHARED$}$ {command}");
         }
-        _ => {
-            let parts = wrapped_command(command);
-            let begins = ["$ ", "  "];
-            lines.extend(
-                parts
-                    .iter()
-                    .enumerate()
-                    .map(|(nth, part)| format!("{}{part}", begins[nth.min(1)])),
-            );
-        }
+        _ => lines.extend(command_lines(command)),
     }
     lines
 }
 
-/// Text cut between words into lines of readable length.
-fn wrapped(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - INDENT {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
+fn command_lines(command: &str) -> Vec<String> {
+    let begins = ["$ ", "  "];
+    let parts = wrapped_command(command).into_iter().enumerate();
+    parts
+        .map(|(nth, part)| format!("{}{part}", begins[nth.min(1)]))
+        .collect()
 }
 
-/// A command line cut so that a shell still reads it as one: after an operator, inside double quotes (where SQL and Python's
-/// brackets take a line break as a space), else before a backslash.
+/// A command line cut so that a shell still reads it as one: inside double quotes (where SQL and Python's brackets take a line
+/// break as a space), after an operator, else before a backslash, which awk in single quotes understands too.
 fn wrapped_command(command: &str) -> Vec<String> {
     let width = WIDTH - INDENT - "$ ".len() - " \\".len();
-    let mut lines = vec![String::new()];
+    let mut lines = Vec::new();
     let mut quote = None;
+    let mut line: Vec<(&str, LineEnd)> = Vec::new();
     for word in command.split(' ') {
-        let line = lines.last_mut().expect("there is always a line");
-        let is_full = line.chars().count() + 1 + word.chars().count() > width;
-        let after_operator = ["&&", "||", "|", ";"]
-            .iter()
-            .any(|operator| line.ends_with(operator));
-        let can_break = match quote {
-            None => true,
-            // A statement of Python's must not be indented.
-            Some('"') => !after_operator,
-            Some(_) => false,
+        let length = |words: &[(&str, LineEnd)]| -> usize {
+            words.iter().map(|(word, _)| word.chars().count() + 1).sum()
         };
-        if !line.is_empty() && is_full && can_break {
-            if quote.is_none() && !after_operator {
-                line.push_str(" \\");
+        if length(&line) + word.chars().count() > width {
+            // Rather a short line than one that ends in the middle of something.
+            let good = (0..line.len())
+                .rev()
+                .find(|at| line[*at].1.is_good && length(&line[..=*at]) > width / 2);
+            let possible = || (0..line.len()).rev().find(|at| line[*at].1.is_possible);
+            if let Some(at) = good.or_else(possible) {
+                let rest = line.split_off(at + 1);
+                lines.push(joined(&line));
+                line = rest;
             }
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
         }
         let mut before = ' ';
         for character in word.chars() {
@@ -189,8 +176,57 @@ fn wrapped_command(command: &str) -> Vec<String> {
             }
             before = character;
         }
+        line.push((word, LineEnd::after(word, quote)));
+    }
+    lines.push(joined(&line));
+    if let Some(last) = lines.last_mut() {
+        *last = last.trim_end_matches(" \\").to_owned();
     }
     lines
+}
+
+/// What a line break behind a word would mean.
+#[derive(Clone, Copy)]
+struct LineEnd {
+    is_possible: bool,
+    is_good: bool,
+    needs_backslash: bool,
+}
+
+impl LineEnd {
+    fn after(word: &str, quote: Option<char>) -> Self {
+        let ends = |marks: &[&str]| marks.iter().any(|mark| word.ends_with(mark));
+        match quote {
+            None => {
+                let is_operator = ends(&["&&", "||", "|", ";", "{"]);
+                Self {
+                    is_possible: true,
+                    is_good: is_operator,
+                    needs_backslash: !is_operator,
+                }
+            }
+            // A statement of Python's must not be indented.
+            Some('"') => Self {
+                is_possible: !ends(&[";"]),
+                is_good: false,
+                needs_backslash: false,
+            },
+            Some(_) => Self {
+                is_possible: true,
+                is_good: ends(&[";", "{", "}"]),
+                needs_backslash: true,
+            },
+        }
+    }
+}
+
+fn joined(line: &[(&str, LineEnd)]) -> String {
+    let words: Vec<&str> = line.iter().map(|(word, _)| *word).collect();
+    let goes_on = match line.last() {
+        Some((_, end)) if end.needs_backslash => " \\",
+        _ => "",
+    };
+    format!("{}{goes_on}", words.join(" "))
 }
 
 /// A line for the reader of stdout; whether somebody reads is no matter to the demo.
@@ -198,14 +234,11 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-fn working(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "demo: {text}");
-}
-
-pub(super) fn tell(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
+pub(super) fn tell(options: &DemoOptions, activity: &Activity) -> Result<DemoOutcome, DemoError> {
     let place = super::place(&options.dir)?;
     let mut teller = Teller {
         json: options.json,
+        activity,
         facts: Vec::new(),
     };
     // Children are started inside the project, so that both paths must not depend on where this process is.
@@ -223,22 +256,33 @@ pub(super) fn tell(options: &DemoOptions) -> Result<DemoOutcome, DemoError> {
         executable,
         lines: options.lines,
     };
+    let shown = options.dir.display();
     match place {
-        Place::Free => stage.first_time(&mut teller)?,
+        Place::Free => {
+            teller.heading(&format!(
+                "Two business days of a treasury group, {} ledger lines, in {shown}.",
+                thousands(options.lines)
+            ));
+            stage.tell_how_to_check(&teller);
+            stage.first_time(&mut teller)?;
+        }
         Place::Unfinished => {
-            teller.heading("The demo in this folder was interrupted: both days are put in place, karat goes on.");
+            teller.heading(&format!(
+                "The demo in {shown} was interrupted: both days are put in place, and karat goes on."
+            ));
+            stage.tell_how_to_check(&teller);
             super::write_project(&stage.dir, options.lines, DayRange::Both)?;
-            stage.karat().answer(&["run", "--json"], &[0, 1])?;
             stage.again_whole(&mut teller)?;
         }
         Place::Ours => {
             teller.heading(&format!(
-                "{} is there already: it is verified, and run again.",
-                options.dir.display()
+                "The demo is there already, in {shown}: it is verified and run again. Remove the folder to see it all."
             ));
+            stage.tell_how_to_check(&teller);
             stage.again_whole(&mut teller)?;
         }
     }
+    activity.done();
     let outcome = DemoOutcome {
         dir: options.dir.clone(),
         facts: teller.facts,
@@ -297,7 +341,7 @@ impl Rows {
         let terms: Vec<String> = self
             .outcomes
             .iter()
-            .map(|(name, rows)| format!("{} {name}", grouped(*rows)))
+            .map(|(name, rows)| format!("{} {name}", thousands(*rows)))
             .collect();
         terms.join(" + ")
     }
@@ -327,21 +371,21 @@ impl Stage {
         Karat::new(&self.executable, project)
     }
 
-    fn first_time(&self, teller: &mut Teller) -> Result<(), DemoError> {
+    fn first_time(&self, teller: &mut Teller<'_>) -> Result<(), DemoError> {
         let karat = self.karat();
-        working("writing day 1");
+        teller.working("writing day 1");
         let planted = super::write_project(&self.dir, self.lines, DayRange::First)?;
-        working("karat run, day 1");
+        teller.working("karat run, day 1");
         let day = self.run_day(&karat)?;
         let nothing = Objects::new();
         let objects =
             self.tell_day(teller, &karat, Day::First, &planted.days[0], &day, &nothing)?;
 
-        working("writing day 2");
+        teller.working("writing day 2");
         super::write_project(&self.dir, self.lines, DayRange::Second)?;
         let killed = Scratch::new("killed")?;
         copy_tree(&self.dir, killed.path(), &[".karat"])?;
-        working("karat run, day 2");
+        teller.working("karat run, day 2");
         let day = self.run_day(&karat)?;
         self.tell_day(
             teller,
@@ -354,40 +398,59 @@ impl Stage {
         self.tell_held(teller, &karat, &planted.days[1])?;
         let tables = tables(&karat)?;
 
-        working("killing a run of day 2 in a copy, twice");
+        teller.working("killing a run of day 2 in a copy, twice");
         self.tell_killed(teller, killed.path(), &tables, day.answer.took)?;
         drop(killed);
-        working("the same days in another order, with one thread, in a copy");
+        teller.working("the same days in another order, with one thread, in a copy");
         self.tell_same(teller, &tables)?;
-        working("the same sum as doubles");
+        teller.working("the same sum as doubles");
         let total = self.tell_doubles(teller, &karat)?;
         self.tell_other_reader(teller, &tables, &total);
-        working("flipping a byte in a copy");
+        teller.working("flipping a byte in a copy");
         self.tell_attack(teller, &tables)?;
-        working("karat run, again");
-        self.tell_again(teller, &karat, &tables)?;
+        teller.working("karat run, again");
+        let run = karat.answer(&["run", "--json"], &[0, 1])?;
+        tell_again(teller, &run, &tables, &super::story::tables(&karat)?)?;
         self.tell_head(teller, &plain(day.answer.get("/head")?))
     }
 
-    /// The demo typed again.
-    fn again_whole(&self, teller: &mut Teller) -> Result<(), DemoError> {
+    /// The demo typed again. Where it was interrupted, or changed since, karat goes on first.
+    fn again_whole(&self, teller: &mut Teller<'_>) -> Result<(), DemoError> {
         let karat = self.karat();
-        working("karat verify");
+        teller.working("karat run");
+        let mut before = tables(&karat)?;
+        let mut run = karat.answer(&["run", "--json"], &[0, 1])?;
+        let mut after = tables(&karat)?;
+        if before != after {
+            let made = after
+                .iter()
+                .filter(|(name, table)| before.get(*name) != Some(*table));
+            let text = format!(
+                "there was something to do: {} of {} tables have a new version, {}",
+                made.count(),
+                after.len(),
+                seconds(run.took.as_secs_f64())
+            );
+            teller.fact("continued", true, text, "karat status");
+            before = after;
+            run = karat.answer(&["run", "--json"], &[0, 1])?;
+            after = tables(&karat)?;
+        }
+        teller.working("karat verify");
         let verified = karat.answer(&["verify", "--json"], &[0, 1])?;
         let ok = verified.code == 0 && verified.get("/ok")? == &Value::Bool(true);
         let text = format!(
-            "{} tables {}, {} s",
+            "{} tables {}, {}",
             verified.list("/tables")?.len(),
             if ok {
-                "verified"
+                "are as their receipts say"
             } else {
                 "read, not all are as their receipts say"
             },
-            seconds(verified.took)
+            seconds(verified.took.as_secs_f64())
         );
         teller.fact("verify", ok, text, "karat verify");
-        let tables = tables(&karat)?;
-        self.tell_again(teller, &karat, &tables)
+        tell_again(teller, &run, &before, &after)
     }
 
     fn run_day(&self, karat: &Karat) -> Result<DayRun, DemoError> {
@@ -402,7 +465,7 @@ impl Stage {
     /// The day's line, and what the generator's own books say to it.
     fn tell_day(
         &self,
-        teller: &mut Teller,
+        teller: &mut Teller<'_>,
         karat: &Karat,
         day: Day,
         planted: &PlantedDay,
@@ -423,15 +486,15 @@ impl Stage {
             String::new()
         } else {
             // A version is accounted for in full (G6): the rows of the day before are among those read.
-            format!(", {} with day 1", grouped(run.silver.read))
+            format!(", {} with day 1", thousands(run.silver.read))
         };
-        let (name, length) = match day {
-            Day::First => ("day 1  29 Oct", "exit 0"),
-            Day::Second => ("day 2  30 Oct", "exit 1: a file needs a person"),
+        let name = match day {
+            Day::First => "day 1  29 Oct",
+            Day::Second => "day 2  30 Oct",
         };
         let text = format!(
             "{} lines in {files} files{read} = {}   {}",
-            grouped(lines),
+            thousands(lines),
             run.silver.text(),
             if adds_up {
                 "adds up"
@@ -439,27 +502,28 @@ impl Stage {
                 "DOES NOT ADD UP"
             }
         );
+        let shows = [BRONZE, SILVER].map(|table| {
+            let version = step_version(&run.answer, table)?;
+            Ok(spelt(&["receipt", "show", &format!("{table}@{version}")]))
+        });
+        let [load, silver] = shows;
+        let command = format!("{}; {}", load?, silver?);
+        teller.fact(name, adds_up && all_came, text, &command);
         let expected_code = i32::from(planted.files_broken > 0);
-        let ok = adds_up && all_came;
-        let version = step_version(&run.answer, SILVER)?;
-        teller.fact(
-            name,
-            ok,
-            text,
-            &spelt(&["receipt", "show", &format!("{SILVER}@{version}")]),
+        let text = format!(
+            "karat run took {} and ended with {}{}",
+            seconds(run.answer.took.as_secs_f64()),
+            run.answer.code,
+            if run.answer.code == 1 {
+                ": a file is broken and needs a person"
+            } else {
+                ""
+            }
         );
         teller.more(
             "the run of the day",
             run.answer.code == expected_code,
-            format!(
-                "{} s, {}",
-                seconds(run.answer.took),
-                if run.answer.code == expected_code {
-                    length.to_owned()
-                } else {
-                    format!("exit {}", run.answer.code)
-                }
-            ),
+            text,
             "",
         );
         self.tell_planted(teller, karat, day, planted, run)?;
@@ -468,7 +532,7 @@ impl Stage {
 
     fn tell_planted(
         &self,
-        teller: &mut Teller,
+        teller: &mut Teller<'_>,
         karat: &Karat,
         day: Day,
         planted: &PlantedDay,
@@ -480,16 +544,16 @@ impl Stage {
                 differences.push(format!("{what} {found} instead of {expected}"));
             }
         };
-        compare("lines", grouped(run.load.read), grouped(planted.lines));
+        compare("lines", thousands(run.load.read), thousands(planted.lines));
         if day == Day::First {
             let again = run.silver.of("duplicate")
                 + run.silver.of("superseded")
                 + run.silver.of("unchanged");
-            compare("copies", grouped(again), grouped(planted.traps.copies));
+            compare("copies", thousands(again), thousands(planted.traps.copies));
             compare(
                 "quarantined",
-                grouped(run.silver.of("quarantined")),
-                grouped(planted.traps.spoilt),
+                thousands(run.silver.of("quarantined")),
+                thousands(planted.traps.spoilt),
             );
         }
         let listed = karat.answer(&["quarantine", "list", "--json"], &[0])?;
@@ -499,14 +563,14 @@ impl Stage {
         });
         compare(
             "rows in quarantine",
-            grouped(held.count() as u64),
-            grouped(planted.quarantined),
+            thousands(held.count() as u64),
+            thousands(planted.quarantined),
         );
         let totals = totals(karat)?;
         compare(
             "entries",
-            grouped(totals.values().map(|(entries, _)| entries).sum()),
-            grouped(planted.rows),
+            thousands(totals.values().map(|(entries, _)| entries).sum()),
+            thousands(planted.rows),
         );
         for (index, currency) in CURRENCIES.iter().enumerate() {
             let found = totals
@@ -526,14 +590,14 @@ impl Stage {
         ]
         .iter()
         .filter(|(planted, _)| *planted > 0)
-        .map(|(planted, what)| format!("{} {what}", grouped(*planted)))
+        .map(|(planted, what)| format!("{} {what}", thousands(*planted)))
         .collect();
         let ok = differences.is_empty();
         let text = if ok {
             format!(
                 "as planted: {}; {} entries, sums of {} currencies to the cent",
                 what.join(", "),
-                grouped(planted.rows),
+                thousands(planted.rows),
                 CURRENCIES.len()
             )
         } else {
@@ -548,7 +612,7 @@ impl Stage {
     /// The broken file.
     fn tell_held(
         &self,
-        teller: &mut Teller,
+        teller: &mut Teller<'_>,
         karat: &Karat,
         planted: &PlantedDay,
     ) -> Result<(), DemoError> {
@@ -571,7 +635,7 @@ impl Stage {
                 if lines == 0 {
                     "none".to_owned()
                 } else {
-                    grouped(lines)
+                    thousands(lines)
                 }
             ));
         }
@@ -582,7 +646,7 @@ impl Stage {
 
     fn tell_killed(
         &self,
-        teller: &mut Teller,
+        teller: &mut Teller<'_>,
         copy: &Path,
         tables: &Tables,
         took: Duration,
@@ -615,59 +679,46 @@ impl Stage {
         karat.answer(&["run", "--json"], &[0, 1])?;
         let same = compared(tables, &super::story::tables(&karat)?);
         let text = format!(
-            "killed (SIGKILL) {}, continued: {}",
+            "killed (SIGKILL) {}, continued twice: {}",
             kills.join(" and "),
             same.text()
         );
         // Both days from nothing take longer than the second: half of that is on the way.
         let command = format!(
-            "mkdir ../karat-killed && cp -r karat.yaml domains landing ../karat-killed && \
-             (cd ../karat-killed; timeout -s KILL {:.2} karat run; karat run; karat status)",
+            "(d=$(mktemp -d) && cp -r karat.yaml domains landing $d && cd $d && \
+             {{ karat run & sleep {:.1}; kill -9 $!; wait; karat run; karat status; }})",
             took.as_secs_f64() / 2.0
         );
         teller.more("killed", same.ok() && kills.len() == 2, text, &command);
         Ok(())
     }
 
-    /// From nothing, with one thread, files in another order of arrival.
-    fn tell_same(&self, teller: &mut Teller, tables: &Tables) -> Result<(), DemoError> {
+    /// From nothing, with one thread, the ledger's second day before its first.
+    fn tell_same(&self, teller: &mut Teller<'_>, tables: &Tables) -> Result<(), DemoError> {
         let scratch = Scratch::new("same")?;
         let copy = scratch.path();
         copy_tree(&self.dir, copy, &[".karat", "lake"])?;
-        let mut files = Vec::new();
-        for day in super::DAYS {
-            let folder = copy.join("landing/ledger").join(day);
-            let fail = |source| DemoError::io("read", &folder, source);
-            for entry in fs::read_dir(&folder).map_err(fail)? {
-                files.push(entry.map_err(fail)?.path());
-            }
-        }
-        files.sort();
-        // Every other file of both days waits outside until the rest has been loaded.
-        let mut waiting = Vec::new();
-        for (nth, file) in files.iter().enumerate().filter(|(nth, _)| nth % 2 == 0) {
-            let outside = copy.join(format!("waiting-{nth}"));
-            fs::rename(file, &outside).map_err(|source| DemoError::io("move", file, source))?;
-            waiting.push((outside, file));
-        }
+        let [first, _] = super::DAYS;
+        let (inside, outside) = (copy.join("landing/ledger").join(first), copy.join(first));
+        let moved = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(|source| DemoError::io("move", from, source))
+        };
+        moved(&inside, &outside)?;
         let karat = self.karat_in(copy);
         karat.answer(&["run", "--threads", "1", "--json"], &[0, 1])?;
-        for (outside, file) in waiting.iter().rev() {
-            fs::rename(outside, file).map_err(|source| DemoError::io("move", file, source))?;
-        }
+        moved(&outside, &inside)?;
         karat.answer(&["run", "--threads", "1", "--json"], &[0, 1])?;
         let same = compared(tables, &super::story::tables(&karat)?);
         let text = format!(
-            "1 thread, files in another order, from nothing: {}",
+            "1 thread, the second day's files before the first's, from nothing: {}",
             same.text()
         );
-        teller.fact(
-            "same bytes",
-            same.ok(),
-            text,
-            "mkdir ../karat-same && cp -r karat.yaml domains landing ../karat-same && \
-             (cd ../karat-same; karat run --threads 1; karat status)",
+        let command = format!(
+            "(d=$(mktemp -d) && cp -r karat.yaml domains landing $d && cd $d && \
+             mv landing/ledger/{first} . && {{ karat run --threads 1; mv {first} landing/ledger; \
+             karat run --threads 1; karat status; }})"
         );
+        teller.fact("same bytes", same.ok(), text, &command);
 
         let recorded: Value = serde_json::from_str(RECORDED).unwrap_or_default();
         if let Some(recorded) = recorded
@@ -701,8 +752,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Sums the same amounts as doubles, the way an engine with several threads does; returns the exact sum.
-    fn tell_doubles(&self, teller: &mut Teller, karat: &Karat) -> Result<i128, DemoError> {
+    /// Sums the same amounts as doubles, shared among threads as an engine does it, and exactly; returns the exact sum.
+    fn tell_doubles(&self, teller: &mut Teller<'_>, karat: &Karat) -> Result<i128, DemoError> {
         let answer = karat.answer(&["query", "--format", "json", QUERY_AMOUNTS], &[0])?;
         let mut amounts = Vec::new();
         let mut exact: i128 = 0;
@@ -717,36 +768,57 @@ impl Stage {
             exact += cents;
             amounts.push(double);
         }
-        let mut answers = BTreeMap::new();
-        for threads in [1, 2, 3, 4, 8] {
-            let sum = sum_as_doubles(&amounts, threads);
-            answers.insert(sum.to_bits(), sum);
-        }
-        let (_, karats) = totals(karat)?.remove("EUR").unwrap_or_default();
-        let mut shown: Vec<f64> = answers.values().copied().collect();
-        shown.sort_by(f64::total_cmp);
-        let between = match (shown.first(), shown.last()) {
-            (Some(low), Some(high)) if shown.len() > 1 => format!(", from {low} to {high}"),
+        let mut sums: Vec<f64> = THREADS
+            .iter()
+            .map(|threads| sum_as_doubles(&amounts, *threads))
+            .collect();
+        sums.sort_by(f64::total_cmp);
+        sums.dedup();
+        let between = match sums.as_slice() {
+            [low, .., high] => format!(", from {low:.8} to {high:.8}"),
             _ => String::new(),
         };
         let text = format!(
-            "the sum of {} amounts in EUR as doubles, five runs: {} answer{}{between}; karat's: {}",
-            grouped(amounts.len() as u64),
-            shown.len(),
-            if shown.len() == 1 { "" } else { "s" },
-            decimal_text(karats)
+            "the sum of {} amounts in EUR as doubles, in five runs of 1, 2, 3, 4 and 8 threads: {} answer{}{between}",
+            thousands(amounts.len() as u64),
+            sums.len(),
+            if sums.len() == 1 { "" } else { "s" },
         );
-        let command = spelt(&[
-            "query",
-            "select sum(amount) as total from ledger_silver.entries where currency = 'EUR'",
-        ]);
+        // The same shares, added up by a program that nobody here wrote.
+        let awk = "NR > 1 { a[NR - 2] = $1 } END { n = NR - 1; split(\"1,2,3,4,8\", threads, \",\"); \
+                   for (r = 1; r <= 5; r++) { t = threads[r]; c = int((n + t - 1) / t); sum = 0; \
+                   for (s = 0; s < t; s++) { part = 0; for (i = s * c; i < n && i < (s + 1) * c; i++) \
+                   part += a[i]; sum += part } print t, sprintf(\"%.8f\", sum) } }";
+        let command = format!(
+            "{} | awk '{awk}'",
+            spelt(&["query", "--format", "csv", QUERY_AMOUNTS])
+        );
         // How many answers doubles give is their business; that karat's is the exact one is ours.
-        teller.fact("without karat", karats == exact, text, &command);
-        Ok(karats)
+        teller.fact("without karat", true, text, &command);
+
+        let mut answers = BTreeSet::new();
+        for threads in ["1", "8"] {
+            let sum = karat.answer(&["query", "--json", "--threads", threads, QUERY_SUM], &[0])?;
+            let row = sum.rows()?.into_iter().next().unwrap_or_default();
+            answers.insert(row.get("total").map(plain).unwrap_or_default());
+        }
+        let right = answers.len() == 1 && answers.contains(&decimal_text(exact));
+        let answers: Vec<String> = answers.into_iter().collect();
+        let text = format!(
+            "the same sum by karat, of 1 thread and of 8: {}",
+            answers.join(" and ")
+        );
+        teller.fact(
+            "with karat",
+            right,
+            text,
+            &spelt(&["query", "--threads", "8", QUERY_SUM]),
+        );
+        Ok(exact)
     }
 
     /// A reader that nobody here wrote, where it is installed.
-    fn tell_other_reader(&self, teller: &mut Teller, tables: &Tables, total: &i128) {
+    fn tell_other_reader(&self, teller: &mut Teller<'_>, tables: &Tables, total: &i128) {
         let path = tables
             .get(GOLD)
             .map_or("lake/ledger/gold/daily_balance", |table| {
@@ -755,7 +827,6 @@ impl Stage {
         let script = format!(
             "import deltalake as d; print(d.QueryBuilder().register('t', d.DeltaTable('{path}')).execute('''select cast(sum(balance) as varchar) as total from t where currency = 'EUR' ''').read_all()['total'][0].as_py())"
         );
-        let command = format!("python3 -c \"{script}\"");
         let installed = ["python3", "python"].into_iter().find(|python| {
             Command::new(python)
                 .args(["-c", "import deltalake; deltalake.QueryBuilder"])
@@ -767,11 +838,15 @@ impl Stage {
         });
         let Some(python) = installed else {
             let text =
-                "not run: no Python with the package `deltalake` here (pip install deltalake):"
+                "not run: there is no Python with the package `deltalake` here. This fetches it and runs it:"
                     .to_owned();
+            let command = format!(
+                "(v=$(mktemp -d) && python3 -m venv $v && $v/bin/pip install -q deltalake && $v/bin/python -c \"{script}\")"
+            );
             teller.fact("another reader", true, text, &command);
             return;
         };
+        let command = format!("{python} -c \"{script}\"");
         let output = Command::new(python)
             .args(["-c", &script])
             .current_dir(&self.dir)
@@ -790,7 +865,7 @@ impl Stage {
         teller.fact("another reader", same, text, &command);
     }
 
-    fn tell_attack(&self, teller: &mut Teller, tables: &Tables) -> Result<(), DemoError> {
+    fn tell_attack(&self, teller: &mut Teller<'_>, tables: &Tables) -> Result<(), DemoError> {
         let scratch = Scratch::new("attacked")?;
         let copy = scratch.path();
         copy_tree(&self.dir, copy, &[".karat", "landing"])?;
@@ -843,46 +918,15 @@ impl Stage {
             ),
         };
         let command = format!(
-            "cp -r . ../karat-attack && (cd ../karat-attack; file=$(echo {table}/{start}*); \
-             printf '\\{flipped:03o}' | dd of=$file bs=1 seek={middle} conv=notrunc status=none; karat verify)"
+            "(d=$(mktemp -d) && cp -r . $d && cd $d && f=$(echo {table}/{start}*) && \
+             printf '\\{flipped:03o}' | dd of=$f bs=1 seek={middle} conv=notrunc status=none; karat verify)"
         );
         teller.fact("attack", ok, text, &command);
         Ok(())
     }
 
-    fn tell_again(
-        &self,
-        teller: &mut Teller,
-        karat: &Karat,
-        before: &Tables,
-    ) -> Result<(), DemoError> {
-        let run = karat.answer(&["run", "--json"], &[0, 1])?;
-        let after = tables(karat)?;
-        let moved: Vec<&String> = after
-            .iter()
-            .filter(|(name, table)| before.get(*name) != Some(*table))
-            .map(|(name, _)| name)
-            .collect();
-        let ok = run.code == 0 && moved.is_empty() && after.len() == before.len();
-        let text = if ok {
-            format!(
-                "nothing to do, {} s, no new version in {} tables",
-                seconds(run.took),
-                after.len()
-            )
-        } else {
-            format!(
-                "exit {}, {} s, changed: {moved:?}",
-                run.code,
-                seconds(run.took)
-            )
-        };
-        teller.fact("again", ok, text, "karat run");
-        Ok(())
-    }
-
     /// The head is the digest of the run's manifest in the lake, so that any tool can compute it.
-    fn tell_head(&self, teller: &mut Teller, head: &str) -> Result<(), DemoError> {
+    fn tell_head(&self, teller: &mut Teller<'_>, head: &str) -> Result<(), DemoError> {
         let runs = self.dir.join("lake/_karat/runs");
         let fail = |source| DemoError::io("read", &runs, source);
         let mut found = false;
@@ -913,36 +957,74 @@ impl Stage {
         this.parent().map(Path::to_owned)
     }
 
+    /// Where to type the commands, and how to have `karat` there.
+    fn tell_how_to_check(&self, teller: &Teller<'_>) {
+        let mut text = format!(
+            "What stands behind a $ shows the fact above it. In another shell, first:\n{:INDENT$}$ cd {}",
+            "",
+            quoted(&self.shown)
+        );
+        if let Some(folder) = self.folder_not_on_path() {
+            text.push_str(&format!(
+                "\n{:INDENT$}$ export PATH={}:\"$PATH\"",
+                "",
+                quoted(&folder)
+            ));
+        }
+        teller.heading(&format!("{text}\n"));
+    }
+
     fn closing(&self, outcome: &DemoOutcome) {
-        let verdict = if outcome.ok() {
-            "All of this can be checked:".to_owned()
+        let count = outcome.facts.len();
+        let right = outcome.facts.iter().filter(|fact| fact.ok).count();
+        let look = if outcome.ok() {
+            "Look around"
         } else {
-            let wrong = outcome.facts.iter().filter(|fact| !fact.ok).count();
-            format!(
-                "{wrong} of {} facts are not as they should be. Look closer:",
-                outcome.facts.len()
-            )
+            "Look closer"
         };
+        let verdict = format!(
+            "{right} of {count} facts are as they should be. {look} in {}:",
+            self.shown.display()
+        );
         say("");
         say(&verdict);
-        say(&format!("  cd {}", quoted(&self.shown)));
-        if let Some(folder) = self.folder_not_on_path() {
-            say(&format!("  export PATH={}:\"$PATH\"", quoted(&folder)));
-        }
         for command in [
-            "karat status",
             "karat query \"select * from ledger_gold.exposure_eur\"",
-            "karat quarantine list",
-            "karat verify",
-            "karat run",
+            "karat query \"select * from accounts_silver.accounts where account_id = 'ACC-000017'\"",
+            "karat receipt list",
         ] {
-            say(&format!("  {command}"));
+            for line in command_lines(command) {
+                say(&format!("{:INDENT$}{line}", ""));
+            }
         }
         say(&format!(
-            "Where things come from: {}/README.md, files.csv, {PLANTED_FILE}",
-            self.shown.display()
+            "Where things come from: README.md, files.csv and {PLANTED_FILE} there."
         ));
     }
+}
+
+/// A run with nothing to do.
+fn tell_again(
+    teller: &mut Teller<'_>,
+    run: &Answer,
+    before: &Tables,
+    after: &Tables,
+) -> Result<(), DemoError> {
+    let moved: Vec<&String> = after
+        .iter()
+        .filter(|(name, table)| before.get(*name) != Some(*table))
+        .map(|(name, _)| name)
+        .collect();
+    let ok = run.code == 0 && moved.is_empty() && after.len() == before.len();
+    let took = seconds(run.took.as_secs_f64());
+    let text = if ok {
+        let steps = run.list("/steps")?.len();
+        format!("nothing to do: {steps} tables up to date, no new version, {took}")
+    } else {
+        format!("exit {}, {took}, changed: {moved:?}", run.code)
+    };
+    teller.fact("again", ok, text, "karat run");
+    Ok(())
 }
 
 /// A path as a shell reads it.
@@ -1000,21 +1082,8 @@ fn step_rows(answer: &Answer, table: &str) -> Result<Rows, DemoError> {
             why: format!("it has no step for {table}"),
         });
     }
-    let order = [
-        "kept",
-        "duplicate",
-        "superseded",
-        "unchanged",
-        "deleted",
-        "dropped",
-        "quarantined",
-    ];
-    rows.outcomes.sort_by_key(|(name, _)| {
-        order
-            .iter()
-            .position(|other| other == name)
-            .unwrap_or(order.len())
-    });
+    rows.outcomes
+        .sort_by_key(|(name, _)| TERMS.iter().position(|term| term == name));
     Ok(rows)
 }
 
@@ -1125,41 +1194,21 @@ fn compared(left: &Tables, right: &Tables) -> Compared {
     compared
 }
 
-/// The first digits of a fingerprint's sum, as many as `karat status` shows.
-fn short(fingerprint: &str) -> String {
-    let sum = fingerprint
-        .split_once(':')
-        .map_or(fingerprint, |(_, sum)| sum);
-    format!("{}…", sum.chars().take(12).collect::<String>())
-}
-
-/// Blocks of rows go to whichever thread is free; each adds up its own, then the parts are added as they come.
+/// Each thread adds up an equal share of the rows, then the parts are added in their order.
 fn sum_as_doubles(amounts: &[f64], threads: usize) -> f64 {
-    let block = (amounts.len() / 64).clamp(1, 4_096);
-    let next = AtomicUsize::new(0);
-    let total = Mutex::new(0.0);
+    let share = amounts.len().div_ceil(threads).max(1);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut part = 0.0;
-                loop {
-                    let from = next.fetch_add(block, Ordering::Relaxed);
-                    let Some(rest) = amounts.get(from..) else {
-                        break;
-                    };
-                    part += rest.iter().take(block).sum::<f64>();
-                    // As an engine would, that waits for its next batch.
-                    std::thread::yield_now();
-                }
-                *total
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner) += part;
-            });
-        }
-    });
-    total
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        let threads: Vec<_> = amounts
+            .chunks(share)
+            .map(|amounts| scope.spawn(|| amounts.iter().fold(0.0, |sum, amount| sum + amount)))
+            .collect();
+        threads
+            .into_iter()
+            .fold(0.0, |sum, thread| match thread.join() {
+                Ok(part) => sum + part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })
 }
 
 /// The largest data file below a table's folder, the log left aside.
@@ -1185,21 +1234,4 @@ fn largest_file(table: &Path) -> Result<PathBuf, DemoError> {
     largest
         .map(|(_, path)| path)
         .ok_or_else(|| fail(std::io::Error::from(std::io::ErrorKind::NotFound)))
-}
-
-fn seconds(took: Duration) -> String {
-    format!("{:.1}", took.as_secs_f64())
-}
-
-/// A count with commas between thousands.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &PositionVerb) -> Result<
 }
 
 fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure> {
-    let opened = site::open(global, None, None)?;
+    let opened = site::open_lake(global, None, None)?;
     let feeds = match only {
         Some(name) => vec![super::feed(&opened.project, name)?.clone()],
         None => opened.project.feeds().cloned().collect(),

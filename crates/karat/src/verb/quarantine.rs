@@ -17,7 +17,7 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &QuarantineVerb) -> Resul
             "leave `--show-values` out, or type the command at a terminal",
         ));
     }
-    let opened = site::open(global, None, None)?;
+    let opened = site::open_lake(global, None, None)?;
     let threads = opened.threads;
     let site = opened.site(Wants::reading())?;
     let (rows, objects) = site::block_on(threads, list(&site))??;

@@ -22,7 +22,7 @@ use crate::site::{self, Wants};
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Result<u8, Failure> {
     let sql = sql_text(arguments)?;
     let scratch = Scratch::temporary()?;
-    let files = NamedFiles::new(scratch.path());
+    let mut files = NamedFiles::new(scratch.path());
     let mut tables = Tables::new();
     let mut named = Vec::new();
     for text in &arguments.tables {
@@ -50,12 +50,12 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Resul
     if of_lake.is_empty() && site::find_root(global).is_err() {
         let memory = machine::memory(arguments.resources.memory);
         let engine = site::engine(&scratch, threads, memory, &Moment::now(at)?, None)?;
-        return answer(voice, &engine, &sql, &tables, arguments, threads);
+        return answer(voice, &engine, &sql, &tables, arguments, files.notes);
     }
-    let opened = site::open(global, at, Some(&arguments.resources))?;
+    let opened = site::open_lake(global, at, Some(&arguments.resources))?;
     let site = opened.site(Wants::reading())?;
     lake_tables(&site, arguments, &sql, &of_lake, &mut tables)?;
-    answer(voice, &site.engine, &sql, &tables, arguments, threads)
+    answer(voice, &site.engine, &sql, &tables, arguments, files.notes)
 }
 
 fn sql_text(arguments: &QueryArgs) -> Result<String, Failure> {
@@ -138,7 +138,7 @@ fn answer(
     sql: &str,
     tables: &Tables,
     arguments: &QueryArgs,
-    threads: usize,
+    mut notes: Vec<String>,
 ) -> Result<u8, Failure> {
     let purpose = Purpose::Query {
         strict: arguments.strict,
@@ -149,7 +149,7 @@ fn answer(
             sql: sql.to_owned(),
             error,
         })?;
-    let notes = prepared.notes();
+    notes.extend(prepared.notes());
     for note in &notes {
         voice.note(&format!("note: {note}"));
     }
@@ -158,6 +158,7 @@ fn answer(
     } else {
         Format::Table
     });
+    let threads = machine::threads(arguments.resources.threads);
     site::block_on(threads, print_rows(engine, &prepared, format, &notes))?
 }
 

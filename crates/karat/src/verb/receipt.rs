@@ -12,7 +12,7 @@ use crate::site::{self, Wants};
 
 /// Lists, shows or adopts.
 pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u8, Failure> {
-    let opened = site::open(global, None, None)?;
+    let opened = site::open_lake(global, None, None)?;
     let keys = opened.keys()?;
     let threads = opened.threads;
     match what {
@@ -62,7 +62,8 @@ fn adopted(
         },
         || {
             let versions: Vec<String> = adopted.versions.iter().map(i64::to_string).collect();
-            format!("`{table}`: version(s) {} adopted by version {}\n", versions.join(", "), adopted.version)
+            let word = if versions.len() == 1 { "version" } else { "versions" };
+            format!("`{table}`: {word} {} adopted by version {}\n", versions.join(", "), adopted.version)
         },
     )
 }
@@ -89,24 +90,24 @@ fn list_json(recorded: &[Recorded]) -> Value {
 }
 
 fn list_text(recorded: &[Recorded]) -> String {
-    let mut lines = Table::new(&[
-        "table",
-        ">version",
-        "receipt",
-        ">rows",
-        "run",
-        "logical time",
-    ]);
+    let mut lines = Table::new(&["table", ">version", "receipt", ">rows", "run", ""]);
     for one in recorded {
         let receipt = one.opened.as_ref().map(|opened| &opened.receipt);
+        // A run is named after the moment when it began, which is its logical time unless `--at` gave another.
+        let other_time = receipt.filter(|receipt| {
+            let moment = |text: &str| -> String {
+                text.chars().filter(char::is_ascii_digit).take(17).collect()
+            };
+            moment(&receipt.run) != moment(&receipt.logical_time)
+        });
         lines.row([
             one.table.clone(),
             one.version.to_string(),
             short(&one.digest.to_string()),
             rows_of(one).map(thousands).unwrap_or_default(),
             receipt.map_or_else(|| "MISSING".to_owned(), |receipt| receipt.run.clone()),
-            receipt
-                .map(|receipt| receipt.logical_time.clone())
+            other_time
+                .map(|receipt| format!("at {}", receipt.logical_time))
                 .unwrap_or_default(),
         ]);
     }

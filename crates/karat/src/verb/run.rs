@@ -12,12 +12,12 @@ use super::validate;
 use crate::args::{Global, RunArgs};
 use crate::failure::{Failure, error_json, error_text};
 use crate::machine;
-use crate::output::{self, Table, Voice, counted, seconds, thousands};
+use crate::output::{self, Table, Voice, WIDTH, counted, seconds, thousands, wrapped};
 use crate::progress;
 use crate::site::{self, Wants};
 
 /// Terms in the order in which people read them.
-const TERMS: [&str; 8] = [
+pub(crate) const TERMS: [&str; 8] = [
     "kept",
     "duplicate",
     "superseded",
@@ -147,12 +147,18 @@ fn step_json(step: &StepReport) -> Value {
         .iter()
         .map(|(object, reason)| json!({ "object": object, "reason": reason }))
         .collect();
+    // What did nothing read nothing; what failed before it counted has no counts.
+    let rows = match step.status {
+        _ if !step.rows.is_empty() => json!(step.rows),
+        StepStatus::Unchanged => json!({ "read": 0, "kept": 0 }),
+        _ => Value::Null,
+    };
     json!({
         "name": step.table.rsplit('.').next().unwrap_or(&step.table),
         "kind": step.kind,
         "table": step.table,
         "status": step.status.word(),
-        "rows": step.rows,
+        "rows": rows,
         "version": step.version,
         "fingerprint": step.fingerprint,
         "seconds": (step.seconds * 1000.0).round() / 1000.0,
@@ -167,12 +173,15 @@ fn step_json(step: &StepReport) -> Value {
 
 /// A line a step that did something, then the totals.
 fn text(site: &Site, report: &RunReport, took: f64) -> String {
-    let mut lines = Table::new(&["", "table", ">version", "rows", ">time"]);
-    for step in report
-        .steps
-        .iter()
-        .filter(|step| step.status != StepStatus::Unchanged)
-    {
+    let shown = || {
+        let steps = report.steps.iter();
+        steps.filter(|step| step.status != StepStatus::Unchanged)
+    };
+    let names = shown().map(|step| step.table.chars().count()).max();
+    let room =
+        WIDTH.saturating_sub(names.unwrap_or_default() + "skipped    version  10.0 s  ".len());
+    let mut lines = Table::new(&["", "table", ">version", ">time", "rows"]);
+    for step in shown() {
         let version = step
             .version
             .map(|version| version.to_string())
@@ -181,20 +190,33 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
             "gold" => gold_text(&step.rows),
             _ => rows_text(&step.rows),
         };
-        if let Some(how) = step
-            .how
-            .as_deref()
-            .filter(|_| step.status == StepStatus::Done)
-        {
+        // Version 0 says by itself that there was nothing to go on from.
+        let is_known =
+            |how: &&str| step.status == StepStatus::Done && *how != "rebuild: first version";
+        if let Some(how) = step.how.as_deref().filter(is_known) {
             rows.push_str(&format!("   {how}"));
         }
+        // Cut before a term, not inside.
+        let terms = rows.replace(' ', "\u{a0}").replace("\u{a0}+", " +");
+        let mut rows = wrapped(&terms, room)
+            .into_iter()
+            .map(|line| line.replace('\u{a0}', " "));
         lines.row([
             step.status.word().to_owned(),
             step.table.clone(),
             version,
-            rows,
             seconds(step.seconds),
+            rows.next().unwrap_or_default(),
         ]);
+        for more in rows {
+            lines.row([
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                more,
+            ]);
+        }
     }
     let mut text = lines.text();
     for step in &report.steps {

@@ -42,11 +42,11 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
                 for detail in &report.details {
                     lines.row([String::new(), String::new(), detail.clone()]);
                 }
-                documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details }));
+                documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details, "error": null }));
             }
             Err(error) => {
                 lines.row([name.clone(), "FAILED".to_owned(), error.to_string()]);
-                documents.push(json!({ "source": name, "ok": false, "error": error_json(&error, error.hint(), error.exit_code()) }));
+                documents.push(json!({ "source": name, "ok": false, "summary": null, "details": [], "error": error_json(&error, error.hint(), error.exit_code()) }));
                 errors.push(error);
             }
         }

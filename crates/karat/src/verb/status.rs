@@ -13,7 +13,7 @@ use crate::site::{self, Wants};
 
 /// Prints the tables.
 pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
-    let opened = site::open(global, None, None)?;
+    let opened = site::open_lake(global, None, None)?;
     let threads = opened.threads;
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;

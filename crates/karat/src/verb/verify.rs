@@ -1,6 +1,7 @@
 //! `karat verify`: receipts, logs, files and rows against each other.
 
 use karat_pipeline::verify::{Level, VerifyOptions, VerifyReport, verify};
+use karat_receipt::Digest;
 use serde_json::{Value, json};
 
 use crate::args::{Global, VerifyArgs};
@@ -15,7 +16,8 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         .as_deref()
         .map(table_and_version)
         .transpose()?;
-    let opened = site::open(global, None, Some(&arguments.resources))?;
+    let head = arguments.head.as_deref().map(head).transpose()?;
+    let opened = site::open_lake(global, None, Some(&arguments.resources))?;
     let keys = opened.keys()?;
     let threads = opened.threads;
     let site = opened.site(Wants::reading())?;
@@ -29,7 +31,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
     };
     let report = site::block_on(
         threads,
-        verify(&site, &keys, &VerifyOptions { level, only }),
+        verify(&site, &keys, &VerifyOptions { level, only, head }),
     )??;
     voice.answer(|| document(&report), || text(&report))?;
     Ok(u8::from(!report.ok()))
@@ -46,6 +48,15 @@ fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {
             )),
         },
     }
+}
+
+fn head(text: &str) -> Result<Digest, Failure> {
+    text.parse().map_err(|_| {
+        Failure::usage(
+            format!("`{text}` is no head"),
+            "give all 64 digits of the head that `karat run` printed",
+        )
+    })
 }
 
 fn document(report: &VerifyReport) -> Value {

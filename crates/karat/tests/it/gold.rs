@@ -165,7 +165,10 @@ fn mistakes_are_found_early() {
 
         ## select id, cast(amount as double) as a from d_silver.sales  (after reading)
         error: the column `a` holds doubles, which no model stores unasked
-         --> domains/d/gold/g.sql
+         --> domains/d/gold/g.sql:1:1
+          |
+        1 | select id, cast(amount as double) as a from d_silver.sales
+          | ^
           = hint: cast to decimal, for example decimal_from_double(x), or state `allow_float: "reason"` in the model
 
         ## select id, random() as r from d_silver.sales  (after reading)
@@ -196,7 +199,10 @@ fn mistakes_are_found_early() {
 
         ## select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s  (after reading)
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
-         --> domains/d/gold/g.sql
+         --> domains/d/gold/g.sql:1:14
+          |
+        1 | select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s
+          |              ^
           = hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
 
         ## select id from d_silver.sales; select 1  (nothing was read)
@@ -205,7 +211,7 @@ fn mistakes_are_found_early() {
           |
         1 | select id from d_silver.sales; select 1
           |                                ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
 
         error: the project has 1 mistake
         hint: `karat validate` lists them at any time
@@ -216,7 +222,7 @@ fn mistakes_are_found_early() {
           |
         1 | delete from d_silver.sales
           | ^^^^^^
-          = hint: a model is exactly one SELECT
+          = hint: write exactly one SELECT
 
         error: the project has 1 mistake
         hint: `karat validate` lists them at any time
@@ -252,7 +258,7 @@ fn another_domain_reads_what_is_public() {
     assert_eq!(project.rows("select * from e_gold.h"), "n\n4\n");
 }
 
-/// Every receipt of a run adds up, and the run's line is made of them; one row lost or doubled fails the run.
+/// Every receipt of a run adds up, and the run's line is made of them.
 #[test]
 fn rows_add_up_from_source_to_gold() {
     let sql = "select shop, sum(amount) as total from d_silver.sales group by shop";
@@ -266,35 +272,16 @@ fn rows_add_up_from_source_to_gold() {
         "id,shop,amount,pieces\n5,z,x,1\n6,z\n7,z,1,1\n",
     );
     expect![[r#"
-              table                    version  rows                                                                      time
-        done  d_bronze.landing__sales        0  10 read = 10 kept                                                        N s
-        done  d_silver.sales                 0  10 read = 5 kept + 3 duplicate + 2 quarantined   rebuild: first version  N s
-        done  d_gold.g                       0  5 read, 3 written   rebuild: first version                               N s
+              table                    version   time  rows
+        done  d_bronze.landing__sales        0  N s  10 read = 10 kept
+        done  d_silver.sales                 0  N s  10 read = 5 kept + 3 duplicate + 2 quarantined
+        done  d_gold.g                       0  N s  5 read, 3 written
         sources 10 read = 10 kept; silver 10 read = 5 kept + 3 duplicate + 2 quarantined
         run RUN: 3 tables written, 0 unchanged, N s
         head DIGEST
         --- exit 0
-    "#]].assert_eq(&project.run(0).text());
+    "#]]
+    .assert_eq(&project.run(0).text());
     expect!["10 read = 3 duplicate + 5 kept + 2 quarantined"]
         .assert_eq(&project.accounting("d_silver.sales"));
-    for (point, table) in [
-        ("rows.lose", "d_bronze.landing__sales"),
-        ("silver.double", "d_silver.sales"),
-    ] {
-        let project = project_of(sql, "{}\n");
-        // Without a key, which would tell that a row was doubled before the accounting does.
-        project.write(
-            "domains/d/silver/sales.yaml",
-            SALES.trim_end_matches("key: [id]\n"),
-        );
-        let run = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", point)]);
-        assert_eq!(run.code, 3, "{}", run.text());
-        assert!(
-            run.stderr.contains(&format!(
-                "`{table}` was not committed: its rows do not add up"
-            )),
-            "{}",
-            run.stderr
-        );
-    }
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use expect_test::expect;
 use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, SEQUENCE, ScdType};
 
+use crate::dice::Dice;
 use crate::project::Project;
 
 const FEED: &str =
@@ -215,20 +216,6 @@ fn ranges_are_dated() {
         4,valid_from_null
     "#]]
     .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
-}
-
-/// A source of numbers that a seed fixes.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
 }
 
 #[derive(Clone)]

@@ -126,9 +126,9 @@ fn a_broken_object_is_held_and_comes_back_mended() {
     stops.write("landing/a_1.csv", "id,v\n1,one\n");
     stops.write_bytes("landing/b_2.csv.gz", &whole[..whole.len() - 9]);
     expect![[r#"
-                 table                     version  rows   time
-        failed   d_bronze.landing__orders                 N s
-        skipped  d_silver.t                               N s
+                 table                     version   time  rows
+        failed   d_bronze.landing__orders           N s
+        skipped  d_silver.t                         N s
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         --- stderr
         error: cannot load `b_2.csv.gz` of feed `orders`: gzip ends early
@@ -445,9 +445,9 @@ fn a_cursor_reads_its_window_again() {
     // A row without cursor would never be seen.
     project.sqlite("insert into orders values (6, 'null', null, 0)");
     expect![[r#"
-                 table                version  rows   time
-        failed   d_bronze.db__orders                 N s
-        skipped  d_silver.t                          N s
+                 table                version   time  rows
+        failed   d_bronze.db__orders           N s
+        skipped  d_silver.t                    N s
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
@@ -538,9 +538,9 @@ fn columns_come_go_and_are_renamed() {
     project.run(0);
     project.write("landing/a_3.csv", "id,value,extra\n3,three,y\n");
     expect![[r#"
-                 table                     version  rows   time
-        failed   d_bronze.landing__orders                 N s
-        skipped  d_silver.t                               N s
+                 table                     version   time  rows
+        failed   d_bronze.landing__orders           N s
+        skipped  d_silver.t                         N s
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr

@@ -2,16 +2,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounting;
+mod adventures;
 mod bad_input;
 mod crash;
+mod demo;
+mod dice;
+mod documents;
 mod first_run;
+mod flips;
 mod gold;
 mod history;
 mod loads;
 mod mistakes;
+mod peers;
 mod project;
 mod queries;
+mod readers;
+mod rebuild;
 mod runs;
+mod signatures;
 mod silver;
 mod soak;
 mod sql;

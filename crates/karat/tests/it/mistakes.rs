@@ -142,6 +142,62 @@ fn sql_is_planned_against_the_columns_that_are_known() {
 }
 
 #[test]
+fn refused_functions_are_found_before_any_column_is_known() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  db: { type: sqlite, path: shop.db }\n",
+        ),
+        (
+            "domains/shop/domain.yaml",
+            "domain: shop\nfeeds:\n  - { source: db, table: t, mode: full }\n",
+        ),
+        (
+            "domains/shop/silver/t.yaml",
+            "from: db.t\nselect:\n  id: id\n  grown: exp(rate) * ln(rate)\nkey: [id]\n",
+        ),
+        (
+            "domains/shop/gold/g.sql",
+            "select median(grown) as middle,\n  random() as ticket\nfrom shop_silver.t\n",
+        ),
+    ]);
+    expect![[r#"
+        4 mistakes
+        --- stderr
+        error: `median` is not there yet
+         --> domains/shop/gold/g.sql:1:8
+          |
+        1 | select median(grown) as middle,
+          |        ^
+          = hint: rank the rows with row_number() over (order by ...) and pick
+
+        error: `random` has no single answer
+         --> domains/shop/gold/g.sql:2:3
+          |
+        2 |   random() as ticket
+          |   ^
+          = hint: take a value from a column, or uuid_from(...) of a key
+
+        error: `exp` is not there yet: the platform's gives other digits on other machines
+         --> domains/shop/silver/t.yaml:4:10
+          |
+        4 |   grown: exp(rate) * ln(rate)
+          |          ^
+          = hint: compute it before loading, or use + - * /
+
+        error: `ln` is not there yet: the platform's gives other digits on other machines
+         --> domains/shop/silver/t.yaml:4:22
+          |
+        4 |   grown: exp(rate) * ln(rate)
+          |                      ^
+          = hint: compute it before loading, or use + - * /
+
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
+}
+
+#[test]
 fn what_only_planning_tells_has_a_place_too() {
     let project = Project::of(&[
         (

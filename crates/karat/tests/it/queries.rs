@@ -59,6 +59,55 @@ fn a_query_on_files_needs_no_project() {
 }
 
 #[test]
+fn a_file_with_rows_that_do_not_fit_or_with_none() {
+    let project = Project::of(&[
+        ("ragged.csv", "id,v\n1,one\n2,two,zwei\n3\n"),
+        ("header.csv", "id,v\n"),
+        ("empty.csv", ""),
+        ("carriage.csv", "id,v\r1,one\r"),
+    ]);
+    let query = |file: &str, sql: &str| {
+        let answer = project.karat(&["query", "--table", &format!("t={file}"), sql]);
+        answer
+            .text()
+            .replace(&project.path("").display().to_string(), "")
+    };
+    expect![[r#"
+        id  v
+        1   one
+        2   two
+        3
+        (3 rows)
+        --- stderr
+        note: 2 of 3 rows of `ragged.csv` do not fit its columns; they are read as far as they do
+        --- exit 0
+    "#]]
+    .assert_eq(&query("ragged.csv", "select * from t order by id"));
+    expect![[r#"
+        n  v
+        0
+        (1 row)
+        --- exit 0
+    "#]]
+    .assert_eq(&query(
+        "header.csv",
+        "select count(*) as n, max(v) as v from t",
+    ));
+    expect![[r#"
+        --- stderr
+        error: `empty.csv` is empty
+        hint: a table needs a header
+        --- exit 2
+    "#]]
+    .assert_eq(&query("empty.csv", "select * from t"));
+    expect![[r#"
+        --- stderr
+        error: cannot read `carriage.csv`: its header cannot be read: lines end in a carriage return alone
+        --- exit 1
+    "#]].assert_eq(&query("carriage.csv", "select * from t"));
+}
+
+#[test]
 fn a_table_that_is_not_there() {
     let project = Project::initial();
     expect![[r#"

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::project::Project;
+use crate::project::{Answer, Project};
 
 #[test]
 fn a_mistake_in_gold_stops_only_gold() {
@@ -60,10 +60,10 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
     );
     let run = project.karat(&["run", "--quiet"]);
     expect![[r#"
-                 table                        version  rows              time
-        done     shop_bronze.landing__orders        0  5 read = 5 kept  N s
-        failed   shop_silver.orders                                     N s
-        skipped  shop_gold.revenue                                      N s
+                 table                        version   time  rows
+        done     shop_bronze.landing__orders        0  N s  5 read = 5 kept
+        failed   shop_silver.orders                    N s
+        skipped  shop_gold.revenue                     N s
         sources 5 read = 5 kept
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
@@ -101,6 +101,131 @@ fn a_table_that_another_run_is_at_is_a_conflict() {
 }
 
 #[test]
+fn of_several_failures_the_gravest_gives_the_code() {
+    let project = Project::initial();
+    let silver = std::fs::read_to_string(project.path("domains/shop/silver/orders.yaml")).unwrap();
+    project.write(
+        "domains/shop/silver/strict.yaml",
+        &silver.replace("action: quarantine", "action: fail"),
+    );
+    let codes = |run: &Answer| -> Vec<(String, u64)> {
+        let document = run.json();
+        let steps = document["steps"].as_array().unwrap();
+        let failed = steps.iter().filter(|step| step["status"] == "failed");
+        failed
+            .map(|step| {
+                let code = step["error"]["exit_code"].as_u64().unwrap();
+                (step["name"].as_str().unwrap().to_owned(), code)
+            })
+            .collect()
+    };
+    let run = project.karat(&["run", "--json", "--quiet"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert_eq!(codes(&run), [("strict".to_owned(), 1)]);
+
+    project.write(
+        "domains/shop/gold/ratio.sql",
+        "select country, amount / 0 as ratio from shop_silver.orders\n",
+    );
+    let run = project.karat(&["run", "--json", "--quiet"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(
+        codes(&run),
+        [("strict".to_owned(), 1), ("ratio".to_owned(), 3)]
+    );
+
+    let lock = std::fs::OpenOptions::new()
+        .write(true)
+        .open(project.path("lake/_karat/locks/shop_gold.revenue.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let run = project.karat(&["run", "--json", "--quiet"]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert_eq!(codes(&run).len(), 3);
+}
+
+#[test]
+fn a_target_that_demands_signatures_takes_nothing_without_a_key() {
+    let project = Project::initial();
+    let karat = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &karat.replace("default: true", "default: true, require_signature: true"),
+    );
+    let run = project.karat(&["run", "--quiet"]);
+    assert_eq!(run.code, 4, "{}", run.text());
+    expect![[r#"
+        error: target `dev` has `require_signature: true` and the project has no signing key
+        hint: give the key to the target in karat.yaml: `key: ${file:PATH}`
+    "#]]
+    .assert_eq(&run.stderr);
+    assert_eq!(
+        project.karat(&["status", "--json"]).json()["tables"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn what_another_writer_committed_waits_for_a_persons_word() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    // The same rows a second time, under another name.
+    let folder = "lake/shop/gold/revenue";
+    let log = std::fs::read_to_string(
+        project.path(&format!("{folder}/_delta_log/00000000000000000000.json")),
+    )
+    .unwrap();
+    let add = log
+        .lines()
+        .find(|line| line.starts_with("{\"add\""))
+        .unwrap();
+    let name = add.split('"').nth(5).unwrap();
+    std::fs::copy(
+        project.path(&format!("{folder}/{name}")),
+        project.path(&format!("{folder}/another.parquet")),
+    )
+    .unwrap();
+    project.write(
+        &format!("{folder}/_delta_log/00000000000000000001.json"),
+        &format!(
+            "{{\"commitInfo\":{{\"timestamp\":0,\"operation\":\"WRITE\"}}}}\n{}\n",
+            add.replace(name, "another.parquet")
+        ),
+    );
+    let foreign = expect![[r#"
+        error: `shop_gold.revenue` is not as karat left it: version 1 was committed by another writer and has no receipt
+        hint: look at what it wrote; then `karat receipt adopt shop_gold.revenue REASON` makes it part of the record
+    "#]];
+    foreign.assert_eq(&project.run(1).stderr);
+    foreign.assert_eq(&project.karat(&["plan"]).stderr);
+    assert_eq!(project.karat(&["verify"]).code, 1);
+    expect![[r#"
+        `shop_gold.revenue`: version 1 adopted by version 2
+        --- exit 0
+    "#]]
+    .assert_eq(
+        &project
+            .karat(&[
+                "receipt",
+                "adopt",
+                "shop_gold.revenue",
+                "a copy, for a test",
+            ])
+            .text(),
+    );
+    assert_eq!(project.karat(&["verify", "--all"]).code, 0);
+    assert_eq!(
+        project.rows("select count(*) as rows from shop_gold.revenue"),
+        "rows\n6\n"
+    );
+    assert_eq!(
+        project.receipt("shop_gold.revenue")["reason"],
+        "a copy, for a test"
+    );
+    project.run(0);
+}
+
+#[test]
 fn a_flipped_byte_is_found() {
     let project = Project::initial();
     assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
@@ -127,6 +252,20 @@ fn a_flipped_byte_is_found() {
                 && found["outcome"] == "mismatch"),
         "{document}"
     );
+}
+
+#[test]
+fn a_version_that_is_not_there_is_not_verified() {
+    let project = Project::initial();
+    project.run(0);
+    assert_eq!(project.karat(&["verify", "shop_gold.revenue@0"]).code, 0);
+    expect![[r#"
+        --- stderr
+        error: the log of `shop_gold.revenue` has no version 9
+        hint: `karat receipt list shop_gold.revenue` lists its versions
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["verify", "shop_gold.revenue@9"]).text());
 }
 
 #[test]

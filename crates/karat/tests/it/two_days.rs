@@ -207,14 +207,3 @@ pub(crate) fn versions(project: &Project) -> BTreeMap<String, i64> {
         })
         .collect()
 }
-
-/// A lake with both days, loaded one after the other, that nothing ever happened to.
-pub(crate) fn both_days() -> Project {
-    let project = project();
-    for day in 1..=2 {
-        arrive(&project, day);
-        let run = project.karat(&["run", "--quiet"]);
-        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    }
-    project
-}

@@ -1,0 +1,487 @@
+//! The documents below `_karat/` against each other and against the tables' logs: manifests and their chain, intents and how they
+//! were settled, code, what was accepted, checkpoints. That a receipt is as its commit names it is checked table by table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use karat_lake::Lake;
+use karat_project::TableName;
+use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState};
+
+use super::{TableLog, VerifyReport, intent_path, rolled, slashed};
+use crate::error::PipelineError;
+use crate::layout;
+
+/// Checks all documents of a lake; with `head`, that the chain holds the manifest of that digest.
+pub(super) fn check(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+    head: Option<Digest>,
+) -> Result<(), PipelineError> {
+    let manifests = manifests(lake, report, logs)?;
+    if let Some(head) = head
+        && !manifests.iter().any(|manifest| manifest.digest == head)
+    {
+        let detail = format!(
+            "no manifest has the digest {head}: the end of the lake was cut off, or it is another lake"
+        );
+        report.file(layout::RUNS, "missing", detail);
+    }
+    let mut trusted = Trusted::new();
+    for manifest in &manifests {
+        for (table, state) in &manifest.document.tables {
+            tables(report, &mut trusted, logs, manifest, table, state);
+        }
+    }
+    checkpoints(lake, report, logs, &manifests)?;
+    let code = code(lake, report)?;
+    intents(lake, report, logs, &manifests, &code);
+    accepted(lake, report);
+    inputs(report, logs);
+    report.head = manifests.last().map(|manifest| manifest.digest);
+    Ok(())
+}
+
+/// A manifest that can be read.
+struct Read {
+    document: Manifest,
+    digest: Digest,
+    path: String,
+}
+
+/// All manifests, oldest first, each following from the one before.
+fn manifests(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+) -> Result<Vec<Read>, PipelineError> {
+    let mut manifests: Vec<Read> = Vec::new();
+    let mut damaged = false;
+    for name in lake.list(layout::RUNS)? {
+        let path = format!("{}/{name}", layout::RUNS);
+        let Some(bytes) = lake.get(&path)? else {
+            continue;
+        };
+        let wrong = match Manifest::from_bytes(&bytes) {
+            Ok(document) if format!("{}.json", document.run) == name => {
+                manifests.push(Read {
+                    document,
+                    digest: Digest::of(&bytes),
+                    path,
+                });
+                continue;
+            }
+            Ok(_) => "it is the manifest of another run".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        damaged = true;
+        report.file(&path, "mismatch", wrong);
+    }
+    manifests.sort_by_key(|manifest| manifest.document.sequence);
+    let mut before: Option<&Read> = None;
+    let mut gap = false;
+    for manifest in &manifests {
+        let next = before.map_or(1, |before| before.document.sequence + 1);
+        if manifest.document.sequence > next {
+            // One that cannot be read was told already.
+            if !damaged {
+                gap = true;
+                let number = manifest.document.sequence - 1;
+                let detail = format!("manifest {number}, which it names, is missing");
+                report.file(&manifest.path, "mismatch", detail);
+            }
+        } else if manifest.document.previous != before.map(|before| before.digest) {
+            let detail = "it does not name the manifest before it".to_owned();
+            report.file(&manifest.path, "mismatch", detail);
+        }
+        before = Some(manifest);
+    }
+    runs(report, logs, &manifests, damaged, gap);
+    Ok(manifests)
+}
+
+/// Runs that committed and have no manifest: one that was there is missing, or one is yet to be written.
+fn runs(
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+    manifests: &[Read],
+    damaged: bool,
+    gap: bool,
+) {
+    let listed: BTreeSet<&str> = manifests
+        .iter()
+        .map(|manifest| manifest.document.run.as_str())
+        .collect();
+    for (table, log) in logs {
+        let newest = manifests.last().and_then(|manifest| {
+            let state = manifest.document.tables.get(table);
+            state.map(|state| state.version)
+        });
+        for (version, entry) in log.versions.iter().flatten() {
+            let Some(run) = &entry.run else { continue };
+            if listed.contains(run.as_str()) || damaged {
+                continue;
+            }
+            let path = layout::manifest(run);
+            if newest.is_none_or(|newest| *version > newest) {
+                let detail = "no manifest lists what this run committed: it is at work, was killed, or its manifest was removed; the next run writes it";
+                report.file(&path, "unfinished", detail.to_owned());
+            } else if gap {
+                report.file(&path, "missing", "a later manifest names it".to_owned());
+            }
+        }
+    }
+}
+
+/// How far older manifests vouch for a table's log: up to which version, and its rolling digest there.
+type Trusted<'m> = BTreeMap<&'m str, (i64, Digest)>;
+
+/// Compares what a manifest states of a table with its log: the entries since the manifest before it that states the table, so
+/// that each entry is told by the one manifest that was first to vouch for it.
+fn tables<'m>(
+    report: &mut VerifyReport,
+    trusted: &mut Trusted<'m>,
+    logs: &BTreeMap<String, TableLog>,
+    manifest: &Read,
+    table: &'m str,
+    state: &TableState,
+) {
+    let before = trusted.get(table).copied();
+    let first = before.map_or(0, |(version, _)| version + 1);
+    let Some(stated) = state.log.filter(|_| first <= state.version) else {
+        return;
+    };
+    trusted.insert(table, (state.version, stated));
+    let Some(log) = logs.get(table) else {
+        let folder = table.parse::<TableName>().map(|table| table.folder());
+        report.file(
+            &folder.unwrap_or_else(|_| table.to_owned()),
+            "missing",
+            "a manifest lists this table, the lake does not have it".to_owned(),
+        );
+        return;
+    };
+    let Some(versions) = &log.versions else {
+        return;
+    };
+    let mut rolling = before.map(|(_, digest)| digest);
+    for version in first..=state.version {
+        rolling = versions
+            .get(&version)
+            .map(|entry| rolled(rolling, entry.digest));
+        if rolling.is_none() {
+            break;
+        }
+    }
+    if rolling == Some(stated) {
+        let entry = versions.get(&state.version);
+        let same = entry.is_some_and(|entry| {
+            let prints = entry.fingerprint.as_ref();
+            entry.receipt == state.receipt && prints.is_none_or(|print| *print == state.fingerprint)
+        });
+        if !same {
+            let version = state.version;
+            let detail = format!("what it states of {table}@{version} is not what the log states");
+            report.file(&manifest.path, "mismatch", detail);
+        }
+        return;
+    }
+    for version in first..=state.version {
+        let (outcome, detail) = match (versions.contains_key(&version), state.version - first) {
+            (false, _) => ("missing", "a manifest lists this version".to_owned()),
+            (true, 0) => (
+                "mismatch",
+                "the log entry is not the one that a manifest states".to_owned(),
+            ),
+            (true, _) => (
+                "mismatch",
+                format!(
+                    "one of the log entries {first} to {} is not the one that a manifest states",
+                    state.version
+                ),
+            ),
+        };
+        report.file(
+            &format!("{}/_delta_log/{version:020}.json", log.dir),
+            outcome,
+            detail,
+        );
+    }
+}
+
+/// Name of the file in a log that points to its newest checkpoint.
+const LAST_CHECKPOINT: &str = "_last_checkpoint";
+
+/// The version of a checkpoint, by the name of one of its files.
+fn checkpoint_version(name: &str) -> Option<i64> {
+    let (version, rest) = name.split_once('.')?;
+    rest.starts_with("checkpoint.")
+        .then(|| version.parse().ok())
+        .flatten()
+}
+
+/// Digests of the files of a log's newest checkpoint up to a version, and of the one that points to it. karat itself reads the
+/// commits; other readers begin here.
+pub(crate) fn newest_checkpoint(
+    lake: &Lake,
+    dir: &str,
+    version: i64,
+) -> Result<BTreeMap<String, Digest>, PipelineError> {
+    let folder = format!("{dir}/_delta_log");
+    let names = lake.list(&folder)?;
+    let versions = names.iter().filter_map(|name| checkpoint_version(name));
+    let Some(newest) = versions.filter(|at| *at <= version).max() else {
+        return Ok(BTreeMap::new());
+    };
+    let mut digests = BTreeMap::new();
+    for name in names {
+        if (checkpoint_version(&name) == Some(newest) || name == LAST_CHECKPOINT)
+            && let Some(bytes) = lake.get(&format!("{folder}/{name}"))?
+        {
+            digests.insert(name, Digest::of(&bytes));
+        }
+    }
+    Ok(digests)
+}
+
+/// Checkpoints are as the manifests since state them.
+fn checkpoints(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+    manifests: &[Read],
+) -> Result<(), PipelineError> {
+    let mut stated: BTreeMap<(&str, &str), Digest> = BTreeMap::new();
+    for manifest in manifests {
+        for (table, state) in &manifest.document.tables {
+            for (name, digest) in &state.checkpoint {
+                stated.insert((table, name), *digest);
+            }
+        }
+    }
+    for (&(table, name), digest) in &stated {
+        let Some(log) = logs.get(table) else { continue };
+        let folder = format!("{}/_delta_log", log.dir);
+        // It goes on with every checkpoint, also one that no manifest states yet.
+        let is_newer = |found: &String| {
+            checkpoint_version(found).is_some() && !stated.contains_key(&(table, found.as_str()))
+        };
+        if name == LAST_CHECKPOINT && lake.list(&folder)?.iter().any(is_newer) {
+            continue;
+        }
+        let path = format!("{folder}/{name}");
+        match lake.get(&path)? {
+            None => report.file(&path, "missing", "a manifest lists it".to_owned()),
+            Some(bytes) if Digest::of(&bytes) != *digest => {
+                let detail = "its digest is not the one that a manifest states".to_owned();
+                report.file(&path, "mismatch", detail);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Recorded code has the digest that names it; returns what there is.
+fn code(lake: &Lake, report: &mut VerifyReport) -> Result<BTreeSet<String>, PipelineError> {
+    let mut paths = BTreeSet::new();
+    for name in lake.list(layout::CODE)? {
+        let path = format!("{}/{name}", layout::CODE);
+        let Some(bytes) = lake.get(&path)? else {
+            continue;
+        };
+        if layout::code(Digest::of(&bytes)) != path {
+            report.file(&path, "mismatch", "its digest is not its name".to_owned());
+        }
+        paths.insert(path);
+    }
+    Ok(paths)
+}
+
+/// Intents of one writer by epoch; none for one that cannot be read.
+type OfWriter = BTreeMap<i64, Option<Intent>>;
+
+/// Every epoch has an intent, and every intent but the newest is settled: its table carries it, or a note closes it.
+fn intents(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+    manifests: &[Read],
+    code: &BTreeSet<String>,
+) {
+    let mut writers: BTreeMap<String, OfWriter> = BTreeMap::new();
+    let mut closed: BTreeSet<(String, i64)> = BTreeSet::new();
+    walk_json(&lake.root().join("_karat/intents"), &mut |path| {
+        let shown = slashed(path.strip_prefix(lake.root()).unwrap_or(path));
+        let Some((folder, name)) = shown.rsplit_once('/') else {
+            return;
+        };
+        let stem = name.trim_end_matches(".json");
+        let is_closing = stem.ends_with(".closed");
+        let Ok(epoch) = stem.trim_end_matches(".closed").parse::<i64>() else {
+            report.file(&shown, "mismatch", "its name is no epoch".to_owned());
+            return;
+        };
+        let bytes = std::fs::read(path).map_err(|error| error.to_string());
+        let is_here = |writer: &str, stated: i64| {
+            let stated = intent_path(writer, stated);
+            match stated.trim_end_matches(".json") == format!("{folder}/{epoch}") {
+                true => Ok(()),
+                false => Err(format!("it belongs to `{stated}`")),
+            }
+        };
+        let read = if is_closing {
+            closed.insert((folder.to_owned(), epoch));
+            bytes.and_then(|bytes| {
+                let note = Closed::from_bytes(&bytes).map_err(|error| error.to_string())?;
+                is_here(&note.feed_or_model, note.epoch)
+            })
+        } else {
+            let intents = writers.entry(folder.to_owned()).or_default();
+            let read = bytes.and_then(|bytes| {
+                let intent = Intent::from_bytes(&bytes).map_err(|error| error.to_string())?;
+                is_here(&intent.feed_or_model, intent.epoch)?;
+                Ok(intent)
+            });
+            intents.insert(epoch, read.as_ref().ok().cloned());
+            read.map(drop)
+        };
+        if let Err(detail) = read {
+            report.file(&shown, "mismatch", detail);
+        }
+    });
+    let whole: BTreeSet<&str> = manifests
+        .iter()
+        .filter(|manifest| manifest.document.complete)
+        .map(|manifest| manifest.document.run.as_str())
+        .collect();
+    for (folder, epoch) in &closed {
+        let intents = writers.entry(folder.clone()).or_default();
+        if !intents.contains_key(epoch) {
+            let path = format!("{folder}/{epoch}.json");
+            report.file(&path, "missing", "a note closes it".to_owned());
+            intents.insert(*epoch, None);
+        }
+    }
+    for (folder, intents) in &writers {
+        let newest = intents.keys().next_back().copied().unwrap_or(0);
+        for epoch in (1..newest).filter(|epoch| !intents.contains_key(epoch)) {
+            let path = format!("{folder}/{epoch}.json");
+            report.file(&path, "missing", "there are later epochs".to_owned());
+        }
+        for (epoch, intent) in intents {
+            let Some(intent) = intent else { continue };
+            let code_path = layout::code(intent.code);
+            if !code.contains(&code_path) {
+                let detail = format!("code of `{folder}/{epoch}.json`");
+                report.file(&code_path, "missing", detail);
+            }
+            let log = logs.get(&intent.feed_or_model);
+            let carried =
+                log.is_some_and(|log| log.versions.is_none() || log.epochs.contains(epoch));
+            if carried || closed.contains(&(folder.clone(), *epoch)) {
+                continue;
+            }
+            let why = if *epoch < newest {
+                "its epoch is not in its table, and there are later ones"
+            } else if whole.contains(intent.run.as_str()) {
+                "its epoch is not in its table, and its run ended well"
+            } else {
+                continue;
+            };
+            let path = format!("{folder}/{epoch}.closed.json");
+            report.file(&path, "missing", why.to_owned());
+        }
+    }
+}
+
+/// Notes of what was accepted of a feed, numbered from 1.
+fn accepted(lake: &Lake, report: &mut VerifyReport) {
+    let mut found: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    walk_json(&lake.root().join(layout::SCHEMA), &mut |path| {
+        let shown = slashed(path.strip_prefix(lake.root()).unwrap_or(path));
+        if let Some((folder, name)) = shown.rsplit_once('/')
+            && let Ok(number) = name.trim_end_matches(".json").parse()
+        {
+            found.entry(folder.to_owned()).or_default().insert(number);
+        }
+        let read = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| Accepted::from_bytes(&bytes).map_err(|error| error.to_string()));
+        let detail = match read {
+            Ok(note) => {
+                let place = note
+                    .feed
+                    .parse::<TableName>()
+                    .map(|feed| format!("{}/{}.json", layout::accepted(&feed), note.number));
+                match place {
+                    Ok(place) if place == shown => return,
+                    _ => "it belongs to another feed or has another number".to_owned(),
+                }
+            }
+            Err(error) => error,
+        };
+        report.file(&shown, "mismatch", detail);
+    });
+    for (folder, numbers) in found {
+        let last = numbers.last().copied().unwrap_or(0);
+        for number in (1..last).filter(|number| !numbers.contains(number)) {
+            let path = format!("{folder}/{number}.json");
+            report.file(&path, "missing", "there are later ones".to_owned());
+        }
+    }
+}
+
+/// What a receipt says of its inputs is what their logs and receipts say: so the graph leads back to the sources.
+fn inputs(report: &mut VerifyReport, logs: &BTreeMap<String, TableLog>) {
+    let mut wrong = Vec::new();
+    for (table, log) in logs {
+        for (version, entry) in log.versions.iter().flatten() {
+            for input in &entry.inputs {
+                let of_input = logs.get(&input.table);
+                let Some(found) = of_input
+                    .and_then(|log| log.versions.as_ref())
+                    .and_then(|versions| versions.get(&input.version))
+                else {
+                    continue;
+                };
+                let same = |fingerprint: &String| fingerprint == &input.fingerprint;
+                if found.receipt != input.receipt || !found.fingerprint.as_ref().is_none_or(same) {
+                    wrong.push((table, *version, input, found.receipt));
+                }
+            }
+        }
+    }
+    for (table, version, input, found) in wrong {
+        let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+        report.contradict(
+            table,
+            version,
+            text(input.receipt),
+            text(found),
+            format!(
+                "what its receipt says of {}@{} is not what that table's log says",
+                input.table, input.version
+            ),
+        );
+    }
+}
+
+fn walk_json(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk_json(&path, visit);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            visit(&path);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What scripts read: the document of each verb has the keys that `docs/cli.md` names (H3), each seen at least once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+
+use crate::project::{Answer, Project};
+
+const PAGE: &str = include_str!("../../../../docs/cli.md");
+
+/// What the page says about a document: `{a, b: [{c}], …}`.
+#[derive(Debug)]
+enum Shape {
+    Value,
+    Keys(Vec<(String, Shape)>),
+    List(Box<Shape>),
+}
+
+impl Shape {
+    fn read(text: &mut &str) -> Self {
+        let mut next = |mark: char| {
+            *text = text.trim_start();
+            let found = text.starts_with(mark);
+            if found {
+                *text = &text[mark.len_utf8()..];
+            }
+            found
+        };
+        if next('[') {
+            let item = Self::read(text);
+            assert!(text.starts_with(']'), "{text}");
+            *text = &text[1..];
+            return Self::List(Box::new(item));
+        }
+        if !next('{') {
+            let end = text.find([',', '}', ']']).unwrap();
+            *text = &text[end..];
+            return Self::Value;
+        }
+        let mut keys = Vec::new();
+        while !text.starts_with('}') {
+            let end = text.find([',', '}', ':']).unwrap();
+            let name = text[..end].trim().to_owned();
+            *text = &text[end..];
+            let mut shape = Self::Value;
+            if let Some(rest) = text.strip_prefix(':') {
+                *text = rest;
+                shape = Self::read(text);
+            }
+            *text = text.trim_start_matches([',', ' ']);
+            if name != "…" {
+                keys.push((name, shape));
+            }
+        }
+        *text = &text[1..];
+        Self::Keys(keys)
+    }
+
+    /// Notes each key that is there.
+    fn check(&self, value: &Value, path: &str, seen: &mut BTreeSet<String>) {
+        match self {
+            Self::Value => {}
+            Self::List(item) => {
+                for one in value
+                    .as_array()
+                    .unwrap_or_else(|| panic!("{path}: {value}"))
+                {
+                    item.check(one, path, seen);
+                }
+            }
+            Self::Keys(_) if value.is_null() => {}
+            Self::Keys(keys) => {
+                for (name, shape) in keys {
+                    let path = format!("{path}.{name}");
+                    let found = value
+                        .get(name)
+                        .unwrap_or_else(|| panic!("no {path}: {value:#}"));
+                    shape.check(found, &path, seen);
+                    seen.insert(path);
+                }
+            }
+        }
+    }
+
+    fn paths(&self, path: &str, all: &mut BTreeSet<String>) {
+        match self {
+            Self::Value => {}
+            Self::List(item) => item.paths(path, all),
+            Self::Keys(keys) => {
+                for (name, shape) in keys {
+                    let path = format!("{path}.{name}");
+                    shape.paths(&path, all);
+                    all.insert(path);
+                }
+            }
+        }
+    }
+}
+
+/// The table of documents.
+fn shapes() -> BTreeMap<String, Shape> {
+    let table = PAGE.split("| verb | document |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
+    rows.map(|row| {
+        let mut cells = row.split('`');
+        let verb = cells.nth(1).unwrap().to_owned();
+        let mut text = cells.nth(1).unwrap();
+        (verb, Shape::read(&mut text))
+    })
+    .collect()
+}
+
+struct Seen {
+    shapes: BTreeMap<String, Shape>,
+    paths: BTreeSet<String>,
+}
+
+impl Seen {
+    /// The verb's document, its keys and its exit code.
+    fn document(&mut self, verb: &str, code: i32, answer: &Answer) -> Value {
+        assert_eq!(answer.code, code, "{verb}: {}", answer.text());
+        let document = answer.json();
+        let shape = &self.shapes[verb];
+        shape.check(&document, verb, &mut self.paths);
+        document
+    }
+}
+
+#[test]
+fn every_verb_prints_the_document_that_the_page_describes() {
+    let mut seen = Seen {
+        shapes: shapes(),
+        paths: BTreeSet::new(),
+    };
+    let project = Project::empty();
+    seen.document("init", 0, &project.karat(&["init", "--json", "."]));
+    project.write(
+        "domains/d/domain.yaml",
+        "domain: d\nfeeds:\n  - { source: landing, name: packed, mode: incremental, path: \"packed/*.csv.gz\" }\n  \
+         - { source: db, table: t, mode: incremental, cursor: { column: id }, deletes: none }\n",
+    );
+    let karat = fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &format!("{karat}  db: {{ type: sqlite, path: shop.db }}\n"),
+    );
+    project.sqlite(
+        "create table t (id integer primary key, what text); insert into t values (1, 'a');",
+    );
+    let packed = project.write_gzip("landing/packed/1.csv.gz", &"some,text\n".repeat(1000));
+    project.write_bytes("landing/packed/1.csv.gz", &packed[..packed.len() / 2]);
+
+    let mut ask = |verb: &str, code: i32, more: &[&str]| {
+        let words = verb.split(' ').chain(more.iter().copied());
+        let arguments: Vec<&str> = words.chain(["--json", "--quiet"]).collect();
+        seen.document(verb, code, &project.karat(&arguments))
+    };
+    ask("validate", 0, &[]);
+    ask("plan", 0, &[]);
+    ask("run", 1, &[]);
+    ask("status", 0, &[]);
+    ask("quarantine list", 0, &[]);
+    ask(
+        "query",
+        0,
+        &["select country as name from shop_gold.revenue"],
+    );
+    ask("receipt list", 0, &[]);
+    ask("receipt show", 0, &["shop_gold.revenue"]);
+    ask("position show", 0, &[]);
+    ask("position set", 0, &["db.t", "5"]);
+    ask("schema accept", 0, &["landing.orders"]);
+    ask("source test", 0, &[]);
+    ask("source discover", 0, &["landing", "orders"]);
+    ask("doctor", 0, &[]);
+    ask("verify", 0, &[]);
+
+    // Another writer's commit.
+    let log = "lake/shop/gold/revenue/_delta_log/00000000000000000001.json";
+    project.write(
+        log,
+        "{\"commitInfo\":{\"timestamp\":0,\"operation\":\"WRITE\"}}\n",
+    );
+    ask("verify", 1, &[]);
+    ask("plan", 1, &[]);
+    ask("run", 1, &["--select", "shop_gold.revenue"]);
+    ask(
+        "receipt adopt",
+        0,
+        &["shop_gold.revenue", "it holds nothing"],
+    );
+    let name = project
+        .lake_files()
+        .into_iter()
+        .find(|name| name.starts_with("shop/silver") && name.ends_with(".parquet"))
+        .unwrap();
+    project.write(&format!("lake/{name}"), "something else");
+    ask("verify", 1, &[]);
+
+    // What fails.
+    project.write(
+        "domains/shop/gold/revenue.sql",
+        "select count(*) / 0 as revenue from shop_silver.orders\n",
+    );
+    project.remove("domains/shop/gold/revenue.yaml");
+    ask("run", 3, &["--select", "shop_gold.revenue"]);
+    project.write(
+        "domains/shop/gold/revenue.sql",
+        "select nothing from shop_silver.orders\n",
+    );
+    ask("validate", 2, &[]);
+    project.write(
+        "domains/shop/gold/revenue.sql",
+        "select 1 as revenue from shop_silver.orders\n",
+    );
+    project.remove("shop.db");
+    ask("source test", 3, &[]);
+    ask("plan", 3, &[]);
+
+    let mut named = BTreeSet::new();
+    for (verb, shape) in &seen.shapes {
+        // A test of its own compares what the demo prints.
+        if verb != "demo" {
+            shape.paths(verb, &mut named);
+        }
+    }
+    let unseen: Vec<&String> = named.difference(&seen.paths).collect();
+    assert!(unseen.is_empty(), "never there: {unseen:?}");
+}

@@ -1,0 +1,345 @@
+//! One byte flipped, a file cut, grown, removed or exchanged, in every kind of file of a lake: `verify` says which file (G5).
+//!
+//! What it cannot say is what was cut off at the end: that takes the head, which is written down elsewhere (G4).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use crate::dice::Dice;
+use crate::project::Project;
+use crate::two_days::{self, contents};
+
+/// Kinds of files of a lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Data,
+    OldLog,
+    NewestLog,
+    Checkpoint,
+    LastCheckpoint,
+    Receipt,
+    Fingerprints,
+    Intent,
+    Closing,
+    Code,
+    Manifest,
+    Accepted,
+    Format,
+}
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Flip,
+    Cut,
+    Emptied,
+    Grown,
+    Removed,
+    /// With another file of its kind.
+    Exchanged,
+}
+
+/// Both days, then a load of a file that lacks a column, and a cursor set back; a table with a checkpoint; a run that was killed.
+fn lake() -> Project {
+    let project = two_days::project();
+    two_days::arrive(&project, 1);
+    let killed = project.karat_with(
+        &["run", "--quiet"],
+        &[("KARAT_FAILPOINT", "manifest.before")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    // Before a manifest vouches for it: every second version of this table has a checkpoint.
+    let log = "lake/shop/silver/orders/_delta_log/00000000000000000000.json";
+    let text = std::fs::read_to_string(project.path(log)).unwrap();
+    let often = text.replace(
+        r#""delta.checkpointInterval":"100""#,
+        r#""delta.checkpointInterval":"2""#,
+    );
+    assert_ne!(text, often);
+    project.write(log, &often);
+    project.run(0);
+    two_days::arrive(&project, 2);
+    project.run(0);
+    let accept = |name: &str, header: &str| {
+        project.write(&format!("landing/orders/{name}"), header);
+        let accepted = project.karat(&["schema", "accept", "landing.orders"]);
+        assert_eq!(accepted.code, 0, "{}", accepted.text());
+    };
+    accept(
+        "orders_20260107_a.csv",
+        "order_id,customer_id,amount,op,updated_at\n",
+    );
+    accept(
+        "orders_20260107_b.csv",
+        "order_id,customer_id,op,updated_at\n",
+    );
+    let set = project.karat(&["position", "set", "desk.customers", "9"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    project.run(0);
+    project
+}
+
+/// The files of a lake by kind, locks left aside: they hold nothing.
+fn files(project: &Project) -> BTreeMap<Kind, Vec<String>> {
+    let mut kinds: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
+    let names = project.lake_files();
+    for name in &names {
+        let is_newest = || {
+            let (folder, _) = name.rsplit_once('/').unwrap();
+            let next = names.iter().filter(|other| {
+                other.starts_with(folder) && other.ends_with(".json") && *other > name
+            });
+            next.count() == 0
+        };
+        let last = name.rsplit('/').next().unwrap();
+        let kind = if name.contains("/_delta_log/") {
+            match last {
+                "_last_checkpoint" => Kind::LastCheckpoint,
+                _ if last.ends_with(".parquet") => Kind::Checkpoint,
+                _ if is_newest() => Kind::NewestLog,
+                _ => Kind::OldLog,
+            }
+        } else if name.ends_with(".parquet") {
+            Kind::Data
+        } else if name.ends_with(".files.json") {
+            Kind::Fingerprints
+        } else if name.ends_with(".closed.json") {
+            Kind::Closing
+        } else {
+            match name.split('/').nth(1).unwrap() {
+                "receipts" => Kind::Receipt,
+                "intents" => Kind::Intent,
+                "code" => Kind::Code,
+                "runs" => Kind::Manifest,
+                "schema" => Kind::Accepted,
+                "format" => Kind::Format,
+                other => panic!("{name}: nothing is known of `{other}`"),
+            }
+        };
+        kinds.entry(kind).or_default().push(name.clone());
+    }
+    kinds
+}
+
+/// One file to damage, and how; `at` picks byte or length.
+struct Case {
+    kind: Kind,
+    damage: Damage,
+    file: String,
+    /// The other one, where two are exchanged.
+    other: Option<String>,
+    at: u64,
+}
+
+fn cases(kinds: &BTreeMap<Kind, Vec<String>>) -> VecDeque<Case> {
+    let mut dice = Dice(7);
+    let mut cases = VecDeque::new();
+    for (kind, files) in kinds {
+        let mut add = |damage, at| {
+            let nth = dice.roll(files.len() as u64) as usize;
+            let other = match damage {
+                Damage::Exchanged => Some(files[(nth + 1) % files.len()].clone()),
+                _ => None,
+            };
+            cases.push_back(Case {
+                kind: *kind,
+                damage,
+                file: files[nth].clone(),
+                other,
+                at,
+            });
+        };
+        // The first and the last byte, and some between.
+        for at in [0, u64::MAX, 3, 5, 7, 11] {
+            add(Damage::Flip, at);
+        }
+        add(Damage::Cut, 13);
+        add(Damage::Emptied, 0);
+        add(Damage::Grown, 0);
+        if files.len() > 1 {
+            add(Damage::Exchanged, 0);
+        }
+        if *kind != Kind::Fingerprints {
+            add(Damage::Removed, 0);
+        }
+    }
+    cases
+}
+
+impl Case {
+    fn name(&self) -> String {
+        format!(
+            "{:?} {:?} {} {}",
+            self.kind, self.damage, self.file, self.at
+        )
+    }
+
+    fn damage(&self, project: &Project) {
+        let path = project.path("lake").join(&self.file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let size = bytes.len() as u64;
+        let at = match self.at {
+            0 => 0,
+            u64::MAX => size - 1,
+            seed => Dice(seed).roll(size),
+        } as usize;
+        match self.damage {
+            Damage::Flip => bytes[at] ^= 1 << Dice(self.at).roll(8),
+            Damage::Cut => bytes.truncate(at),
+            Damage::Emptied => bytes.clear(),
+            Damage::Grown => bytes.push(b'\n'),
+            Damage::Removed => return std::fs::remove_file(path).unwrap(),
+            Damage::Exchanged => {
+                let other = project.path("lake").join(self.other.as_ref().unwrap());
+                let theirs = std::fs::read(&other).unwrap();
+                std::fs::write(other, &bytes).unwrap();
+                bytes = theirs;
+            }
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Whether only somebody who wrote it down can know that there was more.
+    fn is_the_end(&self, kinds: &BTreeMap<Kind, Vec<String>>) -> bool {
+        matches!(self.damage, Damage::Removed)
+            && matches!(self.kind, Kind::Manifest | Kind::Accepted)
+            && kinds[&self.kind].last() == Some(&self.file)
+    }
+}
+
+#[test]
+fn whatever_is_done_to_a_file_is_found() {
+    let untouched = lake();
+    let kinds = files(&untouched);
+    for (kind, files) in &kinds {
+        println!("{kind:?}: {}", files.len());
+    }
+    assert_eq!(kinds.len(), 13, "a file of every kind");
+    let head = untouched.karat(&["run", "--json"]).json()["head"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let cases = Mutex::new(cases(&kinds));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                // A copy a thread; each case leaves it as it was.
+                let project = Project::copy_of(&untouched);
+                loop {
+                    let Some(case) = cases.lock().unwrap().pop_front() else {
+                        break;
+                    };
+                    case.damage(&project);
+                    if case.is_the_end(&kinds) {
+                        let verified = project.karat(&["verify"]);
+                        assert_eq!(verified.code, 0, "{}: {}", case.name(), verified.text());
+                        if case.kind == Kind::Manifest {
+                            assert!(verified.stdout.contains(&case.file), "{}", verified.text());
+                            let verified = project.karat(&["verify", "--head", &head]);
+                            assert_eq!(verified.code, 1, "{}: {}", case.name(), verified.text());
+                        }
+                    } else {
+                        found(&project, &case);
+                    }
+                    for file in [Some(&case.file), case.other.as_ref()]
+                        .into_iter()
+                        .flatten()
+                    {
+                        let from = untouched.path("lake").join(file);
+                        std::fs::copy(from, project.path("lake").join(file)).unwrap();
+                    }
+                }
+                assert_eq!(project.karat(&["verify", "--head", &head]).code, 0);
+            });
+        }
+    });
+}
+
+/// By default, and at the level that should find it; as JSON and as text.
+fn found(project: &Project, case: &Case) {
+    let name = case.name();
+    let verified = project.karat(&["verify", "--json"]);
+    let document = verified.json();
+    if case.kind == Kind::Format {
+        assert_eq!(verified.code, 2, "{name}: {document}");
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&case.file), "{name}: {message}");
+        return;
+    }
+    assert_eq!(verified.code, 1, "{name}: {document}");
+    let names = |file: &String| {
+        let mut files = document["files"].as_array().unwrap().iter();
+        files.any(|found| {
+            found["path"] == file.as_str()
+                && ["mismatch", "missing"].contains(&found["outcome"].as_str().unwrap())
+        })
+    };
+    assert!(names(&case.file), "{name}: {document}");
+    assert!(case.other.as_ref().is_none_or(names), "{name}: {document}");
+    let level = match case.kind {
+        Kind::Data => "--files",
+        _ => "--signatures",
+    };
+    let verified = project.karat(&["verify", level]);
+    assert_eq!(verified.code, 1, "{name} {level}: {}", verified.text());
+    assert!(
+        verified.stdout.contains(&case.file),
+        "{name} {level}: {}",
+        verified.text()
+    );
+}
+
+#[test]
+fn an_untouched_lake_verifies_without_what_may_be_deleted() {
+    let project = lake();
+    let levels: [&[&str]; 6] = [
+        &["verify"],
+        &["verify", "--signatures"],
+        &["verify", "--files"],
+        &["verify", "--all"],
+        &["verify", "shop_silver.orders"],
+        &["verify", "shop_silver.orders@1"],
+    ];
+    project.remove(".karat");
+    for file in &files(&project)[&Kind::Fingerprints] {
+        project.remove(&format!("lake/{file}"));
+    }
+    for level in levels {
+        let verified = project.karat(level);
+        assert_eq!(verified.code, 0, "{level:?}: {}", verified.text());
+    }
+    // They are decoded again where the next version needs them.
+    let whole = lake();
+    for project in [&project, &whole] {
+        let late = "order_id,customer_id,country,amount,op,updated_at\n7,1,fr,1.00,U,2026-01-09 08:00:00\n";
+        project.write("landing/orders/orders_20260109_a.csv", late);
+        project.run(0);
+    }
+    assert_eq!(contents(&project), contents(&whole));
+}
+
+#[test]
+fn the_levels_look_as_deep_as_they_say() {
+    let project = lake();
+    let kinds = files(&project);
+    let file = kinds[&Kind::Data]
+        .iter()
+        .find(|name| name.starts_with("shop/gold/revenue"))
+        .unwrap();
+    let path = project.path("lake").join(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    for (arguments, code) in [
+        (vec!["verify", "--signatures"], 0),
+        (vec!["verify", "--files"], 1),
+        (vec!["verify"], 1),
+        (vec!["verify", "--all"], 1),
+        (vec!["verify", "shop_gold.revenue"], 1),
+        (vec!["verify", "shop_silver.orders"], 0),
+    ] {
+        let verified = project.karat(&arguments);
+        assert_eq!(verified.code, code, "{arguments:?}: {}", verified.text());
+    }
+}

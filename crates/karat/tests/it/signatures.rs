@@ -1,0 +1,282 @@
+//! Signed receipts (G7): judged by karat, by `tools/check_receipt.py` and from the standards alone; and what an attacker would do who
+//! can write the lake and computes every digest anew.
+
+use std::path::Path;
+use std::process::Command;
+
+use karat_receipt::canonical::to_canonical_bytes;
+use karat_receipt::{Digest, Receipt, SigningKey, seal};
+use serde_json::{Value, json};
+
+use crate::project::Project;
+
+const KEY: [u8; 32] = [7; 32];
+const TABLE: &str = "shop_gold.revenue";
+const LOG: &str = "lake/shop/gold/revenue/_delta_log/00000000000000000000.json";
+
+/// A project with a key, and whether its target demands signatures.
+fn project(required: bool) -> Project {
+    let project = Project::initial();
+    project.write(
+        "karat.yaml",
+        &format!(
+            "karat: 1\nproject: shop\ntargets:\n  dev: {{ lake: ./lake, default: true, require_signature: {required}, key: \"${{env:SHOP_KEY}}\" }}\nsources:\n  landing: {{ type: files, path: ./landing }}\n"
+        ),
+    );
+    project.write(
+        "keys/shop.pub",
+        &SigningKey::from_seed(&KEY).public_key().to_pem(),
+    );
+    project
+}
+
+fn karat(project: &Project, arguments: &[&str]) -> crate::project::Answer {
+    let key = SigningKey::from_seed(&KEY).to_pkcs8_pem();
+    project.karat_with(arguments, &[("SHOP_KEY", &key)])
+}
+
+fn signed() -> Project {
+    let project = project(true);
+    let run = karat(&project, &["run", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    project
+}
+
+/// Outcome of `verify --signatures`, and what is said of signatures.
+fn verified(project: &Project) -> (i32, Vec<String>) {
+    let answer = karat(project, &["verify", "--signatures", "--json"]);
+    let document = answer.json();
+    let mut said = Vec::new();
+    for table in document["tables"].as_array().unwrap() {
+        let detail = table["detail"].as_str().unwrap();
+        if !detail.is_empty() {
+            said.push(format!("{}: {detail}", table["table"].as_str().unwrap()));
+        }
+    }
+    for file in document["files"].as_array().unwrap() {
+        if file["outcome"] != "orphan" {
+            said.push(file["detail"].as_str().unwrap().to_owned());
+        }
+    }
+    (answer.code, said)
+}
+
+fn python(arguments: &[&Path]) -> (bool, String) {
+    let peers = std::env::var_os("KARAT_PEERS").unwrap_or_else(|| "python3".into());
+    let output = Command::new(peers).args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stderr.is_empty(), "{error}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), text)
+}
+
+/// What the standards alone say of each receipt.
+fn from_the_standards(project: &Project) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/dsse.py");
+    let (_, text) = python(&[
+        &script,
+        &project.path("lake"),
+        &project.path("keys/shop.pub"),
+    ]);
+    text.lines()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect()
+}
+
+/// The checker that comes with karat; with the peers it checks signatures, too.
+fn checked(project: &Project) -> (bool, String) {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_receipt.py");
+    let (lake, keys) = (project.path("lake"), project.path("keys"));
+    match std::env::var_os("KARAT_PEERS") {
+        Some(_) => python(&[&tool, &lake, Path::new("--keys"), &keys]),
+        None => python(&[&tool, &lake]),
+    }
+}
+
+#[test]
+fn signed_receipts_are_accepted_by_everybody() {
+    let project = signed();
+    assert_eq!(verified(&project), (0, Vec::new()));
+    assert_eq!(from_the_standards(&project), ["ok"; 4]);
+    let (accepted, text) = checked(&project);
+    assert!(accepted, "{text}");
+    let shown = karat(&project, &["receipt", "show", TABLE, "--json"]).json();
+    let id = SigningKey::from_seed(&KEY).id();
+    assert_eq!(shown["signature"], format!("signed by {id}"));
+    // The private key is asked for where something is signed, and nowhere kept.
+    let secret = SigningKey::from_seed(&KEY).to_pkcs8_pem();
+    let secret = secret.lines().nth(1).unwrap();
+    for name in project.lake_files() {
+        let bytes = std::fs::read(project.path("lake").join(&name)).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{name}");
+    }
+}
+
+#[test]
+fn who_may_sign_is_said_by_the_public_keys() {
+    let project = signed();
+    let other = SigningKey::from_seed(&[8; 32]).public_key();
+    let ours = SigningKey::from_seed(&KEY).public_key();
+    let id = SigningKey::from_seed(&KEY).id();
+    let cases = [
+        (
+            other.to_pem(),
+            format!("signature: signed by the unknown key `{id}`"),
+        ),
+        (
+            format!("# revoked: 2026-01-01\n{}", ours.to_pem()),
+            format!("signature: signed by {id}, which is revoked"),
+        ),
+        (
+            format!("# valid_to: 2020-01-01\n{}", ours.to_pem()),
+            format!("signature: signed by {id} outside its validity"),
+        ),
+    ];
+    for (key, expected) in cases {
+        project.write("keys/shop.pub", &key);
+        let (code, said) = verified(&project);
+        assert_eq!(code, 1, "{said:?}");
+        assert_eq!(said.len(), 4, "{said:?}");
+        assert!(said[1].ends_with(&expected), "{said:?}");
+    }
+    project.remove("keys");
+    assert_eq!(verified(&project).0, 1);
+    // Without a key such a target gets no commit.
+    let unsigned = Project::initial();
+    let text = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    unsigned.write(
+        "karat.yaml",
+        &text.replace(", key: \"${env:SHOP_KEY}\"", ""),
+    );
+    let run = unsigned.karat(&["run", "--quiet"]);
+    assert_eq!(run.code, 4, "{}", run.text());
+    assert!(
+        run.stderr.contains("`require_signature: true`"),
+        "{}",
+        run.stderr
+    );
+}
+
+/// What becomes of a receipt and its envelope.
+type Forgery = fn(&Receipt, &Value) -> Value;
+
+/// Puts another envelope in the place of the gold table's receipt, and computes anew whatever names it: file names, the commit, the
+/// manifest and its digests.
+fn forge(project: &Project, change: Forgery) {
+    let lake = project.path("lake");
+    let log = std::fs::read_to_string(project.path(LOG)).unwrap();
+    let old = karat(project, &["receipt", "show", TABLE, "--json"]).json()["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let file = |digest: &str, end: &str| lake.join(format!("_karat/receipts/{digest}{end}"));
+    let bytes = std::fs::read(file(&old, ".json")).unwrap();
+    let receipt = karat_receipt::open(&bytes).unwrap().receipt;
+    let envelope = change(&receipt, &serde_json::from_slice(&bytes).unwrap());
+    let bytes = to_canonical_bytes("envelope", &envelope).unwrap();
+    let new = Digest::of(&bytes).to_string();
+    assert_ne!(old, new);
+    std::fs::write(file(&new, ".json"), bytes).unwrap();
+    std::fs::remove_file(file(&old, ".json")).unwrap();
+    std::fs::rename(file(&old, ".files.json"), file(&new, ".files.json")).unwrap();
+    let log = log.replace(&old, &new);
+    std::fs::write(project.path(LOG), &log).unwrap();
+
+    let runs = project.lake_files();
+    let run = runs
+        .iter()
+        .find(|name| name.starts_with("_karat/runs/"))
+        .unwrap();
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(lake.join(run)).unwrap()).unwrap();
+    let entry = Digest::of(log.as_bytes());
+    manifest["tables"][TABLE]["receipt"] = json!(new);
+    manifest["tables"][TABLE]["log"] = json!(Digest::of(format!("{entry}\n").as_bytes()));
+    manifest.as_object_mut().unwrap().remove("sha256");
+    let digest = Digest::of(&to_canonical_bytes("manifest", &manifest).unwrap());
+    manifest["sha256"] = json!(digest);
+    let bytes = to_canonical_bytes("manifest", &manifest).unwrap();
+    std::fs::write(lake.join(run), bytes).unwrap();
+}
+
+/// The envelope of a receipt that tells of another principal, with these signatures.
+fn another(receipt: &Receipt, signatures: &Value) -> Value {
+    let receipt = Receipt {
+        principal: "somebody else".to_owned(),
+        ..receipt.clone()
+    };
+    let mut envelope: Value = serde_json::from_slice(&seal(&receipt, None).bytes).unwrap();
+    envelope["signatures"] = signatures.clone();
+    envelope
+}
+
+fn thief() -> SigningKey {
+    SigningKey::from_seed(&[9; 32])
+}
+
+fn sealed_by_a_thief(receipt: &Receipt) -> Value {
+    serde_json::from_slice(&seal(receipt, Some(&thief())).bytes).unwrap()
+}
+
+#[test]
+fn a_forger_without_the_key_is_found() {
+    let honest = signed();
+    let head = karat(&honest, &["run", "--json"]).json()["head"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let forgeries: [(&str, Forgery, String); 4] = [
+        (
+            "other content, the signature kept",
+            |receipt, envelope| another(receipt, &envelope["signatures"]),
+            "signature: the signature does not fit".to_owned(),
+        ),
+        (
+            "the signature removed",
+            |_, envelope| {
+                let mut envelope = envelope.clone();
+                envelope["signatures"] = json!([]);
+                envelope
+            },
+            "signature: unsigned".to_owned(),
+        ),
+        (
+            "signed with another key",
+            |receipt, _| sealed_by_a_thief(receipt),
+            format!("signature: signed by the unknown key `{}`", thief().id()),
+        ),
+        (
+            "signed with another key in the name of ours",
+            |receipt, envelope| {
+                let mut forged = sealed_by_a_thief(receipt);
+                forged["signatures"][0]["keyid"] = envelope["signatures"][0]["keyid"].clone();
+                forged
+            },
+            "signature: the signature does not fit".to_owned(),
+        ),
+    ];
+    for (name, change, expected) in forgeries {
+        let project = Project::copy_of(&honest);
+        forge(&project, change);
+        let (code, said) = verified(&project);
+        assert_eq!(code, 1, "{name}");
+        assert_eq!(said, [format!("{TABLE}: {expected}")], "{name}");
+        let mut judged = from_the_standards(&project);
+        judged.sort();
+        assert_eq!(judged, ["ok", "ok", "ok", "wrong"], "{name}");
+        let (accepted, text) = checked(&project);
+        // Without the peers nothing there can verify a signature.
+        assert_eq!(
+            accepted,
+            std::env::var_os("KARAT_PEERS").is_none(),
+            "{name}: {text}"
+        );
+        // Where signatures are not demanded, who knows the head still knows.
+        let head = karat(&project, &["verify", "--signatures", "--head", &head]);
+        assert!(
+            head.stdout.contains("no manifest has the digest"),
+            "{name}: {}",
+            head.text()
+        );
+    }
+}
