@@ -19,7 +19,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
@@ -294,8 +294,9 @@ impl Nodes {
         expr: &Expr,
         schema: &DFSchema,
     ) -> PlanResult<Arc<dyn PhysicalExpr>> {
+        let expr = spelled_out(expr.clone())?;
         create_physical_expr(
-            expr,
+            &expr,
             schema,
             &self.properties,
             &PhysicalPlanningContext::default(),
@@ -462,6 +463,28 @@ impl Nodes {
             out: expr.get_type(&self.schema)?,
         }))
     }
+}
+
+/// The expression with `coalesce` and its kin as the CASE that they mean: DataFusion computes them in no other form.
+fn spelled_out(expr: Expr) -> PlanResult<Expr> {
+    let spelled = expr.transform_up(|e| {
+        let Expr::ScalarFunction(ScalarFunction { func, args }) = e else {
+            return Ok(Transformed::no(e));
+        };
+        if !matches!(func.name(), "coalesce" | "nvl" | "nvl2") {
+            return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction {
+                func,
+                args,
+            })));
+        }
+        Ok(match func.simplify(args, &SimplifyContext::default())? {
+            ExprSimplifyResult::Simplified(expr) => Transformed::yes(expr),
+            ExprSimplifyResult::Original(args) => {
+                Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+            }
+        })
+    })?;
+    Ok(spelled.data)
 }
 
 /// Whether some row's values can make the expression fail.
@@ -739,6 +762,10 @@ impl Native {
         match self.expr.evaluate(batch) {
             Ok(value) => Ok(Value { value, failed }),
             Err(DataFusionError::ResourcesExhausted(what)) => Err(ExactError::Memory(what)),
+            // No row is to blame for what DataFusion cannot do at all.
+            Err(error) if matches!(error.find_root(), DataFusionError::Internal(_)) => {
+                Err(ExactError::from(error))
+            }
             Err(_) => {
                 let one_by_one = self.one_by_one(batch)?;
                 Ok(Value {
@@ -1325,6 +1352,40 @@ mod tests {
                   string: 2. |  | null | 7
                 left(text, 2)
                   string: 12 | x | null | -7
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_fail_does_not() {
+        check(
+            &[
+                "coalesce(text, '-')",
+                "nvl(text, '-')",
+                "ifnull(text, '-')",
+                "nvl2(text, 'x', 'y')",
+                "upper(coalesce(text, 'none'))",
+                "coalesce(text, '-') <> 'x' and coalesce(n, 1) > 0",
+                "nullif(text, 'x')",
+                "greatest(text, 'm')",
+            ],
+            expect![[r#"
+                coalesce(text, '-')
+                  string: 12.50 | x | - | -7
+                nvl(text, '-')
+                  string: 12.50 | x | - | -7
+                ifnull(text, '-')
+                  string: 12.50 | x | - | -7
+                nvl2(text, 'x', 'y')
+                  string: x | x | y | x
+                upper(coalesce(text, 'none'))
+                  string: 12.50 | X | NONE | -7
+                coalesce(text, '-') <> 'x' and coalesce(n, 1) > 0
+                  boolean: false | false | true | true
+                nullif(text, 'x')
+                  string: 12.50 | null | null | -7
+                greatest(text, 'm')
+                  string: m | x | m | m
             "#]],
         );
     }

@@ -1,8 +1,8 @@
 //! What the parser reads and the engine passes over or gets wrong: an answer without it would be another answer, so it is refused.
 
 use sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, Query, Select, SetExpr, SetOperator, SetQuantifier,
-    Spanned, TableFactor,
+    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Query, Select, SetExpr, SetOperator,
+    SetQuantifier, Spanned, TableFactor,
 };
 use sqlparser::tokenizer::Span;
 
@@ -172,6 +172,16 @@ pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
                 "write `x in (select …)`, or compare with (select max(…) …)",
             ))
         }
+        // The parser gives `a is distinct from b and c` as `a is distinct from (b and c)`.
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right)
+            if binds_looser(right) =>
+        {
+            Some((
+                expr.span(),
+                "SQL: where this comparison ends is not clear",
+                "put it in brackets: (a is distinct from b) and …",
+            ))
+        }
         Expr::AtTimeZone { .. } => Some((
             expr.span(),
             "SQL: `at time zone` is not there yet",
@@ -183,5 +193,38 @@ pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
             "write f(a, b)",
         )),
         _ => None,
+    }
+}
+
+/// Whether an operator of this expression binds no tighter than a comparison.
+fn binds_looser(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryOp { op, .. } => matches!(
+            op,
+            BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::Xor
+                | BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+        ),
+        Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::Between { .. }
+        | Expr::InList { .. }
+        | Expr::InSubquery { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::SimilarTo { .. } => true,
+        _ => false,
     }
 }

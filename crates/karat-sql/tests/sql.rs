@@ -362,6 +362,7 @@ fn what_the_engine_would_pass_over_is_refused() {
         ),
         ("select quantile(0.5)(a) from d.t", "1:8"),
         ("select a at time zone 'UTC' as b from d.t", "1:8"),
+        ("select a from d.t where a is distinct from b and c", "1:25"),
     ] {
         let error = karat_sql::Query::parse(sql).expect_err(sql);
         assert_eq!(
@@ -370,6 +371,17 @@ fn what_the_engine_would_pass_over_is_refused() {
             "{sql}: {error}"
         );
         assert!(error.hint.is_some(), "{sql}");
+    }
+}
+
+#[test]
+fn a_comparison_in_brackets_is_clear() {
+    for sql in [
+        "select a from d.t where (a is distinct from b) and c",
+        "select a from d.t where c and a is not distinct from b + 1",
+        "select a from d.t where a is distinct from (b and c)",
+    ] {
+        assert!(karat_sql::Query::parse(sql).is_ok(), "{sql}");
     }
 }
 
