@@ -32,9 +32,11 @@ use crate::{LakeError, failpoint, schema};
 const CHUNK_ROWS: usize = 8192;
 const CREATED_BY: &str = "karat canonical-1";
 const PAGE_BYTES: usize = 1024 * 1024;
+/// Beyond this many bytes of different values a column chunk goes on without a dictionary, which would cost more than it saves.
+const DICTIONARY_BYTES: usize = 128 * 1024;
 const PAGE_ROWS: usize = 20_000;
 const TRUNCATE_BYTES: usize = 64;
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_LEVEL: i32 = 1;
 
 /// Where files and row groups are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -356,7 +358,7 @@ fn properties(
             .set_column_encoding(path.clone(), Encoding::PLAIN)
             .set_column_compression(path.clone(), compression)
             .set_column_dictionary_enabled(path.clone(), true)
-            .set_column_dictionary_page_size_limit(path.clone(), PAGE_BYTES)
+            .set_column_dictionary_page_size_limit(path.clone(), DICTIONARY_BYTES)
             .set_column_data_page_size_limit(path.clone(), PAGE_BYTES)
             .set_column_statistics_enabled(path.clone(), EnabledStatistics::Page)
             .set_column_write_page_header_statistics(path.clone(), false)
