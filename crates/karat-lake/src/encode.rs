@@ -1,15 +1,22 @@
 //! Chunks into Parquet files under temporary names, hashed on their way to the disk.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest, Sha256};
 
 use crate::LakeError;
@@ -19,6 +26,13 @@ use crate::worker::Consumer;
 
 /// Name of the Parquet schema, as Iceberg's writers have it.
 const SCHEMA_ROOT: &str = "table";
+
+/// Chunks that are encoded together, each column of them as one task.
+const SLAB_CHUNKS: usize = 8;
+/// Bytes of rows at which fewer chunks are enough.
+const SLAB_BYTES: usize = 32 << 20;
+/// Rows for which threads are worth starting.
+const ROWS_FOR_THREADS: usize = 32_768;
 
 /// Encodes the chunks of one table, a file after the other.
 pub(crate) struct Encoder {
@@ -34,8 +48,21 @@ pub(crate) struct Encoder {
 
 pub(crate) struct OpenFile {
     temporary: Temporary,
-    writer: ArrowWriter<HashingFile>,
+    writer: SerializedFileWriter<HashingFile>,
+    columns: ArrowRowGroupWriterFactory,
+    /// The row group that is being made; its columns are independent of each other until it is closed.
+    group: Vec<Column>,
+    /// Rows that wait to be encoded.
+    slab: Vec<RecordBatch>,
+    slab_bytes: usize,
+    /// Rows taken for this file.
     rows: usize,
+}
+
+/// One top-level column of a row group: a writer for each of its leaves.
+struct Column {
+    at: usize,
+    leaves: Vec<ArrowColumnWriter>,
 }
 
 /// A file that is on disk under a temporary name.
@@ -81,16 +108,17 @@ impl Consumer for Encoder {
                 self.open.insert(file)
             }
         };
-        let path = &open.temporary.0;
-        open.writer
-            .write(chunk)
-            .map_err(|error| write_error(&self.label, path, error))?;
         open.rows += chunk.num_rows();
-        if open.rows.is_multiple_of(self.layout.rows_per_group) {
-            open.writer
-                .flush()
-                .map_err(|error| write_error(&self.label, path, error))?;
-        }
+        open.slab_bytes += chunk.get_array_memory_size();
+        open.slab.push(chunk.clone());
+        let encoded = if open.rows.is_multiple_of(self.layout.rows_per_group) {
+            open.end_group(&self.physical)
+        } else if open.slab.len() == SLAB_CHUNKS || open.slab_bytes >= SLAB_BYTES {
+            open.encode(&self.physical)
+        } else {
+            Ok(())
+        };
+        encoded.map_err(|error| write_error(&self.label, &open.temporary.0, error))?;
         if open.rows == self.layout.rows_per_file {
             self.close_file()?;
         }
@@ -117,10 +145,16 @@ impl Encoder {
             hash: Sha256::new(),
             size: 0,
         };
-        match ArrowWriter::try_new_with_options(sink, Arc::clone(&self.physical), options) {
-            Ok(writer) => Ok(OpenFile {
+        let opened = ArrowWriter::try_new_with_options(sink, Arc::clone(&self.physical), options)
+            .and_then(ArrowWriter::into_serialized_writer);
+        match opened {
+            Ok((writer, columns)) => Ok(OpenFile {
                 temporary,
                 writer,
+                columns,
+                group: Vec::new(),
+                slab: Vec::new(),
+                slab_bytes: 0,
                 rows: 0,
             }),
             Err(error) => Err(write_error(&self.label, &temporary.0, error)),
@@ -128,16 +162,15 @@ impl Encoder {
     }
 
     fn close_file(&mut self) -> Result<(), LakeError> {
-        let Some(open) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return Ok(());
         };
+        let ended = open.end_group(&self.physical);
         let OpenFile {
-            temporary,
-            mut writer,
-            ..
+            temporary, writer, ..
         } = open;
         let failed = |error| write_error(&self.label, &temporary.0, error);
-        writer.flush().map_err(failed)?;
+        ended.map_err(failed)?;
         let groups = writer.flushed_row_groups().iter();
         let rows: i64 = groups.map(|group| group.num_rows()).sum();
         let sink = writer.into_inner().map_err(failed)?;
@@ -151,6 +184,110 @@ impl Encoder {
             rows: rows.unsigned_abs(),
         });
         Ok(())
+    }
+}
+
+impl OpenFile {
+    /// Encodes the waiting rows, columns side by side. Each column is encoded in the order of the rows, so threads do not show.
+    fn encode(&mut self, schema: &Schema) -> Result<(), ParquetError> {
+        let slab = std::mem::take(&mut self.slab);
+        self.slab_bytes = 0;
+        if slab.is_empty() {
+            return Ok(());
+        }
+        if self.group.is_empty() {
+            self.group = self.new_group(schema)?;
+        }
+        let rows: usize = slab.iter().map(RecordBatch::num_rows).sum();
+        let threads = match rows < ROWS_FOR_THREADS {
+            true => 1,
+            false => thread::available_parallelism().map_or(1, usize::from),
+        };
+        if threads.min(self.group.len()) == 1 {
+            return self
+                .group
+                .iter_mut()
+                .try_for_each(|column| column.encode(schema, &slab));
+        }
+        // The largest columns first, so that no thread is left with one at the end.
+        let size = |column: &Column| -> usize {
+            let arrays = slab.iter().map(|chunk| chunk.column(column.at));
+            arrays.map(|array| array.get_buffer_memory_size()).sum()
+        };
+        let mut columns: Vec<&mut Column> = self.group.iter_mut().collect();
+        columns.sort_by_cached_key(|column| (Reverse(size(column)), column.at));
+        let waiting = Mutex::new(columns.into_iter());
+        let next = || {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.next()
+        };
+        thread::scope(|scope| {
+            let work =
+                || std::iter::from_fn(next).try_for_each(|column| column.encode(schema, &slab));
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut outcome = work();
+            for other in others {
+                let theirs = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                outcome = outcome.and(theirs);
+            }
+            outcome
+        })
+    }
+
+    /// Writers for a row group, those of a column's leaves together.
+    fn new_group(&self, schema: &Schema) -> Result<Vec<Column>, ParquetError> {
+        let number = self.writer.flushed_row_groups().len();
+        let mut leaves = self.columns.create_column_writers(number)?.into_iter();
+        let fields = schema.fields().iter().enumerate();
+        Ok(fields
+            .map(|(at, field)| Column {
+                at,
+                leaves: leaves
+                    .by_ref()
+                    .take(leaf_count(field.data_type()))
+                    .collect(),
+            })
+            .collect())
+    }
+
+    /// Writes the row group that is being made into the file, column after column.
+    fn end_group(&mut self, schema: &Schema) -> Result<(), ParquetError> {
+        self.encode(schema)?;
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let mut group = self.writer.next_row_group()?;
+        for column in self.group.drain(..) {
+            for leaf in column.leaves {
+                leaf.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+        Ok(())
+    }
+}
+
+impl Column {
+    fn encode(&mut self, schema: &Schema, slab: &[RecordBatch]) -> Result<(), ParquetError> {
+        for chunk in slab {
+            let values = compute_leaves(schema.field(self.at), chunk.column(self.at))?;
+            for (writer, values) in self.leaves.iter_mut().zip(&values) {
+                writer.write(values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Columns of Parquet that a column of this type becomes.
+fn leaf_count(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => fields
+            .iter()
+            .map(|field| leaf_count(field.data_type()))
+            .sum(),
+        DataType::List(item) | DataType::Map(item, _) => leaf_count(item.data_type()),
+        _ => 1,
     }
 }
 
@@ -175,7 +312,7 @@ impl Write for HashingFile {
 }
 
 /// A failure while Parquet was writing: the disk's, if it was the disk.
-fn write_error(label: &str, path: &Path, error: parquet::errors::ParquetError) -> LakeError {
+fn write_error(label: &str, path: &Path, error: ParquetError) -> LakeError {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = next {
         if let Some(io) = cause.downcast_ref::<io::Error>() {

@@ -124,7 +124,7 @@ impl Lake {
 
     /// Marks a run as being at work, until the mark drops or the process dies.
     pub fn mark(&self, name: &str) -> Result<RunMark, LakeError> {
-        lock::mark(name, &self.path(&format!("_karat/locks/{name}.lock"))?)
+        lock::mark(&self.path(&format!("_karat/locks/{name}.lock"))?)
     }
 
     /// Whether a run on this machine is at work under this mark.

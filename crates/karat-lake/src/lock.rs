@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::LakeError;
-use crate::folder::create_dirs;
+use crate::folder::{create_dirs, create_temporary};
 
 const STEP: Duration = Duration::from_millis(25);
 
@@ -60,9 +60,15 @@ impl Drop for RunMark {
     }
 }
 
-pub(crate) fn mark(name: &str, path: &Path) -> Result<RunMark, LakeError> {
+/// The file gets its name when it is locked: who finds it without a lock knows that its process is dead.
+pub(crate) fn mark(path: &Path) -> Result<RunMark, LakeError> {
+    let dir = path.parent().unwrap_or(path);
+    create_dirs(dir)?;
+    let (temporary, file) = create_temporary(dir)?;
+    file.lock().map_err(LakeError::io("lock", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(LakeError::io("create", path))?;
     Ok(RunMark {
-        _guard: take(name, path, Duration::ZERO)?,
+        _guard: LockGuard { _file: file },
         path: path.to_path_buf(),
     })
 }

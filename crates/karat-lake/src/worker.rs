@@ -13,7 +13,7 @@ use crate::LakeError;
 /// Chunks taken before a thread is started: small tables are done before it would be up.
 const CHUNKS_HERE: usize = 2;
 /// Chunks that wait for a busy thread; with them the memory that a writer holds is bounded.
-const CHUNKS_WAITING: usize = 4;
+const CHUNKS_WAITING: usize = 8;
 
 /// Takes the chunks of a table in order.
 pub(crate) trait Consumer: Send + 'static {

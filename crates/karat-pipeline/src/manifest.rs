@@ -74,8 +74,15 @@ fn mark_of(run: &str) -> String {
     format!("run.{run}")
 }
 
-/// Marks this run as being at work, so that nobody takes its commits for those of a dead run.
+/// Marks this run as being at work, so that nobody takes its commits for those of a dead run. Marks of dead ones are cleared away.
 pub fn at_work(site: &Site) -> Result<RunMark, PipelineError> {
+    for name in site.lake.list("_karat/locks")? {
+        if let Some(mark) = name.strip_suffix(".lock")
+            && mark.starts_with("run.")
+        {
+            site.lake.is_marked(mark)?;
+        }
+    }
     Ok(site.lake.mark(&mark_of(&site.context.run))?)
 }
 

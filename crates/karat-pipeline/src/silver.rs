@@ -987,24 +987,23 @@ impl<'a> SilverStep<'a> {
         )?)
     }
 
-    /// D2(a): `cluster_by` or `key`, then all columns.
+    /// D2(a): `cluster_by`, then `key`. Without a key, all columns follow; after one, none could tell rows apart: that it identifies
+    /// them is proved before a version is made.
     fn row_order(&self, schema: &Schema) -> Vec<SortColumn> {
-        let mut first = self.model.cluster_by.clone();
-        for name in self.model.key.iter().flatten() {
-            if !first.contains(name) {
-                first.push(name.clone());
-            }
-        }
-        let mut order: Vec<SortColumn> = first
-            .iter()
-            .map(|name| SortColumn::ascending(name))
-            .collect();
-        for field in schema.fields() {
-            if !first.contains(field.name()) {
-                order.push(SortColumn::ascending(field.name()));
+        let mut order: Vec<&String> = self.model.cluster_by.iter().collect();
+        let rest: Vec<&String> = match self.key() {
+            [] => schema.fields().iter().map(|field| field.name()).collect(),
+            key => key.iter().collect(),
+        };
+        for name in rest {
+            if !order.contains(&name) {
+                order.push(name);
             }
         }
         order
+            .into_iter()
+            .map(|name| SortColumn::ascending(name))
+            .collect()
     }
 
     fn shape(&self, state: &State) -> EventShape {

@@ -528,6 +528,86 @@ fn any_arrival_and_any_batching_give_one_table() {
     }
 }
 
+/// Files of one order mark have rows that are equal in order: one if they are equal, all held back if not, whenever they come (C4).
+#[test]
+fn ties_and_duplicates_in_any_arrival() {
+    for seed in 0..4 {
+        let mut dice = Dice(300 + seed);
+        let history = seed % 2 == 1;
+        let more = if history {
+            ", stored_as_scd_type: 2"
+        } else {
+            ""
+        };
+        let mut files: Vec<(String, String)> = Vec::new();
+        let mut events = Vec::new();
+        for mark in 0..3 {
+            let mut first: Vec<Event> = Vec::new();
+            for part in ["x", "y"] {
+                let mut text = "k,v,u,at,op\n".to_owned();
+                for row in 0..8 {
+                    let mut event = Event {
+                        key: ["a", "b", "c"][dice.roll(3) as usize].to_owned(),
+                        value: dice.roll(3).to_string(),
+                        day: 1 + dice.roll(5) as u32,
+                        delete: dice.roll(5) == 0,
+                        seq: mark * 1000 + row,
+                    };
+                    if part == "x" {
+                        first.push(event.clone());
+                    } else if dice.roll(2) == 0 {
+                        let value = event.value;
+                        event = first[row as usize].clone();
+                        if dice.roll(2) == 0 {
+                            event.value = value;
+                        }
+                    }
+                    let op = if event.delete { "D" } else { "I" };
+                    text += &format!("{},{},,{},{op}\n", event.key, event.value, event.date());
+                    events.push(event);
+                }
+                files.push((format!("landing/{part}_{mark}.csv"), text));
+            }
+        }
+        let single = without_ties(&events);
+        let (whole, parts) = (
+            Project::one_feed(FEED, &silver(more)),
+            Project::one_feed(FEED, &silver(more)),
+        );
+        for (name, text) in &files {
+            whole.write(name, text);
+        }
+        whole.run(0);
+        while !files.is_empty() {
+            let (name, text) = files.remove(dice.roll(files.len() as u64) as usize);
+            parts.write(&name, &text);
+            if dice.roll(2) == 0 || files.is_empty() {
+                parts.run(0);
+            }
+        }
+        let columns = if history {
+            "k, v, __START_AT, __END_AT"
+        } else {
+            "k, v"
+        };
+        let table = whole.rows(&format!("select {columns} from d_silver.t"));
+        let rows: Vec<&str> = table.lines().skip(1).collect();
+        assert_eq!(rows, naive(&single, history), "seed {seed}");
+        for table in ["d_silver.t", "d_quarantine.t"] {
+            assert_eq!(
+                parts.fingerprint(table),
+                whole.fingerprint(table),
+                "seed {seed} {table}"
+            );
+        }
+        let accounting = whole.accounting("d_silver.t");
+        assert_eq!(parts.accounting("d_silver.t"), accounting, "seed {seed}");
+        for term in ["duplicate", "quarantined"] {
+            assert!(accounting.contains(term), "seed {seed}: {accounting}");
+        }
+    }
+}
+
 /// Extracts of every day, some of them wrong first, loaded in any batching: history and current rows are those of one run over the
 /// right ones (B4, B6, C6).
 #[test]

@@ -1,0 +1,1 @@
+select item from shop_silver.orders group by item

@@ -1,0 +1,293 @@
+//! Two runs at once (A5): on one table the second gives way or waits, on others both go on; the end is that of one after the other.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::project::{Answer, Project};
+use crate::two_days::{self, contents};
+
+const ORDERS: &str = "shop_bronze.landing__orders";
+
+/// The shop with a second domain beside it, which shares nothing with it.
+fn two_domains() -> Project {
+    let project = two_days::project();
+    two_days::arrive(&project, 1);
+    project.write(
+        "domains/stock/domain.yaml",
+        "domain: stock\nfeeds:\n  - { source: landing, name: levels, mode: full, key: [item], path: \"levels/*.csv\" }\n",
+    );
+    project.write(
+        "domains/stock/silver/levels.yaml",
+        "from: landing.levels\nselect: { item: item, level: cast(level as bigint) }\nkey: [item]\n",
+    );
+    project.write(
+        "domains/stock/gold/low.sql",
+        "select item from stock_silver.levels where level < 3 group by item\n",
+    );
+    project.write("domains/stock/gold/low.yaml", "key: [item]\n");
+    project.write("landing/levels/levels_1.csv", "item,level\na,1\nb,5\nc,2\n");
+    project
+}
+
+/// What must be so once all runs are over: the tables of one run, nothing to do, nothing left, a whole record.
+fn as_one_after_the_other(project: &Project, expected: &Project, orphans: usize) {
+    assert_eq!(contents(project), contents(expected));
+    let again = project.karat(&["run", "--quiet"]);
+    assert!(
+        again.stdout.starts_with("nothing to do"),
+        "{}",
+        again.text()
+    );
+    let verified = project.karat(&["verify", "--json"]);
+    assert_eq!(verified.code, 0, "{}", verified.text());
+    let document = verified.json();
+    let files = document["files"].as_array().unwrap();
+    assert_eq!(files.len(), orphans, "{document}");
+    assert!(
+        files.iter().all(|file| file["outcome"] == "orphan"),
+        "{document}"
+    );
+    assert_eq!(left_over(project), Vec::<String>::new());
+}
+
+/// Marks of runs and temporary files: only runs at work and killed ones have any.
+fn left_over(project: &Project) -> Vec<String> {
+    fn walk(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if name.starts_with("run.") || name.ends_with(".tmp") {
+                found.push(name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&project.path("lake"), &mut found);
+    found
+}
+
+/// A run of its own, as another person would start it.
+struct Running(Child);
+
+impl Running {
+    fn start(project: &Project, more: &[&str], failpoint: &str) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_karat"))
+            .args(["run", "--json", "--quiet", "--threads", "1"])
+            .args(more)
+            .current_dir(project.path(""))
+            .env("KARAT_FAILPOINT", failpoint)
+            .env("USER", "tester")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// A run that holds still at a failpoint, when it gets there for the n-th time.
+    fn stopped_at(project: &Project, more: &[&str], failpoint: &str, nth: u32) -> Self {
+        let mut run = Self::start(project, more, &format!("{failpoint}=stop:{nth}"));
+        let stat = format!("/proc/{}/stat", run.0.id());
+        wait_for("the run stops", || {
+            assert!(
+                run.0.try_wait().unwrap().is_none(),
+                "over before {failpoint}"
+            );
+            let text = std::fs::read_to_string(&stat).unwrap();
+            text.rsplit(')')
+                .next()
+                .unwrap()
+                .trim_start()
+                .starts_with('T')
+        });
+        run
+    }
+
+    fn go_on(self) -> Answer {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", "CONT", &pid]).status();
+        assert!(sent.unwrap().success());
+        self.end()
+    }
+
+    fn end(self) -> Answer {
+        let output = self.0.wait_with_output().unwrap();
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Status of each step that is not `unchanged`.
+fn steps(run: &Answer) -> Vec<String> {
+    let document = run.json();
+    let steps = document["steps"].as_array().unwrap().iter();
+    steps
+        .filter(|step| step["status"] != "unchanged")
+        .map(|step| {
+            format!(
+                "{} {}",
+                step["status"].as_str().unwrap(),
+                step["table"].as_str().unwrap()
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn on_a_shared_table_the_second_run_gives_way() {
+    let expected = two_domains();
+    expected.run(0);
+    let project = two_domains();
+    let first = Running::stopped_at(&project, &[], "commit.before", 1);
+    // Who looks is not in the way.
+    let status = project.karat(&["status", "--json"]);
+    assert_eq!(status.code, 0, "{}", status.text());
+    assert_eq!(status.json()["tables"].as_array().unwrap().len(), 0);
+    assert_eq!(project.karat(&["verify"]).code, 0);
+
+    let second = project.karat(&["run", "--json", "--quiet", "--threads", "1"]);
+    assert_eq!(second.code, 5, "{}", second.text());
+    let failed = "failed shop_bronze.landing__orders";
+    assert!(
+        steps(&second).contains(&failed.to_owned()),
+        "{:?}",
+        steps(&second)
+    );
+    // What does not depend on that table went on.
+    for done in ["shop_silver.customers", "stock_gold.low"] {
+        assert!(
+            steps(&second).contains(&format!("done {done}")),
+            "{:?}",
+            steps(&second)
+        );
+    }
+    let first = first.go_on();
+    assert_eq!(first.code, 0, "{}", first.text());
+    assert!(
+        steps(&first).contains(&format!("done {ORDERS}")),
+        "{:?}",
+        steps(&first)
+    );
+    as_one_after_the_other(&project, &expected, 0);
+}
+
+#[test]
+fn runs_that_wait_for_each_other_do_the_work_once() {
+    let expected = two_domains();
+    let mut of_one = steps(&expected.karat(&["run", "--json", "--quiet"]));
+    let project = two_domains();
+    let wait = ["--wait", "60s"];
+    let first = Running::stopped_at(&project, &wait, "files.before", 1);
+    let second = Running::start(&project, &wait, "");
+    wait_for("both are at work", || left_over(&project).len() >= 2);
+    let first = first.go_on();
+    let second = second.end();
+    assert_eq!(
+        (first.code, second.code),
+        (0, 0),
+        "{}{}",
+        first.text(),
+        second.text()
+    );
+    let mut both = steps(&first);
+    both.extend(steps(&second));
+    both.sort();
+    of_one.sort();
+    assert_eq!(both, of_one);
+    as_one_after_the_other(&project, &expected, 0);
+}
+
+#[test]
+fn runs_that_share_no_table_go_on_side_by_side() {
+    let expected = two_domains();
+    expected.run(0);
+    let (shop, stock) = (["--select", "domain:shop"], ["--select", "domain:stock"]);
+    // One stands still having committed nothing, one table, or several, while the other runs to its end.
+    for (point, nth) in [
+        ("intent.after", 1),
+        ("commit.after", 1),
+        ("commit.after", 3),
+    ] {
+        let project = two_domains();
+        let first = Running::stopped_at(&project, &shop, point, nth);
+        let second = Running::start(&project, &stock, "").end();
+        assert_eq!(second.code, 0, "{point}: {}", second.text());
+        for looking in ["status", "verify", "plan"] {
+            assert_eq!(project.karat(&[looking]).code, 0, "{point}: {looking}");
+        }
+        let first = first.go_on();
+        assert_eq!(first.code, 0, "{point}: {}", first.text());
+        as_one_after_the_other(&project, &expected, 0);
+    }
+    for _ in 0..3 {
+        let project = two_domains();
+        let first = Running::start(&project, &shop, "");
+        let second = Running::start(&project, &stock, "");
+        let (first, second) = (first.end(), second.end());
+        assert_eq!(
+            (first.code, second.code),
+            (0, 0),
+            "{}{}",
+            first.text(),
+            second.text()
+        );
+        as_one_after_the_other(&project, &expected, 0);
+    }
+}
+
+/// Locks are of one machine: without them the commit decides, and the loser has published nothing.
+#[test]
+fn of_two_machines_the_loser_at_the_commit_publishes_nothing() {
+    let expected = two_domains();
+    expected.run(0);
+    let project = two_domains();
+    let first = Running::stopped_at(&project, &[], "commit.before", 1);
+    project.remove("lake/_karat/locks");
+    let second = project.karat(&["run", "--json", "--quiet"]);
+    assert_eq!(second.code, 0, "{}", second.text());
+    let first = first.go_on();
+    assert_eq!(first.code, 5, "{}", first.text());
+    let document = first.json();
+    let error = &document["steps"][0]["error"];
+    assert_eq!(document["steps"][0]["table"], ORDERS);
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("nothing of this step was published"),
+        "{message}"
+    );
+    // Its receipt is named by no commit.
+    as_one_after_the_other(&project, &expected, 1);
+}
+
+#[test]
+fn a_killed_run_blocks_nobody() {
+    let expected = two_domains();
+    expected.run(0);
+    let project = two_domains();
+    for point in ["files.before", "commit.after:2", "manifest.before"] {
+        let killed = Running::start(&project, &[], point).end();
+        assert_eq!(killed.code, -1, "{point}: {}", killed.text());
+    }
+    project.run(0);
+    let temporary = left_over(&project);
+    assert!(
+        !temporary.iter().any(|name| name.starts_with("run.")),
+        "{temporary:?}"
+    );
+    assert_eq!(contents(&project), contents(&expected));
+}
