@@ -27,6 +27,7 @@ use crate::conditions;
 use crate::conversion::{Rules, lossless, stored_type};
 use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
+use crate::rows::spelled_out;
 use crate::types::type_name;
 
 fn datetime(data_type: &DataType) -> bool {
@@ -968,7 +969,7 @@ impl AnalyzerRule for CheckedCoercions {
         })?;
         let config = Arc::new(config.clone());
         let plan = map_plan(plan, &|expr, schema| {
-            conditions::guarded(expr, schema, &config)
+            spelled_out(expr)?.transform_data(|expr| conditions::guarded(expr, schema, &config))
         })?;
         self.stored(plan)
     }

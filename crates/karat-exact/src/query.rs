@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -111,6 +112,7 @@ impl Engine {
                 Err(DataFusionError::from(ExactError::Internal(why)))
             })
             .map_err(|error| sql_error(error, sql))?;
+        refuse_lost_nulls(&planned)?;
         let tables = tables_read(&planned).map_err(|error| sql_error(error, sql))?;
         let uses_clock = plan_uses_clock(&planned).map_err(|error| sql_error(error, sql))?;
         if matches!(purpose, Purpose::Model { .. }) {
@@ -356,6 +358,74 @@ fn refuse_provenance(plan: &LogicalPlan) -> Result<(), SqlError> {
         hint: Some("`karat query` may".to_owned()),
         kind: SqlErrorKind::Refused,
     })
+}
+
+/// Refuses `in (subquery)` where the engine's answer would take a null for false: it makes a join of it, and only a condition that
+/// stands for itself, or `and` and `or` of conditions, come out the same.
+fn refuse_lost_nulls(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let mut lost: Option<Option<(u64, u64)>> = None;
+    let visited = plan.apply_with_subqueries(|node| {
+        let filter = matches!(node, LogicalPlan::Filter(_));
+        node.apply_expressions(|expr| {
+            if let Some(found) = lost_null(expr, filter, filter) {
+                let span = found
+                    .column_refs()
+                    .into_iter()
+                    .find_map(|c| c.spans().first());
+                lost.get_or_insert(span.map(|span| (span.start.line, span.start.column)));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    visited.map_err(|error| sql_error(error, ""))?;
+    let Some(at) = lost else { return Ok(()) };
+    Err(SqlError {
+        message: "`in (select …)` in this place would take an unknown answer for a no".to_owned(),
+        line: at.map(|at| at.0),
+        column: at.map(|at| at.1),
+        hint: Some(
+            "write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own"
+                .to_owned(),
+        ),
+        kind: SqlErrorKind::Refused,
+    })
+}
+
+/// The operand of an `in (subquery)` whose null would be lost. `alone`: the expression is a condition of its own; `positive`: it is
+/// reached from one through `and` and `or` only.
+fn lost_null(expr: &Expr, alone: bool, positive: bool) -> Option<&Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And,
+            right,
+        }) => lost_null(left, alone, positive).or_else(|| lost_null(right, alone, positive)),
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => lost_null(left, false, positive).or_else(|| lost_null(right, false, positive)),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(inside) if !inside.negated => refuses(inside, alone),
+            inner => lost_null(inner, false, false),
+        },
+        Expr::InSubquery(inside) if inside.negated => refuses(inside, alone),
+        Expr::InSubquery(inside) => (!positive).then_some(inside.expr.as_ref()),
+        other => {
+            let mut found = None;
+            let visited = other.apply_children(|child| {
+                found = found.or_else(|| lost_null(child, false, false));
+                Ok(TreeNodeRecursion::Continue)
+            });
+            visited.ok().and(found)
+        }
+    }
+}
+
+/// `not in` is right as a condition of its own, over a subquery that does not ask for the row.
+fn refuses(inside: &InSubquery, alone: bool) -> Option<&Expr> {
+    let right = alone && inside.subquery.outer_ref_columns.is_empty();
+    (!right).then_some(inside.expr.as_ref())
 }
 
 /// The columns that an answer has in a table: standard types, all nullable.

@@ -294,7 +294,7 @@ impl Nodes {
         expr: &Expr,
         schema: &DFSchema,
     ) -> PlanResult<Arc<dyn PhysicalExpr>> {
-        let expr = spelled_out(expr.clone())?;
+        let expr = spelled_out(expr.clone())?.data;
         create_physical_expr(
             &expr,
             schema,
@@ -466,8 +466,8 @@ impl Nodes {
 }
 
 /// The expression with `coalesce` and its kin as the CASE that they mean: DataFusion computes them in no other form.
-fn spelled_out(expr: Expr) -> PlanResult<Expr> {
-    let spelled = expr.transform_up(|e| {
+pub(crate) fn spelled_out(expr: Expr) -> PlanResult<Transformed<Expr>> {
+    expr.transform_up(|e| {
         let Expr::ScalarFunction(ScalarFunction { func, args }) = e else {
             return Ok(Transformed::no(e));
         };
@@ -483,8 +483,7 @@ fn spelled_out(expr: Expr) -> PlanResult<Expr> {
                 Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
             }
         })
-    })?;
-    Ok(spelled.data)
+    })
 }
 
 /// Whether some row's values can make the expression fail.

@@ -72,6 +72,9 @@ impl Expression {
         }
         let mut names = Names::default();
         let _ = expr.visit(&mut names);
+        if let Some(error) = names.error {
+            return Err(error);
+        }
         Ok(Expression {
             columns: names.columns,
             normalised,

@@ -375,6 +375,13 @@ fn what_the_engine_would_pass_over_is_refused() {
 }
 
 #[test]
+fn an_expression_over_one_row_is_held_to_the_same() {
+    let error = Expression::parse("a is distinct from b and c").expect_err("is refused");
+    assert_eq!((error.line, error.column), (1, 1), "{error}");
+    assert!(Expression::parse("(a is distinct from b) and c").is_ok());
+}
+
+#[test]
 fn a_comparison_in_brackets_is_clear() {
     for sql in [
         "select a from d.t where (a is distinct from b) and c",

@@ -191,6 +191,66 @@ fn what_would_be_answered_wrongly_is_refused() {
     ));
 }
 
+#[test]
+fn a_null_in_a_subquery_is_neither_yes_nor_no() {
+    expect![[r#"
+        select id from d.t where k not in (select k from d.t where id < 3) and id > 0
+        id bigint
+        3
+        4
+        select id from d.t where k in (select k from d.t where id < 3) or id = 5
+        id bigint
+        1
+        2
+        5
+        select id from d.t where k not in (select k from d.t where id < 3) or id = 5
+        Refused: 1:26: `in (select …)` in this place would take an unknown answer for a no
+        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        select id from d.t a where k not in (select k from d.t b where b.id < a.id)
+        Refused: 1:28: `in (select …)` in this place would take an unknown answer for a no
+        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        select id from d.t where (k in (select k from d.t)) is null
+        Refused: 1:27: `in (select …)` in this place would take an unknown answer for a no
+        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        select id from d.t where not exists (select 1 from d.t b where b.k = t.k and b.id < 3) or id = 1
+        id bigint
+        1
+        3
+        4
+        5
+    "#]].assert_eq(&answers(
+        &numbers(),
+        &[
+            "select id from d.t where k not in (select k from d.t where id < 3) and id > 0",
+            "select id from d.t where k in (select k from d.t where id < 3) or id = 5",
+            "select id from d.t where k not in (select k from d.t where id < 3) or id = 5",
+            "select id from d.t a where k not in (select k from d.t b where b.id < a.id)",
+            "select id from d.t where (k in (select k from d.t)) is null",
+            "select id from d.t where not exists (select 1 from d.t b where b.k = t.k and b.id < 3) or id = 1",
+        ],
+    ));
+}
+
+#[test]
+fn coalesce_may_stand_beside_what_can_fail() {
+    expect![[r#"
+        select id from d.t where 10 / id > 2 and coalesce(k, 'z') <> 'b'
+        id bigint
+        1
+        2
+        select id, coalesce(k, 'z') || nvl2(k, '!', '?') as x from d.t where cast(id as int) > 3 and nvl(k, 'z') > 'a'
+        id bigint, x string
+        4 | b!
+        5 | z?
+    "#]].assert_eq(&answers(
+        &numbers(),
+        &[
+            "select id from d.t where 10 / id > 2 and coalesce(k, 'z') <> 'b'",
+            "select id, coalesce(k, 'z') || nvl2(k, '!', '?') as x from d.t where cast(id as int) > 3 and nvl(k, 'z') > 'a'",
+        ],
+    ));
+}
+
 /// The zone is Europe/Berlin.
 #[test]
 fn days_and_months_of_an_instant_are_local() {
