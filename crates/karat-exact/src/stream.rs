@@ -10,6 +10,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -22,6 +23,9 @@ use crate::BatchStream;
 use crate::engine::Engine;
 use crate::error::ExactError;
 use crate::tables::{FileSet, file_scan};
+
+/// Batches that a scan decodes ahead of whoever reads them.
+const BATCHES_AHEAD: usize = 2;
 
 /// A column to sort by; nulls last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,9 @@ impl Engine {
             }
         };
         let plan = file_scan(files, projection, true)?;
-        Ok(plan.execute(0, self.state.task_ctx())?)
+        let rows = plan.execute(0, self.state.task_ctx())?;
+        // Files are decoded while the rows before are worked on.
+        Ok(spawn_buffered(rows, BATCHES_AHEAD))
     }
 
     /// Sorts rows, with spill beyond the memory limit. Rows equal in all the columns come in no particular order.
