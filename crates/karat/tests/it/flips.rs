@@ -276,6 +276,9 @@ fn found(project: &Project, case: &Case) {
     };
     assert!(names(&case.file), "{name}: {document}");
     assert!(case.other.as_ref().is_none_or(names), "{name}: {document}");
+    if !matches!(case.damage, Damage::Flip) {
+        return;
+    }
     let level = match case.kind {
         Kind::Data => "--files",
         _ => "--signatures",

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use expect_test::expect_file;
 use karat_receipt::{Intent, SigningKey};
@@ -30,8 +31,10 @@ fn folder(lake: &str) -> PathBuf {
 
 /// A copy of a golden project with its lake, as it was after both days.
 fn golden(lake: &str) -> Project {
+    // Once, though all tests here ask for it at the same time.
+    static WRITTEN: Once = Once::new();
     if std::env::var("KARAT_GOLDEN").is_ok_and(|name| name == lake) {
-        write(lake);
+        WRITTEN.call_once(|| write(lake));
     }
     let project = Project::empty();
     copy_folder(&folder(lake), &project.path(""));
