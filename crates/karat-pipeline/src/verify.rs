@@ -74,6 +74,13 @@ pub struct FileFinding {
     pub detail: String,
 }
 
+impl FileFinding {
+    /// Whether no version of a table depends on it.
+    fn is_harmless(&self) -> bool {
+        matches!(self.outcome, "orphan" | "unfinished")
+    }
+}
+
 /// The whole finding.
 #[derive(Debug, Default)]
 pub struct VerifyReport {
@@ -97,10 +104,7 @@ impl VerifyReport {
         self.tables
             .iter()
             .all(|table| matches!(table.outcome, "ok" | "adopted"))
-            && self
-                .files
-                .iter()
-                .all(|file| matches!(file.outcome, "orphan" | "unfinished"))
+            && self.files.iter().all(FileFinding::is_harmless)
     }
 
     /// A table's version is not as the record says.
@@ -256,6 +260,7 @@ impl TableCheck<'_> {
             });
         }
         let before = self.report.tables.len();
+        let files_before = self.report.files.len();
         let opened = self.read_receipts(&history)?;
         self.chain(&history, &opened);
         let adopted = adopted_versions(&opened);
@@ -280,21 +285,20 @@ impl TableCheck<'_> {
         if self.report.tables.len() == before
             && let Some(newest) = history.last()
         {
-            let outcome = if adopted.contains(&newest.version) {
-                "adopted"
-            } else {
-                "ok"
+            let damaged = self.report.files[files_before..]
+                .iter()
+                .filter(|file| !file.is_harmless())
+                .count();
+            let (outcome, detail) = match damaged {
+                0 if adopted.contains(&newest.version) => ("adopted", String::new()),
+                0 => ("ok", String::new()),
+                1 => ("mismatch", "a file of it, named below".to_owned()),
+                several => ("mismatch", format!("{several} files of it, named below")),
             };
             let expected = opened
                 .get(&newest.version)
                 .map(|opened| opened.receipt.fingerprint.clone());
-            self.finding(
-                newest.version,
-                outcome,
-                expected.clone(),
-                expected,
-                String::new(),
-            );
+            self.finding(newest.version, outcome, expected.clone(), expected, detail);
         }
         self.log(&history, &opened)
     }

@@ -300,7 +300,8 @@ fn gold_text(rows: &Terms) -> String {
     }
 }
 
-/// `12 read = 10 kept + 2 duplicate`; terms that are 0 are left out.
+/// `12 read = 10 kept + 2 duplicate`; terms that are 0 are left out. Rows that a full load no longer brings were not read: of a feed,
+/// deletes stand apart, `12 read = 12 kept; 3 deleted` (G6).
 fn rows_text(rows: &Terms) -> String {
     let Some(read) = rows.get("read") else {
         return String::new();
@@ -318,16 +319,24 @@ fn rows_text(rows: &Terms) -> String {
             *name,
         )
     });
-    let terms: Vec<String> = names
-        .into_iter()
-        .filter(|name| rows[*name] > 0)
-        .map(|name| format!("{} {name}", thousands(rows[name])))
-        .collect();
-    if terms.is_empty() {
-        format!("{} read", thousands(*read))
-    } else {
-        format!("{} read = {}", thousands(*read), terms.join(" + "))
+    let names = names.into_iter().filter(|name| rows[*name] > 0);
+    let (apart, outcomes): (Vec<&String>, Vec<&String>) = {
+        let deleted = rows.get("deleted").copied().unwrap_or(0);
+        let all: u64 = names.clone().map(|name| rows[name]).sum();
+        names.partition(|name| *name == "deleted" && all - deleted == *read)
+    };
+    let terms = |names: Vec<&String>| -> Vec<String> {
+        let term = |name: &String| format!("{} {name}", thousands(rows[name]));
+        names.into_iter().map(term).collect()
+    };
+    let mut text = format!("{} read", thousands(*read));
+    if !outcomes.is_empty() {
+        text.push_str(&format!(" = {}", terms(outcomes).join(" + ")));
     }
+    for term in terms(apart) {
+        text.push_str(&format!("; {term}"));
+    }
+    text
 }
 
 fn say_errors(site: &Site, step: &StepReport) {

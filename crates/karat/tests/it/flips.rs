@@ -276,6 +276,18 @@ fn found(project: &Project, case: &Case) {
     };
     assert!(names(&case.file), "{name}: {document}");
     assert!(case.other.as_ref().is_none_or(names), "{name}: {document}");
+    if case.kind == Kind::Data {
+        // A table with a damaged file is not called `ok`.
+        let parts: Vec<&str> = case.file.split('/').collect();
+        let table = format!("{}_{}.{}", parts[0], parts[1], parts[2]);
+        let mut tables = document["tables"].as_array().unwrap().iter();
+        let of_table = tables.find(|found| found["table"] == table.as_str());
+        let outcome = of_table.map(|found| found["outcome"].clone());
+        assert!(
+            outcome.is_some_and(|outcome| outcome != "ok"),
+            "{name}: {document}"
+        );
+    }
     if !matches!(case.damage, Damage::Flip) {
         return;
     }

@@ -263,3 +263,19 @@ fn what_only_planning_tells_has_a_place_too() {
         domains/d/gold/i.sql:1:1 the engine has no way to run this query: Physical plan does not support logical expression WindowFunction (write a correlated subquery as a join, a window function inside a subquery, and give each column its own name)
     "#]].assert_eq(&found.concat());
 }
+
+#[test]
+fn verbs_of_later_versions_are_refused_by_name() {
+    let project = Project::initial();
+    expect![[r#"
+        --- stderr
+        error: the verb `replay` is not there yet
+        hint: `karat help` shows what there is
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["replay", "RUN"]).text());
+    let fix = project.karat(&["quarantine", "fix", "--json"]);
+    assert_eq!(fix.code, 2);
+    expect!["the verb `fix` is not there yet"]
+        .assert_eq(fix.json()["error"]["message"].as_str().unwrap());
+}
