@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use karat_project::Feed;
 
 /// karat's own columns, in table order, after the payload that the table was created with.
 pub const OWN: &[&str] = &[
@@ -53,6 +54,28 @@ pub struct Drift {
     pub missing: Vec<String>,
     /// Columns whose type differs: name, type in the table, type in the load.
     pub types: Vec<(String, DataType, DataType)>,
+}
+
+/// What a feed names as its key or cursor and its table does not have: what is wrong, and what to do.
+pub fn absent(feed: &Feed, schema: &Schema) -> Option<(String, String)> {
+    let key = feed.key.iter().map(|name| ("key", name));
+    // With `rename`, a cursor may go by the name that it has at the source.
+    let cursor = feed.cursor.iter().filter(|_| feed.rename.is_empty());
+    let cursor = cursor.map(|cursor| ("cursor", &cursor.column));
+    let (what, name) = key
+        .chain(cursor)
+        .find(|(_, name)| schema.field_with_name(name).is_err())?;
+    let columns: Vec<&str> = payload(schema)
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    Some((
+        format!(
+            "`{what}` names `{name}`, which `{}` does not have",
+            feed.bronze
+        ),
+        format!("its columns are {}", columns.join(", ")),
+    ))
 }
 
 /// Payload columns of a bronze table.

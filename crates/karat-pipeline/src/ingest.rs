@@ -653,6 +653,10 @@ impl Loader<'_> {
         let mut diff = None;
         let mut window = None;
         if keyed_full {
+            if let Some((what, hint)) = bronze::absent(self.feed, schema) {
+                let what = format!("cannot load `{}`: {what}", self.feed.bronze);
+                return Err(PipelineError::Refused { what, hint });
+            }
             let mut state = FullDiff::new(schema, &self.feed.key, &payload)
                 .map_err(|error| self.no_key(error))?;
             if let Some(head) = head {

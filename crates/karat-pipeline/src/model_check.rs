@@ -87,6 +87,21 @@ pub fn check(
             schema = reads.get(&feed.bronze).map(assumed_schema);
             assumed.insert(feed.bronze.clone());
         }
+        if let Some(schema) = schema.as_ref().filter(|_| !assumed.contains(&feed.bronze))
+            && let Some((message, hint)) = bronze::absent(feed, schema)
+        {
+            checked.findings.push(Finding {
+                table: feed.bronze.clone(),
+                at: Some(feed.at),
+                error: SqlError {
+                    message,
+                    line: None,
+                    column: None,
+                    hint: Some(hint),
+                    kind: karat_exact::SqlErrorKind::Name,
+                },
+            });
+        }
         let key = match &schema {
             Some(schema) => Digest::of(schema_text(schema).as_bytes()).to_string(),
             None => String::new(),

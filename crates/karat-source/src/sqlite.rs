@@ -773,7 +773,10 @@ impl Source for Sqlite {
         let transaction = self.begin(&mut connection)?;
         let tables = self.tables(&transaction)?;
         Ok(TestReport {
-            summary: format!("SQLite database with {} tables and views", tables.len()),
+            summary: match tables.len() {
+                1 => "SQLite database with 1 table or view".to_owned(),
+                several => format!("SQLite database with {several} tables and views"),
+            },
             details: tables,
         })
     }

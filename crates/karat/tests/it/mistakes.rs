@@ -279,3 +279,42 @@ fn verbs_of_later_versions_are_refused_by_name() {
     expect!["the verb `fix` is not there yet"]
         .assert_eq(fix.json()["error"]["message"].as_str().unwrap());
 }
+
+#[test]
+fn what_a_feed_names_is_in_its_table() {
+    let domain = |key: &str| {
+        format!(
+            "domain: d\nfeeds:\n  - {{ source: landing, name: sites, mode: full, path: \"*.csv\", key: [{key}] }}\n"
+        )
+    };
+    let project = Project::of(&[(
+        "karat.yaml",
+        "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\n",
+    )]);
+    project.write("landing/sites.csv", "site_id,town\n1,Ulm\n");
+    project.write("domains/d/domain.yaml", &domain("siteid"));
+    expect![[r#"
+                table                    version   time  rows
+        failed  d_bronze.landing__sites           N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, N s
+        --- stderr
+        error: cannot load `d_bronze.landing__sites`: `key` names `siteid`, which `d_bronze.landing__sites` does not have
+        hint: its columns are site_id, town
+        --- exit 2
+    "#]].assert_eq(&project.run(2).text());
+    project.write("domains/d/domain.yaml", &domain("site_id"));
+    project.run(0);
+    project.write("domains/d/domain.yaml", &domain("siteid"));
+    expect![[r#"
+        1 mistake
+        --- stderr
+        error: `key` names `siteid`, which `d_bronze.landing__sites` does not have
+         --> domains/d/domain.yaml:3:7
+          |
+        3 |   - { source: landing, name: sites, mode: full, path: "*.csv", key: [siteid] }
+          |       ^^^^^^
+          = hint: its columns are site_id, town
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+}
