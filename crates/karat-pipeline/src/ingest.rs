@@ -128,7 +128,7 @@ pub fn known_objects(epochs: &Epochs) -> Vec<KnownObject> {
         .collect()
 }
 
-/// Loads a feed until nothing is left to load.
+/// Loads a feed until nothing is left to load. What was committed before a failure stays, and is in the report.
 pub async fn load(
     site: &Site,
     feed: &Feed,
@@ -136,10 +136,29 @@ pub async fn load(
     source: &Arc<dyn Source>,
     read_by_models: &ColumnsRead,
 ) -> Result<StepReport, PipelineError> {
+    let mut report = StepReport::new("load", &feed.bronze.to_string());
+    match load_all(site, feed, spec, source, read_by_models, &mut report).await {
+        Ok(()) => Ok(report),
+        Err(error) if report.status == StepStatus::Done => {
+            report.status = StepStatus::Failed;
+            report.error = Some(error);
+            Ok(report)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn load_all(
+    site: &Site,
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+    read_by_models: &ColumnsRead,
+    report: &mut StepReport,
+) -> Result<(), PipelineError> {
     let name = feed.bronze.to_string();
     let _lock: LockGuard = site.lake.lock(&name, site.context.wait)?;
     let table = site.lake.table(&feed.bronze.folder());
-    let mut report = StepReport::new("load", &name);
     let loader = Loader {
         site,
         feed,
@@ -157,7 +176,7 @@ pub async fn load(
     )?;
     if let Some(open) = epochs.open().cloned() {
         loader
-            .take_up(open, head_now.clone(), &epochs, &mut report)
+            .take_up(open, head_now.clone(), &epochs, report)
             .await?;
         head_now = head(&table)?;
         epochs = Epochs::read(
@@ -169,7 +188,7 @@ pub async fn load(
     let planned = plan_next(site, feed, spec, source, &epochs).await?;
     report.notes.extend(planned.notes);
     if !planned.late.is_empty() {
-        loader.hold_late(planned.late, &epochs, &mut report)?;
+        loader.hold_late(planned.late, &epochs, report)?;
         epochs = Epochs::read(
             &site.lake,
             &feed.bronze,
@@ -191,7 +210,7 @@ pub async fn load(
                 schema,
                 head_now.clone(),
                 &epochs,
-                &mut report,
+                report,
             )
             .await?;
         head_now = head(&table)?;
@@ -219,7 +238,7 @@ pub async fn load(
             "some objects are held in quarantine; `karat quarantine list` shows them".to_owned(),
         );
     }
-    Ok(report)
+    Ok(())
 }
 
 struct Loader<'a> {

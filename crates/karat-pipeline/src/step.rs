@@ -17,7 +17,7 @@ pub enum StepStatus {
     Done,
     /// There was nothing to do.
     Unchanged,
-    /// It failed; nothing of it is visible.
+    /// It failed. Of a model nothing is visible; the loads that a feed committed before stay, and its report has their version.
     Failed,
     /// Something that it needs failed.
     Skipped,

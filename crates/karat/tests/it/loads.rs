@@ -698,3 +698,43 @@ fn a_touched_file_is_no_news() {
         again.text()
     );
 }
+
+/// A feed of several loads that fails at a later one: what was committed is reported, counted and in a manifest.
+#[test]
+fn loads_before_one_that_fails_stay() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\n",
+        ),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: landing, name: sites, mode: full, path: \"*.csv\", file_order: '(\\d+)', key: [id] }\n",
+        ),
+        (
+            "domains/d/silver/sites.yaml",
+            "from: landing.sites\nselect:\n  id: cast(id as bigint)\n  town: town\nkey: [id]\n",
+        ),
+    ]);
+    project.write("landing/1.csv", "id,town\n1,Ulm\n2,Bonn\n");
+    project.write("landing/2.csv", "id,town\n1,Ulm\n2,Bonn\n3,Kiel\n");
+    project.write("landing/3.csv", "id,place\n1,Ulm\n");
+    let run = project.karat(&["run", "--json"]);
+    let load = run.json()["steps"][0].clone();
+    expect!["failed 1 5"].assert_eq(&format!(
+        "{} {} {}",
+        load["status"].as_str().unwrap(),
+        load["version"],
+        load["rows"]["read"]
+    ));
+    assert!(run.json()["head"].is_string(), "{}", run.text());
+    project.write("landing/3.csv", "id,town\n1,Ulm\n2,Bonn\n3,Kiel\n4,Hof\n");
+    project.run(0);
+    assert_eq!(project.karat(&["verify"]).code, 0);
+    assert_eq!(
+        project
+            .rows("select count(*) as n from d_silver.sites")
+            .trim(),
+        "n\n4"
+    );
+}

@@ -316,5 +316,6 @@ fn what_a_feed_names_is_in_its_table() {
           = hint: its columns are site_id, town
 
         --- exit 2
-    "#]].assert_eq(&project.karat(&["validate"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
 }
