@@ -256,6 +256,7 @@ struct Landed {
     count: ReadCount,
     kept: u64,
     unchanged: u64,
+    repeated: u64,
     deleted: u64,
     load_fingerprint: Option<String>,
 }
@@ -583,6 +584,12 @@ impl Loader<'_> {
             ("unchanged".to_owned(), landed.unchanged),
         ]);
         report.add_rows(&share);
+        if landed.repeated > 0 {
+            report.notes.push(format!(
+                "in a load of `{}`, {} row(s) have a `key` that stands before in the same load: the last row of a key counts",
+                self.feed.bronze, landed.repeated
+            ));
+        }
         if landed.deleted > 0 {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
@@ -941,6 +948,7 @@ impl Landing {
             count: ReadCount::default(),
             kept: 0,
             unchanged: 0,
+            repeated: 0,
             deleted: 0,
             load_fingerprint: None,
         };
@@ -995,6 +1003,7 @@ impl Landing {
         }
         if let Some(diff) = &mut diff {
             landed.unchanged = diff.counts().unchanged;
+            landed.repeated = diff.counts().repeated;
             let gone = diff.deletes(&self.schema).map_err(arrow_error)?;
             landed.deleted = gone.num_rows() as u64;
             if let Err(error) = self.check_deletes(rows_read, landed.deleted) {

@@ -20,6 +20,8 @@ pub struct DiffCounts {
     pub unchanged: u64,
     /// Keys that the load no longer has.
     pub deleted: u64,
+    /// Rows whose key stands before in the same load, with other content.
+    pub repeated: u64,
 }
 
 /// Compares a keyed full load with the state that bronze holds.
@@ -90,7 +92,10 @@ impl FullDiff {
                     keep.push(false);
                     continue;
                 }
-                Some(_) => "U",
+                Some((_, seen)) => {
+                    self.counts.repeated += u64::from(*seen);
+                    "U"
+                }
             };
             self.before.insert(key, (*hash, true));
             self.counts.changed += 1;
