@@ -212,7 +212,7 @@ pub fn reference_page() -> String {
     );
     page.push_str(
         "\n## A complete example\n\n\
-         `karat validate` finds nothing to say about it.\n",
+         With `SHOP_DB` set, `karat validate` finds nothing to say about it.\n",
     );
     for file in EXAMPLE {
         let language = if file.starts_with("--") {
