@@ -12,7 +12,7 @@ use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoi
 use karat_project::{Feed, OnAdded, OnMissing, Ratio};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
-    FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch,
+    FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch, SourceError,
 };
 use serde_json::{Value, json};
 
@@ -250,6 +250,13 @@ struct Loader<'a> {
     read_by_models: &'a ColumnsRead,
 }
 
+/// The columns of one object, or of a database's table.
+struct Header {
+    /// For a message: the object's path, or `the source`.
+    place: String,
+    columns: Vec<PayloadColumn>,
+}
+
 /// What reading a load came to.
 struct Landed {
     files: Vec<WrittenFile>,
@@ -388,8 +395,8 @@ impl Loader<'_> {
         )
     }
 
-    /// Columns of all objects of a load, by bronze name.
-    async fn columns_of(&self, load: &Load) -> Result<Vec<Vec<PayloadColumn>>, PipelineError> {
+    /// Columns of all objects of a load, by bronze name, and where each was found.
+    async fn columns_of(&self, load: &Load) -> Result<Vec<Header>, PipelineError> {
         let source = self.source.clone();
         let spec = self.spec.clone();
         let objects: Vec<Object> = load
@@ -401,27 +408,34 @@ impl Loader<'_> {
         let is_database = load.objects.is_empty();
         let headers = tokio::task::spawn_blocking(move || {
             if is_database {
-                return source.header(&spec, None).map(|header| vec![header]);
+                let header = source.header(&spec, None)?;
+                return Ok(vec![("the source".to_owned(), header)]);
             }
             objects
                 .iter()
-                .map(|object| source.header(&spec, Some(object)))
-                .collect()
+                .map(|object| {
+                    Ok((
+                        format!("`{}`", object.path),
+                        source.header(&spec, Some(object))?,
+                    ))
+                })
+                .collect::<Result<Vec<_>, SourceError>>()
         })
         .await
         .map_err(joined)??;
         Ok(headers
             .into_iter()
-            .flatten()
-            .map(|header| {
-                header
+            .filter_map(|(place, header)| Some((place, header?)))
+            .map(|(place, header)| Header {
+                place,
+                columns: header
                     .into_iter()
                     .map(|column| PayloadColumn {
                         name: bronze::bronze_name(&column.name, &self.feed.rename),
                         source_name: column.source_name,
                         data_type: column.data_type,
                     })
-                    .collect()
+                    .collect(),
             })
             .collect())
     }
@@ -430,22 +444,22 @@ impl Loader<'_> {
     fn schema_for(
         &self,
         head: Option<&Head>,
-        headers: &[Vec<PayloadColumn>],
+        headers: &[Header],
     ) -> Result<Option<SchemaRef>, PipelineError> {
         let table = self.feed.bronze.to_string();
         let source_feed = self.feed.short_name();
         let mut schema = match (head, headers.first()) {
             (Some(head), _) => head.snapshot.schema.clone(),
-            (None, Some(first)) => bronze::create_schema(first),
+            (None, Some(first)) => bronze::create_schema(&first.columns),
             (None, None) => return Ok(None),
         };
         let accepted = crate::schema_accept::accepted_missing(&self.site.lake, &self.feed.bronze)?;
-        for header in headers {
-            if let Some((one, other)) = bronze::same_name(header) {
+        for Header { place, columns } in headers {
+            if let Some((one, other)) = bronze::same_name(columns) {
                 return Err(PipelineError::Drift {
                     table,
                     what: format!(
-                        "its source has both `{}` and `{}`, and both would fill `{}`",
+                        "{place} has both `{}` and `{}`, and both would fill `{}`",
                         one.source_name, other.source_name, one.name
                     ),
                     hint: format!(
@@ -454,12 +468,12 @@ impl Loader<'_> {
                     ),
                 });
             }
-            let drift = bronze::drift(&schema, header);
+            let drift = bronze::drift(&schema, columns);
             if let Some((name, have, got)) = drift.types.first() {
                 return Err(PipelineError::Drift {
                     table,
                     what: format!(
-                        "column `{name}` changed its type from {} to {}",
+                        "column `{name}` changed its type from {} to {} in {place}",
                         karat_exact::type_name(have),
                         karat_exact::type_name(got)
                     ),
@@ -488,7 +502,7 @@ impl Loader<'_> {
                 };
                 return Err(PipelineError::Drift {
                     table,
-                    what: format!("column `{name}`, which a model reads, is missing in the source"),
+                    what: format!("column `{name}`, which a model reads, is missing in {place}"),
                     hint: format!(
                         "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"
                     ),
@@ -502,7 +516,7 @@ impl Loader<'_> {
                         return Err(PipelineError::Drift {
                             table,
                             what: format!(
-                                "column `{}` is new in the source (`added: fail`)",
+                                "column `{}` is new in {place} (`added: fail`)",
                                 column.name
                             ),
                             hint: format!(
@@ -826,8 +840,7 @@ impl Loader<'_> {
         let before = epochs
             .done()
             .map(|intent| intent.epoch)
-            .filter(|epoch| !replaced.contains(epoch))
-            .next_back();
+            .rfind(|epoch| !replaced.contains(epoch));
         head.map_or(0, |head| {
             head.snapshot
                 .files

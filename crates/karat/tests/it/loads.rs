@@ -437,7 +437,7 @@ fn a_cursor_reads_its_window_again() {
     // A column of another type is another column.
     project.sqlite("create table kept as select * from orders; drop table orders; create table orders (id text, v text, at integer, gone integer); insert into orders select id, v, at + 100, gone from kept");
     expect![[r#"
-        error: cannot load `d_bronze.db__orders`: column `id` changed its type from bigint to string
+        error: cannot load `d_bronze.db__orders`: column `id` changed its type from bigint to string in the source
         hint: restore the type at the source, or load it under another name in `rename` of feed `db.orders`
     "#]].assert_eq(&project.run(1).stderr);
     project.sqlite("drop table orders; create table orders (id integer, v text, at integer, gone integer); insert into orders select * from kept");
@@ -544,7 +544,7 @@ fn columns_come_go_and_are_renamed() {
         run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in the source
+        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_3.csv`
         hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
@@ -571,7 +571,7 @@ fn columns_come_go_and_are_renamed() {
     // Gone for good.
     project.write("landing/a_4.csv", "id\n4\n");
     expect![[r#"
-        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in the source
+        error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_4.csv`
         hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
     "#]].assert_eq(&project.run(1).stderr);
     expect![[r#"
@@ -594,7 +594,7 @@ fn columns_come_go_and_are_renamed() {
     .assert_eq(&project.rows("select id, v from d_silver.t order by id"));
     project.write("landing/a_5.csv", "id,v,value\n5,five,z\n");
     expect![[r#"
-        error: cannot load `d_bronze.landing__orders`: its source has both `v` and `value`, and both would fill `v`
+        error: cannot load `d_bronze.landing__orders`: `a_5.csv` has both `v` and `value`, and both would fill `v`
         hint: remove the `rename` of `v` from feed `landing.orders`, or rename the other
     "#]].assert_eq(&project.run(1).stderr);
     // Under `added: fail` the message says what helps.
@@ -607,7 +607,7 @@ fn columns_come_go_and_are_renamed() {
     );
     project.write("landing/a_5.csv", "id,v,more\n5,five,z\n");
     expect![[r#"
-        error: cannot load `d_bronze.landing__orders`: column `more` is new in the source (`added: fail`)
+        error: cannot load `d_bronze.landing__orders`: column `more` is new in `a_5.csv` (`added: fail`)
         hint: `on_schema_change: { added: evolve }` of feed `landing.orders` takes it in, `added: ignore` leaves it out
     "#]].assert_eq(&project.run(1).stderr);
 }
