@@ -177,7 +177,9 @@ fn of(batch: &RecordBatch) -> Fingerprint {
 
 #[test]
 fn vectors_hold() {
-    let cases: Vec<(&str, Vec<(&str, &str)>, Value)> = vec![
+    /// Name, columns with their types, values.
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Value);
+    let cases: Vec<Case> = vec![
         (
             "boolean",
             vec![("c", "boolean")],

@@ -136,7 +136,7 @@ impl Undisturbed {
         let project = self.after_the_kill(project, number);
         if day == 1 {
             // The second day comes before the rerun, or after it.
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 run_ok(&project, &case);
             }
             two_days::arrive(&project, 2);
