@@ -32,11 +32,7 @@ pub fn file_set<'a>(
         schema: snapshot.schema.clone(),
         files: files
             .into_iter()
-            .map(|file| DataFileRef {
-                path: table.path().join(&file.path),
-                size: file.size,
-                rows: file.rows,
-            })
+            .map(|file| data_file(table, &file.path, file.size, file.rows))
             .collect(),
         key,
     }
@@ -74,17 +70,21 @@ pub async fn scan(
     Ok(batch_stream(files.schema.clone(), counted))
 }
 
+fn data_file(table: &Table, path: &str, size: u64, rows: u64) -> DataFileRef {
+    DataFileRef {
+        path: table.path().join(path),
+        size,
+        rows,
+    }
+}
+
 /// Files that were just written as the engine reads them.
 pub fn written_set(table: &Table, schema: &SchemaRef, files: &[WrittenFile]) -> FileSet {
     FileSet {
         schema: schema.clone(),
         files: files
             .iter()
-            .map(|file| DataFileRef {
-                path: table.path().join(&file.path),
-                size: file.size,
-                rows: file.rows,
-            })
+            .map(|file| data_file(table, &file.path, file.size, file.rows))
             .collect(),
         key: None,
     }
@@ -116,11 +116,7 @@ pub async fn fingerprint_file(
 ) -> Result<Fingerprint, PipelineError> {
     let set = FileSet {
         schema: schema.clone(),
-        files: vec![DataFileRef {
-            path: table.path().join(&file.path),
-            size: file.size,
-            rows: file.rows,
-        }],
+        files: vec![data_file(table, &file.path, file.size, file.rows)],
         key: None,
     };
     let stream = site.engine.scan(&set, None).await?;

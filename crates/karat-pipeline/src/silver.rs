@@ -524,22 +524,12 @@ impl<'a> SilverStep<'a> {
             .unwrap_or_default();
         let (schema, added, events): (_, Vec<WrittenFile>, _) = match &self.silver.auto_cdc {
             None => {
-                let order = self.row_order(&state.judge.selected());
-                let sorted = self.site.engine.sort(judged, &order).await?;
-                let schema = state.judge.selected();
                 let mut unique = match self.model.cluster_by.is_empty() {
                     true => UniqueKey::in_key_order(self.key()),
                     false => UniqueKey::in_any_order(self.key()),
                 };
-                let added = self
-                    .write(
-                        sorted,
-                        schema.clone(),
-                        Layout::default(),
-                        state,
-                        &mut unique,
-                    )
-                    .await?;
+                let schema = state.judge.selected();
+                let added = self.sort_and_write(judged, state, &mut unique).await?;
                 (schema, added, None)
             }
             Some(_) => {
@@ -595,21 +585,8 @@ impl<'a> SilverStep<'a> {
         let judged = self.judged(state, &files, &aside).await?;
         let computed = if self.silver.auto_cdc.is_none() {
             let schema = state.judge.selected();
-            let sorted = self
-                .site
-                .engine
-                .sort(judged, &self.row_order(&schema))
-                .await?;
             let mut unique = UniqueKey::in_any_order(self.key());
-            let added = self
-                .write(
-                    sorted,
-                    schema.clone(),
-                    Layout::default(),
-                    state,
-                    &mut unique,
-                )
-                .await?;
+            let added = self.sort_and_write(judged, state, &mut unique).await?;
             bytes_read += self.prove_new_keys(state, head, &added, &unique).await?;
             let aside = self.take_aside(&aside)?;
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
@@ -875,6 +852,20 @@ impl<'a> SilverStep<'a> {
             .map_err(joined)??;
         failpoint::hit("files.after");
         Ok(files)
+    }
+
+    /// Judged rows of a table without AUTO CDC, in its order.
+    async fn sort_and_write(
+        &self,
+        judged: BatchStream,
+        state: &State,
+        unique: &mut UniqueKey<'_>,
+    ) -> Result<Vec<WrittenFile>, PipelineError> {
+        let schema = state.judge.selected();
+        let order = self.row_order(&schema);
+        let sorted = self.site.engine.sort(judged, &order).await?;
+        self.write(sorted, schema, Layout::default(), state, unique)
+            .await
     }
 
     async fn write(
