@@ -71,6 +71,11 @@ impl Engine {
         let state = session_state(&settings, session, runtime);
         Ok(Engine { settings, state })
     }
+
+    /// Threads that one query may use.
+    pub fn threads(&self) -> usize {
+        self.state.config().target_partitions()
+    }
 }
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>, ExactError> {

@@ -23,6 +23,7 @@ mod query;
 mod refusals;
 mod rows;
 mod session;
+mod sort;
 mod stream;
 mod tables;
 mod text;
@@ -36,7 +37,8 @@ pub use query::{Prepared, Purpose};
 pub use refusals::{refused_in_expression, refused_in_query};
 pub use rows::{Evaluated, RowExpressions};
 pub use session::{TZDATA_VERSION, UNICODE_VERSION};
-pub use stream::{SortColumn, batch_stream};
+pub use sort::SortColumn;
+pub use stream::batch_stream;
 pub use tables::{DataFileRef, FileSet, Tables};
 pub use types::{float_columns, type_name};
 
