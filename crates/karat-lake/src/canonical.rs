@@ -22,6 +22,7 @@ use parquet::file::properties::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::constant::Constants;
 use crate::encode::{EncodedFile, Encoder};
 use crate::folder::sync_dir;
 use crate::observe::Observer;
@@ -29,7 +30,7 @@ use crate::worker::Worker;
 use crate::{LakeError, failpoint, schema};
 
 /// Rows in a chunk handed to Parquet.
-const CHUNK_ROWS: usize = 8192;
+pub(crate) const CHUNK_ROWS: usize = 8192;
 const CREATED_BY: &str = "karat canonical-1";
 const PAGE_BYTES: usize = 1024 * 1024;
 /// Beyond this many bytes of different values a column chunk goes on without a dictionary, which would cost more than it saves.
@@ -130,6 +131,7 @@ impl CanonicalWriter {
             physical: Arc::clone(&physical),
             properties,
             layout,
+            constants: Constants::default(),
             open: None,
             closed: Vec::new(),
         };
@@ -329,7 +331,7 @@ pub fn hash_file(path: &Path) -> Result<(u64, String), LakeError> {
 }
 
 /// Every property that shapes bytes, stated for every column, so that no default of a later parquet version slips in.
-fn properties(
+pub(crate) fn properties(
     schema: &Schema,
     layout: Layout,
 ) -> Result<WriterProperties, parquet::errors::ParquetError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
@@ -21,11 +21,12 @@ use sha2::{Digest, Sha256};
 
 use crate::LakeError;
 use crate::canonical::{Layout, encode_by, hex};
+use crate::constant::{Constants, Held, OneValue};
 use crate::folder::{create_dirs, create_temporary};
 use crate::worker::Consumer;
 
 /// Name of the Parquet schema, as Iceberg's writers have it.
-const SCHEMA_ROOT: &str = "table";
+pub(crate) const SCHEMA_ROOT: &str = "table";
 
 /// Chunks that are encoded together, each column of them as one task.
 const SLAB_CHUNKS: usize = 8;
@@ -42,6 +43,7 @@ pub(crate) struct Encoder {
     pub(crate) physical: SchemaRef,
     pub(crate) properties: WriterProperties,
     pub(crate) layout: Layout,
+    pub(crate) constants: Constants,
     pub(crate) open: Option<OpenFile>,
     pub(crate) closed: Vec<EncodedFile>,
 }
@@ -63,6 +65,16 @@ pub(crate) struct OpenFile {
 struct Column {
     at: usize,
     leaves: Vec<ArrowColumnWriter>,
+    rows: Rows,
+}
+
+/// What the rows of a column of a row group have been so far.
+enum Rows {
+    None,
+    /// One value: not encoded yet.
+    Alike(Held),
+    /// Encoded, each chunk as it came.
+    Encoded,
 }
 
 /// A file that is on disk under a temporary name.
@@ -112,7 +124,7 @@ impl Consumer for Encoder {
         open.slab_bytes += chunk.get_array_memory_size();
         open.slab.push(chunk.clone());
         let encoded = if open.rows.is_multiple_of(self.layout.rows_per_group) {
-            open.end_group(&self.physical)
+            open.end_group(&self.physical, &self.properties, &mut self.constants)
         } else if open.slab.len() == SLAB_CHUNKS || open.slab_bytes >= SLAB_BYTES {
             open.encode(&self.physical)
         } else {
@@ -165,7 +177,7 @@ impl Encoder {
         let Some(mut open) = self.open.take() else {
             return Ok(());
         };
-        let ended = open.end_group(&self.physical);
+        let ended = open.end_group(&self.physical, &self.properties, &mut self.constants);
         let OpenFile {
             temporary, writer, ..
         } = open;
@@ -246,18 +258,30 @@ impl OpenFile {
                     .by_ref()
                     .take(leaf_count(field.data_type()))
                     .collect(),
+                rows: Rows::None,
             })
             .collect())
     }
 
     /// Writes the row group that is being made into the file, column after column.
-    fn end_group(&mut self, schema: &Schema) -> Result<(), ParquetError> {
+    fn end_group(
+        &mut self,
+        schema: &Schema,
+        properties: &WriterProperties,
+        constants: &mut Constants,
+    ) -> Result<(), ParquetError> {
         self.encode(schema)?;
         if self.group.is_empty() {
             return Ok(());
         }
         let mut group = self.writer.next_row_group()?;
         for column in self.group.drain(..) {
+            if let Rows::Alike(held) = column.rows {
+                let field = &schema.fields()[column.at];
+                let encoded = constants.encoded(column.at, field, held, properties)?;
+                group.append_column(&encoded.bytes, encoded.close)?;
+                continue;
+            }
             for leaf in column.leaves {
                 leaf.close()?.append_to_row_group(&mut group)?;
             }
@@ -270,10 +294,34 @@ impl OpenFile {
 impl Column {
     fn encode(&mut self, schema: &Schema, slab: &[RecordBatch]) -> Result<(), ParquetError> {
         for chunk in slab {
-            let values = compute_leaves(schema.field(self.at), chunk.column(self.at))?;
-            for (writer, values) in self.leaves.iter_mut().zip(&values) {
-                writer.write(values)?;
+            let chunk = chunk.column(self.at);
+            self.rows = match std::mem::replace(&mut self.rows, Rows::Encoded) {
+                Rows::None if self.leaves.len() == 1 => match OneValue::of(chunk) {
+                    Some(value) => Rows::Alike(Held::new(value, chunk)),
+                    None => Rows::Encoded,
+                },
+                Rows::Alike(mut held) => match held.goes_on(chunk) {
+                    true => Rows::Alike(held),
+                    false => {
+                        for chunk in held.chunks() {
+                            self.write(schema, &chunk)?;
+                        }
+                        Rows::Encoded
+                    }
+                },
+                Rows::None | Rows::Encoded => Rows::Encoded,
+            };
+            if matches!(self.rows, Rows::Encoded) {
+                self.write(schema, chunk)?;
             }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, schema: &Schema, chunk: &ArrayRef) -> Result<(), ParquetError> {
+        let values = compute_leaves(schema.field(self.at), chunk)?;
+        for (writer, values) in self.leaves.iter_mut().zip(&values) {
+            writer.write(values)?;
         }
         Ok(())
     }

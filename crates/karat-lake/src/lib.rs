@@ -11,6 +11,7 @@ pub mod folder;
 pub mod lock;
 
 pub mod canonical;
+mod constant;
 mod encode;
 mod observe;
 pub mod schema;

@@ -16,6 +16,8 @@ use arrow::datatypes::{
 use chrono::{DateTime, Datelike, NaiveDate};
 use serde_json::Value;
 
+use crate::constant::is_one_value;
+
 /// Delta indexes the first 32 leaf columns.
 const INDEXED_LEAVES: usize = 32;
 /// Longest string kept in a bound, in characters, as other Delta writers do.
@@ -248,7 +250,9 @@ impl Bounds {
             }
             Self::Text { range } => {
                 let array = array.as_string::<i32>();
-                for index in 0..array.len() {
+                // Rows that are all alike widen the range once.
+                let rows = if is_one_value(array) { 1 } else { array.len() };
+                for index in 0..rows {
                     if nulls.is_some_and(|nulls| nulls.is_null(index)) {
                         continue;
                     }
