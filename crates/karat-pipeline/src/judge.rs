@@ -65,6 +65,21 @@ pub struct JudgeCounts {
     pub judged: u64,
 }
 
+impl JudgeCounts {
+    /// Takes in the counts of another stretch.
+    pub fn add(&mut self, other: JudgeCounts) {
+        self.read += other.read;
+        self.superseded += other.superseded;
+        self.duplicate += other.duplicate;
+        self.dropped += other.dropped;
+        self.quarantined += other.quarantined;
+        self.judged += other.judged;
+        for (rule, rows) in other.broken {
+            *self.broken.entry(rule).or_default() += rows;
+        }
+    }
+}
+
 /// What one batch of bronze came to.
 pub struct Judged {
     /// Rows that go on: the selected columns, then for AUTO CDC the event columns.

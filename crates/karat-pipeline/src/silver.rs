@@ -173,6 +173,8 @@ struct State {
     decision: Decision,
     judge: Arc<Judge>,
     bronze_table: Table,
+    /// The columns of bronze that are read.
+    read_schema: SchemaRef,
     /// Epoch of the version to be made.
     epoch: i64,
 }
@@ -276,12 +278,13 @@ impl<'a> SilverStep<'a> {
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
         let code = Digest::of(self.model.code_text().as_bytes()).to_string();
+        let read_schema = read_schema(&bronze.snapshot.schema);
         let judge = Judge::compile(
             &self.site.engine,
             self.model,
             self.silver,
             self.feed,
-            &bronze.snapshot.schema,
+            &read_schema,
             &code,
         )?;
         let available = feed_epochs.committed();
@@ -343,6 +346,7 @@ impl<'a> SilverStep<'a> {
             decision,
             judge: Arc::new(judge),
             bronze_table,
+            read_schema,
         }))
     }
 
@@ -407,38 +411,48 @@ impl<'a> SilverStep<'a> {
         files: &[&LiveFile],
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<BatchStream, PipelineError> {
-        let set = read::file_set(
+        let mut set = read::file_set(
             &state.bronze_table,
             &state.bronze.snapshot,
             files.iter().copied(),
             None,
         );
+        set.schema = state.read_schema.clone();
         let scanned = read::scan(self.site, &set, "silver.scanned").await?;
         let total: u64 = files.iter().map(|file| file.rows).sum();
         let (stream, to_judge) = self.current_rows(state, scanned, total).await?;
         lock(aside).to_judge = to_judge;
         let judge = state.judge.clone();
-        let reading = state.reading.clone();
+        let reading = Arc::new(state.reading.clone());
+        // Batches are judged side by side, and taken in their order.
+        let judging = stream.map(move |batch| {
+            let (judge, reading) = (judge.clone(), reading.clone());
+            let task = batch.map(|batch| {
+                let batch = failpoint::rows("silver.read", batch);
+                tokio::spawn(async move {
+                    let mut counts = JudgeCounts::default();
+                    let judged = judge.judge(&batch, &reading, &mut counts)?;
+                    Ok((batch.num_rows() as u64, counts, judged))
+                })
+            });
+            async move { task.map_err(ExactError::from)?.await.map_err(joined)? }
+        });
         let aside = aside.clone();
         let progress = self.site.context.progress.clone();
         let failure = self.failure.clone();
         let table = self.model.name.to_string();
         let mut done = 0;
-        let judged = stream.map(move |batch| {
-            let batch = failpoint::rows("silver.read", batch.map_err(ExactError::from)?);
-            let mut aside = aside
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let rows = batch.num_rows() as u64;
-            let judged = judge
-                .judge(&batch, &reading, &mut aside.counts)
-                .map_err(|error| {
-                    let stopped = ExactError::Internal(error.to_string());
-                    *failure
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
-                    stopped
-                })?;
+        let threads = self.site.engine.threads();
+        let judged = judging.buffered(threads).map(move |outcome| {
+            let (rows, counts, judged) = outcome.map_err(|error: PipelineError| {
+                let stopped = ExactError::Internal(error.to_string());
+                *failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                stopped
+            })?;
+            let mut aside = lock(&aside);
+            aside.counts.add(counts);
             if let Some(quarantined) = judged.quarantined {
                 let quarantined = failpoint::rows("silver.quarantined", quarantined);
                 aside.quarantined.push(quarantined);
@@ -473,7 +487,7 @@ impl<'a> SilverStep<'a> {
         }
         let (given, current) = (Passed::default(), Passed::default());
         let counted = given.clone();
-        let schema = state.bronze.snapshot.schema.clone();
+        let schema = state.read_schema.clone();
         let key = self.feed.key.clone();
         let reading = state.reading.clone();
         let stream = batch_stream(
@@ -1306,6 +1320,14 @@ fn count_ties(aside: &mut Aside, events: Option<EventCounts>) {
             .entry(RULE_SEQUENCE_TIE.to_owned())
             .or_default() += events.tied;
     }
+}
+
+/// The columns of bronze without those that no model may read and no judgement needs (B2).
+fn read_schema(bronze: &Schema) -> SchemaRef {
+    let unread = ["_run", "_loaded_at"];
+    let fields = bronze.fields().iter();
+    let read = fields.filter(|field| !unread.contains(&field.name().as_str()));
+    Arc::new(Schema::new(read.cloned().collect::<Vec<_>>()))
 }
 
 fn consumed_of(decision: &Decision) -> i64 {
