@@ -267,6 +267,28 @@ fn keyed_full_loads_become_changes_in_mark_order() {
     );
 }
 
+/// An extract is held for its place in the order alone: when the order is another, it is loaded.
+#[test]
+fn a_late_extract_that_is_no_longer_late() {
+    let project = Project::one_feed(PEOPLE, "from: landing.people\nselect: { id: id, v: v }\n");
+    project.write("landing/people_2_a.csv", "id,v\n1,b\n");
+    project.run(0);
+    project.write("landing/people_1_b.csv", "id,v\n1,a\n");
+    project.run(1);
+    project.run(0);
+    let feed = PEOPLE.replace("people_(\\d+)", "people_\\d_(\\w)");
+    project.write(
+        "domains/d/domain.yaml",
+        &format!("domain: d\nfeeds:\n  - {feed}\n"),
+    );
+    project.run(0);
+    assert_eq!(
+        project.karat(&["quarantine", "list"]).stdout,
+        "nothing is in quarantine\n"
+    );
+    assert_eq!(project.rows("select * from d_silver.t"), "id,v\n1,a\n");
+}
+
 #[test]
 fn parts_of_one_mark_are_one_full_load() {
     for key in ["", "key: [id], "] {

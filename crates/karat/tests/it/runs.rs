@@ -77,6 +77,59 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
 }
 
 #[test]
+fn a_run_that_could_load_nothing_says_so() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    project.write("landing/a.csv", "id,\"v\n1,one\n");
+    expect![[r#""#]].assert_eq(&project.run(1).text());
+    expect![[r#""#]].assert_eq(&project.run(0).text());
+    expect![[r#""#]].assert_eq(&project.karat(&["position", "show"]).stdout);
+}
+
+/// A run reads no more than it must, and sees a file that is gone; one that is damaged is named where it is read.
+#[test]
+fn data_files_that_are_gone_or_damaged() {
+    let project = Project::initial();
+    project.run(0);
+    for layer in ["bronze", "silver", "quarantine", "gold"] {
+        let copy = Project::copy_of(&project);
+        let files = copy.lake_files().into_iter();
+        let file = files
+            .filter(|name| name.ends_with(".parquet"))
+            .find(|name| name.contains(&format!("/{layer}/")))
+            .unwrap();
+        std::fs::remove_file(copy.path("lake").join(&file)).unwrap();
+        let run = copy.run(1);
+        let said = format!("its file `{file}` is missing\nhint: `karat verify` lists");
+        assert!(run.stderr.contains(&said), "{layer}: {}", run.text());
+    }
+    let files = project.lake_files().into_iter();
+    let file = files
+        .filter(|name| name.ends_with(".parquet"))
+        .find(|name| name.contains("/silver/"))
+        .unwrap();
+    let path = project.path("lake").join(&file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len() / 2;
+    bytes[4..end].fill(0xab);
+    std::fs::write(&path, bytes).unwrap();
+    project.write(
+        "domains/shop/gold/all.sql",
+        "select * from (select order_id, amount from shop_silver.orders) order by order_id\n",
+    );
+    let name = file.rsplit('/').next().unwrap();
+    expect![[r#""#]].assert_eq(
+        &project
+            .karat(&["query", "select * from shop_silver.orders"])
+            .stderr
+            .replace(name, "FILE"),
+    );
+    expect![[r#""#]].assert_eq(&project.run(1).stderr.replace(name, "FILE"));
+}
+
+#[test]
 fn a_table_that_another_run_is_at_is_a_conflict() {
     let project = Project::initial();
     assert_eq!(project.karat(&["run", "--quiet"]).code, 0);

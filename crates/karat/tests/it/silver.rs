@@ -86,6 +86,25 @@ expectations:
     assert_eq!(project.karat(&["verify"]).code, 0);
 }
 
+/// Rows of a database have no line: each has an address of its own all the same, and none is a value.
+#[test]
+fn rows_of_a_database_have_addresses() {
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: full, key: [id] }",
+        "from: db.o\nselect: { id: id, amount: \"cast(decimal_from_double(amount) as decimal(4, 2))\", n: \"cast(n as bigint) + 1\" }\n",
+    );
+    project.sqlite("create table o (id integer primary key, amount real, n text); insert into o values (1, 1.5, '1'), (2, 100.0, '1'), (3, 1.0, 'x'), (4, 1000.0, 'y')");
+    project.run(0);
+    expect![[r#""#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
+    expect![[r#""#]].assert_eq(&rows[0].to_string());
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: db.o\nselect: { id: id, n: n }\nexpectations: { number: { expect: \"n = '1'\", action: fail } }\n",
+    );
+    expect![[r#""#]].assert_eq(&project.run(1).stderr);
+}
+
 #[test]
 fn gates_decide_whether_a_version_is_made() {
     let silver = |rules: &str| {
