@@ -193,7 +193,8 @@ fn a_broken_file_beside_one_that_drifted() {
         table                object    reason
         d_bronze.landing__o  c.csv.gz  gzip ends early
         0 rows, 1 object in quarantine
-    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     project.write("landing/b.csv", "id,v\n2,two\n");
     project.run(0);
     assert_eq!(count(&project), "2");

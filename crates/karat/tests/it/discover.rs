@@ -96,12 +96,14 @@ fn files_of_a_feed_together() {
           note: 4 rows of 2 files looked at, utf-8
           note: `v` is not in every file: left out
           note: `old` is not in every file: left out
-    "#]].assert_eq(&proposed(&project, "landing", "o"));
+    "#]]
+    .assert_eq(&proposed(&project, "landing", "o"));
     expect![[r#"
         id,amount,v,group
         1,1.00,a,g
         2,3.00,c,h
-    "#]].assert_eq(&project.rows("select * from d_silver.o"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.o"));
 }
 
 #[test]
@@ -112,5 +114,6 @@ fn a_source_that_is_not_declared_is_told_once() {
         error: there is no source `nope`
         hint: karat.yaml declares: landing
         --- exit 2
-    "#]].assert_eq(&project.karat(&["source", "test", "nope"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["source", "test", "nope"]).text());
 }

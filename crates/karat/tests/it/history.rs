@@ -258,7 +258,7 @@ fn naive_and_deleted(events: &[Event], history: bool) -> (Vec<String>, u64) {
         let mut enders = BTreeSet::new();
         for event in all.iter().filter(|event| !event.delete && is_over(event)) {
             let before = all.iter().filter(|gone| gone.gone && gone.day < event.day);
-            enders.extend(before.map(|gone| gone.seq).max());
+            enders.extend(before.map(|gone| (gone.seq, gone.day)).max());
         }
         events.retain(|event| !is_over(event));
         events.sort_by_key(|event| (event.day, event.seq));
@@ -266,7 +266,7 @@ fn naive_and_deleted(events: &[Event], history: bool) -> (Vec<String>, u64) {
         for event in &events {
             let end = event.day;
             let open = ranges.last_mut().filter(|range| range.2.is_none());
-            let ends = open.is_some() || (event.gone && enders.contains(&event.seq));
+            let ends = open.is_some() || (event.gone && enders.contains(&(event.seq, event.day)));
             deleted += u64::from(event.delete && ends);
             match open {
                 Some(range) if event.delete => range.2 = Some(end),

@@ -224,7 +224,7 @@ fn keyed_full_loads_become_changes_in_mark_order() {
     project.write("landing/people_20260100.csv", "id,v,day\n9,z,2026-01-01\n");
     expect![[r#"
         held    people_20260100.csv of d_bronze.landing__people: late_extract: a newer full load is already loaded
-        nothing to do: 2 tables up to date, N s
+        nothing written: 2 tables up to date, N s
         head DIGEST
         --- exit 1
     "#]].assert_eq(&project.run(1).text());

@@ -84,7 +84,14 @@ fn verbs_that_read_the_lake_work_beside_mistakes() {
             answer.text()
         );
     }
-    expect![[r#""#]].assert_eq(
+    expect![[r#"
+        n
+        4
+        (1 row)
+        --- stderr
+        note: the project has 3 mistakes, which `karat validate` shows; the lake is read without what the project declares
+        --- exit 0
+    "#]].assert_eq(
         &project
             .karat(&["query", "select count(*) as n from shop_silver.orders"])
             .text(),

@@ -68,7 +68,7 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail)
+        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail): orders/orders_20260105.csv@1:6
         hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
         --- exit 1
     "#]].assert_eq(&run.text());
@@ -83,9 +83,21 @@ fn a_run_that_could_load_nothing_says_so() {
         "from: landing.o\nselect: { id: id }\n",
     );
     project.write("landing/a.csv", "id,\"v\n1,one\n");
-    expect![[r#""#]].assert_eq(&project.run(1).text());
-    expect![[r#""#]].assert_eq(&project.run(0).text());
-    expect![[r#""#]].assert_eq(&project.karat(&["position", "show"]).stdout);
+    expect![[r#"
+        held    a.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
+        nothing written: 2 tables without a version, N s
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    expect![[r#"
+        nothing to do: 2 tables without a version, N s
+        --- exit 0
+    "#]]
+    .assert_eq(&project.run(0).text());
+    expect![[r#"
+        feed       table                loads  objects  held  cursor
+        landing.o  d_bronze.landing__o      0        0     1
+    "#]]
+    .assert_eq(&project.karat(&["position", "show"]).stdout);
 }
 
 /// A run reads no more than it must, and sees a file that is gone; one that is damaged is named where it is read.
@@ -116,11 +128,15 @@ fn data_files_that_are_gone_or_damaged() {
     bytes[4..end].fill(0xab);
     std::fs::write(&path, bytes).unwrap();
     project.write(
-        "domains/shop/gold/all.sql",
-        "select * from (select order_id, amount from shop_silver.orders) order by order_id\n",
+        "domains/shop/gold/countries.sql",
+        "select country, count(*) as orders from shop_silver.orders group by country\n",
     );
     let name = file.rsplit('/').next().unwrap();
-    expect![[r#""#]].assert_eq(
+    expect![[r#"
+        note: the project has 1 mistake, which `karat validate` shows; the lake is read without what the project declares
+        error: `shop_silver.orders` is not as its record says: its file `shop/silver/orders/FILE` is damaged: its bytes are not those that were written
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(
         &project
             .karat(&["query", "select * from shop_silver.orders"])
             .stderr

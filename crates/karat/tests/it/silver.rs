@@ -57,20 +57,20 @@ expectations:
     "#]]
     .assert_eq(&counts.concat());
     expect![[r#"
-        table       object  row  rules
+        table       object  row  rules                      what failed
         d_silver.t  a.csv     5  not_seven, positive
         d_silver.t  a.csv     6  positive
         d_silver.t  a.csv     7  positive, small
-        d_silver.t  a.csv     8  _expression
-        d_silver.t  a.csv     9  _expression
-        d_silver.t  a.csv    10  _rescued
-        d_silver.t  a.csv    11  _rescued, positive, small
-        d_silver.t  a.csv    12  _expression
+        d_silver.t  a.csv     8  _expression                id: cast(id as bigint)
+        d_silver.t  a.csv     9  _expression                amount: cast(amount as decimal(9,2))
+        d_silver.t  a.csv    10  _rescued                   too_many_fields
+        d_silver.t  a.csv    11  _rescued, positive, small  missing_fields
+        d_silver.t  a.csv    12  _expression                amount: cast(amount as decimal(9,2))
         8 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"rules":["not_seven","positive"]}"#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"position":null,"rules":["not_seven","positive"],"why":null}"#]].assert_eq(&rows[0].to_string());
     expect![[r#"
         _object,_delivery,_row,rules,row
         a.csv,1,5,"not_seven,positive","{""id"":""7"",""amount"":""-1""}"
@@ -121,7 +121,7 @@ fn gates_decide_whether_a_version_is_made() {
     // 1 of 2 newly judged rows, though 2 of 5 of all.
     project.write("landing/b.csv", "id\n3\n101\n");
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 of 2 rows broke `known`, its limit is 40%
+        error: `d_silver.t` was not committed: 1 of 2 rows broke `known`, its limit is 40%: b.csv@1:3
         hint: nothing was written; look at the source, or raise the rule's `limit`
     "#]]
     .assert_eq(&project.run(1).stderr);
@@ -322,7 +322,7 @@ fn a_failing_expectation_fails_the_model() {
     );
     project.write("landing/a.csv", "id\n1\n0\n");
     expect![[r#"
-        error: `d_silver.t` was not committed: the expression of its expectation `ratio` fails on a row
+        error: `d_silver.t` was not committed: the expression of its expectation `ratio` fails on row `a.csv@1:3`
         hint: an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`
     "#]].assert_eq(&project.run(3).stderr);
 }
