@@ -95,14 +95,23 @@ fn rows_of_a_database_have_addresses() {
     );
     project.sqlite("create table o (id integer primary key, amount real, n text); insert into o values (1, 1.5, '1'), (2, 100.0, '1'), (3, 1.0, 'x'), (4, 1000.0, 'y')");
     project.run(0);
-    expect![[r#""#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    expect![[r#"
+        table       object           row  rules        what failed
+        d_silver.t  o       8b552abe19ed  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
+        d_silver.t  o       5ab1b4b8d225  _expression  n: cast(n as bigint) + 1
+        d_silver.t  o       a7d886675cd3  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
+        3 rows, 0 objects in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#""#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"o@1:8b552abe19ed","table":"d_silver.t","object":"o","row":null,"position":"8b552abe19ed","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))"}"#]].assert_eq(&rows[0].to_string());
     project.write(
         "domains/d/silver/t.yaml",
         "from: db.o\nselect: { id: id, n: n }\nexpectations: { number: { expect: \"n = '1'\", action: fail } }\n",
     );
-    expect![[r#""#]].assert_eq(&project.run(1).stderr);
+    expect![[r#"
+        error: `d_silver.t` was not committed: 2 rows break `number` (action: fail): o@1:5ab1b4b8d225, o@1:a7d886675cd3
+        hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
+    "#]].assert_eq(&project.run(1).stderr);
 }
 
 #[test]
@@ -140,7 +149,7 @@ fn gates_decide_whether_a_version_is_made() {
         &silver("_expression: { action: quarantine, limit: 10% }"),
     );
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 of 7 rows broke `_expression`, its limit is 10%
+        error: `d_silver.t` was not committed: 1 of 7 rows broke `_expression`, its limit is 10%: c.csv@1:2
         hint: nothing was written; look at the source, or raise the rule's `limit`
     "#]]
     .assert_eq(&project.run(1).stderr);
@@ -149,7 +158,7 @@ fn gates_decide_whether_a_version_is_made() {
         &silver("_expression: { action: fail }"),
     );
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 row breaks `_expression` (action: fail)
+        error: `d_silver.t` was not committed: 1 row breaks `_expression` (action: fail): c.csv@1:2
         hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
     "#]].assert_eq(&project.run(1).stderr);
     project.write(
