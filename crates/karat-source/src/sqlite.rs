@@ -687,11 +687,19 @@ impl Sqlite {
         let mut profiles = vec![discover::Profile::default(); chosen.len()];
         while let Some(row) = rows.next().map_err(fail)? {
             for (i, profile) in profiles.iter_mut().enumerate() {
-                match row.get_ref(i).map_err(fail)? {
-                    ValueRef::Text(text) => profile.see(&String::from_utf8_lossy(text)),
-                    ValueRef::Real(real) => profile.see_double(real),
-                    ValueRef::Integer(integer) => profile.see(&integer.to_string()),
-                    ValueRef::Null | ValueRef::Blob(_) => {}
+                let bronze = bronze_type(&table.columns[chosen[i]].declared);
+                // Cells that do not fit their column are rescued: silver does not see them.
+                match (bronze, row.get_ref(i).map_err(fail)?) {
+                    (DataType::Utf8, ValueRef::Text(text)) => {
+                        profile.see(&String::from_utf8_lossy(text));
+                    }
+                    (DataType::Float64, ValueRef::Real(real)) => profile.see_double(real),
+                    (DataType::Float64, ValueRef::Integer(i))
+                        if (i as f64) as i128 == i128::from(i) =>
+                    {
+                        profile.see_double(i as f64);
+                    }
+                    _ => {}
                 }
             }
         }

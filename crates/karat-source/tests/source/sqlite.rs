@@ -123,9 +123,9 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
         id INTEGER: id
         n BIGINT: n
         r REAL: r
-        d DECIMAL(10,2): cast(decimal_from_double(d, 1) as decimal(21, 1))
+        d DECIMAL(10,2): cast(decimal_from_double(d, 2) as decimal(10, 2))
         t NVARCHAR(10): t
-        at DATETIME: at
+        at DATETIME: cast(at as date)
         b BLOB: b
         u : u
     "#]]
