@@ -1,9 +1,9 @@
 //! Intents and epochs: what a writer of a table set out to do, and which of it is settled (A2, A3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use karat_lake::{Lake, Put, Snapshot, failpoint};
-use karat_project::TableName;
+use karat_project::{Layer, TableName};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Outcome};
 
 use crate::error::PipelineError;
@@ -126,6 +126,36 @@ impl Epochs {
         }
         objects
     }
+
+    /// The same, each path in its newest delivery, in the order in which paths were first met.
+    pub fn newest_objects(&self) -> Vec<&IntentObject> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut newest: Vec<&IntentObject> = Vec::new();
+        for (_, object) in self.objects() {
+            match places.get(object.path.as_str()) {
+                Some(&place) if newest[place].delivery <= object.delivery => newest[place] = object,
+                Some(_) => {}
+                None => {
+                    places.insert(&object.path, newest.len());
+                    newest.push(object);
+                }
+            }
+        }
+        newest
+    }
+}
+
+/// Bronze tables of all feeds that the lake has a record of, whatever the project declares, sorted.
+pub fn feeds(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
+    let mut feeds = Vec::new();
+    for domain in lake.list(layout::INTENTS)? {
+        for name in lake.list(&format!("{}/{domain}", layout::INTENTS))? {
+            // A model's folder begins with its layer and a point.
+            let table = TableName::from_parts(&format!("{domain}_{}", Layer::Bronze), &name);
+            feeds.extend(table);
+        }
+    }
+    Ok(feeds)
 }
 
 /// Writes the intent of a model's next version, or takes up the one that a killed run left open. That one is taken up only if

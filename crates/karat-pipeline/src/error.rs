@@ -41,7 +41,7 @@ pub enum PipelineError {
         error: SqlError,
     },
     /// A row rule with `action: fail` was broken.
-    #[error("`{table}` was not committed: {} `{rule}` (action: fail)", rows_break(*rows))]
+    #[error("`{table}` was not committed: {} `{rule}` (action: fail){}", rows_break(*rows), places(at, *rows))]
     Expectation {
         /// Table of the model.
         table: String,
@@ -49,20 +49,24 @@ pub enum PipelineError {
         rule: String,
         /// Rows that break it.
         rows: u64,
+        /// Addresses of the first of them.
+        at: Vec<String>,
     },
     /// The expression of a row rule failed.
     #[error(
-        "`{table}` was not committed: the expression of its expectation `{rule}` fails on a row"
+        "`{table}` was not committed: the expression of its expectation `{rule}` fails on row `{row}`"
     )]
     FailedExpectation {
         /// Table of the model.
         table: String,
         /// Name of the rule.
         rule: String,
+        /// Address of the row.
+        row: String,
     },
     /// More rows broke a rule than its limit allows.
     #[error(
-        "`{table}` was not committed: {rows} of {judged} rows broke `{rule}`, its limit is {limit}"
+        "`{table}` was not committed: {rows} of {judged} rows broke `{rule}`, its limit is {limit}{}", places(at, *rows)
     )]
     Limit {
         /// Table of the model.
@@ -75,6 +79,8 @@ pub enum PipelineError {
         judged: u64,
         /// The limit as declared.
         limit: String,
+        /// Addresses of the first rows that break it.
+        at: Vec<String>,
     },
     /// A full load would delete too much.
     #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
@@ -119,6 +125,16 @@ pub enum PipelineError {
         table: String,
         /// Version without receipt.
         version: i64,
+    },
+    /// A data file is not as it was written.
+    #[error("`{table}` is not as its record says: its file `{file}` {how}")]
+    Damaged {
+        /// Table.
+        table: String,
+        /// The file, relative to the lake.
+        file: String,
+        /// What is wrong with it.
+        how: &'static str,
     },
     /// Another writer committed first.
     #[error(
@@ -180,7 +196,10 @@ impl PipelineError {
             Self::Source(error) => match error.kind() {
                 SourceErrorKind::Config => 2,
                 SourceErrorKind::Permission => 4,
-                SourceErrorKind::Drift | SourceErrorKind::NullCursor | SourceErrorKind::Broken => 1,
+                SourceErrorKind::Drift
+                | SourceErrorKind::NullCursor
+                | SourceErrorKind::Cursor
+                | SourceErrorKind::Broken => 1,
                 _ => 3,
             },
             Self::Expectation { .. }
@@ -188,6 +207,7 @@ impl PipelineError {
             | Self::Deletes { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
+            | Self::Damaged { .. }
             | Self::MissingReceipt { .. } => 1,
             Self::NoKey { .. } => 4,
             Self::LostRace { .. } => 5,
@@ -220,6 +240,7 @@ impl PipelineError {
             Self::Foreign { table, .. } => Some(format!(
                 "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record"
             )),
+            Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
             Self::MissingReceipt { .. } => Some("restore it from a backup of the lake; `karat verify` lists all of them".to_owned()),
             Self::Float { .. } => {
@@ -236,6 +257,18 @@ fn rows_break(rows: u64) -> String {
         return "1 row breaks".to_owned();
     }
     format!("{rows} rows break")
+}
+
+/// Addresses of some rows (H2), if there are any.
+fn places(at: &[String], rows: u64) -> String {
+    if at.is_empty() {
+        return String::new();
+    }
+    let more = match rows.saturating_sub(at.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(": {}{more}", at.join(", "))
 }
 
 fn deletes_text(deleted: u64, before: u64) -> String {

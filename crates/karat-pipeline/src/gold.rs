@@ -10,6 +10,7 @@ use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
 use crate::accounting;
 use crate::context::{Event, Site};
+use crate::damage;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::joined;
@@ -96,7 +97,12 @@ impl<'a> GoldStep<'a> {
             }
         }
         match &state.staleness {
-            Staleness::Current => return Ok(report),
+            Staleness::Current => {
+                if let Some(head) = &state.head {
+                    damage::check_present(&self.model.name, &self.table, &head.snapshot)?;
+                }
+                return Ok(report);
+            }
             Staleness::Waiting { table } => {
                 report
                     .notes

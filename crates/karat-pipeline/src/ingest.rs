@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::accounting::{self, Terms};
 use crate::bronze::{self, PayloadColumn, Provenance};
 use crate::context::{Event, Site};
+use crate::damage;
 use crate::deliveries::Reading;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
@@ -57,7 +58,7 @@ pub async fn plan(
         &feed.bronze,
         head.as_ref().map(|head| &head.snapshot),
     )?;
-    plan_next(site, feed, spec, source, &epochs).await
+    plan_next(site, feed, spec, source, head.as_ref(), &epochs).await
 }
 
 async fn plan_next(
@@ -65,12 +66,16 @@ async fn plan_next(
     feed: &Feed,
     spec: &FeedSpec,
     source: &Arc<dyn Source>,
+    head: Option<&Head>,
     epochs: &Epochs,
 ) -> Result<FeedPlan, PipelineError> {
     let known = known(site, source.as_ref(), spec, epochs);
     let planned = {
         let source = source.clone();
-        let spec = spec.clone();
+        let spec = FeedSpec {
+            known_columns: known_columns(site, feed, head),
+            ..spec.clone()
+        };
         tokio::task::spawn_blocking(move || source.plan(&spec, &known))
             .await
             .map_err(joined)??
@@ -93,6 +98,21 @@ async fn plan_next(
         late: planned.late,
         notes,
     })
+}
+
+/// Names that a header of this feed is expected to have: the table's, before there is one those that models read.
+fn known_columns(site: &Site, feed: &Feed, head: Option<&Head>) -> Vec<String> {
+    let mut names: Vec<String> = match head {
+        Some(head) => bronze::payload(&head.snapshot.schema)
+            .into_iter()
+            .map(|field| field.name().clone())
+            .collect(),
+        None => crate::schedule::columns_read_of(&site.project, &feed.bronze)
+            .into_iter()
+            .collect(),
+    };
+    names.extend(feed.rename.values().cloned());
+    names
 }
 
 /// Position of a feed as its source understands it.
@@ -139,7 +159,7 @@ pub async fn load(
     let mut report = StepReport::new("load", &feed.bronze.to_string());
     match load_all(site, feed, spec, source, read_by_models, &mut report).await {
         Ok(()) => Ok(report),
-        Err(error) if report.status == StepStatus::Done => {
+        Err(error) if report.status == StepStatus::Done || !report.broken.is_empty() => {
             report.status = StepStatus::Failed;
             report.error = Some(error);
             Ok(report)
@@ -185,10 +205,14 @@ async fn load_all(
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
     }
-    let planned = plan_next(site, feed, spec, source, &epochs).await?;
+    let planned = plan_next(site, feed, spec, source, head_now.as_ref(), &epochs).await?;
     report.notes.extend(planned.notes);
     if !planned.late.is_empty() {
-        loader.hold_late(planned.late, &epochs, report)?;
+        let late = planned.late.into_iter().map(|object| Object {
+            broken: Some(karat_source::LATE_EXTRACT.to_owned()),
+            ..object
+        });
+        loader.hold(late.collect(), "late_extract", &epochs, report)?;
         epochs = Epochs::read(
             &site.lake,
             &feed.bronze,
@@ -199,8 +223,18 @@ async fn load_all(
         let epoch = epochs.next();
         loader.check_signature()?;
         let intent = loader.intent(epoch, &load)?;
-        let columns = loader.columns_of(&load).await?;
-        let schema = loader.schema_for(head_now.as_ref(), &columns)?;
+        let schema = match loader.schema_of(head_now.as_ref(), &load).await {
+            Ok(schema) => schema,
+            Err(error) => {
+                // Of this load nothing goes in, but what is broken in it is known from now on (B4).
+                let objects = load.objects.into_iter();
+                let broken: Vec<Object> = objects.filter(|one| one.broken.is_some()).collect();
+                if !broken.is_empty() {
+                    loader.hold(broken, "the load was refused", &epochs, report)?;
+                }
+                return Err(error);
+            }
+        };
         let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
         loader
             .execute(
@@ -227,6 +261,7 @@ async fn load_all(
         {
             report.fingerprint = Some(read_receipt(site, digest)?.fingerprint);
         }
+        damage::check_present(&feed.bronze, &table, &head.snapshot)?;
     }
     if epochs
         .objects()
@@ -335,22 +370,16 @@ impl Loader<'_> {
         )
     }
 
-    /// Extracts older than the newest loaded are listed, not loaded (B6).
-    fn hold_late(
+    /// Objects that are listed and not loaded: broken ones (B4), extracts older than the newest loaded (B6).
+    fn hold(
         &self,
-        late: Vec<Object>,
+        held: Vec<Object>,
+        why: &str,
         epochs: &Epochs,
         report: &mut StepReport,
     ) -> Result<(), PipelineError> {
-        let held: Vec<Object> = late
-            .into_iter()
-            .map(|object| Object {
-                broken: Some("late_extract: a newer full load is already loaded".to_owned()),
-                ..object
-            })
-            .collect();
         let load = Load {
-            objects: held.clone(),
+            objects: held,
             mark: None,
             ..Load::default()
         };
@@ -359,18 +388,16 @@ impl Loader<'_> {
             .last_current()
             .map_or(Value::Null, |intent| intent.to.clone());
         epochs::write_intent(&self.site.lake, &self.feed.bronze, &intent)?;
-        let objects = held.iter().map(intent_object).collect();
         self.close(
             intent.epoch,
             Outcome::Unreadable,
-            "late_extract".to_owned(),
-            objects,
+            why.to_owned(),
+            intent.objects,
         )?;
-        for object in &held {
-            report.broken.push((
-                object.path.clone(),
-                object.broken.clone().unwrap_or_default(),
-            ));
+        for object in load.objects {
+            report
+                .broken
+                .push((object.path, object.broken.unwrap_or_default()));
         }
         Ok(())
     }
@@ -438,6 +465,16 @@ impl Loader<'_> {
                     .collect(),
             })
             .collect())
+    }
+
+    /// The schema that a load commits with.
+    async fn schema_of(
+        &self,
+        head: Option<&Head>,
+        load: &Load,
+    ) -> Result<Option<SchemaRef>, PipelineError> {
+        let columns = self.columns_of(load).await?;
+        self.schema_for(head, &columns)
     }
 
     /// Decides on drift (B8): the schema that the load commits with, or the refusal.

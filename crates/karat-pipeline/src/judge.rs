@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::{Engine, RowExpressions, SqlError};
 use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Place, Silver};
 use karat_receipt::ExpectationCount;
 
+use crate::address;
 use crate::deliveries::{LeftOut, Reading};
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
-use crate::scd::{DELETE, EXISTING, SEQUENCE};
+use crate::scd::{DELETE, EXISTING, GONE, SEQUENCE};
 
 /// Built-in rule: an expression of the select failed.
 pub const RULE_EXPRESSION: &str = "_expression";
@@ -32,6 +34,12 @@ pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
 pub const ADDRESS: &[&str] = &["_object", "_delivery", "_row"];
 /// The row of bronze as JSON text, in quarantine and beside events.
 pub const ROW: &str = "row";
+/// What failed, in quarantine: the columns whose expression did, and the reason of what could not be placed. Never a value.
+pub const WHY: &str = "why";
+/// Rows whose address a gate names.
+const ADDRESSES_MAX: usize = 3;
+/// Characters of an expression that are shown.
+const EXPRESSION_MAX: usize = 80;
 
 /// Columns of a quarantine table.
 pub fn quarantine_schema() -> SchemaRef {
@@ -43,6 +51,7 @@ pub fn quarantine_schema() -> SchemaRef {
         Field::new("rules", DataType::Utf8, true),
         Field::new(ROW, DataType::Utf8, true),
         Field::new("code", DataType::Utf8, true),
+        Field::new(WHY, DataType::Utf8, true),
     ]))
 }
 
@@ -61,6 +70,8 @@ pub struct JudgeCounts {
     pub quarantined: u64,
     /// Rows that broke each rule.
     pub broken: BTreeMap<String, u64>,
+    /// Addresses of the first of them.
+    pub addresses: BTreeMap<String, Vec<String>>,
     /// Rows judged.
     pub judged: u64,
 }
@@ -92,6 +103,8 @@ pub struct Judged {
 pub struct Judge {
     table: String,
     select: RowExpressions,
+    /// Each selected column with its expression, for people.
+    select_texts: Vec<String>,
     selected: SchemaRef,
     expectations: Option<RowExpressions>,
     rules: Vec<Expectation>,
@@ -108,6 +121,8 @@ pub struct Judge {
 struct EventColumns {
     combined: SchemaRef,
     program: RowExpressions,
+    /// Each expression of the program, for people.
+    texts: Vec<String>,
     keys: Vec<String>,
     has_delete: bool,
     soft_delete: Option<String>,
@@ -120,7 +135,49 @@ struct Events {
     selected: RecordBatch,
     sequence: Option<ArrayRef>,
     delete: Vec<bool>,
-    failed: Option<Vec<bool>>,
+    failed: Vec<Option<BooleanBuffer>>,
+}
+
+/// Which expressions failed on which rows.
+struct Failures<'a> {
+    of: Vec<(&'a str, &'a BooleanBuffer)>,
+}
+
+impl<'a> Failures<'a> {
+    fn add(&mut self, texts: &'a [String], failed: &'a [Option<BooleanBuffer>]) {
+        let both = texts.iter().zip(failed);
+        self.of
+            .extend(both.filter_map(|(text, failed)| Some((text.as_str(), failed.as_ref()?))));
+    }
+
+    fn on(&self, row: usize) -> Vec<String> {
+        let of_row = self.of.iter().filter(|(_, failed)| failed.value(row));
+        of_row.map(|(text, _)| (*text).to_owned()).collect()
+    }
+}
+
+/// What judging a batch found.
+struct Found<'a> {
+    /// Each rule with its action and the rows that break it.
+    broken: Vec<(String, Action, Vec<bool>)>,
+    failures: Failures<'a>,
+}
+
+impl Found<'_> {
+    /// What failed on a row that broke these rules, where their names do not tell.
+    fn why(&self, batch: &RecordBatch, row: usize, rules: &[&str]) -> Option<String> {
+        let mut parts = Vec::new();
+        if rules.contains(&RULE_EXPRESSION) {
+            parts.extend(self.failures.on(row));
+        }
+        if rules.contains(&RULE_RESCUED)
+            && let Ok(rescued) = texts(batch, "_rescued")
+            && rescued.is_valid(row)
+        {
+            parts.extend(reason_of(rescued.value(row)));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 impl Judge {
@@ -151,6 +208,7 @@ impl Judge {
             .iter()
             .map(|column| (column.name.clone(), column.sql.clone()))
             .collect();
+        let select_texts = select.iter().map(|(name, sql)| shown(name, sql)).collect();
         let select = RowExpressions::compile(engine, bronze.clone(), &select)
             .map_err(|errors| first(errors, &places))?;
         let selected = select.output_schema();
@@ -197,6 +255,9 @@ impl Judge {
         if let Some(cdc) = &silver.auto_cdc {
             let combined = combined_schema(&selected, bronze);
             let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
+            let mut texts = vec![shown("sequence_by", &sequence_by)];
+            let deletes = cdc.apply_as_deletes.iter();
+            texts.extend(deletes.map(|sql| shown("apply_as_deletes", sql)));
             let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
@@ -213,6 +274,7 @@ impl Judge {
             kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
+            kept_fields.push(Field::new(GONE, DataType::Boolean, false));
             kept_fields.push(Field::new(EXISTING, DataType::Boolean, false));
             for name in ADDRESS {
                 kept_fields.push(bronze.field_with_name(name).map_err(arrow_error)?.clone());
@@ -220,6 +282,7 @@ impl Judge {
             events = Some(EventColumns {
                 combined,
                 program,
+                texts,
                 keys: cdc.keys.clone(),
                 has_delete: cdc.apply_as_deletes.is_some(),
                 soft_delete: match &feed.deletes {
@@ -232,6 +295,7 @@ impl Judge {
         Ok(Self {
             table: table.clone(),
             select,
+            select_texts,
             selected,
             expectations,
             rules,
@@ -294,7 +358,13 @@ impl Judge {
         let mut failed = any_failed(&selected.failed, rows);
         let events = self.event_columns(&batch, selected_batch, &source_delete, &mut broken)?;
         let (selected_batch, sequence, delete) = (events.selected, events.sequence, events.delete);
-        for (row, of_event) in events.failed.into_iter().flatten().enumerate() {
+        let mut failures = Failures { of: Vec::new() };
+        failures.add(&self.select_texts, &selected.failed);
+        if let Some(columns) = &self.events {
+            failures.add(&columns.texts, &events.failed);
+        }
+        let of_events = any_failed(&events.failed, rows);
+        for (row, of_event) in of_events.into_iter().flatten().enumerate() {
             failed.get_or_insert_with(|| vec![false; rows])[row] |= of_event;
         }
         self.built_in(RULE_EXPRESSION, failed, Some(&delete), &mut broken);
@@ -333,6 +403,7 @@ impl Judge {
                         return Err(PipelineError::FailedExpectation {
                             table: self.table.clone(),
                             rule: rule.name.clone(),
+                            row: address::of(&batch, row),
                         });
                     }
                     let holds_here = holds.is_valid(row) && holds.value(row);
@@ -342,7 +413,8 @@ impl Judge {
             }
         }
         counts.judged += rows as u64;
-        self.decide(&batch, selected_batch, sequence, delete, broken, counts)
+        let found = Found { broken, failures };
+        self.decide(&batch, selected_batch, sequence, delete, &found, counts)
     }
 
     /// Leaves out what is not read, counted as what it is.
@@ -455,7 +527,7 @@ impl Judge {
                 selected,
                 sequence: None,
                 delete: source_delete.to_vec(),
-                failed: None,
+                failed: Vec::new(),
             });
         };
         let columns: Vec<ArrayRef> = events
@@ -473,7 +545,6 @@ impl Judge {
         let combined =
             RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
         let outcome = events.program.evaluate(&combined)?;
-        let failed = any_failed(&outcome.failed, batch.num_rows());
         let mut delete = source_delete.to_vec();
         if events.has_delete {
             let marks = outcome.columns[1]
@@ -524,7 +595,7 @@ impl Judge {
             selected,
             sequence: Some(sequence),
             delete,
-            failed,
+            failed: outcome.failed,
         })
     }
 
@@ -563,10 +634,11 @@ impl Judge {
         selected: RecordBatch,
         sequence: Option<ArrayRef>,
         delete: Vec<bool>,
-        broken: Vec<(String, Action, Vec<bool>)>,
+        found: &Found<'_>,
         counts: &mut JudgeCounts,
     ) -> Result<Judged, PipelineError> {
         let rows = batch.num_rows();
+        let broken = &found.broken;
         let mut keep = vec![true; rows];
         let mut aside = vec![false; rows];
         let mut rules: Vec<Vec<&str>> = if broken.is_empty() {
@@ -574,13 +646,17 @@ impl Judge {
         } else {
             vec![Vec::new(); rows]
         };
-        for (name, action, rows_broken) in &broken {
+        for (name, action, rows_broken) in broken {
             let mut count = 0;
+            let addresses = counts.addresses.entry(name.clone()).or_default();
             for (row, is_broken) in rows_broken.iter().enumerate() {
                 if !is_broken {
                     continue;
                 }
                 count += 1;
+                if addresses.len() < ADDRESSES_MAX {
+                    addresses.push(address::of(batch, row));
+                }
                 rules[row].push(name);
                 match action {
                     Action::Warn => {}
@@ -614,7 +690,11 @@ impl Judge {
                     names.join(",")
                 })
                 .collect();
-            Some(self.quarantine_rows(batch, &BooleanArray::from(aside), names)?)
+            let whys = at
+                .iter()
+                .map(|row| found.why(batch, *row, &rules[*row]))
+                .collect();
+            Some(self.quarantine_rows(batch, &BooleanArray::from(aside), names, whys)?)
         } else {
             None
         };
@@ -623,6 +703,7 @@ impl Judge {
             columns.push(sequence);
             columns.push(column(batch, "_seq")?.clone());
             columns.push(Arc::new(BooleanArray::from(delete)));
+            columns.push(Arc::new(BooleanArray::from(deletes_of_source(batch)?)));
             columns.push(Arc::new(BooleanArray::from(vec![false; rows])));
             for name in ADDRESS {
                 columns.push(column(batch, name)?.clone());
@@ -642,6 +723,7 @@ impl Judge {
         batch: &RecordBatch,
         aside: &BooleanArray,
         rules: Vec<String>,
+        whys: Vec<Option<String>>,
     ) -> Result<RecordBatch, PipelineError> {
         let rows = filter_record_batch(batch, aside).map_err(arrow_error)?;
         let count = rows.num_rows();
@@ -656,6 +738,7 @@ impl Judge {
             &self.payload,
         )?)));
         columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
+        columns.push(Arc::new(StringArray::from(whys)));
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
 
@@ -678,6 +761,7 @@ impl Judge {
             tied, &names,
         )?)));
         columns.push(Arc::new(StringArray::from(vec![self.code.as_str(); count])));
+        columns.push(Arc::new(StringArray::new_null(count)));
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
 
@@ -685,11 +769,17 @@ impl Judge {
     pub fn gate(&self, counts: &JudgeCounts) -> Result<(), PipelineError> {
         for rule in self.restated.values().chain(&self.rules) {
             let rows = counts.broken.get(&rule.name).copied().unwrap_or(0);
+            let at = counts
+                .addresses
+                .get(&rule.name)
+                .cloned()
+                .unwrap_or_default();
             if rule.action == Action::Fail && rows > 0 {
                 return Err(PipelineError::Expectation {
                     table: self.table.clone(),
                     rule: rule.name.clone(),
                     rows,
+                    at,
                 });
             }
             if let Some(limit) = &rule.limit
@@ -701,6 +791,7 @@ impl Judge {
                     rows,
                     judged: counts.judged,
                     limit: limit.to_string(),
+                    at,
                 });
             }
         }
@@ -792,7 +883,24 @@ fn combined_schema(selected: &SchemaRef, bronze: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn any_failed(failed: &[Option<arrow::buffer::BooleanBuffer>], rows: usize) -> Option<Vec<bool>> {
+/// A column with its expression, cut where it is long.
+fn shown(name: &str, sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let sql = words.join(" ");
+    if sql.chars().count() <= EXPRESSION_MAX {
+        return format!("{name}: {sql}");
+    }
+    let beginning: String = sql.chars().take(EXPRESSION_MAX).collect();
+    format!("{name}: {beginning}…")
+}
+
+/// The reason in `_rescued`, a word of the source's reader.
+fn reason_of(rescued: &str) -> Option<String> {
+    let rescued: serde_json::Value = serde_json::from_str(rescued).ok()?;
+    Some(rescued["reason"].as_str()?.to_owned())
+}
+
+fn any_failed(failed: &[Option<BooleanBuffer>], rows: usize) -> Option<Vec<bool>> {
     let mut any: Option<Vec<bool>> = None;
     for mask in failed.iter().flatten() {
         let any = any.get_or_insert_with(|| vec![false; rows]);

@@ -6,6 +6,9 @@ use karat_receipt::Digest;
 /// Folder of the run manifests.
 pub const RUNS: &str = "_karat/runs";
 
+/// Folder of the intents.
+pub const INTENTS: &str = "_karat/intents";
+
 /// Folder of the receipts.
 pub const RECEIPTS: &str = "_karat/receipts";
 
@@ -39,8 +42,8 @@ pub fn code(digest: Digest) -> String {
 /// for a model.
 pub fn intents(table: &TableName) -> String {
     match table.layer.as_str() {
-        "bronze" => format!("_karat/intents/{}/{}", table.domain, table.table),
-        layer => format!("_karat/intents/{}/{layer}.{}", table.domain, table.table),
+        "bronze" => format!("{INTENTS}/{}/{}", table.domain, table.table),
+        layer => format!("{INTENTS}/{}/{layer}.{}", table.domain, table.table),
     }
 }
 

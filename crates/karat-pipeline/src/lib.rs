@@ -5,15 +5,18 @@
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
 //! declared keys `unique` proves;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done;
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
+//! file of them is not as it was written; [`model_check`] and [`plan`] say what would be done;
 //! [`journal`] is the cache beside the project.
 
 pub mod accounting;
+mod address;
 pub mod adopt;
 pub mod bronze;
 pub mod context;
 mod current;
 pub mod cut;
+pub mod damage;
 pub mod deliveries;
 pub mod epochs;
 pub mod error;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use karat_project::{Feed, Lag};
+use karat_project::{Feed, Lag, TableName};
 use karat_receipt::{Closed, Intent, Outcome};
 use serde_json::{Value, json};
 
 use crate::context::Site;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
-use crate::ingest::known_objects;
 use crate::publish::head;
 use crate::step::keep_code;
 
@@ -22,32 +21,34 @@ pub struct Position {
     pub open: Option<i64>,
     /// Cursor value; null for files.
     pub cursor: Value,
-    /// Objects that are loaded or known to be broken.
+    /// Objects that are read, each in its newest delivery.
     pub objects: usize,
+    /// Objects that are held: broken, or late.
+    pub held: usize,
 }
 
-/// Shows a feed's position.
-pub async fn show(site: &Site, feed: &Feed) -> Result<Position, PipelineError> {
-    let epochs = read(site, feed).await?;
+/// Shows the position of the feed that fills this table, from the lake alone.
+pub fn show(site: &Site, bronze: &TableName) -> Result<Position, PipelineError> {
+    let epochs = read(site, bronze)?;
+    let objects = epochs.newest_objects();
+    let held = objects.iter().filter(|object| object.broken.is_some());
+    let held = held.count();
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: match (&feed.cursor, epochs.last_current()) {
-            // A source may keep more beside the value than a person asks for.
-            (Some(_), Some(intent)) => match &intent.to["position"] {
-                Value::Object(position) if position.contains_key("cursor") => {
-                    position["cursor"].clone()
-                }
-                value => value.clone(),
-            },
-            _ => Value::Null,
+        cursor: match epochs.last_current().map(|intent| &intent.to["position"]) {
+            // A source may keep more beside the value than a person asks for; of files and full loads it keeps no value at all.
+            Some(Value::Object(position)) => position.get("cursor").cloned().unwrap_or(Value::Null),
+            Some(value) => value.clone(),
+            None => Value::Null,
         },
-        objects: known_objects(&epochs).len(),
+        objects: objects.len() - held,
+        held,
     })
 }
 
 /// Sets the cursor of an incremental feed: the next load reads what lies after `value`.
-pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
+pub fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
     let Some(cursor) = &feed.cursor else {
         return Err(PipelineError::Refused {
             what: format!(
@@ -78,7 +79,7 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
     let _lock = site
         .lake
         .lock(&feed.bronze.to_string(), site.context.wait)?;
-    let epochs = read(site, feed).await?;
+    let epochs = read(site, &feed.bronze)?;
     if let Some(open) = epochs.open() {
         return Err(PipelineError::Refused {
             what: format!("load {} of `{}` is still open", open.epoch, feed.bronze),
@@ -112,12 +113,8 @@ pub async fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineE
     Ok(epoch)
 }
 
-async fn read(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
-    let table = site.lake.table(&feed.bronze.folder());
+fn read(site: &Site, bronze: &TableName) -> Result<Epochs, PipelineError> {
+    let table = site.lake.table(&bronze.folder());
     let head = head(&table)?;
-    Epochs::read(
-        &site.lake,
-        &feed.bronze,
-        head.as_ref().map(|head| &head.snapshot),
-    )
+    Epochs::read(&site.lake, bronze, head.as_ref().map(|head| &head.snapshot))
 }

@@ -4,10 +4,13 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use karat_exact::ExactError;
+use karat_project::TableName;
 
+use crate::address;
 use crate::context::Site;
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
+use crate::judge::WHY;
 use crate::manifest;
 use crate::publish::head;
 use crate::read;
@@ -21,10 +24,14 @@ pub struct HeldRow {
     pub table: String,
     /// Object that it came in.
     pub object: String,
-    /// First physical line, from 1.
+    /// First physical line, from 1; none of a database.
     pub row: Option<i64>,
+    /// Where there is no line: the beginning of the digest of cursor, key and epoch.
+    pub position: Option<String>,
     /// Rules that it broke.
     pub rules: Vec<String>,
+    /// What failed, where a rule's name does not tell; not known of rows that earlier versions held back.
+    pub why: Option<String>,
     /// The row as JSON text: shown only when asked for (H2).
     pub content: String,
 }
@@ -40,8 +47,11 @@ pub struct HeldObject {
     pub reason: String,
 }
 
-/// Everything in quarantine.
-pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), PipelineError> {
+/// Everything in quarantine: rows of all tables, objects of these feeds.
+pub async fn list(
+    site: &Site,
+    feeds: &[TableName],
+) -> Result<(Vec<HeldRow>, Vec<HeldObject>), PipelineError> {
     let mut rows = Vec::new();
     for (name, (dir, head)) in manifest::heads(&site.lake)? {
         let Some((domain, _)) = name.split_once("_quarantine.") else {
@@ -76,49 +86,36 @@ pub async fn list(site: &Site) -> Result<(Vec<HeldRow>, Vec<HeldObject>), Pipeli
                     .map(|column| column.value(row))
             };
             for row in 0..batch.num_rows() {
-                let object = text("_object", row);
                 let line = number("_row", row);
-                let delivery = number("_delivery", row).unwrap_or(1);
                 rows.push(HeldRow {
-                    id: format!(
-                        "{object}@{delivery}:{}",
-                        line.map_or_else(String::new, |line| line.to_string())
-                    ),
+                    id: address::of(&batch, row),
                     table: table.clone(),
-                    object,
+                    object: text("_object", row),
                     row: line,
+                    position: match line {
+                        Some(_) => None,
+                        None => address::position(&batch, row),
+                    },
                     rules: text("rules", row).split(',').map(str::to_owned).collect(),
+                    why: Some(text(WHY, row)).filter(|why| !why.is_empty()),
                     content: text("row", row),
                 });
             }
         }
     }
-    Ok((rows, objects(site).await?))
+    Ok((rows, objects(site, feeds)?))
 }
 
-/// Objects that are broken or held, each in its newest delivery.
-async fn objects(site: &Site) -> Result<Vec<HeldObject>, PipelineError> {
+/// Objects of these feeds that are broken or held, each in its newest delivery.
+fn objects(site: &Site, feeds: &[TableName]) -> Result<Vec<HeldObject>, PipelineError> {
     let mut held = Vec::new();
-    for feed in site.project.feeds() {
-        let table = site.lake.table(&feed.bronze.folder());
-        let head = head(&table)?;
-        let epochs = Epochs::read(
-            &site.lake,
-            &feed.bronze,
-            head.as_ref().map(|head| &head.snapshot),
-        )?;
-        let objects = epochs.objects();
-        for (_, object) in &objects {
-            let newest = objects
-                .iter()
-                .filter(|(_, other)| other.path == object.path)
-                .map(|(_, other)| other.delivery)
-                .max();
-            if let Some(reason) = &object.broken
-                && newest == Some(object.delivery)
-            {
+    for bronze in feeds {
+        let head = head(&site.lake.table(&bronze.folder()))?;
+        let epochs = Epochs::read(&site.lake, bronze, head.as_ref().map(|head| &head.snapshot))?;
+        for object in epochs.newest_objects() {
+            if let Some(reason) = &object.broken {
                 held.push(HeldObject {
-                    table: feed.bronze.to_string(),
+                    table: bronze.to_string(),
                     object: object.path.clone(),
                     reason: reason.clone(),
                 });

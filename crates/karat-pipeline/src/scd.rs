@@ -21,6 +21,9 @@ pub const END_AT: &str = "__END_AT";
 pub const SEQUENCE: &str = "__sequence";
 /// Working column: true where the event deletes its key.
 pub const DELETE: &str = "__delete";
+/// Working column: true where a full load no longer has the key. Whatever an earlier load said of the key is over then, also what it
+/// dated later than the load.
+pub const GONE: &str = "__gone";
 /// Working column: true for a row that the table already holds and that only takes part in the comparison.
 pub const EXISTING: &str = "__existing";
 
@@ -59,7 +62,7 @@ pub struct EventCounts {
     pub superseded: u64,
     /// Events that delete their key.
     pub deleted: u64,
-    /// Events that change no tracked column.
+    /// Events that change nothing: no tracked column, or deletes where there is no row.
     pub unchanged: u64,
     /// Events that tie with another of different content.
     pub tied: u64,
@@ -89,8 +92,8 @@ pub struct EventFold {
 }
 
 impl EventFold {
-    /// A fold over events with the given schema: the output columns, [`SEQUENCE`], `_seq`, [`DELETE`], [`EXISTING`] and whatever
-    /// else the caller wants to see again on tied events.
+    /// A fold over events with the given schema: the output columns, [`SEQUENCE`], `_seq`, [`DELETE`], [`GONE`], [`EXISTING`] and
+    /// whatever else the caller wants to see again on tied events.
     pub fn new(shape: EventShape, input: SchemaRef) -> Result<Self, ArrowError> {
         let mut fields = Vec::new();
         for name in &shape.output {
@@ -176,6 +179,7 @@ impl EventFold {
         let keys = self.key_rows(events)?;
         let order = rows_of(events, &[SEQUENCE, "_seq"])?;
         let sequence = rows_of(events, &[SEQUENCE])?;
+        let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);
         let content = rows_of(events, &content_names)?;
@@ -184,9 +188,11 @@ impl EventFold {
         let group = Group {
             order,
             sequence,
+            seq,
             content,
             tracked,
             delete: boolean(events, DELETE)?,
+            gone: boolean(events, GONE)?,
             existing: boolean(events, EXISTING)?,
         };
 
@@ -239,13 +245,22 @@ impl Decided {
     }
 }
 
+/// The events of one key that count, in order.
+struct Events {
+    events: Vec<usize>,
+    /// Deletes of full loads that end rows which were dated after them.
+    enders: Vec<usize>,
+}
+
 /// The events of one batch in comparable form.
 struct Group {
     order: Rows,
     sequence: Rows,
+    seq: Rows,
     content: Rows,
     tracked: Rows,
     delete: BooleanArray,
+    gone: BooleanArray,
     existing: BooleanArray,
 }
 
@@ -258,6 +273,7 @@ impl Group {
         counts: &mut EventCounts,
     ) {
         let events = self.without_ties(range, decided, counts);
+        let events = self.without_gone(events, counts);
         match scd {
             ScdType::One => self.current(&events, decided, counts),
             ScdType::Two => self.ranges(&events, decided, counts),
@@ -292,11 +308,47 @@ impl Group {
         events
     }
 
-    fn current(&self, events: &[usize], decided: &mut Decided, counts: &mut EventCounts) {
+    /// A full load that no longer has the key ends all that earlier loads said of it. What they dated later than that load would come
+    /// after the delete by its sequence, and stand for ever: it is replaced.
+    fn without_gone(&self, mut events: Vec<usize>, counts: &mut EventCounts) -> Events {
+        let mut newest_gone: Option<usize> = None;
+        let mut enders = Vec::new();
+        events.retain(|&event| {
+            // Rows that the table holds come before every new event.
+            if let Some(gone) = newest_gone.filter(|_| !self.existing.value(event))
+                && self.seq.row(event) < self.seq.row(gone)
+            {
+                counts.superseded += 1;
+                if !self.delete.value(event) && enders.last() != Some(&gone) {
+                    enders.push(gone);
+                }
+                return false;
+            }
+            if self.gone.value(event) {
+                newest_gone = Some(event);
+            }
+            true
+        });
+        Events { events, enders }
+    }
+
+    /// Counts the delete at a position: one that finds no row changes nothing.
+    fn count_delete(&self, of: &Events, position: usize, counts: &mut EventCounts) {
+        let before = position.checked_sub(1).map(|before| of.events[before]);
+        let finds_a_row = before.is_some_and(|before| !self.delete.value(before));
+        if finds_a_row || of.enders.contains(&of.events[position]) {
+            counts.deleted += 1;
+        } else {
+            counts.unchanged += 1;
+        }
+    }
+
+    fn current(&self, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
+        let events = &of.events;
         for (position, &event) in events.iter().enumerate() {
             let existing = self.existing.value(event);
             if self.delete.value(event) {
-                counts.deleted += 1;
+                self.count_delete(of, position, counts);
             } else if position + 1 < events.len() {
                 if existing {
                     counts.existing_superseded += 1
@@ -314,7 +366,8 @@ impl Group {
         }
     }
 
-    fn ranges(&self, events: &[usize], decided: &mut Decided, counts: &mut EventCounts) {
+    fn ranges(&self, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
+        let events = &of.events;
         // The event that began the open range, and the newest that confirmed it: untracked columns are the newest's (as in Lakeflow).
         let mut open: Option<(usize, usize)> = None;
         for (position, &event) in events.iter().enumerate() {
@@ -324,7 +377,7 @@ impl Group {
                 .is_some_and(|&next| self.sequence.row(next) == self.sequence.row(event));
             let existing = self.existing.value(event);
             if self.delete.value(event) {
-                counts.deleted += 1;
+                self.count_delete(of, position, counts);
                 if !outlived && let Some((start, newest)) = open.take() {
                     decided.stand(start, newest, Some(event));
                 }

@@ -11,6 +11,7 @@ use karat_source::{FeedSpec, Source};
 use tokio::task::JoinSet;
 
 use crate::context::{Event, Site};
+use crate::damage;
 use crate::error::PipelineError;
 use crate::gold::GoldStep;
 use crate::ingest::{self, ColumnsRead, joined};
@@ -186,6 +187,19 @@ pub fn columns_read(project: &Project) -> BTreeMap<TableName, ColumnsRead> {
     reads
 }
 
+/// Which payload columns of one feed the models read.
+pub fn columns_read_of(project: &Project, bronze: &TableName) -> ColumnsRead {
+    let models = project.models.iter();
+    let silver = models.filter_map(|model| match &model.kind {
+        ModelKind::Silver(silver) if silver.from == *bronze => Some(silver),
+        _ => None,
+    });
+    silver
+        .flat_map(|silver| &silver.select)
+        .flat_map(|column| column.reads.iter().cloned())
+        .collect()
+}
+
 fn spawn(
     running: &mut JoinSet<(TableName, StepReport)>,
     site: Arc<Site>,
@@ -246,7 +260,9 @@ async fn step(
 ) -> (&'static str, Result<StepReport, PipelineError>) {
     if let Some(feed) = site.project.feed(table) {
         let outcome = match sources.open(&feed.source) {
-            Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, reads).await,
+            Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, reads)
+                .await
+                .map_err(|error| damage::named(site, std::slice::from_ref(table), error)),
             Err(error) => Err(error),
         };
         return ("load", outcome);
@@ -260,12 +276,16 @@ async fn step(
         );
     };
     let (kind, outcome) = model_step(site, table, model).await;
-    let outcome = outcome.map_err(|error| match error {
-        PipelineError::Exact(source) => PipelineError::Compute {
-            table: table.to_string(),
-            source,
-        },
-        other => other,
+    let outcome = outcome.map_err(|error| {
+        let mut read = model.inputs.clone();
+        read.push(table.clone());
+        match damage::named(site, &read, error) {
+            PipelineError::Exact(source) => PipelineError::Compute {
+                table: table.to_string(),
+                source,
+            },
+            other => other,
+        }
     });
     (kind, outcome)
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::accounting::{self, Terms};
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
+use crate::damage;
 use crate::deliveries::{self, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
@@ -28,7 +29,7 @@ use crate::layout;
 use crate::publish::{Change, Head, Published, head, publish, read_receipt, sha256_of_name};
 use crate::read;
 use crate::scd::{
-    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, SEQUENCE, START_AT, ScdType,
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, GONE, SEQUENCE, START_AT, ScdType,
 };
 use crate::step::{StepReport, keep_code, receipt_base};
 use crate::unique::UniqueKey;
@@ -237,6 +238,12 @@ impl<'a> SilverStep<'a> {
             }
         }
         if state.decision == Decision::Nothing {
+            let held = (&self.quarantine_name, &self.quarantine, &state.quarantine);
+            for (name, table, head) in [(&self.model.name, &self.table, &state.head), held] {
+                if let Some(head) = head {
+                    damage::check_present(name, table, &head.snapshot)?;
+                }
+            }
             return Ok(report);
         }
         crate::step::check_signature(self.site)?;
@@ -1381,7 +1388,7 @@ fn existing_as_events(
                 _ => arrow::array::new_null_array(field.data_type(), count),
             },
             "_seq" => Arc::new(BinaryArray::from(vec![&b""[..]; count])),
-            DELETE => Arc::new(BooleanArray::from(vec![false; count])),
+            DELETE | GONE => Arc::new(BooleanArray::from(vec![false; count])),
             EXISTING => Arc::new(BooleanArray::from(vec![true; count])),
             "_object" => Arc::new(StringArray::from(vec![None::<&str>; count])),
             "_delivery" | "_row" if ADDRESS.contains(&field.name().as_str()) => {

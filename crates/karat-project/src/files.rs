@@ -33,8 +33,8 @@ pub(crate) struct GoldFiles {
     pub(crate) yaml_lost: bool,
 }
 
-pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
-    let mut files = ProjectFiles::default();
+/// `karat.yaml`; what stands in its way is reported.
+pub(crate) fn read_karat_yaml(root: &Path, report: &mut Reporter) -> Option<u32> {
     if !root.join("karat.yaml").exists() {
         let at = Place::whole(report.add_file(Path::new("karat.yaml"), String::new()));
         let (message, hint) = if root.join("karat.yml").exists() {
@@ -48,9 +48,19 @@ pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
             ("the project folder does not exist", "check the path")
         };
         report.error(at, message, hint);
+        return None;
+    }
+    read(root, Path::new("karat.yaml"), report)
+}
+
+pub(crate) fn read_project(root: &Path, report: &mut Reporter) -> ProjectFiles {
+    let mut files = ProjectFiles {
+        project: read_karat_yaml(root, report),
+        ..ProjectFiles::default()
+    };
+    if files.project.is_none() && !root.join("karat.yaml").exists() {
         return files;
     }
-    files.project = read(root, Path::new("karat.yaml"), report);
     let domains = PathBuf::from("domains");
     if root.join(&domains).exists() {
         for (name, path, kind) in list(root, &domains, report) {

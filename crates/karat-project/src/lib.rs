@@ -67,6 +67,7 @@ pub fn load_for(root: &Path, env: &dyn Fn(&str) -> Option<String>, target: Optio
             root,
             env,
             of_sources,
+            of_keys: Missing::Error,
         },
         target,
     )
@@ -84,14 +85,37 @@ pub fn load_for_lake(
             root,
             env,
             of_sources,
+            of_keys: Missing::Error,
         },
         target,
     )
 }
 
+/// What reading a lake takes and no more: targets, time zone and rounding, from `karat.yaml` alone. Domains, models and sources are
+/// not looked at, so that their mistakes do not stand between a reader and the lake (G5).
+pub fn load_target(
+    root: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    target: Option<&str>,
+) -> Loaded {
+    let mut report = Reporter::default();
+    let variables = Variables {
+        root,
+        env,
+        of_sources: Missing::Later,
+        of_keys: Missing::Later,
+    };
+    let project = read_target(&variables, target, &mut report);
+    loaded(project, report)
+}
+
 fn load_with(variables: &Variables<'_>, target: Option<&str>) -> Loaded {
     let mut report = Reporter::default();
     let project = read_project(variables, target, &mut report);
+    loaded(project, report)
+}
+
+fn loaded(project: Option<Project>, report: Reporter) -> Loaded {
     let errors = report.has_errors();
     let (diagnostics, files) = report.finish();
     let project = project.filter(|_| !errors).map(|mut project| {
@@ -114,17 +138,8 @@ fn read_project(
         .project
         .and_then(|file| parse(file, &schema::PROJECT, report))
         .map(|node| project_file::read(&node, variables, target, report));
-    if let (Some(project), Some(chosen)) = (&project, target)
-        && !project.targets.contains_key(chosen)
-        && !report.has_errors()
-    {
-        let names: Vec<&str> = project.targets.keys().map(String::as_str).collect();
-        let at = Place::whole(found.project?);
-        report.error(
-            at,
-            format!("there is no target `{chosen}`"),
-            format!("karat.yaml declares: {}", names.join(", ")),
-        );
+    if let (Some(project), Some(file)) = (&project, found.project) {
+        check_target(project, file, target, report);
     }
     // Without karat.yaml the rest is read for its own mistakes; sources are then not to be missed.
     let project_known = project.is_some();
@@ -200,6 +215,52 @@ fn read_project(
     }
     project.models = models;
     Some(project)
+}
+
+/// The keys of `karat.yaml` that say how a lake is read.
+const OF_THE_LAKE: [&str; 5] = ["karat", "project", "timezone", "rounding", "targets"];
+
+fn read_target(
+    variables: &Variables<'_>,
+    target: Option<&str>,
+    report: &mut Reporter,
+) -> Option<Project> {
+    let file = files::read_karat_yaml(variables.root, report)?;
+    let text = report.text(file).to_string();
+    let mut node = yaml::parse(file, &text, &decode::example_of(&schema::PROJECT), report)?;
+    if let yaml::Data::Map(entries) = &mut node.data {
+        entries.retain(|entry| OF_THE_LAKE.contains(&entry.key.as_str()));
+    }
+    decode::check(&node, &schema::PROJECT, report);
+    let settings = project_file::read(&node, variables, target, report);
+    check_target(&settings, file, target, report);
+    Some(Project {
+        root: variables.root.to_path_buf(),
+        name: settings.name,
+        timezone: settings.timezone,
+        rounding: settings.rounding,
+        targets: settings.targets,
+        default_target: settings.default_target,
+        sources: settings.sources,
+        domains: Vec::new(),
+        models: Vec::new(),
+        files: Vec::new(),
+    })
+}
+
+/// That the target asked for is declared.
+fn check_target(settings: &ProjectFile, file: u32, target: Option<&str>, report: &mut Reporter) {
+    if let Some(chosen) = target
+        && !settings.targets.contains_key(chosen)
+        && !report.has_errors()
+    {
+        let names: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
+        report.error(
+            Place::whole(file),
+            format!("there is no target `{chosen}`"),
+            format!("karat.yaml declares: {}", names.join(", ")),
+        );
+    }
 }
 
 /// The files of one model.

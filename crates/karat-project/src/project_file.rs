@@ -45,6 +45,8 @@ pub(crate) struct Variables<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// What a missing one of a source means.
     pub(crate) of_sources: Missing,
+    /// The same of a signing key: who only reads a lake need not have it.
+    pub(crate) of_keys: Missing,
 }
 
 pub(crate) fn read(
@@ -174,7 +176,11 @@ fn read_targets(
         };
         let lake = setting(&entry.value, "lake", &key, variables, missing, report);
         let catalog = setting(&entry.value, "catalog", &key, variables, missing, report);
-        let signing_key = setting(&entry.value, "key", &key, variables, missing, report);
+        let of_key = match variables.of_keys {
+            Missing::Error => missing,
+            Missing::Later => Missing::Later,
+        };
+        let signing_key = setting(&entry.value, "key", &key, variables, of_key, report);
         let Some(lake) = lake else {
             continue;
         };

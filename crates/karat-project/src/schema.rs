@@ -644,7 +644,7 @@ const ACCESS: Type = Type::Choice(&[
     word("public", "any domain's models may read it"),
 ]);
 const ACCESS_DOC: &str = "Who may read the table in this project (D1).";
-const ALLOW_FLOAT_DOC: &str = "Why columns of this table may be doubles: a sentence (rule 2).";
+const ALLOW_FLOAT_DOC: &str = "Why columns of this table may be doubles: a sentence (B3 keeps a source's doubles, E2 makes decimals of them).";
 const CLUSTER_BY_DOC: &str = "Columns that the table's rows are ordered by, before the key (D2).";
 
 pub(crate) static SILVER: Object = Object {
@@ -747,7 +747,7 @@ static AUTO_CDC: Object = Object {
             "stored_as_scd_type",
             Type::Integer { min: 1, max: 2 },
             "1",
-            "1: the current row. 2: every state, with `__START_AT` and `__END_AT`.",
+            "1: the current row. 2: every state, with `__START_AT` and `__END_AT` (in the table in lower case, as all names: F3).",
         ),
         optional(
             "valid_from",

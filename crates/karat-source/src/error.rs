@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Drift,
     /// The cursor column holds nulls (B7).
     NullCursor,
+    /// The cursor column holds values that have no place in its order.
+    Cursor,
     /// An object that cannot be read as what it should be (B4).
     Broken,
     /// An object is no longer what was planned: the range cannot be read again (A3).

@@ -72,6 +72,17 @@ pub enum Mode {
     Incremental,
 }
 
+impl Mode {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+        }
+    }
+}
+
 /// A feed, as far as the source must know it.
 #[derive(Debug, Clone, Default)]
 pub struct FeedSpec {
@@ -91,6 +102,8 @@ pub struct FeedSpec {
     pub csv: CsvOptions,
     /// Without a header: the names of the fields. With one, or of a table: the columns that may land (B9).
     pub columns: Option<Vec<String>>,
+    /// Names, folded, that a header is expected to have: by them a file with another delimiter is known.
+    pub known_columns: Vec<String>,
     /// Regular expression with one group that captures the order mark from the path; default the whole path (B1).
     pub file_order: Option<String>,
     /// Full loads: files of one mark are parts of one load (B6).
@@ -393,4 +406,6 @@ pub struct DiscoveredColumn {
     pub source_type: String,
     /// SQL expression for silver.
     pub proposed: String,
+    /// Whether it is a double that no decimal holds: silver takes it only with `allow_float`.
+    pub stays_double: bool,
 }

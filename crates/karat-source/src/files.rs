@@ -186,7 +186,8 @@ impl Files {
     }
 
     /// Hashes a file and proves that it can be unpacked to its end.
-    fn prove(&self, listed: &Listed, csv: &CsvOptions) -> Result<Option<Proved>, SourceError> {
+    fn prove(&self, listed: &Listed, feed: &FeedSpec) -> Result<Option<Proved>, SourceError> {
+        let csv = &feed.csv;
         let path = self.absolute(&listed.path);
         let mut file = match File::open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -226,7 +227,7 @@ impl Files {
         let changed_meanwhile =
             bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
         if broken.is_none() && !changed_meanwhile && csv.header {
-            broken = self.header_flaw(&file, packed, &listed.path, csv)?;
+            broken = self.header_flaw(&file, packed, &listed.path, feed)?;
         }
         if broken.is_none() && !changed_meanwhile && runs.are_suspicious() {
             broken = self.cut(file, packed, &listed.path, csv)?;
@@ -244,8 +245,9 @@ impl Files {
         file: &File,
         packed: bool,
         path: &str,
-        csv: &CsvOptions,
+        feed: &FeedSpec,
     ) -> Result<Option<String>, SourceError> {
+        let csv = &feed.csv;
         let fail = |e| SourceError::io("read", path, e);
         let mut file = file.try_clone().map_err(fail)?;
         file.seek(SeekFrom::Start(0)).map_err(fail)?;
@@ -257,7 +259,12 @@ impl Files {
             self.chunk.min(HEADER_BYTES),
         );
         match header_names(&mut reader, csv, path) {
-            Ok(_) => Ok(None),
+            Ok(None) => Ok(None),
+            Ok(Some(names)) => {
+                let folded = names::fold_unique(&names).map(drop);
+                let why = folded.err().or_else(|| other_delimiter(&names, feed));
+                Ok(why.map(|why| format!("{HEADER}{why}")))
+            }
             Err(e) if e.kind() == ErrorKind::Broken => {
                 let message = e.to_string();
                 let why = message.strip_prefix(&format!("cannot read the header of `{path}`: "));
@@ -414,17 +421,46 @@ impl Files {
         first().unwrap_or(true)
     }
 
-    fn sample(
+    /// Columns of some files together, the newest of them last, and what their first rows have in common.
+    fn sample(&self, feed: &FeedSpec, files: &[&Listed]) -> Result<Discovered, SourceError> {
+        let mut sampled = Sampled::default();
+        let mut failed = None;
+        // The newest tells most about what comes next.
+        for listed in files.iter().rev().take(SAMPLE_FILES) {
+            match self.sample_file(feed, listed, &mut sampled) {
+                Ok(()) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::Broken | ErrorKind::Drift | ErrorKind::Io
+                    ) =>
+                {
+                    sampled.notes.push(format!("left out: {e}"));
+                    failed.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+            if sampled.rows >= SAMPLE_ROWS_MAX {
+                break;
+            }
+        }
+        if let (0, Some(error)) = (sampled.files, failed) {
+            return Err(error);
+        }
+        Ok(sampled.discovered(feed, files))
+    }
+
+    fn sample_file(
         &self,
         feed: &FeedSpec,
-        path: &str,
-        size: u64,
-        mtime_ns: i64,
-    ) -> Result<Discovered, SourceError> {
+        listed: &Listed,
+        sampled: &mut Sampled,
+    ) -> Result<(), SourceError> {
+        let path = &listed.path;
         let object = Object {
-            path: path.to_owned(),
-            size,
-            mtime_ns,
+            path: path.clone(),
+            size: listed.size,
+            mtime_ns: listed.mtime_ns,
             sha256: String::new(),
             delivery: 1,
             duplicate_of: None,
@@ -432,59 +468,155 @@ impl Files {
             mark: String::new(),
         };
         let (mut reader, _) = self.open_csv(feed, &object)?;
-        let mut notes = Vec::new();
         let mut pending = false;
         let names = match (feed.csv.header, &feed.columns) {
             (false, Some(columns)) => columns.clone(),
             (false, None) => {
                 pending = next_record(&mut reader)?;
-                notes.push("no header and no `columns:`: names are made up".to_owned());
+                sampled.names_are_made_up = true;
                 (1..=reader.spans().len())
                     .map(|i| format!("column_{i}"))
                     .collect()
             }
-            (true, _) => header_names(&mut reader, &feed.csv, path)?.unwrap_or_default(),
+            (true, _) => match header_names(&mut reader, &feed.csv, path)? {
+                Some(names) => names,
+                // A file without a line says nothing.
+                None => return Ok(()),
+            },
         };
         let folded = names::fold_all(&names, path)?;
-        let mut columns: Vec<discover::TextProfile> = names
-            .iter()
-            .map(|_| discover::TextProfile::default())
-            .collect();
+        let several = names.len() > 1;
         reader.expect_fields(names.len());
+        let mut profiles = vec![discover::Profile::default(); names.len()];
         let mut rows = 0;
-        while rows < 10_000 && (pending || reader.advance()?) {
+        while rows < SAMPLE_ROWS && (pending || reader.advance()?) {
             pending = false;
-            for (column, span) in columns.iter_mut().zip(reader.spans()) {
-                column.see(&String::from_utf8_lossy(&reader.field(*span)));
+            if several && reader.is_blank() {
+                continue;
+            }
+            // What a row lacks or has too much is rescued, not typed.
+            if reader.spans().len() == names.len() {
+                for (profile, span) in profiles.iter_mut().zip(reader.spans()) {
+                    profile.see(&String::from_utf8_lossy(&reader.field(*span)));
+                }
             }
             rows += 1;
         }
-        notes.push(format!(
-            "{rows} {} of `{path}` looked at, {}",
-            if rows == 1 { "row" } else { "rows" },
-            reader.encoding().name()
-        ));
-        if let [only] = &names[..]
-            && let Some(delimiter) = [";", "\t", "|", ","].iter().find(|d| only.contains(**d))
+        sampled.rows += rows;
+        sampled.encoding = reader.encoding().name();
+        sampled.add(feed, &names, &folded, &profiles);
+        Ok(())
+    }
+}
+
+/// Files and rows that a proposal looks at.
+const SAMPLE_FILES: usize = 50;
+const SAMPLE_ROWS: u64 = 10_000;
+const SAMPLE_ROWS_MAX: u64 = 200_000;
+
+/// What was seen of some files, the newest first.
+#[derive(Debug, Default)]
+struct Sampled {
+    files: usize,
+    rows: u64,
+    encoding: &'static str,
+    names_are_made_up: bool,
+    notes: Vec<String>,
+    columns: Vec<SampledColumn>,
+}
+
+#[derive(Debug)]
+struct SampledColumn {
+    name: String,
+    source_name: String,
+    profile: discover::Profile,
+    /// The first file that had it, and how many had it.
+    since: usize,
+    files: usize,
+}
+
+impl Sampled {
+    fn add(
+        &mut self,
+        feed: &FeedSpec,
+        names: &[String],
+        folded: &[String],
+        profiles: &[discover::Profile],
+    ) {
+        let chosen = feed.columns.as_deref().filter(|_| feed.csv.header);
+        for ((source_name, name), profile) in names.iter().zip(folded).zip(profiles) {
+            if chosen.is_some_and(|chosen| !chosen.contains(source_name) && !chosen.contains(name))
+            {
+                continue;
+            }
+            match self.columns.iter_mut().find(|column| column.name == *name) {
+                Some(column) => {
+                    column.profile.join(profile);
+                    column.since = self.files;
+                    column.files += 1;
+                }
+                None => self.columns.push(SampledColumn {
+                    name: name.clone(),
+                    source_name: source_name.clone(),
+                    profile: profile.clone(),
+                    since: self.files,
+                    files: usize::from(self.files == 0),
+                }),
+            }
+        }
+        self.files += 1;
+    }
+
+    fn discovered(self, feed: &FeedSpec, files: &[&Listed]) -> Discovered {
+        let mut notes = self.notes;
+        let place = match files {
+            [only] => only.path.clone(),
+            _ => feed.path.clone().unwrap_or_default(),
+        };
+        if self.names_are_made_up {
+            notes.push("no header and no `columns:`: names are made up".to_owned());
+        }
+        if self.files > 0 {
+            let plural = |count: u64, word: &str| match count {
+                1 => format!("1 {word}"),
+                more => format!("{more} {word}s"),
+            };
+            let of = match files {
+                [only] => format!("`{}`", only.path),
+                _ => plural(self.files as u64, "file"),
+            };
+            notes.push(format!(
+                "{} of {of} looked at, {}",
+                plural(self.rows, "row"),
+                self.encoding
+            ));
+        }
+        if let [only] = &self.columns[..]
+            && let Some(delimiter) = [";", "\t", "|", ","]
+                .iter()
+                .find(|d| only.source_name.contains(**d))
         {
             notes.push(format!(
                 "one column; if its parts are columns, declare `csv: {{ delimiter: \"{}\" }}`",
                 delimiter.escape_default()
             ));
         }
-        let columns = names
-            .iter()
-            .zip(folded)
-            .zip(columns)
-            .map(|((source_name, name), profile)| profile.propose(name, source_name))
-            .collect();
-        Ok(Discovered {
-            name: path.to_owned(),
+        let mut columns = Vec::new();
+        for column in self.columns {
+            // In every file since the first that had it: what a model reads may not go missing (B8).
+            if column.files == column.since + 1 {
+                columns.push(column.profile.propose(column.name, &column.source_name));
+            } else {
+                notes.push(format!("`{}` is not in every file: left out", column.name));
+            }
+        }
+        Discovered {
+            name: place,
             columns,
-            mode_hint: "incremental".to_owned(),
+            mode_hint: feed.mode.word().to_owned(),
             key_hint: Vec::new(),
             notes,
-        })
+        }
     }
 }
 
@@ -518,21 +650,20 @@ impl Source for Files {
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {
         if let Some(feed) = feed {
             let listed = self.list(feed)?;
-            // The newest tells most about what comes next.
-            let Some(newest) = listed.iter().rfind(|l| l.broken.is_none() && l.size > 0) else {
+            let files: Vec<&Listed> = listed
+                .iter()
+                .filter(|listed| listed.broken.is_none() && listed.size > 0)
+                .collect();
+            if files.is_empty() {
                 return Ok(Vec::new());
-            };
-            return Ok(vec![self.sample(
-                feed,
-                &newest.path,
-                newest.size,
-                newest.mtime_ns,
-            )?]);
+            }
+            return Ok(vec![self.sample(feed, &files)?]);
         }
         let mut found = Vec::new();
         for glob in ["**/*.csv", "**/*.csv.gz", "**/*.tsv", "**/*.tsv.gz"] {
             let mut feed = FeedSpec {
                 path: Some(glob.to_owned()),
+                mode: Mode::Incremental,
                 ..FeedSpec::default()
             };
             if glob.contains("tsv") {
@@ -540,7 +671,7 @@ impl Source for Files {
             }
             for listed in self.list(&feed)?.into_iter().filter(|l| l.broken.is_none()) {
                 found.push(
-                    self.sample(&feed, &listed.path, listed.size, listed.mtime_ns)
+                    self.sample(&feed, &[&listed])
                         .unwrap_or_else(|e| Discovered {
                             name: listed.path.clone(),
                             columns: Vec::new(),
@@ -605,6 +736,15 @@ impl Source for Files {
             }
         }
 
+        // Of the extracts that are loaded, not of those that were held.
+        let mut newest_mark: Option<String> = None;
+        for object in newest.values().filter(|o| o.broken.is_none()) {
+            newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
+        }
+        let is_late = |mark: &str| {
+            feed.mode == Mode::Full && newest_mark.as_deref().is_some_and(|newest| mark < newest)
+        };
+
         let mut planned = Planned::default();
         let mut fresh: Vec<Object> = Vec::new();
         let mut listed_known: Vec<Object> = Vec::new();
@@ -632,7 +772,11 @@ impl Source for Files {
                 before.is_some_and(|b| (b.size, b.mtime_ns) == (listed.size, listed.mtime_ns));
             let may_be_whole_now = before
                 .and_then(|b| b.broken.as_deref())
-                .is_some_and(|reason| may_be_whole_now(reason, &listed, &feed.csv));
+                .is_some_and(|reason| match reason {
+                    // Held for its place alone: once that is another, it is loaded.
+                    LATE_EXTRACT => !is_late(&mark),
+                    reason => may_be_whole_now(reason, &listed, &feed.csv),
+                });
             if let Some(before) = before
                 && as_before
                 && !may_be_whole_now
@@ -658,7 +802,7 @@ impl Source for Files {
                     changed_meanwhile: false,
                 }
             } else {
-                match self.prove(&listed, &feed.csv)? {
+                match self.prove(&listed, feed)? {
                     Some(proved) => proved,
                     None => {
                         planned.warnings.push(format!("`{}` was there when the files were listed and is gone now; it is left out", listed.path));
@@ -735,13 +879,9 @@ impl Source for Files {
                 }
             }
             Mode::Full => {
-                let mut newest_mark: Option<String> = None;
-                for object in newest.values().filter(|o| o.broken.is_none()) {
-                    newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
-                }
-                let (late, timely): (Vec<Object>, Vec<Object>) = fresh.into_iter().partition(|o| {
-                    o.broken.is_none() && newest_mark.as_ref().is_some_and(|n| o.mark < *n)
-                });
+                let (late, timely): (Vec<Object>, Vec<Object>) = fresh
+                    .into_iter()
+                    .partition(|o| o.broken.is_none() && is_late(&o.mark));
                 for object in &late {
                     planned.warnings.push(format!(
                         "`{}` is older than the newest extract loaded; it is held as late_extract",
@@ -975,6 +1115,8 @@ impl Read for Hashing<'_> {
 }
 
 const HEADER: &str = "its header cannot be read: ";
+/// Why a full extract that is older than the newest loaded one is not loaded (B6).
+pub const LATE_EXTRACT: &str = "late_extract: a newer full load is already loaded";
 const FOLDER: &str = "it is a folder, not a file";
 const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
 const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
@@ -1161,6 +1303,39 @@ fn header_names(
     )
     .hint(hint)
     .object(path))
+}
+
+/// What a header of one column says that is the known columns between other delimiters.
+fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
+    let [only] = names else { return None };
+    let is_known = |name: &String| feed.known_columns.contains(name);
+    if is_known(&names::fold(only, 1)) {
+        return None;
+    }
+    let usual = [";", "\t", "|", ","].into_iter();
+    usual
+        .filter(|delimiter| *delimiter != feed.csv.delimiter)
+        .find_map(|delimiter| {
+            let parts: Vec<String> = only
+                .split(delimiter)
+                .enumerate()
+                .map(|(i, part)| names::fold(part.trim_matches(['"', ' ']), i + 1))
+                .collect();
+            let known: Vec<String> = parts
+                .iter()
+                .filter(|part| is_known(part))
+                .map(|part| format!("`{part}`"))
+                .collect();
+            // One name may be chance, and a new column may be among them.
+            (known.len() > 1 && 2 * known.len() > parts.len()).then(|| {
+            format!(
+                "it is one column with the delimiter `{}`; with `{}` it has the known columns {}",
+                feed.csv.delimiter.escape_default(),
+                delimiter.escape_default(),
+                known.join(", ")
+            )
+        })
+        })
 }
 
 /// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.

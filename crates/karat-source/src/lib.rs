@@ -21,6 +21,7 @@ pub use feed::{
     Known, KnownObject, Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
     SourceBatch, SourceConfig, TestReport,
 };
+pub use files::LATE_EXTRACT;
 pub use rows::with_epoch;
 
 /// Opens a source of the type that the project names (`type:` of a source).

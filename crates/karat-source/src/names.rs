@@ -35,23 +35,30 @@ pub fn fold(source_name: &str, position: usize) -> String {
 
 /// Folds all names of one table or file. Two that are equal after folding are an error that names both.
 pub fn fold_all<S: AsRef<str>>(source_names: &[S], of: &str) -> Result<Vec<String>, SourceError> {
+    fold_unique(source_names).map_err(|why| {
+        SourceError::new(
+            ErrorKind::Drift,
+            format!("cannot name the columns of `{of}`: {why}"),
+        )
+        .hint("rename one of them at the source")
+        .object(of)
+    })
+}
+
+/// The same, with only the reason: which two names are one.
+pub(crate) fn fold_unique<S: AsRef<str>>(source_names: &[S]) -> Result<Vec<String>, String> {
     let mut folded: Vec<String> = Vec::with_capacity(source_names.len());
     let mut seen: HashMap<String, usize> = HashMap::with_capacity(source_names.len());
     for (i, name) in source_names.iter().enumerate() {
         let one = fold(name.as_ref(), i + 1);
         if let Some(&first) = seen.get(&one) {
-            return Err(SourceError::new(
-                ErrorKind::Drift,
-                format!(
-                    "cannot name the columns of `{of}`: `{}` (column {}) and `{}` (column {}) are both `{one}` in lower case letters, digits and `_`",
-                    source_names[first].as_ref(),
-                    first + 1,
-                    name.as_ref(),
-                    i + 1
-                ),
-            )
-            .hint("rename one of them at the source")
-            .object(of));
+            return Err(format!(
+                "`{}` (column {}) and `{}` (column {}) are both `{one}` in lower case letters, digits and `_`",
+                source_names[first].as_ref(),
+                first + 1,
+                name.as_ref(),
+                i + 1
+            ));
         }
         seen.insert(one.clone(), i);
         folded.push(one);

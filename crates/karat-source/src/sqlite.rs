@@ -24,6 +24,9 @@ use crate::{
     TestReport, discover, names,
 };
 
+/// Rows that a proposal looks at.
+const SAMPLE_ROWS: usize = 10_000;
+
 /// The `sqlite` source.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -270,23 +273,6 @@ impl Table {
             .collect();
         key.sort_by_key(|&i| self.columns[i].key_place);
         key
-    }
-
-    fn discovered(&self) -> Discovered {
-        let column = |c: &TableColumn| DiscoveredColumn {
-            name: c.folded.clone(),
-            source_name: c.name.clone(),
-            source_type: c.declared.clone(),
-            proposed: discover::propose_declared(&c.folded, &c.declared),
-        };
-        let untyped = self.columns.iter().filter(|c| c.declared.trim().is_empty());
-        Discovered {
-            name: self.name.clone(),
-            columns: self.columns.iter().map(column).collect(),
-            mode_hint: "full".to_owned(),
-            key_hint: self.primary_key().iter().map(|&i| self.columns[i].folded.clone()).collect(),
-            notes: untyped.map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name)).collect(),
-        }
     }
 
     fn sql_list(&self, columns: &[usize], suffix: &str) -> String {
@@ -567,7 +553,83 @@ fn rescued_cell(cell: ValueRef) -> Value {
     }
 }
 
+/// Texts that begin like `2026-10-29`, and those that do not; `{c}` is the column.
+const DATED: &str = "{c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
+const UNDATED: &str =
+    "{c} IS NOT NULL AND NOT {c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
+
+/// Whether a column is declared to hold dates or times.
+fn is_dated(declared: &str) -> bool {
+    let upper = declared.to_ascii_uppercase();
+    upper.contains("DATE") || upper.contains("TIME")
+}
+
 impl Sqlite {
+    /// The error of rows whose cursor value, `what`, has no place in the order of the others: a load would skip them, or all that
+    /// follow them, in silence. Names the first of the rows that meet `condition`, `{c}` being the column.
+    fn misplaced(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        at: usize,
+        condition: &str,
+        what: &str,
+    ) -> SourceError {
+        let column = &table.columns[at].name;
+        let (name, from) = (quoted(column), quoted(&table.name));
+        let condition = condition.replace("{c}", &name);
+        let count = match self.count(
+            transaction,
+            &format!("SELECT count(*) FROM {from} WHERE {condition}"),
+        ) {
+            Ok(count) => count,
+            Err(error) => return error,
+        };
+        let rowid = format!("SELECT rowid FROM {from} WHERE {condition} ORDER BY rowid LIMIT 1");
+        let row = match transaction.query_row(&rowid, [], |row| row.get::<_, Option<i64>>(0)) {
+            Ok(Some(rowid)) => format!("the row with rowid {rowid}"),
+            // A view, or a table without: its key says which, and a message says that by its digest (H2).
+            _ => self.key_digest(transaction, table, &condition).map_or_else(
+                || "a row".to_owned(),
+                |digest| format!("the row whose key has the digest {digest}"),
+            ),
+        };
+        let more = match count {
+            ..=1 => String::new(),
+            more => format!(" and {} more", more - 1),
+        };
+        let has = if count > 1 { "have" } else { "has" };
+        SourceError::new(
+            ErrorKind::Cursor,
+            format!("cannot read table `{}` by its cursor `{column}`: {row}{more} {has} {what} there", table.name),
+        )
+        .hint(format!("correct it at the source (`select * from {from} where {condition}`), or choose another cursor"))
+        .object(&table.name)
+    }
+
+    /// The beginning of the digest of the primary key of the first row that meets a condition.
+    fn key_digest(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        condition: &str,
+    ) -> Option<String> {
+        let key = table.primary_key();
+        if key.is_empty() {
+            return None;
+        }
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {condition} ORDER BY {} LIMIT 1",
+            table.sql_list(&key, ""),
+            quoted(&table.name),
+            table.sql_list(&key, " COLLATE BINARY")
+        );
+        let digest = transaction
+            .query_row(&sql, [], |row| row_digest(row, key.len()))
+            .ok()?;
+        Some(hex(&digest[..6]))
+    }
+
     /// The range of a cursor, as SQL with parameters.
     fn range(
         table: &Table,
@@ -601,6 +663,72 @@ impl Sqlite {
             String::new()
         };
         Ok((format!("WHERE {within}{nulls}"), values))
+    }
+
+    /// A table with proposals, from its declarations and a sample of its rows.
+    fn discovered(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        feed: Option<&FeedSpec>,
+    ) -> Result<Discovered, SourceError> {
+        let fail = |e| self.fail("read a table of", e).object(&table.name);
+        let chosen = match feed {
+            Some(feed) => table.chosen(feed)?,
+            None => (0..table.columns.len()).collect(),
+        };
+        let sql = format!(
+            "SELECT {} FROM {} LIMIT {SAMPLE_ROWS}",
+            table.sql_list(&chosen, ""),
+            quoted(&table.name)
+        );
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut rows = statement.query([]).map_err(fail)?;
+        let mut profiles = vec![discover::Profile::default(); chosen.len()];
+        while let Some(row) = rows.next().map_err(fail)? {
+            for (i, profile) in profiles.iter_mut().enumerate() {
+                let bronze = bronze_type(&table.columns[chosen[i]].declared);
+                // Cells that do not fit their column are rescued: silver does not see them.
+                match (bronze, row.get_ref(i).map_err(fail)?) {
+                    (DataType::Utf8, ValueRef::Text(text)) => {
+                        profile.see(&String::from_utf8_lossy(text));
+                    }
+                    (DataType::Float64, ValueRef::Real(real)) => profile.see_double(real),
+                    (DataType::Float64, ValueRef::Integer(i))
+                        if (i as f64) as i128 == i128::from(i) =>
+                    {
+                        profile.see_double(i as f64);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let chosen: Vec<&TableColumn> = chosen.iter().map(|&i| &table.columns[i]).collect();
+        let column = |(c, profile): (&&TableColumn, &discover::Profile)| {
+            let (proposed, stays_double) =
+                profile.propose_declared(&c.folded, &c.declared, &bronze_type(&c.declared));
+            DiscoveredColumn {
+                name: c.folded.clone(),
+                source_name: c.name.clone(),
+                source_type: c.declared.clone(),
+                proposed,
+                stays_double,
+            }
+        };
+        let untyped = chosen.iter().filter(|c| c.declared.trim().is_empty());
+        Ok(Discovered {
+            name: table.name.clone(),
+            columns: chosen.iter().zip(&profiles).map(column).collect(),
+            mode_hint: feed.map_or(Mode::Full, |feed| feed.mode).word().to_owned(),
+            key_hint: table
+                .primary_key()
+                .iter()
+                .map(|&i| table.columns[i].folded.clone())
+                .collect(),
+            notes: untyped
+                .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name))
+                .collect(),
+        })
     }
 
     fn count(&self, transaction: &Transaction, sql: &str) -> Result<i64, SourceError> {
@@ -677,19 +805,45 @@ impl Sqlite {
         let types = "CASE typeof({c}) WHEN 'text' THEN 1 WHEN 'blob' THEN 4 ELSE 2 END"
             .replace("{c}", &name);
         let kinds = self.count(&transaction, &format!("SELECT coalesce(sum(DISTINCT {types}), 0) FROM {from_table} WHERE {name} IS NOT NULL"))?;
+        let misplaced =
+            |condition: &str, what: &str| self.misplaced(&transaction, &table, at, condition, what);
         match kinds {
             0..=2 => {}
-            3 => {
-                return refuse(
-                    "it holds numbers and text, which have no common order".to_owned(),
-                    "choose a column of one type",
-                );
+            3 if bronze_type(&column.declared) == DataType::Utf8 => {
+                return Err(misplaced(
+                    "typeof({c}) IN ('integer', 'real')",
+                    "a number among texts",
+                ));
             }
-            _ => {
+            3 => return Err(misplaced("typeof({c}) = 'text'", "a text among numbers")),
+            4 => {
                 return refuse(
                     "it holds blobs".to_owned(),
                     "choose an integer, real or text column",
                 );
+            }
+            _ => {
+                return Err(misplaced(
+                    "typeof({c}) = 'blob'",
+                    "a blob among other values",
+                ));
+            }
+        }
+        let is_timed = matches!(cursor.lag, Some(Lag::Time(_)));
+        if kinds == 1 && (is_timed || is_dated(&column.declared)) {
+            let dates = format!(
+                "SELECT count(*) FROM {from_table} WHERE {}",
+                DATED.replace("{c}", &name)
+            );
+            let others = format!(
+                "SELECT count(*) FROM {from_table} WHERE {}",
+                UNDATED.replace("{c}", &name)
+            );
+            // Where nothing looks like a date, the order of texts is meant.
+            if self.count(&transaction, &others)? > 0
+                && (is_timed || self.count(&transaction, &dates)? > 0)
+            {
+                return Err(misplaced(UNDATED, "no date"));
             }
         }
         let maximum: Cell = transaction
@@ -700,6 +854,12 @@ impl Sqlite {
             )
             .map_err(|e| self.fail("read the cursor of a table of", e))?;
         let maximum = (maximum != Cell::Null).then_some(maximum);
+        if let (true, Some(Cell::Text(text))) = (is_timed, &maximum)
+            && !reads_as_time(text)
+        {
+            let greatest = format!("{{c}} = (SELECT max({{c}} COLLATE BINARY) FROM {from_table})");
+            return Err(misplaced(&greatest, "no date or time that karat reads"));
+        }
         let before = from.map(Position::read);
         let position = before
             .as_ref()
@@ -785,12 +945,14 @@ impl Source for Sqlite {
         let mut connection = self.connect()?;
         let transaction = self.begin(&mut connection)?;
         if let Some(feed) = feed {
-            return Ok(vec![self.feed_table(&transaction, feed)?.discovered()]);
+            let table = self.feed_table(&transaction, feed)?;
+            return Ok(vec![self.discovered(&transaction, &table, Some(feed))?]);
         }
         let mut found = Vec::new();
         for name in self.tables(&transaction)? {
-            match self.table(&transaction, &name) {
-                Ok(table) => found.push(table.discovered()),
+            let table = self.table(&transaction, &name);
+            match table.and_then(|table| self.discovered(&transaction, &table, None)) {
+                Ok(table) => found.push(table),
                 // One table that cannot be a feed (its columns fold alike, a view that is broken) hides no other.
                 Err(e) if e.object_name().is_some() => {
                     found.push(Discovered {

@@ -33,7 +33,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) project: Option<PathBuf>,
     /// Target to work on; without it, the project's default target.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_hint = ValueHint::Other)]
     pub(crate) target: Option<String>,
     /// One JSON document on stdout instead of text.
     #[arg(long, global = true)]
@@ -130,7 +130,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Select {
     /// Only these tables: `NAME`, `+NAME` with what it reads, `NAME+` with what reads it, `+NAME+`, or `domain:x`.
-    #[arg(long, value_name = "SELECTOR", num_args = 1.., allow_hyphen_values = false)]
+    #[arg(long, value_name = "SELECTOR", num_args = 1.., allow_hyphen_values = false, value_hint = ValueHint::Other)]
     pub(crate) select: Vec<String>,
 }
 
@@ -138,7 +138,7 @@ pub(crate) struct Select {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogicalTime {
     /// Logical time of `now()` and of the record, as RFC 3339; without it, this moment.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub(crate) at: Option<String>,
 }
 
@@ -177,7 +177,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Only this table, like `sales_silver.orders`, or one of its versions, like `sales_silver.orders@3`.
-    #[arg(value_name = "TABLE[@VERSION]")]
+    #[arg(value_name = "TABLE[@VERSION]", value_hint = ValueHint::Other)]
     pub(crate) table: Option<String>,
     /// Receipts, keys and chains only: no data is read.
     #[arg(long, conflicts_with_all = ["files", "all"])]
@@ -205,10 +205,10 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "sql", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Read the tables as this run left them.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_hint = ValueHint::Other)]
     pub(crate) run: Option<String>,
     /// Read the tables as the newest run up to this time left them, as RFC 3339.
-    #[arg(long, value_name = "TIME", conflicts_with = "run")]
+    #[arg(long, value_name = "TIME", conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet file, folder or pattern, a CSV file (all columns text), or the folder of a Delta table.
     #[arg(long = "table", value_name = "NAME=PATH")]
@@ -244,13 +244,16 @@ pub(crate) enum SourceVerb {
     /// Say whether sources can be reached.
     Test {
         /// Only this source.
+        #[arg(value_hint = ValueHint::Other)]
         name: Option<String>,
     },
     /// List what a source holds, with types that silver could use.
     Discover {
         /// The source.
+        #[arg(value_hint = ValueHint::Other)]
         name: String,
         /// Only this feed of it: proposes its silver model.
+        #[arg(value_hint = ValueHint::Other)]
         feed: Option<String>,
         /// Write the proposal as a file of the project; needs FEED, overwrites nothing.
         #[arg(long, requires = "feed")]
@@ -264,7 +267,7 @@ pub(crate) enum SchemaVerb {
     /// Accept that columns which models read are missing from what comes next; they are null from then on.
     Accept {
         /// The feed.
-        #[arg(value_name = "SOURCE.FEED")]
+        #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
         feed: String,
     },
 }
@@ -275,13 +278,13 @@ pub(crate) enum PositionVerb {
     /// Show how far feeds have been read.
     Show {
         /// Only this feed.
-        #[arg(value_name = "SOURCE.FEED")]
+        #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
         feed: Option<String>,
     },
     /// Set the cursor of an incremental feed: the next load reads what lies after it.
     Set {
         /// The feed.
-        #[arg(value_name = "SOURCE.FEED")]
+        #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
         feed: String,
         /// The cursor's value.
         value: String,
@@ -305,17 +308,19 @@ pub(crate) enum ReceiptVerb {
     /// List receipts, newest last.
     List {
         /// Only of this table.
+        #[arg(value_hint = ValueHint::Other)]
         table: Option<String>,
     },
     /// Show one receipt.
     Show {
         /// A receipt's digest (or its beginning), or a table with or without version.
-        #[arg(value_name = "DIGEST|TABLE[@VERSION]")]
+        #[arg(value_name = "DIGEST|TABLE[@VERSION]", value_hint = ValueHint::Other)]
         what: String,
     },
     /// Take versions that another writer committed into the record.
     Adopt {
         /// The table.
+        #[arg(value_hint = ValueHint::Other)]
         table: String,
         /// Why; becomes part of the receipt.
         reason: String,

@@ -9,12 +9,13 @@ use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Loaded, Project, Rounding, Severity, Target};
+use karat_project::{Loaded, Project, Rounding, Severity, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::args::{Global, Resources};
 use crate::failure::Failure;
 use crate::machine::{self, Moment};
+use crate::output::{Voice, counted};
 use crate::scratch::Scratch;
 use crate::sources::ProjectSources;
 
@@ -36,6 +37,8 @@ pub(crate) struct Opened {
     /// Threads.
     pub(crate) threads: usize,
     memory: usize,
+    /// Mistakes of the project that do not keep a reader from the lake; what it declares is then not known.
+    mistakes: usize,
 }
 
 /// What a verb needs of the site beyond the project.
@@ -111,15 +114,42 @@ pub(crate) fn open(
     opened(root, loaded, global, at, resources)
 }
 
-/// The same for a verb that reads the lake alone: who may read it need not reach the sources.
+/// The same for a verb that reads the lake alone: who may read it need not reach the sources, and of a project with mistakes only
+/// the target must be readable (G5). The reader is told.
 pub(crate) fn open_lake(
+    voice: Voice,
     global: &Global,
     at: Option<&str>,
     resources: Option<&Resources>,
 ) -> Result<Opened, Failure> {
     let root = find_root(global)?;
+    let target = global.target.as_deref();
+    let whole = karat_project::load_for_lake(&root, &machine::variable, target);
+    if whole.project.is_some() {
+        return opened(root, whole, global, at, resources);
+    }
+    let alone = karat_project::load_target(&root, &machine::variable, target);
+    if alone.project.is_none() {
+        return opened(root, whole, global, at, resources);
+    }
+    let errors = whole.diagnostics.iter();
+    let mistakes = errors
+        .filter(|found| found.severity == Severity::Error)
+        .count();
+    voice.note(&format!(
+        "note: the project has {}, which `karat validate` shows; the lake is read without what the project declares",
+        counted(mistakes as u64, "mistake")
+    ));
+    let mut opened = opened(root, alone, global, at, resources)?;
+    opened.mistakes = mistakes;
+    Ok(opened)
+}
+
+/// The same for a verb that also writes: the project must be whole.
+pub(crate) fn open_lake_to_write(global: &Global) -> Result<Opened, Failure> {
+    let root = find_root(global)?;
     let loaded = karat_project::load_for_lake(&root, &machine::variable, global.target.as_deref());
-    opened(root, loaded, global, at, resources)
+    opened(root, loaded, global, None, None)
 }
 
 fn opened(
@@ -166,7 +196,13 @@ impl Opened {
             moment,
             threads: machine::threads(resources.and_then(|resources| resources.threads)),
             memory: machine::memory(resources.and_then(|resources| resources.memory)),
+            mistakes: 0,
         }
+    }
+
+    /// Whether what the project declares could be read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.mistakes == 0
     }
 
     fn target(&self) -> Result<&Target, Failure> {
@@ -177,6 +213,18 @@ impl Opened {
                 format!("karat.yaml declares: {}", names.join(", ")),
             )
         })
+    }
+
+    /// Bronze tables of the feeds: those declared, or where that is not known those that the lake has a record of.
+    pub(crate) fn feeds(&self) -> Result<Vec<TableName>, Failure> {
+        if self.is_whole() {
+            return Ok(self
+                .project
+                .feeds()
+                .map(|feed| feed.bronze.clone())
+                .collect());
+        }
+        Ok(karat_pipeline::epochs::feeds(&self.lake()?)?)
     }
 
     /// Folder of the target's lake.
@@ -247,7 +295,10 @@ impl Opened {
 
     /// The site: project, lake, engine and the facts of this execution.
     pub(crate) fn site(self, wants: Wants) -> Result<OpenSite, Failure> {
-        let key = self.signing_key()?;
+        let key = match wants.writes {
+            true => self.signing_key()?,
+            false => None,
+        };
         let lake = if wants.writes {
             // Before the engine: spilled rows belong into the project, too.
             let _ = std::fs::create_dir_all(self.cache_folder());

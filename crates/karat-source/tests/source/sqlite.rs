@@ -123,9 +123,9 @@ fn types_are_the_declared_ones_and_what_does_not_fit_is_rescued() {
         id INTEGER: id
         n BIGINT: n
         r REAL: r
-        d DECIMAL(10,2): cast(decimal_from_double(d) as decimal(10, 2))
+        d DECIMAL(10,2): cast(decimal_from_double(d, 2) as decimal(10, 2))
         t NVARCHAR(10): t
-        at DATETIME: cast(at as timestamp)
+        at DATETIME: cast(at as date)
         b BLOB: b
         u : u
     "#]]
@@ -282,8 +282,8 @@ fn cursors_that_would_lose_rows_are_refused() {
     "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![[r#"
-        Config: cannot use `x` of table `t` as cursor: it holds numbers and text, which have no common order
-        hint: choose a column of one type
+        Cursor: cannot read table `t` by its cursor `x`: the row with rowid 2 has a text among numbers there
+        hint: correct it at the source (`select * from "t" where typeof("x") = 'text'`), or choose another cursor
     "#]].assert_eq(&read_next(&folder, &by_cursor("t", "x", None), &mut Value::Null));
     expect![[r#"
         Drift: cannot read table `t`: it has no column `nope`, which the feed names as cursor

@@ -89,9 +89,17 @@ fn text(steps: &[PlannedStep], quiet: bool) -> String {
             }
         }
     }
-    text.push_str(&match to_do {
-        0 => "nothing to do\n".to_owned(),
-        some => format!("{} to do; nothing was written\n", counted(some, "step")),
+    let failing = steps
+        .iter()
+        .filter(|step| step.action == PlannedAction::Fail);
+    text.push_str(&match (to_do, failing.count() as u64) {
+        (0, 0) => "nothing to do\n".to_owned(),
+        (some, 0) => format!("{} to do; nothing was written\n", counted(some, "step")),
+        (0, failing) => format!("{} cannot be planned\n", counted(failing, "step")),
+        (some, failing) => format!(
+            "{} to do, {failing} cannot be planned; nothing was written\n",
+            counted(some, "step")
+        ),
     });
     text
 }

@@ -1,12 +1,13 @@
 //! `karat position`: how far feeds have been read, and setting a cursor by hand.
 
 use karat_pipeline::position::{self, Position};
+use karat_project::{Feed, TableName};
 use serde_json::{Value, json};
 
 use crate::args::{Global, PositionVerb};
 use crate::failure::Failure;
 use crate::output::{Table, Voice};
-use crate::site::{self, Wants};
+use crate::site::{self, Opened, Wants};
 
 /// Shows or sets.
 pub(crate) fn run(voice: Voice, global: &Global, what: &PositionVerb) -> Result<u8, Failure> {
@@ -17,30 +18,31 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &PositionVerb) -> Result<
 }
 
 fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure> {
-    let opened = site::open_lake(global, None, None)?;
+    let opened = site::open_lake(voice, global, None, None)?;
     let feeds = match only {
-        Some(name) => vec![super::feed(&opened.project, name)?.clone()],
-        None => opened.project.feeds().cloned().collect(),
+        Some(name) => vec![one_of(&opened, name)?],
+        None => opened.feeds()?,
     };
-    let threads = opened.threads;
     let site = opened.site(Wants::reading())?;
     let mut positions: Vec<(String, String, Position)> = Vec::new();
-    for feed in &feeds {
-        let position = site::block_on(threads, position::show(&site, feed))??;
-        positions.push((feed.short_name(), feed.bronze.to_string(), position));
+    for bronze in &feeds {
+        let position = position::show(&site, bronze)?;
+        let declared = site.project.feed(bronze).map(Feed::short_name);
+        let name = declared.unwrap_or_else(|| short_name(bronze));
+        positions.push((name, bronze.to_string(), position));
     }
     voice.answer(
         || {
             let positions: Vec<Value> = positions
                 .iter()
                 .map(|(feed, table, at)| {
-                    json!({ "feed": feed, "table": table, "epoch": at.epoch, "open": at.open, "cursor": at.cursor, "objects": at.objects })
+                    json!({ "feed": feed, "table": table, "epoch": at.epoch, "open": at.open, "cursor": at.cursor, "objects": at.objects, "held": at.held })
                 })
                 .collect();
             json!({ "positions": positions })
         },
         || {
-            let mut lines = Table::new(&["feed", "table", ">loads", ">objects", "cursor", ""]);
+            let mut lines = Table::new(&["feed", "table", ">loads", ">objects", ">held", "cursor", ""]);
             for (feed, table, at) in &positions {
                 let cursor = match &at.cursor {
                     Value::Null => String::new(),
@@ -48,7 +50,7 @@ fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure
                     other => other.to_string(),
                 };
                 let open = at.open.map_or_else(String::new, |epoch| format!("load {epoch} is open: `karat run` takes it up"));
-                lines.row([feed.clone(), table.clone(), at.epoch.to_string(), at.objects.to_string(), cursor, open]);
+                lines.row([feed.clone(), table.clone(), at.epoch.to_string(), at.objects.to_string(), at.held.to_string(), cursor, open]);
             }
             lines.text()
         },
@@ -56,12 +58,34 @@ fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure
     Ok(0)
 }
 
+/// The table of the feed of this name.
+fn one_of(opened: &Opened, name: &str) -> Result<TableName, Failure> {
+    if opened.is_whole() {
+        return Ok(super::feed(&opened.project, name)?.bronze.clone());
+    }
+    let feeds = opened.feeds()?;
+    let names: Vec<String> = feeds.iter().map(short_name).collect();
+    let found = feeds
+        .into_iter()
+        .find(|bronze| short_name(bronze) == name || bronze.to_string() == name);
+    found.ok_or_else(|| {
+        Failure::usage(
+            format!("the lake has no feed `{name}`"),
+            format!("it has: {}", names.join(", ")),
+        )
+    })
+}
+
+/// `source.feed`, as the table's name has it.
+fn short_name(bronze: &TableName) -> String {
+    bronze.table.replacen("__", ".", 1)
+}
+
 fn set(voice: Voice, global: &Global, name: &str, value: &str) -> Result<u8, Failure> {
     let opened = site::open(global, None, None)?;
     let feed = super::feed(&opened.project, name)?.clone();
-    let threads = opened.threads;
     let site = opened.site(Wants::writing())?;
-    let epoch = site::block_on(threads, position::set(&site, &feed, value))??;
+    let epoch = position::set(&site, &feed, value)?;
     voice.answer(
         || json!({ "feed": feed.short_name(), "table": feed.bronze.to_string(), "epoch": epoch, "cursor": value }),
         || format!("`{}` reads on after the value given (recorded as epoch {epoch})\n", feed.short_name()),

@@ -17,10 +17,11 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &QuarantineVerb) -> Resul
             "leave `--show-values` out, or type the command at a terminal",
         ));
     }
-    let opened = site::open_lake(global, None, None)?;
+    let opened = site::open_lake(voice, global, None, None)?;
     let threads = opened.threads;
+    let feeds = opened.feeds()?;
     let site = opened.site(Wants::reading())?;
-    let (rows, objects) = site::block_on(threads, list(&site))??;
+    let (rows, objects) = site::block_on(threads, list(&site, &feeds))??;
     voice.answer(
         || document(&rows, &objects, *show_values),
         || text(&rows, &objects, *show_values),
@@ -37,7 +38,9 @@ fn document(rows: &[HeldRow], objects: &[HeldObject], show_values: bool) -> Valu
             shown.insert("table".to_owned(), json!(row.table));
             shown.insert("object".to_owned(), json!(row.object));
             shown.insert("row".to_owned(), json!(row.row));
+            shown.insert("position".to_owned(), json!(row.position));
             shown.insert("rules".to_owned(), json!(row.rules));
+            shown.insert("why".to_owned(), json!(row.why));
             if show_values {
                 shown.insert("values".to_owned(), json!(row.content));
             }
@@ -50,9 +53,13 @@ fn document(rows: &[HeldRow], objects: &[HeldObject], show_values: bool) -> Valu
 }
 
 fn text(rows: &[HeldRow], objects: &[HeldObject], show_values: bool) -> String {
-    let mut held_rows = Table::new(&["table", "object", ">row", "rules", ""]);
+    // Most rules say by their name what is wrong.
+    let failed = rows.iter().any(|row| row.why.is_some());
+    let what_failed = if failed { "what failed" } else { "" };
+    let mut held_rows = Table::new(&["table", "object", ">row", "rules", what_failed, ""]);
     for row in rows {
-        let line = row.row.map(|line| line.to_string()).unwrap_or_default();
+        let line = row.row.map(|line| line.to_string());
+        let line = line.or_else(|| row.position.clone()).unwrap_or_default();
         let values = if show_values {
             row.content.clone()
         } else {
@@ -63,6 +70,7 @@ fn text(rows: &[HeldRow], objects: &[HeldObject], show_values: bool) -> String {
             row.object.clone(),
             line,
             row.rules.join(", "),
+            row.why.clone().unwrap_or_default(),
             values,
         ]);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures::TryStreamExt;
 use karat_exact::{Engine, ExactError, FileSet, Prepared, Purpose, SqlError, SqlErrorKind, Tables};
-use karat_pipeline::{PipelineError, Site, cut};
+use karat_pipeline::{PipelineError, Site, cut, damage};
 use karat_project::TableName;
 use karat_sql::TableRef;
 
@@ -50,12 +50,34 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Resul
     if of_lake.is_empty() && site::find_root(global).is_err() {
         let memory = machine::memory(arguments.resources.memory);
         let engine = site::engine(&scratch, threads, memory, &Moment::now(at)?, None)?;
-        return answer(voice, &engine, &sql, &tables, arguments, files.notes);
+        let as_it_is = |error: PipelineError| error;
+        return answer(
+            voice,
+            &engine,
+            &sql,
+            &tables,
+            arguments,
+            files.notes,
+            &as_it_is,
+        );
     }
-    let opened = site::open_lake(global, at, Some(&arguments.resources))?;
+    let opened = site::open_lake(voice, global, at, Some(&arguments.resources))?;
     let site = opened.site(Wants::reading())?;
     lake_tables(&site, arguments, &sql, &of_lake, &mut tables)?;
-    answer(voice, &site.engine, &sql, &tables, arguments, files.notes)
+    let read: Vec<TableName> = of_lake
+        .iter()
+        .filter_map(|table| table.name().parse().ok())
+        .collect();
+    let named = |error: PipelineError| damage::named(&site, &read, error);
+    answer(
+        voice,
+        &site.engine,
+        &sql,
+        &tables,
+        arguments,
+        files.notes,
+        &named,
+    )
 }
 
 fn sql_text(arguments: &QueryArgs) -> Result<String, Failure> {
@@ -139,6 +161,7 @@ fn answer(
     tables: &Tables,
     arguments: &QueryArgs,
     mut notes: Vec<String>,
+    named: &(dyn Fn(PipelineError) -> PipelineError + Sync),
 ) -> Result<u8, Failure> {
     let purpose = Purpose::Query {
         strict: arguments.strict,
@@ -159,7 +182,10 @@ fn answer(
         Format::Table
     });
     let threads = machine::threads(arguments.resources.threads);
-    site::block_on(threads, print_rows(engine, &prepared, format, &notes))?
+    site::block_on(
+        threads,
+        print_rows(engine, &prepared, format, &notes, named),
+    )?
 }
 
 async fn print_rows(
@@ -167,8 +193,12 @@ async fn print_rows(
     prepared: &Prepared,
     format: Format,
     notes: &[String],
+    named: &(dyn Fn(PipelineError) -> PipelineError + Sync),
 ) -> Result<u8, Failure> {
-    let mut stream = engine.stream(prepared).await?;
+    let mut stream = engine
+        .stream(prepared)
+        .await
+        .map_err(|error| named(error.into()))?;
     let mut rows = RowText::new(format, prepared.schema());
     let mut text = rows.head();
     let error = loop {
@@ -181,7 +211,7 @@ async fn print_rows(
                 text.clear();
             }
             Ok(None) => break None,
-            Err(error) => break Some(PipelineError::from(ExactError::from(error))),
+            Err(error) => break Some(named(ExactError::from(error).into())),
         }
     };
     let Some(error) = error else {

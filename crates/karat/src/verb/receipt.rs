@@ -12,7 +12,12 @@ use crate::site::{self, Wants};
 
 /// Lists, shows or adopts.
 pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u8, Failure> {
-    let opened = site::open_lake(global, None, None)?;
+    let opened = match what {
+        ReceiptVerb::Adopt { .. } => site::open_lake_to_write(global)?,
+        ReceiptVerb::List { .. } | ReceiptVerb::Show { .. } => {
+            site::open_lake(voice, global, None, None)?
+        }
+    };
     let keys = opened.keys()?;
     let threads = opened.threads;
     match what {

@@ -12,7 +12,7 @@ use super::validate;
 use crate::args::{Global, RunArgs};
 use crate::failure::{Failure, error_json, error_text};
 use crate::machine;
-use crate::output::{self, Table, Voice, WIDTH, counted, seconds, thousands, wrapped};
+use crate::output::{self, Table, Voice, counted, seconds, thousands, wrapped};
 use crate::progress;
 use crate::site::{self, Wants};
 
@@ -27,6 +27,11 @@ pub(crate) const TERMS: [&str; 8] = [
     "quarantined",
     "written",
 ];
+
+/// The table of steps fits a terminal of this width, unless names are long.
+const WIDTH: usize = 80;
+/// Room that terms have in any case.
+const ROOM_MIN: usize = 24;
 
 /// Runs what is selected.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<u8, Failure> {
@@ -180,6 +185,7 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
     let names = shown().map(|step| step.table.chars().count()).max();
     let room =
         WIDTH.saturating_sub(names.unwrap_or_default() + "skipped    version  10.0 s  ".len());
+    let room = room.max(ROOM_MIN);
     let mut lines = Table::new(&["", "table", ">version", ">time", "rows"]);
     for step in shown() {
         let version = step
@@ -237,9 +243,26 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
         count(StepStatus::Skipped),
     );
     if done + failed + skipped == 0 {
+        // A table that has no version is not up to date: nothing of it could be made yet.
+        let empty = report.steps.iter().filter(|step| step.version.is_none());
+        let empty = empty.count() as u64;
+        let current = count(StepStatus::Unchanged) - empty;
+        let mut parts = Vec::new();
+        if current > 0 || empty == 0 {
+            parts.push(format!("{} up to date", counted(current, "table")));
+        }
+        if empty > 0 {
+            parts.push(format!("{} without a version", counted(empty, "table")));
+        }
+        let held = report.steps.iter().any(|step| !step.broken.is_empty());
         text.push_str(&format!(
-            "nothing to do: {} up to date, {}\n",
-            counted(count(StepStatus::Unchanged), "table"),
+            "{}: {}, {}\n",
+            if held {
+                "nothing written"
+            } else {
+                "nothing to do"
+            },
+            parts.join(", "),
             seconds(took)
         ));
     } else {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use karat_pipeline::{PipelineError, Sources};
-use karat_project::{Feed, fold_name};
-use karat_source::Discovered;
+use karat_project::{Feed, Mode, fold_name};
+use karat_source::{Discovered, DiscoveredColumn};
 use serde_json::{Value, json};
 
 use crate::args::{Global, SourceVerb};
@@ -26,7 +26,10 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &SourceVerb) -> Result<u8
 fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure> {
     let sources = opened.sources();
     let names: Vec<String> = match only {
-        Some(name) => vec![name.to_owned()],
+        Some(name) => {
+            known(opened, name)?;
+            vec![name.to_owned()]
+        }
         None => opened.project.sources.keys().cloned().collect(),
     };
     let mut lines = Table::new(&["source", "outcome", ""]);
@@ -45,7 +48,8 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
                 documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details, "error": null }));
             }
             Err(error) => {
-                lines.row([name.clone(), "FAILED".to_owned(), error.to_string()]);
+                // Why is said once, on stderr.
+                lines.row([name.clone(), "FAILED".to_owned(), String::new()]);
                 documents.push(json!({ "source": name, "ok": false, "summary": null, "details": [], "error": error_json(&error, error.hint(), error.exit_code()) }));
                 errors.push(error);
             }
@@ -63,6 +67,18 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
         .into_iter()
         .find(|code| codes.contains(code))
         .unwrap_or(0))
+}
+
+/// That the project declares a source of this name.
+fn known(opened: &Opened, name: &str) -> Result<(), Failure> {
+    if opened.project.sources.contains_key(name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = opened.project.sources.keys().map(String::as_str).collect();
+    Err(Failure::usage(
+        format!("there is no source `{name}`"),
+        format!("karat.yaml declares: {}", names.join(", ")),
+    ))
 }
 
 fn discover(
@@ -136,32 +152,97 @@ fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
     text
 }
 
-/// A silver model as a first draft.
+/// A silver model as a first draft: valid, and able to run as it is.
 fn silver_yaml(feed: &Feed, found: &Discovered) -> String {
-    let width = found
+    let columns: Vec<Drafted> = found
         .columns
         .iter()
-        .map(|column| column.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        + 1;
+        .map(|column| Drafted::of(column, feed))
+        .collect();
+    let widths = columns.iter().map(|column| column.key.chars().count());
+    let width = widths.max().unwrap_or(0) + 1;
     let mut text = format!("from: {}\nselect:\n", feed.short_name());
-    for column in &found.columns {
-        let name = format!("{}:", column.name);
-        text.push_str(&format!(
-            "  {name:<width$} {}\n",
-            yaml_text(&column.proposed)
-        ));
+    for column in &columns {
+        let key = format!("{}:", column.key);
+        let line = format!("{key:<width$} {}", yaml_text(&column.sql));
+        text.push_str(&match column.stays_double {
+            false => format!("  {line}\n"),
+            true => format!("  # {line}  # a double that no decimal holds: state `allow_float: \"why\"` to take it\n"),
+        });
     }
     let key = if feed.key.is_empty() {
         &found.key_hint
     } else {
         &feed.key
     };
-    if !key.is_empty() {
-        text.push_str(&format!("key: [{}]\n", key.join(", ")));
+    // A key is taken by its name in bronze, and only if it is selected.
+    let key: Option<Vec<&str>> = key
+        .iter()
+        .map(|name| {
+            let mut drafted = columns.iter().filter(|column| !column.stays_double);
+            let found = drafted.find(|column| column.bronze == *name)?;
+            Some(found.key.as_str())
+        })
+        .collect();
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
+        let key = key.join(", ");
+        // Of a key that is read again and again, the newest row counts; whole loads without changes hold it once.
+        text.push_str(&if feed.mode == Mode::Incremental || !feed.key.is_empty() {
+            format!("auto_cdc: {{ keys: [{key}] }}\n")
+        } else {
+            format!("key: [{key}]\n")
+        });
     }
     text
+}
+
+/// One column of a draft.
+struct Drafted {
+    /// Its name in bronze.
+    bronze: String,
+    /// Its name in silver, as a key of YAML.
+    key: String,
+    sql: String,
+    stays_double: bool,
+}
+
+impl Drafted {
+    fn of(column: &DiscoveredColumn, feed: &Feed) -> Self {
+        let bronze = karat_pipeline::bronze::bronze_name(&column.name, &feed.rename);
+        let sql = match bronze == column.name {
+            true => column.proposed.clone(),
+            false => renamed(&column.proposed, &column.name, &bronze),
+        };
+        // A name of silver begins with a letter.
+        let name = match bronze.starts_with(|c: char| c.is_ascii_lowercase()) {
+            true => bronze.clone(),
+            false => format!("c_{bronze}"),
+        };
+        // Words that YAML takes for something else than text.
+        let is_word =
+            ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&name.as_str());
+        Self {
+            bronze,
+            key: if is_word { format!("\"{name}\"") } else { name },
+            sql,
+            stays_double: column.stays_double,
+        }
+    }
+}
+
+/// An expression over another column name.
+fn renamed(sql: &str, from: &str, to: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut text = String::new();
+    let mut rest = sql;
+    while let Some(at) = rest.find(from) {
+        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
+        let is_whole = !before.ends_with(is_name) && !after.starts_with(is_name);
+        text.push_str(before);
+        text.push_str(if is_whole { to } else { from });
+        rest = after;
+    }
+    text + rest
 }
 
 /// An expression as a YAML scalar.
@@ -169,11 +250,13 @@ fn yaml_text(sql: &str) -> String {
     let plain = sql
         .chars()
         .all(|c| c.is_alphanumeric() || matches!(c, '_' | '(' | ')' | ' ' | ',' | '.'))
-        && !sql.starts_with(' ');
+        && sql.starts_with(|c: char| c.is_ascii_alphabetic());
     if plain {
         sql.to_owned()
+    } else if sql.contains('"') {
+        format!("'{}'", sql.replace('\'', "''"))
     } else {
-        format!("\"{}\"", sql.replace('\\', "\\\\").replace('"', "\\\""))
+        format!("\"{}\"", sql.replace('\\', "\\\\"))
     }
 }
 

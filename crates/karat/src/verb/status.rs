@@ -13,8 +13,9 @@ use crate::site::{self, Wants};
 
 /// Prints the tables.
 pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
-    let opened = site::open_lake(global, None, None)?;
+    let opened = site::open_lake(voice, global, None, None)?;
     let threads = opened.threads;
+    let is_whole = opened.is_whole();
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;
     let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
@@ -27,18 +28,18 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                     json!({
                         "table": table.table, "layer": table.layer, "format": "delta", "path": path(table),
                         "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
-                        "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": table.declared,
+                        "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": is_whole.then_some(table.declared),
                     })
                 })
                 .collect();
             json!({ "tables": tables, "head": head })
         },
-        || text(&tables, head.as_deref()),
+        || text(&tables, is_whole, head.as_deref()),
     )?;
     Ok(0)
 }
 
-fn text(tables: &[TableStatus], head: Option<&str>) -> String {
+fn text(tables: &[TableStatus], declarations_known: bool, head: Option<&str>) -> String {
     if tables.is_empty() {
         return "the lake has no tables yet; `karat run` makes them\n".to_owned();
     }
@@ -60,7 +61,7 @@ fn text(tables: &[TableStatus], head: Option<&str>) -> String {
                 .as_deref()
                 .map_or_else(|| "foreign".to_owned(), short),
             table.fresh_as_of.clone().unwrap_or_default(),
-            if table.declared {
+            if table.declared || !declarations_known {
                 String::new()
             } else {
                 "no longer in the project".to_owned()

@@ -17,7 +17,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         .map(table_and_version)
         .transpose()?;
     let head = arguments.head.as_deref().map(head).transpose()?;
-    let opened = site::open_lake(global, None, Some(&arguments.resources))?;
+    let opened = site::open_lake(voice, global, None, Some(&arguments.resources))?;
     let keys = opened.keys()?;
     let threads = opened.threads;
     let site = opened.site(Wants::reading())?;

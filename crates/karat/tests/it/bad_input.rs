@@ -114,13 +114,153 @@ fn headers_that_cannot_be_read() {
 fn headers_that_are_equal_after_folding() {
     let project = Project::one_feed(FEED, SILVER);
     project.write("landing/a.csv", "id,V,v\n1,one,uno\n");
+    project.write("landing/b.csv", "id,v\n2,two\n");
     expect![[r#"
-        error: cannot name the columns of `a.csv`: `V` (column 2) and `v` (column 3) are both `v` in lower case letters, digits and `_`
-        hint: rename one of them at the source
-    "#]].assert_eq(&project.run(1).stderr);
-    project.write("landing/a.csv", "id,v,w\n1,one,uno\n");
+              table                version   time  rows
+        done  d_bronze.landing__o        0  N s  1 read = 1 kept
+        done  d_silver.t                 0  N s  1 read = 1 kept
+        held    a.csv of d_bronze.landing__o: its header cannot be read: `V` (column 2) and `v` (column 3) are both `v` in lower case letters, digits and `_`
+        sources 1 read = 1 kept; silver 1 read = 1 kept
+        run RUN: 2 tables written, 0 unchanged, N s
+        head DIGEST
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
     project.run(0);
     assert_eq!(count(&project), "1");
+    project.write("landing/a.csv", "id,v,w\n1,one,uno\n");
+    project.run(0);
+    assert_eq!(count(&project), "2");
+    // Where order matters, the feed stops.
+    let strict = Project::one_feed(&FEED.replace(" }", ", on_broken_object: stop }"), SILVER);
+    strict.write("landing/a.csv", "id,V,v\n1,one,uno\n");
+    strict.write("landing/b.csv", "id,v\n2,two\n");
+    expect![[r#"
+        error: cannot load `a.csv` of feed `o`: its header cannot be read: `V` (column 2) and `v` (column 3) are both `v` in lower case letters, digits and `_`
+        hint: have it delivered again, or take `on_broken_object: stop` from the feed to go on without it
+    "#]].assert_eq(&strict.run(1).stderr);
+}
+
+#[test]
+fn a_file_with_another_delimiter() {
+    let project = Project::one_feed(FEED, SILVER);
+    // Before there is a table, the names that models read are known.
+    project.write("landing/a.csv", "id;v\n1;one\n");
+    expect![[r#"
+        held    a.csv of d_bronze.landing__o: its header cannot be read: it is one column with the delimiter `,`; with `;` it has the known columns `id`, `v`
+        nothing written: 2 tables without a version, N s
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    project.write("landing/b.csv", "id,v\n2,two\n");
+    project.write("landing/c.csv", "\"id\"\t\"v\"\tw\n3\tthree\tx\n");
+    project.run(1);
+    expect![[r#"
+        table                object  reason
+        d_bronze.landing__o  a.csv   its header cannot be read: it is one column with the delimiter `,`; with `;` it has the known columns `id`, `v`
+        d_bronze.landing__o  c.csv   its header cannot be read: it is one column with the delimiter `,`; with `\t` it has the known columns `id`, `v`
+        0 rows, 2 objects in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    assert_eq!(count(&project), "1");
+}
+
+/// A load that drift refuses tells what is broken in it all the same.
+#[test]
+fn a_broken_file_beside_one_that_drifted() {
+    let project = Project::one_feed(FEED, SILVER);
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.run(0);
+    project.write("landing/b.csv", "id,w\n2,two\n");
+    let whole = project.write_gzip("landing/c.csv.gz", "id,v\n3,three\n");
+    project.write_bytes("landing/c.csv.gz", &whole[..whole.len() - 6]);
+    let feed = FEED.replace("*.csv", "*");
+    project.write(
+        "domains/d/domain.yaml",
+        &format!("domain: d\nfeeds:\n  - {feed}\n"),
+    );
+    project.remove("landing/readme.txt");
+    expect![[r#"
+                 table                version   time  rows
+        failed   d_bronze.landing__o           N s
+        skipped  d_silver.t                    N s
+        held    c.csv.gz of d_bronze.landing__o: gzip ends early
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    expect![[r#"
+        table                object    reason
+        d_bronze.landing__o  c.csv.gz  gzip ends early
+        0 rows, 1 object in quarantine
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    project.write("landing/b.csv", "id,v\n2,two\n");
+    project.run(0);
+    assert_eq!(count(&project), "2");
+}
+
+#[test]
+fn cursor_values_without_a_place() {
+    let said = |lag: &str, table: &str, rows: &str| {
+        let project = Project::one_feed(
+            &format!(
+                "{{ source: db, table: o, mode: incremental, key: [id], deletes: none, cursor: {{ column: at{lag} }} }}"
+            ),
+            "from: db.o\nselect: { id: id }\nauto_cdc: { keys: [id] }\n",
+        );
+        project.sqlite(&format!(
+            "create table o {table}; insert into o values {rows}"
+        ));
+        let run = project.run(1);
+        let plan = project.karat(&["plan", "--quiet"]);
+        assert_eq!(plan.code, 1, "{}", plan.text());
+        assert!(
+            plan.stdout.ends_with("1 step cannot be planned\n"),
+            "{}",
+            plan.text()
+        );
+        run.stderr
+    };
+    let text = [
+        said(
+            "",
+            "(id integer primary key, at datetime)",
+            "(1, '2026-10-29 08:00:00'), (7, 'n/a'), (9, '')",
+        ),
+        said(
+            ", lag: 1h",
+            "(id integer primary key, at text)",
+            "(1, '2026-10-29 08:00:00'), (7, 'soon')",
+        ),
+        said(
+            ", lag: 1h",
+            "(id integer primary key, at text)",
+            "(1, '2026-10-29 08:00:00'), (7, '2026-10-29 25:00:00')",
+        ),
+        said(
+            "",
+            "(id text primary key, at integer) without rowid",
+            "('a', 1), ('b', 'x')",
+        ),
+        said(
+            "",
+            "(id integer primary key, at date)",
+            "(1, '2026-10-29'), (2, 20261030)",
+        ),
+    ];
+    expect![[r#"
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 and 1 more have no date there
+        hint: correct it at the source (`select * from "o" where "at" IS NOT NULL AND NOT "at" GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has no date there
+        hint: correct it at the source (`select * from "o" where "at" IS NOT NULL AND NOT "at" GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has no date or time that karat reads there
+        hint: correct it at the source (`select * from "o" where "at" = (SELECT max("at" COLLATE BINARY) FROM "o")`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row whose key has the digest 72fc11d070d9 has a text among numbers there
+        hint: correct it at the source (`select * from "o" where typeof("at") = 'text'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 2 has a number among texts there
+        hint: correct it at the source (`select * from "o" where typeof("at") IN ('integer', 'real')`), or choose another cursor
+    "#]].assert_eq(&text.concat());
 }
 
 #[test]

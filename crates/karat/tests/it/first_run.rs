@@ -89,8 +89,8 @@ fn what_is_held_back_is_listed_and_the_position_known() {
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).text());
     expect![[r#"
-        feed            table                        loads  objects  cursor
-        landing.orders  shop_bronze.landing__orders      1        1
+        feed            table                        loads  objects  held  cursor
+        landing.orders  shop_bronze.landing__orders      1        1     0
         --- exit 0
     "#]]
     .assert_eq(&project.karat(&["position", "show"]).text());

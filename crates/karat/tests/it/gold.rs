@@ -274,7 +274,8 @@ fn rows_add_up_from_source_to_gold() {
     expect![[r#"
               table                    version   time  rows
         done  d_bronze.landing__sales        0  N s  10 read = 10 kept
-        done  d_silver.sales                 0  N s  10 read = 5 kept + 3 duplicate + 2 quarantined
+        done  d_silver.sales                 0  N s  10 read = 5 kept
+                                                       + 3 duplicate + 2 quarantined
         done  d_gold.g                       0  N s  5 read, 3 written
         sources 10 read = 10 kept; silver 10 read = 5 kept + 3 duplicate + 2 quarantined
         run RUN: 3 tables written, 0 unchanged, N s

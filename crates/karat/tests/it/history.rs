@@ -1,13 +1,13 @@
 //! AUTO CDC: events of a key become its current row or its ranges, in any order of arrival (rules C4 to C6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use expect_test::expect;
-use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, SEQUENCE, ScdType};
+use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, GONE, SEQUENCE, ScdType};
 
 use crate::dice::Dice;
 use crate::project::Project;
@@ -224,6 +224,8 @@ struct Event {
     value: String,
     day: u32,
     delete: bool,
+    /// The delete of a full load that no longer has the key.
+    gone: bool,
     seq: u64,
 }
 
@@ -235,17 +237,37 @@ impl Event {
 
 /// The naive model: sort, then walk.
 fn naive(events: &[Event], history: bool) -> Vec<String> {
+    naive_and_deleted(events, history).0
+}
+
+/// The same, and how many deletes found a row.
+fn naive_and_deleted(events: &[Event], history: bool) -> (Vec<String>, u64) {
+    let mut deleted = 0;
     let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in events {
         keys.entry(&event.key).or_default().push(event);
     }
     let mut rows = Vec::new();
     for (key, mut events) in keys {
+        // A full load without the key ends what earlier loads said of it, whatever they dated later.
+        let all = events.clone();
+        let is_over = |event: &Event| {
+            let mut gone = all.iter().filter(|other| other.gone);
+            gone.any(|gone| gone.day < event.day && gone.seq > event.seq)
+        };
+        let mut enders = BTreeSet::new();
+        for event in all.iter().filter(|event| !event.delete && is_over(event)) {
+            let before = all.iter().filter(|gone| gone.gone && gone.day < event.day);
+            enders.extend(before.map(|gone| (gone.seq, gone.day)).max());
+        }
+        events.retain(|event| !is_over(event));
         events.sort_by_key(|event| (event.day, event.seq));
         let mut ranges: Vec<(String, u32, Option<u32>)> = Vec::new();
         for event in &events {
             let end = event.day;
             let open = ranges.last_mut().filter(|range| range.2.is_none());
+            let ends = open.is_some() || (event.gone && enders.contains(&(event.seq, event.day)));
+            deleted += u64::from(event.delete && ends);
             match open {
                 Some(range) if event.delete => range.2 = Some(end),
                 Some(range) if range.0 == event.value => {}
@@ -278,7 +300,7 @@ fn naive(events: &[Event], history: bool) -> Vec<String> {
         }
     }
     rows.sort();
-    rows
+    (rows, deleted)
 }
 
 /// The decision alone, on many more events: ties, duplicates, and batches cut anywhere.
@@ -292,12 +314,16 @@ fn the_fold_agrees_with_the_naive_model() {
             ScdType::Two
         };
         let mut events: Vec<Event> = (0..dice.roll(40))
-            .map(|_| Event {
-                key: dice.roll(4).to_string(),
-                value: dice.roll(3).to_string(),
-                day: 1 + dice.roll(6) as u32,
-                delete: dice.roll(4) == 0,
-                seq: dice.roll(20),
+            .map(|_| {
+                let delete = dice.roll(4) == 0;
+                Event {
+                    key: dice.roll(4).to_string(),
+                    value: dice.roll(3).to_string(),
+                    day: 1 + dice.roll(6) as u32,
+                    delete,
+                    gone: delete && seed % 4 > 1,
+                    seq: dice.roll(20),
+                }
             })
             .collect();
         // As the pipeline sorts them; those that are equal in order come in any order.
@@ -349,8 +375,10 @@ fn the_fold_agrees_with_the_naive_model() {
         }
         rows.sort();
         let single = without_ties(&events);
-        assert_eq!(rows, naive(&single, scd == ScdType::Two), "seed {seed}");
+        let (expected, deleted) = naive_and_deleted(&single, scd == ScdType::Two);
+        assert_eq!(rows, expected, "seed {seed}");
         let counts = fold.counts();
+        assert_eq!(counts.deleted, deleted, "seed {seed}: {counts:?}");
         let terms: u64 = counts.terms().values().sum();
         assert_eq!(terms, events.len() as u64, "seed {seed}: {counts:?}");
         assert_eq!(counts.kept, rows.len() as u64, "seed {seed}");
@@ -406,6 +434,7 @@ fn batch_of(events: &[Event]) -> RecordBatch {
             Arc::new(BinaryArray::from_iter_values(&seqs)) as ArrayRef,
         ),
         (DELETE, flags(&|event| event.delete)),
+        (GONE, flags(&|event| event.gone)),
         (EXISTING, flags(&|_| false)),
     ])
     .unwrap()
@@ -445,6 +474,7 @@ fn any_arrival_and_any_batching_give_one_table() {
                     value: value.to_owned(),
                     day,
                     delete,
+                    gone: false,
                     seq: file as u64 * 1000 + row,
                 });
             }
@@ -551,6 +581,7 @@ fn ties_and_duplicates_in_any_arrival() {
                         value: dice.roll(3).to_string(),
                         day: 1 + dice.roll(5) as u32,
                         delete: dice.roll(5) == 0,
+                        gone: false,
                         seq: mark * 1000 + row,
                     };
                     if part == "x" {
@@ -680,6 +711,79 @@ fn full_loads_in_any_batching_give_one_table() {
             format!("k,v\n{}", rows.concat())
         };
         assert_eq!(current, newest, "{silver}");
+    }
+}
+
+/// A row that is dated after the load that no longer has it is gone all the same; one that comes back is there again.
+#[test]
+fn a_full_load_ends_what_it_no_longer_has() {
+    let feed = "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }";
+    for (history, rows, accounting) in [
+        (
+            "",
+            "k,v,at\na,1,2026-01-01\nc,3,2026-01-09\n",
+            "7 read = 2 deleted + 2 kept + 3 superseded",
+        ),
+        (
+            ", stored_as_scd_type: 2",
+            "k,v,at,__start_at,__end_at\na,1,2026-01-01,2026-01-01,\nb,1,2026-01-01,2026-01-01,2026-01-06\nc,3,2026-01-09,2026-01-09,\n",
+            "7 read = 2 deleted + 3 kept + 2 superseded",
+        ),
+    ] {
+        let silver = format!(
+            "from: landing.e\nselect: {{ k: k, v: v, at: cast(at as date) }}\nauto_cdc: {{ keys: [k], sequence_by: at{history} }}\n"
+        );
+        let days = [
+            "k,v,at\na,1,2026-01-01\nb,1,2026-01-01\nc,1,2026-01-08\n",
+            "k,v,at\na,1,2026-01-01\nb,2,2026-01-20\n",
+            "k,v,at\na,1,2026-01-01\nc,3,2026-01-09\n",
+        ];
+        let (whole, parts) = (
+            Project::one_feed(feed, &silver),
+            Project::one_feed(feed, &silver),
+        );
+        for (day, text) in days.iter().enumerate() {
+            let name = format!("landing/e_2026010{}.csv", 4 + day);
+            whole.write(&name, text);
+            parts.write(&name, text);
+            parts.run(0);
+        }
+        whole.run(0);
+        assert_eq!(whole.rows("select * from d_silver.t"), rows);
+        assert_eq!(whole.accounting("d_silver.t"), accounting);
+        assert_eq!(
+            parts.fingerprint("d_silver.t"),
+            whole.fingerprint("d_silver.t")
+        );
+        assert_eq!(parts.accounting("d_silver.t"), accounting);
+    }
+}
+
+/// A delete that is dated before all that is known of its key deletes nothing, and is counted as that.
+#[test]
+fn a_delete_before_the_first_row_changes_nothing() {
+    for more in ["", ", stored_as_scd_type: 2"] {
+        let project = project_of(
+            more,
+            "a 1 - 2026-01-05 I\na - - 2026-01-03 D\nz - - 2026-01-03 D",
+        );
+        assert_eq!(project.rows("select k, v from d_silver.t"), "k,v\na,1\n");
+        assert_eq!(
+            project.accounting("d_silver.t"),
+            "3 read = 1 kept + 2 unchanged"
+        );
+        project.write(
+            "landing/e_2.csv",
+            &csv("a - - 2026-01-07 D\nz - - 2026-01-08 D"),
+        );
+        project.run(0);
+        // The same by what is new alone: only where there is a row, a delete counts as one.
+        let (rows, accounting) = match more {
+            "" => ("k,v\n", "5 read = 1 deleted + 1 superseded + 3 unchanged"),
+            _ => ("k,v\na,1\n", "5 read = 1 deleted + 1 kept + 3 unchanged"),
+        };
+        assert_eq!(project.rows("select k, v from d_silver.t"), rows);
+        assert_eq!(project.accounting("d_silver.t"), accounting);
     }
 }
 

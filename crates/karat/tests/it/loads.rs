@@ -224,7 +224,7 @@ fn keyed_full_loads_become_changes_in_mark_order() {
     project.write("landing/people_20260100.csv", "id,v,day\n9,z,2026-01-01\n");
     expect![[r#"
         held    people_20260100.csv of d_bronze.landing__people: late_extract: a newer full load is already loaded
-        nothing to do: 2 tables up to date, N s
+        nothing written: 2 tables up to date, N s
         head DIGEST
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
@@ -265,6 +265,28 @@ fn keyed_full_loads_become_changes_in_mark_order() {
         project.fingerprint("d_silver.t"),
         fresh.fingerprint("d_silver.t")
     );
+}
+
+/// An extract is held for its place in the order alone: when the order is another, it is loaded.
+#[test]
+fn a_late_extract_that_is_no_longer_late() {
+    let project = Project::one_feed(PEOPLE, "from: landing.people\nselect: { id: id, v: v }\n");
+    project.write("landing/people_2_a.csv", "id,v\n1,b\n");
+    project.run(0);
+    project.write("landing/people_1_b.csv", "id,v\n1,a\n");
+    project.run(1);
+    project.run(0);
+    let feed = PEOPLE.replace("people_(\\d+)", "people_\\d_(\\w)");
+    project.write(
+        "domains/d/domain.yaml",
+        &format!("domain: d\nfeeds:\n  - {feed}\n"),
+    );
+    project.run(0);
+    assert_eq!(
+        project.karat(&["quarantine", "list"]).stdout,
+        "nothing is in quarantine\n"
+    );
+    assert_eq!(project.rows("select * from d_silver.t"), "id,v\n1,a\n");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod bad_input;
 mod crash;
 mod demo;
 mod dice;
+mod discover;
 mod documents;
 mod first_run;
 mod flips;

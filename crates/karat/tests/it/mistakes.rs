@@ -55,6 +55,63 @@ fn all_mistakes_of_the_files_at_once() {
     .assert_eq(&project.karat(&["validate"]).text());
 }
 
+/// Only the target must be readable (G5): whoever asks what the lake holds is told of the mistakes, and gets the answer.
+#[test]
+fn verbs_that_read_the_lake_work_beside_mistakes() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let position = project.karat(&["position", "show"]).stdout;
+    project.write("domains/shop/silver/orders.yaml", "from: nowhere\n");
+    let yaml = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &format!("{yaml}  other: {{ type: oracle }}\n"),
+    );
+    for verb in [
+        "status",
+        "verify",
+        "quarantine list",
+        "receipt list",
+        "receipt show shop_gold.revenue",
+        "position show landing.orders",
+    ] {
+        let arguments: Vec<&str> = verb.split(' ').collect();
+        let answer = project.karat(&arguments);
+        assert_eq!(answer.code, 0, "{verb}: {}", answer.text());
+        assert!(
+            answer.stderr.starts_with("note: the project has "),
+            "{verb}: {}",
+            answer.text()
+        );
+    }
+    expect![[r#"
+        n
+        4
+        (1 row)
+        --- stderr
+        note: the project has 3 mistakes, which `karat validate` shows; the lake is read without what the project declares
+        --- exit 0
+    "#]].assert_eq(
+        &project
+            .karat(&["query", "select count(*) as n from shop_silver.orders"])
+            .text(),
+    );
+    assert_eq!(project.karat(&["position", "show"]).stdout, position);
+    assert!(!project.karat(&["status"]).stdout.contains("no longer"));
+    // What writes, or reads the sources, needs the whole project.
+    for verb in [
+        "plan",
+        "run",
+        "receipt adopt shop_gold.revenue why",
+        "source test",
+    ] {
+        let arguments: Vec<&str> = verb.split(' ').collect();
+        assert_eq!(project.karat(&arguments).code, 2, "{verb}");
+    }
+    project.write("karat.yaml", &yaml.replace("project:", "projekt:"));
+    assert_eq!(project.karat(&["status"]).code, 2);
+}
+
 #[test]
 fn yaml_that_is_none() {
     let project = Project::initial();

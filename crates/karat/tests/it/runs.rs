@@ -68,12 +68,83 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
         run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
-        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail)
+        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail): orders/orders_20260105.csv@1:6
         hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
         --- exit 1
     "#]].assert_eq(&run.text());
     let tables = project.karat(&["status", "--json"]).json();
     assert_eq!(tables["tables"].as_array().unwrap().len(), 1, "bronze only");
+}
+
+#[test]
+fn a_run_that_could_load_nothing_says_so() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    project.write("landing/a.csv", "id,\"v\n1,one\n");
+    expect![[r#"
+        held    a.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
+        nothing written: 2 tables without a version, N s
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    expect![[r#"
+        nothing to do: 2 tables without a version, N s
+        --- exit 0
+    "#]]
+    .assert_eq(&project.run(0).text());
+    expect![[r#"
+        feed       table                loads  objects  held  cursor
+        landing.o  d_bronze.landing__o      0        0     1
+    "#]]
+    .assert_eq(&project.karat(&["position", "show"]).stdout);
+}
+
+/// A run reads no more than it must, and sees a file that is gone; one that is damaged is named where it is read.
+#[test]
+fn data_files_that_are_gone_or_damaged() {
+    let project = Project::initial();
+    project.run(0);
+    for layer in ["bronze", "silver", "quarantine", "gold"] {
+        let copy = Project::copy_of(&project);
+        let files = copy.lake_files().into_iter();
+        let file = files
+            .filter(|name| name.ends_with(".parquet"))
+            .find(|name| name.contains(&format!("/{layer}/")))
+            .unwrap();
+        std::fs::remove_file(copy.path("lake").join(&file)).unwrap();
+        let run = copy.run(1);
+        let said = format!("its file `{file}` is missing\nhint: `karat verify` lists");
+        assert!(run.stderr.contains(&said), "{layer}: {}", run.text());
+    }
+    let files = project.lake_files().into_iter();
+    let file = files
+        .filter(|name| name.ends_with(".parquet"))
+        .find(|name| name.contains("/silver/"))
+        .unwrap();
+    let path = project.path("lake").join(&file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len() / 2;
+    bytes[4..end].fill(0xab);
+    std::fs::write(&path, bytes).unwrap();
+    project.write(
+        "domains/shop/gold/countries.sql",
+        "select country, count(*) as orders from shop_silver.orders group by country\n",
+    );
+    let name = file.rsplit('/').next().unwrap();
+    expect![[r#"
+        error: `shop_silver.orders` is not as its record says: its file `shop/silver/orders/FILE` is damaged: its bytes are not those that were written
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(
+        &project
+            .karat(&["query", "select * from shop_silver.orders"])
+            .stderr
+            .replace(name, "FILE"),
+    );
+    expect![[r#"
+        error: `shop_silver.orders` is not as its record says: its file `shop/silver/orders/FILE` is damaged: its bytes are not those that were written
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(&project.run(1).stderr.replace(name, "FILE"));
 }
 
 #[test]

@@ -57,20 +57,20 @@ expectations:
     "#]]
     .assert_eq(&counts.concat());
     expect![[r#"
-        table       object  row  rules
+        table       object  row  rules                      what failed
         d_silver.t  a.csv     5  not_seven, positive
         d_silver.t  a.csv     6  positive
         d_silver.t  a.csv     7  positive, small
-        d_silver.t  a.csv     8  _expression
-        d_silver.t  a.csv     9  _expression
-        d_silver.t  a.csv    10  _rescued
-        d_silver.t  a.csv    11  _rescued, positive, small
-        d_silver.t  a.csv    12  _expression
+        d_silver.t  a.csv     8  _expression                id: cast(id as bigint)
+        d_silver.t  a.csv     9  _expression                amount: cast(amount as decimal(9,2))
+        d_silver.t  a.csv    10  _rescued                   too_many_fields
+        d_silver.t  a.csv    11  _rescued, positive, small  missing_fields
+        d_silver.t  a.csv    12  _expression                amount: cast(amount as decimal(9,2))
         8 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"rules":["not_seven","positive"]}"#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"position":null,"rules":["not_seven","positive"],"why":null}"#]].assert_eq(&rows[0].to_string());
     expect![[r#"
         _object,_delivery,_row,rules,row
         a.csv,1,5,"not_seven,positive","{""id"":""7"",""amount"":""-1""}"
@@ -84,6 +84,34 @@ expectations:
     "#]]
     .assert_eq(&project.rows("select _object, _delivery, _row, rules, row from d_quarantine.t"));
     assert_eq!(project.karat(&["verify"]).code, 0);
+}
+
+/// Rows of a database have no line: each has an address of its own all the same, and none is a value.
+#[test]
+fn rows_of_a_database_have_addresses() {
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: full, key: [id] }",
+        "from: db.o\nselect: { id: id, amount: \"cast(decimal_from_double(amount) as decimal(4, 2))\", n: \"cast(n as bigint) + 1\" }\n",
+    );
+    project.sqlite("create table o (id integer primary key, amount real, n text); insert into o values (1, 1.5, '1'), (2, 100.0, '1'), (3, 1.0, 'x'), (4, 1000.0, 'y')");
+    project.run(0);
+    expect![[r#"
+        table       object           row  rules        what failed
+        d_silver.t  o       8b552abe19ed  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
+        d_silver.t  o       5ab1b4b8d225  _expression  n: cast(n as bigint) + 1
+        d_silver.t  o       a7d886675cd3  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
+        3 rows, 0 objects in quarantine
+    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
+    expect![[r#"{"id":"o@1:8b552abe19ed","table":"d_silver.t","object":"o","row":null,"position":"8b552abe19ed","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))"}"#]].assert_eq(&rows[0].to_string());
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: db.o\nselect: { id: id, n: n }\nexpectations: { number: { expect: \"n = '1'\", action: fail } }\n",
+    );
+    expect![[r#"
+        error: `d_silver.t` was not committed: 2 rows break `number` (action: fail): o@1:5ab1b4b8d225, o@1:a7d886675cd3
+        hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
+    "#]].assert_eq(&project.run(1).stderr);
 }
 
 #[test]
@@ -102,7 +130,7 @@ fn gates_decide_whether_a_version_is_made() {
     // 1 of 2 newly judged rows, though 2 of 5 of all.
     project.write("landing/b.csv", "id\n3\n101\n");
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 of 2 rows broke `known`, its limit is 40%
+        error: `d_silver.t` was not committed: 1 of 2 rows broke `known`, its limit is 40%: b.csv@1:3
         hint: nothing was written; look at the source, or raise the rule's `limit`
     "#]]
     .assert_eq(&project.run(1).stderr);
@@ -121,7 +149,7 @@ fn gates_decide_whether_a_version_is_made() {
         &silver("_expression: { action: quarantine, limit: 10% }"),
     );
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 of 7 rows broke `_expression`, its limit is 10%
+        error: `d_silver.t` was not committed: 1 of 7 rows broke `_expression`, its limit is 10%: c.csv@1:2
         hint: nothing was written; look at the source, or raise the rule's `limit`
     "#]]
     .assert_eq(&project.run(1).stderr);
@@ -130,7 +158,7 @@ fn gates_decide_whether_a_version_is_made() {
         &silver("_expression: { action: fail }"),
     );
     expect![[r#"
-        error: `d_silver.t` was not committed: 1 row breaks `_expression` (action: fail)
+        error: `d_silver.t` was not committed: 1 row breaks `_expression` (action: fail): c.csv@1:2
         hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
     "#]].assert_eq(&project.run(1).stderr);
     project.write(
@@ -303,7 +331,7 @@ fn a_failing_expectation_fails_the_model() {
     );
     project.write("landing/a.csv", "id\n1\n0\n");
     expect![[r#"
-        error: `d_silver.t` was not committed: the expression of its expectation `ratio` fails on a row
+        error: `d_silver.t` was not committed: the expression of its expectation `ratio` fails on row `a.csv@1:3`
         hint: an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`
     "#]].assert_eq(&project.run(3).stderr);
 }

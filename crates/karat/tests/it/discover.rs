@@ -1,0 +1,119 @@
+//! `karat source discover`: what it proposes is valid and runs as it is (B3).
+
+use expect_test::expect;
+
+use crate::project::Project;
+
+/// Writes the proposal for a feed, and runs it.
+fn proposed(project: &Project, source: &str, feed: &str) -> String {
+    project.remove("domains/d/silver/t.yaml");
+    let shown = project.karat(&["source", "discover", source, feed]);
+    assert_eq!(shown.code, 0, "{}", shown.text());
+    let written = project.karat(&["source", "discover", source, feed, "--write"]);
+    assert_eq!(written.code, 0, "{}", written.text());
+    let validated = project.karat(&["validate"]);
+    assert_eq!(validated.code, 0, "{}\n{}", shown.stdout, validated.text());
+    project.run(0);
+    let again = project.karat(&["run", "--quiet"]);
+    assert_eq!(again.code, 0, "{}", again.text());
+    shown.stdout
+}
+
+#[test]
+fn a_table_of_a_database() {
+    let project = Project::one_feed(
+        "{ source: db, table: Sales, mode: incremental, cursor: { column: changed_at }, deletes: none }",
+        "",
+    );
+    project.sqlite(
+        "create table Sales (Id integer primary key, \"Order\" text, \"2nd\" text, amount real, price numeric(10,2), ratio double, paid boolean,
+         day text, changed_at text, seen datetime, zoned text, code text, note);
+         insert into Sales values (1, 'a', 'x', 1.5, 9.99, 0.1, 1, '2026-10-29', '2026-10-29 08:00:00', '2026-10-29T08:00:00.5', '2026-10-29T08:00:00Z', '007', null),
+                                  (2, 'b', null, 200.125, 1, 1e-300, 0, '2026-10-30', '2026-10-30 08:00:00', null, '2026-10-29 08:00:00+02:00', '12', null)",
+    );
+    expect![[r#"
+        Sales (incremental)
+        from: db.sales
+        select:
+          id:         id
+          order:      '"order"'
+          c_2nd:      '"2nd"'
+          amount:     cast(decimal_from_double(amount, 3) as decimal(13, 3))
+          price:      cast(decimal_from_double(price, 2) as decimal(10, 2))
+          # ratio:      ratio  # a double that no decimal holds: state `allow_float: "why"` to take it
+          paid:       "paid = 1"
+          day:        cast(day as date)
+          changed_at: cast(changed_at as timestamp)
+          seen:       cast(seen as timestamp)
+          zoned:      cast(zoned as timestamp with time zone)
+          code:       code
+          note:       note
+        auto_cdc: { keys: [id] }
+          note: column `note` declares no type: it is read as binary, and cells that are none are rescued
+    "#]].assert_eq(&proposed(&project, "db", "sales"));
+    expect![[r#"
+        id,order,c_2nd,amount,price,paid,day,changed_at,seen,zoned,code,note
+        1,a,x,1.500,9.99,true,2026-10-29,2026-10-29T08:00:00,2026-10-29T08:00:00.500,2026-10-29T08:00:00Z,007,
+        2,b,,200.125,1.00,false,2026-10-30,2026-10-30T08:00:00,,2026-10-29T06:00:00Z,12,
+    "#]].assert_eq(&project.rows("select * from d_silver.sales"));
+    // With a reason, the double that was left out is taken.
+    let model = std::fs::read_to_string(project.path("domains/d/silver/sales.yaml")).unwrap();
+    project.write(
+        "domains/d/silver/sales.yaml",
+        &format!(
+            "{}allow_float: measured\n",
+            model.replace("# ratio", "ratio")
+        ),
+    );
+    project.run(0);
+    assert_eq!(
+        project.rows("select ratio from d_silver.sales where id = 2"),
+        "ratio\n1e-300\n"
+    );
+}
+
+#[test]
+fn files_of_a_feed_together() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"o_*.csv\", file_order: 'o_(\\d+)', rename: { v: value } }",
+        "",
+    );
+    // The newest alone would say that amounts are integers; `old` is gone, `group` is new.
+    project.write("landing/o_1.csv", "id,amount,v,old\n1,1.25,a,x\n2,7,b,y\n");
+    project.write(
+        "landing/o_2.csv",
+        "id,amount,value,group\n1,1,a,g\n2,3,c,h\n",
+    );
+    expect![[r#"
+        o_*.csv (full)
+        from: landing.o
+        select:
+          id:     cast(id as bigint)
+          amount: cast(amount as decimal(12, 2))
+          v:      v
+          group:  '"group"'
+        auto_cdc: { keys: [id] }
+          note: 4 rows of 2 files looked at, utf-8
+          note: `v` is not in every file: left out
+          note: `old` is not in every file: left out
+    "#]]
+    .assert_eq(&proposed(&project, "landing", "o"));
+    expect![[r#"
+        id,amount,v,group
+        1,1.00,a,g
+        2,3.00,c,h
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.o"));
+}
+
+#[test]
+fn a_source_that_is_not_declared_is_told_once() {
+    let project = Project::initial();
+    expect![[r#"
+        --- stderr
+        error: there is no source `nope`
+        hint: karat.yaml declares: landing
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["source", "test", "nope"]).text());
+}
