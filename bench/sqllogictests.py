@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-KARAT = os.environ["KARAT"]
+KARAT = os.path.abspath(os.environ["KARAT"])
 CRATE = "datafusion-sqllogictest"
 VERSION = "55.2.0"
 # A query of these tests is small.
@@ -167,13 +167,15 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--show", default="")
     parser.add_argument("--tests")
-    parser.add_argument("--data")
+    parser.add_argument("--data", type=os.path.abspath)
     parser.add_argument("--reasons", type=int, default=40)
     arguments = parser.parse_args()
     counts, reasons, not_asked = collections.Counter(), collections.Counter(), collections.Counter()
     with tempfile.TemporaryDirectory(prefix="karat-slt-") as name, concurrent.futures.ThreadPoolExecutor(2) as pool:
         folder = pathlib.Path(name)
-        tests = pathlib.Path(arguments.tests) if arguments.tests else fetch_tests(folder)
+        tests = pathlib.Path(arguments.tests).resolve() if arguments.tests else fetch_tests(folder)
+        # Statements that write files do so in the folder that goes away.
+        os.chdir(folder)
         for path in sorted(tests.rglob("*.slt")):
             relative = path.relative_to(tests).as_posix()
             # Functions of Spark's dialect are another library's.

@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::DataType;
@@ -29,6 +32,8 @@ use crate::{
 const CHUNK_BYTES: usize = 256 << 10;
 /// As much of a file as a header takes, most times.
 const HEADER_BYTES: usize = 16 << 10;
+/// Bytes of new files for which threads are worth starting.
+const BYTES_FOR_THREADS: u64 = 8 << 20;
 /// Folders deeper than this are taken for a loop of links.
 const DEPTH_MAX: usize = 64;
 
@@ -47,6 +52,21 @@ struct Listed {
     mtime_ns: i64,
     /// Why it can be no object.
     broken: Option<String>,
+}
+
+impl Listed {
+    fn object(&self, mark: &str, sha256: String, delivery: u32, broken: Option<String>) -> Object {
+        Object {
+            path: self.path.clone(),
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+            sha256,
+            delivery,
+            duplicate_of: None,
+            broken,
+            mark: mark.to_owned(),
+        }
+    }
 }
 
 struct Proved {
@@ -185,9 +205,49 @@ impl Files {
             .transpose()
     }
 
+    /// Proves files side by side, since hashing takes a thread as long as reading does; the outcomes in the order of the files.
+    fn prove_all(
+        &self,
+        files: &[&Listed],
+        feed: &FeedSpec,
+    ) -> Vec<Result<Option<Proved>, SourceError>> {
+        let bytes: u64 = files.iter().map(|listed| listed.size).sum();
+        let threads = match bytes < BYTES_FOR_THREADS {
+            true => 1,
+            false => thread::available_parallelism().map_or(1, usize::from),
+        };
+        let next = AtomicUsize::new(0);
+        let work = || -> Vec<(usize, Result<Option<Proved>, SourceError>)> {
+            let mine = std::iter::from_fn(|| {
+                let nth = next.fetch_add(1, Ordering::Relaxed);
+                files.get(nth).map(|listed| (nth, self.prove(listed, feed)))
+            });
+            mine.collect()
+        };
+        let mut proofs = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(files.len()))
+                .map(|_| scope.spawn(work))
+                .collect();
+            let mut proofs = work();
+            for other in others {
+                proofs.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            proofs
+        });
+        proofs.sort_by_key(|(nth, _)| *nth);
+        proofs.into_iter().map(|(_, proof)| proof).collect()
+    }
+
     /// Hashes a file and proves that it can be unpacked to its end.
     fn prove(&self, listed: &Listed, feed: &FeedSpec) -> Result<Option<Proved>, SourceError> {
         let csv = &feed.csv;
+        if listed.broken.is_some() {
+            return Ok(Some(Proved {
+                sha256: hex(&Sha256::digest(b"")),
+                broken: listed.broken.clone(),
+                changed_meanwhile: false,
+            }));
+        }
         let path = self.absolute(&listed.path);
         let mut file = match File::open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -755,19 +815,10 @@ impl Source for Files {
                 feed.path.as_deref().unwrap_or_default()
             ));
         }
+        let mut unproved = Vec::new();
         for listed in listed {
             let mark = mark_of(&listed.path)?;
             let before = newest.get(listed.path.as_str()).copied();
-            let object = |sha256: String, delivery: u32, broken: Option<String>| Object {
-                path: listed.path.clone(),
-                size: listed.size,
-                mtime_ns: listed.mtime_ns,
-                sha256,
-                delivery,
-                duplicate_of: None,
-                broken,
-                mark: mark.clone(),
-            };
             let as_before =
                 before.is_some_and(|b| (b.size, b.mtime_ns) == (listed.size, listed.mtime_ns));
             let may_be_whole_now = before
@@ -781,7 +832,8 @@ impl Source for Files {
                 && as_before
                 && !may_be_whole_now
             {
-                listed_known.push(object(
+                listed_known.push(listed.object(
+                    &mark,
                     before.sha256.clone(),
                     before.delivery,
                     before.broken.clone(),
@@ -795,20 +847,19 @@ impl Source for Files {
                 planned.waiting.push(listed.path.clone());
                 continue;
             }
-            let proved = if listed.broken.is_some() {
-                Proved {
-                    sha256: hex(&Sha256::digest(b"")),
-                    broken: listed.broken.clone(),
-                    changed_meanwhile: false,
-                }
-            } else {
-                match self.prove(&listed, feed)? {
-                    Some(proved) => proved,
-                    None => {
-                        planned.warnings.push(format!("`{}` was there when the files were listed and is gone now; it is left out", listed.path));
-                        continue;
-                    }
-                }
+            unproved.push((listed, mark, before, as_before, may_be_whole_now));
+        }
+        let to_prove: Vec<&Listed> = unproved.iter().map(|(listed, ..)| listed).collect();
+        let proofs = self.prove_all(&to_prove, feed);
+        for ((listed, mark, before, as_before, may_be_whole_now), proof) in
+            unproved.iter().zip(proofs)
+        {
+            let Some(proved) = proof? else {
+                planned.warnings.push(format!(
+                    "`{}` was there when the files were listed and is gone now; it is left out",
+                    listed.path
+                ));
+                continue;
             };
             if proved.changed_meanwhile {
                 planned.warnings.push(format!(
@@ -821,9 +872,10 @@ impl Source for Files {
             match before {
                 Some(before)
                     if before.sha256 == proved.sha256
-                        && !(may_be_whole_now && proved.broken.is_none()) =>
+                        && !(*may_be_whole_now && proved.broken.is_none()) =>
                 {
-                    let same = object(
+                    let same = listed.object(
+                        mark,
                         before.sha256.clone(),
                         before.delivery,
                         before.broken.clone(),
@@ -833,7 +885,8 @@ impl Source for Files {
                         planned.touched.push(same.into());
                     }
                 }
-                _ => fresh.push(object(
+                _ => fresh.push(listed.object(
+                    mark,
                     proved.sha256,
                     before.map_or(1, |b| b.delivery + 1),
                     proved.broken,
