@@ -5,9 +5,11 @@
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
 //! declared keys `unique` proves;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done;
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads; [`model_check`] and [`plan`] say what would be done, [`absent`]
+//! which feeds would find nothing;
 //! [`journal`] is the cache beside the project.
 
+pub mod absent;
 pub mod accounting;
 pub mod adopt;
 pub mod bronze;

@@ -1,13 +1,15 @@
 //! What a project declares, checked once, and the graph of its tables.
 //!
-//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
-//! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
+//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint. Only
+//! without one [`Loaded::sound`] gives a [`Project`] to run; what could be read of another is a [`Partial`], in which whoever
+//! plans SQL finds the rest of the mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
-//! `model`, `links` checks what needs several files, `graph` orders the tables. `diagnostic` and `nearest` are for the
-//! messages; `reference` makes the JSON Schemas and `docs/project.md` from the key tables.
+//! `model`, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
+//! the tables. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
+//! the key tables.
 
 mod decode;
 mod diagnostic;
@@ -18,6 +20,7 @@ mod links;
 mod model;
 mod model_file;
 mod nearest;
+mod partial;
 mod project_file;
 mod reference;
 mod schema;
@@ -28,7 +31,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use decode::{At, Ratio, fold_name};
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
     Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,
@@ -36,8 +39,11 @@ pub use model::{
     OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver, SourceDecl,
     SourceKind, TableFormat, Target, Track,
 };
+pub use nearest::nearest;
+pub use partial::{Partial, Standing, Standings};
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
+pub use yaml::place_in_text;
 
 use crate::diagnostic::Reporter;
 use crate::files::{DomainFiles, GoldFiles};
@@ -48,10 +54,25 @@ use crate::project_file::{Missing, ProjectFile, Variables};
 /// What came of reading a project.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The project, if there is no error.
-    pub project: Option<Project>,
+    /// What could be read, for whoever looks for more mistakes.
+    pub partial: Partial,
     /// Errors and warnings, by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The project if it has no mistake, else the mistakes.
+    pub fn sound(self) -> Result<Project, Vec<Diagnostic>> {
+        let mistakes: Vec<Diagnostic> = self
+            .diagnostics
+            .into_iter()
+            .filter(|found| found.severity == Severity::Error)
+            .collect();
+        match mistakes.is_empty() {
+            true => Ok(self.partial.project),
+            false => Err(mistakes),
+        }
+    }
 }
 
 /// Reads and checks a project for its default target. `env` looks up an environment variable.
@@ -91,35 +112,27 @@ pub fn load_for_lake(
 
 fn load_with(variables: &Variables<'_>, target: Option<&str>) -> Loaded {
     let mut report = Reporter::default();
-    let project = read_project(variables, target, &mut report);
-    let errors = report.has_errors();
+    let mut partial = read_project(variables, target, &mut report);
     let (diagnostics, files) = report.finish();
-    let project = project.filter(|_| !errors).map(|mut project| {
-        project.files = files;
-        project
-    });
+    partial.project.files = files;
     Loaded {
-        project,
+        partial,
         diagnostics,
     }
 }
 
-fn read_project(
-    variables: &Variables<'_>,
-    target: Option<&str>,
-    report: &mut Reporter,
-) -> Option<Project> {
+fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Reporter) -> Partial {
     let found = files::read_project(variables.root, report);
     let project = found
         .project
         .and_then(|file| parse(file, &schema::PROJECT, report))
         .map(|node| project_file::read(&node, variables, target, report));
-    if let (Some(project), Some(chosen)) = (&project, target)
+    if let (Some(file), Some(project), Some(chosen)) = (found.project, &project, target)
         && !project.targets.contains_key(chosen)
         && !report.has_errors()
     {
         let names: Vec<&str> = project.targets.keys().map(String::as_str).collect();
-        let at = Place::whole(found.project?);
+        let at = Place::whole(file);
         report.error(
             at,
             format!("there is no target `{chosen}`"),
@@ -155,10 +168,12 @@ fn read_project(
             Err(name) => drop(broken.insert(name)),
         }
     }
-    if !report.has_errors() && domains.is_empty() {
-        let at = Place::whole(found.project?);
+    if let Some(file) = found.project
+        && !report.has_errors()
+        && domains.is_empty()
+    {
         report.warning(
-            at,
+            Place::whole(file),
             "the project has no domain: there is nothing to run",
             "a domain is a folder: domains/sales/domain.yaml",
         );
@@ -169,12 +184,23 @@ fn read_project(
         .values()
         .map(|target| target.catalog.as_str())
         .collect();
-    links::check(&domains, &mut drafts, &broken, catalogs, report);
+    broken.extend(links::check(
+        &domains,
+        &mut drafts,
+        &broken,
+        catalogs,
+        report,
+    ));
+    let standings = standings(&drafts, report);
+    for domain in &mut domains {
+        domain.feeds.retain(|feed| !broken.contains(&feed.bronze));
+    }
 
     let mut project = Project {
         root: variables.root.to_path_buf(),
         name: settings.name,
         timezone: settings.timezone,
+        timezone_at: settings.timezone_at,
         rounding: settings.rounding,
         targets: settings.targets,
         default_target: settings.default_target,
@@ -199,7 +225,34 @@ fn read_project(
         );
     }
     project.models = models;
-    Some(project)
+    Partial { project, standings }
+}
+
+/// How far the models' own declarations hold.
+fn standings(drafts: &[Draft], report: &Reporter) -> Standings {
+    let mistaken = report.files_with_errors();
+    let standing = |draft: &Draft| {
+        if !draft.reads_known {
+            return Some(Standing::Unresolved);
+        }
+        if !draft.files.iter().any(|file| mistaken.contains(file)) {
+            return None;
+        }
+        let whole = match &draft.model.kind {
+            ModelKind::Silver(silver) => silver.select.len() == draft.selected,
+            ModelKind::Gold(_) => draft.columns_known,
+        };
+        Some(if whole {
+            Standing::Mistaken
+        } else {
+            Standing::Gapped
+        })
+    };
+    let unsound = drafts
+        .iter()
+        .filter_map(|draft| Some((draft.model.name.clone(), standing(draft)?)))
+        .collect();
+    Standings { unsound }
 }
 
 /// The files of one model.
@@ -288,6 +341,7 @@ fn read_model(
                     let mut draft =
                         model_file::read_gold(domain, table, sql, node.as_ref(), report);
                     draft.access_known = !gold.yaml_lost && (yaml.is_none() || node.is_some());
+                    draft.files.extend(gold.yaml);
                     Ok(draft)
                 }
                 None => Err(TableName::new(domain, Layer::Gold, table)),

@@ -9,7 +9,7 @@ use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Loaded, Project, Rounding, Severity, Target};
+use karat_project::{Loaded, Project, Rounding, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::args::{Global, Resources};
@@ -23,7 +23,7 @@ const CACHE: &str = ".karat";
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 
-/// A project that was read without a mistake, and the target to work on.
+/// A project and the target to work on; only `validate` opens one with mistakes.
 pub(crate) struct Opened {
     /// Folder of the project.
     pub(crate) root: PathBuf,
@@ -129,14 +129,7 @@ fn opened(
     at: Option<&str>,
     resources: Option<&Resources>,
 ) -> Result<Opened, Failure> {
-    let Some(project) = loaded.project else {
-        let errors = loaded
-            .diagnostics
-            .into_iter()
-            .filter(|found| found.severity == Severity::Error)
-            .collect();
-        return Err(Failure::Project(errors));
-    };
+    let project = loaded.sound().map_err(Failure::Project)?;
     Ok(Opened::of(
         root,
         project,
