@@ -476,6 +476,19 @@ fn parsed<T: ArrowPrimitiveType>(
 }
 
 fn from_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {
+    let read = read_text(array, to, rules)?;
+    // A number may be one and lose digits, an instant may fall where its zone has none.
+    let why = match to {
+        DataType::Boolean => Why::NotA("boolean"),
+        DataType::Date32 => Why::NotA("date"),
+        DataType::Time64(_) => Why::NotA("time"),
+        DataType::Timestamp(_, None) => Why::NotA("timestamp"),
+        _ => read.why,
+    };
+    Ok(Outcome { why, ..read })
+}
+
+fn read_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {
     let as_text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(text::double);
     Ok(match to {
         DataType::Int8 => parsed::<Int8Type>(array, |b| text::integer(b)?.try_into().ok()),

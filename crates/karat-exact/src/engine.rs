@@ -47,15 +47,7 @@ const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).e
 impl Engine {
     /// An engine, or why the configuration is none.
     pub fn new(config: EngineConfig) -> Result<Engine, ExactError> {
-        let timezone: Tz = config.timezone.parse().map_err(|_| {
-            ExactError::refused(
-                format!(
-                    "`{}` is no time zone of the time-zone database",
-                    config.timezone
-                ),
-                "write it like `Europe/Berlin` or `UTC`".to_owned(),
-            )
-        })?;
+        let timezone = time_zone(&config.timezone)?;
         let settings = Settings {
             rounding: config.rounding,
             timezone,
@@ -76,6 +68,20 @@ impl Engine {
     pub fn threads(&self) -> usize {
         self.state.config().target_partitions()
     }
+}
+
+fn time_zone(name: &str) -> Result<Tz, ExactError> {
+    name.parse().map_err(|_| {
+        ExactError::refused(
+            format!("`{name}` is no time zone of the time-zone database"),
+            "write it like `Europe/Berlin` or `UTC`".to_owned(),
+        )
+    })
+}
+
+/// Whether an engine knows a time zone of this name, or why not.
+pub fn check_time_zone(name: &str) -> Result<(), ExactError> {
+    time_zone(name).map(drop)
 }
 
 fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>, ExactError> {

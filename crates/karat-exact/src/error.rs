@@ -17,6 +17,14 @@ pub enum ExactError {
     /// A value cannot be converted without loss.
     #[error("a value cannot be converted without loss in `{0}`")]
     Conversion(String),
+    /// A text that is no value of the type it is cast to.
+    #[error("a text is no {what} in `{expression}`")]
+    NotA {
+        /// A date, for example.
+        what: &'static str,
+        /// The cast.
+        expression: String,
+    },
     /// An argument outside of what a function is defined for.
     #[error("an argument is outside of what `{0}` is defined for")]
     Domain(String),
@@ -67,6 +75,13 @@ impl ExactError {
             ExactError::Conversion(_) => {
                 "round the value first, give the target more digits, or correct the text; for a double use decimal_from_double".to_string()
             }
+            ExactError::NotA { what, .. } => match *what {
+                "date" => "a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null",
+                "timestamp" => "a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null",
+                "time" => "a time is written 12:34:56; try_cast makes others null",
+                _ => "it is written true or false, yes or no, 1 or 0; try_cast makes others null",
+            }
+            .to_string(),
             ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
             ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
@@ -146,6 +161,10 @@ impl ExactError {
                 what: "cannot read a Parquet file".into(),
                 source,
             },
+            DataFusionError::NotImplemented(text) => ExactError::refused(
+                format!("the engine cannot compute this: {}", first_line(&text)),
+                String::new(),
+            ),
             DataFusionError::Execution(text) if text.contains("more than one row") => {
                 ExactError::ManyRows
             }
@@ -179,6 +198,10 @@ impl ExactError {
             ExactError::Overflow(e) => ExactError::Overflow(e.clone()),
             ExactError::DivideByZero(e) => ExactError::DivideByZero(e.clone()),
             ExactError::Conversion(e) => ExactError::Conversion(e.clone()),
+            ExactError::NotA { what, expression } => ExactError::NotA {
+                what,
+                expression: expression.clone(),
+            },
             ExactError::Domain(e) => ExactError::Domain(e.clone()),
             ExactError::ManyRows => ExactError::ManyRows,
             ExactError::Memory(e) => ExactError::Memory(e.clone()),

@@ -31,6 +31,8 @@ pub(crate) enum Why {
     Overflow,
     DivideByZero,
     Conversion,
+    /// A text that is none of these.
+    NotA(&'static str),
     Domain,
 }
 
@@ -41,6 +43,7 @@ impl Why {
             Why::Overflow => ExactError::Overflow(expression),
             Why::DivideByZero => ExactError::DivideByZero(expression),
             Why::Conversion => ExactError::Conversion(expression),
+            Why::NotA(what) => ExactError::NotA { what, expression },
             Why::Domain => ExactError::Domain(expression),
         }
     }

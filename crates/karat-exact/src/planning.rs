@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, SchemaError};
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction,
     WindowFunction, WindowFunctionParams,
@@ -76,6 +76,38 @@ fn place_of(expr: &Expr) -> Option<(u64, u64)> {
     places.first().copied()
 }
 
+/// An expression's type. The error of a column that does not exist knows where the text names it.
+fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+    expr.get_type(schema).map_err(|error| {
+        let DataFusionError::SchemaError(found, _) = &error else {
+            return error;
+        };
+        let SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } = found.as_ref()
+        else {
+            return error;
+        };
+        // A column of a schema says nothing of places.
+        let named = expr.column_refs().into_iter().find(|column| {
+            column.name == field.name
+                && column.relation == field.relation
+                && column.spans().first().is_some()
+        });
+        match named {
+            Some(column) => DataFusionError::SchemaError(
+                Box::new(SchemaError::FieldNotFound {
+                    field: Box::new(column.clone()),
+                    valid_fields: valid_fields.clone(),
+                }),
+                Box::new(None),
+            ),
+            None => error,
+        }
+    })
+}
+
 /// The error with its place in the text, if it is one of ours.
 fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
     match (place, error) {
@@ -127,7 +159,7 @@ impl Operators {
         schema: &DFSchema,
     ) -> Result<Option<Expr>> {
         let (left, right) = (whole_exponent(left)?, whole_exponent(right)?);
-        let (l, r) = (left.get_type(schema)?, right.get_type(schema)?);
+        let (l, r) = (type_of(&left, schema)?, type_of(&right, schema)?);
         let minus = op == Op::Sub;
         let sum = matches!(op, Op::Add | Op::Sub);
         let interval = |t: &DataType| matches!(t, DataType::Interval(_));
@@ -456,6 +488,9 @@ impl AnalyzerRule for CheckedExpressions {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewrite_plan(plan, &|expr, schema| self.rewrite(expr, schema))?;
         plan.apply_with_subqueries(|plan| {
+            if let LogicalPlan::Union(union) = plan {
+                refuse_mixed_union(&union.inputs)?;
+            }
             if let LogicalPlan::Join(join) = plan {
                 for (left, right) in &join.on {
                     let (l, r) = (
@@ -480,6 +515,40 @@ impl AnalyzerRule for CheckedExpressions {
         })?;
         Ok(plan)
     }
+}
+
+/// A union of exact numbers with doubles would round the exact ones (E1).
+fn refuse_mixed_union(inputs: &[Arc<LogicalPlan>]) -> Result<()> {
+    let Some((first, others)) = inputs.split_first() else {
+        return Ok(());
+    };
+    let is_double = |t: &DataType| match number(t)? {
+        Number::Double => Some(true),
+        Number::Integer(_) | Number::Decimal(..) => Some(false),
+        Number::Null => None,
+    };
+    for (nth, field) in first.schema().fields().iter().enumerate() {
+        for other in others {
+            let Some(twin) = other.schema().fields().get(nth) else {
+                continue;
+            };
+            let (l, r) = (field.data_type(), twin.data_type());
+            if let (Some(left), Some(right)) = (is_double(l), is_double(r))
+                && left != right
+            {
+                return Err(refusal(
+                    format!(
+                        "a union of {} with {}: column `{}`",
+                        type_name(l),
+                        type_name(r),
+                        field.name()
+                    ),
+                    Some("cast both to one type, for example with decimal_from_double(x)"),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl CheckedExpressions {
@@ -657,6 +726,18 @@ impl CheckedExpressions {
                 return Err(refusal(
                     "`like … escape` takes no character but the backslash".to_string(),
                     Some("write like 'a\\%b', or starts_with(), contains() and strpos()"),
+                ));
+            }
+            Expr::AggregateFunction(call)
+                if call.func.name() == "count"
+                    && call.params.distinct
+                    && call.params.args.len() > 1 =>
+            {
+                return Err(refusal(
+                    "`count(distinct …)` of several columns".to_string(),
+                    Some(
+                        "count the rows of a subquery: select count(*) from (select distinct a, b from t)",
+                    ),
                 ));
             }
             Expr::WindowFunction(function) => {

@@ -24,10 +24,13 @@ use futures::{FutureExt, StreamExt};
 use crate::BatchStream;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
+use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
+use crate::outputs::{output_place, written_titles};
 use crate::session::{sql_error, uses_clock};
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
+use crate::words::in_our_words;
 
 /// Provenance columns, which no model may read (B2).
 const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
@@ -99,61 +102,16 @@ impl Engine {
         tables: &Tables,
         purpose: &Purpose,
     ) -> Result<Prepared, SqlError> {
-        let catalog = tables.catalog().map_err(|error| sql_error(error, sql))?;
-        let state = SessionStateBuilder::new_from_existing(self.state.clone())
-            .with_catalog_list(catalog)
-            .build();
-        let statement = parse(sql)?;
-        let planned = state
-            .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
-            .now_or_never()
-            .unwrap_or_else(|| {
-                let why = "a table of the catalog was not at hand".to_owned();
-                Err(DataFusionError::from(ExactError::Internal(why)))
-            })
-            .map_err(|error| sql_error(error, sql))?;
-        refuse_lost_nulls(&planned)?;
-        let tables = tables_read(&planned).map_err(|error| sql_error(error, sql))?;
-        let uses_clock = plan_uses_clock(&planned).map_err(|error| sql_error(error, sql))?;
-        if matches!(purpose, Purpose::Model { .. }) {
-            refuse_provenance(&planned)?;
-        }
+        let state = self.state_over(tables, sql)?;
+        let planned = planned(&state, parse(sql)?).map_err(|error| sql_error(error, sql))?;
+        guarded(state, planned, sql, purpose)
+    }
 
-        let mut notes = Vec::new();
-        let unknown = match purpose {
-            Purpose::Model { .. } | Purpose::Query { strict: true } => Unknown::Refuse,
-            Purpose::Query { strict: false } => Unknown::AllColumns,
-        };
-        let first: &[String] = match purpose {
-            Purpose::Model {
-                key, cluster_by, ..
-            } if cluster_by.is_empty() => key.as_deref().unwrap_or_default(),
-            Purpose::Model { cluster_by, .. } => cluster_by,
-            Purpose::Query { .. } => &[],
-        };
-        let plan = complete(planned, unknown, &mut notes)
-            .and_then(|plan| order_answer(plan, first))
-            .and_then(|plan| {
-                let options = state.config_options();
-                state.analyzer().execute_and_check(plan, options, |_, _| {})
-            })
-            .map_err(|error| sql_error(error, sql))?;
-        notes.dedup();
-        let schema = answer_schema(&plan, purpose)?;
-        if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
-            let way = state.create_physical_plan(&plan).now_or_never();
-            if let Some(Err(error)) = way {
-                return Err(sql_error(cannot_run(error).into(), sql));
-            }
-        }
-        Ok(Prepared {
-            state,
-            plan,
-            schema,
-            tables,
-            uses_clock,
-            notes,
-        })
+    fn state_over(&self, tables: &Tables, sql: &str) -> Result<SessionState, SqlError> {
+        let catalog = tables.catalog().map_err(|error| sql_error(error, sql))?;
+        Ok(SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_catalog_list(catalog)
+            .build())
     }
 
     /// Runs a planned query: its rows in their one order.
@@ -167,13 +125,15 @@ impl Engine {
         Ok(Box::pin(stream))
     }
 
-    /// Columns of a query's answer, planned over tables of which only the columns and keys are known.
+    /// Columns of a query's answer, planned over tables of which only the columns and keys are known; else all that is wrong with
+    /// it, in text order.
     pub fn plan_schema(
         &self,
         sql: &str,
         tables: &BTreeMap<String, (SchemaRef, Option<Vec<String>>)>,
         purpose: &Purpose,
-    ) -> Result<SchemaRef, SqlError> {
+    ) -> Result<SchemaRef, Vec<SqlError>> {
+        let one = |error: SqlError| vec![error];
         let mut known = Tables::new();
         for (name, (schema, key)) in tables {
             let files = FileSet {
@@ -184,10 +144,82 @@ impl Engine {
             let (schema, table) = name.split_once('.').unwrap_or((SCHEMA, name));
             known
                 .insert(schema, table, files)
-                .map_err(|error| sql_error(error.into(), sql))?;
+                .map_err(|error| one(sql_error(error.into(), sql)))?;
         }
-        Ok(self.prepare(sql, &known, purpose)?.schema())
+        let state = self.state_over(&known, sql).map_err(one)?;
+        match planned(&state, parse(sql).map_err(one)?) {
+            Ok(planned) => guarded(state, planned, sql, purpose)
+                .map(|prepared| prepared.schema())
+                .map_err(one),
+            Err(error) => {
+                let statement = parse(sql).map_err(one)?;
+                let again = |text| planned(&state, text).map(drop);
+                Err(mistakes(error, &statement, sql, again))
+            }
+        }
     }
+}
+
+/// Plans a statement over the tables of a session.
+fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan, DataFusionError> {
+    state
+        .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
+        .now_or_never()
+        .unwrap_or_else(|| {
+            let why = "a table of the catalog was not at hand".to_owned();
+            Err(DataFusionError::from(ExactError::Internal(why)))
+        })
+}
+
+/// Holds a plan to the rules, and gives its answer one order.
+fn guarded(
+    state: SessionState,
+    planned: LogicalPlan,
+    sql: &str,
+    purpose: &Purpose,
+) -> Result<Prepared, SqlError> {
+    refuse_lost_nulls(&planned)?;
+    let tables = tables_read(&planned).map_err(|error| sql_error(error, sql))?;
+    let uses_clock = plan_uses_clock(&planned).map_err(|error| sql_error(error, sql))?;
+    if matches!(purpose, Purpose::Model { .. }) {
+        refuse_provenance(&planned)?;
+    }
+
+    let mut notes = Vec::new();
+    let unknown = match purpose {
+        Purpose::Model { .. } | Purpose::Query { strict: true } => Unknown::Refuse,
+        Purpose::Query { strict: false } => Unknown::AllColumns,
+    };
+    let first: &[String] = match purpose {
+        Purpose::Model {
+            key, cluster_by, ..
+        } if cluster_by.is_empty() => key.as_deref().unwrap_or_default(),
+        Purpose::Model { cluster_by, .. } => cluster_by,
+        Purpose::Query { .. } => &[],
+    };
+    let plan = complete(planned, unknown, &mut notes)
+        .and_then(|plan| order_answer(plan, first))
+        .and_then(|plan| {
+            let options = state.config_options();
+            state.analyzer().execute_and_check(plan, options, |_, _| {})
+        })
+        .map_err(|error| sql_error(error, sql))?;
+    notes.dedup();
+    let schema = answer_schema(&plan, sql, purpose)?;
+    if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
+        let way = state.create_physical_plan(&plan).now_or_never();
+        if let Some(Err(error)) = way {
+            return Err(sql_error(cannot_run(error).into(), sql));
+        }
+    }
+    Ok(Prepared {
+        state,
+        plan,
+        schema,
+        tables,
+        uses_clock,
+        notes,
+    })
 }
 
 /// Whether the plan holds what the engine cannot run everywhere: only planning it to the end tells.
@@ -219,15 +251,18 @@ fn may_have_no_way(plan: &LogicalPlan) -> bool {
 fn cannot_run(error: DataFusionError) -> ExactError {
     let hint = "write a correlated subquery as a join, a window function inside a subquery, and give each column its own name";
     match error.find_root() {
-        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) => ExactError::refused(
-            format!("the engine has no way to run this query: {}", outline(text)),
-            hint.to_owned(),
-        ),
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) => {
+            let told = in_our_words(outline(text).as_str());
+            match told.hint {
+                Some(hint) => ExactError::refused(told.message, hint),
+                None => ExactError::refused(
+                    format!("the engine has no way to run this query: {}", told.message),
+                    hint.to_owned(),
+                ),
+            }
+        }
         DataFusionError::SchemaError(..) => ExactError::refused(
-            format!(
-                "the engine has no way to run this query: {}",
-                outline(&error.strip_backtrace())
-            ),
+            "the engine has no way to run this query: two of its columns have one name".to_owned(),
             hint.to_owned(),
         ),
         _ => ExactError::from(error),
@@ -429,23 +464,34 @@ fn refuses(inside: &InSubquery, alone: bool) -> Option<&Expr> {
 }
 
 /// The columns that an answer has in a table: standard types, all nullable.
-fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, SqlError> {
-    let error = |kind, message, hint: &str| SqlError {
-        message,
-        line: None,
-        column: None,
-        hint: Some(hint.to_owned()),
-        kind,
+fn answer_schema(plan: &LogicalPlan, sql: &str, purpose: &Purpose) -> Result<SchemaRef, SqlError> {
+    let error = |nth, kind, message, hint: &str| {
+        let at = output_place(sql, nth);
+        SqlError {
+            message,
+            line: at.map(|at| at.0),
+            column: at.map(|at| at.1),
+            hint: Some(hint.to_owned()),
+            kind,
+        }
     };
     let model = match purpose {
         Purpose::Model { allow_float, .. } => Some(*allow_float),
         Purpose::Query { .. } => None,
     };
     let mut fields: Vec<Field> = Vec::new();
-    for field in plan.schema().fields() {
-        let name = field.name();
+    let mut titles = None;
+    for (nth, field) in plan.schema().fields().iter().enumerate() {
+        let mut name = field.name().as_str();
+        if model.is_none() && is_of_the_engine(name) {
+            let titles = titles.get_or_insert_with(|| written_titles(sql).unwrap_or_default());
+            if titles.len() == plan.schema().fields().len() {
+                name = &titles[nth];
+            }
+        }
         if model.is_some() && !is_column_name(name) {
             return Err(error(
+                nth,
                 SqlErrorKind::Name,
                 format!("the output column `{name}` has no proper name"),
                 "name it with AS: small letters, digits and `_`, not beginning with a digit",
@@ -453,6 +499,7 @@ fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, Sql
         }
         if model.is_some() && fields.iter().any(|other| other.name() == name) {
             return Err(error(
+                nth,
                 SqlErrorKind::Name,
                 format!("two output columns are called `{name}`"),
                 "rename one of them with AS",
@@ -461,6 +508,7 @@ fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, Sql
         let data_type = stored_type(field.data_type()).ok_or_else(|| {
             let held = type_name(field.data_type());
             error(
+                nth,
                 SqlErrorKind::Type,
                 format!("the column `{name}` has the type {held}, which no table holds"),
                 match field.data_type() {
@@ -471,6 +519,7 @@ fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, Sql
         })?;
         if model.is_some() && field.data_type().is_null() {
             return Err(error(
+                nth,
                 SqlErrorKind::Type,
                 format!("the column `{name}` has no type: it is always null"),
                 "cast it, for example cast(null as string)",
@@ -482,13 +531,27 @@ fn answer_schema(plan: &LogicalPlan, purpose: &Purpose) -> Result<SchemaRef, Sql
     if model == Some(false)
         && let Some(column) = float_columns(&schema).first()
     {
+        let nth = schema.index_of(column).unwrap_or_default();
         return Err(error(
+            nth,
             SqlErrorKind::Refused,
             format!("the column `{column}` holds doubles, which no model stores unasked"),
             "cast to decimal, for example decimal_from_double(x), or state `allow_float: \"reason\"` in the model",
         ));
     }
     Ok(Arc::new(schema))
+}
+
+/// A title that DataFusion made, with types in it: `Utf8("x") || Int64(1)`.
+fn is_of_the_engine(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    name.match_indices('(').any(|(open, _)| {
+        let word = bytes[..open]
+            .iter()
+            .rposition(|byte| !byte.is_ascii_alphanumeric());
+        let word = &bytes[word.map_or(0, |at| at + 1)..open];
+        word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase)
+    })
 }
 
 fn is_column_name(name: &str) -> bool {

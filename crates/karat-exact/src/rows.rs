@@ -30,6 +30,7 @@ use crate::conversion::stored_type;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
 use crate::functions;
+use crate::missing::mistakes;
 use crate::numbers::union_failed;
 use crate::planning::CheckedExpressions;
 use crate::session::{Settings, sql_error, uses_clock};
@@ -52,7 +53,7 @@ pub struct Evaluated {
 }
 
 impl RowExpressions {
-    /// Plans the expressions (output name, SQL text); errors carry the index of their expression.
+    /// Plans the expressions (output name, SQL text); errors carry the index of their expression, in text order within it.
     pub fn compile(
         engine: &Engine,
         input: SchemaRef,
@@ -79,8 +80,15 @@ impl RowExpressions {
         let (mut nodes, mut fields, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         let (mut columns, mut clock) = (BTreeSet::new(), false);
         for (index, (name, sql)) in expressions.iter().enumerate() {
+            let parsed = match compiler.parse(sql) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    errors.push((index, sql_error(error, sql)));
+                    continue;
+                }
+            };
             let planned = compiler
-                .plan(sql)
+                .plan(parsed)
                 .and_then(|planned| Ok((builder.node(&planned.expr)?, planned)));
             match planned {
                 Ok((node, planned)) => {
@@ -89,7 +97,14 @@ impl RowExpressions {
                     columns.extend(planned.columns);
                     clock |= planned.clock;
                 }
-                Err(error) => errors.push((index, sql_error(error, sql))),
+                Err(error) => match compiler.parse(sql) {
+                    Ok(parsed) => {
+                        let again = |text| compiler.plan(text).map(drop);
+                        let all = mistakes(error, &parsed, sql, again);
+                        errors.extend(all.into_iter().map(|error| (index, error)));
+                    }
+                    Err(error) => errors.push((index, sql_error(error, sql))),
+                },
             }
         }
         if !errors.is_empty() {
@@ -184,7 +199,7 @@ impl ast::VisitorMut for Fold {
 }
 
 impl Compiler<'_> {
-    fn plan(&self, sql: &str) -> PlanResult<Planned> {
+    fn parse(&self, sql: &str) -> PlanResult<ast::Expr> {
         let dialect = self.state.config().options().sql_parser.dialect;
         let mut parsed = self.state.sql_to_expr_with_alias(sql, &dialect)?;
         if let Some(alias) = &parsed.alias {
@@ -194,6 +209,11 @@ impl Compiler<'_> {
             ));
         }
         let _ = ast::VisitMut::visit(&mut parsed.expr, &mut Fold);
+        Ok(parsed.expr)
+    }
+
+    fn plan(&self, expr: ast::Expr) -> PlanResult<Planned> {
+        let parsed = ast::ExprWithAlias { expr, alias: None };
         let expr = self
             .state
             .create_logical_expr_from_sql_expr(parsed, &self.nodes.schema)?;
@@ -1332,7 +1352,7 @@ mod tests {
                 null
                   refused: a null without a type: write cast(null as type) [Type None:None; ]
                 text as y
-                  refused: `as y` inside an expression [Refused None:None; the column's name is its key]
+                  refused: `as y` inside an expression [Refused Some(1):Some(6); the column's name is its key]
                 uuid_from(text, n)
                   string: cdb98f6a-723b-8b33-92ba-b269c486e9ce | f1861ea7-53f5-8846-a4ee-fd1a5e97c229 | 4758ddac-5f9e-8938-b325-230e1f285505 | 868b6be5-acb7-8514-b648-83b08c88db9f
                 uuid_from(1.50) = uuid_from(1.5)

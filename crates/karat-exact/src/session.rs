@@ -1,6 +1,7 @@
 //! One session recipe: DataFusion's settings, rules and functions, replaced by lists that karat vouches for.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::execution::SessionState;
@@ -13,6 +14,8 @@ use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::checked::{Checked, Operation};
 use crate::conditions::Conditions;
@@ -20,8 +23,10 @@ use crate::conversion::Rules;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::numbers::Rounding;
+use crate::outputs::twin;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
 use crate::tables::{CATALOG, SCHEMA};
+use crate::words::in_our_words;
 
 /// The version of the time-zone tables.
 pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
@@ -156,6 +161,9 @@ pub(crate) fn uses_clock(expr: &Expr) -> bool {
 
 /// DataFusion's error about a query as ours: what is wrong, where, and what to do.
 pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
+    if let Some(found) = retold(&error, sql) {
+        return found;
+    }
     let mut found = explain(error);
     if found.line.is_none()
         && let Some((line, column)) =
@@ -165,6 +173,33 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
         found.column = Some(column);
     }
     found
+}
+
+/// What the text itself tells better than DataFusion's words.
+fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
+    let DataFusionError::Plan(text) = error.find_root() else {
+        return None;
+    };
+    if !text.starts_with("Projections require unique expression names") {
+        return None;
+    }
+    let (message, at) = match twin(sql) {
+        Some((name, at)) => (
+            format!("two columns of this select list are called `{name}`"),
+            Some(at),
+        ),
+        None => (
+            "two columns of a select list have one name".to_string(),
+            None,
+        ),
+    };
+    Some(SqlError {
+        message,
+        line: at.map(|at| at.0),
+        column: at.map(|at| at.1),
+        hint: Some("give each a name of its own with `as`".to_string()),
+        kind: SqlErrorKind::Name,
+    })
 }
 
 /// The word of the text that a message is about: the name that it quotes, or the function or clause with which it begins.
@@ -265,17 +300,25 @@ fn explain(error: DataFusionError) -> SqlError {
                         format!("there are {}{more}", shown.join(", "))
                     }
                 };
-                new(
-                    SqlErrorKind::Name,
-                    format!("no column `{}`", field.flat_name()),
-                    Some(hint),
-                )
+                SqlError {
+                    line: field.spans().first().map(|span| span.start.line),
+                    column: field.spans().first().map(|span| span.start.column),
+                    ..new(
+                        SqlErrorKind::Name,
+                        format!("no column `{}`", field.flat_name()),
+                        Some(hint),
+                    )
+                }
             }
-            SchemaError::AmbiguousReference { field } => new(
-                SqlErrorKind::Name,
-                format!("column `{}` is ambiguous", field.name),
-                Some("write it with its table: t.column".to_string()),
-            ),
+            SchemaError::AmbiguousReference { field } => SqlError {
+                line: field.spans().first().map(|span| span.start.line),
+                column: field.spans().first().map(|span| span.start.column),
+                ..new(
+                    SqlErrorKind::Name,
+                    format!("column `{}` is ambiguous", field.name),
+                    Some("write it with its table: t.column".to_string()),
+                )
+            },
             SchemaError::DuplicateQualifiedField { name, .. }
             | SchemaError::DuplicateUnqualifiedField { name } => new(
                 SqlErrorKind::Name,
@@ -292,7 +335,15 @@ fn explain(error: DataFusionError) -> SqlError {
                 Some("for a double write cast('1e200' as double)".to_string()),
             )
         }
-        DataFusionError::NotImplemented(text) => new(SqlErrorKind::Refused, plain(&text), None),
+        DataFusionError::NotImplemented(text) => {
+            let told = in_our_words(&plain(&text));
+            let kind = match told.kind {
+                // Nobody knows it: the engine does not do it.
+                SqlErrorKind::Type if told.hint.is_none() => SqlErrorKind::Refused,
+                known => known,
+            };
+            new(kind, told.message, told.hint)
+        }
         other => {
             let text = plain(&other.strip_backtrace());
             if let Some((_, rest)) =
@@ -344,9 +395,28 @@ fn explain(error: DataFusionError) -> SqlError {
                 }
                 return new(SqlErrorKind::Name, format!("no table `{name}`"), None);
             }
-            new(SqlErrorKind::Type, text, None)
+            let told = in_our_words(&text);
+            new(told.kind, told.message, told.hint)
         }
     }
+}
+
+/// The functions that SQL may call; the same for every session.
+fn known_functions() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        Registry::new(&Settings {
+            rounding: Rounding::default(),
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 0,
+        })
+        .names()
+    })
+}
+
+/// Whether SQL may call a function of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    known_functions().contains(name)
 }
 
 /// Why a function cannot be called: refused, or not known.
@@ -358,14 +428,13 @@ pub(crate) fn unknown_function(name: &str) -> SqlError {
             format!("`{name}` {why}"),
             Some(hint.to_string()).filter(|h| !h.is_empty()),
         ),
+        None if is_known(&name) => (
+            SqlErrorKind::Refused,
+            format!("`{name}` cannot be called like this"),
+            Some("a window function needs `over (order by …)`, and only those and aggregates have one".to_string()),
+        ),
         None => {
-            let known = Registry::new(&Settings {
-                rounding: Rounding::default(),
-                timezone: chrono_tz::Tz::UTC,
-                logical_time_us: 0,
-            })
-            .names();
-            let hint = nearest(&name, known.iter().map(String::as_str))
+            let hint = nearest(&name, known_functions().iter().map(String::as_str))
                 .map(|near| format!("did you mean `{near}`?"));
             (SqlErrorKind::Name, format!("no function `{name}`"), hint)
         }
@@ -415,36 +484,26 @@ fn located(text: &str) -> (String, Option<(u64, u64)>) {
     }
 }
 
+/// The first word of what a message quotes; of a name with dots the last part.
 fn quoted(message: &str) -> Option<String> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
     let name = message.split('`').nth(1)?;
+    let name = name.split(|c: char| !part(c) && c != '.').next()?;
     let last = name.rsplit('.').next()?;
-    last.chars()
-        .all(|c| c.is_alphanumeric() || c == '_')
-        .then(|| last.to_string())
-        .filter(|n| !n.is_empty())
+    Some(last.to_string()).filter(|word| !word.is_empty())
 }
 
-/// Where a word first stands in the text.
+/// Where a word first stands in the text, outside of comments and strings.
 fn position_of(word: &str, sql: &str) -> Option<(u64, u64)> {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    for (index, line) in sql.lines().enumerate() {
-        let lower = line.to_ascii_lowercase();
-        let mut from = 0;
-        while let Some(at) = lower
-            .get(from..)
-            .and_then(|rest| rest.find(&word.to_ascii_lowercase()))
-        {
-            let start = from + at;
-            let end = start + word.len();
-            let before = lower[..start].chars().next_back().is_some_and(part);
-            let after = lower[end..].chars().next().is_some_and(part);
-            if !before && !after {
-                return Some((index as u64 + 1, lower[..start].chars().count() as u64 + 1));
-            }
-            from = end;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .ok()?;
+    tokens.iter().find_map(|token| match &token.token {
+        Token::Word(found) if found.value.eq_ignore_ascii_case(word) => {
+            Some((token.span.start.line, token.span.start.column))
         }
-    }
-    None
+        _ => None,
+    })
 }
 
 /// The name that differs in the fewest letters, if few enough.

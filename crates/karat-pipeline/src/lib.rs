@@ -6,9 +6,10 @@
 //! declared keys `unique` proves;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
-//! file of them is not as it was written; [`model_check`] and [`plan`] say what would be done;
+//! file of them is not as it was written; [`model_check`] and [`plan`] say what would be done, [`absent`] which feeds would find nothing;
 //! [`journal`] is the cache beside the project.
 
+pub mod absent;
 pub mod accounting;
 mod address;
 pub mod adopt;

@@ -1,5 +1,6 @@
 //! Plans every model's expressions and SQL against the schemas that are known, without reading data: what `karat validate` does
-//! after the project itself is sound. A model that passed, with the same code over the same inputs, is not planned again.
+//! beside reading the files. A project with mistakes is planned as far as it goes: who reads a table that is wrong is not blamed.
+//! A model that passed, with the same code over the same inputs, is not planned again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::fingerprint::schema_text;
 use karat_exact::{
-    Engine, Purpose, RowExpressions, SqlError, float_columns, refused_in_expression,
-    refused_in_query,
+    Engine, Purpose, RowExpressions, SqlError, SqlErrorKind, float_columns, output_place,
+    wrong_calls_in_expression, wrong_calls_in_query,
 };
 use karat_lake::Lake;
 use karat_project::{
-    Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind, TableName, fold_name,
+    Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind, Standing,
+    Standings, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
@@ -54,6 +56,10 @@ enum Columns {
     Known {
         schema: SchemaRef,
     },
+    /// Of a model that is wrong elsewhere, or that reads one: the columns hold, the key may not.
+    Likely {
+        schema: SchemaRef,
+    },
     /// Planned before: the schema is computed again only if somebody needs it.
     Unread,
     /// A feed without declared columns that was never loaded, or a model over one.
@@ -62,16 +68,26 @@ enum Columns {
     Wrong,
 }
 
+impl Columns {
+    fn schema(&self) -> Option<&SchemaRef> {
+        match self {
+            Columns::Known { schema } | Columns::Likely { schema } => Some(schema),
+            Columns::Unread | Columns::Unknown | Columns::Wrong => None,
+        }
+    }
+}
+
 struct Node {
     /// Digest of everything that the columns follow from.
     key: String,
     columns: Columns,
 }
 
-/// Plans all models, those of one level side by side.
+/// Plans all models, those of one level side by side. Without a lake, columns are known as far as they are declared.
 pub fn check(
     project: &Project,
-    lake: &Lake,
+    standings: &Standings,
+    lake: Option<&Lake>,
     engine: &Engine,
     known_keys: &HashSet<String>,
     karat_version: &str,
@@ -98,7 +114,7 @@ pub fn check(
                     line: None,
                     column: None,
                     hint: Some(hint),
-                    kind: karat_exact::SqlErrorKind::Name,
+                    kind: SqlErrorKind::Name,
                 },
             });
         }
@@ -110,6 +126,7 @@ pub fn check(
         nodes.insert(feed.bronze.clone(), Node { key, columns });
     }
     let planner = Planner {
+        standings,
         project,
         engine,
         assumed,
@@ -119,7 +136,7 @@ pub fn check(
             .iter()
             .filter_map(|name| project.model(name))
             .collect();
-        let mut open: Vec<(&Model, String)> = Vec::new();
+        let mut open: Vec<(&Model, String, Basis)> = Vec::new();
         for model in models {
             let inputs: Vec<&Node> = model
                 .inputs
@@ -130,12 +147,23 @@ pub fn check(
             let blocked = inputs
                 .iter()
                 .find(|node| matches!(node.columns, Columns::Unknown | Columns::Wrong));
-            let columns = match blocked {
-                _ if inputs.len() < model.inputs.len() => Columns::Unknown,
-                Some(node) => node.columns.clone(),
-                None if known_keys.contains(&key) => Columns::Unread,
-                None => {
-                    open.push((model, key));
+            let likely = inputs
+                .iter()
+                .any(|node| matches!(node.columns, Columns::Likely { .. }));
+            let basis = match standings.of(&model.name) {
+                Standing::Unresolved => None,
+                // A cycle, or a table whose file cannot be read.
+                _ if inputs.len() < model.inputs.len() => None,
+                Standing::Mistaken | Standing::Gapped => Some(Basis::Doubtful),
+                Standing::Sound if likely => Some(Basis::Doubtful),
+                Standing::Sound => Some(Basis::Firm),
+            };
+            let columns = match (basis, blocked) {
+                (None, _) => Columns::Unknown,
+                (_, Some(node)) => node.columns.clone(),
+                (Some(Basis::Firm), None) if known_keys.contains(&key) => Columns::Unread,
+                (Some(basis), None) => {
+                    open.push((model, key, basis));
                     continue;
                 }
             };
@@ -145,19 +173,19 @@ pub fn check(
                     checked.keys.insert(key.clone());
                 }
                 _ => {
-                    checked.findings.extend(refused_functions(model));
+                    checked.findings.extend(wrong_calls(model));
                     checked.skipped.push(model.name.clone());
                 }
             }
             nodes.insert(model.name.clone(), Node { key, columns });
         }
-        for (model, _) in &open {
+        for (model, ..) in &open {
             for input in &model.inputs {
                 planner.make_known(&mut nodes, input);
             }
         }
         let chunk = open.len().div_ceil(threads.max(1)).max(1);
-        let outcomes: Vec<(TableName, String, Result<SchemaRef, Vec<Finding>>)> =
+        let outcomes: Vec<(TableName, String, Columns, Vec<Finding>)> =
             std::thread::scope(|scope| {
                 let workers: Vec<_> = open
                     .chunks(chunk)
@@ -166,9 +194,9 @@ pub fn check(
                         scope.spawn(move || {
                             models
                                 .iter()
-                                .map(|(model, key)| {
-                                    let outcome = planner.plan(model, nodes);
-                                    (model.name.clone(), key.clone(), outcome)
+                                .map(|(model, key, basis)| {
+                                    let (columns, findings) = planner.plan(model, nodes, *basis);
+                                    (model.name.clone(), key.clone(), columns, findings)
                                 })
                                 .collect::<Vec<_>>()
                         })
@@ -182,18 +210,12 @@ pub fn check(
                     })
                     .collect()
             });
-        for (name, key, outcome) in outcomes {
+        for (name, key, columns, findings) in outcomes {
             checked.planned += 1;
-            let columns = match outcome {
-                Ok(schema) => {
-                    checked.keys.insert(key.clone());
-                    Columns::Known { schema }
-                }
-                Err(findings) => {
-                    checked.findings.extend(findings);
-                    Columns::Wrong
-                }
-            };
+            if matches!(columns, Columns::Known { .. }) {
+                checked.keys.insert(key.clone());
+            }
+            checked.findings.extend(findings);
             nodes.insert(name, Node { key, columns });
         }
     }
@@ -213,10 +235,9 @@ fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
 }
 
 /// The columns of a bronze table: as it is, else as the feed declares them. A database's types are known only from the table.
-fn bronze_schema(project: &Project, lake: &Lake, feed: &Feed) -> Option<SchemaRef> {
-    let table = lake.table(&feed.bronze.folder());
+fn bronze_schema(project: &Project, lake: Option<&Lake>, feed: &Feed) -> Option<SchemaRef> {
     // A table that cannot be read is the run's business, and `verify`'s.
-    if let Ok(Some(snapshot)) = table.load() {
+    if let Some(Ok(Some(snapshot))) = lake.map(|lake| lake.table(&feed.bronze.folder()).load()) {
         return Some(snapshot.schema);
     }
     let columns = feed.columns.as_ref().filter(|_| is_text(project, feed))?;
@@ -253,8 +274,8 @@ fn assumed_schema(reads: &ColumnsRead) -> SchemaRef {
     bronze::create_schema(&columns)
 }
 
-/// All functions of a model that are refused by name; for that no column need be known.
-fn refused_functions(model: &Model) -> Vec<Finding> {
+/// All functions that a model calls and that do not exist or are refused; for that no column need be known.
+fn wrong_calls(model: &Model) -> Vec<Finding> {
     let found = |at: Option<Place>, errors: Vec<SqlError>| {
         errors.into_iter().map(move |error| Finding {
             table: model.name.clone(),
@@ -263,19 +284,37 @@ fn refused_functions(model: &Model) -> Vec<Finding> {
         })
     };
     match &model.kind {
-        ModelKind::Gold(gold) => found(None, refused_in_query(&gold.sql)).collect(),
+        ModelKind::Gold(gold) => found(None, wrong_calls_in_query(&gold.sql)).collect(),
         ModelKind::Silver(silver) => {
             let columns = silver.select.iter().map(|column| (&column.sql, column.at));
             let rules = silver.expectations.iter();
+            let rules = rules.filter_map(|rule| Some((rule.sql.as_ref()?, rule.sql_at)));
+            let cdc = silver.auto_cdc.iter();
+            let deletes =
+                cdc.filter_map(|cdc| Some((cdc.apply_as_deletes.as_ref()?, cdc.deletes_at)));
             columns
-                .chain(rules.filter_map(|rule| Some((rule.sql.as_ref()?, rule.at))))
-                .flat_map(|(sql, at)| found(Some(at), refused_in_expression(sql)))
+                .chain(rules)
+                .chain(deletes)
+                .flat_map(|(sql, at)| found(Some(at), wrong_calls_in_expression(sql)))
                 .collect()
         }
     }
 }
 
+/// How much can be said of a model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Basis {
+    /// All that it reads and says is sound.
+    Firm,
+    /// Something around it is wrong: only what stands on its own in its text is told, and no rule about keys and order.
+    Doubtful,
+}
+
+/// An expression of a silver model: name, text, place.
+type Expression = (String, String, Place);
+
 struct Planner<'a> {
+    standings: &'a Standings,
     project: &'a Project,
     engine: &'a Engine,
     /// Bronze tables whose columns are taken to be there.
@@ -294,10 +333,7 @@ impl Planner<'_> {
         for input in &model.inputs {
             self.make_known(nodes, input);
         }
-        let columns = match self.plan(model, nodes) {
-            Ok(schema) => Columns::Known { schema },
-            Err(_) => Columns::Wrong,
-        };
+        let (columns, _) = self.plan(model, nodes, Basis::Firm);
         if let Some(node) = nodes.get_mut(table) {
             node.columns = columns;
         }
@@ -307,38 +343,63 @@ impl Planner<'_> {
         &self,
         model: &Model,
         nodes: &HashMap<TableName, Node>,
-    ) -> Result<SchemaRef, Vec<Finding>> {
-        let refused = refused_functions(model);
-        if !refused.is_empty() {
-            return Err(refused);
-        }
+        basis: Basis,
+    ) -> (Columns, Vec<Finding>) {
+        let mut findings = Vec::new();
         let schema = match &model.kind {
-            ModelKind::Silver(silver) => self.silver(model, silver, nodes)?,
-            ModelKind::Gold(gold) => self.gold(model, gold, nodes)?,
+            ModelKind::Silver(silver) => self.silver(model, silver, nodes, basis, &mut findings),
+            ModelKind::Gold(gold) => self.gold(model, gold, nodes, &mut findings),
         };
-        let floats = float_columns(&schema);
-        if floats.is_empty() || model.allow_float.is_some() {
-            return Ok(schema);
+        let standing = self.standings.of(&model.name);
+        if basis == Basis::Doubtful {
+            let own_is_sound = standing == Standing::Sound;
+            findings.retain(|finding| stands_on_its_own(finding, own_is_sound));
         }
+        if basis == Basis::Doubtful || !findings.is_empty() {
+            findings.extend(wrong_calls(model));
+        }
+        let mut told: Vec<Finding> = Vec::new();
+        for finding in findings {
+            if !told.contains(&finding) {
+                told.push(finding);
+            }
+        }
+        let columns = match schema {
+            Some(schema) if basis == Basis::Firm && told.is_empty() => Columns::Known { schema },
+            Some(schema) if standing != Standing::Gapped => Columns::Likely { schema },
+            _ => Columns::Wrong,
+        };
+        (columns, told)
+    }
+
+    /// Columns of floating point that nobody asked for.
+    fn floats(&self, model: &Model, schema: &Schema) -> Option<Finding> {
+        let floats = float_columns(schema);
+        let first = floats.first().filter(|_| model.allow_float.is_none())?;
+        let nth = schema.index_of(first).unwrap_or_default();
+        let (at, place) = match &model.kind {
+            ModelKind::Gold(gold) => (None, output_place(&gold.sql, nth)),
+            ModelKind::Silver(silver) => (silver.select.get(nth).map(|column| column.at), None),
+        };
         let error = SqlError {
             message: format!(
                 "`{}` has columns of floating point: {}",
                 model.name,
                 floats.join(", ")
             ),
-            line: None,
-            column: None,
+            line: place.map(|place| place.0),
+            column: place.map(|place| place.1),
             hint: Some(
                 "cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"`"
                     .to_owned(),
             ),
-            kind: karat_exact::SqlErrorKind::Refused,
+            kind: SqlErrorKind::Refused,
         };
-        Err(vec![Finding {
+        Some(Finding {
             table: model.name.clone(),
-            at: Some(model.at),
+            at,
             error,
-        }])
+        })
     }
 
     fn gold(
@@ -346,10 +407,11 @@ impl Planner<'_> {
         model: &Model,
         gold: &Gold,
         nodes: &HashMap<TableName, Node>,
-    ) -> Result<SchemaRef, Vec<Finding>> {
+        findings: &mut Vec<Finding>,
+    ) -> Option<SchemaRef> {
         let mut schemas: BTreeMap<String, (SchemaRef, Option<Vec<String>>)> = BTreeMap::new();
         for input in &model.inputs {
-            if let Some(Columns::Known { schema }) = nodes.get(input).map(|node| &node.columns) {
+            if let Some(schema) = nodes.get(input).and_then(|node| node.columns.schema()) {
                 let key = unique_key(self.project, input);
                 schemas.insert(input.to_string(), (schema.clone(), key));
             }
@@ -360,88 +422,105 @@ impl Planner<'_> {
             // Float columns are named by the caller.
             allow_float: true,
         };
-        self.engine
-            .plan_schema(&gold.sql, &schemas, &purpose)
-            .map_err(|error| {
-                vec![Finding {
+        match self.engine.plan_schema(&gold.sql, &schemas, &purpose) {
+            Ok(schema) => {
+                findings.extend(self.floats(model, &schema));
+                Some(schema)
+            }
+            Err(errors) => {
+                findings.extend(errors.into_iter().map(|error| Finding {
                     table: model.name.clone(),
                     at: None,
                     error,
-                }]
-            })
+                }));
+                None
+            }
+        }
     }
 
+    /// The schema of the expressions that are sound; of the others the mistakes are told.
+    fn compile(
+        &self,
+        model: &Model,
+        input: &SchemaRef,
+        expressions: &[Expression],
+        findings: &mut Vec<Finding>,
+    ) -> SchemaRef {
+        let compile = |expressions: &[&Expression]| {
+            let texts: Vec<(String, String)> = expressions
+                .iter()
+                .map(|(name, sql, _)| (name.clone(), sql.clone()))
+                .collect();
+            RowExpressions::compile(self.engine, input.clone(), &texts)
+        };
+        let mut sound: Vec<&Expression> = expressions.iter().collect();
+        let errors = match compile(&sound) {
+            Ok(compiled) => return compiled.output_schema(),
+            Err(errors) => errors,
+        };
+        let mut wrong: HashSet<usize> = HashSet::new();
+        for (nth, error) in errors {
+            wrong.insert(nth);
+            findings.push(Finding {
+                table: model.name.clone(),
+                at: Some(expressions.get(nth).map_or(model.at, |(_, _, at)| *at)),
+                error,
+            });
+        }
+        let mut nth = 0..;
+        sound.retain(|_| nth.next().is_some_and(|nth| !wrong.contains(&nth)));
+        match compile(&sound) {
+            Ok(compiled) => compiled.output_schema(),
+            Err(_) => Arc::new(Schema::empty()),
+        }
+    }
+
+    /// The model's columns; None if a mistake keeps them from being known.
     fn silver(
         &self,
         model: &Model,
         silver: &Silver,
         nodes: &HashMap<TableName, Node>,
-    ) -> Result<SchemaRef, Vec<Finding>> {
-        let Some(Columns::Known { schema: bronze }) =
-            nodes.get(&silver.from).map(|node| &node.columns)
-        else {
-            return Ok(Arc::new(Schema::empty()));
-        };
-        let compile = |input: &SchemaRef, expressions: &[(String, String, Place)]| {
-            let texts: Vec<(String, String)> = expressions
-                .iter()
-                .map(|(name, sql, _)| (name.clone(), sql.clone()))
-                .collect();
-            RowExpressions::compile(self.engine, input.clone(), &texts).map_err(|errors| {
-                errors
-                    .into_iter()
-                    .map(|(nth, error)| Finding {
-                        table: model.name.clone(),
-                        at: Some(expressions.get(nth).map_or(model.at, |(_, _, at)| *at)),
-                        error,
-                    })
-                    .collect::<Vec<_>>()
-            })
-        };
-        let select: Vec<(String, String, Place)> = silver
+        basis: Basis,
+        findings: &mut Vec<Finding>,
+    ) -> Option<SchemaRef> {
+        let bronze = nodes.get(&silver.from)?.columns.schema()?;
+        let select: Vec<Expression> = silver
             .select
             .iter()
             .map(|column| (column.name.clone(), column.sql.clone(), column.at))
             .collect();
-        let selected = compile(bronze, &select)?.output_schema();
-        let rules: Vec<(String, String, Place)> = silver
+        let selected = self.compile(model, bronze, &select, findings);
+        // Who names a column that is wrong, or that `select` does not have, is judged when it is mended.
+        let is_known = |name: &String| selected.field_with_name(name).is_ok();
+        let rules: Vec<Expression> = silver
             .expectations
             .iter()
-            .filter_map(|rule| Some((rule.name.clone(), rule.sql.clone()?, rule.at)))
+            .filter(|rule| rule.reads.iter().all(is_known))
+            .filter_map(|rule| Some((rule.name.clone(), rule.sql.clone()?, rule.sql_at)))
             .collect();
         if !rules.is_empty() {
-            let conditions = compile(&selected, &rules)?.output_schema();
-            let wrong: Vec<Finding> = rules
-                .iter()
-                .zip(conditions.fields())
-                .filter(|(_, field)| {
-                    !matches!(field.data_type(), DataType::Boolean | DataType::Null)
-                })
-                .map(|((name, _, at), field)| Finding {
-                    table: model.name.clone(),
-                    at: Some(*at),
-                    error: SqlError {
-                        message: format!(
-                            "expectation `{name}` is a {}, not a condition",
-                            karat_exact::type_name(field.data_type())
-                        ),
-                        line: None,
-                        column: None,
-                        hint: Some("write an expression that is true or false".to_owned()),
-                        kind: karat_exact::SqlErrorKind::Type,
-                    },
-                })
-                .collect();
-            if !wrong.is_empty() {
-                return Err(wrong);
-            }
+            let conditions = self.compile(model, &selected, &rules, findings);
+            findings.extend(unconditional(model, &silver.expectations, &conditions));
         }
+        let whole = selected.fields().len() == silver.select.len();
+        let judged = whole && basis == Basis::Firm;
+        findings.extend(self.floats(model, &selected).filter(|_| judged));
         let Some(cdc) = &silver.auto_cdc else {
-            return Ok(selected);
+            return whole.then_some(selected);
         };
         // It may name columns that no `select` does: they are known after the first load.
         let deletes = cdc.apply_as_deletes.as_ref();
-        if let Some(delete) = deletes.filter(|_| !self.assumed.contains(&silver.from)) {
+        if let Some(delete) = deletes {
+            let calls = wrong_calls_in_expression(delete);
+            let calls = calls.into_iter().map(|error| Finding {
+                table: model.name.clone(),
+                at: Some(cdc.deletes_at),
+                error,
+            });
+            findings.extend(calls);
+        }
+        if let Some(delete) = deletes.filter(|_| whole && !self.assumed.contains(&silver.from)) {
             let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
             for field in bronze.fields() {
                 if selected.field_with_name(field.name()).is_err() {
@@ -449,20 +528,23 @@ impl Planner<'_> {
                 }
             }
             let combined: SchemaRef = Arc::new(Schema::new(fields));
-            compile(
-                &combined,
-                &[("_delete".to_owned(), delete.clone(), model.at)],
-            )?;
+            let delete = ("_delete".to_owned(), delete.clone(), cdc.deletes_at);
+            self.compile(model, &combined, &[delete], findings);
         }
         if cdc.scd_type != 2 {
-            return Ok(selected);
+            return whole.then_some(selected);
         }
         let dated_by = cdc.valid_from.as_ref().or(cdc.sequence_by.as_ref());
-        let range_type = dated_by
+        let dated_by_type = dated_by
             .and_then(|name| selected.field_with_name(name).ok())
-            .map_or(DataType::Binary, |field| field.data_type().clone());
-        if let Some((what, hint)) = crate::judge::undated_history(cdc, &selected, &range_type) {
-            return Err(vec![Finding {
+            .map(|field| field.data_type().clone());
+        if dated_by.is_some() && dated_by_type.is_none() {
+            return None;
+        }
+        let range_type = dated_by_type.unwrap_or(DataType::Binary);
+        let undated = crate::judge::undated_history(cdc, &selected, &range_type);
+        if let Some((what, hint)) = undated.filter(|_| basis == Basis::Firm) {
+            findings.push(Finding {
                 table: model.name.clone(),
                 at: Some(model.at),
                 error: SqlError {
@@ -470,13 +552,51 @@ impl Planner<'_> {
                     line: None,
                     column: None,
                     hint: Some(hint),
-                    kind: karat_exact::SqlErrorKind::Type,
+                    kind: SqlErrorKind::Type,
                 },
-            }]);
+            });
+            return None;
         }
         let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(START_AT, range_type.clone(), true)));
         fields.push(Arc::new(Field::new(END_AT, range_type, true)));
-        Ok(Arc::new(Schema::new(fields)))
+        whole.then(|| Arc::new(Schema::new(fields)))
     }
+}
+
+/// Expectations that are no conditions; `compiled` holds the types of those that are sound.
+fn unconditional(model: &Model, rules: &[Expectation], compiled: &Schema) -> Vec<Finding> {
+    let wrong = |rule: &Expectation| {
+        let field = compiled.field_with_name(&rule.name).ok()?;
+        if matches!(field.data_type(), DataType::Boolean | DataType::Null) {
+            return None;
+        }
+        Some(Finding {
+            table: model.name.clone(),
+            at: Some(rule.sql_at),
+            error: SqlError {
+                message: format!(
+                    "expectation `{}` is a {}, not a condition",
+                    rule.name,
+                    karat_exact::type_name(field.data_type())
+                ),
+                line: None,
+                column: None,
+                hint: Some("write an expression that is true or false".to_owned()),
+                kind: SqlErrorKind::Type,
+            },
+        })
+    };
+    rules.iter().filter_map(wrong).collect()
+}
+
+/// Whether a mistake is one whatever is wrong around it.
+fn stands_on_its_own(finding: &Finding, own_is_sound: bool) -> bool {
+    // An expression over one row has no order and no key.
+    if finding.at.is_some() {
+        return true;
+    }
+    // What concerns the text as a whole may follow from a mistake that was told.
+    let of_the_text = own_is_sound || finding.error.line.is_some();
+    of_the_text && matches!(finding.error.kind, SqlErrorKind::Name | SqlErrorKind::Type)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use karat_project::{Feed, Gold, Graph, Model, ModelKind, Silver, TableName};
 
+use crate::absent::{Absence, absent};
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
@@ -108,6 +109,29 @@ pub async fn plan(
         let step = unless_foreign(site, &feed.bronze, step);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
+    }
+    let idle = project
+        .feeds()
+        .filter(|feed| changing.get(&feed.bronze) == Some(&PlannedAction::Nothing));
+    let mut absences: BTreeMap<String, Absence> = absent(project, sources, idle)
+        .into_iter()
+        .map(|absence| (absence.table.to_string(), absence))
+        .collect();
+    for step in &mut steps {
+        let Some(absence) = absences.remove(&step.table) else {
+            continue;
+        };
+        // The source has said that nothing matches, but not what there is.
+        let said = step
+            .notes
+            .iter_mut()
+            .find(|note| note.starts_with("no file matches"));
+        match (said, absence.hint) {
+            (Some(note), Some(hint)) => note.push_str(&format!(": {hint}")),
+            (Some(_), None) => {}
+            (None, Some(hint)) => step.notes.push(format!("{}: {hint}", absence.message)),
+            (None, None) => step.notes.push(absence.message),
+        }
     }
     for table in Graph::of(project).order() {
         let Some(model) = project.model(table).filter(|model| wanted(&model.name)) else {

@@ -1,5 +1,6 @@
 //! What is wrong, where, and what to do: values while we look, text in the end.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,19 +156,15 @@ pub(crate) struct Reporter {
 struct SourceFile {
     path: PathBuf,
     text: String,
-    /// Whether its values may be secrets.
-    secret: bool,
 }
 
 impl Reporter {
     pub(crate) fn add_file(&mut self, path: &Path, text: String) -> u32 {
-        let secret = path == Path::new("karat.yaml");
         Arc::get_mut(&mut self.files)
             .expect("files are added before the work is shared out")
             .push(SourceFile {
                 path: path.to_path_buf(),
                 text,
-                secret,
             });
         self.files.len() as u32 - 1
     }
@@ -215,9 +212,27 @@ impl Reporter {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
+        self.errors().next().is_some()
+    }
+
+    /// The files that an error stands in.
+    pub(crate) fn files_with_errors(&self) -> BTreeSet<u32> {
+        self.errors().map(|at| at.file).collect()
+    }
+
+    /// Line and column of the errors in a file.
+    pub(crate) fn errors_in(&self, file: u32) -> BTreeSet<(u32, u32)> {
+        self.errors()
+            .filter(|at| at.file == file)
+            .map(|at| (at.line, at.column))
+            .collect()
+    }
+
+    fn errors(&self) -> impl Iterator<Item = Place> {
         self.found
             .iter()
-            .any(|(_, severity, ..)| *severity == Severity::Error)
+            .filter(|(_, severity, ..)| *severity == Severity::Error)
+            .map(|(at, ..)| *at)
     }
 
     /// Everything found, by file, line and column.
@@ -245,11 +260,7 @@ impl Reporter {
                     length: at.length,
                     message,
                     hint,
-                    source_line: if file.secret {
-                        without_secrets(line)
-                    } else {
-                        line.to_string()
-                    },
+                    source_line: shown_line(&file.path, line),
                 }
             })
             .collect();
@@ -262,6 +273,19 @@ impl Reporter {
             diagnostics,
             files.iter().map(|file| file.path.clone()).collect(),
         )
+    }
+}
+
+/// Whether values of this file of a project may be secrets.
+fn may_hold_secrets(path: &Path) -> bool {
+    path == Path::new("karat.yaml")
+}
+
+/// A line of a file of the project as it may be shown.
+pub fn shown_line(file: &Path, line: &str) -> String {
+    match may_hold_secrets(file) {
+        true => without_secrets(line),
+        false => line.to_string(),
     }
 }
 

@@ -36,7 +36,8 @@ const FILE_KEYS: [&str; 9] = [
     "on_broken_object",
 ];
 
-/// Reads the domain; a feed whose place in bronze is unclear is left out, its mistakes reported.
+/// Reads the domain; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
+/// is given and its table is among the `broken`.
 pub(crate) fn read(
     folder: &str,
     node: &Node,
@@ -56,15 +57,26 @@ pub(crate) fn read(
         );
     }
     let mut feeds = Vec::new();
+    let mut read: Vec<(&Node, TableName)> = Vec::new();
     let items = node.get("feeds").map(Node::items).unwrap_or(&[]);
     for item in items
         .iter()
         .filter(|item| matches!(item.data, Data::Map(_)))
     {
         match read_feed(folder, item, project, project_known, report) {
-            Some(feed) => feeds.push(feed),
+            Some(feed) => {
+                read.push((item, feed.bronze.clone()));
+                feeds.push(feed);
+            }
             // Which table it would fill is not known, so no model's `from` is blamed.
             None => drop(broken.insert(domain_marker(folder))),
+        }
+    }
+    let mistakes = report.errors_in(node.at.file);
+    for (item, bronze) in read {
+        let within = (item.at.line, item.at.column)..=last_place(item);
+        if mistakes.range(within).next().is_some() {
+            broken.insert(bronze);
         }
     }
     Domain {
@@ -74,6 +86,17 @@ pub(crate) fn read(
         feeds,
         at: Place::start(node.at.file),
     }
+}
+
+/// Line and column of the last thing in a node.
+fn last_place(node: &Node) -> (u32, u32) {
+    let here = (node.at.line, node.at.column);
+    let items = node.items().iter().map(last_place);
+    let entries = node.entries().iter().flat_map(|entry| {
+        let key = (entry.key_at.line, entry.key_at.column);
+        [key, last_place(&entry.value)]
+    });
+    items.chain(entries).fold(here, std::cmp::Ord::max)
 }
 
 fn read_feed(
@@ -172,6 +195,10 @@ fn read_feed(
     {
         report.error(path.at, message, hint);
     }
+    let object_at = path
+        .as_ref()
+        .or(table.as_ref())
+        .map_or(node.at, |named| named.at);
     let file_order = text(node, "file_order");
     if let Some(order) = &file_order {
         let groups = count_groups(&order.value);
@@ -257,6 +284,7 @@ fn read_feed(
         deletes,
         stable_for: stable_for.unwrap_or(Duration::ZERO),
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
+        object_at,
     })
 }
 

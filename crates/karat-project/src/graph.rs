@@ -24,7 +24,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The graph of a checked project, which has no cycle.
+    /// The graph of a project; a sound one has no cycle. Else what is in one, or depends on one, stands at the beginning.
     pub fn of(project: &Project) -> Graph {
         let mut reads: BTreeMap<TableName, Vec<TableName>> = BTreeMap::new();
         let mut short_names: Vec<(String, TableName)> = Vec::new();

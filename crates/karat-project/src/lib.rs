@@ -1,13 +1,15 @@
 //! What a project declares, checked once, and the graph of its tables.
 //!
-//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint; a
-//! [`Project`] exists only without mistakes. No clock, no environment and no network: variables come from the caller.
+//! [`load`] reads every file of a project folder and reports all mistakes in one pass, each with its place and a hint. Only
+//! without one [`Loaded::sound`] gives a [`Project`] to run; what could be read of another is a [`Partial`], in which whoever
+//! plans SQL finds the rest of the mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
-//! `model`, `links` checks what needs several files, `graph` orders the tables. `diagnostic` and `nearest` are for the
-//! messages; `reference` makes the JSON Schemas and `docs/project.md` from the key tables.
+//! `model`, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
+//! the tables. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
+//! the key tables.
 
 mod decode;
 mod diagnostic;
@@ -18,6 +20,7 @@ mod links;
 mod model;
 mod model_file;
 mod nearest;
+mod partial;
 mod project_file;
 mod reference;
 mod schema;
@@ -28,7 +31,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use decode::{At, Ratio, fold_name};
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
     Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,
@@ -36,8 +39,11 @@ pub use model::{
     OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver, SourceDecl,
     SourceKind, TableFormat, Target, Track,
 };
+pub use nearest::nearest;
+pub use partial::{Partial, Standing, Standings};
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
+pub use yaml::place_in_text;
 
 use crate::diagnostic::Reporter;
 use crate::files::{DomainFiles, GoldFiles};
@@ -48,10 +54,25 @@ use crate::project_file::{Missing, ProjectFile, Variables};
 /// What came of reading a project.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The project, if there is no error.
-    pub project: Option<Project>,
+    /// What could be read, for whoever looks for more mistakes.
+    pub partial: Partial,
     /// Errors and warnings, by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The project if it has no mistake, else the mistakes.
+    pub fn sound(self) -> Result<Project, Vec<Diagnostic>> {
+        let mistakes: Vec<Diagnostic> = self
+            .diagnostics
+            .into_iter()
+            .filter(|found| found.severity == Severity::Error)
+            .collect();
+        match mistakes.is_empty() {
+            true => Ok(self.partial.project),
+            false => Err(mistakes),
+        }
+    }
 }
 
 /// Reads and checks a project for its default target. `env` looks up an environment variable.
@@ -97,7 +118,7 @@ pub fn load_target(
     root: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     target: Option<&str>,
-) -> Loaded {
+) -> Result<Project, Vec<Diagnostic>> {
     let mut report = Reporter::default();
     let variables = Variables {
         root,
@@ -106,33 +127,25 @@ pub fn load_target(
         of_keys: Missing::Later,
     };
     let project = read_target(&variables, target, &mut report);
-    loaded(project, report)
+    loaded(Partial::of(project), report).sound()
 }
 
 fn load_with(variables: &Variables<'_>, target: Option<&str>) -> Loaded {
     let mut report = Reporter::default();
-    let project = read_project(variables, target, &mut report);
-    loaded(project, report)
+    let partial = read_project(variables, target, &mut report);
+    loaded(partial, report)
 }
 
-fn loaded(project: Option<Project>, report: Reporter) -> Loaded {
-    let errors = report.has_errors();
+fn loaded(mut partial: Partial, report: Reporter) -> Loaded {
     let (diagnostics, files) = report.finish();
-    let project = project.filter(|_| !errors).map(|mut project| {
-        project.files = files;
-        project
-    });
+    partial.project.files = files;
     Loaded {
-        project,
+        partial,
         diagnostics,
     }
 }
 
-fn read_project(
-    variables: &Variables<'_>,
-    target: Option<&str>,
-    report: &mut Reporter,
-) -> Option<Project> {
+fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Reporter) -> Partial {
     let found = files::read_project(variables.root, report);
     let project = found
         .project
@@ -170,10 +183,12 @@ fn read_project(
             Err(name) => drop(broken.insert(name)),
         }
     }
-    if !report.has_errors() && domains.is_empty() {
-        let at = Place::whole(found.project?);
+    if let Some(file) = found.project
+        && !report.has_errors()
+        && domains.is_empty()
+    {
         report.warning(
-            at,
+            Place::whole(file),
             "the project has no domain: there is nothing to run",
             "a domain is a folder: domains/sales/domain.yaml",
         );
@@ -184,12 +199,23 @@ fn read_project(
         .values()
         .map(|target| target.catalog.as_str())
         .collect();
-    links::check(&domains, &mut drafts, &broken, catalogs, report);
+    broken.extend(links::check(
+        &domains,
+        &mut drafts,
+        &broken,
+        catalogs,
+        report,
+    ));
+    let standings = standings(&drafts, report);
+    for domain in &mut domains {
+        domain.feeds.retain(|feed| !broken.contains(&feed.bronze));
+    }
 
     let mut project = Project {
         root: variables.root.to_path_buf(),
         name: settings.name,
         timezone: settings.timezone,
+        timezone_at: settings.timezone_at,
         rounding: settings.rounding,
         targets: settings.targets,
         default_target: settings.default_target,
@@ -214,30 +240,58 @@ fn read_project(
         );
     }
     project.models = models;
-    Some(project)
+    Partial { project, standings }
+}
+
+/// How far the models' own declarations hold.
+fn standings(drafts: &[Draft], report: &Reporter) -> Standings {
+    let mistaken = report.files_with_errors();
+    let standing = |draft: &Draft| {
+        if !draft.reads_known {
+            return Some(Standing::Unresolved);
+        }
+        if !draft.files.iter().any(|file| mistaken.contains(file)) {
+            return None;
+        }
+        let whole = match &draft.model.kind {
+            ModelKind::Silver(silver) => silver.select.len() == draft.selected,
+            ModelKind::Gold(_) => draft.columns_known,
+        };
+        Some(if whole {
+            Standing::Mistaken
+        } else {
+            Standing::Gapped
+        })
+    };
+    let unsound = drafts
+        .iter()
+        .filter_map(|draft| Some((draft.model.name.clone(), standing(draft)?)))
+        .collect();
+    Standings { unsound }
 }
 
 /// The keys of `karat.yaml` that say how a lake is read.
 const OF_THE_LAKE: [&str; 5] = ["karat", "project", "timezone", "rounding", "targets"];
 
-fn read_target(
-    variables: &Variables<'_>,
-    target: Option<&str>,
-    report: &mut Reporter,
-) -> Option<Project> {
-    let file = files::read_karat_yaml(variables.root, report)?;
-    let text = report.text(file).to_string();
-    let mut node = yaml::parse(file, &text, &decode::example_of(&schema::PROJECT), report)?;
-    if let yaml::Data::Map(entries) = &mut node.data {
-        entries.retain(|entry| OF_THE_LAKE.contains(&entry.key.as_str()));
-    }
-    decode::check(&node, &schema::PROJECT, report);
-    let settings = project_file::read(&node, variables, target, report);
-    check_target(&settings, file, target, report);
-    Some(Project {
+fn read_target(variables: &Variables<'_>, target: Option<&str>, report: &mut Reporter) -> Project {
+    let file = files::read_karat_yaml(variables.root, report);
+    let settings = file.and_then(|file| {
+        let text = report.text(file).to_string();
+        let mut node = yaml::parse(file, &text, &decode::example_of(&schema::PROJECT), report)?;
+        if let yaml::Data::Map(entries) = &mut node.data {
+            entries.retain(|entry| OF_THE_LAKE.contains(&entry.key.as_str()));
+        }
+        decode::check(&node, &schema::PROJECT, report);
+        let settings = project_file::read(&node, variables, target, report);
+        check_target(&settings, file, target, report);
+        Some(settings)
+    });
+    let settings = settings.unwrap_or_else(ProjectFile::unknown);
+    Project {
         root: variables.root.to_path_buf(),
         name: settings.name,
         timezone: settings.timezone,
+        timezone_at: settings.timezone_at,
         rounding: settings.rounding,
         targets: settings.targets,
         default_target: settings.default_target,
@@ -245,7 +299,7 @@ fn read_target(
         domains: Vec::new(),
         models: Vec::new(),
         files: Vec::new(),
-    })
+    }
 }
 
 /// That the target asked for is declared.
@@ -349,6 +403,7 @@ fn read_model(
                     let mut draft =
                         model_file::read_gold(domain, table, sql, node.as_ref(), report);
                     draft.access_known = !gold.yaml_lost && (yaml.is_none() || node.is_some());
+                    draft.files.extend(gold.yaml);
                     Ok(draft)
                 }
                 None => Err(TableName::new(domain, Layer::Gold, table)),

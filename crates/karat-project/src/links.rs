@@ -27,16 +27,17 @@ struct Tables<'a> {
     names: Vec<String>,
 }
 
-/// Checks all links, and fills in what models read.
+/// Checks all links, and fills in what models read. Gives the tables that two feeds make: nobody knows which columns they have.
 pub(crate) fn check(
     domains: &[Domain],
     drafts: &mut [Draft],
     broken: &BTreeSet<TableName>,
     catalogs: Vec<&str>,
     report: &mut Reporter,
-) {
-    check_feeds(domains, report);
-    let mut found: Vec<(Option<TableName>, Vec<TableName>)> = Vec::with_capacity(drafts.len());
+) -> BTreeSet<TableName> {
+    let twins = check_feeds(domains, report);
+    let mut found: Vec<(Option<TableName>, Vec<TableName>, bool)> =
+        Vec::with_capacity(drafts.len());
     let mut edges: Vec<(TableName, Vec<(TableName, Place)>)> = Vec::with_capacity(drafts.len());
     {
         let mut tables = Tables {
@@ -67,6 +68,12 @@ pub(crate) fn check(
                 ModelKind::Silver(_) => tables.check_silver(draft, report),
                 ModelKind::Gold(_) => tables.check_gold(draft, report),
             };
+            let wanted = match (&draft.model.kind, &draft.query) {
+                (ModelKind::Silver(_), _) => 1,
+                (ModelKind::Gold(_), Some((_, query))) => query.tables.len(),
+                (ModelKind::Gold(_), None) => usize::MAX,
+            };
+            let all_known = reads.len() == wanted;
             let from = matches!(draft.model.kind, ModelKind::Silver(_))
                 .then(|| reads.first().map(|(name, _)| name.clone()))
                 .flatten();
@@ -74,16 +81,18 @@ pub(crate) fn check(
             inputs.sort();
             inputs.dedup();
             edges.push((draft.model.name.clone(), reads));
-            found.push((from, inputs));
+            found.push((from, inputs, all_known));
         }
     }
     check_cycles(&edges, report);
-    for (draft, (from, inputs)) in drafts.iter_mut().zip(found) {
+    for (draft, (from, inputs, all_known)) in drafts.iter_mut().zip(found) {
         draft.model.inputs = inputs;
+        draft.reads_known = all_known;
         if let (ModelKind::Silver(silver), Some(from)) = (&mut draft.model.kind, from) {
             silver.from = from;
         }
     }
+    twins
 }
 
 /// Names are compared in lower case (F3).
@@ -99,8 +108,9 @@ fn draft_columns(draft: &Draft) -> BTreeSet<String> {
     }
 }
 
-/// B10: two feeds that make one table.
-fn check_feeds(domains: &[Domain], report: &mut Reporter) {
+/// B10: two feeds that make one table; gives these tables.
+fn check_feeds(domains: &[Domain], report: &mut Reporter) -> BTreeSet<TableName> {
+    let mut twins = BTreeSet::new();
     let mut first: BTreeMap<&TableName, &Feed> = BTreeMap::new();
     for feed in domains.iter().flat_map(|domain| &domain.feeds) {
         if let Some(other) = first.get(&feed.bronze) {
@@ -112,10 +122,12 @@ fn check_feeds(domains: &[Domain], report: &mut Reporter) {
                 other.at.line
             );
             report.error(feed.at, message, "give one of them another `name`");
+            twins.insert(feed.bronze.clone());
         } else {
             first.insert(&feed.bronze, feed);
         }
     }
+    twins
 }
 
 impl Tables<'_> {

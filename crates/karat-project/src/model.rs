@@ -10,7 +10,7 @@ use crate::diagnostic::Place;
 use crate::graph::Graph;
 use crate::table_name::TableName;
 
-/// A project without mistakes.
+/// What a project declares. One without mistakes comes from [`crate::Loaded::sound`].
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The project folder, as it was given.
@@ -19,6 +19,8 @@ pub struct Project {
     pub name: String,
     /// Time zone of `now()` and `current_date`; an IANA name.
     pub timezone: String,
+    /// Where it stands in karat.yaml, if it does.
+    pub timezone_at: Option<Place>,
     /// How decimals are rounded (E2).
     pub rounding: Rounding,
     /// Environments by name; never empty.
@@ -274,6 +276,8 @@ pub struct Feed {
     pub stable_for: Duration,
     /// Where it is declared.
     pub at: Place,
+    /// Where `path` or `table` stands.
+    pub object_at: Place,
 }
 
 impl Feed {
@@ -687,6 +691,10 @@ pub struct Expectation {
     pub on_all: bool,
     /// Where it stands.
     pub at: Place,
+    /// The columns that it names, in lower case.
+    pub reads: Vec<String>,
+    /// Where its SQL stands; of a built-in rule, where it stands.
+    pub sql_at: Place,
     pub(crate) normalised: String,
 }
 
@@ -735,6 +743,8 @@ pub struct AutoCdc {
     pub valid_from: Option<String>,
     /// Which columns open a new state.
     pub track: Track,
+    /// Where the SQL of `apply_as_deletes` stands, if there is one.
+    pub deletes_at: Place,
     pub(crate) deletes_normalised: String,
 }
 

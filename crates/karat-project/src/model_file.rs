@@ -25,12 +25,18 @@ pub(crate) struct Draft {
     pub(crate) from: Option<At<String>>,
     /// Gold: its query, if it parses, and the file it stands in.
     pub(crate) query: Option<(u32, Query)>,
+    /// The files that declare it.
+    pub(crate) files: Vec<u32>,
+    /// Whether all that it reads was found; said when links are checked.
+    pub(crate) reads_known: bool,
     /// Whether all its output columns are known.
     pub(crate) columns_known: bool,
     /// Whether its `access` could be read; who reads it is else not to blame.
     pub(crate) access_known: bool,
     /// Silver: bronze columns that its expressions name, with their places.
     pub(crate) bronze_columns: Vec<At<String>>,
+    /// Silver: how many columns `select` names, also those whose expression is wrong.
+    pub(crate) selected: usize,
     /// Silver: output columns in lower case, also those whose expression is wrong.
     pub(crate) silver_outputs: Vec<String>,
 }
@@ -46,6 +52,7 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         .iter()
         .map(|entry| entry.key.as_str())
         .collect();
+    let selected = outputs.len();
     let expectations = read_expectations(node, &outputs, report);
     let auto_cdc = node
         .get("auto_cdc")
@@ -101,6 +108,9 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         model,
         from: text(node, "from"),
         query: None,
+        files: vec![file],
+        reads_known: false,
+        selected,
         columns_known: node.get("select").is_some(),
         access_known: true,
         bronze_columns,
@@ -185,6 +195,7 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
     } = entry;
     let built_in = BUILT_IN_RULES.contains(&name.as_str());
     let action = choice(rule, "action", &Action::WORDS);
+    let mut reads: Vec<String> = Vec::new();
     let (sql, normalised) = match (rule.entry("expect"), built_in) {
         (Some(entry), true) => {
             report.error(
@@ -205,9 +216,12 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
         }
         (Some(entry), false) => {
             let expression = decode::expression(&entry.value, report)?;
-            for named in expression.columns.iter().filter(|named| {
-                named.qualifier.is_empty() && !outputs.contains(&named.name.as_str())
-            }) {
+            let names = expression
+                .columns
+                .iter()
+                .filter(|named| named.qualifier.is_empty());
+            reads.extend(names.clone().map(|named| named.name.clone()));
+            for named in names.filter(|named| !outputs.contains(&named.name.as_str())) {
                 let at = place_in(&entry.value, named.span, report);
                 let hint = did_you_mean(
                     &named.name,
@@ -243,6 +257,8 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
         limit: ratio(rule, "limit"),
         on_all: rule.get("on").is_some(),
         at: *key_at,
+        reads,
+        sql_at: rule.get("expect").map_or(*key_at, |sql| sql.at),
         normalised,
     })
 }
@@ -343,6 +359,7 @@ fn read_auto_cdc(
         scd_type,
         valid_from: valid_from.map(|from| from.value),
         track,
+        deletes_at: node.get("apply_as_deletes").map_or(node.at, |sql| sql.at),
         deletes_normalised,
     })
 }
@@ -478,6 +495,9 @@ pub(crate) fn read_gold(
         model,
         from: None,
         query: query.map(|query| (sql_file, query)),
+        files: vec![sql_file],
+        reads_known: false,
+        selected: 0,
         columns_known,
         access_known: true,
         bronze_columns: Vec::new(),

@@ -14,6 +14,7 @@ use crate::yaml::{Entry, Node};
 pub(crate) struct ProjectFile {
     pub(crate) name: String,
     pub(crate) timezone: String,
+    pub(crate) timezone_at: Option<Place>,
     pub(crate) rounding: Rounding,
     pub(crate) targets: BTreeMap<String, Target>,
     pub(crate) default_target: String,
@@ -29,6 +30,7 @@ impl ProjectFile {
         ProjectFile {
             name: String::new(),
             timezone: "UTC".to_string(),
+            timezone_at: None,
             rounding: Rounding::default(),
             targets: BTreeMap::new(),
             default_target: String::new(),
@@ -58,6 +60,7 @@ pub(crate) fn read(
     let name = text(node, "project")
         .map(|name| name.value)
         .unwrap_or_default();
+    let timezone_at = text(node, "timezone").map(|zone| zone.at);
     let timezone = match text(node, "timezone") {
         Some(zone) if !is_zone(&zone.value) => {
             report.error(
@@ -90,6 +93,7 @@ pub(crate) fn read(
     ProjectFile {
         name,
         timezone,
+        timezone_at,
         rounding: rounding.unwrap_or_default(),
         targets,
         default_target,

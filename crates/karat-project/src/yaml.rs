@@ -442,6 +442,23 @@ pub(crate) fn locate(node: &Node, file_text: &str, line: u32, column: u32) -> Pl
     }
 }
 
+/// Where a position inside the SQL of a model's file stands in the file. `at` is where the scalar begins, `text` its value;
+/// `line` and `column` count from 1 in the value.
+pub fn place_in_text(at: Place, text: &str, file_text: &str, line: u32, column: u32) -> Place {
+    let before: usize = file_text
+        .split_inclusive('\n')
+        .take(at.line.saturating_sub(1) as usize)
+        .map(|line| line.chars().count())
+        .sum();
+    let first = before + at.column.saturating_sub(1) as usize;
+    let node = Node {
+        at,
+        chars: (first, first),
+        data: Data::Text(text.to_string()),
+    };
+    locate(&node, file_text, line.max(1), column.max(1))
+}
+
 /// Whether the text before `at` is the header of a block scalar: `key: |` and then only indentation.
 fn in_block(source: &[char], at: usize) -> bool {
     let before = source.get(..at).unwrap_or(&[]);

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::SourceError;
+use crate::{Inventory, SourceError};
 
 /// One kind of source, opened.
 pub trait Source: Send + Sync {
@@ -18,6 +18,8 @@ pub trait Source: Send + Sync {
     fn test(&self) -> Result<TestReport, SourceError>;
     /// What is there, and types for silver to propose. Reads a sample; a run never infers (B3).
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError>;
+    /// The names of all that is there, for any number of feeds. Reads no content.
+    fn inventory(&self) -> Result<Inventory, SourceError>;
     /// Lists, hashes and proves objects whole, or fixes the upper bound of a cursor: what the next loads will read. Reads no row.
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError>;
     /// The columns of one object (files) or of the feed's table (`object` is none), before reading. None: the object holds no line.

@@ -23,9 +23,9 @@ use crate::decode::{Decoded, hex};
 use crate::pattern::OrderPattern;
 use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
-    Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Known, KnownObject,
-    Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig,
-    SourceError, TestReport, discover, names,
+    Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Inventory, Known,
+    KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
+    SourceConfig, SourceError, TestReport, discover, names,
 };
 
 /// Bytes read at a time; fits the second-level cache together with its marks.
@@ -744,6 +744,11 @@ impl Source for Files {
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    fn inventory(&self) -> Result<Inventory, SourceError> {
+        self.check_root()?;
+        Ok(Inventory::of_folder(&self.root))
     }
 
     fn header(

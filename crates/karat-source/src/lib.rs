@@ -2,7 +2,7 @@
 //!
 //! Modules in the order data passes through them: [`feed`] says what is asked and what was planned; [`pattern`] reads the order mark of a path;
 //! [`files`] lists, hashes and delivers objects; [`decode`] makes UTF-8 of their bytes; [`csv`] cuts it into rows; [`names`] folds column names;
-//! [`rows`] builds the batches; [`sqlite`] reads a database file. What is done with the rows is left to others: this crate writes nothing.
+//! [`rows`] builds the batches; [`sqlite`] reads a database file; [`inventory`] tells which feeds name nothing. What is done with the rows is left to others: this crate writes nothing.
 
 pub mod csv;
 pub mod decode;
@@ -10,6 +10,7 @@ mod discover;
 pub mod error;
 pub mod feed;
 pub mod files;
+pub mod inventory;
 pub mod names;
 pub mod pattern;
 pub mod rows;
@@ -22,6 +23,7 @@ pub use feed::{
     SourceBatch, SourceConfig, TestReport,
 };
 pub use files::LATE_EXTRACT;
+pub use inventory::{Found, Inventory};
 pub use rows::with_epoch;
 
 /// Opens a source of the type that the project names (`type:` of a source).

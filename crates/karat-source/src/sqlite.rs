@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::decode::hex;
 use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema, too_large};
 use crate::{
-    Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Known, Lag, Load, Mode,
-    Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig, SourceError,
+    Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Inventory, Known, Lag, Load,
+    Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig, SourceError,
     TestReport, discover, names,
 };
 
@@ -967,6 +967,16 @@ impl Source for Sqlite {
             }
         }
         Ok(found)
+    }
+
+    fn inventory(&self) -> Result<Inventory, SourceError> {
+        let mut connection = self.connect()?;
+        // Worth no waiting.
+        connection
+            .busy_timeout(Duration::ZERO)
+            .map_err(|e| self.fail("open the database", e))?;
+        let transaction = self.begin(&mut connection)?;
+        Ok(Inventory::of_tables(self.tables(&transaction)?))
     }
 
     fn header(

@@ -9,7 +9,7 @@ use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Loaded, Project, Rounding, Severity, TableName, Target};
+use karat_project::{Project, Rounding, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::args::{Global, Resources};
@@ -24,7 +24,7 @@ const CACHE: &str = ".karat";
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 
-/// A project that was read without a mistake, and the target to work on.
+/// A project and the target to work on; only `validate` opens one with mistakes.
 pub(crate) struct Opened {
     /// Folder of the project.
     pub(crate) root: PathBuf,
@@ -111,7 +111,14 @@ pub(crate) fn open(
 ) -> Result<Opened, Failure> {
     let root = find_root(global)?;
     let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
-    opened(root, loaded, global, at, resources)
+    let project = loaded.sound().map_err(Failure::Project)?;
+    Ok(Opened::of(
+        root,
+        project,
+        global,
+        Moment::now(at)?,
+        resources,
+    ))
 }
 
 /// The same for a verb that reads the lake alone: who may read it need not reach the sources, and of a project with mistakes only
@@ -124,24 +131,21 @@ pub(crate) fn open_lake(
 ) -> Result<Opened, Failure> {
     let root = find_root(global)?;
     let target = global.target.as_deref();
+    let moment = Moment::now(at)?;
     let whole = karat_project::load_for_lake(&root, &machine::variable, target);
-    if whole.project.is_some() {
-        return opened(root, whole, global, at, resources);
-    }
-    let alone = karat_project::load_target(&root, &machine::variable, target);
-    if alone.project.is_none() {
-        return opened(root, whole, global, at, resources);
-    }
-    let errors = whole.diagnostics.iter();
-    let mistakes = errors
-        .filter(|found| found.severity == Severity::Error)
-        .count();
+    let mistakes = match whole.sound() {
+        Ok(project) => return Ok(Opened::of(root, project, global, moment, resources)),
+        Err(mistakes) => mistakes,
+    };
+    let Ok(alone) = karat_project::load_target(&root, &machine::variable, target) else {
+        return Err(Failure::Project(mistakes));
+    };
     voice.note(&format!(
         "note: the project has {}, which `karat validate` shows; the lake is read without what the project declares",
-        counted(mistakes as u64, "mistake")
+        counted(mistakes.len() as u64, "mistake")
     ));
-    let mut opened = opened(root, alone, global, at, resources)?;
-    opened.mistakes = mistakes;
+    let mut opened = Opened::of(root, alone, global, moment, resources);
+    opened.mistakes = mistakes.len();
     Ok(opened)
 }
 
@@ -149,31 +153,8 @@ pub(crate) fn open_lake(
 pub(crate) fn open_lake_to_write(global: &Global) -> Result<Opened, Failure> {
     let root = find_root(global)?;
     let loaded = karat_project::load_for_lake(&root, &machine::variable, global.target.as_deref());
-    opened(root, loaded, global, None, None)
-}
-
-fn opened(
-    root: PathBuf,
-    loaded: Loaded,
-    global: &Global,
-    at: Option<&str>,
-    resources: Option<&Resources>,
-) -> Result<Opened, Failure> {
-    let Some(project) = loaded.project else {
-        let errors = loaded
-            .diagnostics
-            .into_iter()
-            .filter(|found| found.severity == Severity::Error)
-            .collect();
-        return Err(Failure::Project(errors));
-    };
-    Ok(Opened::of(
-        root,
-        project,
-        global,
-        Moment::now(at)?,
-        resources,
-    ))
+    let project = loaded.sound().map_err(Failure::Project)?;
+    Ok(Opened::of(root, project, global, Moment::now(None)?, None))
 }
 
 impl Opened {

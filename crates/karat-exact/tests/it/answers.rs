@@ -166,8 +166,8 @@ fn what_would_be_answered_wrongly_is_refused() {
         hint: leave those rows out with case when ... then ... end
         select id, exists (select 1 from d.t b where b.id = a.id) as x from d.t a
         id bigint, x boolean
-        error: the engine has no way to run this query: Physical plan does not support logical expression Exists
-        hint: write a correlated subquery as a join, a window function inside a subquery, and give each column its own name
+        error: `exists` stands where the engine has no join for it
+        hint: let it be a condition of its own in `where`, or join a subquery and ask whether it gave a row
         select k, grouping(k) as g, count(*) as n from d.t group by rollup (k)
         k string, g integer, n bigint
         a | 0 | 2

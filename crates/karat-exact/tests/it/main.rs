@@ -4,4 +4,5 @@
 mod answers;
 mod fingerprint;
 mod harness;
+mod mistakes;
 mod order;

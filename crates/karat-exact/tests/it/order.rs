@@ -158,12 +158,15 @@ fn a_frame_of_rows_that_tie_keeps_its_ties() {
 fn what_a_table_cannot_hold_is_refused() {
     let bench = orders();
     expect![[r#"
-        Name: the output column `count(*)` has no proper name
+        Name: 1:8: the output column `count(*)` has no proper name
         hint: name it with AS: small letters, digits and `_`, not beginning with a digit"#]]
     .assert_eq(&bench.model("select count(*) from sales.orders"));
-    expect![[r#"Type: Projections require unique expression names but the expression "sales.orders.id" at position 0 and "sales.orders.id" at position 1 have the same name. Consider aliasing ("AS") one of them."#]].assert_eq(&bench.model("select id, id from sales.orders"));
     expect![[r#"
-        Type: the column `nothing` has no type: it is always null
+        Name: 1:12: two columns of this select list are called `id`
+        hint: give each a name of its own with `as`"#]]
+    .assert_eq(&bench.model("select id, id from sales.orders"));
+    expect![[r#"
+        Type: 1:16: the column `nothing` has no type: it is always null
         hint: cast it, for example cast(null as string)"#]]
     .assert_eq(&bench.model("select null as nothing from sales.orders"));
     expect![[r#"

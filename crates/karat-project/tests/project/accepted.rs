@@ -58,7 +58,7 @@ key: [country]
 #[test]
 fn the_example_of_the_design() {
     expect!["nothing to say"].assert_eq(&diagnostics(DESIGN));
-    let project = load_text(DESIGN).project.unwrap();
+    let project = load_text(DESIGN).sound().unwrap();
     let mut shown = String::new();
     for feed in project.feeds() {
         shown += &format!(
@@ -175,7 +175,7 @@ fn code_text_does_not_see_comments_white_space_limits_and_rule_order() {
         let project = load_text(&with(&format!(
             "--- domains/sales/silver/plans.yaml\n{text}"
         )))
-        .project
+        .sound()
         .unwrap();
         project
             .model(&"sales_silver.plans".parse().unwrap())

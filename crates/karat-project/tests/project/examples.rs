@@ -15,7 +15,7 @@ fn check(folder: &str, expected: Expect) {
         (name == "KARAT_EXAMPLE_DATA").then(|| "./data".to_string())
     });
     assert_eq!(show(&loaded), "nothing to say");
-    let project = loaded.project.unwrap();
+    let project = loaded.sound().unwrap();
     let tables: Vec<String> = project
         .graph()
         .levels()

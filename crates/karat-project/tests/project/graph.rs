@@ -7,7 +7,7 @@ use crate::{KARAT, SALES, load_text, with};
 
 fn graph() -> Graph {
     let files = "--- domains/sales/silver/plans.yaml\nfrom: landing.plans\nselect: { id: id }\n--- domains/sales/gold/a.sql\nselect c.id from sales_silver.customers c join sales_silver.plans p on p.id = c.id\n--- domains/sales/gold/b.sql\nselect id from sales_gold.a\n--- domains/sales/gold/plans.sql\nselect id from sales_silver.plans\n";
-    Graph::of(&load_text(&with(files)).project.unwrap())
+    Graph::of(&load_text(&with(files)).sound().unwrap())
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_feed_without_a_table_of_its_name_is_found_by_its_name() {
     let files = format!(
         "{KARAT}{SALES}--- domains/sales/silver/clients.yaml\nfrom: shop.customers\nselect: {{ id: id }}\n"
     );
-    let graph = load_text(&files).project.unwrap().graph();
+    let graph = load_text(&files).sound().unwrap().graph();
     let selected = graph.select(&["customers+".parse().unwrap()]).unwrap();
     let names: Vec<String> = selected.iter().map(ToString::to_string).collect();
     expect!["sales_bronze.shop__customers sales_silver.clients"].assert_eq(&names.join(" "));

@@ -35,16 +35,17 @@ fn load_with(files: &str, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
 
 fn diagnostics(files: &str) -> String {
     let loaded = load_text(files);
+    let shown = show(&loaded);
     let errors = loaded
         .diagnostics
         .iter()
         .any(|found| found.severity == karat_project::Severity::Error);
     assert_eq!(
-        loaded.project.is_none(),
+        loaded.sound().is_err(),
         errors,
-        "a project exists exactly without errors"
+        "a project is sound exactly without errors"
     );
-    show(&loaded)
+    shown
 }
 
 /// What a person reads; `nothing to say` if there is no diagnostic.

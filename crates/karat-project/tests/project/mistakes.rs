@@ -1761,7 +1761,7 @@ fn spaces_and_umlauts_in_the_path_of_the_project() {
     .unwrap();
     let loaded = karat_project::load(&root, &|_| None);
     assert_eq!(crate::show(&loaded), "nothing to say");
-    assert_eq!(loaded.project.unwrap().root, root);
+    assert_eq!(loaded.sound().unwrap().root, root);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn the_example_of_the_reference_loads() {
         (name == "SHOP_DB").then(|| "shop.db".to_string())
     });
     assert_eq!(show(&loaded), "nothing to say");
-    let project = loaded.project.unwrap();
+    let project = loaded.sound().unwrap();
     let order: Vec<String> = project
         .graph()
         .order()

@@ -1,10 +1,16 @@
-//! `karat validate`: all mistakes of the project at once: first what its files say, then every model's SQL.
+//! `karat validate`: all mistakes of the project at once: what its files say, every model's SQL, and feeds that name nothing.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use karat_exact::SqlError;
+use karat_lake::Lake;
+use karat_pipeline::absent::{self, Absence};
 use karat_pipeline::model_check::{self, Checked, Finding};
-use karat_project::{Diagnostic, Place, Project, Severity, TableName};
+use karat_project::{
+    Diagnostic, Model, ModelKind, Partial, Place, Project, Severity, Standings, TableName,
+    place_in_text, shown_line,
+};
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -17,27 +23,10 @@ use crate::site::{self, Opened};
 pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let root = site::find_root(global)?;
     let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
+    let models = loaded.partial.project().models.len();
     let mut diagnostics = loaded.diagnostics;
-    let mut checked = Checked::default();
-    let mut models = 0;
-    if let Some(project) = loaded.project {
-        models = project.models.len();
-        let opened = Opened::of(root, project, global, Moment::now(None)?, None);
-        checked = check(&opened)?;
-        diagnostics.extend(
-            checked
-                .findings
-                .iter()
-                .map(|finding| diagnostic(&opened.project, &opened.root, finding)),
-        );
-        diagnostics.sort_by(|a, b| {
-            (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
-        });
-    }
-    let errors = diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error)
-        .count();
+    let checked = look(root, loaded.partial, global, &mut diagnostics)?;
+    let errors = count_errors(&diagnostics);
     if voice.json {
         voice.answer(
             || document(&diagnostics, models, &checked, errors == 0),
@@ -61,9 +50,54 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     Ok(if errors > 0 { 2 } else { 0 })
 }
 
+fn count_errors(diagnostics: &[Diagnostic]) -> usize {
+    diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .count()
+}
+
+/// Plans the models that changed since the last time, and looks for what feeds name; adds what is wrong to the mistakes of the files.
+fn look(
+    root: PathBuf,
+    partial: Partial,
+    global: &Global,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<Checked, Failure> {
+    let mistaken = count_errors(diagnostics) > 0;
+    let mut lines = Lines::new(&root);
+    let (mut project, standings) = partial.split();
+    if let Some(unknown) = unknown_time_zone(&project, &mut lines) {
+        diagnostics.push(unknown);
+        project.timezone = "UTC".to_owned();
+    }
+    let opened = Opened::of(root, project, global, Moment::now(None)?, None);
+    let lake = match opened.lake() {
+        Ok(lake) => Some(lake),
+        // Its mistake is told already.
+        Err(_) if mistaken => None,
+        Err(failure) => return Err(failure),
+    };
+    let checked = check(&opened, &standings, lake.as_ref())?;
+    let told = Told::of(diagnostics);
+    for finding in &checked.findings {
+        let found = diagnostic(&opened.project, &mut lines, finding);
+        if !told.has(&found) {
+            diagnostics.push(found);
+        }
+    }
+    let sources = opened.sources();
+    for absence in absent::absent(&opened.project, sources.as_ref(), opened.project.feeds()) {
+        diagnostics.push(warning(&opened.project, &mut lines, absence));
+    }
+    diagnostics.sort_by(|a, b| {
+        (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+    });
+    Ok(checked)
+}
+
 /// Plans the models that changed since the last time.
-fn check(opened: &Opened) -> Result<Checked, Failure> {
-    let lake = opened.lake()?;
+fn check(opened: &Opened, standings: &Standings, lake: Option<&Lake>) -> Result<Checked, Failure> {
     let mut journal = opened.journal();
     let known = journal
         .as_ref()
@@ -73,7 +107,8 @@ fn check(opened: &Opened) -> Result<Checked, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let checked = model_check::check(
         &opened.project,
-        &lake,
+        standings,
+        lake,
         &engine,
         &known,
         version,
@@ -86,6 +121,92 @@ fn check(opened: &Opened) -> Result<Checked, Failure> {
         tracing::warn!("{error}");
     }
     Ok(checked)
+}
+
+/// Only the engine's tables know all names.
+fn unknown_time_zone(project: &Project, lines: &mut Lines) -> Option<Diagnostic> {
+    let error = karat_exact::check_time_zone(&project.timezone).err()?;
+    Some(placed(
+        project,
+        lines,
+        project.timezone_at?,
+        Said {
+            severity: Severity::Error,
+            message: error.to_string(),
+            hint: error.hint(),
+        },
+    ))
+}
+
+fn warning(project: &Project, lines: &mut Lines, absence: Absence) -> Diagnostic {
+    let said = Said {
+        severity: Severity::Warning,
+        message: absence.message,
+        hint: absence.hint,
+    };
+    placed(project, lines, absence.at, said)
+}
+
+/// Where mistakes were told: who plans the same text finds some of them again.
+struct Told(HashMap<(PathBuf, u32), Vec<(u32, u32)>>);
+
+impl Told {
+    fn of(diagnostics: &[Diagnostic]) -> Self {
+        let mut told: HashMap<(PathBuf, u32), Vec<(u32, u32)>> = HashMap::new();
+        for found in diagnostics {
+            let places = told.entry((found.file.clone(), found.line)).or_default();
+            places.push((found.column, found.column + found.length.max(1)));
+        }
+        Self(told)
+    }
+
+    fn has(&self, found: &Diagnostic) -> bool {
+        let places = self.0.get(&(found.file.clone(), found.line));
+        places.is_some_and(|places| {
+            places
+                .iter()
+                .any(|(first, behind)| (*first..*behind).contains(&found.column))
+        })
+    }
+}
+
+/// Lines of the project's files, each file read once.
+pub(crate) struct Lines {
+    root: PathBuf,
+    texts: BTreeMap<PathBuf, String>,
+}
+
+impl Lines {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            texts: BTreeMap::new(),
+        }
+    }
+
+    fn text(&mut self, file: &Path) -> &str {
+        if !self.texts.contains_key(file) {
+            let text = std::fs::read_to_string(self.root.join(file)).unwrap_or_default();
+            let text = text
+                .strip_prefix('\u{feff}')
+                .map(str::to_owned)
+                .unwrap_or(text);
+            self.texts.insert(file.to_path_buf(), text);
+        }
+        self.texts.get(file).map_or("", String::as_str)
+    }
+
+    fn line(&mut self, file: &Path, line: u32) -> String {
+        let Some(nth) = line.checked_sub(1) else {
+            return String::new();
+        };
+        let line = self
+            .text(file)
+            .lines()
+            .nth(nth as usize)
+            .unwrap_or_default();
+        shown_line(file, line)
+    }
 }
 
 fn document(diagnostics: &[Diagnostic], models: usize, checked: &Checked, ok: bool) -> Value {
@@ -112,56 +233,105 @@ fn summary(diagnostics: &[Diagnostic], models: usize, checked: &Checked, errors:
     text
 }
 
+struct Said {
+    severity: Severity,
+    message: String,
+    hint: Option<String>,
+}
+
+/// What is said, at a place in a file of the project.
+fn placed(project: &Project, lines: &mut Lines, at: Place, said: Said) -> Diagnostic {
+    let file = project
+        .files
+        .get(at.file as usize)
+        .cloned()
+        .unwrap_or_default();
+    at_line(file, lines, at, said)
+}
+
+fn at_line(file: PathBuf, lines: &mut Lines, at: Place, said: Said) -> Diagnostic {
+    let source_line = lines.line(&file, at.line);
+    Diagnostic {
+        severity: said.severity,
+        file,
+        line: at.line,
+        column: at.column,
+        length: at.length,
+        message: said.message,
+        hint: said.hint,
+        source_line,
+    }
+}
+
 /// A finding as a person reads it: with its place in a file of the project.
-fn diagnostic(project: &Project, root: &Path, finding: &Finding) -> Diagnostic {
+fn diagnostic(project: &Project, lines: &mut Lines, finding: &Finding) -> Diagnostic {
     let error = &finding.error;
-    let mut found = Diagnostic {
+    let said = Said {
         severity: Severity::Error,
-        file: PathBuf::new(),
-        line: 0,
-        column: 1,
-        length: 1,
         message: error.message.clone(),
         hint: error.hint.clone(),
-        source_line: String::new(),
     };
-    let position = |value: Option<u64>| {
-        value
-            .and_then(|value| u32::try_from(value).ok())
-            .unwrap_or(1)
-            .max(1)
-    };
+    let position = |value: Option<u64>| value.and_then(|value| u32::try_from(value).ok());
+    let within = position(error.line).zip(position(error.column));
+    let model = project.model(&finding.table);
     match finding.at {
         Some(at) => {
-            found.file = project
+            let Some(((line, column), text)) = within.zip(model.and_then(|it| text_at(it, at)))
+            else {
+                return placed(project, lines, at, said);
+            };
+            let file = project
                 .files
                 .get(at.file as usize)
                 .cloned()
                 .unwrap_or_default();
-            (found.line, found.column, found.length) = (at.line, at.column, at.length);
-            let line = line_of(root, &found.file, at.line);
-            let quoted = line
-                .chars()
-                .nth(at.column.saturating_sub(1) as usize)
-                .is_some_and(|first| matches!(first, '"' | '\''));
-            if let (Some(_), 1) = (error.column, position(error.line)) {
-                found.column = at.column + u32::from(quoted) + position(error.column) - 1;
-                found.length = 1;
-            }
+            let at = place_in_text(at, text, lines.text(&file), line, column);
+            let length = word_length(&lines.line(&file, at.line), at.column);
+            placed(project, lines, Place { length, ..at }, said)
         }
         None => {
-            found.file = project
-                .model(&finding.table)
-                .map(|model| model.file.clone())
-                .unwrap_or_default();
+            let file = model.map(|model| model.file.clone()).unwrap_or_default();
             // What concerns the SELECT as a whole is shown where the text begins.
-            (found.line, found.column) = (position(error.line), position(error.column));
+            let (line, column) = within.unwrap_or((1, 1));
+            let length = match within {
+                Some(_) => word_length(&lines.line(&file, line), column),
+                None => 1,
+            };
+            let at = Place {
+                file: 0,
+                line,
+                column,
+                length,
+            };
+            at_line(file, lines, at, said)
         }
     }
-    if found.line > 0 {
-        found.source_line = line_of(root, &found.file, found.line);
-    }
-    found
+}
+
+/// The SQL of a silver model that begins at this place.
+fn text_at(model: &Model, at: Place) -> Option<&str> {
+    let ModelKind::Silver(silver) = &model.kind else {
+        return None;
+    };
+    let columns = silver.select.iter().map(|column| (column.at, &column.sql));
+    let rules = silver.expectations.iter();
+    let rules = rules.filter_map(|rule| Some((rule.sql_at, rule.sql.as_ref()?)));
+    let cdc = silver.auto_cdc.iter();
+    let deletes = cdc.filter_map(|cdc| Some((cdc.deletes_at, cdc.apply_as_deletes.as_ref()?)));
+    let mut texts = columns.chain(rules).chain(deletes);
+    texts
+        .find(|(begins, _)| *begins == at)
+        .map(|(_, text)| text.as_str())
+}
+
+/// Characters of the word that begins in this column of a line; 1 if none does.
+fn word_length(line: &str, column: u32) -> u32 {
+    let word = line
+        .chars()
+        .skip(column.saturating_sub(1) as usize)
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .count();
+    u32::try_from(word).unwrap_or(1).max(1)
 }
 
 /// An error in the SQL of a gold model, with its place.
@@ -174,20 +344,10 @@ pub(crate) fn in_model(
 ) -> Option<Diagnostic> {
     let table: TableName = table.parse().ok()?;
     let model = project.model(&table)?;
-    if at.is_none() && matches!(model.kind, karat_project::ModelKind::Silver(_)) {
+    if at.is_none() && matches!(model.kind, ModelKind::Silver(_)) {
         return None;
     }
     let error = error.clone();
-    Some(diagnostic(project, root, &Finding { table, at, error }))
-}
-
-fn line_of(root: &Path, file: &Path, line: u32) -> String {
-    std::fs::read_to_string(root.join(file))
-        .ok()
-        .and_then(|text| {
-            text.lines()
-                .nth(line.saturating_sub(1) as usize)
-                .map(str::to_owned)
-        })
-        .unwrap_or_default()
+    let finding = Finding { table, at, error };
+    Some(diagnostic(project, &mut Lines::new(root), &finding))
 }

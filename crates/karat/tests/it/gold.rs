@@ -165,10 +165,10 @@ fn mistakes_are_found_early() {
 
         ## select id, cast(amount as double) as a from d_silver.sales  (after reading)
         error: the column `a` holds doubles, which no model stores unasked
-         --> domains/d/gold/g.sql:1:1
+         --> domains/d/gold/g.sql:1:38
           |
         1 | select id, cast(amount as double) as a from d_silver.sales
-          | ^
+          |                                      ^
           = hint: cast to decimal, for example decimal_from_double(x), or state `allow_float: "reason"` in the model
 
         ## select id, random() as r from d_silver.sales  (after reading)
@@ -176,7 +176,7 @@ fn mistakes_are_found_early() {
          --> domains/d/gold/g.sql:1:12
           |
         1 | select id, random() as r from d_silver.sales
-          |            ^
+          |            ^^^^^^
           = hint: take a value from a column, or uuid_from(...) of a key
 
         ## select id, _run from d_bronze.landing__sales  (nothing was read)
@@ -202,7 +202,7 @@ fn mistakes_are_found_early() {
          --> domains/d/gold/g.sql:1:14
           |
         1 | select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s
-          |              ^
+          |              ^^^^^^^^^^
           = hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
 
         ## select id from d_silver.sales; select 1  (nothing was read)

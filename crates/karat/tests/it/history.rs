@@ -185,8 +185,15 @@ fn ranges_are_dated() {
         "from: landing.e\nselect: { k: k, v: v, n: cast(u as bigint) }\nauto_cdc: { keys: [k], sequence_by: n, stored_as_scd_type: 2 }\n",
     );
     expect![[r#"
-        1 mistake
+        1 mistake, 1 warning
         --- stderr
+        warning: no file matches `*.csv` in source `landing`
+         --> domains/d/domain.yaml:3:58
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: "*.csv", file_order: '_(\d+)' }
+          |                                                          ^^^^^^^
+          = hint: there is readme.txt
+
         error: `d_silver.t` cannot keep a history: its `sequence_by` is a bigint, which dates no range
          --> domains/d/silver/t.yaml:1:1
           |

@@ -225,28 +225,28 @@ fn refused_functions_are_found_before_any_column_is_known() {
          --> domains/shop/gold/g.sql:1:8
           |
         1 | select median(grown) as middle,
-          |        ^
+          |        ^^^^^^
           = hint: rank the rows with row_number() over (order by ...) and pick
 
         error: `random` has no single answer
          --> domains/shop/gold/g.sql:2:3
           |
         2 |   random() as ticket
-          |   ^
+          |   ^^^^^^
           = hint: take a value from a column, or uuid_from(...) of a key
 
         error: `exp` is not there yet: the platform's gives other digits on other machines
          --> domains/shop/silver/t.yaml:4:10
           |
         4 |   grown: exp(rate) * ln(rate)
-          |          ^
+          |          ^^^
           = hint: compute it before loading, or use + - * /
 
         error: `ln` is not there yet: the platform's gives other digits on other machines
          --> domains/shop/silver/t.yaml:4:22
           |
         4 |   grown: exp(rate) * ln(rate)
-          |                      ^
+          |                      ^^
           = hint: compute it before loading, or use + - * /
 
         --- exit 2
@@ -309,15 +309,16 @@ fn what_only_planning_tells_has_a_place_too() {
         })
         .collect();
     expect![[r#"
+        domains/d/domain.yaml:3:58 no file matches `*.csv` in source `landing` (there is karat.yaml)
         domains/d/gold/a.sql:2:3 row_number() over has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
         domains/d/gold/b.sql:2:3 no operation string + bigint (cast the other side to a number)
         domains/d/gold/c.sql:2:1 LIMIT without ORDER BY has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
-        domains/d/gold/d.sql:1:1 the column `x` has no type: it is always null (cast it, for example cast(null as string))
+        domains/d/gold/d.sql:1:20 the column `x` has no type: it is always null (cast it, for example cast(null as string))
         domains/d/gold/e.sql:1:27 an aggregate stands in `where` (conditions on groups go into `having`)
         domains/d/gold/f.sql:1:11 column `d_silver.o.v` is neither grouped by nor in an aggregate (add it to `group by`, or say which value is meant, for example max(x))
         domains/d/gold/g.sql:1:12 `^` is a power in some databases and a bitwise xor in others (for a power write the product: x * x)
-        domains/d/gold/h.sql:1:1 the engine has no way to run this query: Physical plan does not support logical expression Exists (write a correlated subquery as a join, a window function inside a subquery, and give each column its own name)
-        domains/d/gold/i.sql:1:1 the engine has no way to run this query: Physical plan does not support logical expression WindowFunction (write a correlated subquery as a join, a window function inside a subquery, and give each column its own name)
+        domains/d/gold/h.sql:1:14 `exists` stands where the engine has no join for it (let it be a condition of its own in `where`, or join a subquery and ask whether it gave a row)
+        domains/d/gold/i.sql:1:46 a window function (`over`) stands where rows are chosen (compute it in a subquery, and choose by its column outside)
     "#]].assert_eq(&found.concat());
 }
 
@@ -375,4 +376,646 @@ fn what_a_feed_names_is_in_its_table() {
         --- exit 2
     "#]]
     .assert_eq(&project.karat(&["validate"]).text());
+}
+
+/// A mistake of every kind at once: each is told in one go, at its place, and nothing else is.
+#[test]
+fn a_mistake_of_every_kind_at_once() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\ntimezone: Europe/Zuerich\nsources:\n  landing: { type: files, path: landing }\n  shop: { type: sqlite, path: shop.db }\n",
+        ),
+        ("landing/orders/1.csv", "id,amount,day\n"),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n\
+             \x20 - { source: landing, name: orders, mode: incremental, path: \"orders/*.csv\", columns: [id, amount, day] }\n\
+             \x20 - { source: landing, name: late, mode: incremental, path: \"ordres/*.csv\" }\n\
+             \x20 - { source: landing, name: twice, mode: incremental, path: \"orders/*.csv\" }\n\
+             \x20 - { source: landing, name: twice, mode: full, path: \"orders/1.csv\" }\n\
+             \x20 - { source: landing, name: odd, mode: sometimes, path: \"orders/*.csv\" }\n\
+             \x20 - { source: shop, table: custmers, mode: full }\n",
+        ),
+        // Sound but for two expectations.
+        (
+            "domains/d/silver/orders.yaml",
+            "from: landing.orders\nselect:\n  id: cast(id as bigint)\n  amount: cast(amount as decimal(18,2))\n  day: cast(day as date)\nexpectations:\n  typed: { expect: \"amount + day > 0\" }\n  whole: { expect: \"id + 1\" }\n  fine: { expect: \"id > 0\" }\n",
+        ),
+        // Expressions that are wrong, and an expectation over one that is not.
+        (
+            "domains/d/silver/lines.yaml",
+            "from: landing.orders\nselect:\n  id: cast(id as bigint)\n  what: nosuch(id) + alsonot(amount)\n  block: |\n    upper(day)\n      + 1\nexpectations:\n  sound: { expect: \"length(id) + 'x' > 0\" }\n  unjudged: { expect: \"what > 0\" }\n",
+        ),
+        // A mistake of the file, and one of its SQL.
+        (
+            "domains/d/silver/keys.yaml",
+            "from: landing.orders\nselects: {}\nselect:\n  id: cast(id as bigint)\n  amount: cast(amount as decimals)\n  gone: trim(nothing)\n",
+        ),
+        (
+            "domains/d/silver/odd.yaml",
+            "from: landing.odd\nselect:\n  id: firts(id)\n",
+        ),
+        (
+            "domains/d/silver/twice.yaml",
+            "from: landing.twice\nselect:\n  id: id\n",
+        ),
+        // Reads a model that is wrong in an expectation alone: its columns are known.
+        (
+            "domains/d/gold/reads.sql",
+            "select amonut, day + amount as x,\n  first(id) as f, sqrt(id) as r\nfrom d_silver.orders\norder by nowhere\n",
+        ),
+        (
+            "domains/d/gold/missing.sql",
+            "select fisrt(o.id) as f from d_silver.order as o\n",
+        ),
+        (
+            "domains/d/gold/ring_a.sql",
+            "select id, mediann(id) as m from d_gold.ring_b\n",
+        ),
+        (
+            "domains/d/gold/ring_b.sql",
+            "select id from d_gold.ring_a\n",
+        ),
+        (
+            "domains/d/gold/syntax.sql",
+            "select id\nfrom d_silver.orders\nwhere\n",
+        ),
+        // Of what is wrong only through others nothing is said.
+        (
+            "domains/d/gold/innocent.sql",
+            "select x, f, r, row_number() over (order by x) as n from d_gold.reads\n",
+        ),
+        (
+            "domains/d/gold/innocent_too.sql",
+            "select r.id, t.id as tid from d_gold.ring_a as r join d_silver.twice as t on t.id = r.id\n",
+        ),
+    ]);
+    project.sqlite("create table customers (id integer primary key, name text)");
+    expect![[r#"
+        22 mistakes, 2 warnings
+        --- stderr
+        warning: no file matches `ordres/*.csv` in source `landing`
+         --> domains/d/domain.yaml:4:61
+          |
+        4 |   - { source: landing, name: late, mode: incremental, path: "ordres/*.csv" }
+          |                                                             ^^^^^^^^^^^^^^^
+          = hint: did you mean `orders`?
+
+        error: two feeds make the table `d_bronze.landing__twice` (B10); the first is `landing.twice` in domains/d/domain.yaml:5
+         --> domains/d/domain.yaml:6:7
+          |
+        6 |   - { source: landing, name: twice, mode: full, path: "orders/1.csv" }
+          |       ^^^^^^
+          = hint: give one of them another `name`
+
+        error: `mode` must be `full` or `incremental`, found `sometimes`
+         --> domains/d/domain.yaml:7:41
+          |
+        7 |   - { source: landing, name: odd, mode: sometimes, path: "orders/*.csv" }
+          |                                         ^^^^^^^^^
+
+        warning: there is no table `custmers` in source `shop`
+         --> domains/d/domain.yaml:8:28
+          |
+        8 |   - { source: shop, table: custmers, mode: full }
+          |                            ^^^^^^^^
+          = hint: did you mean `customers`?
+
+        error: no function `fisrt`
+         --> domains/d/gold/missing.sql:1:8
+          |
+        1 | select fisrt(o.id) as f from d_silver.order as o
+          |        ^^^^^
+
+        error: there is no table `d_silver.order`
+         --> domains/d/gold/missing.sql:1:30
+          |
+        1 | select fisrt(o.id) as f from d_silver.order as o
+          |                              ^^^^^^^^^^^^^^
+          = hint: did you mean `d_silver.orders`?
+
+        error: `d_silver.orders` has no column `amonut`
+         --> domains/d/gold/reads.sql:1:8
+          |
+        1 | select amonut, day + amount as x,
+          |        ^^^^^^
+          = hint: did you mean `amount`?
+
+        error: no operation date + decimal(18,2)
+         --> domains/d/gold/reads.sql:1:16
+          |
+        1 | select amonut, day + amount as x,
+          |                ^^^
+          = hint: cast the other side to a number
+
+        error: no function `first`
+         --> domains/d/gold/reads.sql:2:3
+          |
+        2 |   first(id) as f, sqrt(id) as r
+          |   ^^^^^
+
+        error: `sqrt` is not there yet: the platform's gives other digits on other machines
+         --> domains/d/gold/reads.sql:2:19
+          |
+        2 |   first(id) as f, sqrt(id) as r
+          |                   ^^^^
+          = hint: compute it before loading, or use + - * /
+
+        error: no function `mediann`
+         --> domains/d/gold/ring_a.sql:1:12
+          |
+        1 | select id, mediann(id) as m from d_gold.ring_b
+          |            ^^^^^^^
+
+        error: cycle: `d_gold.ring_a` reads `d_gold.ring_b` reads `d_gold.ring_a`
+         --> domains/d/gold/ring_a.sql:1:34
+          |
+        1 | select id, mediann(id) as m from d_gold.ring_b
+          |                                  ^^^^^^^^^^^^^
+          = hint: a table cannot depend on itself; break the cycle with a table of its own
+
+        error: SQL: expected an expression, found the end of the text
+         --> domains/d/gold/syntax.sql:3:6
+          |
+        3 | where
+          |      ^
+
+        error: unknown key `selects` in a silver model
+         --> domains/d/silver/keys.yaml:2:1
+          |
+        2 | selects: {}
+          | ^^^^^^^
+          = hint: did you mean `select`?
+
+        error: no type `decimals`
+         --> domains/d/silver/keys.yaml:5:26
+          |
+        5 |   amount: cast(amount as decimals)
+          |                          ^^^^^^^^
+          = hint: types are bigint, integer, decimal(p, s), double, string, boolean, date, timestamp and others
+
+        error: unknown column `nothing`: the feed `landing.orders` declares its `columns`
+         --> domains/d/silver/keys.yaml:6:14
+          |
+        6 |   gone: trim(nothing)
+          |              ^^^^^^^
+          = hint: it declares: amount, day, id
+
+        error: no function `nosuch`
+         --> domains/d/silver/lines.yaml:4:9
+          |
+        4 |   what: nosuch(id) + alsonot(amount)
+          |         ^^^^^^
+
+        error: no function `alsonot`
+         --> domains/d/silver/lines.yaml:4:22
+          |
+        4 |   what: nosuch(id) + alsonot(amount)
+          |                      ^^^^^^^
+
+        error: no operation string + bigint
+         --> domains/d/silver/lines.yaml:6:11
+          |
+        6 |     upper(day)
+          |           ^^^
+          = hint: cast the other side to a number
+
+        error: no operation integer + string
+         --> domains/d/silver/lines.yaml:9:28
+          |
+        9 |   sound: { expect: "length(id) + 'x' > 0" }
+          |                            ^^
+          = hint: cast the other side to a number
+
+        error: no function `firts`
+         --> domains/d/silver/odd.yaml:3:7
+          |
+        3 |   id: firts(id)
+          |       ^^^^^
+
+        error: no operation decimal(18,2) + date
+         --> domains/d/silver/orders.yaml:7:21
+          |
+        7 |   typed: { expect: "amount + day > 0" }
+          |                     ^^^^^^
+          = hint: cast the other side to a number
+
+        error: expectation `whole` is a bigint, not a condition
+         --> domains/d/silver/orders.yaml:8:20
+          |
+        8 |   whole: { expect: "id + 1" }
+          |                    ^^^^^^^^^
+          = hint: write an expression that is true or false
+
+        error: `Europe/Zuerich` is no time zone of the time-zone database
+         --> karat.yaml:3:11
+          |
+        3 | timezone: Europe/Zuerich
+          |           ^^^^^^^^^^^^^^
+          = hint: write it like `Europe/Berlin` or `UTC`
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    // What runs, runs on sound projects only.
+    expect![[r#"
+        hint: `karat validate` lists them at any time
+        error: the project has 8 mistakes"#]]
+    .assert_eq(
+        &project
+            .karat(&["run", "--quiet"])
+            .stderr
+            .lines()
+            .rev()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
+}
+
+#[test]
+fn feeds_that_name_nothing_are_worth_a_look() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\n  empty: { type: files, path: empty }\n  none: { type: files, path: none }\n",
+        ),
+        ("landing/orders/1.csv", "id\n1\n"),
+        ("landing/orders/2.tsv", "id\n1\n"),
+        ("landing/readme.txt", "files land here\n"),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n\
+             \x20 - { source: landing, name: a, mode: incremental, path: \"orders/*.csv\" }\n\
+             \x20 - { source: landing, name: b, mode: incremental, path: \"order/*.csv\" }\n\
+             \x20 - { source: landing, name: c, mode: incremental, path: \"orders/*.json\" }\n\
+             \x20 - { source: landing, name: d, mode: full, path: readme.md }\n\
+             \x20 - { source: empty, name: e, mode: full, path: \"*.csv\" }\n\
+             \x20 - { source: none, name: f, mode: full, path: \"*.csv\" }\n",
+        ),
+    ]);
+    std::fs::create_dir(project.path("empty")).unwrap();
+    expect![[r#"
+        no mistakes in 0 models
+        --- stderr
+        warning: no file matches `order/*.csv` in source `landing`
+         --> domains/d/domain.yaml:4:58
+          |
+        4 |   - { source: landing, name: b, mode: incremental, path: "order/*.csv" }
+          |                                                          ^^^^^^^^^^^^^^
+          = hint: did you mean `orders`?
+
+        warning: no file matches `orders/*.json` in source `landing`
+         --> domains/d/domain.yaml:5:58
+          |
+        5 |   - { source: landing, name: c, mode: incremental, path: "orders/*.json" }
+          |                                                          ^^^^^^^^^^^^^^^^
+          = hint: `orders/` holds 1.csv, 2.tsv
+
+        warning: no file matches `readme.md` in source `landing`
+         --> domains/d/domain.yaml:6:51
+          |
+        6 |   - { source: landing, name: d, mode: full, path: readme.md }
+          |                                                   ^^^^^^^^^
+          = hint: did you mean `readme.txt`?
+
+        warning: source `empty` is empty
+         --> karat.yaml:5:3
+          |
+        5 |   empty: { type: files, path: empty }
+          |   ^^^^^
+
+        --- exit 0
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
+    std::fs::create_dir(project.path("none")).unwrap();
+    expect![[r#"
+        step  table                would    because       reads
+        load  d_bronze.landing__a  load     1 new object  1 object, 5 B
+        load  d_bronze.landing__b  nothing  up to date
+        load  d_bronze.landing__c  nothing  up to date
+        load  d_bronze.landing__d  nothing  up to date
+        load  d_bronze.empty__e    nothing  up to date
+        load  d_bronze.none__f     nothing  up to date
+        note: d_bronze.landing__b: no file matches `order/*.csv` in the source's folder: did you mean `orders`?
+        note: d_bronze.landing__c: no file matches `orders/*.json` in the source's folder: `orders/` holds 1.csv, 2.tsv
+        note: d_bronze.landing__d: no file matches `readme.md` in the source's folder: did you mean `readme.txt`?
+        note: d_bronze.empty__e: no file matches `*.csv` in the source's folder
+        note: d_bronze.none__f: no file matches `*.csv` in the source's folder
+        1 step to do; nothing was written
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["plan"]).text());
+}
+
+#[test]
+fn messages_of_the_engine_are_told_in_our_words() {
+    let project = Project::empty();
+    project.write("a.csv", "i,j\n1,2\n");
+    let mut said = String::new();
+    for sql in [
+        "select 'x' || 1, i from a",
+        "select i from (select i, j as i from a) as s",
+        "select i from a where exists (select 1 from a as z where z.i = b.j)",
+        "select cast('abc' as date) as d from a",
+        "select cast(i as boolean) as b, cast('x' as timestamp) as t from a",
+        "select cast(i as bigint) as x from a union all select cast(j as double) from a",
+        "select nosuch(i) from a",
+        "select i from a -- nosuch is no function\nwhere 'nosuch' = nosuch(j)",
+        "select i + date '2026-01-01' as x from a",
+        "select sum(i) as s from a where sum(i) > 1",
+        "select i, i as i from a",
+        "select a.* from a join a as b on a.i = b.i and b.k = 1",
+        "select i from a union select i, j from a",
+        "select (select i, j from a) as x from a",
+        "select i from a group by k",
+        "select substr(i) as x from a",
+        "select array_append(i, j) as x from a",
+        "select case when i then 1 else 'a' end as x from a",
+        "select i from a having count(*) > j",
+        "select i from a limit i",
+        "select max(sum(i)) from a",
+        "select lag(i) from a",
+        "select i from a order by 3",
+        "select * from nowhere",
+        "select i from a as x(p)",
+        "select i from a where i in (select i, j from a)",
+        "select count(distinct i, j) as n from a",
+        "select interval '1 fortnight' as x from a",
+        "select unnest(i) as x from a",
+        "select i[1] as x from a",
+        "select i.j as x from a",
+    ] {
+        let answer = project.karat(&[
+            "query", "--quiet", "--format", "csv", "--table", "a=a.csv", sql,
+        ]);
+        said.push_str(&format!("{sql}\n{}\n", answer.text().replace('\r', "")));
+    }
+    expect![[r#"
+        select 'x' || 1, i from a
+        'x' || 1,i
+        x1,1
+        --- exit 0
+
+        select i from (select i, j as i from a) as s
+        --- stderr
+        error: column `i` is ambiguous
+         --> line 1, column 8
+          |
+        1 | select i from (select i, j as i from a) as s
+          |        ^
+        hint: write it with its table: t.column
+        --- exit 2
+
+        select i from a where exists (select 1 from a as z where z.i = b.j)
+        --- stderr
+        error: no column `b.j`
+         --> line 1, column 64
+          |
+        1 | select i from a where exists (select 1 from a as z where z.i = b.j)
+          |                                                                ^
+        hint: did you mean `j`?
+        --- exit 2
+
+        select cast('abc' as date) as d from a
+        --- stderr
+        error: a text is no date in `cast('abc' as date)`
+        hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
+        --- exit 3
+
+        select cast(i as boolean) as b, cast('x' as timestamp) as t from a
+        --- stderr
+        error: a text is no timestamp in `cast('x' as timestamp)`
+        hint: a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null
+        --- exit 3
+
+        select cast(i as bigint) as x from a union all select cast(j as double) from a
+        --- stderr
+        error: a union of bigint with double: column `x`
+         --> line 1, column 29
+          |
+        1 | select cast(i as bigint) as x from a union all select cast(j as double) from a
+          |                             ^
+        hint: cast both to one type, for example with decimal_from_double(x)
+        --- exit 2
+
+        select nosuch(i) from a
+        --- stderr
+        error: no function `nosuch`
+         --> line 1, column 8
+          |
+        1 | select nosuch(i) from a
+          |        ^
+        --- exit 2
+
+        select i from a -- nosuch is no function
+        where 'nosuch' = nosuch(j)
+        --- stderr
+        error: no function `nosuch`
+         --> line 2, column 18
+          |
+        2 | where 'nosuch' = nosuch(j)
+          |                  ^
+        --- exit 2
+
+        select i + date '2026-01-01' as x from a
+        --- stderr
+        error: no operation string + date
+         --> line 1, column 8
+          |
+        1 | select i + date '2026-01-01' as x from a
+          |        ^
+        hint: dates take whole days or an interval: day + 1, moment + interval '1 hour'
+        --- exit 2
+
+        select sum(i) as s from a where sum(i) > 1
+        --- stderr
+        error: an aggregate stands in `where`
+         --> line 1, column 27
+          |
+        1 | select sum(i) as s from a where sum(i) > 1
+          |                           ^
+        hint: conditions on groups go into `having`
+        --- exit 2
+
+        select i, i as i from a
+        --- stderr
+        error: two columns of this select list are called `i`
+         --> line 1, column 16
+          |
+        1 | select i, i as i from a
+          |                ^
+        hint: give each a name of its own with `as`
+        --- exit 2
+
+        select a.* from a join a as b on a.i = b.i and b.k = 1
+        --- stderr
+        error: no column `b.k`
+         --> line 1, column 48
+          |
+        1 | select a.* from a join a as b on a.i = b.i and b.k = 1
+          |                                                ^
+        hint: did you mean `i`?
+        --- exit 2
+
+        select i from a union select i, j from a
+        --- stderr
+        error: the sides of this `union` have different numbers of columns
+         --> line 1, column 1
+          |
+        1 | select i from a union select i, j from a
+          | ^
+        hint: give each side the same columns, in the same order
+        --- exit 2
+
+        select (select i, j from a) as x from a
+        --- stderr
+        error: a subquery that stands for a value has several columns
+        hint: let it select one
+        --- exit 2
+
+        select i from a group by k
+        --- stderr
+        error: no column `k`
+         --> line 1, column 26
+          |
+        1 | select i from a group by k
+          |                          ^
+        hint: did you mean `i`?
+        --- exit 2
+
+        select substr(i) as x from a
+        --- stderr
+        error: `substr` has no start
+         --> line 1, column 8
+          |
+        1 | select substr(i) as x from a
+          |        ^
+        hint: write substr(text, start, length), the first letter is 1
+        --- exit 2
+
+        select array_append(i, j) as x from a
+        --- stderr
+        error: `array_append` does not take (string, string)
+         --> line 1, column 8
+          |
+        1 | select array_append(i, j) as x from a
+          |        ^
+        hint: cast an argument, or look at the order of the arguments
+        --- exit 2
+
+        select case when i then 1 else 'a' end as x from a
+        x
+        1
+        --- exit 0
+
+        select i from a having count(*) > j
+        --- stderr
+        error: column `a.i` is neither grouped by nor in an aggregate
+         --> line 1, column 8
+          |
+        1 | select i from a having count(*) > j
+          |        ^
+        hint: add it to `group by`, or say which value is meant, for example max(x)
+        --- exit 2
+
+        select i from a limit i
+        --- stderr
+        error: no column `i`
+         --> line 1, column 23
+          |
+        1 | select i from a limit i
+          |                       ^
+        hint: no columns are visible here
+        --- exit 2
+
+        select max(sum(i)) from a
+        --- stderr
+        error: `sum` takes a number, not string
+         --> line 1, column 12
+          |
+        1 | select max(sum(i)) from a
+          |            ^
+        hint: cast the argument first
+        --- exit 2
+
+        select lag(i) from a
+        --- stderr
+        error: `lag` cannot be called like this
+         --> line 1, column 8
+          |
+        1 | select lag(i) from a
+          |        ^
+        hint: a window function needs `over (order by …)`, and only those and aggregates have one
+        --- exit 2
+
+        select i from a order by 3
+        --- stderr
+        error: `order by 3` counts columns, and there is 1
+         --> line 1, column 17
+          |
+        1 | select i from a order by 3
+          |                 ^
+        hint: order by a name
+        --- exit 2
+
+        select * from nowhere
+        --- stderr
+        error: there is no project here: neither this folder nor one above it has a karat.yaml
+        hint: go to a project's folder, name it with `--project DIR`, or start one with `karat init FOLDER`
+        --- exit 2
+
+        select i from a as x(p)
+        --- stderr
+        error: a table has 2 columns, and its alias names 1
+        hint: name all of them, or none
+        --- exit 2
+
+        select i from a where i in (select i, j from a)
+        --- stderr
+        error: a subquery that stands for a value has several columns
+         --> line 1, column 36
+          |
+        1 | select i from a where i in (select i, j from a)
+          |                                    ^
+        hint: let it select one
+        --- exit 2
+
+        select count(distinct i, j) as n from a
+        --- stderr
+        error: `count(distinct …)` of several columns
+         --> line 1, column 8
+          |
+        1 | select count(distinct i, j) as n from a
+          |        ^
+        hint: count the rows of a subquery: select count(*) from (select distinct a, b from t)
+        --- exit 2
+
+        select interval '1 fortnight' as x from a
+        --- stderr
+        error: `1 fortnight` is no interval
+        hint: write it like interval '1 month' or interval '2 days'
+        --- exit 2
+
+        select unnest(i) as x from a
+        --- stderr
+        error: unnest() can only be applied to array, struct and null
+         --> line 1, column 8
+          |
+        1 | select unnest(i) as x from a
+          |        ^
+        --- exit 2
+
+        select i[1] as x from a
+        --- stderr
+        error: `array_element` does not take (string, bigint)
+        hint: cast an argument, or look at the order of the arguments
+        --- exit 2
+
+        select i.j as x from a
+        --- stderr
+        error: a field of a string: only a struct has fields
+        hint: a column is written column, or table.column
+        --- exit 2
+
+    "#]].assert_eq(&said);
 }

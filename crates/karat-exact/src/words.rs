@@ -1,0 +1,159 @@
+//! DataFusion's messages about what somebody wrote, in karat's words: what is wrong, and what to write.
+
+use crate::error::SqlErrorKind;
+
+/// A message in our words.
+pub(crate) struct Told {
+    pub(crate) kind: SqlErrorKind,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+fn told(kind: SqlErrorKind, message: impl Into<String>, hint: &str) -> Told {
+    Told {
+        kind,
+        message: message.into(),
+        hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
+    }
+}
+
+/// Every message that a text can bring about and that is known; another keeps its words, with our names of types.
+pub(crate) fn in_our_words(text: &str) -> Told {
+    use SqlErrorKind::{Name, Refused, Type};
+    let after = |start: &str| text.split_once(start).map(|(_, rest)| rest);
+    if let Some(call) = after("given name and argument types '").and_then(|rest| {
+        let end = rest.find("'.").or_else(|| rest.rfind('\''))?;
+        rest.get(..end)
+    }) && let Some((name, types)) = call.split_once('(')
+    {
+        let types = our_types(types.trim_end_matches(')'));
+        return told(
+            Type,
+            format!("`{name}` does not take ({types})"),
+            "cast an argument, or look at the order of the arguments",
+        );
+    }
+    if text.contains("queries have different number of columns") {
+        let verb = text.split(' ').next().unwrap_or_default().to_lowercase();
+        return told(
+            Type,
+            format!("the sides of this `{verb}` have different numbers of columns"),
+            "give each side the same columns, in the same order",
+        );
+    }
+    if text.starts_with("Too many columns! The subquery should only return one column") {
+        return told(
+            Type,
+            "a subquery that stands for a value has several columns",
+            "let it select one",
+        );
+    }
+    if text.starts_with("Substring without for/from") {
+        return told(
+            Type,
+            "`substr` has no start",
+            "write substr(text, start, length), the first letter is 1",
+        );
+    }
+    if let Some(rest) = after("Order by column out of bounds, specified: ") {
+        let mut numbers = rest.split(", max: ");
+        let (asked, most) = (numbers.next(), numbers.next());
+        return told(
+            Name,
+            format!(
+                "`order by {}` counts columns, and there {} {}",
+                asked.unwrap_or_default(),
+                if most == Some("1") { "is" } else { "are" },
+                most.unwrap_or_default(),
+            ),
+            "order by a name",
+        );
+    }
+    if let Some(rest) = after("Source table contains ")
+        && let Some((has, rest)) = rest.split_once(" columns but only ")
+        && let Some((named, _)) = rest.split_once(' ')
+    {
+        return told(
+            Name,
+            format!("a table has {has} columns, and its alias names {named}"),
+            "name all of them, or none",
+        );
+    }
+    if let Some(rest) = after("Invalid input syntax for type interval: ") {
+        let written = rest.trim_matches('"');
+        return told(
+            Type,
+            format!("`{written}` is no interval"),
+            "write it like interval '1 month' or interval '2 days'",
+        );
+    }
+    if let Some(rest) = text.strip_prefix("Cannot access field at argument ") {
+        let of = rest
+            .split_once("type ")
+            .and_then(|(_, rest)| rest.split_once(" is not"))
+            .map_or("value", |(of, _)| of);
+        return told(
+            Type,
+            format!("a field of a {}: only a struct has fields", our_types(of)),
+            "a column is written column, or table.column",
+        );
+    }
+    if let Some(name) = text.strip_prefix("Unsupported SQL type ") {
+        return told(
+            Type,
+            format!("no type `{name}`"),
+            "types are bigint, integer, decimal(p, s), double, string, boolean, date, timestamp and others",
+        );
+    }
+    if text.starts_with("Physical plan does not support logical expression") {
+        return match after("logical expression ").unwrap_or_default() {
+            rest if rest.starts_with("WindowFunction") => told(
+                Refused,
+                "a window function (`over`) stands where rows are chosen",
+                "compute it in a subquery, and choose by its column outside",
+            ),
+            rest if rest.starts_with("Exists") => told(
+                Refused,
+                "`exists` stands where the engine has no join for it",
+                "let it be a condition of its own in `where`, or join a subquery and ask whether it gave a row",
+            ),
+            _ => told(
+                Refused,
+                "a subquery stands where the engine has no join for it",
+                "write a correlated subquery as a join",
+            ),
+        };
+    }
+    told(Type, our_types(text), "")
+}
+
+/// DataFusion's names of types as karat writes them.
+fn our_types(text: &str) -> String {
+    const NAMES: [(&str, &str); 22] = [
+        ("LargeUtf8", "string"),
+        ("Utf8View", "string"),
+        ("Utf8", "string"),
+        ("UInt64", "bigint"),
+        ("UInt32", "bigint"),
+        ("UInt16", "integer"),
+        ("UInt8", "smallint"),
+        ("Int64", "bigint"),
+        ("Int32", "integer"),
+        ("Int16", "smallint"),
+        ("Int8", "tinyint"),
+        ("Float64", "double"),
+        ("Float32", "real"),
+        ("Boolean", "boolean"),
+        ("Date32", "date"),
+        ("Decimal128", "decimal"),
+        ("Decimal256", "decimal"),
+        ("Timestamp(Microsecond, None)", "timestamp"),
+        ("Timestamp(µs)", "timestamp"),
+        ("Time64(Microsecond)", "time"),
+        ("Interval(MonthDayNano)", "interval"),
+        ("Null", "null"),
+    ];
+    NAMES.iter().fold(text.to_owned(), |text, (engine, ours)| {
+        text.replace(engine, ours)
+    })
+}

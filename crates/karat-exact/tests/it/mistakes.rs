@@ -1,0 +1,169 @@
+//! All mistakes of one text, each at its place, and none that only follows from another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use expect_test::expect;
+use karat_exact::{Purpose, RowExpressions, SqlError};
+
+use crate::harness::Bench;
+
+fn columns() -> SchemaRef {
+    let column = |name: &str, of| Field::new(name, of, true);
+    Arc::new(Schema::new(vec![
+        column("id", DataType::Int64),
+        column("name", DataType::Utf8),
+        column("day", DataType::Date32),
+    ]))
+}
+
+fn told(error: &SqlError) -> String {
+    let at = error.line.zip(error.column);
+    let at = at.map_or("?".to_owned(), |(line, column)| format!("{line}:{column}"));
+    let hint = error.hint.as_deref().unwrap_or_default();
+    format!("  {at} {} ({hint})\n", error.message)
+}
+
+/// Over two tables `s.a` and `s.b` of equal columns.
+fn mistakes(texts: &[&str]) -> String {
+    let engine = Bench::new().engine();
+    let key = Some(vec!["id".to_owned()]);
+    let tables = BTreeMap::from([
+        ("s.a".to_owned(), (columns(), key.clone())),
+        ("s.b".to_owned(), (columns(), key)),
+    ]);
+    let purpose = Purpose::Model {
+        key: None,
+        cluster_by: Vec::new(),
+        allow_float: false,
+    };
+    let mut lines = String::new();
+    for sql in texts {
+        lines.push_str(&format!("{sql}\n"));
+        match engine.plan_schema(sql, &tables, &purpose) {
+            Ok(_) => lines.push_str("  fine\n"),
+            Err(errors) => lines.extend(errors.iter().map(told)),
+        }
+    }
+    lines
+}
+
+#[test]
+fn of_a_query() {
+    expect![[r#"
+        select nosuch, upper(nowhere) as n, frist(id) as f, id + day as s
+        from s.a where gone > 1 order by lost
+          1:8 no column `nosuch` (there are id, name, day)
+          1:22 no column `nowhere` (there are id, name, day)
+          1:37 no function `frist` ()
+          2:16 no column `gone` (there are id, name, day)
+          2:34 no column `lost` (there are nosuch, n, f, s, id, name, day)
+        select s.gone, s.id from (select gone, id from s.a) as s
+          1:34 no column `gone` (there are id, name, day)
+        with c as (select gone, max(absent) as m from s.a group by gone) select c.gone as x, m, c.n from c
+          1:19 no column `gone` (there are id, name, day)
+          1:29 no column `absent` (there are id, name, day)
+          1:91 no column `c.n` (did you mean `m`?)
+        select id from s.a where exists (select 1 from s.b as z where z.j = a.i)
+          1:65 no column `z.j` (there are id, name, day)
+          1:71 no column `a.i` (did you mean `id`?)
+        select a.idd, b.nam as n from s.a as a join s.b as b on a.id = b.idd where a.id = b.id and c.id = 1
+          1:10 no column `a.idd` (did you mean `id`?)
+          1:17 no column `b.nam` (did you mean `name`?)
+          1:66 no column `b.idd` (did you mean `id`?)
+          1:94 no column `c.id` (did you mean `id`?)
+        select mediann(id, gone) as m, median(id) as n from s.a group by gone
+          1:8 no function `mediann` ()
+          1:20 no column `gone` (there are id, name, day)
+          1:32 `median` is not there yet (rank the rows with row_number() over (order by ...) and pick)
+          1:66 no column `gone` (there are m, n, id, name, day)
+        select gone from s.a union all select lost from s.b
+          1:8 no column `gone` (there are id, name, day)
+          1:39 no column `lost` (there are id, name, day)
+        select id as n, count(*) over (partition by gone order by lost) as c from s.a
+          1:45 no column `gone` (there are id, name, day)
+          1:59 no column `lost` (there are id, name, day)
+        select id from s.a where id = any (select idd from s.b)
+          1:43 no column `idd` (did you mean `id`?)
+        select case when gone then 1 else lost end as c, coalesce(id, void) as v from s.a
+          1:18 no column `gone` (there are id, name, day)
+          1:35 no column `lost` (there are id, name, day)
+          1:63 no column `void` (there are id, name, day)
+        select sum(gone) + sum(lost) as s from s.a having max(void) > 1
+          1:12 no column `gone` (there are id, name, day)
+          1:24 no column `lost` (there are id, name, day)
+          1:55 no column `void` (there are s, id, name, day)
+        select id from s.a join s.b using (idd)
+          1:36 no column `idd` (did you mean `id`?)
+        select current_dat as d, name.x as y from s.a
+          1:8 no column `current_dat` (there are id, name, day)
+        select array_transform([1], e -> e + 1) as t from s.a
+          1:8 no function `array_transform` ()
+        select i from s.a as x(i, n, d) where x.id = 1
+          1:41 no column `x.id` (did you mean `d`?)
+    "#]].assert_eq(&mistakes(&[
+        "select nosuch, upper(nowhere) as n, frist(id) as f, id + day as s\nfrom s.a where gone > 1 order by lost",
+        "select s.gone, s.id from (select gone, id from s.a) as s",
+        "with c as (select gone, max(absent) as m from s.a group by gone) select c.gone as x, m, c.n from c",
+        "select id from s.a where exists (select 1 from s.b as z where z.j = a.i)",
+        "select a.idd, b.nam as n from s.a as a join s.b as b on a.id = b.idd where a.id = b.id and c.id = 1",
+        "select mediann(id, gone) as m, median(id) as n from s.a group by gone",
+        "select gone from s.a union all select lost from s.b",
+        "select id as n, count(*) over (partition by gone order by lost) as c from s.a",
+        "select id from s.a where id = any (select idd from s.b)",
+        "select case when gone then 1 else lost end as c, coalesce(id, void) as v from s.a",
+        "select sum(gone) + sum(lost) as s from s.a having max(void) > 1",
+        "select id from s.a join s.b using (idd)",
+        "select current_dat as d, name.x as y from s.a",
+        "select array_transform([1], e -> e + 1) as t from s.a",
+        "select i from s.a as x(i, n, d) where x.id = 1",
+    ]));
+}
+
+#[test]
+fn of_an_expression() {
+    let engine = Bench::new().engine();
+    let texts = [
+        "trim(gone) || frist(lost, id)",
+        "name = 'x' and cast(id as decimals) > 1",
+        "id > 0 and median(id) > exp(void)",
+        "name + 1",
+        "\"ID\" + 1",
+        "case when gone = lost then id end",
+    ];
+    let expressions: Vec<(String, String)> = texts
+        .iter()
+        .enumerate()
+        .map(|(nth, text)| (format!("x{nth}"), (*text).to_owned()))
+        .collect();
+    let errors = RowExpressions::compile(&engine, columns(), &expressions)
+        .err()
+        .unwrap();
+    let lines: String = errors
+        .iter()
+        .map(|(nth, error)| format!("{}\n{}", texts[*nth], told(error)))
+        .collect();
+    expect![[r#"
+        trim(gone) || frist(lost, id)
+          1:6 no column `gone` (there are id, name, day)
+        trim(gone) || frist(lost, id)
+          1:15 no function `frist` ()
+        trim(gone) || frist(lost, id)
+          1:21 no column `lost` (there are id, name, day)
+        name = 'x' and cast(id as decimals) > 1
+          1:27 no type `decimals` (types are bigint, integer, decimal(p, s), double, string, boolean, date, timestamp and others)
+        id > 0 and median(id) > exp(void)
+          1:12 `median` is not there yet (rank the rows with row_number() over (order by ...) and pick)
+        id > 0 and median(id) > exp(void)
+          1:25 `exp` is not there yet: the platform's gives other digits on other machines (compute it before loading, or use + - * /)
+        id > 0 and median(id) > exp(void)
+          1:29 no column `void` (there are id, name, day)
+        name + 1
+          1:1 no operation string + bigint (cast the other side to a number)
+        case when gone = lost then id end
+          1:11 no column `gone` (there are id, name, day)
+        case when gone = lost then id end
+          1:18 no column `lost` (there are id, name, day)
+    "#]].assert_eq(&lines);
+}

@@ -1,0 +1,352 @@
+//! What a source holds by name, listed once for any number of feeds: which of them name nothing.
+
+use std::fs;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::FeedSpec;
+
+/// Names of a source beyond which nothing is said: looking for names must stay quick.
+pub(crate) const NAMES_MAX: usize = 200_000;
+/// Comparisons of names with patterns; beyond them nothing is said.
+const COMPARISONS_MAX: usize = 20_000_000;
+/// A regular expression takes as long to build as so many comparisons.
+const BUILDING: usize = 2_000;
+/// Folders deeper than this are taken for a loop of links.
+const DEPTH_MAX: usize = 64;
+
+/// The names in a source.
+#[derive(Debug)]
+pub struct Inventory {
+    names: Names,
+    comparisons_left: usize,
+}
+
+#[derive(Debug)]
+enum Names {
+    /// Relative paths with `/`, sorted.
+    Files(Vec<String>),
+    Tables(Vec<String>),
+    /// Too many, or not all can be seen.
+    Untold,
+}
+
+/// Whether a feed names anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It does, or that cannot be told.
+    Perhaps,
+    /// It does not; these are the names beside it, each of the kind of `missing`.
+    Nothing {
+        /// The part of its path that is not there, or its table.
+        missing: String,
+        /// What precedes that part: a folder with `/`, or nothing.
+        within: String,
+        /// Files, folders or tables that are there instead, sorted.
+        beside: Vec<String>,
+    },
+}
+
+impl Inventory {
+    /// Of a folder with all below it.
+    pub(crate) fn of_folder(root: &Path) -> Inventory {
+        let mut paths = Vec::new();
+        let names = match list(root, "", 0, &mut paths) {
+            Some(()) => {
+                paths.sort_unstable();
+                Names::Files(paths)
+            }
+            None => Names::Untold,
+        };
+        Inventory::new(names)
+    }
+
+    /// Of a database.
+    pub(crate) fn of_tables(tables: Vec<String>) -> Inventory {
+        Inventory::new(Names::Tables(tables))
+    }
+
+    fn new(names: Names) -> Inventory {
+        Inventory {
+            names,
+            comparisons_left: COMPARISONS_MAX,
+        }
+    }
+
+    /// Whether there is no name at all: nothing has arrived yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.names {
+            Names::Files(names) | Names::Tables(names) => names.is_empty(),
+            Names::Untold => false,
+        }
+    }
+
+    /// Whether the feed names anything that is there.
+    pub fn find(&mut self, feed: &FeedSpec) -> Found {
+        match (&self.names, &feed.path, &feed.table) {
+            (Names::Files(paths), Some(pattern), _) => {
+                match matches_any(paths, pattern, &mut self.comparisons_left) {
+                    Some(false) => nothing_at(paths, pattern),
+                    _ => Found::Perhaps,
+                }
+            }
+            (Names::Tables(tables), _, Some(table)) => {
+                if tables.iter().any(|name| name.eq_ignore_ascii_case(table)) {
+                    return Found::Perhaps;
+                }
+                Found::Nothing {
+                    missing: table.clone(),
+                    within: String::new(),
+                    beside: tables.clone(),
+                }
+            }
+            _ => Found::Perhaps,
+        }
+    }
+}
+
+/// All files below a folder; None if there are too many or one cannot be seen.
+fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) -> Option<()> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        let path = match relative {
+            "" => name.to_owned(),
+            _ => format!("{relative}/{name}"),
+        };
+        let mut kind = entry.file_type().ok()?;
+        if kind.is_symlink() {
+            match fs::metadata(entry.path()) {
+                Ok(stat) => kind = stat.file_type(),
+                // It leads nowhere.
+                Err(_) => continue,
+            }
+        }
+        if kind.is_dir() {
+            list(&entry.path(), &path, depth + 1, paths)?;
+        } else {
+            paths.push(path);
+        }
+        if paths.len() > NAMES_MAX {
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn is_wild(letter: char) -> bool {
+    matches!(letter, '*' | '?' | '[' | '{' | '\\')
+}
+
+/// Whether a path matches the pattern; None if that would take too long, or the pattern is none.
+fn matches_any(paths: &[String], pattern: &str, left: &mut usize) -> Option<bool> {
+    let literal = &pattern[..pattern.find(is_wild).unwrap_or(pattern.len())];
+    if literal.len() == pattern.len() {
+        return Some(
+            paths
+                .binary_search_by(|path| path.as_str().cmp(pattern))
+                .is_ok(),
+        );
+    }
+    let first = paths.partition_point(|path| path.as_str() < literal);
+    let candidates = paths[first..]
+        .iter()
+        .take_while(|path| path.starts_with(literal));
+    let matcher = Matcher::new(pattern)?;
+    if matches!(matcher, Matcher::Glob(_)) {
+        *left = left.checked_sub(BUILDING)?;
+    }
+    for path in candidates {
+        *left = left.checked_sub(1)?;
+        if matcher.matches(path) {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Most patterns need no regular expression, which takes long to build.
+enum Matcher<'p> {
+    Plain(&'p [u8]),
+    Glob(GlobMatcher),
+}
+
+impl Matcher<'_> {
+    fn new(pattern: &str) -> Option<Matcher<'_>> {
+        if pattern.is_ascii() && !pattern.contains(['[', '{', '\\']) && !pattern.contains("**") {
+            return Some(Matcher::Plain(pattern.as_bytes()));
+        }
+        let glob = GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build()
+            .ok()?;
+        Some(Matcher::Glob(glob.compile_matcher()))
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Matcher::Plain(pattern) if path.is_ascii() => plain(pattern, path.as_bytes()),
+            // `?` stands for a letter of several bytes, too.
+            Matcher::Plain(pattern) => std::str::from_utf8(pattern)
+                .ok()
+                .and_then(|pattern| {
+                    GlobBuilder::new(pattern)
+                        .literal_separator(true)
+                        .build()
+                        .ok()
+                })
+                .is_none_or(|glob| glob.compile_matcher().is_match(path)),
+            Matcher::Glob(glob) => glob.is_match(path),
+        }
+    }
+}
+
+/// `*` and `?` within one part of a path.
+fn plain(pattern: &[u8], path: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while t < path.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p, t));
+                p += 1;
+            }
+            Some(b'?') if path[t] != b'/' => (p, t) = (p + 1, t + 1),
+            Some(letter) if *letter == path[t] => (p, t) = (p + 1, t + 1),
+            _ => match retry {
+                // The star takes one letter more.
+                Some((star, taken)) if path[taken] != b'/' => {
+                    retry = Some((star, taken + 1));
+                    (p, t) = (star + 1, taken + 1);
+                }
+                _ => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|letter| *letter == b'*')
+}
+
+/// Names that are told in a hint need not be more.
+const BESIDE_MAX: usize = 1_000;
+
+/// The first part of the pattern that is not there, and what stands in its place.
+fn nothing_at(paths: &[String], pattern: &str) -> Found {
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let mut within = String::new();
+    for (nth, part) in parts.iter().enumerate() {
+        let deeper = nth + 1 < parts.len();
+        if !deeper || part.contains(is_wild) || !is_folder(paths, &format!("{within}{part}/")) {
+            return Found::Nothing {
+                missing: (*part).to_owned(),
+                beside: beside(paths, &within, deeper),
+                within,
+            };
+        }
+        within.push_str(part);
+        within.push('/');
+    }
+    Found::Perhaps
+}
+
+fn is_folder(paths: &[String], folder: &str) -> bool {
+    let first = paths.partition_point(|path| path.as_str() < folder);
+    paths
+        .get(first)
+        .is_some_and(|path| path.starts_with(folder))
+}
+
+/// Folders or files directly within a folder.
+fn beside(paths: &[String], within: &str, folders: bool) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut at = paths.partition_point(|path| path.as_str() < within);
+    while let Some(rest) = paths.get(at).and_then(|path| path.strip_prefix(within)) {
+        if names.len() == BESIDE_MAX {
+            break;
+        }
+        match rest.split_once('/') {
+            None => {
+                if !folders {
+                    names.push(rest.to_owned());
+                }
+                at += 1;
+            }
+            Some((folder, _)) => {
+                if folders {
+                    names.push(folder.to_owned());
+                }
+                // Past all that lies in it: `0` follows `/`.
+                let behind = format!("{within}{folder}0");
+                at = paths.partition_point(|path| *path < behind);
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(paths: &[&str], pattern: &str) -> String {
+        let mut inventory = Inventory::new(Names::Files(
+            paths.iter().map(|path| (*path).to_owned()).collect(),
+        ));
+        let feed = FeedSpec {
+            path: Some(pattern.to_owned()),
+            ..FeedSpec::default()
+        };
+        match inventory.find(&feed) {
+            Found::Perhaps => "perhaps".to_owned(),
+            Found::Nothing {
+                missing,
+                within,
+                beside,
+            } => format!("no `{missing}` in `{within}`, but {}", beside.join(" ")),
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_what_is() {
+        let paths = [
+            "entries/a.csv",
+            "entries/b.csv",
+            "entries/old/c.csv",
+            "readme.txt",
+        ];
+        for (pattern, expected) in [
+            ("entries/*.csv", "perhaps"),
+            ("entries/?.csv", "perhaps"),
+            ("*/*.csv", "perhaps"),
+            ("**/c.csv", "perhaps"),
+            ("*.txt", "perhaps"),
+            ("readme.txt", "perhaps"),
+            ("{entries,other}/a*", "perhaps"),
+            ("*.csv", "no `*.csv` in ``, but readme.txt"),
+            ("entrys/*.csv", "no `entrys` in ``, but entries"),
+            ("entries/*.tsv", "no `*.tsv` in `entries/`, but a.csv b.csv"),
+            ("entries/odl/c.csv", "no `odl` in `entries/`, but old"),
+            ("entries/c.csv", "no `c.csv` in `entries/`, but a.csv b.csv"),
+            ("entries/**/d.csv", "no `**` in `entries/`, but old"),
+        ] {
+            assert_eq!(find(&paths, pattern), expected, "{pattern}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { rng_seed: proptest::test_runner::RngSeed::Fixed(7), failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_quick_matcher_agrees_with_the_other(pattern in "[ab*?/]{1,8}", path in "[ab/]{0,8}") {
+            let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
+            if let (Ok(glob), false) = (glob, pattern.contains("**")) {
+                proptest::prop_assert_eq!(plain(pattern.as_bytes(), path.as_bytes()), glob.compile_matcher().is_match(&path));
+            }
+        }
+    }
+}
