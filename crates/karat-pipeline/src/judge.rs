@@ -79,14 +79,29 @@ pub struct JudgeCounts {
 impl JudgeCounts {
     /// Takes in the counts of another stretch.
     pub fn add(&mut self, other: JudgeCounts) {
-        self.read += other.read;
-        self.superseded += other.superseded;
-        self.duplicate += other.duplicate;
-        self.dropped += other.dropped;
-        self.quarantined += other.quarantined;
-        self.judged += other.judged;
-        for (rule, rows) in other.broken {
+        let JudgeCounts {
+            read,
+            superseded,
+            duplicate,
+            dropped,
+            quarantined,
+            broken,
+            addresses,
+            judged,
+        } = other;
+        self.read += read;
+        self.superseded += superseded;
+        self.duplicate += duplicate;
+        self.dropped += dropped;
+        self.quarantined += quarantined;
+        self.judged += judged;
+        for (rule, rows) in broken {
             *self.broken.entry(rule).or_default() += rows;
+        }
+        for (rule, found) in addresses {
+            let first = self.addresses.entry(rule).or_default();
+            first.extend(found);
+            first.truncate(ADDRESSES_MAX);
         }
     }
 }
@@ -208,7 +223,12 @@ impl Judge {
             .iter()
             .map(|column| (column.name.clone(), column.sql.clone()))
             .collect();
-        let select_texts = select.iter().map(|(name, sql)| shown(name, sql)).collect();
+        // In the form that the recorded code has, so that a rebuild from the record says the same.
+        let select_texts = silver
+            .select
+            .iter()
+            .map(|column| shown(&column.name, &column.shown()))
+            .collect();
         let select = RowExpressions::compile(engine, bronze.clone(), &select)
             .map_err(|errors| first(errors, &places))?;
         let selected = select.output_schema();
@@ -256,8 +276,8 @@ impl Judge {
             let combined = combined_schema(&selected, bronze);
             let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
             let mut texts = vec![shown("sequence_by", &sequence_by)];
-            let deletes = cdc.apply_as_deletes.iter();
-            texts.extend(deletes.map(|sql| shown("apply_as_deletes", sql)));
+            let deletes = cdc.deletes_shown();
+            texts.extend(deletes.map(|sql| shown("apply_as_deletes", &sql)));
             let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
@@ -885,8 +905,6 @@ fn combined_schema(selected: &SchemaRef, bronze: &SchemaRef) -> SchemaRef {
 
 /// A column with its expression, cut where it is long.
 fn shown(name: &str, sql: &str) -> String {
-    let words: Vec<&str> = sql.split_whitespace().collect();
-    let sql = words.join(" ");
     if sql.chars().count() <= EXPRESSION_MAX {
         return format!("{name}: {sql}");
     }

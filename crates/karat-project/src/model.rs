@@ -676,6 +676,13 @@ pub struct SelectColumn {
     pub(crate) normalised: String,
 }
 
+impl SelectColumn {
+    /// The expression as messages and quarantine show it: alike for equal code.
+    pub fn shown(&self) -> String {
+        karat_sql::shown(&self.normalised)
+    }
+}
+
 /// A rule for each row (C2).
 #[derive(Clone, Debug)]
 pub struct Expectation {
@@ -746,6 +753,14 @@ pub struct AutoCdc {
     /// Where the SQL of `apply_as_deletes` stands, if there is one.
     pub deletes_at: Place,
     pub(crate) deletes_normalised: String,
+}
+
+impl AutoCdc {
+    /// The condition of `apply_as_deletes` as messages and quarantine show it: alike for equal code.
+    pub fn deletes_shown(&self) -> Option<String> {
+        self.apply_as_deletes.as_ref()?;
+        Some(karat_sql::shown(&self.deletes_normalised))
+    }
 }
 
 /// Which columns of an SCD 2 table open a new state when they change.

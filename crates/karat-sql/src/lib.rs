@@ -16,7 +16,7 @@ pub mod token;
 
 pub use expression::Expression;
 pub use query::{ColumnRef, Derived, OutputColumn, Query, TableRef};
-pub use token::normalised;
+pub use token::{normalised, shown};
 
 /// A place in a SQL text: line and column count from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

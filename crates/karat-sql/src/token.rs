@@ -21,6 +21,46 @@ pub fn normalised(sql: &str) -> Result<String, SqlTextError> {
     Ok(join(&tokenize(sql)?))
 }
 
+/// Words before which a bracket opens no list of arguments.
+const BEFORE_BRACKETS: [&str; 14] = [
+    "all", "and", "any", "as", "between", "else", "exists", "in", "like", "not", "or", "over",
+    "then", "when",
+];
+
+/// The normalised text as a person writes it: `cast(n as decimal(9, 2))`. Equal normalised texts are shown alike.
+///
+/// ```
+/// assert_eq!(karat_sql::shown("Cast( a AS decimal(9,2) )  in ('( x')"), "cast(a as decimal(9, 2)) in ('( x')");
+/// ```
+pub fn shown(sql: &str) -> String {
+    let Ok(tokens) = tokenize(sql) else {
+        return sql.to_owned();
+    };
+    let mut text = String::new();
+    let mut before = String::new();
+    for token in &tokens {
+        let word = join(std::slice::from_ref(token));
+        if word.is_empty() {
+            continue;
+        }
+        let is_name = before
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || letter == '_');
+        let close = match (before.as_str(), word.as_str()) {
+            ("" | "(" | "[" | "." | "::", _) => true,
+            (_, ")" | "]" | "[" | "," | "." | "::") => true,
+            (_, "(") => is_name && !BEFORE_BRACKETS.contains(&before.as_str()),
+            _ => false,
+        };
+        if !close {
+            text.push(' ');
+        }
+        text.push_str(&word);
+        before = word;
+    }
+    text
+}
+
 /// Splits into tokens without unescaping literals, so that what comes out is what was written.
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlTextError> {
     Tokenizer::new(&DIALECT, sql)

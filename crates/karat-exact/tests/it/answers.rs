@@ -139,7 +139,7 @@ fn what_would_be_answered_wrongly_is_refused() {
         Refused: `^` is a power in some databases and a bitwise xor in others
         hint: for a power write the product: x * x
         select id from d.t where k like 'a!%' escape '!'
-        Refused: `like … escape` takes no character but the backslash
+        Refused: 1:28: `like … escape` takes no character but the backslash
         hint: write like 'a\%b', or starts_with(), contains() and strpos()
         select date '9999-12-31' + interval '1 month 2 days' as x
         x date

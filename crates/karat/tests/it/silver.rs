@@ -62,10 +62,10 @@ expectations:
         d_silver.t  a.csv     6  positive
         d_silver.t  a.csv     7  positive, small
         d_silver.t  a.csv     8  _expression                id: cast(id as bigint)
-        d_silver.t  a.csv     9  _expression                amount: cast(amount as decimal(9,2))
+        d_silver.t  a.csv     9  _expression                amount: cast(amount as decimal(9, 2))
         d_silver.t  a.csv    10  _rescued                   too_many_fields
         d_silver.t  a.csv    11  _rescued, positive, small  missing_fields
-        d_silver.t  a.csv    12  _expression                amount: cast(amount as decimal(9,2))
+        d_silver.t  a.csv    12  _expression                amount: cast(amount as decimal(9, 2))
         8 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
@@ -94,22 +94,23 @@ fn rows_of_a_database_have_addresses() {
         "from: db.o\nselect: { id: id, amount: \"cast(decimal_from_double(amount) as decimal(4, 2))\", n: \"cast(n as bigint) + 1\" }\n",
     );
     project.sqlite("create table o (id integer primary key, amount real, n text); insert into o values (1, 1.5, '1'), (2, 100.0, '1'), (3, 1.0, 'x'), (4, 1000.0, 'y')");
-    project.run(0);
+    let run = project.karat(&["run", "--quiet", "--at", "2026-01-05T20:00:00Z"]);
+    assert_eq!(run.code, 0, "{}", run.text());
     expect![[r#"
         table       object           row  rules        what failed
-        d_silver.t  o       8b552abe19ed  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
-        d_silver.t  o       5ab1b4b8d225  _expression  n: cast(n as bigint) + 1
-        d_silver.t  o       a7d886675cd3  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
+        d_silver.t  o       0fe3ac9fb7df  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
+        d_silver.t  o       5f4546e41ce5  _expression  n: cast(n as bigint) + 1
+        d_silver.t  o       f7282894feb7  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
         3 rows, 0 objects in quarantine
     "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#"{"id":"o@1:8b552abe19ed","table":"d_silver.t","object":"o","row":null,"position":"8b552abe19ed","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))"}"#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"o@1:0fe3ac9fb7df","table":"d_silver.t","object":"o","row":null,"position":"0fe3ac9fb7df","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))"}"#]].assert_eq(&rows[0].to_string());
     project.write(
         "domains/d/silver/t.yaml",
         "from: db.o\nselect: { id: id, n: n }\nexpectations: { number: { expect: \"n = '1'\", action: fail } }\n",
     );
     expect![[r#"
-        error: `d_silver.t` was not committed: 2 rows break `number` (action: fail): o@1:5ab1b4b8d225, o@1:a7d886675cd3
+        error: `d_silver.t` was not committed: 2 rows break `number` (action: fail): o@1:5f4546e41ce5, o@1:f7282894feb7
         hint: nothing was written; look at the source rows of `d_silver.t`, correct them there, or give the rule the action `quarantine`
     "#]].assert_eq(&project.run(1).stderr);
 }

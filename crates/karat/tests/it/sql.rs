@@ -54,8 +54,8 @@ fn numbers() {
         cast('1.505' as decimal(9,2))  =>  exit 3: a value cannot be converted without loss in `cast('1.505' as decimal(9,2))`
         cast(1.505 as decimal(9,2))  =>  decimal(9,2): 1.51
         cast(2 as boolean)  =>  exit 3: a value cannot be converted without loss in `cast(2 as boolean)`
-        cast('abc' as date)  =>  exit 3: a value cannot be converted without loss in `cast('abc' as date)`
-        date '2026-02-30'  =>  exit 3: a value cannot be converted without loss in `cast('2026-02-30' as date)`
+        cast('abc' as date)  =>  exit 3: a text is no date in `cast('abc' as date)`
+        date '2026-02-30'  =>  exit 3: a text is no date in `cast('2026-02-30' as date)`
         decimal_from_double(cast('0.1' as double))  =>  decimal(38,10): 0.1
         cast('NaN' as double) = cast('NaN' as double)  =>  boolean: true
         cast('0.1' as double) = 0.1  =>  boolean: false
