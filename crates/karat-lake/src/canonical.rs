@@ -133,6 +133,7 @@ impl CanonicalWriter {
             layout,
             constants: Constants::default(),
             open: None,
+            syncing: None,
             closed: Vec::new(),
         };
         Ok(Self {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -45,6 +45,8 @@ pub(crate) struct Encoder {
     pub(crate) layout: Layout,
     pub(crate) constants: Constants,
     pub(crate) open: Option<OpenFile>,
+    /// The last closed file on its way to the disk.
+    pub(crate) syncing: Option<JoinHandle<Result<EncodedFile, LakeError>>>,
     pub(crate) closed: Vec<EncodedFile>,
 }
 
@@ -139,7 +141,15 @@ impl Consumer for Encoder {
 
     fn finish(mut self) -> Result<Self::Outcome, LakeError> {
         self.close_file()?;
-        Ok(self.closed)
+        self.synced()?;
+        Ok(std::mem::take(&mut self.closed))
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        // Given up: the file on its way to the disk is removed before we are gone, whatever became of it.
+        let _ = self.synced();
     }
 }
 
@@ -186,15 +196,34 @@ impl Encoder {
         let groups = writer.flushed_row_groups().iter();
         let rows: i64 = groups.map(|group| group.num_rows()).sum();
         let sink = writer.into_inner().map_err(failed)?;
-        sink.file
-            .sync_all()
-            .map_err(LakeError::io("write", &temporary.0))?;
-        self.closed.push(EncodedFile {
-            temporary,
-            size: sink.size,
-            sha256: hex(&sink.hash.finalize()),
-            rows: rows.unsigned_abs(),
-        });
+        // One file at a time, while the next is encoded: the disk need not be waited for.
+        self.synced()?;
+        let synced = thread::Builder::new()
+            .name("karat-sync".to_owned())
+            .spawn(move || {
+                sink.file
+                    .sync_all()
+                    .map_err(LakeError::io("write", &temporary.0))?;
+                Ok(EncodedFile {
+                    temporary,
+                    size: sink.size,
+                    sha256: hex(&sink.hash.finalize()),
+                    rows: rows.unsigned_abs(),
+                })
+            })
+            .map_err(LakeError::io("start a thread for writing", "a table"))?;
+        self.syncing = Some(synced);
+        Ok(())
+    }
+
+    /// Waits for the last closed file.
+    fn synced(&mut self) -> Result<(), LakeError> {
+        if let Some(syncing) = self.syncing.take() {
+            let file = syncing
+                .join()
+                .unwrap_or_else(|panic| resume_unwind(panic))?;
+            self.closed.push(file);
+        }
         Ok(())
     }
 }
