@@ -4,22 +4,27 @@
 //! the guard, [`Engine::stream`] gives the rows in their one order. [`RowExpressions`] computes row by row with failures as values;
 //! [`fingerprint`] compares contents.
 
+mod accumulators;
 mod aggregates;
 mod calendar;
 mod checked;
+mod choices;
 mod conditions;
 mod conversion;
 mod doubles;
+mod elementary;
 mod engine;
 pub mod error;
 pub mod fingerprint;
 mod functions;
 mod keys;
+mod moments;
 mod named;
 mod numbers;
 mod order;
 mod planning;
 mod query;
+mod ranks;
 mod refusals;
 mod rows;
 mod session;
@@ -28,6 +33,7 @@ mod stream;
 mod tables;
 mod text;
 pub mod types;
+mod wide;
 
 pub use engine::{Engine, EngineConfig};
 pub use error::{ExactError, SqlError, SqlErrorKind};

@@ -16,6 +16,7 @@ mod golden;
 mod history;
 mod loads;
 mod mistakes;
+mod numbers;
 mod peers;
 mod project;
 mod queries;
