@@ -347,6 +347,7 @@ impl AggregateUDFImpl for Own {
         if args.is_distinct {
             return Ok(Box::new(Distinct {
                 seen: HashSet::new(),
+                heap: 0,
                 types: call.types,
                 store,
             }));
@@ -553,6 +554,8 @@ impl GroupsAccumulator for Groups {
 #[derive(Debug)]
 struct Distinct {
     seen: HashSet<Vec<ScalarValue>>,
+    /// What the values hold beside themselves.
+    heap: usize,
     types: Vec<DataType>,
     store: Box<dyn Store>,
 }
@@ -573,7 +576,11 @@ impl Distinct {
                     value => value,
                 })
             });
-            self.seen.insert(values.collect::<Result<_>>()?);
+            let values = values.collect::<Result<Vec<ScalarValue>>>()?;
+            let heap: usize = values.iter().map(ScalarValue::size).sum();
+            if self.seen.insert(values) {
+                self.heap += heap;
+            }
         }
         Ok(())
     }
@@ -603,14 +610,7 @@ impl Accumulator for Distinct {
     }
 
     fn size(&self) -> usize {
-        let row = size_of::<Vec<ScalarValue>>() + self.types.len() * size_of::<ScalarValue>() + 8;
-        let texts: usize = self
-            .seen
-            .iter()
-            .flatten()
-            .map(|value| value.size() - size_of::<ScalarValue>())
-            .sum();
-        size_of::<Self>() + self.seen.capacity() * row + texts
+        size_of::<Self>() + self.seen.capacity() * (size_of::<Vec<ScalarValue>>() + 8) + self.heap
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
