@@ -169,7 +169,7 @@ impl AggregateUDFImpl for Extreme {
 }
 
 /// The type that the argument is brought to, which loses nothing.
-fn argument(name: &str, data_type: &DataType) -> Result<DataType> {
+pub(crate) fn argument(name: &str, data_type: &DataType) -> Result<DataType> {
     Ok(match (number(data_type), data_type) {
         (Some(Number::Integer(_)), DataType::UInt64) => DataType::Decimal128(20, 0),
         (Some(Number::Integer(_) | Number::Null), _) => DataType::Int64,

@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::calendar::{self, Format, Unit};
 use crate::conversion::{self, Rules, castable};
+use crate::elementary::{self, Elementary};
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::numbers::{self, Number, Op, Outcome, Rest, Why, number, union_failed};
 use crate::text;
@@ -95,6 +96,7 @@ pub(crate) enum Operation {
     AddInterval { minus: bool },
     DateTrunc,
     UuidFrom,
+    Elementary(Elementary),
     Clock(Clock),
 }
 
@@ -181,6 +183,7 @@ impl Checked {
             | Operation::DaysBetween => "-",
             Operation::DateTrunc => "date_trunc",
             Operation::UuidFrom => "uuid_from",
+            Operation::Elementary(function) => function.sql_name(),
             Operation::Clock(Clock::Now) => "now",
             Operation::Clock(Clock::Date) => "current_date",
             Operation::Clock(Clock::Time) => "current_time",
@@ -248,17 +251,14 @@ impl Checked {
             if (least..=most).contains(&types.len()) {
                 return Ok(());
             }
-            let wants = if least == most {
-                least.to_string()
-            } else {
-                format!("{least} to {most}")
+            let wants = match (least, most) {
+                (1, 1) => "1 argument".to_string(),
+                (0, 0) => "no argument".to_string(),
+                _ if least == most => format!("{least} arguments"),
+                _ => format!("{least} to {most} arguments"),
             };
             Err(type_error(
-                format!(
-                    "`{}` takes {wants} arguments, not {}",
-                    self.sql_name(),
-                    types.len()
-                ),
+                format!("`{}` takes {wants}, not {}", self.sql_name(), types.len()),
                 None,
             ))
         };
@@ -394,6 +394,14 @@ impl Checked {
                     castable(t, &DataType::Utf8).map_err(|text| type_error(text, None))?;
                 }
                 Ok(DataType::Utf8)
+            }
+            Operation::Elementary(function) => {
+                let (least, most) = function.arguments();
+                count(least, most)?;
+                match types.iter().find(|t| number(t).is_none()) {
+                    Some(other) => Err(no_number(other)),
+                    None => Ok(DataType::Float64),
+                }
             }
             Operation::Clock(clock) => {
                 count(0, 0)?;
@@ -565,6 +573,10 @@ impl Checked {
                 let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
                 uuid_from(&arrays, rows)?
             }
+            Operation::Elementary(function) => {
+                let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
+                elementary::apply(*function, &arrays, rows)?
+            }
             Operation::Clock(_) => Outcome::fine(self.clock()?.to_array_of_size(rows)?),
         })
     }
@@ -680,6 +692,7 @@ impl ScalarUDFImpl for Checked {
             Operation::AddInterval { minus: true } => "karat_subtract_interval",
             Operation::DateTrunc => "karat_date_trunc",
             Operation::UuidFrom => "karat_uuid_from",
+            Operation::Elementary(function) => function.name(),
             Operation::Clock(Clock::Now) => "karat_now",
             Operation::Clock(Clock::Date) => "karat_current_date",
             Operation::Clock(Clock::Time) => "karat_current_time",
@@ -710,6 +723,7 @@ impl ScalarUDFImpl for Checked {
                     entry("karat_current_time", &["current_time"]),
                 ]
                 .into_iter()
+                .chain(Elementary::ALL.map(|function| entry(function.name(), function.aliases())))
                 .collect()
             });
         NAMES.get(self.name()).map_or(&[], Vec::as_slice)

@@ -337,7 +337,7 @@ fn round(digits: &[u32], exponent: i32, inexact: bool) -> f64 {
 }
 
 /// kept · 2^scale, exact or infinite; kept has at most 53 bits, scale is at least −1074.
-fn compose(kept: u64, scale: i32) -> f64 {
+pub(crate) fn compose(kept: u64, scale: i32) -> f64 {
     if kept == 0 {
         return 0.0;
     }

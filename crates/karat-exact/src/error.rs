@@ -179,6 +179,14 @@ impl ExactError {
         if text.contains("regex parse error") {
             return ExactError::Domain("regexp_like".into());
         }
+        if let Some((_, call)) = text.split_once("`retract_batch` is not implemented: ") {
+            let name = call.split('(').next().unwrap_or(call);
+            return ExactError::refused(
+                format!("`{name}` over a frame whose start moves"),
+                "let the frame begin with the partition: rows between unbounded preceding and ..."
+                    .to_string(),
+            );
+        }
         ExactError::Internal(first_line(text))
     }
 

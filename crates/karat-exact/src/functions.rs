@@ -6,8 +6,10 @@ use std::sync::Arc;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+use crate::accumulators;
 use crate::aggregates::{self, Extreme};
 use crate::checked::{Checked, Clock, Operation, Places};
+use crate::elementary::Elementary;
 use crate::named::Named;
 use crate::numbers::Op;
 use crate::session::Settings;
@@ -115,6 +117,9 @@ enum Fails {
 /// Aggregates of DataFusion that are exact in any order.
 const AGGREGATES: &[&str] = &[
     "array_agg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
     "bool_and",
     "bool_or",
     "count",
@@ -172,7 +177,12 @@ fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
         )))
     };
     let arithmetic = Op::ALL.into_iter().map(Operation::Arithmetic);
-    arithmetic.chain(operations).map(udf).collect()
+    let elementary = Elementary::ALL.into_iter().map(Operation::Elementary);
+    arithmetic
+        .chain(operations)
+        .chain(elementary)
+        .map(udf)
+        .collect()
 }
 
 /// The functions of a session.
@@ -210,6 +220,7 @@ impl Registry {
             }
         }
         aggregate.extend(aggregates::functions(settings.rounding));
+        aggregate.extend(accumulators::functions(settings.rounding));
         let mut window: Vec<Arc<WindowUDF>> =
             defaults.window_functions().take().unwrap_or_default();
         window.retain(|f| WINDOWS.contains(&f.name()));
@@ -255,34 +266,20 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
             "is not there yet",
             "pass the day as a parameter, or write current_date",
         ),
-        "exp" | "ln" | "log" | "log2" | "log10" | "pow" | "power" | "sin" | "cos" | "tan"
-        | "cot" | "asin" | "acos" | "atan" | "atan2" | "sinh" | "cosh" | "tanh" | "sqrt"
-        | "cbrt" | "degrees" | "radians" | "pi" => (
-            "is not there yet: the platform's gives other digits on other machines",
-            "compute it before loading, or use + - * /",
+        "approx_median" => ("is not exact", "median(x) is"),
+        "approx_percentile_cont" | "approx_percentile_cont_with_weight" | "approx_quantile" => (
+            "is not exact",
+            "percentile_cont(x, 0.9) is, and takes within group (order by x) too",
         ),
-        "median"
-        | "percentile_cont"
-        | "quantile"
-        | "quantile_cont"
-        | "approx_median"
-        | "approx_percentile_cont"
-        | "approx_percentile_cont_with_weight" => (
-            "is not there yet",
-            "rank the rows with row_number() over (order by ...) and pick",
-        ),
-        "approx_distinct" => ("is not there yet", "count(distinct x) is exact"),
-        "var" | "var_samp" | "var_pop" | "var_sample" | "var_population" | "variance"
-        | "stddev" | "stddev_samp" | "stddev_pop" | "corr" | "covar" | "covar_samp"
-        | "covar_pop" => (
-            "is not there yet",
-            "sum(x), sum(x * x) and count(x) of decimals are exact",
-        ),
+        "approx_distinct" | "approx_count_distinct" => ("is not exact", "count(distinct x) is"),
         "percent_rank" | "cume_dist" => (
             "is not there yet",
             "rank() and count(*) over (...) give its parts",
         ),
-        "any_value" => ("has no single answer", "use min(x) or max(x)"),
+        "first" | "last" | "arbitrary" => (
+            "has no single answer",
+            "use any_value(x), or first_value(x order by ...)",
+        ),
         "version" | "input_file_name" | "file_row_index" => {
             ("tells of the machine, not of the rows", "")
         }

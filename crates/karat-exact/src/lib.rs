@@ -4,25 +4,30 @@
 //! the guard, [`Engine::stream`] gives the rows in their one order. [`RowExpressions`] computes row by row with failures as values;
 //! [`fingerprint`] compares contents.
 
+mod accumulators;
 mod aggregates;
 mod calendar;
 mod calls;
 mod checked;
+mod choices;
 mod conditions;
 mod conversion;
 mod doubles;
+mod elementary;
 mod engine;
 pub mod error;
 pub mod fingerprint;
 mod functions;
 mod keys;
 mod missing;
+mod moments;
 mod named;
 mod numbers;
 mod order;
 mod outputs;
 mod planning;
 mod query;
+mod ranks;
 mod rows;
 mod session;
 mod sort;
@@ -30,6 +35,7 @@ mod stream;
 mod tables;
 mod text;
 pub mod types;
+mod wide;
 mod words;
 
 pub use calls::{wrong_calls_in_expression, wrong_calls_in_query};

@@ -1626,6 +1626,49 @@ mod tests {
                 rounded(1)
             );
         }
+        let _ = writeln!(
+            out,
+            "\n| x | median(x), percentile_cont(x, p) | percentile_disc(x, p), mode(x), any_value(x), min_by(x, k), max_by(x, k) | var, stddev, covar, corr, regr of x | exp, ln, sqrt, sin … of x |\n|---|---|---|---|---|"
+        );
+        for t in &types {
+            use crate::accumulators::Function;
+            use crate::{choices::Choice, moments::Moment, ranks::Rank};
+            let of = |function: Function, arguments: usize| {
+                let types = vec![t.clone(); arguments];
+                function
+                    .result(&types)
+                    .map_or_else(|_| "refused".to_string(), |t| type_name(&t))
+            };
+            let elementary = crate::checked::Checked::new(
+                crate::checked::Operation::Elementary(crate::elementary::Elementary::Exp),
+                crate::conversion::Rules {
+                    rounding: Rounding::default(),
+                    timezone: chrono_tz::Tz::UTC,
+                },
+                0,
+            );
+            let elementary = datafusion::logical_expr::ScalarUDFImpl::return_type(
+                &elementary,
+                std::slice::from_ref(t),
+            );
+            assert_eq!(
+                of(Function::Rank(Rank::Median), 1),
+                of(Function::Rank(Rank::PercentileCont), 2)
+            );
+            assert_eq!(
+                of(Function::Rank(Rank::Mode), 1),
+                of(Function::Choice(Choice::MinBy), 2)
+            );
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                type_name(t),
+                of(Function::Rank(Rank::Median), 1),
+                of(Function::Rank(Rank::Mode), 1),
+                of(Function::Moment(Moment::VarSamp), 1),
+                elementary.map_or_else(|_| "refused".to_string(), |t| type_name(&t))
+            );
+        }
         out.push_str(TABLE_END);
         out
     }
@@ -1660,6 +1703,27 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 A cast to decimal from text or double fails the row if a digit other than 0 would be lost; from decimal it rounds by the project's rule. A cast to integer from a
 decimal rounds too, from a double it fails unless the double is whole. Text becomes a number, date (`2024-02-29`), time or timestamp (`2024-02-29 12:34:56.789`, with `T`
 or a space) in one spelling; a timestamp with time zone takes an offset, else the text is local time in the project's zone, and fails where that time is skipped or repeated.
+
+## Elementary functions
+
+`exp ln log log2 log10 power sqrt cbrt sin cos tan cot asin acos atan atan2 sinh cosh tanh asinh acosh atanh degrees radians pi signum`, with `pow` and `sign`. An
+argument is brought to the nearest double; the result is the double nearest to the true value for that double, ties to even, so the same on every machine. `log(x)` is to
+base 10, `log(b, x)` to base b. An argument outside of what the function is defined for (`ln(0)`, `sqrt(-1)`, `asin(2)`, `sin` of an infinity, `power(0, -1)`,
+`power(-8, 1/3)`) and a result beyond the largest double are errors of their row. NaN gives NaN, and `power(x, 0)` and `power(1, y)` are 1.
+
+## Moments
+
+`var_samp var_pop stddev_samp stddev_pop covar_samp covar_pop corr regr_slope regr_intercept regr_r2 regr_avgx regr_avgy regr_sxx regr_syy regr_sxy` are the doubles nearest to
+the true values for the numbers given, decimals and integers of any size included; `var`, `variance` and `stddev` are those of a sample, `regr_…(y, x)` takes the dependent
+variable first, `regr_count` is a bigint. Rows with a null in either argument do not count. Null: a sample of one row; `corr`, `regr_slope`, `regr_intercept` and `regr_r2` where all x are equal, `corr` where
+all y are; there `regr_r2` is 1. An infinity or NaN among the values makes the result NaN, of `regr_avgx` and `regr_avgy` as of `avg`.
+
+## Percentiles and choices
+
+`percentile_cont(x, p)`, also `percentile_cont(p) within group (order by x)` and `quantile_cont`, interpolates between the two values next to p · (n − 1), exactly, and rounds once; `median(x)`
+is that for 0.5. `percentile_disc`, `quantile_disc`, `quantile` give the first value that at least p of all are not after. p is a literal from 0 to 1 with up to 18 decimal places.
+`mode(x)` is the most frequent value, of several the least. `any_value(x)` is the least value, whatever the order of rows. `min_by(x, k)`, `max_by(x, k)` (`arg_min`, `arg_max`) give x of the row with the least or
+greatest k that is not null; of rows with equal k the one with the least x, null last. Nulls do not count for the others. `approx_…` functions are refused: the exact ones are there.
 ";
 
     #[test]

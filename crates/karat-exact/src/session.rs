@@ -356,6 +356,10 @@ fn explain(error: DataFusionError) -> SqlError {
                     Some("cast the argument first".to_string()),
                 );
             }
+            if let Some(message) = wrong_type(&text) {
+                let hint = Some("cast the argument first".to_string());
+                return new(SqlErrorKind::Type, message, hint);
+            }
             if let Some((_, rest)) = text.split_once("column \"")
                 && let Some((name, _)) = rest.split_once("\" must appear in the GROUP BY")
             {
@@ -417,6 +421,36 @@ fn known_functions() -> &'static BTreeSet<String> {
 /// Whether SQL may call a function of this name.
 pub(crate) fn is_known(name: &str) -> bool {
     known_functions().contains(name)
+}
+
+/// Which function of DataFusion's takes no arguments of which types, if a message says so.
+fn wrong_type(text: &str) -> Option<String> {
+    let named = |list: &str| {
+        let names = list.split(", ").map(|t| {
+            t.parse()
+                .map_or_else(|_| t.to_lowercase(), |t| crate::types::type_name(&t))
+        });
+        names.collect::<Vec<_>>().join(", ")
+    };
+    if let Some((_, rest)) = text.split_once("Function '")
+        && let Some((name, rest)) = rest.split_once("' requires ")
+        && let Some((wanted, rest)) = rest.split_once(", but received ")
+        && let Some((_, rest)) = rest.split_once("(DataType: ")
+        && let Some((found, _)) = rest.split_once(").")
+    {
+        let (wanted, found) = (wanted.to_lowercase(), named(found));
+        return Some(format!(
+            "`{name}` takes arguments of type {wanted}, not {found}"
+        ));
+    }
+    let (_, rest) = text.split_once("to satisfy a call to '")?;
+    let (name, rest) = rest.split_once("' function: coercion from ")?;
+    let (found, _) = rest.split_once(" to the signature")?;
+    let found = found.trim_start_matches('[').trim_end_matches(']');
+    Some(format!(
+        "`{name}` takes no arguments of type {}",
+        named(found)
+    ))
 }
 
 /// Why a function cannot be called: refused, or not known.
@@ -741,6 +775,167 @@ mod tests {
     }
 
     #[test]
+    fn moments_and_percentiles() {
+        check(
+            &[
+                "select k, var_samp(n), stddev_pop(d), corr(d, n), regr_count(d, n) from t where n < 9 group by k",
+                "select var(f), variance(d), stddev(distinct n), covar(n, d), regr_slope(d, n), regr_intercept(d, n), regr_r2(d, n) from t where n < 3",
+                "select median(n), median(d), percentile_cont(0.9) within group (order by d desc), quantile_cont(n, 0.25), quantile(k, 0.5) from t",
+                "select mode(k), mode() within group (order by n desc), any_value(k), arg_min(k, n), max_by(n, k) from t",
+                "select bit_and(n), bit_or(n), bit_xor(n), bool_or(n > 1), avg(distinct n) from t where n < 9",
+                "select k, sum(n), grouping(k), median(n) filter (where n > 1) from t where n < 9 group by grouping sets ((k), ())",
+                "select n, var_samp(d) over (order by n rows between 1 preceding and current row) as v, median(n) over (order by n rows 1 preceding) as m from t",
+                "select k, n, any_value(k) over (partition by n) as a from t where n < 3",
+                "select var_samp(n), median(n), regr_count(n, d), mode(k), max_by(k, n) from t where false",
+                "select (select regr_count(u.n, u.d) from t u where u.n = t.n + 100) as c from t where n = 1",
+                "select median(k) from t",
+                "select corr(n) from t",
+                "select corr(n, k) from t",
+                "select percentile_cont(n, 2) from t",
+                "select percentile_cont(n, 'x') from t",
+                "select percentile_cont(n, d) from t",
+                "select percentile_disc(n, 0.1234567890123456789) from t",
+                "select bit_and(k) from t",
+                "select bool_and(n) from t",
+                "select max_by(n) from t",
+                "select approx_median(n) from t",
+                "select approx_percentile_cont(n, 0.5) from t",
+                "select approx_distinct(n) from t",
+                "select n, max_by(k, n) over (order by n rows 1 preceding) as x from t where n < 3",
+                "select bit_and(n) over (order by n rows 1 preceding) from t",
+            ],
+            expect![[r#"
+                select k, var_samp(n), stddev_pop(d), corr(d, n), regr_count(d, n) from t where n < 9 group by k
+                  k string | var_samp(t.n) double | stddev_pop(t.d) double | corr(t.d,t.n) double | regr_count(t.d,t.n) bigint
+                  a | 0.5 | 0.525 | 1.0 | 2
+                  b | null | 0.0 | null | 1
+                  null | null | null | null | 0
+                select var(f), variance(d), stddev(distinct n), covar(n, d), regr_slope(d, n), regr_intercept(d, n), regr_r2(d, n) from t where n < 3
+                  var_samp(t.f) double | var_samp(t.d) double | stddev_samp(DISTINCT t.n) double | covar_samp(t.n,t.d) double | regr_slope(t.d,t.n) double | regr_intercept(t.d,t.n) double | regr_r2(t.d,t.n) double
+                  inf | 1.0610333333333333 | 1.0 | 1.03 | 1.03 | -0.016666666666666666 | 0.9998743363387892
+                select median(n), median(d), percentile_cont(0.9) within group (order by d desc), quantile_cont(n, 0.25), quantile(k, 0.5) from t
+                  median(t.n) decimal(38,6) | median(t.d) decimal(38,8) | percentile_cont(Decimal128(0.9,1,1)) WITHIN GROUP [t.d DESC NULLS LAST] decimal(38,8) | percentile_cont(t.n,Decimal128(0.25,2,2)) decimal(38,6) | percentile_disc(t.k,Decimal128(0.5,1,1)) string
+                  2.000000 | 0.50000000 | 0.12600000 | 1.000000 | a
+                select mode(k), mode() within group (order by n desc), any_value(k), arg_min(k, n), max_by(n, k) from t
+                  mode(t.k) string | mode() WITHIN GROUP [t.n DESC NULLS LAST] bigint | any_value(t.k) string | min_by(t.k,t.n) string | max_by(t.n,t.k) bigint
+                  a | 9007199254740993 | a | b | 0
+                select bit_and(n), bit_or(n), bit_xor(n), bool_or(n > 1), avg(distinct n) from t where n < 9
+                  bit_and(t.n) bigint | bit_or(t.n) bigint | bit_xor(t.n) bigint | bool_or(t.n > Int64(1)) boolean | avg(DISTINCT t.n) decimal(38,6)
+                  0 | 7 | 4 | true | 2.500000
+                select k, sum(n), grouping(k), median(n) filter (where n > 1) from t where n < 9 group by grouping sets ((k), ())
+                  k string | sum(t.n) bigint | grouping(t.k) integer | median(t.n) FILTER (WHERE t.n > Int64(1)) decimal(38,6)
+                  a | 3 | 0 | 2.000000
+                  b | 0 | 0 | null
+                  null | 10 | 1 | 4.500000
+                  null | 7 | 0 | 7.000000
+                select n, var_samp(d) over (order by n rows between 1 preceding and current row) as v, median(n) over (order by n rows 1 preceding) as m from t
+                  n bigint | v double | m decimal(38,6)
+                  0 | null | 0.000000
+                  1 | 0.51005 | 0.500000
+                  2 | 0.55125 | 1.500000
+                  7 | null | 4.500000
+                  9007199254740993 | null | 4503599627370500.000000
+                  null | 0.01445 | 9007199254740993.000000
+                select k, n, any_value(k) over (partition by n) as a from t where n < 3
+                  k string | n bigint | a string
+                  a | 1 | a
+                  a | 2 | a
+                  b | 0 | b
+                select var_samp(n), median(n), regr_count(n, d), mode(k), max_by(k, n) from t where false
+                  var_samp(t.n) double | median(t.n) decimal(38,6) | regr_count(t.n,t.d) bigint | mode(t.k) string | max_by(t.k,t.n) string
+                  null | null | 0 | null | null
+                select (select regr_count(u.n, u.d) from t u where u.n = t.n + 100) as c from t where n = 1
+                  c bigint
+                  0
+                select median(k) from t
+                  refused: `median` takes a number, not string [Type Some(1):Some(8); cast the argument first]
+                select corr(n) from t
+                  refused: `corr` takes 2 arguments, not 1 [Type Some(1):Some(8); cast the argument first]
+                select corr(n, k) from t
+                  refused: `corr` takes a number, not string [Type Some(1):Some(8); cast the argument first]
+                select percentile_cont(n, 2) from t
+                  failed: Refused { what: "the fraction of `percentile_cont` lies between 0 and 1", hint: "for example 0.9" }
+                select percentile_cont(n, 'x') from t
+                  refused: the fraction of `percentile_cont` is a number from 0 to 1, not string [Type Some(1):Some(8); cast the argument first]
+                select percentile_cont(n, d) from t
+                  failed: Refused { what: "the fraction of `percentile_cont` must be a literal", hint: "for example 0.9" }
+                select percentile_disc(n, 0.1234567890123456789) from t
+                  failed: Refused { what: "the fraction of `percentile_disc` has more than 18 decimal places", hint: "for example 0.9" }
+                select bit_and(k) from t
+                  refused: `bit_and` takes arguments of type integer, not string [Type Some(1):Some(8); cast the argument first]
+                select bool_and(n) from t
+                  refused: `bool_and` takes no arguments of type bigint [Type Some(1):Some(8); cast the argument first]
+                select max_by(n) from t
+                  refused: `max_by` takes 2 arguments, not 1 [Type Some(1):Some(8); cast the argument first]
+                select approx_median(n) from t
+                  refused: `approx_median` is not exact [Refused Some(1):Some(8); median(x) is]
+                select approx_percentile_cont(n, 0.5) from t
+                  refused: `approx_percentile_cont` is not exact [Refused Some(1):Some(8); percentile_cont(x, 0.9) is, and takes within group (order by x) too]
+                select approx_distinct(n) from t
+                  refused: `approx_distinct` is not exact [Refused Some(1):Some(8); count(distinct x) is]
+                select n, max_by(k, n) over (order by n rows 1 preceding) as x from t where n < 3
+                  n bigint | x string
+                  0 | b
+                  1 | a
+                  2 | a
+                select bit_and(n) over (order by n rows 1 preceding) from t
+                  failed: Refused { what: "`bit_and` over a frame whose start moves", hint: "let the frame begin with the partition: rows between unbounded preceding and ..." }
+            "#]],
+        );
+    }
+
+    #[test]
+    fn elementary_functions() {
+        check(
+            &[
+                "select exp(n), ln(n + 1), sqrt(d), pow(n, 0.5), log(2, n + 1), log(d), sin(f), atan2(n, d), pi() from t where n in (1, 2)",
+                "select sign(d), degrees(pi()) as d, radians(cast(180 as double)) as r, cbrt(-27), round(power(2, 10), 0) from t where n = 0",
+                "select ln(n) from t",
+                "select exp(f) from t where f > 1",
+                "select n from t where n <> 0 and ln(n) > 0",
+                "select coalesce(try_cast(k as double), sqrt(n)) as x from t where n = 2",
+                "select ln(k) from t",
+                "select power(n) from t",
+                "select sqrt(null) as x from t where n = 1",
+                "select pi(1) from t",
+                "select ln(n - 1) + 1 from t where n = 1",
+            ],
+            expect![[r#"
+                select exp(n), ln(n + 1), sqrt(d), pow(n, 0.5), log(2, n + 1), log(d), sin(f), atan2(n, d), pi() from t where n in (1, 2)
+                  exp(t.n) double | ln(karat_add(t.n, Int64(1))) double | sqrt(t.d) double | pow(t.n,Decimal128(0.5,1,1)) double | log(Int64(2),karat_add(t.n, Int64(1))) double | log(t.d) double | sin(t.f) double | atan2(t.n,t.d) double | pi() double
+                  2.718281828459045 | 0.6931471805599453 | 1.0 | 1.0 | 1.0 | 0.0 | 0.09983341664682815 | 0.7853981633974483 | 3.141592653589793
+                  7.38905609893065 | 1.0986122886681098 | 1.4317821063276353 | 1.4142135623730951 | 1.584962500721156 | 0.31175386105575426 | -0.8178819121159085 | 0.7730531115532239 | 3.141592653589793
+                select sign(d), degrees(pi()) as d, radians(cast(180 as double)) as r, cbrt(-27), round(power(2, 10), 0) from t where n = 0
+                  sign(t.d) double | d double | r double | cbrt(Int64(-27)) double | round(karat_power(Int64(2), Int64(10)) AS power(Int64(2),Int64(10)),Int64(0)) double
+                  -1.0 | 180.0 | 3.141592653589793 | -3.0 | 1024.0
+                select ln(n) from t
+                  failed: Domain("ln(t.n)")
+                select exp(f) from t where f > 1
+                  failed: Overflow("exp(t.f)")
+                select n from t where n <> 0 and ln(n) > 0
+                  n bigint
+                  2
+                  7
+                  9007199254740993
+                select coalesce(try_cast(k as double), sqrt(n)) as x from t where n = 2
+                  x double
+                  1.4142135623730951
+                select ln(k) from t
+                  refused: `ln` takes a number, not string [Type Some(1):Some(8); cast it first]
+                select power(n) from t
+                  refused: `power` takes 2 arguments, not 1 [Type Some(1):Some(8); ]
+                select sqrt(null) as x from t where n = 1
+                  x double
+                  null
+                select pi(1) from t
+                  refused: `pi` takes no argument, not 1 [Type Some(1):Some(8); ]
+                select ln(n - 1) + 1 from t where n = 1
+                  failed: Domain("ln(t.n - 1)")
+            "#]],
+        );
+    }
+
+    #[test]
     fn expressions() {
         check(
             &[
@@ -761,7 +956,7 @@ mod tests {
                 "select n from t where (select max(n) from t) = n",
                 "select * from t where exists (select 1 from t u where u.n = t.n + 1) and n = 1",
                 "select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2",
-                "select median(n) from t",
+                "select random() from t",
                 "select nn from t",
                 "select n from tt",
                 "select n from a.tt",
@@ -839,8 +1034,8 @@ mod tests {
                 select cast(n as decimal(38, 0)) * cast(n as decimal(38, 0)) * 1.5 as x from t where n = 2
                   x decimal(38,1)
                   6.0
-                select median(n) from t
-                  refused: `median` is not there yet [Refused Some(1):Some(8); rank the rows with row_number() over (order by ...) and pick]
+                select random() from t
+                  refused: `random` has no single answer [Refused Some(1):Some(8); take a value from a column, or uuid_from(...) of a key]
                 select nn from t
                   refused: no column `nn` [Name Some(1):Some(8); did you mean `n`?]
                 select n from tt
@@ -1031,6 +1226,6 @@ mod tests {
             logical_time_us: 0,
         };
         let names: Vec<String> = Registry::new(&settings).names().into_iter().collect();
-        expect!["abs array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii avg bit_length bool_and bool_or btrim cardinality ceil ceiling char_length character_length chr coalesce concat concat_ws contains count current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double dense_rank div element_at empty ends_with find_in_set first_value flatten floor get_field greatest grouping ifnull initcap instr lag last_value lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max mean min named_struct now nth_value ntile nullif nvl nvl2 octet_length overlay position rank regexp_count regexp_instr regexp_like regexp_match regexp_replace repeat replace reverse right round row row_number rpad rtrim split_part starts_with string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from"].assert_eq(&names.join(" "));
+        expect!["abs acos acosh any_value arg_max arg_min array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii asin asinh atan atan2 atanh avg bit_and bit_length bit_or bit_xor bool_and bool_or btrim cardinality cbrt ceil ceiling char_length character_length chr coalesce concat concat_ws contains corr cos cosh cot count covar covar_pop covar_samp current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double degrees dense_rank div element_at empty ends_with exp find_in_set first_value flatten floor get_field greatest grouping ifnull initcap instr lag last_value lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union ln log log10 log2 lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max max_by mean median min min_by mode named_struct now nth_value ntile nullif nvl nvl2 octet_length overlay percentile_cont percentile_disc pi position pow power quantile quantile_cont quantile_disc radians rank regexp_count regexp_instr regexp_like regexp_match regexp_replace regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse right round row row_number rpad rtrim sign signum sin sinh split_part sqrt starts_with stddev stddev_pop stddev_samp string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum tan tanh to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from var var_pop var_population var_samp var_sample variance"].assert_eq(&names.join(" "));
     }
 }

@@ -17,6 +17,7 @@ mod golden;
 mod history;
 mod loads;
 mod mistakes;
+mod numbers;
 mod peers;
 mod project;
 mod queries;

@@ -211,22 +211,22 @@ fn refused_functions_are_found_before_any_column_is_known() {
         ),
         (
             "domains/shop/silver/t.yaml",
-            "from: db.t\nselect:\n  id: id\n  grown: exp(rate) * ln(rate)\nkey: [id]\n",
+            "from: db.t\nselect:\n  id: id\n  grown: md5(rate) || sha256(rate)\nkey: [id]\n",
         ),
         (
             "domains/shop/gold/g.sql",
-            "select median(grown) as middle,\n  random() as ticket\nfrom shop_silver.t\n",
+            "select approx_median(grown) as middle,\n  random() as ticket\nfrom shop_silver.t\n",
         ),
     ]);
     expect![[r#"
         4 mistakes
         --- stderr
-        error: `median` is not there yet
+        error: `approx_median` is not exact
          --> domains/shop/gold/g.sql:1:8
           |
-        1 | select median(grown) as middle,
-          |        ^^^^^^
-          = hint: rank the rows with row_number() over (order by ...) and pick
+        1 | select approx_median(grown) as middle,
+          |        ^
+          = hint: median(x) is
 
         error: `random` has no single answer
          --> domains/shop/gold/g.sql:2:3
@@ -235,19 +235,19 @@ fn refused_functions_are_found_before_any_column_is_known() {
           |   ^^^^^^
           = hint: take a value from a column, or uuid_from(...) of a key
 
-        error: `exp` is not there yet: the platform's gives other digits on other machines
+        error: `md5` is not there yet
          --> domains/shop/silver/t.yaml:4:10
           |
-        4 |   grown: exp(rate) * ln(rate)
-          |          ^^^
-          = hint: compute it before loading, or use + - * /
+        4 |   grown: md5(rate) || sha256(rate)
+          |          ^
+          = hint: uuid_from(...) makes ids out of values
 
-        error: `ln` is not there yet: the platform's gives other digits on other machines
-         --> domains/shop/silver/t.yaml:4:22
+        error: `sha256` is not there yet
+         --> domains/shop/silver/t.yaml:4:23
           |
-        4 |   grown: exp(rate) * ln(rate)
-          |                      ^^
-          = hint: compute it before loading, or use + - * /
+        4 |   grown: md5(rate) || sha256(rate)
+          |                       ^
+          = hint: uuid_from(...) makes ids out of values
 
         --- exit 2
     "#]]
