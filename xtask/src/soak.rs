@@ -47,6 +47,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
         "--locked",
         "--package",
         "karat",
+        "--package",
+        "karat-exact",
         "--test",
         "it",
         "--",

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast as arrow_cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit,
+};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -86,14 +88,23 @@ pub(crate) enum Operation {
     Negate,
     Absolute,
     Round(Places),
-    Cast { to: DataType, null_on_failure: bool },
+    Cast {
+        to: DataType,
+        null_on_failure: bool,
+    },
     Compare(Comparison),
+    /// An integer as a double where nobody wrote the cast: one that a double does not hold fails.
+    WholeDouble,
     DecimalFromDouble,
     ToDate,
     ToTimestamp,
-    ShiftDays { minus: bool },
+    ShiftDays {
+        minus: bool,
+    },
     DaysBetween,
-    AddInterval { minus: bool },
+    AddInterval {
+        minus: bool,
+    },
     DateTrunc,
     UuidFrom,
     Elementary(Elementary),
@@ -141,6 +152,11 @@ impl Checked {
         }
     }
 
+    /// The call as its author wrote it, where that is not how it reads in the plan.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
     pub(crate) fn has_text(&self) -> bool {
         self.text.is_some()
     }
@@ -156,7 +172,7 @@ impl Checked {
         ScalarUDF::new_from_impl(self).call(args)
     }
 
-    fn sql_name(&self) -> &'static str {
+    pub(crate) fn sql_name(&self) -> &'static str {
         match &self.operation {
             Operation::Arithmetic(op) => op.symbol(),
             Operation::Negate => "-",
@@ -174,6 +190,7 @@ impl Checked {
                 ..
             } => "try_cast",
             Operation::Compare(comparison) => comparison.symbol(),
+            Operation::WholeDouble => "cast",
             Operation::DecimalFromDouble => "decimal_from_double",
             Operation::ToDate => "to_date",
             Operation::ToTimestamp => "to_timestamp",
@@ -233,6 +250,10 @@ impl Checked {
                 args.get(1).map(write).unwrap_or_default()
             ),
             Operation::Negate => format!("(- {})", operand(0)),
+            Operation::WholeDouble => format!(
+                "{name}({} as double)",
+                args.first().map(write).unwrap_or_default()
+            ),
             Operation::Cast { to, .. } => format!(
                 "{name}({} as {})",
                 args.first().map(write).unwrap_or_default(),
@@ -294,6 +315,10 @@ impl Checked {
                 count(1, 1)?;
                 castable(&types[0], to).map_err(|text| type_error(text, None))?;
                 Ok(to.clone())
+            }
+            Operation::WholeDouble => {
+                count(1, 1)?;
+                Ok(DataType::Float64)
             }
             Operation::Compare(_) => {
                 count(2, 2)?;
@@ -529,6 +554,7 @@ impl Checked {
                 }
             }
             Operation::Compare(comparison) => compare(*comparison, &args[0], &args[1], rows)?,
+            Operation::WholeDouble => whole_double(&array(0)?, rules)?,
             Operation::DecimalFromDouble => decimal_from_double(&array(0)?, out)?,
             Operation::ToDate | Operation::ToTimestamp if args.len() == 1 => {
                 conversion::cast(&array(0)?, out, rules)?
@@ -682,6 +708,7 @@ impl ScalarUDFImpl for Checked {
                 Comparison::Distinct => "karat_distinct",
                 Comparison::NotDistinct => "karat_not_distinct",
             },
+            Operation::WholeDouble => "karat_whole_double",
             Operation::DecimalFromDouble => "karat_decimal_from_double",
             Operation::ToDate => "karat_to_date",
             Operation::ToTimestamp => "karat_to_timestamp",
@@ -787,6 +814,24 @@ impl ScalarUDFImpl for Checked {
         }
         Ok(ColumnarValue::Array(outcome.array))
     }
+}
+
+/// Integers as doubles that are equal to them.
+fn whole_double(array: &ArrayRef, rules: Rules) -> Result<Outcome> {
+    let whole = conversion::cast(array, &DataType::Decimal128(20, 0), rules)?;
+    let doubles = conversion::cast(array, &DataType::Float64, rules)?;
+    let values = doubles.array.as_primitive::<Float64Type>().values();
+    let exact = whole.array.as_primitive::<Decimal128Type>().values();
+    let bad: Vec<usize> = (0..values.len())
+        .filter(|row| values[*row] as i128 != exact[*row])
+        .collect();
+    let (nulls, failed) = conversion::failures(array.nulls(), &bad, array.len());
+    let array = arrow::array::Float64Array::new(values.clone(), nulls);
+    Ok(Outcome {
+        array: Arc::new(array),
+        failed,
+        why: Why::Conversion,
+    })
 }
 
 fn compare(

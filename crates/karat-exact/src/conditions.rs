@@ -211,7 +211,7 @@ impl ScalarUDFImpl for Condition {
         if let Some(row) = value
             .failed
             .as_ref()
-            .and_then(|failed| failed.set_indices().next())
+            .and_then(|failed| failed.mask().set_indices().next())
         {
             return Err(match self.physical.evaluate(&batch.slice(row, 1)) {
                 Err(error) => error,
@@ -274,7 +274,13 @@ fn again(predicate: &Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> Re
     if !can_fail(predicate) {
         return Ok(None);
     }
-    let apart = predicate.clone().transform_up(|e| {
+    let made = guarded(taken_apart(predicate)?, schema, config)?.data;
+    Ok(Some(made).filter(|made| made != predicate))
+}
+
+/// The expression with its conditions written out again.
+pub(crate) fn taken_apart(expr: &Expr) -> Result<Expr> {
+    let apart = expr.clone().transform_up(|e| {
         let Expr::ScalarFunction(call) = &e else {
             return Ok(Transformed::no(e));
         };
@@ -296,6 +302,5 @@ fn again(predicate: &Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> Re
             }
         })
     })?;
-    let made = guarded(apart.data, schema, config)?.data;
-    Ok(Some(made).filter(|made| made != predicate))
+    Ok(apart.data)
 }

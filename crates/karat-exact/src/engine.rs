@@ -68,6 +68,14 @@ impl Engine {
     pub fn threads(&self) -> usize {
         self.state.config().target_partitions()
     }
+
+    /// The engine with an option of DataFusion changed, one that must not change any answer: for tests that show it.
+    #[doc(hidden)]
+    pub fn vary(mut self, option: &str, value: &str) -> Result<Engine, ExactError> {
+        let options = self.state.config_mut().options_mut();
+        options.set(option, value)?;
+        Ok(self)
+    }
 }
 
 fn time_zone(name: &str) -> Result<Tz, ExactError> {

@@ -28,6 +28,16 @@ pub enum ExactError {
     /// An argument outside of what a function is defined for.
     #[error("an argument is outside of what `{0}` is defined for")]
     Domain(String),
+    /// One of these, with its place in the text of the query.
+    #[error("{error}, at {line}:{column}")]
+    At {
+        /// What failed.
+        error: Box<ExactError>,
+        /// Line in the SQL text, from 1.
+        line: u64,
+        /// Column in that line, from 1.
+        column: u64,
+    },
     /// A subquery that stands for one value gives more.
     #[error("a subquery that stands for one value gives more than one row")]
     ManyRows,
@@ -83,6 +93,7 @@ impl ExactError {
             }
             .to_string(),
             ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
+            ExactError::At { error, .. } => return error.hint(),
             ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
             ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
@@ -211,6 +222,15 @@ impl ExactError {
                 expression: expression.clone(),
             },
             ExactError::Domain(e) => ExactError::Domain(e.clone()),
+            ExactError::At {
+                error,
+                line,
+                column,
+            } => ExactError::At {
+                error: Box::new(error.copy()),
+                line: *line,
+                column: *column,
+            },
             ExactError::ManyRows => ExactError::ManyRows,
             ExactError::Memory(e) => ExactError::Memory(e.clone()),
             ExactError::Io { what, source } => ExactError::Io {

@@ -65,7 +65,7 @@ fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
 }
 
 /// Line and column of the first column that an expression names.
-fn place_of(expr: &Expr) -> Option<(u64, u64)> {
+pub(crate) fn place_of(expr: &Expr) -> Option<(u64, u64)> {
     let mut places: Vec<(u64, u64)> = expr
         .column_refs()
         .into_iter()
@@ -416,13 +416,19 @@ fn whole_exponent(expr: Expr) -> Result<Expr> {
             (arrow::datatypes::i256::from_i128(*value), *p, *s)
         }
         Expr::Literal(ScalarValue::Decimal256(Some(value), p, s), _) if *s < 0 => (*value, *p, *s),
+        // What is more than a bigint is a decimal.
+        Expr::Literal(ScalarValue::UInt64(Some(value)), _) if i64::try_from(*value).is_err() => {
+            let digits = value.ilog10() as u8 + 1;
+            let value = ScalarValue::Decimal128(Some(i128::from(*value)), digits, 0);
+            return Ok(Expr::Literal(value, None));
+        }
         _ => return Ok(expr),
     };
     let zeros = u32::from(scale.unsigned_abs());
     let digits = u32::from(precision) + zeros;
     if digits > 76 {
         return Err(refusal(
-            format!("a number of {digits} digits: decimals have up to 76"),
+            crate::session::MANY_DIGITS.to_owned(),
             Some("for a double write cast('1e200' as double)"),
         ));
     }
@@ -595,6 +601,7 @@ impl CheckedExpressions {
         Ok(Transformed::yes(match expr {
             Expr::Literal(ScalarValue::Decimal128(_, _, s), _) if s < 0 => whole_exponent(expr)?,
             Expr::Literal(ScalarValue::Decimal256(_, _, s), _) if s < 0 => whole_exponent(expr)?,
+            Expr::Literal(ScalarValue::UInt64(_), _) => whole_exponent(expr)?,
             Expr::Cast(Cast { expr, field }) => {
                 self.cast(*expr, field.data_type(), false, schema)?
             }
@@ -841,6 +848,11 @@ impl CheckedExpressions {
                     || matches!(field.data_type(), DataType::Interval(_))
                 {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
+                }
+                if integer(&from) && *field.data_type() == DataType::Float64 {
+                    return Ok(Transformed::yes(
+                        self.call(Operation::WholeDouble, vec![*expr]),
+                    ));
                 }
                 Transformed::yes(self.cast(*expr, field.data_type(), false, schema)?)
             }

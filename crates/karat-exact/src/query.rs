@@ -11,21 +11,22 @@ use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::physical_plan::displayable;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 
 use crate::BatchStream;
+use crate::carried::{Carried, carried};
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
+use crate::outcome::outcome;
 use crate::outputs::{output_place, written_titles};
 use crate::session::{sql_error, uses_clock};
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
@@ -60,6 +61,8 @@ pub enum Purpose {
 pub struct Prepared {
     state: SessionState,
     plan: LogicalPlan,
+    /// The same with errors as values, if something in it can fail.
+    carried: Option<Result<Carried, String>>,
     schema: SchemaRef,
     tables: BTreeSet<String>,
     uses_clock: bool,
@@ -116,13 +119,8 @@ impl Engine {
 
     /// Runs a planned query: its rows in their one order.
     pub async fn stream(&self, prepared: &Prepared) -> Result<BatchStream, ExactError> {
-        let plan = prepared.state.create_physical_plan(&prepared.plan).await;
-        let plan = plan.map_err(cannot_run)?;
-        let rows = execute_stream(plan, prepared.state.task_ctx())?;
-        let schema = prepared.schema.clone();
-        let rows = rows.map(move |batch| normalise(&batch?, &schema).map_err(Into::into));
-        let stream = RecordBatchStreamAdapter::new(prepared.schema.clone(), rows);
-        Ok(Box::pin(stream))
+        let (state, carried) = (prepared.state.clone(), prepared.carried.clone());
+        outcome(state, &prepared.plan, carried, prepared.schema.clone()).await
     }
 
     /// Columns of a query's answer, planned over tables of which only the columns and keys are known; else all that is wrong with
@@ -205,6 +203,12 @@ fn guarded(
         })
         .map_err(|error| sql_error(error, sql))?;
     notes.dedup();
+    let carried = match carried(&plan, &state, sql, &parse(sql)?) {
+        Ok(carried) => carried.map(Ok),
+        Err(error) if refuses_to_carry(&error) => return Err(sql_error(error, sql)),
+        // A plan that DataFusion does not take is one that is never needed, as long as nothing fails.
+        Err(error) => Some(Err(outline(&error.strip_backtrace()))),
+    };
     let schema = answer_schema(&plan, sql, purpose)?;
     if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
         let way = state.create_physical_plan(&plan).now_or_never();
@@ -215,6 +219,7 @@ fn guarded(
     Ok(Prepared {
         state,
         plan,
+        carried,
         schema,
         tables,
         uses_clock,
@@ -247,8 +252,20 @@ fn may_have_no_way(plan: &LogicalPlan) -> bool {
     found || visited.is_err()
 }
 
+fn refuses_to_carry(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::External(inner) => {
+            matches!(
+                inner.downcast_ref::<ExactError>(),
+                Some(ExactError::Refused { .. })
+            )
+        }
+        _ => false,
+    }
+}
+
 /// What the engine understands and cannot run, like a subquery in a place where it has no join for it.
-fn cannot_run(error: DataFusionError) -> ExactError {
+pub(crate) fn cannot_run(error: DataFusionError) -> ExactError {
     let hint = "write a correlated subquery as a join, a window function inside a subquery, and give each column its own name";
     match error.find_root() {
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) => {
@@ -617,7 +634,10 @@ fn stored_field(field: &Field) -> Option<Field> {
 }
 
 /// A batch in the types of the answer, with one zero and one NaN (E6).
-fn normalise(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ExactError> {
+pub(crate) fn normalise(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ExactError> {
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()

@@ -1,7 +1,7 @@
 //! Expressions over the rows of a batch, where an error is a value (rule E5): each expression gives its values and a mask of the rows
 //! on which it failed. No data makes an evaluation fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -29,11 +29,13 @@ use crate::checked::{Checked, Operation, refusal, type_error};
 use crate::conversion::stored_type;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
+use crate::failures::{Failed, Failures, code_of};
 use crate::functions;
 use crate::missing::mistakes;
-use crate::numbers::union_failed;
+use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
 use crate::session::{Settings, sql_error, uses_clock};
+use crate::total;
 
 /// Expressions over one input schema.
 pub struct RowExpressions {
@@ -151,9 +153,13 @@ impl RowExpressions {
         for node in &self.nodes {
             let value = node.evaluate(batch)?;
             let array = value.array(rows)?;
-            let failed = value.failed.filter(|failed| failed.count_set_bits() > 0);
-            evaluated.columns.push(blanked(array, failed.as_ref())?);
-            evaluated.failed.push(failed);
+            evaluated
+                .columns
+                .push(blanked(array, value.failed.as_ref())?);
+            let failed = value.failed.map(|failed| failed.mask());
+            evaluated
+                .failed
+                .push(failed.filter(|failed| failed.count_set_bits() > 0));
         }
         Ok(evaluated)
     }
@@ -171,6 +177,11 @@ pub(crate) struct Nodes {
     schema: DFSchema,
     input: SchemaRef,
     properties: ExecutionProps,
+    /// Columns whose values may be errors, and the column that holds their codes.
+    carried: BTreeMap<usize, usize>,
+    failures: Option<Arc<Failures>>,
+    /// The columns under their names in the plan, by which it is known which expression is which.
+    names: BTreeMap<String, Expr>,
 }
 
 struct Compiler<'a> {
@@ -306,7 +317,51 @@ impl Nodes {
             schema: DFSchema::try_from(input.as_ref().clone())?,
             input,
             properties,
+            carried: BTreeMap::new(),
+            failures: None,
+            names: BTreeMap::new(),
         })
+    }
+
+    /// The same over columns some of which carry errors, naming the expressions that fail.
+    pub(crate) fn with_errors(
+        self,
+        carried: BTreeMap<usize, usize>,
+        failures: Arc<Failures>,
+        names: BTreeMap<String, Expr>,
+    ) -> Nodes {
+        Nodes {
+            carried,
+            failures: Some(failures),
+            names,
+            ..self
+        }
+    }
+
+    /// Whether the expression may be an error on some row.
+    fn fails(&self, expr: &Expr) -> bool {
+        let carries = |column: &Column| {
+            let index = self.schema.index_of_column(column);
+            index.map_or(true, |index| self.carried.contains_key(&index))
+        };
+        can_fail(expr) || (!self.carried.is_empty() && expr.column_refs().into_iter().any(carries))
+    }
+
+    fn code(&self, expr: &Expr) -> PlanResult<i32> {
+        let Some(failures) = &self.failures else {
+            return Ok(0);
+        };
+        let written = expr.clone().transform_up(|e| {
+            let name = match &e {
+                Expr::Column(column) => self.names.get(&column.name),
+                _ => None,
+            };
+            Ok(match name {
+                Some(name) => Transformed::yes(name.clone()),
+                None => Transformed::no(e),
+            })
+        })?;
+        Ok(failures.code(&written.data))
     }
 
     pub(crate) fn physical(
@@ -326,15 +381,25 @@ impl Nodes {
     pub(crate) fn node(&self, expr: &Expr) -> PlanResult<Node> {
         match expr {
             Expr::Alias(alias) => return self.node(&alias.expr),
-            Expr::Column(column) => return Ok(Node::Column(self.schema.index_of_column(column)?)),
+            Expr::Column(column) => {
+                let index = self.schema.index_of_column(column)?;
+                return Ok(match self.carried.get(&index) {
+                    Some(error) => Node::Carried {
+                        value: index,
+                        error: *error,
+                    },
+                    None => Node::Column(index),
+                });
+            }
             Expr::Literal(value, _) => return Ok(Node::Literal(value.clone())),
-            _ if !can_fail(expr) => {
+            _ if !self.fails(expr) => {
                 let physical = self.physical(expr, &self.schema)?;
                 return Ok(Node::Native(Native {
                     inputs: Vec::new(),
                     schema: self.input.clone(),
                     expr: physical,
                     out: expr.get_type(&self.schema)?,
+                    code: 0,
                 }));
             }
             _ => {}
@@ -380,7 +445,7 @@ impl Nodes {
                 expr,
                 list,
                 negated,
-            }) if list.iter().any(can_fail) => {
+            }) if list.iter().any(|item| self.fails(item)) => {
                 let (op, join) = if *negated {
                     (Operator::NotEq, Operator::And)
                 } else {
@@ -407,6 +472,7 @@ impl Nodes {
                         checked: checked.clone(),
                         args,
                         out: expr.get_type(&self.schema)?,
+                        code: self.code(expr)?,
                     });
                 }
                 match (func.name(), args.as_slice()) {
@@ -463,7 +529,7 @@ impl Nodes {
         let replaced = expr
             .clone()
             .map_children(|child| {
-                if !can_fail(&child) {
+                if !self.fails(&child) {
                     return Ok(Transformed::no(child));
                 }
                 let name = format!("\u{1}{}", inputs.len());
@@ -481,6 +547,7 @@ impl Nodes {
             schema,
             expr: physical,
             out: expr.get_type(&self.schema)?,
+            code: self.code(expr)?,
         }))
     }
 }
@@ -520,7 +587,10 @@ pub(crate) fn can_fail(expr: &Expr) -> bool {
                             ..
                         }
                 ),
-                None => functions::fails_on_values(call.func.name()),
+                None => {
+                    !total::is_total(call.func.name())
+                        && functions::fails_on_values(call.func.name())
+                }
             },
             Expr::HigherOrderFunction(_) => true,
             _ => false,
@@ -532,11 +602,17 @@ pub(crate) fn can_fail(expr: &Expr) -> bool {
 #[derive(Debug)]
 pub(crate) enum Node {
     Column(usize),
+    /// A column whose values may be errors, and the column that says which.
+    Carried {
+        value: usize,
+        error: usize,
+    },
     Literal(ScalarValue),
     Checked {
         checked: Checked,
         args: Vec<Node>,
         out: DataType,
+        code: i32,
     },
     Native(Native),
     And(Box<Node>, Box<Node>),
@@ -555,11 +631,12 @@ pub(crate) struct Native {
     schema: SchemaRef,
     expr: Arc<dyn PhysicalExpr>,
     out: DataType,
+    code: i32,
 }
 
 pub(crate) struct Value {
     value: ColumnarValue,
-    pub(crate) failed: Option<BooleanBuffer>,
+    pub(crate) failed: Option<Failed>,
 }
 
 impl Value {
@@ -578,11 +655,11 @@ impl Value {
     }
 }
 
-/// The values with null where the mask is set.
-fn blanked(array: ArrayRef, failed: Option<&BooleanBuffer>) -> Result<ArrayRef, ExactError> {
+/// The values with null where the row failed.
+pub(crate) fn blanked(array: ArrayRef, failed: Option<&Failed>) -> Result<ArrayRef, ExactError> {
     match failed {
         Some(failed) => {
-            nullif(&array, &BooleanArray::new(failed.clone(), None)).map_err(ExactError::arrow)
+            nullif(&array, &BooleanArray::new(failed.mask(), None)).map_err(ExactError::arrow)
         }
         None => Ok(array),
     }
@@ -600,8 +677,8 @@ impl Logic {
         let array = value.array(rows)?;
         let failed = value
             .failed
-            .clone()
-            .unwrap_or_else(|| BooleanBuffer::new_unset(rows));
+            .as_ref()
+            .map_or_else(|| BooleanBuffer::new_unset(rows), Failed::mask);
         if *array.data_type() == DataType::Null {
             return Ok(Logic {
                 yes: BooleanBuffer::new_unset(rows),
@@ -629,7 +706,12 @@ impl Logic {
         })
     }
 
-    fn value(yes: BooleanBuffer, no: &BooleanBuffer, failed: BooleanBuffer) -> Value {
+    fn value(
+        yes: BooleanBuffer,
+        no: &BooleanBuffer,
+        failed: &BooleanBuffer,
+        of: [Option<Failed>; 2],
+    ) -> Value {
         let known = &yes | no;
         let array = BooleanArray::new(
             yes,
@@ -637,7 +719,7 @@ impl Logic {
         );
         Value {
             value: ColumnarValue::Array(Arc::new(array)),
-            failed: Some(failed).filter(|failed| failed.count_set_bits() > 0),
+            failed: Failed::union(of).and_then(|codes| codes.only(failed)),
         }
     }
 }
@@ -647,11 +729,20 @@ impl Node {
         let rows = batch.num_rows();
         match self {
             Node::Column(index) => Ok(Value::fine(batch.column(*index).clone())),
+            Node::Carried { value, error } => Ok(Value {
+                value: ColumnarValue::Array(batch.column(*value).clone()),
+                failed: Failed::carried(batch.column(*error))?,
+            }),
             Node::Literal(value) => Ok(Value {
                 value: ColumnarValue::Scalar(value.clone()),
                 failed: None,
             }),
-            Node::Checked { checked, args, out } => {
+            Node::Checked {
+                checked,
+                args,
+                out,
+                code,
+            } => {
                 let mut values = Vec::with_capacity(args.len());
                 let mut failed = None;
                 for arg in args {
@@ -662,38 +753,38 @@ impl Node {
                         }
                         (value, _) => value,
                     });
-                    failed = union_failed(failed, value.failed);
+                    failed = Failed::union([failed, value.failed]);
                 }
                 let outcome = checked.apply(&values, rows, out)?;
+                let own = match &outcome.failed {
+                    Some(mask) => Some(why_each(checked, &values, rows, out, mask, *code)?),
+                    None => None,
+                };
                 Ok(Value {
                     value: ColumnarValue::Array(outcome.array),
-                    failed: union_failed(failed, outcome.failed),
+                    failed: Failed::union([failed, own]),
                 })
             }
             Node::Native(native) => native.evaluate(batch),
             // `false AND error` is false, `null AND error` null.
             Node::And(left, right) => {
-                let (l, r) = (
-                    Logic::of(&left.evaluate(batch)?, rows)?,
-                    Logic::of(&right.evaluate(batch)?, rows)?,
-                );
+                let (left, right) = (left.evaluate(batch)?, right.evaluate(batch)?);
+                let (l, r) = (Logic::of(&left, rows)?, Logic::of(&right, rows)?);
                 let no = &l.no | &r.no;
                 let yes = &l.yes & &r.yes;
                 let unknown = |side: &Logic| !&(&(&side.yes | &side.no) | &side.failed);
                 let null = &unknown(&l) | &unknown(&r);
                 let failed = &(&l.failed | &r.failed) & &!&(&no | &null);
-                Ok(Logic::value(yes, &no, failed))
+                Ok(Logic::value(yes, &no, &failed, [left.failed, right.failed]))
             }
             // `true OR error` is true, `null OR error` an error.
             Node::Or(left, right) => {
-                let (l, r) = (
-                    Logic::of(&left.evaluate(batch)?, rows)?,
-                    Logic::of(&right.evaluate(batch)?, rows)?,
-                );
+                let (left, right) = (left.evaluate(batch)?, right.evaluate(batch)?);
+                let (l, r) = (Logic::of(&left, rows)?, Logic::of(&right, rows)?);
                 let yes = &l.yes | &r.yes;
                 let no = &l.no & &r.no;
                 let failed = &(&l.failed | &r.failed) & &!&yes;
-                Ok(Logic::value(yes, &no, failed))
+                Ok(Logic::value(yes, &no, &failed, [left.failed, right.failed]))
             }
             Node::Case {
                 arms,
@@ -705,9 +796,10 @@ impl Node {
                     None => Value::fine(new_null_array(out, rows)),
                 };
                 for (test, then) in arms.iter().rev() {
-                    let test = Logic::of(&test.evaluate(batch)?, rows)?;
+                    let test = test.evaluate(batch)?;
+                    let yes = Logic::of(&test, rows)?.yes;
                     let then = then.evaluate(batch)?;
-                    result = choose(&test.yes, &test.failed, &then, &result, rows)?;
+                    result = choose(&yes, test.failed.as_ref(), &then, &result, rows)?;
                 }
                 Ok(result)
             }
@@ -720,14 +812,13 @@ impl Node {
                 for node in rest {
                     let value = node.evaluate(batch)?;
                     let array = value.array(rows)?;
-                    let failed = value
-                        .failed
-                        .clone()
-                        .unwrap_or_else(|| BooleanBuffer::new_unset(rows));
-                    let present = array
+                    let mut present = array
                         .logical_nulls()
                         .map_or_else(|| BooleanBuffer::new_set(rows), |nulls| nulls.into_inner());
-                    result = choose(&(&present & &!&failed), &failed, &value, &result, rows)?;
+                    if let Some(failed) = &value.failed {
+                        present = &present & &!&failed.mask();
+                    }
+                    result = choose(&present, value.failed.as_ref(), &value, &result, rows)?;
                 }
                 Ok(result)
             }
@@ -738,7 +829,7 @@ impl Node {
 /// `then` where the test holds, an error where it failed, else `otherwise`.
 fn choose(
     yes: &BooleanBuffer,
-    failed: &BooleanBuffer,
+    failed: Option<&Failed>,
     then: &Value,
     otherwise: &Value,
     rows: usize,
@@ -746,17 +837,51 @@ fn choose(
     let mask = BooleanArray::new(yes.clone(), None);
     let (a, b) = (then.array(rows)?, otherwise.array(rows)?);
     let array = zip(&mask, &a, &b).map_err(ExactError::arrow)?;
-    let mut all = failed.clone();
-    if let Some(then_failed) = &then.failed {
-        all = &all | &(yes & then_failed);
+    let mut rest = !yes;
+    if let Some(failed) = failed {
+        rest = &rest & &!&failed.mask();
     }
-    if let Some(otherwise_failed) = &otherwise.failed {
-        all = &all | &(&!&(yes | failed) & otherwise_failed);
-    }
+    let then = then.failed.clone().and_then(|codes| codes.only(yes));
+    let otherwise = otherwise.failed.clone().and_then(|codes| codes.only(&rest));
     Ok(Value {
         value: ColumnarValue::Array(array),
-        failed: Some(all).filter(|mask| mask.count_set_bits() > 0),
+        failed: Failed::union([failed.cloned(), Failed::union([then, otherwise])]),
     })
+}
+
+/// The codes of the rows on which a checked function failed; one batch may hold several reasons.
+fn why_each(
+    checked: &Checked,
+    args: &[ColumnarValue],
+    rows: usize,
+    out: &DataType,
+    mask: &BooleanBuffer,
+    code: i32,
+) -> Result<Failed, ExactError> {
+    let mut codes = Failed::none(rows);
+    for row in mask.set_indices() {
+        let one: Vec<ColumnarValue> = args
+            .iter()
+            .map(|arg| match arg {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(row, 1)),
+                scalar => scalar.clone(),
+            })
+            .collect();
+        let why = match code {
+            // Nobody asks which expression it was.
+            0 => Why::Domain,
+            _ => checked.apply(&one, 1, out)?.why,
+        };
+        codes.set(row, code_of(code, why));
+        if code != 0
+            && args
+                .iter()
+                .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
+        {
+            return Ok(Failed::all(rows, code_of(code, why)));
+        }
+    }
+    Ok(codes)
 }
 
 impl Native {
@@ -771,7 +896,7 @@ impl Native {
             for node in &self.inputs {
                 let value = node.evaluate(batch)?;
                 columns.push(blanked(value.array(rows)?, value.failed.as_ref())?);
-                failed = union_failed(failed, value.failed);
+                failed = Failed::union([failed, value.failed]);
             }
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
             extended = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
@@ -788,7 +913,7 @@ impl Native {
             Err(_) => {
                 let one_by_one = self.one_by_one(batch)?;
                 Ok(Value {
-                    failed: union_failed(failed, one_by_one.failed.clone()),
+                    failed: Failed::union([failed, one_by_one.failed.clone()]),
                     ..one_by_one
                 })
             }
@@ -802,20 +927,22 @@ impl Native {
             return Ok(Value::fine(new_empty_array(&self.out)));
         }
         let mut parts = Vec::with_capacity(rows);
-        let mut failed = Vec::with_capacity(rows);
+        let mut failed = Failed::none(rows);
         for row in 0..rows {
             let value = self
                 .expr
                 .evaluate(&batch.slice(row, 1))
                 .and_then(|value| value.into_array(1));
-            failed.push(value.is_err());
+            if value.is_err() {
+                failed.set(row, code_of(self.code, Why::Domain));
+            }
             parts.push(value.unwrap_or_else(|_| new_null_array(&self.out, 1)));
         }
         let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
         let array = concat(&parts).map_err(ExactError::arrow)?;
         Ok(Value {
             value: ColumnarValue::Array(array),
-            failed: Some(BooleanBuffer::from(failed)),
+            failed: Some(failed),
         })
     }
 }
@@ -1096,7 +1223,7 @@ mod tests {
                 1e10
                   decimal(11,0): 10000000000 | 10000000000 | 10000000000 | 10000000000
                 1e200
-                  refused: a number literal of more than 76 digits [Refused None:None; for a double write cast('1e200' as double)]
+                  refused: `1e200` has more than 76 digits [Refused Some(1):Some(1); for a double write double '1e200']
                 n + text
                   refused: no operation bigint + string [Type Some(1):Some(1); cast the other side to a number]
                 d = 2.5

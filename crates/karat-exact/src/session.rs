@@ -22,6 +22,7 @@ use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
+use crate::kept_joins::{ELIMINATE_JOIN, KeptJoins};
 use crate::numbers::Rounding;
 use crate::outputs::twin;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
@@ -129,6 +130,13 @@ fn analyzer_rules(rules: Rules) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut list = Optimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    for rule in &mut list {
+        if rule.name() == ELIMINATE_JOIN {
+            *rule = Arc::new(KeptJoins {
+                inner: rule.clone(),
+            });
+        }
+    }
     list.push(Arc::new(Conditions));
     list
 }
@@ -165,6 +173,17 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
         return found;
     }
     let mut found = explain(error);
+    if found.message == MANY_DIGITS
+        && let Some(literal) = long_number(sql)
+    {
+        return SqlError {
+            message: format!("`{}` has more than 76 digits", literal.text),
+            hint: Some(format!("for a double write double '{}'", literal.text)),
+            line: Some(literal.line),
+            column: Some(literal.column),
+            ..found
+        };
+    }
     if found.line.is_none()
         && let Some((line, column)) =
             word_in_question(&found.message).and_then(|word| position_of(&word, sql))
@@ -199,6 +218,39 @@ fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
         column: at.map(|at| at.1),
         hint: Some("give each a name of its own with `as`".to_string()),
         kind: SqlErrorKind::Name,
+    })
+}
+
+/// What is said of a number literal that no decimal holds, until it is found in the text.
+pub(crate) const MANY_DIGITS: &str = "a number literal of more than 76 digits";
+
+/// A number literal and its place.
+struct Literal {
+    text: String,
+    line: u64,
+    column: u64,
+}
+
+/// The first number literal of a text that no decimal holds.
+fn long_number(sql: &str) -> Option<Literal> {
+    use datafusion::sql::sqlparser::dialect::GenericDialect;
+    use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    tokens.ok()?.into_iter().find_map(|token| {
+        let Token::Number(text, _) = &token.token else {
+            return None;
+        };
+        let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+        let exponent: i64 = exponent.parse().unwrap_or(i64::MAX / 4);
+        let whole = whole.trim_start_matches('0').len() as i64 + exponent;
+        let places = places.len() as i64 - exponent;
+        let at = token.span.start;
+        (whole.max(0) + places.max(0) > 76).then(|| Literal {
+            text: text.clone(),
+            line: at.line,
+            column: at.column,
+        })
     })
 }
 
@@ -331,7 +383,7 @@ fn explain(error: DataFusionError) -> SqlError {
         {
             new(
                 SqlErrorKind::Refused,
-                "a number literal of more than 76 digits".to_string(),
+                MANY_DIGITS.to_string(),
                 Some("for a double write cast('1e200' as double)".to_string()),
             )
         }

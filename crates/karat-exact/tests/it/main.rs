@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod answers;
+mod comparisons;
+mod errors;
 mod fingerprint;
 mod harness;
+mod interpreter;
 mod mistakes;
 mod order;
+mod outcomes;
+mod queries;

@@ -76,19 +76,19 @@ fn what_does_not_fit_is_an_error_that_names_the_expression() {
     }
     expect![[r#"
         select sum(pieces) as s from d_silver.sales
-        error: cannot compute `d_gold.g`: the result of `sum(d_silver.sales.pieces)` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `sum(pieces)` does not fit its type, at 1:8
         hint: cast an operand to a wider type, for example decimal(38, s)
         select id, pieces + 1 as s from d_silver.sales
-        error: cannot compute `d_gold.g`: the result of `d_silver.sales.pieces + 1` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `pieces + 1` does not fit its type, at 1:12
         hint: cast an operand to a wider type, for example decimal(38, s)
         select id, amount / pieces as s from d_silver.sales
-        error: cannot compute `d_gold.g`: division by zero in `d_silver.sales.amount / d_silver.sales.pieces`
+        error: cannot compute `d_gold.g`: division by zero in `amount / pieces`, at 1:12
         hint: use nullif(divisor, 0), or leave those rows out with case
         select id, cast(amount as decimal(5,2)) as s from d_silver.sales
-        error: cannot compute `d_gold.g`: the result of `cast(d_silver.sales.amount as decimal(5,2))` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `cast(amount as decimal(5,2))` does not fit its type, at 1:17
         hint: cast an operand to a wider type, for example decimal(38, s)
         select sum(cast(amount as decimal(38,20)) * 10000000000) as s from d_silver.sales
-        error: cannot compute `d_gold.g`: the result of `sum(d_silver.sales.amount * 10000000000)` does not fit its type
+        error: cannot compute `d_gold.g`: the result of `sum(cast(amount as decimal(38,20)) * 10000000000)` does not fit its type, at 1:8
         hint: cast an operand to a wider type, for example decimal(38, s)
     "#]].assert_eq(&said);
 }
