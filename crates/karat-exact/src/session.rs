@@ -17,8 +17,10 @@ use datafusion::prelude::SessionConfig;
 use crate::checked::{Checked, Operation};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
+use crate::dictionary_aggregate::GroupOnCodes;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
+use crate::latest::FirstRows;
 use crate::numbers::Rounding;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
 use crate::tables::{CATALOG, SCHEMA};
@@ -125,12 +127,18 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut list = Optimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
     list.push(Arc::new(Conditions));
+    list.push(Arc::new(FirstRows));
     list
 }
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut list = PhysicalOptimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    let check = list
+        .iter()
+        .position(|rule| rule.name() == "SanityCheckPlan")
+        .unwrap_or(list.len());
+    list.insert(check, Arc::new(GroupOnCodes));
     list
 }
 

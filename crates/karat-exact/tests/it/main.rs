@@ -3,5 +3,6 @@
 
 mod answers;
 mod fingerprint;
+mod grouping;
 mod harness;
 mod order;
