@@ -27,6 +27,7 @@ use datafusion::logical_expr::{
 use crate::checked::type_error;
 use crate::doubles::{DoubleSums, shift_keys};
 use crate::error::ExactError;
+use crate::extremes::Extremes;
 use crate::numbers::{Number, Rest, Rounding, divide_wide, fits, number};
 use crate::types::type_name;
 
@@ -141,13 +142,19 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        !holds_doubles(&args) && self.inner.groups_accumulator_supported(args)
+        match args.return_field.data_type() {
+            DataType::Float64 => true,
+            _ => !holds_doubles(&args) && self.inner.groups_accumulator_supported(args),
+        }
     }
 
     fn create_groups_accumulator(
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
+        if *args.return_field.data_type() == DataType::Float64 {
+            return Ok(Box::new(Extremes::new(self.name() == "max")));
+        }
         self.inner.create_groups_accumulator(args)
     }
 
@@ -539,6 +546,39 @@ impl Totals {
         Ok(())
     }
 
+    /// Adds every value to the group of its row; without nulls and filters this is most of the work of a query.
+    fn add(&mut self, array: &ArrayRef, groups: &[usize]) -> Result<()> {
+        let Totals { sums, counts, .. } = self;
+        for group in groups {
+            counts[*group] += 1;
+        }
+        match (sums, array.data_type()) {
+            (Sums::Doubles(sums), DataType::Float64) => {
+                sums.add_all(array.as_primitive::<Float64Type>().values(), groups);
+            }
+            (Sums::Decimals(sums), DataType::Int64) => {
+                let values = array.as_primitive::<Int64Type>().values();
+                for (value, group) in values.iter().zip(groups) {
+                    sums.add(*group, i128::from(*value));
+                }
+            }
+            (Sums::Decimals(sums), DataType::Decimal128(..)) => {
+                let values = array.as_primitive::<Decimal128Type>().values();
+                for (value, group) in values.iter().zip(groups) {
+                    sums.add(*group, *value);
+                }
+            }
+            (Sums::Decimals(sums), DataType::Decimal256(..)) => {
+                let values = array.as_primitive::<Decimal256Type>().values();
+                for (value, group) in values.iter().zip(groups) {
+                    sums.add_wide(*group, *value);
+                }
+            }
+            _ => return Err(unexpected(array.as_ref())),
+        }
+        Ok(())
+    }
+
     fn merge(&mut self, states: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<()> {
         let (state, counts, wraps) = match states {
             [state, counts] if !self.wide => (state, counts, None),
@@ -575,7 +615,8 @@ impl Totals {
     }
 
     /// The states of the first n groups.
-    fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
+    fn states(&mut self, n: usize) -> Result<Vec<ArrayRef>> {
+        self.settle();
         let nulls = NullBuffer::from_iter(self.counts[..n].iter().map(|count| *count != 0));
         let mut wraps = Vec::new();
         let state: ArrayRef = match &self.sums {
@@ -610,8 +651,15 @@ impl Totals {
         Ok(states)
     }
 
+    fn settle(&mut self) {
+        if let Sums::Doubles(sums) = &mut self.sums {
+            sums.settle();
+        }
+    }
+
     /// The results of the first n groups.
-    fn results(&self, n: usize, name: &str) -> Result<ArrayRef> {
+    fn results(&mut self, n: usize, name: &str) -> Result<ArrayRef> {
+        self.settle();
         let counts = &self.counts[..n];
         let nulls = Some(NullBuffer::from_iter(
             counts.iter().map(|count| *count != 0),
@@ -787,8 +835,11 @@ impl GroupsAccumulator for Groups {
         total: usize,
     ) -> Result<()> {
         self.totals.resize(total);
-        self.totals
-            .update(argument_of(values)?, filter, false, |row| groups[row])
+        let array = argument_of(values)?;
+        if filter.is_none() && array.null_count() == 0 {
+            return self.totals.add(array, groups);
+        }
+        self.totals.update(array, filter, false, |row| groups[row])
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {

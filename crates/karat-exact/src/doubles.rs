@@ -1,7 +1,8 @@
 //! Exact sums of doubles, rounded once at the end: the same bits in any order, on any machine (rule E4).
 //!
 //! A double is m 2^e with 53 bits of m. A sum lives in 127 bits at the smallest exponent met; what leaves that window moves into
-//! 2,240 bits that hold every double and 2^60 additions.
+//! 2,240 bits that hold every double and 2^60 additions. Whole batches are first added in 128 bits at one exponent for all groups,
+//! chosen from the data: an addition is then a multiplication by a power of two and an add, without a branch that fails.
 
 use std::collections::HashMap;
 
@@ -13,6 +14,55 @@ const LOWEST: i32 = -1074;
 const DIGITS: usize = 70;
 /// Additions between two normalisations; each adds less than 2^32 to a digit.
 const BETWEEN_CARRIES: u32 = 1 << 29;
+
+/// How far above the lowest exponent of a fixed sum a value may lie: 53 + 40 bits leave room for 2^33 additions.
+const REACH: u32 = 40;
+/// How far the largest exponent of the batch that chooses lies above the lowest.
+const ROOM_BELOW: i32 = 36;
+/// Values beyond the reach that are added one by one before another exponent is chosen, beside one a group.
+const MISSES: u64 = 1 << 14;
+const HIDDEN_BIT: u64 = 1 << 52;
+/// Exponents of fixed sums end below this, so that infinity and NaN are always out of reach.
+const HIGHEST_BASE: i32 = 2046 - REACH as i32;
+
+/// The lowest exponent of sums of 128 bits, as doubles store it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base(i32);
+
+impl Base {
+    /// Additions after which a fixed sum must be moved elsewhere.
+    pub(crate) const ADDITIONS: u64 = 1 << 33;
+
+    /// The exponent that suits values of this size.
+    pub(crate) fn for_values<'v>(values: impl IntoIterator<Item = &'v f64>) -> Option<Base> {
+        let mut largest = 0;
+        for value in values {
+            let magnitude = value.to_bits() & !(1 << 63);
+            // Infinity and NaN say nothing.
+            largest = largest.max(if magnitude < 0x7ff << 52 {
+                magnitude
+            } else {
+                0
+            });
+        }
+        let exponent = (largest >> 52) as i32;
+        (exponent > 0).then(|| Base((exponent - ROOM_BELOW).clamp(1, HIGHEST_BASE)))
+    }
+
+    /// x in units of the lowest exponent, if it is within reach.
+    #[inline(always)]
+    pub(crate) fn fixed(self, x: f64) -> Option<i128> {
+        let bits = x.to_bits();
+        let shift = (((bits >> 52) & 0x7ff) as i32).wrapping_sub(self.0) as u32;
+        if shift > REACH {
+            return (bits << 1 == 0).then_some(0);
+        }
+        let m = (bits & (HIDDEN_BIT - 1) | HIDDEN_BIT) as i64;
+        let sign = (bits as i64) >> 63;
+        let m = (m ^ sign) - sign;
+        Some(i128::from(m) * i128::from(1i64 << shift))
+    }
+}
 
 /// Not-a-number, plus and minus infinity: how many were met.
 type Specials = [i64; 3];
@@ -94,6 +144,11 @@ impl Wide {
 /// Exact sums of doubles, one a group.
 #[derive(Debug, Default)]
 pub(crate) struct DoubleSums {
+    /// What was added since the last settlement, in units of `base`.
+    fixed: Vec<i128>,
+    base: Option<Base>,
+    added: u64,
+    missed: u64,
     windows: Vec<Window>,
     wide: HashMap<usize, Wide>,
     specials: HashMap<usize, Specials>,
@@ -104,8 +159,60 @@ impl DoubleSums {
         self.windows.resize(groups, Window::default());
     }
 
+    /// Adds the values to their groups.
+    pub(crate) fn add_all(&mut self, values: &[f64], groups: &[usize]) {
+        self.fixed.resize(self.windows.len(), 0);
+        let Some(base) = self.base_for(values) else {
+            for (group, x) in groups.iter().zip(values) {
+                self.add(*group, *x, false);
+            }
+            return;
+        };
+        for (group, x) in groups.iter().zip(values) {
+            match base.fixed(*x) {
+                Some(fixed) => self.fixed[*group] += fixed,
+                None => self.miss(*group, *x),
+            }
+        }
+        self.added += values.len() as u64;
+    }
+
+    /// Adds a sum of `values` doubles in units of a base.
+    pub(crate) fn add_fixed(&mut self, group: usize, base: Base, fixed: i128) {
+        self.add_scaled(group, fixed < 0, fixed.unsigned_abs(), base.0 - 1075);
+    }
+
+    #[cold]
+    fn miss(&mut self, group: usize, x: f64) {
+        self.missed += 1;
+        self.add(group, x, false);
+    }
+
+    fn base_for(&mut self, values: &[f64]) -> Option<Base> {
+        let astray = self.missed > MISSES + self.windows.len() as u64;
+        if astray || self.added + values.len() as u64 > Base::ADDITIONS {
+            self.settle();
+        }
+        if self.base.is_none() {
+            self.base = Base::for_values(values);
+        }
+        self.base
+    }
+
+    /// Moves the fixed sums into the windows.
+    pub(crate) fn settle(&mut self) {
+        let Some(base) = self.base.take() else { return };
+        let mut fixed = std::mem::take(&mut self.fixed);
+        for (group, sum) in fixed.iter_mut().enumerate() {
+            self.add_fixed(group, base, std::mem::take(sum));
+        }
+        self.fixed = fixed;
+        (self.added, self.missed) = (0, 0);
+    }
+
     pub(crate) fn size(&self) -> usize {
-        self.windows.capacity() * size_of::<Window>()
+        self.fixed.capacity() * size_of::<i128>()
+            + self.windows.capacity() * size_of::<Window>()
             + self.wide.capacity() * (size_of::<(usize, Wide)>() + DIGITS * 8)
             + self.specials.capacity() * size_of::<(usize, Specials)>()
     }
@@ -189,7 +296,7 @@ impl DoubleSums {
         self.specials.entry(group).or_default()[kind] += times;
     }
 
-    /// Sign, digits from the lowest, and the exponent of the lowest.
+    /// Sign, digits from the lowest, and the exponent of the lowest, once settled.
     fn exact(&self, group: usize) -> (bool, Vec<u32>, i32) {
         if let Some(wide) = self.wide.get(&group) {
             let (negative, digits) = wide.magnitude();
@@ -285,9 +392,31 @@ impl DoubleSums {
         Some(())
     }
 
+    /// Adds the sum of a group of others; both are settled.
+    pub(crate) fn absorb(&mut self, group: usize, others: &DoubleSums, at: usize) {
+        if let Some(specials) = others.specials.get(&at) {
+            let here = self.specials.entry(group).or_default();
+            for (count, more) in here.iter_mut().zip(specials) {
+                *count += more;
+            }
+        }
+        let (negative, digits, exponent) = others.exact(at);
+        self.add_digits(group, negative, &digits, exponent);
+    }
+
+    fn add_digits(&mut self, group: usize, negative: bool, digits: &[u32], exponent: i32) {
+        for (index, chunk) in digits.chunks(3).enumerate() {
+            let digits = chunk.iter().rev();
+            let magnitude = digits.fold(0u128, |all, digit| all << 32 | u128::from(*digit));
+            self.add_scaled(group, negative, magnitude, exponent + 96 * index as i32);
+        }
+    }
+
     /// Forgets the first n groups.
     pub(crate) fn drop_first(&mut self, n: usize) {
+        self.settle();
         self.windows.drain(..n.min(self.windows.len()));
+        self.fixed.truncate(self.windows.len());
         shift_keys(&mut self.wide, n);
         shift_keys(&mut self.specials, n);
     }
@@ -433,6 +562,26 @@ mod tests {
                 total.add(0, *x, true);
             }
             prop_assert_eq!(total.sum(0), sum(right));
+        }
+
+        #[test]
+        fn batches_add_as_single_values_do(values in prop::collection::vec((doubles(), 0usize..3), 1..60), batch in 1usize..60, limit in 0u64..3) {
+            let mut expected = DoubleSums::default();
+            expected.resize(3);
+            values.iter().for_each(|(x, group)| expected.add(*group, *x, false));
+            let mut sums = DoubleSums::default();
+            sums.resize(3);
+            for part in values.chunks(batch) {
+                let (x, groups): (Vec<f64>, Vec<usize>) = part.iter().copied().unzip();
+                sums.add_all(&x, &groups);
+                if sums.missed > limit {
+                    sums.settle();
+                }
+            }
+            sums.settle();
+            for group in 0..3 {
+                prop_assert_eq!(sums.sum(group), expected.sum(group));
+            }
         }
 
         #[test]

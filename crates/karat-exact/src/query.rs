@@ -11,7 +11,7 @@ use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
-use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -90,9 +90,14 @@ impl Prepared {
         self.notes.clone()
     }
 
+    /// The plan as it will run.
+    pub(crate) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>, ExactError> {
+        Ok(self.state.create_physical_plan(&self.plan).await?)
+    }
+
     /// The plan as it will run, one operator a line.
     pub async fn explain(&self) -> Result<String, ExactError> {
-        let plan = self.state.create_physical_plan(&self.plan).await?;
+        let plan = self.physical().await?;
         Ok(displayable(plan.as_ref()).indent(false).to_string())
     }
 }

@@ -20,9 +20,11 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::checked::{Checked, Operation};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
+use crate::dictionary_aggregate::GroupOnCodes;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::kept_joins::{ELIMINATE_JOIN, KeptJoins};
+use crate::latest::FirstRows;
 use crate::numbers::Rounding;
 use crate::outputs::twin;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
@@ -138,12 +140,18 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         }
     }
     list.push(Arc::new(Conditions));
+    list.push(Arc::new(FirstRows));
     list
 }
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut list = PhysicalOptimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    let check = list
+        .iter()
+        .position(|rule| rule.name() == "SanityCheckPlan")
+        .unwrap_or(list.len());
+    list.insert(check, Arc::new(GroupOnCodes));
     list
 }
 

@@ -208,6 +208,9 @@ impl TableProvider for FileTable {
     }
 }
 
+/// The function of [`OneZero`].
+pub(crate) const ONE_ZERO: &str = "karat_one_zero";
+
 /// Doubles as queries see them: one zero and one NaN (E6), so that sorting, grouping and joining by their bits is right.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneZero {
@@ -224,7 +227,7 @@ impl OneZero {
 
 impl ScalarUDFImpl for OneZero {
     fn name(&self) -> &str {
-        "karat_one_zero"
+        ONE_ZERO
     }
 
     fn signature(&self) -> &Signature {

@@ -119,6 +119,9 @@ pub(crate) enum Verb {
     /// The record of what was done.
     #[command(subcommand)]
     Receipt(ReceiptVerb),
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(BenchVerb),
     /// Print the completion script of a shell.
     Completions {
         /// The shell.
@@ -236,6 +239,43 @@ pub(crate) enum Format {
     Csv,
     /// One JSON object a line.
     Ndjson,
+}
+
+/// Verbs of `bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchVerb {
+    /// The One Trillion Row Challenge: make rows of its shape, answer its question exactly, say what a trillion would take.
+    Trillion(TrillionArgs),
+}
+
+/// Arguments of `bench trillion`.
+#[derive(Debug, Args)]
+pub(crate) struct TrillionArgs {
+    /// Rows to make and read; they lie on the disk in files of ten million, one a thread at a time.
+    #[arg(long, value_name = "N", default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub(crate) rows: u64,
+    /// Threads; without it, as many as the machine has. The answer does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// What the rows are made from: the same seed, the same rows.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Cores of the machine that a trillion rows are reckoned for; without it, as many as were used.
+    #[arg(long, value_name = "N", value_parser = parse_positive)]
+    pub(crate) cores: Option<f64>,
+    /// What that machine costs an hour.
+    #[arg(long, value_name = "PRICE", value_parser = parse_positive)]
+    pub(crate) price_per_hour: Option<f64>,
+    /// How fast it reads from where the files are, in gigabits a second.
+    #[arg(long, value_name = "GBIT", value_parser = parse_positive)]
+    pub(crate) network_gbit: Option<f64>,
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write a number above 0, like 64 or 3.5".to_owned()),
+    }
 }
 
 /// Verbs of `source`.

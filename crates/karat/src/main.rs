@@ -73,6 +73,9 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Position(what) => verb::position::run(voice, global, &what),
         Verb::Quarantine(what) => verb::quarantine::run(voice, global, &what),
         Verb::Receipt(what) => verb::receipt::run(voice, global, &what),
+        Verb::Bench(args::BenchVerb::Trillion(arguments)) => {
+            verb::bench::trillion(voice, &arguments)
+        }
         Verb::Completions { shell } => completions(shell),
     }
 }
@@ -85,10 +88,9 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 }
 
 /// Verbs of the design that this version does not have: refused by name, not taken for typing mistakes.
-const NOT_YET: [&str; 28] = [
+const NOT_YET: [&str; 27] = [
     "adopt-table",
     "backfill",
-    "bench",
     "close",
     "cluster",
     "diff",

@@ -1,5 +1,6 @@
 //! The verbs, one file each: open what is needed, call the pipeline, print.
 
+pub(crate) mod bench;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod plan;

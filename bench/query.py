@@ -1,0 +1,255 @@
+"""Seven queries: karat against DuckDB, Polars and plain DataFusion on the same Parquet files, one after the other in each round.
+
+Usage: cargo xtask bench query [--rows N] [--rounds N] [--only QUERY ...] [--data DIR]      (10,000,000 rows, 3 rounds unless told)
+
+What is compared is processor time, all threads, of answering: each engine runs in a process of its own with two threads, the peers
+twice, the second time warm; karat's time is that of the whole command. Peak memory is that of the process. Every value that is not
+a double must be equal in all answers, decimals to the last digit; doubles to ten digits. `--data` keeps the files for the next time.
+"""
+
+import argparse
+import csv
+import decimal
+import io
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+KARAT = os.environ["KARAT"]
+THREADS = 2
+ENGINES = ["karat", "duckdb", "polars", "datafusion"]
+
+
+def outer(columns, inner):
+    return f"select count(*) as n, {columns} from ({inner}) as q"
+
+
+GROUPED = "select desk, currency, book_date, sum({a}) as a, sum({b}) as b, count(*) as c from ledger group by desk, currency, book_date"
+QUERIES = {
+    "trc": (
+        ["trc"],
+        "select station, min(measure) as mn, avg(measure) as av, max(measure) as mx from trc group by station order by station",
+    ),
+    "trc_dec": (
+        ["trc"],
+        "select station, min(measure) as mn, sum(cast(measure as decimal(9,1))) as s, count(*) as c, max(measure) as mx "
+        "from trc group by station order by station",
+    ),
+    "ledger": (
+        ["ledger"],
+        outer("sum(a) as sa, max(a) as ma, sum(b) as sb, max(b) as mb, sum(c) as sc", GROUPED.format(a="amount", b="amount * fx_rate")),
+    ),
+    "ledger_f": (
+        ["ledger"],
+        outer("sum(c) as sc, max(a) as ma, max(b) as mb", GROUPED.format(a="amount_f", b="amount_f * cast(fx_rate as double)")),
+    ),
+    "acct": (
+        ["ledger"],
+        outer(
+            "sum(a) as sa, max(a) as ma, sum(c) as sc, sum(t) as st",
+            "select account_id, sum(amount) as a, count(*) as c, max(txn_id) as t from ledger group by account_id",
+        ),
+    ),
+    "dedupe": (
+        ["ledger"],
+        outer(
+            "sum(amount) as sa, sum(txn_id) as st",
+            "select account_id, txn_id, amount from (select account_id, txn_id, amount, "
+            "row_number() over (partition by account_id order by txn_id desc) as rn from ledger) as w where rn = 1",
+        ),
+    ),
+    "join": (
+        ["ledger", "accounts"],
+        "select region, risk_class, sum(amount) as a, sum(amount * fx_rate) as b, count(*) as c from ledger "
+        "join accounts on ledger.account_id = accounts.account_id group by region, risk_class order by region, risk_class",
+    ),
+}
+
+
+def text_for(engine, query):
+    """The query as an engine takes it: DuckDB's product of two decimal(18) stays in 64 bits and fails."""
+    sql = QUERIES[query][1]
+    return sql.replace("amount * fx_rate", "cast(amount as decimal(20,4)) * fx_rate") if engine == "duckdb" else sql
+
+
+def write_tables(folder, rows):
+    """Measurements of 412 stations, a ledger and its accounts, the same for everybody; DuckDB writes them."""
+    import duckdb
+
+    db = duckdb.connect()
+    db.execute("set threads=2")
+    for name in ("trc", "ledger", "accounts"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    # Even numbers from a hash: the same in every run and version that keeps the hash; nothing below depends on the values.
+    even = "(hash(i, {k}) % 1000003) / 1000003.0"
+    normal = "(" + " + ".join(even.format(k=k) for k in range(100, 104)) + " - 2) * 1.7320508"
+    for half in range(2):
+        share = rows // 2
+        db.execute(
+            f"""copy (select 'S' || lpad(cast(s as varchar), 3, '0') || substr('abcdefghijkl', 1, 1 + s % 11) as station,
+                round(s % 47 - 15 + 10 * ({normal}), 1) as measure
+            from (select i, hash(i, 1) % 412 as s from range({half * share}, {(half + 1) * share}) t(i)))
+            to '{folder}/trc/measurements_{half}.parquet' (compression snappy, row_group_size 1000000)"""
+        )
+    accounts = max(rows // 10, 10)
+    currencies = "['USD','EUR','GBP','JPY','CHF','AUD','CAD','SEK','NOK','INR','SGD','ZAR']"
+    db.execute(
+        f"""copy (select cast(i * 7919 % {rows} as bigint) as txn_id,
+            cast(floor(pow({even.format(k=2)}, 2) * {accounts}) as bigint) as account_id,
+            'DESK-' || lpad(cast(hash(i, 3) % 40 as varchar), 2, '0') as desk,
+            {currencies}[1 + hash(i, 4) % 12] as currency,
+            date '2024-01-01' + cast(hash(i, 5) % 250 as integer) as book_date,
+            cast(exp(6 + 2.5 * ({normal})) * (case when hash(i, 6) % 2 = 0 then 1 else -1 end) as decimal(18,4)) as amount,
+            cast(0.01 + hash(i, 7) % 100000000 / 1e8 as decimal(18,8)) as fx_rate,
+            cast(amount as double) as amount_f
+        from range({rows}) t(i)) to '{folder}/ledger/ledger.parquet' (compression snappy, row_group_size 1000000)"""
+    )
+    db.execute(
+        f"""copy (select cast(i as bigint) as account_id, 'R' || hash(i, 8) % 8 as region, cast(hash(i, 9) % 20 as integer) as risk_class
+        from range({accounts}) t(i)) to '{folder}/accounts/accounts.parquet' (compression snappy)"""
+    )
+
+
+def answer(engine, query, folder):
+    """Runs in a process of its own: seconds of the processor, peak memory, and the answer as rows of text."""
+    tables, sql = QUERIES[query][0], text_for(engine, query)
+    if engine == "karat":
+        command = [KARAT, "query", "--quiet", "--threads", str(THREADS), "--format", "csv"]
+        for table in tables:
+            command += ["--table", f"{table}={folder}/{table}"]
+        out = subprocess.run(command + [sql], check=True, stdout=subprocess.PIPE, text=True).stdout
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        header, *rows = csv.reader(io.StringIO(out))
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss, [dict(zip(header, row)) for row in rows]
+    run = OPEN[engine](tables, folder)
+    for _ in range(2):
+        started = time.process_time()
+        table = run(sql)
+        seconds = time.process_time() - started
+    rows = table.to_pylist()
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, rows
+
+
+def open_duckdb(tables, folder):
+    import duckdb
+
+    db = duckdb.connect(config={"threads": THREADS})
+    for table in tables:
+        db.execute(f"create view {table} as select * from read_parquet('{folder}/{table}/*.parquet')")
+    return lambda sql: db.sql(sql).to_arrow_table()
+
+
+def open_polars(tables, folder):
+    os.environ["POLARS_MAX_THREADS"] = str(THREADS)
+    import polars
+
+    context = polars.SQLContext()
+    for table in tables:
+        context.register(table, polars.scan_parquet(f"{folder}/{table}/*.parquet"))
+    return lambda sql: context.execute(sql).collect(engine="streaming").to_arrow()
+
+
+def open_datafusion(tables, folder):
+    os.environ["TOKIO_WORKER_THREADS"] = str(THREADS)
+    import datafusion
+
+    context = datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(THREADS))
+    for table in tables:
+        context.register_parquet(table, f"{folder}/{table}")
+    return lambda sql: context.sql(sql).to_arrow_table()
+
+
+OPEN = {"duckdb": open_duckdb, "polars": open_polars, "datafusion": open_datafusion}
+
+
+def cells(rows):
+    """Values in a form that does not depend on types: exact numbers with all their digits, doubles to ten."""
+
+    def cell(value):
+        if isinstance(value, float):
+            return float(f"{value:.10g}")
+        try:
+            number = decimal.Decimal(str(value))
+        except decimal.InvalidOperation:
+            return str(value)
+        return number
+
+    return [{name: cell(value) for name, value in row.items()} for row in rows]
+
+
+def same(left, right):
+    def equal(a, b):
+        if isinstance(a, float) or isinstance(b, float):
+            return f"{float(a):.10g}" == f"{float(b):.10g}"
+        return a == b
+
+    return len(left) == len(right) and all(
+        one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one) for one, other in zip(left, right)
+    )
+
+
+def measured(engine, query, folder):
+    code = (
+        "import json,sys,runpy;m=runpy.run_path(%r);s,p,r=m['answer'](%r,%r,%r);"
+        "print(json.dumps([s,p,[{k:v if isinstance(v,float) else str(v) for k,v in x.items()} for x in r]]))" % (__file__, engine, query, str(folder))
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if result.returncode != 0:
+        return None, result.stderr.strip().splitlines()[-1][:200]
+    seconds, peak, rows = json.loads(result.stdout.splitlines()[-1])
+    return (seconds, peak / 1024, rows), None
+
+
+def compare(query, folder, rounds):
+    """All rounds of one query; prints a row for each engine, and says whether the answers were equal."""
+    runs = {engine: [] for engine in ENGINES}
+    failed = {}
+    for _ in range(rounds):
+        for engine in ENGINES:
+            run, why = measured(engine, query, folder)
+            if run is None:
+                failed[engine] = why
+            else:
+                runs[engine].append(run)
+    if not runs["karat"]:
+        sys.exit(f"{query}: karat failed: {failed['karat']}")
+    seconds = {engine: statistics.median(run[0] for run in done) for engine, done in runs.items() if done}
+    expected = cells(runs["karat"][0][2])
+    equal = True
+    for engine in ENGINES:
+        if not runs[engine]:
+            print(f"{query:9} {engine:11} failed: {failed[engine]}", flush=True)
+            continue
+        peak = max(run[1] for run in runs[engine])
+        ratio = seconds[engine] / seconds["karat"]
+        here = all(same(expected, cells(run[2])) for run in runs[engine])
+        equal &= here
+        note = "" if here else "   DIFFERS"
+        print(f"{query:9} {engine:11} {seconds[engine]:7.3f} s   {ratio:5.2f} of karat's   {peak:6.0f} MB{note}", flush=True)
+    return equal
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=QUERIES, default=list(QUERIES))
+    parser.add_argument("--data", type=pathlib.Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="karat-bench-") as name:
+        folder = arguments.data or pathlib.Path(name)
+        if not (folder / "accounts").is_dir():
+            write_tables(folder, arguments.rows)
+        equal = [compare(query, folder, arguments.rounds) for query in arguments.only]
+    if not all(equal):
+        sys.exit("answers differ")
+
+
+if __name__ == "__main__":
+    main()

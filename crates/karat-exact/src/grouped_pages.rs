@@ -1,0 +1,867 @@
+//! Groups and their aggregates straight from the pages of Parquet files: keys stay dictionary codes, so that nothing is hashed or
+//! compared row by row, and what an aggregate keeps of a group lies in a vector.
+//!
+//! Whatever this cannot do (an encoding, a type, more groups than it has room for, a broken file) is an error here, on which its
+//! caller runs the ordinary plan instead. Its answer is therefore always that of the ordinary plan, and so are its errors.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    RecordBatchOptions, UInt32Array, make_array, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use datafusion::parquet::basic::Type as PhysicalType;
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::PhysicalExpr;
+
+use crate::double_stats::{DoubleStats, Prepared, Statistic};
+use crate::error::ExactError;
+use crate::groups::{Groups, KeyValues};
+use crate::numbers::canonical;
+use crate::pages::{ColumnPages, Values, each_string};
+
+/// Rows that are worked on together, at most: their groups and values stay in the nearest cache.
+const ROWS: usize = 4096;
+/// Chunks between two looks at memory and at whoever waits.
+const CHUNKS_AT_A_TIME: usize = 64;
+/// Groups of all parts together; with more the ordinary plan is no slower, and it can spill.
+const GROUPS: usize = 1 << 23;
+
+/// What is grouped by what.
+#[derive(Debug)]
+pub(crate) struct Grouping {
+    /// Key columns of the files.
+    pub(crate) keys: Vec<(String, DataType)>,
+    /// Columns of the files that aggregates read.
+    pub(crate) columns: Vec<ValueColumn>,
+    /// What expressions make of one column alone.
+    pub(crate) derived: Vec<Derived>,
+    /// Columns and what is derived from them, as expressions see them.
+    pub(crate) schema: SchemaRef,
+    pub(crate) aggregates: Vec<Aggregated>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ValueColumn {
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+    /// Whether queries see it with one zero and one NaN.
+    pub(crate) one_zero: bool,
+}
+
+impl ValueColumn {
+    /// The name of a column in expressions.
+    pub(crate) fn expr_name(at: usize) -> String {
+        format!("c{at}")
+    }
+
+    pub(crate) fn field(&self, at: usize) -> Field {
+        Field::new(ValueColumn::expr_name(at), self.data_type.clone(), true)
+    }
+}
+
+/// An expression of one column: worked out once a dictionary, not once a row.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    /// Which column.
+    pub(crate) column: usize,
+    /// Over a row of that column.
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    pub(crate) schema: SchemaRef,
+}
+
+impl Derived {
+    fn evaluate(&self, column: ArrayRef) -> Result<ArrayRef> {
+        let rows = column.len();
+        let batch = RecordBatch::try_new(self.schema.clone(), vec![column])?;
+        self.expr.evaluate(&batch)?.into_array(rows)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Aggregated {
+    pub(crate) function: Arc<AggregateFunctionExpr>,
+    /// Over `Grouping::schema`.
+    pub(crate) args: Vec<Arc<dyn PhysicalExpr>>,
+    pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// Whether values of this type can be read here.
+pub(crate) fn reads(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Int32
+            | DataType::Date32
+            | DataType::Int64
+            | DataType::Timestamp(..)
+            | DataType::Float64
+            | DataType::Decimal128(..)
+    )
+}
+
+/// The files of a scan, for whoever has time.
+pub(crate) struct Queue {
+    files: Vec<PartitionedFile>,
+    next: AtomicUsize,
+    groups: AtomicUsize,
+}
+
+impl Queue {
+    pub(crate) fn new(files: Vec<PartitionedFile>) -> Queue {
+        Queue {
+            files,
+            next: AtomicUsize::new(0),
+            groups: AtomicUsize::new(0),
+        }
+    }
+}
+
+fn unable(why: impl Into<String>) -> DataFusionError {
+    DataFusionError::NotImplemented(why.into())
+}
+
+/// The groups of some of the rows.
+pub(crate) struct Part {
+    grouping: Arc<Grouping>,
+    groups: Groups,
+    /// Rows of each group, if an aggregate counts them.
+    rows: Option<Vec<i64>>,
+    /// For each value column of which several statistics are asked.
+    stats: Vec<Option<DoubleStats>>,
+    slots: Vec<Slot>,
+    /// Whether aggregates ask for the column as an array.
+    as_array: Vec<bool>,
+    counted: usize,
+}
+
+/// Where the results of an aggregate come from.
+enum Slot {
+    Rows,
+    Doubles(usize, Statistic),
+    Other(Box<dyn GroupsAccumulator>),
+}
+
+impl Part {
+    pub(crate) fn new(grouping: Arc<Grouping>) -> Result<Part> {
+        let keys = grouping
+            .keys
+            .iter()
+            .map(|(_, data_type)| KeyValues::of_type(data_type))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| unable("a key of this type"))?;
+        let statistics: Vec<Option<(usize, Statistic)>> = grouping
+            .aggregates
+            .iter()
+            .map(|a| statistic(&grouping, a))
+            .collect();
+        let asked = |column: usize| {
+            let of_column =
+                |found: &&Option<(usize, Statistic)>| matches!(found, Some((c, _)) if *c == column);
+            statistics.iter().filter(of_column).count()
+        };
+        let several: Vec<bool> = (0..grouping.columns.len()).map(|c| asked(c) > 1).collect();
+        let mut slots = Vec::with_capacity(grouping.aggregates.len());
+        let mut as_array = vec![false; grouping.schema.fields().len()];
+        for (aggregate, statistic) in grouping.aggregates.iter().zip(statistics) {
+            slots.push(match statistic {
+                Some((column, statistic)) if several[column] => Slot::Doubles(column, statistic),
+                _ if counts_rows(aggregate) => Slot::Rows,
+                _ => {
+                    for expr in aggregate.args.iter().chain(&aggregate.filter) {
+                        for column in datafusion::physical_expr::utils::collect_columns(expr) {
+                            as_array[column.index()] = true;
+                        }
+                    }
+                    Slot::Other(aggregate.function.create_groups_accumulator()?)
+                }
+            });
+        }
+        let stats = several
+            .iter()
+            .map(|s| s.then(DoubleStats::default))
+            .collect();
+        let rows = slots.iter().any(|slot| matches!(slot, Slot::Rows));
+        Ok(Part {
+            groups: Groups::new(keys),
+            rows: rows.then(Vec::new),
+            stats,
+            slots,
+            as_array,
+            counted: 0,
+            grouping,
+        })
+    }
+
+    /// Takes files from the queue until there are none.
+    pub(crate) async fn work(
+        mut self,
+        queue: Arc<Queue>,
+        memory: MemoryReservation,
+    ) -> Result<Part> {
+        loop {
+            let Some(file) = queue.files.get(queue.next.fetch_add(1, Ordering::Relaxed)) else {
+                return Ok(self);
+            };
+            let path = LocalFileSystem::new().path_to_filesystem(&file.object_meta.location)?;
+            let opened = Arc::new(File::open(path)?);
+            let meta = ParquetMetaDataReader::new().parse_and_finish(opened.as_ref())?;
+            let columns = self.columns_in(&meta)?;
+            for index in 0..meta.num_row_groups() {
+                let first = meta.row_group(index).column(0);
+                let start = first
+                    .dictionary_page_offset()
+                    .unwrap_or(first.data_page_offset());
+                if file
+                    .range
+                    .as_ref()
+                    .is_some_and(|range| !range.contains(start))
+                {
+                    continue;
+                }
+                let mut row_group = RowGroup::open(&self, &opened, &meta, index, &columns)?;
+                while self.some_chunks(&mut row_group)? {
+                    self.check(&queue, &memory)?;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, queue: &Queue, memory: &MemoryReservation) -> Result<()> {
+        let more = self.groups.len() - self.counted;
+        self.counted += more;
+        if queue.groups.fetch_add(more, Ordering::Relaxed) + more > GROUPS {
+            return Err(unable("more groups than there is room for"));
+        }
+        memory.try_resize(self.size())
+    }
+
+    fn size(&self) -> usize {
+        let stats: usize = self.stats.iter().flatten().map(DoubleStats::size).sum();
+        let slots = self.slots.iter().map(|slot| match slot {
+            Slot::Other(accumulator) => accumulator.size(),
+            _ => 0,
+        });
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.capacity() * 8);
+        self.groups.size() + stats + rows + slots.sum::<usize>()
+    }
+
+    /// Where the columns stand in a file, keys first.
+    fn columns_in(&self, meta: &ParquetMetaData) -> Result<Vec<usize>> {
+        let descriptor = meta.file_metadata().schema_descr();
+        let written =
+            parquet_to_arrow_schema(descriptor, meta.file_metadata().key_value_metadata())?;
+        let keys = self.grouping.keys.iter().map(|(name, t)| (name, t));
+        let values = self
+            .grouping
+            .columns
+            .iter()
+            .map(|c| (&c.name, &c.data_type));
+        let mut columns = Vec::new();
+        for (name, data_type) in keys.chain(values) {
+            let found = written.field_with_name(name)?;
+            if !same_type(found.data_type(), data_type) {
+                return Err(unable("a column of another type than its table's"));
+            }
+            let leaf = descriptor
+                .columns()
+                .iter()
+                .position(|column| column.path().parts() == [name.as_str()])
+                .ok_or_else(|| unable("a column that is not flat"))?;
+            columns.push(leaf);
+        }
+        Ok(columns)
+    }
+
+    /// Works on the next rows; false at the end of the row group.
+    fn some_chunks(&mut self, row_group: &mut RowGroup) -> Result<bool> {
+        for _ in 0..CHUNKS_AT_A_TIME {
+            let rows = row_group.rows_at_hand()?;
+            if rows == 0 {
+                return Ok(false);
+            }
+            self.chunk(row_group, rows)?;
+        }
+        Ok(true)
+    }
+
+    fn chunk(&mut self, row_group: &mut RowGroup, rows: usize) -> Result<()> {
+        for (at, key) in row_group.keys.iter_mut().enumerate() {
+            key.numbers(rows, &mut self.groups.keys[at], &mut row_group.numbers[at])?;
+        }
+        let groups = &mut row_group.groups;
+        groups.resize(rows, 0);
+        if !self.groups.of_rows(&row_group.numbers, groups) {
+            return Err(unable("too many combinations of keys"));
+        }
+        let total = self.groups.len();
+        if let Some(counts) = &mut self.rows {
+            counts.resize(total, 0);
+            groups.iter().for_each(|group| counts[*group] += 1);
+        }
+        let mut arrays = vec![None; self.grouping.schema.fields().len()];
+        for (at, column) in row_group.values.iter_mut().enumerate() {
+            let chunk = Chunk {
+                rows,
+                groups,
+                total,
+                stats: self.stats[at].as_mut(),
+                as_array: self.as_array[at],
+            };
+            arrays[at] = column.chunk(chunk)?;
+            for derived in &mut column.derived {
+                arrays[derived.at] = derived.of_chunk.take();
+            }
+        }
+        let mut batch = None;
+        for (slot, aggregate) in self.slots.iter_mut().zip(&self.grouping.aggregates) {
+            let Slot::Other(accumulator) = slot else {
+                continue;
+            };
+            let mut evaluate = |expr: &Arc<dyn PhysicalExpr>| -> Result<ArrayRef> {
+                if let Some(column) = expr.downcast_ref::<Column>()
+                    && let Some(Some(array)) = arrays.get(column.index())
+                {
+                    return Ok(array.clone());
+                }
+                if batch.is_none() {
+                    batch = Some(self.grouping.batch(&arrays, rows)?);
+                }
+                match &batch {
+                    Some(batch) => expr.evaluate(batch)?.into_array(rows),
+                    None => Err(unable("no rows")),
+                }
+            };
+            let args = aggregate
+                .args
+                .iter()
+                .map(&mut evaluate)
+                .collect::<Result<Vec<_>>>()?;
+            let filter = aggregate.filter.as_ref().map(&mut evaluate).transpose()?;
+            let filter = filter.as_ref().map(|filter| filter.as_boolean());
+            accumulator.update_batch(&args, groups, filter, total)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the groups of other rows.
+    pub(crate) fn absorb(&mut self, other: Part) -> Result<()> {
+        let Some(groups) = self.groups.groups_of(&other.groups)? else {
+            return Err(unable("too many combinations of keys"));
+        };
+        let total = self.groups.len();
+        if let (Some(counts), Some(more)) = (&mut self.rows, &other.rows) {
+            counts.resize(total, 0);
+            for (group, count) in groups.iter().zip(more) {
+                counts[*group] += count;
+            }
+        }
+        for (stats, more) in self.stats.iter_mut().zip(other.stats) {
+            if let (Some(stats), Some(more)) = (stats, more) {
+                stats.resize(total);
+                stats.absorb(more, &groups);
+            }
+        }
+        for (slot, more) in self.slots.iter_mut().zip(other.slots) {
+            if let (Slot::Other(accumulator), Slot::Other(mut more)) = (slot, more) {
+                let states = more.state(EmitTo::All)?;
+                // A part that saw no row has no state of its groups.
+                let known = states.first().map_or(0, |state| state.len());
+                accumulator.merge_batch(&states, &groups[..known], total)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys and results of all groups, in columns of these types.
+    pub(crate) fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let types: Vec<DataType> = self.grouping.keys.iter().map(|(_, t)| t.clone()).collect();
+        let mut columns = self.groups.columns(&types)?;
+        let total = self.groups.len();
+        for slot in &mut self.slots {
+            columns.push(match slot {
+                Slot::Rows => {
+                    let mut counts = self.rows.clone().unwrap_or_default();
+                    counts.resize(total, 0);
+                    Arc::new(Int64Array::from(counts))
+                }
+                Slot::Doubles(column, statistic) => match &mut self.stats[*column] {
+                    Some(stats) => {
+                        stats.resize(total);
+                        stats.column(*statistic)
+                    }
+                    None => return Err(unable("statistics that were not kept")),
+                },
+                Slot::Other(accumulator) => accumulator.evaluate(EmitTo::All)?,
+            });
+        }
+        Ok(RecordBatch::try_new(schema.clone(), columns)?)
+    }
+}
+
+impl Grouping {
+    fn batch(&self, arrays: &[Option<ArrayRef>], rows: usize) -> Result<RecordBatch> {
+        let arrays = arrays
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(array, field)| match array {
+                Some(array) => array.clone(),
+                // No expression of this batch reads it.
+                None => new_null_array(field.data_type(), rows),
+            });
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            arrays.collect(),
+            &options,
+        )?)
+    }
+}
+
+/// Which statistic of which column of doubles an aggregate is, if it is one.
+fn statistic(grouping: &Grouping, aggregate: &Aggregated) -> Option<(usize, Statistic)> {
+    let [arg] = aggregate.args.as_slice() else {
+        return None;
+    };
+    let column = arg.downcast_ref::<Column>()?.index();
+    let known = grouping.columns.get(column)?;
+    if aggregate.filter.is_some() || !known.one_zero || known.data_type != DataType::Float64 {
+        return None;
+    }
+    let statistic = match aggregate.function.fun().name() {
+        "min" => Statistic::Least,
+        "max" => Statistic::Greatest,
+        "karat_sum" => Statistic::Sum,
+        "karat_avg" => Statistic::Mean,
+        "count" => Statistic::Count,
+        _ => return None,
+    };
+    Some((column, statistic))
+}
+
+/// Whether an aggregate is `count(*)`.
+fn counts_rows(aggregate: &Aggregated) -> bool {
+    use datafusion::physical_expr::expressions::Literal;
+    let constant = |arg: &Arc<dyn PhysicalExpr>| {
+        arg.downcast_ref::<Literal>()
+            .is_some_and(|literal| !literal.value().is_null())
+    };
+    aggregate.function.fun().name() == "count"
+        && aggregate.filter.is_none()
+        && aggregate.args.iter().all(constant)
+}
+
+/// Whether a file's column holds what its table's column does.
+fn same_type(written: &DataType, data_type: &DataType) -> bool {
+    let string =
+        |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    match written {
+        DataType::Dictionary(_, value) => string(value) && string(data_type),
+        written => written == data_type || string(written) && string(data_type),
+    }
+}
+
+/// The columns of a row group, read side by side.
+struct RowGroup {
+    keys: Vec<KeyPages>,
+    values: Vec<ValuePages>,
+    rows_left: usize,
+    numbers: Vec<Vec<u32>>,
+    groups: Vec<usize>,
+}
+
+impl RowGroup {
+    fn open(
+        part: &Part,
+        file: &Arc<File>,
+        meta: &ParquetMetaData,
+        index: usize,
+        columns: &[usize],
+    ) -> Result<RowGroup> {
+        let group = meta.row_group(index);
+        let rows = usize::try_from(group.num_rows())
+            .map_err(|_| unable("a row group of less than no rows"))?;
+        let open = |column: &usize| ColumnPages::open(file.clone(), group.column(*column), rows);
+        let (keys, values) = columns.split_at(part.grouping.keys.len());
+        let mut row_group = RowGroup {
+            keys: Vec::new(),
+            values: Vec::new(),
+            rows_left: rows,
+            numbers: vec![Vec::new(); keys.len()],
+            groups: Vec::new(),
+        };
+        for column in keys {
+            row_group.keys.push(KeyPages {
+                pages: open(column)?,
+                numbers: Vec::new(),
+            });
+        }
+        let grouping = &part.grouping;
+        for (at, (column, known)) in values.iter().zip(&grouping.columns).enumerate() {
+            let derived = grouping.derived.iter().enumerate();
+            let derived = derived.filter(|(_, derived)| derived.column == at);
+            row_group.values.push(ValuePages {
+                pages: open(column)?,
+                column: known.clone(),
+                dictionary: None,
+                prepared: None,
+                derived: derived
+                    .map(|(index, derived)| DerivedPages {
+                        derived: derived.clone(),
+                        at: grouping.columns.len() + index,
+                        of_dictionary: None,
+                        of_chunk: None,
+                    })
+                    .collect(),
+            });
+        }
+        Ok(row_group)
+    }
+
+    /// Rows that all columns have in their pages at hand.
+    fn rows_at_hand(&mut self) -> Result<usize> {
+        let mut rows = self.rows_left.min(ROWS);
+        let keys = self.keys.iter_mut().map(|key| &mut key.pages);
+        for pages in keys.chain(self.values.iter_mut().map(|value| &mut value.pages)) {
+            rows = rows.min(pages.rows_at_hand()?);
+        }
+        if rows == 0 && self.rows_left > 0 {
+            return Err(unable("a column with fewer rows than its row group"));
+        }
+        self.rows_left -= rows;
+        Ok(rows)
+    }
+}
+
+/// A key column of a row group.
+struct KeyPages {
+    pages: ColumnPages,
+    /// The numbers of the values of the dictionary.
+    numbers: Vec<u32>,
+}
+
+impl KeyPages {
+    /// The numbers of the next rows.
+    fn numbers(&mut self, rows: usize, known: &mut KeyValues, out: &mut Vec<u32>) -> Result<()> {
+        if let Some((bytes, count)) = self.pages.new_dictionary() {
+            self.numbers.clear();
+            match known {
+                KeyValues::Strings(strings) => each_string(&bytes, count, |string| {
+                    let text = std::str::from_utf8(string).map_err(|error| {
+                        datafusion::parquet::errors::ParquetError::External(Box::new(error))
+                    })?;
+                    self.numbers.push(strings.number_of(text));
+                    Ok(())
+                })?,
+                KeyValues::Integers(integers) => {
+                    for value in self.integers(&bytes)?.into_iter().take(count) {
+                        self.numbers.push(integers.number(value));
+                    }
+                }
+            }
+        }
+        let physical = self.pages.physical();
+        let (valid, values) = self.pages.read(rows)?;
+        out.clear();
+        match values {
+            Values::Codes(codes) => {
+                check_codes(codes, self.numbers.len())?;
+                out.extend(codes.iter().map(|code| self.numbers[*code as usize]));
+            }
+            Values::Plain(bytes) => {
+                let KeyValues::Integers(integers) = known else {
+                    return Err(unable("strings without a dictionary"));
+                };
+                match physical {
+                    PhysicalType::INT32 => {
+                        out.extend(narrow(bytes).map(|v| integers.number(i64::from(v))));
+                    }
+                    PhysicalType::INT64 => out.extend(wide(bytes).map(|v| integers.number(v))),
+                    _ => return Err(unable("a key of this type")),
+                }
+            }
+        }
+        if let Some(valid) = valid {
+            *out = spread(out, &valid, known.null());
+        }
+        Ok(())
+    }
+
+    fn integers(&self, bytes: &[u8]) -> Result<Vec<i64>> {
+        match self.pages.physical() {
+            PhysicalType::INT32 => Ok(narrow(bytes).map(i64::from).collect()),
+            PhysicalType::INT64 => Ok(wide(bytes).collect()),
+            _ => Err(unable("a key of this type")),
+        }
+    }
+}
+
+fn check_codes(codes: &[u32], values: usize) -> Result<()> {
+    let highest = codes.iter().copied().fold(0, u32::max);
+    if codes.is_empty() || (highest as usize) < values {
+        return Ok(());
+    }
+    Err(unable("a code beyond its dictionary"))
+}
+
+fn narrow(bytes: &[u8]) -> impl Iterator<Item = i32> {
+    let (values, _) = bytes.as_chunks::<4>();
+    values.iter().map(|bytes| i32::from_le_bytes(*bytes))
+}
+
+fn wide(bytes: &[u8]) -> impl Iterator<Item = i64> {
+    let (values, _) = bytes.as_chunks::<8>();
+    values.iter().map(|bytes| i64::from_le_bytes(*bytes))
+}
+
+/// Values at the rows that have one.
+fn spread<T: Copy>(values: &[T], valid: &BooleanBuffer, missing: T) -> Vec<T> {
+    let mut all = vec![missing; valid.len()];
+    for (row, value) in valid.set_indices().zip(values) {
+        all[row] = *value;
+    }
+    all
+}
+
+/// A value column of a row group.
+struct ValuePages {
+    pages: ColumnPages,
+    column: ValueColumn,
+    dictionary: Option<Numbers>,
+    /// The dictionary as statistics add it.
+    prepared: Option<Prepared>,
+    derived: Vec<DerivedPages>,
+}
+
+/// What an expression makes of a value column.
+struct DerivedPages {
+    derived: Derived,
+    /// Its place among all columns.
+    at: usize,
+    of_dictionary: Option<ArrayRef>,
+    of_chunk: Option<ArrayRef>,
+}
+
+/// Values of one width.
+#[derive(Clone)]
+enum Numbers {
+    Narrow(Vec<i32>),
+    Wide(Vec<i64>),
+    Doubles(Vec<f64>),
+    Decimals(Vec<i128>),
+}
+
+/// What is wanted of the next rows of a column.
+struct Chunk<'c> {
+    rows: usize,
+    groups: &'c [usize],
+    total: usize,
+    stats: Option<&'c mut DoubleStats>,
+    as_array: bool,
+}
+
+impl ValuePages {
+    /// Reads the next rows: into statistics, if there are any, into what is derived, and as an array, if one is asked for.
+    fn chunk(&mut self, chunk: Chunk<'_>) -> Result<Option<ArrayRef>> {
+        let Chunk {
+            rows,
+            groups,
+            total,
+            mut stats,
+            as_array,
+        } = chunk;
+        if let Some((bytes, _)) = self.pages.new_dictionary() {
+            let dictionary = self.numbers(&bytes)?;
+            self.prepared = match (&mut stats, &dictionary) {
+                (Some(stats), Numbers::Doubles(values)) => stats.prepare(values),
+                _ => None,
+            };
+            if !self.derived.is_empty() {
+                let values = dictionary
+                    .clone()
+                    .into_array(None, &self.column.data_type)?;
+                for derived in &mut self.derived {
+                    derived.of_dictionary = Some(derived.derived.evaluate(values.clone())?);
+                }
+            }
+            self.dictionary = Some(dictionary);
+        }
+        let (physical, width) = (self.pages.physical(), self.pages.width());
+        let (valid, values) = self.pages.read(rows)?;
+        let mut chosen = Vec::new();
+        let groups = match &valid {
+            Some(valid) => {
+                chosen.extend(valid.set_indices().map(|row| groups[row]));
+                &chosen[..]
+            }
+            None => groups,
+        };
+        let mut done = false;
+        let mut derive = !self.derived.is_empty();
+        let numbers = match values {
+            Values::Codes(codes) => {
+                let Some(dictionary) = &self.dictionary else {
+                    return Err(unable("codes without a dictionary"));
+                };
+                check_codes(codes, dictionary.len())?;
+                if let (Some(stats), Some(prepared)) = (&mut stats, &self.prepared) {
+                    stats.resize(total);
+                    done = stats.add_codes(prepared, codes, groups);
+                }
+                // What is made of a null is in no dictionary.
+                if derive && valid.is_none() {
+                    derive = false;
+                    let codes = UInt32Array::from(codes.to_vec());
+                    for derived in &mut self.derived {
+                        let of_dictionary = derived.of_dictionary.as_ref();
+                        let taken = of_dictionary.map(|values| take(values, &codes, None));
+                        derived.of_chunk = taken.transpose()?;
+                    }
+                }
+                if !as_array && !derive && (done || stats.is_none()) {
+                    return Ok(None);
+                }
+                dictionary.at(codes)
+            }
+            Values::Plain(bytes) => stored(bytes, physical, width, &self.column)?,
+        };
+        if let (Some(stats), false, Numbers::Doubles(values)) = (stats, done, &numbers) {
+            stats.resize(total);
+            stats.add(values, groups);
+        }
+        if !as_array && !derive {
+            return Ok(None);
+        }
+        let array = numbers.into_array(valid, &self.column.data_type)?;
+        if derive {
+            for derived in &mut self.derived {
+                derived.of_chunk = Some(derived.derived.evaluate(array.clone())?);
+            }
+        }
+        Ok(Some(array))
+    }
+
+    fn numbers(&self, bytes: &[u8]) -> Result<Numbers> {
+        stored(
+            bytes,
+            self.pages.physical(),
+            self.pages.width(),
+            &self.column,
+        )
+    }
+}
+
+/// Values as Parquet stores them.
+fn stored(
+    bytes: &[u8],
+    physical: PhysicalType,
+    width: usize,
+    column: &ValueColumn,
+) -> Result<Numbers> {
+    Ok(match (&column.data_type, physical) {
+        (DataType::Int32 | DataType::Date32, PhysicalType::INT32) => {
+            Numbers::Narrow(narrow(bytes).collect())
+        }
+        (DataType::Int64 | DataType::Timestamp(..), PhysicalType::INT64) => {
+            Numbers::Wide(wide(bytes).collect())
+        }
+        (DataType::Float64, PhysicalType::DOUBLE) => {
+            let doubles = wide(bytes).map(|bits| f64::from_bits(bits as u64));
+            Numbers::Doubles(match column.one_zero {
+                true => doubles.map(canonical).collect(),
+                false => doubles.collect(),
+            })
+        }
+        (DataType::Decimal128(..), PhysicalType::INT32) => {
+            Numbers::Decimals(narrow(bytes).map(i128::from).collect())
+        }
+        (DataType::Decimal128(..), PhysicalType::INT64) => {
+            Numbers::Decimals(wide(bytes).map(i128::from).collect())
+        }
+        (DataType::Decimal128(..), PhysicalType::FIXED_LEN_BYTE_ARRAY)
+            if (1..=16).contains(&width) =>
+        {
+            Numbers::Decimals(bytes.chunks_exact(width).map(big_endian).collect())
+        }
+        _ => return Err(unable("a column that is stored in another way")),
+    })
+}
+
+fn big_endian(bytes: &[u8]) -> i128 {
+    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+    let mut all = [if negative { 0xff } else { 0 }; 16];
+    all[16 - bytes.len()..].copy_from_slice(bytes);
+    i128::from_be_bytes(all)
+}
+
+impl Numbers {
+    fn len(&self) -> usize {
+        match self {
+            Numbers::Narrow(values) => values.len(),
+            Numbers::Wide(values) => values.len(),
+            Numbers::Doubles(values) => values.len(),
+            Numbers::Decimals(values) => values.len(),
+        }
+    }
+
+    /// The values with these codes, which are checked.
+    fn at(&self, codes: &[u32]) -> Numbers {
+        fn gather<T: Copy>(values: &[T], codes: &[u32]) -> Vec<T> {
+            codes.iter().map(|code| values[*code as usize]).collect()
+        }
+        match self {
+            Numbers::Narrow(values) => Numbers::Narrow(gather(values, codes)),
+            Numbers::Wide(values) => Numbers::Wide(gather(values, codes)),
+            Numbers::Doubles(values) => Numbers::Doubles(gather(values, codes)),
+            Numbers::Decimals(values) => Numbers::Decimals(gather(values, codes)),
+        }
+    }
+
+    fn into_array(self, valid: Option<BooleanBuffer>, data_type: &DataType) -> Result<ArrayRef> {
+        fn all<T: Copy + Default>(values: Vec<T>, valid: Option<&BooleanBuffer>) -> Vec<T> {
+            match valid {
+                Some(valid) => spread(&values, valid, T::default()),
+                None => values,
+            }
+        }
+        let some = valid.as_ref();
+        let nulls = valid.clone().map(NullBuffer::new);
+        let data = match self {
+            Numbers::Narrow(values) => Int32Array::new(all(values, some).into(), nulls).into_data(),
+            Numbers::Wide(values) => Int64Array::new(all(values, some).into(), nulls).into_data(),
+            Numbers::Doubles(values) => {
+                return Ok(Arc::new(Float64Array::new(all(values, some).into(), nulls)));
+            }
+            Numbers::Decimals(values) => {
+                let (DataType::Decimal128(precision, scale), values) =
+                    (data_type, all(values, some))
+                else {
+                    return Err(ExactError::Internal(format!("decimals as {data_type}")).into());
+                };
+                return Ok(Arc::new(
+                    Decimal128Array::new(values.into(), nulls)
+                        .with_precision_and_scale(*precision, *scale)?,
+                ));
+            }
+        };
+        if data.data_type() == data_type {
+            return Ok(make_array(data));
+        }
+        Ok(make_array(
+            data.into_builder().data_type(data_type.clone()).build()?,
+        ))
+    }
+}
