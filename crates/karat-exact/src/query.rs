@@ -12,7 +12,6 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -24,9 +23,12 @@ use futures::{FutureExt, StreamExt};
 use crate::BatchStream;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
+use crate::memory;
 use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
 use crate::outputs::{output_place, written_titles};
+use crate::parameters::Parameters;
+use crate::plan_text;
 use crate::session::{sql_error, uses_clock};
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -88,9 +90,9 @@ impl Prepared {
     }
 
     /// The plan as it will run, one operator a line.
-    pub async fn explain(&self) -> Result<String, ExactError> {
-        let plan = self.state.create_physical_plan(&self.plan).await?;
-        Ok(displayable(plan.as_ref()).indent(false).to_string())
+    pub async fn explain(&self) -> Result<Vec<String>, ExactError> {
+        let plan = memory::physical(&self.state, &self.plan).await;
+        Ok(plan_text::lines(plan.map_err(cannot_run)?.as_ref()))
     }
 }
 
@@ -102,8 +104,21 @@ impl Engine {
         tables: &Tables,
         purpose: &Purpose,
     ) -> Result<Prepared, SqlError> {
+        self.prepare_with(sql, tables, purpose, &Parameters::new())
+    }
+
+    /// The same with values for the query's `$names`.
+    pub fn prepare_with(
+        &self,
+        sql: &str,
+        tables: &Tables,
+        purpose: &Purpose,
+        parameters: &Parameters,
+    ) -> Result<Prepared, SqlError> {
         let state = self.state_over(tables, sql)?;
-        let planned = planned(&state, parse(sql)?).map_err(|error| sql_error(error, sql))?;
+        let mut statement = parse(sql)?;
+        parameters.bind(&mut statement)?;
+        let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
         guarded(state, planned, sql, purpose)
     }
 
@@ -116,9 +131,9 @@ impl Engine {
 
     /// Runs a planned query: its rows in their one order.
     pub async fn stream(&self, prepared: &Prepared) -> Result<BatchStream, ExactError> {
-        let plan = prepared.state.create_physical_plan(&prepared.plan).await;
+        let plan = memory::physical(&prepared.state, &prepared.plan).await;
         let plan = plan.map_err(cannot_run)?;
-        let rows = execute_stream(plan, prepared.state.task_ctx())?;
+        let rows = memory::run(&prepared.state, &prepared.plan, plan).await?;
         let schema = prepared.schema.clone();
         let rows = rows.map(move |batch| normalise(&batch?, &schema).map_err(Into::into));
         let stream = RecordBatchStreamAdapter::new(prepared.schema.clone(), rows);
