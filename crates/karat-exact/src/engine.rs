@@ -11,6 +11,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 
 use crate::error::ExactError;
+use crate::memory;
 use crate::numbers::Rounding;
 use crate::session::{Settings, session_state};
 use crate::tables::{CATALOG, SCHEMA};
@@ -53,12 +54,16 @@ impl Engine {
             timezone,
             logical_time_us: config.logical_time_us,
         };
+        let partitions = memory::partitions(config.threads, config.memory_bytes);
         let session = SessionConfig::new()
-            .with_target_partitions(config.threads.max(1))
+            .with_target_partitions(partitions)
             .with_batch_size(config.batch_rows.max(1))
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_information_schema(false);
+        let usual = session.options().execution.sort_spill_reservation_bytes;
+        let reserve = memory::merge_reserve(partitions, config.memory_bytes, usual);
+        let session = session.with_sort_spill_reservation_bytes(reserve);
         let runtime = runtime(&config)?;
         let state = session_state(&settings, session, runtime);
         Ok(Engine { settings, state })

@@ -159,7 +159,7 @@ impl ExactError {
             DataFusionError::Collection(mut errors) if !errors.is_empty() => {
                 ExactError::from_datafusion(errors.swap_remove(0))
             }
-            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(&what)),
+            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(needing(&what)),
             DataFusionError::IoError(source) => ExactError::Io {
                 what: "cannot read or spill rows".into(),
                 source: Box::new(source),
@@ -207,7 +207,7 @@ impl ExactError {
                 Some(own) => own.copy(),
                 None => ExactError::Internal(inner.to_string()),
             },
-            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(first_line(what)),
+            DataFusionError::ResourcesExhausted(what) => ExactError::Memory(needing(what)),
             other => ExactError::Internal(first_line(&other.strip_backtrace())),
         }
     }
@@ -280,6 +280,23 @@ fn denied(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
         next = error.source();
     }
     false
+}
+
+/// What needed more memory, and how much there is: of DataFusion's message the consumer's name and the pool's size.
+fn needing(text: &str) -> String {
+    let consumer = text
+        .split_once("allocation failed for ")
+        .or_else(|| text.split_once(" for "))
+        .map_or(text, |(_, rest)| rest);
+    let consumer = consumer.split(" with ").next().unwrap_or(consumer);
+    let operator = crate::memory::operator(consumer);
+    match text
+        .rsplit_once("pool_size: ")
+        .and_then(|(_, size)| size.split_once(')'))
+    {
+        Some((size, _)) => format!("{operator} needs more than the limit of {size} leaves it"),
+        None => format!("{operator} needs more than the limit leaves it"),
+    }
 }
 
 fn first_line(text: &str) -> String {

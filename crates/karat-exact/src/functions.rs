@@ -251,6 +251,11 @@ impl Registry {
     }
 }
 
+/// The names of all functions that SQL may call, sorted.
+pub fn function_names() -> Vec<String> {
+    crate::session::known_functions().iter().cloned().collect()
+}
+
 /// Why a function that exists elsewhere is not offered, and what to use instead.
 pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
     Some(match name {

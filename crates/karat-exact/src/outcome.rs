@@ -9,13 +9,13 @@ use arrow::datatypes::{Int32Type, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 use crate::BatchStream;
 use crate::carried::Carried;
 use crate::error::ExactError;
+use crate::memory;
 use crate::query::{cannot_run, normalise};
 
 /// How DataFusion says that the predicate of a scan failed.
@@ -51,8 +51,8 @@ pub(crate) async fn outcome(
 }
 
 async fn started(state: &SessionState, plan: &LogicalPlan) -> Result<BatchStream, ExactError> {
-    let plan = state.create_physical_plan(plan).await.map_err(cannot_run)?;
-    Ok(execute_stream(plan, state.task_ctx())?)
+    let physical = memory::physical(state, plan).await.map_err(cannot_run)?;
+    Ok(memory::run(state, plan, physical).await?)
 }
 
 struct Run {

@@ -11,7 +11,7 @@ use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -24,10 +24,13 @@ use crate::BatchStream;
 use crate::carried::{Carried, carried};
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
+use crate::memory;
 use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
 use crate::outcome::outcome;
 use crate::outputs::{output_place, written_titles};
+use crate::parameters::Parameters;
+use crate::plan_text;
 use crate::session::{sql_error, uses_clock};
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -92,13 +95,13 @@ impl Prepared {
 
     /// The plan as it will run.
     pub(crate) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>, ExactError> {
-        Ok(self.state.create_physical_plan(&self.plan).await?)
+        let plan = memory::physical(&self.state, &self.plan).await;
+        plan.map_err(cannot_run)
     }
 
     /// The plan as it will run, one operator a line.
-    pub async fn explain(&self) -> Result<String, ExactError> {
-        let plan = self.physical().await?;
-        Ok(displayable(plan.as_ref()).indent(false).to_string())
+    pub async fn explain(&self) -> Result<Vec<String>, ExactError> {
+        Ok(plan_text::lines(self.physical().await?.as_ref()))
     }
 }
 
@@ -110,8 +113,21 @@ impl Engine {
         tables: &Tables,
         purpose: &Purpose,
     ) -> Result<Prepared, SqlError> {
+        self.prepare_with(sql, tables, purpose, &Parameters::new())
+    }
+
+    /// The same with values for the query's `$names`.
+    pub fn prepare_with(
+        &self,
+        sql: &str,
+        tables: &Tables,
+        purpose: &Purpose,
+        parameters: &Parameters,
+    ) -> Result<Prepared, SqlError> {
         let state = self.state_over(tables, sql)?;
-        let planned = planned(&state, parse(sql)?).map_err(|error| sql_error(error, sql))?;
+        let mut statement = parse(sql)?;
+        parameters.bind(&mut statement)?;
+        let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
         guarded(state, planned, sql, purpose)
     }
 

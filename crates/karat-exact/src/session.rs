@@ -25,11 +25,13 @@ use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::kept_joins::{ELIMINATE_JOIN, KeptJoins};
 use crate::latest::FirstRows;
+use crate::memory::CountedWindows;
 use crate::numbers::Rounding;
 use crate::outputs::twin;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
 use crate::tables::{CATALOG, SCHEMA};
 use crate::words::in_our_words;
+use crate::yielding::YieldingJoins;
 
 /// The version of the time-zone tables.
 pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
@@ -53,6 +55,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// For questions whose answer no setting changes.
+    pub(crate) fn plain() -> Settings {
+        Settings {
+            rounding: Rounding::default(),
+            timezone: chrono_tz::Tz::UTC,
+            logical_time_us: 0,
+        }
+    }
+
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             rounding: self.rounding,
@@ -152,6 +163,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "SanityCheckPlan")
         .unwrap_or(list.len());
     list.insert(check, Arc::new(GroupOnCodes));
+    list.push(Arc::new(CountedWindows));
+    list.push(Arc::new(YieldingJoins));
     list
 }
 
@@ -466,16 +479,9 @@ fn explain(error: DataFusionError) -> SqlError {
 }
 
 /// The functions that SQL may call; the same for every session.
-fn known_functions() -> &'static BTreeSet<String> {
+pub(crate) fn known_functions() -> &'static BTreeSet<String> {
     static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        Registry::new(&Settings {
-            rounding: Rounding::default(),
-            timezone: chrono_tz::Tz::UTC,
-            logical_time_us: 0,
-        })
-        .names()
-    })
+    NAMES.get_or_init(|| Registry::new(&Settings::plain()).names())
 }
 
 /// Whether SQL may call a function of this name.

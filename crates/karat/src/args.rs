@@ -201,24 +201,35 @@ pub(crate) struct VerifyArgs {
 /// Arguments of `query`.
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
-    /// One SELECT; `-` reads it from stdin.
-    #[arg(required_unless_present = "file")]
+    /// One SELECT, or `show tables`, `describe NAME`, `explain SELECT`; `-` reads it from stdin. Without it, and at a terminal, a shell.
     pub(crate) sql: Option<String>,
     /// Read the SELECT from this file.
     #[arg(long, value_name = "FILE", conflicts_with = "sql", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// Read the tables as this run left them.
+    /// Read the tables of the lake as this run left them.
     #[arg(long, value_name = "RUN", value_hint = ValueHint::Other)]
     pub(crate) run: Option<String>,
-    /// Read the tables as the newest run up to this time left them, as RFC 3339.
-    #[arg(long, value_name = "TIME", conflicts_with = "run", value_hint = ValueHint::Other)]
+    /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or, of
+    /// Delta tables named by --table, at the version of this number.
+    #[arg(long, value_name = "TIME|RUN|VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) as_of: Option<String>,
-    /// Name files as a table: a Parquet file, folder or pattern, a CSV file (all columns text), or the folder of a Delta table.
+    /// Name files as a table: a Parquet, CSV or NDJSON file (text files: all columns text), a folder or pattern of such files, or the folder
+    /// of a Delta table. May be given several times.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
-    /// How to print the rows; without it, `table`, or `json` with --json.
+    /// Give `$NAME` in the query a value: a number, `true`, `false`, `null`, `date '2026-01-31'`, or a text. `NAME:TYPE=VALUE` states its
+    /// type; `1=VALUE` is for `$1`. May be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// How to write the rows; without it, `table`, or `json` with --json.
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Write the rows to this file instead of stdout; it is there once it is whole.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Show the plan instead of running it.
+    #[arg(long)]
+    pub(crate) plan: bool,
     /// Refuse a query whose order is not fixed by itself or by declared keys.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -228,17 +239,21 @@ pub(crate) struct QueryArgs {
     pub(crate) resources: Resources,
 }
 
-/// How `query` prints rows.
+/// How `query` writes rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Aligned columns; null is empty, an empty text is `""`.
     Table,
     /// One document: columns with types, rows as objects; integers and decimals are numbers with all their digits.
     Json,
-    /// RFC 4180 with a header; null is empty, an empty text is `""`.
-    Csv,
     /// One JSON object a line.
     Ndjson,
+    /// RFC 4180 with a header; null is empty, an empty text is `""`.
+    Csv,
+    /// An Arrow IPC stream; timestamps with a zone are in UTC.
+    Arrow,
+    /// A Parquet file in karat's canonical layout, to --output.
+    Parquet,
 }
 
 /// Verbs of `bench`.

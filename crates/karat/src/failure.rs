@@ -55,6 +55,9 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// Ctrl-C.
+    #[error("given up")]
+    Interrupted,
     /// Stdout is gone or full.
     #[error("cannot write to stdout")]
     Stdout(#[source] std::io::Error),
@@ -113,7 +116,7 @@ impl Failure {
             Self::NeedsPerson { .. } => 1,
             Self::Pipeline(error) => error.exit_code(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => 4,
-            Self::Io { .. } | Self::Stdout(_) => 3,
+            Self::Io { .. } | Self::Interrupted | Self::Stdout(_) => 3,
             Self::Demo(error) => error.exit_code(),
         }
     }
@@ -132,7 +135,7 @@ impl Failure {
             Self::Project(_) => Some("`karat validate` lists them at any time".to_owned()),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Pipeline(error) => error.hint(),
-            Self::Io { .. } | Self::Stdout(_) => None,
+            Self::Io { .. } | Self::Interrupted | Self::Stdout(_) => None,
             Self::Demo(error) => error.hint(),
         }
     }

@@ -1,5 +1,7 @@
 //! What this machine and this moment are: clock, user, threads, memory. The only place that asks the environment.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::failure::Failure;
@@ -85,6 +87,14 @@ pub(crate) fn principal() -> String {
 /// The user's name, as the environment tells it.
 pub(crate) fn user() -> String {
     first_set(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Where programs of this user keep what they remember; none if the environment does not tell.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    if let Some(folder) = first_set(&["XDG_STATE_HOME", "LOCALAPPDATA"]) {
+        return Some(PathBuf::from(folder).join("karat"));
+    }
+    first_set(&["HOME"]).map(|home| PathBuf::from(home).join(".local/state/karat"))
 }
 
 /// An environment variable, as `${env:NAME}` of a project asks for it.

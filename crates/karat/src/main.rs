@@ -5,17 +5,22 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+mod answer;
 mod args;
 mod demo;
 mod failure;
+mod line;
 mod machine;
 mod named_files;
+mod ndjson;
 mod output;
 mod progress;
 mod rows;
 mod scratch;
+mod shell;
 mod site;
 mod sources;
+mod statement;
 mod verb;
 
 use args::{Cli, Verb};

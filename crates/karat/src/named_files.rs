@@ -1,5 +1,5 @@
-//! `--table NAME=PATH`: files of anybody as tables for one query. Parquet files are read where they lie, a Delta table at its
-//! newest version; CSV becomes Parquet in a scratch file first, all columns text.
+//! `--table NAME=PATH`: files of anybody as tables for a query. Parquet files are read where they lie, a Delta table at one of its
+//! versions; CSV and lines of JSON become Parquet in a scratch file first, all columns text.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,85 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use karat_exact::{DataFileRef, FileSet};
+use chrono::{DateTime, Utc};
+use karat_exact::{DataFileRef, FileSet, type_name};
+use karat_lake::Table;
 use karat_source::{FeedSpec, Known, Mode, ReadCount, SourceConfig, open_source};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::failure::Failure;
+use crate::machine;
+use crate::ndjson;
 
-/// Files as tables; what CSV becomes lies in a scratch folder.
+/// Which version of a table is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AsOf {
+    /// The newest.
+    Newest,
+    /// The one of this number.
+    Version(i64),
+    /// The newest up to this time.
+    Time(DateTime<Utc>),
+    /// The one that a run left.
+    Run(String),
+}
+
+impl AsOf {
+    /// A number is a version, RFC 3339 a time, anything else the name of a run.
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        let Some(text) = text else {
+            return Self::Newest;
+        };
+        match (text.parse(), machine::parse_time(text)) {
+            (Ok(version), _) => Self::Version(version),
+            (_, Ok(time)) => Self::Time(time),
+            _ => Self::Run(text.to_owned()),
+        }
+    }
+}
+
+/// Files as tables; what text becomes lies in a scratch folder.
 pub(crate) struct NamedFiles<'s> {
     scratch: &'s Path,
+    as_of: &'s AsOf,
     /// What the reader of the answer should know about the files.
     pub(crate) notes: Vec<String>,
+    /// Whether one of them is a Delta table, which has versions.
+    pub(crate) has_versions: bool,
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Parquet,
+    Csv,
+    Lines,
+}
+
+impl Kind {
+    /// By the end of the name; none if it tells nothing.
+    fn of(file: &Path) -> Option<Self> {
+        let name = file.file_name()?.to_string_lossy().to_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let (_, end) = name.rsplit_once('.')?;
+        match end {
+            "parquet" | "parq" | "pq" => Some(Self::Parquet),
+            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "ndjson" | "jsonl" => Some(Self::Lines),
+            _ => None,
+        }
+    }
 }
 
 impl<'s> NamedFiles<'s> {
-    /// Files for one query.
-    pub(crate) fn new(scratch: &'s Path) -> Self {
+    /// Files for queries, Delta tables at one moment.
+    pub(crate) fn new(scratch: &'s Path, as_of: &'s AsOf) -> Self {
         Self {
             scratch,
+            as_of,
             notes: Vec::new(),
+            has_versions: false,
         }
     }
 
@@ -43,33 +102,40 @@ impl<'s> NamedFiles<'s> {
         };
         let name = name.trim().to_lowercase();
         let place = Path::new(path);
-        let set = if place.join("_delta_log").is_dir() {
-            delta(place)?
-        } else {
-            let files = matching(path)?;
-            let is_text = files.iter().all(|file| is_csv(file));
-            let files = if is_text {
-                self.csv_as_parquet(&files, &name)?
-            } else {
-                files
-            };
-            parquet(&files)?
+        if place.join("_delta_log").is_dir() {
+            self.has_versions = true;
+            return Ok((name, delta(place, self.as_of)?));
+        }
+        let files = matching(path)?;
+        let files = match kind(&files, path)? {
+            Kind::Parquet => files,
+            text => self.text_as_parquet(&files, &name, text)?,
         };
+        let set = parquet(&files, &name)?;
         Ok((name, set))
     }
 
-    fn csv_as_parquet(&mut self, files: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, Failure> {
+    fn text_as_parquet(
+        &mut self,
+        files: &[PathBuf],
+        name: &str,
+        kind: Kind,
+    ) -> Result<Vec<PathBuf>, Failure> {
         let mut written = Vec::new();
         for (nth, file) in files.iter().enumerate() {
             let target = self.scratch.join(format!("{name}-{nth}.parquet"));
-            let count = convert(file, &target)?;
-            if count.rescued > 0 {
-                self.notes.push(format!(
-                    "{} of {} rows of `{}` do not fit its columns; they are read as far as they do",
-                    count.rescued,
-                    count.rows,
-                    file.display()
-                ));
+            if kind == Kind::Lines {
+                ndjson::as_parquet(file, &target)?;
+            } else {
+                let count = convert(file, &target)?;
+                if count.rescued > 0 {
+                    self.notes.push(format!(
+                        "{} of {} rows of `{}` do not fit its columns; they are read as far as they do",
+                        count.rescued,
+                        count.rows,
+                        file.display()
+                    ));
+                }
             }
             written.push(target);
         }
@@ -77,16 +143,49 @@ impl<'s> NamedFiles<'s> {
     }
 }
 
-fn is_csv(file: &Path) -> bool {
-    let name = file.to_string_lossy().to_lowercase();
-    [".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz"]
-        .iter()
-        .any(|end| name.ends_with(end))
+/// What the files are, which must be one thing.
+fn kind(files: &[PathBuf], path: &str) -> Result<Kind, Failure> {
+    let mut first: Option<(Kind, &PathBuf)> = None;
+    for file in files {
+        let kind = Kind::of(file).unwrap_or(Kind::Parquet);
+        match first {
+            None => first = Some((kind, file)),
+            Some((known, other)) if known != kind => {
+                return Err(Failure::usage(
+                    format!(
+                        "`{path}` holds files of several kinds: `{}` and `{}`",
+                        other.display(),
+                        file.display()
+                    ),
+                    "name one kind with a pattern, like `folder/*.csv`",
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    first
+        .map(|(kind, _)| kind)
+        .ok_or_else(|| nothing_there(path))
 }
 
-fn delta(folder: &Path) -> Result<FileSet, Failure> {
+fn delta(folder: &Path, as_of: &AsOf) -> Result<FileSet, Failure> {
     let folder = std::path::absolute(folder).map_err(Failure::io("find", folder))?;
-    let Some(snapshot) = karat_lake::Table::at(&folder).load()? else {
+    let table = Table::at(&folder);
+    let snapshot = match as_of {
+        AsOf::Newest => table.load()?,
+        AsOf::Version(version) => table.load_at(*version)?,
+        AsOf::Time(time) => {
+            let limit = time.timestamp_millis();
+            let version =
+                newest_commit(&table, |made_ms, _| made_ms.is_some_and(|ms| ms <= limit))?;
+            table.load_at(version.ok_or_else(|| no_version(&folder, "that was there then"))?)?
+        }
+        AsOf::Run(run) => {
+            let version = newest_commit(&table, |_, by| by == Some(run.as_str()))?;
+            table.load_at(version.ok_or_else(|| no_version(&folder, "that this run made"))?)?
+        }
+    };
+    let Some(snapshot) = snapshot else {
         return Err(nothing_there(&folder.display().to_string()));
     };
     let files = snapshot
@@ -105,16 +204,33 @@ fn delta(folder: &Path) -> Result<FileSet, Failure> {
     })
 }
 
-/// The file, the Parquet files of the folder, or what the pattern matches, sorted.
+/// The newest version whose commit's time and run will do.
+fn newest_commit(
+    table: &Table,
+    will_do: impl Fn(Option<i64>, Option<&str>) -> bool,
+) -> Result<Option<i64>, Failure> {
+    let history = table.history(None)?;
+    let found = history
+        .iter()
+        .rev()
+        .find(|commit| will_do(commit.timestamp_ms, commit.run.as_deref()));
+    Ok(found.map(|commit| commit.version))
+}
+
+fn no_version(folder: &Path, which: &str) -> Failure {
+    Failure::usage(
+        format!("the table `{}` has no version {which}", folder.display()),
+        "`--as-of` takes the number of a version, a time like 2026-10-29T18:00:00Z, or a run of karat",
+    )
+}
+
+/// The file, the data files of the folder, or what the pattern matches, sorted.
 fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
     let place = Path::new(path);
     let mut found = Vec::new();
     if place.is_dir() {
         walk(place, &mut found)?;
-        found.retain(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "parquet")
-        });
+        found.retain(|file| Kind::of(file).is_some());
     } else if path.contains(['*', '?', '[']) {
         let pattern = globset::GlobBuilder::new(path)
             .literal_separator(true)
@@ -131,7 +247,10 @@ fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
             .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
             .collect();
         let relative = fixed.as_os_str().is_empty();
-        walk(if relative { Path::new(".") } else { &fixed }, &mut found)?;
+        let start = if relative { Path::new(".") } else { &fixed };
+        if start.is_dir() {
+            walk(start, &mut found)?;
+        }
         found = found
             .into_iter()
             .map(|file| {
@@ -161,13 +280,18 @@ fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
 fn nothing_there(path: &str) -> Failure {
     Failure::usage(
         format!("there is nothing to read at `{path}`"),
-        "name a Parquet or CSV file, a folder or pattern of Parquet files, or the folder of a Delta table",
+        "name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table",
     )
 }
 
+/// Files of a folder and those below it, without what is hidden or a writer's own (`_SUCCESS`, `.crc`).
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     for entry in std::fs::read_dir(folder).map_err(Failure::io("read", folder))? {
-        let path = entry.map_err(Failure::io("read", folder))?.path();
+        let entry = entry.map_err(Failure::io("read", folder))?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(['_', '.']) {
+            continue;
+        }
         if path.is_dir() {
             walk(&path, found)?;
         } else {
@@ -177,8 +301,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn parquet(files: &[PathBuf]) -> Result<FileSet, Failure> {
-    let mut fields: Vec<Arc<Field>> = Vec::new();
+fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
+    let mut fields: Vec<(Arc<Field>, &PathBuf)> = Vec::new();
     let mut refs = Vec::new();
     for path in files {
         let file = File::open(path).map_err(Failure::io("open", path))?;
@@ -186,12 +310,21 @@ fn parquet(files: &[PathBuf]) -> Result<FileSet, Failure> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
             Failure::usage(
                 format!("`{}` is no Parquet file: {error}", path.display()),
-                "CSV files are known by `.csv` or `.tsv`",
+                "text files are known by their names: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, each also with `.gz`",
             )
         })?;
         for field in reader.schema().fields() {
-            if !fields.iter().any(|known| known.name() == field.name()) {
-                fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+            let known = fields
+                .iter()
+                .find(|(known, _)| known.name() == field.name());
+            match known {
+                Some((known, other)) => {
+                    same_type(name, known, other, field, path)?;
+                }
+                None => {
+                    let field = field.as_ref().clone().with_nullable(true);
+                    fields.push((Arc::new(field), path));
+                }
             }
         }
         let rows = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
@@ -201,11 +334,35 @@ fn parquet(files: &[PathBuf]) -> Result<FileSet, Failure> {
             rows,
         });
     }
+    let fields: Vec<Arc<Field>> = fields.into_iter().map(|(field, _)| field).collect();
     Ok(FileSet {
         schema: Arc::new(Schema::new(fields)),
         files: refs,
         key: None,
     })
+}
+
+/// A column of several types would mean something else in each file, and which of them counts would depend on their order.
+fn same_type(
+    table: &str,
+    known: &Field,
+    other: &Path,
+    field: &Field,
+    path: &Path,
+) -> Result<(), Failure> {
+    let (one, two) = (type_name(known.data_type()), type_name(field.data_type()));
+    if one == two {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!(
+            "the column `{}` of `{table}` is {one} in `{}` and {two} in `{}`",
+            field.name(),
+            other.display(),
+            path.display()
+        ),
+        "name them as two tables, and cast in the query",
+    ))
 }
 
 /// Reads a text file by the rules of a feed (F1, F3) and keeps its payload columns.

@@ -63,6 +63,11 @@ pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether a person sits in front of stdin and stdout.
+pub(crate) fn is_at_a_terminal() -> bool {
+    io::stdin().is_terminal() && stdout_is_terminal()
+}
+
 /// Whether stderr is a terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()

@@ -1,6 +1,6 @@
 //! Rows as text: aligned columns, CSV, JSON. Numbers keep all their digits; null and an empty text stay apart.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -52,7 +52,7 @@ impl RowText {
                     .collect();
                 format!("{{\"columns\": {}, \"rows\": [", Value::Array(columns))
             }
-            Format::Table | Format::Ndjson => String::new(),
+            _ => String::new(),
         }
     }
 
@@ -89,7 +89,7 @@ impl RowText {
                     text.push_str(&cells.join(","));
                     text.push_str("\r\n");
                 }
-                Format::Json | Format::Ndjson => {
+                _ => {
                     let separator = match (self.format, self.rows) {
                         (Format::Json, 0) => "\n",
                         (Format::Json, _) => ",\n",
@@ -105,7 +105,7 @@ impl RowText {
                             &Value::from(self.schema.field(at).name().as_str()).to_string(),
                         );
                         text.push_str(": ");
-                        text.push_str(&json_cell(shown, column.as_ref(), row));
+                        text.push_str(&json_cell(shown, column.as_ref(), row)?);
                     }
                     text.push('}');
                     if self.format == Format::Ndjson {
@@ -140,7 +140,7 @@ impl RowText {
                 let end = if self.rows > 0 { "\n" } else { "" };
                 format!("{end}], \"notes\": {}{error}}}\n", json!(notes))
             }
-            Format::Csv | Format::Ndjson => String::new(),
+            _ => String::new(),
         }
     }
 
@@ -233,12 +233,39 @@ fn csv_text(text: &str) -> String {
     }
 }
 
-fn json_cell(shown: &ArrayFormatter<'_>, column: &dyn Array, row: usize) -> String {
+fn json_cell(
+    shown: &ArrayFormatter<'_>,
+    column: &dyn Array,
+    row: usize,
+) -> Result<String, ArrowError> {
     if column.is_null(row) {
-        return "null".to_owned();
+        return Ok("null".to_owned());
+    }
+    match column.data_type() {
+        DataType::List(_) => {
+            let items = column.as_list::<i32>().value(row);
+            let inner = formatter(items.as_ref())?;
+            let cells = (0..items.len())
+                .map(|at| json_cell(&inner, items.as_ref(), at))
+                .collect::<Result<Vec<_>, _>>()?;
+            return Ok(format!("[{}]", cells.join(", ")));
+        }
+        DataType::Struct(fields) => {
+            let cells = fields
+                .iter()
+                .zip(column.as_struct().columns())
+                .map(|(field, held)| {
+                    let name = Value::from(field.name().as_str());
+                    let cell = json_cell(&formatter(held.as_ref())?, held.as_ref(), row)?;
+                    Ok(format!("{name}: {cell}"))
+                })
+                .collect::<Result<Vec<_>, ArrowError>>()?;
+            return Ok(format!("{{{}}}", cells.join(", ")));
+        }
+        _ => {}
     }
     let text = shown.value(row).to_string();
-    match column.data_type() {
+    Ok(match column.data_type() {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => match text.as_str() {
             "NaN" => "\"NaN\"".to_owned(),
             "inf" => "\"Infinity\"".to_owned(),
@@ -248,7 +275,11 @@ fn json_cell(shown: &ArrayFormatter<'_>, column: &dyn Array, row: usize) -> Stri
         DataType::Boolean => text,
         number if number.is_numeric() => text,
         _ => Value::String(text).to_string(),
-    }
+    })
+}
+
+fn formatter(column: &dyn Array) -> Result<ArrayFormatter<'_>, ArrowError> {
+    ArrayFormatter::try_new(column, &FormatOptions::new())
 }
 
 #[cfg(test)]
@@ -333,5 +364,29 @@ mod tests {
                 ], "notes": []}
             "#]],
         );
+    }
+
+    #[test]
+    fn lists_and_structs_are_json_inside_json() {
+        use arrow::array::{ArrayRef, ListArray, StructArray};
+        use arrow::datatypes::Int32Type;
+        let list =
+            ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
+        let names: ArrayRef = Arc::new(StringArray::from(vec!["a", ""]));
+        let pair = StructArray::from(vec![(
+            Arc::new(Field::new("n", DataType::Utf8, true)),
+            names,
+        )]);
+        let batch = RecordBatch::try_from_iter([
+            ("l", Arc::new(list) as ArrayRef),
+            ("s", Arc::new(pair) as ArrayRef),
+        ])
+        .unwrap();
+        let mut rows = RowText::new(Format::Ndjson, batch.schema());
+        expect![[r#"
+            {"l": [1, null], "s": {"n": "a"}}
+            {"l": null, "s": {"n": ""}}
+        "#]]
+        .assert_eq(&rows.batch(&batch).unwrap());
     }
 }

@@ -360,11 +360,39 @@ pub(crate) fn engine(
 
 /// Runs async work to its end.
 pub(crate) fn block_on<T>(threads: usize, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    Ok(runtime(threads)?.block_on(work))
+}
+
+/// Runs async work to its end, or to Ctrl-C: then none.
+pub(crate) fn until_interrupt<T: Send + 'static>(
+    threads: usize,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<Option<T>, Failure> {
+    // Threads at work do not hear signals, so this one listens apart.
+    let listener = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::io("listen in", Path::new(".")))?;
+    let workers = runtime(threads)?;
+    let task = workers.spawn(work);
+    let stop = task.abort_handle();
+    let done = listener.block_on(async {
+        tokio::select! {
+            done = task => done.ok(),
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    stop.abort();
+    // What has not come to a point where it can stop is not waited for.
+    workers.shutdown_background();
+    Ok(done)
+}
+
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .thread_stack_size(8 << 20)
         .enable_all()
         .build()
-        .map_err(Failure::io("start threads in", Path::new(".")))?;
-    Ok(runtime.block_on(work))
+        .map_err(Failure::io("start threads in", Path::new(".")))
 }

@@ -144,7 +144,7 @@ fn run(engine: &Engine, tables: &Tables, sql: &str) -> (String, String) {
         .prepare(sql, tables, &Purpose::Query { strict: false })
         .unwrap();
     wait(async {
-        let plan = prepared.explain().await.unwrap();
+        let plan = prepared.explain().await.unwrap().join("\n");
         let rows: Result<Vec<RecordBatch>, ExactError> = async {
             Ok(engine
                 .stream(&prepared)

@@ -1,101 +1,447 @@
 //! `karat query`: exact SQL on a cut of the lake, or on files. Rows go out as they come.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
-use karat_exact::{Engine, ExactError, FileSet, Prepared, Purpose, SqlError, SqlErrorKind, Tables};
-use karat_pipeline::{PipelineError, Site, cut, damage};
+use karat_exact::{
+    Engine, ExactError, FileSet, Parameters, Prepared, Purpose, SqlError, SqlErrorKind, Tables,
+    function_names, type_name,
+};
+use karat_pipeline::{PipelineError, cut, damage, manifest};
 use karat_project::TableName;
 use karat_sql::TableRef;
+use serde_json::json;
 
+use crate::answer::{self, Answer};
 use crate::args::{Format, Global, QueryArgs};
 use crate::failure::{Failure, error_json, error_text};
 use crate::machine::{self, Moment};
-use crate::named_files::NamedFiles;
+use crate::named_files::{AsOf, NamedFiles};
 use crate::output::{self, Voice};
-use crate::rows::RowText;
 use crate::scratch::Scratch;
-use crate::site::{self, Wants};
+use crate::shell;
+use crate::site::{self, OpenSite, Wants};
+use crate::statement::{self, Statement};
 
-/// Prints the rows of one SELECT.
+/// Prints the rows of one SELECT, or opens a shell.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &QueryArgs) -> Result<u8, Failure> {
+    let format = arguments.format.unwrap_or(if voice.json {
+        Format::Json
+    } else {
+        Format::Table
+    });
+    let answered = answered(voice, global, arguments, format);
+    if let Err(failure) = &answered
+        && format == Format::Json
+        && !voice.json
+        && arguments.output.is_none()
+        && !failure.reader_is_gone()
+    {
+        output::print_json(&failure.json())?;
+    }
+    answered
+}
+
+fn answered(
+    voice: Voice,
+    global: &Global,
+    arguments: &QueryArgs,
+    format: Format,
+) -> Result<u8, Failure> {
     let sql = sql_text(arguments)?;
+    if sql.is_some() {
+        answer::check(format, arguments.output.as_deref())?;
+    }
     let scratch = Scratch::temporary()?;
-    let mut files = NamedFiles::new(scratch.path());
-    let mut tables = Tables::new();
-    let mut named = Vec::new();
+    let as_of = AsOf::parse(arguments.as_of.as_deref());
+    let mut files = NamedFiles::new(scratch.path(), &as_of);
+    let mut named = BTreeMap::new();
     for text in &arguments.tables {
         let (name, set) = files.open(text)?;
-        insert_named(&mut tables, &name, set)?;
-        named.push(name);
+        if named.insert(name.clone(), set).is_some() {
+            return Err(Failure::usage(
+                format!("`--table` names `{name}` twice"),
+                "name each table once; a folder or pattern names several files",
+            ));
+        }
     }
-    let references = karat_sql::references(&sql).map_err(|error| Failure::Sql {
-        sql: sql.clone(),
-        error: SqlError {
-            message: error.message.clone(),
-            line: Some(u64::from(error.line)),
-            column: Some(u64::from(error.column)),
-            hint: error.hint.clone(),
-            kind: SqlErrorKind::Syntax,
-        },
-    })?;
-    let of_lake: Vec<&TableRef> = references
-        .iter()
-        .filter(|table| !named.contains(&table.name()))
-        .collect();
+    let (notes, has_versions) = (files.notes, files.has_versions);
+    let parameters = parameters(arguments)?;
     let threads = machine::threads(arguments.resources.threads);
     let at = arguments.time.at.as_deref();
     // A query on files alone needs no project.
-    if of_lake.is_empty() && site::find_root(global).is_err() {
+    let (engine, lake) = if global.project.is_none() && site::find_root(global).is_err() {
         let memory = machine::memory(arguments.resources.memory);
-        let engine = site::engine(&scratch, threads, memory, &Moment::now(at)?, None)?;
-        let as_it_is = |error: PipelineError| error;
-        return answer(
-            voice,
-            &engine,
-            &sql,
-            &tables,
-            arguments,
-            files.notes,
-            &as_it_is,
-        );
-    }
-    let opened = site::open_lake(voice, global, at, Some(&arguments.resources))?;
-    let site = opened.site(Wants::reading())?;
-    lake_tables(&site, arguments, &sql, &of_lake, &mut tables)?;
-    let read: Vec<TableName> = of_lake
-        .iter()
-        .filter_map(|table| table.name().parse().ok())
-        .collect();
-    let named = |error: PipelineError| damage::named(&site, &read, error);
-    answer(
+        let moment = Moment::now(at)?;
+        (
+            site::engine(&scratch, threads, memory, &moment, None)?,
+            None,
+        )
+    } else {
+        let opened = site::open_lake(voice, global, at, Some(&arguments.resources))?;
+        let site = opened.site(Wants::reading())?;
+        (site.engine.clone(), Some(site))
+    };
+    let desk = Desk {
         voice,
-        &site.engine,
-        &sql,
-        &tables,
         arguments,
-        files.notes,
-        &named,
-    )
+        format,
+        threads,
+        engine,
+        named,
+        has_versions,
+        lake,
+        as_of: as_of.clone(),
+        parameters,
+        notes,
+    };
+    match sql {
+        Some(sql) => desk.answer(&sql, Stop::Never),
+        None => shell::run(&desk),
+    }
 }
 
-fn sql_text(arguments: &QueryArgs) -> Result<String, Failure> {
+/// The text of the query; none where a shell is wanted.
+fn sql_text(arguments: &QueryArgs) -> Result<Option<String>, Failure> {
     match (&arguments.file, arguments.sql.as_deref()) {
-        (Some(file), _) => std::fs::read_to_string(file).map_err(Failure::io("read", file)),
+        (Some(file), _) => std::fs::read_to_string(file)
+            .map(Some)
+            .map_err(Failure::io("read", file)),
         (None, Some("-")) => {
             let mut text = String::new();
             std::io::stdin()
                 .read_to_string(&mut text)
                 .map_err(Failure::io("read", Path::new("-")))?;
-            Ok(text)
+            Ok(Some(text))
         }
-        (None, Some(sql)) => Ok(sql.to_owned()),
+        (None, Some(sql)) => Ok(Some(sql.to_owned())),
+        (None, None) if output::is_at_a_terminal() => Ok(None),
         (None, None) => Err(Failure::usage(
             "there is no SELECT to run",
-            "give it as an argument, or with `--file`",
+            "give it as an argument, with `--file`, or as `-` on stdin; at a terminal a shell opens without it",
         )),
     }
+}
+
+fn parameters(arguments: &QueryArgs) -> Result<Parameters, Failure> {
+    let mut parameters = Parameters::new();
+    for text in &arguments.parameters {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Failure::usage(
+                format!("`--param {text}` gives no value"),
+                "write it like `--param day=2026-01-31`, or with its type: `--param day:date=2026-01-31`",
+            ));
+        };
+        parameters.insert(name, value).map_err(|error| {
+            Failure::usage(
+                format!("`--param {text}`: {}", error.message),
+                error.hint.unwrap_or_default(),
+            )
+        })?;
+    }
+    Ok(parameters)
+}
+
+/// Whether a query can be given up half way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Only with the process.
+    Never,
+    /// By Ctrl-C, which then leaves the process alone.
+    OnInterrupt,
+}
+
+/// What queries of this execution read, and how they are answered.
+pub(crate) struct Desk<'a> {
+    voice: Voice,
+    arguments: &'a QueryArgs,
+    format: Format,
+    threads: usize,
+    engine: Engine,
+    named: BTreeMap<String, FileSet>,
+    has_versions: bool,
+    lake: Option<OpenSite>,
+    as_of: AsOf,
+    parameters: Parameters,
+    notes: Vec<String>,
+}
+
+impl Desk<'_> {
+    /// Answers one statement.
+    pub(crate) fn answer(&self, sql: &str, stop: Stop) -> Result<u8, Failure> {
+        match statement::understood(sql)? {
+            Statement::Tables => self.print(tables_batch(&self.tables()?)?),
+            Statement::Functions => self.print(names_batch("function", function_names())?),
+            Statement::Describe(name) => match self.columns(&name)? {
+                Some(schema) => self.print(columns_batch(&schema)?),
+                None => Err(Failure::usage(
+                    format!("there is no table `{name}`"),
+                    "`show tables` lists the tables",
+                )),
+            },
+            Statement::DescribeQuery(sql) => {
+                self.print(columns_batch(&self.prepared(&sql)?.schema())?)
+            }
+            Statement::Explain(sql) => self.explain(&self.prepared(&sql)?),
+            Statement::Select(sql) if self.arguments.plan => self.explain(&self.prepared(&sql)?),
+            Statement::Select(sql) => self.select(&sql, stop),
+        }
+    }
+
+    /// Names of tables with their rows and files, sorted.
+    pub(crate) fn tables(&self) -> Result<Vec<(String, u64, usize)>, Failure> {
+        let mut tables: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+        if let Some(site) = &self.lake {
+            let cut = self.cut(site)?;
+            for name in manifest::heads(&site.lake)?.into_keys() {
+                if let Ok(table) = name.parse::<TableName>()
+                    && let Some(set) = cut::file_set(site, &cut, &table)?
+                {
+                    tables.insert(name, size(&set));
+                }
+            }
+        }
+        for (name, set) in &self.named {
+            tables.insert(name.clone(), size(set));
+        }
+        let listed = tables.into_iter();
+        Ok(listed
+            .map(|(name, (rows, files))| (name, rows, files))
+            .collect())
+    }
+
+    /// Columns of a table, as SQL names them.
+    pub(crate) fn columns(&self, name: &str) -> Result<Option<SchemaRef>, Failure> {
+        if let Some(set) = self.named.get(name) {
+            return Ok(Some(set.schema.clone()));
+        }
+        let (Some(site), Ok(table)) = (&self.lake, name.parse::<TableName>()) else {
+            return Ok(None);
+        };
+        let set = cut::file_set(site, &self.cut(site)?, &table)?;
+        Ok(set.map(|set| set.schema))
+    }
+
+    fn cut(&self, site: &OpenSite) -> Result<cut::Cut, Failure> {
+        Ok(match (&self.arguments.run, &self.as_of) {
+            (Some(run), _) | (None, AsOf::Run(run)) => cut::of_run(site, run)?,
+            (None, AsOf::Time(time)) => cut::as_of(site, &time.to_rfc3339())?,
+            (None, AsOf::Version(version)) => {
+                return Err(Failure::usage(
+                    format!("`--as-of {version}` is the version of one table, and a lake has many"),
+                    "for the tables of a lake give a time or a run",
+                ));
+            }
+            (None, AsOf::Newest) => cut::Cut::Newest,
+        })
+    }
+
+    fn prepared(&self, sql: &str) -> Result<Prepared, Failure> {
+        let failed = |error| Failure::Sql {
+            sql: sql.to_owned(),
+            error,
+        };
+        let references = karat_sql::references(sql).map_err(|error| {
+            failed(SqlError {
+                message: error.message.clone(),
+                line: Some(u64::from(error.line)),
+                column: Some(u64::from(error.column)),
+                hint: error.hint.clone(),
+                kind: SqlErrorKind::Syntax,
+            })
+        })?;
+        let tables = self.read(sql, &references)?;
+        let purpose = Purpose::Query {
+            strict: self.arguments.strict,
+        };
+        self.engine
+            .prepare_with(sql, &tables, &purpose, &self.parameters)
+            .map_err(failed)
+    }
+
+    /// The tables that a query names.
+    fn read(&self, sql: &str, references: &[TableRef]) -> Result<Tables, Failure> {
+        let mut tables = Tables::new();
+        let mut of_lake: Vec<&TableRef> = Vec::new();
+        for reference in references {
+            let name = reference.name();
+            match self.named.get(&name) {
+                Some(set) => insert_named(&mut tables, &name, set.clone())?,
+                None if of_lake.iter().any(|other| other.name() == name) => {}
+                None => of_lake.push(reference),
+            }
+        }
+        if of_lake.is_empty() {
+            if self.as_of != AsOf::Newest && !self.has_versions {
+                return Err(Failure::usage(
+                    "`--as-of`: nothing that is read here has versions",
+                    "name the folder of a Delta table, or a table of the lake",
+                ));
+            }
+            return Ok(tables);
+        }
+        let missing = |reference: &TableRef| Failure::Sql {
+            sql: sql.to_owned(),
+            error: self.no_table(reference),
+        };
+        let Some(site) = &self.lake else {
+            return Err(missing(of_lake[0]));
+        };
+        let cut = self.cut(site)?;
+        for reference in of_lake {
+            let parsed: Option<TableName> = reference.name().parse().ok();
+            let set = match &parsed {
+                Some(table) => cut::file_set(site, &cut, table)?,
+                None => None,
+            };
+            match (parsed, set) {
+                (Some(table), Some(set)) => tables.insert(&table.schema(), &table.table, set)?,
+                _ => return Err(missing(reference)),
+            }
+        }
+        Ok(tables)
+    }
+
+    fn no_table(&self, reference: &TableRef) -> SqlError {
+        let (place, hint) = match (&self.lake, self.named.is_empty()) {
+            (Some(_), _) => (
+                " in the lake",
+                "`karat status` lists the tables; `--table NAME=PATH` names files".to_owned(),
+            ),
+            (None, true) => ("", "`--table NAME=PATH` names files".to_owned()),
+            (None, false) => {
+                let names: Vec<&str> = self.named.keys().map(String::as_str).collect();
+                let hint = format!(
+                    "`--table` names {}; there is no project here whose tables could be read",
+                    names.join(", ")
+                );
+                ("", hint)
+            }
+        };
+        SqlError {
+            message: format!("there is no table `{}`{place}", reference.name()),
+            line: Some(u64::from(reference.span.start.line)),
+            column: Some(u64::from(reference.span.start.column)),
+            hint: Some(hint),
+            kind: SqlErrorKind::Name,
+        }
+    }
+
+    fn explain(&self, prepared: &Prepared) -> Result<u8, Failure> {
+        let lines = site::block_on(self.threads, prepared.explain())??;
+        if self.format == Format::Json {
+            output::print_json(&json!({ "plan": lines }))?;
+        } else {
+            output::print(&format!("{}\n", lines.join("\n")))?;
+        }
+        Ok(0)
+    }
+
+    fn select(&self, sql: &str, stop: Stop) -> Result<u8, Failure> {
+        let prepared = self.prepared(sql)?;
+        let mut notes = self.notes.clone();
+        notes.extend(prepared.notes());
+        for note in &notes {
+            self.voice.note(&format!("note: {note}"));
+        }
+        let read = prepared.tables_read();
+        let output = self.arguments.output.clone();
+        let work = rows(
+            self.engine.clone(),
+            prepared,
+            self.format,
+            output,
+            notes.clone(),
+        );
+        let ended = match stop {
+            Stop::Never => site::block_on(self.threads, work)?,
+            Stop::OnInterrupt => {
+                site::until_interrupt(self.threads, work)?.unwrap_or(Err(Failure::Interrupted))
+            }
+        }?;
+        let Ended::Failed { error, begun } = ended else {
+            return Ok(0);
+        };
+        let error = self.named(&read, error);
+        let Some(answer) = begun else {
+            return Err(error.into());
+        };
+        let reason = error_json(&error, error.hint(), error.exit_code());
+        answer.fail(&notes, &reason)?;
+        output::print_error(&error_text(&error, error.hint()));
+        Ok(error.exit_code())
+    }
+
+    /// The error with the damaged file of the lake that caused it, if one did.
+    fn named(&self, read: &[String], error: PipelineError) -> PipelineError {
+        let Some(site) = &self.lake else {
+            return error;
+        };
+        let tables: Vec<TableName> = read.iter().filter_map(|name| name.parse().ok()).collect();
+        damage::named(site, &tables, error)
+    }
+
+    /// Rows that karat made itself.
+    fn print(&self, batch: RecordBatch) -> Result<u8, Failure> {
+        let output = self.arguments.output.as_deref();
+        let mut answer = Answer::new(self.format, batch.schema(), output)?;
+        answer.rows(&batch)?;
+        answer.end(&[])?;
+        Ok(0)
+    }
+}
+
+/// How an answer ended.
+enum Ended {
+    /// With its last row.
+    Whole,
+    /// Before that, perhaps with rows out already.
+    Failed {
+        error: PipelineError,
+        begun: Option<Answer>,
+    },
+}
+
+async fn rows(
+    engine: Engine,
+    prepared: Prepared,
+    format: Format,
+    output: Option<PathBuf>,
+    notes: Vec<String>,
+) -> Result<Ended, Failure> {
+    let failed = |error: ExactError, begun| {
+        let error = error.into();
+        Ok(Ended::Failed { error, begun })
+    };
+    let mut stream = match engine.stream(&prepared).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(error, None),
+    };
+    // Before the first rows an error is an answer of its own.
+    let mut next = match stream.try_next().await {
+        Ok(batch) => batch,
+        Err(error) => return failed(error.into(), None),
+    };
+    let mut answer = Answer::new(format, prepared.schema(), output.as_deref())?;
+    while let Some(batch) = next {
+        answer.rows(&batch)?;
+        next = match stream.try_next().await {
+            Ok(batch) => batch,
+            Err(error) => return failed(error.into(), Some(answer)),
+        };
+    }
+    answer.end(&notes)?;
+    Ok(Ended::Whole)
+}
+
+fn size(set: &FileSet) -> (u64, usize) {
+    let rows = set.files.iter().map(|file| file.rows).sum();
+    (rows, set.files.len())
 }
 
 /// A name of one part, or of two.
@@ -107,122 +453,41 @@ fn insert_named(tables: &mut Tables, name: &str, set: FileSet) -> Result<(), Fai
     Ok(())
 }
 
-fn lake_tables(
-    site: &Site,
-    arguments: &QueryArgs,
-    sql: &str,
-    references: &[&TableRef],
-    tables: &mut Tables,
-) -> Result<(), Failure> {
-    let cut = match (&arguments.run, &arguments.as_of) {
-        (Some(run), _) => cut::of_run(site, run)?,
-        (None, Some(time)) => cut::as_of(site, &machine::parse_time(time)?.to_rfc3339())?,
-        (None, None) => cut::Cut::Newest,
-    };
-    let mut inserted: Vec<String> = Vec::new();
-    for reference in references {
-        let name = reference.name();
-        if inserted.contains(&name) {
-            continue;
-        }
-        let parsed: Option<TableName> = name.parse().ok();
-        let set = match &parsed {
-            Some(table) => cut::file_set(site, &cut, table)?,
-            None => None,
-        };
-        match (parsed, set) {
-            (Some(table), Some(set)) => tables.insert(&table.schema(), &table.table, set)?,
-            _ => {
-                return Err(Failure::Sql {
-                    sql: sql.to_owned(),
-                    error: no_table(reference),
-                });
-            }
-        }
-        inserted.push(name);
-    }
-    Ok(())
+fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, Failure> {
+    RecordBatch::try_from_iter(columns)
+        .map_err(|error| PipelineError::Internal(error.to_string()).into())
 }
 
-fn no_table(reference: &TableRef) -> SqlError {
-    SqlError {
-        message: format!("there is no table `{}` in the lake", reference.name()),
-        line: Some(u64::from(reference.span.start.line)),
-        column: Some(u64::from(reference.span.start.column)),
-        hint: Some("`karat status` lists the tables; `--table NAME=PATH` names files".to_owned()),
-        kind: SqlErrorKind::Name,
-    }
+fn names_batch(title: &str, names: Vec<String>) -> Result<RecordBatch, Failure> {
+    batch(vec![(title, Arc::new(StringArray::from(names)))])
 }
 
-fn answer(
-    voice: Voice,
-    engine: &Engine,
-    sql: &str,
-    tables: &Tables,
-    arguments: &QueryArgs,
-    mut notes: Vec<String>,
-    named: &(dyn Fn(PipelineError) -> PipelineError + Sync),
-) -> Result<u8, Failure> {
-    let purpose = Purpose::Query {
-        strict: arguments.strict,
-    };
-    let prepared = engine
-        .prepare(sql, tables, &purpose)
-        .map_err(|error| Failure::Sql {
-            sql: sql.to_owned(),
-            error,
-        })?;
-    notes.extend(prepared.notes());
-    for note in &notes {
-        voice.note(&format!("note: {note}"));
-    }
-    let format = arguments.format.unwrap_or(if voice.json {
-        Format::Json
-    } else {
-        Format::Table
-    });
-    let threads = machine::threads(arguments.resources.threads);
-    site::block_on(
-        threads,
-        print_rows(engine, &prepared, format, &notes, named),
-    )?
+fn tables_batch(tables: &[(String, u64, usize)]) -> Result<RecordBatch, Failure> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let names: StringArray = tables.iter().map(|(name, ..)| Some(name)).collect();
+    let rows: Int64Array = tables
+        .iter()
+        .map(|(_, rows, _)| Some(number(*rows)))
+        .collect();
+    let files: Int64Array = tables
+        .iter()
+        .map(|(.., files)| Some(number(*files as u64)))
+        .collect();
+    batch(vec![
+        ("table", Arc::new(names)),
+        ("rows", Arc::new(rows)),
+        ("files", Arc::new(files)),
+    ])
 }
 
-async fn print_rows(
-    engine: &Engine,
-    prepared: &Prepared,
-    format: Format,
-    notes: &[String],
-    named: &(dyn Fn(PipelineError) -> PipelineError + Sync),
-) -> Result<u8, Failure> {
-    let mut stream = engine
-        .stream(prepared)
-        .await
-        .map_err(|error| named(error.into()))?;
-    let mut rows = RowText::new(format, prepared.schema());
-    let mut text = rows.head();
-    let error = loop {
-        match stream.try_next().await {
-            Ok(Some(batch)) => {
-                let shown = rows
-                    .batch(&batch)
-                    .map_err(|error| PipelineError::Internal(error.to_string()))?;
-                output::print(&format!("{text}{shown}"))?;
-                text.clear();
-            }
-            Ok(None) => break None,
-            Err(error) => break Some(named(ExactError::from(error).into())),
-        }
-    };
-    let Some(error) = error else {
-        output::print(&format!("{text}{}", rows.tail(notes, None)))?;
-        return Ok(0);
-    };
-    // Rows are out already: the document is closed with the reason inside, so that it stays one document.
-    if format == Format::Json {
-        let reason = error_json(&error, error.hint(), error.exit_code());
-        output::print(&format!("{text}{}", rows.tail(notes, Some(&reason))))?;
-    }
-    output::print_error(&error_text(&error, error.hint()));
-    Ok(error.exit_code())
+fn columns_batch(schema: &SchemaRef) -> Result<RecordBatch, Failure> {
+    let fields = schema.fields().iter();
+    let names: StringArray = fields
+        .clone()
+        .map(|field| Some(field.name().to_lowercase()))
+        .collect();
+    let types: StringArray = fields
+        .map(|field| Some(type_name(field.data_type())))
+        .collect();
+    batch(vec![("column", Arc::new(names)), ("type", Arc::new(types))])
 }

@@ -28,5 +28,6 @@ mod signatures;
 mod silver;
 mod soak;
 mod sql;
+mod survey;
 mod together;
 mod two_days;

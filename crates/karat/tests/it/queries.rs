@@ -192,3 +192,438 @@ fn a_reader_that_leaves_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// What stands on stdout and stderr, without the place of the test's folder.
+fn told(project: &Project, arguments: &[&str]) -> String {
+    let answer = project.karat(&[&["query"], arguments].concat());
+    let folder = project.path("").canonicalize().unwrap();
+    let text = answer.text();
+    text.replace(&format!("{}/", folder.display()), "")
+        .replace(&project.path("").display().to_string(), "")
+}
+
+#[test]
+fn folders_patterns_and_lines_of_json() {
+    let project = Project::of(&[
+        ("sales/a.csv", "id,v\n1,one\n"),
+        ("sales/more/b.csv", "id,w\n2,two\n"),
+        ("sales/_SUCCESS", ""),
+        (
+            "events.ndjson",
+            "{\"id\": 1, \"x\": 1.50}\n\n{\"id\": 2, \"tags\": [\"a\"], \"x\": null}\n",
+        ),
+        ("broken.jsonl", "{\"id\": 1}\n{\"id\": }\n"),
+        ("mixed/a.csv", "id\n1\n"),
+        ("mixed/b.ndjson", "{\"id\": 1}\n"),
+    ]);
+    let rows = |table: &str| {
+        told(
+            &project,
+            &["--format", "ndjson", "--table", table, "select * from t"],
+        )
+    };
+    expect![[r#"
+        {"id": "1", "v": "one", "w": null}
+        {"id": "2", "v": null, "w": "two"}
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("t=sales"));
+    expect![[r#"
+        {"id": "1", "v": "one"}
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("t=sales/*.csv"));
+    expect![[r#"
+        {"id": "1", "x": "1.50", "tags": null}
+        {"id": "2", "x": null, "tags": "[\"a\"]"}
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("t=events.ndjson"));
+    expect![[r#"
+        --- stderr
+        error: cannot read line 2 of `broken.jsonl`: it is no JSON object
+        hint: each line is one object, like {"id": 1, "name": "a"}
+        --- exit 1
+    "#]]
+    .assert_eq(&rows("t=broken.jsonl"));
+    expect![[r#"
+        --- stderr
+        error: `mixed` holds files of several kinds: `mixed/a.csv` and `mixed/b.ndjson`
+        hint: name one kind with a pattern, like `folder/*.csv`
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("t=mixed"));
+    expect![[r#"
+        --- stderr
+        error: there is nothing to read at `nothing/*.csv`
+        hint: name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table
+        --- exit 2
+    "#]].assert_eq(&rows("t=nothing/*.csv"));
+}
+
+#[test]
+fn a_column_of_two_types_and_a_table_of_two_paths() {
+    let project = Project::of(&[("a.csv", "id\n1\n"), ("many/readme.txt", "x\n")]);
+    project.remove("many/readme.txt");
+    for (file, sql) in [
+        ("many/1.parquet", "select 1 as id"),
+        ("many/2.parquet", "select 'a' as id"),
+    ] {
+        let written = project.karat(&["query", "--format", "parquet", "--output", file, sql]);
+        assert_eq!(written.code, 0, "{}", written.text());
+    }
+    expect![[r#"
+        --- stderr
+        error: the column `id` of `t` is bigint in `many/1.parquet` and string in `many/2.parquet`
+        hint: name them as two tables, and cast in the query
+        --- exit 2
+    "#]]
+    .assert_eq(&told(&project, &["--table", "t=many", "select * from t"]));
+    expect![[r#"
+        --- stderr
+        error: `--table` names `t` twice
+        hint: name each table once; a folder or pattern names several files
+        --- exit 2
+    "#]]
+    .assert_eq(&told(
+        &project,
+        &[
+            "--table",
+            "t=a.csv",
+            "--table",
+            "T=a.csv",
+            "select * from t",
+        ],
+    ));
+}
+
+#[test]
+fn parameters_are_values_and_never_sql() {
+    let project = Project::of(&[(
+        "t.csv",
+        "id,name,day\n1,a,2026-01-01\n2,O'Brien,2026-01-02\n3,null,2026-01-03\n",
+    )]);
+    let rows = |arguments: &[&str]| {
+        told(
+            &project,
+            &[
+                &["--quiet", "--format", "csv", "--table", "t=t.csv"],
+                arguments,
+            ]
+            .concat(),
+        )
+    };
+    expect![[r#"
+        id,x
+        2,1.50
+        --- exit 0
+    "#]]
+    .assert_eq(&rows(&[
+        "--param",
+        "name=O'Brien",
+        "--param",
+        "x=1.50",
+        "select id, $x as x from t where name = $NAME",
+    ]));
+    expect![[r#"
+        id
+        3
+        --- exit 0
+    "#]]
+    .assert_eq(&rows(&[
+        "--param",
+        "1:date=2026-01-03",
+        "--param",
+        "2=1",
+        "select id from t where cast(day as date) >= $1 limit $2",
+    ]));
+    expect![[r#"
+        id
+        --- exit 0
+    "#]]
+    .assert_eq(&rows(&[
+        "--param",
+        "name=a' or '1'='1",
+        "select id from t where name = $name",
+    ]));
+    expect![[r#"
+        --- stderr
+        error: `$y` has no value
+         --> line 2, column 19
+          |
+        2 | from t where id = $y
+          |                   ^
+        hint: there are $x
+        --- exit 2
+    "#]]
+    .assert_eq(&rows(&[
+        "--param",
+        "x=1",
+        "select id\nfrom t where id = $y",
+    ]));
+    expect![[r#"
+        --- stderr
+        error: the query has no `$x`
+        hint: leave the parameter out, or write its name with `$` where the value belongs
+        --- exit 2
+    "#]]
+    .assert_eq(&rows(&["--param", "x=1", "select id from t"]));
+    expect![[r#"
+        --- stderr
+        error: `--param x:dated=1`: `dated` is no type
+        hint: write it as in SQL: bigint, decimal(18,2), date, timestamp, string
+        --- exit 2
+    "#]]
+    .assert_eq(&rows(&["--param", "x:dated=1", "select $x"]));
+    expect![[r#"
+        --- stderr
+        error: `--param x` gives no value
+        hint: write it like `--param day=2026-01-31`, or with its type: `--param day:date=2026-01-31`
+        --- exit 2
+    "#]].assert_eq(&rows(&["--param", "x", "select $x"]));
+    expect![[r#"
+        --- stderr
+        error: a value cannot be converted without loss in `cast('soon' as date)`
+        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        --- exit 3
+    "#]].assert_eq(&rows(&["--param", "day:date=soon", "select $day as day"]));
+}
+
+#[test]
+fn tables_columns_functions_and_plans() {
+    let project = Project::of(&[("t.csv", "id,name\n1,a\n"), ("u.csv", "id\n1\n2\n")]);
+    let rows = |sql: &str| {
+        told(
+            &project,
+            &["--quiet", "--table", "t=t.csv", "--table", "u=u.csv", sql],
+        )
+    };
+    expect![[r#"
+        table  rows  files
+        t         1      1
+        u         2      1
+        (2 rows)
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("show tables"));
+    expect![[r#"
+        column  type
+        id      string
+        name    string
+        (2 rows)
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("describe T"));
+    expect![[r#"
+        column  type
+        id      string
+        x       decimal(2,1)
+        (2 rows)
+        --- exit 0
+    "#]]
+    .assert_eq(&rows("describe select id, 1.5 as x from t"));
+    expect![[r#"
+        --- stderr
+        error: there is no table `nothing`
+        hint: `show tables` lists the tables
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("describe nothing"));
+    expect![[r#"
+        merge sorted: [n ASC NULLS LAST, name ASC NULLS LAST], fetch=3
+          select: expr=[name as name, count(*) as n]
+            sort: TopK(fetch=3), expr=[count(*) ASC NULLS LAST, name ASC NULLS LAST], preserve_partitioning=[true]
+              group: mode=FinalPartitioned, gby=[name as name], aggr=[count(*)]
+                exchange: partitioning=Hash([name], 2), input_partitions=2
+                  group: mode=Partial, gby=[name as name], aggr=[count(*)]
+                    hash join: mode=CollectLeft, join_type=Inner, on=[(id, id)], projection=[name]
+                      gather
+                        filter: id != 2
+                          exchange: partitioning=RoundRobinBatch(2), input_partitions=1
+                            scan 1 file: columns [id]
+                      filter: id != 2
+                        exchange: partitioning=RoundRobinBatch(2), input_partitions=1
+                          scan 1 file: columns [id, name]
+        --- exit 0
+    "#]].assert_eq(&rows(
+        "explain select t.name, count(*) as n from t join u on t.id = u.id where u.id <> '2' group by t.name order by n limit 3",
+    ));
+    expect![[r#"
+        --- stderr
+        error: no column `nothing`
+         --> line 2, column 1
+          |
+        2 | nothing from t
+          | ^
+        hint: there are id, name
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("explain select\nnothing from t"));
+    expect![[r#"
+        --- stderr
+        error: `explain analyze` is not there yet
+        hint: `explain select …` shows the plan
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("explain analyze select 1"));
+    expect![[r#"
+        --- stderr
+        error: `create` is no query
+        hint: name files with `--table NAME=PATH`, and parts of a query with `with name as (…)`
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("create table x as select 1"));
+    expect![[r#"
+        --- stderr
+        error: `show` is no query
+        hint: there are `show tables`, `show functions` and `describe NAME`
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("show all"));
+    expect![[r#"
+        --- stderr
+        error: there is no table `nothing`
+         --> line 1, column 15
+          |
+        1 | select * from nothing
+          |               ^
+        hint: `--table` names t, u; there is no project here whose tables could be read
+        --- exit 2
+    "#]]
+    .assert_eq(&rows("select * from nothing"));
+    let plan = project
+        .karat(&["query", "--json", "--plan", "select 1 as x"])
+        .json();
+    assert!(plan["plan"].as_array().unwrap().len() > 1);
+    let functions = rows("show functions");
+    assert!(
+        functions.contains("\nrow_number\n") && !functions.contains("karat_"),
+        "{functions}"
+    );
+}
+
+#[test]
+fn an_answer_in_a_file_is_whole_or_not_there() {
+    let project = Project::of(&[("t.csv", "id,v\n1,\n2,x\n")]);
+    let written = |format: &str, file: &str, sql: &str| {
+        told(
+            &project,
+            &[
+                "--format", format, "--output", file, "--table", "t=t.csv", sql,
+            ],
+        )
+    };
+    for format in ["csv", "parquet", "arrow"] {
+        for file in ["answer", "again"] {
+            assert_eq!(written(format, file, "select id, v from t"), "--- exit 0\n");
+        }
+        let bytes = |file: &str| std::fs::read(project.path(file)).unwrap();
+        assert_eq!(bytes("answer"), bytes("again"), "{format}");
+    }
+    assert_eq!(
+        written("parquet", "none.parquet", "select id from t where false"),
+        "--- exit 0\n"
+    );
+    expect![[r#"
+        id
+        (0 rows)
+        --- exit 0
+    "#]]
+    .assert_eq(&told(
+        &project,
+        &["--table", "n=none.parquet", "select * from n"],
+    ));
+    let failed = written(
+        "csv",
+        "failed.csv",
+        "select 1 / (cast(id as int) - 2) as x from t",
+    );
+    assert!(failed.ends_with("--- exit 3\n"), "{failed}");
+    let mut left: Vec<_> = std::fs::read_dir(project.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["again", "answer", "none.parquet", "t.csv"]);
+    expect![[r#"
+        --- stderr
+        error: `--format parquet` writes a file
+        hint: name it: `--output FILE`
+        --- exit 2
+    "#]]
+    .assert_eq(&told(&project, &["--format", "parquet", "select 1 as x"]));
+}
+
+#[test]
+fn a_delta_table_as_it_was() {
+    let project = Project::initial();
+    let run = project.karat(&["run", "--json", "--at", "2026-01-05T18:00:00Z"]);
+    let first = run.json()["run_id"].as_str().unwrap().to_owned();
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n6,ch,1.00,2026-01-06 08:00:00\n",
+    );
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let rows = |more: &[&str]| {
+        let query = [
+            &[
+                "query",
+                "--format",
+                "csv",
+                "--table",
+                "r=lake/shop/gold/revenue",
+            ],
+            more,
+            &["select sum(orders) as n from r"],
+        ];
+        let answer = project.karat(&query.concat());
+        answer.text().replace(&first, "RUN")
+    };
+    assert_eq!(rows(&[]), rows(&["--as-of", "1"]));
+    expect!["n\n4\n--- exit 0\n"].assert_eq(&rows(&["--as-of", "0"]));
+    assert_eq!(rows(&["--as-of", &first]), rows(&["--as-of", "0"]));
+    assert_eq!(rows(&["--as-of", "2100-01-01T00:00:00Z"]), rows(&[]));
+    let before = rows(&["--as-of", "2000-01-01T00:00:00Z"]);
+    assert!(
+        before.contains("has no version that was there then"),
+        "{before}"
+    );
+    assert!(
+        rows(&["--as-of", "7"]).contains("--- exit"),
+        "{}",
+        rows(&["--as-of", "7"])
+    );
+    expect![[r#"
+        --- stderr
+        error: `--as-of 1` is the version of one table, and a lake has many
+        hint: for the tables of a lake give a time or a run
+        --- exit 2
+    "#]]
+    .assert_eq(
+        &project
+            .karat(&["query", "--as-of", "1", "select * from shop_gold.revenue"])
+            .text(),
+    );
+}
+
+#[test]
+fn everything_of_bronze() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    let rows = project
+        .karat(&[
+            "query",
+            "--json",
+            "select * from shop_bronze.landing__orders",
+        ])
+        .json();
+    let names: Vec<_> = rows["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["name"].as_str().unwrap())
+        .collect();
+    expect![[r#"
+        5 rows of order_id, country, amount, ordered_at, _seq, _op, _object, _delivery, _row, _epoch, _rescued, _fixes, _run, _loaded_at
+    "#]].assert_eq(&format!("{} rows of {}\n", rows["rows"].as_array().unwrap().len(), names.join(", ")));
+}

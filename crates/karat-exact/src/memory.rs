@@ -1,0 +1,306 @@
+//! Physical plans that keep to the memory limit: joins that may not fit are merge joins, which spill, and windows are counted.
+//!
+//! A hash join holds one side and cannot spill it. Whether that side fits is estimated before anything runs, by rows that are known
+//! from the files; where the estimate was too low, the join's failure says so, and the query is planned once more with merge joins.
+//! Either plan gives the same rows, so the choice shows in time only.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{PlanProperties, replace_children_if_necessary};
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::windows::WindowAggExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, SendableRecordBatchStream,
+    StatisticsArgs, StatisticsContext, execute_stream,
+};
+use futures::{StreamExt, stream};
+
+use crate::error::ExactError;
+
+/// The built side of a join takes at most this part of the limit: beside it stand other joins, sorts and batches on their way.
+const PART_OF_LIMIT: usize = 4;
+/// Bytes that a text or list is taken to have.
+const BYTES_UNKNOWN: usize = 32;
+/// A hash table's own bytes for each row.
+const BYTES_TABLE: usize = 16;
+/// A partition with less memory than this spills all the time.
+const BYTES_PARTITION: usize = 16 << 20;
+/// How often the operators of a failed plan are asked whether they let go of their memory.
+const ASKED: usize = 1000;
+
+/// Partitions for so many threads under a limit.
+pub(crate) fn partitions(threads: usize, limit: Option<usize>) -> usize {
+    let most = limit.map_or(usize::MAX, |bytes| bytes / BYTES_PARTITION);
+    threads.min(most).max(1)
+}
+
+/// Bytes that each sort keeps for merging what it spilled.
+pub(crate) fn merge_reserve(partitions: usize, limit: Option<usize>, usual: usize) -> usize {
+    match limit {
+        Some(bytes) => usual.min(bytes / partitions.max(1) / 8),
+        None => usual,
+    }
+}
+
+/// The plan that fits into the limit, as far as that can be told.
+pub(crate) async fn physical(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let physical = state.create_physical_plan(plan).await?;
+    match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) if built(&physical) > bytes / PART_OF_LIMIT => {
+            merging(state, plan).await
+        }
+        _ => Ok(physical),
+    }
+}
+
+/// Runs a plan; a hash join that turns out not to fit before the first rows are out is run as a merge join.
+pub(crate) async fn run(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream> {
+    let hashes = has_hash_join(&physical);
+    let mut rows = execute_stream(physical, state.task_ctx())?;
+    if !hashes {
+        return Ok(rows);
+    }
+    let schema = rows.schema();
+    let first = rows.next().await;
+    if let Some(Err(error)) = &first
+        && of_hash_join(error)
+    {
+        drop(rows);
+        let pool = &state.runtime_env().memory_pool;
+        for _ in 0..ASKED {
+            if pool.reserved() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let merging = merging(state, plan).await?;
+        return execute_stream(merging, state.task_ctx());
+    }
+    let rows = stream::iter(first).chain(rows);
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+}
+
+/// The plan with merge joins wherever columns must be equal.
+async fn merging(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut config = state.config().clone();
+    // DataFusion makes merge joins for several partitions only.
+    let partitions = config.target_partitions().max(2);
+    config = config.with_target_partitions(partitions);
+    config.options_mut().optimizer.prefer_hash_join = false;
+    let state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_config(config)
+        .build();
+    state.create_physical_plan(plan).await
+}
+
+fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HashJoinExec>() || plan.children().into_iter().any(has_hash_join)
+}
+
+fn of_hash_join(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(text) if text.contains("HashJoinInput"))
+}
+
+/// Bytes of the largest side that a hash join of the plan holds.
+fn built(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let here = match plan.downcast_ref::<HashJoinExec>() {
+        Some(join) => {
+            let side = join.left();
+            rows_at_most(side).saturating_mul(width(&side.schema()) + BYTES_TABLE)
+        }
+        None => 0,
+    };
+    let below = plan.children().into_iter().map(built).max();
+    here.max(below.unwrap_or(0))
+}
+
+/// Rows that an operator gives at most, where none of its joins multiplies them.
+fn rows_at_most(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let children = plan.children();
+    let below = if children.is_empty() {
+        let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+        known
+            .ok()
+            .and_then(|statistics| statistics.num_rows.get_value().copied())
+            .unwrap_or(0)
+    } else if plan.name() == "UnionExec" {
+        children.into_iter().map(rows_at_most).sum()
+    } else {
+        children.into_iter().map(rows_at_most).max().unwrap_or(0)
+    };
+    plan.fetch().map_or(below, |fetch| below.min(fetch))
+}
+
+fn width(schema: &Schema) -> usize {
+    let of = |data_type: &DataType| data_type.primitive_width().unwrap_or(BYTES_UNKNOWN);
+    schema
+        .fields()
+        .iter()
+        .map(|field| of(field.data_type()))
+        .sum()
+}
+
+/// Puts a count of bytes below each window that holds all of its rows: DataFusion does not count them.
+#[derive(Debug)]
+pub(crate) struct CountedWindows;
+
+impl PhysicalOptimizerRule for CountedWindows {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let children = plan.children();
+        if children.is_empty() {
+            return Ok(plan);
+        }
+        let window = plan.is::<WindowAggExec>();
+        let mut below = Vec::with_capacity(children.len());
+        for child in children {
+            let child = self.optimize(child.clone(), config)?;
+            below.push(match window && !child.is::<HeldRows>() {
+                true => Arc::new(HeldRows::new(child)) as Arc<dyn ExecutionPlan>,
+                false => child,
+            });
+        }
+        replace_children_if_necessary(plan, below)
+    }
+
+    fn name(&self) -> &str {
+        "karat_counted_windows"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Rows that the operator above keeps until its end.
+#[derive(Debug)]
+struct HeldRows {
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl HeldRows {
+    fn new(input: Arc<dyn ExecutionPlan>) -> HeldRows {
+        HeldRows { input }
+    }
+}
+
+impl DisplayAs for HeldRows {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeldRowsExec")
+    }
+}
+
+impl ExecutionPlan for HeldRows {
+    fn name(&self) -> &str {
+        "HeldRowsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn for<'a> FnMut(&'a Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(HeldRows::new(input))),
+            _ => Err(ExactError::Internal("held rows have one input".to_owned()).into()),
+        }
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut rows = self.input.execute(partition, context.clone())?;
+        let held =
+            MemoryConsumer::new(format!("WindowRows[{partition}]")).register(context.memory_pool());
+        let schema = rows.schema();
+        // The reservation lives as long as the stream, and the operator above keeps the stream as long as the rows.
+        let counted = stream::poll_fn(move |context| {
+            let next = rows.poll_next_unpin(context);
+            if let Poll::Ready(Some(Ok(batch))) = &next
+                && let Err(error) = held.try_grow(batch.get_array_memory_size())
+            {
+                return Poll::Ready(Some(Err(error)));
+            }
+            next
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, counted)))
+    }
+}
+
+/// What SQL calls the operator that asked for memory under this name.
+pub(crate) fn operator(consumer: &str) -> &'static str {
+    const OPERATORS: [(&str, &str); 16] = [
+        (
+            "HashJoinInput",
+            "a join, for the side that it looks rows up in,",
+        ),
+        ("SMJStream", "a merge join, for rows of one key,"),
+        (
+            "NestedLoopJoin",
+            "a join without an equality between columns",
+        ),
+        ("PiecewiseMergeJoin", "a join on a comparison"),
+        ("CrossJoin", "a join of each row with each"),
+        ("WindowRows", "a window function"),
+        ("TopK", "`order by … limit`"),
+        ("PartitionedTopK", "`order by … limit`"),
+        ("ExternalSorter", "a sort"),
+        ("SortPreservingMerge", "a sort"),
+        ("RepartitionExec", "the exchange of rows between threads"),
+        ("RecursiveQuery", "a recursive query"),
+        ("AggregateStream", "`group by` or `distinct`"),
+        ("Aggregate", "`group by` or `distinct`"),
+        ("Hash", "`group by` or `distinct`"),
+        ("Buffer", "rows on their way"),
+    ];
+    OPERATORS
+        .iter()
+        .find(|(name, _)| consumer.contains(name))
+        .map_or("an operator", |(_, words)| words)
+}
