@@ -225,7 +225,7 @@ fn refused_functions_are_found_before_any_column_is_known() {
          --> domains/shop/gold/g.sql:1:8
           |
         1 | select approx_median(grown) as middle,
-          |        ^
+          |        ^^^^^^^^^^^^^
           = hint: median(x) is
 
         error: `random` has no single answer
@@ -239,14 +239,14 @@ fn refused_functions_are_found_before_any_column_is_known() {
          --> domains/shop/silver/t.yaml:4:10
           |
         4 |   grown: md5(rate) || sha256(rate)
-          |          ^
+          |          ^^^
           = hint: uuid_from(...) makes ids out of values
 
         error: `sha256` is not there yet
          --> domains/shop/silver/t.yaml:4:23
           |
         4 |   grown: md5(rate) || sha256(rate)
-          |                       ^
+          |                       ^^^^^^
           = hint: uuid_from(...) makes ids out of values
 
         --- exit 2
@@ -423,7 +423,7 @@ fn a_mistake_of_every_kind_at_once() {
         // Reads a model that is wrong in an expectation alone: its columns are known.
         (
             "domains/d/gold/reads.sql",
-            "select amonut, day + amount as x,\n  first(id) as f, sqrt(id) as r\nfrom d_silver.orders\norder by nowhere\n",
+            "select amonut, day + amount as x,\n  firsst(id) as f, random() as r\nfrom d_silver.orders\norder by nowhere\n",
         ),
         (
             "domains/d/gold/missing.sql",
@@ -509,24 +509,25 @@ fn a_mistake_of_every_kind_at_once() {
           |                ^^^
           = hint: cast the other side to a number
 
-        error: no function `first`
+        error: no function `firsst`
          --> domains/d/gold/reads.sql:2:3
           |
-        2 |   first(id) as f, sqrt(id) as r
-          |   ^^^^^
+        2 |   firsst(id) as f, random() as r
+          |   ^^^^^^
 
-        error: `sqrt` is not there yet: the platform's gives other digits on other machines
-         --> domains/d/gold/reads.sql:2:19
+        error: `random` has no single answer
+         --> domains/d/gold/reads.sql:2:20
           |
-        2 |   first(id) as f, sqrt(id) as r
-          |                   ^^^^
-          = hint: compute it before loading, or use + - * /
+        2 |   firsst(id) as f, random() as r
+          |                    ^^^^^^
+          = hint: take a value from a column, or uuid_from(...) of a key
 
         error: no function `mediann`
          --> domains/d/gold/ring_a.sql:1:12
           |
         1 | select id, mediann(id) as m from d_gold.ring_b
           |            ^^^^^^^
+          = hint: did you mean `median`?
 
         error: cycle: `d_gold.ring_a` reads `d_gold.ring_b` reads `d_gold.ring_a`
          --> domains/d/gold/ring_a.sql:1:34
@@ -778,13 +779,13 @@ fn messages_of_the_engine_are_told_in_our_words() {
 
         select cast('abc' as date) as d from a
         --- stderr
-        error: a text is no date in `cast('abc' as date)`
+        error: a text is no date in `cast('abc' as date)`, at 1:8
         hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
         --- exit 3
 
         select cast(i as boolean) as b, cast('x' as timestamp) as t from a
         --- stderr
-        error: a text is no timestamp in `cast('x' as timestamp)`
+        error: a text is no timestamp in `cast('x' as timestamp)`, at 1:33
         hint: a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null
         --- exit 3
 
@@ -960,8 +961,12 @@ fn messages_of_the_engine_are_told_in_our_words() {
 
         select * from nowhere
         --- stderr
-        error: there is no project here: neither this folder nor one above it has a karat.yaml
-        hint: go to a project's folder, name it with `--project DIR`, or start one with `karat init FOLDER`
+        error: there is no table `nowhere`
+         --> line 1, column 15
+          |
+        1 | select * from nowhere
+          |               ^
+        hint: `--table` names a; there is no project here whose tables could be read
         --- exit 2
 
         select i from a as x(p)

@@ -383,8 +383,8 @@ fn parameters_are_values_and_never_sql() {
     "#]].assert_eq(&rows(&["--param", "x", "select $x"]));
     expect![[r#"
         --- stderr
-        error: a value cannot be converted without loss in `cast('soon' as date)`
-        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        error: a text is no date in `cast('soon' as date)`
+        hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
         --- exit 3
     "#]].assert_eq(&rows(&["--param", "day:date=soon", "select $day as day"]));
 }

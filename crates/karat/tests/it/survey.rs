@@ -198,11 +198,11 @@ fn sums_of_doubles_and_decimals() {
             select k, sum(f) filter (where n > 10), sum(d) from t group by k having sum(d) > 0
               one answer
             select stddev(f), var_pop(f), corr(f, cast(n as double)) from t
-              `stddev` is not there yet
+              one answer
             select k, stddev(d), covar_samp(d, n) from t group by k
-              `stddev` is not there yet
+              one answer
             select median(n), median(f) from t
-              `median` is not there yet
+              one answer
             select bool_and(n > 0), bool_or(n > 40) from t
               one answer
         "#]],
@@ -299,7 +299,7 @@ fn orders_that_are_not_total() {
             select k, first_value(id order by day) as a, nth_value(id, 2 order by day desc) as b from t group by k
               one answer
             select k, any_value(id) as a from t group by k
-              `any_value` has no single answer
+              one answer
             select k, array_agg(id) as a from t where n < 3 group by k
               one answer
             select w, array_agg(day order by n) as a from t where id < 900 group by w
@@ -374,7 +374,7 @@ fn sets_and_joins() {
             select id from t a where not exists (select 1 from t b where b.k = a.k and b.d > a.d)
               one answer
             with recursive r as (select 1 as x union all select x + 1 from r where x < 50) select sum(x) from r
-              one answer
+              a recursive query cannot carry the error of an expression below it (E5)
             select u.x, count(*) from t, unnest([1, 2]) as u(x) group by u.x
               one answer
             select id, x.s from t a, lateral (select sum(d) as s from t b where b.day = a.day) x where id < 50
@@ -415,7 +415,7 @@ fn comparisons_and_functions() {
             select id, round(f, 2), abs(f), floor(d), ceil(d), trunc(d, 1) from t where abs(f) < 1e9
               a double cannot be rounded to decimal places exactly: cast it to a decimal
             select id, sqrt(abs(f)), ln(abs(f) + 1), exp(0.1) from t
-              `sqrt` is not there yet: the platform's gives other digits on other machines
+              one answer
             select id, day + 3, date_trunc('month', day), extract(dow from day), day - date '2020-01-01' from t
               one answer
             select id, case when n > 10 then 'a' when n > 0 then 'b' end, coalesce(k, w), nullif(w, '') from t
@@ -453,7 +453,7 @@ fn errors_are_errors_everywhere() {
             select id, 100 / n from t where n <> 0
               one answer
             select id, 100 / n from t
-              division by zero in `100 / t.n`
+              division by zero in `100 / n`, at 1:12
             select sum(100 / n) from t where n > 0
               one answer
             select id from t where n <> 0 and 100 / n > 3
@@ -461,13 +461,13 @@ fn errors_are_errors_everywhere() {
             select id from t where 100 / n > 3 or n = 0
               one answer
             select id from t where 100 / n > 3
-              division by zero in `100 / t.n`
+              division by zero in `100 / n`, at 1:24
             select cast(w as bigint) from t
-              a value cannot be converted without loss in `cast(t.w as bigint)`
+              a value cannot be converted without loss in `cast(w as bigint)`, at 1:8
             select k, sum(cast(n as bigint) * 9000000000000000000) from t group by k
-              the result of `cast(t.n as bigint) * 9000000000000000000` does not fit its type
+              the result of `cast(n as bigint) * 9000000000000000000` does not fit its type, at 1:20
             select sum(n + 9223372036854775807) from t
-              the result of `t.n + 9223372036854775807` does not fit its type
+              the result of `n + 9223372036854775807` does not fit its type, at 1:12
             select max(id) from (select id, 1 / n as x from t) q where id < 10
               one answer
             select a.id from t a join t b on a.id = b.id and 10 / b.n > 1 where b.n <> 0
