@@ -172,6 +172,9 @@ impl ExactError {
                 what: "cannot read a Parquet file".into(),
                 source,
             },
+            DataFusionError::NotImplemented(text) if text.contains("`retract_batch`") => {
+                ExactError::other(&text)
+            }
             DataFusionError::NotImplemented(text) => ExactError::refused(
                 format!("the engine cannot compute this: {}", first_line(&text)),
                 String::new(),

@@ -68,6 +68,7 @@ fn word(name: &str) -> String {
         "CoalesceBatchesExec" => "larger batches",
         "CoalescePartitionsExec" => "gather",
         "CrossJoinExec" => "cross join",
+        "DictionaryAggregateExec" => "group on codes",
         "EmptyExec" => "no rows",
         "FilterExec" => "filter",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",

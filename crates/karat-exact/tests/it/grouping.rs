@@ -62,7 +62,10 @@ fn batch(rows: &[Row]) -> RecordBatch {
         ),
         (
             "t",
-            Arc::new(column::<_, TimestampMicrosecondArray>(rows, 1, |r| r.2).with_timezone("UTC")),
+            Arc::new(
+                column::<_, TimestampMicrosecondArray>(rows, 1, |r| r.2 % INSTANTS)
+                    .with_timezone("UTC"),
+            ),
         ),
         (
             "u",
@@ -186,6 +189,9 @@ const GROUPED: &[&str] = &[
 ];
 
 /// Windows of which the first rows are wanted; the second time the optimizer does not see it.
+/// Beyond these microseconds an instant has no text.
+const INSTANTS: i64 = 4_000_000_000_000_000;
+
 const FIRST: &[&str] = &[
     "select s, i, x from (select *, row_number() over (partition by s order by x desc) r from t) where r {}",
     "select d, m, u, s from (select *, row_number() over (partition by d, n order by i, u) r from t) where r {} and m > 0",
@@ -249,11 +255,11 @@ proptest! {
         let engine = engine(folder.path(), threads, batch_rows, None);
         for sql in GROUPED {
             let (found, plan) = run(&engine, &tables, &sql.replace("{}", "t"));
-            prop_assert!(rows.is_empty() || plan.contains("DictionaryAggregateExec"), "{}", plan);
+            prop_assert!(rows.is_empty() || plan.contains("group on codes"), "{}", plan);
             // Nobody sees that this is true of every row.
             let every = "(select * from t where octet_length(coalesce(s, '')) < 99)";
             let (expected, ordinary) = run(&engine, &tables, &sql.replace("{}", every));
-            prop_assert!(!ordinary.contains("DictionaryAggregateExec"), "{}", ordinary);
+            prop_assert!(!ordinary.contains("group on codes"), "{}", ordinary);
             prop_assert_eq!(found, expected, "{}", sql);
         }
     }
@@ -271,9 +277,9 @@ proptest! {
         let engine = engine(folder.path(), threads, batch_rows, None);
         for sql in FIRST {
             let (found, plan) = run(&engine, &tables, &sql.replace("{}", "= 1"));
-            prop_assert!(!plan.contains("Window"), "{}", plan);
+            prop_assert!(!plan.contains("window"), "{}", plan);
             let (expected, window) = run(&engine, &tables, &sql.replace("{}", "between 0 and 1"));
-            prop_assert!(rows.is_empty() || window.contains("Window"), "{}", window);
+            prop_assert!(rows.is_empty() || window.contains("window"), "{}", window);
             prop_assert_eq!(found, expected, "{}", sql);
         }
     }
@@ -319,10 +325,10 @@ fn a_scan_stands_below_the_operator() {
         .lines()
         .map(|line| line.split("file_groups").next().unwrap_or(line));
     expect![[r#"
-        ProjectionExec: expr=[s@0 as s, avg(t.x)@1 as a, count(Int64(1))@2 as c]
-          SortExec: expr=[s@0 ASC NULLS LAST], preserve_partitioning=[false]
-            DictionaryAggregateExec: gby=[S], aggr=[avg(t.x), count(Int64(1))]
-              DataSourceExec: "#]]
+        select: expr=[s as s, avg(t.x) as a, count(*) as c]
+          sort: expr=[s ASC NULLS LAST], preserve_partitioning=[false]
+            group on codes: gby=[S], aggr=[avg(t.x), count(*)]
+              scan 2 files: columns [s, x]"#]]
     .assert_eq(&operators.collect::<Vec<_>>().join("\n"));
 }
 
@@ -365,9 +371,9 @@ fn errors_of_groups_are_those_of_the_ordinary_plan() {
     let engine = engine(folder.path(), 2, 8192, None);
     let found = |sql: &str| run(&engine, &tables, sql).0;
     expect![[r#"
-        error: the result of `sum(t.i)` does not fit its type
-        error: the result of `t.i + 9` does not fit its type
-        error: division by zero in `1 / t.n`"#]]
+        error: the result of `sum(i)` does not fit its type, at 1:11
+        error: the result of `i + 9` does not fit its type, at 1:15
+        error: division by zero in `1 / n`, at 1:15"#]]
     .assert_eq(
         &[
             "select d, sum(i) a from t group by d",

@@ -201,6 +201,21 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("verify", 1, &[]);
     project.write_bytes(&file, &bytes);
 
+    ask(
+        "bench trillion",
+        0,
+        &[
+            "--rows",
+            "20000",
+            "--cores",
+            "4",
+            "--price-per-hour",
+            "1.5",
+            "--network-gbit",
+            "10",
+        ],
+    );
+
     // What fails.
     project.write(
         "domains/shop/gold/revenue.sql",
