@@ -48,6 +48,7 @@ mod text;
 mod total;
 pub mod trillion;
 pub mod types;
+mod whole;
 mod wide;
 mod words;
 
