@@ -136,6 +136,8 @@ pub(crate) struct Call {
     /// Whether WITHIN GROUP orders downwards.
     pub(crate) descending: bool,
     pub(crate) rounding: Rounding,
+    /// Whether rows will be taken away again.
+    pub(crate) sliding: bool,
     /// As the author wrote it.
     pub(crate) text: String,
 }
@@ -160,7 +162,7 @@ impl GroupOf<'_> {
     }
 }
 
-/// The states of all groups of one aggregate. Nothing but [`Store::drop_first`] takes anything away: windows ask again and again.
+/// The states of all groups of one aggregate.
 pub(crate) trait Store: Debug + Send + Sync {
     fn groups(&self) -> usize;
     fn resize(&mut self, groups: usize);
@@ -177,10 +179,10 @@ pub(crate) trait Store: Debug + Send + Sync {
         true
     }
     fn merge(&mut self, states: &[ArrayRef], groups: GroupOf) -> Result<()>;
-    /// The states of the first n groups.
-    fn states(&self, n: usize) -> Result<Vec<ArrayRef>>;
-    /// The results of the first n groups.
-    fn results(&self, n: usize) -> Result<ArrayRef>;
+    /// The states of the first n groups, which are forgotten next and may be gone.
+    fn states(&mut self, n: usize) -> Result<Vec<ArrayRef>>;
+    /// The results of the first n groups, which stay: windows ask again and again.
+    fn results(&mut self, n: usize) -> Result<ArrayRef>;
     /// Forgets the first n groups; the others move down.
     fn drop_first(&mut self, n: usize);
     fn size(&self) -> usize;
@@ -259,6 +261,7 @@ impl Own {
                 .first()
                 .is_some_and(|sort| sort.options.descending),
             rounding: self.rounding,
+            sliding: false,
             text: args.name.replace(self.name(), self.function.sql_name()),
         }
     }
@@ -357,9 +360,17 @@ impl AggregateUDFImpl for Own {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let store = self.function.store(&self.call(&args))?;
-        if args.is_distinct || store.retracts() {
+        if args.is_distinct {
             return self.accumulator(args);
+        }
+        let call = Call {
+            sliding: true,
+            ..self.call(&args)
+        };
+        let mut store = self.function.store(&call)?;
+        if store.retracts() {
+            store.resize(1);
+            return Ok(Box::new(One { store }));
         }
         Ok(Box::new(Sliding {
             store,

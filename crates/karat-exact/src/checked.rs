@@ -24,6 +24,7 @@ use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::numbers::{self, Number, Op, Outcome, Rest, Why, number, union_failed};
 use crate::text;
 use crate::types::type_name;
+use crate::whole::Whole;
 
 /// A comparison of numbers of different kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +109,7 @@ pub(crate) enum Operation {
     DateTrunc,
     UuidFrom,
     Elementary(Elementary),
+    Whole(Whole),
     Clock(Clock),
 }
 
@@ -201,6 +203,7 @@ impl Checked {
             Operation::DateTrunc => "date_trunc",
             Operation::UuidFrom => "uuid_from",
             Operation::Elementary(function) => function.sql_name(),
+            Operation::Whole(function) => function.sql_name(),
             Operation::Clock(Clock::Now) => "now",
             Operation::Clock(Clock::Date) => "current_date",
             Operation::Clock(Clock::Time) => "current_time",
@@ -428,6 +431,12 @@ impl Checked {
                     None => Ok(DataType::Float64),
                 }
             }
+            Operation::Whole(function) => {
+                count(function.arguments(), function.arguments())?;
+                function
+                    .result(types)
+                    .map_err(|text| type_error(text, Some("cast it first")))
+            }
             Operation::Clock(clock) => {
                 count(0, 0)?;
                 Ok(match clock {
@@ -603,6 +612,10 @@ impl Checked {
                 let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
                 elementary::apply(*function, &arrays, rows)?
             }
+            Operation::Whole(function) => {
+                let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
+                function.apply(&arrays, rows)?
+            }
             Operation::Clock(_) => Outcome::fine(self.clock()?.to_array_of_size(rows)?),
         })
     }
@@ -720,6 +733,7 @@ impl ScalarUDFImpl for Checked {
             Operation::DateTrunc => "karat_date_trunc",
             Operation::UuidFrom => "karat_uuid_from",
             Operation::Elementary(function) => function.name(),
+            Operation::Whole(function) => function.name(),
             Operation::Clock(Clock::Now) => "karat_now",
             Operation::Clock(Clock::Date) => "karat_current_date",
             Operation::Clock(Clock::Time) => "karat_current_time",
@@ -751,6 +765,7 @@ impl ScalarUDFImpl for Checked {
                 ]
                 .into_iter()
                 .chain(Elementary::ALL.map(|function| entry(function.name(), function.aliases())))
+                .chain(Whole::ALL.map(|function| entry(function.name(), function.aliases())))
                 .collect()
             });
         NAMES.get(self.name()).map_or(&[], Vec::as_slice)

@@ -176,14 +176,14 @@ impl Store for Choices {
         self.update(arrays, Some(met.as_boolean()), groups)
     }
 
-    fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
+    fn states(&mut self, n: usize) -> Result<Vec<ArrayRef>> {
         let mut states = self.arrays(n)?;
         let met: Vec<bool> = self.best[..n].iter().map(Option::is_some).collect();
         states.push(Arc::new(BooleanArray::from(met)));
         Ok(states)
     }
 
-    fn results(&self, n: usize) -> Result<ArrayRef> {
+    fn results(&mut self, n: usize) -> Result<ArrayRef> {
         Ok(self.arrays(n)?.swap_remove(0))
     }
 

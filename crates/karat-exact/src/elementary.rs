@@ -252,18 +252,23 @@ impl Elementary {
     }
 }
 
+/// Columns of numbers as the nearest doubles.
+pub(crate) fn doubles(arrays: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>, ExactError> {
+    let doubles = arrays.iter().map(|array| match array.data_type() {
+        DataType::Null => Ok(new_null_array(&DataType::Float64, rows)),
+        DataType::UInt64 => cast(array, &DataType::Float64).map_err(ExactError::arrow),
+        _ => to_double(array),
+    });
+    doubles.collect()
+}
+
 /// The function of columns of numbers, each taken for the nearest double.
 pub(crate) fn apply(
     function: Elementary,
     arrays: &[ArrayRef],
     rows: usize,
 ) -> Result<Outcome, ExactError> {
-    let doubles = arrays.iter().map(|array| match array.data_type() {
-        DataType::Null => Ok(new_null_array(&DataType::Float64, rows)),
-        DataType::UInt64 => cast(array, &DataType::Float64).map_err(ExactError::arrow),
-        _ => to_double(array),
-    });
-    let doubles = doubles.collect::<Result<Vec<ArrayRef>, ExactError>>()?;
+    let doubles = doubles(arrays, rows)?;
     let columns: Vec<&Float64Array> = doubles
         .iter()
         .map(|array| array.as_primitive::<Float64Type>())
@@ -622,6 +627,33 @@ impl<const N: usize> Num<N> {
         self.limbs[N - 1] == 0
     }
 
+    fn from_part(part: Part<N>) -> Num<N> {
+        Num {
+            negative: false,
+            exponent: 0,
+            limbs: part,
+        }
+        .normal()
+    }
+
+    /// The magnitude, which is below 1, cut off.
+    fn part(&self) -> Part<N> {
+        let down = -self.exponent;
+        if down >= Self::BITS {
+            return [0; N];
+        }
+        let (empty, shift) = ((down / 64) as usize, (down % 64) as u32);
+        let mut part = [0; N];
+        for (index, slot) in part.iter_mut().enumerate() {
+            let limb = |index: usize| self.limbs.get(index).copied().unwrap_or(0);
+            *slot = limb(index + empty) >> shift;
+            if shift > 0 {
+                *slot |= limb(index + empty + 1) << (64 - shift);
+            }
+        }
+        part
+    }
+
     /// With the top bit set.
     fn normal(mut self) -> Num<N> {
         let Some(top) = self.limbs.iter().rposition(|limb| *limb != 0) else {
@@ -889,22 +921,75 @@ impl<const N: usize> Num<N> {
     }
 }
 
-/// The constants and series of one width.
+/// A number from 0 up to 1 in steps of 2^(−64 N): what series are summed in, without a branch.
+type Part<const N: usize> = [u64; N];
+
+/// a · b, cut off.
+#[inline]
+fn part_times<const N: usize>(a: &Part<N>, b: &Part<N>) -> Part<N> {
+    let (mut low, mut high) = ([0u64; N], [0u64; N]);
+    for i in 0..N {
+        let mut carry = 0u128;
+        for j in 0..N {
+            let slot = if i + j < N {
+                &mut low[i + j]
+            } else {
+                &mut high[i + j - N]
+            };
+            let value = u128::from(a[i]) * u128::from(b[j]) + u128::from(*slot) + carry;
+            *slot = value as u64;
+            carry = value >> 64;
+        }
+        high[i] = carry as u64;
+    }
+    high
+}
+
+/// Σ coefficients[k] · (± x)^k, where it and what is left of each term lie from 0 up to 1.
+fn series<const N: usize>(coefficients: &[Part<N>], x: &Part<N>, alternating: bool) -> Part<N> {
+    let Some((last, others)) = coefficients.split_last() else {
+        return [0; N];
+    };
+    let mut sum = *last;
+    for coefficient in others.iter().rev() {
+        let product = part_times(&sum, x);
+        let mut carry = false;
+        for index in 0..N {
+            let (a, b) = (coefficient[index], product[index]);
+            let (value, one, two);
+            if alternating {
+                (value, one) = a.overflowing_sub(b);
+                (sum[index], two) = value.overflowing_sub(u64::from(carry));
+            } else {
+                (value, one) = a.overflowing_add(b);
+                (sum[index], two) = value.overflowing_add(u64::from(carry));
+            }
+            carry = one | two;
+        }
+    }
+    sum
+}
+
+/// The constants and series of one width. Coefficients are halved, since sums of series reach beyond 1.
 struct Constants<const N: usize> {
     ln_2: Num<N>,
     pi: Num<N>,
-    /// 1 / k!
-    inverse_factorials: Vec<Num<N>>,
-    /// 1 / (2 k + 1)
-    inverse_odds: Vec<Num<N>>,
+    /// 1 / (2 k!)
+    exp: Vec<Part<N>>,
+    /// 1 / (2 (2 k + 1)!)
+    sin: Vec<Part<N>>,
+    /// 1 / (2 (2 k)!)
+    cos: Vec<Part<N>>,
+    /// 1 / (2 (2 k + 1))
+    atan: Vec<Part<N>>,
+    /// e^(k / 32) and e^(k / 1024), k from 0 to 31.
+    coarse: Vec<Num<N>>,
+    fine: Vec<Num<N>>,
     /// ln((16 + j) / 16), j from −5 to 8.
     logarithms: Vec<Num<N>>,
     /// atan(k / 16), k from 0 to 16.
     arcs: Vec<Num<N>>,
 }
-
-/// How often an argument of `exp` is halved, so that its series is short.
-const HALVINGS: i64 = 8;
 
 impl<const N: usize> Constants<N> {
     fn new() -> Constants<N> {
@@ -919,10 +1004,27 @@ impl<const N: usize> Constants<N> {
             inverse_factorials.push(last.divided_by(k));
             k += 1;
         }
-        // The series below go up by 2^−10 a term at least.
-        let inverse_odds: Vec<Num<N>> = (0..bits as u64 / 10 + 3)
-            .map(|k| Num::whole(1).divided_by(2 * k + 1))
-            .collect();
+        let half = |x: &Num<N>| x.lifted(-1).part();
+        let exp: Vec<Part<N>> = inverse_factorials.iter().map(half).collect();
+        // The terms that they are taken for go down by 2^9 each at least.
+        let odds = (0..bits as u64 / 9 + 2).map(|k| Num::whole(1).divided_by(2 * k + 1));
+        let atan = odds.map(|odd| half(&odd)).collect();
+        // e^(1/1024), then its powers.
+        let step = inverse_factorials
+            .iter()
+            .zip(0..)
+            .fold(Num::ZERO, |sum: Num<N>, (term, k): (&Num<N>, i64)| {
+                sum.plus(term.lifted(-10 * k))
+            });
+        let powers = |step: Num<N>| {
+            let mut list = vec![Num::whole(1)];
+            for k in 0..31 {
+                list.push(list[k].times(step));
+            }
+            list
+        };
+        let fine = powers(step);
+        let coarse = powers(fine[31].times(step));
         // Σ ± 1 / ((2 k + 1) n^(2 k + 1)), the series of atan and atanh of 1 / n.
         let series = |n: u64, alternating: bool| {
             let mut power = Num::whole(1).divided_by(n);
@@ -972,11 +1074,20 @@ impl<const N: usize> Constants<N> {
             }
             arcs.push(arcs[k as usize - 1].plus(sum));
         }
+        let shorter = exp
+            .iter()
+            .zip(0..)
+            .position(|(c, k)| bits - Num::<N>::from_part(*c).exponent.abs() < 10 * k)
+            .map_or(exp.len(), |last| last + 1);
         Constants {
             ln_2,
             pi,
-            inverse_factorials,
-            inverse_odds,
+            sin: exp.iter().skip(1).step_by(2).copied().collect(),
+            cos: exp.iter().step_by(2).copied().collect(),
+            exp: exp[..shorter].to_vec(),
+            atan,
+            coarse,
+            fine,
             logarithms,
             arcs,
         }
@@ -1084,36 +1195,25 @@ impl<const N: usize> Constants<N> {
 
     /// e^x, for |x| below 2^12.
     fn exp(&self, x: Num<N>) -> Num<N> {
-        let turns = if x.exponent < -2 {
-            0
-        } else {
-            (x.approximately() / std::f64::consts::LN_2).round() as i64
-        };
+        // x = turns · ln 2 + r, r from 0 up to 0.7.
+        let mut turns = (x.approximately() / std::f64::consts::LN_2).floor() as i64;
         let whole = Num {
             negative: turns < 0,
             ..Num::whole(turns.unsigned_abs())
         };
-        let r = x.minus(whole.times(self.ln_2)).lifted(-HALVINGS);
-        // |r| is below 2^−9, so that the terms from `last` on are below the last place.
-        let size = if r.is_zero() {
-            Num::<N>::BITS
-        } else {
-            -r.exponent
-        };
-        let last = self
-            .inverse_factorials
-            .iter()
-            .enumerate()
-            .position(|(k, c)| c.exponent - size * k as i64 <= -Num::<N>::BITS)
-            .unwrap_or(self.inverse_factorials.len() - 1);
-        let mut sum = self.inverse_factorials[last];
-        for coefficient in self.inverse_factorials[..last].iter().rev() {
-            sum = sum.times(r).plus(*coefficient);
+        let mut r = x.minus(whole.times(self.ln_2));
+        if r.negative {
+            r = r.plus(self.ln_2);
+            turns -= 1;
         }
-        for _ in 0..HALVINGS {
-            sum = sum.times(sum);
-        }
-        sum.lifted(turns)
+        // r = coarse / 32 + fine / 1024 + rest, which is below 2^−10.
+        let mut rest = r.part();
+        let top = rest[N - 1];
+        rest[N - 1] &= u64::MAX >> 10;
+        let sum = Num::from_part(series(&self.exp, &rest, false)).lifted(1);
+        sum.times(self.coarse[(top >> 59) as usize])
+            .times(self.fine[(top >> 54 & 31) as usize])
+            .lifted(turns)
     }
 
     /// ln x, for x above 0; near 1 as exact as x − 1 is.
@@ -1144,16 +1244,14 @@ impl<const N: usize> Constants<N> {
 
     /// Σ square^k / (2 k + 1), of atanh, and of atan for a negative square; |square| is at most 2^−9.
     fn odd_series(&self, square: Num<N>) -> Num<N> {
-        if square.is_zero() {
-            return Num::whole(1);
-        }
-        let terms = (Num::<N>::BITS / -square.exponent.min(-1) + 2) as usize;
-        let last = terms.min(self.inverse_odds.len() - 1);
-        let mut sum = self.inverse_odds[last];
-        for coefficient in self.inverse_odds[..last].iter().rev() {
-            sum = sum.times(square).plus(*coefficient);
-        }
-        sum
+        let terms = if square.is_zero() {
+            1
+        } else {
+            (Num::<N>::BITS / -square.exponent.min(-1) + 2) as usize
+        };
+        let coefficients = &self.atan[..terms.min(self.atan.len())];
+        let sum = series(coefficients, &square.part(), square.negative);
+        Num::from_part(sum).lifted(1)
     }
 
     /// The angle of the point (x, y), from −π to π; not both are 0.
@@ -1262,12 +1360,8 @@ impl<const N: usize> Constants<N> {
     fn sine_of(&self, quadrant: u32, r: Num<N>) -> Num<N> {
         let square = r.times(r);
         let odd = quadrant % 2 == 0;
-        // The terms r^(2k + 1) / (2k + 1)! or r^(2k) / (2k)!, as far as there are coefficients.
-        let from = usize::from(odd);
-        let mut sum = Num::ZERO;
-        for coefficient in self.inverse_factorials[from..].iter().step_by(2).rev() {
-            sum = coefficient.minus(sum.times(square));
-        }
+        let coefficients = if odd { &self.sin } else { &self.cos };
+        let mut sum = Num::from_part(series(coefficients, &square.part(), true)).lifted(1);
         if odd {
             sum = sum.times(r);
         }

@@ -13,6 +13,7 @@ use crate::elementary::Elementary;
 use crate::named::Named;
 use crate::numbers::Op;
 use crate::session::Settings;
+use crate::whole::Whole;
 
 /// DataFusion's scalar functions that give one answer everywhere, and whether a row's values can make them fail.
 const SCALAR: &[(&str, Fails)] = {
@@ -134,6 +135,7 @@ const AGGREGATES: &[&str] = &[
 
 /// Window functions of DataFusion.
 const WINDOWS: &[&str] = &[
+    "cume_dist",
     "dense_rank",
     "first_value",
     "lag",
@@ -141,6 +143,7 @@ const WINDOWS: &[&str] = &[
     "lead",
     "nth_value",
     "ntile",
+    "percent_rank",
     "rank",
     "row_number",
 ];
@@ -181,6 +184,7 @@ fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
     arithmetic
         .chain(operations)
         .chain(elementary)
+        .chain(Whole::ALL.into_iter().map(Operation::Whole))
         .map(udf)
         .collect()
 }
@@ -277,10 +281,6 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
             "percentile_cont(x, 0.9) is, and takes within group (order by x) too",
         ),
         "approx_distinct" | "approx_count_distinct" => ("is not exact", "count(distinct x) is"),
-        "percent_rank" | "cume_dist" => (
-            "is not there yet",
-            "rank() and count(*) over (...) give its parts",
-        ),
         "first" | "last" | "arbitrary" => (
             "has no single answer",
             "use any_value(x), or first_value(x order by ...)",

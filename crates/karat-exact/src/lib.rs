@@ -51,6 +51,7 @@ mod text;
 mod total;
 pub mod trillion;
 pub mod types;
+mod whole;
 mod wide;
 mod words;
 mod yielding;

@@ -535,7 +535,7 @@ impl Store for Moments {
         Ok(())
     }
 
-    fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
+    fn states(&mut self, n: usize) -> Result<Vec<ArrayRef>> {
         let mut builder = BinaryBuilder::new();
         for group in 0..n {
             match self.counts[group] {
@@ -546,7 +546,7 @@ impl Store for Moments {
         Ok(vec![Arc::new(builder.finish())])
     }
 
-    fn results(&self, n: usize) -> Result<ArrayRef> {
+    fn results(&mut self, n: usize) -> Result<ArrayRef> {
         if self.moment == Moment::RegrCount {
             return Ok(Arc::new(Int64Array::from(self.counts[..n].to_vec())));
         }

@@ -1699,6 +1699,9 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 | to_date(text, format) | date |
 | to_timestamp(text, format) | timestamp; with time zone if the format has %z |
 | uuid_from(a, ...) | string |
+| gcd(n, m), lcm(n, m), factorial(n), of integers | bigint |
+| isnan(x), iszero(x) | boolean |
+| nanvl(x, y): y where x is NaN | double |
 
 A cast to decimal from text or double fails the row if a digit other than 0 would be lost; from decimal it rounds by the project's rule. A cast to integer from a
 decimal rounds too, from a double it fails unless the double is whole. Text becomes a number, date (`2024-02-29`), time or timestamp (`2024-02-29 12:34:56.789`, with `T`

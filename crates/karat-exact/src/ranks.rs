@@ -144,6 +144,7 @@ impl Rank {
             lift: scale(&call.out) - scale(&value),
             out: call.out.clone(),
             rounding: call.rounding,
+            sliding: call.sliding,
             text: call.text.clone(),
             rows,
             value,
@@ -247,6 +248,7 @@ struct Plan {
     /// Decimal places that the result has more than the values.
     lift: i32,
     rounding: Rounding,
+    sliding: bool,
     text: String,
 }
 
@@ -254,7 +256,10 @@ struct Plan {
 trait Item: Clone + Debug + Send + Sync + 'static {
     /// A column's values; what stands in the place of nulls is not looked at.
     fn values<'a>(plan: &Plan, array: &'a ArrayRef) -> Result<Cow<'a, [Self]>>;
-    fn array(plan: &Plan, values: Vec<Option<Self>>) -> Result<ArrayRef>;
+    /// An array of them; what stands in the place of nulls is not looked at.
+    fn array(plan: &Plan, values: Vec<Self>, nulls: Option<NullBuffer>) -> Result<ArrayRef>;
+    /// What stands in the place of a null.
+    fn nothing() -> Self;
     fn order(&self, other: &Self) -> Ordering;
     fn heap(&self) -> usize {
         0
@@ -273,8 +278,12 @@ impl Item for i64 {
         Ok(Cow::Borrowed(array.as_primitive::<Int64Type>().values()))
     }
 
-    fn array(_: &Plan, values: Vec<Option<i64>>) -> Result<ArrayRef> {
-        Ok(Arc::new(Int64Array::from(values)))
+    fn array(_: &Plan, values: Vec<i64>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        Ok(Arc::new(Int64Array::new(values.into(), nulls)))
+    }
+
+    fn nothing() -> i64 {
+        0
     }
 
     fn order(&self, other: &i64) -> Ordering {
@@ -292,9 +301,13 @@ impl Item for i128 {
         Ok(Cow::Borrowed(values))
     }
 
-    fn array(plan: &Plan, values: Vec<Option<i128>>) -> Result<ArrayRef> {
-        let array = Decimal128Array::from(values);
+    fn array(plan: &Plan, values: Vec<i128>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        let array = Decimal128Array::new(values.into(), nulls);
         Ok(Arc::new(array.with_data_type(plan.value.clone())))
+    }
+
+    fn nothing() -> i128 {
+        0
     }
 
     fn order(&self, other: &i128) -> Ordering {
@@ -312,9 +325,13 @@ impl Item for i256 {
         Ok(Cow::Borrowed(values))
     }
 
-    fn array(plan: &Plan, values: Vec<Option<i256>>) -> Result<ArrayRef> {
-        let array = Decimal256Array::from(values);
+    fn array(plan: &Plan, values: Vec<i256>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        let array = Decimal256Array::new(values.into(), nulls);
         Ok(Arc::new(array.with_data_type(plan.value.clone())))
+    }
+
+    fn nothing() -> i256 {
+        i256::ZERO
     }
 
     fn order(&self, other: &i256) -> Ordering {
@@ -332,8 +349,12 @@ impl Item for f64 {
         Ok(Cow::Owned(values.map(|x| canonical(*x)).collect()))
     }
 
-    fn array(_: &Plan, values: Vec<Option<f64>>) -> Result<ArrayRef> {
-        Ok(Arc::new(Float64Array::from(values)))
+    fn array(_: &Plan, values: Vec<f64>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        Ok(Arc::new(Float64Array::new(values.into(), nulls)))
+    }
+
+    fn nothing() -> f64 {
+        0.0
     }
 
     fn order(&self, other: &f64) -> Ordering {
@@ -355,18 +376,26 @@ impl Item for Box<[u8]> {
         ))
     }
 
-    fn array(plan: &Plan, values: Vec<Option<Box<[u8]>>>) -> Result<ArrayRef> {
+    fn array(plan: &Plan, values: Vec<Box<[u8]>>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let converter = plan.converter()?;
         let null = new_null_array(&plan.value, 1);
         let null = converter.convert_columns(&[null])?;
         let parser = converter.parser();
-        let rows = values.iter().map(|value| match value {
-            Some(bytes) => parser.parse(bytes),
-            None => null.row(0),
+        let is_null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        let rows = values.iter().enumerate().map(|(row, bytes)| {
+            if is_null(row) {
+                null.row(0)
+            } else {
+                parser.parse(bytes)
+            }
         });
         let mut columns = converter.convert_rows(rows)?;
         let column = columns.pop();
         Ok(column.ok_or_else(|| broken_state(plan.rank.sql_name()))?)
+    }
+
+    fn nothing() -> Box<[u8]> {
+        Box::default()
     }
 
     fn order(&self, other: &Box<[u8]>) -> Ordering {
@@ -462,68 +491,86 @@ impl Plan {
         quotient(&low.minus(&above), &Dyadic::whole(below))
     }
 
-    fn results<T: Item>(&self, groups: Vec<Vec<T>>) -> Result<ArrayRef> {
-        if !self.rank.interpolates() {
-            let pick = |mut values: Vec<T>| (!values.is_empty()).then(|| self.pick(&mut values));
-            return T::array(self, groups.into_iter().map(pick).collect());
-        }
+    /// The answers for groups of values; each group's values change places.
+    fn results<'a, T: Item>(
+        &self,
+        groups: impl Iterator<Item = &'a mut [T]>,
+        count: usize,
+    ) -> Result<ArrayRef> {
+        let mut valid = Vec::with_capacity(count);
+        let groups = groups.map(|values| {
+            valid.push(!values.is_empty());
+            values
+        });
         let overflow = || ExactError::Overflow(self.text.clone());
-        let nulls = NullBuffer::from_iter(groups.iter().map(|values| !values.is_empty()));
+        if !self.rank.interpolates() {
+            let picked: Vec<T> = groups
+                .map(|values| match values.is_empty() {
+                    true => T::nothing(),
+                    false => self.pick(values),
+                })
+                .collect();
+            return T::array(self, picked, Some(NullBuffer::from(valid)));
+        }
         if self.out == DataType::Float64 {
-            let value = |mut values: Vec<T>| {
+            let value = |values: &mut [T]| {
                 if values.is_empty() {
                     return 0.0;
                 }
-                let (low, high, rest) = self.neighbours(&mut values);
+                let (low, high, rest) = self.neighbours(values);
                 low.double()
                     .zip(high.double())
                     .map_or(f64::NAN, |(low, high)| {
                         self.between_doubles(low, high, rest)
                     })
             };
-            let values: Vec<f64> = groups.into_iter().map(value).collect();
-            return Ok(Arc::new(Float64Array::new(values.into(), Some(nulls))));
+            let values: Vec<f64> = groups.map(value).collect();
+            let nulls = Some(NullBuffer::from(valid));
+            return Ok(Arc::new(Float64Array::new(values.into(), nulls)));
         }
-        let mut values = Vec::with_capacity(groups.len());
-        for mut group in groups {
+        let mut values = Vec::with_capacity(count);
+        for group in groups {
             if group.is_empty() {
                 values.push(i256::ZERO);
                 continue;
             }
-            let (low, high, rest) = self.neighbours(&mut group);
+            let (low, high, rest) = self.neighbours(group);
             let value = low
                 .unscaled()
                 .zip(high.unscaled())
                 .and_then(|(low, high)| self.between(low, high, rest));
             values.push(value.ok_or_else(overflow)?);
         }
+        let nulls = Some(NullBuffer::from(valid));
         match self.out {
             DataType::Decimal128(p, s) => {
                 let narrow = values
                     .into_iter()
                     .map(|value| value.to_i128().filter(|v| fits(*v, p)).ok_or_else(overflow));
                 let narrow = narrow.collect::<std::result::Result<_, _>>()?;
-                Ok(decimal_128(narrow, Some(nulls), (p, s))?)
+                Ok(decimal_128(narrow, nulls, (p, s))?)
             }
             DataType::Decimal256(p, s) => {
                 if values.iter().any(|value| !fits_wide(*value, p)) {
                     return Err(overflow().into());
                 }
-                Ok(decimal_256(values, Some(nulls), (p, s))?)
+                Ok(decimal_256(values, nulls, (p, s))?)
             }
             ref other => Err(ExactError::Internal(format!("a percentile that is {other}")).into()),
         }
     }
 }
 
-/// The values of every group, in the order in which they came.
+/// The values of every group, in the order in which they came until an answer or a state is asked for.
 #[derive(Debug)]
 struct Ranks<T> {
     plan: Plan,
     total: usize,
     values: Vec<T>,
-    groups: Vec<usize>,
-    /// How many at the front are taken away again.
+    /// The group of each value.
+    groups: Vec<u32>,
+    /// Whether rows are taken away again, and how many at the front are.
+    sliding: bool,
     gone: usize,
     heap: usize,
 }
@@ -531,10 +578,11 @@ struct Ranks<T> {
 impl<T: Item> Ranks<T> {
     fn new(plan: Plan) -> Ranks<T> {
         Ranks {
-            plan,
             total: 0,
             values: Vec::new(),
             groups: Vec::new(),
+            sliding: plan.sliding,
+            plan,
             gone: 0,
             heap: 0,
         }
@@ -546,6 +594,10 @@ impl<T: Item> Ranks<T> {
         filter: Option<&BooleanArray>,
         group: impl Fn(usize) -> usize,
     ) -> Result<()> {
+        if u32::try_from(self.total).is_err() {
+            let what = format!("the groups of `{}`", self.plan.text);
+            return Err(ExactError::Memory(what).into());
+        }
         // A dictionary or a view keeps its type in the column.
         let array = match *array.data_type() == self.plan.value {
             true => array.clone(),
@@ -558,31 +610,51 @@ impl<T: Item> Ranks<T> {
             let value = values[row].clone();
             *heap += value.heap();
             kept.push(value);
-            groups.push(group(row));
+            groups.push(group(row) as u32);
         });
         Ok(())
     }
 
-    /// The values of the first n groups.
-    fn by_group(&self, n: usize) -> Vec<Vec<T>> {
-        let live = || {
-            let groups = self.groups[self.gone..].iter();
-            groups.zip(&self.values[self.gone..])
-        };
-        let mut counts = vec![0usize; n];
-        for (group, _) in live() {
-            if let Some(count) = counts.get_mut(*group) {
-                *count += 1;
+    /// Brings the values of each group together, in place, and gives where each of the first n groups ends.
+    fn by_group(&mut self, n: usize) -> Vec<usize> {
+        let mut ends = vec![0usize; self.total + 1];
+        for group in &self.groups {
+            ends[*group as usize + 1] += 1;
+        }
+        for group in 1..ends.len() {
+            ends[group] += ends[group - 1];
+        }
+        if !self.groups.is_sorted() {
+            let mut next = ends.clone();
+            let mut place: Vec<usize> = Vec::with_capacity(self.groups.len());
+            for group in &self.groups {
+                let next = &mut next[*group as usize];
+                place.push(*next);
+                *next += 1;
+            }
+            for at in 0..place.len() {
+                while place[at] != at {
+                    let to = place[at];
+                    self.values.swap(at, to);
+                    self.groups.swap(at, to);
+                    place.swap(at, to);
+                }
             }
         }
-        let mut lists: Vec<Vec<T>> = counts.into_iter().map(Vec::with_capacity).collect();
-        for (group, value) in live() {
-            if let Some(list) = lists.get_mut(*group) {
-                list.push(value.clone());
-            }
-        }
-        lists
+        ends.remove(0);
+        ends.truncate(n);
+        ends
     }
+}
+
+/// The parts of a slice that end at these places.
+fn parts<'a, T>(mut rest: &'a mut [T], ends: &'a [usize]) -> impl Iterator<Item = &'a mut [T]> {
+    let mut from = 0;
+    ends.iter().map(move |end| {
+        let (part, later) = std::mem::take(&mut rest).split_at_mut(end - from);
+        (rest, from) = (later, *end);
+        part
+    })
 }
 
 impl<T: Item> Store for Ranks<T> {
@@ -638,50 +710,61 @@ impl<T: Item> Store for Ranks<T> {
         self.add(lists.values(), Some(&chosen), |row| of_value[row])
     }
 
-    fn states(&self, n: usize) -> Result<Vec<ArrayRef>> {
-        let groups = self.by_group(n);
-        let lengths: Vec<usize> = groups.iter().map(Vec::len).collect();
-        let values: Vec<Option<T>> = groups.into_iter().flatten().map(Some).collect();
-        if i32::try_from(values.len()).is_err() {
+    fn states(&mut self, n: usize) -> Result<Vec<ArrayRef>> {
+        let ends = self.by_group(n);
+        let count = ends.last().copied().unwrap_or(0);
+        if i32::try_from(count).is_err() {
             let what = format!("the values of `{}`", self.plan.text);
             return Err(ExactError::Memory(what).into());
         }
-        let values = T::array(&self.plan, values)?;
-        let field = Field::new_list_field(self.plan.value.clone(), true);
-        let offsets = OffsetBuffer::from_lengths(lengths);
-        Ok(vec![Arc::new(ListArray::try_new(
-            Arc::new(field),
-            offsets,
-            values,
+        let later = self.values.split_off(count);
+        let values = std::mem::replace(&mut self.values, later);
+        self.heap -= values.iter().map(T::heap).sum::<usize>();
+        self.groups.drain(..count);
+        let lengths = ends.iter().scan(0, |from, end| {
+            let length = end - *from;
+            *from = *end;
+            Some(length)
+        });
+        let list = ListArray::try_new(
+            Arc::new(Field::new_list_field(self.plan.value.clone(), true)),
+            OffsetBuffer::from_lengths(lengths),
+            T::array(&self.plan, values, None)?,
             None,
-        )?)])
+        )?;
+        Ok(vec![Arc::new(list)])
     }
 
-    fn results(&self, n: usize) -> Result<ArrayRef> {
-        self.plan.results(self.by_group(n))
+    fn results(&mut self, n: usize) -> Result<ArrayRef> {
+        if self.sliding {
+            // Later rows take these away in the order in which they came.
+            let mut live = self.values[self.gone..].to_vec();
+            return self.plan.results(std::iter::once(live.as_mut_slice()), 1);
+        }
+        let ends = self.by_group(n);
+        self.plan.results(parts(&mut self.values, &ends), n)
     }
 
     fn drop_first(&mut self, n: usize) {
-        let (mut values, mut groups) = (Vec::new(), Vec::new());
-        self.heap = 0;
-        if n < self.total {
-            let old = std::mem::take(&mut self.values).into_iter();
-            for (value, group) in old.zip(&self.groups).skip(self.gone) {
-                if let Some(group) = group.checked_sub(n) {
-                    self.heap += value.heap();
-                    values.push(value);
-                    groups.push(group);
-                }
-            }
+        let gone = self
+            .groups
+            .iter()
+            .take_while(|group| (**group as usize) < n);
+        let count = gone.count();
+        for value in self.values.drain(..count) {
+            self.heap -= value.heap();
         }
-        (self.values, self.groups, self.gone) = (values, groups, 0);
+        self.groups.drain(..count);
+        for group in &mut self.groups {
+            *group -= n as u32;
+        }
         self.total -= n.min(self.total);
     }
 
     fn size(&self) -> usize {
         size_of::<Self>()
             + self.values.capacity() * size_of::<T>()
-            + self.groups.capacity() * size_of::<usize>()
+            + self.groups.capacity() * size_of::<u32>()
             + self.heap
     }
 

@@ -868,6 +868,7 @@ mod tests {
                 "select approx_percentile_cont(n, 0.5) from t",
                 "select approx_distinct(n) from t",
                 "select n, max_by(k, n) over (order by n rows 1 preceding) as x from t where n < 3",
+                "select k, percent_rank() over (order by k) as p, cume_dist() over (order by k) as c from t where n < 3",
                 "select bit_and(n) over (order by n rows 1 preceding) from t",
             ],
             expect![[r#"
@@ -944,6 +945,11 @@ mod tests {
                   0 | b
                   1 | a
                   2 | a
+                select k, percent_rank() over (order by k) as p, cume_dist() over (order by k) as c from t where n < 3
+                  k string | p double | c double
+                  a | 0.0 | 0.6666666666666666
+                  a | 0.0 | 0.6666666666666666
+                  b | 1.0 | 1.0
                 select bit_and(n) over (order by n rows 1 preceding) from t
                   failed: Refused { what: "`bit_and` over a frame whose start moves", hint: "let the frame begin with the partition: rows between unbounded preceding and ..." }
             "#]],
@@ -965,6 +971,10 @@ mod tests {
                 "select sqrt(null) as x from t where n = 1",
                 "select pi(1) from t",
                 "select ln(n - 1) + 1 from t where n = 1",
+                "select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), d) as v from t where n < 9",
+                "select factorial(n) from t",
+                "select gcd(d, 2) from t",
+                "select lcm(n, 4611686018427387904) from t where n = 7",
             ],
             expect![[r#"
                 select exp(n), ln(n + 1), sqrt(d), pow(n, 0.5), log(2, n + 1), log(d), sin(f), atan2(n, d), pi() from t where n in (1, 2)
@@ -997,6 +1007,18 @@ mod tests {
                   refused: `pi` takes no argument, not 1 [Type Some(1):Some(8); ]
                 select ln(n - 1) + 1 from t where n = 1
                   failed: Domain("ln(t.n - 1)")
+                select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), d) as v from t where n < 9
+                  gcd(t.n,Int64(12)) bigint | lcm(t.n,Int64(-12)) bigint | factorial(t.n) bigint | isnan(t.f) boolean | iszero(t.n) boolean | v double
+                  1 | 12 | 1 | false | false | 1.0
+                  1 | 84 | 5040 | false | false | null
+                  12 | 0 | 1 | false | true | -0.01
+                  2 | 12 | 2 | false | false | 2.05
+                select factorial(n) from t
+                  failed: Overflow("factorial(t.n)")
+                select gcd(d, 2) from t
+                  refused: `gcd` takes integers, not decimal(18,2) [Type Some(1):Some(8); cast it first]
+                select lcm(n, 4611686018427387904) from t where n = 7
+                  failed: Overflow("lcm(t.n, 4611686018427387904)")
             "#]],
         );
     }
@@ -1292,6 +1314,6 @@ mod tests {
             logical_time_us: 0,
         };
         let names: Vec<String> = Registry::new(&settings).names().into_iter().collect();
-        expect!["abs acos acosh any_value arg_max arg_min array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii asin asinh atan atan2 atanh avg bit_and bit_length bit_or bit_xor bool_and bool_or btrim cardinality cbrt ceil ceiling char_length character_length chr coalesce concat concat_ws contains corr cos cosh cot count covar covar_pop covar_samp current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double degrees dense_rank div element_at empty ends_with exp find_in_set first_value flatten floor get_field greatest grouping ifnull initcap instr lag last_value lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union ln log log10 log2 lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max max_by mean median min min_by mode named_struct now nth_value ntile nullif nvl nvl2 octet_length overlay percentile_cont percentile_disc pi position pow power quantile quantile_cont quantile_disc radians rank regexp_count regexp_instr regexp_like regexp_match regexp_replace regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse right round row row_number rpad rtrim sign signum sin sinh split_part sqrt starts_with stddev stddev_pop stddev_samp string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum tan tanh to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from var var_pop var_population var_samp var_sample variance"].assert_eq(&names.join(" "));
+        expect!["abs acos acosh any_value arg_max arg_min array_agg array_any_value array_append array_cat array_concat array_contains array_distinct array_element array_empty array_except array_extract array_has array_has_all array_has_any array_indexof array_intersect array_join array_length array_max array_min array_ndims array_pop_back array_pop_front array_position array_positions array_prepend array_push_back array_push_front array_remove array_remove_all array_repeat array_replace array_reverse array_slice array_sort array_to_string array_union arrays_overlap ascii asin asinh atan atan2 atanh avg bit_and bit_length bit_or bit_xor bool_and bool_or btrim cardinality cbrt ceil ceiling char_length character_length chr coalesce concat concat_ws contains corr cos cosh cot count covar covar_pop covar_samp cume_dist current_date current_time current_timestamp date_format date_part date_trunc datepart datetrunc decimal_from_double degrees dense_rank div element_at empty ends_with exp factorial find_in_set first_value flatten floor gcd get_field greatest grouping ifnull initcap instr isnan iszero lag last_value lcm lead least left length levenshtein list_any_value list_append list_cat list_concat list_contains list_distinct list_element list_empty list_except list_extract list_has list_has_all list_has_any list_indexof list_intersect list_join list_length list_max list_ndims list_pop_back list_pop_front list_position list_positions list_prepend list_push_back list_push_front list_remove list_remove_all list_repeat list_replace list_reverse list_slice list_sort list_to_string list_union ln log log10 log2 lower lpad ltrim make_array make_date make_list map map_entries map_extract map_keys map_values max max_by mean median min min_by mode named_struct nanvl now nth_value ntile nullif nvl nvl2 octet_length overlay percent_rank percentile_cont percentile_disc pi position pow power quantile quantile_cont quantile_disc radians rank regexp_count regexp_instr regexp_like regexp_match regexp_replace regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse right round row row_number rpad rtrim sign signum sin sinh split_part sqrt starts_with stddev stddev_pop stddev_samp string_agg string_to_array string_to_list strpos struct substr substr_index substring substring_index sum tan tanh to_char to_date to_hex to_timestamp today translate trim trunc truncate upper uuid_from var var_pop var_population var_samp var_sample variance"].assert_eq(&names.join(" "));
     }
 }
