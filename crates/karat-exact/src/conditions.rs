@@ -13,7 +13,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::utils::{conjunction, split_binary_owned, split_conjunction_owned};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
@@ -89,6 +89,38 @@ pub(crate) fn guarded(
     {
         return conjuncts(expr, schema, config);
     }
+    let mut all = shared(&expr);
+    if all.is_empty() || !closed(&expr) {
+        return replaced(expr, schema, config);
+    }
+    all.push(replaced(expr, schema, config)?.data);
+    match conjunction(all) {
+        Some(expr) => Ok(Transformed::yes(expr)),
+        None => Err(ExactError::Internal("a condition without parts".into()).into()),
+    }
+}
+
+/// What all branches of an OR demand and cannot fail at: true where the OR is, and so it can stand beside it, where the optimizer makes a
+/// join's equality of it.
+fn shared(expr: &Expr) -> Vec<Expr> {
+    let branches = split_binary_owned(expr.clone(), Operator::Or);
+    let mut demands = branches.into_iter().map(split_conjunction_owned);
+    let (Some(first), Some(second)) = (demands.next(), demands.next()) else {
+        return Vec::new();
+    };
+    let others: Vec<Vec<Expr>> = std::iter::once(second).chain(demands).collect();
+    let in_all = |part: &Expr| others.iter().all(|other| other.contains(part));
+    first
+        .into_iter()
+        .filter(|part| !can_fail(part) && in_all(part))
+        .collect()
+}
+
+fn replaced(
+    expr: Expr,
+    schema: &DFSchema,
+    config: &Arc<ConfigOptions>,
+) -> Result<Transformed<Expr>> {
     expr.transform_down(|e| {
         let condition = matches!(
             &e,
@@ -127,9 +159,14 @@ fn conjuncts(
         .cloned()
         .collect();
     let mut all = safe;
+    for part in inside.iter().flat_map(shared) {
+        if !all.contains(&part) {
+            all.push(part);
+        }
+    }
     if let Some(condition) = conjunction(inside.clone()) {
         all.push(match inside.len() {
-            1 => guarded(condition, schema, config)?.data,
+            1 => replaced(condition, schema, config)?.data,
             _ if can_fail(&condition) => call(condition, schema, config)?,
             _ => condition,
         });

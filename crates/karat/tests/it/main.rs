@@ -5,6 +5,7 @@
 mod accounting;
 mod adventures;
 mod bad_input;
+mod beside;
 mod crash;
 mod demo;
 mod dice;
