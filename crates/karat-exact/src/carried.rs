@@ -108,6 +108,51 @@ pub(crate) fn carried(
     }))
 }
 
+/// Whether a plan may be one for which there is no rule: [`carried`] tells.
+pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
+    let subquery = |expr: &Expr| {
+        expr.exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::InSubquery(_)
+                    | Expr::SetComparison(_)
+                    | Expr::OuterReferenceColumn(..)
+                    | Expr::Placeholder(_)
+                    | Expr::Unnest(_)
+                    | Expr::GroupingSet(_)
+            ))
+        })
+    };
+    let plain = |node: &LogicalPlan| {
+        matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::Join(_)
+                | LogicalPlan::Aggregate(_)
+                | LogicalPlan::Window(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::Union(_)
+                | LogicalPlan::Distinct(Distinct::All(_))
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::EmptyRelation(_)
+        )
+    };
+    let mut found = false;
+    let visited = plan.apply(|node| {
+        found |= !plain(node);
+        node.apply_expressions(|expr| {
+            found |= subquery(expr)?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found || visited.is_err()
+}
+
 fn has_scalar_subquery(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {

@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::FutureExt;
 
 use crate::BatchStream;
-use crate::carried::{Carried, carried};
+use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -99,6 +99,17 @@ impl Prepared {
         plan.map_err(cannot_run)
     }
 
+    /// With the plan that carries errors as values; a query of which nobody can say whether it fails is refused.
+    fn carrying(mut self, sql: &str) -> Result<Prepared, SqlError> {
+        self.carried = match carried(&self.plan, &self.state, sql, &parse(sql)?) {
+            Ok(carried) => carried.map(Ok),
+            Err(error) if refuses_to_carry(&error) => return Err(sql_error(error, sql)),
+            // A plan that DataFusion does not take is one that is never needed, as long as nothing fails.
+            Err(error) => Some(Err(outline(&error.strip_backtrace()))),
+        };
+        Ok(self)
+    }
+
     /// The plan as it will run, one operator a line.
     pub async fn explain(&self) -> Result<Vec<String>, ExactError> {
         Ok(plan_text::lines(self.physical().await?.as_ref()))
@@ -128,7 +139,7 @@ impl Engine {
         let mut statement = parse(sql)?;
         parameters.bind(&mut statement)?;
         let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
-        guarded(state, planned, sql, purpose)
+        guarded(state, planned, sql, purpose)?.carrying(sql)
     }
 
     fn state_over(&self, tables: &Tables, sql: &str) -> Result<SessionState, SqlError> {
@@ -167,9 +178,15 @@ impl Engine {
         }
         let state = self.state_over(&known, sql).map_err(one)?;
         match planned(&state, parse(sql).map_err(one)?) {
-            Ok(planned) => guarded(state, planned, sql, purpose)
-                .map(|prepared| prepared.schema())
-                .map_err(one),
+            Ok(planned) => {
+                let prepared = guarded(state, planned, sql, purpose).map_err(one)?;
+                let schema = prepared.schema();
+                // To look for a rule is as much work as all the rest: it is done where one may be missing.
+                if may_lack_a_rule(&prepared.plan) {
+                    prepared.carrying(sql).map_err(one)?;
+                }
+                Ok(schema)
+            }
             Err(error) => {
                 let statement = parse(sql).map_err(one)?;
                 let again = |text| planned(&state, text).map(drop);
@@ -224,12 +241,6 @@ fn guarded(
         })
         .map_err(|error| sql_error(error, sql))?;
     notes.dedup();
-    let carried = match carried(&plan, &state, sql, &parse(sql)?) {
-        Ok(carried) => carried.map(Ok),
-        Err(error) if refuses_to_carry(&error) => return Err(sql_error(error, sql)),
-        // A plan that DataFusion does not take is one that is never needed, as long as nothing fails.
-        Err(error) => Some(Err(outline(&error.strip_backtrace()))),
-    };
     let schema = answer_schema(&plan, sql, purpose)?;
     if matches!(purpose, Purpose::Model { .. }) && may_have_no_way(&plan) {
         let way = state.create_physical_plan(&plan).now_or_never();
@@ -240,7 +251,7 @@ fn guarded(
     Ok(Prepared {
         state,
         plan,
-        carried,
+        carried: None,
         schema,
         tables,
         uses_clock,
