@@ -29,14 +29,28 @@ use crate::ranks::Rank;
 
 /// The aggregates of this file.
 pub(crate) fn functions(rounding: Rounding) -> Vec<Arc<AggregateUDF>> {
+    all()
+        .map(|function| Arc::new(AggregateUDF::new_from_impl(Own::new(function, rounding))))
+        .collect()
+}
+
+fn all() -> impl Iterator<Item = Function> {
     let moments = Moment::ALL.into_iter().map(Function::Moment);
     let ranks = Rank::ALL.into_iter().map(Function::Rank);
     let choices = Choice::ALL.into_iter().map(Function::Choice);
-    moments
-        .chain(ranks)
-        .chain(choices)
-        .map(|function| Arc::new(AggregateUDF::new_from_impl(Own::new(function, rounding))))
-        .collect()
+    moments.chain(ranks).chain(choices)
+}
+
+/// Whether an aggregate of this file gives a value for any rows: a double, or one of the values that it was given.
+pub(crate) fn never_fails(name: &str) -> bool {
+    all().any(|function| {
+        function.name() == name
+            && match function {
+                Function::Moment(_) | Function::Choice(_) => true,
+                // Between decimals of 76 digits there may be one that does not fit.
+                Function::Rank(rank) => !rank.interpolates(),
+            }
+    })
 }
 
 /// What an aggregate computes.

@@ -70,7 +70,7 @@ impl Rank {
         self.aliases()[0]
     }
 
-    fn interpolates(self) -> bool {
+    pub(crate) fn interpolates(self) -> bool {
         matches!(self, Rank::Median | Rank::PercentileCont)
     }
 

@@ -35,9 +35,9 @@ pub(crate) fn is_total(name: &str) -> bool {
     [TRY, VALUE, ERROR, FIRST].contains(&name)
 }
 
-/// Whether an aggregate can fail for what its rows hold: karat's own, whose exact result may not fit.
+/// Whether an aggregate can fail for what its rows hold: those of karat's own whose exact result may not fit.
 pub(crate) fn aggregate_can_fail(name: &str) -> bool {
-    name.starts_with("karat_")
+    name.starts_with("karat_") && !crate::accumulators::never_fails(name)
 }
 
 fn pair(value: &DataType) -> Fields {
