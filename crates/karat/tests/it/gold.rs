@@ -85,7 +85,7 @@ fn what_does_not_fit_is_an_error_that_names_the_expression() {
         error: cannot compute `d_gold.g`: division by zero in `amount / pieces`, at 1:12
         hint: use nullif(divisor, 0), or leave those rows out with case
         select id, cast(amount as decimal(5,2)) as s from d_silver.sales
-        error: cannot compute `d_gold.g`: the result of `cast(amount as decimal(5,2))` does not fit its type, at 1:17
+        error: cannot compute `d_gold.g`: the result of `cast(amount as decimal(5,2))` does not fit its type, at 1:12
         hint: cast an operand to a wider type, for example decimal(38, s)
         select sum(cast(amount as decimal(38,20)) * 10000000000) as s from d_silver.sales
         error: cannot compute `d_gold.g`: the result of `sum(cast(amount as decimal(38,20)) * 10000000000)` does not fit its type, at 1:8

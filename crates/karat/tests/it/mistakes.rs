@@ -778,13 +778,13 @@ fn messages_of_the_engine_are_told_in_our_words() {
 
         select cast('abc' as date) as d from a
         --- stderr
-        error: a text is no date in `cast('abc' as date)`
+        error: a text is no date in `cast('abc' as date)`, at 1:8
         hint: a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null
         --- exit 3
 
         select cast(i as boolean) as b, cast('x' as timestamp) as t from a
         --- stderr
-        error: a text is no timestamp in `cast('x' as timestamp)`
+        error: a text is no timestamp in `cast('x' as timestamp)`, at 1:33
         hint: a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null
         --- exit 3
 
