@@ -267,7 +267,7 @@ fn no_code() -> Expr {
     Expr::Literal(ScalarValue::Int32(None), None)
 }
 
-fn least(function: Arc<AggregateUDF>, of: Expr, only: Option<Expr>) -> Expr {
+fn aggregate_of(function: Arc<AggregateUDF>, of: Expr, only: Option<Expr>) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(
         function,
         vec![of],
@@ -279,7 +279,7 @@ fn least(function: Arc<AggregateUDF>, of: Expr, only: Option<Expr>) -> Expr {
 }
 
 fn min_of(of: Expr, only: Option<Expr>) -> Expr {
-    least(
+    aggregate_of(
         datafusion::functions_aggregate::min_max::min_udaf(),
         of,
         only,
@@ -287,7 +287,7 @@ fn min_of(of: Expr, only: Option<Expr>) -> Expr {
 }
 
 fn count_of(of: Expr, only: Option<Expr>) -> Expr {
-    least(
+    aggregate_of(
         datafusion::functions_aggregate::count::count_udaf(),
         of,
         only,
@@ -712,7 +712,7 @@ impl Carrier {
             inner.plan,
             Vec::new(),
             vec![
-                named(least(first, Expr::Column(value), None), &column),
+                named(aggregate_of(first, Expr::Column(value), None), &column),
                 named(min_of(error, None), &least_error),
                 named(count_of(lit(1i64), None), &counted),
             ],

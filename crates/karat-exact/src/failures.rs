@@ -250,19 +250,9 @@ impl Visitor for Written {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
-        let start = expr.span().start;
-        let at = (start.line > 0).then_some((start.line, start.column));
-        let word = match expr {
-            ast::Expr::Cast {
-                kind: ast::CastKind::Cast,
-                ..
-            } => Some("cast".to_owned()),
-            ast::Expr::TypedString(text) => Some(text.data_type.to_string().to_lowercase()),
-            _ => None,
-        };
         let failing = Failing {
             text: written(expr),
-            at: at.map(|at| word.and_then(|word| self.before(at, &word)).unwrap_or(at)),
+            at: self.start(expr),
         };
         self.squeezed
             .push((squeezed(&failing.text), failing.clone()));
@@ -278,6 +268,30 @@ impl Visitor for Written {
 }
 
 impl Written {
+    /// Where an expression begins.
+    fn start(&self, expr: &ast::Expr) -> Option<(u64, u64)> {
+        let word = match expr {
+            ast::Expr::Nested(inner) => return self.start(inner),
+            ast::Expr::BinaryOp { left, .. } => return self.start(left),
+            ast::Expr::UnaryOp {
+                op: ast::UnaryOperator::Minus,
+                expr,
+            } => {
+                let at = self.start(expr)?;
+                return Some(self.before(at, "-").unwrap_or(at));
+            }
+            ast::Expr::Cast {
+                kind: ast::CastKind::Cast,
+                ..
+            } => Some("cast".to_owned()),
+            ast::Expr::TypedString(text) => Some(text.data_type.to_string().to_lowercase()),
+            _ => None,
+        };
+        let start = expr.span().start;
+        let at = (start.line > 0).then_some((start.line, start.column))?;
+        Some(word.and_then(|word| self.before(at, &word)).unwrap_or(at))
+    }
+
     /// Where a word stands before a place, with nothing but brackets and spaces between them: the parser knows the place of a cast's
     /// operand, not of the cast.
     fn before(&self, (line, column): (u64, u64), word: &str) -> Option<(u64, u64)> {

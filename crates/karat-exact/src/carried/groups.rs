@@ -43,11 +43,19 @@ impl Carrier {
                 }
             }
         } else {
+            // Whether some of the keys are known to determine the others.
+            let schema = input.schema();
+            let plain: Vec<usize> = by
+                .iter()
+                .filter_map(|key| schema.maybe_index_of_column(key.try_as_col()?))
+                .collect();
+            let determined = schema.functional_dependencies().iter().any(|dependency| {
+                let mut source = dependency.source_indices.iter();
+                source.all(|column| plain.contains(column))
+            });
             for expr in by {
                 let (value, error) = self.both_in(expr, &input)?;
-                let known = expr.column_refs().is_empty()
-                    || !input.schema().functional_dependencies().is_empty();
-                self.alone |= error.is_some() && known;
+                self.alone |= error.is_some() && (expr.column_refs().is_empty() || determined);
                 keys.push(Key { value, error });
             }
         }
