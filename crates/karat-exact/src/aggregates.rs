@@ -356,7 +356,7 @@ impl AggregateUDFImpl for Exact {
             );
         };
         let totals = self.totals(input.data_type(), args.return_field.data_type())?;
-        Ok(Box::new(Groups {
+        Ok(Box::new(GroupedTotals {
             totals,
             name: written(args.name),
         }))
@@ -424,6 +424,15 @@ impl DecimalSums {
             Some(value) => self.add(group, value),
             None => self.carry(group, value),
         }
+    }
+
+    /// Adds the sum of a group of others.
+    fn absorb(&mut self, group: usize, others: &DecimalSums, at: usize) {
+        if let Some(high) = others.high.get(&at) {
+            self.carry(group, high.low);
+            self.high.entry(group).or_default().wraps += high.wraps;
+        }
+        self.add(group, others.low[at]);
     }
 
     fn sum(&self, group: usize) -> Wide {
@@ -548,11 +557,14 @@ impl Totals {
 
     /// Adds every value to the group of its row; without nulls and filters this is most of the work of a query.
     fn add(&mut self, array: &ArrayRef, groups: &[usize]) -> Result<()> {
-        let Totals { sums, counts, .. } = self;
         for group in groups {
-            counts[*group] += 1;
+            self.counts[*group] += 1;
         }
-        match (sums, array.data_type()) {
+        self.add_values(array, groups)
+    }
+
+    fn add_values(&mut self, array: &ArrayRef, groups: &[usize]) -> Result<()> {
+        match (&mut self.sums, array.data_type()) {
             (Sums::Doubles(sums), DataType::Float64) => {
                 sums.add_all(array.as_primitive::<Float64Type>().values(), groups);
             }
@@ -812,12 +824,54 @@ impl Accumulator for One {
 }
 
 /// Many groups.
-struct Groups {
+pub(crate) struct GroupedTotals {
     totals: Totals,
     name: String,
 }
 
-impl Groups {
+impl GroupedTotals {
+    /// Adds values without counting rows, for whoever counts the rows of groups once for all their sums: only nulls are taken off.
+    pub(crate) fn add_uncounted(
+        &mut self,
+        array: &ArrayRef,
+        groups: &[usize],
+        total: usize,
+    ) -> Result<()> {
+        self.totals.resize(total);
+        if array.null_count() == 0 {
+            return self.totals.add_values(array, groups);
+        }
+        self.totals.update(array, None, false, |row| groups[row])?;
+        for group in groups {
+            self.totals.counts[*group] -= 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of the groups to their counts.
+    pub(crate) fn count(&mut self, rows: &[i64]) {
+        self.totals.resize(rows.len());
+        for (count, rows) in self.totals.counts.iter_mut().zip(rows) {
+            *count += rows;
+        }
+    }
+
+    /// Takes in the sums of other rows, whose groups have these numbers here.
+    pub(crate) fn absorb(&mut self, mut other: GroupedTotals, groups: &[usize], total: usize) {
+        let (here, there) = (&mut self.totals, &mut other.totals);
+        here.resize(total);
+        here.settle();
+        there.settle();
+        for (group, (at, count)) in groups.iter().zip(there.counts.iter().enumerate()) {
+            here.counts[*group] += count;
+            match (&mut here.sums, &there.sums) {
+                (Sums::Decimals(sums), Sums::Decimals(others)) => sums.absorb(*group, others, at),
+                (Sums::Doubles(sums), Sums::Doubles(others)) => sums.absorb(*group, others, at),
+                _ => {}
+            }
+        }
+    }
+
     fn emitted(&self, emit_to: EmitTo) -> usize {
         match emit_to {
             EmitTo::All => self.totals.counts.len(),
@@ -826,7 +880,7 @@ impl Groups {
     }
 }
 
-impl GroupsAccumulator for Groups {
+impl GroupsAccumulator for GroupedTotals {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],

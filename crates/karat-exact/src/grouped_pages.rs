@@ -4,6 +4,7 @@
 //! Whatever this cannot do (an encoding, a type, more groups than it has room for, a broken file) is an error here, on which its
 //! caller runs the ordinary plan instead. Its answer is therefore always that of the ordinary plan, and so are its errors.
 
+use std::any::Any;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
+use crate::aggregates::GroupedTotals;
 use crate::double_stats::{DoubleStats, Prepared, Statistic};
 use crate::error::ExactError;
 use crate::groups::{Groups, KeyValues};
@@ -151,7 +153,25 @@ pub(crate) struct Part {
 enum Slot {
     Rows,
     Doubles(usize, Statistic),
+    /// Exact sums of one argument, which leave counting to the rows.
+    Sums(Box<GroupedTotals>),
     Other(Box<dyn GroupsAccumulator>),
+}
+
+impl Slot {
+    fn of(aggregate: &Aggregated) -> Result<Slot> {
+        let accumulator = aggregate.function.create_groups_accumulator()?;
+        if aggregate.filter.is_some() || aggregate.args.len() != 1 {
+            return Ok(Slot::Other(accumulator));
+        }
+        if !(accumulator.as_ref() as &dyn Any).is::<GroupedTotals>() {
+            return Ok(Slot::Other(accumulator));
+        }
+        match (accumulator as Box<dyn Any>).downcast::<GroupedTotals>() {
+            Ok(sums) => Ok(Slot::Sums(sums)),
+            Err(_) => Err(unable("an accumulator of two kinds")),
+        }
+    }
 }
 
 impl Part {
@@ -185,7 +205,7 @@ impl Part {
                             as_array[column.index()] = true;
                         }
                     }
-                    Slot::Other(aggregate.function.create_groups_accumulator()?)
+                    Slot::of(aggregate)?
                 }
             });
         }
@@ -193,7 +213,8 @@ impl Part {
             .iter()
             .map(|s| s.then(DoubleStats::default))
             .collect();
-        let rows = slots.iter().any(|slot| matches!(slot, Slot::Rows));
+        let counted = |slot: &Slot| matches!(slot, Slot::Rows | Slot::Sums(_));
+        let rows = slots.iter().any(counted);
         Ok(Part {
             groups: Groups::new(keys),
             rows: rows.then(Vec::new),
@@ -253,7 +274,8 @@ impl Part {
         let stats: usize = self.stats.iter().flatten().map(DoubleStats::size).sum();
         let slots = self.slots.iter().map(|slot| match slot {
             Slot::Other(accumulator) => accumulator.size(),
-            _ => 0,
+            Slot::Sums(sums) => sums.size(),
+            Slot::Rows | Slot::Doubles(..) => 0,
         });
         let rows = self.rows.as_ref().map_or(0, |rows| rows.capacity() * 8);
         self.groups.size() + stats + rows + slots.sum::<usize>()
@@ -328,9 +350,9 @@ impl Part {
         }
         let mut batch = None;
         for (slot, aggregate) in self.slots.iter_mut().zip(&self.grouping.aggregates) {
-            let Slot::Other(accumulator) = slot else {
+            if matches!(slot, Slot::Rows | Slot::Doubles(..)) {
                 continue;
-            };
+            }
             let mut evaluate = |expr: &Arc<dyn PhysicalExpr>| -> Result<ArrayRef> {
                 if let Some(column) = expr.downcast_ref::<Column>()
                     && let Some(Some(array)) = arrays.get(column.index())
@@ -352,7 +374,13 @@ impl Part {
                 .collect::<Result<Vec<_>>>()?;
             let filter = aggregate.filter.as_ref().map(&mut evaluate).transpose()?;
             let filter = filter.as_ref().map(|filter| filter.as_boolean());
-            accumulator.update_batch(&args, groups, filter, total)?;
+            match (slot, args.as_slice()) {
+                (Slot::Sums(sums), [arg]) => sums.add_uncounted(arg, groups, total)?,
+                (Slot::Other(accumulator), args) => {
+                    accumulator.update_batch(args, groups, filter, total)?;
+                }
+                _ => return Err(unable("an aggregate with other arguments")),
+            }
         }
         Ok(())
     }
@@ -376,11 +404,15 @@ impl Part {
             }
         }
         for (slot, more) in self.slots.iter_mut().zip(other.slots) {
-            if let (Slot::Other(accumulator), Slot::Other(mut more)) = (slot, more) {
-                let states = more.state(EmitTo::All)?;
-                // A part that saw no row has no state of its groups.
-                let known = states.first().map_or(0, |state| state.len());
-                accumulator.merge_batch(&states, &groups[..known], total)?;
+            match (slot, more) {
+                (Slot::Sums(sums), Slot::Sums(more)) => sums.absorb(*more, &groups, total),
+                (Slot::Other(accumulator), Slot::Other(mut more)) => {
+                    let states = more.state(EmitTo::All)?;
+                    // A part that saw no row has no state of its groups.
+                    let known = states.first().map_or(0, |state| state.len());
+                    accumulator.merge_batch(&states, &groups[..known], total)?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -391,12 +423,14 @@ impl Part {
         let types: Vec<DataType> = self.grouping.keys.iter().map(|(_, t)| t.clone()).collect();
         let mut columns = self.groups.columns(&types)?;
         let total = self.groups.len();
+        let mut rows = self.rows.take().unwrap_or_default();
+        rows.resize(total, 0);
         for slot in &mut self.slots {
             columns.push(match slot {
-                Slot::Rows => {
-                    let mut counts = self.rows.clone().unwrap_or_default();
-                    counts.resize(total, 0);
-                    Arc::new(Int64Array::from(counts))
+                Slot::Rows => Arc::new(Int64Array::from(rows.clone())),
+                Slot::Sums(sums) => {
+                    sums.count(&rows);
+                    sums.evaluate(EmitTo::All)?
                 }
                 Slot::Doubles(column, statistic) => match &mut self.stats[*column] {
                     Some(stats) => {

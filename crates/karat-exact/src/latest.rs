@@ -34,6 +34,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::checked::{Checked, Operation};
+use crate::conditions;
 use crate::error::ExactError;
 use crate::extremes::rank;
 
@@ -53,7 +54,7 @@ impl OptimizerRule for FirstRows {
     fn rewrite(
         &self,
         plan: LogicalPlan,
-        _: &dyn OptimizerConfig,
+        config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = &plan else {
             return Ok(Transformed::no(plan));
@@ -77,13 +78,18 @@ impl OptimizerRule for FirstRows {
                 at.and_then(|at| projection.schema.columns().into_iter().nth(at))
             }
         };
-        let parts = split_conjunction(&filter.predicate);
-        let first = |shown: Column| parts.iter().position(|part| is_first(part, &shown));
-        let Some(at) = shown.and_then(first) else {
+        let Some(shown) = shown else {
             return Ok(Transformed::no(plan));
         };
-        let others = parts.iter().enumerate().filter(|(index, _)| *index != at);
-        let others = conjunction(others.map(|(_, part)| (*part).clone()));
+        let predicate = conditions::taken_apart(&filter.predicate)?;
+        let (first, mut others): (Vec<&Expr>, Vec<&Expr>) = split_conjunction(&predicate)
+            .into_iter()
+            .partition(|part| is_first(part, &shown));
+        if first.is_empty() {
+            return Ok(Transformed::no(plan));
+        }
+        others.dedup();
+        let others = conjunction(others.into_iter().cloned());
         let read: BTreeSet<Column> = match projected {
             None => window.schema.columns().into_iter().collect(),
             Some(projection) => {
@@ -99,6 +105,7 @@ impl OptimizerRule for FirstRows {
             rows = LogicalPlan::Projection(Projection::try_new(exprs, rows.into())?);
         }
         if let Some(others) = others {
+            let others = conditions::guarded(others, rows.schema(), &config.options())?.data;
             rows = LogicalPlan::Filter(Filter::try_new(others, rows.into())?);
         }
         Ok(Transformed::yes(rows))
@@ -153,7 +160,7 @@ fn is_first(expr: &Expr, number: &Column) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return false;
     };
-    let (column, op, literal) = match (left.as_ref(), right.as_ref()) {
+    let (column, op, literal) = match (without_cast(left), without_cast(right)) {
         (Expr::Literal(value, _), other) => match op.swap() {
             Some(op) => (other, op, value),
             None => return false,
@@ -170,7 +177,7 @@ fn is_first(expr: &Expr, number: &Column) -> bool {
         Operator::Lt => limit == 2,
         _ => false,
     };
-    first && matches!(without_cast(column), Expr::Column(column) if column == number)
+    first && matches!(column, Expr::Column(column) if column == number)
 }
 
 /// The first rows of the partitions of a window, with the columns that are read; none if its keys are no columns.

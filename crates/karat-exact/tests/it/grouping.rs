@@ -177,7 +177,15 @@ fn csv(schema: &SchemaRef, batches: &[RecordBatch]) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// What is asked, and whether the keys are dictionary codes whatever the layout.
+/// The rows of an answer in an order of their own: with batches of one row and three threads the order of the answer itself was seen
+/// to differ between plans, those of DataFusion alone included.
+fn sorted(answer: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = answer.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// What is asked of groups.
 const GROUPED: &[&str] = &[
     "select s, min(x) a, max(x) b, avg(x) c, sum(x) d, count(x) e, count(*) f from {} group by s",
     "select s, d, sum(m) a, sum(m * 2) b, avg(m) c, max(w) e, count(*) f, avg(w) g from {} group by s, d",
@@ -188,13 +196,13 @@ const GROUPED: &[&str] = &[
     "select sum(c) a, max(b) b from (select s, n, count(*) c, min(d) b from {} group by s, n)",
 ];
 
-/// Windows of which the first rows are wanted; the second time the optimizer does not see it.
 /// Beyond these microseconds an instant has no text.
 const INSTANTS: i64 = 4_000_000_000_000_000;
 
+/// Windows of which the first rows are wanted; the second time the optimizer does not see it.
 const FIRST: &[&str] = &[
     "select s, i, x from (select *, row_number() over (partition by s order by x desc) r from t) where r {}",
-    "select d, m, u, s from (select *, row_number() over (partition by d, n order by i, u) r from t) where r {} and m > 0",
+    "select d, m, u, s from (select *, row_number() over (partition by d, n order by i, u) r from t) where r {} and m > 0 and 100 / n > 0",
     "select s, r, w from (select s, w, row_number() over (partition by s order by n desc nulls first, m) r from t) where r {}",
     "select * from (select *, row_number() over (partition by i order by t, s desc) r from t) where r {}",
 ];
@@ -240,7 +248,7 @@ fn layouts() -> impl Strategy<Value = Layout> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 30, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 30, ..ProptestConfig::default() })]
 
     #[test]
     fn groups_are_those_of_the_ordinary_plan(
@@ -260,7 +268,7 @@ proptest! {
             let every = "(select * from t where octet_length(coalesce(s, '')) < 99)";
             let (expected, ordinary) = run(&engine, &tables, &sql.replace("{}", every));
             prop_assert!(!ordinary.contains("group on codes"), "{}", ordinary);
-            prop_assert_eq!(found, expected, "{}", sql);
+            prop_assert_eq!(sorted(&found), sorted(&expected), "{}", sql);
         }
     }
 
@@ -280,7 +288,7 @@ proptest! {
             prop_assert!(!plan.contains("window"), "{}", plan);
             let (expected, window) = run(&engine, &tables, &sql.replace("{}", "between 0 and 1"));
             prop_assert!(rows.is_empty() || window.contains("window"), "{}", window);
-            prop_assert_eq!(found, expected, "{}", sql);
+            prop_assert_eq!(sorted(&found), sorted(&expected), "{}", sql);
         }
     }
 }
