@@ -161,11 +161,11 @@ fn number_literals_are_whole_or_decimal() {
               -9223372036854775808 | 9223372036854775808
             select -(-9223372036854775808) as x
               x bigint
-              error: the result of `-(-9223372036854775808)` does not fit its type, at 1:11
+              error: the result of `-(-9223372036854775808)` does not fit its type, at 1:8
               hint: cast an operand to a wider type, for example decimal(38, s)
             select -cast('-9223372036854775808' as bigint) as x
               x bigint
-              error: the result of `-cast('-9223372036854775808' as bigint)` does not fit its type, at 1:14
+              error: the result of `-cast('-9223372036854775808' as bigint)` does not fit its type, at 1:8
               hint: cast an operand to a wider type, for example decimal(38, s)
             select 123456789012345678901234567890123456789012345 * 1e20 / 1e40 as x
               x decimal(38,6)
@@ -176,7 +176,7 @@ fn number_literals_are_whole_or_decimal() {
               hint: cast an operand to a wider type, for example decimal(38, s)
             select cast(12345678901234567890123456789012345678 as decimal(38, 0)) * 1000 / 1000 as x
               x decimal(38,6)
-              error: the result of `cast(12345678901234567890123456789012345678 as decimal(38,0)) * 1000 / 1000` does not fit its type, at 1:13
+              error: the result of `cast(12345678901234567890123456789012345678 as decimal(38,0)) * 1000 / 1000` does not fit its type, at 1:8
               hint: cast an operand to a wider type, for example decimal(38, s)
         "#]],
     );

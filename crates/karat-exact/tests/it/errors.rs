@@ -181,7 +181,7 @@ fn the_expression_named_is_the_first_in_the_text() {
               error: the result of `sum(9223372036854775807)` does not fit its type, at 1:8
               hint: cast an operand to a wider type, for example decimal(38, s)
             select -(-9223372036854775807 - k) as n from s.t where k = 1
-              error: the result of `-(-9223372036854775807 - k)` does not fit its type, at 1:11
+              error: the result of `-(-9223372036854775807 - k)` does not fit its type, at 1:8
               hint: cast an operand to a wider type, for example decimal(38, s)
         "#]],
     );
