@@ -36,7 +36,7 @@ const BYTES_UNKNOWN: usize = 32;
 /// A hash table's own bytes for each row.
 const BYTES_TABLE: usize = 16;
 /// A partition with less memory than this spills all the time.
-const BYTES_PARTITION: usize = 16 << 20;
+const BYTES_PARTITION: usize = 32 << 20;
 /// How often the operators of a failed plan are asked whether they let go of their memory.
 const ASKED: usize = 1000;
 
@@ -49,7 +49,7 @@ pub(crate) fn partitions(threads: usize, limit: Option<usize>) -> usize {
 /// Bytes that each sort keeps for merging what it spilled.
 pub(crate) fn merge_reserve(partitions: usize, limit: Option<usize>, usual: usize) -> usize {
     match limit {
-        Some(bytes) => usual.min(bytes / partitions.max(1) / 8),
+        Some(bytes) => usual.min(bytes / partitions.max(1) / 3),
         None => usual,
     }
 }

@@ -905,7 +905,7 @@ impl Native {
         };
         match self.expr.evaluate(batch) {
             Ok(value) => Ok(Value { value, failed }),
-            Err(DataFusionError::ResourcesExhausted(what)) => Err(ExactError::Memory(what)),
+            Err(error @ DataFusionError::ResourcesExhausted(_)) => Err(ExactError::from(error)),
             // No row is to blame for what DataFusion cannot do at all.
             Err(error) if matches!(error.find_root(), DataFusionError::Internal(_)) => {
                 Err(ExactError::from(error))
