@@ -9,9 +9,9 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    DataType, Date32Type, Date64Type, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use chrono_tz::Tz;
 
@@ -214,13 +214,8 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
                 rules,
             );
         }
-        DataType::Date64 => {
-            return cast(
-                &arrow_cast(array, &DataType::Date32).map_err(ExactError::arrow)?,
-                to,
-                rules,
-            );
-        }
+        DataType::Date64 if *to == DataType::Date32 => return Ok(whole_days(array)),
+        DataType::Date64 => return then(whole_days(array), to, rules),
         DataType::Timestamp(unit, zone) if *unit != TimeUnit::Microsecond => {
             let first = calendar::to_unit(array, TimeUnit::Microsecond)?;
             let zoned =
@@ -292,6 +287,14 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
             }
         }
     }
+}
+
+/// Dates kept in milliseconds as days; one with a time of day fails (F2).
+pub(crate) fn whole_days(array: &ArrayRef) -> Outcome {
+    const DAY_MS: i64 = 86_400_000;
+    try_unary::<Date64Type, Date32Type>(array.as_primitive(), Why::Conversion, |ms| {
+        (ms % DAY_MS == 0).then_some(ms / DAY_MS)?.try_into().ok()
+    })
 }
 
 fn then(first: Outcome, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {

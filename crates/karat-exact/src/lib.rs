@@ -43,6 +43,7 @@ mod planning;
 mod query;
 mod ranks;
 mod rows;
+mod scan_filters;
 mod session;
 mod sort;
 mod stream;

@@ -189,6 +189,8 @@ impl Completion<'_> {
                 projection.input = sorted.into();
                 Ok((LogicalPlan::Projection(projection), changed))
             }
+            // One row for each value of its order's first columns: nothing ties.
+            LogicalPlan::Distinct(Distinct::On(_)) => Ok((input.clone(), false)),
             // An offset above a limit cuts what is ordered below.
             LogicalPlan::Limit(_) => Ok((input.clone(), false)),
             other => {
@@ -207,10 +209,9 @@ impl Completion<'_> {
     }
 
     fn distinct_on(&mut self, mut on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
-        let mut order = match on.sort_expr.take() {
-            Some(order) => order,
-            None => on.on_expr.iter().map(ascending).collect(),
-        };
+        let written = on.sort_expr.take();
+        let in_own_order = written.is_some();
+        let mut order = written.unwrap_or_else(|| on.on_expr.iter().map(ascending).collect());
         let known: Vec<&Expr> = order
             .iter()
             .map(|sort| &sort.expr)
@@ -219,7 +220,18 @@ impl Completion<'_> {
         let added = self.missing("DISTINCT ON", &on.input, &known)?;
         order.extend(added);
         on.sort_expr = Some(order);
-        Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))))
+        let plan = LogicalPlan::Distinct(Distinct::On(on));
+        if in_own_order {
+            return Ok(Transformed::yes(plan));
+        }
+        let outputs = plan.schema().columns();
+        let mut expr = Vec::new();
+        extend(&mut expr, outputs);
+        Ok(Transformed::yes(LogicalPlan::Sort(Sort {
+            expr,
+            input: plan.into(),
+            fetch: None,
+        })))
     }
 
     /// The shortest unique key of the input, if one is known or covered by `known`.
@@ -424,6 +436,8 @@ pub(crate) fn order_answer(plan: LogicalPlan, first: &[String]) -> Result<Logica
             limit.input = order_answer(limit.input.as_ref().clone(), first)?.into();
             Ok(LogicalPlan::Limit(limit))
         }
+        // It comes in the order that its ORDER BY gave it, with one row for each value of that order's first columns.
+        LogicalPlan::Distinct(Distinct::On(_)) => Ok(plan),
         plan => {
             let outputs = plan.schema().columns();
             let mut order = Vec::new();

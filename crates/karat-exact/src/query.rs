@@ -22,6 +22,7 @@ use futures::FutureExt;
 
 use crate::BatchStream;
 use crate::carried::{Carried, carried, may_lack_a_rule};
+use crate::conversion::whole_days;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -678,6 +679,12 @@ pub(crate) fn normalise(
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
         let column = if column.data_type() == field.data_type() {
             column.clone()
+        } else if *column.data_type() == DataType::Date64 {
+            let days = whole_days(column);
+            if days.failed.is_some() {
+                return Err(ExactError::Conversion(field.name().clone()));
+            }
+            days.array
         } else {
             cast_with_options(column, field.data_type(), &strict)
                 .map_err(|_| ExactError::Overflow(field.name().clone()))?

@@ -29,6 +29,7 @@ use crate::memory::CountedWindows;
 use crate::numbers::Rounding;
 use crate::outputs::twin;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
+use crate::scan_filters::{self, ScanFilters};
 use crate::tables::{CATALOG, SCHEMA};
 use crate::words::in_our_words;
 use crate::yielding::YieldingJoins;
@@ -76,6 +77,7 @@ impl Settings {
 const LEFT_OUT: &[&str] = &[
     "single_distinct_aggregation_to_group_by",
     "aggregate_statistics",
+    scan_filters::NOT_NEEDED,
 ];
 
 /// A session with karat's rules and functions.
@@ -158,6 +160,11 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut list = PhysicalOptimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
+    for rule in &mut list {
+        if rule.name() == scan_filters::REPLACED {
+            *rule = Arc::new(ScanFilters);
+        }
+    }
     let check = list
         .iter()
         .position(|rule| rule.name() == "SanityCheckPlan")
