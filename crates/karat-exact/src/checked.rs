@@ -22,6 +22,7 @@ use crate::conversion::{self, Rules, castable};
 use crate::elementary::{self, Elementary};
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::numbers::{self, Number, Op, Outcome, Rest, Why, number, union_failed};
+use crate::scalar::Scalar;
 use crate::text;
 use crate::types::type_name;
 
@@ -109,6 +110,7 @@ pub(crate) enum Operation {
     UuidFrom,
     Elementary(Elementary),
     Clock(Clock),
+    Scalar(Scalar),
 }
 
 /// A checked scalar function.
@@ -204,6 +206,7 @@ impl Checked {
             Operation::Clock(Clock::Now) => "now",
             Operation::Clock(Clock::Date) => "current_date",
             Operation::Clock(Clock::Time) => "current_time",
+            Operation::Scalar(function) => function.sql_name(),
         }
     }
 
@@ -214,7 +217,8 @@ impl Checked {
             Operation::Arithmetic(Op::Add | Op::Sub)
             | Operation::ShiftDays { .. }
             | Operation::AddInterval { .. }
-            | Operation::DaysBetween => 2,
+            | Operation::DaysBetween
+            | Operation::Scalar(Scalar::ShiftTime { .. }) => 2,
             Operation::Compare(_) => 1,
             _ => 4,
         }
@@ -436,6 +440,7 @@ impl Checked {
                     Clock::Time => DataType::Time64(TimeUnit::Microsecond),
                 })
             }
+            Operation::Scalar(function) => function.result(types, literals),
         }
     }
 
@@ -604,6 +609,7 @@ impl Checked {
                 elementary::apply(*function, &arrays, rows)?
             }
             Operation::Clock(_) => Outcome::fine(self.clock()?.to_array_of_size(rows)?),
+            Operation::Scalar(function) => function.compute(args, rows, out, rules)?,
         })
     }
 
@@ -723,6 +729,7 @@ impl ScalarUDFImpl for Checked {
             Operation::Clock(Clock::Now) => "karat_now",
             Operation::Clock(Clock::Date) => "karat_current_date",
             Operation::Clock(Clock::Time) => "karat_current_time",
+            Operation::Scalar(function) => function.name(),
         }
     }
 
@@ -751,6 +758,7 @@ impl ScalarUDFImpl for Checked {
                 ]
                 .into_iter()
                 .chain(Elementary::ALL.map(|function| entry(function.name(), function.aliases())))
+                .chain(Scalar::NAMED.map(|f| (f.name(), f.sql_names())))
                 .collect()
             });
         NAMES.get(self.name()).map_or(&[], Vec::as_slice)
