@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -17,10 +18,10 @@ use crate::numbers::{Outcome, Why};
 use crate::text;
 use crate::types::type_name;
 
-const DAY_US: i64 = 86_400_000_000;
+pub(crate) const DAY_US: i64 = 86_400_000_000;
 
 /// A time zone with a short way for UTC.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Zone {
     zone: Tz,
     utc: bool,
@@ -60,11 +61,11 @@ impl Zone {
     }
 }
 
-fn moment(us: i64) -> Option<NaiveDateTime> {
+pub(crate) fn moment(us: i64) -> Option<NaiveDateTime> {
     chrono::DateTime::from_timestamp_micros(us).map(|instant| instant.naive_utc())
 }
 
-fn micros(moment: NaiveDateTime) -> i64 {
+pub(crate) fn micros(moment: NaiveDateTime) -> i64 {
     moment.and_utc().timestamp_micros()
 }
 
@@ -187,6 +188,28 @@ pub(crate) fn to_unit(array: &ArrayRef, unit: TimeUnit) -> Result<Outcome, Exact
     Ok(Outcome { array, ..scaled })
 }
 
+/// The rows of which a time is no whole number of the units of a coarser type.
+pub(crate) fn whole_units(
+    array: &ArrayRef,
+    to: &DataType,
+) -> Result<Option<BooleanBuffer>, ExactError> {
+    let unit = match to {
+        DataType::Time32(TimeUnit::Second) => 1_000_000,
+        DataType::Time32(_) => 1_000,
+        _ => 1,
+    };
+    let Some(times) = array.as_primitive_opt::<Time64MicrosecondType>() else {
+        return Err(ExactError::Internal(format!(
+            "units of {}",
+            array.data_type()
+        )));
+    };
+    let broken = BooleanBuffer::collect_bool(times.len(), |row| {
+        times.is_valid(row) && times.value(row) % unit != 0
+    });
+    Ok((broken.count_set_bits() > 0).then_some(broken))
+}
+
 fn two(value: i64, out: &mut String) {
     out.push(char::from(b'0' + (value / 10) as u8));
     out.push(char::from(b'0' + (value % 10) as u8));
@@ -290,10 +313,49 @@ where
 }
 
 /// Years 1 to 9999.
-fn in_range(us: i64) -> Option<i64> {
+pub(crate) fn in_range(us: i64) -> Option<i64> {
     (-62_135_596_800_000_000..253_402_300_800_000_000)
         .contains(&us)
         .then_some(us)
+}
+
+/// A moment plus or minus an interval; with a zone an instant, whose months and days are those of its local time.
+pub(crate) fn shifted(
+    us: i64,
+    by: IntervalMonthDayNano,
+    minus: bool,
+    zone: Option<Zone>,
+) -> Option<i64> {
+    let sign = if minus { -1i64 } else { 1 };
+    let (months, days, nanos) = (
+        sign * i64::from(by.months),
+        sign * i64::from(by.days),
+        by.nanoseconds.checked_mul(sign)?,
+    );
+    let zone = zone.filter(|_| months != 0 || days != 0);
+    let start = moment(match zone {
+        Some(zone) => zone.to_local(us)?,
+        None => us,
+    })?;
+    let count = u32::try_from(months.unsigned_abs()).ok()?;
+    let start = if months >= 0 {
+        start.checked_add_months(Months::new(count))
+    } else {
+        start.checked_sub_months(Months::new(count))
+    }?;
+    let start = if days >= 0 {
+        start.checked_add_days(Days::new(days as u64))
+    } else {
+        start.checked_sub_days(Days::new(days.unsigned_abs()))
+    }?;
+    if nanos % 1_000 != 0 {
+        return None;
+    }
+    let start = match zone {
+        Some(zone) => zone.to_utc(micros(start))?,
+        None => micros(start),
+    };
+    in_range(start.checked_add(nanos / 1_000)?)
 }
 
 /// A date or timestamp plus or minus an interval; a date takes whole days only, a month that is too short ends on its last day.
@@ -312,36 +374,9 @@ pub(crate) fn add_interval(
     )
     .map_err(ExactError::arrow)?;
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-    let shifted = |us: i64, by: arrow::datatypes::IntervalMonthDayNano| -> Option<i64> {
-        let sign = if minus { -1i64 } else { 1 };
-        let (months, days, nanos) = (
-            sign * i64::from(by.months),
-            sign * i64::from(by.days),
-            by.nanoseconds.checked_mul(sign)?,
-        );
-        let local = instant && (months != 0 || days != 0);
-        let start = moment(if local { zone.to_local(us)? } else { us })?;
-        let count = u32::try_from(months.unsigned_abs()).ok()?;
-        let start = if months >= 0 {
-            start.checked_add_months(Months::new(count))
-        } else {
-            start.checked_sub_months(Months::new(count))
-        }?;
-        let start = if days >= 0 {
-            start.checked_add_days(Days::new(days as u64))
-        } else {
-            start.checked_sub_days(Days::new(days.unsigned_abs()))
-        }?;
-        if nanos % 1_000 != 0 {
-            return None;
-        }
-        let start = if local {
-            zone.to_utc(micros(start))?
-        } else {
-            micros(start)
-        };
-        in_range(start.checked_add(nanos / 1_000)?)
-    };
+    let zone = instant.then_some(zone);
+    let shifted =
+        |us: i64, by: IntervalMonthDayNano| -> Option<i64> { shifted(us, by, minus, zone) };
     match moments.data_type() {
         DataType::Date32 => {
             let dates = moments.as_primitive::<Date32Type>();
@@ -467,6 +502,7 @@ pub(crate) fn truncate(array: &ArrayRef, unit: Unit, timezone: Tz) -> Result<Out
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
     pieces: Vec<Piece>,
+    dated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -503,8 +539,25 @@ const MONTHS: [&str; 12] = [
 ];
 
 impl Format {
-    /// Reads a format, or says why it is none.
+    /// Reads a format that holds a date, or says why it is none.
     pub(crate) fn parse(text: &str) -> Result<Format, String> {
+        let format = Format::pieces(text)?;
+        if !format.dated {
+            return Err("the format does not give a whole date".to_string());
+        }
+        Ok(format)
+    }
+
+    /// Reads a format of a time of day, or says why it is none.
+    pub(crate) fn parse_time(text: &str) -> Result<Format, String> {
+        let format = Format::pieces(text)?;
+        if !format.pieces.contains(&Piece::Hour) && !format.pieces.contains(&Piece::Hour12) {
+            return Err("the format does not give an hour".to_string());
+        }
+        Ok(format)
+    }
+
+    fn pieces(text: &str) -> Result<Format, String> {
         if !text.contains('%') {
             let hint = if text.to_ascii_lowercase().contains("yy") {
                 ": formats are written as in strptime, for example '%Y-%m-%d' for yyyy-MM-dd"
@@ -561,10 +614,7 @@ impl Format {
         let dated = has(&[Piece::Year, Piece::ShortYear])
             && (has(&[Piece::DayOfYear])
                 || has(&[Piece::Month, Piece::MonthName]) && has(&[Piece::Day]));
-        if !dated {
-            return Err("the format does not give a whole date".to_string());
-        }
-        Ok(Format { pieces })
+        Ok(Format { pieces, dated })
     }
 
     /// Whether the text carries its offset from UTC.
@@ -639,6 +689,7 @@ impl Format {
         let fits = rest.is_empty() && hour < 24 && minute < 60 && second < 60;
         fits.then_some(())?;
         let days = match ordinal {
+            _ if !self.dated => 0,
             Some(ordinal) => {
                 let first = text::days(year, 1, 1)?;
                 let length = i64::from(text::days(year, 12, 31)? - first) + 1;
@@ -665,6 +716,19 @@ impl Format {
             array: Arc::new(PrimitiveArray::<Date32Type>::new(values.into(), nulls)),
             failed,
             why: Why::Conversion,
+        }
+    }
+
+    /// Text as times of day; a date beside it is read and left out.
+    pub(crate) fn times(&self, array: &StringArray) -> Outcome {
+        let (values, nulls, failed) = parse(array, |text| Some(self.read(text)?.1));
+        Outcome {
+            array: Arc::new(PrimitiveArray::<Time64MicrosecondType>::new(
+                values.into(),
+                nulls,
+            )),
+            failed,
+            why: Why::NotA("time"),
         }
     }
 

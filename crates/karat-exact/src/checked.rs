@@ -22,9 +22,9 @@ use crate::conversion::{self, Rules, castable};
 use crate::elementary::{self, Elementary};
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::numbers::{self, Number, Op, Outcome, Rest, Why, number, union_failed};
+use crate::scalar::Scalar;
 use crate::text;
 use crate::types::type_name;
-use crate::whole::Whole;
 
 /// A comparison of numbers of different kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,8 +109,8 @@ pub(crate) enum Operation {
     DateTrunc,
     UuidFrom,
     Elementary(Elementary),
-    Whole(Whole),
     Clock(Clock),
+    Scalar(Scalar),
 }
 
 /// A checked scalar function.
@@ -203,10 +203,10 @@ impl Checked {
             Operation::DateTrunc => "date_trunc",
             Operation::UuidFrom => "uuid_from",
             Operation::Elementary(function) => function.sql_name(),
-            Operation::Whole(function) => function.sql_name(),
             Operation::Clock(Clock::Now) => "now",
             Operation::Clock(Clock::Date) => "current_date",
             Operation::Clock(Clock::Time) => "current_time",
+            Operation::Scalar(function) => function.sql_name(),
         }
     }
 
@@ -217,7 +217,8 @@ impl Checked {
             Operation::Arithmetic(Op::Add | Op::Sub)
             | Operation::ShiftDays { .. }
             | Operation::AddInterval { .. }
-            | Operation::DaysBetween => 2,
+            | Operation::DaysBetween
+            | Operation::Scalar(Scalar::ShiftTime { .. }) => 2,
             Operation::Compare(_) => 1,
             _ => 4,
         }
@@ -431,12 +432,6 @@ impl Checked {
                     None => Ok(DataType::Float64),
                 }
             }
-            Operation::Whole(function) => {
-                count(function.arguments(), function.arguments())?;
-                function
-                    .result(types)
-                    .map_err(|text| type_error(text, Some("cast it first")))
-            }
             Operation::Clock(clock) => {
                 count(0, 0)?;
                 Ok(match clock {
@@ -445,6 +440,7 @@ impl Checked {
                     Clock::Time => DataType::Time64(TimeUnit::Microsecond),
                 })
             }
+            Operation::Scalar(function) => function.result(types, literals),
         }
     }
 
@@ -612,11 +608,8 @@ impl Checked {
                 let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
                 elementary::apply(*function, &arrays, rows)?
             }
-            Operation::Whole(function) => {
-                let arrays: Vec<ArrayRef> = (0..args.len()).map(array).collect::<Result<_>>()?;
-                function.apply(&arrays, rows)?
-            }
             Operation::Clock(_) => Outcome::fine(self.clock()?.to_array_of_size(rows)?),
+            Operation::Scalar(function) => function.compute(args, rows, out, rules)?,
         })
     }
 
@@ -733,10 +726,10 @@ impl ScalarUDFImpl for Checked {
             Operation::DateTrunc => "karat_date_trunc",
             Operation::UuidFrom => "karat_uuid_from",
             Operation::Elementary(function) => function.name(),
-            Operation::Whole(function) => function.name(),
             Operation::Clock(Clock::Now) => "karat_now",
             Operation::Clock(Clock::Date) => "karat_current_date",
             Operation::Clock(Clock::Time) => "karat_current_time",
+            Operation::Scalar(function) => function.name(),
         }
     }
 
@@ -765,7 +758,7 @@ impl ScalarUDFImpl for Checked {
                 ]
                 .into_iter()
                 .chain(Elementary::ALL.map(|function| entry(function.name(), function.aliases())))
-                .chain(Whole::ALL.map(|function| entry(function.name(), function.aliases())))
+                .chain(Scalar::NAMED.map(|f| (f.name(), f.sql_names())))
                 .collect()
             });
         NAMES.get(self.name()).map_or(&[], Vec::as_slice)

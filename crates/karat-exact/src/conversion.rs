@@ -17,6 +17,7 @@ use chrono_tz::Tz;
 
 use crate::calendar;
 use crate::error::ExactError;
+use crate::nested;
 use crate::numbers::{
     self, Number, Outcome, Rest, Rounding, Why, apply_failed, decimal_128, decimal_256, number,
     union_failed,
@@ -31,7 +32,7 @@ pub(crate) struct Rules {
     pub(crate) timezone: Tz,
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
@@ -48,7 +49,7 @@ fn is_binary(data_type: &DataType) -> bool {
     )
 }
 
-fn is_time(data_type: &DataType) -> bool {
+pub(crate) fn is_time(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
 }
 
@@ -57,6 +58,12 @@ pub(crate) fn castable(from: &DataType, to: &DataType) -> Result<(), String> {
     use DataType::{Boolean, Date32, Date64, Dictionary, Null, Timestamp};
     if let Dictionary(_, value) = from {
         return castable(value, to);
+    }
+    if let Dictionary(_, value) = to {
+        return castable(from, value);
+    }
+    if let Some(found) = nested::castable(from, to) {
+        return found;
     }
     if let DataType::Decimal128(p, s) | DataType::Decimal256(p, s) = to
         && (*s < 0 || i16::from(*s) > i16::from(*p))
@@ -77,15 +84,13 @@ pub(crate) fn castable(from: &DataType, to: &DataType) -> Result<(), String> {
             }
             t if is_binary(t) => is_text(from) || is_binary(from),
             Boolean => is_text(from) || matches!(number(from), Some(Number::Integer(_))),
-            Date32 => is_text(from) || matches!(from, Date64 | Timestamp(..)),
+            Date32 | Date64 => is_text(from) || matches!(from, Date32 | Date64 | Timestamp(..)),
             Timestamp(_, None) => is_text(from) || matches!(from, Date32 | Date64 | Timestamp(..)),
             Timestamp(_, Some(zone)) => {
                 &**zone == "UTC"
                     && (is_text(from) || matches!(from, Date32 | Date64 | Timestamp(..)))
             }
-            DataType::Time64(TimeUnit::Microsecond) => {
-                is_text(from) || is_time(from) || matches!(from, Timestamp(..))
-            }
+            t if is_time(t) => is_text(from) || is_time(from) || matches!(from, Timestamp(..)),
             DataType::Float16 => false,
             DataType::Decimal32(..) | DataType::Decimal64(..) => false,
             t if matches!(number(t), Some(Number::Integer(_))) => {
@@ -228,7 +233,33 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
         }
         _ => {}
     }
+    if let Some(done) = nested::cast(array, to, rules) {
+        return done;
+    }
     match to {
+        DataType::Dictionary(_, value) => {
+            let plain = cast(array, value, rules)?;
+            return Ok(Outcome {
+                array: arrow_cast(&plain.array, to).map_err(ExactError::arrow)?,
+                ..plain
+            });
+        }
+        DataType::Date64 => {
+            let days = cast(array, &DataType::Date32, rules)?;
+            return Ok(Outcome {
+                array: arrow_cast(&days.array, to).map_err(ExactError::arrow)?,
+                ..days
+            });
+        }
+        t if is_time(t) && *t != DataType::Time64(TimeUnit::Microsecond) => {
+            let micros = cast(array, &DataType::Time64(TimeUnit::Microsecond), rules)?;
+            let whole = calendar::whole_units(&micros.array, t)?;
+            return Ok(Outcome {
+                array: arrow_cast(&micros.array, to).map_err(ExactError::arrow)?,
+                failed: union_failed(micros.failed, whole),
+                why: micros.why,
+            });
+        }
         DataType::LargeUtf8 | DataType::Utf8View => {
             let text = cast(array, &DataType::Utf8, rules)?;
             return Ok(Outcome {

@@ -12,8 +12,8 @@ use crate::checked::{Checked, Clock, Operation, Places};
 use crate::elementary::Elementary;
 use crate::named::Named;
 use crate::numbers::Op;
+use crate::scalar::Scalar;
 use crate::session::Settings;
-use crate::whole::Whole;
 
 /// DataFusion's scalar functions that give one answer everywhere, and whether a row's values can make them fail.
 const SCALAR: &[(&str, Fails)] = {
@@ -21,7 +21,9 @@ const SCALAR: &[(&str, Fails)] = {
     &[
         ("array_any_value", OnValues),
         ("array_append", OnValues),
+        ("array_compact", OnValues),
         ("array_concat", OnValues),
+        ("array_dims", OnValues),
         ("array_distinct", OnValues),
         ("array_element", OnValues),
         ("array_except", OnValues),
@@ -40,13 +42,18 @@ const SCALAR: &[(&str, Fails)] = {
         ("array_prepend", OnValues),
         ("array_remove", OnValues),
         ("array_remove_all", OnValues),
+        ("array_remove_n", OnValues),
         ("array_repeat", OnValues),
         ("array_replace", OnValues),
+        ("array_replace_all", OnValues),
+        ("array_replace_n", OnValues),
+        ("array_resize", OnValues),
         ("array_reverse", OnValues),
         ("array_slice", OnValues),
         ("array_sort", OnValues),
         ("array_to_string", OnValues),
         ("array_union", OnValues),
+        ("arrays_zip", OnValues),
         ("ascii", Never),
         ("bit_length", Never),
         ("btrim", Never),
@@ -181,10 +188,11 @@ fn own(settings: &Settings) -> Vec<Arc<ScalarUDF>> {
     };
     let arithmetic = Op::ALL.into_iter().map(Operation::Arithmetic);
     let elementary = Elementary::ALL.into_iter().map(Operation::Elementary);
+    let further = Scalar::NAMED.into_iter().map(Operation::Scalar);
     arithmetic
         .chain(operations)
         .chain(elementary)
-        .chain(Whole::ALL.into_iter().map(Operation::Whole))
+        .chain(further)
         .map(udf)
         .collect()
 }
@@ -288,24 +296,33 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
         "version" | "input_file_name" | "file_row_index" => {
             ("tells of the machine, not of the rows", "")
         }
-        "arrow_cast" | "arrow_try_cast" | "try_cast_to_type" | "cast_to_type" => {
-            ("is not offered", "write cast(x as type)")
-        }
-        "to_timestamp_seconds"
-        | "to_timestamp_millis"
-        | "to_timestamp_micros"
-        | "to_timestamp_nanos"
-        | "from_unixtime"
-        | "to_unixtime" => (
-            "is not there yet",
-            "for text use to_timestamp(text, format)",
+        "arrow_field" | "arrow_metadata" => (
+            "tells of the plan, not of the rows",
+            "arrow_typeof(x) names the type",
         ),
-        "date_bin" | "date_diff" | "datediff" | "to_local_time" | "make_time" | "to_time" => {
-            ("is not there yet", "use date_trunc, date - date, or cast")
-        }
-        "md5" | "sha224" | "sha256" | "sha384" | "sha512" | "digest" | "encode" | "decode" => {
-            ("is not there yet", "uuid_from(...) makes ids out of values")
-        }
+        "array_transform" | "list_transform" | "array_filter" | "list_filter"
+        | "array_any_match" | "list_any_match" | "any_match" | "array_first" | "list_first"
+        | "array_all_match" => (
+            "is not there yet: it takes a function",
+            "unnest the list, compute, and collect again with array_agg",
+        ),
+        "date_diff" | "datediff" => ("is not there yet", "use date - date"),
+        "blake2b" | "blake2s" | "blake3" => ("is not offered", "use sha256(x)"),
+        "array_distance"
+        | "list_distance"
+        | "cosine_distance"
+        | "list_cosine_distance"
+        | "inner_product"
+        | "list_inner_product"
+        | "dot_product"
+        | "list_dot_product"
+        | "array_normalize"
+        | "list_normalize"
+        | "array_product"
+        | "list_product" => (
+            "is not offered: it rounds at every step, in an order of its own",
+            "unnest the list and use exact aggregates",
+        ),
         _ => return None,
     })
 }

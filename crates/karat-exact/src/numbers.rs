@@ -1699,9 +1699,6 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 | to_date(text, format) | date |
 | to_timestamp(text, format) | timestamp; with time zone if the format has %z |
 | uuid_from(a, ...) | string |
-| gcd(n, m), lcm(n, m), factorial(n), of integers | bigint |
-| isnan(x), iszero(x) | boolean |
-| nanvl(x, y): y where x is NaN | double |
 
 A cast to decimal from text or double fails the row if a digit other than 0 would be lost; from decimal it rounds by the project's rule. A cast to integer from a
 decimal rounds too, from a double it fails unless the double is whole. Text becomes a number, date (`2024-02-29`), time or timestamp (`2024-02-29 12:34:56.789`, with `T`
@@ -1727,6 +1724,33 @@ all y are; there `regr_r2` is 1. An infinity or NaN among the values makes the r
 is that for 0.5. `percentile_disc`, `quantile_disc`, `quantile` give the first value that at least p of all are not after. p is a literal from 0 to 1 with up to 18 decimal places.
 `mode(x)` is the most frequent value, of several the least. `any_value(x)` is the least value, whatever the order of rows. `min_by(x, k)`, `max_by(x, k)` (`arg_min`, `arg_max`) give x of the row with the least or
 greatest k that is not null; of rows with equal k the one with the least x, null last. Nulls do not count for the others. `approx_…` functions are refused: the exact ones are there.
+
+## Casts to Arrow's types and between nested types
+
+`arrow_cast(x, 'Type')` and `arrow_try_cast` are the checked cast to the type that karat has for Arrow's name: `Utf8View`, `LargeUtf8` and dictionaries are string, `LargeBinary`
+is binary, every kind of list is a list, every unit of a timestamp is microseconds. A whole number becomes a timestamp, date or time by the unit that the name states; a value
+that is no whole number of seconds or milliseconds fails the row of a cast to such a unit. A zone in the name is the one in which local times are read. `arrow_typeof(x)` gives Arrow's
+name of karat's type, `cast_to_type(x, y)` and `try_cast_to_type` cast to the type of y. Lists, structs and maps are cast element by element; a struct takes its fields by name, none
+gets lost and none is made up; an element that fails fails its row.
+
+## Dates, times and series
+
+| operation | result |
+|---|---|
+| to_timestamp_seconds(x), _millis, _micros, _nanos | timestamp; of a timestamp with time zone the same. A number counts units since 1970; what is finer than the unit, or than a microsecond, fails the row; doubles are refused |
+| from_unixtime(n), from_unixtime(n, zone) | timestamp, timestamp with time zone |
+| to_unixtime(x), to_unixtime(text, format) | bigint; a fraction of a second fails the row |
+| date_bin(interval, x), date_bin(interval, x, origin) | timestamp of a date or timestamp, with time zone of one with time zone, time of a time; bins count from the origin, by default 1970, those of days and months of an instant in local time; an interval of months and days fails |
+| timestamp at time zone 'zone', timestamp with time zone at time zone 'zone' | timestamp with time zone, timestamp; a local time that is skipped or repeated fails the row |
+| to_local_time(x) | timestamp, in the project's zone |
+| make_time(h, m, s), to_time(text), to_time(text, format), time + interval, time - interval | time; around midnight as a clock goes; days and months in the interval fail |
+| range(a, b, step), generate_series(a, b, step) | list of bigint, date or timestamp, without b and with b; a step that leads nowhere, or more than 10,000,000 values, fails the row. As a table: one column `value` |
+
+## Whole numbers, lists of numbers, digests
+
+`gcd`, `lcm` and `factorial` take whole numbers and give bigint, or fail. `iszero`, `isnan` give boolean, `nanvl` a double. `array_add`, `array_subtract` (lists of one length) and `array_scale` give
+lists of the type that the operator gives; `array_sum` and `array_avg` have the types of `sum` and `avg` and are exact, rounded once; null elements do not count. `percent_rank` and
+`cume_dist` give the double nearest to the quotient. `md5` and `encode(x, 'hex' | 'base64' | 'base64pad')` give string; `sha224 sha256 sha384 sha512 digest decode` give binary.
 ";
 
     #[test]

@@ -24,10 +24,11 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Timez
 
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
-use crate::conversion::{Rules, lossless, stored_type};
+use crate::conversion::{Rules, is_time, lossless, stored_type};
 use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::rows::spelled_out;
+use crate::scalar::Scalar;
 use crate::types::type_name;
 
 fn datetime(data_type: &DataType) -> bool {
@@ -187,6 +188,14 @@ impl Operators {
             }
             (l, r) if op == Op::Add && interval(l) && datetime(r) => {
                 self.call(Operation::AddInterval { minus }, vec![right, left])
+            }
+            (l, r) if sum && is_time(l) && interval(r) => {
+                let shift = Operation::Scalar(Scalar::ShiftTime { minus });
+                self.call(shift, vec![left, right])
+            }
+            (l, r) if op == Op::Add && interval(l) && is_time(r) => {
+                let shift = Operation::Scalar(Scalar::ShiftTime { minus });
+                self.call(shift, vec![right, left])
             }
             _ => {
                 let what = format!(
@@ -821,7 +830,7 @@ impl CheckedExpressions {
         }
         crate::conversion::castable(&from, to).map_err(|text| {
             let hint = match (&from, to) {
-                (f, DataType::Timestamp(..)) if number(f).is_some() => Some("say what the number counts: timestamp '1970-01-01' + n * ... is not offered yet"),
+                (f, DataType::Timestamp(..)) if number(f).is_some() => Some("say what the number counts: to_timestamp_seconds(n), or _millis, _micros, _nanos"),
                 _ => None,
             };
             type_error(text, hint)

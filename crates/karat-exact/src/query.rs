@@ -36,6 +36,7 @@ use crate::session::{sql_error, uses_clock};
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
 use crate::words::in_our_words;
+use crate::zones::at_time_zone_as_call;
 
 /// Provenance columns, which no model may read (B2).
 const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
@@ -369,7 +370,10 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
     };
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
-        (Some(statement @ Statement::Query(_)), None) => Ok(statement),
+        (Some(mut statement @ Statement::Query(_)), None) => {
+            at_time_zone_as_call(&mut statement);
+            Ok(statement)
+        }
         (None, _) => Err(refused("there is no statement", "write one SELECT")),
         (_, Some(_)) => Err(refused(
             "there is more than one statement",
@@ -393,7 +397,10 @@ fn lower_first(text: &str) -> String {
 fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
     let mut tables = BTreeSet::new();
     plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
+        if let LogicalPlan::TableScan(scan) = node
+            // What a function makes is no table.
+            && !scan.table_name.table().ends_with("()")
+        {
             let name = match scan.table_name.schema() {
                 Some(schema) if schema != SCHEMA => format!("{schema}.{}", scan.table_name.table()),
                 _ => scan.table_name.table().to_owned(),
@@ -555,7 +562,11 @@ fn answer_schema(plan: &LogicalPlan, sql: &str, purpose: &Purpose) -> Result<Sch
                 "rename one of them with AS",
             ));
         }
-        let data_type = stored_type(field.data_type()).ok_or_else(|| {
+        let shown = match model {
+            Some(_) => stored_type(field.data_type()),
+            None => shown_type(field.data_type()),
+        };
+        let data_type = shown.ok_or_else(|| {
             let held = type_name(field.data_type());
             error(
                 nth,
@@ -656,6 +667,43 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
         _ => return None,
     };
     Some(stored)
+}
+
+/// The type in which somebody sees values of this type: that of a table, and times, intervals and maps, which no table holds.
+fn shown_type(data_type: &DataType) -> Option<DataType> {
+    let shown = |field: &Field| -> Option<Field> {
+        let data_type = shown_type(field.data_type())?;
+        Some(field.clone().with_data_type(data_type))
+    };
+    Some(match data_type {
+        DataType::Time64(TimeUnit::Microsecond) | DataType::Interval(_) => data_type.clone(),
+        DataType::Map(entries, sorted) => {
+            let DataType::Struct(pair) = entries.data_type() else {
+                return None;
+            };
+            let pair: Option<Vec<Field>> = pair.iter().map(|field| shown(field)).collect();
+            let entries = entries
+                .as_ref()
+                .clone()
+                .with_data_type(DataType::Struct(pair?.into()));
+            DataType::Map(Arc::new(entries), *sorted)
+        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => {
+            DataType::List(Arc::new(shown(item)?.with_nullable(true)))
+        }
+        DataType::Struct(fields) => {
+            let fields: Option<Vec<Field>> = fields
+                .iter()
+                .map(|field| Some(shown(field)?.with_nullable(true)))
+                .collect();
+            DataType::Struct(fields?.into())
+        }
+        other => return stored_type(other),
+    })
 }
 
 fn stored_field(field: &Field) -> Option<Field> {

@@ -36,6 +36,7 @@ use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
 use crate::session::{Settings, sql_error, uses_clock};
 use crate::total;
+use crate::zones::at_time_zone_as_call;
 
 /// Expressions over one input schema.
 pub struct RowExpressions {
@@ -220,6 +221,7 @@ impl Compiler<'_> {
             ));
         }
         let _ = ast::VisitMut::visit(&mut parsed.expr, &mut Fold);
+        at_time_zone_as_call(&mut parsed.expr);
         Ok(parsed.expr)
     }
 
@@ -578,6 +580,10 @@ pub(crate) fn can_fail(expr: &Expr) -> bool {
     expr.exists(|e| {
         Ok(match e {
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
+                Some(Checked {
+                    operation: Operation::Scalar(function),
+                    ..
+                }) => function.can_fail(),
                 Some(checked) => !matches!(
                     checked.operation,
                     Operation::Compare(_)

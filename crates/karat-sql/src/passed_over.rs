@@ -182,11 +182,6 @@ pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
                 "put it in brackets: (a is distinct from b) and …",
             ))
         }
-        Expr::AtTimeZone { .. } => Some((
-            expr.span(),
-            "SQL: `at time zone` is not there yet",
-            "cast(x as timestamp with time zone) reads local time in the project's `timezone`, cast(x as timestamp) gives it",
-        )),
         Expr::Function(function) if function.parameters != FunctionArguments::None => Some((
             function.name.span(),
             "SQL: a function has one list of arguments",

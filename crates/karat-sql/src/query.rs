@@ -225,6 +225,17 @@ fn outputs_of(body: &SetExpr) -> Option<Vec<OutputColumn>> {
         }
         SetExpr::SetOperation { left, .. } => outputs_of(left),
         SetExpr::Query(query) => outputs_of(&query.body),
+        // The engine names the columns of a list of values.
+        SetExpr::Values(values) => {
+            let span = span_of(body.span());
+            let columns = values.rows.first().map_or(0, |row| row.len());
+            let named = (1..=columns).map(|nth| OutputColumn {
+                name: Some(format!("column{nth}")),
+                star: false,
+                span,
+            });
+            Some(named.collect())
+        }
         _ => None,
     }
 }

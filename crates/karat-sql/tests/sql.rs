@@ -294,7 +294,9 @@ fn exactly_one_select() {
     check(
         "values (1)",
         expect![[r#"
-        1:1+1 SQL: a list of values is not a SELECT (write `select … from (values …) as t(a, b)`)
+        tables 
+        output column1
+        columns 
     "#]],
     );
     check(
@@ -361,7 +363,6 @@ fn what_the_engine_would_pass_over_is_refused() {
             "1:25",
         ),
         ("select quantile(0.5)(a) from d.t", "1:8"),
-        ("select a at time zone 'UTC' as b from d.t", "1:8"),
         ("select a from d.t where a is distinct from b and c", "1:25"),
     ] {
         let error = karat_sql::Query::parse(sql).expect_err(sql);

@@ -5,6 +5,7 @@ mod answers;
 mod comparisons;
 mod errors;
 mod fingerprint;
+mod functions;
 mod grouping;
 mod harness;
 mod interpreter;

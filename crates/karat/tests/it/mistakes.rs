@@ -211,7 +211,7 @@ fn refused_functions_are_found_before_any_column_is_known() {
         ),
         (
             "domains/shop/silver/t.yaml",
-            "from: db.t\nselect:\n  id: id\n  grown: md5(rate) || sha256(rate)\nkey: [id]\n",
+            "from: db.t\nselect:\n  id: id\n  grown: blake3(rate) || blake2b(rate)\nkey: [id]\n",
         ),
         (
             "domains/shop/gold/g.sql",
@@ -235,19 +235,19 @@ fn refused_functions_are_found_before_any_column_is_known() {
           |   ^^^^^^
           = hint: take a value from a column, or uuid_from(...) of a key
 
-        error: `md5` is not there yet
+        error: `blake3` is not offered
          --> domains/shop/silver/t.yaml:4:10
           |
-        4 |   grown: md5(rate) || sha256(rate)
-          |          ^^^
-          = hint: uuid_from(...) makes ids out of values
+        4 |   grown: blake3(rate) || blake2b(rate)
+          |          ^^^^^^
+          = hint: use sha256(x)
 
-        error: `sha256` is not there yet
-         --> domains/shop/silver/t.yaml:4:23
+        error: `blake2b` is not offered
+         --> domains/shop/silver/t.yaml:4:26
           |
-        4 |   grown: md5(rate) || sha256(rate)
-          |                       ^^^^^^
-          = hint: uuid_from(...) makes ids out of values
+        4 |   grown: blake3(rate) || blake2b(rate)
+          |                          ^^^^^^^
+          = hint: use sha256(x)
 
         --- exit 2
     "#]]
