@@ -270,10 +270,11 @@ impl Hasher for Mixed {
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub(crate) keys: Vec<KeyValues>,
-    /// For several columns: where the number of a group stands, by the numbers of its keys side by side.
+    /// Where the number of a group stands, by the numbers of its keys side by side. A value of a dictionary is no group before a row
+    /// has it, and perhaps none has.
     table: Vec<u32>,
     bits: Vec<u32>,
-    /// For several columns: the numbers of the keys of each group.
+    /// The numbers of the keys of each group.
     members: Vec<Vec<u32>>,
 }
 
@@ -291,7 +292,6 @@ impl Groups {
     pub(crate) fn len(&self) -> usize {
         match self.keys.as_slice() {
             [] => 1,
-            [one] => one.len(),
             _ => self.members[0].len(),
         }
     }
@@ -301,11 +301,6 @@ impl Groups {
         let rows = groups.len();
         match numbers {
             [] => groups.fill(0),
-            [one] => {
-                for (group, number) in groups.iter_mut().zip(one) {
-                    *group = *number as usize;
-                }
-            }
             several => {
                 if !self.make_room() {
                     return false;
@@ -367,13 +362,12 @@ impl Groups {
         let mut numbers = Vec::with_capacity(self.keys.len());
         for (at, key) in self.keys.iter_mut().enumerate() {
             let here = key.numbers_of(&other.keys[at])?;
-            numbers.push(match other.keys.len() {
-                1 => here,
-                _ => {
-                    let member = other.members[at].iter();
-                    member.map(|number| here[*number as usize]).collect()
-                }
-            });
+            let member = other.members[at].iter();
+            numbers.push(
+                member
+                    .map(|number| here[*number as usize])
+                    .collect::<Vec<u32>>(),
+            );
         }
         let mut groups = vec![0; other.len()];
         Ok(self.of_rows(&numbers, &mut groups).then_some(groups))
@@ -383,13 +377,7 @@ impl Groups {
     pub(crate) fn columns(&self, types: &[DataType]) -> Result<Vec<ArrayRef>> {
         let mut columns = Vec::with_capacity(self.keys.len());
         for (at, (key, data_type)) in self.keys.iter().zip(types).enumerate() {
-            columns.push(match self.keys.len() {
-                1 => {
-                    let numbers: Vec<u32> = (0..key.len() as u32).collect();
-                    key.column(&numbers, data_type)?
-                }
-                _ => key.column(&self.members[at], data_type)?,
-            });
+            columns.push(key.column(&self.members[at], data_type)?);
         }
         Ok(columns)
     }
