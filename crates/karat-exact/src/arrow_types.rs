@@ -125,6 +125,14 @@ mod tests {
             Err(why) => format!("{text}: {why}"),
         })
         .collect();
-        expect_test::expect![[""]].assert_eq(&told.join("\n"));
+        expect_test::expect![[r#"
+            Utf8View: Utf8 None
+            Dictionary(Int32, LargeUtf8): Utf8 None
+            FixedSizeList(2 x Int32): List(Int32) None
+            Timestamp(Nanosecond, Some("Europe/Berlin")): Timestamp(µs, "UTC") Some(Nanosecond)
+            Time32(Second): Time64(µs) Some(Second)
+            Decimal64(9, 2): Decimal128(9, 2) None
+            Float16: no values of the type `Float16` are held here
+            Int65: `Int65` is no type of Arrow: there are Int64, Utf8, Decimal128(18, 2), Timestamp(us), List(Int64) and the like"#]].assert_eq(&told.join("\n"));
     }
 }

@@ -1129,7 +1129,7 @@ mod tests {
                 cast('x' as int)
                   integer: error | error | error | error
                 cast(n as timestamp)
-                  refused: no cast from bigint to timestamp [Type None:None; say what the number counts: timestamp '1970-01-01' + n * ... is not offered yet]
+                  refused: no cast from bigint to timestamp [Type None:None; say what the number counts: to_timestamp_seconds(n), or _millis, _micros, _nanos]
                 cast(text as decimal)
                   refused: `DECIMAL` states no precision [Refused Some(1):Some(14); write decimal(p, s), for example decimal(18, 2)]
                 cast(text as float)

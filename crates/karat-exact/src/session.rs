@@ -980,7 +980,7 @@ mod tests {
                 "select sqrt(null) as x from t where n = 1",
                 "select pi(1) from t",
                 "select ln(n - 1) + 1 from t where n = 1",
-                "select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), d) as v from t where n < 9",
+                "select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), f) as v from t where n < 9",
                 "select factorial(n) from t",
                 "select gcd(d, 2) from t",
                 "select lcm(n, 4611686018427387904) from t where n = 7",
@@ -1016,16 +1016,16 @@ mod tests {
                   refused: `pi` takes no argument, not 1 [Type Some(1):Some(8); ]
                 select ln(n - 1) + 1 from t where n = 1
                   failed: Domain("ln(t.n - 1)")
-                select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), d) as v from t where n < 9
+                select gcd(n, 12), lcm(n, -12), factorial(n), isnan(f), iszero(n), nanvl(cast('NaN' as double), f) as v from t where n < 9
                   gcd(t.n,Int64(12)) bigint | lcm(t.n,Int64(-12)) bigint | factorial(t.n) bigint | isnan(t.f) boolean | iszero(t.n) boolean | v double
-                  1 | 12 | 1 | false | false | 1.0
-                  1 | 84 | 5040 | false | false | null
-                  12 | 0 | 1 | false | true | -0.01
-                  2 | 12 | 2 | false | false | 2.05
+                  1 | 12 | 1 | false | false | 0.1
+                  1 | 84 | 5040 | false | false | inf
+                  12 | 0 | 1 | false | true | 2.5
+                  2 | 12 | 2 | false | false | 1e300
                 select factorial(n) from t
                   failed: Overflow("factorial(t.n)")
                 select gcd(d, 2) from t
-                  refused: `gcd` takes integers, not decimal(18,2) [Type Some(1):Some(8); cast it first]
+                  refused: `gcd` takes whole numbers, not decimal(18,2) [Type Some(1):Some(8); cast to bigint first]
                 select lcm(n, 4611686018427387904) from t where n = 7
                   failed: Overflow("lcm(t.n, 4611686018427387904)")
             "#]],

@@ -67,7 +67,7 @@ fn an_expectation_that_fails_the_model_publishes_nothing() {
         failed   shop_silver.orders                    N s
         skipped  shop_gold.revenue                     N s
         sources 5 read = 5 kept
-        run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, 1 min 30 s
+        run RUN: 1 table written, 0 unchanged, 1 failed, 1 skipped, N s
         head DIGEST
         --- stderr
         error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail): orders/orders_20260105.csv@1:6

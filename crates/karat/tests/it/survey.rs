@@ -234,7 +234,7 @@ fn windows_over_ties() {
             select id, rank() over (order by day) as a, dense_rank() over (order by day) as b from t
               one answer
             select id, percent_rank() over (order by day) as a, cume_dist() over (order by day) as b from t
-              `percent_rank` is not there yet
+              one answer
             select id, ntile(7) over (partition by w order by day) as a from t
               one answer
             select id, lag(id) over (order by day) as a, lead(n, 2, 0) over (partition by k order by day) as b from t
@@ -465,7 +465,7 @@ fn errors_are_errors_everywhere() {
             select cast(w as bigint) from t
               a value cannot be converted without loss in `cast(w as bigint)`, at 1:8
             select k, sum(cast(n as bigint) * 9000000000000000000) from t group by k
-              the result of `cast(n as bigint) * 9000000000000000000` does not fit its type, at 1:20
+              the result of `cast(n as bigint) * 9000000000000000000` does not fit its type, at 1:15
             select sum(n + 9223372036854775807) from t
               the result of `n + 9223372036854775807` does not fit its type, at 1:12
             select max(id) from (select id, 1 / n as x from t) q where id < 10
