@@ -442,7 +442,7 @@ impl World<'_> {
             Aggregate::Count(_) => Ok(Value::Number(values.len() as i64)),
             Aggregate::Min(_) => Ok(values.into_iter().min().map_or(Value::Null, Value::Number)),
             _ if values.is_empty() => Ok(Value::Null),
-            _ => self.sum(&format!("sum({})", of.sql()), &values),
+            _ => self.sum(&aggregate.sql(), &values),
         }
     }
 
