@@ -286,3 +286,109 @@ fn days_and_months_of_an_instant_are_local() {
         1719835200.0 | 14
     "#]].assert_eq(&answers(&numbers(), &queries));
 }
+
+#[test]
+fn a_date_in_milliseconds_with_a_time_of_day_fails_its_row() {
+    let bench = Bench::new().table(
+        "d.t",
+        "id Int64; d Date64",
+        &["id"],
+        &["1,1969-12-31T00:00:00\n2,1969-12-31T12:00:00\n3,\n"],
+    );
+    expect![[r#"
+        select id, d from d.t where id <> 2
+        id bigint, d date
+        1 | 1969-12-31
+        3 | null
+        select d from d.t
+        d date
+        error: a value cannot be converted without loss in `cast(d.t.d as date)`, at 1:8
+        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        select cast(d as timestamp) as t from d.t
+        t timestamp
+        error: a value cannot be converted without loss in `cast(d as timestamp)`, at 1:8
+        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        select id, try_cast(d as date) as d, try_cast(d as string) as s from d.t
+        id bigint, d date, s string
+        1 | 1969-12-31 | 1969-12-31
+        2 | null | null
+        3 | null | null
+    "#]].assert_eq(&answers(
+        &bench,
+        &[
+            "select id, d from d.t where id <> 2",
+            "select d from d.t",
+            "select cast(d as timestamp) as t from d.t",
+            "select id, try_cast(d as date) as d, try_cast(d as string) as s from d.t",
+        ],
+    ));
+}
+
+#[test]
+fn a_filter_above_an_outer_join_stays_with_its_column() {
+    let bench = Bench::new()
+        .table("d.a", "k Int64; v Int64", &[], &["1,10\n2,20\n,40\n"])
+        .table("d.b", "k Int64; v Int64", &[], &["1,11\n2,21\n51,\n"]);
+    expect![[r#"
+        select * from d.a right join d.b on a.k = b.k where a.k + 0 > 1
+        k bigint, v bigint, k bigint, v bigint
+        2 | 20 | 2 | 21
+        select * from d.b left join d.a on a.k = b.k where a.k + 0 > 1
+        k bigint, v bigint, k bigint, v bigint
+        2 | 21 | 2 | 20
+        select count(*) as c from d.a right join d.b on a.k = b.k where coalesce(a.v, 5) > 12
+        c bigint
+        1
+        select * from d.a full join d.b on a.k = b.k where b.v + 0 > 11
+        k bigint, v bigint, k bigint, v bigint
+        2 | 20 | 2 | 21
+    "#]]
+    .assert_eq(&answers(
+        &bench,
+        &[
+            "select * from d.a right join d.b on a.k = b.k where a.k + 0 > 1",
+            "select * from d.b left join d.a on a.k = b.k where a.k + 0 > 1",
+            "select count(*) as c from d.a right join d.b on a.k = b.k where coalesce(a.v, 5) > 12",
+            "select * from d.a full join d.b on a.k = b.k where b.v + 0 > 11",
+        ],
+    ));
+}
+
+#[test]
+fn distinct_on_keeps_its_order_under_a_limit() {
+    let bench = Bench::new().table(
+        "d.t",
+        "id Int64; k Utf8; n Int64",
+        &["id"],
+        &["1,a,5\n2,a,7\n3,b,1\n4,c,2\n5,c,3\n"],
+    );
+    expect![[r#"
+        select distinct on (k) k, n from d.t order by k desc, n desc limit 2
+        k string, n bigint
+        c | 3
+        b | 1
+        select distinct on (k) n, k from d.t order by k desc, n desc
+        n bigint, k string
+        3 | c
+        1 | b
+        7 | a
+        select distinct on (k) n, k from d.t
+        n bigint, k string
+        1 | b
+        2 | c
+        5 | a
+        select distinct on (k) n, k from d.t limit 2
+        note: the order of LIMIT was completed with all columns, in name order: no unique key is known
+        n bigint, k string
+        1 | b
+        2 | c
+    "#]].assert_eq(&answers(
+        &bench,
+        &[
+            "select distinct on (k) k, n from d.t order by k desc, n desc limit 2",
+            "select distinct on (k) n, k from d.t order by k desc, n desc",
+            "select distinct on (k) n, k from d.t",
+            "select distinct on (k) n, k from d.t limit 2",
+        ],
+    ));
+}
