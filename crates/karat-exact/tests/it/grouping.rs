@@ -288,7 +288,10 @@ proptest! {
             prop_assert!(!plan.contains("window"), "{}", plan);
             let (expected, window) = run(&engine, &tables, &sql.replace("{}", "between 0 and 1"));
             prop_assert!(rows.is_empty() || window.contains("window"), "{}", window);
-            prop_assert_eq!(sorted(&found), sorted(&expected), "{}", sql);
+            // The two texts differ, and with them the places in them.
+            let found = sorted(found.split(", at ").next().unwrap_or_default());
+            let expected = sorted(expected.split(", at ").next().unwrap_or_default());
+            prop_assert_eq!(found, expected, "{}", sql);
         }
     }
 }
