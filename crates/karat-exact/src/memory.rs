@@ -16,14 +16,22 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{PlanProperties, replace_children_if_necessary};
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, SendableRecordBatchStream,
-    StatisticsArgs, StatisticsContext, execute_stream,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr,
+    SendableRecordBatchStream, StatisticsArgs, StatisticsContext, execute_stream,
 };
 use futures::{StreamExt, stream};
 
@@ -59,7 +67,7 @@ pub(crate) async fn physical(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let physical = state.create_physical_plan(plan).await?;
+    let physical = in_one_order(state.create_physical_plan(plan).await?)?;
     match state.runtime_env().memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) if built(&physical) > bytes / PART_OF_LIMIT => {
             merging(state, plan).await
@@ -109,7 +117,45 @@ async fn merging(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn Exe
     let state = SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .build();
-    state.create_physical_plan(plan).await
+    in_one_order(state.create_physical_plan(plan).await?)
+}
+
+/// The plan with one stream of rows at the end. Above the last sort DataFusion may deal rows out to threads again, to compute a
+/// projection side by side, and whoever reads several streams as one loses the order in which they were (D2).
+fn in_one_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = undealt(plan)?;
+    if plan.output_partitioning().partition_count() == 1 {
+        return Ok(plan);
+    }
+    Ok(match plan.output_ordering().cloned() {
+        Some(order) => Arc::new(SortPreservingMergeExec::new(order, plan)),
+        None => Arc::new(CoalescePartitionsExec::new(plan)),
+    })
+}
+
+/// Without the dealing out of one stream above which nothing but columns and rows are chosen.
+fn undealt(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = plan.children();
+    let [below] = children.as_slice() else {
+        return Ok(plan);
+    };
+    let below = Arc::clone(below);
+    if let Some(dealt) = plan.downcast_ref::<RepartitionExec>() {
+        let from_one = below.output_partitioning().partition_count() == 1;
+        let in_turn = matches!(dealt.partitioning(), Partitioning::RoundRobinBatch(_));
+        return match from_one && in_turn {
+            true => undealt(below),
+            false => Ok(plan),
+        };
+    }
+    let chooses = plan.is::<ProjectionExec>()
+        || plan.is::<FilterExec>()
+        || plan.is::<CooperativeExec>()
+        || plan.is::<GlobalLimitExec>();
+    match chooses {
+        true => replace_children_if_necessary(plan, vec![undealt(below)?]),
+        false => Ok(plan),
+    }
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
