@@ -363,6 +363,24 @@ fn what_codes_cannot_do_the_ordinary_plan_does() {
     assert!(broken.starts_with("error: "), "{broken}");
 }
 
+/// The dictionary of a key names its group before a row does, and the row's value is null.
+#[test]
+fn a_group_of_nulls_has_no_least_value() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let rows = [(1, 0, 0, 5, 0.0, 0, 0), (2, 0, 0, 5, 0.0, 0, 0b1000)];
+    let layout = Layout {
+        files: 1,
+        page: 1,
+        ..layout()
+    };
+    let set = write(folder.path(), &batch(&rows), &layout);
+    tables.insert_plain("t", set).unwrap();
+    let sql = "select s, min(n) a from t group by s";
+    let (found, _) = run(&engine(folder.path(), 1, 8192, None), &tables, sql);
+    assert_eq!(found, "s,a\nd,5\nde,null\n");
+}
+
 #[test]
 fn errors_of_groups_are_those_of_the_ordinary_plan() {
     let folder = TempDir::new().unwrap();
