@@ -253,7 +253,7 @@ fn columns_of_subqueries_and_ctes_are_known_where_each_has_a_name() {
             expect![[r#"
                 tables 
                 output a ?
-                columns v.a<-? b<-? b<-? v.a<-?
+                columns v.a<-v(column1,column2) b<-w(b)|v(column1,column2) b<-w(b)|v(column1,column2) v.a<-v(column1,column2)
             "#]],
         ),
         (

@@ -23,7 +23,10 @@ fn check(queries: &[&str], expected: Expect) {
     for sql in queries {
         let answer = bench.query(sql);
         let answer = answer.split_once('\n').map_or("", |(_, rows)| rows);
-        text += &format!("{sql}\n  {}\n", answer.replace('\n', "\n  "));
+        text += &format!("{sql}\n");
+        for row in answer.lines() {
+            text += &format!("  {row}\n");
+        }
     }
     expected.assert_eq(&text);
 }
@@ -68,7 +71,6 @@ fn rows_that_a_query_removes_take_their_errors_with_them() {
               error: division by zero in `t.a / t.b`, at 1:37
               hint: use nullif(divisor, 0), or leave those rows out with case
             select t.k from s.t t join s.none u on t.a / t.b = u.c
-  
             select k from s.t where a / b > 1 order by k limit 1
               1
             select k from s.t where a / b > 1 order by k limit 2
@@ -139,7 +141,6 @@ fn an_error_is_one_of_what_it_decides() {
             select k, r from (select k, lag(a / b) over (order by k) as r from s.t) x where k = 2
               2 | 5.000000
             select k, (select max(a / b) from s.t) as m from s.none
-  
             select k, (select a from s.t) as m from s.u
               error: a subquery that stands for one value gives more than one row
               hint: make it one row: an aggregate like max(x), or a condition on a key
