@@ -181,7 +181,9 @@ def plain(text):
 
     def number(found):
         value = decimal.Decimal(found[0])
-        with decimal.localcontext(decimal.Context(prec=1000)):
+        if abs(value.adjusted()) > 999:
+            return found[0]
+        with decimal.localcontext(decimal.Context(prec=2000)):
             return "0" if not value else format(value.normalize(), "f")
 
     return NUMBER.sub(number, text).rstrip()
@@ -312,11 +314,9 @@ def main():
         folder = pathlib.Path(name).resolve()
         tests = pathlib.Path(arguments.tests).resolve() if arguments.tests else fetch_tests(folder)
         # Statements that write files do so in the folder that goes away.
-        arguments.data = arguments.data and os.path.abspath(arguments.data)
         os.chdir(folder)
         # Some tests write files, and read them again.
         (folder / "test_files" / "scratch").mkdir(parents=True)
-        arguments.data = arguments.data and os.path.abspath(arguments.data)
         os.chdir(folder)
         for path in sorted(tests.rglob("*.slt")):
             relative = path.relative_to(tests).as_posix()
