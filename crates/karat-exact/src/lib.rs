@@ -47,6 +47,7 @@ mod planning;
 mod query;
 mod ranks;
 mod rows;
+mod run_memory;
 mod scalar;
 mod scan_filters;
 mod series;

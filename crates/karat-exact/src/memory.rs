@@ -14,6 +14,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::Partitioning;
@@ -36,6 +37,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 
 use crate::error::ExactError;
+use crate::run_memory::RunMemory;
 
 /// The built side of a join takes at most this part of the limit: beside it stand other joins, sorts and batches on their way.
 const PART_OF_LIMIT: usize = 4;
@@ -45,8 +47,8 @@ const BYTES_UNKNOWN: usize = 32;
 const BYTES_TABLE: usize = 16;
 /// A partition with less memory than this spills all the time.
 const BYTES_PARTITION: usize = 32 << 20;
-/// How often the operators of a failed plan are asked whether they let go of their memory.
-const ASKED: usize = 1000;
+/// How long the operators of a failed plan are waited for.
+const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// Partitions for so many threads under a limit.
 pub(crate) fn partitions(threads: usize, limit: Option<usize>) -> usize {
@@ -82,24 +84,28 @@ pub(crate) async fn run(
     plan: &LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
 ) -> Result<SendableRecordBatchStream> {
-    let hashes = has_hash_join(&physical);
-    let mut rows = execute_stream(physical, state.task_ctx())?;
-    if !hashes {
-        return Ok(rows);
+    if !has_hash_join(&physical) {
+        return execute_stream(physical, state.task_ctx());
     }
+    let all = state.runtime_env();
+    let memory = Arc::new(RunMemory::new(Arc::clone(&all.memory_pool)));
+    let own = RuntimeEnv {
+        memory_pool: memory.clone(),
+        ..all.as_ref().clone()
+    };
+    let context = SessionStateBuilder::new_from_existing(state.clone())
+        .with_runtime_env(Arc::new(own))
+        .build()
+        .task_ctx();
+    let mut rows = execute_stream(physical, context)?;
     let schema = rows.schema();
     let first = rows.next().await;
     if let Some(Err(error)) = &first
         && of_hash_join(error)
     {
         drop(rows);
-        let pool = &state.runtime_env().memory_pool;
-        for _ in 0..ASKED {
-            if pool.reserved() == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        // A join that is slow to end leaves less memory to the next plan, which spills then.
+        let _ = tokio::time::timeout(LETTING_GO, memory.is_let_go()).await;
         let merging = merging(state, plan).await?;
         return execute_stream(merging, state.task_ctx());
     }
