@@ -328,6 +328,19 @@ impl Groups {
         true
     }
 
+    /// The group of rows whose only key has this number; none if there are too many.
+    pub(crate) fn of_number(&mut self, number: u32) -> Option<usize> {
+        if !self.make_room() {
+            return None;
+        }
+        let slot = &mut self.table[number as usize];
+        if *slot == NONE {
+            *slot = self.members[0].len() as u32;
+            self.members[0].push(number);
+        }
+        Some(*slot as usize)
+    }
+
     /// Makes the table as large as the numbers of the keys ask for.
     fn make_room(&mut self) -> bool {
         let needed = |key: &KeyValues| key.len().next_power_of_two().trailing_zeros();

@@ -349,13 +349,18 @@ fn widen_texts(
 /// The first eight bytes, zeros where there are fewer: texts whose heads differ are ordered as their heads are.
 fn head(text: &str) -> u64 {
     let bytes = text.as_bytes();
-    match bytes.first_chunk::<8>() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut first = [0; 8];
-            first[..bytes.len()].copy_from_slice(bytes);
-            u64::from_be_bytes(first)
+    // A copy of a length that is not known would cost more than all the rest.
+    match (bytes.first_chunk::<8>(), bytes.first_chunk::<4>(), bytes) {
+        (Some(first), ..) => u64::from_be_bytes(*first),
+        (None, Some(first), [.., a, b, c, d]) => {
+            let last = u32::from_be_bytes([*a, *b, *c, *d]);
+            let behind = u64::from(last) << (8 * (8 - bytes.len()));
+            u64::from(u32::from_be_bytes(*first)) << 32 | behind
         }
+        (None, _, [a]) => u64::from_be_bytes([*a, 0, 0, 0, 0, 0, 0, 0]),
+        (None, _, [a, b]) => u64::from_be_bytes([*a, *b, 0, 0, 0, 0, 0, 0]),
+        (None, _, [a, b, c]) => u64::from_be_bytes([*a, *b, *c, 0, 0, 0, 0, 0]),
+        (None, ..) => 0,
     }
 }
 
@@ -464,4 +469,26 @@ fn write_group(nodes: &[Node], out: &mut String, value: impl Fn(&Leaf) -> Option
         }
     }
     out.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn texts_widen_the_bounds_as_if_compared_whole(
+            chunks in prop::collection::vec(prop::collection::vec(prop::option::of("[\u{0}ab€]{0,10}"), 0..20), 0..5),
+        ) {
+            let mut range = None;
+            for chunk in &chunks {
+                let texts: StringArray = chunk.iter().map(Option::as_deref).collect();
+                widen_texts(&mut range, &texts, texts.len(), texts.nulls());
+            }
+            let all = || chunks.iter().flatten().flatten();
+            prop_assert_eq!(range, all().min().cloned().zip(all().max().cloned()));
+        }
+    }
 }
