@@ -332,10 +332,20 @@ impl Part {
             _ => false,
         };
         if !alone {
+            let mut known = usize::MAX;
+            if let [key] = row_group.keys.as_mut_slice() {
+                // Values of a dictionary have numbers before a row has them.
+                key.turn(&mut self.groups.keys[0])?;
+                known = self.groups.keys[0].len();
+            }
             for (at, key) in row_group.keys.iter_mut().enumerate() {
                 key.numbers(rows, &mut self.groups.keys[at], &mut row_group.numbers[at])?;
             }
-            if !self.groups.of_rows(&row_group.numbers, groups) {
+            if known < usize::MAX && self.groups.are_numbers(known) {
+                for (group, number) in groups.iter_mut().zip(&row_group.numbers[0]) {
+                    *group = *number as usize;
+                }
+            } else if !self.groups.of_rows(&row_group.numbers, groups) {
                 return Err(too_many_groups());
             }
         }

@@ -480,7 +480,8 @@ const POWERS_F64: [f64; 23] = [
 /// Correctly rounded: exact operands divide with one rounding, everything else goes through the text.
 pub(crate) fn decimal_to_f64(value: i128, scale: i8) -> f64 {
     if (0..=22).contains(&scale) && value.unsigned_abs() <= 1 << 53 {
-        return value as f64 / POWERS_F64[scale as usize];
+        // Of 64 bits the machine converts itself.
+        return value as i64 as f64 / POWERS_F64[scale as usize];
     }
     format!("{value}e{}", -i32::from(scale))
         .parse()
