@@ -42,6 +42,7 @@ mod outcome;
 mod outputs;
 mod pages;
 mod parameters;
+mod passing_texts;
 mod plan_text;
 mod planning;
 mod query;

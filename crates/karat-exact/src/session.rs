@@ -28,6 +28,7 @@ use crate::latest::FirstRows;
 use crate::memory::CountedWindows;
 use crate::numbers::Rounding;
 use crate::outputs::twin;
+use crate::passing_texts::PassingTexts;
 use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames};
 use crate::scan_filters::{self, ScanFilters};
 use crate::series;
@@ -125,6 +126,10 @@ fn configured(mut config: SessionConfig) -> SessionConfig {
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.optimizer.enable_window_topn = false;
+    // A table of so many rows is read into one map for all threads: dealing out the rows of the other side to maps of their own would
+    // cost more than filling one.
+    options.optimizer.hash_join_single_partition_threshold = 64 << 20;
+    options.optimizer.hash_join_single_partition_threshold_rows = 2 << 20;
     options.optimizer.skip_failed_rules = false;
     options.optimizer.expand_views_at_output = false;
     options.explain.show_statistics = false;
@@ -156,6 +161,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     }
     list.push(Arc::new(Conditions));
     list.push(Arc::new(FirstRows));
+    list.push(Arc::new(PassingTexts));
     list
 }
 
