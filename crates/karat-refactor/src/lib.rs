@@ -9,6 +9,7 @@
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`edit`]: edits of an asset's text.
+//! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
 //! - [`style`]: how new names are written.
 //!
 //! # How a front end joins
@@ -31,6 +32,7 @@ pub mod language;
 pub mod mapping;
 pub mod occurrence;
 pub mod reader;
+pub mod rules;
 pub mod session;
 pub mod style;
 

@@ -4,11 +4,32 @@
 //! what is no table, effects on the session, and inner texts in other languages. It never fails: what it cannot read it leaves,
 //! and the independent scanner sends the candidates in it to a person.
 
+//!
+//! - [`literal`]: texts of Python, Scala and R, byte for byte.
+//! - [`program`]: the small tree that the three are read into, by `python`, `scala` and `r`.
+//! - `values`, `evaluate`: what texts a program builds, and where they end.
+//! - [`calls`]: what the arguments of known calls are.
+//! - `settle`: what is decided when all cells of an asset were read.
+//! - `shell`: shell scripts and cells.
+
+pub mod calls;
+pub(crate) mod evaluate;
+pub mod literal;
+pub mod program;
+pub mod python;
+mod settle;
+mod syntax;
+mod values;
+
 use std::sync::Arc;
 
 use crate::fragment::Fragment;
 use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
+use crate::session::Namespace;
+
+pub(crate) use settle::finish;
+pub(crate) use values::State;
 
 /// A language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +52,10 @@ pub enum Language {
 pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, language: Language) {
     match language {
         Language::Sql => {}
-        Language::Python => {}
+        Language::Python => {
+            let program = python::read(fragment.text());
+            settle::read(reader, fragment, Namespace::Python, &program);
+        }
         Language::Scala => {}
         Language::R => {}
         Language::Shell => {}
