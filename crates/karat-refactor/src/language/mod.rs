@@ -4,6 +4,8 @@
 //! what is no table, effects on the session, and inner texts in other languages. It never fails: what it cannot read it leaves,
 //! and the independent scanner sends the candidates in it to a person.
 
+mod sql;
+
 use std::sync::Arc;
 
 use crate::fragment::Fragment;
@@ -30,7 +32,7 @@ pub enum Language {
 /// Reads a fragment in its language.
 pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, language: Language) {
     match language {
-        Language::Sql => {}
+        Language::Sql => sql::read(reader, fragment),
         Language::Python => {}
         Language::Scala => {}
         Language::R => {}
