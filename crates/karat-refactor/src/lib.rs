@@ -9,6 +9,7 @@
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`edit`]: edits of an asset's text.
+//! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`style`]: how new names are written.
 //!
 //! # How a front end joins
@@ -27,6 +28,7 @@
 pub mod edit;
 pub mod format;
 pub mod fragment;
+pub mod json;
 pub mod language;
 pub mod mapping;
 pub mod occurrence;
