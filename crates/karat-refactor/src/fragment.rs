@@ -86,12 +86,14 @@ pub struct Hole {
     pub values: Vec<String>,
     /// How a person calls it, as `{db}` or `widget env`.
     pub what: String,
+    /// The number in its placeholder: unique among the layers of one fragment.
+    pub mark: usize,
 }
 
-/// Letters that stand for what is not known. They come from a private range of Unicode, so that no real name holds them;
+/// Letters that stand for what is not known, by the mark of the hole. They come from a private range of Unicode, so that no real name holds them;
 /// lexers take them for letters of a word.
-pub fn placeholder(hole: usize) -> String {
-    let digits = format!("{hole:02}");
+pub fn placeholder(mark: usize) -> String {
+    let digits = format!("{mark:04}");
     let digits = digits
         .chars()
         .filter_map(|digit| char::from_u32(0xE000 + digit.to_digit(10)?));
@@ -118,6 +120,7 @@ pub struct Fragment {
     holes: Vec<Hole>,
     /// Other fragments of the same asset that pieces stand in: the constant of another cell.
     homes: Vec<Arc<Fragment>>,
+    next_mark: usize,
 }
 
 impl Fragment {
@@ -130,6 +133,7 @@ impl Fragment {
             pieces: Vec::new(),
             holes: Vec::new(),
             homes: Vec::new(),
+            next_mark: 0,
         })
     }
 
@@ -142,6 +146,7 @@ impl Fragment {
             pieces: Vec::new(),
             holes: Vec::new(),
             homes: Vec::new(),
+            next_mark: self.next_mark,
             escape: &Plain,
         }
     }
@@ -362,6 +367,7 @@ pub struct Builder {
     pieces: Vec<Piece>,
     holes: Vec<Hole>,
     homes: Vec<Arc<Fragment>>,
+    next_mark: usize,
     escape: &'static dyn Escape,
 }
 
@@ -375,9 +381,20 @@ impl Builder {
     /// The outer text, as it stands. A range outside the outer text, or one that cuts a character, adds nothing.
     pub fn verbatim(&mut self, outer: Range<usize>) -> &mut Self {
         let text = Arc::clone(&self.outer);
-        let Some(text) = text.text.get(outer.clone()) else {
+        let layer = text;
+        let Some(text) = layer.text.get(outer.clone()).filter(|text| !text.is_empty()) else {
             return self;
         };
+        // Holes of the outer text are holes of this one.
+        let start = self.text.len();
+        for hole in layer.holes_in(&outer) {
+            let from = hole.inner.start.max(outer.start) - outer.start;
+            let to = hole.inner.end.min(outer.end) - outer.start;
+            self.holes.push(Hole {
+                inner: start + from..start + to,
+                ..hole.clone()
+            });
+        }
         self.push(outer, text, PieceKind::Verbatim)
     }
 
@@ -390,15 +407,18 @@ impl Builder {
     /// Insertions before and behind it are written by the escape that is set, so set one that fits its surroundings.
     pub fn hole(&mut self, outer: Range<usize>, values: Vec<String>, what: &str) -> &mut Self {
         let index = self.holes.len();
+        let mark = self.next_mark;
+        self.next_mark += 1;
         let text = match values.as_slice() {
             [only] => only.clone(),
-            _ => placeholder(index),
+            _ => placeholder(mark),
         };
         let start = self.text.len();
         self.holes.push(Hole {
             inner: start..start + text.len(),
             values,
             what: what.to_owned(),
+            mark,
         });
         self.push(outer, &text, PieceKind::Hole { hole: index })
     }
@@ -460,6 +480,7 @@ impl Builder {
             pieces: self.pieces,
             holes: self.holes,
             homes: self.homes,
+            next_mark: self.next_mark,
         })
     }
 }

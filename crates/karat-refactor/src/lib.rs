@@ -9,6 +9,7 @@
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`edit`]: edits of an asset's text.
+//! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
 //! - [`style`]: how new names are written.
 //!
@@ -28,6 +29,7 @@
 pub mod edit;
 pub mod format;
 pub mod fragment;
+pub mod json;
 pub mod language;
 pub mod mapping;
 pub mod occurrence;

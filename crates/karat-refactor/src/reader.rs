@@ -141,8 +141,14 @@ impl<'e> Reader<'e> {
 
     /// A table by its parts, in the session's current catalog and database. Common table expressions and aliases are the
     /// caller's to know: report those with [`Reader::not_a_table`].
-    pub fn table(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart], role: Role) {
-        self.name(fragment, parts, role, Subject::Table);
+    /// Returns the new name if the old one is written out here and mapped.
+    pub fn table(
+        &mut self,
+        fragment: &Arc<Fragment>,
+        parts: &[NamePart],
+        role: Role,
+    ) -> Option<NewTable> {
+        self.name(fragment, parts, role, Subject::Table)
     }
 
     /// A table in front of a column, as in `sales.orders.id`: `parts` are those of the table only.
@@ -153,7 +159,9 @@ impl<'e> Reader<'e> {
     /// A text that is the name of a table as a whole, as the argument of `spark.table`. Reads backticks, dots and ``delta.`/path` ``.
     pub fn table_text(&mut self, fragment: &Arc<Fragment>, range: Range<usize>, role: Role) {
         match name_parts(fragment.text(), range.clone()) {
-            Some(parts) => self.table(fragment, &parts, role),
+            Some(parts) => {
+                self.table(fragment, &parts, role);
+            }
             None if fragment.text()[range.clone()].contains('/') => self.path(fragment, range),
             None => self.region(
                 fragment,
@@ -166,8 +174,8 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn name(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart], role: Role, subject: Subject) {
-        let Some(range) = whole(parts) else { return };
+    fn name(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart], role: Role, subject: Subject) -> Option<NewTable> {
+        let range = whole(parts)?;
         if let [format, path] = parts
             && FORMATS.contains(&format.text.to_ascii_lowercase().as_str())
             && (path.text.contains('/') || path.quoted && path.text.contains(':'))
@@ -177,11 +185,13 @@ impl<'e> Reader<'e> {
             } else {
                 path.range.clone()
             };
-            return self.path(fragment, inside);
+            self.path(fragment, inside);
+            return None;
         }
         if parts.iter().any(|part| part.text.is_empty()) {
-            return;
+            return None;
         }
+        let mut mapped = None;
         let touched = !fragment.holes_in(&range).is_empty();
         let (old, verdict) = if touched {
             self.decide_with_holes(fragment, parts)
@@ -203,6 +213,7 @@ impl<'e> Reader<'e> {
             (old, verdict)
         };
         self.occurrence(fragment, range, subject, role, old, verdict);
+        mapped
     }
 
     /// What a name without holes stands for.
@@ -1072,8 +1083,7 @@ fn combinations(fragment: &Fragment, parts: &[NamePart]) -> Option<Vec<Vec<Strin
         if hole.values.len() == 1 {
             continue;
         }
-        let index = fragment.holes().iter().position(|other| other == hole)?;
-        let mark = fragment::placeholder(index);
+        let mark = fragment::placeholder(hole.mark);
         if hole.values.is_empty() {
             return None;
         }

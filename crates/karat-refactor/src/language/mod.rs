@@ -3,7 +3,6 @@
 //! A front end is a function from a fragment to what it reports to the [`Reader`]: tables, databases, paths, regions that explain
 //! what is no table, effects on the session, and inner texts in other languages. It never fails: what it cannot read it leaves,
 //! and the independent scanner sends the candidates in it to a person.
-
 //!
 //! - [`literal`]: texts of Python, Scala and R, byte for byte.
 //! - [`program`]: the small tree that the three are read into, by `python`, `scala` and `r`.
@@ -18,6 +17,7 @@ pub mod literal;
 pub mod program;
 pub mod python;
 mod settle;
+mod sql;
 mod syntax;
 mod values;
 
@@ -51,7 +51,7 @@ pub enum Language {
 /// Reads a fragment in its language.
 pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, language: Language) {
     match language {
-        Language::Sql => {}
+        Language::Sql => sql::read(reader, fragment),
         Language::Python => {
             let program = python::read(fragment.text());
             settle::read(reader, fragment, Namespace::Python, &program);

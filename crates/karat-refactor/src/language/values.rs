@@ -410,7 +410,7 @@ pub(super) struct Use {
 
 /// What is kept from cell to cell of one asset.
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     pub(super) literals: Vec<Literal>,
     pub(super) by_place: HashMap<(usize, usize), LiteralId>,
     pub(super) uses: Vec<Use>,

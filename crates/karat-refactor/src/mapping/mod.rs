@@ -119,6 +119,7 @@ pub struct Mapping {
     paths: Vec<(String, String)>,
     databases: BTreeMap<String, BTreeSet<NewSchema>>,
     catalogs: BTreeSet<String>,
+    table_names: BTreeSet<String>,
     digest: String,
 }
 
@@ -181,6 +182,11 @@ impl Mapping {
                 .rules
                 .iter()
                 .any(|rule| rule.matches_database(&database))
+    }
+
+    /// Whether a row names a table like this in any database.
+    pub fn knows_table_name(&self, table: &str) -> bool {
+        self.table_names.contains(&table.to_lowercase())
     }
 
     /// Whether a rule about this database gives tables other names.

@@ -172,6 +172,7 @@ pub fn of_rows(rows: &[Row]) -> Reading {
                     },
                 });
             } else {
+                mapping.table_names.insert(table.clone());
                 let old = OldTable { database, table };
                 let new = NewTable {
                     catalog,

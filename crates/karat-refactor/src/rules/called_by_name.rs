@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/called-by-name",
     severity: Severity::Note,
     finds: "A function is found by its name in a text: `getattr(module, name)`, `globals()[name]`.",

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/continuous-streams",
     severity: Severity::Warning,
     finds: "A stream is processed continuously, or row by row with `foreach`.",

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/dbfs-paths",
     severity: Severity::Warning,
     finds: "A path of DBFS, of a mount, or straight into storage.",
@@ -15,7 +15,7 @@ pub static RULE: Rule = Rule {
 };
 
 /// What is the matter with a path; `None` for paths that Unity Catalog takes.
-pub fn check(text: &str) -> Option<String> {
+pub(super) fn check(text: &str) -> Option<String> {
     let lower = text.get(..text.len().min(32)).unwrap_or(text).to_ascii_lowercase();
     let what = if lower.starts_with("/dbfs/") {
         "the driver's window on DBFS is not there on shared clusters"

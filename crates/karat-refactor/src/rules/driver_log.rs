@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/driver-log",
     severity: Severity::Error,
     finds: "The log of the driver's JVM is used, or Spark's log level is set from code.",

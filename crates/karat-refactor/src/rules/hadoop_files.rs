@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/hadoop-files",
     severity: Severity::Error,
     finds: "Files are handled through Hadoop's or the JVM's file system.",

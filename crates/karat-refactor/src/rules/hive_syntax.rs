@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/hive-syntax",
     severity: Severity::Warning,
     finds: "SQL of Hive that Unity Catalog does not take: `STORED AS`, `ROW FORMAT`, `SERDE`, `MSCK REPAIR`, `LOAD DATA`, `USING HIVE`, `TRANSFORM`.",
@@ -22,7 +22,7 @@ pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
 }
 
 /// The same for SQL text.
-pub fn sql(text: &str) -> Option<String> {
+pub(super) fn sql(text: &str) -> Option<String> {
     let upper = text.to_ascii_uppercase();
     let words: Vec<&str> = upper.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).filter(|word| !word.is_empty()).collect();
     let pairs = [("STORED", "AS"), ("ROW", "FORMAT"), ("MSCK", "REPAIR"), ("LOAD", "DATA"), ("USING", "HIVE"), ("SET", "SERDE"), ("CREATE", "INDEX")];

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/input-file-name",
     severity: Severity::Warning,
     finds: "`input_file_name()` is used.",

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/jvm",
     severity: Severity::Error,
     finds: "Python or R reaches into the JVM: `_jvm`, `_jsc`, `_jdf`, `_jsparkSession`, `sparkR.callJMethod`.",

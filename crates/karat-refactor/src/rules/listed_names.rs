@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/listed-names",
     severity: Severity::Warning,
     finds: "Tables of a database are listed, and the names come back with a catalog.",

@@ -36,12 +36,12 @@ mod called_by_name;
 mod catalog_interface;
 mod continuous_streams;
 mod database_apart;
-pub mod dbfs_paths;
+mod dbfs_paths;
 mod default_format;
 mod driver_log;
 mod global_views;
 mod hadoop_files;
-pub mod hive_syntax;
+mod hive_syntax;
 mod input_file_name;
 mod java_udf;
 mod jvm;
@@ -60,7 +60,7 @@ mod split_at_dots;
 mod storage_keys;
 mod udf_runtime;
 
-pub use database_apart::RULE as DATABASE_APART;
+pub(crate) use database_apart::RULE as DATABASE_APART;
 
 /// All rules, in the order of their names.
 pub static RULES: &[&Rule] = &[

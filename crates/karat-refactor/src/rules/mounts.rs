@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/mounts",
     severity: Severity::Error,
     finds: "Storage is mounted, unmounted, or mounts are listed.",

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/name-helper",
     severity: Severity::Warning,
     finds: r#"A function or line puts a name together from a database and a table, `f"{db}.{table}"`."#,

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/notebook-context",
     severity: Severity::Error,
     finds: "The context of the notebook is read as JSON: `getContext().toJson()`.",

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "name/notebook-path",
     severity: Severity::Warning,
     finds: "Which notebook is run is decided at run time.",

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/r-functions",
     severity: Severity::Error,
     finds: "R functions are run on the cluster: `dapply`, `gapply`, `spark.lapply`, `spark_apply`.",

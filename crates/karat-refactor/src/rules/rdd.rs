@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/rdd",
     severity: Severity::Error,
     finds: "The RDD interface is used.",

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/replaced-dots",
     severity: Severity::Warning,
     finds: "Dots of a text that may be a table name are replaced.",

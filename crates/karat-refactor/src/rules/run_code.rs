@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/run-code",
     severity: Severity::Warning,
     finds: "Code in a text is run with `eval`, `exec` or `compile`.",

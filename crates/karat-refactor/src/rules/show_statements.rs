@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/show-statements",
     severity: Severity::Warning,
     finds: "The answer of `SHOW VIEWS`, `SHOW TABLES` or `SHOW DATABASES` is used by code.",

@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/spark-context",
     severity: Severity::Error,
     finds: "The old contexts are used: `sc`, `spark.sparkContext`, `sqlContext`, `HiveContext`.",

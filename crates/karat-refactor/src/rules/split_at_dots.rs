@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "shape/split-at-dots",
     severity: Severity::Warning,
     finds: "A text that may be a table name is split at its dots.",

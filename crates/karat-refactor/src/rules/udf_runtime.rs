@@ -4,7 +4,7 @@ use super::{CallFacts, Rule};
 use crate::occurrence::Severity;
 
 /// The rule.
-pub static RULE: Rule = Rule {
+pub(super) static RULE: Rule = Rule {
     id: "refused/udf-runtime",
     severity: Severity::Note,
     finds: "A function on frames, an Arrow function or a table function is used.",
