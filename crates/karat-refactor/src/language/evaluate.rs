@@ -598,8 +598,16 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Value::List(Arc::new(values))
             }
             Kind::Map(pairs) => {
-                let pairs = pairs.iter().map(|(key, value)| (self.expression(key), self.expression(value))).collect();
-                Value::Map(Arc::new(pairs))
+                let mut known = Vec::with_capacity(pairs.len());
+                for (key, value) in pairs {
+                    let key = match &key.kind {
+                        // R's names of elements stand in no quotes.
+                        Kind::Constant(name) if self.namespace == Namespace::R => Value::fixed(name),
+                        _ => self.expression(key),
+                    };
+                    known.push((key, self.expression(value)));
+                }
+                Value::Map(Arc::new(known))
             }
             Kind::Choice { condition, arms } => {
                 if let Some(condition) = condition {
@@ -670,6 +678,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
             }
             Value::Constant(_) | Value::Function(_) => Value::object(name),
+            Value::Map(pairs) if self.namespace == Namespace::R => self.looked_up(&pairs, name),
             other => other.lost(),
         }
     }

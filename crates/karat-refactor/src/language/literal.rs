@@ -70,7 +70,7 @@ static ALL: LazyLock<Vec<Writing>> = LazyLock::new(|| {
 });
 
 /// What can end a text in the three languages; R's raw texts end with a bracket, dashes and a quote.
-const CLOSES: [&str; 24] = [
+pub(super) const CLOSES: [&str; 24] = [
     "\"\"\"", "'''", "\"", "'", ")\"", "]\"", "}\"", ")'", "]'", "}'", ")-\"", "]-\"", "}-\"", ")-'", "]-'", "}-'", ")--\"",
     "]--\"", "}--\"", ")--'", "]--'", "}--'", ")---\"", ")---'",
 ];

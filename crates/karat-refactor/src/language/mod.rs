@@ -16,7 +16,12 @@ pub(crate) mod evaluate;
 pub mod literal;
 pub mod program;
 pub mod python;
+pub mod r;
+pub mod scala;
+#[cfg(test)]
+mod patterns;
 mod settle;
+mod shell;
 mod sql;
 mod syntax;
 mod values;
@@ -56,9 +61,15 @@ pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, language: Languag
             let program = python::read(fragment.text());
             settle::read(reader, fragment, Namespace::Python, &program);
         }
-        Language::Scala => {}
-        Language::R => {}
-        Language::Shell => {}
+        Language::Scala => {
+            let program = scala::read(fragment.text());
+            settle::read(reader, fragment, Namespace::Scala, &program);
+        }
+        Language::R => {
+            let program = r::read(fragment.text());
+            settle::read(reader, fragment, Namespace::R, &program);
+        }
+        Language::Shell => shell::read(reader, fragment),
         Language::Markdown => reader.region(
             fragment,
             0..fragment.text().len(),

@@ -23,11 +23,7 @@ pub fn read(text: &str) -> Program {
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = Python { walk: Walk::new(text) };
     let body = reader.statements(tree.root_node());
-    let mut walk = reader.walk;
-    walk.broken.extend(broken);
-    walk.broken.sort_by_key(|range| (range.start, range.end));
-    walk.texts.sort_by_key(|range| (range.start, range.end));
-    Program { body, comments, broken: walk.broken, texts: walk.texts, holes: walk.holes }
+    reader.walk.finish(body, comments, broken)
 }
 
 /// The text with lines of IPython made comments, length for length. Lines inside of brackets and triple quotes stay as they are.

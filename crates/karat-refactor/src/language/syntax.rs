@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tree_sitter::{Language, Node, Parser, Tree};
 
-use super::program::DEPTH_MAX;
+use super::program::{DEPTH_MAX, Program, Statement};
 
 /// Texts longer than this are not parsed: the grammar's stack could not hold what a hostile one asks for.
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -36,6 +36,14 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, broken: Vec::new(), texts: Vec::new(), holes: Vec::new(), depth: 0 }
+    }
+
+    /// The program, when all of it was walked.
+    pub(super) fn finish(mut self, body: Vec<Statement>, comments: Vec<Range<usize>>, broken: Vec<Range<usize>>) -> Program {
+        self.broken.extend(broken);
+        self.broken.sort_by_key(|range| (range.start, range.end));
+        self.texts.sort_by_key(|range| (range.start, range.end));
+        Program { body, comments, broken: self.broken, texts: self.texts, holes: self.holes }
     }
 
     /// The text of a node.

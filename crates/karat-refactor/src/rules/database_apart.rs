@@ -4,7 +4,7 @@ use super::Rule;
 use crate::occurrence::Severity;
 
 /// The rule.
-pub(super) static RULE: Rule = Rule {
+pub(crate) static RULE: Rule = Rule {
     id: "shape/database-apart",
     severity: Severity::Error,
     finds: "A call names the table and its database as two arguments.",
