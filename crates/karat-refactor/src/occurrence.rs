@@ -113,6 +113,8 @@ impl Doubt {
 pub mod rule {
     /// The independent scanner saw it, and no language explained it.
     pub const NOT_UNDERSTOOD: &str = "name/not-understood";
+    /// A parser and the scan over tokens do not agree.
+    pub const TWO_READINGS: &str = "name/two-readings";
     /// The database is in the mapping, the table is not.
     pub const NOT_MAPPED: &str = "name/not-mapped";
     /// The mapping says two things about it.

@@ -86,6 +86,9 @@ const DEPTH_MAX: usize = 24;
 /// Names with more combinations of values than this are left to a person.
 const COMBINATIONS_MAX: usize = 256;
 
+/// How far back an occurrence can be distrusted.
+const DISTRUST_MAX: usize = 4096;
+
 /// Formats that stand where a database does: ``delta.`/mnt/x` ``.
 const FORMATS: &[&str] = &[
     "avro",
@@ -174,7 +177,13 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn name(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart], role: Role, subject: Subject) -> Option<NewTable> {
+    fn name(
+        &mut self,
+        fragment: &Arc<Fragment>,
+        parts: &[NamePart],
+        role: Role,
+        subject: Subject,
+    ) -> Option<NewTable> {
         let range = whole(parts)?;
         if let [format, path] = parts
             && FORMATS.contains(&format.text.to_ascii_lowercase().as_str())
@@ -200,7 +209,11 @@ impl<'e> Reader<'e> {
             let decision = self.decide(&texts, parts.iter().any(|part| part.quoted));
             let old = decision.old();
             let verdict = match decision {
-                Decision::Mapped { old, new } => self.rewrite(fragment, parts, &old, &new),
+                Decision::Mapped { old, new } => {
+                    let verdict = self.rewrite(fragment, parts, &old, &new);
+                    mapped = Some(new);
+                    verdict
+                }
                 Decision::NotATable(reason) => Verdict::NotATable { reason },
                 Decision::Doubt {
                     doubt, candidates, ..
@@ -861,6 +874,23 @@ impl<'e> Reader<'e> {
             None,
             Verdict::NotATable { reason },
         );
+    }
+
+    /// The name that begins here was taken for a table, and there is reason to doubt it: its edits become a suggestion.
+    pub fn distrust(&mut self, fragment: &Arc<Fragment>, start: usize, doubt: Doubt) {
+        let place = fragment.locate(&(start..start + 1)).start;
+        for occurrence in self.found.occurrences.iter_mut().rev().take(DISTRUST_MAX) {
+            if occurrence.range.start != place {
+                continue;
+            }
+            if let Verdict::Rewritten { new, edits } = &occurrence.verdict {
+                occurrence.verdict = Verdict::NeedsPerson {
+                    doubt: doubt.clone(),
+                    candidates: vec![new.clone()],
+                    suggestion: edits.clone(),
+                };
+            }
+        }
     }
 
     /// A person must look at this.

@@ -37,7 +37,10 @@ pub(crate) use settle::finish;
 pub(crate) use values::State;
 
 /// A language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Databricks SQL, any number of statements.
     Sql,
