@@ -18,8 +18,6 @@ pub mod program;
 pub mod python;
 pub mod r;
 pub mod scala;
-#[cfg(test)]
-mod patterns;
 mod settle;
 mod shell;
 mod sql;
