@@ -209,13 +209,14 @@ fn members(archive: &Path) -> Result<Vec<(usize, String)>, Doubt> {
         if member.is_dir() {
             continue;
         }
+        let name = member.name().map_err(broken)?.replace('\\', "/");
         unpacked += member.size();
         let growth = member.size() / member.compressed_size().max(1);
         if unpacked > ARCHIVE_SIZE_MAX || growth > ARCHIVE_GROWTH_MAX && member.size() > 16 * 1024 * 1024 {
-            let message = format!("the archive would unpack to more than it should (`{}`): refused as a zip bomb", member.name());
+            let message = format!("the archive would unpack to more than it should (`{}`): refused as a zip bomb", name);
             return Err(Doubt::new("file/zip-bomb", message));
         }
-        found.push((index, member.name().replace('\\', "/")));
+        found.push((index, name));
     }
     found.sort_by(|a, b| a.1.cmp(&b.1));
     Ok(found)
@@ -227,7 +228,7 @@ pub fn repacked(archive: &[u8], replaced: &BTreeMap<String, Vec<u8>>) -> Result<
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::with_capacity(archive.len())));
     for index in 0..zip.len() {
         let member = zip.by_index_raw(index).map_err(broken)?;
-        let name = member.name().to_owned();
+        let name = member.name().map_err(broken)?.into_owned();
         match replaced.get(&name.replace('\\', "/")) {
             None => writer.raw_copy_file(member).map_err(broken)?,
             Some(bytes) => {
