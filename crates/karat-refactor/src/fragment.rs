@@ -362,7 +362,11 @@ impl Builder {
     pub fn verbatim(&mut self, outer: Range<usize>) -> &mut Self {
         let text = Arc::clone(&self.outer);
         let layer = text;
-        let Some(text) = layer.text.get(outer.clone()).filter(|text| !text.is_empty()) else {
+        let Some(text) = layer
+            .text
+            .get(outer.clone())
+            .filter(|text| !text.is_empty())
+        else {
             return self;
         };
         // Holes of the outer text are holes of this one.

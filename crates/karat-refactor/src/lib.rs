@@ -35,6 +35,7 @@ pub mod occurrence;
 pub mod reader;
 pub mod session;
 pub mod style;
+pub mod text;
 
 pub use edit::Edit;
 pub use fragment::{Escape, Fragment, Hole, Plain, Refusal};

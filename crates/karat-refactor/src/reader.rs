@@ -170,7 +170,13 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn name(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart], role: Role, subject: Subject) -> Option<NewTable> {
+    fn name(
+        &mut self,
+        fragment: &Arc<Fragment>,
+        parts: &[NamePart],
+        role: Role,
+        subject: Subject,
+    ) -> Option<NewTable> {
         let range = whole(parts)?;
         if let [format, path] = parts
             && FORMATS.contains(&format.text.to_ascii_lowercase().as_str())
@@ -196,7 +202,11 @@ impl<'e> Reader<'e> {
             let decision = self.decide(&texts, parts.iter().any(|part| part.quoted));
             let old = decision.old();
             let verdict = match decision {
-                Decision::Mapped { old, new } => self.rewrite(fragment, parts, &old, &new),
+                Decision::Mapped { old, new } => {
+                    let verdict = self.rewrite(fragment, parts, &old, &new);
+                    mapped = Some(new);
+                    verdict
+                }
                 Decision::NotATable(reason) => Verdict::NotATable { reason },
                 Decision::Doubt {
                     doubt, candidates, ..

@@ -1,13 +1,25 @@
 //! The formats that files come in: each finds the texts in a file and what they are, and hands them to the reader.
+//!
+//! - [`notebook`]: Databricks notebooks in source form, and cells with their magic.
+//! - [`jupyter`]: Jupyter notebooks.
+//! - [`archive`]: members of `.dbc` archives.
+
+mod archive;
+mod jupyter;
+pub mod notebook;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fragment::Fragment;
 use crate::language::Language;
+use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 
 /// What a file is, judged by its name and its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// A Databricks notebook in source form, in its main language.
     SourceNotebook(Language),
@@ -15,6 +27,8 @@ pub enum Format {
     Code(Language),
     /// A Jupyter notebook.
     Jupyter,
+    /// A notebook in a `.dbc` archive.
+    Archived,
     /// JSON: pipelines, datasets, jobs, bundles, ARM exports, metadata.
     Json,
     /// YAML: bundles, jobs, metadata.
@@ -23,7 +37,65 @@ pub enum Format {
     Csv,
     /// Prose: Markdown, plain text.
     Text,
+    /// Text that karat has no reader for; only the independent scanner looks at it.
+    Other,
+}
+
+impl Format {
+    /// What the file is called in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SourceNotebook(_) => "source notebook",
+            Self::Code(_) => "code",
+            Self::Jupyter => "Jupyter notebook",
+            Self::Archived => "notebook of an archive",
+            Self::Json => "JSON",
+            Self::Yaml => "YAML",
+            Self::Csv => "CSV",
+            Self::Text => "text",
+            Self::Other => "other text",
+        }
+    }
+
+    /// The format of a file by its name and text.
+    pub fn of(path: &str, text: &str) -> Self {
+        if path.contains("!/") {
+            return Self::Archived;
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let language = match extension.to_ascii_lowercase().as_str() {
+            "py" => Some(Language::Python),
+            "sql" | "hql" | "ddl" => Some(Language::Sql),
+            "scala" | "sc" => Some(Language::Scala),
+            "r" => Some(Language::R),
+            "sh" | "bash" => Some(Language::Shell),
+            "ipynb" => return Self::Jupyter,
+            "json" => return Self::Json,
+            "yml" | "yaml" => return Self::Yaml,
+            "csv" | "tsv" => return Self::Csv,
+            "md" | "rst" | "txt" | "html" | "htm" => return Self::Text,
+            _ => None,
+        };
+        match (notebook::main_language(text, language), language) {
+            (Some(main), _) => Self::SourceNotebook(main),
+            (None, Some(language)) => Self::Code(language),
+            (None, None) => Self::Other,
+        }
+    }
 }
 
 /// Reads a whole file.
-pub fn read(_reader: &mut Reader<'_>, _fragment: &Arc<Fragment>, _format: Format) {}
+pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, format: Format) {
+    match format {
+        Format::SourceNotebook(language) => notebook::read(reader, fragment, language),
+        Format::Code(language) => reader.read(fragment, language),
+        Format::Jupyter => jupyter::read(reader, fragment),
+        Format::Archived => archive::read(reader, fragment),
+        Format::Text => {
+            let whole = 0..fragment.text().len();
+            reader.region(fragment, whole, Means::NotATable(NotATable::Comment));
+        }
+        Format::Json | Format::Yaml | Format::Csv | Format::Other => {}
+    }
+}

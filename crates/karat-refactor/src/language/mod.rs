@@ -13,7 +13,10 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 
 /// A language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Databricks SQL, any number of statements.
     Sql,

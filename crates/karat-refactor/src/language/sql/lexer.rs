@@ -55,13 +55,17 @@ fn next(rest: &str, behind_dot: bool) -> (Kind, usize) {
     let bytes = rest.as_bytes();
     let second = bytes.get(1).copied();
     match bytes[0] {
-        b'-' if second == Some(b'-') => (Kind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len())),
+        b'-' if second == Some(b'-') => {
+            (Kind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
+        }
         b'/' if second == Some(b'*') => (Kind::Comment, bracketed_comment(bytes)),
         b'\'' | b'"' => (Kind::String, string(bytes, 0)),
         b'r' | b'R' if matches!(second, Some(b'\'' | b'"')) => (Kind::String, raw_string(bytes)),
         b'`' => (Kind::Quoted, quoted(bytes)),
         b'0'..=b'9' => number(rest, behind_dot),
-        b'.' if matches!(second, Some(b'0'..=b'9')) && number(&rest[1..], true).0 == Kind::Number => {
+        b'.' if matches!(second, Some(b'0'..=b'9'))
+            && number(&rest[1..], true).0 == Kind::Number =>
+        {
             // `.5`; after a word the dot joins names, and the caller has taken the word already.
             (Kind::Symbol, 1)
         }
@@ -88,7 +92,8 @@ fn is_word(letter: char) -> bool {
 }
 
 fn word(rest: &str) -> usize {
-    rest.find(|letter: char| !is_word(letter)).unwrap_or(rest.len())
+    rest.find(|letter: char| !is_word(letter))
+        .unwrap_or(rest.len())
 }
 
 /// A number, or a name that begins with a digit.
@@ -98,10 +103,13 @@ fn number(rest: &str, behind_dot: bool) -> (Kind, usize) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let suffix = &text[digits..];
     let is_number = suffix.is_empty()
-        || matches!(suffix.to_ascii_uppercase().as_str(), "L" | "S" | "Y" | "D" | "F" | "BD" | "E")
-        || suffix
-            .strip_prefix(['e', 'E'])
-            .is_some_and(|exponent| !exponent.is_empty() && exponent.bytes().all(|byte| byte.is_ascii_digit()));
+        || matches!(
+            suffix.to_ascii_uppercase().as_str(),
+            "L" | "S" | "Y" | "D" | "F" | "BD" | "E"
+        )
+        || suffix.strip_prefix(['e', 'E']).is_some_and(|exponent| {
+            !exponent.is_empty() && exponent.bytes().all(|byte| byte.is_ascii_digit())
+        });
     if !is_number || behind_dot {
         return (Kind::Word, whole);
     }

@@ -60,16 +60,81 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
 
 /// Words that end a table factor and cannot be its alias.
 const NO_ALIAS: &[&str] = &[
-    "ANTI", "AS", "BY", "CLUSTER", "CROSS", "DISTRIBUTE", "EXCEPT", "FOR", "FROM", "FULL", "GROUP", "HAVING", "INNER", "INSERT", "INTERSECT",
-    "JOIN", "LATERAL", "LEFT", "LIMIT", "MINUS", "NATURAL", "OFFSET", "ON", "OPTIONS", "ORDER", "PARTITION", "PIVOT", "QUALIFY", "RIGHT",
-    "SELECT", "SEMI", "SET", "SORT", "TABLESAMPLE", "TBLPROPERTIES", "TIMESTAMP", "UNION", "UNPIVOT", "USING", "VALUES", "VERSION", "WHEN",
-    "WHERE", "WINDOW", "WITH", "COPY_OPTIONS", "FILEFORMAT", "FORMAT_OPTIONS", "TO", "IN", "THEN", "END",
+    "ANTI",
+    "AS",
+    "BY",
+    "CLUSTER",
+    "CROSS",
+    "DISTRIBUTE",
+    "EXCEPT",
+    "FOR",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIMIT",
+    "MINUS",
+    "NATURAL",
+    "OFFSET",
+    "ON",
+    "OPTIONS",
+    "ORDER",
+    "PARTITION",
+    "PIVOT",
+    "QUALIFY",
+    "RIGHT",
+    "SELECT",
+    "SEMI",
+    "SET",
+    "SORT",
+    "TABLESAMPLE",
+    "TBLPROPERTIES",
+    "TIMESTAMP",
+    "UNION",
+    "UNPIVOT",
+    "USING",
+    "VALUES",
+    "VERSION",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+    "COPY_OPTIONS",
+    "FILEFORMAT",
+    "FORMAT_OPTIONS",
+    "TO",
+    "IN",
+    "THEN",
+    "END",
 ];
 
 /// Words that end the list of a FROM clause.
 const ENDS_FROM: &[&str] = &[
-    "CLUSTER", "DISTRIBUTE", "EXCEPT", "GROUP", "HAVING", "INTERSECT", "LIMIT", "MINUS", "ORDER", "QUALIFY", "SELECT", "SET", "SORT",
-    "UNION", "VALUES", "WHEN", "WHERE", "WINDOW", "INSERT",
+    "CLUSTER",
+    "DISTRIBUTE",
+    "EXCEPT",
+    "GROUP",
+    "HAVING",
+    "INTERSECT",
+    "LIMIT",
+    "MINUS",
+    "ORDER",
+    "QUALIFY",
+    "SELECT",
+    "SET",
+    "SORT",
+    "UNION",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "INSERT",
 ];
 
 /// Words that begin a query.
@@ -203,10 +268,15 @@ impl Statement<'_, '_, '_> {
         match word.as_str() {
             "EXPLAIN" => {
                 let mut next = next;
-                self.eat_any(&mut next, &["EXTENDED", "CODEGEN", "COST", "FORMATTED", "ANALYZE"]);
+                self.eat_any(
+                    &mut next,
+                    &["EXTENDED", "CODEGEN", "COST", "FORMATTED", "ANALYZE"],
+                );
                 return self.whole(next);
             }
-            "SELECT" | "WITH" | "FROM" | "VALUES" | "TABLE" | "MAP" | "REDUCE" => self.walk(at, end, true, false),
+            "SELECT" | "WITH" | "FROM" | "VALUES" | "TABLE" | "MAP" | "REDUCE" => {
+                self.walk(at, end, true, false)
+            }
             "INSERT" => self.insert(at, end),
             "CREATE" | "REPLACE" => return self.create(next),
             "MERGE" => self.merge(next),
@@ -323,7 +393,9 @@ impl Statement<'_, '_, '_> {
                 }
                 self.walk(next, end, false, false);
             }
-            "DECLARE" | "CALL" | "END" | "IF" | "WHILE" | "RETURN" => self.walk(next, end, false, false),
+            "DECLARE" | "CALL" | "END" | "IF" | "WHILE" | "RETURN" => {
+                self.walk(next, end, false, false)
+            }
             "APPLY" => {
                 // `APPLY CHANGES INTO LIVE.x FROM STREAM(LIVE.y) …`.
                 let mut next = next;
@@ -379,7 +451,11 @@ impl Statement<'_, '_, '_> {
                     } else if self.is(at, "INSERT") && query && at > from {
                         self.insert(at, end);
                         at = end;
-                    } else if self.is(at, "TABLE") && query && self.opens_query(at, from) && self.is_name(at + 1) {
+                    } else if self.is(at, "TABLE")
+                        && query
+                        && self.opens_query(at, from)
+                        && self.is_name(at + 1)
+                    {
                         at = self.factor(at + 1, end);
                     } else if self.is(at, "LATERAL") && self.is(at + 1, "VIEW") {
                         at = self.lateral_view(at + 2, end);
@@ -407,7 +483,11 @@ impl Statement<'_, '_, '_> {
                         if star {
                             // The star is a column of the table that the name is.
                             let range = self.tokens[behind + 1].range.clone();
-                            parts.push(NamePart { range, text: "*".to_owned(), quoted: false });
+                            parts.push(NamePart {
+                                range,
+                                text: "*".to_owned(),
+                                quoted: false,
+                            });
                         }
                         self.chains.push((parts, call));
                     }
@@ -420,7 +500,11 @@ impl Statement<'_, '_, '_> {
     }
 
     fn opens_query(&self, at: usize, from: usize) -> bool {
-        at == from || self.is_any(at - 1, &["UNION", "ALL", "INTERSECT", "EXCEPT", "DISTINCT", "AS"])
+        at == from
+            || self.is_any(
+                at - 1,
+                &["UNION", "ALL", "INTERSECT", "EXCEPT", "DISTINCT", "AS"],
+            )
     }
 
     fn is_distinct_from(&self, at: usize) -> bool {
@@ -430,10 +514,12 @@ impl Statement<'_, '_, '_> {
     /// What stands in parentheses in an expression.
     fn group(&mut self, open: usize, close: usize, query: bool) {
         let first = open + 1;
-        let is_query = self.is_any(first, BEGINS_QUERY) && !(self.is(first, "TABLE") && self.token_text(first + 1) == "(")
+        let is_query = self.is_any(first, BEGINS_QUERY)
+            && !(self.is(first, "TABLE") && self.token_text(first + 1) == "(")
             || self.token_text(first) == "(" && query && self.leads_to_query(first);
         // Functions that take the name of a table as a string.
-        if open > 0 && self.is(open - 1, "table_changes") && self.kind(first) == Some(Kind::String) {
+        if open > 0 && self.is(open - 1, "table_changes") && self.kind(first) == Some(Kind::String)
+        {
             self.string_name(first);
         }
         self.walk(first, close, is_query, false);
@@ -450,7 +536,8 @@ impl Statement<'_, '_, '_> {
     /// A string that names a table.
     fn string_name(&mut self, at: usize) {
         let inner = string_inside(self.fragment, self.tokens[at].range.clone());
-        self.reader.table_text(&inner, 0..inner.text().len(), Role::Read);
+        self.reader
+            .table_text(&inner, 0..inner.text().len(), Role::Read);
     }
 
     /// A string that is a path.
@@ -462,8 +549,12 @@ impl Statement<'_, '_, '_> {
     /// A string in a row that is written into a table: whoever reads it may take it for a name.
     fn data_row(&mut self, at: usize) {
         let range = self.tokens[at].range.clone();
-        let doubt = Doubt::new(rule::METADATA, "a row of data holds this; code that reads the row may use it as a name");
-        self.reader.region(self.fragment, range, Means::NeedsPerson(doubt));
+        let doubt = Doubt::new(
+            rule::METADATA,
+            "a row of data holds this; code that reads the row may use it as a name",
+        );
+        self.reader
+            .region(self.fragment, range, Means::NeedsPerson(doubt));
     }
 
     /// `WITH a AS (…), b (x) AS (…)`, from behind the WITH.
@@ -496,7 +587,11 @@ impl Statement<'_, '_, '_> {
             self.walk(at + 1, close, true, self.token_text(at + 1) == "(");
             self.declare(&name);
             if self.reader.mapping.knows_table_name(&name) {
-                self.reader.not_a_table(self.fragment, name_range, NotATable::CommonTableExpression);
+                self.reader.not_a_table(
+                    self.fragment,
+                    name_range,
+                    NotATable::CommonTableExpression,
+                );
             }
             at = close + 1;
             if self.token_text(at) != "," || at >= end {
@@ -569,14 +664,29 @@ impl Statement<'_, '_, '_> {
     }
 
     /// Version, sample and alias behind a table.
-    fn behind_factor(&mut self, at: usize, end: usize, implicit: Option<(String, Option<NewTable>)>) -> usize {
+    fn behind_factor(
+        &mut self,
+        at: usize,
+        end: usize,
+        implicit: Option<(String, Option<NewTable>)>,
+    ) -> usize {
         let mut at = at;
         loop {
             if self.token_text(at) == "@" {
                 at += 2;
-            } else if self.is(at, "FOR") && self.is_any(at + 1, &["VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME"]) {
+            } else if self.is(at, "FOR")
+                && self.is_any(
+                    at + 1,
+                    &["VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME"],
+                )
+            {
                 at += 1;
-            } else if self.is_any(at, &["VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME"]) && self.is(at + 1, "AS") && self.is(at + 2, "OF") {
+            } else if self.is_any(
+                at,
+                &["VERSION", "TIMESTAMP", "SYSTEM_VERSION", "SYSTEM_TIME"],
+            ) && self.is(at + 1, "AS")
+                && self.is(at + 2, "OF")
+            {
                 at += 3;
                 // The version: a literal, a call, or something in parentheses.
                 if self.token_text(at) == "(" {
@@ -615,12 +725,17 @@ impl Statement<'_, '_, '_> {
     }
 
     fn table_function(&mut self, name: &[NamePart], open: usize, close: usize) {
-        let function = name.last().map(|part| part.text.to_ascii_lowercase()).unwrap_or_default();
+        let function = name
+            .last()
+            .map(|part| part.text.to_ascii_lowercase())
+            .unwrap_or_default();
         let first = open + 1;
         if name.len() == 1 && self.kind(first) == Some(Kind::String) {
             match function.as_str() {
                 "table_changes" | "read_change_feed" => self.string_name(first),
-                "read_files" | "cloud_files" | "read_statestore" | "read_state_metadata" => self.string_path(first),
+                "read_files" | "cloud_files" | "read_statestore" | "read_state_metadata" => {
+                    self.string_path(first)
+                }
                 _ => {}
             }
         }
@@ -636,10 +751,17 @@ impl Statement<'_, '_, '_> {
         if self.kind(at + 2) == Some(Kind::String) && close == at + 3 {
             let inner = string_inside(self.fragment, self.tokens[at + 2].range.clone());
             self.reader.table_text(&inner, 0..inner.text().len(), role);
-        } else if let (Some(first), Some(last)) = (self.tokens.get(at + 2), self.tokens.get(close.saturating_sub(1))) {
+        } else if let (Some(first), Some(last)) = (
+            self.tokens.get(at + 2),
+            self.tokens.get(close.saturating_sub(1)),
+        ) {
             let range = first.range.start..last.range.end.max(first.range.start);
-            let doubt = Doubt::new(rule::UNRESOLVED, "`IDENTIFIER` puts the name together at run time");
-            self.reader.region(self.fragment, range, Means::NeedsPerson(doubt));
+            let doubt = Doubt::new(
+                rule::UNRESOLVED,
+                "`IDENTIFIER` puts the name together at run time",
+            );
+            self.reader
+                .region(self.fragment, range, Means::NeedsPerson(doubt));
         }
         close + 1
     }
@@ -652,13 +774,15 @@ impl Statement<'_, '_, '_> {
             && self.ctes.iter().any(|scope| scope.contains(only))
         {
             if self.reader.mapping.knows_table_name(only) {
-                self.reader.not_a_table(self.fragment, range, NotATable::CommonTableExpression);
+                self.reader
+                    .not_a_table(self.fragment, range, NotATable::CommonTableExpression);
             }
             return Some((only.clone(), None));
         }
         if lower.len() == 2 && lower[0] == "live" {
             // A dataset of the same Delta Live Tables pipeline.
-            self.reader.not_a_table(self.fragment, range, NotATable::TemporaryView);
+            self.reader
+                .not_a_table(self.fragment, range, NotATable::TemporaryView);
             return Some((lower[1].clone(), None));
         }
         let new = self.reader.table(self.fragment, parts, role);
@@ -757,7 +881,18 @@ impl Statement<'_, '_, '_> {
                 temporary = true;
             } else if self.eat_any(&mut at, &["LIVE", "REFRESH", "INCREMENTAL", "PRIVATE"]) {
                 live = true;
-            } else if !self.eat_any(&mut at, &["OR", "REPLACE", "GLOBAL", "LOCAL", "EXTERNAL", "MATERIALIZED", "STREAMING"]) {
+            } else if !self.eat_any(
+                &mut at,
+                &[
+                    "OR",
+                    "REPLACE",
+                    "GLOBAL",
+                    "LOCAL",
+                    "EXTERNAL",
+                    "MATERIALIZED",
+                    "STREAMING",
+                ],
+            ) {
                 break;
             }
         }
@@ -775,6 +910,25 @@ impl Statement<'_, '_, '_> {
                 }
                 self.walk(behind, end, false, false);
             }
+            return true;
+        }
+        if self.eat(&mut at, "WIDGET") {
+            // `CREATE WIDGET TEXT db DEFAULT "sales"`.
+            let name = self
+                .token_text(at + 1)
+                .trim_matches(['`', '"', '\''])
+                .to_owned();
+            let default = (at..end).find(|at| self.is(*at, "DEFAULT"));
+            let value = match default
+                .map(|at| at + 1)
+                .filter(|at| self.kind(*at) == Some(Kind::String))
+            {
+                Some(at) => {
+                    Value::text(string_inside(self.fragment, self.tokens[at].range.clone()).text())
+                }
+                None => Value::Unknown,
+            };
+            self.reader.widget(&name, value);
             return true;
         }
         if self.is(at, "BLOOMFILTER") {
@@ -817,11 +971,15 @@ impl Statement<'_, '_, '_> {
         };
         let range = first.range.start..last.range.end;
         if parts.len() == 1 && self.fragment.holes_in(&range).is_empty() {
-            self.reader.session.temporary_views.insert(last.text.to_lowercase());
+            self.reader
+                .session
+                .temporary_views
+                .insert(last.text.to_lowercase());
         } else if parts.len() == 1 {
             self.reader.session.views_incomplete = true;
         }
-        self.reader.not_a_table(self.fragment, range, NotATable::TemporaryView);
+        self.reader
+            .not_a_table(self.fragment, range, NotATable::TemporaryView);
     }
 
     /// What follows the name of a new table, view or database.
@@ -841,16 +999,22 @@ impl Statement<'_, '_, '_> {
             } else if self.is(at, "OPTIONS") && self.token_text(at + 1) == "(" {
                 let close = self.close(at + 1).min(end);
                 for key in at + 2..close {
-                    let is_path = self.token_text(key).trim_matches(['"', '\'', '`']).eq_ignore_ascii_case("path");
+                    let is_path = self
+                        .token_text(key)
+                        .trim_matches(['"', '\'', '`'])
+                        .eq_ignore_ascii_case("path");
                     let value = key + 1 + usize::from(self.token_text(key + 1) == "=");
                     if is_path && value < close && self.kind(value) == Some(Kind::String) {
                         self.string_path(value);
                     }
                 }
                 at = close + 1;
-            } else if self.is_any(at, &["TBLPROPERTIES", "DBPROPERTIES"]) && self.token_text(at + 1) == "(" {
+            } else if self.is_any(at, &["TBLPROPERTIES", "DBPROPERTIES"])
+                && self.token_text(at + 1) == "("
+            {
                 at = self.close(at + 1) + 1;
-            } else if may_hold_query && (self.is(at, "AS") || self.is_any(at, &["SELECT", "WITH"])) {
+            } else if may_hold_query && (self.is(at, "AS") || self.is_any(at, &["SELECT", "WITH"]))
+            {
                 return self.walk(at, end, true, false);
             } else if self.token_text(at) == "(" {
                 let close = self.close(at).min(end);
@@ -894,7 +1058,10 @@ impl Statement<'_, '_, '_> {
         if let Some((parts, _)) = self.name_at(at)
             && let [only] = parts.as_slice()
         {
-            self.reader.session.temporary_views.remove(&only.text.to_lowercase());
+            self.reader
+                .session
+                .temporary_views
+                .remove(&only.text.to_lowercase());
         }
         true
     }
@@ -919,7 +1086,9 @@ impl Statement<'_, '_, '_> {
             } else if self.is(at, "LOCATION") && self.kind(at + 1) == Some(Kind::String) {
                 self.string_path(at + 1);
                 at += 2;
-            } else if self.is(at, "AS") && (self.is_any(at + 1, BEGINS_QUERY) || self.token_text(at + 1) == "(") {
+            } else if self.is(at, "AS")
+                && (self.is_any(at + 1, BEGINS_QUERY) || self.token_text(at + 1) == "(")
+            {
                 self.walk(at + 1, end, true, false);
                 at = end;
             } else if self.token_text(at) == "(" {
@@ -969,10 +1138,21 @@ impl Statement<'_, '_, '_> {
             && let (Some(first), Some(last)) = (self.tokens.get(at), self.tokens.get(end - 1))
         {
             let key = self.text[first.range.start..self.tokens[equals - 1].range.end].to_owned();
-            let value = self.text[self.tokens[equals].range.end..last.range.end].trim().to_owned();
-            let holes = self.fragment.holes_in(&(self.tokens[equals].range.end..last.range.end));
-            let value = if holes.is_empty() { Value::text(value) } else { Value::Unknown };
-            self.reader.session.variables.insert((Namespace::Conf, key), value);
+            let value = self.text[self.tokens[equals].range.end..last.range.end]
+                .trim()
+                .to_owned();
+            let holes = self
+                .fragment
+                .holes_in(&(self.tokens[equals].range.end..last.range.end));
+            let value = if holes.is_empty() {
+                Value::text(value)
+            } else {
+                Value::Unknown
+            };
+            self.reader
+                .session
+                .variables
+                .insert((Namespace::Conf, key), value);
         }
         self.walk(at, end, false, false);
     }
@@ -980,7 +1160,11 @@ impl Statement<'_, '_, '_> {
     fn show(&mut self, at: usize) -> bool {
         let mut at = at;
         let in_or_from = &["IN", "FROM"];
-        if self.eat_any(&mut at, &["TABLES", "VIEWS", "FUNCTIONS", "USER", "SYSTEM", "ALL"]) || self.is(at, "TABLE") && self.is(at + 1, "EXTENDED") {
+        if self.eat_any(
+            &mut at,
+            &["TABLES", "VIEWS", "FUNCTIONS", "USER", "SYSTEM", "ALL"],
+        ) || self.is(at, "TABLE") && self.is(at + 1, "EXTENDED")
+        {
             while at < self.tokens.len() {
                 if self.eat_any(&mut at, in_or_from) {
                     self.database(at);
@@ -1010,7 +1194,19 @@ impl Statement<'_, '_, '_> {
         if self.eat_any(&mut at, &["GRANT", "GRANTS"]) {
             return self.grant(at);
         }
-        self.is_any(at, &["DATABASES", "SCHEMAS", "CATALOGS", "VOLUMES", "GROUPS", "USERS", "CURRENT", "CONF"])
+        self.is_any(
+            at,
+            &[
+                "DATABASES",
+                "SCHEMAS",
+                "CATALOGS",
+                "VOLUMES",
+                "GROUPS",
+                "USERS",
+                "CURRENT",
+                "CONF",
+            ],
+        )
     }
 
     fn describe(&mut self, at: usize) {
@@ -1024,11 +1220,30 @@ impl Statement<'_, '_, '_> {
             self.database(at);
             return;
         }
-        if self.is_any(at, &["FUNCTION", "CATALOG", "QUERY", "VOLUME", "PROVIDER", "SHARE", "STORAGE", "EXTERNAL", "CREDENTIAL", "SELECT", "WITH"]) && at + 1 < end {
+        if self.is_any(
+            at,
+            &[
+                "FUNCTION",
+                "CATALOG",
+                "QUERY",
+                "VOLUME",
+                "PROVIDER",
+                "SHARE",
+                "STORAGE",
+                "EXTERNAL",
+                "CREDENTIAL",
+                "SELECT",
+                "WITH",
+            ],
+        ) && at + 1 < end
+        {
             let from = if self.is(at, "QUERY") { at + 1 } else { at };
             return self.walk(from, end, true, false);
         }
-        while at + 1 < end && self.is_any(at, &["TABLE", "HISTORY", "DETAIL", "EXTENDED", "FORMATTED"]) && self.token_text(at + 1) != "." {
+        while at + 1 < end
+            && self.is_any(at, &["TABLE", "HISTORY", "DETAIL", "EXTENDED", "FORMATTED"])
+            && self.token_text(at + 1) != "."
+        {
             at += 1;
         }
         self.named_or_path(at, Role::Name);
@@ -1057,7 +1272,21 @@ impl Statement<'_, '_, '_> {
         let mut at = on + 1;
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA"]) {
             self.database(at);
-        } else if self.is_any(at, &["CATALOG", "ANY", "ANONYMOUS", "FUNCTION", "VOLUME", "EXTERNAL", "STORAGE", "METASTORE", "SHARE", "CONNECTION"]) {
+        } else if self.is_any(
+            at,
+            &[
+                "CATALOG",
+                "ANY",
+                "ANONYMOUS",
+                "FUNCTION",
+                "VOLUME",
+                "EXTERNAL",
+                "STORAGE",
+                "METASTORE",
+                "SHARE",
+                "CONNECTION",
+            ],
+        ) {
             return true;
         } else {
             self.eat_any(&mut at, &["TABLE", "VIEW"]);
@@ -1104,7 +1333,11 @@ impl Statement<'_, '_, '_> {
     fn settle_chain(&mut self, parts: &[NamePart], call: bool) {
         let lower: Vec<String> = parts.iter().map(|part| part.text.to_lowercase()).collect();
         let range = parts[0].range.start..parts[parts.len() - 1].range.end;
-        let qualifying = if call { &lower[..] } else { &lower[..lower.len() - 1] };
+        let qualifying = if call {
+            &lower[..]
+        } else {
+            &lower[..lower.len() - 1]
+        };
         for length in [3, 2] {
             if qualifying.len() >= length && !call && self.named.contains(&lower[..length]) {
                 return self.reader.qualifier(self.fragment, &parts[..length]);
@@ -1122,9 +1355,14 @@ impl Statement<'_, '_, '_> {
             if lower.len() >= 2 && self.reader.mapping.knows_database(&lower[0]) {
                 let doubt = Doubt::new(
                     "name/function",
-                    format!("a function of the database `{}`; the mapping holds tables only", lower[0]),
+                    format!(
+                        "a function of the database `{}`; the mapping holds tables only",
+                        lower[0]
+                    ),
                 );
-                return self.reader.needs_person(self.fragment, range, doubt, Vec::new());
+                return self
+                    .reader
+                    .needs_person(self.fragment, range, doubt, Vec::new());
             }
             return self.explain(&lower, range, NotATable::OtherWord);
         }
@@ -1137,23 +1375,46 @@ impl Statement<'_, '_, '_> {
 
     /// Tells what a dotted name is, if the independent scanner can take it for a table.
     fn explain(&mut self, lower: &[String], range: Range<usize>, reason: NotATable) {
-        if lower.iter().any(|part| self.reader.mapping.knows_database(part)) {
+        if lower
+            .iter()
+            .any(|part| self.reader.mapping.knows_database(part))
+        {
             self.reader.not_a_table(self.fragment, range, reason);
         }
     }
 
     /// `orders.id` where `from sales.orders` becomes a table of another name: the column's table changes with it.
     fn rename_qualifier(&mut self, part: &NamePart, new: &NewTable) {
-        let written = if part.quoted { format!("`{}`", new.table.replace('`', "``")) } else { quoted(&new.table) };
+        let written = if part.quoted {
+            format!("`{}`", new.table.replace('`', "``"))
+        } else {
+            quoted(&new.table)
+        };
         let verdict = match self.fragment.edit(part.range.clone(), &written) {
-            Ok(edit) => Verdict::Rewritten { new: new.table.clone(), edits: vec![edit] },
+            Ok(edit) => Verdict::Rewritten {
+                new: new.table.clone(),
+                edits: vec![edit],
+            },
             Err(refusal) => Verdict::NeedsPerson {
-                doubt: Doubt::new(rule::QUALIFIER, format!("the table is `{}` now, which cannot be written here: {refusal}", new.table)),
+                doubt: Doubt::new(
+                    rule::QUALIFIER,
+                    format!(
+                        "the table is `{}` now, which cannot be written here: {refusal}",
+                        new.table
+                    ),
+                ),
                 candidates: vec![new.table.clone()],
                 suggestion: Vec::new(),
             },
         };
         let range = part.range.clone();
-        self.reader.occurrence(self.fragment, range, Subject::Qualifier, Role::Name, None, verdict);
+        self.reader.occurrence(
+            self.fragment,
+            range,
+            Subject::Qualifier,
+            Role::Name,
+            None,
+            verdict,
+        );
     }
 }
