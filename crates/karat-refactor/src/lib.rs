@@ -5,6 +5,7 @@
 //! - [`mapping`]: old names and paths to new ones.
 //! - [`fragment`]: nested text with the way back to the file; the one mechanism for every nesting.
 //! - [`language`]: one front end a language.
+//! - [`factory`]: Data Factory and Synapse, with an expression language of their own.
 //! - [`session`]: what is current while a notebook is read.
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
@@ -26,6 +27,7 @@
 //! - the session: change [`Reader::session`]; `%run`: [`Reader::run`]; calls: [`Reader::call`], [`Reader::passes`], [`Reader::widget`].
 
 pub mod edit;
+pub mod factory;
 pub mod format;
 pub mod fragment;
 pub mod json;

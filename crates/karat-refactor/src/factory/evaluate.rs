@@ -28,12 +28,18 @@ pub struct Possible {
 impl Possible {
     /// One value and no other.
     pub fn one(value: Value) -> Self {
-        Possible { values: vec![value], open: BTreeSet::new() }
+        Possible {
+            values: vec![value],
+            open: BTreeSet::new(),
+        }
     }
 
     /// Not known, and why.
     pub fn unknown(why: impl Into<String>) -> Self {
-        Possible { values: Vec::new(), open: BTreeSet::from([why.into()]) }
+        Possible {
+            values: Vec::new(),
+            open: BTreeSet::from([why.into()]),
+        }
     }
 
     /// Whether the values are all there are.
@@ -65,7 +71,10 @@ impl Possible {
     }
 
     fn map(self, change: impl Fn(&Value) -> Option<Value>, what: &str) -> Self {
-        let mut changed = Possible { values: Vec::new(), open: self.open };
+        let mut changed = Possible {
+            values: Vec::new(),
+            open: self.open,
+        };
         for value in &self.values {
             match change(value) {
                 Some(value) => changed.add(value),
@@ -78,7 +87,10 @@ impl Possible {
     }
 
     fn map_text(self, change: impl Fn(&str) -> String, what: &str) -> Self {
-        self.map(|value| text_of(value).map(|text| Value::String(change(&text))), what)
+        self.map(
+            |value| text_of(value).map(|text| Value::String(change(&text))),
+            what,
+        )
     }
 }
 
@@ -189,9 +201,17 @@ pub struct Built {
 
 /// All texts that a string builds, and the literals it uses on the way.
 pub fn texts(text: &str, parsed: &Text, syntax: Syntax, scope: &dyn Scope) -> Vec<Built> {
-    let mut builder = Builder { text, syntax, scope, found: Vec::new() };
+    let mut builder = Builder {
+        text,
+        syntax,
+        scope,
+        found: Vec::new(),
+    };
     match parsed {
-        Text::Plain(range) => builder.found.push(Built { pieces: vec![builder.bare(range.clone())], used: Use::Value }),
+        Text::Plain(range) => builder.found.push(Built {
+            pieces: vec![builder.bare(range.clone())],
+            used: Use::Value,
+        }),
         Text::Expression(expression) => builder.value(expression, Use::Value),
         Text::Mixed(parts) => {
             let mut ways = vec![Vec::new()];
@@ -207,7 +227,10 @@ pub fn texts(text: &str, parsed: &Text, syntax: Syntax, scope: &dyn Scope) -> Ve
                 };
                 ways = builder.product(ways, next, 0..text.len());
             }
-            builder.found.extend(ways.into_iter().map(|pieces| Built { pieces, used: Use::Value }));
+            builder.found.extend(ways.into_iter().map(|pieces| Built {
+                pieces,
+                used: Use::Value,
+            }));
         }
     }
     builder.found
@@ -215,13 +238,21 @@ pub fn texts(text: &str, parsed: &Text, syntax: Syntax, scope: &dyn Scope) -> Ve
 
 /// All values that a string can take.
 pub fn values(text: &str, parsed: &Text, syntax: Syntax, scope: &dyn Scope) -> Possible {
-    let evaluator = Evaluator { text, syntax, scope };
+    let evaluator = Evaluator {
+        text,
+        syntax,
+        scope,
+    };
     match parsed {
-        Text::Plain(range) => Possible::one(Value::String(text[range.clone()].replace("@@{", "@{"))),
+        Text::Plain(range) => {
+            Possible::one(Value::String(text[range.clone()].replace("@@{", "@{")))
+        }
         Text::Expression(expression) => evaluator.expression(expression),
         Text::Mixed(parts) => {
             let pieces = parts.iter().map(|part| match part {
-                Part::Text(range) => Possible::one(Value::String(text[range.clone()].replace("@@{", "@{"))),
+                Part::Text(range) => {
+                    Possible::one(Value::String(text[range.clone()].replace("@@{", "@{")))
+                }
                 Part::Expression(expression) => evaluator.expression(expression),
             });
             concat(pieces)
@@ -238,23 +269,39 @@ struct Builder<'t> {
 
 impl Builder<'_> {
     fn bare(&self, range: Range<usize>) -> Piece {
-        Piece::Literal { outer: range, quoting: Quoting::Bare }
+        Piece::Literal {
+            outer: range,
+            quoting: Quoting::Bare,
+        }
     }
 
     fn literal(&self, expression: &Expr) -> Piece {
         let outer = expression.span.start + 1..expression.span.end - 1;
-        Piece::Literal { outer, quoting: Quoting::Single }
+        Piece::Literal {
+            outer,
+            quoting: Quoting::Single,
+        }
     }
 
     fn hole(&self, expression: &Expr) -> Piece {
-        let evaluator = Evaluator { text: self.text, syntax: self.syntax, scope: self.scope };
-        Piece::Hole { span: expression.span.clone(), possible: evaluator.expression(expression), place: Place::Inside }
+        let evaluator = Evaluator {
+            text: self.text,
+            syntax: self.syntax,
+            scope: self.scope,
+        };
+        Piece::Hole {
+            span: expression.span.clone(),
+            possible: evaluator.expression(expression),
+            place: Place::Inside,
+        }
     }
 
     /// The bytes of `@{…}` around an expression.
     fn braces(&self, span: &Range<usize>) -> Range<usize> {
         let start = self.text[..span.start].rfind("@{").unwrap_or(span.start);
-        let end = self.text[span.end..].find('}').map_or(span.end, |found| span.end + found + 1);
+        let end = self.text[span.end..]
+            .find('}')
+            .map_or(span.end, |found| span.end + found + 1);
         start..end
     }
 
@@ -267,7 +314,10 @@ impl Builder<'_> {
             return self.value(argument, Use::Json);
         }
         for pieces in self.ways(expression) {
-            self.found.push(Built { pieces, used: used.clone() });
+            self.found.push(Built {
+                pieces,
+                used: used.clone(),
+            });
         }
     }
 
@@ -298,7 +348,10 @@ impl Builder<'_> {
                 self.at_most(ways, expression)
             }
             ("coalesce", arguments) => {
-                let ways = arguments.iter().flat_map(|argument| self.ways(argument)).collect();
+                let ways = arguments
+                    .iter()
+                    .flat_map(|argument| self.ways(argument))
+                    .collect();
                 self.at_most(ways, expression)
             }
             ("string" | "trim" | "tolower" | "toupper" | "json", [argument]) => self.ways(argument),
@@ -318,7 +371,9 @@ impl Builder<'_> {
                 }
                 self.at_most(ways, expression)
             }
-            ("format", [pattern, values @ ..]) if pattern.kind == ExprKind::Text && self.syntax == Syntax::Arm => {
+            ("format", [pattern, values @ ..])
+                if pattern.kind == ExprKind::Text && self.syntax == Syntax::Arm =>
+            {
                 let start = pattern.span.start + 1;
                 let raw = &self.text[start..pattern.span.end - 1];
                 let mut ways = vec![Vec::new()];
@@ -326,7 +381,10 @@ impl Builder<'_> {
                     let next = match index {
                         None => {
                             let outer = start + range.start..start + range.end;
-                            vec![vec![Piece::Literal { outer, quoting: Quoting::Single }]]
+                            vec![vec![Piece::Literal {
+                                outer,
+                                quoting: Quoting::Single,
+                            }]]
                         }
                         Some(index) => match values.get(index) {
                             Some(value) => self.ways(value),
@@ -345,16 +403,35 @@ impl Builder<'_> {
     }
 
     /// Each way followed by each next one; where there are too many, what follows becomes a hole.
-    fn product(&mut self, ways: Vec<Vec<Piece>>, next: Vec<Vec<Piece>>, span: Range<usize>) -> Vec<Vec<Piece>> {
+    fn product(
+        &mut self,
+        ways: Vec<Vec<Piece>>,
+        next: Vec<Vec<Piece>>,
+        span: Range<usize>,
+    ) -> Vec<Vec<Piece>> {
         if next.len() > 1 && ways.len() * next.len() > WAYS_MAX {
             for pieces in next {
-                self.found.push(Built { pieces, used: Use::Argument("if".to_owned()) });
+                self.found.push(Built {
+                    pieces,
+                    used: Use::Argument("if".to_owned()),
+                });
             }
             let possible = Possible::unknown("too many ways through `if`");
-            let hole = Piece::Hole { span, possible, place: Place::Inside };
-            return ways.into_iter().map(|way| [way, vec![hole.clone()]].concat()).collect();
+            let hole = Piece::Hole {
+                span,
+                possible,
+                place: Place::Inside,
+            };
+            return ways
+                .into_iter()
+                .map(|way| [way, vec![hole.clone()]].concat())
+                .collect();
         }
-        let follow = |way: &Vec<Piece>| -> Vec<Vec<Piece>> { next.iter().map(|tail| [way.clone(), tail.clone()].concat()).collect() };
+        let follow = |way: &Vec<Piece>| -> Vec<Vec<Piece>> {
+            next.iter()
+                .map(|tail| [way.clone(), tail.clone()].concat())
+                .collect()
+        };
         ways.iter().flat_map(follow).collect()
     }
 
@@ -363,7 +440,10 @@ impl Builder<'_> {
             return ways;
         }
         for pieces in ways {
-            self.found.push(Built { pieces, used: Use::Argument("if".to_owned()) });
+            self.found.push(Built {
+                pieces,
+                used: Use::Argument("if".to_owned()),
+            });
         }
         vec![vec![self.hole(expression)]]
     }
@@ -378,9 +458,14 @@ impl Builder<'_> {
                 };
                 for argument in arguments {
                     for pieces in self.ways(argument) {
-                        let has_literal = pieces.iter().any(|piece| matches!(piece, Piece::Literal { .. }));
+                        let has_literal = pieces
+                            .iter()
+                            .any(|piece| matches!(piece, Piece::Literal { .. }));
                         if has_literal {
-                            self.found.push(Built { pieces, used: used.clone() });
+                            self.found.push(Built {
+                                pieces,
+                                used: used.clone(),
+                            });
                         }
                     }
                 }
@@ -392,13 +477,15 @@ impl Builder<'_> {
             }
             ExprKind::Text => {
                 let pieces = vec![self.literal(expression)];
-                self.found.push(Built { pieces, used: Use::Argument("[]".to_owned()) });
+                self.found.push(Built {
+                    pieces,
+                    used: Use::Argument("[]".to_owned()),
+                });
             }
             ExprKind::Number | ExprKind::Bool(_) | ExprKind::Null => {}
         }
     }
 }
-
 
 impl Builder<'_> {
     /// The pieces, cut at each place where `pattern` (as written between quotes) stands in a literal.
@@ -424,7 +511,10 @@ impl Builder<'_> {
             let raw = &self.text[outer.clone()];
             let literal = |range: Range<usize>| {
                 let outer = outer.start + range.start..outer.start + range.end;
-                (!range.is_empty()).then_some(Piece::Literal { outer, quoting: *quoting })
+                (!range.is_empty()).then_some(Piece::Literal {
+                    outer,
+                    quoting: *quoting,
+                })
             };
             let mut from = 0;
             if !pattern.is_empty() {
@@ -440,7 +530,12 @@ impl Builder<'_> {
 }
 
 /// Says what stands around a hole that is a whole argument.
-fn set_place(ways: &mut [Vec<Piece>], whole: &Range<usize>, with_braces: &Range<usize>, around: Place) {
+fn set_place(
+    ways: &mut [Vec<Piece>],
+    whole: &Range<usize>,
+    with_braces: &Range<usize>,
+    around: Place,
+) {
     for way in ways {
         if let [Piece::Hole { span, place, .. }] = way.as_mut_slice()
             && span == whole
@@ -458,7 +553,10 @@ fn placeholders(raw: &str) -> Vec<(Range<usize>, Option<usize>)> {
     let mut at = 0;
     while let Some(found) = raw[at..].find('{') {
         let open = at + found;
-        let digits = raw[open + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let digits = raw[open + 1..]
+            .bytes()
+            .take_while(u8::is_ascii_digit)
+            .count();
         let index = raw[open + 1..open + 1 + digits].parse().ok();
         let close = raw[open + 1 + digits..].find('}');
         match (index, close) {
@@ -468,7 +566,14 @@ fn placeholders(raw: &str) -> Vec<(Range<usize>, Option<usize>)> {
                 from = open + 1 + digits + close + 1;
                 at = from;
             }
-            _ => at = open + if raw[open + 1..].starts_with('{') { 2 } else { 1 },
+            _ => {
+                at = open
+                    + if raw[open + 1..].starts_with('{') {
+                        2
+                    } else {
+                        1
+                    }
+            }
         }
     }
     cut.push((from..raw.len(), None));
@@ -480,7 +585,10 @@ fn placeholders(raw: &str) -> Vec<(Range<usize>, Option<usize>)> {
 fn concat(parts: impl IntoIterator<Item = Possible>) -> Possible {
     let mut all = Possible::one(Value::String(String::new()));
     for part in parts {
-        let mut next = Possible { values: Vec::new(), open: all.open.clone() };
+        let mut next = Possible {
+            values: Vec::new(),
+            open: all.open.clone(),
+        };
         next.open.extend(part.open.iter().cloned());
         for head in &all.values {
             for tail in &part.values {
@@ -505,15 +613,22 @@ struct Evaluator<'t> {
 
 impl Evaluator<'_> {
     fn written(&self, expression: &Expr) -> String {
-        let text: String = self.text[expression.span.clone()].chars().take(80).collect();
+        let text: String = self.text[expression.span.clone()]
+            .chars()
+            .take(80)
+            .collect();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     fn expression(&self, expression: &Expr) -> Possible {
         let raw = &self.text[expression.span.clone()];
         match &expression.kind {
-            ExprKind::Text => Possible::one(Value::String(expression::decode(&raw[1..raw.len() - 1]).0)),
-            ExprKind::Number => serde_json::from_str(raw).map_or_else(|_| Possible::unknown(raw), Possible::one),
+            ExprKind::Text => {
+                Possible::one(Value::String(expression::decode(&raw[1..raw.len() - 1]).0))
+            }
+            ExprKind::Number => {
+                serde_json::from_str(raw).map_or_else(|_| Possible::unknown(raw), Possible::one)
+            }
             ExprKind::Bool(truth) => Possible::one(Value::Bool(*truth)),
             ExprKind::Null => Possible::one(Value::Null),
             ExprKind::Member { of, name } => {
@@ -557,16 +672,25 @@ impl Evaluator<'_> {
                 _ => None,
             },
             ExprKind::Member { of, name } => match &of.kind {
-                ExprKind::Member { of: root, name: group } if is_call(root, "pipeline") => {
-                    match group.to_lowercase().as_str() {
-                        "parameters" => Some(Reference::Parameter(name.clone())),
-                        "globalparameters" => Some(Reference::Global(name.clone())),
-                        _ => Some(Reference::System(self.written(expression))),
-                    }
-                }
-                ExprKind::Call { name: root, arguments } if arguments.is_empty() => match root.as_str() {
+                ExprKind::Member {
+                    of: root,
+                    name: group,
+                } if is_call(root, "pipeline") => match group.to_lowercase().as_str() {
+                    "parameters" => Some(Reference::Parameter(name.clone())),
+                    "globalparameters" => Some(Reference::Global(name.clone())),
+                    _ => Some(Reference::System(self.written(expression))),
+                },
+                ExprKind::Call {
+                    name: root,
+                    arguments,
+                } if arguments.is_empty() => match root.as_str() {
                     "dataset" | "linkedservice" => Some(Reference::Parameter(name.clone())),
-                    "pipeline" if !matches!(name.to_lowercase().as_str(), "parameters" | "globalparameters") => {
+                    "pipeline"
+                        if !matches!(
+                            name.to_lowercase().as_str(),
+                            "parameters" | "globalparameters"
+                        ) =>
+                    {
                         Some(Reference::System(self.written(expression)))
                     }
                     "trigger" => Some(Reference::System(self.written(expression))),
@@ -597,22 +721,31 @@ impl Evaluator<'_> {
             }
             ("coalesce", arguments) => {
                 let mut all = Possible::default();
-                arguments.iter().for_each(|argument| all.join(text(argument)));
+                arguments
+                    .iter()
+                    .for_each(|argument| all.join(text(argument)));
                 all.values.retain(|value| !value.is_null());
                 all
             }
             ("string", [value]) => text(value).map(
-                |value| Some(Value::String(text_of(value).unwrap_or_else(|| value.to_string()))),
+                |value| {
+                    Some(Value::String(
+                        text_of(value).unwrap_or_else(|| value.to_string()),
+                    ))
+                },
                 &what,
             ),
-            ("json", [value]) => text(value).map(|value| serde_json::from_str(value.as_str()?).ok(), &what),
+            ("json", [value]) => {
+                text(value).map(|value| serde_json::from_str(value.as_str()?).ok(), &what)
+            }
             ("trim", [value]) => text(value).map_text(|value| value.trim().to_owned(), &what),
             ("tolower", [value]) => text(value).map_text(str::to_lowercase, &what),
             ("toupper", [value]) => text(value).map_text(str::to_uppercase, &what),
             ("replace", [value, pattern, with]) => {
                 let mut all = Possible::default();
                 let (pattern, with) = (text(pattern), text(with));
-                all.open.extend(pattern.open.iter().chain(&with.open).cloned());
+                all.open
+                    .extend(pattern.open.iter().chain(&with.open).cloned());
                 for pattern in pattern.texts() {
                     for with in with.texts() {
                         let change = |value: &str| match pattern.is_empty() {
@@ -628,38 +761,60 @@ impl Evaluator<'_> {
                 let mut all = Possible::default();
                 let separator = text(separator);
                 all.open.extend(separator.open.iter().cloned());
-                for separator in separator.texts().iter().filter(|separator| !separator.is_empty()) {
+                for separator in separator
+                    .texts()
+                    .iter()
+                    .filter(|separator| !separator.is_empty())
+                {
                     let split = |value: &Value| {
                         let parts = text_of(value)?;
-                        Some(Value::Array(parts.split(separator.as_str()).map(|part| Value::String(part.to_owned())).collect()))
+                        Some(Value::Array(
+                            parts
+                                .split(separator.as_str())
+                                .map(|part| Value::String(part.to_owned()))
+                                .collect(),
+                        ))
                     };
                     all.join(text(value).map(split, &what));
                 }
                 all
             }
-            ("first", [value]) => text(value).map(|value| value.as_array()?.first().cloned(), &what),
+            ("first", [value]) => {
+                text(value).map(|value| value.as_array()?.first().cloned(), &what)
+            }
             ("last", [value]) => text(value).map(|value| value.as_array()?.last().cloned(), &what),
             ("createarray" | "array", arguments) => {
                 let mut lists = Possible::one(Value::Array(Vec::new()));
                 for argument in arguments {
                     let argument = text(argument);
-                    let mut next = Possible { values: Vec::new(), open: lists.open.clone() };
+                    let mut next = Possible {
+                        values: Vec::new(),
+                        open: lists.open.clone(),
+                    };
                     next.open.extend(argument.open.iter().cloned());
                     for list in lists.values.iter().filter_map(Value::as_array) {
                         for value in &argument.values {
-                            next.add(Value::Array([list.as_slice(), std::slice::from_ref(value)].concat()));
+                            next.add(Value::Array(
+                                [list.as_slice(), std::slice::from_ref(value)].concat(),
+                            ));
                         }
                     }
                     lists = next;
                 }
                 lists
             }
-            ("format", [pattern, values @ ..]) if self.syntax == Syntax::Arm && pattern.kind == ExprKind::Text => {
+            ("format", [pattern, values @ ..])
+                if self.syntax == Syntax::Arm && pattern.kind == ExprKind::Text =>
+            {
                 let raw = &self.text[pattern.span.start + 1..pattern.span.end - 1];
-                let parts = placeholders(raw).into_iter().map(|(range, index)| match index {
-                    None => Possible::one(Value::String(expression::decode(&raw[range]).0)),
-                    Some(index) => values.get(index).map_or_else(|| Possible::unknown(what.clone()), text),
-                });
+                let parts = placeholders(raw)
+                    .into_iter()
+                    .map(|(range, index)| match index {
+                        None => Possible::one(Value::String(expression::decode(&raw[range]).0)),
+                        Some(index) => values
+                            .get(index)
+                            .map_or_else(|| Possible::unknown(what.clone()), text),
+                    });
                 concat(parts)
             }
             _ => Possible::unknown(what),

@@ -104,7 +104,11 @@ fn data_factory(text: &str) -> Result<Text, ExpressionError> {
         return whole(text, 1, text.len()).map(Text::Expression);
     }
     let mut parts = Vec::new();
-    let mut from = if text.starts_with("@@") && !text.starts_with("@@{") { 1 } else { 0 };
+    let mut from = if text.starts_with("@@") && !text.starts_with("@@{") {
+        1
+    } else {
+        0
+    };
     let mut at = from;
     while let Some(found) = text[at..].find("@{") {
         let open = at + found;
@@ -116,7 +120,11 @@ fn data_factory(text: &str) -> Result<Text, ExpressionError> {
             continue;
         }
         push_text(&mut parts, from..open);
-        let mut parser = Parser { text, at: open + 2, end: text.len() };
+        let mut parser = Parser {
+            text,
+            at: open + 2,
+            end: text.len(),
+        };
         let expression = parser.expression(0)?;
         parser.skip_space();
         if parser.peek() != Some(b'}') {
@@ -197,7 +205,10 @@ impl Parser<'_> {
     }
 
     fn error(&self, message: &str) -> ExpressionError {
-        ExpressionError { message: message.to_owned(), at: self.at }
+        ExpressionError {
+            message: message.to_owned(),
+            at: self.at,
+        }
     }
 
     fn skip_space(&mut self) {
@@ -208,7 +219,10 @@ impl Parser<'_> {
 
     fn word(&mut self) -> Range<usize> {
         let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80) {
+        while self
+            .peek()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80)
+        {
             self.at += 1;
         }
         start..self.at
@@ -228,11 +242,17 @@ impl Parser<'_> {
             Some(b'\'') => self.literal()?,
             Some(b'-' | b'+' | b'0'..=b'9') => {
                 self.at += 1;
-                while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'.') {
+                while self
+                    .peek()
+                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+                {
                     self.at += 1;
                 }
                 if self.text[start..self.at].parse::<f64>().is_err() {
-                    return Err(ExpressionError { message: "this is not a number".to_owned(), at: start });
+                    return Err(ExpressionError {
+                        message: "this is not a number".to_owned(),
+                        at: start,
+                    });
                 }
                 ExprKind::Number
             }
@@ -240,7 +260,10 @@ impl Parser<'_> {
             Some(_) => return Err(self.error("expected a call, a literal or a number")),
             None => return Err(self.error("the expression ends too early")),
         };
-        let first = Expr { kind, span: start..self.at };
+        let first = Expr {
+            kind,
+            span: start..self.at,
+        };
         self.steps(first, depth)
     }
 
@@ -276,7 +299,10 @@ impl Parser<'_> {
                 "true" => Ok(ExprKind::Bool(true)),
                 "false" => Ok(ExprKind::Bool(false)),
                 "null" => Ok(ExprKind::Null),
-                _ => Err(ExpressionError { message: format!("`{name}` is no call: expected `(`"), at: behind }),
+                _ => Err(ExpressionError {
+                    message: format!("`{name}` is no call: expected `(`"),
+                    at: behind,
+                }),
             };
         }
         self.at += 1;
@@ -317,7 +343,13 @@ impl Parser<'_> {
                         return Err(self.error("expected a name after `.`"));
                     }
                     let name = self.text[name].to_owned();
-                    expression = Expr { kind: ExprKind::Member { of: Box::new(expression), name }, span: start..self.at };
+                    expression = Expr {
+                        kind: ExprKind::Member {
+                            of: Box::new(expression),
+                            name,
+                        },
+                        span: start..self.at,
+                    };
                 }
                 Some(b'[') => {
                     self.at += 1;
@@ -329,12 +361,22 @@ impl Parser<'_> {
                     self.at += 1;
                     let kind = match index.kind {
                         ExprKind::Text => {
-                            let name = decode(&self.text[index.span.start + 1..index.span.end - 1]).0;
-                            ExprKind::Member { of: Box::new(expression), name }
+                            let name =
+                                decode(&self.text[index.span.start + 1..index.span.end - 1]).0;
+                            ExprKind::Member {
+                                of: Box::new(expression),
+                                name,
+                            }
                         }
-                        _ => ExprKind::Index { of: Box::new(expression), index: Box::new(index) },
+                        _ => ExprKind::Index {
+                            of: Box::new(expression),
+                            index: Box::new(index),
+                        },
                     };
-                    expression = Expr { kind, span: start..self.at };
+                    expression = Expr {
+                        kind,
+                        span: start..self.at,
+                    };
                 }
                 _ => {
                     self.at = behind;

@@ -88,7 +88,13 @@ impl Factory {
             return;
         }
         for resource in resources(tree, asset) {
-            let mut facts = Reading { factory: self, asset, tree, arm: resource.arm, arm_values: ArmValues::of(tree) };
+            let mut facts = Reading {
+                factory: self,
+                asset,
+                tree,
+                arm: resource.arm,
+                arm_values: ArmValues::of(tree),
+            };
             facts.resource(&resource);
         }
     }
@@ -113,8 +119,16 @@ impl Factory {
             for notebook in self.possible(&call.path).texts() {
                 for (parameter, given) in &call.parameters {
                     let possible = self.possible(given);
-                    let values = if possible.is_complete() { possible.texts().into_iter().collect() } else { Vec::new() };
-                    passed.push(Passed { notebook: notebook.clone(), parameter: parameter.clone(), values });
+                    let values = if possible.is_complete() {
+                        possible.texts().into_iter().collect()
+                    } else {
+                        Vec::new()
+                    };
+                    passed.push(Passed {
+                        notebook: notebook.clone(),
+                        parameter: parameter.clone(),
+                        values,
+                    });
                 }
             }
         }
@@ -128,20 +142,37 @@ impl Factory {
     }
 
     /// The scope of a pipeline's texts.
-    pub(crate) fn view<'f>(&'f self, pipeline: Option<&'f str>, items: Option<&'f Value>) -> View<'f> {
-        View { factory: self, pipeline, items, depth: DEPTH_MAX, look_ups: Rc::new(Cell::new(LOOK_UPS_MAX)) }
+    pub(crate) fn view<'f>(
+        &'f self,
+        pipeline: Option<&'f str>,
+        items: Option<&'f Value>,
+    ) -> View<'f> {
+        View {
+            factory: self,
+            pipeline,
+            items,
+            depth: DEPTH_MAX,
+            look_ups: Rc::new(Cell::new(LOOK_UPS_MAX)),
+        }
     }
 }
 
 impl Connections for Factory {
     fn linked_service(&self, name: &str) -> System {
         let kinds = self.linked_services.get(&name.to_lowercase());
-        one_system(kinds.into_iter().flatten().map(|kind| system::of_type(kind)))
+        one_system(
+            kinds
+                .into_iter()
+                .flatten()
+                .map(|kind| system::of_type(kind)),
+        )
     }
 
     fn dataset(&self, name: &str) -> System {
         let datasets = self.datasets.get(&name.to_lowercase());
-        let of = |dataset: &Dataset| dataset_system(&dataset.kind, self.linked_service(&dataset.linked_service));
+        let of = |dataset: &Dataset| {
+            dataset_system(&dataset.kind, self.linked_service(&dataset.linked_service))
+        };
         one_system(datasets.into_iter().flatten().map(of))
     }
 }
@@ -173,10 +204,20 @@ pub(crate) struct View<'f> {
 }
 
 impl<'f> View<'f> {
-    fn deeper<'v>(&'v self, pipeline: Option<&'v str>, items: Option<&'v Value>) -> Option<View<'v>> {
+    fn deeper<'v>(
+        &'v self,
+        pipeline: Option<&'v str>,
+        items: Option<&'v Value>,
+    ) -> Option<View<'v>> {
         let left = self.look_ups.get().checked_sub(1)?;
         self.look_ups.set(left);
-        Some(View { factory: self.factory, pipeline, items, depth: self.depth.checked_sub(1)?, look_ups: Rc::clone(&self.look_ups) })
+        Some(View {
+            factory: self.factory,
+            pipeline,
+            items,
+            depth: self.depth.checked_sub(1)?,
+            look_ups: Rc::clone(&self.look_ups),
+        })
     }
 
     /// What a value as written can be.
@@ -186,8 +227,16 @@ impl<'f> View<'f> {
                 Ok(parsed) => evaluate::values(text, &parsed, Syntax::DataFactory, self),
                 Err(_) => Possible::unknown("an expression that cannot be read"),
             },
-            Value::Object(object) if object.get("type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("expression")) => {
-                object.get("value").map_or_else(|| Possible::unknown("an empty expression"), |inner| self.value(inner))
+            Value::Object(object)
+                if object
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .is_some_and(|kind| kind.eq_ignore_ascii_case("expression")) =>
+            {
+                object.get("value").map_or_else(
+                    || Possible::unknown("an empty expression"),
+                    |inner| self.value(inner),
+                )
             }
             other => Possible::one(other.clone()),
         }
@@ -210,14 +259,22 @@ impl<'f> View<'f> {
         for default in defaults.into_iter().flatten() {
             possible.add(default.clone());
         }
-        for (_, given) in pipeline.given.iter().filter(|(parameter, _)| *parameter == key) {
+        for (_, given) in pipeline
+            .given
+            .iter()
+            .filter(|(parameter, _)| *parameter == key)
+        {
             possible.join(self.given(given));
         }
         if !pipeline.started {
-            possible.open.insert(format!("parameter `{name}`: nothing in the estate starts the pipeline"));
+            possible.open.insert(format!(
+                "parameter `{name}`: nothing in the estate starts the pipeline"
+            ));
         }
         if possible.values.is_empty() {
-            possible.open.insert(format!("parameter `{name}` has no known value"));
+            possible
+                .open
+                .insert(format!("parameter `{name}` has no known value"));
         }
         possible
     }
@@ -225,7 +282,9 @@ impl<'f> View<'f> {
 
 impl Scope for View<'_> {
     fn look_up(&self, reference: &Reference) -> Possible {
-        let pipeline = self.pipeline.and_then(|key| self.factory.pipelines.get(key));
+        let pipeline = self
+            .pipeline
+            .and_then(|key| self.factory.pipelines.get(key));
         match reference {
             Reference::Parameter(name) => match pipeline {
                 Some(pipeline) => self.parameter(pipeline, name),
@@ -251,7 +310,9 @@ impl Scope for View<'_> {
                     }
                 }
                 if possible.values.is_empty() {
-                    possible.open.insert(format!("variable `{name}` has no known value"));
+                    possible
+                        .open
+                        .insert(format!("variable `{name}` has no known value"));
                 }
                 possible
             }
@@ -263,12 +324,19 @@ impl Scope for View<'_> {
                     return Possible::unknown("`item()`");
                 };
                 let lists = view.value(items);
-                let mut possible = Possible { values: Vec::new(), open: lists.open };
+                let mut possible = Possible {
+                    values: Vec::new(),
+                    open: lists.open,
+                };
                 for list in lists.values {
                     match list {
-                        Value::Array(values) => values.into_iter().for_each(|value| possible.add(value)),
+                        Value::Array(values) => {
+                            values.into_iter().for_each(|value| possible.add(value))
+                        }
                         _ => {
-                            possible.open.insert("`item()` of something that is no list".to_owned());
+                            possible
+                                .open
+                                .insert("`item()` of something that is no list".to_owned());
                         }
                     }
                 }
@@ -291,15 +359,25 @@ impl ArmValues {
     pub(crate) fn of(tree: &Tree) -> Self {
         let mut values = ArmValues::default();
         for root in tree.roots().iter().filter(|root| is_template(tree, **root)) {
-            let entries = |key: &str| tree.get(*root, key).map(|map| tree.children(map)).unwrap_or_default();
+            let entries = |key: &str| {
+                tree.get(*root, key)
+                    .map(|map| tree.children(map))
+                    .unwrap_or_default()
+            };
             for entry in entries("parameters") {
-                if let (Some(name), Some(default)) = (tree.key(*entry), tree.get(*entry, "defaultValue")) {
-                    values.parameters.insert(name.to_lowercase(), tree.value(default));
+                if let (Some(name), Some(default)) =
+                    (tree.key(*entry), tree.get(*entry, "defaultValue"))
+                {
+                    values
+                        .parameters
+                        .insert(name.to_lowercase(), tree.value(default));
                 }
             }
             for entry in entries("variables") {
                 if let Some(name) = tree.key(*entry) {
-                    values.variables.insert(name.to_lowercase(), tree.value(*entry));
+                    values
+                        .variables
+                        .insert(name.to_lowercase(), tree.value(*entry));
                 }
             }
         }
@@ -318,7 +396,9 @@ impl Scope for ArmValues {
                 possible
             }
             Reference::Variable(name) => match self.variables.get(&name.to_lowercase()) {
-                Some(Value::String(text)) if !text.starts_with('[') => Possible::one(Value::String(text.clone())),
+                Some(Value::String(text)) if !text.starts_with('[') => {
+                    Possible::one(Value::String(text.clone()))
+                }
                 Some(value) if !value.is_string() => Possible::one(value.clone()),
                 _ => Possible::unknown(format!("template variable `{name}`")),
             },
@@ -351,7 +431,9 @@ impl Reading<'_> {
         }
         match value {
             Value::String(text) => {
-                let Ok(parsed) = expression::parse(text, Syntax::Arm) else { return false };
+                let Ok(parsed) = expression::parse(text, Syntax::Arm) else {
+                    return false;
+                };
                 if parsed == Text::Plain(0..text.len()) {
                     return true;
                 }
@@ -364,8 +446,12 @@ impl Reading<'_> {
                     _ => false,
                 }
             }
-            Value::Array(values) => values.iter_mut().all(|value| self.deployed(value, depth + 1)),
-            Value::Object(entries) => entries.values_mut().all(|value| self.deployed(value, depth + 1)),
+            Value::Array(values) => values
+                .iter_mut()
+                .all(|value| self.deployed(value, depth + 1)),
+            Value::Object(entries) => entries
+                .values_mut()
+                .all(|value| self.deployed(value, depth + 1)),
             _ => true,
         }
     }
@@ -381,14 +467,27 @@ impl Reading<'_> {
     fn resource(&mut self, resource: &Resource) {
         let tree = self.tree;
         let key = resource.name.to_lowercase();
-        let kind = tree.text_at(resource.properties, &["type"]).unwrap_or_default().to_owned();
+        let kind = tree
+            .text_at(resource.properties, &["type"])
+            .unwrap_or_default()
+            .to_owned();
         match resource.kind {
             ResourceKind::LinkedService => {
-                self.factory.linked_services.entry(key).or_default().insert(kind);
+                self.factory
+                    .linked_services
+                    .entry(key)
+                    .or_default()
+                    .insert(kind);
             }
             ResourceKind::Dataset => {
-                let linked_service = tree.text_at(resource.properties, &["linkedServiceName", "referenceName"]).unwrap_or_default().to_owned();
-                self.factory.datasets.entry(key).or_default().push(Dataset { kind, linked_service });
+                let linked_service = tree
+                    .text_at(resource.properties, &["linkedServiceName", "referenceName"])
+                    .unwrap_or_default()
+                    .to_owned();
+                self.factory.datasets.entry(key).or_default().push(Dataset {
+                    kind,
+                    linked_service,
+                });
             }
             ResourceKind::Factory => self.globals(resource.properties),
             ResourceKind::Trigger => self.trigger(resource.properties),
@@ -398,13 +497,21 @@ impl Reading<'_> {
     }
 
     fn children(&self, id: Option<Id>) -> Vec<Id> {
-        id.map(|id| self.tree.children(id).to_vec()).unwrap_or_default()
+        id.map(|id| self.tree.children(id).to_vec())
+            .unwrap_or_default()
     }
 
     fn globals(&mut self, properties: Id) {
         for entry in self.children(self.tree.get(properties, "globalParameters")) {
-            if let (Some(name), Some(value)) = (self.tree.key(entry), self.tree.get(entry, "value").and_then(|id| self.value(id))) {
-                self.factory.globals.entry(name.to_lowercase()).or_default().push(value);
+            if let (Some(name), Some(value)) = (
+                self.tree.key(entry),
+                self.tree.get(entry, "value").and_then(|id| self.value(id)),
+            ) {
+                self.factory
+                    .globals
+                    .entry(name.to_lowercase())
+                    .or_default()
+                    .push(value);
             }
         }
     }
@@ -414,20 +521,38 @@ impl Reading<'_> {
         // Tumbling windows have one.
         let one = self.tree.get(properties, "pipeline");
         for pipeline in pipelines.into_iter().chain(one) {
-            if let Some(name) = self.tree.text_at(pipeline, &["pipelineReference", "referenceName"]) {
+            if let Some(name) = self
+                .tree
+                .text_at(pipeline, &["pipelineReference", "referenceName"])
+            {
                 let name = name.to_lowercase();
                 self.start(&name, self.tree.get(pipeline, "parameters"), None, None);
             }
         }
     }
 
-    fn start(&mut self, pipeline: &str, parameters: Option<Id>, from: Option<&str>, items: Option<Id>) {
+    fn start(
+        &mut self,
+        pipeline: &str,
+        parameters: Option<Id>,
+        from: Option<&str>,
+        items: Option<Id>,
+    ) {
         let given: Vec<(String, Given)> = self
             .children(parameters)
             .into_iter()
-            .map(|entry| (self.tree.key(entry).unwrap_or_default().to_lowercase(), self.given(entry, from, items)))
+            .map(|entry| {
+                (
+                    self.tree.key(entry).unwrap_or_default().to_lowercase(),
+                    self.given(entry, from, items),
+                )
+            })
             .collect();
-        let pipeline = self.factory.pipelines.entry(pipeline.to_owned()).or_default();
+        let pipeline = self
+            .factory
+            .pipelines
+            .entry(pipeline.to_owned())
+            .or_default();
         pipeline.started = true;
         pipeline.given.extend(given);
     }
@@ -435,8 +560,13 @@ impl Reading<'_> {
     fn pipeline(&mut self, properties: Id, key: &str) {
         for group in ["parameters", "variables"] {
             for entry in self.children(self.tree.get(properties, group)) {
-                let Some(name) = self.tree.key(entry) else { continue };
-                let default = self.tree.get(entry, "defaultValue").and_then(|id| self.value(id));
+                let Some(name) = self.tree.key(entry) else {
+                    continue;
+                };
+                let default = self
+                    .tree
+                    .get(entry, "defaultValue")
+                    .and_then(|id| self.value(id));
                 let pipeline = self.factory.pipelines.entry(key.to_owned()).or_default();
                 let values = match group {
                     "parameters" => pipeline.parameters.entry(name.to_lowercase()).or_default(),
@@ -446,14 +576,34 @@ impl Reading<'_> {
             }
         }
         // Activities hold activities; what stands under `items` is what `item()` runs over.
-        let mut waiting: Vec<(Id, Option<Id>)> = self.tree.get(properties, "activities").map(|list| (list, None)).into_iter().collect();
+        let mut waiting: Vec<(Id, Option<Id>)> = self
+            .tree
+            .get(properties, "activities")
+            .map(|list| (list, None))
+            .into_iter()
+            .collect();
         while let Some((list, items)) = waiting.pop() {
             for activity in self.children(Some(list)) {
-                let Some(inner) = self.tree.get(activity, "typeProperties") else { continue };
-                let kind = self.tree.text_at(activity, &["type"]).unwrap_or_default().to_lowercase();
+                let Some(inner) = self.tree.get(activity, "typeProperties") else {
+                    continue;
+                };
+                let kind = self
+                    .tree
+                    .text_at(activity, &["type"])
+                    .unwrap_or_default()
+                    .to_lowercase();
                 self.activity(&kind, inner, key, items);
-                let below = if kind == "foreach" { self.tree.get(inner, "items") } else { items };
-                for name in ["activities", "ifTrueActivities", "ifFalseActivities", "defaultActivities"] {
+                let below = if kind == "foreach" {
+                    self.tree.get(inner, "items")
+                } else {
+                    items
+                };
+                for name in [
+                    "activities",
+                    "ifTrueActivities",
+                    "ifFalseActivities",
+                    "defaultActivities",
+                ] {
                     waiting.extend(self.tree.get(inner, name).map(|list| (list, below)));
                 }
                 for case in self.children(self.tree.get(inner, "cases")) {
@@ -472,32 +622,71 @@ impl Reading<'_> {
                 }
             }
             "setvariable" | "appendvariable" => {
-                let name = self.tree.text_at(inner, &["variableName"]).unwrap_or_default().to_lowercase();
-                let given = match self.tree.get(inner, "value").filter(|_| kind == "setvariable") {
+                let name = self
+                    .tree
+                    .text_at(inner, &["variableName"])
+                    .unwrap_or_default()
+                    .to_lowercase();
+                let given = match self
+                    .tree
+                    .get(inner, "value")
+                    .filter(|_| kind == "setvariable")
+                {
                     Some(value) => self.given(value, Some(key), items),
-                    None => Given { value: None, pipeline: None, items: None },
+                    None => Given {
+                        value: None,
+                        pipeline: None,
+                        items: None,
+                    },
                 };
-                self.factory.pipelines.entry(key.to_owned()).or_default().set.push((name, given));
+                self.factory
+                    .pipelines
+                    .entry(key.to_owned())
+                    .or_default()
+                    .set
+                    .push((name, given));
             }
             "databricksnotebook" => {
-                let Some(path) = self.tree.get(inner, "notebookPath") else { return };
+                let Some(path) = self.tree.get(inner, "notebookPath") else {
+                    return;
+                };
                 let parameters = self.children(self.tree.get(inner, "baseParameters"));
                 let parameters = parameters
                     .into_iter()
-                    .map(|entry| (self.tree.key(entry).unwrap_or_default().to_owned(), self.given(entry, Some(key), items)))
+                    .map(|entry| {
+                        (
+                            self.tree.key(entry).unwrap_or_default().to_owned(),
+                            self.given(entry, Some(key), items),
+                        )
+                    })
                     .collect();
                 let path = self.given(path, Some(key), items);
-                self.factory.notebooks.push(NotebookCall { asset: self.asset.to_owned(), path, parameters });
+                self.factory.notebooks.push(NotebookCall {
+                    asset: self.asset.to_owned(),
+                    path,
+                    parameters,
+                });
             }
             "synapsenotebook" => {
-                let Some(path) = self.tree.at(inner, &["notebook", "referenceName"]) else { return };
+                let Some(path) = self.tree.at(inner, &["notebook", "referenceName"]) else {
+                    return;
+                };
                 let parameters = self.children(self.tree.get(inner, "parameters"));
                 let parameters = parameters
                     .into_iter()
-                    .filter_map(|entry| Some((self.tree.key(entry)?.to_owned(), self.given(self.tree.get(entry, "value")?, Some(key), items))))
+                    .filter_map(|entry| {
+                        Some((
+                            self.tree.key(entry)?.to_owned(),
+                            self.given(self.tree.get(entry, "value")?, Some(key), items),
+                        ))
+                    })
                     .collect();
                 let path = self.given(path, Some(key), items);
-                self.factory.notebooks.push(NotebookCall { asset: self.asset.to_owned(), path, parameters });
+                self.factory.notebooks.push(NotebookCall {
+                    asset: self.asset.to_owned(),
+                    path,
+                    parameters,
+                });
             }
             _ => {}
         }

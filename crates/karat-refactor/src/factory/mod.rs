@@ -15,7 +15,8 @@ mod read;
 mod resources;
 mod spots;
 pub mod system;
+#[cfg(test)]
+mod tests;
 
 pub use facts::Factory;
 pub(crate) use read::read;
-pub(crate) use resources::resources;

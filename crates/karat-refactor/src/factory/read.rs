@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::evaluate::{self, Built, Nothing, Piece, Place, Quoting, Scope, Use};
+use super::evaluate::{self, Built, Piece, Place, Quoting, Scope, Use};
 use super::expression::{self, Expr, ExprKind, Part, Syntax, Text};
 use super::facts::{ArmValues, Factory};
 use super::resources::{Resource, ResourceKind, is_template, resources};
@@ -51,7 +51,15 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -
     for resource in &resources {
         let spots = spots(tree, resource, factory);
         let fed = fed_systems(tree, &spots);
-        let mut document = Document { reader: &mut *reader, file, tree, factory, arm_values: &arm_values, resource, fed };
+        let mut document = Document {
+            reader: &mut *reader,
+            file,
+            tree,
+            factory,
+            arm_values: &arm_values,
+            resource,
+            fed,
+        };
         for spot in &spots {
             done[spot.id] = true;
             document.spot(spot);
@@ -73,7 +81,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -
         if tree.key(id) == Some("referenceName")
             && let Some(name) = tree.text(id)
             && let Some(parent) = tree.node(id).parent
-            && tree.text_at(parent, &["type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("PipelineReference"))
+            && tree
+                .text_at(parent, &["type"])
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("PipelineReference"))
         {
             reader.call(name, "pipeline");
         }
@@ -86,7 +96,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -
 }
 
 fn data() -> Suspicion {
-    Suspicion::new(rule::METADATA, "a name in a value of the pipeline; what it is used for is decided elsewhere")
+    Suspicion::new(
+        rule::METADATA,
+        "a name in a value of the pipeline; what it is used for is decided elsewhere",
+    )
 }
 
 struct Document<'d, 'e> {
@@ -102,9 +115,13 @@ struct Document<'d, 'e> {
 
 impl Document<'_, '_> {
     fn spot(&mut self, spot: &Spot) {
-        let Some(fragment) = self.tree.fragment(self.file, spot.id) else { return };
+        let Some(fragment) = self.tree.fragment(self.file, spot.id) else {
+            return;
+        };
         if let Meaning::Not(reason) = spot.meaning {
-            return self.reader.region(&fragment, whole(&fragment), Means::NotATable(reason));
+            return self
+                .reader
+                .region(&fragment, whole(&fragment), Means::NotATable(reason));
         }
         let arm = self.resource.arm.then_some(self.arm_values as &dyn Scope);
         for text in deployed(self.reader, &fragment, arm) {
@@ -117,7 +134,10 @@ impl Document<'_, '_> {
         let parsed = match expression::parse(text.text(), Syntax::DataFactory) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let message = format!("this begins like an expression, and cannot be read: {}", error.message);
+                let message = format!(
+                    "this begins like an expression, and cannot be read: {}",
+                    error.message
+                );
                 return suspect::read(self.reader, text, &Suspicion::new(EXPRESSION, message));
             }
         };
@@ -137,10 +157,20 @@ impl Document<'_, '_> {
             match built.used {
                 Use::Value => self.meaning(&fragment, spot),
                 Use::Json => self.json(&fragment, spot),
-                Use::Label => self.reader.region(&fragment, whole(&fragment), Means::NotATable(NotATable::Code)),
+                Use::Label => self.reader.region(
+                    &fragment,
+                    whole(&fragment),
+                    Means::NotATable(NotATable::Code),
+                ),
                 Use::Argument(function) => {
-                    let message = format!("a name in an argument of `{function}`; what becomes of it is decided when the pipeline runs");
-                    suspect::read(self.reader, &fragment, &Suspicion::new(rule::METADATA, message));
+                    let message = format!(
+                        "a name in an argument of `{function}`; what becomes of it is decided when the pipeline runs"
+                    );
+                    suspect::read(
+                        self.reader,
+                        &fragment,
+                        &Suspicion::new(rule::METADATA, message),
+                    );
                 }
             }
         }
@@ -152,7 +182,9 @@ impl Document<'_, '_> {
             return suspect::read(self.reader, text, &data());
         };
         for id in tree.ids() {
-            let Some(inner) = tree.fragment(text, id) else { continue };
+            let Some(inner) = tree.fragment(text, id) else {
+                continue;
+            };
             let meaning = match tree.key(id) {
                 Some(key) if key.eq_ignore_ascii_case("notebookPath") => Meaning::Notebook,
                 _ => match &spot.meaning {
@@ -160,7 +192,14 @@ impl Document<'_, '_> {
                     _ => Meaning::Data,
                 },
             };
-            self.meaning(&inner, &Spot { id: spot.id, meaning, items: spot.items });
+            self.meaning(
+                &inner,
+                &Spot {
+                    id: spot.id,
+                    meaning,
+                    items: spot.items,
+                },
+            );
         }
     }
 
@@ -168,16 +207,31 @@ impl Document<'_, '_> {
         match &spot.meaning {
             Meaning::Sql(system) => self.sql(text, system),
             Meaning::Value(holder) => match self.fed.get(holder) {
-                Some(Some(systems)) if systems.iter().all(|system| matches!(system, System::Foreign(_) | System::Files)) => {
-                    self.reader.region(text, whole(text), Means::NotATable(NotATable::ForeignSource));
+                Some(Some(systems))
+                    if systems
+                        .iter()
+                        .all(|system| matches!(system, System::Foreign(_) | System::Files)) =>
+                {
+                    self.reader.region(
+                        text,
+                        whole(text),
+                        Means::NotATable(NotATable::ForeignSource),
+                    );
                 }
-                Some(Some(systems)) if systems.iter().all(|system| *system == System::Databricks) && is_statement(text.text()) => {
+                Some(Some(systems))
+                    if systems.iter().all(|system| *system == System::Databricks)
+                        && is_statement(text.text()) =>
+                {
                     self.sql(text, &System::Databricks);
                 }
                 _ => suspect::read(self.reader, text, &data()),
             },
             Meaning::Notebook => {
-                self.reader.region(text, whole(text), Means::NotATable(NotATable::WorkspacePath));
+                self.reader.region(
+                    text,
+                    whole(text),
+                    Means::NotATable(NotATable::WorkspacePath),
+                );
                 if !text.text().is_empty() && !crate::fragment::has_placeholder(text.text()) {
                     self.reader.call(text.text(), "notebook activity");
                 }
@@ -189,18 +243,24 @@ impl Document<'_, '_> {
                 suspect::read(self.reader, text, &Suspicion::new(rule::METADATA, message));
             }
             Meaning::Path => {
-                self.reader.region(text, whole(text), Means::NotATable(NotATable::PathSegment));
+                self.reader
+                    .region(text, whole(text), Means::NotATable(NotATable::PathSegment));
                 self.reader.path(text, whole(text));
             }
             Meaning::TableName => {
                 let suspicion = match self.tree.text_at(self.resource.properties, &["type"]) {
-                    Some(kind) if super::system::of_type(kind) == System::Databricks => delta_lake(&[]),
+                    Some(kind) if super::system::of_type(kind) == System::Databricks => {
+                        delta_lake(&[])
+                    }
                     Some(kind) => hive(kind),
                     None => data(),
                 };
                 suspect::read(self.reader, text, &suspicion);
             }
-            Meaning::Not(reason) => self.reader.region(text, whole(text), Means::NotATable(*reason)),
+            Meaning::Not(reason) => {
+                self.reader
+                    .region(text, whole(text), Means::NotATable(*reason))
+            }
             Meaning::Data => suspect::read(self.reader, text, &data()),
         }
     }
@@ -214,12 +274,20 @@ impl Document<'_, '_> {
                 self.reader.session = session;
             }
             System::Foreign(_) | System::Files => {
-                self.reader.region(text, whole(text), Means::NotATable(NotATable::ForeignSource));
+                self.reader.region(
+                    text,
+                    whole(text),
+                    Means::NotATable(NotATable::ForeignSource),
+                );
             }
             System::Hive => suspect::read(self.reader, text, &hive("Hive")),
             System::Unknown => {
                 let message = "which system runs this query cannot be told from the files; if it is Databricks, the new name is right";
-                suspect::read(self.reader, text, &Suspicion::new(UNKNOWN_CONNECTION, message));
+                suspect::read(
+                    self.reader,
+                    text,
+                    &Suspicion::new(UNKNOWN_CONNECTION, message),
+                );
             }
         }
     }
@@ -227,9 +295,18 @@ impl Document<'_, '_> {
     /// A dataset of tables: what it names as a whole.
     fn dataset(&mut self) {
         let tree = self.tree;
-        let kind = tree.text_at(self.resource.properties, &["type"]).unwrap_or_default();
-        let service = tree.text_at(self.resource.properties, &["linkedServiceName", "referenceName"]).unwrap_or_default();
-        let Some(inner) = tree.get(self.resource.properties, "typeProperties") else { return };
+        let kind = tree
+            .text_at(self.resource.properties, &["type"])
+            .unwrap_or_default();
+        let service = tree
+            .text_at(
+                self.resource.properties,
+                &["linkedServiceName", "referenceName"],
+            )
+            .unwrap_or_default();
+        let Some(inner) = tree.get(self.resource.properties, "typeProperties") else {
+            return;
+        };
         let system = match super::system::of_type(kind) {
             System::Unknown => self.factory.linked_service(service),
             known => known,
@@ -248,25 +325,48 @@ impl Document<'_, '_> {
             for table in &tables {
                 match self.reader.mapping.table(database, table) {
                     TableLookup::Mapped(new) => candidates.push(new.sql()),
-                    TableLookup::Contradiction(several) => candidates.extend(several.iter().map(|new| new.sql())),
+                    TableLookup::Contradiction(several) => {
+                        candidates.extend(several.iter().map(|new| new.sql()))
+                    }
                     TableLookup::NotMapped | TableLookup::UnknownDatabase => {}
                 }
-                old.push(format!("{}.{}", database.to_lowercase(), table.to_lowercase()));
+                old.push(format!(
+                    "{}.{}",
+                    database.to_lowercase(),
+                    table.to_lowercase()
+                ));
             }
         }
         let suspicion = match system {
             System::Databricks => delta_lake(&candidates),
             _ => hive(kind),
         };
-        let Some(place) = database.or(table) else { return };
-        let Some(fragment) = self.place(place) else { return };
+        let Some(place) = database.or(table) else {
+            return;
+        };
+        let Some(fragment) = self.place(place) else {
+            return;
+        };
         let doubt = Doubt::new(suspicion.rule, suspicion.message);
         if old.is_empty() {
-            return self.reader.finding(&fragment, whole(&fragment), Severity::Warning, doubt);
+            return self
+                .reader
+                .finding(&fragment, whole(&fragment), Severity::Warning, doubt);
         }
-        let verdict = Verdict::NeedsPerson { doubt, candidates, suggestion: Vec::new() };
+        let verdict = Verdict::NeedsPerson {
+            doubt,
+            candidates,
+            suggestion: Vec::new(),
+        };
         let old = if old.len() == 1 { old.pop() } else { None };
-        self.reader.occurrence(&fragment, whole(&fragment), Subject::Table, Role::Name, old, verdict);
+        self.reader.occurrence(
+            &fragment,
+            whole(&fragment),
+            Subject::Table,
+            Role::Name,
+            old,
+            verdict,
+        );
     }
 
     /// The text at a node, or in its expression object.
@@ -277,16 +377,25 @@ impl Document<'_, '_> {
 
     fn values(&self, id: Id) -> BTreeSet<String> {
         let id = self.tree.get(id, "value").unwrap_or(id);
-        let Some(text) = self.tree.text(id) else { return BTreeSet::new() };
-        let Ok(parsed) = expression::parse(text, Syntax::DataFactory) else { return BTreeSet::new() };
+        let Some(text) = self.tree.text(id) else {
+            return BTreeSet::new();
+        };
+        let Ok(parsed) = expression::parse(text, Syntax::DataFactory) else {
+            return BTreeSet::new();
+        };
         let view = self.factory.view(None, None);
         evaluate::values(text, &parsed, Syntax::DataFactory, &view).texts()
     }
 }
 
 fn delta_lake(candidates: &[String]) -> Suspicion {
-    let catalog = candidates.first().and_then(|name| name.split('.').next()).unwrap_or("<catalog>");
-    let name = candidates.first().map_or("<catalog>.<schema>.<table>", String::as_str);
+    let catalog = candidates
+        .first()
+        .and_then(|name| name.split('.').next())
+        .unwrap_or("<catalog>");
+    let name = candidates
+        .first()
+        .map_or("<catalog>.<schema>.<table>", String::as_str);
     Suspicion::new(
         DELTA_LAKE_DATASET,
         format!(
@@ -300,17 +409,24 @@ fn delta_lake(candidates: &[String]) -> Suspicion {
 fn hive(kind: &str) -> Suspicion {
     Suspicion::new(
         HIVE_CONNECTOR,
-        format!("`{kind}` connects to a metastore without catalogs, and cannot read three-part names; move this reader to Databricks, then write the new name"),
+        format!(
+            "`{kind}` connects to a metastore without catalogs, and cannot read three-part names; move this reader to Databricks, then write the new name"
+        ),
     )
 }
 
 /// Whether a text is a statement, not a part of one.
 fn is_statement(text: &str) -> bool {
     const BEGINNINGS: &[&str] = &[
-        "alter", "analyze", "create", "delete", "desc", "describe", "drop", "insert", "merge", "msck", "optimize", "refresh",
-        "select", "show", "truncate", "update", "use", "vacuum", "with",
+        "alter", "analyze", "create", "delete", "desc", "describe", "drop", "insert", "merge",
+        "msck", "optimize", "refresh", "select", "show", "truncate", "update", "use", "vacuum",
+        "with",
     ];
-    let first: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    let first: String = text
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
     BEGINNINGS.contains(&first.to_ascii_lowercase().as_str())
 }
 
@@ -319,8 +435,14 @@ pub(crate) fn whole(fragment: &Fragment) -> Range<usize> {
 }
 
 /// The texts that a string of a template becomes when it is deployed; the string itself where there is no template.
-fn deployed(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, arm: Option<&dyn Scope>) -> Vec<Arc<Fragment>> {
-    let Some(scope) = arm else { return vec![Arc::clone(fragment)] };
+fn deployed(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    arm: Option<&dyn Scope>,
+) -> Vec<Arc<Fragment>> {
+    let Some(scope) = arm else {
+        return vec![Arc::clone(fragment)];
+    };
     let text = fragment.text();
     let parsed = match expression::parse(text, Syntax::Arm) {
         Ok(Text::Plain(range)) if range == (0..text.len()) => return vec![Arc::clone(fragment)],
@@ -406,7 +528,10 @@ fn fragment_of(outer: &Arc<Fragment>, built: &Built, what: &'static str) -> Arc<
     let text = outer.text();
     for piece in &built.pieces {
         match piece {
-            Piece::Literal { outer: span, quoting } => {
+            Piece::Literal {
+                outer: span,
+                quoting,
+            } => {
                 let (mark, plain): (&str, &str) = match quoting {
                     Quoting::Single => {
                         builder.escape(&QuotedEscape);
@@ -431,14 +556,27 @@ fn fragment_of(outer: &Arc<Fragment>, built: &Built, what: &'static str) -> Arc<
                     }
                 }
             }
-            Piece::Hole { span, possible, place } => {
+            Piece::Hole {
+                span,
+                possible,
+                place,
+            } => {
                 match place {
                     Place::Argument => builder.escape(&ArgumentEscape),
                     Place::Braces => builder.escape(&Plain),
                     Place::Inside => builder.escape(&NoEscape),
                 };
-                let values = if possible.is_complete() { possible.texts().into_iter().collect() } else { Vec::new() };
-                let what: String = text.get(span.clone()).unwrap_or_default().chars().take(60).collect();
+                let values = if possible.is_complete() {
+                    possible.texts().into_iter().collect()
+                } else {
+                    Vec::new()
+                };
+                let what: String = text
+                    .get(span.clone())
+                    .unwrap_or_default()
+                    .chars()
+                    .take(60)
+                    .collect();
                 builder.hole(span.clone(), values, &format!("`{what}`"));
             }
         }
@@ -454,14 +592,21 @@ fn fed_systems(tree: &Tree, spots: &[Spot]) -> BTreeMap<Holder, Option<BTreeSet<
     // A holder that feeds another one feeds what that one feeds.
     let mut chains: Vec<(Holder, Holder)> = Vec::new();
     for spot in spots {
-        let Some(text) = tree.text(spot.id).filter(|text| text.contains('@') || text.starts_with('[')) else { continue };
+        let Some(text) = tree
+            .text(spot.id)
+            .filter(|text| text.contains('@') || text.starts_with('['))
+        else {
+            continue;
+        };
         if text.starts_with('[') && text.contains('@') {
             unread.push(text.to_lowercase());
         }
         for holder in holders(text) {
             match &spot.meaning {
                 Meaning::Sql(system) => {
-                    if let Some(systems) = fed.entry(holder).or_insert_with(|| Some(BTreeSet::new())) {
+                    if let Some(systems) =
+                        fed.entry(holder).or_insert_with(|| Some(BTreeSet::new()))
+                    {
                         systems.insert(system.clone());
                     }
                 }
@@ -482,7 +627,9 @@ fn fed_systems(tree: &Tree, spots: &[Spot]) -> BTreeMap<Holder, Option<BTreeSet<
     for _ in 0..chains.len().min(16) {
         for (from, into) in &chains {
             let reached = fed.get(into).cloned().unwrap_or(None);
-            let entry = fed.entry(from.clone()).or_insert_with(|| Some(BTreeSet::new()));
+            let entry = fed
+                .entry(from.clone())
+                .or_insert_with(|| Some(BTreeSet::new()));
             match (entry.as_mut(), reached) {
                 (Some(systems), Some(more)) => systems.extend(more),
                 _ => *entry = None,
@@ -512,12 +659,17 @@ fn holders(text: &str) -> Vec<Holder> {
                     && argument.kind == ExprKind::Text
                 {
                     let inside = argument.span.start + 1..argument.span.end - 1;
-                    found.push(Holder::Variable(expression::decode(&text[inside]).0.to_lowercase()));
+                    found.push(Holder::Variable(
+                        expression::decode(&text[inside]).0.to_lowercase(),
+                    ));
                 }
                 waiting.extend(arguments);
             }
             ExprKind::Member { of, name } => {
-                if let ExprKind::Member { of: root, name: group } = &of.kind
+                if let ExprKind::Member {
+                    of: root,
+                    name: group,
+                } = &of.kind
                     && group.eq_ignore_ascii_case("parameters")
                     && matches!(&root.kind, ExprKind::Call { name, .. } if name == "pipeline")
                 {

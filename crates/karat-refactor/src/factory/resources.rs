@@ -45,18 +45,29 @@ pub(crate) fn resources(tree: &Tree, asset: &str) -> Vec<Resource> {
 
 /// Whether a value is an ARM template.
 pub(crate) fn is_template(tree: &Tree, root: Id) -> bool {
-    let schema = tree.text_at(root, &["$schema"]).unwrap_or_default().to_lowercase();
+    let schema = tree
+        .text_at(root, &["$schema"])
+        .unwrap_or_default()
+        .to_lowercase();
     schema.contains("deploymenttemplate") && tree.get(root, "resources").is_some()
 }
 
 fn single(tree: &Tree, root: Id, asset: &str) -> Option<Resource> {
-    let properties = tree.get(root, "properties").filter(|id| tree.node(*id).kind == Kind::Map)?;
+    let properties = tree
+        .get(root, "properties")
+        .filter(|id| tree.node(*id).kind == Kind::Map)?;
     let by_type = tree.text_at(root, &["type"]).and_then(kind_of_type);
     let kind = by_type.or_else(|| kind_of_shape(tree, properties, asset))?;
     let file = asset.rsplit('/').next().unwrap_or(asset);
     let stem = file.strip_suffix(".json").unwrap_or(file);
     let name = tree.text_at(root, &["name"]).unwrap_or(stem).to_owned();
-    Some(Resource { kind, name, root, properties, arm: false })
+    Some(Resource {
+        kind,
+        name,
+        root,
+        properties,
+        arm: false,
+    })
 }
 
 /// A repository keeps one kind of resource in a folder; without such a folder the properties tell.
@@ -79,8 +90,16 @@ fn kind_of_shape(tree: &Tree, properties: Id, asset: &str) -> Option<ResourceKin
         return Some(ResourceKind::Dataset);
     }
     let folder = asset.to_lowercase().replace('\\', "/");
-    let in_folder = |name: &str| folder.split('/').rev().nth(1).is_some_and(|found| found == name);
-    if has("typeProperties") && (has("connectVia") || in_folder("linkedservice") || in_folder("linkedservices")) {
+    let in_folder = |name: &str| {
+        folder
+            .split('/')
+            .rev()
+            .nth(1)
+            .is_some_and(|found| found == name)
+    };
+    if has("typeProperties")
+        && (has("connectVia") || in_folder("linkedservice") || in_folder("linkedservices"))
+    {
         return Some(ResourceKind::LinkedService);
     }
     if in_folder("dataset") && has("typeProperties") {
@@ -112,19 +131,33 @@ fn kind_of_type(kind: &str) -> Option<ResourceKind> {
 fn template(tree: &Tree, root: Id, found: &mut Vec<Resource>) {
     let mut lists = vec![(root, String::new())];
     while let Some((holder, prefix)) = lists.pop() {
-        let Some(list) = tree.get(holder, "resources") else { continue };
+        let Some(list) = tree.get(holder, "resources") else {
+            continue;
+        };
         for root in tree.children(list) {
             let own = tree.text_at(*root, &["type"]).unwrap_or_default();
-            let whole = if own.contains('/') { own.to_owned() } else { format!("{prefix}{own}") };
+            let whole = if own.contains('/') {
+                own.to_owned()
+            } else {
+                format!("{prefix}{own}")
+            };
             lists.push((*root, format!("{whole}/")));
             if let Some(nested) = tree.at(*root, &["properties", "template"]) {
                 lists.push((nested, String::new()));
             }
-            let (Some(kind), Some(properties)) = (kind_of_type(&whole), tree.get(*root, "properties")) else {
+            let (Some(kind), Some(properties)) =
+                (kind_of_type(&whole), tree.get(*root, "properties"))
+            else {
                 continue;
             };
             let name = name_of(tree.text_at(*root, &["name"]).unwrap_or_default());
-            found.push(Resource { kind, name, root: *root, properties, arm: true });
+            found.push(Resource {
+                kind,
+                name,
+                root: *root,
+                properties,
+                arm: true,
+            });
         }
     }
     found.sort_by_key(|resource| resource.root);

@@ -58,14 +58,23 @@ const DEPTH_MAX: usize = 48;
 
 /// All texts of a resource, in the order of the file.
 pub(crate) fn spots(tree: &Tree, resource: &Resource, connections: &dyn Connections) -> Vec<Spot> {
-    let mut walk = Walk { tree, connections, spots: Vec::new(), taken: vec![false; tree.ids().len()] };
+    let mut walk = Walk {
+        tree,
+        connections,
+        spots: Vec::new(),
+        taken: vec![false; tree.ids().len()],
+    };
     match resource.kind {
         ResourceKind::Pipeline => walk.pipeline(resource.properties),
         ResourceKind::Dataset => walk.dataset(resource.properties),
         ResourceKind::LinkedService => walk.linked_service(resource.properties),
         ResourceKind::Trigger => walk.trigger(resource.properties),
         ResourceKind::DataFlow => walk.data_flow(resource.properties),
-        ResourceKind::Factory => walk.all_under(tree.get(resource.properties, "globalParameters"), &Meaning::Data, None),
+        ResourceKind::Factory => walk.all_under(
+            tree.get(resource.properties, "globalParameters"),
+            &Meaning::Data,
+            None,
+        ),
     }
     walk.all(resource.properties, &Meaning::Data, None);
     walk.all(resource.root, &Meaning::Not(NotATable::OtherWord), None);
@@ -112,19 +121,40 @@ impl Walk<'_> {
     /// What stands around every resource.
     fn frame(&mut self, properties: Id) {
         for key in ["description"] {
-            self.all_under(self.get(properties, key), &Meaning::Not(NotATable::Comment), None);
+            self.all_under(
+                self.get(properties, key),
+                &Meaning::Not(NotATable::Comment),
+                None,
+            );
         }
-        for key in ["folder", "annotations", "type", "concurrency", "policy", "lastPublishTime"] {
-            self.all_under(self.get(properties, key), &Meaning::Not(NotATable::OtherWord), None);
+        for key in [
+            "folder",
+            "annotations",
+            "type",
+            "concurrency",
+            "policy",
+            "lastPublishTime",
+        ] {
+            self.all_under(
+                self.get(properties, key),
+                &Meaning::Not(NotATable::OtherWord),
+                None,
+            );
         }
     }
 
     /// Defaults of parameters and variables.
     fn defaults(&mut self, properties: Id, key: &str, holder: fn(String) -> Holder) {
-        let Some(map) = self.get(properties, key) else { return };
+        let Some(map) = self.get(properties, key) else {
+            return;
+        };
         for entry in self.tree.children(map) {
             let name = self.tree.key(*entry).unwrap_or_default().to_lowercase();
-            self.all_under(self.get(*entry, "type"), &Meaning::Not(NotATable::OtherWord), None);
+            self.all_under(
+                self.get(*entry, "type"),
+                &Meaning::Not(NotATable::OtherWord),
+                None,
+            );
             self.all(*entry, &Meaning::Value(holder(name)), None);
         }
     }
@@ -137,41 +167,93 @@ impl Walk<'_> {
     }
 
     fn activities(&mut self, list: Option<Id>, items: Option<Id>, depth: usize) {
-        let Some(list) = list.filter(|_| depth < DEPTH_MAX) else { return };
+        let Some(list) = list.filter(|_| depth < DEPTH_MAX) else {
+            return;
+        };
         for activity in self.tree.children(list) {
             self.activity(*activity, items, depth);
         }
     }
 
     /// The system behind a reference: `{"referenceName": "x", "parameters": {…}}`. Its parameters are data.
-    fn referenced(&mut self, reference: Option<Id>, of: fn(&dyn Connections, &str) -> System, items: Option<Id>) -> System {
-        let Some(reference) = reference else { return System::Unknown };
+    fn referenced(
+        &mut self,
+        reference: Option<Id>,
+        of: fn(&dyn Connections, &str) -> System,
+        items: Option<Id>,
+    ) -> System {
+        let Some(reference) = reference else {
+            return System::Unknown;
+        };
         let system = match self.tree.text_at(reference, &["referenceName"]) {
             Some(name) => of(self.connections, name),
             None => System::Unknown,
         };
-        self.all_under(self.get(reference, "referenceName"), &Meaning::Not(NotATable::OtherWord), items);
-        self.all_under(self.get(reference, "type"), &Meaning::Not(NotATable::OtherWord), items);
+        self.all_under(
+            self.get(reference, "referenceName"),
+            &Meaning::Not(NotATable::OtherWord),
+            items,
+        );
+        self.all_under(
+            self.get(reference, "type"),
+            &Meaning::Not(NotATable::OtherWord),
+            items,
+        );
         self.all_under(self.get(reference, "parameters"), &Meaning::Data, items);
         system
     }
 
     fn activity(&mut self, activity: Id, items: Option<Id>, depth: usize) {
         let tree = self.tree;
-        let kind = tree.text_at(activity, &["type"]).unwrap_or_default().to_owned();
-        self.all_under(self.get(activity, "description"), &Meaning::Not(NotATable::Comment), None);
-        for key in ["name", "type", "dependsOn", "userProperties", "policy", "state", "onInactiveMarkAs"] {
-            self.all_under(self.get(activity, key), &Meaning::Not(NotATable::OtherWord), items);
+        let kind = tree
+            .text_at(activity, &["type"])
+            .unwrap_or_default()
+            .to_owned();
+        self.all_under(
+            self.get(activity, "description"),
+            &Meaning::Not(NotATable::Comment),
+            None,
+        );
+        for key in [
+            "name",
+            "type",
+            "dependsOn",
+            "userProperties",
+            "policy",
+            "state",
+            "onInactiveMarkAs",
+        ] {
+            self.all_under(
+                self.get(activity, key),
+                &Meaning::Not(NotATable::OtherWord),
+                items,
+            );
         }
-        let service = self.referenced(self.get(activity, "linkedServiceName"), |connections, name| connections.linked_service(name), items);
+        let service = self.referenced(
+            self.get(activity, "linkedServiceName"),
+            |connections, name| connections.linked_service(name),
+            items,
+        );
         let mut ends = [System::Unknown, System::Unknown];
         for (end, key) in ends.iter_mut().zip(["inputs", "outputs"]) {
-            for reference in self.get(activity, key).map(|list| tree.children(list)).unwrap_or_default() {
-                *end = self.referenced(Some(*reference), |connections, name| connections.dataset(name), items);
+            for reference in self
+                .get(activity, key)
+                .map(|list| tree.children(list))
+                .unwrap_or_default()
+            {
+                *end = self.referenced(
+                    Some(*reference),
+                    |connections, name| connections.dataset(name),
+                    items,
+                );
             }
         }
-        let Some(properties) = self.get(activity, "typeProperties") else { return };
-        let data = |walk: &mut Self, key: &str| walk.all_under(walk.get(properties, key), &Meaning::Data, items);
+        let Some(properties) = self.get(activity, "typeProperties") else {
+            return;
+        };
+        let data = |walk: &mut Self, key: &str| {
+            walk.all_under(walk.get(properties, key), &Meaning::Data, items)
+        };
         match kind.to_lowercase().as_str() {
             "foreach" => {
                 let list = self.get(properties, "items");
@@ -189,7 +271,11 @@ impl Walk<'_> {
             }
             "switch" => {
                 data(self, "on");
-                for case in self.get(properties, "cases").map(|list| tree.children(list)).unwrap_or_default() {
+                for case in self
+                    .get(properties, "cases")
+                    .map(|list| tree.children(list))
+                    .unwrap_or_default()
+                {
                     self.activities(self.get(*case, "activities"), items, depth + 1);
                 }
                 self.activities(self.get(properties, "defaultActivities"), items, depth + 1);
@@ -202,19 +288,47 @@ impl Walk<'_> {
                 self.staging(properties, items);
             }
             "lookup" | "getmetadata" | "delete" | "validation" => {
-                let dataset = self.referenced(self.get(properties, "dataset"), |connections, name| connections.dataset(name), items);
+                let dataset = self.referenced(
+                    self.get(properties, "dataset"),
+                    |connections, name| connections.dataset(name),
+                    items,
+                );
                 self.end(self.get(properties, "source"), &dataset, items);
-                self.all_under(self.get(properties, "fieldList"), &Meaning::Not(NotATable::OtherWord), items);
+                self.all_under(
+                    self.get(properties, "fieldList"),
+                    &Meaning::Not(NotATable::OtherWord),
+                    items,
+                );
             }
             "script" => {
-                for script in self.get(properties, "scripts").map(|list| tree.children(list)).unwrap_or_default() {
-                    self.all_under(self.get(*script, "text"), &Meaning::Sql(service.clone()), items);
-                    self.all_under(self.get(*script, "type"), &Meaning::Not(NotATable::OtherWord), items);
+                for script in self
+                    .get(properties, "scripts")
+                    .map(|list| tree.children(list))
+                    .unwrap_or_default()
+                {
+                    self.all_under(
+                        self.get(*script, "text"),
+                        &Meaning::Sql(service.clone()),
+                        items,
+                    );
+                    self.all_under(
+                        self.get(*script, "type"),
+                        &Meaning::Not(NotATable::OtherWord),
+                        items,
+                    );
                 }
             }
             "sqlserverstoredprocedure" | "sqlpoolstoredprocedure" => {
-                self.all_under(self.get(properties, "storedProcedureName"), &Meaning::Not(NotATable::ForeignSource), items);
-                self.referenced(self.get(properties, "sqlPool"), |connections, name| connections.linked_service(name), items);
+                self.all_under(
+                    self.get(properties, "storedProcedureName"),
+                    &Meaning::Not(NotATable::ForeignSource),
+                    items,
+                );
+                self.referenced(
+                    self.get(properties, "sqlPool"),
+                    |connections, name| connections.linked_service(name),
+                    items,
+                );
             }
             "databricksnotebook" => {
                 let path = self.get(properties, "notebookPath");
@@ -223,11 +337,25 @@ impl Walk<'_> {
                 self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
             }
             "synapsenotebook" => {
-                let path = self.get(properties, "notebook").and_then(|notebook| self.get(notebook, "referenceName"));
+                let path = self
+                    .get(properties, "notebook")
+                    .and_then(|notebook| self.get(notebook, "referenceName"));
                 self.all_under(path, &Meaning::Notebook, items);
-                self.all_under(self.get(properties, "notebook"), &Meaning::Not(NotATable::OtherWord), items);
-                for parameter in self.get(properties, "parameters").map(|map| tree.children(map)).unwrap_or_default() {
-                    self.all_under(self.get(*parameter, "type"), &Meaning::Not(NotATable::OtherWord), items);
+                self.all_under(
+                    self.get(properties, "notebook"),
+                    &Meaning::Not(NotATable::OtherWord),
+                    items,
+                );
+                for parameter in self
+                    .get(properties, "parameters")
+                    .map(|map| tree.children(map))
+                    .unwrap_or_default()
+                {
+                    self.all_under(
+                        self.get(*parameter, "type"),
+                        &Meaning::Not(NotATable::OtherWord),
+                        items,
+                    );
                 }
                 self.notebook_parameters(self.get(properties, "parameters"), path, items);
             }
@@ -236,28 +364,63 @@ impl Walk<'_> {
                 self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
             }
             "databrickssparkjar" => {
-                self.all_under(self.get(properties, "mainClassName"), &Meaning::Not(NotATable::Code), items);
+                self.all_under(
+                    self.get(properties, "mainClassName"),
+                    &Meaning::Not(NotATable::Code),
+                    items,
+                );
                 self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
             }
             "executepipeline" => {
-                self.referenced(self.get(properties, "pipeline"), |_, _| System::Unknown, items);
+                self.referenced(
+                    self.get(properties, "pipeline"),
+                    |_, _| System::Unknown,
+                    items,
+                );
             }
             "executedataflow" => {
-                self.referenced(self.get(properties, "dataFlow"), |_, _| System::Unknown, items);
-                self.referenced(self.get(properties, "dataflow"), |_, _| System::Unknown, items);
+                self.referenced(
+                    self.get(properties, "dataFlow"),
+                    |_, _| System::Unknown,
+                    items,
+                );
+                self.referenced(
+                    self.get(properties, "dataflow"),
+                    |_, _| System::Unknown,
+                    items,
+                );
                 self.staging(properties, items);
             }
             "setvariable" | "appendvariable" => {
-                let name = tree.text_at(properties, &["variableName"]).unwrap_or_default().to_lowercase();
-                self.all_under(self.get(properties, "variableName"), &Meaning::Not(NotATable::OtherWord), items);
-                self.all_under(self.get(properties, "value"), &Meaning::Value(Holder::Variable(name)), items);
+                let name = tree
+                    .text_at(properties, &["variableName"])
+                    .unwrap_or_default()
+                    .to_lowercase();
+                self.all_under(
+                    self.get(properties, "variableName"),
+                    &Meaning::Not(NotATable::OtherWord),
+                    items,
+                );
+                self.all_under(
+                    self.get(properties, "value"),
+                    &Meaning::Value(Holder::Variable(name)),
+                    items,
+                );
             }
             "fail" => {
-                self.all_under(self.get(properties, "message"), &Meaning::Not(NotATable::Comment), items);
+                self.all_under(
+                    self.get(properties, "message"),
+                    &Meaning::Not(NotATable::Comment),
+                    items,
+                );
             }
             "webactivity" | "webhook" | "azurefunctionactivity" => {
                 for key in ["url", "functionName", "method", "authentication"] {
-                    self.all_under(self.get(properties, key), &Meaning::Not(NotATable::HostOrFile), items);
+                    self.all_under(
+                        self.get(properties, key),
+                        &Meaning::Not(NotATable::HostOrFile),
+                        items,
+                    );
                 }
             }
             _ => {}
@@ -266,8 +429,16 @@ impl Walk<'_> {
     }
 
     fn staging(&mut self, properties: Id, items: Option<Id>) {
-        for key in ["stagingSettings", "staging", "redirectIncompatibleRowSettings", "logSettings", "logStorageSettings"] {
-            let Some(settings) = self.get(properties, key) else { continue };
+        for key in [
+            "stagingSettings",
+            "staging",
+            "redirectIncompatibleRowSettings",
+            "logSettings",
+            "logStorageSettings",
+        ] {
+            let Some(settings) = self.get(properties, key) else {
+                continue;
+            };
             self.all(settings, &Meaning::Not(NotATable::PathSegment), items);
         }
     }
@@ -282,9 +453,20 @@ impl Walk<'_> {
     /// A source or a sink.
     fn end(&mut self, end: Option<Id>, dataset: &System, items: Option<Id>) {
         let Some(end) = end else { return };
-        let by_type = self.tree.text_at(end, &["type"]).map_or(System::Unknown, system::of_type);
-        let system = if by_type == System::Unknown { dataset.clone() } else { by_type };
-        self.all_under(self.get(end, "type"), &Meaning::Not(NotATable::OtherWord), items);
+        let by_type = self
+            .tree
+            .text_at(end, &["type"])
+            .map_or(System::Unknown, system::of_type);
+        let system = if by_type == System::Unknown {
+            dataset.clone()
+        } else {
+            by_type
+        };
+        self.all_under(
+            self.get(end, "type"),
+            &Meaning::Not(NotATable::OtherWord),
+            items,
+        );
         for child in self.tree.children(end) {
             let key = self.tree.key(*child).unwrap_or_default().to_lowercase();
             if key.ends_with("query") || key == "precopyscript" {
@@ -295,8 +477,17 @@ impl Walk<'_> {
             System::Foreign(_) => self.all(end, &Meaning::Not(NotATable::ForeignSource), items),
             System::Files => self.all(end, &Meaning::Not(NotATable::PathSegment), items),
             _ => {
-                for key in ["exportSettings", "importSettings", "partitionSettings", "partitionOption"] {
-                    self.all_under(self.get(end, key), &Meaning::Not(NotATable::OtherWord), items);
+                for key in [
+                    "exportSettings",
+                    "importSettings",
+                    "partitionSettings",
+                    "partitionOption",
+                ] {
+                    self.all_under(
+                        self.get(end, key),
+                        &Meaning::Not(NotATable::OtherWord),
+                        items,
+                    );
                 }
             }
         }
@@ -304,11 +495,26 @@ impl Walk<'_> {
 
     fn dataset(&mut self, properties: Id) {
         self.frame(properties);
-        let service = self.referenced(self.get(properties, "linkedServiceName"), |connections, name| connections.linked_service(name), None);
-        let by_type = self.tree.text_at(properties, &["type"]).map_or(System::Unknown, system::of_type);
-        let system = if by_type == System::Unknown { service } else { by_type };
+        let service = self.referenced(
+            self.get(properties, "linkedServiceName"),
+            |connections, name| connections.linked_service(name),
+            None,
+        );
+        let by_type = self
+            .tree
+            .text_at(properties, &["type"])
+            .map_or(System::Unknown, system::of_type);
+        let system = if by_type == System::Unknown {
+            service
+        } else {
+            by_type
+        };
         for key in ["schema", "structure"] {
-            self.all_under(self.get(properties, key), &Meaning::Not(NotATable::StructField), None);
+            self.all_under(
+                self.get(properties, key),
+                &Meaning::Not(NotATable::StructField),
+                None,
+            );
         }
         self.defaults(properties, "parameters", Holder::Parameter);
         let meaning = match system {
@@ -322,9 +528,19 @@ impl Walk<'_> {
     fn linked_service(&mut self, properties: Id) {
         self.frame(properties);
         self.defaults(properties, "parameters", Holder::Parameter);
-        self.referenced(self.get(properties, "connectVia"), |_, _| System::Unknown, None);
-        let Some(inner) = self.get(properties, "typeProperties") else { return };
-        for key in ["newClusterSparkConf", "newClusterSparkEnvVars", "newClusterCustomTags"] {
+        self.referenced(
+            self.get(properties, "connectVia"),
+            |_, _| System::Unknown,
+            None,
+        );
+        let Some(inner) = self.get(properties, "typeProperties") else {
+            return;
+        };
+        for key in [
+            "newClusterSparkConf",
+            "newClusterSparkEnvVars",
+            "newClusterCustomTags",
+        ] {
             self.all_under(self.get(inner, key), &Meaning::Data, None);
         }
         for key in ["newClusterInitScripts", "newClusterLogDestination"] {
@@ -335,29 +551,66 @@ impl Walk<'_> {
 
     fn trigger(&mut self, properties: Id) {
         self.frame(properties);
-        for pipeline in self.get(properties, "pipelines").map(|list| self.tree.children(list)).unwrap_or_default() {
-            self.referenced(self.get(*pipeline, "pipelineReference"), |_, _| System::Unknown, None);
+        for pipeline in self
+            .get(properties, "pipelines")
+            .map(|list| self.tree.children(list))
+            .unwrap_or_default()
+        {
+            self.referenced(
+                self.get(*pipeline, "pipelineReference"),
+                |_, _| System::Unknown,
+                None,
+            );
             self.all_under(self.get(*pipeline, "parameters"), &Meaning::Data, None);
         }
-        self.all_under(self.get(properties, "typeProperties"), &Meaning::Not(NotATable::PathSegment), None);
+        self.all_under(
+            self.get(properties, "typeProperties"),
+            &Meaning::Not(NotATable::PathSegment),
+            None,
+        );
     }
 
     /// Data flows read and write datasets and files; of all their stores only Hive's holds tables of the metastore.
     fn data_flow(&mut self, properties: Id) {
         self.frame(properties);
-        let Some(inner) = self.get(properties, "typeProperties") else { return };
+        let Some(inner) = self.get(properties, "typeProperties") else {
+            return;
+        };
         for key in ["sources", "sinks", "transformations"] {
-            for part in self.get(inner, key).map(|list| self.tree.children(list)).unwrap_or_default() {
-                self.all_under(self.get(*part, "description"), &Meaning::Not(NotATable::Comment), None);
+            for part in self
+                .get(inner, key)
+                .map(|list| self.tree.children(list))
+                .unwrap_or_default()
+            {
+                self.all_under(
+                    self.get(*part, "description"),
+                    &Meaning::Not(NotATable::Comment),
+                    None,
+                );
                 self.all(*part, &Meaning::Not(NotATable::OtherWord), None);
             }
         }
-        let scripts: Vec<Id> = ["script", "scriptLines"].iter().filter_map(|key| self.get(inner, key)).collect();
+        let scripts: Vec<Id> = ["script", "scriptLines"]
+            .iter()
+            .filter_map(|key| self.get(inner, key))
+            .collect();
         for script in scripts {
-            let lines: Vec<&str> = std::iter::once(script).chain(self.tree.children(script).iter().copied()).filter_map(|id| self.tree.text(id)).collect();
-            let compact: String = lines.concat().chars().filter(|letter| !letter.is_whitespace()).collect::<String>().to_lowercase();
+            let lines: Vec<&str> = std::iter::once(script)
+                .chain(self.tree.children(script).iter().copied())
+                .filter_map(|id| self.tree.text(id))
+                .collect();
+            let compact: String = lines
+                .concat()
+                .chars()
+                .filter(|letter| !letter.is_whitespace())
+                .collect::<String>()
+                .to_lowercase();
             let hive = compact.contains("store:'hive'") || compact.contains("store:\"hive\"");
-            let meaning = if hive { Meaning::Data } else { Meaning::Not(NotATable::ForeignSource) };
+            let meaning = if hive {
+                Meaning::Data
+            } else {
+                Meaning::Not(NotATable::ForeignSource)
+            };
             self.all(script, &meaning, None);
         }
     }

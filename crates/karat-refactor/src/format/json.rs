@@ -33,8 +33,15 @@ fn comments(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
     }
     strings.sort_by_key(|span| span.start);
     let mut at = 0;
-    for span in strings.into_iter().chain([file.text().len()..file.text().len()]) {
-        if file.text().get(at..span.start).is_some_and(|between| between.contains("//") || between.contains("/*")) {
+    for span in strings
+        .into_iter()
+        .chain([file.text().len()..file.text().len()])
+    {
+        if file
+            .text()
+            .get(at..span.start)
+            .is_some_and(|between| between.contains("//") || between.contains("/*"))
+        {
             super::comment(reader, file, at..span.start);
         }
         at = at.max(span.end);

@@ -13,19 +13,39 @@ use crate::occurrence::{Means, NotATable, rule};
 use crate::reader::Reader;
 
 /// Keys and columns that hold prose.
-const PROSE: &[&str] = &["description", "comment", "comments", "notes", "note", "remark", "remarks", "$schema"];
+const PROSE: &[&str] = &[
+    "description",
+    "comment",
+    "comments",
+    "notes",
+    "note",
+    "remark",
+    "remarks",
+    "$schema",
+];
 
 fn suspicion() -> Suspicion {
-    Suspicion::new(rule::METADATA, "a name in metadata; right only if the code that reads it takes three-part names, so change both together")
+    Suspicion::new(
+        rule::METADATA,
+        "a name in metadata; right only if the code that reads it takes three-part names, so change both together",
+    )
 }
 
 /// Reads JSON or YAML that is no pipeline and no job.
 pub(crate) fn read_tree(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
     for id in tree.ids() {
-        let Some(fragment) = tree.fragment(file, id) else { continue };
-        let prose = tree.key(id).is_some_and(|key| PROSE.contains(&key.to_lowercase().as_str()));
+        let Some(fragment) = tree.fragment(file, id) else {
+            continue;
+        };
+        let prose = tree
+            .key(id)
+            .is_some_and(|key| PROSE.contains(&key.to_lowercase().as_str()));
         if prose {
-            reader.region(&fragment, 0..fragment.text().len(), Means::NotATable(NotATable::Comment));
+            reader.region(
+                &fragment,
+                0..fragment.text().len(),
+                Means::NotATable(NotATable::Comment),
+            );
         } else {
             suspect::read(reader, &fragment, &suspicion());
         }
@@ -39,13 +59,25 @@ pub(crate) fn read_csv(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
     let mut prose: Vec<bool> = Vec::new();
     for (index, row) in rows(file.text(), separator).into_iter().enumerate() {
         if index == 0 {
-            let name = |cell: &Cell| file.text()[cell.range.clone()].trim_matches('"').trim().to_lowercase();
-            prose = row.iter().map(|cell| PROSE.contains(&name(cell).as_str())).collect();
+            let name = |cell: &Cell| {
+                file.text()[cell.range.clone()]
+                    .trim_matches('"')
+                    .trim()
+                    .to_lowercase()
+            };
+            prose = row
+                .iter()
+                .map(|cell| PROSE.contains(&name(cell).as_str()))
+                .collect();
         }
         for (column, cell) in row.iter().enumerate() {
             let fragment = fragment_of(file, cell);
             if prose.get(column).copied().unwrap_or(false) {
-                reader.region(&fragment, 0..fragment.text().len(), Means::NotATable(NotATable::Comment));
+                reader.region(
+                    &fragment,
+                    0..fragment.text().len(),
+                    Means::NotATable(NotATable::Comment),
+                );
             } else {
                 suspect::read(reader, &fragment, &suspicion());
             }
@@ -109,7 +141,11 @@ fn fragment_of(file: &Arc<Fragment>, cell: &Cell) -> Arc<Fragment> {
 /// The separator that the first lines have most of; a comma if they have none.
 fn separator(text: &str) -> u8 {
     let head: Vec<&str> = text.lines().take(20).collect();
-    let count = |separator: char| head.iter().map(|line| line.matches(separator).count()).sum::<usize>();
+    let count = |separator: char| {
+        head.iter()
+            .map(|line| line.matches(separator).count())
+            .sum::<usize>()
+    };
     [(b',', ','), (b';', ';'), (b'\t', '\t'), (b'|', '|')]
         .into_iter()
         .rev()
@@ -122,16 +158,30 @@ fn rows(text: &str, separator: u8) -> Vec<Vec<Cell>> {
     let bytes = text.as_bytes();
     let mut rows = Vec::new();
     let mut row = Vec::new();
-    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let ends = |at: usize| bytes.get(at).is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'));
+    let mut at = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
+    let ends = |at: usize| {
+        bytes
+            .get(at)
+            .is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'))
+    };
     while at < bytes.len() {
         let start = at;
-        let quoted_end = (bytes[at] == b'"').then(|| closing_quote(bytes, at + 1)).flatten().filter(|end| ends(*end));
+        let quoted_end = (bytes[at] == b'"')
+            .then(|| closing_quote(bytes, at + 1))
+            .flatten()
+            .filter(|end| ends(*end));
         let end = match quoted_end {
             Some(end) => end,
             None => (at..).find(|at| ends(*at)).unwrap_or(bytes.len()),
         };
-        row.push(Cell { range: start..end, quoted: quoted_end.is_some() });
+        row.push(Cell {
+            range: start..end,
+            quoted: quoted_end.is_some(),
+        });
         at = end;
         match bytes.get(at) {
             Some(byte) if *byte == separator => at += 1,
@@ -173,8 +223,18 @@ mod tests {
     #[test]
     fn cells_of_any_csv() {
         let text = "a;b\r\n\"x \"\"y\"\"\";\"open\n;z\n";
-        let cells: Vec<Vec<&str>> = rows(text, separator(text)).iter().map(|row| row.iter().map(|cell| &text[cell.range.clone()]).collect()).collect();
-        assert_eq!(cells, [vec!["a", "b"], vec!["\"x \"\"y\"\"\"", "\"open"], vec!["", "z"]]);
+        let cells: Vec<Vec<&str>> = rows(text, separator(text))
+            .iter()
+            .map(|row| row.iter().map(|cell| &text[cell.range.clone()]).collect())
+            .collect();
+        assert_eq!(
+            cells,
+            [
+                vec!["a", "b"],
+                vec!["\"x \"\"y\"\"\"", "\"open"],
+                vec!["", "z"]
+            ]
+        );
         let file = Fragment::root(text.to_owned(), "file");
         let cell = fragment_of(&file, &rows(text, b';')[1][0]);
         assert_eq!(cell.text(), "x \"y\"");

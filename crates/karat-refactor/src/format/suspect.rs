@@ -22,7 +22,10 @@ pub(crate) struct Suspicion {
 
 impl Suspicion {
     pub(crate) fn new(rule: &'static str, message: impl Into<String>) -> Self {
-        Suspicion { rule, message: message.into() }
+        Suspicion {
+            rule,
+            message: message.into(),
+        }
     }
 
     fn doubt(&self) -> Doubt {
@@ -34,7 +37,12 @@ impl Suspicion {
 pub(crate) fn read(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Suspicion) {
     // Only what is written here: the bytes of a hole are code, and explained as such.
     let written: Vec<Range<usize>> = match text.outer() {
-        Some(_) => text.pieces().iter().filter(|piece| !matches!(piece.kind(), PieceKind::Hole { .. })).map(|piece| piece.inner()).collect(),
+        Some(_) => text
+            .pieces()
+            .iter()
+            .filter(|piece| !matches!(piece.kind(), PieceKind::Hole { .. }))
+            .map(|piece| piece.inner())
+            .collect(),
         None => vec![0..text.text().len()],
     };
     for range in written {
@@ -48,9 +56,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Su
 
 /// Keys of maps: names in them are read by code elsewhere too.
 pub(crate) fn keys(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
-    let suspicion = Suspicion::new(rule::METADATA, "a name as the key of a value; what it is used for is decided elsewhere");
+    let suspicion = Suspicion::new(
+        rule::METADATA,
+        "a name as the key of a value; what it is used for is decided elsewhere",
+    );
     for id in tree.ids() {
-        let Some(key) = &tree.node(id).key else { continue };
+        let Some(key) = &tree.node(id).key else {
+            continue;
+        };
         if !key.text.contains(['.', '/']) {
             continue;
         }
@@ -66,35 +79,63 @@ fn name(reader: &mut Reader<'_>, text: &Arc<Fragment>, parts: &[NamePart], suspi
         [catalog, database, table] if is_metastore(&catalog.text) => (database, table),
         [catalog, ..] => {
             // A name with other parts in front is no name of the metastore, unless all of it comes later.
-            if !has_placeholder(&catalog.text) && reader.mapping.has_catalog(&catalog.text) && parts.len() == 3 {
+            if !has_placeholder(&catalog.text)
+                && reader.mapping.has_catalog(&catalog.text)
+                && parts.len() == 3
+            {
                 reader.not_a_table(text, range_of(parts), NotATable::AlreadyThreePart);
             }
             return;
         }
         [] => return,
     };
-    if has_placeholder(&database.text) || !text.holes_in(&database.range).is_empty() || !reader.mapping.knows_database(&database.text) {
+    if has_placeholder(&database.text)
+        || !text.holes_in(&database.range).is_empty()
+        || !reader.mapping.knows_database(&database.text)
+    {
         return;
     }
     let range = range_of(parts);
-    let (candidates, suggestion, old) = if text.holes_in(&table.range).is_empty() && !has_placeholder(&table.text) {
-        let news = match reader.mapping.table(&database.text, &table.text) {
-            TableLookup::Mapped(new) => vec![new],
-            TableLookup::Contradiction(several) => several,
-            TableLookup::NotMapped | TableLookup::UnknownDatabase => return,
+    let (candidates, suggestion, old) =
+        if text.holes_in(&table.range).is_empty() && !has_placeholder(&table.text) {
+            let news = match reader.mapping.table(&database.text, &table.text) {
+                TableLookup::Mapped(new) => vec![new],
+                TableLookup::Contradiction(several) => several,
+                TableLookup::NotMapped | TableLookup::UnknownDatabase => return,
+            };
+            let suggestion = match news.as_slice() {
+                [new] => edits(text, parts, new),
+                _ => Vec::new(),
+            };
+            let old = format!(
+                "{}.{}",
+                database.text.to_lowercase(),
+                table.text.to_lowercase()
+            );
+            (
+                news.iter().map(NewTable::sql).collect(),
+                suggestion,
+                Some(old),
+            )
+        } else {
+            let lower = database.text.to_lowercase();
+            let all = reader
+                .mapping
+                .tables()
+                .filter(|(old, _)| old.database == lower);
+            (
+                all.flat_map(|(_, new)| new.iter().map(NewTable::sql))
+                    .take(8)
+                    .collect(),
+                Vec::new(),
+                None,
+            )
         };
-        let suggestion = match news.as_slice() {
-            [new] => edits(text, parts, new),
-            _ => Vec::new(),
-        };
-        let old = format!("{}.{}", database.text.to_lowercase(), table.text.to_lowercase());
-        (news.iter().map(NewTable::sql).collect(), suggestion, Some(old))
-    } else {
-        let lower = database.text.to_lowercase();
-        let all = reader.mapping.tables().filter(|(old, _)| old.database == lower);
-        (all.flat_map(|(_, new)| new.iter().map(NewTable::sql)).take(8).collect(), Vec::new(), None)
+    let verdict = Verdict::NeedsPerson {
+        doubt: suspicion.doubt(),
+        candidates,
+        suggestion,
     };
-    let verdict = Verdict::NeedsPerson { doubt: suspicion.doubt(), candidates, suggestion };
     reader.occurrence(text, range, Subject::Table, Role::Name, old, verdict);
 }
 
@@ -106,24 +147,48 @@ fn edits(text: &Arc<Fragment>, parts: &[NamePart], new: &NewTable) -> Vec<Edit> 
         _ => return Vec::new(),
     };
     let start = parts[0].range.start;
-    let schema = format!("{}.{}", quoted(&new.catalog), if database.text.eq_ignore_ascii_case(&new.schema) { text.text()[database.range.clone()].to_owned() } else { quoted(&new.schema) });
+    let schema = format!(
+        "{}.{}",
+        quoted(&new.catalog),
+        if database.text.eq_ignore_ascii_case(&new.schema) {
+            text.text()[database.range.clone()].to_owned()
+        } else {
+            quoted(&new.schema)
+        }
+    );
     let mut wanted = vec![(start..database.range.end, schema)];
     if !table.text.eq_ignore_ascii_case(&new.table) {
         wanted.push((table.range.clone(), quoted(&new.table)));
     }
-    let edits: Result<Vec<Edit>, _> = wanted.into_iter().map(|(range, new)| text.edit(range, &new)).collect();
+    let edits: Result<Vec<Edit>, _> = wanted
+        .into_iter()
+        .map(|(range, new)| text.edit(range, &new))
+        .collect();
     edits.unwrap_or_default()
 }
 
 fn path(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Suspicion) {
     let content = text.text();
     let start = content.len() - content.trim_start().len();
-    let scheme = if content[start..].starts_with("dbfs:/") { 5 } else { 0 };
-    let Some((length, new)) = reader.mapping.path(&content[start + scheme..]) else { return };
-    let (new, old) = (new.to_owned(), content[start + scheme..start + scheme + length].to_owned());
+    let scheme = if content[start..].starts_with("dbfs:/") {
+        5
+    } else {
+        0
+    };
+    let Some((length, new)) = reader.mapping.path(&content[start + scheme..]) else {
+        return;
+    };
+    let (new, old) = (
+        new.to_owned(),
+        content[start + scheme..start + scheme + length].to_owned(),
+    );
     let range = start..start + scheme + length;
     let suggestion = text.edit(range.clone(), &new).into_iter().collect();
-    let verdict = Verdict::NeedsPerson { doubt: suspicion.doubt(), candidates: vec![new], suggestion };
+    let verdict = Verdict::NeedsPerson {
+        doubt: suspicion.doubt(),
+        candidates: vec![new],
+        suggestion,
+    };
     reader.occurrence(text, range, Subject::Path, Role::Name, Some(old), verdict);
 }
 
@@ -147,8 +212,14 @@ pub(crate) fn names(text: &str) -> Vec<Vec<NamePart>> {
                 quoted: true,
             })
         } else if is_word(letter) {
-            let length = text[at..].find(|letter| !is_word(letter)).unwrap_or(text.len() - at);
-            Some(NamePart { range: at..at + length, text: text[at..at + length].to_owned(), quoted: false })
+            let length = text[at..]
+                .find(|letter| !is_word(letter))
+                .unwrap_or(text.len() - at);
+            Some(NamePart {
+                range: at..at + length,
+                text: text[at..at + length].to_owned(),
+                quoted: false,
+            })
         } else {
             None
         };
@@ -160,12 +231,16 @@ pub(crate) fn names(text: &str) -> Vec<Vec<NamePart>> {
                 at = part.range.end;
                 before = 'x';
                 parts.push(part);
-                if text[at..].starts_with('.') && text[at + 1..].starts_with(|next| is_word(next) || next == '`') {
+                if text[at..].starts_with('.')
+                    && text[at + 1..].starts_with(|next| is_word(next) || next == '`')
+                {
                     at += 1;
                     continue;
                 }
                 let after = text[at..].chars().next().unwrap_or(' ');
-                let name = parts.len() > 1 && !matches!(begins_after, '@' | '/' | '-' | '\\' | '.' | '$') && !matches!(after, '/' | '(' | '-' | '@' | '\\');
+                let name = parts.len() > 1
+                    && !matches!(begins_after, '@' | '/' | '-' | '\\' | '.' | '$')
+                    && !matches!(after, '/' | '(' | '-' | '@' | '\\');
                 if name {
                     found.push(std::mem::take(&mut parts));
                 }
@@ -191,7 +266,16 @@ mod tests {
     #[test]
     fn names_are_words_with_dots() {
         let text = "raw.x,`a`.`b c` a.b.c me@x.y /p/a.b q.w/ f.g( 1.5 é.ü end.";
-        let found: Vec<String> = names(text).iter().map(|parts| parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("|")).collect();
+        let found: Vec<String> = names(text)
+            .iter()
+            .map(|parts| {
+                parts
+                    .iter()
+                    .map(|part| part.text.as_str())
+                    .collect::<Vec<_>>()
+                    .join("|")
+            })
+            .collect();
         assert_eq!(found, ["raw|x", "a|b c", "a|b|c", "1|5", "é|ü"]);
     }
 }

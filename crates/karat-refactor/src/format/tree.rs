@@ -79,37 +79,62 @@ impl Scalar {
 impl Tree {
     /// Reads JSON.
     pub(crate) fn json(text: &str) -> Result<Tree, Broken> {
-        let document = json::Document::parse(text).map_err(|error| Broken { message: error.message, at: error.at })?;
+        let document = json::Document::parse(text).map_err(|error| Broken {
+            message: error.message,
+            at: error.at,
+        })?;
         let mut tree = Tree::default();
         let scalar = |span: &Range<usize>| Scalar {
             text: json::decode(&text[json::inside(span)]),
             span: span.clone(),
             form: Form::Json,
         };
-        let index: std::collections::HashMap<json::NodeId, Id> =
-            document.ids().enumerate().map(|(index, id)| (id, index)).collect();
+        let index: std::collections::HashMap<json::NodeId, Id> = document
+            .ids()
+            .enumerate()
+            .map(|(index, id)| (id, index))
+            .collect();
         for id in document.ids() {
             let node = document.node(id);
             let kind = match node.kind {
                 json::Kind::String => Kind::Text(scalar(&node.span)),
                 json::Kind::Array(_) => Kind::List,
                 json::Kind::Object(_) => Kind::Map,
-                json::Kind::Null | json::Kind::Bool(_) | json::Kind::Number => Kind::Plain(text[node.span.clone()].to_owned()),
+                json::Kind::Null | json::Kind::Bool(_) | json::Kind::Number => {
+                    Kind::Plain(text[node.span.clone()].to_owned())
+                }
             };
             let parent = node.parent.and_then(|parent| index.get(&parent).copied());
-            tree.push(kind, node.span.clone(), node.key.as_ref().map(&scalar), parent);
+            tree.push(
+                kind,
+                node.span.clone(),
+                node.key.as_ref().map(&scalar),
+                parent,
+            );
         }
         Ok(tree)
     }
 
     /// Adds a node; parents first.
-    pub(crate) fn push(&mut self, kind: Kind, span: Range<usize>, key: Option<Scalar>, parent: Option<Id>) -> Id {
+    pub(crate) fn push(
+        &mut self,
+        kind: Kind,
+        span: Range<usize>,
+        key: Option<Scalar>,
+        parent: Option<Id>,
+    ) -> Id {
         let id = self.nodes.len();
         match parent {
             Some(parent) => self.nodes[parent].children.push(id),
             None => self.roots.push(id),
         }
-        self.nodes.push(Node { kind, span, key, parent, children: Vec::new() });
+        self.nodes.push(Node {
+            kind,
+            span,
+            key,
+            parent,
+            children: Vec::new(),
+        });
         id
     }
 
@@ -142,7 +167,10 @@ impl Tree {
 
     /// The value under a key, the last one if there are two; letter case counts not, as in ARM.
     pub(crate) fn get(&self, id: Id, key: &str) -> Option<Id> {
-        let under = |child: &&Id| self.key(**child).is_some_and(|found| found.eq_ignore_ascii_case(key));
+        let under = |child: &&Id| {
+            self.key(**child)
+                .is_some_and(|found| found.eq_ignore_ascii_case(key))
+        };
         self.children(id).iter().rev().find(under).copied()
     }
 
@@ -202,10 +230,19 @@ impl Tree {
                 "false" | "False" | "FALSE" => Value::Bool(false),
                 _ => serde_json::from_str(written).unwrap_or(Value::Null),
             },
-            Kind::List => Value::Array(children.map(|child| self.value_to_depth(*child, depth - 1)).collect()),
+            Kind::List => Value::Array(
+                children
+                    .map(|child| self.value_to_depth(*child, depth - 1))
+                    .collect(),
+            ),
             Kind::Map => Value::Object(
                 children
-                    .map(|child| (self.key(*child).unwrap_or_default().to_owned(), self.value_to_depth(*child, depth - 1)))
+                    .map(|child| {
+                        (
+                            self.key(*child).unwrap_or_default().to_owned(),
+                            self.value_to_depth(*child, depth - 1),
+                        )
+                    })
                     .collect(),
             ),
         }

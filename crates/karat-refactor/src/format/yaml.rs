@@ -38,7 +38,11 @@ fn comments(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
 
 /// Reads YAML into a tree; aliases become empty values, since their text stands elsewhere.
 pub(crate) fn parse(text: &str) -> Result<Tree, Broken> {
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mark = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
     let body = &text[mark..];
     let places = Places::of(body, mark);
     let mut tree = Tree::default();
@@ -52,7 +56,9 @@ pub(crate) fn parse(text: &str) -> Result<Tree, Broken> {
             at: places.byte(error.marker().index()),
         })?;
         let span = places.byte(span.start.index())..places.byte(span.end.index());
-        let is_map = open.last().is_some_and(|id| tree.node(*id).kind == Kind::Map);
+        let is_map = open
+            .last()
+            .is_some_and(|id| tree.node(*id).kind == Kind::Map);
         let kind = match event {
             Event::Scalar(value, style, _, _) => {
                 let plain = style == ScalarStyle::Plain;
@@ -63,14 +69,22 @@ pub(crate) fn parse(text: &str) -> Result<Tree, Broken> {
                     ScalarStyle::Literal => Style::Literal,
                     ScalarStyle::Folded => Style::Folded,
                 };
-                let scalar = Scalar { text: value.into_owned(), span: span.clone(), form: Form::Yaml(style) };
+                let scalar = Scalar {
+                    text: value.into_owned(),
+                    span: span.clone(),
+                    form: Form::Yaml(style),
+                };
                 if is_map && keys.last().is_some_and(Option::is_none) {
                     if let Some(key) = keys.last_mut() {
                         *key = Some(scalar);
                     }
                     continue;
                 }
-                if plain && is_no_text(&scalar.text) { Kind::Plain(scalar.text) } else { Kind::Text(scalar) }
+                if plain && is_no_text(&scalar.text) {
+                    Kind::Plain(scalar.text)
+                } else {
+                    Kind::Text(scalar)
+                }
             }
             Event::Alias(_) => Kind::Plain(String::new()),
             Event::SequenceStart(..) => Kind::List,
@@ -86,7 +100,11 @@ pub(crate) fn parse(text: &str) -> Result<Tree, Broken> {
             }
             _ => continue,
         };
-        let key = if is_map { keys.last_mut().and_then(Option::take) } else { None };
+        let key = if is_map {
+            keys.last_mut().and_then(Option::take)
+        } else {
+            None
+        };
         let opens = matches!(kind, Kind::List | Kind::Map);
         let map = kind == Kind::Map;
         // A map or list as a key: its values hang in the map as if it were a list.
@@ -99,13 +117,28 @@ pub(crate) fn parse(text: &str) -> Result<Tree, Broken> {
         }
     }
     if tree.roots().is_empty() {
-        return Err(Broken { message: "the text holds no value".to_owned(), at: 0 });
+        return Err(Broken {
+            message: "the text holds no value".to_owned(),
+            at: 0,
+        });
     }
     Ok(tree)
 }
 
 fn is_no_text(plain: &str) -> bool {
-    matches!(plain, "" | "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE") || plain.parse::<f64>().is_ok()
+    matches!(
+        plain,
+        "" | "~"
+            | "null"
+            | "Null"
+            | "NULL"
+            | "true"
+            | "True"
+            | "TRUE"
+            | "false"
+            | "False"
+            | "FALSE"
+    ) || plain.parse::<f64>().is_ok()
 }
 
 /// Characters to bytes.
@@ -118,12 +151,24 @@ struct Places {
 
 impl Places {
     fn of(text: &str, offset: usize) -> Self {
-        let bytes = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
-        Places { bytes, length: text.len(), offset }
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(at, _)| at).collect()
+        };
+        Places {
+            bytes,
+            length: text.len(),
+            offset,
+        }
     }
 
     fn byte(&self, character: usize) -> usize {
-        let at = if self.bytes.is_empty() { character.min(self.length) } else { self.bytes.get(character).copied().unwrap_or(self.length) };
+        let at = if self.bytes.is_empty() {
+            character.min(self.length)
+        } else {
+            self.bytes.get(character).copied().unwrap_or(self.length)
+        };
         self.offset + at
     }
 }
@@ -147,11 +192,17 @@ mod tests {
             let edit = tree.fragment(&file, id).map(|fragment| {
                 let at = value.find("a.t").unwrap_or(0);
                 match fragment.edit(at..at + 3, "m.a.t") {
-                    Ok(edit) => format!("{}..{}", &text[edit.range.start..edit.range.end], edit.new),
+                    Ok(edit) => {
+                        format!("{}..{}", &text[edit.range.start..edit.range.end], edit.new)
+                    }
                     Err(refusal) => refusal.to_string(),
                 }
             });
-            shown.push(format!("{}={value:?} {}", tree.path(id).join("."), edit.unwrap_or_else(|| "-".to_owned())));
+            shown.push(format!(
+                "{}={value:?} {}",
+                tree.path(id).join("."),
+                edit.unwrap_or_else(|| "-".to_owned())
+            ));
         }
         shown.join("\n")
     }
@@ -168,8 +219,14 @@ mod tests {
             clip="a.t" a.t..m.a.t
             fold="select from a.t\n\nx\n" a.t..m.a.t"#]]
         .assert_eq(&shown(text));
-        assert_eq!(shown(&format!("\u{feff}{}", text.replace('\n', "\r\n"))).replace("\\r", ""), shown(text));
-        assert_eq!(shown("é: [{b: a.t}, 'a.t']"), "é.[].b=\"a.t\" a.t..m.a.t\né.[]=\"a.t\" a.t..m.a.t");
+        assert_eq!(
+            shown(&format!("\u{feff}{}", text.replace('\n', "\r\n"))).replace("\\r", ""),
+            shown(text)
+        );
+        assert_eq!(
+            shown("é: [{b: a.t}, 'a.t']"),
+            "é.[].b=\"a.t\" a.t..m.a.t\né.[]=\"a.t\" a.t..m.a.t"
+        );
     }
 
     proptest! {

@@ -19,9 +19,18 @@ pub(crate) enum Style {
 }
 
 /// The text of a scalar as a fragment, if it can be traced back.
-pub(crate) fn fragment(file: &Arc<Fragment>, span: &Range<usize>, style: Style, text: &str) -> Option<Arc<Fragment>> {
+pub(crate) fn fragment(
+    file: &Arc<Fragment>,
+    span: &Range<usize>,
+    style: Style,
+    text: &str,
+) -> Option<Arc<Fragment>> {
     let raw = file.text().get(span.clone())?;
-    let mut writer = Writer { builder: file.inside("YAML text"), raw, start: span.start };
+    let mut writer = Writer {
+        builder: file.inside("YAML text"),
+        raw,
+        start: span.start,
+    };
     match style {
         Style::Plain => {
             writer.builder.escape(&PlainEscape);
@@ -53,10 +62,16 @@ struct PlainEscape;
 
 impl Escape for PlainEscape {
     fn escape(&self, text: &str) -> Result<String, Refusal> {
-        let opens = text.starts_with(['`', '@', '*', '&', '!', '|', '>', '\'', '"', '%', '#', '-', '?', ':', ' ']);
-        let ends = text.contains([',', '[', ']', '{', '}', '\n', '\r', '#', '"']) || text.contains(": ") || text.ends_with([':', ' ']);
+        let opens = text.starts_with([
+            '`', '@', '*', '&', '!', '|', '>', '\'', '"', '%', '#', '-', '?', ':', ' ',
+        ]);
+        let ends = text.contains([',', '[', ']', '{', '}', '\n', '\r', '#', '"'])
+            || text.contains(": ")
+            || text.ends_with([':', ' ']);
         if opens || ends {
-            return Err(Refusal(format!("`{text}` needs quotes in YAML, and the text around it has none")));
+            return Err(Refusal(format!(
+                "`{text}` needs quotes in YAML, and the text around it has none"
+            )));
         }
         Ok(text.to_owned())
     }
@@ -67,7 +82,9 @@ struct SingleEscape;
 
 impl Escape for SingleEscape {
     fn escape(&self, text: &str) -> Result<String, Refusal> {
-        crate::fragment::Plain.escape(text).map(|text| text.replace('\'', "''"))
+        crate::fragment::Plain
+            .escape(text)
+            .map(|text| text.replace('\'', "''"))
     }
 }
 
@@ -89,12 +106,14 @@ struct Writer<'t> {
 impl Writer<'_> {
     fn verbatim(&mut self, range: Range<usize>) {
         if !range.is_empty() {
-            self.builder.verbatim(self.start + range.start..self.start + range.end);
+            self.builder
+                .verbatim(self.start + range.start..self.start + range.end);
         }
     }
 
     fn escaped(&mut self, range: Range<usize>, text: &str) {
-        self.builder.escaped(self.start + range.start..self.start + range.end, text);
+        self.builder
+            .escaped(self.start + range.start..self.start + range.end, text);
     }
 
     /// Plain and quoted scalars: lines are folded, blanks around line breaks go.
@@ -103,7 +122,9 @@ impl Writer<'_> {
         while at < range.end {
             let rest = &self.raw[at..range.end];
             let special = rest.find(|letter: char| {
-                matches!(letter, '\n' | '\r' | ' ' | '\t') || letter == '\'' && style == Style::Single || letter == '\\' && style == Style::Double
+                matches!(letter, '\n' | '\r' | ' ' | '\t')
+                    || letter == '\'' && style == Style::Single
+                    || letter == '\\' && style == Style::Double
             });
             let verbatim = special.unwrap_or(rest.len());
             self.verbatim(at..at + verbatim);
@@ -142,16 +163,26 @@ impl Writer<'_> {
     fn block(&mut self, style: Style, text: &str) -> Option<()> {
         let raw = self.raw;
         let header_end = raw.find('\n')? + 1;
-        let explicit = raw[1..header_end].chars().take_while(|letter| !letter.is_whitespace()).find_map(|letter| letter.to_digit(10));
+        let explicit = raw[1..header_end]
+            .chars()
+            .take_while(|letter| !letter.is_whitespace())
+            .find_map(|letter| letter.to_digit(10));
         let mut lines: Vec<Range<usize>> = Vec::new();
         let mut at = header_end;
         while at < raw.len() {
-            let end = raw[at..].find('\n').map_or(raw.len(), |found| at + found + 1);
+            let end = raw[at..]
+                .find('\n')
+                .map_or(raw.len(), |found| at + found + 1);
             lines.push(at..end);
             at = end;
         }
         let content = |line: &Range<usize>| raw[line.clone()].trim_end_matches(['\n', '\r']).len();
-        let indent_of = |line: &Range<usize>| raw[line.clone()].bytes().take_while(|byte| *byte == b' ').count();
+        let indent_of = |line: &Range<usize>| {
+            raw[line.clone()]
+                .bytes()
+                .take_while(|byte| *byte == b' ')
+                .count()
+        };
         let first = lines.iter().find(|line| content(line) > indent_of(line));
         // An explicit indentation counts from the parent's, which does not stand here; the parser's text decides below.
         let indent = match explicit {
@@ -173,8 +204,17 @@ impl Writer<'_> {
             let folded = match style {
                 Style::Literal => "\n",
                 _ => {
-                    let blank = |line: Option<&Range<usize>>| line.is_none_or(|line| content(line) <= indent);
-                    let more = |line: Option<&Range<usize>>| line.is_some_and(|line| raw[line.clone()].as_bytes().get(indent).is_some_and(|byte| matches!(byte, b' ' | b'\t')));
+                    let blank = |line: Option<&Range<usize>>| {
+                        line.is_none_or(|line| content(line) <= indent)
+                    };
+                    let more = |line: Option<&Range<usize>>| {
+                        line.is_some_and(|line| {
+                            raw[line.clone()]
+                                .as_bytes()
+                                .get(indent)
+                                .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+                        })
+                    };
                     let next = lines.get(index + 1);
                     if more(Some(line)) || more(next) || blank(Some(line)) || next.is_none() {
                         "\n"
@@ -202,8 +242,14 @@ impl Writer<'_> {
 /// One escape of a double-quoted scalar: its text and its length.
 fn double_escape(rest: &str) -> (String, usize) {
     let hex = |digits: usize| {
-        let letter = rest.get(2..2 + digits).and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
-        (letter.unwrap_or(char::REPLACEMENT_CHARACTER).to_string(), (2 + digits).min(rest.len()))
+        let letter = rest
+            .get(2..2 + digits)
+            .and_then(|code| u32::from_str_radix(code, 16).ok())
+            .and_then(char::from_u32);
+        (
+            letter.unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
+            (2 + digits).min(rest.len()),
+        )
     };
     let text = match rest.as_bytes().get(1) {
         Some(b'n') => "\n",
@@ -229,10 +275,18 @@ fn double_escape(rest: &str) -> (String, usize) {
         Some(b'\n' | b'\r') => {
             // A line that goes on: nothing, and the blanks of the next line go too.
             let tail = rest[1..].trim_start_matches('\r');
-            let tail = tail.strip_prefix('\n').unwrap_or(tail).trim_start_matches([' ', '\t']);
+            let tail = tail
+                .strip_prefix('\n')
+                .unwrap_or(tail)
+                .trim_start_matches([' ', '\t']);
             return (String::new(), rest.len() - tail.len());
         }
-        Some(_) => return ("\u{fffd}".to_owned(), 1 + rest[1..].chars().next().map_or(0, char::len_utf8)),
+        Some(_) => {
+            return (
+                "\u{fffd}".to_owned(),
+                1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            );
+        }
         None => return ("\\".to_owned(), 1),
     };
     (text.to_owned(), 2)
