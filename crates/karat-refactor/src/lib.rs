@@ -26,7 +26,10 @@
 //! - code that breaks on three-part names or that Unity Catalog refuses: [`Reader::finding`];
 //! - the session: change [`Reader::session`]; `%run`: [`Reader::run`]; calls: [`Reader::call`], [`Reader::passes`], [`Reader::widget`].
 
+pub mod asset;
+pub mod candidates;
 pub mod edit;
+pub mod estate;
 pub mod factory;
 pub mod format;
 pub mod fragment;
@@ -34,10 +37,15 @@ pub mod json;
 pub mod language;
 pub mod mapping;
 pub mod occurrence;
+pub mod patch;
+pub mod proof;
 pub mod reader;
+pub mod report;
 pub mod session;
 pub mod style;
 pub mod text;
+pub mod verify;
+pub mod walk;
 
 pub use edit::Edit;
 pub use fragment::{Escape, Fragment, Hole, Plain, Refusal};

@@ -67,6 +67,8 @@ pub enum NotATable {
     OtherWord,
     /// A host, an address, a file name.
     HostOrFile,
+    /// A person has decided that it stays.
+    Decided,
 }
 
 impl NotATable {
@@ -86,6 +88,7 @@ impl NotATable {
             Self::WorkspacePath => "path of the workspace",
             Self::OtherWord => "another word of the language",
             Self::HostOrFile => "host or file name",
+            Self::Decided => "decided by a person",
         }
     }
 }
@@ -113,6 +116,8 @@ impl Doubt {
 pub mod rule {
     /// The independent scanner saw it, and no language explained it.
     pub const NOT_UNDERSTOOD: &str = "name/not-understood";
+    /// A parser and the scan over tokens do not agree.
+    pub const TWO_READINGS: &str = "name/two-readings";
     /// The database is in the mapping, the table is not.
     pub const NOT_MAPPED: &str = "name/not-mapped";
     /// The mapping says two things about it.

@@ -86,6 +86,9 @@ const DEPTH_MAX: usize = 24;
 /// Names with more combinations of values than this are left to a person.
 const COMBINATIONS_MAX: usize = 256;
 
+/// How far back an occurrence can be distrusted.
+const DISTRUST_MAX: usize = 4096;
+
 /// Formats that stand where a database does: ``delta.`/mnt/x` ``.
 const FORMATS: &[&str] = &[
     "avro",
@@ -869,6 +872,23 @@ impl<'e> Reader<'e> {
             None,
             Verdict::NotATable { reason },
         );
+    }
+
+    /// The name that begins here was taken for a table, and there is reason to doubt it: its edits become a suggestion.
+    pub fn distrust(&mut self, fragment: &Arc<Fragment>, start: usize, doubt: Doubt) {
+        let place = fragment.locate(&(start..start + 1)).start;
+        for occurrence in self.found.occurrences.iter_mut().rev().take(DISTRUST_MAX) {
+            if occurrence.range.start != place {
+                continue;
+            }
+            if let Verdict::Rewritten { new, edits } = &occurrence.verdict {
+                occurrence.verdict = Verdict::NeedsPerson {
+                    doubt: doubt.clone(),
+                    candidates: vec![new.clone()],
+                    suggestion: edits.clone(),
+                };
+            }
+        }
     }
 
     /// A person must look at this.

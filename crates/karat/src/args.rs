@@ -119,6 +119,9 @@ pub(crate) enum Verb {
     /// The record of what was done.
     #[command(subcommand)]
     Receipt(ReceiptVerb),
+    /// Code and pipelines from two-part names to those of Unity Catalog; every byte that is no name stays.
+    #[command(subcommand)]
+    Refactor(RefactorVerb),
     /// Measure this machine.
     #[command(subcommand)]
     Bench(BenchVerb),
@@ -127,6 +130,110 @@ pub(crate) enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What to do with the code.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RefactorVerb {
+    /// Find every name and path, and say what becomes of each; changes nothing.
+    Scan(RefactorScan),
+    /// Make the edits that are safe.
+    Apply(RefactorApply),
+    /// Judge anybody's edits: every change must be licensed by the mapping.
+    Verify(RefactorVerify),
+    /// Tell the mistakes of a mapping.
+    Mapping(RefactorMapping),
+    /// Join the edits of people with a mapping that was made anew.
+    Merge(RefactorMerge),
+}
+
+/// Arguments of `refactor scan`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorScan {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// Show also what is rewritten and what is no table, not only what needs a person.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Arguments of `refactor apply`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("where").required(true).multiple(false).args(["in_place", "out", "patch"]))]
+pub(crate) struct RefactorApply {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// Change the files where they are.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Write the whole tree into this new folder, untouched files byte for byte.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Write a unified diff, and no file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) patch: Option<PathBuf>,
+    /// Write also the diff that takes the edits back.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) inverse: Option<PathBuf>,
+    /// Write also the proof: every edit in bytes, with digests before and after.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) proof: Option<PathBuf>,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Arguments of `refactor verify`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorVerify {
+    /// The tree as it was.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) before: PathBuf,
+    /// The tree as it is.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) after: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Arguments of `refactor mapping`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorMapping {
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// Arguments of `refactor merge`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorMerge {
+    /// The mapping that was handed out.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) base: PathBuf,
+    /// The mapping that came back.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) person: PathBuf,
+    /// The mapping as it would be handed out now.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) anew: PathBuf,
+    /// Where the merged mapping goes, as CSV.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
 }
 
 /// Which part of the project.

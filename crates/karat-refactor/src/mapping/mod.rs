@@ -1,9 +1,10 @@
 //! The mapping: old database, table and path to new catalog, schema, table and path. Lookup as Hive does it, without regard to case.
 //!
-//! One document serves `refactor` and `migrate`. Reading it from CSV, XLSX or JSON, and telling its mistakes, is in [`read`]; rows
-//! with `*` are rules ([`rules`]); the three-way merge of people's edits is in [`merge`]. The substitution is simultaneous: a name
+//! One document serves `refactor` and `migrate`: CSV, XLSX or JSON ([`document`]). What its rows mean, and their mistakes, is in [`read`]; rows
+//! with `*` are rules; the three-way merge of people's edits is in [`merge`]. The substitution is simultaneous: a name
 //! is looked up once, in the old world, so that two tables may change places.
 
+pub mod document;
 pub mod merge;
 mod quote;
 pub mod read;
@@ -212,6 +213,16 @@ impl Mapping {
         self.databases.keys().map(String::as_str)
     }
 
+    /// The literal beginnings of databases that rules name, where they have one.
+    pub(crate) fn database_starts(&self) -> BTreeSet<String> {
+        self.rules
+            .iter()
+            .filter_map(|rule| rule.database.split('*').next())
+            .filter(|start| !start.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Tables that rows name, in order.
     pub fn tables(&self) -> impl Iterator<Item = (&OldTable, &[NewTable])> {
         self.tables.iter().map(|(old, new)| (old, new.as_slice()))
@@ -224,9 +235,9 @@ impl Mapping {
             .map(|(old, new)| (old.as_str(), new.as_str()))
     }
 
-    /// Whether a catalog is one that tables go to.
-    pub fn has_catalog(&self, catalog: &str) -> bool {
-        self.catalogs.contains(&catalog.to_lowercase())
+    /// The catalogs that tables go to, in lower case.
+    pub fn catalogs(&self) -> impl Iterator<Item = &str> {
+        self.catalogs.iter().map(String::as_str)
     }
 
     /// SHA-256 of what the mapping says, free of format and row order; proofs name it.

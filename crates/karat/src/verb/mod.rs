@@ -8,6 +8,7 @@ pub(crate) mod position;
 pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod receipt;
+pub(crate) mod refactor;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lexer::{self, Kind, Token};
-use super::string_inside;
+use super::{second_reading, string_inside};
 use crate::fragment::Fragment;
 use crate::language::Language;
 use crate::mapping::{NewTable, quoted};
@@ -52,9 +52,41 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         implicit: BTreeMap::new(),
         named: BTreeSet::new(),
         chains: Vec::new(),
+        seen: BTreeSet::new(),
+        read: BTreeSet::new(),
     };
     if statement.whole(0) {
         statement.settle_chains();
+        let (seen, read) = (std::mem::take(&mut statement.seen), std::mem::take(&mut statement.read));
+        compare(reader, fragment, tokens, &seen, &read);
+    }
+}
+
+/// Statements that a parser reads too.
+const PARSED: &[&str] = &["SELECT", "WITH", "INSERT", "MERGE", "UPDATE", "DELETE", "CREATE", "FROM"];
+
+/// Asks the parser what it sees.
+fn compare(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token], seen: &BTreeSet<usize>, read: &BTreeSet<usize>) {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+        return;
+    };
+    let text = fragment.text();
+    let word = &text[first.range.clone()];
+    if seen.is_empty() || !PARSED.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        return;
+    }
+    let start = first.range.start;
+    let relative = seen.iter().map(|at| at - start).collect();
+    let Some(found) = second_reading::disagreement(&text[start..last.range.end], &relative) else {
+        return;
+    };
+    let doubt = || Doubt::new(rule::TWO_READINGS, "a parser and karat's own scan do not agree on whether this is a table");
+    for range in found.only_parser {
+        reader.needs_person(fragment, start + range.start..start + range.end, doubt(), Vec::new());
+    }
+    // The parser does not name every table that a statement changes.
+    for at in found.only_scan.into_iter().filter(|at| read.contains(&(start + at))) {
+        reader.distrust(fragment, start + at, doubt());
     }
 }
 
@@ -155,6 +187,10 @@ struct Statement<'s, 'r, 'e> {
     named: BTreeSet<Vec<String>>,
     /// Dotted names in expressions, and whether a parenthesis follows.
     chains: Vec<(Vec<NamePart>, bool)>,
+    /// Where tables stand in queries, by the first byte of their names.
+    seen: BTreeSet<usize>,
+    /// Those of them that stand in FROM clauses.
+    read: BTreeSet<usize>,
 }
 
 impl Statement<'_, '_, '_> {
@@ -656,6 +692,7 @@ impl Statement<'_, '_, '_> {
                     self.table_function(&parts, at, close);
                     at = close + 1;
                 } else {
+                    self.read.insert(parts[0].range.start);
                     implicit = self.table(&parts, Role::Read);
                 }
             }
@@ -769,6 +806,7 @@ impl Statement<'_, '_, '_> {
     /// A table, unless it is a common table expression. The name that stands for it, and its new name if that is known.
     fn table(&mut self, parts: &[NamePart], role: Role) -> Option<(String, Option<NewTable>)> {
         let range = parts.first()?.range.start..parts.last()?.range.end;
+        self.seen.insert(range.start);
         let lower: Vec<String> = parts.iter().map(|part| part.text.to_lowercase()).collect();
         if let [only] = lower.as_slice()
             && self.ctes.iter().any(|scope| scope.contains(only))
@@ -970,6 +1008,7 @@ impl Statement<'_, '_, '_> {
             return;
         };
         let range = first.range.start..last.range.end;
+        self.seen.insert(range.start);
         if parts.len() == 1 && self.fragment.holes_in(&range).is_empty() {
             self.reader
                 .session

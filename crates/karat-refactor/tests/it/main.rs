@@ -1,0 +1,7 @@
+//! What the crate does to texts: each test gives files and a mapping and compares verdicts and the texts afterwards.
+
+#![allow(clippy::unwrap_used)]
+
+mod notebooks;
+mod show;
+mod sql;

@@ -1,0 +1,65 @@
+//! Notebooks in all their forms: cells, magic, `%run`, JSON around code.
+
+use expect_test::{Expect, expect};
+
+use crate::show::show;
+
+fn check(files: &[(&str, &str)], expect: Expect) {
+    expect.assert_eq(&show(files));
+}
+
+#[test]
+fn the_session_goes_on_from_cell_to_cell() {
+    check(
+        &[(
+            "nb.sql",
+            "-- Databricks notebook source\nuse sales\n\n-- COMMAND ----------\n\n-- MAGIC %md\n-- MAGIC about sales.orders\n\n\
+             -- COMMAND ----------\n\n-- DBTITLE 1,Read sales.orders\nselect * from orders\n\n-- COMMAND ----------\n\n\
+             -- MAGIC %sql select *\n-- MAGIC   from items\n",
+        )],
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn run_sets_the_database_of_its_caller() {
+    check(
+        &[
+            (
+                "a/nb.sql",
+                "-- Databricks notebook source\n-- MAGIC %run ../includes/setup\n\n-- COMMAND ----------\n\nselect * from orders\n",
+            ),
+            (
+                "includes/setup.sql",
+                "-- Databricks notebook source\nuse sales;\ncreate or replace temporary view items as select 1\n\n-- COMMAND ----------\n\n-- MAGIC %run ./setup\n",
+            ),
+            (
+                "repo.sql",
+                "-- Databricks notebook source\n-- MAGIC %run \"/Repos/me/proj/includes/setup\"\n\n-- COMMAND ----------\nselect * from items, orders\n",
+            ),
+        ],
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn jupyter_cells_are_json_strings() {
+    check(
+        &[(
+            "nb.ipynb",
+            r#"{"cells": [
+ {"cell_type": "code", "source": ["%sql\n", "select * from \"x\", sales.orders\n", "join people.emp"], "outputs": [{"text": ["sales.orders"]}]},
+ {"cell_type": "markdown", "source": "about sales.orders"}
+], "metadata": {"language_info": {"name": "python"}}}"#,
+        )],
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_stay() {
+    check(
+        &[("a.sql", "\u{feff}select *\r\nfrom sales.orders\r\n")],
+        expect![[r#""#]],
+    );
+}
