@@ -5,6 +5,7 @@
 //! - [`mapping`]: old names and paths to new ones.
 //! - [`fragment`]: nested text with the way back to the file; the one mechanism for every nesting.
 //! - [`language`]: one front end a language.
+//! - [`factory`]: Data Factory and Synapse, with an expression language of their own.
 //! - [`session`]: what is current while a notebook is read.
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
@@ -30,6 +31,7 @@ pub mod asset;
 pub mod candidates;
 pub mod edit;
 pub mod estate;
+pub mod factory;
 pub mod format;
 pub mod fragment;
 pub mod json;
@@ -39,6 +41,7 @@ pub mod occurrence;
 pub mod patch;
 pub mod proof;
 pub mod reader;
+pub mod report;
 pub mod rules;
 pub mod session;
 pub mod style;

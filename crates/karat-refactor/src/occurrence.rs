@@ -67,6 +67,8 @@ pub enum NotATable {
     OtherWord,
     /// A host, an address, a file name.
     HostOrFile,
+    /// A person has decided that it stays.
+    Decided,
 }
 
 impl NotATable {
@@ -86,6 +88,7 @@ impl NotATable {
             Self::WorkspacePath => "path of the workspace",
             Self::OtherWord => "another word of the language",
             Self::HostOrFile => "host or file name",
+            Self::Decided => "decided by a person",
         }
     }
 }

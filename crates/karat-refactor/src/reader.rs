@@ -34,6 +34,8 @@ pub struct NamePart {
 pub struct Facts {
     /// What pipelines, jobs and notebooks pass: notebook path (lower case, no leading slash, no extension), widget, values.
     pub passed: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What pipelines, datasets and linked services say.
+    pub factory: crate::factory::Factory,
 }
 
 /// The other notebooks of the estate, for `%run`.

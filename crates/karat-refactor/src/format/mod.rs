@@ -3,18 +3,30 @@
 //! - [`notebook`]: Databricks notebooks in source form, and cells with their magic.
 //! - [`jupyter`]: Jupyter notebooks.
 //! - [`archive`]: members of `.dbc` archives.
+//! - `tree`: JSON and YAML as one kind of tree; `yaml_scalar`: how YAML writes texts.
+//! - `json`, `yaml`: those files; [`crate::factory`] reads pipelines.
+//! - [`databricks`]: jobs, declarative pipelines, bundles.
+//! - `metadata`: other files that hold names; `suspect`: names whose use is not known.
 
 mod archive;
+pub mod databricks;
+mod json;
 mod jupyter;
+mod metadata;
 pub mod notebook;
+pub(crate) mod suspect;
+pub(crate) mod tree;
+mod yaml;
+mod yaml_scalar;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fragment::Fragment;
 use crate::language::Language;
-use crate::occurrence::{Means, NotATable};
+use crate::occurrence::{Doubt, Means, NotATable, Severity};
 use crate::reader::Reader;
 
 /// What a file is, judged by its name and its first bytes.
@@ -96,6 +108,37 @@ pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, format: Format) {
             let whole = 0..fragment.text().len();
             reader.region(fragment, whole, Means::NotATable(NotATable::Comment));
         }
-        Format::Json | Format::Yaml | Format::Csv | Format::Other => {}
+        Format::Json => json::read(reader, fragment),
+        Format::Yaml => yaml::read(reader, fragment),
+        Format::Csv => metadata::read_csv(reader, fragment),
+        Format::Other => {}
     }
+}
+
+/// A file that is not what its name says.
+pub const UNREADABLE: &str = "file/unreadable";
+
+/// Tells where a file is broken; all candidates in it go to a person.
+fn unreadable(
+    reader: &mut Reader<'_>,
+    file: &Arc<Fragment>,
+    language: &str,
+    broken: &tree::Broken,
+) {
+    let text = file.text();
+    let start = broken.at.min(text.len());
+    let start = (0..=start)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
+    let end = start + text[start..].chars().next().map_or(0, char::len_utf8);
+    let message = format!("this file is no valid {language}: {}", broken.message);
+    let doubt = Doubt::new(UNREADABLE, message);
+    reader.region(file, 0..text.len(), Means::NeedsPerson(doubt.clone()));
+    reader.finding(file, start..end, Severity::Warning, doubt);
+}
+
+/// A stretch of a file that is a comment.
+fn comment(reader: &mut Reader<'_>, file: &Arc<Fragment>, range: Range<usize>) {
+    reader.region(file, range, Means::NotATable(NotATable::Comment));
 }
