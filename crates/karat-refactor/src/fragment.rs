@@ -230,6 +230,18 @@ impl Fragment {
             .locate(&(start.min(end)..end.max(start)))
     }
 
+    /// The address of the outermost text that a place lies in: that of the asset, or of another one whose code was entered.
+    pub(crate) fn root_at(self: &Arc<Self>, at: usize) -> usize {
+        let Some(outer) = &self.outer else {
+            return Arc::as_ptr(self) as usize;
+        };
+        let (first, _) = self.covering(&(at..at + 1));
+        match first {
+            Some(piece) => self.home(piece, outer).root_at(piece.outer.0),
+            None => outer.root_at(0),
+        }
+    }
+
     /// The fragment that the bytes of a piece stand in.
     fn home<'a>(&'a self, piece: &Piece, outer: &'a Arc<Fragment>) -> &'a Arc<Fragment> {
         piece

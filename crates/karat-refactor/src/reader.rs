@@ -77,6 +77,8 @@ pub struct Reader<'e> {
     pub session: Session,
     /// What the programs of this asset's cells left: values, functions, and the literals whose uses are not settled yet.
     pub(crate) programs: language::State,
+    /// The text of the asset, by its address; known when its first fragment is read.
+    root: Option<usize>,
     includes: &'e dyn Includes,
     found: Found,
     depth: usize,
@@ -122,6 +124,7 @@ impl<'e> Reader<'e> {
             asset,
             session,
             programs: language::State::default(),
+            root: None,
             includes,
             found: Found::default(),
             depth: 0,
@@ -140,6 +143,7 @@ impl<'e> Reader<'e> {
             return;
         }
         self.depth += 1;
+        self.root.get_or_insert_with(|| fragment.root_at(0));
         language::read(self, fragment, language);
         self.depth -= 1;
     }
@@ -355,6 +359,16 @@ impl<'e> Reader<'e> {
             .iter()
             .map(|part| Pattern::of(fragment, part))
             .collect();
+        if let [Pattern::Known(database), _] = pattern.as_slice()
+            && database == "global_temp"
+        {
+            return (
+                None,
+                Verdict::NotATable {
+                    reason: NotATable::TemporaryView,
+                },
+            );
+        }
         if let Some(combinations) = combinations(fragment, parts) {
             let mut news = Vec::new();
             for combination in &combinations {
@@ -927,6 +941,9 @@ impl<'e> Reader<'e> {
         old: Option<String>,
         verdict: Verdict,
     ) {
+        if !self.is_own(fragment, range.start) {
+            return;
+        }
         let text = fragment.text().get(range.clone()).unwrap_or_default();
         self.found.occurrences.push(Occurrence {
             range: fragment.locate(&range),
@@ -939,6 +956,12 @@ impl<'e> Reader<'e> {
         });
     }
 
+    /// Whether a place lies in this asset. Functions of included notebooks are entered too; what is seen in their text is told
+    /// when they are read themselves.
+    pub(crate) fn is_own(&self, fragment: &Arc<Fragment>, at: usize) -> bool {
+        self.root.is_none_or(|root| root == fragment.root_at(at))
+    }
+
     /// How many occurrences there are so far.
     pub(crate) fn occurrences(&self) -> usize {
         self.found.occurrences.len()
@@ -947,6 +970,19 @@ impl<'e> Reader<'e> {
     /// An occurrence by its number.
     pub(crate) fn occurrence_at(&self, index: usize) -> Option<&Occurrence> {
         self.found.occurrences.get(index)
+    }
+
+    /// Drops, of the occurrences from a number on, the names that are nothing but one of these holes: who fills it is judged where
+    /// it is filled. Says whether there were any.
+    pub(crate) fn without(&mut self, from: usize, holes: &[Range<usize>]) -> bool {
+        let before = self.found.occurrences.len();
+        let mut index = 0;
+        self.found.occurrences.retain(|occurrence| {
+            index += 1;
+            let whole = occurrence.text.chars().all(fragment::is_placeholder);
+            index <= from || !whole || !holes.contains(&occurrence.range)
+        });
+        self.found.occurrences.len() < before
     }
 
     /// Leaves an edit that was thought right to a person.
@@ -963,6 +999,9 @@ impl<'e> Reader<'e> {
 
     /// All candidates in this stretch that have no occurrence of their own are this. Inner regions win over outer ones.
     pub fn region(&mut self, fragment: &Arc<Fragment>, range: Range<usize>, means: Means) {
+        if !self.is_own(fragment, range.start) {
+            return;
+        }
         self.found.regions.push(Region {
             range: fragment.locate(&range),
             means,
@@ -977,6 +1016,9 @@ impl<'e> Reader<'e> {
         severity: Severity,
         doubt: Doubt,
     ) {
+        if !self.is_own(fragment, range.start) {
+            return;
+        }
         self.found.findings.push(Finding {
             range: fragment.locate(&range),
             doubt,
@@ -1010,6 +1052,14 @@ impl<'e> Reader<'e> {
             parameter: parameter.to_owned(),
             values,
         });
+    }
+
+    /// Whether the estate tells what a widget of this notebook is given.
+    pub(crate) fn is_passed(&self, widget: &str) -> bool {
+        self.facts
+            .passed
+            .get(&notebook_key(self.asset))
+            .is_some_and(|parameters| parameters.contains_key(widget))
     }
 
     /// A widget of this notebook: what callers pass, and the default.

@@ -80,6 +80,8 @@ pub struct Session {
     pub variables: BTreeMap<(Namespace, String), Value>,
     /// Widgets by name, with what callers pass or the default.
     pub widgets: BTreeMap<String, Value>,
+    /// Functions and values of the programs that ran before, in included notebooks.
+    pub(crate) carried: crate::language::Carried,
     /// Whether anything was done that makes the list of temporary views incomplete.
     pub views_incomplete: bool,
 }

@@ -70,12 +70,31 @@ struct Frame {
     returned: Option<Value>,
     /// Whether statements from here on may not be reached.
     left: bool,
+    /// Parameters of which nothing is known.
+    open: BTreeSet<String>,
 }
 
 impl<'r, 'e> Machine<'r, 'e> {
     /// A machine for a cell; takes over what earlier cells left.
     pub(super) fn new(reader: &'r mut Reader<'e>, cell: &Arc<Fragment>, namespace: Namespace) -> Self {
         let mut state = std::mem::take(&mut reader.programs);
+        if state.seen != reader.session.carried {
+            state.seen = reader.session.carried.clone();
+            if let Some(left) = &state.seen.0 {
+                for (of, variables) in &left.globals {
+                    let here = state.globals.entry(*of).or_default();
+                    here.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+                    for name in variables.keys() {
+                        // The session knows the same; its texts need not be taken once more.
+                        let key = (*of, name.clone());
+                        if let Some(value) = reader.session.variables.get(&key) {
+                            state.written.insert(key, value.clone());
+                        }
+                    }
+                }
+                state.classes.extend(left.classes.iter().map(|(key, closure)| (key.clone(), Arc::clone(closure))));
+            }
+        }
         let mut globals = state.globals.remove(&namespace).unwrap_or_default();
         // What `%run` brought, or SQL set: texts without a place in this asset.
         for ((of, name), value) in &reader.session.variables {
@@ -483,6 +502,8 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
         self.state.calls += 1;
         self.state.called.insert(address);
+        let elsewhere = !Arc::ptr_eq(&closure.home, &self.cell);
+        let broken = if elsewhere { std::mem::take(&mut self.broken) } else { self.broken.clone() };
         self.entered.push(address);
         let mut positional: Vec<&Given> = given.iter().filter(|argument| argument.name.is_none()).collect();
         let spread = given.iter().any(|argument| argument.spread);
@@ -516,6 +537,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                 argument.value.clone()
             });
             let unknown = open || spread;
+            if argument.is_none() && open {
+                frame.open.insert(parameter.name.clone());
+            }
             let value = self.parameter(parameter, argument);
             // Other notebooks may give something else: what is given here is not all there can be.
             let value = if unknown || !matches!(value, Value::Texts { .. }) { value } else { value.or_else() };
@@ -533,6 +557,12 @@ impl<'r, 'e> Machine<'r, 'e> {
         self.frames.push(frame);
         let last = self.block(&closure.function.body);
         let frame = self.frames.pop().unwrap_or_default();
+        self.broken = broken;
+        if let Some(value) = &frame.returned {
+            self.joins_two(value, closure);
+        } else if closure.function.last_is_value {
+            self.joins_two(&last, closure);
+        }
         self.cell = cell;
         self.namespace = namespace;
         self.entered.pop();
@@ -546,6 +576,20 @@ impl<'r, 'e> Machine<'r, 'e> {
             // What a function returns may be another text for other arguments; here they are given.
             Value::Texts { .. } if open => value.or_else(),
             value => value,
+        }
+    }
+
+    /// Notes a function that puts a name together from a database and a table.
+    fn joins_two(&mut self, value: &Value, closure: &Arc<Closure>) {
+        let Value::Texts { alternatives, .. } = value else { return };
+        let two = alternatives.iter().any(|text| match text.as_slice() {
+            [Segment::Hole(_), dot @ Segment::Source { .. }, Segment::Hole(_)] => {
+                super::values::texts_of(&vec![dot.clone()]).is_some_and(|texts| texts == ["."])
+            }
+            _ => false,
+        });
+        if two {
+            rules::name_helper(self, closure.function.span.clone());
         }
     }
 
@@ -1687,8 +1731,10 @@ impl<'r, 'e> Machine<'r, 'e> {
             ("dbutils.widgets", "get" | "getArgument") | ("", "getArgument") => {
                 let name = first.and_then(|argument| argument.value.only_text());
                 self.words(given);
+                // A person or job may give a widget anything; what the whole estate passes is taken as all there is.
+                let passed = name.as_ref().is_some_and(|name| self.reader.is_passed(name));
                 let value = name.and_then(|name| self.reader.session.widgets.get(&name)).map_or_else(Value::unknown, from_session);
-                Some(value)
+                Some(if passed { value } else { value.or_else() })
             }
             ("spark.conf" | "spark.sqlContext" | "sqlContext", "set" | "setConf") => {
                 let key = named("key", 0)?.only_text();
@@ -2027,9 +2073,12 @@ impl<'r, 'e> Machine<'r, 'e> {
         };
         for alternative in alternatives.iter() {
             let mut made = Made::default();
-            let fragment = self.fragment(alternative, &mut made);
+            let fragment = self.fragment(alternative, span, &mut made);
             let first = self.reader.occurrences();
             hand(self, &fragment);
+            if !made.from_caller.is_empty() && self.reader.without(first, &made.from_caller) {
+                self.from_caller(span.clone());
+            }
             let occurrences = first..self.reader.occurrences();
             for literal in &made.sources {
                 if let Some(literal) = self.state.literals.get_mut(*literal) {
@@ -2055,14 +2104,28 @@ impl<'r, 'e> Machine<'r, 'e> {
             let cell = Arc::clone(&self.cell);
             let written: String = cell.text().get(span.clone()).unwrap_or_default().chars().take(80).collect();
             let doubt = Doubt::new(rule::UNRESOLVED, format!("{what} is decided at run time by `{written}`"));
-            if alternatives.is_empty() {
+            if self.is_open_parameter(value) {
+                self.from_caller(span.clone());
+            } else if alternatives.is_empty() {
                 self.reader.needs_person(&cell, span.clone(), doubt, Vec::new());
             }
         }
     }
 
+    /// Whether a value is a parameter of the function that is evaluated, of which nothing is known here.
+    fn is_open_parameter(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(path) => self.frames.last().is_some_and(|frame| frame.open.contains(path.as_ref())),
+            _ => false,
+        }
+    }
+
+    fn from_caller(&mut self, span: Range<usize>) {
+        rules::from_caller(self, span);
+    }
+
     /// The fragment of a text. Bytes of literals lead back to them; words that variables hold are holes.
-    fn fragment(&mut self, text: &Assembled, made: &mut Made) -> Arc<Fragment> {
+    fn fragment(&mut self, text: &Assembled, written: &Range<usize>, made: &mut Made) -> Arc<Fragment> {
         let home = text.iter().find_map(|segment| match segment {
             Segment::Source { home, .. } => Some(Arc::clone(home)),
             _ => None,
@@ -2077,7 +2140,12 @@ impl<'r, 'e> Machine<'r, 'e> {
                     if !made.sources.contains(literal) {
                         made.sources.push(*literal);
                     }
-                    builder.escape(*writing);
+                    // What stands in an included notebook is edited when that one is read.
+                    if self.reader.is_own(of, range.start) {
+                        builder.escape(*writing);
+                    } else {
+                        builder.escape(&Closed);
+                    }
                     match (Arc::ptr_eq(of, &home), decoded) {
                         (true, None) => builder.verbatim(range.clone()),
                         (true, Some(text)) => builder.escaped(range.clone(), text),
@@ -2086,18 +2154,28 @@ impl<'r, 'e> Machine<'r, 'e> {
                     };
                     before = Arc::ptr_eq(of, &home).then_some((range.end, *writing));
                 }
-                Segment::Fixed(text) => {
-                    builder.invented(text);
+                Segment::Fixed(known) => {
+                    if !text.iter().any(|segment| matches!(segment, Segment::Source { .. })) {
+                        let what: String = home.text().get(written.clone()).unwrap_or_default().chars().take(60).collect();
+                        builder.escape(&Closed);
+                        builder.hole(written.clone(), vec![known.clone()], &what);
+                    } else {
+                        builder.invented(known);
+                    }
                     before = None;
                 }
                 Segment::Hole(hole) => {
                     let mut literals = Vec::new();
                     hole.value.literals(&mut literals);
                     let place = hole.home.locate(&hole.span);
+                    if self.is_open_parameter(&hole.value) {
+                        made.from_caller.push(place.clone());
+                    }
                     made.holes.extend(literals.into_iter().map(|literal| (literal, place.clone())));
                     let values = hole.value.all_texts().unwrap_or_default();
                     let outer = if Arc::ptr_eq(&hole.home, &home) { Some(hole.span.clone()) } else { None };
-                    match (hole.inside, outer, before) {
+                    let own = self.reader.is_own(&hole.home, hole.span.start);
+                    match (hole.inside.filter(|_| own), outer, before.filter(|_| own)) {
                         (Some(writing), Some(span), _) => {
                             builder.escape(writing);
                             builder.hole(span, values, &hole.what);
@@ -2108,7 +2186,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                         }
                         (_, outer, None) => {
                             builder.escape(&Closed);
-                            builder.hole(outer.unwrap_or(0..0), values, &hole.what);
+                            builder.hole(outer.unwrap_or_else(|| written.clone()), values, &hole.what);
                         }
                     }
                     before = None;
@@ -2119,11 +2197,6 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     // What rules may ask.
-
-    /// The cell that is being evaluated.
-    pub(crate) fn cell(&self) -> &Arc<Fragment> {
-        &self.cell
-    }
 
     /// The language.
     pub(crate) fn namespace(&self) -> Namespace {
@@ -2168,6 +2241,8 @@ const ALTERNATIVES_OF_A_SPLIT: usize = 512;
 struct Made {
     sources: Vec<LiteralId>,
     holes: Vec<(LiteralId, Range<usize>)>,
+    /// Holes that the caller of the function fills.
+    from_caller: Vec<Range<usize>>,
 }
 
 /// Nothing can be written here: the place lies in code, not in a text.

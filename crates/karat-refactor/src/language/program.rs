@@ -30,6 +30,8 @@ pub struct Program {
     pub broken: Vec<Range<usize>>,
     /// Every text of the program, also those in stretches that are passed over; sorted.
     pub texts: Vec<Range<usize>>,
+    /// Commands for a shell, as `!ls` in IPython.
+    pub shell: Vec<Range<usize>>,
     /// The holes of texts, braces included: code within a text.
     pub holes: Vec<Range<usize>>,
 }

@@ -16,18 +16,22 @@ use super::syntax::{self, Walk, children, in_field, named};
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_python::LANGUAGE.into();
-    let masked = without_magics(text);
+    let (masked, shell) = without_magics(text);
     let Some(tree) = syntax::parse(&language, &masked) else {
         return Program { broken: vec![0..text.len()], ..Program::default() };
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = Python { walk: Walk::new(text) };
     let body = reader.statements(tree.root_node());
-    reader.walk.finish(body, comments, broken)
+    let comments = comments.into_iter().filter(|comment| !shell.iter().any(|line| line.start == comment.start + 1)).collect();
+    let mut program = reader.walk.finish(body, comments, broken);
+    program.shell = shell;
+    program
 }
 
-/// The text with lines of IPython made comments, length for length. Lines inside of brackets and triple quotes stay as they are.
-fn without_magics(text: &str) -> String {
+/// The text with lines of IPython made comments, length for length, and the commands behind `!`. Lines inside of brackets and triple
+/// quotes stay as they are.
+fn without_magics(text: &str) -> (String, Vec<Range<usize>>) {
     let suspicious = |line: &str| {
         let line = line.trim_start();
         let mut letters = line.chars();
@@ -38,21 +42,26 @@ fn without_magics(text: &str) -> String {
         }
     };
     if !text.lines().any(suspicious) {
-        return text.to_owned();
+        return (text.to_owned(), Vec::new());
     }
+    let mut shell = Vec::new();
     let mut masked = text.as_bytes().to_vec();
     let mut state = Quiet::default();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         if state.outside() && suspicious(line) {
             let mark = line.len() - line.trim_start().len();
+            if line[mark..].starts_with('!') {
+                shell.push(at + mark + 1..at + line.trim_end().len());
+            }
             masked[at + mark] = b'#';
         } else {
             state.pass(line);
         }
         at += line.len();
     }
-    String::from_utf8(masked).unwrap_or_else(|_| text.to_owned())
+    let masked = String::from_utf8(masked).unwrap_or_else(|_| text.to_owned());
+    (masked, shell)
 }
 
 /// Whether a line begins outside of brackets and triple quotes; good enough to find lines of IPython.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::evaluate::Machine;
-use super::values::{Assembled, Fate, Literal, LiteralId, Segment, State};
+use super::values::{Assembled, Carried, Fate, Left, Literal, LiteralId, Segment, State};
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, Means, NotATable, Subject, Verdict};
 use crate::reader::Reader;
@@ -32,9 +32,23 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
         machine.finish();
     }
     let mut state = std::mem::take(&mut reader.programs);
+    leave(reader, &state);
     paths(reader, &mut state);
     demote(reader, &state);
     regions(reader, &state);
+}
+
+/// Leaves variables, functions and methods to the notebooks that include this one.
+fn leave(reader: &mut Reader<'_>, state: &State) {
+    if state.globals.values().all(std::collections::HashMap::is_empty) {
+        return;
+    }
+    let globals = state.globals.iter().map(|(namespace, variables)| {
+        let variables = variables.iter().map(|(name, value)| (name.clone(), value.abroad()));
+        (*namespace, variables.collect())
+    });
+    let left = Left { globals: globals.collect(), classes: state.classes.clone() };
+    reader.session.carried = Carried(Some(Arc::new(left)));
 }
 
 /// Literals that are paths by their beginning, wherever they go.
@@ -109,7 +123,7 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     literal.fates.iter().find_map(|fate| match (fate, subject) {
         (Fate::Broken(why), _) => Some(why.clone()),
         // A path says itself what it is; whoever gets it, gets the new one.
-        (Fate::Unknown(_), Subject::Path) => None,
+        (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
         (Fate::Path, Subject::Table | Subject::Database | Subject::Qualifier) => Some("is part of a path too".to_owned()),
         (Fate::Column, Subject::Table | Subject::Database) => Some("names a column too".to_owned()),
@@ -235,6 +249,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, cell: &Arc<Fragment>, namespace: Nam
     code_and_comments(&mut machine, cell, program);
     machine.run(program);
     machine.finish();
+    for command in &program.shell {
+        let part = cell.part(command.clone(), "shell command");
+        reader.read(&part, super::Language::Shell);
+    }
 }
 
 /// Code and comments are no tables; texts are explained when it is known what becomes of them.

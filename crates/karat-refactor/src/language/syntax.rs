@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
         self.broken.extend(broken);
         self.broken.sort_by_key(|range| (range.start, range.end));
         self.texts.sort_by_key(|range| (range.start, range.end));
-        Program { body, comments, broken: self.broken, texts: self.texts, holes: self.holes }
+        Program { body, comments, broken: self.broken, texts: self.texts, holes: self.holes, shell: Vec::new() }
     }
 
     /// The text of a node.

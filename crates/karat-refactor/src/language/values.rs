@@ -408,6 +408,83 @@ pub(super) struct Use {
     pub(super) holes: Vec<(LiteralId, Range<usize>)>,
 }
 
+/// What the programs of a notebook leave to the one that includes it. Two are the same if they are the same copy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried(pub(super) Option<Arc<Left>>);
+
+/// Variables, functions and methods, without places in the notebook they come from.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
+    pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+}
+
+impl Carried {
+    fn address(&self) -> usize {
+        self.0.as_ref().map_or(0, |left| Arc::as_ptr(left) as usize)
+    }
+}
+
+impl PartialEq for Carried {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Carried {}
+
+impl PartialOrd for Carried {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Carried {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.address().cmp(&other.address())
+    }
+}
+
+impl Value {
+    /// The value without places in this asset: for notebooks that include it.
+    pub(super) fn abroad(&self) -> Self {
+        match self {
+            Self::Unknown(_) => Self::unknown(),
+            Self::Texts { alternatives, complete } => {
+                let alternatives = alternatives.iter().map(|assembled| {
+                    let mut parts: Assembled = Vec::new();
+                    for segment in assembled {
+                        let text = match segment {
+                            Segment::Source { decoded: Some(text), .. } | Segment::Fixed(text) => text.clone(),
+                            Segment::Source { home, range, .. } => home.text().get(range.clone()).unwrap_or_default().to_owned(),
+                            Segment::Hole(hole) => {
+                                let value = hole.value.abroad();
+                                parts.push(Segment::Hole(Arc::new(Hole {
+                                    home: Arc::clone(&hole.home),
+                                    span: hole.span.clone(),
+                                    inside: None,
+                                    value,
+                                    what: hole.what.clone(),
+                                })));
+                                continue;
+                            }
+                        };
+                        match parts.last_mut() {
+                            Some(Segment::Fixed(before)) => before.push_str(&text),
+                            _ => parts.push(Segment::Fixed(text)),
+                        }
+                    }
+                    parts
+                });
+                Self::Texts { alternatives: Arc::new(alternatives.collect()), complete: *complete }
+            }
+            Self::List(values) => Self::List(Arc::new(values.iter().map(Self::abroad).collect())),
+            Self::Map(pairs) => Self::Map(Arc::new(pairs.iter().map(|(key, value)| (key.abroad(), value.abroad())).collect())),
+            other => other.clone(),
+        }
+    }
+}
+
 /// What is kept from cell to cell of one asset.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -422,6 +499,8 @@ pub(crate) struct State {
     pub(super) functions: Vec<Arc<Closure>>,
     /// Functions that were evaluated, by the address of their code.
     pub(super) called: std::collections::HashSet<usize>,
+    /// What included notebooks left, as far as it is known here already.
+    pub(super) seen: Carried,
     /// Methods by class.
     pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
     /// Notebook-level options by key, as `spark.conf.set`.

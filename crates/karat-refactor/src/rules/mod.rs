@@ -39,6 +39,7 @@ mod database_apart;
 mod dbfs_paths;
 mod default_format;
 mod driver_log;
+mod from_caller;
 mod global_views;
 mod hadoop_files;
 mod hive_syntax;
@@ -86,6 +87,7 @@ pub static RULES: &[&Rule] = &[
     &called_by_name::RULE,
     &database_apart::RULE,
     &listed_names::RULE,
+    &from_caller::RULE,
     &name_helper::RULE,
     &replaced_dots::RULE,
     &run_code::RULE,
@@ -217,9 +219,9 @@ pub(crate) fn name_helper(machine: &mut Machine<'_, '_>, span: Range<usize>) {
     machine.found(&name_helper::RULE, span, "a name is put together from a database and a table; it has no catalog");
 }
 
-/// A table and its database are given apart.
-pub(crate) fn database_is_apart(machine: &mut Machine<'_, '_>, span: Range<usize>) {
-    machine.found(&database_apart::RULE, span, "the database is given apart from the table");
+/// A name comes from the caller of a function.
+pub(crate) fn from_caller(machine: &mut Machine<'_, '_>, span: Range<usize>) {
+    machine.found(&from_caller::RULE, span, "the name is given by the caller of this function, and judged there");
 }
 
 /// Looks at a path that code uses.
