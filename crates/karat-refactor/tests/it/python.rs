@@ -10,7 +10,10 @@ fn check(text: &str, expect: Expect) {
 
 /// A notebook of several cells.
 fn cells(cells: &[&str]) -> String {
-    format!("# Databricks notebook source\n{}\n", cells.join("\n\n# COMMAND ----------\n\n"))
+    format!(
+        "# Databricks notebook source\n{}\n",
+        cells.join("\n\n# COMMAND ----------\n\n")
+    )
 }
 
 #[test]
@@ -311,16 +314,22 @@ fn broken_code_is_never_edited_blindly() {
             5:16 old.t ?  name/used-otherwise prod.fresh.t2
         "#]],
     );
-    check("print 'sales.orders'\nspark.table('sales.items')\n", expect![[r#"
+    check(
+        "print 'sales.orders'\nspark.table('sales.items')\n",
+        expect![[r#"
         1:8 sales.orders not a table: text that is data
         2:14 sales.items -> prod.sales.items
         | spark.table('prod.sales.items')
-    "#]]);
-    check("%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
+        expect![[r#"
         2:5 /mnt/raw not a table: comment
         3:14 sales.items -> prod.sales.items
         | spark.table('prod.sales.items')
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -332,11 +341,18 @@ fn constants_of_included_notebooks() {
         5:1 sales.orders ?  name/scattered prod.sales.orders
         6:15 sales.orders -> prod.sales.orders
         | spark.table(f"prod.{DB}.orders")
-    "#]].assert_eq(&show(&[
+    "#]]
+    .assert_eq(&show(&[
         (
             "etl/load.py",
-            &cells(&["# MAGIC %run ../config", "spark.table(f\"{DB}.orders\")\nspark.table(ORDERS)"]),
+            &cells(&[
+                "# MAGIC %run ../config",
+                "spark.table(f\"{DB}.orders\")\nspark.table(ORDERS)",
+            ]),
         ),
-        ("config.py", &cells(&["DB = 'sales'\nORDERS = 'sales.orders'"])),
+        (
+            "config.py",
+            &cells(&["DB = 'sales'\nORDERS = 'sales.orders'"]),
+        ),
     ]));
 }
