@@ -48,6 +48,8 @@ pub struct AssetReport {
     /// What it passes to notebooks.
     #[serde(skip)]
     pub passed: Vec<Passed>,
+    /// Statements that are put in; edits like any other.
+    pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
 }
@@ -55,7 +57,10 @@ pub struct AssetReport {
 impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
-        edits_of(&self.occurrences)
+        let mut edits = edits_of(&self.occurrences);
+        edits.extend(self.insertions.iter().cloned());
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        edits
     }
 
     /// How many occurrences have each verdict: rewritten, not a table, needs a person.
@@ -97,6 +102,7 @@ impl AssetReport {
             finding_places: Vec::new(),
             calls: Vec::new(),
             passed: Vec::new(),
+            insertions: Vec::new(),
             trouble: Some(trouble),
         }
     }
@@ -249,6 +255,7 @@ pub fn settle(
         findings,
         calls,
         passed,
+        insertions: Vec::new(),
         trouble: None,
     }
 }

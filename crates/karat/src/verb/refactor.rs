@@ -11,13 +11,15 @@ use karat_refactor::estate::{Files, Scan, scan};
 use karat_refactor::mapping::document::{self, Document};
 use karat_refactor::mapping::merge;
 use karat_refactor::mapping::read::{Problem, Weight};
+use karat_refactor::report::owners::Owners;
 use karat_refactor::proof::{self, FileProof};
 use karat_refactor::verify::{Judged, Outcome, verify};
+use karat_refactor::style::Style;
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, Verdict, asset, patch};
 use serde_json::{Value, json};
 
-use crate::args::{RefactorApply, RefactorMapping, RefactorMerge, RefactorScan, RefactorVerb, RefactorVerify};
+use crate::args::{RefactorApply, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle, RefactorStyleName, RefactorVerb, RefactorVerify};
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Table, Voice, counted, thousands};
@@ -58,10 +60,20 @@ fn walk(path: &Path) -> Result<Walk, Failure> {
     Walk::of(path).map_err(Failure::io("read", path))
 }
 
+fn options(style: RefactorStyle) -> Options {
+    Options {
+        style: match style.of {
+            RefactorStyleName::Literal => Style::Literal,
+            RefactorStyleName::UseCatalog => Style::UseCatalog,
+        },
+        ..Options::default()
+    }
+}
+
 fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let files = walk(&arguments.path)?;
-    let scan = scan(&files, &mapping, &Options::default(), machine::threads(arguments.threads));
+    let scan = scan(&files, &mapping, &options(arguments.style), machine::threads(arguments.threads));
     voice.answer(|| scan_json(&scan, &files), || scan_text(&scan, &files, arguments.all))?;
     Ok(u8::from(scan.needs_person()))
 }
@@ -212,18 +224,19 @@ struct Plan {
     scan: Scan,
     changed: Vec<Changed>,
     proofs: Vec<FileProof>,
-    patch: String,
+    /// Unified diffs by path.
+    patches: Vec<(String, String)>,
     inverse: String,
     /// Files that no patch can show, because they are no UTF-8 or lie in an archive.
     unpatchable: Vec<String>,
 }
 
-fn plan(files: &Walk, mapping: &Mapping, threads: usize) -> Result<Plan, Failure> {
+fn plan(files: &Walk, mapping: &Mapping, options: &Options, threads: usize) -> Result<Plan, Failure> {
     let mut plan = Plan {
-        scan: scan(files, mapping, &Options::default(), threads),
+        scan: scan(files, mapping, options, threads),
         changed: Vec::new(),
         proofs: Vec::new(),
-        patch: String::new(),
+        patches: Vec::new(),
         inverse: String::new(),
         unpatchable: Vec::new(),
     };
@@ -259,7 +272,7 @@ fn plan(files: &Walk, mapping: &Mapping, threads: usize) -> Result<Plan, Failure
                         .into_iter()
                         .map(|edit| karat_refactor::Edit { range: edit.range.start + mark.len()..edit.range.end + mark.len(), ..edit })
                         .collect();
-                    plan.patch.push_str(&patch::unified(&report.path, &text, &edits));
+                    plan.patches.push((report.path.clone(), patch::unified(&report.path, &text, &edits)));
                     plan.inverse.push_str(&patch::inverse(&report.path, &text, &edits));
                 } else {
                     plan.unpatchable.push(report.path.clone());
@@ -290,7 +303,7 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
     if let Some(out) = &arguments.out {
         check_out(&arguments.path, out)?;
     }
-    let plan = plan(&files, &mapping, machine::threads(arguments.threads))?;
+    let plan = plan(&files, &mapping, &options(arguments.style), machine::threads(arguments.threads))?;
     let proof = proof::whole(env!("CARGO_PKG_VERSION"), mapping.digest(), plan.scan.counts(), plan.proofs.clone());
     let proof = format!("{:#}\n", serde_json::to_value(&proof).unwrap_or_default());
     if let Some(path) = &arguments.patch {
@@ -300,7 +313,11 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
                 counted(plan.unpatchable.len() as u64, "file")
             ));
         }
-        write_whole(path, plan.patch.as_bytes())?;
+        let all: String = plan.patches.iter().map(|(_, patch)| patch.as_str()).collect();
+        write_whole(path, all.as_bytes())?;
+    }
+    if let Some(folder) = &arguments.patch_by_owner {
+        write_by_owner(folder, &arguments.path, &plan.patches)?;
     }
     if let Some(out) = &arguments.out {
         write_tree(&arguments.path, out, &files, &plan.changed)?;
@@ -335,6 +352,30 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         },
     )?;
     Ok(u8::from(plan.scan.needs_person()))
+}
+
+/// One patch an owner; files without one in `nobody.patch`.
+fn write_by_owner(folder: &Path, root: &Path, patches: &[(String, String)]) -> Result<(), Failure> {
+    let places = ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"];
+    let Some(file) = places.iter().map(|place| root.join(place)).find(|file| file.is_file()) else {
+        return Err(Failure::usage(
+            format!("`{}` has no CODEOWNERS", root.display()),
+            format!("write one as {}, or leave out --patch-by-owner", places.join(", ")),
+        ));
+    };
+    let owners = Owners::parse(&fs::read_to_string(&file).map_err(Failure::io("read", &file))?);
+    let mut by_owner: BTreeMap<String, String> = BTreeMap::new();
+    for (path, patch) in patches {
+        let names = owners.of(path);
+        let name = if names.is_empty() { "nobody".to_owned() } else { names.join("+") };
+        let safe: String = name.chars().map(|letter| if letter.is_alphanumeric() || "-_.+".contains(letter) { letter } else { '_' }).collect();
+        by_owner.entry(safe.trim_start_matches('_').to_owned()).or_default().push_str(patch);
+    }
+    fs::create_dir(folder).map_err(Failure::io("make the folder", folder))?;
+    for (owner, patch) in by_owner {
+        write_whole(&folder.join(format!("{owner}.patch")), patch.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// That a tree can be written there: a new folder, outside the old one.
