@@ -15,6 +15,8 @@ use crate::occurrence::{
     Verdict, rule,
 };
 use crate::reader::Reader;
+use crate::report::Issue;
+use crate::report::decisions::Applied;
 use crate::session::Session;
 use crate::text::{self, Encoding};
 
@@ -50,6 +52,12 @@ pub struct AssetReport {
     pub passed: Vec<Passed>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// Everything open or rewritten with its line, if it was asked for.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
+    /// What decisions of people did.
+    #[serde(skip)]
+    pub decided: Applied,
 }
 
 impl AssetReport {
@@ -98,6 +106,8 @@ impl AssetReport {
             calls: Vec::new(),
             passed: Vec::new(),
             trouble: Some(trouble),
+            issues: Vec::new(),
+            decided: Applied::default(),
         }
     }
 }
@@ -250,6 +260,8 @@ pub fn settle(
         calls,
         passed,
         trouble: None,
+        issues: Vec::new(),
+        decided: Applied::default(),
     }
 }
 
