@@ -56,6 +56,8 @@ pub struct Piece {
     outer: (usize, usize),
     kind: PieceKind,
     escape: &'static dyn Escape,
+    /// The fragment that the bytes stand in, if it is not the outer one: its index in `Fragment::homes`.
+    home: Option<usize>,
 }
 
 impl Piece {
@@ -116,6 +118,8 @@ pub struct Fragment {
     outer: Option<Arc<Fragment>>,
     pieces: Vec<Piece>,
     holes: Vec<Hole>,
+    /// Other fragments of the same asset that pieces stand in: the constant of another cell.
+    homes: Vec<Arc<Fragment>>,
     next_mark: usize,
 }
 
@@ -128,6 +132,7 @@ impl Fragment {
             outer: None,
             pieces: Vec::new(),
             holes: Vec::new(),
+            homes: Vec::new(),
             next_mark: 0,
         })
     }
@@ -140,6 +145,7 @@ impl Fragment {
             outer: Arc::clone(self),
             pieces: Vec::new(),
             holes: Vec::new(),
+            homes: Vec::new(),
             next_mark: self.next_mark,
             escape: &Plain,
         }
@@ -218,7 +224,18 @@ impl Fragment {
             }
             _ => last.outer.1,
         };
-        outer.locate(&(start.min(end)..end.max(start)))
+        // Text that begins in one cell and ends in another is told by where it begins.
+        let end = if first.home == last.home { end } else { first.outer.1 };
+        self.home(first, outer)
+            .locate(&(start.min(end)..end.max(start)))
+    }
+
+    /// The fragment that the bytes of a piece stand in.
+    fn home<'a>(&'a self, piece: &Piece, outer: &'a Arc<Fragment>) -> &'a Arc<Fragment> {
+        piece
+            .home
+            .and_then(|home| self.homes.get(home))
+            .unwrap_or(outer)
     }
 
     /// First and last piece that share a byte with a range; for an empty range those that it touches.
@@ -254,14 +271,15 @@ impl Fragment {
             });
         };
         if range.is_empty() {
-            let (place, escape) = self.insertion_point(range.start)?;
-            return outer.edit(place..place, &escape.escape(replacement)?);
+            let (place, piece) = self.insertion_point(range.start)?;
+            let written = piece.escape.escape(replacement)?;
+            return self.home(piece, outer).edit(place..place, &written);
         }
         let from = self
             .pieces
             .partition_point(|piece| piece.inner.1 <= range.start);
         let mut place: Option<Range<usize>> = None;
-        let mut escape: Option<&'static dyn Escape> = None;
+        let mut from_piece: Option<&Piece> = None;
         let mut next = range.start;
         for piece in &self.pieces[from..] {
             if piece.inner.0 >= range.end {
@@ -290,6 +308,7 @@ impl Fragment {
                 }
             };
             if start != next
+                || from_piece.is_some_and(|first| first.home != piece.home)
                 || place
                     .as_ref()
                     .is_some_and(|place| place.end != stretch.start)
@@ -300,13 +319,13 @@ impl Fragment {
                 )));
             }
             place = Some(place.map_or(stretch.start, |place| place.start)..stretch.end);
-            escape = escape.or(Some(piece.escape));
+            from_piece = from_piece.or(Some(piece));
             next = end;
         }
-        match (place, escape) {
-            (Some(place), Some(escape)) if next == range.end => {
-                outer.edit(place, &escape.escape(replacement)?)
-            }
+        match (place, from_piece) {
+            (Some(place), Some(piece)) if next == range.end => self
+                .home(piece, outer)
+                .edit(place, &piece.escape.escape(replacement)?),
             _ => Err(Refusal(format!(
                 "the text has no place of its own in the {}",
                 outer.what
@@ -314,23 +333,23 @@ impl Fragment {
         }
     }
 
-    fn insertion_point(&self, at: usize) -> Result<(usize, &'static dyn Escape), Refusal> {
+    fn insertion_point(&self, at: usize) -> Result<(usize, &Piece), Refusal> {
         let inside = self.pieces.iter().find(|piece| {
             piece.kind == PieceKind::Verbatim && piece.inner.0 < at && piece.inner.1 > at
         });
         if let Some(piece) = inside {
-            return Ok((piece.outer.0 + (at - piece.inner.0), piece.escape));
+            return Ok((piece.outer.0 + (at - piece.inner.0), piece));
         }
         let before = self
             .pieces
             .iter()
             .find(|piece| piece.inner.0 == at && piece.inner.1 > at);
         if let Some(piece) = before {
-            return Ok((piece.outer.0, piece.escape));
+            return Ok((piece.outer.0, piece));
         }
         let behind = self.pieces.iter().rev().find(|piece| piece.inner.1 == at);
         if let Some(piece) = behind {
-            return Ok((piece.outer.1, piece.escape));
+            return Ok((piece.outer.1, piece));
         }
         Err(Refusal(format!(
             "there is no place for it in the {}",
@@ -347,6 +366,7 @@ pub struct Builder {
     outer: Arc<Fragment>,
     pieces: Vec<Piece>,
     holes: Vec<Hole>,
+    homes: Vec<Arc<Fragment>>,
     next_mark: usize,
     escape: &'static dyn Escape,
 }
@@ -421,8 +441,37 @@ impl Builder {
             outer: (outer.start, outer.end),
             kind,
             escape: self.escape,
+            home: None,
         };
         self.pieces.push(piece);
+        self
+    }
+
+    /// Text of another fragment of the same asset, as it stands or as the escape sequence that `decoded` tells: a constant of one
+    /// cell in the SQL of another. Edits of it go to where it stands.
+    pub fn elsewhere(
+        &mut self,
+        home: &Arc<Fragment>,
+        range: Range<usize>,
+        decoded: Option<&str>,
+    ) -> &mut Self {
+        let Some(text) = home.text.get(range.clone()) else {
+            return self;
+        };
+        let index = match self.homes.iter().position(|known| Arc::ptr_eq(known, home)) {
+            Some(index) => index,
+            None => {
+                self.homes.push(Arc::clone(home));
+                self.homes.len() - 1
+            }
+        };
+        match decoded {
+            Some(decoded) => self.push(range, decoded, PieceKind::Escaped),
+            None => self.push(range, text, PieceKind::Verbatim),
+        };
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.home = Some(index);
+        }
         self
     }
 
@@ -434,6 +483,7 @@ impl Builder {
             outer: Some(self.outer),
             pieces: self.pieces,
             holes: self.holes,
+            homes: self.homes,
             next_mark: self.next_mark,
         })
     }

@@ -11,6 +11,7 @@
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`edit`]: edits of an asset's text.
 //! - [`json`]: JSON as it stands in a file, with the bytes of every string.
+//! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
 //! - [`style`]: how new names are written.
 //!
 //! # How a front end joins
@@ -41,6 +42,7 @@ pub mod patch;
 pub mod proof;
 pub mod reader;
 pub mod report;
+pub mod rules;
 pub mod session;
 pub mod style;
 pub mod text;

@@ -80,6 +80,8 @@ pub struct Reader<'e> {
     pub asset: &'e str,
     /// The session so far. Front ends may change it: `USE`, variables, widgets, temporary views.
     pub session: Session,
+    /// What the programs of this asset's cells left: values, functions, and the literals whose uses are not settled yet.
+    pub(crate) programs: language::State,
     includes: &'e dyn Includes,
     found: Found,
     depth: usize,
@@ -124,6 +126,7 @@ impl<'e> Reader<'e> {
             facts,
             asset,
             session,
+            programs: language::State::default(),
             includes,
             found: Found::default(),
             depth: 0,
@@ -131,7 +134,8 @@ impl<'e> Reader<'e> {
     }
 
     /// What was found, and the session at the end.
-    pub fn finish(self) -> (Found, Session) {
+    pub fn finish(mut self) -> (Found, Session) {
+        language::finish(&mut self);
         (self.found, self.session)
     }
 
@@ -938,6 +942,28 @@ impl<'e> Reader<'e> {
             old,
             verdict,
         });
+    }
+
+    /// How many occurrences there are so far.
+    pub(crate) fn occurrences(&self) -> usize {
+        self.found.occurrences.len()
+    }
+
+    /// An occurrence by its number.
+    pub(crate) fn occurrence_at(&self, index: usize) -> Option<&Occurrence> {
+        self.found.occurrences.get(index)
+    }
+
+    /// Leaves an edit that was thought right to a person.
+    pub(crate) fn demote(&mut self, index: usize, doubt: Doubt) {
+        let Some(occurrence) = self.found.occurrences.get_mut(index) else { return };
+        if let Verdict::Rewritten { new, edits } = &mut occurrence.verdict {
+            occurrence.verdict = Verdict::NeedsPerson {
+                doubt,
+                candidates: vec![std::mem::take(new)],
+                suggestion: std::mem::take(edits),
+            };
+        }
     }
 
     /// All candidates in this stretch that have no occurrence of their own are this. Inner regions win over outer ones.
