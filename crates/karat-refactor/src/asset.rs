@@ -15,6 +15,8 @@ use crate::occurrence::{
     Verdict, rule,
 };
 use crate::reader::Reader;
+use crate::report::Issue;
+use crate::report::decisions::Applied;
 use crate::session::Session;
 use crate::text::{self, Encoding};
 
@@ -52,6 +54,12 @@ pub struct AssetReport {
     pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// Everything open or rewritten with its line, if it was asked for.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
+    /// What decisions of people did.
+    #[serde(skip)]
+    pub decided: Applied,
 }
 
 impl AssetReport {
@@ -104,6 +112,8 @@ impl AssetReport {
             passed: Vec::new(),
             insertions: Vec::new(),
             trouble: Some(trouble),
+            issues: Vec::new(),
+            decided: Applied::default(),
         }
     }
 }
@@ -257,6 +267,8 @@ pub fn settle(
         passed,
         insertions: Vec::new(),
         trouble: None,
+        issues: Vec::new(),
+        decided: Applied::default(),
     }
 }
 

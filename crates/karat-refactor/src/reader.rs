@@ -15,6 +15,7 @@ use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
+use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
 use crate::style::Style;
 
@@ -61,6 +62,10 @@ pub struct Options {
     pub style: Style,
     /// Whether names in comments are rewritten too.
     pub comments: bool,
+    /// What people decided.
+    pub decisions: Decisions,
+    /// Whether reports are to have their issues, with lines; they need memory.
+    pub issues: bool,
 }
 
 /// Reads one asset.
@@ -951,7 +956,9 @@ impl<'e> Reader<'e> {
 
     /// Leaves an edit that was thought right to a person.
     pub(crate) fn demote(&mut self, index: usize, doubt: Doubt) {
-        let Some(occurrence) = self.found.occurrences.get_mut(index) else { return };
+        let Some(occurrence) = self.found.occurrences.get_mut(index) else {
+            return;
+        };
         if let Verdict::Rewritten { new, edits } = &mut occurrence.verdict {
             occurrence.verdict = Verdict::NeedsPerson {
                 doubt,

@@ -35,7 +35,9 @@ pub(crate) fn concerns(report: &AssetReport) -> bool {
 
 /// Applies the style to an asset that it concerns.
 pub(crate) fn apply(report: &mut AssetReport, decoded: &Decoded, style: Style) {
-    let Some(catalog) = enough(report) else { return };
+    let Some(catalog) = enough(report) else {
+        return;
+    };
     let edits = report.edits().len();
     let Some(insertion) = insertion(decoded, &catalog) else {
         return;
@@ -46,7 +48,13 @@ pub(crate) fn apply(report: &mut AssetReport, decoded: &Decoded, style: Style) {
                 0,
                 Finding {
                     range: insertion.range,
-                    doubt: Doubt::new(ADVICE, format!("one statement `USE CATALOG {}` would do instead of {edits} edits", quoted(&catalog))),
+                    doubt: Doubt::new(
+                        ADVICE,
+                        format!(
+                            "one statement `USE CATALOG {}` would do instead of {edits} edits",
+                            quoted(&catalog)
+                        ),
+                    ),
                     severity: Severity::Note,
                     suggestion: Vec::new(),
                 },
@@ -68,7 +76,10 @@ pub(crate) fn apply(report: &mut AssetReport, decoded: &Decoded, style: Style) {
 }
 
 fn is_name(subject: Subject) -> bool {
-    matches!(subject, Subject::Table | Subject::Database | Subject::Qualifier)
+    matches!(
+        subject,
+        Subject::Table | Subject::Database | Subject::Qualifier
+    )
 }
 
 /// The catalog that one statement could set for all names of an asset.
@@ -80,12 +91,26 @@ fn enough(report: &AssetReport) -> Option<String> {
                 if edits.is_empty() {
                     continue;
                 }
-                let parts: Vec<String> = name_parts(new.trim_end_matches(".*"), 0..new.trim_end_matches(".*").len())?.into_iter().map(|part| part.text).collect();
+                let parts: Vec<String> = name_parts(
+                    new.trim_end_matches(".*"),
+                    0..new.trim_end_matches(".*").len(),
+                )?
+                .into_iter()
+                .map(|part| part.text)
+                .collect();
                 let first = parts.first()?.clone();
                 // `hive_metastore.a.b` says its catalog itself.
-                let written = name_parts(&occurrence.text, 0..occurrence.text.len()).map_or(0, |parts| parts.len());
-                let limit = if occurrence.subject == Subject::Database { 1 } else { 2 };
-                if written == 0 || written > limit || !keeps_names(occurrence.old.as_deref()?, &parts[1..], occurrence.subject) {
+                let written = name_parts(&occurrence.text, 0..occurrence.text.len())
+                    .map_or(0, |parts| parts.len());
+                let limit = if occurrence.subject == Subject::Database {
+                    1
+                } else {
+                    2
+                };
+                if written == 0
+                    || written > limit
+                    || !keeps_names(occurrence.old.as_deref()?, &parts[1..], occurrence.subject)
+                {
                     return None;
                 }
                 if catalog.as_ref().is_some_and(|known| *known != first) {
@@ -94,7 +119,9 @@ fn enough(report: &AssetReport) -> Option<String> {
                 catalog = Some(first);
             }
             Verdict::NeedsPerson { .. } if occurrence.subject != Subject::Path => return None,
-            Verdict::NotATable { reason: NotATable::AlreadyThreePart } => return None,
+            Verdict::NotATable {
+                reason: NotATable::AlreadyThreePart,
+            } => return None,
             _ => {}
         }
     }
@@ -104,8 +131,12 @@ fn enough(report: &AssetReport) -> Option<String> {
 fn keeps_names(old: &str, new: &[String], subject: Subject) -> bool {
     let old: Vec<&str> = old.split('.').collect();
     match (old.as_slice(), new) {
-        ([database, table], [schema, name]) => database.eq_ignore_ascii_case(schema) && table.eq_ignore_ascii_case(name),
-        ([database], [schema]) if subject == Subject::Database => database.eq_ignore_ascii_case(schema),
+        ([database, table], [schema, name]) => {
+            database.eq_ignore_ascii_case(schema) && table.eq_ignore_ascii_case(name)
+        }
+        ([database], [schema]) if subject == Subject::Database => {
+            database.eq_ignore_ascii_case(schema)
+        }
         _ => false,
     }
 }
@@ -116,16 +147,28 @@ pub(crate) fn insertion(decoded: &Decoded, catalog: &str) -> Option<Edit> {
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let statement = |language: Language| match language {
         Language::Sql => Some((format!("USE CATALOG {};", quoted(catalog)), "--")),
-        Language::Python => Some((format!("spark.sql(\"USE CATALOG {}\")", quoted(catalog)), "#")),
-        Language::Scala => Some((format!("spark.sql(\"USE CATALOG {}\")", quoted(catalog)), "//")),
-        Language::R => Some((format!("SparkR::sql(\"USE CATALOG {}\")", quoted(catalog)), "#")),
+        Language::Python => Some((
+            format!("spark.sql(\"USE CATALOG {}\")", quoted(catalog)),
+            "#",
+        )),
+        Language::Scala => Some((
+            format!("spark.sql(\"USE CATALOG {}\")", quoted(catalog)),
+            "//",
+        )),
+        Language::R => Some((
+            format!("SparkR::sql(\"USE CATALOG {}\")", quoted(catalog)),
+            "#",
+        )),
         _ => None,
     };
     let (at, new) = match decoded.format {
         Format::SourceNotebook(language) => {
             let (statement, mark) = statement(language)?;
             let at = text.find('\n')? + 1;
-            (at, format!("{statement}{newline}{newline}{mark} COMMAND ----------{newline}"))
+            (
+                at,
+                format!("{statement}{newline}{newline}{mark} COMMAND ----------{newline}"),
+            )
         }
         Format::Code(Language::Sql) => (0, format!("{}{newline}", statement(Language::Sql)?.0)),
         _ => return None,

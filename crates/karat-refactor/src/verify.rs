@@ -71,7 +71,12 @@ pub struct Judged {
 }
 
 /// Judges an estate against what it was before.
-pub fn verify(before: &dyn Files, after: &dyn Files, mapping: &Mapping, threads: usize) -> Vec<Judged> {
+pub fn verify(
+    before: &dyn Files,
+    after: &dyn Files,
+    mapping: &Mapping,
+    threads: usize,
+) -> Vec<Judged> {
     let options = Options::default();
     let reports = scan(before, mapping, &options, threads).assets;
     let scanner = Scanner::new(mapping);
@@ -79,7 +84,13 @@ pub fn verify(before: &dyn Files, after: &dyn Files, mapping: &Mapping, threads:
         let path = &before.paths()[index];
         let outcome = match after.paths().binary_search(path) {
             Err(_) => Outcome::Missing,
-            Ok(other) => compare(before.read(index).ok(), after.read(other).ok(), &reports[index], mapping, &scanner),
+            Ok(other) => compare(
+                before.read(index).ok(),
+                after.read(other).ok(),
+                &reports[index],
+                mapping,
+                &scanner,
+            ),
         };
         Judged {
             path: path.clone(),
@@ -113,13 +124,26 @@ fn compare(
     if before == after {
         return Outcome::Same;
     }
-    let (Ok(old), Ok(new)) = (asset::decode(&report.path, &before), asset::decode(&report.path, &after)) else {
+    let (Ok(old), Ok(new)) = (
+        asset::decode(&report.path, &before),
+        asset::decode(&report.path, &after),
+    ) else {
         return Outcome::Unlicensed(whole_file("bytes of a file that is no text", "", ""));
     };
     if old.encoding != new.encoding {
-        return Outcome::Unlicensed(whole_file("the encoding", old.encoding.name(), new.encoding.name()));
+        return Outcome::Unlicensed(whole_file(
+            "the encoding",
+            old.encoding.name(),
+            new.encoding.name(),
+        ));
     }
-    judge(report, &old, &new.text, mapping, &scanner.candidates(&old.text))
+    judge(
+        report,
+        &old,
+        &new.text,
+        mapping,
+        &scanner.candidates(&old.text),
+    )
 }
 
 fn whole_file(what: &str, before: &str, after: &str) -> Change {
@@ -163,7 +187,9 @@ pub fn judge(
             continue;
         };
         let at = insertion.range.start;
-        let put_in = after.get(at..).is_some_and(|rest| rest.starts_with(&insertion.new));
+        let put_in = after
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(&insertion.new));
         if put_in && after.as_bytes()[..at] == before.text.as_bytes()[..at] {
             let without = format!("{}{}", &after[..at], &after[at + insertion.new.len()..]);
             return walk(report, before, &without, mapping, candidates, Some(catalog));
@@ -192,18 +218,30 @@ fn walk(
             continue;
         }
         let gap = place.range.start - i;
-        if after.get(j..).is_none_or(|rest| !rest.as_bytes().starts_with(&text.as_bytes()[i..i + gap])) {
+        if after
+            .get(j..)
+            .is_none_or(|rest| !rest.as_bytes().starts_with(&text.as_bytes()[i..i + gap]))
+        {
             return unlicensed(text, after, i, j, &places);
         }
         i += gap;
         j += gap;
-        let next_start = places[at + 1..].iter().map(|next| next.range.start).find(|start| *start >= place.range.end).unwrap_or(text.len());
+        let next_start = places[at + 1..]
+            .iter()
+            .map(|next| next.range.start)
+            .find(|start| *start >= place.range.end)
+            .unwrap_or(text.len());
         let ahead = &text.as_bytes()[place.range.end..next_start.min(place.range.end + 32)];
         let rest = &after.as_bytes()[j..];
         let old = &text[place.range.clone()];
-        let fits = |length: usize| rest.get(length..).is_some_and(|rest| rest.starts_with(ahead));
+        let fits = |length: usize| {
+            rest.get(length..)
+                .is_some_and(|rest| rest.starts_with(ahead))
+        };
         let stays = rest.starts_with(old.as_bytes()) && fits(old.len());
-        let changed = place.changed_length(after, j, old).filter(|length| fits(*length));
+        let changed = place
+            .changed_length(after, j, old)
+            .filter(|length| fits(*length));
         let length = match (stays, changed) {
             (true, _) => {
                 if let Some(occurrence) = place.occurrence
@@ -240,7 +278,10 @@ fn walk(
         }
     }
     if let Some(catalog) = used_catalog {
-        if let Some(change) = unchanged.into_iter().find_map(|occurrence| wrong_in(occurrence, catalog, text)) {
+        if let Some(change) = unchanged
+            .into_iter()
+            .find_map(|occurrence| wrong_in(occurrence, catalog, text))
+        {
             return Outcome::Unlicensed(change);
         }
         changes += 1;
@@ -249,7 +290,11 @@ fn walk(
 }
 
 /// What a name that stayed means under `USE CATALOG`, if that is not what the mapping says.
-fn wrong_in(occurrence: &crate::occurrence::Occurrence, catalog: &str, text: &str) -> Option<Change> {
+fn wrong_in(
+    occurrence: &crate::occurrence::Occurrence,
+    catalog: &str,
+    text: &str,
+) -> Option<Change> {
     let Verdict::Rewritten { new, .. } = &occurrence.verdict else {
         return None;
     };
@@ -263,13 +308,21 @@ fn wrong_in(occurrence: &crate::occurrence::Occurrence, catalog: &str, text: &st
     Some(Change {
         line,
         column,
-        what: format!("`{}` means `{right}` now, and the mapping says `{new}`", occurrence.text),
+        what: format!(
+            "`{}` means `{right}` now, and the mapping says `{new}`",
+            occurrence.text
+        ),
         before: line_of(text, occurrence.range.start),
         after: line_of(text, occurrence.range.start),
     })
 }
 
-fn left_behind(occurrence: &crate::occurrence::Occurrence, moved: &[String], text: &str, mapping: &Mapping) -> Option<Change> {
+fn left_behind(
+    occurrence: &crate::occurrence::Occurrence,
+    moved: &[String],
+    text: &str,
+    mapping: &Mapping,
+) -> Option<Change> {
     let (database, table) = occurrence.old.as_deref()?.split_once('.')?;
     if !moved.iter().any(|moved| moved == database) {
         return None;
@@ -287,7 +340,12 @@ fn left_behind(occurrence: &crate::occurrence::Occurrence, moved: &[String], tex
     Some(Change {
         line,
         column,
-        what: format!("`{}` means `{}.{table}` now, and the mapping says `{}`", occurrence.text, schema.sql(), new.sql()),
+        what: format!(
+            "`{}` means `{}.{table}` now, and the mapping says `{}`",
+            occurrence.text,
+            schema.sql(),
+            new.sql()
+        ),
         before: line_of(text, occurrence.range.start),
         after: line_of(text, occurrence.range.start),
     })
@@ -297,7 +355,12 @@ impl Place<'_> {
     /// The length of a licensed new text at `j`.
     fn changed_length(&self, after: &str, j: usize, old: &str) -> Option<usize> {
         let rest = after.get(j..)?;
-        if let Some(form) = self.forms.iter().filter(|form| rest.starts_with(form.as_str())).max_by_key(|form| form.len()) {
+        if let Some(form) = self
+            .forms
+            .iter()
+            .filter(|form| rest.starts_with(form.as_str()))
+            .max_by_key(|form| form.len())
+        {
             return Some(form.len());
         }
         if let Some((parts, length)) = loose_name(rest)
@@ -312,7 +375,12 @@ impl Place<'_> {
     }
 }
 
-fn places<'r>(report: &'r AssetReport, text: &str, mapping: &Mapping, candidates: &[Candidate]) -> Vec<Place<'r>> {
+fn places<'r>(
+    report: &'r AssetReport,
+    text: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+) -> Vec<Place<'r>> {
     let mut places: Vec<Place<'r>> = Vec::new();
     for occurrence in &report.occurrences {
         let mut place = Place {
@@ -330,18 +398,28 @@ fn places<'r>(report: &'r AssetReport, text: &str, mapping: &Mapping, candidates
                 }
                 place.names.extend(name_of(new));
             }
-            Verdict::NeedsPerson { candidates, suggestion, .. } => {
+            Verdict::NeedsPerson {
+                candidates,
+                suggestion,
+                ..
+            } => {
                 if !suggestion.is_empty()
                     && let Some(form) = applied(text, &occurrence.range, suggestion)
                 {
                     place.forms.push(form);
                 }
-                place.names.extend(candidates.iter().filter_map(|candidate| name_of(candidate)));
-                place.names.extend(mapped_name(&text[occurrence.range.clone()], mapping));
+                place
+                    .names
+                    .extend(candidates.iter().filter_map(|candidate| name_of(candidate)));
+                place
+                    .names
+                    .extend(mapped_name(&text[occurrence.range.clone()], mapping));
                 let mut catalogs: Vec<&str> = mapping.catalogs().collect();
                 if !candidates.is_empty() {
                     catalogs.retain(|catalog| {
-                        candidates.iter().all(|candidate| name_of(candidate).is_some_and(|parts| parts[0] == *catalog))
+                        candidates.iter().all(|candidate| {
+                            name_of(candidate).is_some_and(|parts| parts[0] == *catalog)
+                        })
                     });
                 }
                 for catalog in catalogs {
@@ -349,21 +427,32 @@ fn places<'r>(report: &'r AssetReport, text: &str, mapping: &Mapping, candidates
                     place.prefixes.push(format!("`{catalog}`."));
                 }
             }
-            Verdict::NotATable { reason: NotATable::Comment } => {
-                place.names.extend(mapped_name(&text[occurrence.range.clone()], mapping));
+            Verdict::NotATable {
+                reason: NotATable::Comment,
+            } => {
+                place
+                    .names
+                    .extend(mapped_name(&text[occurrence.range.clone()], mapping));
             }
             Verdict::NotATable { reason } => place.fixed = Some(*reason),
         }
         places.push(place);
     }
     // Comments are not reported name by name where a language covers them whole.
-    for candidate in candidates.iter().filter(|candidate| candidate.shape == Shape::MappedPair) {
-        let known = places.iter().any(|place| place.range.start < candidate.range.end && place.range.end > candidate.range.start);
+    for candidate in candidates
+        .iter()
+        .filter(|candidate| candidate.shape == Shape::MappedPair)
+    {
+        let known = places.iter().any(|place| {
+            place.range.start < candidate.range.end && place.range.end > candidate.range.start
+        });
         if !known {
             places.push(Place {
                 range: candidate.range.clone(),
                 forms: Vec::new(),
-                names: mapped_name(&text[candidate.range.clone()], mapping).into_iter().collect(),
+                names: mapped_name(&text[candidate.range.clone()], mapping)
+                    .into_iter()
+                    .collect(),
                 prefixes: Vec::new(),
                 fixed: None,
                 occurrence: None,
@@ -395,7 +484,12 @@ fn applied(text: &str, range: &Range<usize>, edits: &[crate::edit::Edit]) -> Opt
 /// The parts of a written name, in lower case.
 fn name_of(name: &str) -> Option<Vec<String>> {
     let parts = name_parts(name, 0..name.len())?;
-    Some(parts.into_iter().map(|part| part.text.to_lowercase()).collect())
+    Some(
+        parts
+            .into_iter()
+            .map(|part| part.text.to_lowercase())
+            .collect(),
+    )
 }
 
 fn mapped_name(old: &str, mapping: &Mapping) -> Option<Vec<String>> {
@@ -406,7 +500,11 @@ fn mapped_name(old: &str, mapping: &Mapping) -> Option<Vec<String>> {
         _ => return None,
     };
     match mapping.table(database, table) {
-        TableLookup::Mapped(new) => Some(vec![new.catalog.to_lowercase(), new.schema.to_lowercase(), new.table.to_lowercase()]),
+        TableLookup::Mapped(new) => Some(vec![
+            new.catalog.to_lowercase(),
+            new.schema.to_lowercase(),
+            new.table.to_lowercase(),
+        ]),
         _ => None,
     }
 }
@@ -416,7 +514,11 @@ fn loose_name(text: &str) -> Option<(Vec<String>, usize)> {
     let mut end = 0;
     let mut in_backticks = false;
     for (at, letter) in text.char_indices() {
-        let belongs = letter == '`' || in_backticks && letter != '\n' || letter.is_alphanumeric() || letter == '_' || letter == '.';
+        let belongs = letter == '`'
+            || in_backticks && letter != '\n'
+            || letter.is_alphanumeric()
+            || letter == '_'
+            || letter == '.';
         if !belongs {
             break;
         }
@@ -439,18 +541,44 @@ fn line_of(text: &str, at: usize) -> String {
 
 /// Clauses that tools like to lose, as people call them.
 const CLAUSES: &[&str] = &[
-    "PARTITION", "VERSION", "TIMESTAMP", "TABLESAMPLE", "PIVOT", "UNPIVOT", "LATERAL", "LOCATION", "USING", "PARTITIONED", "CLUSTER",
-    "TBLPROPERTIES", "OPTIONS", "ZORDER", "WHERE", "ORDER", "GROUP", "HAVING", "LIMIT", "WINDOW", "WITH", "COMMENT",
+    "PARTITION",
+    "VERSION",
+    "TIMESTAMP",
+    "TABLESAMPLE",
+    "PIVOT",
+    "UNPIVOT",
+    "LATERAL",
+    "LOCATION",
+    "USING",
+    "PARTITIONED",
+    "CLUSTER",
+    "TBLPROPERTIES",
+    "OPTIONS",
+    "ZORDER",
+    "WHERE",
+    "ORDER",
+    "GROUP",
+    "HAVING",
+    "LIMIT",
+    "WINDOW",
+    "WITH",
+    "COMMENT",
 ];
 
 /// The first change that nothing licenses, from two places up to which all was fine.
 fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>]) -> Outcome {
-    let same = before.as_bytes()[i..].iter().zip(&after.as_bytes()[j..]).take_while(|(a, b)| a == b).count();
+    let same = before.as_bytes()[i..]
+        .iter()
+        .zip(&after.as_bytes()[j..])
+        .take_while(|(a, b)| a == b)
+        .count();
     let mut at = i + same;
     while !before.is_char_boundary(at) {
         at -= 1;
     }
-    let place = places.iter().find(|place| place.range.start <= at && at < place.range.end.max(place.range.start + 1));
+    let place = places
+        .iter()
+        .find(|place| place.range.start <= at && at < place.range.end.max(place.range.start + 1));
     // The word that was hit, from its beginning.
     let mut start = at;
     while let Some(letter) = before[..start].chars().next_back() {
@@ -459,22 +587,47 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
         }
         start -= letter.len_utf8();
     }
-    let shown: String = before[start..].chars().take_while(|letter| *letter != '\n' && *letter != '\r').take(60).collect();
+    let shown: String = before[start..]
+        .chars()
+        .take_while(|letter| *letter != '\n' && *letter != '\r')
+        .take(60)
+        .collect();
     let line = line_of(before, start);
     let trimmed = line.trim_start();
-    let word: String = shown.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+    let word: String = shown
+        .trim_start()
+        .chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect();
     let what = if let Some(place) = place {
         match (place.fixed, place.occurrence) {
-            (Some(reason), _) => format!("`{}` is no table ({}), and was changed", &before[place.range.clone()], reason.words()),
-            _ => format!("`{}` became a name that the mapping does not say", &before[place.range.clone()]),
+            (Some(reason), _) => format!(
+                "`{}` is no table ({}), and was changed",
+                &before[place.range.clone()],
+                reason.words()
+            ),
+            _ => format!(
+                "`{}` became a name that the mapping does not say",
+                &before[place.range.clone()]
+            ),
         }
     } else if trimmed.contains("MAGIC %") || trimmed.starts_with('%') {
         format!("the cell marker `{trimmed}`")
-    } else if ["COMMAND ----------", "Databricks notebook source", "DBTITLE"].iter().any(|mark| trimmed.contains(mark)) {
+    } else if [
+        "COMMAND ----------",
+        "Databricks notebook source",
+        "DBTITLE",
+    ]
+    .iter()
+    .any(|mark| trimmed.contains(mark))
+    {
         format!("the notebook line `{trimmed}`")
     } else if trimmed.starts_with("--") || trimmed.starts_with("//") || trimmed.starts_with('#') {
         format!("the comment `{trimmed}`")
-    } else if let Some(clause) = CLAUSES.iter().find(|clause| word.eq_ignore_ascii_case(clause)) {
+    } else if let Some(clause) = CLAUSES
+        .iter()
+        .find(|clause| word.eq_ignore_ascii_case(clause))
+    {
         format!("the clause {clause}: `{}`", shown.trim())
     } else if shown.trim().is_empty() {
         "white space or a line break".to_owned()

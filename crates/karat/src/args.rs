@@ -205,7 +205,12 @@ pub(crate) struct RefactorApply {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct RefactorStyle {
     /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
-    #[arg(long = "style", value_enum, value_name = "STYLE", default_value = "literal")]
+    #[arg(
+        long = "style",
+        value_enum,
+        value_name = "STYLE",
+        default_value = "literal"
+    )]
     pub(crate) of: RefactorStyleName,
 }
 

@@ -25,7 +25,14 @@ pub(super) fn outcome(language: Language, cells: &[&str]) -> String {
     let facts = Facts::default();
     let text = cells.join("\n# ----\n");
     let root = Fragment::root(text.clone(), "file");
-    let mut reader = Reader::new("test", &mapping, &options, &facts, &NoIncludes, Session::new());
+    let mut reader = Reader::new(
+        "test",
+        &mapping,
+        &options,
+        &facts,
+        &NoIncludes,
+        Session::new(),
+    );
     let mut at = 0;
     for cell in cells {
         let part = root.part(at..at + cell.len(), "cell");
@@ -39,14 +46,21 @@ pub(super) fn outcome(language: Language, cells: &[&str]) -> String {
         let verdict = match &occurrence.verdict {
             Verdict::Rewritten { new, .. } => format!("rewritten {new}"),
             Verdict::NotATable { reason } => format!("not a table: {}", reason.words()),
-            Verdict::NeedsPerson { doubt, candidates, .. } => {
+            Verdict::NeedsPerson {
+                doubt, candidates, ..
+            } => {
                 format!("PERSON {} {candidates:?} {}", doubt.rule, doubt.message)
             }
         };
         let _ = writeln!(shown, "> {:?} {verdict}", &text[occurrence.range.clone()]);
     }
     for finding in &found.findings {
-        let _ = writeln!(shown, "! {:?} {}", &text[finding.range.clone()], finding.doubt.rule);
+        let _ = writeln!(
+            shown,
+            "! {:?} {}",
+            &text[finding.range.clone()],
+            finding.doubt.rule
+        );
     }
     shown
 }
@@ -89,15 +103,31 @@ fn explained(language: Language, text: &str, word: &str) -> String {
     let options = Options::default();
     let facts = Facts::default();
     let root = Fragment::root(text.to_owned(), "file");
-    let mut reader = Reader::new("test", &mapping, &options, &facts, &NoIncludes, Session::new());
+    let mut reader = Reader::new(
+        "test",
+        &mapping,
+        &options,
+        &facts,
+        &NoIncludes,
+        Session::new(),
+    );
     reader.read(&root, language);
     let (found, _) = reader.finish();
     let at = text.find(word).expect("the word is there");
-    let covering = |range: &std::ops::Range<usize>| range.start <= at && range.end >= at + word.len();
-    if let Some(occurrence) = found.occurrences.iter().find(|occurrence| covering(&occurrence.range)) {
+    let covering =
+        |range: &std::ops::Range<usize>| range.start <= at && range.end >= at + word.len();
+    if let Some(occurrence) = found
+        .occurrences
+        .iter()
+        .find(|occurrence| covering(&occurrence.range))
+    {
         return format!("occurrence: {}", occurrence.verdict.word());
     }
-    let region = found.regions.iter().rev().find(|region| covering(&region.range));
+    let region = found
+        .regions
+        .iter()
+        .rev()
+        .find(|region| covering(&region.range));
     match region.map(|region| &region.means) {
         Some(Means::NotATable(reason)) => reason.words().to_owned(),
         Some(Means::NeedsPerson(doubt)) => format!("PERSON {} {}", doubt.rule, doubt.message),
@@ -208,11 +238,20 @@ fn what_is_no_table() {
         ("psf.col('sales.orders')", "sales.orders"),
         ("df.select('sales.orders')", "sales.orders"),
         ("df.where(\"sales.orders = 1\")", "sales.orders"),
-        ("spark.read.format('jdbc').option('dbtable', 'sales.orders').load()", "sales.orders"),
-        ("spark.read.jdbc(url, 'sales.orders', props)", "sales.orders"),
+        (
+            "spark.read.format('jdbc').option('dbtable', 'sales.orders').load()",
+            "sales.orders",
+        ),
+        (
+            "spark.read.jdbc(url, 'sales.orders', props)",
+            "sales.orders",
+        ),
         ("sales.orders()", "sales.orders"),
         ("# sales.orders", "sales.orders"),
-        ("def f():\n    \"\"\"Reads sales.orders.\"\"\"", "sales.orders"),
+        (
+            "def f():\n    \"\"\"Reads sales.orders.\"\"\"",
+            "sales.orders",
+        ),
         ("print(f'sales.orders has {n} rows')", "sales.orders"),
         ("dbutils.notebook.run('./sales.orders', 0)", "sales.orders"),
         ("spark.read.parquet('/mnt/sales.orders/x')", "sales.orders"),

@@ -61,36 +61,54 @@ fn counts(issue: &Issue) -> bool {
 impl Baseline {
     /// Knows all issues of a scan.
     pub fn of<'i>(issues: impl IntoIterator<Item = &'i Issue>) -> Self {
-        let known = issues.into_iter().filter(|issue| counts(issue)).map(|issue| {
-            let known = Known {
-                path: issue.path.clone(),
-                rule: issue.rule.clone(),
-                text: issue.text.clone(),
-                fingerprint: issue.fingerprint.clone(),
-            };
-            (issue.fingerprint.clone(), known)
-        });
-        Baseline { known: known.collect() }
+        let known = issues
+            .into_iter()
+            .filter(|issue| counts(issue))
+            .map(|issue| {
+                let known = Known {
+                    path: issue.path.clone(),
+                    rule: issue.rule.clone(),
+                    text: issue.text.clone(),
+                    fingerprint: issue.fingerprint.clone(),
+                };
+                (issue.fingerprint.clone(), known)
+            });
+        Baseline {
+            known: known.collect(),
+        }
     }
 
     /// Reads a baseline file.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
-        let file: File = serde_json::from_str(text)
-            .map_err(|error| BaselineError(format!("the baseline cannot be read: {error}; write it again with `--write-baseline`")))?;
+        let file: File = serde_json::from_str(text).map_err(|error| {
+            BaselineError(format!(
+                "the baseline cannot be read: {error}; write it again with `--write-baseline`"
+            ))
+        })?;
         if file.karat_baseline != 1 {
             return Err(BaselineError(format!(
                 "the baseline is of version {}, and this karat reads version 1; write it again with `--write-baseline`",
                 file.karat_baseline
             )));
         }
-        Ok(Baseline { known: file.known.into_iter().map(|known| (known.fingerprint.clone(), known)).collect() })
+        Ok(Baseline {
+            known: file
+                .known
+                .into_iter()
+                .map(|known| (known.fingerprint.clone(), known))
+                .collect(),
+        })
     }
 
     /// The file, sorted.
     pub fn to_text(&self) -> String {
         let mut known: Vec<Known> = self.known.values().cloned().collect();
         known.sort();
-        let mut text = serde_json::to_string_pretty(&File { karat_baseline: 1, known }).expect("a baseline is plain values");
+        let mut text = serde_json::to_string_pretty(&File {
+            karat_baseline: 1,
+            known,
+        })
+        .expect("a baseline is plain values");
         text.push('\n');
         text
     }
@@ -107,8 +125,13 @@ impl Baseline {
                 check.new.push(issue);
             }
         }
-        let gone = self.known.values().filter(|known| !seen.contains(known.fingerprint.as_str()));
-        check.gone = gone.map(|known| (known.path.clone(), known.text.clone())).collect();
+        let gone = self
+            .known
+            .values()
+            .filter(|known| !seen.contains(known.fingerprint.as_str()));
+        check.gone = gone
+            .map(|known| (known.path.clone(), known.text.clone()))
+            .collect();
         check.gone.sort();
         check
     }

@@ -92,10 +92,17 @@ impl Decisions {
             {
                 return Err(DecisionsError(format!(
                     "two decisions on `{}` in {} contradict each other: {} says {:?}, {} says {:?}; keep one",
-                    decision.text, decision.path, other.by, other.answer, decision.by, decision.answer
+                    decision.text,
+                    decision.path,
+                    other.by,
+                    other.answer,
+                    decision.by,
+                    decision.answer
                 )));
             }
-            decisions.by_fingerprint.insert(decision.fingerprint.clone(), decision);
+            decisions
+                .by_fingerprint
+                .insert(decision.fingerprint.clone(), decision);
         }
         Ok(decisions)
     }
@@ -104,7 +111,10 @@ impl Decisions {
     pub fn to_text(&self) -> String {
         let mut decisions: Vec<Decision> = self.by_fingerprint.values().cloned().collect();
         decisions.sort();
-        let file = File { karat_decisions: 1, decisions };
+        let file = File {
+            karat_decisions: 1,
+            decisions,
+        };
         let mut text = serde_json::to_string_pretty(&file).expect("decisions are plain values");
         text.push('\n');
         text
@@ -123,7 +133,8 @@ impl Decisions {
             why: why.to_owned(),
             at: at.to_owned(),
         };
-        self.by_fingerprint.insert(decision.fingerprint.clone(), decision);
+        self.by_fingerprint
+            .insert(decision.fingerprint.clone(), decision);
     }
 
     /// The decision on an issue.
@@ -133,7 +144,10 @@ impl Decisions {
 
     /// Decisions that no issue of a scan asked for: their line has changed or is gone. `used` are fingerprints of all issues.
     pub fn stale(&self, used: &BTreeSet<String>) -> Vec<&Decision> {
-        self.by_fingerprint.values().filter(|decision| !used.contains(&decision.fingerprint)).collect()
+        self.by_fingerprint
+            .values()
+            .filter(|decision| !used.contains(&decision.fingerprint))
+            .collect()
     }
 
     /// Whether there are none.
@@ -161,18 +175,35 @@ pub fn apply(report: &mut AssetReport, issues: &[Issue], decisions: &Decisions) 
     // Edits of decisions must not meet those that are made anyway, nor each other.
     let mut taken: Vec<Edit> = report.edits();
     for issue in issues {
-        let Some(decision) = decisions.of(issue) else { continue };
+        let Some(decision) = decisions.of(issue) else {
+            continue;
+        };
         applied.used.push(issue.fingerprint.clone());
         match issue.kind {
             IssueKind::Finding if decision.answer != Answer::Rewrite => {
                 settled_findings.insert(issue.index);
             }
             IssueKind::NeedsPerson => {
-                let Some(occurrence) = report.occurrences.get_mut(issue.index) else { continue };
-                let Verdict::NeedsPerson { candidates, suggestion, .. } = &occurrence.verdict else { continue };
+                let Some(occurrence) = report.occurrences.get_mut(issue.index) else {
+                    continue;
+                };
+                let Verdict::NeedsPerson {
+                    candidates,
+                    suggestion,
+                    ..
+                } = &occurrence.verdict
+                else {
+                    continue;
+                };
                 match decision.answer {
                     Answer::Rewrite => {
-                        let free = |edit: &Edit| taken.iter().all(|other| other == edit || other.range.end <= edit.range.start || edit.range.end <= other.range.start);
+                        let free = |edit: &Edit| {
+                            taken.iter().all(|other| {
+                                other == edit
+                                    || other.range.end <= edit.range.start
+                                    || edit.range.end <= other.range.start
+                            })
+                        };
                         if suggestion.is_empty() || !suggestion.iter().all(free) {
                             applied.without_edit.push(decision.clone());
                             continue;
@@ -184,7 +215,9 @@ pub fn apply(report: &mut AssetReport, issues: &[Issue], decisions: &Decisions) 
                         };
                     }
                     Answer::NotATable | Answer::Keep => {
-                        occurrence.verdict = Verdict::NotATable { reason: NotATable::Decided };
+                        occurrence.verdict = Verdict::NotATable {
+                            reason: NotATable::Decided,
+                        };
                     }
                 }
             }

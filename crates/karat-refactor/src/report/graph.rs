@@ -62,16 +62,26 @@ impl Graph {
         let mut links: BTreeSet<(usize, &str, EdgeKind)> = BTreeSet::new();
         for (index, report) in reports.iter().enumerate() {
             for occurrence in &report.occurrences {
-                let (Some(old), Subject::Table) = (occurrence.old.as_deref(), occurrence.subject) else { continue };
+                let (Some(old), Subject::Table) = (occurrence.old.as_deref(), occurrence.subject)
+                else {
+                    continue;
+                };
                 if matches!(occurrence.verdict, Verdict::NotATable { .. }) {
                     continue;
                 }
                 tables.entry(old).or_insert(0);
-                let what = if occurrence.role == Role::Write { EdgeKind::Writes } else { EdgeKind::Reads };
+                let what = if occurrence.role == Role::Write {
+                    EdgeKind::Writes
+                } else {
+                    EdgeKind::Reads
+                };
                 links.insert((index, old, what));
             }
         }
-        let mut nodes: Vec<Node> = reports.iter().map(|report| node(&report.path, false)).collect();
+        let mut nodes: Vec<Node> = reports
+            .iter()
+            .map(|report| node(&report.path, false))
+            .collect();
         for (name, id) in &mut tables {
             *id = nodes.len();
             nodes.push(node(name, true));
@@ -80,19 +90,37 @@ impl Graph {
         for (asset, table, what) in links {
             let table = tables[table];
             edges.insert(match what {
-                EdgeKind::Writes => Edge { from: asset, to: table, what },
-                _ => Edge { from: table, to: asset, what },
+                EdgeKind::Writes => Edge {
+                    from: asset,
+                    to: table,
+                    what,
+                },
+                _ => Edge {
+                    from: table,
+                    to: asset,
+                    what,
+                },
             });
         }
         let names = Names::of(reports);
         for (caller, report) in reports.iter().enumerate() {
             for call in &report.calls {
-                if let Some(called) = names.resolve(&report.path, &call.target).filter(|called| *called != caller) {
-                    edges.insert(Edge { from: called, to: caller, what: EdgeKind::Runs });
+                if let Some(called) = names
+                    .resolve(&report.path, &call.target)
+                    .filter(|called| *called != caller)
+                {
+                    edges.insert(Edge {
+                        from: called,
+                        to: caller,
+                        what: EdgeKind::Runs,
+                    });
                 }
             }
         }
-        let mut graph = Graph { nodes, edges: edges.into_iter().collect() };
+        let mut graph = Graph {
+            nodes,
+            edges: edges.into_iter().collect(),
+        };
         graph.level();
         graph
     }
@@ -100,7 +128,12 @@ impl Graph {
     /// Assets by step, in the order of work.
     pub fn order(&self) -> Vec<Vec<usize>> {
         let mut steps: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (id, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.is_table) {
+        for (id, node) in self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| !node.is_table)
+        {
             steps.entry(node.level).or_default().push(id);
         }
         steps.into_values().collect()
@@ -166,7 +199,11 @@ impl Graph {
                     let to = ring[*to];
                     if to != from {
                         // Tables cost no step: only assets are work.
-                        let step = usize::from(members[from].iter().any(|member| !self.nodes[*member].is_table));
+                        let step = usize::from(
+                            members[from]
+                                .iter()
+                                .any(|member| !self.nodes[*member].is_table),
+                        );
                         level[to] = level[to].max(level[from] + step);
                     }
                 }
@@ -180,7 +217,12 @@ impl Graph {
 }
 
 fn node(name: &str, is_table: bool) -> Node {
-    Node { name: name.to_owned(), is_table, level: 0, in_ring: false }
+    Node {
+        name: name.to_owned(),
+        is_table,
+        level: 0,
+        in_ring: false,
+    }
 }
 
 /// Assets by the names that others call them by.
@@ -198,7 +240,11 @@ impl<'r> Names<'r> {
             let name = key.rsplit('/').next().unwrap_or(key).to_owned();
             by_name.entry(name).or_default().push(index);
         }
-        Names { keys, by_name, reports }
+        Names {
+            keys,
+            by_name,
+            reports,
+        }
     }
 
     /// The asset whose path ends like the target; the one in the nearest folder if there are several, none if that does not decide.
@@ -206,9 +252,23 @@ impl<'r> Names<'r> {
         let target = key(target.trim_end_matches('/'));
         let name = target.rsplit('/').next().unwrap_or(&target);
         let possible = self.by_name.get(name)?;
-        let common_end = |index: usize| self.keys[index].rsplit('/').zip(target.rsplit('/')).take_while(|(a, b)| a == b).count();
+        let common_end = |index: usize| {
+            self.keys[index]
+                .rsplit('/')
+                .zip(target.rsplit('/'))
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
         let from = from.to_lowercase();
-        let common_start = |index: usize| self.reports[index].path.to_lowercase().split('/').zip(from.split('/')).take_while(|(a, b)| a == b).count();
+        let common_start = |index: usize| {
+            self.reports[index]
+                .path
+                .to_lowercase()
+                .split('/')
+                .zip(from.split('/'))
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
         let score = |index: usize| (common_end(index), common_start(index));
         let best = possible.iter().map(|index| score(*index)).max()?;
         let mut with_best = possible.iter().filter(|index| score(**index) == best);
@@ -222,7 +282,10 @@ impl<'r> Names<'r> {
 /// A path without dots, slash in front and extension, in lower case.
 fn key(path: &str) -> String {
     let path = path.replace("!/", "/").to_lowercase();
-    let path: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let path: Vec<&str> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "." | ".."))
+        .collect();
     let path = path.join("/");
     for extension in [".py", ".sql", ".scala", ".r", ".ipynb", ".json", ".python"] {
         if let Some(stem) = path.strip_suffix(extension) {

@@ -35,7 +35,13 @@ pub fn html(overview: &Overview, title: &str) -> String {
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
     page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">");
-    page.raw("<title>").text(title).raw("</title><style>").raw(STYLE).raw("</style></head><body>\n<h1>").text(title).raw("</h1>\n");
+    page.raw("<title>")
+        .text(title)
+        .raw("</title><style>")
+        .raw(STYLE)
+        .raw("</style></head><body>\n<h1>")
+        .text(title)
+        .raw("</h1>\n");
     summary(&mut page, overview);
     owners(&mut page, overview);
     assets(&mut page, overview);
@@ -43,7 +49,9 @@ pub fn html(overview: &Overview, title: &str) -> String {
     tables(&mut page, overview);
     order(&mut page, overview);
     graph(&mut page, &overview.graph);
-    page.raw("<script>").raw(SCRIPT).raw("</script>\n</body></html>\n");
+    page.raw("<script>")
+        .raw(SCRIPT)
+        .raw("</script>\n</body></html>\n");
     page.0
 }
 
@@ -87,7 +95,11 @@ impl Page {
             80.. => "mid",
             _ => "bad",
         };
-        self.raw("<td class=n><span class=\"s ").raw(class).raw("\">").number(score.into()).raw("</span></td>")
+        self.raw("<td class=n><span class=\"s ")
+            .raw(class)
+            .raw("\">")
+            .number(score.into())
+            .raw("</span></td>")
     }
 
     fn head(&mut self, columns: &[&str]) -> &mut Self {
@@ -103,7 +115,9 @@ impl Page {
     }
 
     fn filter(&mut self, list: &str) -> &mut Self {
-        self.raw("<p><input type=search placeholder=\"Filter\" aria-label=\"Filter\" data-for=").raw(list).raw("></p>")
+        self.raw("<p><input type=search placeholder=\"Filter\" aria-label=\"Filter\" data-for=")
+            .raw(list)
+            .raw("></p>")
     }
 }
 
@@ -118,42 +132,101 @@ fn summary(page: &mut Page, overview: &Overview) {
         ("findings", overview.findings),
     ];
     for (name, number) in numbers {
-        page.raw("<span><b>").number(number).raw("</b>").text(name).raw("</span>");
+        page.raw("<span><b>")
+            .number(number)
+            .raw("</b>")
+            .text(name)
+            .raw("</span>");
     }
     page.raw("</div>\n");
 }
 
 fn owners(page: &mut Page, overview: &Overview) {
-    page.raw("<h2>Owners</h2><table>").head(&["Owner", "#Assets", "#With open questions", "#Open"]).raw("<tbody>");
+    page.raw("<h2>Owners</h2><table>")
+        .head(&["Owner", "#Assets", "#With open questions", "#Open"])
+        .raw("<tbody>");
     for line in &overview.owners {
-        page.raw("<tr><td>").text(&line.owner).raw("</td>").cells(&[line.assets, line.open_assets, line.open]).raw("</tr>\n");
+        page.raw("<tr><td>")
+            .text(&line.owner)
+            .raw("</td>")
+            .cells(&[line.assets, line.open_assets, line.open])
+            .raw("</tr>\n");
     }
     page.raw("</tbody></table>\n");
 }
 
 fn assets(page: &mut Page, overview: &Overview) {
-    page.raw("<h2>Assets</h2>").filter("assets").raw("<table id=assets>");
-    page.head(&["Asset", "What", "Owner", "#Score", "#Rewritten", "#No table", "#For a person", "#Findings", "#Step"]).raw("<tbody>");
-    for asset in overview.assets.iter().filter(|asset| asset.counts.total() > 0 || asset.findings > 0 || asset.unread) {
-        page.raw("<tr data-t=\"").text(&format!("{} {}", asset.path, asset.owner).to_lowercase()).raw("\"><td>").text(&asset.path);
-        page.raw("</td><td>").text(asset.format).raw("</td><td>").text(&asset.owner).raw("</td>").score(asset.score);
+    page.raw("<h2>Assets</h2>")
+        .filter("assets")
+        .raw("<table id=assets>");
+    page.head(&[
+        "Asset",
+        "What",
+        "Owner",
+        "#Score",
+        "#Rewritten",
+        "#No table",
+        "#For a person",
+        "#Findings",
+        "#Step",
+    ])
+    .raw("<tbody>");
+    for asset in overview
+        .assets
+        .iter()
+        .filter(|asset| asset.counts.total() > 0 || asset.findings > 0 || asset.unread)
+    {
+        page.raw("<tr data-t=\"")
+            .text(&format!("{} {}", asset.path, asset.owner).to_lowercase())
+            .raw("\"><td>")
+            .text(&asset.path);
+        page.raw("</td><td>")
+            .text(asset.format)
+            .raw("</td><td>")
+            .text(&asset.owner)
+            .raw("</td>")
+            .score(asset.score);
         let counts = asset.counts;
-        page.cells(&[counts.rewritten, counts.not_a_table, counts.needs_person, asset.findings, asset.step]).raw("</tr>\n");
+        page.cells(&[
+            counts.rewritten,
+            counts.not_a_table,
+            counts.needs_person,
+            asset.findings,
+            asset.step,
+        ])
+        .raw("</tr>\n");
     }
-    let quiet = overview.assets.iter().filter(|asset| asset.counts.total() == 0 && asset.findings == 0 && !asset.unread).count();
-    page.raw("</tbody></table><p class=r>").number(quiet).raw(" more assets name nothing of the mapping.</p>\n");
+    let quiet = overview
+        .assets
+        .iter()
+        .filter(|asset| asset.counts.total() == 0 && asset.findings == 0 && !asset.unread)
+        .count();
+    page.raw("</tbody></table><p class=r>")
+        .number(quiet)
+        .raw(" more assets name nothing of the mapping.</p>\n");
 }
 
 fn issues(page: &mut Page, overview: &Overview) {
-    page.raw("<h2>Open questions and findings</h2>").filter("issues").raw("<div id=issues>\n");
+    page.raw("<h2>Open questions and findings</h2>")
+        .filter("issues")
+        .raw("<div id=issues>\n");
     let mut by_path: BTreeMap<&str, Vec<&Issue>> = BTreeMap::new();
-    for issue in overview.issues.iter().filter(|issue| issue.kind != IssueKind::Rewritten) {
+    for issue in overview
+        .issues
+        .iter()
+        .filter(|issue| issue.kind != IssueKind::Rewritten)
+    {
         by_path.entry(&issue.path).or_default().push(issue);
     }
     for (path, issues) in by_path {
         let rules: Vec<&str> = issues.iter().map(|issue| issue.rule.as_str()).collect();
-        page.raw("<details data-t=\"").text(&format!("{path} {}", rules.join(" ")).to_lowercase());
-        page.raw("\"><summary>").text(path).raw(" <span class=r>").number(issues.len()).raw("</span></summary>\n");
+        page.raw("<details data-t=\"")
+            .text(&format!("{path} {}", rules.join(" ")).to_lowercase());
+        page.raw("\"><summary>")
+            .text(path)
+            .raw(" <span class=r>")
+            .number(issues.len())
+            .raw("</span></summary>\n");
         for issue in issues {
             one(page, issue);
         }
@@ -168,28 +241,65 @@ fn one(page: &mut Page, issue: &Issue) {
         Severity::Warning => "mid",
         Severity::Note => "ok",
     };
-    page.raw("<div class=i><span class=\"s ").raw(severity).raw("\">").number(issue.start.line).raw(":").number(issue.start.column);
-    page.raw("</span> ").text(&issue.message).raw(" <span class=r>").text(&issue.rule).raw("</span><br><code>");
-    match issue.line.split_once(&issue.text).filter(|_| !issue.text.is_empty()) {
-        Some((before, behind)) => page.text(before).raw("<mark>").text(&issue.text).raw("</mark>").text(behind),
+    page.raw("<div class=i><span class=\"s ")
+        .raw(severity)
+        .raw("\">")
+        .number(issue.start.line)
+        .raw(":")
+        .number(issue.start.column);
+    page.raw("</span> ")
+        .text(&issue.message)
+        .raw(" <span class=r>")
+        .text(&issue.rule)
+        .raw("</span><br><code>");
+    match issue
+        .line
+        .split_once(&issue.text)
+        .filter(|_| !issue.text.is_empty())
+    {
+        Some((before, behind)) => page
+            .text(before)
+            .raw("<mark>")
+            .text(&issue.text)
+            .raw("</mark>")
+            .text(behind),
         None => page.text(&issue.line),
     };
     page.raw("</code>");
     if !issue.candidates.is_empty() {
-        page.raw("<br>May become <code>").text(&issue.candidates.join(", ")).raw("</code>");
+        page.raw("<br>May become <code>")
+            .text(&issue.candidates.join(", "))
+            .raw("</code>");
     }
     for fix in &issue.fixes {
-        page.raw("<br>Suggested: <code>").text(&fix.old).raw("</code> → <code>").text(&fix.new).raw("</code>");
+        page.raw("<br>Suggested: <code>")
+            .text(&fix.old)
+            .raw("</code> → <code>")
+            .text(&fix.new)
+            .raw("</code>");
     }
     page.raw("</div>\n");
 }
 
 fn tables(page: &mut Page, overview: &Overview) {
-    page.raw("<h2>Tables</h2>").filter("tables").raw("<table id=tables>");
-    page.head(&["Old name", "New name", "#Score", "#Readers", "#Writers", "#Named", "#Open"]).raw("<tbody>");
+    page.raw("<h2>Tables</h2>")
+        .filter("tables")
+        .raw("<table id=tables>");
+    page.head(&[
+        "Old name", "New name", "#Score", "#Readers", "#Writers", "#Named", "#Open",
+    ])
+    .raw("<tbody>");
     for table in &overview.tables {
-        page.raw("<tr data-t=\"").text(&table.old.to_lowercase()).raw("\"><td>").text(&table.old).raw("</td><td>").text(&table.new.join(", "));
-        page.raw("</td>").score(table.score).cells(&[table.readers, table.writers, table.occurrences, table.open]).raw("</tr>\n");
+        page.raw("<tr data-t=\"")
+            .text(&table.old.to_lowercase())
+            .raw("\"><td>")
+            .text(&table.old)
+            .raw("</td><td>")
+            .text(&table.new.join(", "));
+        page.raw("</td>")
+            .score(table.score)
+            .cells(&[table.readers, table.writers, table.occurrences, table.open])
+            .raw("</tr>\n");
     }
     page.raw("</tbody></table>\n");
 }
@@ -203,11 +313,19 @@ fn order(page: &mut Page, overview: &Overview) {
         .map(|asset| asset.path.as_str())
         .collect();
     for (step, paths) in overview.order.iter().enumerate() {
-        let paths: Vec<&str> = paths.iter().map(String::as_str).filter(|path| busy.contains(path)).collect();
+        let paths: Vec<&str> = paths
+            .iter()
+            .map(String::as_str)
+            .filter(|path| busy.contains(path))
+            .collect();
         if paths.is_empty() {
             continue;
         }
-        page.raw("<details><summary>Step ").number(step + 1).raw(" <span class=r>").number(paths.len()).raw("</span></summary><ul>");
+        page.raw("<details><summary>Step ")
+            .number(step + 1)
+            .raw(" <span class=r>")
+            .number(paths.len())
+            .raw("</span></summary><ul>");
         for path in paths {
             page.raw("<li>").text(path).raw("</li>");
         }
@@ -226,7 +344,9 @@ fn graph(page: &mut Page, graph: &Graph) {
     if !drawn.is_empty() && drawn.len() <= DRAWN_NODES_MAX {
         draw(page, graph, &drawn);
     }
-    page.raw("<details><summary>As a list <span class=r>").number(graph.edges.len()).raw("</span></summary><ul>\n");
+    page.raw("<details><summary>As a list <span class=r>")
+        .number(graph.edges.len())
+        .raw("</span></summary><ul>\n");
     for edge in &graph.edges {
         let (from, to) = (&graph.nodes[edge.from].name, &graph.nodes[edge.to].name);
         let (subject, verb, object) = match edge.what {
@@ -234,7 +354,11 @@ fn graph(page: &mut Page, graph: &Graph) {
             EdgeKind::Reads => (to, " reads ", from),
             EdgeKind::Runs => (to, " runs ", from),
         };
-        page.raw("<li>").text(subject).text(verb).text(object).raw("</li>\n");
+        page.raw("<li>")
+            .text(subject)
+            .text(verb)
+            .text(object)
+            .raw("</li>\n");
     }
     page.raw("</ul></details>\n");
 }
@@ -257,10 +381,18 @@ fn draw(page: &mut Page, graph: &Graph, drawn: &[usize]) {
     }
     let rows = columns.values().map(Vec::len).max().unwrap_or(0);
     let (width, height) = (columns.len() * WIDTH, rows * HEIGHT + 20);
-    write!(page.0, "<svg viewBox=\"0 0 {width} {height}\" role=img aria-label=\"Graph of assets and tables\">").expect("a string takes all text");
+    write!(
+        page.0,
+        "<svg viewBox=\"0 0 {width} {height}\" role=img aria-label=\"Graph of assets and tables\">"
+    )
+    .expect("a string takes all text");
     for edge in &graph.edges {
         if let (Some((x1, y1)), Some((x2, y2))) = (places.get(&edge.from), places.get(&edge.to)) {
-            let dash = if edge.what == EdgeKind::Runs { " stroke-dasharray=\"4 3\"" } else { "" };
+            let dash = if edge.what == EdgeKind::Runs {
+                " stroke-dasharray=\"4 3\""
+            } else {
+                ""
+            };
             write!(page.0, "<line x1={} y1={y1} x2={x2} y2={y2} stroke=currentColor stroke-opacity=.25{dash} />", x1 + 200)
                 .expect("a string takes all text");
         }
@@ -269,11 +401,26 @@ fn draw(page: &mut Page, graph: &Graph, drawn: &[usize]) {
         let node = &graph.nodes[*id];
         let short: String = match node.name.chars().count() {
             0..=34 => node.name.clone(),
-            length => std::iter::once('…').chain(node.name.chars().skip(length - 33)).collect(),
+            length => std::iter::once('…')
+                .chain(node.name.chars().skip(length - 33))
+                .collect(),
         };
-        let fill = if node.is_table { "var(--ok)" } else { "currentColor" };
-        write!(page.0, "<circle cx={x} cy={y} r=4 fill=\"{fill}\" /><text x={} y={}>", x + 8, y + 4).expect("a string takes all text");
-        page.text(&short).raw("<title>").text(&node.name).raw("</title></text>");
+        let fill = if node.is_table {
+            "var(--ok)"
+        } else {
+            "currentColor"
+        };
+        write!(
+            page.0,
+            "<circle cx={x} cy={y} r=4 fill=\"{fill}\" /><text x={} y={}>",
+            x + 8,
+            y + 4
+        )
+        .expect("a string takes all text");
+        page.text(&short)
+            .raw("<title>")
+            .text(&node.name)
+            .raw("</title></text>");
     }
     page.raw("</svg>\n");
 }

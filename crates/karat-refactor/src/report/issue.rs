@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::asset::AssetReport;
 use crate::edit::Edit;
+use crate::fragment::is_placeholder;
 use crate::occurrence::{Severity, Verdict};
 
 /// Lines are shown up to this many characters on each side of what is meant.
@@ -94,7 +95,14 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
     let lines = Lines::of(text);
     let mut found = Vec::new();
     if let Some(trouble) = &report.trouble {
-        let mut issue = lines.issue(text, &report.path, &(0..0), IssueKind::Unread, &trouble.rule, &trouble.message);
+        let mut issue = lines.issue(
+            text,
+            &report.path,
+            &(0..0),
+            IssueKind::Unread,
+            &trouble.rule,
+            &trouble.message,
+        );
         issue.severity = Severity::Error;
         found.push(issue);
     }
@@ -102,16 +110,37 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         let (kind, rule, message, candidates, edits) = match &occurrence.verdict {
             Verdict::NotATable { .. } => continue,
             Verdict::Rewritten { new, edits } => {
-                let message = format!("`{}` becomes `{new}`", occurrence.old.as_deref().unwrap_or(&occurrence.text));
-                (IssueKind::Rewritten, TWO_PART, message, vec![new.clone()], edits)
+                let message = format!(
+                    "`{}` becomes `{new}`",
+                    occurrence.old.as_deref().unwrap_or(&occurrence.text)
+                );
+                (
+                    IssueKind::Rewritten,
+                    TWO_PART,
+                    message,
+                    vec![new.clone()],
+                    edits,
+                )
             }
-            Verdict::NeedsPerson { doubt, candidates, suggestion } => {
-                (IssueKind::NeedsPerson, doubt.rule.as_str(), doubt.message.clone(), candidates.clone(), suggestion)
-            }
+            Verdict::NeedsPerson {
+                doubt,
+                candidates,
+                suggestion,
+            } => (
+                IssueKind::NeedsPerson,
+                doubt.rule.as_str(),
+                doubt.message.clone(),
+                candidates.clone(),
+                suggestion,
+            ),
         };
         let mut issue = lines.issue(text, &report.path, &occurrence.range, kind, rule, &message);
-        issue.severity = if kind == IssueKind::Rewritten { Severity::Note } else { Severity::Warning };
-        issue.text.clone_from(&occurrence.text);
+        issue.severity = if kind == IssueKind::Rewritten {
+            Severity::Note
+        } else {
+            Severity::Warning
+        };
+        issue.text = readable(&occurrence.text);
         issue.old.clone_from(&occurrence.old);
         issue.candidates = candidates;
         issue.fixes = edits.iter().map(|edit| lines.fix(text, edit)).collect();
@@ -119,9 +148,20 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         found.push(issue);
     }
     for (index, finding) in report.findings.iter().enumerate() {
-        let mut issue = lines.issue(text, &report.path, &finding.range, IssueKind::Finding, &finding.doubt.rule, &finding.doubt.message);
+        let mut issue = lines.issue(
+            text,
+            &report.path,
+            &finding.range,
+            IssueKind::Finding,
+            &finding.doubt.rule,
+            &finding.doubt.message,
+        );
         issue.severity = finding.severity;
-        issue.fixes = finding.suggestion.iter().map(|edit| lines.fix(text, edit)).collect();
+        issue.fixes = finding
+            .suggestion
+            .iter()
+            .map(|edit| lines.fix(text, edit))
+            .collect();
         issue.index = index;
         found.push(issue);
     }
@@ -137,13 +177,34 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
     found
 }
 
+/// A text with what is decided at run time as `{…}`.
+fn readable(text: &str) -> String {
+    let mut readable = String::with_capacity(text.len());
+    let mut in_hole = false;
+    for letter in text.chars() {
+        let hole = is_placeholder(letter);
+        match hole {
+            true if !in_hole => readable.push_str("{…}"),
+            true => {}
+            false => readable.push(letter),
+        }
+        in_hole = hole;
+    }
+    readable
+}
+
 fn digest(parts: &[&str]) -> String {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
-    let hex: String = Digest::of(&bytes).as_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Digest::of(&bytes)
+        .as_bytes()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     hex
 }
 
@@ -153,13 +214,20 @@ struct Lines(Vec<usize>);
 impl Lines {
     fn of(text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Lines(std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect())
+        Lines(
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect(),
+        )
     }
 
     fn position(&self, text: &str, at: usize) -> Position {
         let line = self.0.partition_point(|start| *start <= at).max(1);
         let start = self.0[line - 1];
-        let column = text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
+        let column = text
+            .get(start..at)
+            .map_or(0, |before| before.chars().count())
+            + 1;
         Position { line, column }
     }
 
@@ -180,11 +248,22 @@ impl Lines {
         }
     }
 
-    fn issue(&self, text: &str, path: &str, range: &Range<usize>, kind: IssueKind, rule: &str, message: &str) -> Issue {
+    fn issue(
+        &self,
+        text: &str,
+        path: &str,
+        range: &Range<usize>,
+        kind: IssueKind,
+        rule: &str,
+        message: &str,
+    ) -> Issue {
         let shown = text.get(range.clone()).unwrap_or_default();
         let (start, whole) = self.line(text, range.start);
         // A notebook in one line of JSON: what is near must be enough.
-        let near = near(whole, range.start - start..(range.end - start).min(whole.len()));
+        let near = near(
+            whole,
+            range.start - start..(range.end - start).min(whole.len()),
+        );
         let folded: String = near.split_whitespace().collect::<Vec<_>>().join(" ");
         Issue {
             path: path.to_owned(),
@@ -207,7 +286,15 @@ impl Lines {
 
 /// What stands around a range, up to [`CONTEXT_CHARS`] on each side.
 fn near(line: &str, range: Range<usize>) -> &str {
-    let before = line[..range.start].char_indices().rev().take(CONTEXT_CHARS).last().map_or(range.start, |(at, _)| at);
-    let behind = line[range.end..].char_indices().nth(CONTEXT_CHARS).map_or(line.len(), |(at, _)| range.end + at);
+    let before = line[..range.start]
+        .char_indices()
+        .rev()
+        .take(CONTEXT_CHARS)
+        .last()
+        .map_or(range.start, |(at, _)| at);
+    let behind = line[range.end..]
+        .char_indices()
+        .nth(CONTEXT_CHARS)
+        .map_or(line.len(), |(at, _)| range.end + at);
     &line[before..behind]
 }

@@ -99,18 +99,28 @@ impl Overview {
     pub fn of(reports: &[AssetReport], issues: Vec<Issue>, owners: &Owners) -> Self {
         let graph = Graph::of(reports);
         let order = graph.order();
-        let steps: BTreeMap<usize, usize> =
-            order.iter().enumerate().flat_map(|(step, ids)| ids.iter().map(move |id| (*id, step + 1))).collect();
+        let steps: BTreeMap<usize, usize> = order
+            .iter()
+            .enumerate()
+            .flat_map(|(step, ids)| ids.iter().map(move |id| (*id, step + 1)))
+            .collect();
         let mut assets = Vec::with_capacity(reports.len());
         let mut by_owner: BTreeMap<String, OwnerLine> = BTreeMap::new();
         let (mut counts, mut findings) = (Counts::default(), 0);
         for (index, report) in reports.iter().enumerate() {
             let own = report.counts();
-            let own_findings = report.findings.iter().filter(|finding| finding.severity > Severity::Note).count();
+            let own_findings = report
+                .findings
+                .iter()
+                .filter(|finding| finding.severity > Severity::Note)
+                .count();
             let unread = report.trouble.is_some();
             let open = own.needs_person + own_findings + usize::from(unread);
             let owner = owners.name_of(&report.path);
-            let line = by_owner.entry(owner.clone()).or_insert_with(|| OwnerLine { owner: owner.clone(), ..OwnerLine::default() });
+            let line = by_owner.entry(owner.clone()).or_insert_with(|| OwnerLine {
+                owner: owner.clone(),
+                ..OwnerLine::default()
+            });
             line.assets += 1;
             line.open_assets += usize::from(open > 0);
             line.open += open;
@@ -122,17 +132,27 @@ impl Overview {
                 owner,
                 counts: own,
                 findings: own_findings,
-                score: if unread { 0 } else { score(own.rewritten + own.not_a_table, open) },
+                score: if unread {
+                    0
+                } else {
+                    score(own.rewritten + own.not_a_table, open)
+                },
                 step: steps.get(&index).copied().unwrap_or(1),
                 unread,
             });
         }
         let tables = tables(reports, &graph);
-        let order = order.iter().map(|ids| ids.iter().map(|id| graph.nodes[*id].name.clone()).collect()).collect();
+        let order = order
+            .iter()
+            .map(|ids| ids.iter().map(|id| graph.nodes[*id].name.clone()).collect())
+            .collect();
         Overview {
             counts,
             findings,
-            score: score(counts.rewritten + counts.not_a_table, counts.needs_person + findings),
+            score: score(
+                counts.rewritten + counts.not_a_table,
+                counts.needs_person + findings,
+            ),
             assets,
             tables,
             owners: by_owner.into_values().collect(),
@@ -144,21 +164,33 @@ impl Overview {
 
     /// The issues that a person must look at.
     pub fn open(&self) -> impl Iterator<Item = &Issue> {
-        self.issues.iter().filter(|issue| issue.kind != IssueKind::Rewritten && issue.severity > Severity::Note)
+        self.issues
+            .iter()
+            .filter(|issue| issue.kind != IssueKind::Rewritten && issue.severity > Severity::Note)
     }
 }
 
 fn tables(reports: &[AssetReport], graph: &Graph) -> Vec<TableLine> {
     let mut lines: BTreeMap<&str, (TableLine, BTreeSet<String>)> = BTreeMap::new();
     for occurrence in reports.iter().flat_map(|report| &report.occurrences) {
-        let (Some(old), Subject::Table) = (occurrence.old.as_deref(), occurrence.subject) else { continue };
+        let (Some(old), Subject::Table) = (occurrence.old.as_deref(), occurrence.subject) else {
+            continue;
+        };
         let (open, new) = match &occurrence.verdict {
             Verdict::NotATable { .. } => continue,
             Verdict::Rewritten { new, .. } => (0, vec![new.clone()]),
             Verdict::NeedsPerson { candidates, .. } => (1, candidates.clone()),
         };
         let (line, news) = lines.entry(old).or_insert_with(|| {
-            let line = TableLine { old: old.to_owned(), new: Vec::new(), readers: 0, writers: 0, occurrences: 0, open: 0, score: 100 };
+            let line = TableLine {
+                old: old.to_owned(),
+                new: Vec::new(),
+                readers: 0,
+                writers: 0,
+                occurrences: 0,
+                open: 0,
+                score: 100,
+            };
             (line, BTreeSet::new())
         });
         line.occurrences += 1;

@@ -25,7 +25,11 @@ impl Owners {
     /// The owners of a path with `/`; empty if nobody owns it.
     pub fn of(&self, path: &str) -> &[String] {
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        self.rules.iter().rev().find(|rule| rule.fits(&parts)).map_or(&[], |rule| rule.owners.as_slice())
+        self.rules
+            .iter()
+            .rev()
+            .find(|rule| rule.fits(&parts))
+            .map_or(&[], |rule| rule.owners.as_slice())
     }
 
     /// The owners in one word, for tables and file names; `unowned` if there are none.
@@ -62,20 +66,34 @@ fn rule(line: &str) -> Option<Rule> {
     let (pattern, owners) = words.split_first()?;
     let body = pattern.trim_end_matches('/');
     let anchored = body.trim_start_matches('/').contains('/') || pattern.starts_with('/');
-    let mut segments: Vec<String> = body.trim_start_matches('/').split('/').map(str::to_owned).collect();
+    let mut segments: Vec<String> = body
+        .trim_start_matches('/')
+        .split('/')
+        .map(str::to_owned)
+        .collect();
     if !anchored {
         segments.insert(0, "**".to_owned());
     }
     // `docs/*` fits the files of the folder and not those of folders in it.
-    let folders = pattern.ends_with('/') || segments.last().is_some_and(|last| last != "*" && last != "**") || !anchored && body != "*";
-    Some(Rule { segments, folders: folders || body == "*", owners: owners.to_vec() })
+    let folders = pattern.ends_with('/')
+        || segments
+            .last()
+            .is_some_and(|last| last != "*" && last != "**")
+        || !anchored && body != "*";
+    Some(Rule {
+        segments,
+        folders: folders || body == "*",
+        owners: owners.to_vec(),
+    })
 }
 
 impl Rule {
     fn fits(&self, parts: &[&str]) -> bool {
         let whole = std::iter::once(parts.len());
         let folders = (1..parts.len()).take_while(|_| self.folders);
-        whole.chain(folders).any(|length| fits(&self.segments, &parts[..length]))
+        whole
+            .chain(folders)
+            .any(|length| fits(&self.segments, &parts[..length]))
     }
 }
 

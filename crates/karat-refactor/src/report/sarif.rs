@@ -11,12 +11,19 @@ use crate::occurrence::Severity;
 pub fn sarif<'i>(issues: impl IntoIterator<Item = &'i Issue>, version: &str) -> String {
     let issues: Vec<&Issue> = issues.into_iter().collect();
     let rules: BTreeSet<&str> = issues.iter().map(|issue| issue.rule.as_str()).collect();
-    let index: BTreeMap<&str, usize> = rules.iter().enumerate().map(|(index, rule)| (*rule, index)).collect();
+    let index: BTreeMap<&str, usize> = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| (*rule, index))
+        .collect();
     let rules: Vec<Value> = rules
         .iter()
         .map(|rule| json!({ "id": rule, "shortDescription": { "text": title(rule) }, "defaultConfiguration": { "level": default_level(rule) } }))
         .collect();
-    let results: Vec<Value> = issues.iter().map(|issue| result(issue, index[issue.rule.as_str()])).collect();
+    let results: Vec<Value> = issues
+        .iter()
+        .map(|issue| result(issue, index[issue.rule.as_str()]))
+        .collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -35,7 +42,11 @@ pub fn sarif<'i>(issues: impl IntoIterator<Item = &'i Issue>, version: &str) -> 
 fn title(rule: &str) -> String {
     let (family, what) = rule.split_once('/').unwrap_or(("karat", rule));
     let mut letters = family.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
     format!("{first}{}: {}", letters.as_str(), what.replace('-', " "))
 }
 
@@ -66,7 +77,10 @@ fn result(issue: &Issue, rule: usize) -> Value {
     });
     if !issue.fixes.is_empty() {
         let replacements: Vec<Value> = issue.fixes.iter().map(replacement).collect();
-        let text = issue.candidates.first().map_or_else(|| "make the edit".to_owned(), |new| format!("write `{new}`"));
+        let text = issue.candidates.first().map_or_else(
+            || "make the edit".to_owned(),
+            |new| format!("write `{new}`"),
+        );
         result["fixes"] = json!([{
             "description": { "text": text },
             "artifactChanges": [{ "artifactLocation": location, "replacements": replacements }],
@@ -88,7 +102,22 @@ fn uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'!' | b'$' | b'(' | b')' | b',' | b'=' | b'@' | b'+' => {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'/'
+            | b'!'
+            | b'$'
+            | b'('
+            | b')'
+            | b','
+            | b'='
+            | b'@'
+            | b'+' => {
                 uri.push(byte as char);
             }
             other => uri.push_str(&format!("%{other:02X}")),

@@ -6,12 +6,30 @@ use crate::occurrence::Severity;
 
 /// One line for each issue.
 pub fn issues_csv(overview: &Overview) -> String {
-    let header = ["path", "line", "column", "kind", "severity", "rule", "text", "old", "new", "message", "context", "owner", "fingerprint"];
+    let header = [
+        "path",
+        "line",
+        "column",
+        "kind",
+        "severity",
+        "rule",
+        "text",
+        "old",
+        "new",
+        "message",
+        "context",
+        "owner",
+        "fingerprint",
+    ];
     let owner_of = |path: &str| {
-        let at = overview.assets.partition_point(|asset| asset.path.as_str() < path);
+        let at = overview
+            .assets
+            .partition_point(|asset| asset.path.as_str() < path);
         let found = overview.assets.get(at).filter(|asset| asset.path == path);
         // Reports come sorted; where a caller has another order, the list is searched.
-        found.or_else(|| overview.assets.iter().find(|asset| asset.path == path)).map_or("", |asset| asset.owner.as_str())
+        found
+            .or_else(|| overview.assets.iter().find(|asset| asset.path == path))
+            .map_or("", |asset| asset.owner.as_str())
     };
     let rows = overview.issues.iter().map(|issue| {
         let kind = match issue.kind {
@@ -46,7 +64,17 @@ pub fn issues_csv(overview: &Overview) -> String {
 
 /// One line for each asset.
 pub fn assets_csv(overview: &Overview) -> String {
-    let header = ["path", "format", "owner", "score", "rewritten", "not_a_table", "needs_person", "findings", "step"];
+    let header = [
+        "path",
+        "format",
+        "owner",
+        "score",
+        "rewritten",
+        "not_a_table",
+        "needs_person",
+        "findings",
+        "step",
+    ];
     let rows = overview.assets.iter().map(|asset| {
         vec![
             asset.path.clone(),
@@ -65,7 +93,15 @@ pub fn assets_csv(overview: &Overview) -> String {
 
 /// One line for each table.
 pub fn tables_csv(overview: &Overview) -> String {
-    let header = ["old", "new", "score", "readers", "writers", "occurrences", "open"];
+    let header = [
+        "old",
+        "new",
+        "score",
+        "readers",
+        "writers",
+        "occurrences",
+        "open",
+    ];
     let rows = overview.tables.iter().map(|table| {
         vec![
             table.old.clone(),
@@ -101,7 +137,11 @@ fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 /// A cell. What a spreadsheet would take for a formula gets an apostrophe in front: code in a file must not run in a report.
 fn quoted(cell: &str) -> String {
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    let cell = if formula {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    };
     if cell.contains([',', '"', '\n', '\r', ';']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
