@@ -15,6 +15,8 @@ use crate::occurrence::{
     Verdict, rule,
 };
 use crate::reader::Reader;
+use crate::report::Issue;
+use crate::report::decisions::Applied;
 use crate::session::Session;
 use crate::text::{self, Encoding};
 
@@ -48,14 +50,25 @@ pub struct AssetReport {
     /// What it passes to notebooks.
     #[serde(skip)]
     pub passed: Vec<Passed>,
+    /// Statements that are put in; edits like any other.
+    pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// Everything open or rewritten with its line, if it was asked for.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
+    /// What decisions of people did.
+    #[serde(skip)]
+    pub decided: Applied,
 }
 
 impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
-        edits_of(&self.occurrences)
+        let mut edits = edits_of(&self.occurrences);
+        edits.extend(self.insertions.iter().cloned());
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        edits
     }
 
     /// How many occurrences have each verdict: rewritten, not a table, needs a person.
@@ -97,7 +110,10 @@ impl AssetReport {
             finding_places: Vec::new(),
             calls: Vec::new(),
             passed: Vec::new(),
+            insertions: Vec::new(),
             trouble: Some(trouble),
+            issues: Vec::new(),
+            decided: Applied::default(),
         }
     }
 }
@@ -249,7 +265,10 @@ pub fn settle(
         findings,
         calls,
         passed,
+        insertions: Vec::new(),
         trouble: None,
+        issues: Vec::new(),
+        decided: Applied::default(),
     }
 }
 

@@ -4,17 +4,20 @@
 //! reports: a text is read, settled and let go.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::asset::{self, AssetReport, Counts};
 use crate::candidates::Scanner;
+use crate::factory::Factory;
 use crate::format::Format;
 use crate::mapping::Mapping;
 use crate::occurrence::Doubt;
 use crate::reader::{Facts, Includes, Options, Reader, notebook_key};
+use crate::report::{decisions, issues};
 use crate::session::{Session, Value};
+use crate::style;
 
 /// Where assets come from: a list in a fixed order, and their bytes.
 pub trait Files: Sync {
@@ -83,10 +86,31 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
     let facts = facts(files, mapping, options, threads);
     let scanner = Scanner::new(mapping);
     let notebooks = Notebooks::new(files, mapping, options, &facts);
-    let assets = in_parallel(files.paths().len(), threads, |index| {
+    let mut assets = in_parallel(files.paths().len(), threads, |index| {
         one(files, index, mapping, options, &facts, &notebooks, &scanner)
     });
+    let included: HashSet<String> = assets
+        .iter()
+        .flat_map(|asset| &asset.calls)
+        .filter(|call| call.how == "%run")
+        .map(|call| last_part(&notebook_key(&call.target)))
+        .collect();
+    for (index, report) in assets.iter_mut().enumerate() {
+        let is_included = included.contains(&last_part(&notebook_key(&report.path)));
+        if is_included || !style::concerns(report) {
+            continue;
+        }
+        if let Ok(bytes) = files.read(index)
+            && let Ok(decoded) = asset::decode(&report.path, &bytes)
+        {
+            style::apply(report, &decoded, options.style);
+        }
+    }
     Scan { assets }
+}
+
+fn last_part(key: &str) -> String {
+    key.rsplit('/').next().unwrap_or(key).to_owned()
 }
 
 fn one(
@@ -101,47 +125,79 @@ fn one(
     let path = &files.paths()[index];
     let bytes = match files.read(index) {
         Ok(bytes) => bytes,
-        Err(doubt) => return AssetReport::unread(path, &[], doubt),
+        Err(doubt) => return unread(AssetReport::unread(path, &[], doubt), options),
     };
     let decoded = match asset::decode(path, &bytes) {
         Ok(decoded) => decoded,
-        Err(doubt) => return AssetReport::unread(path, &bytes, doubt),
+        Err(doubt) => return unread(AssetReport::unread(path, &bytes, doubt), options),
     };
     let reader = Reader::new(path, mapping, options, facts, notebooks, Session::new());
     let (found, _) = notebooks.guarded(index, || asset::read(reader, &decoded));
-    asset::settle(path, &bytes, &decoded, found, scanner)
+    let mut report = asset::settle(path, &bytes, &decoded, found, scanner);
+    if !options.decisions.is_empty() {
+        let issues = issues(&report, &decoded.text);
+        report.decided = decisions::apply(&mut report, &issues, &options.decisions);
+    }
+    if options.issues {
+        report.issues = issues(&report, &decoded.text);
+    }
+    report
+}
+
+fn unread(mut report: AssetReport, options: &Options) -> AssetReport {
+    if options.issues {
+        report.issues = issues(&report, "");
+    }
+    report
 }
 
 /// What pipelines and jobs pass to notebooks.
 fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize) -> Facts {
-    let none = Facts::default();
-    let passed = in_parallel(files.paths().len(), threads, |index| {
+    let decoded = |index: usize, ends: &[&str]| {
         let path = &files.paths()[index];
         let lower = path.to_ascii_lowercase();
-        if ![".json", ".yml", ".yaml"]
-            .iter()
-            .any(|end| lower.ends_with(end))
-        {
+        if !ends.iter().any(|end| lower.ends_with(end)) {
+            return None;
+        }
+        asset::decode(path, &files.read(index).ok()?).ok()
+    };
+    let mut facts = Facts::default();
+    let factories = in_parallel(files.paths().len(), threads, |index| {
+        let mut factory = Factory::default();
+        if let Some(decoded) = decoded(index, &[".json"]) {
+            factory.add(&files.paths()[index], &decoded.text);
+        }
+        factory
+    });
+    for factory in factories {
+        facts.factory.join(factory);
+    }
+    let none = &facts;
+    let passed = in_parallel(files.paths().len(), threads, |index| {
+        let path = &files.paths()[index];
+        // What the factory passes is known by now, from all of its files.
+        if facts.factory.has(path) {
             return Vec::new();
         }
-        let Ok(bytes) = files.read(index) else {
-            return Vec::new();
-        };
-        let Ok(decoded) = asset::decode(path, &bytes) else {
+        let Some(decoded) = decoded(index, &[".json", ".yml", ".yaml"]) else {
             return Vec::new();
         };
         let reader = Reader::new(
             path,
             mapping,
             options,
-            &none,
+            none,
             &crate::reader::NoIncludes,
             Session::new(),
         );
         asset::read(reader, &decoded).0.passed
     });
-    let mut facts = Facts::default();
-    for passed in passed.into_iter().flatten() {
+    let passed: Vec<_> = passed
+        .into_iter()
+        .flatten()
+        .chain(facts.factory.passed())
+        .collect();
+    for passed in passed {
         let value = if passed.values.is_empty() {
             Value::Unknown
         } else {

@@ -15,6 +15,7 @@ use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
+use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
 use crate::style::Style;
 
@@ -61,6 +62,10 @@ pub struct Options {
     pub style: Style,
     /// Whether names in comments are rewritten too.
     pub comments: bool,
+    /// What people decided.
+    pub decisions: Decisions,
+    /// Whether reports are to have their issues, with lines; they need memory.
+    pub issues: bool,
 }
 
 /// Reads one asset.

@@ -99,6 +99,33 @@ impl Factory {
         }
     }
 
+    /// Adds what another one knows, of other files.
+    pub fn join(&mut self, other: Factory) {
+        self.assets.extend(other.assets);
+        for (name, kinds) in other.linked_services {
+            self.linked_services.entry(name).or_default().extend(kinds);
+        }
+        for (name, datasets) in other.datasets {
+            self.datasets.entry(name).or_default().extend(datasets);
+        }
+        for (name, pipeline) in other.pipelines {
+            let own = self.pipelines.entry(name).or_default();
+            own.started |= pipeline.started;
+            own.given.extend(pipeline.given);
+            own.set.extend(pipeline.set);
+            for (name, values) in pipeline.parameters {
+                own.parameters.entry(name).or_default().extend(values);
+            }
+            for (name, values) in pipeline.variables {
+                own.variables.entry(name).or_default().extend(values);
+            }
+        }
+        for (name, values) in other.globals {
+            self.globals.entry(name).or_default().extend(values);
+        }
+        self.notebooks.extend(other.notebooks);
+    }
+
     pub(crate) fn has(&self, asset: &str) -> bool {
         self.assets.contains(asset)
     }

@@ -14,6 +14,8 @@
 pub mod calls;
 pub(crate) mod evaluate;
 pub mod literal;
+#[cfg(test)]
+mod patterns;
 pub mod program;
 pub mod python;
 pub mod r;

@@ -235,6 +235,11 @@ impl Mapping {
             .map(|(old, new)| (old.as_str(), new.as_str()))
     }
 
+    /// Whether a catalog is one that tables go to.
+    pub fn has_catalog(&self, catalog: &str) -> bool {
+        self.catalogs.contains(&catalog.to_lowercase())
+    }
+
     /// The catalogs that tables go to, in lower case.
     pub fn catalogs(&self) -> impl Iterator<Item = &str> {
         self.catalogs.iter().map(String::as_str)

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::asset::AssetReport;
 use crate::edit::Edit;
+use crate::fragment::is_placeholder;
 use crate::occurrence::{Severity, Verdict};
 
 /// Lines are shown up to this many characters on each side of what is meant.
@@ -139,7 +140,7 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         } else {
             Severity::Warning
         };
-        issue.text.clone_from(&occurrence.text);
+        issue.text = readable(&occurrence.text);
         issue.old.clone_from(&occurrence.old);
         issue.candidates = candidates;
         issue.fixes = edits.iter().map(|edit| lines.fix(text, edit)).collect();
@@ -174,6 +175,22 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         }
     }
     found
+}
+
+/// A text with what is decided at run time as `{…}`.
+fn readable(text: &str) -> String {
+    let mut readable = String::with_capacity(text.len());
+    let mut in_hole = false;
+    for letter in text.chars() {
+        let hole = is_placeholder(letter);
+        match hole {
+            true if !in_hole => readable.push_str("{…}"),
+            true => {}
+            false => readable.push(letter),
+        }
+        in_hole = hole;
+    }
+    readable
 }
 
 fn digest(parts: &[&str]) -> String {
