@@ -50,6 +50,8 @@ pub struct AssetReport {
     /// What it passes to notebooks.
     #[serde(skip)]
     pub passed: Vec<Passed>,
+    /// Statements that are put in; edits like any other.
+    pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
     /// Everything open or rewritten with its line, if it was asked for.
@@ -63,7 +65,10 @@ pub struct AssetReport {
 impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
-        edits_of(&self.occurrences)
+        let mut edits = edits_of(&self.occurrences);
+        edits.extend(self.insertions.iter().cloned());
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        edits
     }
 
     /// How many occurrences have each verdict: rewritten, not a table, needs a person.
@@ -105,6 +110,7 @@ impl AssetReport {
             finding_places: Vec::new(),
             calls: Vec::new(),
             passed: Vec::new(),
+            insertions: Vec::new(),
             trouble: Some(trouble),
             issues: Vec::new(),
             decided: Applied::default(),
@@ -259,6 +265,7 @@ pub fn settle(
         findings,
         calls,
         passed,
+        insertions: Vec::new(),
         trouble: None,
         issues: Vec::new(),
         decided: Applied::default(),

@@ -4,7 +4,7 @@
 //! reports: a text is read, settled and let go.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +17,7 @@ use crate::occurrence::Doubt;
 use crate::reader::{Facts, Includes, Options, Reader, notebook_key};
 use crate::report::{decisions, issues};
 use crate::session::{Session, Value};
+use crate::style;
 
 /// Where assets come from: a list in a fixed order, and their bytes.
 pub trait Files: Sync {
@@ -85,10 +86,31 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
     let facts = facts(files, mapping, options, threads);
     let scanner = Scanner::new(mapping);
     let notebooks = Notebooks::new(files, mapping, options, &facts);
-    let assets = in_parallel(files.paths().len(), threads, |index| {
+    let mut assets = in_parallel(files.paths().len(), threads, |index| {
         one(files, index, mapping, options, &facts, &notebooks, &scanner)
     });
+    let included: HashSet<String> = assets
+        .iter()
+        .flat_map(|asset| &asset.calls)
+        .filter(|call| call.how == "%run")
+        .map(|call| last_part(&notebook_key(&call.target)))
+        .collect();
+    for (index, report) in assets.iter_mut().enumerate() {
+        let is_included = included.contains(&last_part(&notebook_key(&report.path)));
+        if is_included || !style::concerns(report) {
+            continue;
+        }
+        if let Ok(bytes) = files.read(index)
+            && let Ok(decoded) = asset::decode(&report.path, &bytes)
+        {
+            style::apply(report, &decoded, options.style);
+        }
+    }
     Scan { assets }
+}
+
+fn last_part(key: &str) -> String {
+    key.rsplit('/').next().unwrap_or(key).to_owned()
 }
 
 fn one(

@@ -225,7 +225,11 @@ impl Fragment {
             _ => last.outer.1,
         };
         // Text that begins in one cell and ends in another is told by where it begins.
-        let end = if first.home == last.home { end } else { first.outer.1 };
+        let end = if first.home == last.home {
+            end
+        } else {
+            first.outer.1
+        };
         self.home(first, outer)
             .locate(&(start.min(end)..end.max(start)))
     }

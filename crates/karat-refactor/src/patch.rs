@@ -13,7 +13,11 @@ pub fn unified(path: &str, before: &str, edits: &[Edit]) -> String {
     }
     let lines: Vec<&str> = before.split_inclusive('\n').collect();
     let name = quoted_path;
-    let mut text = format!("--- {}\n+++ {}\n", name(&format!("a/{path}")), name(&format!("b/{path}")));
+    let mut text = format!(
+        "--- {}\n+++ {}\n",
+        name(&format!("a/{path}")),
+        name(&format!("b/{path}"))
+    );
     let mut shift = 0_isize;
     let mut at = 0;
     while at < changes.len() {
@@ -30,7 +34,11 @@ pub fn unified(path: &str, before: &str, edits: &[Edit]) -> String {
         let old_count = to - from;
         let new_count = old_count - removed + added;
         let new_from = from.checked_add_signed(shift).unwrap_or(from);
-        text.push_str(&format!("@@ -{},{old_count} +{},{new_count} @@\n", from + 1, new_from + 1));
+        text.push_str(&format!(
+            "@@ -{},{old_count} +{},{new_count} @@\n",
+            from + 1,
+            new_from + 1
+        ));
         let mut next = from;
         for change in hunk {
             for line in &lines[next..change.first] {
@@ -71,7 +79,10 @@ pub fn inverted(before: &str, edits: &[Edit]) -> (String, Vec<Edit>) {
         back.push(Edit {
             range: start..after.len(),
             old: edit.new.clone(),
-            new: before.get(edit.range.clone()).unwrap_or_default().to_owned(),
+            new: before
+                .get(edit.range.clone())
+                .unwrap_or_default()
+                .to_owned(),
         });
         at = edit.range.end;
     }
@@ -89,11 +100,14 @@ struct Change {
 /// The lines that edits touch, and what stands there afterwards.
 fn changed_lines(before: &str, edits: &[Edit]) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
-    let mut lines = before.split_inclusive('\n').enumerate().scan(0, |at, (number, line)| {
-        let start = *at;
-        *at += line.len();
-        Some((number, start, *at))
-    });
+    let mut lines = before
+        .split_inclusive('\n')
+        .enumerate()
+        .scan(0, |at, (number, line)| {
+            let start = *at;
+            *at += line.len();
+            Some((number, start, *at))
+        });
     let mut open: Option<(usize, usize, usize, String)> = None;
     let mut current: Option<(usize, usize, usize)> = None;
     let mut close = |open: Option<(usize, usize, usize, String)>| {
@@ -114,7 +128,9 @@ fn changed_lines(before: &str, edits: &[Edit]) -> Vec<Change> {
             }
         }
         // An insertion at the very end of a text without a line break belongs to the last line.
-        let Some((number, start, end)) = current else { break };
+        let Some((number, start, end)) = current else {
+            break;
+        };
         let joins = open.as_ref().is_some_and(|(_, last, _, _)| *last == number);
         if !joins {
             if let Some((first, last, done, mut text)) = open.take() {
@@ -205,7 +221,10 @@ mod tests {
 
     #[test]
     fn hunks_with_context() {
-        let before: String = (1..=20).map(|n| format!("line {n}.\r\n")).collect::<String>() + "end";
+        let before: String = (1..=20)
+            .map(|n| format!("line {n}.\r\n"))
+            .collect::<String>()
+            + "end";
         let edits = [
             edit(&before, "2.", "two"),
             edit(&before, "5.", "five"),

@@ -54,7 +54,12 @@ pub struct ByteEdit {
 }
 
 /// The bytes of a file after its edits, and the proof of it.
-pub fn edited(report: &AssetReport, bytes: &[u8], text: &str, encoding: Encoding) -> Result<(Vec<u8>, FileProof), Refusal> {
+pub fn edited(
+    report: &AssetReport,
+    bytes: &[u8],
+    text: &str,
+    encoding: Encoding,
+) -> Result<(Vec<u8>, FileProof), Refusal> {
     let edits = report.edits();
     let after = text::edited(bytes, text, encoding, &edits)?;
     check(bytes, text, encoding, &edits, &after)?;
@@ -94,19 +99,32 @@ pub fn edited(report: &AssetReport, bytes: &[u8], text: &str, encoding: Encoding
 }
 
 /// That the text between edits is the same, that what the edits say stood there did, and that taking them back gives the file again.
-fn check(bytes: &[u8], before: &str, encoding: Encoding, edits: &[Edit], after: &[u8]) -> Result<(), Refusal> {
+fn check(
+    bytes: &[u8],
+    before: &str,
+    encoding: Encoding,
+    edits: &[Edit],
+    after: &[u8],
+) -> Result<(), Refusal> {
     for edit in edits {
         if before.get(edit.range.clone()) != Some(edit.old.as_str()) {
-            return Err(Refusal(format!("an edit at byte {} does not fit the text", edit.range.start)));
+            return Err(Refusal(format!(
+                "an edit at byte {} does not fit the text",
+                edit.range.start
+            )));
         }
     }
     let (_, back) = crate::patch::inverted(before, edits);
     let (text, again) = text::decode(after).map_err(|error| Refusal(error.to_string()))?;
     if again != encoding {
-        return Err(Refusal("the edits would change the encoding of the file".to_owned()));
+        return Err(Refusal(
+            "the edits would change the encoding of the file".to_owned(),
+        ));
     }
     if text::edited(after, &text, encoding, &back)? != bytes {
-        return Err(Refusal("the inverse edits do not give the file back".to_owned()));
+        return Err(Refusal(
+            "the inverse edits do not give the file back".to_owned(),
+        ));
     }
     Ok(())
 }

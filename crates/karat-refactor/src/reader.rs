@@ -956,7 +956,9 @@ impl<'e> Reader<'e> {
 
     /// Leaves an edit that was thought right to a person.
     pub(crate) fn demote(&mut self, index: usize, doubt: Doubt) {
-        let Some(occurrence) = self.found.occurrences.get_mut(index) else { return };
+        let Some(occurrence) = self.found.occurrences.get_mut(index) else {
+            return;
+        };
         if let Verdict::Rewritten { new, edits } = &mut occurrence.verdict {
             occurrence.verdict = Verdict::NeedsPerson {
                 doubt,

@@ -14,6 +14,7 @@ use crate::estate::{Files, in_parallel, scan};
 use crate::mapping::{DatabaseLookup, Mapping, TableLookup};
 use crate::occurrence::{NotATable, Subject, Verdict};
 use crate::reader::{Options, is_metastore, name_parts};
+use crate::style;
 use crate::text;
 
 /// What became of one file.
@@ -169,7 +170,7 @@ struct Place<'r> {
     occurrence: Option<&'r crate::occurrence::Occurrence>,
 }
 
-/// Judges one text.
+/// Judges one text. A statement `USE CATALOG` of a mapped catalog may have been put in at the top, if all names that stay are right with it.
 pub fn judge(
     report: &AssetReport,
     before: &Decoded,
@@ -177,12 +178,41 @@ pub fn judge(
     mapping: &Mapping,
     candidates: &[Candidate],
 ) -> Outcome {
+    let plain = walk(report, before, after, mapping, candidates, None);
+    if plain.is_licensed() {
+        return plain;
+    }
+    for catalog in mapping.catalogs() {
+        let Some(insertion) = style::insertion(before, catalog) else {
+            continue;
+        };
+        let at = insertion.range.start;
+        let put_in = after
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(&insertion.new));
+        if put_in && after.as_bytes()[..at] == before.text.as_bytes()[..at] {
+            let without = format!("{}{}", &after[..at], &after[at + insertion.new.len()..]);
+            return walk(report, before, &without, mapping, candidates, Some(catalog));
+        }
+    }
+    plain
+}
+
+fn walk(
+    report: &AssetReport,
+    before: &Decoded,
+    after: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+    used_catalog: Option<&str>,
+) -> Outcome {
     let text = before.text.as_str();
     let places = places(report, text, mapping, candidates);
     let (mut i, mut j) = (0, 0);
     let mut changes = 0;
     let mut changed_databases: Vec<String> = Vec::new();
     let mut unchanged_bare: Vec<&crate::occurrence::Occurrence> = Vec::new();
+    let mut unchanged: Vec<&crate::occurrence::Occurrence> = Vec::new();
     for (at, place) in places.iter().enumerate() {
         if place.range.start < i {
             continue;
@@ -220,6 +250,7 @@ pub fn judge(
                 {
                     unchanged_bare.push(occurrence);
                 }
+                unchanged.extend(place.occurrence);
                 old.len()
             }
             (false, Some(length)) => {
@@ -246,7 +277,44 @@ pub fn judge(
             return Outcome::Unlicensed(change);
         }
     }
+    if let Some(catalog) = used_catalog {
+        if let Some(change) = unchanged
+            .into_iter()
+            .find_map(|occurrence| wrong_in(occurrence, catalog, text))
+        {
+            return Outcome::Unlicensed(change);
+        }
+        changes += 1;
+    }
     Outcome::Licensed { changes }
+}
+
+/// What a name that stayed means under `USE CATALOG`, if that is not what the mapping says.
+fn wrong_in(
+    occurrence: &crate::occurrence::Occurrence,
+    catalog: &str,
+    text: &str,
+) -> Option<Change> {
+    let Verdict::Rewritten { new, .. } = &occurrence.verdict else {
+        return None;
+    };
+    let old = occurrence.old.as_deref()?.trim_end_matches(".*");
+    let right = format!("{catalog}.{old}").to_lowercase();
+    let means = name_of(new.trim_end_matches(".*")).map(|parts| parts.join("."));
+    if occurrence.subject == Subject::Path || means.as_deref() == Some(right.as_str()) {
+        return None;
+    }
+    let (line, column) = text::line_and_column(text, occurrence.range.start);
+    Some(Change {
+        line,
+        column,
+        what: format!(
+            "`{}` means `{right}` now, and the mapping says `{new}`",
+            occurrence.text
+        ),
+        before: line_of(text, occurrence.range.start),
+        after: line_of(text, occurrence.range.start),
+    })
 }
 
 fn left_behind(

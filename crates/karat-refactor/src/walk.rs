@@ -11,12 +11,21 @@ use crate::estate::{FILE_SIZE_MAX, Files};
 use crate::occurrence::Doubt;
 
 /// Folders that hold no code of the estate; copied, and not read.
-const SKIPPED: &[&str] = &[".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".ipynb_checkpoints"];
+const SKIPPED: &[&str] = &[
+    ".git",
+    ".hg",
+    ".svn",
+    "node_modules",
+    "__pycache__",
+    ".venv",
+    ".ipynb_checkpoints",
+];
 
 /// Extensions that are never text; they are counted and not opened.
 const BINARY: &[&str] = &[
-    "7z", "avi", "avro", "bin", "bmp", "class", "crc", "dll", "doc", "docx", "eot", "exe", "gif", "gz", "ico", "jar", "jpeg", "jpg", "mov", "mp3",
-    "mp4", "o", "orc", "otf", "parquet", "pbix", "pdf", "pickle", "pkl", "png", "pptx", "pyc", "so", "svg", "tar", "tgz", "tif", "tiff", "ttf",
+    "7z", "avi", "avro", "bin", "bmp", "class", "crc", "dll", "doc", "docx", "eot", "exe", "gif",
+    "gz", "ico", "jar", "jpeg", "jpg", "mov", "mp3", "mp4", "o", "orc", "otf", "parquet", "pbix",
+    "pdf", "pickle", "pkl", "png", "pptx", "pyc", "so", "svg", "tar", "tgz", "tif", "tiff", "ttf",
     "vsdx", "webp", "whl", "woff", "woff2", "xls", "xlsx", "zip",
 ];
 
@@ -61,7 +70,9 @@ impl Walk {
             walk.folder(root, "", &mut found)?;
         } else {
             fs::metadata(root)?;
-            let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = root
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
             walk.file(root, &name.unwrap_or_default(), &mut found);
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -86,7 +97,12 @@ impl Walk {
         &self.binary
     }
 
-    fn folder(&mut self, folder: &Path, prefix: &str, found: &mut Vec<(String, Place)>) -> std::io::Result<()> {
+    fn folder(
+        &mut self,
+        folder: &Path,
+        prefix: &str,
+        found: &mut Vec<(String, Place)>,
+    ) -> std::io::Result<()> {
         // No recursion: folders may be nested as deeply as the disk allows.
         let mut open = vec![(folder.to_path_buf(), prefix.to_owned(), true)];
         while let Some((folder, prefix, of_estate)) = open.pop() {
@@ -94,8 +110,14 @@ impl Walk {
                 Ok(entries) => entries,
                 Err(error) if prefix.is_empty() => return Err(error),
                 Err(error) => {
-                    let doubt = Doubt::new("file/unreadable", format!("the folder cannot be read: {error}"));
-                    found.push((prefix.trim_end_matches('/').to_owned(), Place::Broken(doubt)));
+                    let doubt = Doubt::new(
+                        "file/unreadable",
+                        format!("the folder cannot be read: {error}"),
+                    );
+                    found.push((
+                        prefix.trim_end_matches('/').to_owned(),
+                        Place::Broken(doubt),
+                    ));
                     continue;
                 }
             };
@@ -153,13 +175,20 @@ impl Files for Walk {
     }
 
     fn read(&self, index: usize) -> Result<Vec<u8>, Doubt> {
-        let unreadable = |error: std::io::Error| Doubt::new("file/unreadable", format!("the file cannot be read: {error}"));
+        let unreadable = |error: std::io::Error| {
+            Doubt::new(
+                "file/unreadable",
+                format!("the file cannot be read: {error}"),
+            )
+        };
         match &self.places[index] {
             Place::Broken(doubt) => Err(doubt.clone()),
             Place::File(path) => {
                 let size = fs::metadata(path).map_err(unreadable)?.len();
                 if size > FILE_SIZE_MAX {
-                    let message = format!("the file has {size} bytes; karat reads files of up to {FILE_SIZE_MAX}");
+                    let message = format!(
+                        "the file has {size} bytes; karat reads files of up to {FILE_SIZE_MAX}"
+                    );
                     return Err(Doubt::new("file/too-large", message));
                 }
                 fs::read(path).map_err(unreadable)
@@ -172,9 +201,17 @@ impl Files for Walk {
                 member
                     .take(limit + 1)
                     .read_to_end(&mut bytes)
-                    .map_err(|error| Doubt::new("file/broken", format!("the archive's member cannot be unpacked: {error}")))?;
+                    .map_err(|error| {
+                        Doubt::new(
+                            "file/broken",
+                            format!("the archive's member cannot be unpacked: {error}"),
+                        )
+                    })?;
                 if bytes.len() as u64 > limit {
-                    return Err(Doubt::new("file/too-large", "the archive's member is larger than it says"));
+                    return Err(Doubt::new(
+                        "file/too-large",
+                        "the archive's member is larger than it says",
+                    ));
                 }
                 Ok(bytes)
             }
@@ -183,14 +220,25 @@ impl Files for Walk {
 }
 
 fn broken(error: zip::result::ZipError) -> Doubt {
-    Doubt::new("file/broken", format!("the archive cannot be read: {error}"))
+    Doubt::new(
+        "file/broken",
+        format!("the archive cannot be read: {error}"),
+    )
 }
 
 fn open(archive: &Path) -> Result<zip::ZipArchive<Cursor<Vec<u8>>>, Doubt> {
-    let unreadable = |error: std::io::Error| Doubt::new("file/unreadable", format!("the archive cannot be read: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Doubt::new(
+            "file/unreadable",
+            format!("the archive cannot be read: {error}"),
+        )
+    };
     let size = fs::metadata(archive).map_err(unreadable)?.len();
     if size > FILE_SIZE_MAX {
-        return Err(Doubt::new("file/too-large", format!("the archive has {size} bytes; karat reads up to {FILE_SIZE_MAX}")));
+        return Err(Doubt::new(
+            "file/too-large",
+            format!("the archive has {size} bytes; karat reads up to {FILE_SIZE_MAX}"),
+        ));
     }
     let bytes = fs::read(archive).map_err(unreadable)?;
     zip::ZipArchive::new(Cursor::new(bytes)).map_err(broken)
@@ -200,7 +248,10 @@ fn open(archive: &Path) -> Result<zip::ZipArchive<Cursor<Vec<u8>>>, Doubt> {
 fn members(archive: &Path) -> Result<Vec<(usize, String)>, Doubt> {
     let mut zip = open(archive)?;
     if zip.len() > ARCHIVE_MEMBERS_MAX {
-        return Err(Doubt::new("file/too-large", format!("the archive has {} members", zip.len())));
+        return Err(Doubt::new(
+            "file/too-large",
+            format!("the archive has {} members", zip.len()),
+        ));
     }
     let mut found = Vec::new();
     let mut unpacked = 0_u64;
@@ -212,8 +263,13 @@ fn members(archive: &Path) -> Result<Vec<(usize, String)>, Doubt> {
         let name = member.name().map_err(broken)?.replace('\\', "/");
         unpacked += member.size();
         let growth = member.size() / member.compressed_size().max(1);
-        if unpacked > ARCHIVE_SIZE_MAX || growth > ARCHIVE_GROWTH_MAX && member.size() > 16 * 1024 * 1024 {
-            let message = format!("the archive would unpack to more than it should (`{}`): refused as a zip bomb", name);
+        if unpacked > ARCHIVE_SIZE_MAX
+            || growth > ARCHIVE_GROWTH_MAX && member.size() > 16 * 1024 * 1024
+        {
+            let message = format!(
+                "the archive would unpack to more than it should (`{}`): refused as a zip bomb",
+                name
+            );
             return Err(Doubt::new("file/zip-bomb", message));
         }
         found.push((index, name));
@@ -232,14 +288,19 @@ pub fn repacked(archive: &[u8], replaced: &BTreeMap<String, Vec<u8>>) -> Result<
         match replaced.get(&name.replace('\\', "/")) {
             None => writer.raw_copy_file(member).map_err(broken)?,
             Some(bytes) => {
-                let mut options = zip::write::SimpleFileOptions::default().compression_method(member.compression());
+                let mut options = zip::write::SimpleFileOptions::default()
+                    .compression_method(member.compression());
                 if let Some(modified) = member.last_modified() {
                     options = options.last_modified_time(modified);
                 }
                 drop(member);
                 writer.start_file(name, options).map_err(broken)?;
-                std::io::Write::write_all(&mut writer, bytes)
-                    .map_err(|error| Doubt::new("file/broken", format!("the archive cannot be packed: {error}")))?;
+                std::io::Write::write_all(&mut writer, bytes).map_err(|error| {
+                    Doubt::new(
+                        "file/broken",
+                        format!("the archive cannot be packed: {error}"),
+                    )
+                })?;
             }
         }
     }

@@ -156,6 +156,8 @@ pub(crate) struct RefactorScan {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
     /// Show also what is rewritten and what is no table, not only what needs a person.
     #[arg(long)]
     pub(crate) all: bool,
@@ -174,6 +176,8 @@ pub(crate) struct RefactorApply {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
     /// Change the files where they are.
     #[arg(long)]
     pub(crate) in_place: bool,
@@ -183,6 +187,9 @@ pub(crate) struct RefactorApply {
     /// Write a unified diff, and no file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) patch: Option<PathBuf>,
+    /// Write also one unified diff an owner into this new folder, by the tree's CODEOWNERS.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) patch_by_owner: Option<PathBuf>,
     /// Write also the diff that takes the edits back.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) inverse: Option<PathBuf>,
@@ -192,6 +199,29 @@ pub(crate) struct RefactorApply {
     /// Threads; without it, as many as the machine has. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+/// How new names are written.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RefactorStyle {
+    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
+    #[arg(
+        long = "style",
+        value_enum,
+        value_name = "STYLE",
+        default_value = "literal"
+    )]
+    pub(crate) of: RefactorStyleName,
+}
+
+/// Names of styles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RefactorStyleName {
+    /// Three-part names in the text.
+    Literal,
+    /// One `USE CATALOG` where that is enough, else three-part names.
+    #[value(name = "use_catalog", alias = "use-catalog")]
+    UseCatalog,
 }
 
 /// Arguments of `refactor verify`.

@@ -10,8 +10,12 @@ use std::sync::Arc;
 
 use super::Language;
 use super::calls::{self, Place};
-use super::program::{Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, TextPart, with_stack};
-use super::values::{Assembled, Closure, Fate, Hole, Literal, LiteralId, Segment, State, Use, Value, is_nothing};
+use super::program::{
+    Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, TextPart, with_stack,
+};
+use super::values::{
+    Assembled, Closure, Fate, Hole, Literal, LiteralId, Segment, State, Use, Value, is_nothing,
+};
 use crate::fragment::Fragment;
 use crate::mapping::TableLookup;
 use crate::occurrence::{Doubt, NotATable, Role, rule};
@@ -74,7 +78,11 @@ struct Frame {
 
 impl<'r, 'e> Machine<'r, 'e> {
     /// A machine for a cell; takes over what earlier cells left.
-    pub(super) fn new(reader: &'r mut Reader<'e>, cell: &Arc<Fragment>, namespace: Namespace) -> Self {
+    pub(super) fn new(
+        reader: &'r mut Reader<'e>,
+        cell: &Arc<Fragment>,
+        namespace: Namespace,
+    ) -> Self {
         let mut state = std::mem::take(&mut reader.programs);
         let mut globals = state.globals.remove(&namespace).unwrap_or_default();
         // What `%run` brought, or SQL set: texts without a place in this asset.
@@ -85,7 +93,10 @@ impl<'r, 'e> Machine<'r, 'e> {
             let value = from_session(value);
             globals.insert(name.clone(), value);
         }
-        let frame = Frame { variables: globals, ..Frame::default() };
+        let frame = Frame {
+            variables: globals,
+            ..Frame::default()
+        };
         Self {
             reader,
             state,
@@ -108,15 +119,25 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     /// Hands everything back.
     pub(super) fn finish(mut self) {
-        let globals = self.frames.drain(..).next().map(|frame| frame.variables).unwrap_or_default();
+        let globals = self
+            .frames
+            .drain(..)
+            .next()
+            .map(|frame| frame.variables)
+            .unwrap_or_default();
         for (name, value) in &globals {
             let written = match value.all_texts() {
                 Some(texts) => session::Value::OneOf(texts.into_iter().collect::<BTreeSet<_>>()),
                 None => session::Value::Unknown,
             };
             let key = (self.namespace, name.clone());
-            if written != session::Value::Unknown || self.reader.session.variables.contains_key(&key) {
-                self.reader.session.variables.insert(key.clone(), written.clone());
+            if written != session::Value::Unknown
+                || self.reader.session.variables.contains_key(&key)
+            {
+                self.reader
+                    .session
+                    .variables
+                    .insert(key.clone(), written.clone());
                 self.state.written.insert(key, written);
             }
         }
@@ -145,11 +166,18 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
                 return value;
             }
-            Statement::Assign { target, value, adds } => {
+            Statement::Assign {
+                target,
+                value,
+                adds,
+            } => {
                 let mut given = self.expression(value);
                 if *adds {
                     let before = self.expression(target);
-                    given = self.sum(vec![(before, target.span.clone()), (given, value.span.clone())], true);
+                    given = self.sum(
+                        vec![(before, target.span.clone()), (given, value.span.clone())],
+                        true,
+                    );
                 }
                 self.assign(target, given);
             }
@@ -159,8 +187,16 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
                 self.define(function);
             }
-            Statement::Class { name, parameters, body } => self.class(name, parameters, body),
-            Statement::For { target, iterable, body } => {
+            Statement::Class {
+                name,
+                parameters,
+                body,
+            } => self.class(name, parameters, body),
+            Statement::For {
+                target,
+                iterable,
+                body,
+            } => {
                 let iterable = self.expression(iterable);
                 self.loosen(body);
                 let element = self.element(&iterable);
@@ -177,7 +213,11 @@ impl<'r, 'e> Machine<'r, 'e> {
                 self.block(body);
                 self.join(vec![before]);
             }
-            Statement::Branch { conditions, arms, complete } => {
+            Statement::Branch {
+                conditions,
+                arms,
+                complete,
+            } => {
                 for condition in conditions {
                     let value = self.expression(condition);
                     self.tested(&value);
@@ -194,22 +234,41 @@ impl<'r, 'e> Machine<'r, 'e> {
                 return self.block(body);
             }
             Statement::Return(value) => {
-                let value = value.as_ref().map_or_else(nothing, |value| self.expression(value));
+                let value = value
+                    .as_ref()
+                    .map_or_else(nothing, |value| self.expression(value));
                 self.returns(value);
             }
-            Statement::Import { span, module, names } => {
+            Statement::Import {
+                span,
+                module,
+                names,
+            } => {
                 rules::import(self, span.clone(), module, names);
                 for (name, alias) in names {
-                    let path = if name.is_empty() { module.clone() } else { format!("{module}.{name}") };
+                    let path = if name.is_empty() {
+                        module.clone()
+                    } else {
+                        format!("{module}.{name}")
+                    };
                     // `import a.b` binds `a`.
-                    let path = if name.is_empty() && alias == module.split('.').next().unwrap_or_default() { alias.clone() } else { path };
+                    let path = if name.is_empty()
+                        && alias == module.split('.').next().unwrap_or_default()
+                    {
+                        alias.clone()
+                    } else {
+                        path
+                    };
                     self.set(alias, Value::object(&path));
                 }
             }
             Statement::Forget(names) => {
                 for name in names {
                     if let Some(global) = self.frames.first_mut() {
-                        let lost = global.variables.get(name).map_or_else(Value::unknown, Value::lost);
+                        let lost = global
+                            .variables
+                            .get(name)
+                            .map_or_else(Value::unknown, Value::lost);
                         global.variables.insert(name.clone(), lost);
                     }
                 }
@@ -230,7 +289,10 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        self.frames.iter().rev().find_map(|frame| frame.variables.get(name))
+        self.frames
+            .iter()
+            .rev()
+            .find_map(|frame| frame.variables.get(name))
     }
 
     fn returns(&mut self, value: Value) {
@@ -333,7 +395,10 @@ impl<'r, 'e> Machine<'r, 'e> {
                         global.variables.insert(path, value);
                     }
                 } else {
-                    self.fate(&value, &Fate::Unknown("is stored in an attribute".to_owned()));
+                    self.fate(
+                        &value,
+                        &Fate::Unknown("is stored in an attribute".to_owned()),
+                    );
                 }
             }
             Kind::Index { object, index } => {
@@ -351,7 +416,10 @@ impl<'r, 'e> Machine<'r, 'e> {
                     }
                     _ => {
                         self.fate(&key, &Fate::Word);
-                        self.fate(&value, &Fate::Unknown("is stored in a container".to_owned()));
+                        self.fate(
+                            &value,
+                            &Fate::Unknown("is stored in a container".to_owned()),
+                        );
                     }
                 }
             }
@@ -370,11 +438,17 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
             },
             Kind::Block(_) | Kind::Other(_) => {
-                self.fate(&value, &Fate::Unknown("is assigned in a way that is not followed".to_owned()));
+                self.fate(
+                    &value,
+                    &Fate::Unknown("is assigned in a way that is not followed".to_owned()),
+                );
             }
             _ => {
                 self.expression(target);
-                self.fate(&value, &Fate::Unknown("is assigned in a way that is not followed".to_owned()));
+                self.fate(
+                    &value,
+                    &Fate::Unknown("is assigned in a way that is not followed".to_owned()),
+                );
             }
         }
     }
@@ -413,7 +487,10 @@ impl<'r, 'e> Machine<'r, 'e> {
         });
         self.state.functions.push(Arc::clone(&closure));
         if let Some(class) = &self.class {
-            self.state.classes.insert((Arc::clone(class), function.name.clone()), Arc::clone(&closure));
+            self.state.classes.insert(
+                (Arc::clone(class), function.name.clone()),
+                Arc::clone(&closure),
+            );
         }
         self.set(&function.name, Value::Function(closure));
     }
@@ -421,7 +498,9 @@ impl<'r, 'e> Machine<'r, 'e> {
     fn class(&mut self, name: &str, parameters: &[Parameter], body: &[Statement]) {
         let class: Arc<str> = name.into();
         if let Some(global) = self.frames.first_mut() {
-            global.variables.retain(|name, _| !name.starts_with("self."));
+            global
+                .variables
+                .retain(|name, _| !name.starts_with("self."));
         }
         let outer = self.class.replace(Arc::clone(&class));
         self.frames.push(Frame::default());
@@ -435,14 +514,21 @@ impl<'r, 'e> Machine<'r, 'e> {
         for (field, value) in inner.variables {
             if let Some(global) = self.frames.first_mut() {
                 if parameters.iter().all(|parameter| parameter.name != field) {
-                    global.variables.insert(format!("{name}.{field}"), value.clone());
+                    global
+                        .variables
+                        .insert(format!("{name}.{field}"), value.clone());
                     global.variables.insert(format!("self.{field}"), value);
                 }
             }
         }
         self.set(name, Value::Class(Arc::clone(&class)));
         // What `__init__` stores is known to the methods: it is evaluated first, with nothing known of its parameters.
-        if let Some(initialiser) = self.state.classes.get(&(class, "__init__".to_owned())).cloned() {
+        if let Some(initialiser) = self
+            .state
+            .classes
+            .get(&(class, "__init__".to_owned()))
+            .cloned()
+        {
             self.enter(&initialiser, &[], true);
         }
     }
@@ -455,10 +541,21 @@ impl<'r, 'e> Machine<'r, 'e> {
             _ => decorator.dotted(),
         };
         let makes = path.as_deref().is_some_and(|path| {
-            matches!(path, "dlt.table" | "dlt.view" | "dp.table" | "dp.materialized_view" | "dp.temporary_view" | "dlt.create_table")
+            matches!(
+                path,
+                "dlt.table"
+                    | "dlt.view"
+                    | "dp.table"
+                    | "dp.materialized_view"
+                    | "dp.temporary_view"
+                    | "dlt.create_table"
+            )
         });
         if makes {
-            self.reader.session.temporary_views.insert(function.name.to_lowercase());
+            self.reader
+                .session
+                .temporary_views
+                .insert(function.name.to_lowercase());
         }
     }
 
@@ -474,9 +571,15 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// Evaluates the body of a function. `open`: what it is given is not known.
     pub(super) fn enter(&mut self, closure: &Arc<Closure>, given: &[Given], open: bool) -> Value {
         let address = Arc::as_ptr(&closure.function) as usize;
-        if self.entered.len() >= CALLS_DEEP || self.entered.contains(&address) || self.state.calls >= CALLS_MAX {
+        if self.entered.len() >= CALLS_DEEP
+            || self.entered.contains(&address)
+            || self.state.calls >= CALLS_MAX
+        {
             for argument in given {
-                let fate = Fate::Unknown(format!("is given to `{}`, which calls itself or is called too often", closure.function.name));
+                let fate = Fate::Unknown(format!(
+                    "is given to `{}`, which calls itself or is called too often",
+                    closure.function.name
+                ));
                 self.fate(&argument.value, &fate);
             }
             return Value::unknown();
@@ -484,13 +587,20 @@ impl<'r, 'e> Machine<'r, 'e> {
         self.state.calls += 1;
         self.state.called.insert(address);
         self.entered.push(address);
-        let mut positional: Vec<&Given> = given.iter().filter(|argument| argument.name.is_none()).collect();
+        let mut positional: Vec<&Given> = given
+            .iter()
+            .filter(|argument| argument.name.is_none())
+            .collect();
         let spread = given.iter().any(|argument| argument.spread);
         positional.reverse();
         let method = closure.class.is_some() && closure.namespace == Namespace::Python;
         let mut frame = Frame::default();
         let mut parameters = closure.function.parameters.iter().peekable();
-        if method && parameters.peek().is_some_and(|parameter| matches!(parameter.name.as_str(), "self" | "cls")) {
+        if method
+            && parameters
+                .peek()
+                .is_some_and(|parameter| matches!(parameter.name.as_str(), "self" | "cls"))
+        {
             parameters.next();
         }
         let cell = std::mem::replace(&mut self.cell, Arc::clone(&closure.home));
@@ -499,7 +609,11 @@ impl<'r, 'e> Machine<'r, 'e> {
         for parameter in parameters {
             if parameter.name.starts_with('*') {
                 let name = parameter.name.trim_start_matches('*').to_owned();
-                let rest: Vec<Value> = positional.drain(..).rev().map(|argument| argument.value.clone()).collect();
+                let rest: Vec<Value> = positional
+                    .drain(..)
+                    .rev()
+                    .map(|argument| argument.value.clone())
+                    .collect();
                 used += rest.len();
                 let value = if parameter.name.starts_with("**") || open || spread {
                     Value::List(Arc::new(rest)).lost()
@@ -509,7 +623,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                 frame.variables.insert(name, value);
                 continue;
             }
-            let by_name = given.iter().find(|argument| argument.name.as_deref() == Some(parameter.name.as_str()));
+            let by_name = given
+                .iter()
+                .find(|argument| argument.name.as_deref() == Some(parameter.name.as_str()));
             let argument = by_name.or_else(|| positional.pop());
             let argument = argument.map(|argument| {
                 used += 1;
@@ -518,13 +634,21 @@ impl<'r, 'e> Machine<'r, 'e> {
             let unknown = open || spread;
             let value = self.parameter(parameter, argument);
             // Other notebooks may give something else: what is given here is not all there can be.
-            let value = if unknown || !matches!(value, Value::Texts { .. }) { value } else { value.or_else() };
+            let value = if unknown || !matches!(value, Value::Texts { .. }) {
+                value
+            } else {
+                value.or_else()
+            };
             frame.variables.insert(parameter.name.clone(), value);
         }
         if used < given.len() {
-            let fate = Fate::Unknown(format!("is given to `{}` in a way that is not followed", closure.function.name));
+            let fate = Fate::Unknown(format!(
+                "is given to `{}` in a way that is not followed",
+                closure.function.name
+            ));
             for argument in given {
-                let bound = argument.name.is_some() || !positional.iter().any(|left| std::ptr::eq(*left, argument));
+                let bound = argument.name.is_some()
+                    || !positional.iter().any(|left| std::ptr::eq(*left, argument));
                 if !bound || argument.spread {
                     self.fate(&argument.value, &fate);
                 }
@@ -562,7 +686,10 @@ impl<'r, 'e> Machine<'r, 'e> {
                 None => Value::object(name),
             },
             Kind::Attribute { object, name } => self.attribute(expression, object, name),
-            Kind::Call { function, arguments } => self.call(expression, function, arguments),
+            Kind::Call {
+                function,
+                arguments,
+            } => self.call(expression, function, arguments),
             Kind::Sum(terms) => {
                 let mut values = Vec::with_capacity(terms.len());
                 for term in terms {
@@ -574,16 +701,20 @@ impl<'r, 'e> Machine<'r, 'e> {
                 let format_value = self.expression(format);
                 let given = self.expression(value);
                 let values = match (&value.kind, given) {
-                    (Kind::List(terms), Value::List(values)) => {
-                        values.iter().cloned().zip(terms.iter().map(|term| term.span.clone())).collect()
-                    }
+                    (Kind::List(terms), Value::List(values)) => values
+                        .iter()
+                        .cloned()
+                        .zip(terms.iter().map(|term| term.span.clone()))
+                        .collect(),
                     (_, given) => vec![(given, value.span.clone())],
                 };
                 self.percent(&format_value, values)
             }
             Kind::Comparison(terms) => {
                 let values: Vec<Value> = terms.iter().map(|term| self.expression(term)).collect();
-                let with_nothing = values.iter().any(|value| matches!(value, Value::Constant(constant) if is_nothing(constant)));
+                let with_nothing = values.iter().any(
+                    |value| matches!(value, Value::Constant(constant) if is_nothing(constant)),
+                );
                 if !with_nothing {
                     let fate = Fate::Broken("is compared with another value".to_owned());
                     for value in &values {
@@ -602,7 +733,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                 for (key, value) in pairs {
                     let key = match &key.kind {
                         // R's names of elements stand in no quotes.
-                        Kind::Constant(name) if self.namespace == Namespace::R => Value::fixed(name),
+                        Kind::Constant(name) if self.namespace == Namespace::R => {
+                            Value::fixed(name)
+                        }
                         _ => self.expression(key),
                     };
                     known.push((key, self.expression(value)));
@@ -614,14 +747,22 @@ impl<'r, 'e> Machine<'r, 'e> {
                     let value = self.expression(condition);
                     self.tested(&value);
                 }
-                let mut arms = arms.iter().map(|arm| self.expression(arm)).collect::<Vec<_>>().into_iter();
+                let mut arms = arms
+                    .iter()
+                    .map(|arm| self.expression(arm))
+                    .collect::<Vec<_>>()
+                    .into_iter();
                 match arms.next() {
                     Some(first) => arms.fold(first, Value::or),
                     None => Value::unknown(),
                 }
             }
             Kind::Lambda(function) => Value::Function(self.closure(function)),
-            Kind::Comprehension { loops, conditions, element } => {
+            Kind::Comprehension {
+                loops,
+                conditions,
+                element,
+            } => {
                 self.frames.push(Frame::default());
                 for (target, iterable) in loops {
                     let iterable = self.expression(iterable);
@@ -669,7 +810,11 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Value::object(&path)
             }
             Value::Class(class) | Value::Instance(class) => {
-                if let Some(method) = self.state.classes.get(&(Arc::clone(&class), name.to_owned())) {
+                if let Some(method) = self
+                    .state
+                    .classes
+                    .get(&(Arc::clone(&class), name.to_owned()))
+                {
                     return Value::Function(Arc::clone(method));
                 }
                 match self.get(&format!("{class}.{name}")) {
@@ -704,10 +849,15 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Value::Constant(number) => {
                     let found = match number.parse::<i64>() {
                         Ok(at) if at >= 0 => usize::try_from(at).ok().and_then(|at| values.get(at)),
-                        Ok(at) => usize::try_from(-at).ok().and_then(|at| values.len().checked_sub(at)).and_then(|at| values.get(at)),
+                        Ok(at) => usize::try_from(-at)
+                            .ok()
+                            .and_then(|at| values.len().checked_sub(at))
+                            .and_then(|at| values.get(at)),
                         Err(_) => None,
                     };
-                    found.cloned().unwrap_or_else(|| Value::List(Arc::clone(&values)).lost())
+                    found
+                        .cloned()
+                        .unwrap_or_else(|| Value::List(Arc::clone(&values)).lost())
                 }
                 _ => self.element(&Value::List(values)),
             },
@@ -717,7 +867,10 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Value::object(&format!("{path}[]"))
             }
             Value::Texts { .. } => {
-                self.fate(&holder, &Fate::Broken("is cut into pieces by position".to_owned()));
+                self.fate(
+                    &holder,
+                    &Fate::Broken("is cut into pieces by position".to_owned()),
+                );
                 holder.lost()
             }
             other => {
@@ -748,7 +901,10 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// A condition: a text in it is only asked whether it is there.
     fn tested(&mut self, value: &Value) {
         if let Value::Unknown(_) = value {
-            self.fate(value, &Fate::Unknown("is part of a condition that is not followed".to_owned()));
+            self.fate(
+                value,
+                &Fate::Unknown("is part of a condition that is not followed".to_owned()),
+            );
         }
     }
 
@@ -759,7 +915,10 @@ impl<'r, 'e> Machine<'r, 'e> {
             None => {
                 let id = self.state.literals.len();
                 let span = expression.span.clone();
-                let broken = self.broken.iter().any(|range| range.start < span.end && range.end > span.start);
+                let broken = self
+                    .broken
+                    .iter()
+                    .any(|range| range.start < span.end && range.end > span.start);
                 self.state.literals.push(Literal {
                     home: Arc::clone(&self.cell),
                     span,
@@ -777,7 +936,9 @@ impl<'r, 'e> Machine<'r, 'e> {
         let mut holes = Vec::new();
         for part in &text.parts {
             match part {
-                TextPart::Verbatim(range) => assembled.push(self.source(id, range.clone(), None, text)),
+                TextPart::Verbatim(range) => {
+                    assembled.push(self.source(id, range.clone(), None, text))
+                }
                 TextPart::Escape(range, decoded) => {
                     assembled.push(self.source(id, range.clone(), Some(decoded.clone()), text));
                 }
@@ -785,8 +946,19 @@ impl<'r, 'e> Machine<'r, 'e> {
                     holes.push(span.clone());
                     let given = self.expression(value);
                     let given = if *plain { given } else { given.lost() };
-                    let what = self.cell.text().get(span.clone()).unwrap_or_default().to_owned();
-                    self.fill(&mut assembled, given, span.clone(), Some(text.writing), what);
+                    let what = self
+                        .cell
+                        .text()
+                        .get(span.clone())
+                        .unwrap_or_default()
+                        .to_owned();
+                    self.fill(
+                        &mut assembled,
+                        given,
+                        span.clone(),
+                        Some(text.writing),
+                        what,
+                    );
                 }
             }
         }
@@ -805,17 +977,44 @@ impl<'r, 'e> Machine<'r, 'e> {
         Value::text(assembled)
     }
 
-    fn source(&self, literal: LiteralId, range: Range<usize>, decoded: Option<String>, text: &Text) -> Segment {
-        Segment::Source { home: Arc::clone(&self.cell), literal, range, decoded, writing: text.writing }
+    fn source(
+        &self,
+        literal: LiteralId,
+        range: Range<usize>,
+        decoded: Option<String>,
+        text: &Text,
+    ) -> Segment {
+        Segment::Source {
+            home: Arc::clone(&self.cell),
+            literal,
+            range,
+            decoded,
+            writing: text.writing,
+        }
     }
 
     /// Puts a value into a text: a word as a hole, anything longer as its own bytes.
-    fn fill(&mut self, into: &mut Assembled, value: Value, span: Range<usize>, inside: Option<&'static super::literal::Writing>, what: String) {
-        if let Value::Texts { alternatives, complete: true } = &value
+    fn fill(
+        &mut self,
+        into: &mut Assembled,
+        value: Value,
+        span: Range<usize>,
+        inside: Option<&'static super::literal::Writing>,
+        what: String,
+    ) {
+        if let Value::Texts {
+            alternatives,
+            complete: true,
+        } = &value
             && let [only] = alternatives.as_slice()
         {
             let word = match value.only_text() {
-                Some(text) => text.len() <= 128 && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_'),
+                Some(text) => {
+                    text.len() <= 128
+                        && text
+                            .chars()
+                            .all(|letter| letter.is_alphanumeric() || letter == '_')
+                }
                 None => false,
             };
             if !word {
@@ -824,13 +1023,24 @@ impl<'r, 'e> Machine<'r, 'e> {
             }
         }
         let home = Arc::clone(&self.cell);
-        into.push(Segment::Hole(Arc::new(Hole { home, span, inside, value, what })));
+        into.push(Segment::Hole(Arc::new(Hole {
+            home,
+            span,
+            inside,
+            value,
+            what,
+        })));
     }
 
     /// A sum of texts. `appended`: the first is what a variable held, and stays as it is.
     fn sum(&mut self, terms: Vec<(Value, Range<usize>)>, appended: bool) -> Value {
-        let texts = terms.iter().any(|(value, _)| matches!(value, Value::Texts { .. }));
-        if terms.iter().all(|(value, _)| matches!(value, Value::List(_))) {
+        let texts = terms
+            .iter()
+            .any(|(value, _)| matches!(value, Value::Texts { .. }));
+        if terms
+            .iter()
+            .all(|(value, _)| matches!(value, Value::List(_)))
+        {
             let all = terms.into_iter().flat_map(|(value, _)| match value {
                 Value::List(values) => (*values).clone(),
                 _ => Vec::new(),
@@ -838,14 +1048,21 @@ impl<'r, 'e> Machine<'r, 'e> {
             return Value::List(Arc::new(all.collect()));
         }
         if !texts {
-            return Value::List(Arc::new(terms.into_iter().map(|(value, _)| value).collect())).lost();
+            return Value::List(Arc::new(
+                terms.into_iter().map(|(value, _)| value).collect(),
+            ))
+            .lost();
         }
         let mut assembled: Assembled = Vec::new();
         for (index, (value, span)) in terms.into_iter().enumerate() {
             match value {
                 // What is written here, and what was put together before, keeps its places.
-                Value::Texts { alternatives, complete }
-                    if complete && alternatives.len() == 1 && (self.is_written(&alternatives[0], &span) || appended && index == 0) =>
+                Value::Texts {
+                    alternatives,
+                    complete,
+                } if complete
+                    && alternatives.len() == 1
+                    && (self.is_written(&alternatives[0], &span) || appended && index == 0) =>
                 {
                     assembled.extend(alternatives[0].iter().cloned());
                 }
@@ -858,7 +1075,9 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
         let value = Value::text(assembled);
         match &value {
-            Value::Texts { alternatives, .. } if alternatives[0].len() > SEGMENTS_MAX => value.lost(),
+            Value::Texts { alternatives, .. } if alternatives[0].len() > SEGMENTS_MAX => {
+                value.lost()
+            }
             _ => value,
         }
     }
@@ -870,7 +1089,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Arc::ptr_eq(home, &self.cell) && range.start >= span.start && range.end <= span.end
             }
             Segment::Hole(hole) => {
-                Arc::ptr_eq(&hole.home, &self.cell) && hole.span.start >= span.start && hole.span.end <= span.end
+                Arc::ptr_eq(&hole.home, &self.cell)
+                    && hole.span.start >= span.start
+                    && hole.span.end <= span.end
             }
             Segment::Fixed(_) => false,
         })
@@ -878,7 +1099,11 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     /// `"… %s …" % (a, b)`.
     fn percent(&mut self, format: &Value, values: Vec<(Value, Range<usize>)>) -> Value {
-        let Value::Texts { alternatives, complete } = format else {
+        let Value::Texts {
+            alternatives,
+            complete,
+        } = format
+        else {
             let mut all = vec![format.clone()];
             all.extend(values.into_iter().map(|(value, _)| value));
             return Value::List(Arc::new(all)).lost();
@@ -892,7 +1117,14 @@ impl<'r, 'e> Machine<'r, 'e> {
             let mut queue = values.iter();
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source { home, literal, range, decoded: None, writing } = segment else {
+                let Segment::Source {
+                    home,
+                    literal,
+                    range,
+                    decoded: None,
+                    writing,
+                } = segment
+                else {
                     assembled.push(segment.clone());
                     continue;
                 };
@@ -923,7 +1155,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                     }
                     let value = match (&named, key) {
                         (Some(pairs), Some(key)) => self.looked_up(pairs, key),
-                        _ => queue.next().map_or_else(Value::unknown, |(value, _)| value.clone()),
+                        _ => queue
+                            .next()
+                            .map_or_else(Value::unknown, |(value, _)| value.clone()),
                     };
                     let plain = text[at..at + length].ends_with(['s', 'd']);
                     let value = if plain { value } else { value.lost() };
@@ -966,12 +1200,19 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     /// `"… {} {0} {name} …".format(…)`, and `glue` of R.
     fn format(&mut self, format: &Value, given: &[Given], lookup: bool) -> Value {
-        let Value::Texts { alternatives, complete } = format else {
+        let Value::Texts {
+            alternatives,
+            complete,
+        } = format
+        else {
             let mut all = vec![format.clone()];
             all.extend(given.iter().map(|argument| argument.value.clone()));
             return Value::List(Arc::new(all)).lost();
         };
-        let positional: Vec<&Given> = given.iter().filter(|argument| argument.name.is_none() && !argument.spread).collect();
+        let positional: Vec<&Given> = given
+            .iter()
+            .filter(|argument| argument.name.is_none() && !argument.spread)
+            .collect();
         let spread = given.iter().any(|argument| argument.spread);
         let mut results: Option<Value> = None;
         let mut seen = vec![false; given.len()];
@@ -979,7 +1220,14 @@ impl<'r, 'e> Machine<'r, 'e> {
             let mut next = 0;
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source { home, literal, range, decoded: None, writing } = segment else {
+                let Segment::Source {
+                    home,
+                    literal,
+                    range,
+                    decoded: None,
+                    writing,
+                } = segment
+                else {
                     assembled.push(segment.clone());
                     continue;
                 };
@@ -1008,22 +1256,45 @@ impl<'r, 'e> Machine<'r, 'e> {
                         Some((name, _)) => (name, false),
                         None => (inner, true),
                     };
-                    let value = if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
-                        let index = if name.is_empty() { next } else { name.parse().unwrap_or(usize::MAX) };
+                    let value = if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit())
+                    {
+                        let index = if name.is_empty() {
+                            next
+                        } else {
+                            name.parse().unwrap_or(usize::MAX)
+                        };
                         next += usize::from(name.is_empty());
-                        positional.get(index).filter(|_| !spread).map(|argument| argument.value.clone())
+                        positional
+                            .get(index)
+                            .filter(|_| !spread)
+                            .map(|argument| argument.value.clone())
                     } else {
-                        let by_name = given.iter().position(|argument| argument.name.as_deref() == Some(name));
+                        let by_name = given
+                            .iter()
+                            .position(|argument| argument.name.as_deref() == Some(name));
                         if let Some(at) = by_name {
                             seen[at] = true;
                         }
                         let by_name = by_name.map(|at| given[at].value.clone());
-                        by_name.or_else(|| if lookup { self.get(name).cloned() } else { None })
+                        by_name.or_else(|| {
+                            if lookup {
+                                self.get(name).cloned()
+                            } else {
+                                None
+                            }
+                        })
                     };
                     let value = value.unwrap_or_else(Value::unknown);
                     let value = if plain { value } else { value.lost() };
                     let span = range.start + at..range.start + at + length;
-                    self.fill_at(&mut assembled, value, home, span, Some(writing), field.to_owned());
+                    self.fill_at(
+                        &mut assembled,
+                        value,
+                        home,
+                        span,
+                        Some(writing),
+                        field.to_owned(),
+                    );
                 }
                 if start < text.len() {
                     assembled.push(stretch(start, text.len(), None));
@@ -1037,7 +1308,10 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
         if spread {
             for argument in given.iter().filter(|argument| argument.spread) {
-                self.fate(&argument.value, &Fate::Unknown("is put into a format in a way that is not followed".to_owned()));
+                self.fate(
+                    &argument.value,
+                    &Fate::Unknown("is put into a format in a way that is not followed".to_owned()),
+                );
             }
         }
         let value = results.unwrap_or_else(Value::unknown);
@@ -1067,17 +1341,26 @@ impl<'r, 'e> Machine<'r, 'e> {
             .collect()
     }
 
-    fn call(&mut self, expression: &Expression, function: &Expression, arguments: &[Argument]) -> Value {
+    fn call(
+        &mut self,
+        expression: &Expression,
+        function: &Expression,
+        arguments: &[Argument],
+    ) -> Value {
         // What is called, without evaluating a method as if it were a value.
         let (receiver, method) = match &function.kind {
             Kind::Attribute { object, name } => {
                 let whole = function.dotted().and_then(|path| self.get(&path).cloned());
                 match whole {
-                    Some(value @ (Value::Function(_) | Value::Class(_))) => (Some(value), name.clone()),
+                    Some(value @ (Value::Function(_) | Value::Class(_))) => {
+                        (Some(value), name.clone())
+                    }
                     _ => {
                         let holder = self.expression(object);
                         match &holder {
-                            Value::Class(_) | Value::Instance(_) => (Some(self.attribute(function, object, name)), name.clone()),
+                            Value::Class(_) | Value::Instance(_) => {
+                                (Some(self.attribute(function, object, name)), name.clone())
+                            }
                             _ => return self.method(expression, function, holder, name, arguments),
                         }
                     }
@@ -1090,7 +1373,12 @@ impl<'r, 'e> Machine<'r, 'e> {
         match receiver {
             Some(Value::Function(closure)) => self.enter(&closure, &given, false),
             Some(Value::Class(class)) => {
-                if let Some(initialiser) = self.state.classes.get(&(Arc::clone(&class), "__init__".to_owned())).cloned() {
+                if let Some(initialiser) = self
+                    .state
+                    .classes
+                    .get(&(Arc::clone(&class), "__init__".to_owned()))
+                    .cloned()
+                {
                     self.enter(&initialiser, &given, false);
                 } else {
                     self.escape_all(&given, &class);
@@ -1127,7 +1415,14 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     /// A method of a value.
-    fn method(&mut self, expression: &Expression, function: &Expression, holder: Value, name: &str, arguments: &[Argument]) -> Value {
+    fn method(
+        &mut self,
+        expression: &Expression,
+        function: &Expression,
+        holder: Value,
+        name: &str,
+        arguments: &[Argument],
+    ) -> Value {
         let given = self.given(arguments);
         match &holder {
             Value::Object(path) => {
@@ -1140,7 +1435,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                     let added = given.last().map(|argument| argument.value.clone());
                     let mut values = (**values).clone();
                     match added {
-                        Some(Value::List(more)) if name == "extend" => values.extend(more.iter().cloned()),
+                        Some(Value::List(more)) if name == "extend" => {
+                            values.extend(more.iter().cloned())
+                        }
                         Some(added) => values.push(added),
                         None => {}
                     }
@@ -1155,9 +1452,12 @@ impl<'r, 'e> Machine<'r, 'e> {
                     let element = self.element(&holder);
                     self.each(&given, element)
                 }
-                "toList" | "toSeq" | "toArray" | "copy" | "par" | "distinct" | "sorted" | "toSet" | "reverse" => holder.clone(),
+                "toList" | "toSeq" | "toArray" | "copy" | "par" | "distinct" | "sorted"
+                | "toSet" | "reverse" => holder.clone(),
                 "mkString" => {
-                    let separator = given.first().map_or_else(|| Value::fixed(""), |argument| argument.value.clone());
+                    let separator = given
+                        .first()
+                        .map_or_else(|| Value::fixed(""), |argument| argument.value.clone());
                     self.joined(&separator, &holder, expression)
                 }
                 "index" | "count" | "contains" | "remove" | "indexOf" => {
@@ -1173,19 +1473,29 @@ impl<'r, 'e> Machine<'r, 'e> {
                 let pairs = Arc::clone(pairs);
                 match name {
                     "items" | "iteritems" | "toSeq" | "toList" => {
-                        let items = pairs.iter().map(|(key, value)| Value::List(Arc::new(vec![key.clone(), value.clone()])));
+                        let items = pairs.iter().map(|(key, value)| {
+                            Value::List(Arc::new(vec![key.clone(), value.clone()]))
+                        });
                         self.pairs(items.collect())
                     }
-                    "keys" | "keySet" => Value::List(Arc::new(pairs.iter().map(|(key, _)| key.clone()).collect())),
-                    "values" => Value::List(Arc::new(pairs.iter().map(|(_, value)| value.clone()).collect())),
+                    "keys" | "keySet" => {
+                        Value::List(Arc::new(pairs.iter().map(|(key, _)| key.clone()).collect()))
+                    }
+                    "values" => Value::List(Arc::new(
+                        pairs.iter().map(|(_, value)| value.clone()).collect(),
+                    )),
                     "get" | "getOrElse" | "apply" | "pop" | "setdefault" => {
-                        let Some(key) = given.first() else { return holder.lost() };
+                        let Some(key) = given.first() else {
+                            return holder.lost();
+                        };
                         let fallback = given.get(1).map(|argument| argument.value.clone());
                         self.fate(&key.value, &Fate::Word);
                         let found = match key.value.only_text() {
                             Some(known) => self.looked_up(&pairs, &known),
                             None => {
-                                let values = Value::List(Arc::new(pairs.iter().map(|(_, value)| value.clone()).collect()));
+                                let values = Value::List(Arc::new(
+                                    pairs.iter().map(|(_, value)| value.clone()).collect(),
+                                ));
                                 self.element(&values)
                             }
                         };
@@ -1195,7 +1505,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                         }
                     }
                     "foreach" | "map" | "flatMap" | "filter" => {
-                        let items = pairs.iter().map(|(key, value)| Value::List(Arc::new(vec![key.clone(), value.clone()])));
+                        let items = pairs.iter().map(|(key, value)| {
+                            Value::List(Arc::new(vec![key.clone(), value.clone()]))
+                        });
                         let items = Value::List(Arc::new(items.collect()));
                         let element = self.element(&items);
                         self.each(&given, element)
@@ -1227,11 +1539,14 @@ impl<'r, 'e> Machine<'r, 'e> {
                 && let [key, value] = pair.as_slice()
             {
                 keys = Some(keys.map_or_else(|| key.clone(), |before| before.or(key.clone())));
-                values = Some(values.map_or_else(|| value.clone(), |before| before.or(value.clone())));
+                values =
+                    Some(values.map_or_else(|| value.clone(), |before| before.or(value.clone())));
             }
         }
         match (keys, values) {
-            (Some(keys), Some(values)) => Value::List(Arc::new(vec![Value::List(Arc::new(vec![keys, values]))])),
+            (Some(keys), Some(values)) => {
+                Value::List(Arc::new(vec![Value::List(Arc::new(vec![keys, values]))]))
+            }
             _ => Value::unknown(),
         }
     }
@@ -1244,21 +1559,34 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Value::Function(closure) => {
                     let closure = Arc::clone(closure);
                     let span = argument.span.clone();
-                    let mut elements = vec![Given { name: None, value: element.clone(), span: span.clone(), spread: false }];
+                    let mut elements = vec![Given {
+                        name: None,
+                        value: element.clone(),
+                        span: span.clone(),
+                        spread: false,
+                    }];
                     if let Value::List(parts) = &element
                         && closure.function.parameters.len() == parts.len()
                         && parts.len() > 1
                     {
                         elements = parts
                             .iter()
-                            .map(|part| Given { name: None, value: part.clone(), span: span.clone(), spread: false })
+                            .map(|part| Given {
+                                name: None,
+                                value: part.clone(),
+                                span: span.clone(),
+                                spread: false,
+                            })
                             .collect();
                     }
                     results.push(self.enter(&closure, &elements, false));
                 }
-                Value::Object(path) if path.as_ref() == "println" || path.as_ref() == "print" => self.fate(&element, &Fate::Shown),
+                Value::Object(path) if path.as_ref() == "println" || path.as_ref() == "print" => {
+                    self.fate(&element, &Fate::Shown)
+                }
                 _ => {
-                    let fate = Fate::Unknown("is given to a function that is not followed".to_owned());
+                    let fate =
+                        Fate::Unknown("is given to a function that is not followed".to_owned());
                     self.fate(&element, &fate);
                     self.fate(&argument.value, &fate);
                 }
@@ -1277,28 +1605,49 @@ impl<'r, 'e> Machine<'r, 'e> {
                 assembled.push(Segment::Fixed(separator.clone()));
             }
             match value {
-                Value::Texts { alternatives, complete: true } if alternatives.len() == 1 => {
+                Value::Texts {
+                    alternatives,
+                    complete: true,
+                } if alternatives.len() == 1 => {
                     assembled.extend(alternatives[0].iter().cloned());
                 }
                 value => {
                     let span = expression.span.clone();
-                    self.fill(&mut assembled, value.clone(), span, None, "an element of the list".to_owned());
+                    self.fill(
+                        &mut assembled,
+                        value.clone(),
+                        span,
+                        None,
+                        "an element of the list".to_owned(),
+                    );
                 }
             }
         }
         Value::text(assembled)
     }
 
-    fn text_method(&mut self, expression: &Expression, holder: &Value, name: &str, given: &[Given]) -> Value {
+    fn text_method(
+        &mut self,
+        expression: &Expression,
+        holder: &Value,
+        name: &str,
+        given: &[Given],
+    ) -> Value {
         match name {
-            "format" | "formatted" | "format_map" if self.namespace == Namespace::Python => self.format(holder, given, false),
+            "format" | "formatted" | "format_map" if self.namespace == Namespace::Python => {
+                self.format(holder, given, false)
+            }
             "format" => {
-                let values = given.iter().map(|argument| (argument.value.clone(), argument.span.clone())).collect();
+                let values = given
+                    .iter()
+                    .map(|argument| (argument.value.clone(), argument.span.clone()))
+                    .collect();
                 self.percent(holder, values)
             }
             // The case of a name does not matter, nor do spaces around SQL.
-            "lower" | "upper" | "toLowerCase" | "toUpperCase" | "casefold" | "toString" | "strip" | "lstrip" | "rstrip" | "trim"
-            | "stripLineEnd" | "expandtabs" | "intern" | "encode" | "decode" | "title"
+            "lower" | "upper" | "toLowerCase" | "toUpperCase" | "casefold" | "toString"
+            | "strip" | "lstrip" | "rstrip" | "trim" | "stripLineEnd" | "expandtabs" | "intern"
+            | "encode" | "decode" | "title"
                 if given.is_empty() || matches!(name, "encode" | "decode") =>
             {
                 holder.clone()
@@ -1306,25 +1655,40 @@ impl<'r, 'e> Machine<'r, 'e> {
             "stripMargin" => self.without_margin(holder),
             "strip" | "lstrip" | "rstrip" => {
                 let harmless = given.iter().all(|argument| {
-                    argument.value.only_text().is_some_and(|text| text.chars().all(|letter| letter.is_whitespace() || letter == ';'))
+                    argument.value.only_text().is_some_and(|text| {
+                        text.chars()
+                            .all(|letter| letter.is_whitespace() || letter == ';')
+                    })
                 });
-                if harmless { holder.clone() } else { self.changed(holder, name, given) }
+                if harmless {
+                    holder.clone()
+                } else {
+                    self.changed(holder, name, given)
+                }
             }
             "replace" | "replaceAll" => self.replaced(expression, holder, name, given),
             "join" => {
-                let values = given.first().map_or_else(Value::unknown, |argument| argument.value.clone());
+                let values = given
+                    .first()
+                    .map_or_else(Value::unknown, |argument| argument.value.clone());
                 let _ = expression;
                 let joined = self.joined(holder, &values, expression);
                 self.fate(holder, &Fate::Word);
                 joined
             }
-            "split" | "partition" | "rsplit" | "rpartition" | "splitlines" | "tokenize" | "lines" => {
+            "split" | "partition" | "rsplit" | "rpartition" | "splitlines" | "tokenize"
+            | "lines" => {
                 let by_lines = name == "splitlines" || name == "lines";
-                let separators: Vec<String> = given.first().map(|argument| argument.value.known_texts()).unwrap_or_default();
+                let separators: Vec<String> = given
+                    .first()
+                    .map(|argument| argument.value.known_texts())
+                    .unwrap_or_default();
                 for argument in given {
                     self.fate(&argument.value, &Fate::Word);
                 }
-                let by_dot = separators.iter().any(|separator| separator.trim_start_matches('\\') == "." || separator == "[.]");
+                let by_dot = separators.iter().any(|separator| {
+                    separator.trim_start_matches('\\') == "." || separator == "[.]"
+                });
                 if by_dot {
                     rules::split_by_dot(self, expression.span.clone());
                     self.fate(holder, &Fate::Broken("is split at its dots".to_owned()));
@@ -1335,17 +1699,25 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
                 self.split(holder, &separators)
             }
-            "startswith" | "endswith" | "startsWith" | "endsWith" | "contains" | "find" | "index" | "indexOf" | "count" | "equals"
-            | "equalsIgnoreCase" | "matches" | "isdigit" | "rfind" | "lastIndexOf" | "isin" => {
+            "startswith" | "endswith" | "startsWith" | "endsWith" | "contains" | "find"
+            | "index" | "indexOf" | "count" | "equals" | "equalsIgnoreCase" | "matches"
+            | "isdigit" | "rfind" | "lastIndexOf" | "isin" => {
                 self.fate(holder, &Fate::Broken(format!("is looked into by `{name}`")));
                 for argument in given {
-                    self.fate(&argument.value, &Fate::Broken(format!("is looked for by `{name}`")));
+                    self.fate(
+                        &argument.value,
+                        &Fate::Broken(format!("is looked for by `{name}`")),
+                    );
                 }
                 Value::Constant("True or False".into())
             }
-            "length" | "size" | "isEmpty" | "nonEmpty" | "hashCode" | "isBlank" => Value::Constant("0".into()),
-            "stripPrefix" | "stripSuffix" | "removeprefix" | "removesuffix" | "substring" | "take" | "takeRight" | "dropRight"
-            | "drop" | "capitalize" => self.changed(holder, name, given),
+            "length" | "size" | "isEmpty" | "nonEmpty" | "hashCode" | "isBlank" => {
+                Value::Constant("0".into())
+            }
+            "stripPrefix" | "stripSuffix" | "removeprefix" | "removesuffix" | "substring"
+            | "take" | "takeRight" | "dropRight" | "drop" | "capitalize" => {
+                self.changed(holder, name, given)
+            }
             // Scala: `"table".toDF`, `$"col"`; R and others: a text has no such method.
             _ => self.changed(holder, name, given),
         }
@@ -1354,37 +1726,58 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// A text after a method that changes it in a way that is not followed.
     fn changed(&mut self, holder: &Value, name: &str, given: &[Given]) -> Value {
         for argument in given {
-            self.fate(&argument.value, &Fate::Unknown(format!("is given to `{name}`")));
+            self.fate(
+                &argument.value,
+                &Fate::Unknown(format!("is given to `{name}`")),
+            );
         }
         self.fate(holder, &Fate::Broken(format!("is changed by `{name}`")));
         holder.lost()
     }
 
     /// `.replace(a, b)`: known texts stay known where nothing or only space is replaced; else the chain is a hazard.
-    fn replaced(&mut self, expression: &Expression, holder: &Value, name: &str, given: &[Given]) -> Value {
-        let texts: Vec<Option<String>> = given.iter().take(2).map(|argument| argument.value.only_text()).collect();
+    fn replaced(
+        &mut self,
+        expression: &Expression,
+        holder: &Value,
+        name: &str,
+        given: &[Given],
+    ) -> Value {
+        let texts: Vec<Option<String>> = given
+            .iter()
+            .take(2)
+            .map(|argument| argument.value.only_text())
+            .collect();
         if let [Some(from), Some(to)] = texts.as_slice() {
             let space = |text: &str| text.chars().all(char::is_whitespace);
-            let literal = name == "replace" || !from.contains(['[', '(', '\\', '.', '*', '+', '?', '|', '^', '$', '{']);
+            let literal = name == "replace"
+                || !from.contains(['[', '(', '\\', '.', '*', '+', '?', '|', '^', '$', '{']);
             if space(from) && space(to) || name == "replaceAll" && from == "\\s+" && space(to) {
                 for argument in given {
                     self.fate(&argument.value, &Fate::Word);
                 }
                 return holder.clone();
             }
-            if literal && !from.is_empty()
+            if literal
+                && !from.is_empty()
                 && let Some(value) = self.with_replaced(holder, from, &given[1].value)
             {
                 self.fate(&given[0].value, &Fate::Word);
                 return value;
             }
         }
-        let dotted = texts.iter().flatten().any(|text| text == "." || text == "\\.");
+        let dotted = texts
+            .iter()
+            .flatten()
+            .any(|text| text == "." || text == "\\.");
         if dotted {
             rules::replaced_dot(self, expression.span.clone());
         }
         for argument in given {
-            self.fate(&argument.value, &Fate::Unknown(format!("is given to `{name}`")));
+            self.fate(
+                &argument.value,
+                &Fate::Unknown(format!("is given to `{name}`")),
+            );
         }
         self.fate(holder, &Fate::Broken("parts of it are replaced".to_owned()));
         holder.lost()
@@ -1393,7 +1786,13 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// Puts a value in the place of a mark, as in `template.replace("<<TABLE>>", name)`. Only whole marks in verbatim bytes, and only
     /// marks that no name can hold.
     fn with_replaced(&mut self, holder: &Value, mark: &str, value: &Value) -> Option<Value> {
-        let Value::Texts { alternatives, complete } = holder else { return None };
+        let Value::Texts {
+            alternatives,
+            complete,
+        } = holder
+        else {
+            return None;
+        };
         if !mark.contains(['<', '{', '$', '#', '%', '@', '[', '~', '?', ':']) {
             return None;
         }
@@ -1401,7 +1800,14 @@ impl<'r, 'e> Machine<'r, 'e> {
         for alternative in alternatives.iter() {
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source { home, literal, range, decoded: None, writing } = segment else {
+                let Segment::Source {
+                    home,
+                    literal,
+                    range,
+                    decoded: None,
+                    writing,
+                } = segment
+                else {
                     assembled.push(segment.clone());
                     continue;
                 };
@@ -1420,7 +1826,14 @@ impl<'r, 'e> Machine<'r, 'e> {
                         assembled.push(stretch(start, at));
                     }
                     let span = range.start + at..range.start + at + mark.len();
-                    self.fill_at(&mut assembled, value.clone(), home, span, Some(writing), mark.to_owned());
+                    self.fill_at(
+                        &mut assembled,
+                        value.clone(),
+                        home,
+                        span,
+                        Some(writing),
+                        mark.to_owned(),
+                    );
                     start = at + mark.len();
                 }
                 if start < text.len() || text.is_empty() {
@@ -1429,18 +1842,34 @@ impl<'r, 'e> Machine<'r, 'e> {
             }
             all.push(assembled);
         }
-        Some(Value::Texts { alternatives: Arc::new(all), complete: *complete })
+        Some(Value::Texts {
+            alternatives: Arc::new(all),
+            complete: *complete,
+        })
     }
 
     /// Scala's `stripMargin`: blanks and the bar at the start of each line go.
     fn without_margin(&mut self, holder: &Value) -> Value {
-        let Value::Texts { alternatives, complete } = holder else { return holder.clone() };
+        let Value::Texts {
+            alternatives,
+            complete,
+        } = holder
+        else {
+            return holder.clone();
+        };
         let mut all = Vec::new();
         for alternative in alternatives.iter() {
             let mut assembled = Vec::new();
             let mut line_start = false;
             for segment in alternative {
-                let Segment::Source { home, literal, range, decoded: None, writing } = segment else {
+                let Segment::Source {
+                    home,
+                    literal,
+                    range,
+                    decoded: None,
+                    writing,
+                } = segment
+                else {
                     line_start = false;
                     assembled.push(segment.clone());
                     continue;
@@ -1469,23 +1898,49 @@ impl<'r, 'e> Machine<'r, 'e> {
         if all.iter().any(|assembled| assembled.len() > SEGMENTS_MAX) {
             return holder.lost();
         }
-        Value::Texts { alternatives: Arc::new(all), complete: *complete }
+        Value::Texts {
+            alternatives: Arc::new(all),
+            complete: *complete,
+        }
     }
 
     /// Splits a text of names at separators that no name holds: `"a.b,c.d".split(",")`, statements at `;`.
     fn split(&mut self, holder: &Value, separators: &[String]) -> Value {
-        let (Value::Texts { alternatives, complete: true }, [separator]) = (holder, separators) else {
+        let (
+            Value::Texts {
+                alternatives,
+                complete: true,
+            },
+            [separator],
+        ) = (holder, separators)
+        else {
             return holder.lost();
         };
-        if separator.is_empty() || separator.chars().any(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '`' | '\\' | '[')) {
+        if separator.is_empty()
+            || separator
+                .chars()
+                .any(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '`' | '\\' | '['))
+        {
             self.fate(holder, &Fate::Broken("is split".to_owned()));
             return holder.lost();
         }
-        let [only] = alternatives.as_slice() else { return holder.lost() };
+        let [only] = alternatives.as_slice() else {
+            return holder.lost();
+        };
         let mut pieces: Vec<Assembled> = vec![Vec::new()];
         for segment in only {
-            let Segment::Source { home, literal, range, decoded: None, writing } = segment else {
-                pieces.last_mut().expect("begins with one").push(segment.clone());
+            let Segment::Source {
+                home,
+                literal,
+                range,
+                decoded: None,
+                writing,
+            } = segment
+            else {
+                pieces
+                    .last_mut()
+                    .expect("begins with one")
+                    .push(segment.clone());
                 continue;
             };
             let text = home.text().get(range.clone()).unwrap_or_default();
@@ -1495,13 +1950,16 @@ impl<'r, 'e> Machine<'r, 'e> {
                     pieces.push(Vec::new());
                 }
                 if !part.is_empty() {
-                    pieces.last_mut().expect("begins with one").push(Segment::Source {
-                        home: Arc::clone(home),
-                        literal: *literal,
-                        range: range.start + at..range.start + at + part.len(),
-                        decoded: None,
-                        writing,
-                    });
+                    pieces
+                        .last_mut()
+                        .expect("begins with one")
+                        .push(Segment::Source {
+                            home: Arc::clone(home),
+                            literal: *literal,
+                            range: range.start + at..range.start + at + part.len(),
+                            decoded: None,
+                            writing,
+                        });
                 }
                 at += part.len() + separator.len();
             }
@@ -1528,19 +1986,39 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     /// A call of something that is not written in the program.
-    fn known(&mut self, expression: &Expression, path: &str, method: &str, given: &[Given]) -> Value {
+    fn known(
+        &mut self,
+        expression: &Expression,
+        path: &str,
+        method: &str,
+        given: &[Given],
+    ) -> Value {
         rules::call(self, path, method, given, expression.span.clone());
         if let Some(value) = self.special(expression, path, method, given) {
             return value;
         }
-        let result = if path.is_empty() { format!("{method}()") } else { format!("{path}.{method}()") };
-        let count = given.iter().filter(|argument| argument.name.is_none()).count();
+        let result = if path.is_empty() {
+            format!("{method}()")
+        } else {
+            format!("{path}.{method}()")
+        };
+        let count = given
+            .iter()
+            .filter(|argument| argument.name.is_none())
+            .count();
         let Some(meaning) = calls::meaning(self.namespace, path, method, count) else {
-            let shown = if path.is_empty() || path == "?" { method.to_owned() } else { format!("{path}.{method}") };
+            let shown = if path.is_empty() || path == "?" {
+                method.to_owned()
+            } else {
+                format!("{path}.{method}")
+            };
             self.escape_all(given, &shown);
             return Value::object(&result);
         };
-        let apart = meaning.places.iter().any(|(_, _, place)| *place == Place::Apart);
+        let apart = meaning
+            .places
+            .iter()
+            .any(|(_, _, place)| *place == Place::Apart);
         let mut position = 0;
         let mut apart_values = Vec::new();
         for argument in given {
@@ -1572,12 +2050,25 @@ impl<'r, 'e> Machine<'r, 'e> {
             self.enter(&closure, &[], true);
             return;
         }
-        if let (Value::List(values), Place::Path | Place::Column | Place::Condition | Place::Word | Place::Shown | Place::Sql | Place::Table(_)) =
-            (&argument.value, place)
+        if let (
+            Value::List(values),
+            Place::Path
+            | Place::Column
+            | Place::Condition
+            | Place::Word
+            | Place::Shown
+            | Place::Sql
+            | Place::Table(_),
+        ) = (&argument.value, place)
         {
             let values = Arc::clone(values);
             for value in values.iter() {
-                let element = Given { name: None, value: value.clone(), span: argument.span.clone(), spread: false };
+                let element = Given {
+                    name: None,
+                    value: value.clone(),
+                    span: argument.span.clone(),
+                    spread: false,
+                };
                 self.placed(&element, place, path, method);
             }
             return;
@@ -1601,8 +2092,13 @@ impl<'r, 'e> Machine<'r, 'e> {
             Place::DroppedView => self.view(value, &argument.span, false),
             Place::Dataset(role) => self.dataset(value, &argument.span, role),
             Place::Column => {
-                let fate = if self.is_mapped_table(value) && is_ambiguous(method) && !is_data_frame(path) {
-                    Fate::Unknown(format!("is given to `{method}` of something that may be no data frame"))
+                let fate = if self.is_mapped_table(value)
+                    && is_ambiguous(method)
+                    && !is_data_frame(path)
+                {
+                    Fate::Unknown(format!(
+                        "is given to `{method}` of something that may be no data frame"
+                    ))
                 } else {
                     Fate::Column
                 };
@@ -1612,7 +2108,10 @@ impl<'r, 'e> Machine<'r, 'e> {
             Place::Word => self.fate(value, &Fate::Word),
             Place::Foreign => self.fate(value, &Fate::Foreign),
             Place::Notebook => self.fate(value, &Fate::Notebook),
-            Place::Apart => self.fate(value, &Fate::Broken("names a table and its database apart".to_owned())),
+            Place::Apart => self.fate(
+                value,
+                &Fate::Broken("names a table and its database apart".to_owned()),
+            ),
             Place::Unknown => self.fate(value, &Fate::Unknown(format!("is given to `{method}`"))),
         }
     }
@@ -1621,7 +2120,9 @@ impl<'r, 'e> Machine<'r, 'e> {
         value.known_texts().iter().any(|text| {
             text.split_once('.').is_some_and(|(database, table)| {
                 !matches!(
-                    self.reader.mapping.table(&database.to_lowercase(), &table.to_lowercase()),
+                    self.reader
+                        .mapping
+                        .table(&database.to_lowercase(), &table.to_lowercase()),
                     TableLookup::UnknownDatabase
                 )
             })
@@ -1630,14 +2131,22 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     /// `tableExists(database, table)`: the candidates, from both.
     fn database_apart(&mut self, expression: &Expression, given: &[Given]) {
-        let texts: Vec<Vec<String>> = given.iter().take(2).map(|argument| argument.value.known_texts()).collect();
+        let texts: Vec<Vec<String>> = given
+            .iter()
+            .take(2)
+            .map(|argument| argument.value.known_texts())
+            .collect();
         let mut candidates = Vec::new();
         if let [first, second] = texts.as_slice() {
             for first in first {
                 for second in second {
                     for (database, table) in [(first, second), (second, first)] {
                         let table = table.rsplit('.').next().unwrap_or(table);
-                        if let TableLookup::Mapped(new) = self.reader.mapping.table(&database.to_lowercase(), &table.to_lowercase()) {
+                        if let TableLookup::Mapped(new) = self
+                            .reader
+                            .mapping
+                            .table(&database.to_lowercase(), &table.to_lowercase())
+                        {
                             candidates.push(new.sql());
                         }
                     }
@@ -1657,12 +2166,22 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     /// Calls that do more than name things.
-    fn special(&mut self, expression: &Expression, path: &str, method: &str, given: &[Given]) -> Option<Value> {
+    fn special(
+        &mut self,
+        expression: &Expression,
+        path: &str,
+        method: &str,
+        given: &[Given],
+    ) -> Option<Value> {
         let first = given.first();
         let text = |index: usize| given.get(index).map(|argument| argument.value.clone());
         let named = |name: &str, index: usize| {
-            let by_name = given.iter().find(|argument| argument.name.as_deref() == Some(name));
-            by_name.or_else(|| given.get(index)).map(|argument| argument.value.clone())
+            let by_name = given
+                .iter()
+                .find(|argument| argument.name.as_deref() == Some(name));
+            by_name
+                .or_else(|| given.get(index))
+                .map(|argument| argument.value.clone())
         };
         match (path, method) {
             ("dbutils.widgets", "text" | "dropdown" | "combobox" | "multiselect") => {
@@ -1670,14 +2189,24 @@ impl<'r, 'e> Machine<'r, 'e> {
                 let default = named("defaultValue", 1).unwrap_or_else(Value::unknown);
                 self.words(given);
                 if let Some(name) = name {
-                    let choices = if method == "text" { None } else { named("choices", 2) };
+                    let choices = if method == "text" {
+                        None
+                    } else {
+                        named("choices", 2)
+                    };
                     let value = match (default.all_texts(), choices) {
                         (Some(texts), None) => session::Value::OneOf(texts.into_iter().collect()),
                         (_, Some(Value::List(choices))) if method == "dropdown" => {
-                            let texts: Vec<String> = choices.iter().filter_map(Value::all_texts).flatten().collect();
+                            let texts: Vec<String> = choices
+                                .iter()
+                                .filter_map(Value::all_texts)
+                                .flatten()
+                                .collect();
                             session::Value::OneOf(texts.into_iter().collect())
                         }
-                        (Some(texts), Some(_)) => session::Value::OneOf(texts.into_iter().collect()),
+                        (Some(texts), Some(_)) => {
+                            session::Value::OneOf(texts.into_iter().collect())
+                        }
                         _ => session::Value::Unknown,
                     };
                     self.reader.widget(&name, value);
@@ -1687,7 +2216,9 @@ impl<'r, 'e> Machine<'r, 'e> {
             ("dbutils.widgets", "get" | "getArgument") | ("", "getArgument") => {
                 let name = first.and_then(|argument| argument.value.only_text());
                 self.words(given);
-                let value = name.and_then(|name| self.reader.session.widgets.get(&name)).map_or_else(Value::unknown, from_session);
+                let value = name
+                    .and_then(|name| self.reader.session.widgets.get(&name))
+                    .map_or_else(Value::unknown, from_session);
                 Some(value)
             }
             ("spark.conf" | "spark.sqlContext" | "sqlContext", "set" | "setConf") => {
@@ -1699,7 +2230,10 @@ impl<'r, 'e> Machine<'r, 'e> {
                         Some(texts) => session::Value::OneOf(texts.into_iter().collect()),
                         None => session::Value::Unknown,
                     };
-                    self.reader.session.variables.insert((Namespace::Conf, key), known);
+                    self.reader
+                        .session
+                        .variables
+                        .insert((Namespace::Conf, key), known);
                 }
                 Some(Value::Constant("None".into()))
             }
@@ -1707,7 +2241,8 @@ impl<'r, 'e> Machine<'r, 'e> {
                 let key = first.and_then(|argument| argument.value.only_text());
                 let fallback = text(1);
                 self.words(&given[..given.len().min(1)]);
-                let known = key.and_then(|key| self.reader.session.variables.get(&(Namespace::Conf, key)));
+                let known =
+                    key.and_then(|key| self.reader.session.variables.get(&(Namespace::Conf, key)));
                 let value = known.map_or_else(Value::unknown, from_session);
                 Some(match fallback {
                     Some(fallback) => value.or(fallback),
@@ -1723,17 +2258,24 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Some(text(0).unwrap_or_else(Value::unknown))
             }
             ("textwrap", "dedent") | ("inspect", "cleandoc") | ("", "dedent") => text(0),
-            ("" | "builtins", "sorted" | "list" | "set" | "tuple" | "reversed" | "unique") if given.len() == 1 => {
+            ("" | "builtins", "sorted" | "list" | "set" | "tuple" | "reversed" | "unique")
+                if given.len() == 1 =>
+            {
                 let value = text(0)?;
                 matches!(value, Value::List(_) | Value::Map(_)).then_some(value)
             }
             ("" | "builtins", "enumerate") => {
                 let element = self.element(&text(0)?);
                 let number = Value::Constant("0".into());
-                Some(Value::List(Arc::new(vec![Value::List(Arc::new(vec![number, element]))])))
+                Some(Value::List(Arc::new(vec![Value::List(Arc::new(vec![
+                    number, element,
+                ]))])))
             }
             ("" | "builtins", "zip") => {
-                let elements = given.iter().map(|argument| self.element(&argument.value)).collect::<Vec<_>>();
+                let elements = given
+                    .iter()
+                    .map(|argument| self.element(&argument.value))
+                    .collect::<Vec<_>>();
                 Some(Value::List(Arc::new(vec![Value::List(Arc::new(elements))])))
             }
             ("" | "builtins", "map" | "filter") if given.len() >= 2 => {
@@ -1750,35 +2292,62 @@ impl<'r, 'e> Machine<'r, 'e> {
             }
             ("" | "base", "paste0") => Some(self.pasted(given, "")),
             ("" | "base", "paste") => {
-                let separator = given.iter().find(|argument| argument.name.as_deref() == Some("sep"));
-                let separator = separator.map_or(Some(" ".to_owned()), |argument| argument.value.only_text());
+                let separator = given
+                    .iter()
+                    .find(|argument| argument.name.as_deref() == Some("sep"));
+                let separator =
+                    separator.map_or(Some(" ".to_owned()), |argument| argument.value.only_text());
                 match separator {
                     Some(separator) => Some(self.pasted(given, &separator)),
-                    None => Some(Value::List(Arc::new(given.iter().map(|argument| argument.value.clone()).collect())).lost()),
+                    None => Some(
+                        Value::List(Arc::new(
+                            given
+                                .iter()
+                                .map(|argument| argument.value.clone())
+                                .collect(),
+                        ))
+                        .lost(),
+                    ),
                 }
             }
             ("" | "base", "sprintf") if self.namespace == Namespace::R => {
                 let format = text(0)?;
-                let values = given.iter().skip(1).map(|argument| (argument.value.clone(), argument.span.clone())).collect();
+                let values = given
+                    .iter()
+                    .skip(1)
+                    .map(|argument| (argument.value.clone(), argument.span.clone()))
+                    .collect();
                 Some(self.percent(&format, values))
             }
             ("" | "glue", "glue" | "glue_sql") if self.namespace == Namespace::R => {
                 let format = text(0)?;
                 Some(self.format(&format, &given[1..], true))
             }
-            (_, "option") if path.contains("read") || path.contains("write") || path.contains("Stream") => {
+            (_, "option")
+                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
+            {
                 self.option(path, given);
                 // Which source is read decides about `load` and `table`.
                 Some(Value::object(&format!("{path}.option()")))
             }
-            (_, "options") if path.contains("read") || path.contains("write") || path.contains("Stream") => {
+            (_, "options")
+                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
+            {
                 self.options(path, given);
                 Some(Value::object(&format!("{path}.options()")))
             }
-            (_, "format") if path.contains("read") || path.contains("write") || path.contains("Stream") => {
+            (_, "format")
+                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
+            {
                 self.words(given);
-                let foreign = first.and_then(|argument| argument.value.only_text()).is_some_and(|format| is_foreign(&format));
-                let format = if foreign { "format(foreign)" } else { "format()" };
+                let foreign = first
+                    .and_then(|argument| argument.value.only_text())
+                    .is_some_and(|format| is_foreign(&format));
+                let format = if foreign {
+                    "format(foreign)"
+                } else {
+                    "format()"
+                };
                 Some(Value::object(&format!("{path}.{format}")))
             }
             (_, "load" | "save" | "start") if path.contains("format(foreign)") => {
@@ -1787,13 +2356,21 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
                 Some(Value::object(&format!("{path}.{method}()")))
             }
-            (_, "sql") if !given.is_empty() && (path == "spark" || path.ends_with("spark") || path.is_empty() || path.ends_with("sqlContext")) => {
+            (_, "sql")
+                if !given.is_empty()
+                    && (path == "spark"
+                        || path.ends_with("spark")
+                        || path.is_empty()
+                        || path.ends_with("sqlContext")) =>
+            {
                 // `spark.sql("… {t}", t=…)` and `args=`: what is put in is data frames and values.
                 if self.namespace == Namespace::Python && given.len() > 1 {
                     let query = given[0].value.clone();
                     let spliced: Vec<Given> = given[1..]
                         .iter()
-                        .filter(|argument| argument.name.as_deref().is_some_and(|name| name != "args"))
+                        .filter(|argument| {
+                            argument.name.as_deref().is_some_and(|name| name != "args")
+                        })
                         .map(|argument| Given {
                             name: argument.name.clone(),
                             value: argument.value.clone(),
@@ -1804,19 +2381,29 @@ impl<'r, 'e> Machine<'r, 'e> {
                     for argument in &given[1..] {
                         self.fate(&argument.value, &Fate::Word);
                     }
-                    let query = if spliced.is_empty() { query } else { self.format(&query, &spliced, false) };
+                    let query = if spliced.is_empty() {
+                        query
+                    } else {
+                        self.format(&query, &spliced, false)
+                    };
                     self.sql(&query, &given[0].span, false);
                     return Some(Value::object("spark.sql()"));
                 }
                 None
             }
             _ => {
-                if (path.is_empty() || path == "builtins") && matches!(method, "eval" | "exec" | "compile") {
+                if (path.is_empty() || path == "builtins")
+                    && matches!(method, "eval" | "exec" | "compile")
+                {
                     self.evaluated(given, method, expression);
                     return Some(Value::unknown());
                 }
                 // `Path("/dbfs/…")`, `Some("x")`, `Option("x")`: the same text in a wrapper.
-                if matches!(method, "Path" | "PurePath" | "Some" | "Option" | "URI" | "I") && given.len() == 1 {
+                if matches!(
+                    method,
+                    "Path" | "PurePath" | "Some" | "Option" | "URI" | "I"
+                ) && given.len() == 1
+                {
                     return text(0);
                 }
                 None
@@ -1833,7 +2420,10 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// Code in a text is not followed.
     fn evaluated(&mut self, given: &[Given], method: &str, _expression: &Expression) {
         for argument in given {
-            self.fate(&argument.value, &Fate::Unknown(format!("is code that `{method}` runs")));
+            self.fate(
+                &argument.value,
+                &Fate::Unknown(format!("is code that `{method}` runs")),
+            );
         }
     }
 
@@ -1852,12 +2442,19 @@ impl<'r, 'e> Machine<'r, 'e> {
         let mut terms = Vec::new();
         let options = ["sep", "collapse", "recycle0"];
         for argument in given {
-            if argument.name.as_deref().is_some_and(|name| options.contains(&name)) {
+            if argument
+                .name
+                .as_deref()
+                .is_some_and(|name| options.contains(&name))
+            {
                 self.fate(&argument.value, &Fate::Word);
                 continue;
             }
             if !terms.is_empty() && !separator.is_empty() {
-                terms.push((Value::fixed(separator), argument.span.start..argument.span.start));
+                terms.push((
+                    Value::fixed(separator),
+                    argument.span.start..argument.span.start,
+                ));
             }
             terms.push((argument.value.clone(), argument.span.clone()));
         }
@@ -1884,7 +2481,12 @@ impl<'r, 'e> Machine<'r, 'e> {
                     for (key, value) in pairs.iter() {
                         self.fate(key, &Fate::Word);
                         let key = key.only_text().unwrap_or_default().to_lowercase();
-                        let inner = Given { name: None, value: value.clone(), span: argument.span.clone(), spread: false };
+                        let inner = Given {
+                            name: None,
+                            value: value.clone(),
+                            span: argument.span.clone(),
+                            spread: false,
+                        };
                         self.option_value(path, &key, &inner);
                     }
                 }
@@ -1895,9 +2497,15 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     fn option_value(&mut self, _path: &str, key: &str, value: &Given) {
         match key {
-            "path" | "checkpointlocation" | "cloudfiles.schemalocation" | "badrecordspath" | "tempdir" | "cloudfiles.backfilllocation"
+            "path"
+            | "checkpointlocation"
+            | "cloudfiles.schemalocation"
+            | "badrecordspath"
+            | "tempdir"
+            | "cloudfiles.backfilllocation"
             | "schemalocation" => self.path(&value.value, &value.span),
-            "dbtable" | "query" | "preparequery" | "url" | "dbtablename" | "collection" | "database" | "subscribe" | "topic" => {
+            "dbtable" | "query" | "preparequery" | "url" | "dbtablename" | "collection"
+            | "database" | "subscribe" | "topic" => {
                 self.fate(&value.value, &Fate::Foreign);
             }
             _ => self.fate(&value.value, &Fate::Word),
@@ -1905,7 +2513,9 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     fn notebook(&mut self, given: &[Given]) {
-        let path = given.first().and_then(|argument| argument.value.only_text());
+        let path = given
+            .first()
+            .and_then(|argument| argument.value.only_text());
         if let Some(argument) = given.first() {
             self.fate(&argument.value, &Fate::Notebook);
         }
@@ -1918,14 +2528,20 @@ impl<'r, 'e> Machine<'r, 'e> {
                 self.fate(&argument.value, &Fate::Word);
                 continue;
             }
-            let Value::Map(pairs) = &argument.value else { continue };
+            let Value::Map(pairs) = &argument.value else {
+                continue;
+            };
             let pairs = Arc::clone(pairs);
             for (key, value) in pairs.iter() {
                 self.fate(key, &Fate::Word);
                 if let (Some(path), Some(key)) = (&path, key.only_text()) {
-                    self.reader.passes(path, &key, value.all_texts().unwrap_or_default());
+                    self.reader
+                        .passes(path, &key, value.all_texts().unwrap_or_default());
                 }
-                self.fate(value, &Fate::Unknown("is passed to another notebook".to_owned()));
+                self.fate(
+                    value,
+                    &Fate::Unknown("is passed to another notebook".to_owned()),
+                );
             }
         }
     }
@@ -1945,7 +2561,10 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     fn sql(&mut self, value: &Value, span: &Range<usize>, condition: bool) {
         if condition {
-            let query = value.known_texts().iter().any(|text| text.to_ascii_lowercase().contains("select "));
+            let query = value
+                .known_texts()
+                .iter()
+                .any(|text| text.to_ascii_lowercase().contains("select "));
             if !query {
                 self.fate(value, &Fate::Column);
                 return;
@@ -1958,13 +2577,22 @@ impl<'r, 'e> Machine<'r, 'e> {
 
     fn database(&mut self, value: &Value, span: &Range<usize>, current: bool) {
         let known = value.all_texts();
-        self.report(value, span, "the name of the database", |machine, fragment| {
-            let Some(parts) = crate::reader::name_parts(fragment.text(), 0..fragment.text().len()) else { return };
-            machine.reader.database(fragment, &parts);
-            if current {
-                machine.reader.use_database(fragment, &parts);
-            }
-        });
+        self.report(
+            value,
+            span,
+            "the name of the database",
+            |machine, fragment| {
+                let Some(parts) =
+                    crate::reader::name_parts(fragment.text(), 0..fragment.text().len())
+                else {
+                    return;
+                };
+                machine.reader.database(fragment, &parts);
+                if current {
+                    machine.reader.use_database(fragment, &parts);
+                }
+            },
+        );
         if current && known.is_none() {
             self.reader.session.database = session::Value::Unknown;
         }
@@ -1996,7 +2624,10 @@ impl<'r, 'e> Machine<'r, 'e> {
             }
             None if made => {
                 for name in value.known_texts() {
-                    self.reader.session.temporary_views.insert(name.to_lowercase());
+                    self.reader
+                        .session
+                        .temporary_views
+                        .insert(name.to_lowercase());
                 }
                 self.reader.session.views_incomplete = true;
             }
@@ -2007,7 +2638,9 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// A data set of a pipeline: a bare name is the pipeline's own, a dotted one is a table.
     fn dataset(&mut self, value: &Value, span: &Range<usize>, role: Role) {
         let texts = value.known_texts();
-        let dotted = texts.iter().any(|text| text.contains('.') && !text.to_uppercase().starts_with("LIVE."));
+        let dotted = texts
+            .iter()
+            .any(|text| text.contains('.') && !text.to_uppercase().starts_with("LIVE."));
         if dotted {
             return self.table(value, span, role);
         }
@@ -2019,10 +2652,21 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     /// Makes a fragment of each text that a value can be, and hands it on; says so if it can be others.
-    fn report(&mut self, value: &Value, span: &Range<usize>, what: &str, mut hand: impl FnMut(&mut Self, &Arc<Fragment>)) {
-        let broken = self.broken.iter().any(|range| range.start < span.end && range.end > span.start && range.end > range.start);
+    fn report(
+        &mut self,
+        value: &Value,
+        span: &Range<usize>,
+        what: &str,
+        mut hand: impl FnMut(&mut Self, &Arc<Fragment>),
+    ) {
+        let broken = self.broken.iter().any(|range| {
+            range.start < span.end && range.end > span.start && range.end > range.start
+        });
         let (alternatives, complete) = match value {
-            Value::Texts { alternatives, complete } => (Arc::clone(alternatives), *complete),
+            Value::Texts {
+                alternatives,
+                complete,
+            } => (Arc::clone(alternatives), *complete),
             _ => (Arc::new(Vec::new()), false),
         };
         for alternative in alternatives.iter() {
@@ -2035,7 +2679,9 @@ impl<'r, 'e> Machine<'r, 'e> {
                 if let Some(literal) = self.state.literals.get_mut(*literal) {
                     literal.note(&Fate::Named);
                     if broken {
-                        literal.note(&Fate::Unknown("stands in code that was not understood".to_owned()));
+                        literal.note(&Fate::Unknown(
+                            "stands in code that was not understood".to_owned(),
+                        ));
                     }
                 }
             }
@@ -2044,19 +2690,35 @@ impl<'r, 'e> Machine<'r, 'e> {
                     literal.note(&Fate::Word);
                 }
             }
-            self.state.uses.push(Use { occurrences, sources: made.sources, holes: made.holes });
+            self.state.uses.push(Use {
+                occurrences,
+                sources: made.sources,
+                holes: made.holes,
+            });
         }
         if !complete {
-            let fate = Fate::Unknown(format!("may be {what}, put together in a way that is not followed"));
+            let fate = Fate::Unknown(format!(
+                "may be {what}, put together in a way that is not followed"
+            ));
             if let Value::Texts { .. } = value {
             } else {
                 self.fate(value, &fate);
             }
             let cell = Arc::clone(&self.cell);
-            let written: String = cell.text().get(span.clone()).unwrap_or_default().chars().take(80).collect();
-            let doubt = Doubt::new(rule::UNRESOLVED, format!("{what} is decided at run time by `{written}`"));
+            let written: String = cell
+                .text()
+                .get(span.clone())
+                .unwrap_or_default()
+                .chars()
+                .take(80)
+                .collect();
+            let doubt = Doubt::new(
+                rule::UNRESOLVED,
+                format!("{what} is decided at run time by `{written}`"),
+            );
             if alternatives.is_empty() {
-                self.reader.needs_person(&cell, span.clone(), doubt, Vec::new());
+                self.reader
+                    .needs_person(&cell, span.clone(), doubt, Vec::new());
             }
         }
     }
@@ -2073,7 +2735,13 @@ impl<'r, 'e> Machine<'r, 'e> {
         let mut before: Option<(usize, &'static super::literal::Writing)> = None;
         for segment in text {
             match segment {
-                Segment::Source { home: of, literal, range, decoded, writing } => {
+                Segment::Source {
+                    home: of,
+                    literal,
+                    range,
+                    decoded,
+                    writing,
+                } => {
                     if !made.sources.contains(literal) {
                         made.sources.push(*literal);
                     }
@@ -2094,9 +2762,14 @@ impl<'r, 'e> Machine<'r, 'e> {
                     let mut literals = Vec::new();
                     hole.value.literals(&mut literals);
                     let place = hole.home.locate(&hole.span);
-                    made.holes.extend(literals.into_iter().map(|literal| (literal, place.clone())));
+                    made.holes
+                        .extend(literals.into_iter().map(|literal| (literal, place.clone())));
                     let values = hole.value.all_texts().unwrap_or_default();
-                    let outer = if Arc::ptr_eq(&hole.home, &home) { Some(hole.span.clone()) } else { None };
+                    let outer = if Arc::ptr_eq(&hole.home, &home) {
+                        Some(hole.span.clone())
+                    } else {
+                        None
+                    };
                     match (hole.inside, outer, before) {
                         (Some(writing), Some(span), _) => {
                             builder.escape(writing);
@@ -2133,17 +2806,23 @@ impl<'r, 'e> Machine<'r, 'e> {
     /// Reports a finding, once for each place.
     pub(crate) fn found(&mut self, rule: &'static rules::Rule, span: Range<usize>, message: &str) {
         let place = self.cell.locate(&span);
-        if !self.state.findings.insert((rule.id, place.start, place.end)) {
+        if !self
+            .state
+            .findings
+            .insert((rule.id, place.start, place.end))
+        {
             return;
         }
         let cell = Arc::clone(&self.cell);
-        self.reader.finding(&cell, span, rule.severity, Doubt::new(rule.id, message));
+        self.reader
+            .finding(&cell, span, rule.severity, Doubt::new(rule.id, message));
     }
 
     /// Whether a region is a comment etc. is told by [`super::settle`]; this one says it at once.
     pub(super) fn region(&mut self, span: Range<usize>, reason: NotATable) {
         let cell = Arc::clone(&self.cell);
-        self.reader.region(&cell, span, crate::occurrence::Means::NotATable(reason));
+        self.reader
+            .region(&cell, span, crate::occurrence::Means::NotATable(reason));
     }
 
     /// Evaluates, with nothing known, every function that nobody called here.
@@ -2176,7 +2855,9 @@ struct Closed;
 
 impl crate::fragment::Escape for Closed {
     fn escape(&self, _text: &str) -> Result<String, crate::fragment::Refusal> {
-        Err(crate::fragment::Refusal("the name begins with a variable".to_owned()))
+        Err(crate::fragment::Refusal(
+            "the name begins with a variable".to_owned(),
+        ))
     }
 }
 
@@ -2199,8 +2880,14 @@ fn from_session(value: &session::Value) -> Value {
     match value {
         session::Value::Unknown => Value::unknown(),
         session::Value::OneOf(texts) => {
-            let alternatives = texts.iter().map(|text| vec![Segment::Fixed(text.clone())]).collect();
-            Value::Texts { alternatives: Arc::new(alternatives), complete: true }
+            let alternatives = texts
+                .iter()
+                .map(|text| vec![Segment::Fixed(text.clone())])
+                .collect();
+            Value::Texts {
+                alternatives: Arc::new(alternatives),
+                complete: true,
+            }
         }
     }
 }
@@ -2215,7 +2902,9 @@ fn assigned(statements: &[Statement], into: &mut BTreeSet<String>) {
                     targets(target, into);
                     assigned(body, into);
                 }
-                Statement::While { body, .. } | Statement::Block { body, .. } => assigned(body, into),
+                Statement::While { body, .. } | Statement::Block { body, .. } => {
+                    assigned(body, into)
+                }
                 Statement::Branch { arms, .. } => arms.iter().for_each(|arm| assigned(arm, into)),
                 Statement::Forget(names) => into.extend(names.iter().cloned()),
                 Statement::Expression(_)
@@ -2247,8 +2936,24 @@ fn expression_path(function: &Expression) -> String {
 fn is_ambiguous(method: &str) -> bool {
     !matches!(
         method,
-        "col" | "withColumn" | "withColumnRenamed" | "groupBy" | "orderBy" | "select" | "selectExpr" | "isin" | "cast" | "alias" | "when"
-            | "otherwise" | "partitionBy" | "over" | "colRegex" | "agg" | "pivot" | "dropDuplicates"
+        "col"
+            | "withColumn"
+            | "withColumnRenamed"
+            | "groupBy"
+            | "orderBy"
+            | "select"
+            | "selectExpr"
+            | "isin"
+            | "cast"
+            | "alias"
+            | "when"
+            | "otherwise"
+            | "partitionBy"
+            | "over"
+            | "colRegex"
+            | "agg"
+            | "pivot"
+            | "dropDuplicates"
     )
 }
 
@@ -2261,8 +2966,23 @@ fn is_foreign(format: &str) -> bool {
     let format = format.to_ascii_lowercase();
     matches!(
         format.as_str(),
-        "jdbc" | "sqlserver" | "mysql" | "postgresql" | "snowflake" | "bigquery" | "redshift" | "kafka" | "eventhubs" | "cosmos.oltp" | "mongodb"
-            | "mongo" | "kinesis" | "salesforce" | "oracle" | "teradata" | "es"
+        "jdbc"
+            | "sqlserver"
+            | "mysql"
+            | "postgresql"
+            | "snowflake"
+            | "bigquery"
+            | "redshift"
+            | "kafka"
+            | "eventhubs"
+            | "cosmos.oltp"
+            | "mongodb"
+            | "mongo"
+            | "kinesis"
+            | "salesforce"
+            | "oracle"
+            | "teradata"
+            | "es"
     ) || format.contains("sqldw")
         || format.contains("synapse")
         || format.contains("cosmosdb")
@@ -2288,11 +3008,15 @@ fn directives(text: &str) -> Vec<(usize, usize, Option<&str>)> {
         let mut end = at + 1;
         let mut key = None;
         if bytes.get(end) == Some(&b'(') {
-            let Some(close) = text[end..].find(')') else { break };
+            let Some(close) = text[end..].find(')') else {
+                break;
+            };
             key = Some(&text[end + 1..end + close]);
             end += close + 1;
         }
-        while bytes.get(end).is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'#' | b' ' | b'$')) {
+        while bytes.get(end).is_some_and(|byte| {
+            matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'#' | b' ' | b'$')
+        }) {
             end += 1;
         }
         match bytes.get(end) {
@@ -2303,7 +3027,9 @@ fn directives(text: &str) -> Vec<(usize, usize, Option<&str>)> {
                 continue;
             }
         }
-        at = found.last().map_or(at + 1, |(from, length, _)| from + length);
+        at = found
+            .last()
+            .map_or(at + 1, |(from, length, _)| from + length);
     }
     found
 }
@@ -2320,7 +3046,9 @@ fn fields(text: &str) -> Vec<(usize, usize)> {
                 at += 2;
             }
             b'{' => {
-                let Some(close) = text[at..].find('}') else { break };
+                let Some(close) = text[at..].find('}') else {
+                    break;
+                };
                 found.push((at, close + 1));
                 at += close + 1;
             }

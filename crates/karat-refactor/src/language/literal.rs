@@ -71,8 +71,8 @@ static ALL: LazyLock<Vec<Writing>> = LazyLock::new(|| {
 
 /// What can end a text in the three languages; R's raw texts end with a bracket, dashes and a quote.
 pub(super) const CLOSES: [&str; 24] = [
-    "\"\"\"", "'''", "\"", "'", ")\"", "]\"", "}\"", ")'", "]'", "}'", ")-\"", "]-\"", "}-\"", ")-'", "]-'", "}-'", ")--\"",
-    "]--\"", "}--\"", ")--'", "]--'", "}--'", ")---\"", ")---'",
+    "\"\"\"", "'''", "\"", "'", ")\"", "]\"", "}\"", ")'", "]'", "}'", ")-\"", "]-\"", "}-\"",
+    ")-'", "]-'", "}-'", ")--\"", "]--\"", "}--\"", ")--'", "]--'", "}--'", ")---\"", ")---'",
 ];
 
 impl Writing {
@@ -83,7 +83,11 @@ impl Writing {
 
     /// The same, in a text whose braces are read by `.format`.
     pub fn with_braces(&self) -> &'static Self {
-        Self::known(Self { braces: true, ..*self }).unwrap_or(&ALL[0])
+        Self::known(Self {
+            braces: true,
+            ..*self
+        })
+        .unwrap_or(&ALL[0])
     }
 
     /// `text` as it must stand between the quotes; the reason if it cannot.
@@ -106,15 +110,17 @@ impl Writing {
                     written.push(letter);
                 }
                 '$' if self.dollars => written.push_str("$$"),
-                letter if self.close.starts_with(letter) || self.close.ends_with(letter) => match self.escapes {
-                    Escapes::None | Escapes::UnicodeOnly => {
-                        return Err(format!("{letter} would end the text"));
+                letter if self.close.starts_with(letter) || self.close.ends_with(letter) => {
+                    match self.escapes {
+                        Escapes::None | Escapes::UnicodeOnly => {
+                            return Err(format!("{letter} would end the text"));
+                        }
+                        _ => {
+                            written.push('\\');
+                            written.push(letter);
+                        }
                     }
-                    _ => {
-                        written.push('\\');
-                        written.push(letter);
-                    }
-                },
+                }
                 letter => written.push(letter),
             }
         }
@@ -125,7 +131,9 @@ impl Writing {
 /// Splits a stretch between the quotes (holes excluded) into parts. `text` is the whole cell, `range` the stretch.
 pub fn decode(text: &str, range: Range<usize>, writing: &Writing) -> Vec<TextPart> {
     let mut parts = Vec::new();
-    let Some(inside) = text.get(range.clone()) else { return parts };
+    let Some(inside) = text.get(range.clone()) else {
+        return parts;
+    };
     let bytes = inside.as_bytes();
     let mut start = 0;
     let mut at = 0;
@@ -146,7 +154,10 @@ pub fn decode(text: &str, range: Range<usize>, writing: &Writing) -> Vec<TextPar
                 if start < at {
                     parts.push(TextPart::Verbatim(range.start + start..range.start + at));
                 }
-                parts.push(TextPart::Escape(range.start + at..range.start + at + length, value));
+                parts.push(TextPart::Escape(
+                    range.start + at..range.start + at + length,
+                    value,
+                ));
                 at += length;
                 start = at;
             }
@@ -176,7 +187,10 @@ fn escape(text: &str, escapes: Escapes) -> Option<(usize, String)> {
         },
         Escapes::Python { bytes } => match letter {
             '\n' => simple(""),
-            '\r' => Some((if text[2..].starts_with('\n') { 3 } else { 2 }, String::new())),
+            '\r' => Some((
+                if text[2..].starts_with('\n') { 3 } else { 2 },
+                String::new(),
+            )),
             '\\' | '\'' | '"' => simple(&letter.to_string()),
             'a' => simple("\u{7}"),
             'b' => simple("\u{8}"),
@@ -239,23 +253,39 @@ fn unicode_u(text: &str) -> Option<(usize, String)> {
 
 fn fixed(text: &str, from: usize, digits: usize) -> Option<(usize, String)> {
     let value = text.get(from..from + digits)?;
-    value.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| (from + digits, code(value)))
+    value
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| (from + digits, code(value)))
 }
 
 fn ranged(text: &str, from: usize, most: usize) -> Option<(usize, String)> {
-    let digits = text[from..].bytes().take(most).take_while(u8::is_ascii_hexdigit).count();
+    let digits = text[from..]
+        .bytes()
+        .take(most)
+        .take_while(u8::is_ascii_hexdigit)
+        .count();
     (digits > 0).then(|| (from + digits, code(&text[from..from + digits])))
 }
 
 fn octal(text: &str) -> Option<(usize, String)> {
-    let digits = text[1..].bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
+    let digits = text[1..]
+        .bytes()
+        .take(3)
+        .take_while(|byte| (b'0'..=b'7').contains(byte))
+        .count();
     let value = u32::from_str_radix(&text[1..1 + digits], 8).ok()?;
-    Some((1 + digits, char::from_u32(value).unwrap_or('\u{FFFD}').to_string()))
+    Some((
+        1 + digits,
+        char::from_u32(value).unwrap_or('\u{FFFD}').to_string(),
+    ))
 }
 
 /// The letter of a number in hexadecimal; halves of surrogate pairs and other numbers without a letter become one that no name holds.
 fn code(hexadecimal: &str) -> String {
-    let letter = u32::from_str_radix(hexadecimal, 16).ok().and_then(char::from_u32);
+    let letter = u32::from_str_radix(hexadecimal, 16)
+        .ok()
+        .and_then(char::from_u32);
     letter.unwrap_or('\u{FFFD}').to_string()
 }
 
@@ -284,20 +314,37 @@ mod tests {
 
     #[test]
     fn escapes_of_python() {
-        assert_eq!(read(r"a\n\x41\u0042\101\q\\ü\N{DASH}", &PYTHON), "a\nABA\\q\\ü\u{FFFD}");
+        assert_eq!(
+            read(r"a\n\x41\u0042\101\q\\ü\N{DASH}", &PYTHON),
+            "a\nABA\\q\\ü\u{FFFD}"
+        );
         assert_eq!(read("from \\\n a.b", &PYTHON), "from  a.b");
         assert_eq!(read("\\", &PYTHON), "\\");
-        let formatted = Writing { braces: true, ..PYTHON };
+        let formatted = Writing {
+            braces: true,
+            ..PYTHON
+        };
         assert_eq!(read("{{a}} \\{", &formatted), "{a} \\{");
     }
 
     #[test]
     fn escapes_of_scala_and_r() {
-        let scala = Writing { escapes: Escapes::Scala, dollars: true, ..PYTHON };
+        let scala = Writing {
+            escapes: Escapes::Scala,
+            dollars: true,
+            ..PYTHON
+        };
         assert_eq!(read(r#"$$a\t\uu0041$""#, &scala), "$a\tA\"");
-        let triple = Writing { escapes: Escapes::UnicodeOnly, close: "\"\"\"", ..PYTHON };
+        let triple = Writing {
+            escapes: Escapes::UnicodeOnly,
+            close: "\"\"\"",
+            ..PYTHON
+        };
         assert_eq!(read(r"\n\u0041\d", &triple), "\\nA\\d");
-        let r = Writing { escapes: Escapes::R, ..PYTHON };
+        let r = Writing {
+            escapes: Escapes::R,
+            ..PYTHON
+        };
         assert_eq!(read(r"\x4a\u{e4}\u41z", &r), "JäAz");
     }
 
@@ -306,14 +353,22 @@ mod tests {
         let all = ["a.b", "`it's`.\"x\"", "a\\b", "{x}$y"];
         for close in ["\"", "'", "\"\"\""] {
             for (braces, dollars) in [(false, false), (true, false)] {
-                let writing = Writing { close, braces, dollars, ..PYTHON };
+                let writing = Writing {
+                    close,
+                    braces,
+                    dollars,
+                    ..PYTHON
+                };
                 for text in all {
                     let written = writing.write(text).expect("can be written");
                     assert_eq!(read(&written, &writing), text);
                 }
             }
         }
-        let raw = Writing { escapes: Escapes::None, ..PYTHON };
+        let raw = Writing {
+            escapes: Escapes::None,
+            ..PYTHON
+        };
         assert!(raw.write("a\"b").is_err());
         assert!(raw.write("a\\b").is_err());
         assert_eq!(raw.write("`a`.b"), Ok("`a`.b".to_owned()));

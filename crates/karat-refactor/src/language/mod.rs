@@ -14,12 +14,12 @@
 pub mod calls;
 pub(crate) mod evaluate;
 pub mod literal;
+#[cfg(test)]
+mod patterns;
 pub mod program;
 pub mod python;
 pub mod r;
 pub mod scala;
-#[cfg(test)]
-mod patterns;
 mod settle;
 mod shell;
 mod sql;

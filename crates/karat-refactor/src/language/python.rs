@@ -18,10 +18,15 @@ pub fn read(text: &str) -> Program {
     let language = tree_sitter_python::LANGUAGE.into();
     let masked = without_magics(text);
     let Some(tree) = syntax::parse(&language, &masked) else {
-        return Program { broken: vec![0..text.len()], ..Program::default() };
+        return Program {
+            broken: vec![0..text.len()],
+            ..Program::default()
+        };
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
-    let mut reader = Python { walk: Walk::new(text) };
+    let mut reader = Python {
+        walk: Walk::new(text),
+    };
     let body = reader.statements(tree.root_node());
     reader.walk.finish(body, comments, broken)
 }
@@ -32,7 +37,9 @@ fn without_magics(text: &str) -> String {
         let line = line.trim_start();
         let mut letters = line.chars();
         match letters.next() {
-            Some('%') => letters.next().is_some_and(|letter| letter == '%' || letter.is_ascii_alphabetic()),
+            Some('%') => letters
+                .next()
+                .is_some_and(|letter| letter == '%' || letter.is_ascii_alphabetic()),
             Some('!') => letters.next().is_some_and(|letter| letter != '='),
             _ => false,
         }
@@ -86,7 +93,9 @@ impl Quiet {
                     '(' | '[' | '{' => self.brackets += 1,
                     ')' | ']' | '}' => self.brackets = self.brackets.saturating_sub(1),
                     '"' | '\'' => {
-                        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote));
+                        let quote = ["\"\"\"", "'''", "\"", "'"]
+                            .into_iter()
+                            .find(|quote| rest.starts_with(quote));
                         self.quote = quote;
                         step = quote.map_or(1, str::len);
                     }
@@ -151,23 +160,38 @@ impl Python<'_> {
                         arms.push(self.body(alternative, "body"));
                     }
                 }
-                into.push(Statement::Branch { conditions, arms, complete });
+                into.push(Statement::Branch {
+                    conditions,
+                    arms,
+                    complete,
+                });
             }
             "match_statement" => {
-                let conditions = in_field(node, "subject").into_iter().map(|child| self.expression(child)).collect();
+                let conditions = in_field(node, "subject")
+                    .into_iter()
+                    .map(|child| self.expression(child))
+                    .collect();
                 let mut arms = Vec::new();
                 for block in in_field(node, "body") {
                     for case in named(block) {
                         arms.push(self.body(case, "consequence"));
                     }
                 }
-                into.push(Statement::Branch { conditions, arms, complete: false });
+                into.push(Statement::Branch {
+                    conditions,
+                    arms,
+                    complete: false,
+                });
             }
             "for_statement" => {
                 let target = self.field(node, "left");
                 let iterable = self.field(node, "right");
                 let body = self.body(node, "body");
-                into.push(Statement::For { target, iterable, body });
+                into.push(Statement::For {
+                    target,
+                    iterable,
+                    body,
+                });
                 for clause in in_field(node, "alternative") {
                     into.extend(self.body(clause, "body"));
                 }
@@ -181,16 +205,26 @@ impl Python<'_> {
                 }
             }
             "try_statement" => {
-                into.push(Statement::Block { bindings: Vec::new(), body: self.body(node, "body") });
+                into.push(Statement::Block {
+                    bindings: Vec::new(),
+                    body: self.body(node, "body"),
+                });
                 for clause in named(node) {
                     match clause.kind() {
                         "else_clause" => into.extend(self.body(clause, "body")),
                         "except_clause" | "except_group_clause" => {
                             let mut arm = Vec::new();
-                            for block in named(clause).into_iter().filter(|child| child.kind() == "block") {
+                            for block in named(clause)
+                                .into_iter()
+                                .filter(|child| child.kind() == "block")
+                            {
                                 arm.extend(self.statements(block));
                             }
-                            into.push(Statement::Branch { conditions: Vec::new(), arms: vec![arm], complete: false });
+                            into.push(Statement::Branch {
+                                conditions: Vec::new(),
+                                arms: vec![arm],
+                                complete: false,
+                            });
                         }
                         "finally_clause" => {
                             for block in named(clause) {
@@ -203,12 +237,22 @@ impl Python<'_> {
             }
             "with_statement" => {
                 let mut bindings = Vec::new();
-                for clause in named(node).into_iter().filter(|child| child.kind() == "with_clause") {
+                for clause in named(node)
+                    .into_iter()
+                    .filter(|child| child.kind() == "with_clause")
+                {
                     for item in named(clause) {
-                        let Some(value) = item.child_by_field_name("value") else { continue };
+                        let Some(value) = item.child_by_field_name("value") else {
+                            continue;
+                        };
                         if value.kind() == "as_pattern" {
-                            let inner = named(value).first().map(|child| self.expression(*child)).unwrap_or_default();
-                            let alias = value.child_by_field_name("alias").map(|alias| self.target_of(alias));
+                            let inner = named(value)
+                                .first()
+                                .map(|child| self.expression(*child))
+                                .unwrap_or_default();
+                            let alias = value
+                                .child_by_field_name("alias")
+                                .map(|alias| self.target_of(alias));
                             bindings.push((alias, inner));
                         } else {
                             bindings.push((None, self.expression(value)));
@@ -227,7 +271,8 @@ impl Python<'_> {
                 let mut decorators = Vec::new();
                 for child in named(node) {
                     if child.kind() == "decorator" {
-                        decorators.extend(named(child).into_iter().map(|child| self.expression(child)));
+                        decorators
+                            .extend(named(child).into_iter().map(|child| self.expression(child)));
                     }
                 }
                 match node.child_by_field_name("definition") {
@@ -250,22 +295,38 @@ impl Python<'_> {
             "import_statement" => {
                 for name in in_field(node, "name") {
                     let (module, alias) = self.imported(name);
-                    into.push(Statement::Import { span: node.byte_range(), names: vec![(String::new(), alias)], module });
+                    into.push(Statement::Import {
+                        span: node.byte_range(),
+                        names: vec![(String::new(), alias)],
+                        module,
+                    });
                 }
             }
             "import_from_statement" => {
-                let module = node.child_by_field_name("module_name").map(|module| self.walk.of(module).to_owned());
-                let names = in_field(node, "name").into_iter().map(|name| self.imported(name)).collect();
+                let module = node
+                    .child_by_field_name("module_name")
+                    .map(|module| self.walk.of(module).to_owned());
+                let names = in_field(node, "name")
+                    .into_iter()
+                    .map(|name| self.imported(name))
+                    .collect();
                 into.push(Statement::Import {
                     span: node.byte_range(),
                     module: module.unwrap_or_default(),
                     names,
                 });
             }
-            "future_import_statement" | "pass_statement" | "break_statement" | "continue_statement" => {}
+            "future_import_statement"
+            | "pass_statement"
+            | "break_statement"
+            | "continue_statement" => {}
             "global_statement" | "nonlocal_statement" | "delete_statement" => {
                 let names = named(node).into_iter().flat_map(|child| {
-                    if child.kind() == "expression_list" { named(child) } else { vec![child] }
+                    if child.kind() == "expression_list" {
+                        named(child)
+                    } else {
+                        vec![child]
+                    }
                 });
                 let names = names.filter(|name| name.kind() == "identifier");
                 let names = names.map(|name| self.walk.of(name).to_owned()).collect();
@@ -273,14 +334,36 @@ impl Python<'_> {
             }
             "assert_statement" | "raise_statement" | "print_statement" | "exec_statement" => {
                 let kind = node.kind();
-                let inner: Vec<_> = named(node).into_iter().map(|child| self.expression(child)).collect();
+                let inner: Vec<_> = named(node)
+                    .into_iter()
+                    .map(|child| self.expression(child))
+                    .collect();
                 // A print statement of Python 2 is the call of the function, an error's text is shown likewise.
-                let shown = matches!(kind, "print_statement" | "assert_statement" | "raise_statement");
+                let shown = matches!(
+                    kind,
+                    "print_statement" | "assert_statement" | "raise_statement"
+                );
                 let name = if shown { "print" } else { "exec" };
-                let function = Expression::new(node.start_byte()..node.start_byte(), Kind::Name(name.to_owned()));
-                let arguments = inner.into_iter().map(|value| Argument { name: None, spread: false, value }).collect();
-                let call = Kind::Call { function: Box::new(function), arguments };
-                into.push(Statement::Expression(Expression::new(node.byte_range(), call)));
+                let function = Expression::new(
+                    node.start_byte()..node.start_byte(),
+                    Kind::Name(name.to_owned()),
+                );
+                let arguments = inner
+                    .into_iter()
+                    .map(|value| Argument {
+                        name: None,
+                        spread: false,
+                        value,
+                    })
+                    .collect();
+                let call = Kind::Call {
+                    function: Box::new(function),
+                    arguments,
+                };
+                into.push(Statement::Expression(Expression::new(
+                    node.byte_range(),
+                    call,
+                )));
             }
             "block" | "module" => into.extend(self.statements(node)),
             // Errors and whatever a later grammar adds: its parts, in order.
@@ -297,14 +380,20 @@ impl Python<'_> {
     }
 
     fn imported(&self, node: Node<'_>) -> (String, String) {
-        let name = node.child_by_field_name("name").map_or_else(|| self.walk.of(node), |name| self.walk.of(name));
-        let alias = node.child_by_field_name("alias").map(|alias| self.walk.of(alias).to_owned());
+        let name = node
+            .child_by_field_name("name")
+            .map_or_else(|| self.walk.of(node), |name| self.walk.of(name));
+        let alias = node
+            .child_by_field_name("alias")
+            .map(|alias| self.walk.of(alias).to_owned());
         let alias = alias.unwrap_or_else(|| name.split('.').next().unwrap_or_default().to_owned());
         (name.to_owned(), alias)
     }
 
     fn assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let Some(left) = node.child_by_field_name("left") else { return };
+        let Some(left) = node.child_by_field_name("left") else {
+            return;
+        };
         let target = self.target_of(left);
         let Some(right) = node.child_by_field_name("right") else {
             return; // `name: type` alone
@@ -313,16 +402,25 @@ impl Python<'_> {
             // a = b = value: the inner one first.
             "assignment" | "augmented_assignment" => {
                 self.statement_of_assignment(right, into);
-                right.child_by_field_name("left").map(|left| self.expression(left)).unwrap_or_default()
+                right
+                    .child_by_field_name("left")
+                    .map(|left| self.expression(left))
+                    .unwrap_or_default()
             }
             _ => self.expression(right),
         };
-        let operator = node.child_by_field_name("operator").map(|operator| self.walk.of(operator));
+        let operator = node
+            .child_by_field_name("operator")
+            .map(|operator| self.walk.of(operator));
         let adds = operator == Some("+=");
         if operator.is_some_and(|operator| operator != "+=") {
             value = Expression::new(node.byte_range(), Kind::Other(vec![value]));
         }
-        into.push(Statement::Assign { target, value, adds });
+        into.push(Statement::Assign {
+            target,
+            value,
+            adds,
+        });
     }
 
     fn statement_of_assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
@@ -336,17 +434,27 @@ impl Python<'_> {
     fn target_of(&mut self, node: Node<'_>) -> Expression {
         match node.kind() {
             "pattern_list" | "tuple_pattern" | "list_pattern" => {
-                let inner = named(node).into_iter().map(|child| self.target_of(child)).collect();
+                let inner = named(node)
+                    .into_iter()
+                    .map(|child| self.target_of(child))
+                    .collect();
                 Expression::new(node.byte_range(), Kind::List(inner))
             }
-            "as_pattern_target" => named(node).first().map(|child| self.expression(*child)).unwrap_or_default(),
+            "as_pattern_target" => named(node)
+                .first()
+                .map(|child| self.expression(*child))
+                .unwrap_or_default(),
             _ => self.expression(node),
         }
     }
 
     fn function(&mut self, node: Node<'_>, decorators: Vec<Expression>) -> Function {
-        let name = node.child_by_field_name("name").map(|name| self.walk.of(name).to_owned());
-        let parameters = node.child_by_field_name("parameters").map(|list| self.parameters(list));
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| self.walk.of(name).to_owned());
+        let parameters = node
+            .child_by_field_name("parameters")
+            .map(|list| self.parameters(list));
         Function {
             name: name.unwrap_or_default(),
             span: node.byte_range(),
@@ -362,17 +470,35 @@ impl Python<'_> {
         for node in named(list) {
             match node.kind() {
                 "default_parameter" | "typed_default_parameter" => {
-                    let name = node.child_by_field_name("name").map(|name| self.walk.of(name).to_owned());
-                    let default = node.child_by_field_name("value").map(|value| self.expression(value));
-                    parameters.push(Parameter { name: name.unwrap_or_default(), default });
+                    let name = node
+                        .child_by_field_name("name")
+                        .map(|name| self.walk.of(name).to_owned());
+                    let default = node
+                        .child_by_field_name("value")
+                        .map(|value| self.expression(value));
+                    parameters.push(Parameter {
+                        name: name.unwrap_or_default(),
+                        default,
+                    });
                 }
-                "identifier" => parameters.push(Parameter { name: self.walk.of(node).to_owned(), default: None }),
+                "identifier" => parameters.push(Parameter {
+                    name: self.walk.of(node).to_owned(),
+                    default: None,
+                }),
                 "typed_parameter" => {
-                    let name = named(node).first().map(|name| self.walk.of(*name).to_owned());
-                    parameters.push(Parameter { name: name.unwrap_or_default(), default: None });
+                    let name = named(node)
+                        .first()
+                        .map(|name| self.walk.of(*name).to_owned());
+                    parameters.push(Parameter {
+                        name: name.unwrap_or_default(),
+                        default: None,
+                    });
                 }
                 "list_splat_pattern" | "dictionary_splat_pattern" => {
-                    parameters.push(Parameter { name: self.walk.of(node).to_owned(), default: None });
+                    parameters.push(Parameter {
+                        name: self.walk.of(node).to_owned(),
+                        default: None,
+                    });
                 }
                 _ => {}
             }
@@ -381,7 +507,9 @@ impl Python<'_> {
     }
 
     fn class(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let name = node.child_by_field_name("name").map(|name| self.walk.of(name).to_owned());
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| self.walk.of(name).to_owned());
         if let Some(bases) = node.child_by_field_name("superclasses") {
             for base in named(bases) {
                 if base.kind() == "keyword_argument" {
@@ -391,11 +519,17 @@ impl Python<'_> {
             }
         }
         let body = self.body(node, "body");
-        into.push(Statement::Class { name: name.unwrap_or_default(), parameters: Vec::new(), body });
+        into.push(Statement::Class {
+            name: name.unwrap_or_default(),
+            parameters: Vec::new(),
+            body,
+        });
     }
 
     fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
-        node.child_by_field_name(field).map(|child| self.expression(child)).unwrap_or_default()
+        node.child_by_field_name(field)
+            .map(|child| self.expression(child))
+            .unwrap_or_default()
     }
 
     fn expression(&mut self, node: Node<'_>) -> Expression {
@@ -408,7 +542,10 @@ impl Python<'_> {
     }
 
     fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
-        named(node).into_iter().map(|child| self.expression(child)).collect()
+        named(node)
+            .into_iter()
+            .map(|child| self.expression(child))
+            .collect()
     }
 
     fn kind(&mut self, node: Node<'_>) -> Kind {
@@ -419,36 +556,63 @@ impl Python<'_> {
             },
             "concatenated_string" => Kind::Sum(self.inner(node)),
             "identifier" => Kind::Name(self.walk.of(node).to_owned()),
-            "integer" | "float" | "true" | "false" | "none" => Kind::Constant(self.walk.of(node).to_owned()),
+            "integer" | "float" | "true" | "false" | "none" => {
+                Kind::Constant(self.walk.of(node).to_owned())
+            }
             "parenthesized_expression" => match named(node).as_slice() {
                 [only] => self.expression(*only).kind,
-                several => Kind::List(several.iter().map(|child| self.expression(*child)).collect()),
+                several => Kind::List(
+                    several
+                        .iter()
+                        .map(|child| self.expression(*child))
+                        .collect(),
+                ),
             },
             "attribute" => {
                 let object = Box::new(self.field(node, "object"));
-                let name = node.child_by_field_name("attribute").map(|name| self.walk.of(name).to_owned());
-                Kind::Attribute { object, name: name.unwrap_or_default() }
+                let name = node
+                    .child_by_field_name("attribute")
+                    .map(|name| self.walk.of(name).to_owned());
+                Kind::Attribute {
+                    object,
+                    name: name.unwrap_or_default(),
+                }
             }
             "call" => {
                 let function = Box::new(self.field(node, "function"));
                 let arguments = match node.child_by_field_name("arguments") {
                     Some(list) if list.kind() == "argument_list" => self.arguments(list),
                     Some(generator) => {
-                        vec![Argument { name: None, spread: false, value: self.expression(generator) }]
+                        vec![Argument {
+                            name: None,
+                            spread: false,
+                            value: self.expression(generator),
+                        }]
                     }
                     None => Vec::new(),
                 };
-                Kind::Call { function, arguments }
+                Kind::Call {
+                    function,
+                    arguments,
+                }
             }
             "binary_operator" => self.binary(node),
             "boolean_operator" => {
                 let left = self.field(node, "left");
                 let right = self.field(node, "right");
-                let or = node.child_by_field_name("operator").is_some_and(|operator| operator.kind() == "or");
+                let or = node
+                    .child_by_field_name("operator")
+                    .is_some_and(|operator| operator.kind() == "or");
                 if or {
-                    Kind::Choice { condition: None, arms: vec![left, right] }
+                    Kind::Choice {
+                        condition: None,
+                        arms: vec![left, right],
+                    }
                 } else {
-                    Kind::Choice { condition: Some(Box::new(left)), arms: vec![right] }
+                    Kind::Choice {
+                        condition: Some(Box::new(left)),
+                        arms: vec![right],
+                    }
                 }
             }
             "comparison_operator" => Kind::Comparison(self.inner(node)),
@@ -457,20 +621,31 @@ impl Python<'_> {
                 let yes = inner.next().unwrap_or_default();
                 let condition = inner.next().map(Box::new);
                 let no = inner.next().unwrap_or_default();
-                Kind::Choice { condition, arms: vec![yes, no] }
+                Kind::Choice {
+                    condition,
+                    arms: vec![yes, no],
+                }
             }
             "subscript" => {
                 let object = Box::new(self.field(node, "value"));
-                let mut indices = in_field(node, "subscript").into_iter().map(|child| self.expression(child));
+                let mut indices = in_field(node, "subscript")
+                    .into_iter()
+                    .map(|child| self.expression(child));
                 let index = indices.next().unwrap_or_default();
                 let rest: Vec<_> = indices.collect();
                 let index = if rest.is_empty() {
                     index
                 } else {
                     let span = index.span.clone();
-                    Expression::new(span, Kind::List(std::iter::once(index).chain(rest).collect()))
+                    Expression::new(
+                        span,
+                        Kind::List(std::iter::once(index).chain(rest).collect()),
+                    )
                 };
-                Kind::Index { object, index: Box::new(index) }
+                Kind::Index {
+                    object,
+                    index: Box::new(index),
+                }
             }
             "list" | "tuple" | "set" | "expression_list" => Kind::List(self.inner(node)),
             "dictionary" => {
@@ -490,14 +665,20 @@ impl Python<'_> {
                     Kind::Other(others)
                 }
             }
-            "list_comprehension" | "set_comprehension" | "generator_expression" | "dictionary_comprehension" => {
+            "list_comprehension"
+            | "set_comprehension"
+            | "generator_expression"
+            | "dictionary_comprehension" => {
                 let mut loops = Vec::new();
                 let mut conditions = Vec::new();
                 for child in named(node) {
                     match child.kind() {
                         "for_in_clause" => {
-                            let target = child.child_by_field_name("left").map(|left| self.target_of(left));
-                            let mut iterables = in_field(child, "right").into_iter().filter(Node::is_named);
+                            let target = child
+                                .child_by_field_name("left")
+                                .map(|left| self.target_of(left));
+                            let mut iterables =
+                                in_field(child, "right").into_iter().filter(Node::is_named);
                             let iterable = iterables.next().map(|right| self.expression(right));
                             loops.push((target.unwrap_or_default(), iterable.unwrap_or_default()));
                         }
@@ -514,10 +695,16 @@ impl Python<'_> {
                     Some(body) => self.expression(body),
                     None => Expression::default(),
                 };
-                Kind::Comprehension { loops, conditions, element: Box::new(element) }
+                Kind::Comprehension {
+                    loops,
+                    conditions,
+                    element: Box::new(element),
+                }
             }
             "lambda" => {
-                let parameters = node.child_by_field_name("parameters").map(|list| self.parameters(list));
+                let parameters = node
+                    .child_by_field_name("parameters")
+                    .map(|list| self.parameters(list));
                 let body = self.field(node, "body");
                 Kind::Lambda(Arc::new(Function {
                     name: String::new(),
@@ -532,7 +719,14 @@ impl Python<'_> {
                 let target = self.field(node, "name");
                 let value = self.field(node, "value");
                 let read = target.clone();
-                Kind::Block(vec![Statement::Assign { target, value, adds: false }, Statement::Expression(read)])
+                Kind::Block(vec![
+                    Statement::Assign {
+                        target,
+                        value,
+                        adds: false,
+                    },
+                    Statement::Expression(read),
+                ])
             }
             "await" | "type" => match named(node).as_slice() {
                 [only] => self.expression(*only).kind,
@@ -541,7 +735,8 @@ impl Python<'_> {
             _ if node.is_error() => {
                 let mut statements = Vec::new();
                 for child in named(node) {
-                    if child.kind().ends_with("_statement") || child.kind().ends_with("_definition") {
+                    if child.kind().ends_with("_statement") || child.kind().ends_with("_definition")
+                    {
                         self.statement(child, &mut statements);
                     } else {
                         statements.push(Statement::Expression(self.expression(child)));
@@ -555,7 +750,9 @@ impl Python<'_> {
 
     /// Sums are long rather than deep: `a + b + c` is one list.
     fn binary(&mut self, node: Node<'_>) -> Kind {
-        let operator = node.child_by_field_name("operator").map_or("", |operator| operator.kind());
+        let operator = node
+            .child_by_field_name("operator")
+            .map_or("", |operator| operator.kind());
         match operator {
             "+" => {
                 let mut terms = Vec::new();
@@ -564,9 +761,13 @@ impl Python<'_> {
                     if let Some(right) = at.child_by_field_name("right") {
                         terms.push(self.expression(right));
                     }
-                    let Some(left) = at.child_by_field_name("left") else { break };
+                    let Some(left) = at.child_by_field_name("left") else {
+                        break;
+                    };
                     let is_sum = left.kind() == "binary_operator"
-                        && left.child_by_field_name("operator").is_some_and(|operator| operator.kind() == "+");
+                        && left
+                            .child_by_field_name("operator")
+                            .is_some_and(|operator| operator.kind() == "+");
                     if !is_sum {
                         terms.push(self.expression(left));
                         break;
@@ -593,7 +794,9 @@ impl Python<'_> {
         for child in named(list) {
             let (name, spread, value) = match child.kind() {
                 "keyword_argument" => {
-                    let name = child.child_by_field_name("name").map(|name| self.walk.of(name).to_owned());
+                    let name = child
+                        .child_by_field_name("name")
+                        .map(|name| self.walk.of(name).to_owned());
                     (name, false, self.field(child, "value"))
                 }
                 "list_splat" | "dictionary_splat" => {
@@ -602,7 +805,11 @@ impl Python<'_> {
                 }
                 _ => (None, false, self.expression(child)),
             };
-            arguments.push(Argument { name, spread, value });
+            arguments.push(Argument {
+                name,
+                spread,
+                value,
+            });
         }
         arguments
     }
@@ -611,8 +818,12 @@ impl Python<'_> {
     fn text(&mut self, node: Node<'_>) -> Option<Text> {
         self.walk.texts.push(node.byte_range());
         let parts = children(node);
-        let open = parts.first().filter(|child| child.kind() == "string_start")?;
-        let end = parts.last().filter(|child| child.kind() == "string_end" && !child.is_missing())?;
+        let open = parts
+            .first()
+            .filter(|child| child.kind() == "string_start")?;
+        let end = parts
+            .last()
+            .filter(|child| child.kind() == "string_end" && !child.is_missing())?;
         let writing = writing(self.walk.of(*open), self.walk.of(*end))?;
         let mut text = Text {
             parts: Vec::new(),
@@ -625,11 +836,13 @@ impl Python<'_> {
             if part.kind() != "interpolation" {
                 continue;
             }
-            text.parts.extend(decode(self.walk.text, at..part.start_byte(), text.writing));
+            text.parts
+                .extend(decode(self.walk.text, at..part.start_byte(), text.writing));
             text.parts.push(self.hole(*part));
             at = part.end_byte();
         }
-        text.parts.extend(decode(self.walk.text, at..end.start_byte(), text.writing));
+        text.parts
+            .extend(decode(self.walk.text, at..end.start_byte(), text.writing));
         Some(text)
     }
 
@@ -654,12 +867,22 @@ impl Python<'_> {
 fn writing(open: &str, close: &str) -> Option<&'static Writing> {
     let quote = open.find(['"', '\''])?;
     let (prefix, quote) = open.split_at(quote);
-    let close = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|known| *known == close && *known == quote)?;
-    let has = |letter: char| prefix.chars().any(|other| other.eq_ignore_ascii_case(&letter));
+    let close = ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|known| *known == close && *known == quote)?;
+    let has = |letter: char| {
+        prefix
+            .chars()
+            .any(|other| other.eq_ignore_ascii_case(&letter))
+    };
     let bytes = has('b');
     Writing::known(Writing {
         close,
-        escapes: if has('r') { Escapes::None } else { Escapes::Python { bytes } },
+        escapes: if has('r') {
+            Escapes::None
+        } else {
+            Escapes::Python { bytes }
+        },
         braces: has('f') || has('t'),
         dollars: false,
         ascii: bytes,

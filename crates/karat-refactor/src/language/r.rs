@@ -7,17 +7,24 @@ use std::sync::Arc;
 use tree_sitter::Node;
 
 use super::literal::{Escapes, Writing, decode};
-use super::program::{Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, with_stack};
+use super::program::{
+    Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, with_stack,
+};
 use super::syntax::{self, Walk, in_field, named};
 
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_r::LANGUAGE.into();
     let Some(tree) = syntax::parse(&language, text) else {
-        return Program { broken: vec![0..text.len()], ..Program::default() };
+        return Program {
+            broken: vec![0..text.len()],
+            ..Program::default()
+        };
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
-    let mut reader = R { walk: Walk::new(text) };
+    let mut reader = R {
+        walk: Walk::new(text),
+    };
     let body = reader.statements(tree.root_node());
     reader.walk.finish(body, comments, broken)
 }
@@ -68,8 +75,12 @@ impl R<'_> {
                         return;
                     }
                 };
-                let Some(left) = node.child_by_field_name(target) else { return };
-                let Some(right) = node.child_by_field_name(value) else { return };
+                let Some(left) = node.child_by_field_name(target) else {
+                    return;
+                };
+                let Some(right) = node.child_by_field_name(value) else {
+                    return;
+                };
                 if right.kind() == "function_definition" && left.kind() == "identifier" {
                     let mut function = self.function(right);
                     function.name = self.walk.of(left).to_owned();
@@ -77,10 +88,14 @@ impl R<'_> {
                     return;
                 }
                 // a <- b <- value: the inner one first.
-                let inner_assigns = right.kind() == "binary_operator" && matches!(self.operator(right), "<-" | "=" | "<<-");
+                let inner_assigns = right.kind() == "binary_operator"
+                    && matches!(self.operator(right), "<-" | "=" | "<<-");
                 let value = if inner_assigns {
                     self.statement(right, into);
-                    right.child_by_field_name("lhs").map(|left| self.expression(left)).unwrap_or_default()
+                    right
+                        .child_by_field_name("lhs")
+                        .map(|left| self.expression(left))
+                        .unwrap_or_default()
                 } else {
                     self.expression(right)
                 };
@@ -92,13 +107,21 @@ impl R<'_> {
                     }
                     _ => self.expression(left),
                 };
-                into.push(Statement::Assign { target, value, adds: false });
+                into.push(Statement::Assign {
+                    target,
+                    value,
+                    adds: false,
+                });
             }
             "for_statement" => {
                 let target = self.field(node, "variable");
                 let iterable = self.field(node, "sequence");
                 let body = self.body(node, "body");
-                into.push(Statement::For { target, iterable, body });
+                into.push(Statement::For {
+                    target,
+                    iterable,
+                    body,
+                });
             }
             "while_statement" => {
                 let condition = self.field(node, "condition");
@@ -107,7 +130,10 @@ impl R<'_> {
             }
             "repeat_statement" => {
                 let body = self.body(node, "body");
-                into.push(Statement::While { condition: Expression::default(), body });
+                into.push(Statement::While {
+                    condition: Expression::default(),
+                    body,
+                });
             }
             "braced_expression" => into.extend(self.statements(node)),
             _ => {
@@ -118,28 +144,49 @@ impl R<'_> {
     }
 
     fn operator(&self, node: Node<'_>) -> &str {
-        node.child_by_field_name("operator").map(|operator| self.walk.of(operator)).unwrap_or_default()
+        node.child_by_field_name("operator")
+            .map(|operator| self.walk.of(operator))
+            .unwrap_or_default()
     }
 
     fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
-        node.child_by_field_name(field).map(|child| self.expression(child)).unwrap_or_default()
+        node.child_by_field_name(field)
+            .map(|child| self.expression(child))
+            .unwrap_or_default()
     }
 
     fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
-        named(node).into_iter().map(|child| self.expression(child)).collect()
+        named(node)
+            .into_iter()
+            .map(|child| self.expression(child))
+            .collect()
     }
 
     fn function(&mut self, node: Node<'_>) -> Function {
         let mut parameters = Vec::new();
         if let Some(list) = node.child_by_field_name("parameters") {
             for parameter in in_field(list, "parameter") {
-                let name = parameter.child_by_field_name("name").map(|name| self.walk.of(name).to_owned());
-                let default = parameter.child_by_field_name("default").map(|default| self.expression(default));
-                parameters.push(Parameter { name: name.unwrap_or_default(), default });
+                let name = parameter
+                    .child_by_field_name("name")
+                    .map(|name| self.walk.of(name).to_owned());
+                let default = parameter
+                    .child_by_field_name("default")
+                    .map(|default| self.expression(default));
+                parameters.push(Parameter {
+                    name: name.unwrap_or_default(),
+                    default,
+                });
             }
         }
         let body = self.body(node, "body");
-        Function { name: String::new(), span: node.byte_range(), parameters, body, decorators: Vec::new(), last_is_value: true }
+        Function {
+            name: String::new(),
+            span: node.byte_range(),
+            parameters,
+            body,
+            decorators: Vec::new(),
+            last_is_value: true,
+        }
     }
 
     fn expression(&mut self, node: Node<'_>) -> Expression {
@@ -173,28 +220,62 @@ impl R<'_> {
                 if complete {
                     arms.push(self.body(node, "alternative"));
                 }
-                Kind::Block(vec![Statement::Branch { conditions, arms, complete }])
+                Kind::Block(vec![Statement::Branch {
+                    conditions,
+                    arms,
+                    complete,
+                }])
             }
             "function_definition" => Kind::Lambda(Arc::new(self.function(node))),
             "extract_operator" | "namespace_operator" => {
                 let object = Box::new(self.field(node, "lhs"));
-                let name = node.child_by_field_name("rhs").map(|name| self.walk.of(name).trim_matches(['`', '"', '\'']).to_owned());
-                Kind::Attribute { object, name: name.unwrap_or_default() }
+                let name = node
+                    .child_by_field_name("rhs")
+                    .map(|name| self.walk.of(name).trim_matches(['`', '"', '\'']).to_owned());
+                Kind::Attribute {
+                    object,
+                    name: name.unwrap_or_default(),
+                }
             }
             "call" => {
                 let function = self.field(node, "function");
-                let arguments = node.child_by_field_name("arguments").map(|list| self.arguments(list)).unwrap_or_default();
+                let arguments = node
+                    .child_by_field_name("arguments")
+                    .map(|list| self.arguments(list))
+                    .unwrap_or_default();
                 if let Kind::Name(name) = &function.kind {
                     match name.as_str() {
                         "c" if arguments.iter().all(|argument| argument.name.is_none()) => {
-                            return Kind::List(arguments.into_iter().map(|argument| argument.value).collect());
+                            return Kind::List(
+                                arguments
+                                    .into_iter()
+                                    .map(|argument| argument.value)
+                                    .collect(),
+                            );
                         }
-                        "list" | "c" if !arguments.is_empty() && arguments.iter().all(|argument| argument.name.is_some()) => {
+                        "list" | "c"
+                            if !arguments.is_empty()
+                                && arguments.iter().all(|argument| argument.name.is_some()) =>
+                        {
                             return Kind::Map(self.pairs(arguments));
                         }
-                        "list" => return Kind::List(arguments.into_iter().map(|argument| argument.value).collect()),
-                        "return" | "invisible" | "identity" | "suppressWarnings" | "suppressMessages" if arguments.len() == 1 => {
-                            let value = arguments.into_iter().next().map(|argument| argument.value).unwrap_or_default();
+                        "list" => {
+                            return Kind::List(
+                                arguments
+                                    .into_iter()
+                                    .map(|argument| argument.value)
+                                    .collect(),
+                            );
+                        }
+                        "return" | "invisible" | "identity" | "suppressWarnings"
+                        | "suppressMessages"
+                            if arguments.len() == 1 =>
+                        {
+                            let value = arguments
+                                .into_iter()
+                                .next()
+                                .map(|argument| argument.value)
+                                .unwrap_or_default();
                             if name == "return" {
                                 return Kind::Block(vec![Statement::Return(Some(value))]);
                             }
@@ -203,11 +284,17 @@ impl R<'_> {
                         _ => {}
                     }
                 }
-                Kind::Call { function: Box::new(function), arguments }
+                Kind::Call {
+                    function: Box::new(function),
+                    arguments,
+                }
             }
             "subset" | "subset2" => {
                 let object = Box::new(self.field(node, "function"));
-                let arguments = node.child_by_field_name("arguments").map(|list| self.arguments(list)).unwrap_or_default();
+                let arguments = node
+                    .child_by_field_name("arguments")
+                    .map(|list| self.arguments(list))
+                    .unwrap_or_default();
                 let mut arguments = arguments.into_iter().map(|argument| argument.value);
                 let first = arguments.next().unwrap_or_default();
                 // R counts from 1.
@@ -223,9 +310,15 @@ impl R<'_> {
                 let index = if rest.is_empty() {
                     index
                 } else {
-                    Expression::new(index.span.clone(), Kind::List(std::iter::once(index).chain(rest).collect()))
+                    Expression::new(
+                        index.span.clone(),
+                        Kind::List(std::iter::once(index).chain(rest).collect()),
+                    )
                 };
-                Kind::Index { object, index: Box::new(index) }
+                Kind::Index {
+                    object,
+                    index: Box::new(index),
+                }
             }
             "binary_operator" => self.binary(node),
             _ if node.is_error() => Kind::Block(self.statements(node)),
@@ -244,7 +337,8 @@ impl R<'_> {
             .into_iter()
             .map(|argument| {
                 let at = argument.value.span.start;
-                let key = Expression::new(at..at, Kind::Constant(argument.name.unwrap_or_default()));
+                let key =
+                    Expression::new(at..at, Kind::Constant(argument.name.unwrap_or_default()));
                 (key, argument.value)
             })
             .collect()
@@ -259,7 +353,13 @@ impl R<'_> {
         let first = parts.next().unwrap_or_default();
         let mut whole = Expression::new(node.byte_range(), Kind::Name(first.to_owned()));
         for part in parts {
-            whole = Expression::new(node.byte_range(), Kind::Attribute { object: Box::new(whole), name: part.to_owned() });
+            whole = Expression::new(
+                node.byte_range(),
+                Kind::Attribute {
+                    object: Box::new(whole),
+                    name: part.to_owned(),
+                },
+            );
         }
         whole.kind
     }
@@ -279,14 +379,25 @@ impl R<'_> {
             "%>%" | "|>" | "%<>%" => {
                 let left = self.field(node, "lhs");
                 let right = self.field(node, "rhs");
-                let first = Argument { name: None, spread: false, value: left };
+                let first = Argument {
+                    name: None,
+                    spread: false,
+                    value: left,
+                };
                 match right.kind {
-                    Kind::Call { function, arguments } => {
-                        Kind::Call { function, arguments: std::iter::once(first).chain(arguments).collect() }
-                    }
+                    Kind::Call {
+                        function,
+                        arguments,
+                    } => Kind::Call {
+                        function,
+                        arguments: std::iter::once(first).chain(arguments).collect(),
+                    },
                     kind => {
                         let function = Box::new(Expression::new(right.span, kind));
-                        Kind::Call { function, arguments: vec![first] }
+                        Kind::Call {
+                            function,
+                            arguments: vec![first],
+                        }
                     }
                 }
             }
@@ -311,10 +422,16 @@ impl R<'_> {
     fn arguments(&mut self, list: Node<'_>) -> Vec<Argument> {
         let mut arguments = Vec::new();
         for argument in in_field(list, "argument") {
-            let name = argument.child_by_field_name("name").map(|name| self.walk.of(name).trim_matches(['`', '"', '\'']).to_owned());
+            let name = argument
+                .child_by_field_name("name")
+                .map(|name| self.walk.of(name).trim_matches(['`', '"', '\'']).to_owned());
             let value = self.field(argument, "value");
             let spread = self.walk.of(argument) == "...";
-            arguments.push(Argument { name, spread, value });
+            arguments.push(Argument {
+                name,
+                spread,
+                value,
+            });
         }
         arguments
     }
@@ -322,7 +439,9 @@ impl R<'_> {
     fn text(&mut self, node: Node<'_>) -> Option<Text> {
         self.walk.texts.push(node.byte_range());
         let open = node.child_by_field_name("open")?;
-        let close = node.child_by_field_name("close").filter(|close| !close.is_missing())?;
+        let close = node
+            .child_by_field_name("close")
+            .filter(|close| !close.is_missing())?;
         let raw = self.walk.of(open).starts_with(['r', 'R']);
         let known = Writing::known(Writing {
             close: closing(self.walk.of(close))?,
@@ -332,11 +451,19 @@ impl R<'_> {
             ascii: false,
         })?;
         let parts = decode(self.walk.text, open.end_byte()..close.start_byte(), known);
-        Some(Text { parts, writing: known, bytes: false, foreign: false })
+        Some(Text {
+            parts,
+            writing: known,
+            bytes: false,
+            foreign: false,
+        })
     }
 }
 
 /// The closing of a text as one that [`Writing`] knows.
 fn closing(text: &str) -> Option<&'static str> {
-    super::literal::CLOSES.iter().copied().find(|close| *close == text)
+    super::literal::CLOSES
+        .iter()
+        .copied()
+        .find(|close| *close == text)
 }

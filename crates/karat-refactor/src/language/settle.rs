@@ -22,7 +22,10 @@ pub(super) const NOT_FOLLOWED: &str = "name/not-followed";
 pub(crate) fn finish(reader: &mut Reader<'_>) {
     let mut homes: Vec<(Namespace, Arc<Fragment>)> = Vec::new();
     for closure in &reader.programs.functions {
-        if !homes.iter().any(|(namespace, _)| *namespace == closure.namespace) {
+        if !homes
+            .iter()
+            .any(|(namespace, _)| *namespace == closure.namespace)
+        {
             homes.push((closure.namespace, Arc::clone(&closure.home)));
         }
     }
@@ -41,21 +44,29 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
 fn paths(reader: &mut Reader<'_>, state: &mut State) {
     for id in 0..state.literals.len() {
         let literal = &state.literals[id];
-        let named = literal.fates.iter().any(|fate| matches!(fate, Fate::Named | Fate::Comment));
+        let named = literal
+            .fates
+            .iter()
+            .any(|fate| matches!(fate, Fate::Named | Fate::Comment));
         if named || !begins_like_a_path(literal) {
             continue;
         }
         let fragment = path_fragment(literal, &literal.text);
         let home = Arc::clone(&literal.home);
         let span = literal.span.clone();
-        let shown = literal.fates.iter().all(|fate| *fate == Fate::Shown) && !literal.fates.is_empty();
+        let shown =
+            literal.fates.iter().all(|fate| *fate == Fate::Shown) && !literal.fates.is_empty();
         let first = reader.occurrences();
         if !fragment.text().is_empty() && !shown {
             reader.path(&fragment, 0..fragment.text().len());
             crate::rules::path(reader, &home, span, fragment.text());
         }
         let occurrences = first..reader.occurrences();
-        state.uses.push(super::values::Use { occurrences, sources: vec![id], holes: Vec::new() });
+        state.uses.push(super::values::Use {
+            occurrences,
+            sources: vec![id],
+            holes: Vec::new(),
+        });
     }
 }
 
@@ -64,7 +75,13 @@ fn path_fragment(literal: &Literal, text: &Assembled) -> Arc<Fragment> {
     let mut builder = literal.home.inside("text");
     for segment in text {
         match segment {
-            Segment::Source { home, range, decoded, writing, .. } if Arc::ptr_eq(home, &literal.home) && inside(range, &literal.span) => {
+            Segment::Source {
+                home,
+                range,
+                decoded,
+                writing,
+                ..
+            } if Arc::ptr_eq(home, &literal.home) && inside(range, &literal.span) => {
                 builder.escape(*writing);
                 match decoded {
                     None => builder.verbatim(range.clone()),
@@ -76,7 +93,11 @@ fn path_fragment(literal: &Literal, text: &Assembled) -> Arc<Fragment> {
                 builder.hole(literal.span.end..literal.span.end, Vec::new(), "a value");
             }
             Segment::Hole(hole) => {
-                builder.hole(hole.span.clone(), hole.value.all_texts().unwrap_or_default(), &hole.what);
+                builder.hole(
+                    hole.span.clone(),
+                    hole.value.all_texts().unwrap_or_default(),
+                    &hole.what,
+                );
             }
         }
     }
@@ -88,17 +109,45 @@ fn inside(range: &Range<usize>, span: &Range<usize>) -> bool {
 }
 
 fn begins_like_a_path(literal: &Literal) -> bool {
-    let Some(Segment::Source { home, range, decoded: None, .. }) = literal.text.first() else { return false };
+    let Some(Segment::Source {
+        home,
+        range,
+        decoded: None,
+        ..
+    }) = literal.text.first()
+    else {
+        return false;
+    };
     if !inside(range, &literal.span) {
         return false;
     }
     let text = home.text().get(range.clone()).unwrap_or_default();
     const STARTS: &[&str] = &[
-        "/mnt/", "/dbfs/", "dbfs:/", "wasb://", "wasbs://", "abfs://", "abfss://", "adl://", "s3://", "s3a://", "s3n://", "gs://", "hdfs://", "file:/",
-        "/filestore/", "/user/hive/", "/databricks-datasets/",
+        "/mnt/",
+        "/dbfs/",
+        "dbfs:/",
+        "wasb://",
+        "wasbs://",
+        "abfs://",
+        "abfss://",
+        "adl://",
+        "s3://",
+        "s3a://",
+        "s3n://",
+        "gs://",
+        "hdfs://",
+        "file:/",
+        "/filestore/",
+        "/user/hive/",
+        "/databricks-datasets/",
     ];
-    let lower = text.get(..text.len().min(24)).unwrap_or(text).to_ascii_lowercase();
-    STARTS.iter().any(|start| lower.starts_with(start)) || literal.fates.contains(&Fate::Path) && text.starts_with('/') || lower == "/mnt"
+    let lower = text
+        .get(..text.len().min(24))
+        .unwrap_or(text)
+        .to_ascii_lowercase();
+    STARTS.iter().any(|start| lower.starts_with(start))
+        || literal.fates.contains(&Fate::Path) && text.starts_with('/')
+        || lower == "/mnt"
 }
 
 /// Why a literal must not be edited.
@@ -111,7 +160,9 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
         // A path says itself what it is; whoever gets it, gets the new one.
         (Fate::Unknown(_), Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
-        (Fate::Path, Subject::Table | Subject::Database | Subject::Qualifier) => Some("is part of a path too".to_owned()),
+        (Fate::Path, Subject::Table | Subject::Database | Subject::Qualifier) => {
+            Some("is part of a path too".to_owned())
+        }
         (Fate::Column, Subject::Table | Subject::Database) => Some("names a column too".to_owned()),
         (Fate::View, Subject::Table) => Some("names a temporary view too".to_owned()),
         (Fate::Foreign, _) => Some("is used for another system too".to_owned()),
@@ -121,15 +172,25 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
 
 /// Takes back edits of literals that are used in ways that do not agree.
 fn demote(reader: &mut Reader<'_>, state: &State) {
-    let places: Vec<Range<usize>> = state.literals.iter().map(|literal| literal.home.locate(&literal.span)).collect();
+    let places: Vec<Range<usize>> = state
+        .literals
+        .iter()
+        .map(|literal| literal.home.locate(&literal.span))
+        .collect();
     // Literals that are edited themselves, with the occurrences that do it.
-    let mut edited: std::collections::BTreeMap<LiteralId, Vec<usize>> = std::collections::BTreeMap::new();
-    let mut filled: std::collections::BTreeMap<LiteralId, Vec<usize>> = std::collections::BTreeMap::new();
+    let mut edited: std::collections::BTreeMap<LiteralId, Vec<usize>> =
+        std::collections::BTreeMap::new();
+    let mut filled: std::collections::BTreeMap<LiteralId, Vec<usize>> =
+        std::collections::BTreeMap::new();
     let mut doubts: Vec<(usize, String)> = Vec::new();
     for used in &state.uses {
         for index in used.occurrences.clone() {
-            let Some(occurrence) = reader.occurrence_at(index) else { continue };
-            let Verdict::Rewritten { edits, .. } = &occurrence.verdict else { continue };
+            let Some(occurrence) = reader.occurrence_at(index) else {
+                continue;
+            };
+            let Verdict::Rewritten { edits, .. } = &occurrence.verdict else {
+                continue;
+            };
             let subject = occurrence.subject;
             for id in &used.sources {
                 let touches = edits.iter().any(|edit| inside(&edit.range, &places[*id]));
@@ -142,7 +203,8 @@ fn demote(reader: &mut Reader<'_>, state: &State) {
                 edited.entry(*id).or_default().push(index);
             }
             for (id, place) in &used.holes {
-                let around = place.start <= occurrence.range.end && place.end >= occurrence.range.start;
+                let around =
+                    place.start <= occurrence.range.end && place.end >= occurrence.range.start;
                 if around {
                     filled.entry(*id).or_default().push(index);
                 }
@@ -150,17 +212,23 @@ fn demote(reader: &mut Reader<'_>, state: &State) {
         }
     }
     for (index, why) in doubts {
-        let doubt = Doubt::new(USED_OTHERWISE, format!("the text that holds this name {why}"));
+        let doubt = Doubt::new(
+            USED_OTHERWISE,
+            format!("the text that holds this name {why}"),
+        );
         reader.demote(index, doubt);
     }
     for (id, occurrences) in &edited {
-        let Some(others) = filled.get(id) else { continue };
+        let Some(others) = filled.get(id) else {
+            continue;
+        };
         let holds = state.literals[*id].holes.is_empty();
         if !holds {
             continue;
         }
         for index in occurrences.iter().chain(others) {
-            let message = "this text is a name by itself in one place and a part of a name in another";
+            let message =
+                "this text is a name by itself in one place and a part of a name in another";
             reader.demote(*index, Doubt::new(USED_OTHERWISE, message));
         }
     }
@@ -170,7 +238,10 @@ fn demote(reader: &mut Reader<'_>, state: &State) {
 fn regions(reader: &mut Reader<'_>, state: &State) {
     for literal in &state.literals {
         let means = if literal.broken {
-            Some(Means::NeedsPerson(Doubt::new(NOT_FOLLOWED, "this text stands in code that was not understood")))
+            Some(Means::NeedsPerson(Doubt::new(
+                NOT_FOLLOWED,
+                "this text stands in code that was not understood",
+            )))
         } else {
             meaning(literal)
         };
@@ -204,7 +275,9 @@ fn meaning(literal: &Literal) -> Option<Means> {
     }
     if fates.is_empty() {
         return match &literal.name {
-            Some(name) => person(format!("this text is kept in `{name}`, and nothing here uses it")),
+            Some(name) => person(format!(
+                "this text is kept in `{name}`, and nothing here uses it"
+            )),
             None => person("what becomes of this text is not known".to_owned()),
         };
     }
@@ -230,7 +303,12 @@ fn meaning(literal: &Literal) -> Option<Means> {
 }
 
 /// Reads a program in one of the three languages.
-pub(crate) fn read(reader: &mut Reader<'_>, cell: &Arc<Fragment>, namespace: Namespace, program: &super::program::Program) {
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    cell: &Arc<Fragment>,
+    namespace: Namespace,
+    program: &super::program::Program,
+) {
     let mut machine = Machine::new(reader, cell, namespace);
     code_and_comments(&mut machine, cell, program);
     machine.run(program);
@@ -238,7 +316,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, cell: &Arc<Fragment>, namespace: Nam
 }
 
 /// Code and comments are no tables; texts are explained when it is known what becomes of them.
-fn code_and_comments(machine: &mut Machine<'_, '_>, cell: &Arc<Fragment>, program: &super::program::Program) {
+fn code_and_comments(
+    machine: &mut Machine<'_, '_>,
+    cell: &Arc<Fragment>,
+    program: &super::program::Program,
+) {
     let whole = 0..cell.text().len();
     if program.broken.iter().any(|range| *range == whole) && !whole.is_empty() {
         return;
@@ -262,7 +344,9 @@ fn code_and_comments(machine: &mut Machine<'_, '_>, cell: &Arc<Fragment>, progra
     for broken in &program.broken {
         if !broken.is_empty() {
             let doubt = Doubt::new(NOT_FOLLOWED, "this code was not understood");
-            machine.reader.region(cell, broken.clone(), Means::NeedsPerson(doubt));
+            machine
+                .reader
+                .region(cell, broken.clone(), Means::NeedsPerson(doubt));
         }
     }
     for hole in &program.holes {

@@ -15,12 +15,21 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 
 /// Programs that take SQL on their command line.
-const SQL_CLIENTS: &[&str] = &["spark-sql", "beeline", "hive", "dbsqlcli", "impala-shell", "spark3-sql"];
+const SQL_CLIENTS: &[&str] = &[
+    "spark-sql",
+    "beeline",
+    "hive",
+    "dbsqlcli",
+    "impala-shell",
+    "spark3-sql",
+];
 
 /// Reads a script.
 pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let language = tree_sitter_bash::LANGUAGE.into();
-    let Some(tree) = syntax::parse(&language, fragment.text()) else { return };
+    let Some(tree) = syntax::parse(&language, fragment.text()) else {
+        return;
+    };
     let (comments, _) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut found = Found::default();
     collect(tree.root_node(), fragment.text(), &mut found);
@@ -37,7 +46,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
             let text = inside.text().to_owned();
             crate::rules::path(reader, fragment, path.range.clone(), &text);
         }
-        reader.region(fragment, path.range, Means::NotATable(NotATable::PathSegment));
+        reader.region(
+            fragment,
+            path.range,
+            Means::NotATable(NotATable::PathSegment),
+        );
     }
     for echoed in found.shown {
         reader.region(fragment, echoed, Means::NotATable(NotATable::StringData));
@@ -79,14 +92,22 @@ fn collect(root: Node<'_>, text: &str, found: &mut Found) {
 }
 
 fn command(node: Node<'_>, text: &str, found: &mut Found) {
-    let name = node.child_by_field_name("name").and_then(|name| text.get(name.byte_range())).unwrap_or_default();
+    let name = node
+        .child_by_field_name("name")
+        .and_then(|name| text.get(name.byte_range()))
+        .unwrap_or_default();
     let name = name.rsplit('/').next().unwrap_or(name);
     let mut cursor = node.walk();
-    let arguments: Vec<Node<'_>> = node.children_by_field_name("argument", &mut cursor).collect();
+    let arguments: Vec<Node<'_>> = node
+        .children_by_field_name("argument", &mut cursor)
+        .collect();
     let client = SQL_CLIENTS.contains(&name);
     for (index, argument) in arguments.iter().enumerate() {
         let value = quoted(*argument);
-        let option = index.checked_sub(1).and_then(|before| text.get(arguments[before].byte_range())).unwrap_or_default();
+        let option = index
+            .checked_sub(1)
+            .and_then(|before| text.get(arguments[before].byte_range()))
+            .unwrap_or_default();
         if client && matches!(option, "-e" | "--execute" | "-q" | "-Q") {
             found.sql.push(value);
         } else if begins_like_a_path(text.get(inside(&value)).unwrap_or_default()) {
@@ -105,7 +126,12 @@ fn quoted(node: Node<'_>) -> Quoted {
     };
     let mut holes: Vec<Range<usize>> = named(node)
         .into_iter()
-        .filter(|child| matches!(child.kind(), "simple_expansion" | "expansion" | "command_substitution" | "arithmetic_expansion"))
+        .filter(|child| {
+            matches!(
+                child.kind(),
+                "simple_expansion" | "expansion" | "command_substitution" | "arithmetic_expansion"
+            )
+        })
         .map(|child| child.byte_range())
         .collect();
     let range = node.byte_range();
@@ -113,7 +139,11 @@ fn quoted(node: Node<'_>) -> Quoted {
     if quote.is_none() && node.kind() != "word" && node.kind() != "concatenation" {
         holes = vec![range.clone()];
     }
-    Quoted { range, quote, holes }
+    Quoted {
+        range,
+        quote,
+        holes,
+    }
 }
 
 fn inside(quoted: &Quoted) -> Range<usize> {
@@ -124,7 +154,11 @@ fn inside(quoted: &Quoted) -> Range<usize> {
 }
 
 fn begins_like_a_path(text: &str) -> bool {
-    ["/mnt/", "/dbfs/", "dbfs:/", "wasb", "abfs", "adl://", "s3://", "s3a://", "gs://"].iter().any(|start| text.starts_with(start))
+    [
+        "/mnt/", "/dbfs/", "dbfs:/", "wasb", "abfs", "adl://", "s3://", "s3a://", "gs://",
+    ]
+    .iter()
+    .any(|start| text.starts_with(start))
 }
 
 /// Only letters that no shell reads otherwise, in quotes or without.
@@ -133,7 +167,10 @@ struct Harmless;
 
 impl Escape for Harmless {
     fn escape(&self, text: &str) -> Result<String, Refusal> {
-        let harmless = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '/' | ':' | '-' | '@' | '+' | '=');
+        let harmless = |letter: char| {
+            letter.is_alphanumeric()
+                || matches!(letter, '_' | '.' | '/' | ':' | '-' | '@' | '+' | '=')
+        };
         match text.chars().find(|letter| !harmless(*letter)) {
             Some(letter) => Err(Refusal(format!("a shell may read {letter} in another way"))),
             None => Ok(text.to_owned()),
@@ -147,9 +184,17 @@ fn inner(fragment: &Arc<Fragment>, quoted: &Quoted) -> Arc<Fragment> {
     let range = inside(quoted);
     builder.escape(&Harmless);
     let mut at = range.start;
-    for hole in quoted.holes.iter().filter(|hole| hole.start >= range.start && hole.end <= range.end) {
+    for hole in quoted
+        .holes
+        .iter()
+        .filter(|hole| hole.start >= range.start && hole.end <= range.end)
+    {
         builder.verbatim(at..hole.start);
-        let what = fragment.text().get(hole.clone()).unwrap_or_default().to_owned();
+        let what = fragment
+            .text()
+            .get(hole.clone())
+            .unwrap_or_default()
+            .to_owned();
         builder.hole(hole.clone(), Vec::new(), &what);
         at = hole.end;
     }

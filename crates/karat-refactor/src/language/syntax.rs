@@ -35,15 +35,32 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, broken: Vec::new(), texts: Vec::new(), holes: Vec::new(), depth: 0 }
+        Self {
+            text,
+            broken: Vec::new(),
+            texts: Vec::new(),
+            holes: Vec::new(),
+            depth: 0,
+        }
     }
 
     /// The program, when all of it was walked.
-    pub(super) fn finish(mut self, body: Vec<Statement>, comments: Vec<Range<usize>>, broken: Vec<Range<usize>>) -> Program {
+    pub(super) fn finish(
+        mut self,
+        body: Vec<Statement>,
+        comments: Vec<Range<usize>>,
+        broken: Vec<Range<usize>>,
+    ) -> Program {
         self.broken.extend(broken);
         self.broken.sort_by_key(|range| (range.start, range.end));
         self.texts.sort_by_key(|range| (range.start, range.end));
-        Program { body, comments, broken: self.broken, texts: self.texts, holes: self.holes }
+        Program {
+            body,
+            comments,
+            broken: self.broken,
+            texts: self.texts,
+            holes: self.holes,
+        }
     }
 
     /// The text of a node.
@@ -65,7 +82,9 @@ impl<'a> Walk<'a> {
 /// The named children of a node without comments.
 pub(super) fn named<'t>(node: Node<'t>) -> Vec<Node<'t>> {
     let mut cursor = node.walk();
-    node.named_children(&mut cursor).filter(|child| !child.is_extra() || child.is_error()).collect()
+    node.named_children(&mut cursor)
+        .filter(|child| !child.is_extra() || child.is_error())
+        .collect()
 }
 
 /// All children of a node.
@@ -81,7 +100,10 @@ pub(super) fn in_field<'t>(node: Node<'t>, field: &str) -> Vec<Node<'t>> {
 }
 
 /// Comments, errors and missing tokens of a whole tree, without recursion.
-pub(super) fn comments_and_errors(tree: &Tree, comment_kinds: &[&str]) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+pub(super) fn comments_and_errors(
+    tree: &Tree,
+    comment_kinds: &[&str],
+) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
     let mut comments = Vec::new();
     let mut errors = Vec::new();
     let mut cursor = tree.walk();

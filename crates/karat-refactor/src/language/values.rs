@@ -110,14 +110,23 @@ impl Value {
         if path.len() > 160 {
             let head = path.char_indices().nth(60).map_or(path.len(), |(at, _)| at);
             let tail = path.char_indices().rev().nth(60).map_or(0, |(at, _)| at);
-            let shortened = format!("{}.{}", &path[..head], path[tail..].trim_start_matches(|letter| letter != '.').trim_start_matches('.'));
+            let shortened = format!(
+                "{}.{}",
+                &path[..head],
+                path[tail..]
+                    .trim_start_matches(|letter| letter != '.')
+                    .trim_start_matches('.')
+            );
             return Self::Object(shortened.into());
         }
         Self::Object(path.into())
     }
 
     pub(super) fn text(assembled: Assembled) -> Self {
-        Self::Texts { alternatives: Arc::new(vec![assembled]), complete: true }
+        Self::Texts {
+            alternatives: Arc::new(vec![assembled]),
+            complete: true,
+        }
     }
 
     pub(super) fn fixed(text: &str) -> Self {
@@ -146,7 +155,11 @@ impl Value {
                 key.literals(into);
                 value.literals(into);
             }),
-            Self::Function(_) | Self::Class(_) | Self::Instance(_) | Self::Object(_) | Self::Constant(_) => {}
+            Self::Function(_)
+            | Self::Class(_)
+            | Self::Instance(_)
+            | Self::Object(_)
+            | Self::Constant(_) => {}
         }
     }
 
@@ -163,11 +176,20 @@ impl Value {
     pub(super) fn or(self, other: Self) -> Self {
         match (self, other) {
             (
-                Self::Texts { alternatives: these, complete: all },
-                Self::Texts { alternatives: those, complete: all_too },
+                Self::Texts {
+                    alternatives: these,
+                    complete: all,
+                },
+                Self::Texts {
+                    alternatives: those,
+                    complete: all_too,
+                },
             ) => {
                 if Arc::ptr_eq(&these, &those) {
-                    return Self::Texts { alternatives: these, complete: all && all_too };
+                    return Self::Texts {
+                        alternatives: these,
+                        complete: all && all_too,
+                    };
                 }
                 let mut alternatives = (*these).clone();
                 for other in those.iter() {
@@ -176,28 +198,55 @@ impl Value {
                     }
                 }
                 let complete = all && all_too;
-                let value = Self::Texts { alternatives: Arc::new(alternatives), complete };
+                let value = Self::Texts {
+                    alternatives: Arc::new(alternatives),
+                    complete,
+                };
                 match &value {
-                    Self::Texts { alternatives, .. } if alternatives.len() > ALTERNATIVES_MAX => value.lost(),
+                    Self::Texts { alternatives, .. } if alternatives.len() > ALTERNATIVES_MAX => {
+                        value.lost()
+                    }
                     _ => value,
                 }
             }
-            (Self::Texts { alternatives, .. }, Self::Unknown(literals)) | (Self::Unknown(literals), Self::Texts { alternatives, .. })
+            (Self::Texts { alternatives, .. }, Self::Unknown(literals))
+            | (Self::Unknown(literals), Self::Texts { alternatives, .. })
                 if literals.is_empty() =>
             {
-                Self::Texts { alternatives, complete: false }
+                Self::Texts {
+                    alternatives,
+                    complete: false,
+                }
             }
             // A missing text is no text: `x = None` and later a text.
-            (Self::Texts { alternatives, complete }, Self::Constant(constant))
-            | (Self::Constant(constant), Self::Texts { alternatives, complete })
-                if is_nothing(&constant) =>
-            {
-                Self::Texts { alternatives, complete }
-            }
-            (Self::Texts { alternatives, .. }, Self::Object(_) | Self::Constant(_) | Self::Instance(_))
-            | (Self::Object(_) | Self::Constant(_) | Self::Instance(_), Self::Texts { alternatives, .. }) => {
-                Self::Texts { alternatives, complete: false }
-            }
+            (
+                Self::Texts {
+                    alternatives,
+                    complete,
+                },
+                Self::Constant(constant),
+            )
+            | (
+                Self::Constant(constant),
+                Self::Texts {
+                    alternatives,
+                    complete,
+                },
+            ) if is_nothing(&constant) => Self::Texts {
+                alternatives,
+                complete,
+            },
+            (
+                Self::Texts { alternatives, .. },
+                Self::Object(_) | Self::Constant(_) | Self::Instance(_),
+            )
+            | (
+                Self::Object(_) | Self::Constant(_) | Self::Instance(_),
+                Self::Texts { alternatives, .. },
+            ) => Self::Texts {
+                alternatives,
+                complete: false,
+            },
             (Self::List(these), Self::List(those)) => {
                 if Arc::ptr_eq(&these, &those) {
                     return Self::List(these);
@@ -214,12 +263,17 @@ impl Value {
                 pairs.extend(those.iter().cloned());
                 Self::Map(Arc::new(pairs))
             }
-            (Self::Function(this), Self::Function(that)) if Arc::ptr_eq(&this, &that) => Self::Function(this),
+            (Self::Function(this), Self::Function(that)) if Arc::ptr_eq(&this, &that) => {
+                Self::Function(this)
+            }
             (Self::Object(this), Self::Object(that)) if this == that => Self::Object(this),
             (Self::Constant(this), Self::Constant(that)) if this == that => Self::Constant(this),
             (Self::Class(this), Self::Class(that)) if this == that => Self::Class(this),
             (Self::Instance(this), Self::Instance(that)) if this == that => Self::Instance(this),
-            (Self::Object(path), Self::Constant(constant)) | (Self::Constant(constant), Self::Object(path)) if is_nothing(&constant) => {
+            (Self::Object(path), Self::Constant(constant))
+            | (Self::Constant(constant), Self::Object(path))
+                if is_nothing(&constant) =>
+            {
                 Self::Object(path)
             }
             (this, that) => {
@@ -236,7 +290,10 @@ impl Value {
     /// The same, and it may be something else too.
     pub(super) fn or_else(self) -> Self {
         match self {
-            Self::Texts { alternatives, .. } => Self::Texts { alternatives, complete: false },
+            Self::Texts { alternatives, .. } => Self::Texts {
+                alternatives,
+                complete: false,
+            },
             other => other,
         }
     }
@@ -244,7 +301,10 @@ impl Value {
     /// All texts it can be; `None` if it can be others.
     pub(super) fn all_texts(&self) -> Option<Vec<String>> {
         match self {
-            Self::Texts { alternatives, complete: true } => {
+            Self::Texts {
+                alternatives,
+                complete: true,
+            } => {
                 let mut all = Vec::new();
                 for alternative in alternatives.iter() {
                     all.extend(texts_of(alternative)?);
@@ -264,20 +324,32 @@ impl Value {
     /// The texts that are known, whether or not there are others.
     pub(super) fn known_texts(&self) -> Vec<String> {
         match self {
-            Self::Texts { alternatives, .. } => alternatives.iter().filter_map(|alternative| texts_of(alternative)).flatten().collect(),
+            Self::Texts { alternatives, .. } => alternatives
+                .iter()
+                .filter_map(|alternative| texts_of(alternative))
+                .flatten()
+                .collect(),
             _ => Vec::new(),
         }
     }
 
     /// The texts that are known, with `…` for what is not.
     pub(super) fn shapes(&self) -> Vec<String> {
-        let Self::Texts { alternatives, .. } = self else { return Vec::new() };
+        let Self::Texts { alternatives, .. } = self else {
+            return Vec::new();
+        };
         let shape = |assembled: &Assembled| {
             let mut shape = String::new();
             for segment in assembled {
                 match segment {
-                    Segment::Source { decoded: Some(text), .. } | Segment::Fixed(text) => shape.push_str(text),
-                    Segment::Source { home, range, .. } => shape.push_str(home.text().get(range.clone()).unwrap_or_default()),
+                    Segment::Source {
+                        decoded: Some(text),
+                        ..
+                    }
+                    | Segment::Fixed(text) => shape.push_str(text),
+                    Segment::Source { home, range, .. } => {
+                        shape.push_str(home.text().get(range.clone()).unwrap_or_default())
+                    }
                     Segment::Hole(_) => shape.push('…'),
                 }
             }
@@ -294,7 +366,10 @@ impl Value {
 }
 
 pub(super) fn is_nothing(constant: &str) -> bool {
-    matches!(constant, "None" | "null" | "NULL" | "NA" | "Nothing" | "False" | "false" | "FALSE")
+    matches!(
+        constant,
+        "None" | "null" | "NULL" | "NA" | "Nothing" | "False" | "false" | "FALSE"
+    )
 }
 
 /// Whether two texts are the same bytes of the same literals.
@@ -303,7 +378,11 @@ fn same(this: &Assembled, that: &Assembled) -> bool {
         && this.iter().zip(that).all(|pair| match pair {
             (
                 Segment::Source { literal, range, .. },
-                Segment::Source { literal: other, range: other_range, .. },
+                Segment::Source {
+                    literal: other,
+                    range: other_range,
+                    ..
+                },
             ) => literal == other && range == other_range,
             (Segment::Fixed(text), Segment::Fixed(other)) => text == other,
             (Segment::Hole(hole), Segment::Hole(other)) => Arc::ptr_eq(hole, other),
@@ -316,7 +395,12 @@ pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
     let mut texts = vec![String::new()];
     for segment in assembled {
         match segment {
-            Segment::Source { home, range, decoded, .. } => {
+            Segment::Source {
+                home,
+                range,
+                decoded,
+                ..
+            } => {
                 let text = match decoded {
                     Some(text) => text.as_str(),
                     None => home.text().get(range.clone()).unwrap_or_default(),

@@ -59,14 +59,28 @@ impl Document {
             why,
             hint: hint.to_owned(),
         };
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        let extension = name
+            .rsplit_once('.')
+            .map(|(_, extension)| extension.to_ascii_lowercase());
         let document = match extension.as_deref() {
-            Some("xlsx" | "xlsm") => spreadsheet(bytes).map_err(|why| error(why, "save it again as XLSX, or as CSV"))?,
-            Some("json") => json(bytes).map_err(|why| error(why, "write a list of objects with the columns as keys"))?,
-            Some("csv" | "tsv" | "txt") => delimited(bytes).map_err(|why| error(why, "save it as CSV with headings in its first line"))?,
-            _ => return Err(error("its name ends in none of .csv, .tsv, .xlsx, .json".to_owned(), "rename it after what it holds")),
+            Some("xlsx" | "xlsm") => {
+                spreadsheet(bytes).map_err(|why| error(why, "save it again as XLSX, or as CSV"))?
+            }
+            Some("json") => json(bytes)
+                .map_err(|why| error(why, "write a list of objects with the columns as keys"))?,
+            Some("csv" | "tsv" | "txt") => delimited(bytes)
+                .map_err(|why| error(why, "save it as CSV with headings in its first line"))?,
+            _ => {
+                return Err(error(
+                    "its name ends in none of .csv, .tsv, .xlsx, .json".to_owned(),
+                    "rename it after what it holds",
+                ));
+            }
         };
-        let named = document.headings.iter().any(|heading| COLUMNS.contains(&heading.as_str()));
+        let named = document
+            .headings
+            .iter()
+            .any(|heading| COLUMNS.contains(&heading.as_str()));
         if !named {
             return Err(error(
                 format!("it has none of the columns {}", COLUMNS.join(", ")),
@@ -82,7 +96,10 @@ impl Document {
         // Writing to memory does not fail.
         let _ = writer.write_record(&self.headings);
         for row in &self.rows {
-            let cells = self.headings.iter().map(|heading| row.cells.get(heading).map_or("", String::as_str));
+            let cells = self
+                .headings
+                .iter()
+                .map(|heading| row.cells.get(heading).map_or("", String::as_str));
             let _ = writer.write_record(cells);
         }
         let bytes = writer.into_inner().unwrap_or_default();
@@ -117,11 +134,20 @@ fn delimited(bytes: &[u8]) -> Result<Document, String> {
             document.headings = record.iter().map(heading).collect();
             continue;
         }
-        if record.len() > document.headings.len() && record.iter().skip(document.headings.len()).any(|cell| !cell.trim().is_empty()) {
+        if record.len() > document.headings.len()
+            && record
+                .iter()
+                .skip(document.headings.len())
+                .any(|cell| !cell.trim().is_empty())
+        {
             document.problems.push(Problem {
                 row: at + 1,
                 column: None,
-                message: format!("the row has {} cells, the headings are {}", record.len(), document.headings.len()),
+                message: format!(
+                    "the row has {} cells, the headings are {}",
+                    record.len(),
+                    document.headings.len()
+                ),
                 weight: Weight::Error,
             });
         }
@@ -148,7 +174,9 @@ fn push(document: &mut Document, number: usize, cells: impl Iterator<Item = Stri
 }
 
 fn json(bytes: &[u8]) -> Result<Document, String> {
-    let value: Value = serde_json::from_slice(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes)).map_err(|error| error.to_string())?;
+    let value: Value =
+        serde_json::from_slice(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes))
+            .map_err(|error| error.to_string())?;
     let list = match &value {
         Value::Array(list) => list,
         Value::Object(object) => object
@@ -159,7 +187,9 @@ fn json(bytes: &[u8]) -> Result<Document, String> {
     };
     let mut document = Document::default();
     for item in list {
-        let object = item.as_object().ok_or("an entry of the list is no object")?;
+        let object = item
+            .as_object()
+            .ok_or("an entry of the list is no object")?;
         for key in object.keys().map(|key| heading(key)) {
             if !document.headings.contains(&key) {
                 document.headings.push(key);
@@ -199,8 +229,14 @@ fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
         let offset = range.start().map_or(0, |(row, _)| row as usize);
         let mut rows = range.rows();
         let Some(first) = rows.next() else { continue };
-        let headings: Vec<String> = first.iter().map(|cell| heading(&cell.to_string())).collect();
-        if !headings.iter().any(|heading| COLUMNS.contains(&heading.as_str())) {
+        let headings: Vec<String> = first
+            .iter()
+            .map(|cell| heading(&cell.to_string()))
+            .collect();
+        if !headings
+            .iter()
+            .any(|heading| COLUMNS.contains(&heading.as_str()))
+        {
             last = "no sheet has the columns of a mapping".to_owned();
             continue;
         }
@@ -235,10 +271,16 @@ fn not_text(cell: &Data) -> Option<String> {
     let shown = cell.to_string();
     match cell {
         Data::String(_) | Data::Empty => None,
-        Data::Int(_) | Data::Float(_) => Some(format!("the cell holds the number {shown}; format the column as text, and check the name (zeros in front are lost)")),
-        Data::Bool(_) => Some(format!("the cell holds the truth value {shown}; format the column as text")),
+        Data::Int(_) | Data::Float(_) => Some(format!(
+            "the cell holds the number {shown}; format the column as text, and check the name (zeros in front are lost)"
+        )),
+        Data::Bool(_) => Some(format!(
+            "the cell holds the truth value {shown}; format the column as text"
+        )),
         Data::Error(_) => Some(format!("the cell holds the error {shown}")),
-        _ => Some(format!("the cell holds the date {shown}; format the column as text, and write the name again")),
+        _ => Some(format!(
+            "the cell holds the date {shown}; format the column as text, and write the name again"
+        )),
     }
 }
 
@@ -260,7 +302,9 @@ fn doubtful_catalogs(rows: &[Row]) -> Vec<Problem> {
             problems.push(Problem {
                 row: *row,
                 column: Some("new_catalog".to_owned()),
-                message: format!("`{catalog}` is named {count} times, `{other}` far more often: a slip?"),
+                message: format!(
+                    "`{catalog}` is named {count} times, `{other}` far more often: a slip?"
+                ),
                 weight: Weight::Warning,
             });
         }
@@ -274,9 +318,15 @@ fn one_letter_apart(a: &str, b: &str) -> bool {
         return false;
     }
     let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let end = a[start..].iter().rev().zip(b[start..].iter().rev()).take_while(|(x, y)| x == y).count();
+    let end = a[start..]
+        .iter()
+        .rev()
+        .zip(b[start..].iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
     let (left_a, left_b) = (a.len() - start - end, b.len() - start - end);
-    let swapped = left_a == 2 && left_b == 2 && a[start] == b[start + 1] && a[start + 1] == b[start];
+    let swapped =
+        left_a == 2 && left_b == 2 && a[start] == b[start + 1] && a[start + 1] == b[start];
     left_a.max(left_b) <= 1 || swapped
 }
 
@@ -286,7 +336,11 @@ mod tests {
 
     fn problems(name: &str, text: &str) -> String {
         match read(name, text.as_bytes()) {
-            Ok(reading) => reading.problems.iter().map(|problem| format!("{:?} {problem}\n", problem.weight)).collect(),
+            Ok(reading) => reading
+                .problems
+                .iter()
+                .map(|problem| format!("{:?} {problem}\n", problem.weight))
+                .collect(),
             Err(error) => format!("{error}\n"),
         }
     }
@@ -332,7 +386,11 @@ mod tests {
 
     #[test]
     fn formats_say_the_same() {
-        let csv = read("m.csv", b"src_schema,src_table,catalog_name,dst_schema,dst_table\na,t,m,b,t\nb,t,m,a,t\n").expect("a mapping");
+        let csv = read(
+            "m.csv",
+            b"src_schema,src_table,catalog_name,dst_schema,dst_table\na,t,m,b,t\nb,t,m,a,t\n",
+        )
+        .expect("a mapping");
         let json = read(
             "m.json",
             br#"[{"old_database":"b","old_table":"t","new_catalog":"m","new_schema":"a","new_table":"t"},

@@ -53,7 +53,9 @@ pub fn merge(base: &Document, person: &Document, anew: &Document) -> (Document, 
                 (*mine).clone()
             }
             (Some(_), None, Some(_)) => continue,
-            (old, Some(mine), Some(new)) => cells(key, old.copied(), mine, new, &headings, &mut conflicts),
+            (old, Some(mine), Some(new)) => {
+                cells(key, old.copied(), mine, new, &headings, &mut conflicts)
+            }
             (_, None, None) => continue,
         };
         rows.push(merged);
@@ -79,14 +81,22 @@ fn keyed(document: &Document) -> BTreeMap<Key, &Row> {
             row.cell("old_path").to_owned(),
         );
         // A path in the row of a table is a property of the table.
-        let key = if key.0.is_empty() { key } else { (key.0, key.1, String::new()) };
+        let key = if key.0.is_empty() {
+            key
+        } else {
+            (key.0, key.1, String::new())
+        };
         (key, row)
     });
     rows.collect()
 }
 
 fn shown(key: &Key) -> String {
-    if key.0.is_empty() { key.2.clone() } else { format!("{}.{}", key.0, key.1) }
+    if key.0.is_empty() {
+        key.2.clone()
+    } else {
+        format!("{}.{}", key.0, key.1)
+    }
 }
 
 fn gone(key: &Key, old: &Row, mine: &Row, anew: &str) -> Conflict {
@@ -100,7 +110,14 @@ fn gone(key: &Key, old: &Row, mine: &Row, anew: &str) -> Conflict {
     }
 }
 
-fn cells(key: &Key, old: Option<&Row>, mine: &Row, new: &Row, headings: &[String], conflicts: &mut Vec<Conflict>) -> Row {
+fn cells(
+    key: &Key,
+    old: Option<&Row>,
+    mine: &Row,
+    new: &Row,
+    headings: &[String],
+    conflicts: &mut Vec<Conflict>,
+) -> Row {
     let mut merged = Row {
         number: 0,
         cells: BTreeMap::new(),
@@ -138,11 +155,25 @@ mod tests {
     #[test]
     fn people_and_machine_both_win_where_only_one_changed() {
         let heading = "old_database,old_table,new_catalog,new_table,note\n";
-        let base = document(&format!("{heading}s,a,prod,a,\ns,b,prod,b,\ns,c,prod,c,\ns,d,prod,d,\n"));
-        let person = document(&format!("{heading}s,a,prod,a2,mine\ns,b,eu,b,\ns,d,prod,d9,\n"));
-        let anew = document(&format!("{heading}s,a,prod,a,\ns,b,us,b,\ns,c,prod,c,\ns,e,prod,e,\n"));
+        let base = document(&format!(
+            "{heading}s,a,prod,a,\ns,b,prod,b,\ns,c,prod,c,\ns,d,prod,d,\n"
+        ));
+        let person = document(&format!(
+            "{heading}s,a,prod,a2,mine\ns,b,eu,b,\ns,d,prod,d9,\n"
+        ));
+        let anew = document(&format!(
+            "{heading}s,a,prod,a,\ns,b,us,b,\ns,c,prod,c,\ns,e,prod,e,\n"
+        ));
         let (merged, conflicts) = merge(&base, &person, &anew);
-        let told: String = conflicts.iter().map(|c| format!("{} {:?}: {} | {} | {}\n", c.row, c.column, c.base, c.person, c.anew)).collect();
+        let told: String = conflicts
+            .iter()
+            .map(|c| {
+                format!(
+                    "{} {:?}: {} | {} | {}\n",
+                    c.row, c.column, c.base, c.person, c.anew
+                )
+            })
+            .collect();
         expect_test::expect![[r#""#]].assert_eq(&(merged.csv() + &told));
     }
 }

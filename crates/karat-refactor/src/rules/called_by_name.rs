@@ -16,5 +16,6 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let by_name = facts.path.is_empty() && facts.method == "getattr" && facts.given.len() >= 2;
-    (by_name && !facts.is_literal(1)).then(|| "which attribute is meant is decided at run time".to_owned())
+    (by_name && !facts.is_literal(1))
+        .then(|| "which attribute is meant is decided at run time".to_owned())
 }

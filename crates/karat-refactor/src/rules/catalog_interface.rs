@@ -16,5 +16,10 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let catalog = facts.path == "spark.catalog" || facts.path.ends_with("spark.catalog");
-    catalog.then(|| format!("`spark.catalog.{}` needs runtime 14.3 LTS on shared clusters", facts.method))
+    catalog.then(|| {
+        format!(
+            "`spark.catalog.{}` needs runtime 14.3 LTS on shared clusters",
+            facts.method
+        )
+    })
 }

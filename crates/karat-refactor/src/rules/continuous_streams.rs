@@ -18,10 +18,19 @@ pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     if !facts.path.contains("writeStream") {
         return None;
     }
-    let continuous = facts.method == "trigger" && facts.given.iter().any(|argument| argument.name.as_deref() == Some("continuous"));
+    let continuous = facts.method == "trigger"
+        && facts
+            .given
+            .iter()
+            .any(|argument| argument.name.as_deref() == Some("continuous"));
     let rows = matches!(facts.method, "foreach" | "foreachBatch");
     if continuous {
         return Some("continuous triggers are refused on shared clusters".to_owned());
     }
-    rows.then(|| format!("`{}` needs runtime 14.3 LTS on shared clusters", facts.method))
+    rows.then(|| {
+        format!(
+            "`{}` needs runtime 14.3 LTS on shared clusters",
+            facts.method
+        )
+    })
 }

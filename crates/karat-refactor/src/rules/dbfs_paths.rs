@@ -16,16 +16,31 @@ pub(super) static RULE: Rule = Rule {
 
 /// What is the matter with a path; `None` for paths that Unity Catalog takes.
 pub(super) fn check(text: &str) -> Option<String> {
-    let lower = text.get(..text.len().min(32)).unwrap_or(text).to_ascii_lowercase();
+    let lower = text
+        .get(..text.len().min(32))
+        .unwrap_or(text)
+        .to_ascii_lowercase();
     let what = if lower.starts_with("/dbfs/") {
         "the driver's window on DBFS is not there on shared clusters"
     } else if lower.starts_with("/mnt/") || lower == "/mnt" || lower.starts_with("dbfs:/mnt/") {
         "mounts know no rights of Unity Catalog; use a volume or an external location"
-    } else if lower.starts_with("dbfs:/databricks-datasets") || lower.starts_with("/databricks-datasets") || lower.starts_with("dbfs:/volumes/") {
+    } else if lower.starts_with("dbfs:/databricks-datasets")
+        || lower.starts_with("/databricks-datasets")
+        || lower.starts_with("dbfs:/volumes/")
+    {
         return None;
-    } else if lower.starts_with("dbfs:/") || lower.starts_with("/filestore/") || lower.starts_with("/user/hive/") {
+    } else if lower.starts_with("dbfs:/")
+        || lower.starts_with("/filestore/")
+        || lower.starts_with("/user/hive/")
+    {
         "DBFS knows no rights of Unity Catalog; use a volume"
-    } else if ["s3://", "s3a://", "s3n://", "wasb://", "wasbs://", "adl://", "gs://", "abfss://", "abfs://", "hdfs://"].iter().any(|start| lower.starts_with(start)) {
+    } else if [
+        "s3://", "s3a://", "s3n://", "wasb://", "wasbs://", "adl://", "gs://", "abfss://",
+        "abfs://", "hdfs://",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start))
+    {
         "storage is reached by its address; an external location or a volume must cover it"
     } else {
         return None;

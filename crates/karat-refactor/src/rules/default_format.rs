@@ -15,10 +15,31 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let writer = facts.path.split('.').any(|part| matches!(part.trim_end_matches("()"), "write" | "writeStream" | "read" | "readStream" | "writeTo"));
-    let ends = matches!(facts.method, "saveAsTable" | "save" | "load" | "writeTo" | "toTable" | "insertInto");
-    let formatted = facts.path.contains("format(") || facts.path.contains("using()") || facts.given.iter().any(|argument| matches!(argument.name.as_deref(), Some("format" | "source")));
+    let writer = facts.path.split('.').any(|part| {
+        matches!(
+            part.trim_end_matches("()"),
+            "write" | "writeStream" | "read" | "readStream" | "writeTo"
+        )
+    });
+    let ends = matches!(
+        facts.method,
+        "saveAsTable" | "save" | "load" | "writeTo" | "toTable" | "insertInto"
+    );
+    let formatted = facts.path.contains("format(")
+        || facts.path.contains("using()")
+        || facts
+            .given
+            .iter()
+            .any(|argument| matches!(argument.name.as_deref(), Some("format" | "source")));
     let ends = ends && facts.method != "insertInto";
-    (ends && (writer || matches!(facts.method, "saveAsTable")) && !formatted && facts.namespace != crate::session::Namespace::R)
-        .then(|| format!("`{}` without a format: Parquet before runtime 8.0, Delta since", facts.method))
+    (ends
+        && (writer || matches!(facts.method, "saveAsTable"))
+        && !formatted
+        && facts.namespace != crate::session::Namespace::R)
+        .then(|| {
+            format!(
+                "`{}` without a format: Parquet before runtime 8.0, Delta since",
+                facts.method
+            )
+        })
 }

@@ -15,10 +15,15 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn attribute(path: &str) -> Option<String> {
-    path.ends_with("org.apache.log4j").then(|| "the logger of the driver's JVM is out of reach; use Python's `logging`".to_owned())
+    path.ends_with("org.apache.log4j").then(|| {
+        "the logger of the driver's JVM is out of reach; use Python's `logging`".to_owned()
+    })
 }
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let sets = facts.method == "setLogLevel" && facts.on_context();
-    sets.then(|| "Spark's log level is set in the cluster's configuration (`spark.log.level`), not from code".to_owned())
+    sets.then(|| {
+        "Spark's log level is set in the cluster's configuration (`spark.log.level`), not from code"
+            .to_owned()
+    })
 }

@@ -15,6 +15,14 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let makes = matches!(facts.method, "createGlobalTempView" | "createOrReplaceGlobalTempView");
-    makes.then(|| format!("`{}` makes a view that serverless compute does not know", facts.method))
+    let makes = matches!(
+        facts.method,
+        "createGlobalTempView" | "createOrReplaceGlobalTempView"
+    );
+    makes.then(|| {
+        format!(
+            "`{}` makes a view that serverless compute does not know",
+            facts.method
+        )
+    })
 }

@@ -16,5 +16,6 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn attribute(path: &str) -> Option<String> {
     let last = path.rsplit('.').next().unwrap_or_default();
-    matches!(last, "hadoopConfiguration" | "_hadoopConfiguration").then(|| "Hadoop's configuration is out of reach on shared clusters".to_owned())
+    matches!(last, "hadoopConfiguration" | "_hadoopConfiguration")
+        .then(|| "Hadoop's configuration is out of reach on shared clusters".to_owned())
 }

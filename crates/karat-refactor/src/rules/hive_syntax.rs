@@ -24,8 +24,26 @@ pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
 /// The same for SQL text.
 pub(super) fn sql(text: &str) -> Option<String> {
     let upper = text.to_ascii_uppercase();
-    let words: Vec<&str> = upper.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).filter(|word| !word.is_empty()).collect();
-    let pairs = [("STORED", "AS"), ("ROW", "FORMAT"), ("MSCK", "REPAIR"), ("LOAD", "DATA"), ("USING", "HIVE"), ("SET", "SERDE"), ("CREATE", "INDEX")];
-    let found = words.windows(2).find_map(|pair| pairs.iter().find(|(first, second)| pair[0] == *first && pair[1] == *second))?;
-    Some(format!("`{} {}` is SQL of Hive that Unity Catalog does not take", found.0, found.1))
+    let words: Vec<&str> = upper
+        .split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let pairs = [
+        ("STORED", "AS"),
+        ("ROW", "FORMAT"),
+        ("MSCK", "REPAIR"),
+        ("LOAD", "DATA"),
+        ("USING", "HIVE"),
+        ("SET", "SERDE"),
+        ("CREATE", "INDEX"),
+    ];
+    let found = words.windows(2).find_map(|pair| {
+        pairs
+            .iter()
+            .find(|(first, second)| pair[0] == *first && pair[1] == *second)
+    })?;
+    Some(format!(
+        "`{} {}` is SQL of Hive that Unity Catalog does not take",
+        found.0, found.1
+    ))
 }

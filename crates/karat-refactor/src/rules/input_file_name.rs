@@ -15,5 +15,6 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    (facts.method == "input_file_name").then(|| "`input_file_name` is refused; select `_metadata.file_path`".to_owned())
+    (facts.method == "input_file_name")
+        .then(|| "`input_file_name` is refused; select `_metadata.file_path`".to_owned())
 }

@@ -16,5 +16,6 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let registers = matches!(facts.method, "registerJavaFunction" | "registerJavaUDAF");
-    registers.then(|| "a Java function cannot be registered from Python on shared clusters".to_owned())
+    registers
+        .then(|| "a Java function cannot be registered from Python on shared clusters".to_owned())
 }

@@ -14,14 +14,33 @@ pub(super) static RULE: Rule = Rule {
     not_safe: "",
 };
 
-const PARTS: &[&str] = &["_jvm", "_jsc", "_jdf", "_jsparkSession", "_jspark", "_jconf", "_gateway", "_jwrapped", "_jdbc"];
+const PARTS: &[&str] = &[
+    "_jvm",
+    "_jsc",
+    "_jdf",
+    "_jsparkSession",
+    "_jspark",
+    "_jconf",
+    "_gateway",
+    "_jwrapped",
+    "_jdbc",
+];
 
 pub(super) fn attribute(path: &str) -> Option<String> {
     let last = path.rsplit('.').next().unwrap_or_default();
-    PARTS.contains(&last).then(|| format!("`{last}` reaches into the JVM of the driver"))
+    PARTS
+        .contains(&last)
+        .then(|| format!("`{last}` reaches into the JVM of the driver"))
 }
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let calls = matches!(facts.method, "sparkR.callJMethod" | "sparkR.callJStatic" | "sparkR.newJObject" | "invoke_static" | "invoke_new");
+    let calls = matches!(
+        facts.method,
+        "sparkR.callJMethod"
+            | "sparkR.callJStatic"
+            | "sparkR.newJObject"
+            | "invoke_static"
+            | "invoke_new"
+    );
     calls.then(|| format!("`{}` reaches into the JVM of the driver", facts.method))
 }

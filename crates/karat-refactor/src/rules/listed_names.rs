@@ -16,6 +16,12 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let catalog = facts.path.ends_with("catalog") || facts.path.ends_with("catalog()");
-    let lists = catalog && facts.method == "listTables" || matches!(facts.method, "tableNames") && facts.on_session();
-    lists.then(|| format!("`{}` gives names with a catalog in Unity Catalog", facts.method))
+    let lists = catalog && facts.method == "listTables"
+        || matches!(facts.method, "tableNames") && facts.on_session();
+    lists.then(|| {
+        format!(
+            "`{}` gives names with a catalog in Unity Catalog",
+            facts.method
+        )
+    })
 }

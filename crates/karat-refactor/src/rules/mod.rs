@@ -132,7 +132,10 @@ impl CallFacts<'_> {
 
     /// Whether it is called on the Spark context.
     fn on_context(&self) -> bool {
-        self.path == "sc" || self.path.ends_with("sparkContext") || self.path.ends_with("._sc") || self.path.ends_with("SparkContext")
+        self.path == "sc"
+            || self.path.ends_with("sparkContext")
+            || self.path.ends_with("._sc")
+            || self.path.ends_with("SparkContext")
     }
 }
 
@@ -172,8 +175,19 @@ static ATTRIBUTE_RULES: &[AttributeRule] = &[
 ];
 
 /// Looks at a call.
-pub(crate) fn call(machine: &mut Machine<'_, '_>, path: &str, method: &str, given: &[Given], span: Range<usize>) {
-    let facts = CallFacts { namespace: machine.namespace(), path, method, given };
+pub(crate) fn call(
+    machine: &mut Machine<'_, '_>,
+    path: &str,
+    method: &str,
+    given: &[Given],
+    span: Range<usize>,
+) {
+    let facts = CallFacts {
+        namespace: machine.namespace(),
+        path,
+        method,
+        given,
+    };
     for (rule, check) in CALL_RULES {
         if let Some(message) = check(&facts) {
             machine.found(rule, span.clone(), &message);
@@ -191,40 +205,72 @@ pub(crate) fn attribute(machine: &mut Machine<'_, '_>, path: &str, span: Range<u
 }
 
 /// Looks at an import.
-pub(crate) fn import(machine: &mut Machine<'_, '_>, span: Range<usize>, module: &str, names: &[(String, String)]) {
+pub(crate) fn import(
+    machine: &mut Machine<'_, '_>,
+    span: Range<usize>,
+    module: &str,
+    names: &[(String, String)],
+) {
     let rdd = module.starts_with("pyspark.rdd") || names.iter().any(|(name, _)| name == "RDD");
     if rdd {
         machine.found(&rdd::RULE, span.clone(), "the RDD interface is imported");
     }
-    let context = names.iter().find(|(name, _)| matches!(name.as_str(), "SparkContext" | "SQLContext" | "HiveContext"));
+    let context = names
+        .iter()
+        .find(|(name, _)| matches!(name.as_str(), "SparkContext" | "SQLContext" | "HiveContext"));
     if let Some((name, _)) = context {
-        machine.found(&spark_context::RULE, span, &format!("`{name}` is an old context that shared clusters refuse"));
+        machine.found(
+            &spark_context::RULE,
+            span,
+            &format!("`{name}` is an old context that shared clusters refuse"),
+        );
     }
 }
 
 /// A text is split at its dots.
 pub(crate) fn split_by_dot(machine: &mut Machine<'_, '_>, span: Range<usize>) {
-    machine.found(&split_at_dots::RULE, span, "with three parts, the first is the catalog and the second the schema");
+    machine.found(
+        &split_at_dots::RULE,
+        span,
+        "with three parts, the first is the catalog and the second the schema",
+    );
 }
 
 /// Dots of a text are replaced.
 pub(crate) fn replaced_dot(machine: &mut Machine<'_, '_>, span: Range<usize>) {
-    machine.found(&replaced_dots::RULE, span, "a name with three parts gives another text than before");
+    machine.found(
+        &replaced_dots::RULE,
+        span,
+        "a name with three parts gives another text than before",
+    );
 }
 
 /// A name is put together from two variables.
 pub(crate) fn name_helper(machine: &mut Machine<'_, '_>, span: Range<usize>) {
-    machine.found(&name_helper::RULE, span, "a name is put together from a database and a table; it has no catalog");
+    machine.found(
+        &name_helper::RULE,
+        span,
+        "a name is put together from a database and a table; it has no catalog",
+    );
 }
 
 /// A table and its database are given apart.
 pub(crate) fn database_is_apart(machine: &mut Machine<'_, '_>, span: Range<usize>) {
-    machine.found(&database_apart::RULE, span, "the database is given apart from the table");
+    machine.found(
+        &database_apart::RULE,
+        span,
+        "the database is given apart from the table",
+    );
 }
 
 /// Looks at a path that code uses.
 pub(crate) fn path(reader: &mut Reader<'_>, home: &Arc<Fragment>, span: Range<usize>, text: &str) {
     if let Some(message) = dbfs_paths::check(text) {
-        reader.finding(home, span, dbfs_paths::RULE.severity, Doubt::new(dbfs_paths::RULE.id, message));
+        reader.finding(
+            home,
+            span,
+            dbfs_paths::RULE.severity,
+            Doubt::new(dbfs_paths::RULE.id, message),
+        );
     }
 }

@@ -16,6 +16,15 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let mounts = facts.path.starts_with("dbutils.fs") || facts.path.ends_with("dbutils.fs");
-    let mounts = mounts && matches!(facts.method, "mount" | "unmount" | "mounts" | "refreshMounts" | "updateMount");
-    mounts.then(|| format!("`dbutils.fs.{}` handles mounts; Unity Catalog uses external locations and volumes", facts.method))
+    let mounts = mounts
+        && matches!(
+            facts.method,
+            "mount" | "unmount" | "mounts" | "refreshMounts" | "updateMount"
+        );
+    mounts.then(|| {
+        format!(
+            "`dbutils.fs.{}` handles mounts; Unity Catalog uses external locations and volumes",
+            facts.method
+        )
+    })
 }

@@ -15,6 +15,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let reads = facts.method == "toJson" && (facts.path.contains("getContext") || facts.path.contains("dbutils"));
-    reads.then(|| "`toJson` of the notebook's context is refused; `safeToJson` gives a part of it".to_owned())
+    let reads = facts.method == "toJson"
+        && (facts.path.contains("getContext") || facts.path.contains("dbutils"));
+    reads.then(|| {
+        "`toJson` of the notebook's context is refused; `safeToJson` gives a part of it".to_owned()
+    })
 }

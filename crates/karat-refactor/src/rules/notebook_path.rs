@@ -16,5 +16,6 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let runs = facts.path.ends_with("utils.notebook") && facts.method == "run";
-    (runs && !facts.given.is_empty() && !facts.is_known(0)).then(|| "which notebook is run is decided at run time".to_owned())
+    (runs && !facts.given.is_empty() && !facts.is_known(0))
+        .then(|| "which notebook is run is decided at run time".to_owned())
 }

@@ -16,6 +16,19 @@ pub(super) static RULE: Rule = Rule {
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let runs = facts.namespace == crate::session::Namespace::R
-        && matches!(facts.method, "dapply" | "dapplyCollect" | "gapply" | "gapplyCollect" | "spark.lapply" | "spark_apply");
-    runs.then(|| format!("`{}` runs R on the cluster, which shared access mode refuses", facts.method))
+        && matches!(
+            facts.method,
+            "dapply"
+                | "dapplyCollect"
+                | "gapply"
+                | "gapplyCollect"
+                | "spark.lapply"
+                | "spark_apply"
+        );
+    runs.then(|| {
+        format!(
+            "`{}` runs R on the cluster, which shared access mode refuses",
+            facts.method
+        )
+    })
 }

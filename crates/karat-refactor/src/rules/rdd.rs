@@ -15,19 +15,47 @@ pub(super) static RULE: Rule = Rule {
 };
 
 const METHODS: &[&str] = &[
-    "parallelize", "mapPartitions", "mapPartitionsWithIndex", "foreachPartition", "emptyRDD", "wholeTextFiles", "binaryRecords", "binaryFiles",
-    "sequenceFile", "newAPIHadoopFile", "newAPIHadoopRDD", "hadoopFile", "hadoopRDD", "pickleFile", "saveAsTextFile", "saveAsObjectFile",
-    "saveAsSequenceFile", "saveAsPickleFile", "saveAsHadoopFile", "saveAsNewAPIHadoopFile", "saveAsHadoopDataset", "saveAsNewAPIHadoopDataset",
-    "union", "runJob", "textFile", "aggregateByKey", "reduceByKey", "groupByKey", "zipWithIndex", "sparkSession.emptyDataset",
+    "parallelize",
+    "mapPartitions",
+    "mapPartitionsWithIndex",
+    "foreachPartition",
+    "emptyRDD",
+    "wholeTextFiles",
+    "binaryRecords",
+    "binaryFiles",
+    "sequenceFile",
+    "newAPIHadoopFile",
+    "newAPIHadoopRDD",
+    "hadoopFile",
+    "hadoopRDD",
+    "pickleFile",
+    "saveAsTextFile",
+    "saveAsObjectFile",
+    "saveAsSequenceFile",
+    "saveAsPickleFile",
+    "saveAsHadoopFile",
+    "saveAsNewAPIHadoopFile",
+    "saveAsHadoopDataset",
+    "saveAsNewAPIHadoopDataset",
+    "union",
+    "runJob",
+    "textFile",
+    "aggregateByKey",
+    "reduceByKey",
+    "groupByKey",
+    "zipWithIndex",
+    "sparkSession.emptyDataset",
 ];
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
     let context = facts.on_context();
     let plain = matches!(facts.method, "union" | "textFile" | "groupByKey");
-    let found = METHODS.contains(&facts.method) && (context || !plain && (!facts.path.is_empty() && facts.path != "?"));
+    let found = METHODS.contains(&facts.method)
+        && (context || !plain && (!facts.path.is_empty() && facts.path != "?"));
     found.then(|| format!("`{}` belongs to the RDD interface", facts.method))
 }
 
 pub(super) fn attribute(path: &str) -> Option<String> {
-    path.ends_with(".rdd").then(|| "`.rdd` belongs to the RDD interface".to_owned())
+    path.ends_with(".rdd")
+        .then(|| "`.rdd` belongs to the RDD interface".to_owned())
 }

@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let runs = (facts.path.is_empty() || facts.path == "builtins") && matches!(facts.method, "eval" | "exec" | "compile");
+    let runs = (facts.path.is_empty() || facts.path == "builtins")
+        && matches!(facts.method, "eval" | "exec" | "compile");
     runs.then(|| format!("`{}` runs code that no tool can follow", facts.method))
 }

@@ -19,8 +19,23 @@ pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
         return None;
     }
     let shows = facts.texts().into_iter().find_map(|text| {
-        let start = text.trim_start().get(..16).unwrap_or(text.trim_start()).to_ascii_lowercase();
-        ["show views", "show tables", "show databases", "show schemas", "show table e"].into_iter().find(|word| start.starts_with(word))
+        let start = text
+            .trim_start()
+            .get(..16)
+            .unwrap_or(text.trim_start())
+            .to_ascii_lowercase();
+        [
+            "show views",
+            "show tables",
+            "show databases",
+            "show schemas",
+            "show table e",
+        ]
+        .into_iter()
+        .find(|word| start.starts_with(word))
     })?;
-    Some(format!("the answer of `{}` has other columns and names in Unity Catalog", shows.to_ascii_uppercase()))
+    Some(format!(
+        "the answer of `{}` has other columns and names in Unity Catalog",
+        shows.to_ascii_uppercase()
+    ))
 }

@@ -15,18 +15,34 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn attribute(path: &str) -> Option<String> {
-    let context = path.ends_with("spark.sparkContext") || path.ends_with("._sc") || path == "sc" || path == "sqlContext" || path.ends_with(".sqlContext");
+    let context = path.ends_with("spark.sparkContext")
+        || path.ends_with("._sc")
+        || path == "sc"
+        || path == "sqlContext"
+        || path.ends_with(".sqlContext");
     context.then(|| format!("`{path}` is an old context that shared clusters refuse; use `spark`"))
 }
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    if facts.path == "sc" || facts.path.starts_with("sc.") || facts.path == "sqlContext" || facts.path.starts_with("sqlContext.") {
+    if facts.path == "sc"
+        || facts.path.starts_with("sc.")
+        || facts.path == "sqlContext"
+        || facts.path.starts_with("sqlContext.")
+    {
         let context = facts.path.split('.').next().unwrap_or_default();
-        return Some(format!("`{context}` is an old context that shared clusters refuse; use `spark`"));
+        return Some(format!(
+            "`{context}` is an old context that shared clusters refuse; use `spark`"
+        ));
     }
     if facts.path.is_empty() && facts.method == "spark" {
         return None;
     }
-    let makes = matches!(facts.method, "SQLContext" | "HiveContext" | "SparkContext") || facts.path.ends_with("SparkContext") && facts.method == "getOrCreate";
-    makes.then(|| format!("`{}` makes an old context that shared clusters refuse", facts.method))
+    let makes = matches!(facts.method, "SQLContext" | "HiveContext" | "SparkContext")
+        || facts.path.ends_with("SparkContext") && facts.method == "getOrCreate";
+    makes.then(|| {
+        format!(
+            "`{}` makes an old context that shared clusters refuse",
+            facts.method
+        )
+    })
 }

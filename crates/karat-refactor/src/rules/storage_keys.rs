@@ -19,8 +19,19 @@ pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
         return None;
     }
     let key = facts.text(0).into_iter().find(|key| {
-        ["fs.azure.", "fs.s3", "fs.gs.", "dfs.adls.", "spark.hadoop.fs.", "fs.adl."].iter().any(|start| key.starts_with(start))
+        [
+            "fs.azure.",
+            "fs.s3",
+            "fs.gs.",
+            "dfs.adls.",
+            "spark.hadoop.fs.",
+            "fs.adl.",
+        ]
+        .iter()
+        .any(|start| key.starts_with(start))
     })?;
     let start: String = key.split('.').take(3).collect::<Vec<_>>().join(".");
-    Some(format!("`{start}…` is a key to storage in the session; Unity Catalog uses storage credentials"))
+    Some(format!(
+        "`{start}…` is a key to storage in the session; Unity Catalog uses storage credentials"
+    ))
 }

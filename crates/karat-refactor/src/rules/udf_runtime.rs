@@ -15,8 +15,24 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    let arrow = facts.given.iter().any(|argument| argument.name.as_deref() == Some("useArrow"));
-    let frames = matches!(facts.method, "applyInPandas" | "mapInPandas" | "applyInPandasWithState" | "udtf" | "mapInArrow" | "cogroup") && facts.namespace == crate::session::Namespace::Python;
+    let arrow = facts
+        .given
+        .iter()
+        .any(|argument| argument.name.as_deref() == Some("useArrow"));
+    let frames = matches!(
+        facts.method,
+        "applyInPandas"
+            | "mapInPandas"
+            | "applyInPandasWithState"
+            | "udtf"
+            | "mapInArrow"
+            | "cogroup"
+    ) && facts.namespace == crate::session::Namespace::Python;
     let arrow = arrow && matches!(facts.method, "udf" | "register");
-    (frames || arrow).then(|| format!("`{}` needs runtime 14.3 LTS on shared clusters", facts.method))
+    (frames || arrow).then(|| {
+        format!(
+            "`{}` needs runtime 14.3 LTS on shared clusters",
+            facts.method
+        )
+    })
 }

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
+mod python;
+mod scala;
 mod show;
 mod sql;

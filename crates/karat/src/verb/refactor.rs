@@ -12,12 +12,17 @@ use karat_refactor::mapping::document::{self, Document};
 use karat_refactor::mapping::merge;
 use karat_refactor::mapping::read::{Problem, Weight};
 use karat_refactor::proof::{self, FileProof};
+use karat_refactor::report::owners::Owners;
+use karat_refactor::style::Style;
 use karat_refactor::verify::{Judged, Outcome, verify};
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, Verdict, asset, patch};
 use serde_json::{Value, json};
 
-use crate::args::{RefactorApply, RefactorMapping, RefactorMerge, RefactorScan, RefactorVerb, RefactorVerify};
+use crate::args::{
+    RefactorApply, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle, RefactorStyleName,
+    RefactorVerb, RefactorVerify,
+};
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::{Table, Voice, counted, thousands};
@@ -37,9 +42,17 @@ pub(crate) fn run(voice: Voice, what: &RefactorVerb) -> Result<u8, Failure> {
 fn mapping(voice: Voice, path: &Path) -> Result<Mapping, Failure> {
     let reading = read_mapping(path)?;
     if reading.has_errors() {
-        let all: Vec<String> = reading.problems.iter().map(|problem| format!("  {problem}")).collect();
+        let all: Vec<String> = reading
+            .problems
+            .iter()
+            .map(|problem| format!("  {problem}"))
+            .collect();
         return Err(Failure::usage(
-            format!("the mapping `{}` has mistakes:\n{}", path.display(), all.join("\n")),
+            format!(
+                "the mapping `{}` has mistakes:\n{}",
+                path.display(),
+                all.join("\n")
+            ),
             "correct these rows; `karat refactor mapping FILE` lists them at any time",
         ));
     }
@@ -51,18 +64,37 @@ fn mapping(voice: Voice, path: &Path) -> Result<Mapping, Failure> {
 
 fn read_mapping(path: &Path) -> Result<karat_refactor::mapping::read::Reading, Failure> {
     let bytes = fs::read(path).map_err(Failure::io("read the mapping", path))?;
-    document::read(&path.display().to_string(), &bytes).map_err(|error| Failure::usage(error.to_string(), error.hint.clone()))
+    document::read(&path.display().to_string(), &bytes)
+        .map_err(|error| Failure::usage(error.to_string(), error.hint.clone()))
 }
 
 fn walk(path: &Path) -> Result<Walk, Failure> {
     Walk::of(path).map_err(Failure::io("read", path))
 }
 
+fn options(style: RefactorStyle) -> Options {
+    Options {
+        style: match style.of {
+            RefactorStyleName::Literal => Style::Literal,
+            RefactorStyleName::UseCatalog => Style::UseCatalog,
+        },
+        ..Options::default()
+    }
+}
+
 fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let files = walk(&arguments.path)?;
-    let scan = scan(&files, &mapping, &Options::default(), machine::threads(arguments.threads));
-    voice.answer(|| scan_json(&scan, &files), || scan_text(&scan, &files, arguments.all))?;
+    let scan = scan(
+        &files,
+        &mapping,
+        &options(arguments.style),
+        machine::threads(arguments.threads),
+    );
+    voice.answer(
+        || scan_json(&scan, &files),
+        || scan_text(&scan, &files, arguments.all),
+    )?;
     Ok(u8::from(scan.needs_person()))
 }
 
@@ -78,7 +110,11 @@ fn totals(scan: &Scan, files: &Walk) -> Value {
     let candidates: usize = scan.assets.iter().map(|asset| asset.candidates).sum();
     let unexplained: usize = scan.assets.iter().map(|asset| asset.unexplained).sum();
     let findings: usize = scan.assets.iter().map(|asset| asset.findings.len()).sum();
-    let unread = scan.assets.iter().filter(|asset| asset.trouble.is_some()).count();
+    let unread = scan
+        .assets
+        .iter()
+        .filter(|asset| asset.trouble.is_some())
+        .count();
     json!({
         "files": files.files.len(), "assets": scan.assets.len(), "unread": unread, "occurrences": counts.total(),
         "rewritten": counts.rewritten, "not_a_table": counts.not_a_table, "needs_person": counts.needs_person,
@@ -135,25 +171,41 @@ fn scan_text(scan: &Scan, files: &Walk, all: bool) -> String {
     let mut text = String::new();
     for asset in &scan.assets {
         if let Some(doubt) = &asset.trouble {
-            text.push_str(&format!("{}: needs a person: {} ({})\n", asset.path, doubt.message, doubt.rule));
+            text.push_str(&format!(
+                "{}: needs a person: {} ({})\n",
+                asset.path, doubt.message, doubt.rule
+            ));
         }
         for (occurrence, (line, column)) in asset.occurrences.iter().zip(&asset.places) {
             let place = format!("{}:{line}:{column}", asset.path);
             let name = shown(&occurrence.text).replace(['\n', '\r'], " ");
             match &occurrence.verdict {
-                Verdict::NeedsPerson { doubt, candidates, .. } => {
-                    text.push_str(&format!("{place}: needs a person: `{name}`: {} ({})\n", doubt.message, doubt.rule));
+                Verdict::NeedsPerson {
+                    doubt, candidates, ..
+                } => {
+                    text.push_str(&format!(
+                        "{place}: needs a person: `{name}`: {} ({})\n",
+                        doubt.message, doubt.rule
+                    ));
                     if !candidates.is_empty() {
                         text.push_str(&format!("    may become {}\n", candidates.join(", ")));
                     }
                 }
-                Verdict::Rewritten { new, .. } if all => text.push_str(&format!("{place}: `{name}` becomes {new}\n")),
-                Verdict::NotATable { reason } if all => text.push_str(&format!("{place}: `{name}` is not a table: {}\n", reason.words())),
+                Verdict::Rewritten { new, .. } if all => {
+                    text.push_str(&format!("{place}: `{name}` becomes {new}\n"))
+                }
+                Verdict::NotATable { reason } if all => text.push_str(&format!(
+                    "{place}: `{name}` is not a table: {}\n",
+                    reason.words()
+                )),
                 _ => {}
             }
         }
         for (finding, (line, column)) in asset.findings.iter().zip(&asset.finding_places) {
-            text.push_str(&format!("{}:{line}:{column}: {} ({})\n", asset.path, finding.doubt.message, finding.doubt.rule));
+            text.push_str(&format!(
+                "{}:{line}:{column}: {} ({})\n",
+                asset.path, finding.doubt.message, finding.doubt.rule
+            ));
         }
     }
     text.push_str(&summary(scan, files));
@@ -163,11 +215,20 @@ fn scan_text(scan: &Scan, files: &Walk, all: bool) -> String {
 fn summary(scan: &Scan, files: &Walk) -> String {
     let mut kinds: BTreeMap<&str, (u64, Counts)> = BTreeMap::new();
     for asset in &scan.assets {
-        let kind = kinds.entry(asset.format.map_or("not read", |format| format.name())).or_default();
+        let kind = kinds
+            .entry(asset.format.map_or("not read", |format| format.name()))
+            .or_default();
         kind.0 += 1;
         kind.1 = kind.1.plus(asset.counts());
     }
-    let mut table = Table::new(&["kind", ">assets", ">occurrences", ">rewritten", ">not a table", ">needs a person"]);
+    let mut table = Table::new(&[
+        "kind",
+        ">assets",
+        ">occurrences",
+        ">rewritten",
+        ">not a table",
+        ">needs a person",
+    ]);
     let number = |number: usize| thousands(number as u64);
     for (kind, (assets, counts)) in &kinds {
         table.row([
@@ -212,18 +273,24 @@ struct Plan {
     scan: Scan,
     changed: Vec<Changed>,
     proofs: Vec<FileProof>,
-    patch: String,
+    /// Unified diffs by path.
+    patches: Vec<(String, String)>,
     inverse: String,
     /// Files that no patch can show, because they are no UTF-8 or lie in an archive.
     unpatchable: Vec<String>,
 }
 
-fn plan(files: &Walk, mapping: &Mapping, threads: usize) -> Result<Plan, Failure> {
+fn plan(
+    files: &Walk,
+    mapping: &Mapping,
+    options: &Options,
+    threads: usize,
+) -> Result<Plan, Failure> {
     let mut plan = Plan {
-        scan: scan(files, mapping, &Options::default(), threads),
+        scan: scan(files, mapping, options, threads),
         changed: Vec::new(),
         proofs: Vec::new(),
-        patch: String::new(),
+        patches: Vec::new(),
         inverse: String::new(),
         unpatchable: Vec::new(),
     };
@@ -239,28 +306,46 @@ fn plan(files: &Walk, mapping: &Mapping, threads: usize) -> Result<Plan, Failure
         };
         let bytes = files.read(index).map_err(|doubt| moved(doubt.message))?;
         let decoded = asset::decode(&report.path, &bytes).map_err(|doubt| moved(doubt.message))?;
-        let (after, proof) = proof::edited(report, &bytes, &decoded.text, decoded.encoding).map_err(|refusal| moved(refusal.0))?;
+        let (after, proof) = proof::edited(report, &bytes, &decoded.text, decoded.encoding)
+            .map_err(|refusal| moved(refusal.0))?;
         if proof.before != karat_receipt::Digest::of(&bytes).to_string() {
             return Err(moved("it changed since it was scanned".to_owned()));
         }
         plan.proofs.push(proof);
-        let is_utf8 = matches!(decoded.encoding, karat_refactor::text::Encoding::Utf8 | karat_refactor::text::Encoding::Utf8Marked);
+        let is_utf8 = matches!(
+            decoded.encoding,
+            karat_refactor::text::Encoding::Utf8 | karat_refactor::text::Encoding::Utf8Marked
+        );
         match report.path.split_once("!/") {
             Some((archive, member)) => {
                 plan.unpatchable.push(report.path.clone());
-                members.entry(archive.to_owned()).or_default().insert(member.to_owned(), after);
+                members
+                    .entry(archive.to_owned())
+                    .or_default()
+                    .insert(member.to_owned(), after);
             }
             None => {
                 if is_utf8 {
                     // The byte order mark belongs to the first line.
-                    let mark = if decoded.encoding == karat_refactor::text::Encoding::Utf8Marked { "\u{feff}" } else { "" };
+                    let mark = if decoded.encoding == karat_refactor::text::Encoding::Utf8Marked {
+                        "\u{feff}"
+                    } else {
+                        ""
+                    };
                     let text = format!("{mark}{}", decoded.text);
                     let edits: Vec<karat_refactor::Edit> = edits
                         .into_iter()
-                        .map(|edit| karat_refactor::Edit { range: edit.range.start + mark.len()..edit.range.end + mark.len(), ..edit })
+                        .map(|edit| karat_refactor::Edit {
+                            range: edit.range.start + mark.len()..edit.range.end + mark.len(),
+                            ..edit
+                        })
                         .collect();
-                    plan.patch.push_str(&patch::unified(&report.path, &text, &edits));
-                    plan.inverse.push_str(&patch::inverse(&report.path, &text, &edits));
+                    plan.patches.push((
+                        report.path.clone(),
+                        patch::unified(&report.path, &text, &edits),
+                    ));
+                    plan.inverse
+                        .push_str(&patch::inverse(&report.path, &text, &edits));
                 } else {
                     plan.unpatchable.push(report.path.clone());
                 }
@@ -275,10 +360,16 @@ fn plan(files: &Walk, mapping: &Mapping, threads: usize) -> Result<Plan, Failure
         let disk = files.disk_path(&archive);
         let bytes = fs::read(&disk).map_err(Failure::io("read", &disk))?;
         let bytes = walk::repacked(&bytes, &members).map_err(|doubt| Failure::NeedsPerson {
-            what: format!("cannot edit `{archive}`: {}; nothing was written", doubt.message),
+            what: format!(
+                "cannot edit `{archive}`: {}; nothing was written",
+                doubt.message
+            ),
             hint: "export the notebooks as source files, and edit those".to_owned(),
         })?;
-        plan.changed.push(Changed { path: archive, bytes });
+        plan.changed.push(Changed {
+            path: archive,
+            bytes,
+        });
     }
     plan.changed.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(plan)
@@ -290,8 +381,18 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
     if let Some(out) = &arguments.out {
         check_out(&arguments.path, out)?;
     }
-    let plan = plan(&files, &mapping, machine::threads(arguments.threads))?;
-    let proof = proof::whole(env!("CARGO_PKG_VERSION"), mapping.digest(), plan.scan.counts(), plan.proofs.clone());
+    let plan = plan(
+        &files,
+        &mapping,
+        &options(arguments.style),
+        machine::threads(arguments.threads),
+    )?;
+    let proof = proof::whole(
+        env!("CARGO_PKG_VERSION"),
+        mapping.digest(),
+        plan.scan.counts(),
+        plan.proofs.clone(),
+    );
     let proof = format!("{:#}\n", serde_json::to_value(&proof).unwrap_or_default());
     if let Some(path) = &arguments.patch {
         if !plan.unpatchable.is_empty() {
@@ -300,7 +401,15 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
                 counted(plan.unpatchable.len() as u64, "file")
             ));
         }
-        write_whole(path, plan.patch.as_bytes())?;
+        let all: String = plan
+            .patches
+            .iter()
+            .map(|(_, patch)| patch.as_str())
+            .collect();
+        write_whole(path, all.as_bytes())?;
+    }
+    if let Some(folder) = &arguments.patch_by_owner {
+        write_by_owner(folder, &arguments.path, &plan.patches)?;
     }
     if let Some(out) = &arguments.out {
         write_tree(&arguments.path, out, &files, &plan.changed)?;
@@ -337,6 +446,53 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
     Ok(u8::from(plan.scan.needs_person()))
 }
 
+/// One patch an owner; files without one in `nobody.patch`.
+fn write_by_owner(folder: &Path, root: &Path, patches: &[(String, String)]) -> Result<(), Failure> {
+    let places = ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"];
+    let Some(file) = places
+        .iter()
+        .map(|place| root.join(place))
+        .find(|file| file.is_file())
+    else {
+        return Err(Failure::usage(
+            format!("`{}` has no CODEOWNERS", root.display()),
+            format!(
+                "write one as {}, or leave out --patch-by-owner",
+                places.join(", ")
+            ),
+        ));
+    };
+    let owners = Owners::parse(&fs::read_to_string(&file).map_err(Failure::io("read", &file))?);
+    let mut by_owner: BTreeMap<String, String> = BTreeMap::new();
+    for (path, patch) in patches {
+        let names = owners.of(path);
+        let name = if names.is_empty() {
+            "nobody".to_owned()
+        } else {
+            names.join("+")
+        };
+        let safe: String = name
+            .chars()
+            .map(|letter| {
+                if letter.is_alphanumeric() || "-_.+".contains(letter) {
+                    letter
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        by_owner
+            .entry(safe.trim_start_matches('_').to_owned())
+            .or_default()
+            .push_str(patch);
+    }
+    fs::create_dir(folder).map_err(Failure::io("make the folder", folder))?;
+    for (owner, patch) in by_owner {
+        write_whole(&folder.join(format!("{owner}.patch")), patch.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// That a tree can be written there: a new folder, outside the old one.
 fn check_out(path: &Path, out: &Path) -> Result<(), Failure> {
     if out.exists() {
@@ -345,7 +501,10 @@ fn check_out(path: &Path, out: &Path) -> Result<(), Failure> {
             "name a folder that does not exist; karat writes the whole tree into it",
         ));
     }
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = out
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let (Ok(parent), Ok(root)) = (parent.canonicalize(), path.canonicalize()) else {
         return Err(Failure::usage(
             format!("the folder of `{}` does not exist", out.display()),
@@ -363,7 +522,10 @@ fn check_out(path: &Path, out: &Path) -> Result<(), Failure> {
 
 /// The whole tree, untouched files byte for byte; there under its name once it is complete.
 fn write_tree(root: &Path, out: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
-    let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = out
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let part = out.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let written = fill_tree(root, &part, files, changed)
         .and_then(|()| fs::rename(&part, out).map_err(Failure::io("write", out)));
@@ -374,14 +536,21 @@ fn write_tree(root: &Path, out: &Path, files: &Walk, changed: &[Changed]) -> Res
 }
 
 fn fill_tree(root: &Path, part: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
-    let changed: BTreeMap<&str, &[u8]> = changed.iter().map(|file| (file.path.as_str(), file.bytes.as_slice())).collect();
+    let changed: BTreeMap<&str, &[u8]> = changed
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
     fs::create_dir_all(part).map_err(Failure::io("write", part))?;
     for path in &files.files {
         let target = part.join(path);
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(Failure::io("write", folder))?;
         }
-        let source = if root.is_dir() { root.join(path) } else { root.to_path_buf() };
+        let source = if root.is_dir() {
+            root.join(path)
+        } else {
+            root.to_path_buf()
+        };
         fs::copy(&source, &target).map_err(Failure::io("copy", &source))?;
         if let Some(bytes) = changed.get(path.as_str()) {
             fs::write(&target, bytes).map_err(Failure::io("write", &target))?;
@@ -402,7 +571,10 @@ fn fill_tree(root: &Path, part: &Path, files: &Walk, changed: &[Changed]) -> Res
 
 /// Exchanges a file whole: the new bytes lie beside it before it goes.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let part: PathBuf = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::create(&part)?;
@@ -413,18 +585,37 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         }
         fs::rename(&part, path)
     };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&part);
-    }).map_err(Failure::io("write", path))
+    write()
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+        .map_err(Failure::io("write", path))
 }
 
 fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let (before, after) = (walk(&arguments.before)?, walk(&arguments.after)?);
-    let mut judged = verify(&before, &after, &mapping, machine::threads(arguments.threads));
+    let mut judged = verify(
+        &before,
+        &after,
+        &mapping,
+        machine::threads(arguments.threads),
+    );
     judged.extend(compare_binary(&before, &after)?);
-    let wrong = judged.iter().filter(|file| !file.outcome.is_licensed()).count();
-    let changes: usize = judged.iter().map(|file| if let Outcome::Licensed { changes } = file.outcome { changes } else { 0 }).sum();
+    let wrong = judged
+        .iter()
+        .filter(|file| !file.outcome.is_licensed())
+        .count();
+    let changes: usize = judged
+        .iter()
+        .map(|file| {
+            if let Outcome::Licensed { changes } = file.outcome {
+                changes
+            } else {
+                0
+            }
+        })
+        .sum();
     let open: usize = judged.iter().map(|file| file.open).sum();
     voice.answer(
         || {
@@ -498,15 +689,31 @@ fn verify_text(judged: &[Judged], changes: usize, open: usize, wrong: usize) -> 
     text.push_str(&if wrong == 0 {
         "ok: every change is licensed\n".to_owned()
     } else {
-        format!("{} changed in a way that nothing licenses\n", counted(wrong as u64, "file"))
+        format!(
+            "{} changed in a way that nothing licenses\n",
+            counted(wrong as u64, "file")
+        )
     });
     text
 }
 
 fn run_mapping(voice: Voice, arguments: &RefactorMapping) -> Result<u8, Failure> {
     let reading = read_mapping(&arguments.file)?;
-    let errors = reading.problems.iter().filter(|problem| problem.weight == Weight::Error).count();
-    let told = |problem: &Problem| format!("{}: {problem}\n", if problem.weight == Weight::Error { "error" } else { "warning" });
+    let errors = reading
+        .problems
+        .iter()
+        .filter(|problem| problem.weight == Weight::Error)
+        .count();
+    let told = |problem: &Problem| {
+        format!(
+            "{}: {problem}\n",
+            if problem.weight == Weight::Error {
+                "error"
+            } else {
+                "warning"
+            }
+        )
+    };
     voice.answer(
         || {
             json!({
@@ -531,9 +738,14 @@ fn run_mapping(voice: Voice, arguments: &RefactorMapping) -> Result<u8, Failure>
 fn run_merge(voice: Voice, arguments: &RefactorMerge) -> Result<u8, Failure> {
     let read = |path: &Path| -> Result<Document, Failure> {
         let bytes = fs::read(path).map_err(Failure::io("read the mapping", path))?;
-        Document::read(&path.display().to_string(), &bytes).map_err(|error| Failure::usage(error.to_string(), error.hint.clone()))
+        Document::read(&path.display().to_string(), &bytes)
+            .map_err(|error| Failure::usage(error.to_string(), error.hint.clone()))
     };
-    let (base, person, anew) = (read(&arguments.base)?, read(&arguments.person)?, read(&arguments.anew)?);
+    let (base, person, anew) = (
+        read(&arguments.base)?,
+        read(&arguments.person)?,
+        read(&arguments.anew)?,
+    );
     let (merged, conflicts) = merge::merge(&base, &person, &anew);
     write_whole(&arguments.output, merged.csv().as_bytes())?;
     voice.answer(

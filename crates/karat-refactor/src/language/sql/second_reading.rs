@@ -31,7 +31,16 @@ pub(super) fn disagreement(statement: &str, tables: &BTreeSet<usize>) -> Option<
         return None;
     }
     // A letter of as many bytes, so that places stay.
-    let text: String = statement.chars().map(|letter| if is_placeholder(letter) { 'あ' } else { letter }).collect();
+    let text: String = statement
+        .chars()
+        .map(|letter| {
+            if is_placeholder(letter) {
+                'あ'
+            } else {
+                letter
+            }
+        })
+        .collect();
     let parsed = Parser::new(&DatabricksDialect {})
         .with_recursion_limit(100)
         .try_with_sql(&text)
@@ -49,7 +58,11 @@ pub(super) fn disagreement(statement: &str, tables: &BTreeSet<usize>) -> Option<
     }
     let starts: BTreeSet<usize> = seen.found.iter().map(|range| range.start).collect();
     Some(Disagreement {
-        only_parser: seen.found.into_iter().filter(|range| !tables.contains(&range.start)).collect(),
+        only_parser: seen
+            .found
+            .into_iter()
+            .filter(|range| !tables.contains(&range.start))
+            .collect(),
         only_scan: tables.difference(&starts).copied().collect(),
     })
 }
@@ -67,7 +80,10 @@ impl Relations<'_> {
         let start = *self.lines.get(line)?;
         let column = usize::try_from(column).ok()?.checked_sub(1)?;
         let mut letters = self.text[start..].char_indices().map(|(at, _)| at);
-        letters.nth(column).map(|at| start + at).or(Some(self.text.len()))
+        letters
+            .nth(column)
+            .map(|at| start + at)
+            .or(Some(self.text.len()))
     }
 }
 
@@ -75,12 +91,20 @@ impl Visitor for Relations<'_> {
     type Break = ();
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        let spans: Vec<_> = relation.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.span).collect();
+        let spans: Vec<_> = relation
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident())
+            .map(|ident| ident.span)
+            .collect();
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
             self.unplaced = true;
             return ControlFlow::Continue(());
         };
-        match (self.byte(first.start.line, first.start.column), self.byte(last.end.line, last.end.column)) {
+        match (
+            self.byte(first.start.line, first.start.column),
+            self.byte(last.end.line, last.end.column),
+        ) {
             (Some(start), Some(end)) if start < end => self.found.push(start..end),
             _ => self.unplaced = true,
         }
@@ -90,7 +114,12 @@ impl Visitor for Relations<'_> {
 
 fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0)
-        .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
+        .chain(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1),
+        )
         .collect()
 }
 
@@ -99,11 +128,18 @@ mod tests {
     use super::*;
 
     fn told(sql: &str, tables: &[&str]) -> String {
-        let starts = tables.iter().map(|table| sql.find(table).expect("the table")).collect();
+        let starts = tables
+            .iter()
+            .map(|table| sql.find(table).expect("the table"))
+            .collect();
         match disagreement(sql, &starts) {
             None => "not parsed".to_owned(),
             Some(found) => {
-                let parser: Vec<&str> = found.only_parser.iter().map(|range| &sql[range.clone()]).collect();
+                let parser: Vec<&str> = found
+                    .only_parser
+                    .iter()
+                    .map(|range| &sql[range.clone()])
+                    .collect();
                 let scan: Vec<&str> = found.only_scan.iter().map(|start| &sql[*start..]).collect();
                 format!("parser {parser:?} scan {scan:?}")
             }
@@ -114,7 +150,8 @@ mod tests {
     fn readings_are_compared() {
         let sql = "select é,\n a.x from s.a join `b`.c on extract(day from d)";
         expect_test::expect!["parser [] scan []"].assert_eq(&told(sql, &["s.a", "`b`.c"]));
-        expect_test::expect![[r#"parser ["`b`.c"] scan ["d)"]"#]].assert_eq(&told(sql, &["s.a", "d)"]));
+        expect_test::expect![[r#"parser ["`b`.c"] scan ["d)"]"#]]
+            .assert_eq(&told(sql, &["s.a", "d)"]));
         expect_test::expect!["not parsed"].assert_eq(&told("select from where", &[]));
     }
 }

@@ -57,16 +57,27 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
     };
     if statement.whole(0) {
         statement.settle_chains();
-        let (seen, read) = (std::mem::take(&mut statement.seen), std::mem::take(&mut statement.read));
+        let (seen, read) = (
+            std::mem::take(&mut statement.seen),
+            std::mem::take(&mut statement.read),
+        );
         compare(reader, fragment, tokens, &seen, &read);
     }
 }
 
 /// Statements that a parser reads too.
-const PARSED: &[&str] = &["SELECT", "WITH", "INSERT", "MERGE", "UPDATE", "DELETE", "CREATE", "FROM"];
+const PARSED: &[&str] = &[
+    "SELECT", "WITH", "INSERT", "MERGE", "UPDATE", "DELETE", "CREATE", "FROM",
+];
 
 /// Asks the parser what it sees.
-fn compare(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token], seen: &BTreeSet<usize>, read: &BTreeSet<usize>) {
+fn compare(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    seen: &BTreeSet<usize>,
+    read: &BTreeSet<usize>,
+) {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return;
     };
@@ -80,12 +91,26 @@ fn compare(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token], 
     let Some(found) = second_reading::disagreement(&text[start..last.range.end], &relative) else {
         return;
     };
-    let doubt = || Doubt::new(rule::TWO_READINGS, "a parser and karat's own scan do not agree on whether this is a table");
+    let doubt = || {
+        Doubt::new(
+            rule::TWO_READINGS,
+            "a parser and karat's own scan do not agree on whether this is a table",
+        )
+    };
     for range in found.only_parser {
-        reader.needs_person(fragment, start + range.start..start + range.end, doubt(), Vec::new());
+        reader.needs_person(
+            fragment,
+            start + range.start..start + range.end,
+            doubt(),
+            Vec::new(),
+        );
     }
     // The parser does not name every table that a statement changes.
-    for at in found.only_scan.into_iter().filter(|at| read.contains(&(start + at))) {
+    for at in found
+        .only_scan
+        .into_iter()
+        .filter(|at| read.contains(&(start + at)))
+    {
         reader.distrust(fragment, start + at, doubt());
     }
 }
