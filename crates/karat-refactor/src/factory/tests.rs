@@ -10,7 +10,7 @@ use crate::format::{self, Format};
 use crate::fragment::Fragment;
 use crate::mapping::Mapping;
 use crate::mapping::read::of_pairs;
-use crate::occurrence::{Means, Verdict};
+use crate::occurrence::Verdict;
 use crate::reader::{Facts, NoIncludes, Options, Reader};
 use crate::session::Session;
 
@@ -173,8 +173,8 @@ fn pattern_38_templates_that_are_replaced() {
             ),
         )],
         expect![[r#"
-            curated.<<TABLE>> join <<DB>>.stg_b on raw.stg_a', '<<TABLE>>', 'sales -> main.curated.sales
-             on raw.stg_a', '<<TABLE>>', 'sales'), '<<DB>>',  ? name/not-mapped 
+            curated.<<TABLE>> -> main.curated.sales
+            <<DB>>.stg_b ? name/not-mapped 
             raw.stg_a is no table: field of a column
             - "query": "@replace(replace('select * from curated.<<TABLE>> join <<DB>>.stg_b on raw.stg_a', '<<TABLE>>', 'sales'), '<<DB>>', variables('schema'))"
             + "query": "@replace(replace('select * from main.curated.<<TABLE>> join <<DB>>.stg_b on raw.stg_a', '<<TABLE>>', 'sales'), '<<DB>>', variables('schema'))"
@@ -400,6 +400,7 @@ fn patterns_35_and_36_metadata_is_for_a_person() {
             raw.stg_a ? name/metadata land.bronze.a [raw -> land.bronze] [stg_a -> a]
             raw.stg_b ? name/metadata land.bronze.stg_b [raw -> land.bronze]
             raw.stg_a ? name/metadata land.bronze.a [raw -> land.bronze] [stg_a -> a]
+            curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
         "#]],
     );
 }
