@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
+mod properties;
 mod python;
 mod scala;
 mod show;
