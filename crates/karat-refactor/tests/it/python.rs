@@ -290,13 +290,13 @@ GRANTS = ["sales.maximo_*"]
 runParm = '{"SourceName":"sales.orders"}'
 "#,
         expect![[r#"
-            1:1 orders ?  name/not-mapped
             1:6 sales.orders ?  name/not-followed
             2:4 sales.orders ?  name/not-followed
-            5:15 sales.orders -> prod.sales.orders
-            6:15 old.orders ?  name/not-mapped
-            7:14 ?????.orders ?  name/unresolved prod.sales.orders
+            5:15 sales.????? -> prod.sales.*
+            6:15 old.????? ?  name/unresolved prod.fresh.t2
+            7:14 ?????.????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
             9:14 ?????.?????????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            11:21 orders ?  name/not-mapped
             12:12 sales.maximo_ ?  name/not-followed
             13:27 sales.orders ?  name/not-followed
             | spark.table(f"prod.sales.{obj}")
@@ -325,10 +325,12 @@ fn broken_code_is_never_edited_blindly() {
     check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
-        2:5 /mnt/raw not a table: comment
-        3:14 sales.items -> prod.sales.items
-        | spark.table('prod.sales.items')
-    "#]],
+            2:5 /mnt/raw -> /Volumes/prod/raw
+            3:14 sales.items -> prod.sales.items
+            2:5 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            | !ls /Volumes/prod/raw
+            | spark.table('prod.sales.items')
+        "#]],
     );
 }
 
@@ -338,8 +340,8 @@ fn constants_of_included_notebooks() {
         == config.py
         3:11 sales.orders ?  name/not-followed
         == etl/load.py
-        5:1 sales.orders ?  name/scattered prod.sales.orders
         6:15 sales.orders -> prod.sales.orders
+        7:13 sales.orders ?  name/scattered prod.sales.orders
         | spark.table(f"prod.{DB}.orders")
     "#]]
     .assert_eq(&show(&[
