@@ -14,8 +14,6 @@
 pub mod calls;
 pub(crate) mod evaluate;
 pub mod literal;
-#[cfg(test)]
-mod patterns;
 pub mod program;
 pub mod python;
 pub mod r;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
+mod programs;
 mod python;
+mod rules;
 mod scala;
 mod show;
 mod sql;
