@@ -529,6 +529,15 @@ impl<'e> Reader<'e> {
             [.., database, table] => (Some(database), Some(table)),
             [] => return Vec::new(),
         };
+        // A name of which nothing is written may be any table: that is no help.
+        let says_nothing = |pattern: Option<&Pattern>| match pattern {
+            Some(Pattern::Open { starts, ends }) => starts.is_empty() && ends.is_empty(),
+            Some(Pattern::Known(_)) => false,
+            None => true,
+        };
+        if says_nothing(database) && says_nothing(table) {
+            return Vec::new();
+        }
         self.mapping
             .tables()
             .filter(|(old, _)| wanted(database, &old.database) && wanted(table, &old.table))

@@ -65,6 +65,7 @@ pub(crate) use database_apart::RULE as DATABASE_APART;
 
 /// All rules, in the order of their names.
 pub static RULES: &[&Rule] = &[
+    &from_caller::RULE,
     &notebook_path::RULE,
     &catalog_interface::RULE,
     &continuous_streams::RULE,
@@ -87,7 +88,6 @@ pub static RULES: &[&Rule] = &[
     &called_by_name::RULE,
     &database_apart::RULE,
     &listed_names::RULE,
-    &from_caller::RULE,
     &name_helper::RULE,
     &replaced_dots::RULE,
     &run_code::RULE,

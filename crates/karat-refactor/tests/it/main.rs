@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
+<<<<<<< HEAD
 mod properties;
+=======
+mod programs;
+>>>>>>> h-lang
 mod python;
+mod rules;
 mod scala;
 mod show;
 mod sql;

@@ -70,7 +70,7 @@ spark.sql("select * from sa\x6ces.orders")
         expect![[r#"
             1:27 sales.orders -> prod.sales.orders
             3:14 people.emp -> `prod-eu`.people.emp
-            4:9 ????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            4:9 ????? ?  name/unresolved
             6:11 sales.orders -> prod.sales.orders
             6:36 sales.items -> prod.sales.items
             8:31 `sales`.`orders` -> prod.sales.orders
@@ -144,7 +144,7 @@ unknown("sales.orders")
 list(map(load, ["sales.orders"]))
 "#,
         expect![[r#"
-            2:26 ?????.????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            2:26 ?????.????? ?  name/unresolved
             14:7 old.t -> prod.fresh.t2
             15:12 sales.items -> prod.sales.items
             16:9 people.emp -> `prod-eu`.people.emp
@@ -294,9 +294,9 @@ runParm = '{"SourceName":"sales.orders"}'
             2:4 sales.orders ?  name/not-followed
             5:15 sales.????? -> prod.sales.*
             6:15 old.????? ?  name/unresolved prod.fresh.t2
-            7:14 ?????.????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
-            9:14 ?????.?????????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
-            11:21 orders ?  name/not-mapped
+            7:14 ?????.????? ?  name/unresolved
+            9:14 ?????.?????????? ?  name/unresolved
+            11:21 ????? ?  name/unresolved
             12:12 sales.maximo_ ?  name/not-followed
             13:27 sales.orders ?  name/not-followed
             | spark.table(f"prod.sales.{obj}")
@@ -355,6 +355,40 @@ fn constants_of_included_notebooks() {
         (
             "config.py",
             &cells(&["DB = 'sales'\nORDERS = 'sales.orders'"]),
+        ),
+    ]));
+}
+
+#[test]
+fn functions_of_included_notebooks() {
+    expect![[r#"
+        == common.py
+        11:29 ????? ?  name/unresolved
+        3:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        4:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        5:1 Warning shape/name-helper: a name is put together from a database and a table; it has no catalog
+        == etl/load.py
+        6:10 sales.orders -> prod.sales.orders
+        7:10 old.t -> prod.fresh.t2
+        9:6 people.emp -> `prod-eu`.people.emp
+        | analyse('prod.sales.orders')
+        | analyse("prod.fresh.t2", True)
+        | Job('`prod-eu`.people.emp').run()
+    "#]].assert_eq(&show(&[
+        (
+            "etl/load.py",
+            &cells(&[
+                "# MAGIC %run ../common",
+                "analyse('sales.orders')\nanalyse(\"old.t\", True)\nspark.table(full('sales', 'items'))\nJob('people.emp').run()",
+            ]),
+        ),
+        (
+            "common.py",
+            &cells(&[
+                "def analyse(name, all=False):\n    spark.sql(f\"ANALYZE TABLE {name} COMPUTE STATISTICS\")\n    spark.sql('REFRESH TABLE ' + name)\n\
+                 def full(db, table):\n    return f'{db}.{table}'\n\
+                 class Job:\n    def __init__(self, table):\n        self.table = table\n    def run(self):\n        spark.sql('OPTIMIZE ' + self.table)\n",
+            ]),
         ),
     ]));
 }
