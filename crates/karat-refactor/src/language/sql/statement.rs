@@ -809,6 +809,9 @@ impl Statement<'_, '_, '_> {
     }
 
     fn table_function(&mut self, name: &[NamePart], open: usize, close: usize) {
+        if let Some(part) = name.first() {
+            self.seen.insert(part.range.start);
+        }
         let function = name
             .last()
             .map(|part| part.text.to_ascii_lowercase())
