@@ -3,11 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
-<<<<<<< HEAD
-mod properties;
-=======
 mod programs;
->>>>>>> h-lang
+mod properties;
 mod python;
 mod rules;
 mod scala;

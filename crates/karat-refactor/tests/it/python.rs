@@ -370,6 +370,7 @@ fn functions_of_included_notebooks() {
         == etl/load.py
         6:10 sales.orders -> prod.sales.orders
         7:10 old.t -> prod.fresh.t2
+        8:13 sales.items ?  name/scattered prod.sales.items
         9:6 people.emp -> `prod-eu`.people.emp
         | analyse('prod.sales.orders')
         | analyse("prod.fresh.t2", True)
