@@ -409,33 +409,38 @@ fn explain(text: &str, candidate: &Candidate, means: Option<Means>) -> Verdict {
 }
 
 /// Where two occurrences want different bytes in one place, or one says table and the other not, a person decides.
-fn without_collisions(occurrences: &mut [Occurrence], text: &str) {
+fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     let doubt = |message: String| Verdict::NeedsPerson {
         doubt: Doubt::new(rule::CONTRADICTION, message),
         candidates: Vec::new(),
         suggestion: Vec::new(),
     };
-    // Equal ranges, unequal verdicts.
-    let mut at = 0;
-    while at < occurrences.len() {
-        let mut end = at + 1;
-        while end < occurrences.len() && occurrences[end].range == occurrences[at].range {
-            end += 1;
-        }
-        let rewritten = occurrences[at..end]
-            .iter()
-            .any(|o| matches!(o.verdict, Verdict::Rewritten { .. }));
-        if end - at > 1 && rewritten {
-            for occurrence in &mut occurrences[at..end] {
-                if let Verdict::Rewritten { new, .. } = &occurrence.verdict {
-                    occurrence.verdict = doubt(format!(
-                        "this place is read in more than one way; one of them makes `{new}` of it"
-                    ));
+    // One place, one verdict: code that runs twice, or in two branches, is read twice.
+    let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
+    for occurrence in occurrences.drain(..) {
+        let Some(first) = settled
+            .last_mut()
+            .filter(|first| first.range == occurrence.range)
+        else {
+            settled.push(occurrence);
+            continue;
+        };
+        match (&first.verdict, &occurrence.verdict) {
+            (Verdict::Rewritten { edits, .. }, Verdict::Rewritten { edits: others, .. })
+                if edits == others => {}
+            (Verdict::Rewritten { new, .. }, _) | (_, Verdict::Rewritten { new, .. }) => {
+                let message = format!(
+                    "this place is read in more than one way; one of them makes `{new}` of it"
+                );
+                if !matches!(first.verdict, Verdict::NeedsPerson { .. }) {
+                    first.verdict = doubt(message);
                 }
             }
+            // In order: what needs a person comes first.
+            _ => {}
         }
-        at = end;
     }
+    *occurrences = settled;
     // Edits that overlap, or do not fit the text.
     let mut edits: Vec<(Range<usize>, String, usize)> = Vec::new();
     for (index, occurrence) in occurrences.iter().enumerate() {

@@ -164,6 +164,8 @@ pub enum Place {
     Argument,
     /// It stands in text as `@{…}`, braces included: text can go before it.
     Braces,
+    /// It stands in a literal, as a pattern that `replace` finds there: text can go before it.
+    Pattern(Quoting),
     /// Nothing can go before it.
     Inside,
 }
@@ -362,12 +364,12 @@ impl Builder<'_> {
                 let mut ways = Vec::new();
                 for text in texts {
                     let cut = self.cut(&text, &self.text[pattern.clone()]);
-                    if let [all] = cut.as_slice() {
+                    if cut.len() == 1 {
                         // What is replaced comes from a hole, or never comes.
-                        ways.push(all.clone());
+                        ways.push(text);
                         continue;
                     }
-                    ways.extend(withs.iter().map(|with| cut.join(with.as_slice())));
+                    ways.extend(withs.iter().map(|put| self.put_in(&cut, put, with)));
                 }
                 self.at_most(ways, expression)
             }
@@ -487,21 +489,17 @@ impl Builder<'_> {
     }
 }
 
+/// Pieces up to a place where a pattern stands, and that place; the last ones have none behind them.
+type Stretch = (Vec<Piece>, Option<(Range<usize>, Quoting)>);
+
 impl Builder<'_> {
     /// The pieces, cut at each place where `pattern` (as written between quotes) stands in a literal.
-    fn cut(&self, pieces: &[Piece], pattern: &str) -> Vec<Vec<Piece>> {
-        let mut cut = vec![Vec::new()];
-        let mut push = |piece: Option<Piece>, ends: bool| {
-            if let Some(last) = cut.last_mut() {
-                last.extend(piece);
-            }
-            if ends {
-                cut.push(Vec::new());
-            }
-        };
+    fn cut(&self, pieces: &[Piece], pattern: &str) -> Vec<Stretch> {
+        let mut cut = Vec::new();
+        let mut stretch = Vec::new();
         for piece in pieces {
             let Piece::Literal { outer, quoting } = piece else {
-                push(Some(piece.clone()), false);
+                stretch.push(piece.clone());
                 continue;
             };
             let pattern = match quoting {
@@ -509,23 +507,59 @@ impl Builder<'_> {
                 Quoting::Single => pattern.to_owned(),
             };
             let raw = &self.text[outer.clone()];
+            let absolute = |range: Range<usize>| outer.start + range.start..outer.start + range.end;
             let literal = |range: Range<usize>| {
-                let outer = outer.start + range.start..outer.start + range.end;
-                (!range.is_empty()).then_some(Piece::Literal {
-                    outer,
+                (!range.is_empty()).then(|| Piece::Literal {
+                    outer: absolute(range),
                     quoting: *quoting,
                 })
             };
             let mut from = 0;
             if !pattern.is_empty() {
                 for (at, _) in raw.match_indices(&pattern) {
-                    push(literal(from..at), true);
+                    stretch.extend(literal(from..at));
                     from = at + pattern.len();
+                    cut.push((
+                        std::mem::take(&mut stretch),
+                        Some((absolute(at..from), *quoting)),
+                    ));
                 }
             }
-            push(literal(from..raw.len()), false);
+            stretch.extend(literal(from..raw.len()));
         }
+        cut.push((stretch, None));
         cut
+    }
+
+    /// The pieces with something in the place of the pattern: a literal with dots or blanks as itself, so that a name in it is edited
+    /// where it stands; anything else as a hole where the pattern stands, so that text can go before it.
+    fn put_in(&self, cut: &[Stretch], put: &[Piece], with: &Expr) -> Vec<Piece> {
+        let as_itself = put.iter().all(|piece| match piece {
+            Piece::Literal { outer, .. } => self.text[outer.clone()].contains(['.', ' ', '/']),
+            Piece::Hole { .. } => false,
+        });
+        let mut pieces = Vec::new();
+        for (stretch, place) in cut {
+            pieces.extend(stretch.iter().cloned());
+            match place {
+                None => {}
+                Some(_) if as_itself => pieces.extend(put.iter().cloned()),
+                Some((span, quoting)) => {
+                    let evaluator = Evaluator {
+                        text: self.text,
+                        syntax: self.syntax,
+                        scope: self.scope,
+                    };
+                    let possible = evaluator.expression(with);
+                    pieces.push(Piece::Hole {
+                        span: span.clone(),
+                        possible,
+                        place: Place::Pattern(*quoting),
+                    });
+                }
+            }
+        }
+        pieces
     }
 }
 

@@ -15,7 +15,7 @@ use super::spots::{Connections, Holder, Meaning, Spot, spots};
 use super::system::System;
 use crate::format::suspect::{self, Suspicion};
 use crate::format::tree::{Id, Tree};
-use crate::fragment::{Escape, Fragment, Plain, Refusal};
+use crate::fragment::{Escape, Fragment, Refusal};
 use crate::language::Language;
 use crate::mapping::TableLookup;
 use crate::occurrence::{Doubt, Means, NotATable, Role, Severity, Subject, Verdict, rule};
@@ -23,13 +23,13 @@ use crate::reader::Reader;
 use crate::session::Session;
 
 /// A dataset that has no room for a catalog.
-pub const DELTA_LAKE_DATASET: &str = "adf/delta-lake-dataset";
+pub(crate) const DELTA_LAKE_DATASET: &str = "adf/delta-lake-dataset";
 /// A connector to Hive or Spark that knows no catalogs.
-pub const HIVE_CONNECTOR: &str = "adf/hive-connector";
+pub(crate) const HIVE_CONNECTOR: &str = "adf/hive-connector";
 /// A query whose system cannot be told.
-pub const UNKNOWN_CONNECTION: &str = "adf/unknown-connection";
+pub(crate) const UNKNOWN_CONNECTION: &str = "adf/unknown-connection";
 /// An expression that cannot be read.
-pub const EXPRESSION: &str = "adf/expression";
+pub(crate) const EXPRESSION: &str = "adf/expression";
 
 /// Reads a file of a factory; `false` if it is none.
 pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -> bool {
@@ -241,11 +241,6 @@ impl Document<'_, '_> {
                     "passed to a notebook as `{name}`; right only if the notebook takes three-part names there, so change both together"
                 );
                 suspect::read(self.reader, text, &Suspicion::new(rule::METADATA, message));
-            }
-            Meaning::Path => {
-                self.reader
-                    .region(text, whole(text), Means::NotATable(NotATable::PathSegment));
-                self.reader.path(text, whole(text));
             }
             Meaning::TableName => {
                 let suspicion = match self.tree.text_at(self.resource.properties, &["type"]) {
@@ -563,7 +558,9 @@ fn fragment_of(outer: &Arc<Fragment>, built: &Built, what: &'static str) -> Arc<
             } => {
                 match place {
                     Place::Argument => builder.escape(&ArgumentEscape),
-                    Place::Braces => builder.escape(&Plain),
+                    Place::Braces => builder.escape(&MixedEscape),
+                    Place::Pattern(Quoting::Single) => builder.escape(&QuotedEscape),
+                    Place::Pattern(Quoting::Bare) => builder.escape(&MixedEscape),
                     Place::Inside => builder.escape(&NoEscape),
                 };
                 let values = if possible.is_complete() {

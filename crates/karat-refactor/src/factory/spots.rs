@@ -19,8 +19,6 @@ pub(crate) enum Meaning {
     NotebookParameter { path: Option<Id>, name: String },
     /// What a variable or parameter of the pipeline is given.
     Value(Holder),
-    /// A path of storage.
-    Path,
     /// A dataset's database, schema or table: judged together.
     TableName,
     /// No table, whatever it looks like.
@@ -334,7 +332,7 @@ impl Walk<'_> {
                 let path = self.get(properties, "notebookPath");
                 self.all_under(path, &Meaning::Notebook, items);
                 self.notebook_parameters(self.get(properties, "baseParameters"), path, items);
-                self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
+                self.all_under(self.get(properties, "libraries"), &Meaning::Data, items);
             }
             "synapsenotebook" => {
                 let path = self
@@ -360,8 +358,8 @@ impl Walk<'_> {
                 self.notebook_parameters(self.get(properties, "parameters"), path, items);
             }
             "databrickssparkpython" => {
-                self.all_under(self.get(properties, "pythonFile"), &Meaning::Path, items);
-                self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
+                self.all_under(self.get(properties, "pythonFile"), &Meaning::Data, items);
+                self.all_under(self.get(properties, "libraries"), &Meaning::Data, items);
             }
             "databrickssparkjar" => {
                 self.all_under(
@@ -369,7 +367,7 @@ impl Walk<'_> {
                     &Meaning::Not(NotATable::Code),
                     items,
                 );
-                self.all_under(self.get(properties, "libraries"), &Meaning::Path, items);
+                self.all_under(self.get(properties, "libraries"), &Meaning::Data, items);
             }
             "executepipeline" => {
                 self.referenced(
@@ -544,7 +542,7 @@ impl Walk<'_> {
             self.all_under(self.get(inner, key), &Meaning::Data, None);
         }
         for key in ["newClusterInitScripts", "newClusterLogDestination"] {
-            self.all_under(self.get(inner, key), &Meaning::Path, None);
+            self.all_under(self.get(inner, key), &Meaning::Data, None);
         }
         self.all(inner, &Meaning::Not(NotATable::HostOrFile), None);
     }

@@ -201,6 +201,7 @@ impl Tree {
     }
 
     /// The keys from the top down to a node; `[]` for an element of a list.
+    #[cfg(test)]
     pub(crate) fn path(&self, id: Id) -> Vec<&str> {
         let mut steps = Vec::new();
         let mut at = id;

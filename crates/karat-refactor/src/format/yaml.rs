@@ -190,7 +190,9 @@ mod tests {
         for id in tree.ids() {
             let Some(value) = tree.text(id) else { continue };
             let edit = tree.fragment(&file, id).map(|fragment| {
-                let at = value.find("a.t").unwrap_or(0);
+                let Some(at) = value.find("a.t") else {
+                    return "-".to_owned();
+                };
                 match fragment.edit(at..at + 3, "m.a.t") {
                     Ok(edit) => {
                         format!("{}..{}", &text[edit.range.start..edit.range.end], edit.new)
@@ -217,7 +219,7 @@ mod tests {
             double="é \"a.t\" b" a.t..m.a.t
             literal="select\n  from a.t\n\nx\n" a.t..m.a.t
             clip="a.t" a.t..m.a.t
-            fold="select from a.t\n\nx\n" a.t..m.a.t"#]]
+            fold="select from a.t\nx\n" a.t..m.a.t"#]]
         .assert_eq(&shown(text));
         assert_eq!(
             shown(&format!("\u{feff}{}", text.replace('\n', "\r\n"))).replace("\\r", ""),
@@ -227,6 +229,21 @@ mod tests {
             shown("é: [{b: a.t}, 'a.t']"),
             "é.[].b=\"a.t\" a.t..m.a.t\né.[]=\"a.t\" a.t..m.a.t"
         );
+    }
+
+    #[test]
+    fn block_scalars_are_traced_wherever_they_stand() {
+        for text in [
+            "feeds:\n  - t: x # y\n    sql: |\n      select * from a.t\n",
+            "- |\n  from a.t",
+            "a: |2\n    from a.t\nb: 1\n",
+            "a:\n  b: >-\n    from\n\n      a.t\n    end\n\n\nc: 1\n",
+            "a: |+\n  a.t\n\n\nb: 1\n",
+            "a: | # why\n\n  a.t\n",
+        ] {
+            let shown = shown(text);
+            assert!(shown.contains("a.t..m.a.t"), "{text:?}: {shown}");
+        }
     }
 
     proptest! {

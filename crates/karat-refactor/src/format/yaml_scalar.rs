@@ -49,7 +49,9 @@ pub(crate) fn fragment(
         }
         Style::Literal | Style::Folded => {
             writer.builder.escape(&crate::fragment::Plain);
-            writer.block(style, text)?;
+            let before = &file.text()[..span.start];
+            let indent = before.len() - before.trim_end_matches(' ').len();
+            writer.block(style, text, indent)?;
         }
     }
     let fragment = writer.builder.build();
@@ -159,16 +161,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Block scalars: the indentation goes, breaks stay or are folded.
-    fn block(&mut self, style: Style, text: &str) -> Option<()> {
+    /// Block scalars: the indentation goes, breaks stay or are folded. The parser's span begins at the first letter.
+    fn block(&mut self, style: Style, text: &str, indent: usize) -> Option<()> {
         let raw = self.raw;
-        let header_end = raw.find('\n')? + 1;
-        let explicit = raw[1..header_end]
-            .chars()
-            .take_while(|letter| !letter.is_whitespace())
-            .find_map(|letter| letter.to_digit(10));
         let mut lines: Vec<Range<usize>> = Vec::new();
-        let mut at = header_end;
+        let mut at = 0;
         while at < raw.len() {
             let end = raw[at..]
                 .find('\n')
@@ -176,59 +173,43 @@ impl Writer<'_> {
             lines.push(at..end);
             at = end;
         }
-        let content = |line: &Range<usize>| raw[line.clone()].trim_end_matches(['\n', '\r']).len();
-        let indent_of = |line: &Range<usize>| {
-            raw[line.clone()]
-                .bytes()
-                .take_while(|byte| *byte == b' ')
-                .count()
+        let length = |line: &Range<usize>| raw[line.clone()].trim_end_matches(['\n', '\r']).len();
+        // What is left of a line without its indentation; the first line has none.
+        let content = |index: usize, line: &Range<usize>| {
+            let indent = if index == 0 { 0 } else { indent };
+            line.start + indent.min(length(line))..line.start + length(line)
         };
-        let first = lines.iter().find(|line| content(line) > indent_of(line));
-        // An explicit indentation counts from the parent's, which does not stand here; the parser's text decides below.
-        let indent = match explicit {
-            Some(_) => return None,
-            None => first.map_or(0, indent_of),
-        };
+        // Blank lines in front of the first letter are not in the span.
+        let mut left = text.trim_start_matches('\n');
+        self.builder.invented(&text[..text.len() - left.len()]);
         // As many lines as the text has: chomping has taken the rest.
-        let mut left = text;
         for (index, line) in lines.iter().enumerate() {
-            let length = content(line);
-            let from = line.start + indent.min(length);
-            let shown = &raw[from..line.start + length];
-            left = left.strip_prefix(shown)?;
-            self.verbatim(from..line.start + length);
+            let shown = content(index, line);
+            left = left.strip_prefix(&raw[shown.clone()])?;
+            self.verbatim(shown.clone());
             if left.is_empty() {
                 break;
             }
-            let line_break = line.start + length..line.end;
-            let folded = match style {
-                Style::Literal => "\n",
-                _ => {
-                    let blank = |line: Option<&Range<usize>>| {
-                        line.is_none_or(|line| content(line) <= indent)
-                    };
-                    let more = |line: Option<&Range<usize>>| {
-                        line.is_some_and(|line| {
-                            raw[line.clone()]
-                                .as_bytes()
-                                .get(indent)
-                                .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
-                        })
-                    };
-                    let next = lines.get(index + 1);
-                    if more(Some(line)) || more(next) || blank(Some(line)) || next.is_none() {
-                        "\n"
-                    } else if blank(next) {
-                        ""
-                    } else {
-                        " "
-                    }
+            let line_break = shown.end..line.end;
+            let next = lines
+                .get(index + 1)
+                .map(|next| &raw[content(index + 1, next)]);
+            let more = |text: &str| text.starts_with([' ', '\t']);
+            let filled = (index + 1..lines.len())
+                .map(|at| &raw[content(at, &lines[at])])
+                .find(|line| !line.is_empty());
+            let folded = match (style, next) {
+                (Style::Literal, _) | (_, None) => "\n",
+                // Around lines that are indented more, and between blank ones, breaks stay.
+                (_, Some(_))
+                    if shown.is_empty() || more(&raw[shown]) || filled.is_none_or(more) =>
+                {
+                    "\n"
                 }
+                (_, Some("")) => "",
+                _ => " ",
             };
-            left = match left.strip_prefix(folded) {
-                Some(rest) => rest,
-                None => left.strip_prefix('\n')?,
-            };
+            left = left.strip_prefix(folded)?;
             match folded {
                 "\n" if raw[line_break.clone()] == *"\n" => self.verbatim(line_break),
                 "" => {}

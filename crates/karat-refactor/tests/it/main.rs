@@ -4,6 +4,7 @@
 
 mod notebooks;
 mod programs;
+mod properties;
 mod python;
 mod rules;
 mod scala;
