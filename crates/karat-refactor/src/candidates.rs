@@ -332,6 +332,7 @@ mod tests {
             MappedPair sales.orders
             MappedPair Sales`.`ORDERS
             MappedPair sales\".\"orders
+            MappedPair sales\u002eorders
             Pair sales.{
             Pair sales.x
             Bare orders

@@ -347,7 +347,23 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_row() {
-        expect_test::expect![[r#""#]].assert_eq(&problems(
+        expect_test::expect![[r#"
+            Warning row 3, column `old_table`: `sales.orders` stands in row 2 already, with the same new name
+            Error row 4, column `old_table`: `sales.orders` has another new name in row 2: keep one of them
+            Error row 5, column `new_table`: `shop.orders` and `sales.orders` (row 2) would both become `prod.sales.ORDERS`
+            Error row 6, column `old_table`: `1,23E+10` is a number that the spreadsheet rounded; the name it was is lost
+            Error row 7, column `old_table`: `Mar-24` is a date or number that the spreadsheet made of a name
+            Error row 8, column `old_table`: `#REF!` is an error of the spreadsheet's formula
+            Error row 9, column `old_table`: `x y` holds the character U+00A0, which the spreadsheet put in
+            Error row 10, column `new_catalog`: the new catalog is missing
+            Error row 11, column `old_database`: a table needs its database; the metastore's own is called `default`
+            Error row 11, column `old_database`: the row names neither an old table nor an old path
+            Error row 12, column `old_table`: a rule has at most four `*`
+            Error row 13, column `new_schema`: more `*` than `old_database` has
+            Error row 15, column `old_path`: `/mnt/a` has another new path in row 14: `/Volumes/a`
+            Error row 16, column `old_path`: the root of the storage cannot be moved by one row
+            Warning row 17, column `new_catalog`: `prd` is named 1 times, `prod` far more often: a slip?
+        "#]].assert_eq(&problems(
             "m.csv",
             "old_database;old_table;new_catalog;new_schema;new_table;old_path;new_path;owner\n\
              sales;orders;prod;sales;orders;;;me\n\
@@ -372,7 +388,13 @@ mod tests {
 
     #[test]
     fn documents_that_are_none() {
-        expect_test::expect![[r#""#]].assert_eq(
+        expect_test::expect![[r#"
+            cannot read the mapping `m.csv`: it has none of the columns old_database, old_table, old_path, new_catalog, new_schema, new_table, new_path
+            cannot read the mapping `m.csv`: the column `old_database` is there twice
+            cannot read the mapping `m.doc`: its name ends in none of .csv, .tsv, .xlsx, .json
+            cannot read the mapping `m.json`: it is an object without a list `mapping`
+            cannot read the mapping `m.xlsx`: Zip error: invalid Zip archive: Could not find EOCD
+        "#]].assert_eq(
             &[
                 problems("m.csv", "a,b\n1,2\n"),
                 problems("m.csv", "old_database,old_database\n"),

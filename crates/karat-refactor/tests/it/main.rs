@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
+<<<<<<< HEAD
+=======
+>>>>>>> h-lang
 mod programs;
 mod properties;
 mod python;
