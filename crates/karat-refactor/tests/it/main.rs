@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod notebooks;
-<<<<<<< HEAD
-=======
->>>>>>> h-lang
 mod programs;
 mod properties;
 mod python;
