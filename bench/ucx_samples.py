@@ -66,32 +66,38 @@ def wanted(samples):
     for path in sorted(samples.rglob("*")):
         if path.suffix not in (".py", ".sql", ".scala", ".r", ".R"):
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines):
             match = ADVICE.search(line)
             if match:
-                code, first, column, last, _, text = match.groups()
-                # `+1` counts from the comment, and the end from the beginning; lines are counted from 0.
+                code, first, column, last, last_column, text = match.groups()
+                # `+1` counts from the comment; lines are counted from 0.
                 start = number + int(first) if first.startswith("+") else int(first)
-                end = start + int(last) if last.startswith("+") else int(last)
+                end = number + int(last) if last.startswith("+") else int(last)
+                if int(last_column) == 1024:
+                    # An advice on a whole cell.
+                    while end + 1 < len(lines) and "COMMAND ----------" not in lines[end + 1]:
+                        end += 1
                 key = (str(path.relative_to(samples)), code, start + 1, end + 1, int(column), text)
                 found[key] = True
     return list(found)
 
 
 def said(scan):
-    """What karat says: for each file a list of (line, kind)."""
+    """What karat says: for each file a list of (line, kind, about what)."""
     by_file = {}
     for asset in scan["assets"]:
         kinds = by_file.setdefault(asset["path"], [])
         for occurrence in asset["occurrences"]:
             verdict = occurrence["verdict"]["verdict"]
-            kinds.append((occurrence["line"], verdict))
+            about = occurrence["old"] or occurrence["text"]
+            kinds.append((occurrence["line"], verdict, about))
             if occurrence["subject"] == "path":
-                kinds.append((occurrence["line"], "path"))
+                kinds.append((occurrence["line"], "path", about))
             if verdict == "needs_person":
-                kinds.append((occurrence["line"], occurrence["verdict"]["doubt"]["rule"]))
+                kinds.append((occurrence["line"], occurrence["verdict"]["doubt"]["rule"], about))
         for finding in asset["findings"]:
-            kinds.append((finding["line"], finding["rule"]))
+            kinds.append((finding["line"], finding["rule"], finding["message"]))
     return by_file
 
 
@@ -130,19 +136,26 @@ def main():
         # UCX files the default format under the code of the table, too.
         if "default format changed" in text:
             kinds = {"refused/default-format"}
-        here = {kind for line, kind in answers.get(path, []) if first <= line <= max(last, first)}
+        here = {kind for line, kind, _ in answers.get(path, []) if first <= line <= max(last, first)}
+        # UCX tells a text where it is used, karat where it stands: the same text at another line is an answer, too.
+        named = re.search(r"deprecated: (\S+)$|^Table (\S+) is migrated", text)
+        name = named and (named.group(1) or named.group(2))
+        there = {kind for _, kind, about in answers.get(path, []) if name and name in about}
         if here & kinds:
             counts[code]["found"] += 1
+        elif there & kinds:
+            counts[code]["found"] += 1
+            counts[code]["elsewhere"] += 1
         else:
             counts[code]["missed"] += 1
             missed.append((path, first, code, text, sorted(here)))
     total = collections.Counter()
-    print(f"{'advice of UCX':45} {'found':>6} {'missed':>7} {'out of scope':>13}")
+    print(f"{'advice of UCX':45} {'found':>6} {'(told where the text stands)':>28} {'missed':>7} {'out of scope':>13}")
     for code in sorted(counts):
         count = counts[code]
         total.update(count)
-        print(f"{code:45} {count['found']:6} {count['missed']:7} {count['out of scope']:13}")
-    print(f"{'all':45} {total['found']:6} {total['missed']:7} {total['out of scope']:13}")
+        print(f"{code:45} {count['found']:6} {count['elsewhere']:28} {count['missed']:7} {count['out of scope']:13}")
+    print(f"{'all':45} {total['found']:6} {total['elsewhere']:28} {total['missed']:7} {total['out of scope']:13}")
     for path, line, code, text, here in missed:
         print(f"missed: {path}:{line} {code}: {text} (said there: {', '.join(here) or 'nothing'})")
     for code, why in OUT_OF_SCOPE.items():

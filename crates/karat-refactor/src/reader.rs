@@ -822,6 +822,7 @@ impl<'e> Reader<'e> {
         let Some(text) = fragment.text().get(range.clone()) else {
             return;
         };
+        crate::rules::path(self, fragment, range.clone());
         let literal_end = text.find(fragment::is_placeholder).unwrap_or(text.len());
         let literal = &text[..literal_end];
         let skipped = path_scheme(literal);

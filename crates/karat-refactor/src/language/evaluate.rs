@@ -948,7 +948,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 None => true,
             };
             if may {
-                self.fate(key, &Fate::Word);
+                self.fate(key, &Fate::Broken("is looked up as a key".to_owned()));
                 found = Some(match found {
                     Some(before) => before.or(value.clone()),
                     None => value.clone(),
@@ -2146,6 +2146,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
             }
             Place::Path => self.path(value, &argument.span),
+            Place::File => self.fate(value, &Fate::File),
             Place::View => self.view(value, &argument.span, true),
             Place::DroppedView => self.view(value, &argument.span, false),
             Place::Dataset(role) => self.dataset(value, &argument.span, role),
@@ -2857,7 +2858,9 @@ impl<'r, 'e> Machine<'r, 'e> {
         let mut builder = home.inside(layer(self.namespace));
         // Where text in front of a hole of a sum can be written: the end of the literal before it.
         let mut before: Option<(usize, &'static super::literal::Writing)> = None;
+        let mut last = None;
         for segment in text {
+            let quoted = builder.text().ends_with(['\'', '"']);
             match segment {
                 Segment::Source {
                     home: of,
@@ -2869,6 +2872,13 @@ impl<'r, 'e> Machine<'r, 'e> {
                     if !made.sources.contains(literal) {
                         made.sources.push(*literal);
                     }
+                    if quoted
+                        && last.is_some_and(|last| last != *literal)
+                        && let Some(literal) = self.state.literals.get_mut(*literal)
+                    {
+                        literal.note(&Fate::Quoted);
+                    }
+                    last = Some(*literal);
                     // What stands in an included notebook is edited when that one is read.
                     if self.reader.is_own(of, range.start) {
                         builder.escape(*writing);

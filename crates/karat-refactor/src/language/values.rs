@@ -526,8 +526,10 @@ pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
 pub(super) enum Fate {
     /// It is, or holds, names of tables or databases, or SQL; occurrences tell the rest.
     Named,
-    /// It is a path.
+    /// It is a path of storage.
     Path,
+    /// It is a path of the driver's own files.
+    File,
     /// It is the name of a temporary view.
     View,
     /// It names columns.
@@ -542,6 +544,8 @@ pub(super) enum Fate {
     Foreign,
     /// It names a notebook.
     Notebook,
+    /// It stands in quotes in a SQL text: data that must stay as it is.
+    Quoted,
     /// It is used in a way that is not followed.
     Unknown(String),
     /// It is used in a way that breaks when it changes.

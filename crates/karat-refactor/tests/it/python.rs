@@ -38,8 +38,8 @@ DeltaTable.forPath(spark, f"/mnt/raw/{name}")
             7:28 sales.orders -> prod.sales.orders
             8:29 /mnt/raw/????? -> /Volumes/prod/raw
             6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
-            6:45 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
-            8:27 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            6:46 Warning refused/dbfs-paths: `/mnt/raw/chk`: mounts know no rights of Unity Catalog; use a volume or an external location
+            8:29 Warning refused/dbfs-paths: `/mnt/raw/…`: mounts know no rights of Unity Catalog; use a volume or an external location
             |     .saveAsTable("prod.sales.orders"))
             | df.write.insertInto('`prod-eu`.people.emp')
             | x = spark.read.table("prod.sales.items").where("a.b = 1")
@@ -273,6 +273,38 @@ import sales.orders
 }
 
 #[test]
+fn a_name_that_is_data_too_stays() {
+    check(
+        r#"t = "sales.orders"
+spark.table(t)
+spark.sql(f"select * from log where name = '{t}'")
+d = {"sales.items": 1}
+for k in d:
+    spark.table(k)
+d["sales.items"]
+p = "/mnt/raw/x"
+spark.sql(f"create table old.t location '{p}'")
+u = "people.emp"
+spark.table(u)
+print(f"read '{u}'")
+"#,
+        expect![[r#"
+            1:6 sales.orders ?  name/used-otherwise prod.sales.orders
+            3:27 log ?  name/not-mapped
+            4:7 sales.items ?  name/used-otherwise prod.sales.items
+            7:4 sales.items not a table: text that is data
+            8:6 /mnt/raw/x -> /Volumes/prod/raw
+            9:26 old.t -> prod.fresh.t2
+            10:6 people.emp -> `prod-eu`.people.emp
+            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | p = "/Volumes/prod/raw/x"
+            | spark.sql(f"create table prod.fresh.t2 location '{p}'")
+            | u = "`prod-eu`.people.emp"
+        "#]],
+    );
+}
+
+#[test]
 fn what_a_person_must_see() {
     check(
         r#"x = 'sales.orders'
@@ -327,7 +359,7 @@ fn broken_code_is_never_edited_blindly() {
         expect![[r#"
             2:5 /mnt/raw -> /Volumes/prod/raw
             3:14 sales.items -> prod.sales.items
-            2:5 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            2:5 Warning refused/dbfs-paths: `/mnt/raw`: mounts know no rights of Unity Catalog; use a volume or an external location
             | !ls /Volumes/prod/raw
             | spark.table('prod.sales.items')
         "#]],

@@ -1,5 +1,7 @@
 //! Every rule finds its own example, and does not find it once it is mended.
 
+use std::fmt::Write as _;
+
 use karat_refactor::Verdict;
 use karat_refactor::rules::RULES;
 
@@ -68,4 +70,30 @@ fn rules_have_names_of_their_own() {
     assert!(ids.is_sorted(), "in the order of their names: {ids:?}");
     ids.dedup();
     assert_eq!(ids.len(), count);
+}
+
+/// The manual page is made of the rules themselves.
+#[test]
+fn the_manual_page_is_made_of_the_rules() {
+    let mut page = String::from(
+        "# Rules of `karat refactor` about code\n\nMade from `crates/karat-refactor/src/rules`; a test keeps it true. Rules of the family `shape/` find code \
+         that breaks on three-part names\nthough the name is right, `refused/` what Unity Catalog refuses, `name/` what a person should know about a name.\n\
+         karat never edits for these rules.\n",
+    );
+    for rule in RULES {
+        writeln!(
+            page,
+            "\n## {}\n\n{} *{:?}.*\n\n{}\n",
+            rule.id, rule.finds, rule.severity, rule.why
+        )
+        .unwrap();
+        writeln!(page, "```\n{}\n```", rule.before).unwrap();
+        if !rule.after.is_empty() {
+            writeln!(page, "\nBecomes:\n\n```\n{}\n```", rule.after).unwrap();
+        }
+        if !rule.not_safe.is_empty() {
+            writeln!(page, "\nNot safe: {}", rule.not_safe).unwrap();
+        }
+    }
+    expect_test::expect_file!["../../../../docs/refactor-rules.md"].assert_eq(&page);
 }
