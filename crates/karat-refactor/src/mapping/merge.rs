@@ -182,6 +182,7 @@ mod tests {
             s,e,prod,e,
             s.b Some("new_catalog"): prod | eu | us
             s.d None: prod, d, , s, d | prod, d9, , s, d | the row is gone
-        "#]].assert_eq(&(merged.csv() + &told));
+        "#]]
+        .assert_eq(&(merged.csv() + &told));
     }
 }

@@ -20,7 +20,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
 }
 
 /// A stretch of the text with `${name}` and `{{name}}` as holes; `None` if there are none.
-fn with_substitutions(reader: &Reader<'_>, fragment: &Arc<Fragment>, range: Range<usize>) -> Option<Arc<Fragment>> {
+fn with_substitutions(
+    reader: &Reader<'_>,
+    fragment: &Arc<Fragment>,
+    range: Range<usize>,
+) -> Option<Arc<Fragment>> {
     let text = &fragment.text()[..range.end];
     let mut next = next_substitution(text, range.start);
     next.as_ref()?;

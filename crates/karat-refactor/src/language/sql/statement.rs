@@ -44,7 +44,10 @@ fn run_substituted(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[
         None => run(reader, fragment, tokens),
         Some(filled) => {
             let tokens = lexer::tokens(filled.text());
-            let tokens: Vec<Token> = tokens.into_iter().filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment)).collect();
+            let tokens: Vec<Token> = tokens
+                .into_iter()
+                .filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
+                .collect();
             run(reader, &filled, &tokens);
         }
     }
