@@ -1,12 +1,11 @@
 //! The mapping's document: CSV (any usual delimiter, any encoding), XLSX, JSON; read and written with all its columns.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
-use calamine::{Data, Reader, Xlsx};
 use serde_json::Value;
 
 use super::read::{COLUMNS, Problem, Reading, Row, Weight, of_rows};
+use super::spreadsheet::{self, Cell};
 use crate::text;
 
 /// Why a document cannot be read at all.
@@ -216,28 +215,16 @@ fn json(bytes: &[u8]) -> Result<Document, String> {
 }
 
 fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
-    let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    let mut last = "it has no sheet".to_owned();
-    for name in workbook.sheet_names() {
-        let range = match workbook.worksheet_range(&name) {
-            Ok(range) => range,
-            Err(error) => {
-                last = error.to_string();
-                continue;
-            }
+    for rows in spreadsheet::sheets(bytes)? {
+        let mut rows = rows.into_iter();
+        let Some((_, first)) = rows.next() else {
+            continue;
         };
-        let offset = range.start().map_or(0, |(row, _)| row as usize);
-        let mut rows = range.rows();
-        let Some(first) = rows.next() else { continue };
-        let headings: Vec<String> = first
-            .iter()
-            .map(|cell| heading(&cell.to_string()))
-            .collect();
+        let headings: Vec<String> = first.iter().map(|cell| heading(cell.text())).collect();
         if !headings
             .iter()
             .any(|heading| COLUMNS.contains(&heading.as_str()))
         {
-            last = "no sheet has the columns of a mapping".to_owned();
             continue;
         }
         twice(&headings)?;
@@ -245,9 +232,8 @@ fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
             headings,
             ..Document::default()
         };
-        for (at, row) in rows.enumerate() {
-            let number = offset + at + 2;
-            for (heading, cell) in document.headings.iter().zip(row) {
+        for (number, cells) in rows {
+            for (heading, cell) in document.headings.iter().zip(&cells) {
                 if COLUMNS.contains(&heading.as_str())
                     && let Some(message) = not_text(cell)
                 {
@@ -259,27 +245,30 @@ fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
                     });
                 }
             }
-            push(&mut document, number, row.iter().map(ToString::to_string));
+            push(
+                &mut document,
+                number,
+                cells.iter().map(|cell| cell.text().to_owned()),
+            );
         }
         return Ok(document);
     }
-    Err(last)
+    Err("none of its sheets has the columns of a mapping in its first row".to_owned())
 }
 
 /// What a spreadsheet made of a name.
-fn not_text(cell: &Data) -> Option<String> {
-    let shown = cell.to_string();
+fn not_text(cell: &Cell) -> Option<String> {
     match cell {
-        Data::String(_) | Data::Empty => None,
-        Data::Int(_) | Data::Float(_) => Some(format!(
+        Cell::Text(_) | Cell::Empty => None,
+        Cell::Number(shown) => Some(format!(
             "the cell holds the number {shown}; format the column as text, and check the name (zeros in front are lost)"
         )),
-        Data::Bool(_) => Some(format!(
+        Cell::Bool(shown) => Some(format!(
             "the cell holds the truth value {shown}; format the column as text"
         )),
-        Data::Error(_) => Some(format!("the cell holds the error {shown}")),
-        _ => Some(format!(
-            "the cell holds the date {shown}; format the column as text, and write the name again"
+        Cell::Error(shown) => Some(format!("the cell holds the error {shown}")),
+        Cell::Date(shown) => Some(format!(
+            "the cell holds a date (stored as {shown}); format the column as text, and write the name again"
         )),
     }
 }

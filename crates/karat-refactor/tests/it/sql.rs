@@ -92,7 +92,7 @@ fn statements_that_are_not_queries() {
             3:139 sales.orders -> prod.sales.orders
             4:14 sales.items -> prod.sales.items
             4:37 sales.orders -> prod.sales.orders
-            4:60 /mnt/raw ?  path/unresolved
+            4:60 /mnt/raw/items -> /Volumes/prod/raw
             4:92 sales -> prod.sales
             4:121 sales.orders -> prod.sales.orders
             5:13 sales.orders -> prod.sales.orders
@@ -112,16 +112,11 @@ fn statements_that_are_not_queries() {
             8:47 `sales.orders` ?  name/quoted-dot
             8:77 prod.sales.orders not a table: already a name of Unity Catalog
             8:108 conf ?  name/not-mapped
-            8:122 sales.orders not a table: text that is data
-            6:27 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            6:61 Warning refused/dbfs-paths: `dbfs:/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            6:156 Warning refused/dbfs-paths: `dbfs:/mnt/lake/gold/sales`: mounts know no rights of Unity Catalog; use a volume or an external location
-            7:30 Warning refused/dbfs-paths: `/mnt/raw/in`: mounts know no rights of Unity Catalog; use a volume or an external location
-            7:79 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
+            8:122 sales.orders ?  name/metadata
             | vacuum prod.sales.orders; optimize prod.sales.orders zorder by (id); refresh table prod.sales.orders; msck repair table prod.sales.orders;
             | analyze table prod.sales.orders compute statistics; describe history prod.sales.orders; show partitions prod.sales.orders;
             | select * from table_changes('prod.sales.orders', 1); restore table prod.sales.orders to version as of 1; generate symlink_format_manifest for table prod.sales.orders;
-            | create table prod.sales.items deep clone prod.sales.orders location "/mnt/raw/items"; show tables in prod.sales; grant select on table prod.sales.orders to `a@b.com`;
+            | create table prod.sales.items deep clone prod.sales.orders location "/Volumes/prod/raw/items"; show tables in prod.sales; grant select on table prod.sales.orders to `a@b.com`;
             | alter table prod.sales.orders rename to prod.sales.items; drop table if exists prod.sales.orders; truncate table prod.`sales`.`orders`;
             | convert to delta parquet.`/Volumes/prod/raw/x`; select * from delta.`/Volumes/prod/raw/x`; cache lazy table prod.sales.orders; create database if not exists prod.sales location 'abfss://gold@acc.dfs.core.windows.net/sales';
             | copy into prod.sales.orders from '/Volumes/prod/raw/in' fileformat = csv; load data inpath '/Volumes/prod/raw/y' into table prod.sales.orders;
@@ -157,14 +152,15 @@ fn substitutions_are_holes() {
          select * from ${db}.orders join ${other}.items join sales.${t} join curated.${t} join curated.fact_${y};\n\
          set my.db = curated; use ${my.db}; select * from facts;",
         expect![[r#"
-            2:15 ?????.orders ?  name/unresolved prod.sales.orders
+            2:15 sales.orders -> prod.sales.orders
             2:33 ?????.items ?  name/unresolved prod.sales.items
             2:53 sales.????? -> prod.sales.*
             2:69 curated.????? -> main.curated.*
             2:87 curated.fact_????? -> main.curated.*
-            3:26 ????? ?  name/unresolved
-            3:50 facts ?  name/database-unknown
-            | select * from ${db}.orders join ${other}.items join prod.sales.${t} join main.curated.${t} join main.curated.fact_${y};
+            3:26 curated -> main.curated
+            3:50 facts -> main.curated.facts
+            | select * from prod.${db}.orders join ${other}.items join prod.sales.${t} join main.curated.${t} join main.curated.fact_${y};
+            | set my.db = curated; use main.${my.db}; select * from main.curated.facts;
         "#]],
     );
 }
