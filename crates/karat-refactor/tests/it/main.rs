@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod factory;
 mod notebooks;
 mod properties;
 mod python;
+mod report;
 mod scala;
 mod show;
 mod sql;

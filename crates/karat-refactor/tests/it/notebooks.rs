@@ -52,7 +52,13 @@ fn jupyter_cells_are_json_strings() {
  {"cell_type": "markdown", "source": "about sales.orders"}
 ], "metadata": {"language_info": {"name": "python"}}}"#,
         )],
-        expect![[r#""#]],
+        expect![[r#"
+            2:67 sales.orders -> prod.sales.orders
+            2:90 people.emp -> `prod-eu`.people.emp
+            2:127 sales.orders not a table: text that is data
+            3:45 sales.orders not a table: comment
+            |  {"cell_type": "code", "source": ["%sql\n", "select * from \"x\", prod.sales.orders\n", "join `prod-eu`.people.emp"], "outputs": [{"text": ["sales.orders"]}]},
+        "#]],
     );
 }
 
