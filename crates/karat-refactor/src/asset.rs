@@ -418,14 +418,20 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     // One place, one verdict: code that runs twice, or in two branches, is read twice.
     let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
     for occurrence in occurrences.drain(..) {
-        let Some(first) = settled.last_mut().filter(|first| first.range == occurrence.range) else {
+        let Some(first) = settled
+            .last_mut()
+            .filter(|first| first.range == occurrence.range)
+        else {
             settled.push(occurrence);
             continue;
         };
         match (&first.verdict, &occurrence.verdict) {
-            (Verdict::Rewritten { edits, .. }, Verdict::Rewritten { edits: others, .. }) if edits == others => {}
+            (Verdict::Rewritten { edits, .. }, Verdict::Rewritten { edits: others, .. })
+                if edits == others => {}
             (Verdict::Rewritten { new, .. }, _) | (_, Verdict::Rewritten { new, .. }) => {
-                let message = format!("this place is read in more than one way; one of them makes `{new}` of it");
+                let message = format!(
+                    "this place is read in more than one way; one of them makes `{new}` of it"
+                );
                 if !matches!(first.verdict, Verdict::NeedsPerson { .. }) {
                     first.verdict = doubt(message);
                 }

@@ -237,7 +237,9 @@ fn is_name_letter(letter: char) -> bool {
 fn marks(text: &str) -> usize {
     let mut length = 0;
     for letter in text.chars().take(6) {
-        if dot_length(&text[length..]).is_some() || !matches!(letter, '`' | '"' | '\'' | '\\' | ' ' | '[' | ']') {
+        if dot_length(&text[length..]).is_some()
+            || !matches!(letter, '`' | '"' | '\'' | '\\' | ' ' | '[' | ']')
+        {
             break;
         }
         length += letter.len_utf8();
@@ -330,6 +332,7 @@ mod tests {
             MappedPair sales.orders
             MappedPair Sales`.`ORDERS
             MappedPair sales\".\"orders
+            MappedPair sales\u002eorders
             Pair sales.{
             Pair sales.x
             Bare orders

@@ -394,6 +394,11 @@ impl Builder {
         self
     }
 
+    /// The text so far.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The outer text, as it stands. A range outside the outer text, or one that cuts a character, adds nothing.
     pub fn verbatim(&mut self, outer: Range<usize>) -> &mut Self {
         let text = Arc::clone(&self.outer);

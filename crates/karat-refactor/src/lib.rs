@@ -38,6 +38,7 @@ pub mod json;
 pub mod language;
 pub mod mapping;
 pub mod occurrence;
+pub mod packed;
 pub mod patch;
 pub mod proof;
 pub mod reader;

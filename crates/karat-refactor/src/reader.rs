@@ -529,6 +529,15 @@ impl<'e> Reader<'e> {
             [.., database, table] => (Some(database), Some(table)),
             [] => return Vec::new(),
         };
+        // A name of which nothing is written may be any table: that is no help.
+        let says_nothing = |pattern: Option<&Pattern>| match pattern {
+            Some(Pattern::Open { starts, ends }) => starts.is_empty() && ends.is_empty(),
+            Some(Pattern::Known(_)) => false,
+            None => true,
+        };
+        if says_nothing(database) && says_nothing(table) {
+            return Vec::new();
+        }
         self.mapping
             .tables()
             .filter(|(old, _)| wanted(database, &old.database) && wanted(table, &old.table))
@@ -813,6 +822,7 @@ impl<'e> Reader<'e> {
         let Some(text) = fragment.text().get(range.clone()) else {
             return;
         };
+        crate::rules::path(self, fragment, range.clone());
         let literal_end = text.find(fragment::is_placeholder).unwrap_or(text.len());
         let literal = &text[..literal_end];
         let skipped = path_scheme(literal);
@@ -1078,6 +1088,8 @@ impl<'e> Reader<'e> {
             .and_then(|parameters| parameters.get(name))
             .cloned();
         let value = match passed {
+            // An empty default is none: it is there so that the widget is shown.
+            Some(passed) if default.only() == Some("") => passed,
             Some(passed) => passed.or(default),
             None => default,
         };

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::estate::{FILE_SIZE_MAX, Files};
 use crate::occurrence::Doubt;
+use crate::packed::{Archive, PackedError};
 
 /// Folders that hold no code of the estate; copied, and not read.
 const SKIPPED: &[&str] = &[
@@ -32,7 +32,8 @@ const BINARY: &[&str] = &[
 /// The most that one archive may hold when unpacked, and the most times that it may grow.
 const ARCHIVE_SIZE_MAX: u64 = 1024 * 1024 * 1024;
 const ARCHIVE_GROWTH_MAX: u64 = 200;
-const ARCHIVE_MEMBERS_MAX: usize = 100_000;
+/// Small members may grow as they like.
+const BOMB_SIZE_MIN: u64 = 16 * 1024 * 1024;
 
 /// Where an asset's bytes lie.
 #[derive(Clone, Debug)]
@@ -194,39 +195,26 @@ impl Files for Walk {
                 fs::read(path).map_err(unreadable)
             }
             Place::Member { archive, index } => {
-                let mut zip = open(archive)?;
-                let member = zip.by_index(*index).map_err(broken)?;
-                let limit = ARCHIVE_SIZE_MAX.min(FILE_SIZE_MAX);
-                let mut bytes = Vec::new();
-                member
-                    .take(limit + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(|error| {
-                        Doubt::new(
-                            "file/broken",
-                            format!("the archive's member cannot be unpacked: {error}"),
-                        )
-                    })?;
-                if bytes.len() as u64 > limit {
-                    return Err(Doubt::new(
-                        "file/too-large",
-                        "the archive's member is larger than it says",
-                    ));
-                }
-                Ok(bytes)
+                let bytes = archive_bytes(archive)?;
+                let archive = Archive::read(&bytes).map_err(broken)?;
+                let member = archive
+                    .members()
+                    .get(*index)
+                    .ok_or_else(|| Doubt::new("file/broken", "the archive changed"))?;
+                archive.unpack(member, FILE_SIZE_MAX).map_err(broken)
             }
         }
     }
 }
 
-fn broken(error: zip::result::ZipError) -> Doubt {
+fn broken(error: PackedError) -> Doubt {
     Doubt::new(
         "file/broken",
         format!("the archive cannot be read: {error}"),
     )
 }
 
-fn open(archive: &Path) -> Result<zip::ZipArchive<Cursor<Vec<u8>>>, Doubt> {
+fn archive_bytes(archive: &Path) -> Result<Vec<u8>, Doubt> {
     let unreadable = |error: std::io::Error| {
         Doubt::new(
             "file/unreadable",
@@ -235,44 +223,33 @@ fn open(archive: &Path) -> Result<zip::ZipArchive<Cursor<Vec<u8>>>, Doubt> {
     };
     let size = fs::metadata(archive).map_err(unreadable)?.len();
     if size > FILE_SIZE_MAX {
-        return Err(Doubt::new(
-            "file/too-large",
-            format!("the archive has {size} bytes; karat reads up to {FILE_SIZE_MAX}"),
-        ));
+        let message = format!("the archive has {size} bytes; karat reads up to {FILE_SIZE_MAX}");
+        return Err(Doubt::new("file/too-large", message));
     }
-    let bytes = fs::read(archive).map_err(unreadable)?;
-    zip::ZipArchive::new(Cursor::new(bytes)).map_err(broken)
+    fs::read(archive).map_err(unreadable)
 }
 
 /// The notebooks of an archive; refuses what would not fit in memory.
 fn members(archive: &Path) -> Result<Vec<(usize, String)>, Doubt> {
-    let mut zip = open(archive)?;
-    if zip.len() > ARCHIVE_MEMBERS_MAX {
-        return Err(Doubt::new(
-            "file/too-large",
-            format!("the archive has {} members", zip.len()),
-        ));
-    }
+    let bytes = archive_bytes(archive)?;
+    let archive = Archive::read(&bytes).map_err(broken)?;
     let mut found = Vec::new();
     let mut unpacked = 0_u64;
-    for index in 0..zip.len() {
-        let member = zip.by_index_raw(index).map_err(broken)?;
-        if member.is_dir() {
+    for (index, member) in archive.members().iter().enumerate() {
+        if member.is_folder() {
             continue;
         }
-        let name = member.name().map_err(broken)?.replace('\\', "/");
-        unpacked += member.size();
-        let growth = member.size() / member.compressed_size().max(1);
-        if unpacked > ARCHIVE_SIZE_MAX
-            || growth > ARCHIVE_GROWTH_MAX && member.size() > 16 * 1024 * 1024
+        unpacked += member.size;
+        let growth = member.size / member.packed_size.max(1);
+        if unpacked > ARCHIVE_SIZE_MAX || growth > ARCHIVE_GROWTH_MAX && member.size > BOMB_SIZE_MIN
         {
             let message = format!(
-                "the archive would unpack to more than it should (`{}`): refused as a zip bomb",
-                name
+                "`{}` would unpack to {} bytes: refused as a zip bomb",
+                member.name, member.size
             );
             return Err(Doubt::new("file/zip-bomb", message));
         }
-        found.push((index, name));
+        found.push((index, member.name.clone()));
     }
     found.sort_by(|a, b| a.1.cmp(&b.1));
     Ok(found)
@@ -280,29 +257,7 @@ fn members(archive: &Path) -> Result<Vec<(usize, String)>, Doubt> {
 
 /// The archive with some members replaced; the others are copied as they are packed.
 pub fn repacked(archive: &[u8], replaced: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, Doubt> {
-    let mut zip = zip::ZipArchive::new(Cursor::new(archive)).map_err(broken)?;
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::with_capacity(archive.len())));
-    for index in 0..zip.len() {
-        let member = zip.by_index_raw(index).map_err(broken)?;
-        let name = member.name().map_err(broken)?.into_owned();
-        match replaced.get(&name.replace('\\', "/")) {
-            None => writer.raw_copy_file(member).map_err(broken)?,
-            Some(bytes) => {
-                let mut options = zip::write::SimpleFileOptions::default()
-                    .compression_method(member.compression());
-                if let Some(modified) = member.last_modified() {
-                    options = options.last_modified_time(modified);
-                }
-                drop(member);
-                writer.start_file(name, options).map_err(broken)?;
-                std::io::Write::write_all(&mut writer, bytes).map_err(|error| {
-                    Doubt::new(
-                        "file/broken",
-                        format!("the archive cannot be packed: {error}"),
-                    )
-                })?;
-            }
-        }
-    }
-    Ok(writer.finish().map_err(broken)?.into_inner())
+    Archive::read(archive)
+        .and_then(|archive| archive.with_replaced(replaced))
+        .map_err(broken)
 }

@@ -293,15 +293,15 @@ fn pattern_39_templates_with_doubled_escapes() {
     check(
         &[("arm/template.json", template)],
         expect![[r#"
-        curated.dim ? name/metadata main.curated.dim [curated -> main.curated]
-        raw.stg_a -> land.bronze.a
-        parameters('table') ? name/unresolved main.curated.dim|main.curated.sales|main.its.t|land.bronze.a|land.bronze.stg_b
-        curated.sales -> main.curated.sales
-        - "query": "[concat('@concat(''select * from raw.stg_a where x = '''''', pipeline().parameters.p, '''''''')')]"},
-        + "query": "[concat('@concat(''select * from land.bronze.a where x = '''''', pipeline().parameters.p, '''''''')')]"},
-        - "preCopyScript": "[concat('delete from ', parameters('table'), ' ; delete from curated.sales')]"}}},
-        + "preCopyScript": "[concat('delete from ', parameters('table'), ' ; delete from main.curated.sales')]"}}},
-    "#]],
+            curated.dim ? name/metadata main.curated.dim [curated -> main.curated]
+            raw.stg_a -> land.bronze.a
+            parameters('table') ? name/unresolved 
+            curated.sales -> main.curated.sales
+            - "query": "[concat('@concat(''select * from raw.stg_a where x = '''''', pipeline().parameters.p, '''''''')')]"},
+            + "query": "[concat('@concat(''select * from land.bronze.a where x = '''''', pipeline().parameters.p, '''''''')')]"},
+            - "preCopyScript": "[concat('delete from ', parameters('table'), ' ; delete from curated.sales')]"}}},
+            + "preCopyScript": "[concat('delete from ', parameters('table'), ' ; delete from main.curated.sales')]"}}},
+        "#]],
     );
 }
 

@@ -35,7 +35,9 @@ fn synapse(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -> bool {
         jupyter::read(reader, file);
         return true;
     }
-    let script = tree.text_at(root, &["properties", "content", "query"]).is_some()
+    let script = tree
+        .text_at(root, &["properties", "content", "query"])
+        .is_some()
         && tree.text_at(root, &["properties", "type"]) == Some("SqlQuery");
     if script {
         let whole = 0..file.text().len();

@@ -80,6 +80,39 @@ fn source_cell(
     if !lines().any(|(_, line)| line.starts_with(&magic)) {
         return cell(reader, &fragment.part(range.clone(), "cell"), language);
     }
+    // The first line that says anything names the language of the whole cell; lines that lost their mark belong to it all the same.
+    let comment = mark(language);
+    let told = lines().find(|(_, line)| {
+        !line.trim().is_empty() && (line.starts_with(&magic) || !line.starts_with(comment))
+    });
+    let code = told.is_some_and(|(_, line)| {
+        line.strip_prefix(&magic).is_some_and(|line| {
+            ["%python", "%scala", "%r", "%sql"]
+                .iter()
+                .any(|word| line.trim() == *word || line.trim().starts_with(&format!("{word} ")))
+        })
+    });
+    if code {
+        let mut builder = fragment.inside("MAGIC cell");
+        for (start, line) in lines() {
+            let marked = match line.strip_prefix(&magic) {
+                Some(rest) => magic.len() + usize::from(rest.starts_with(' ')),
+                None if line.starts_with(comment) => continue,
+                None => 0,
+            };
+            builder.verbatim(start + marked..start + line.len());
+        }
+        for (start, line) in lines() {
+            if line.starts_with(comment) && !line.starts_with(&magic) {
+                reader.region(
+                    fragment,
+                    start..start + line.len(),
+                    Means::NotATable(NotATable::Comment),
+                );
+            }
+        }
+        return cell(reader, &builder.build(), language);
+    }
     // Runs of lines of one kind; MAGIC lines without their marks.
     let mut run: Vec<(usize, &str)> = Vec::new();
     let mut in_magic = false;

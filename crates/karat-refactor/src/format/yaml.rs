@@ -242,10 +242,7 @@ mod tests {
             "a: | # why\n\n  a.t\n",
         ] {
             let shown = shown(text);
-            assert!(
-                shown.contains("a.t..m.a.t"),
-                "{text:?}: {shown}"
-            );
+            assert!(shown.contains("a.t..m.a.t"), "{text:?}: {shown}");
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Place {
     SetCatalog,
     /// A path of storage.
     Path,
+    /// A path of the driver's own files.
+    File,
     /// The name of a temporary view that is made here.
     View,
     /// The name of a temporary view that is dropped here.
@@ -240,7 +242,7 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
         | "to_csv" | "to_json" | "to_parquet" | "to_excel" | "to_pickle" | "listdir"
         | "makedirs" | "exists" | "isfile" | "isdir" | "glob" | "walk" | "open" | "remove"
         | "rmtree" | "copyfile" | "unlink" | "basename" | "dirname" => Meaning {
-            places: &[(0, "path", Place::Path), (1, "", Place::Path)],
+            places: &[(0, "path", Place::File), (1, "", Place::File)],
             rest: Place::Word,
         },
         "expr" | "selectExpr" | "filter" | "where" => all(Place::Condition),
@@ -536,7 +538,7 @@ fn bare(namespace: Namespace, path: &str, method: &str, count: usize) -> Option<
         }
         "expr" => all(Place::Condition),
         "open" => Meaning {
-            places: &[(0, "file", Place::Path)],
+            places: &[(0, "file", Place::File)],
             rest: Place::Word,
         },
         "isinstance" | "len" | "range" | "type" | "id" | "hasattr" | "getattr" | "setattr"

@@ -439,7 +439,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                             pairs.retain(|(key, _)| key.only_text().as_ref() != Some(known));
                         }
                         pairs.push((key, value));
-                        self.store(&name, Value::Map(Arc::new(pairs)));
+                        self.store(&name, Value::Map(Arc::new(pairs)).bounded());
                     }
                     _ => {
                         self.fate(&key, &Fate::Word);
@@ -786,7 +786,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             Kind::Index { object, index } => self.index(object, index),
             Kind::List(terms) => {
                 let values = terms.iter().map(|term| self.expression(term)).collect();
-                Value::List(Arc::new(values))
+                Value::List(Arc::new(values)).bounded()
             }
             Kind::Map(pairs) => {
                 let mut known = Vec::with_capacity(pairs.len());
@@ -800,7 +800,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                     };
                     known.push((key, self.expression(value)));
                 }
-                Value::Map(Arc::new(known))
+                Value::Map(Arc::new(known)).bounded()
             }
             Kind::Choice { condition, arms } => {
                 if let Some(condition) = condition {
@@ -948,7 +948,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 None => true,
             };
             if may {
-                self.fate(key, &Fate::Word);
+                self.fate(key, &Fate::Broken("is looked up as a key".to_owned()));
                 found = Some(match found {
                     Some(before) => before.or(value.clone()),
                     None => value.clone(),
@@ -1062,26 +1062,23 @@ impl<'r, 'e> Machine<'r, 'e> {
         inside: Option<&'static super::literal::Writing>,
         what: String,
     ) {
-        if let Value::Texts {
-            alternatives,
-            complete: true,
-        } = &value
+        let value = value.bounded();
+        if let Value::Texts { alternatives, .. } = &value
             && let [only] = alternatives.as_slice()
         {
-            let word = match value.only_text() {
-                Some(text) => {
-                    text.len() <= 128
-                        && text
-                            .chars()
-                            .all(|letter| letter.is_alphanumeric() || letter == '_')
-                }
-                None => false,
-            };
+            let word = super::values::texts_of(only).is_some_and(|texts| {
+                texts.len() == 1
+                    && texts[0].len() <= 128
+                    && texts[0]
+                        .chars()
+                        .all(|letter| letter.is_alphanumeric() || letter == '_')
+            });
             if !word {
                 into.extend(only.iter().cloned());
                 return;
             }
         }
+        let weight = value.weight();
         let home = Arc::clone(&self.cell);
         into.push(Segment::Hole(Arc::new(Hole {
             home,
@@ -1089,6 +1086,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             inside,
             value,
             what,
+            weight,
         })));
     }
 
@@ -1504,7 +1502,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                     if let Kind::Attribute { object, .. } = &function.kind
                         && let Some(variable) = object.dotted()
                     {
-                        self.store(&variable, Value::List(Arc::new(values)));
+                        self.store(&variable, Value::List(Arc::new(values)).bounded());
                     }
                     Value::Constant("None".into())
                 }
@@ -2148,6 +2146,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 }
             }
             Place::Path => self.path(value, &argument.span),
+            Place::File => self.fate(value, &Fate::File),
             Place::View => self.view(value, &argument.span, true),
             Place::DroppedView => self.view(value, &argument.span, false),
             Place::Dataset(role) => self.dataset(value, &argument.span, role),
@@ -2735,11 +2734,14 @@ impl<'r, 'e> Machine<'r, 'e> {
         };
         for alternative in alternatives.iter() {
             let mut made = Made::default();
-            let fragment = self.fragment(alternative, span, &mut made);
+            let fragment = self.fragment(alternative, complete, span, &mut made);
             let first = self.reader.occurrences();
             hand(self, &fragment);
             if !made.from_caller.is_empty() && self.reader.without(first, &made.from_caller) {
                 self.from_caller(span.clone());
+            }
+            if self.reader.occurrences() == first {
+                self.assembled_abroad(alternative, &fragment, span, &mut hand);
             }
             let occurrences = first..self.reader.occurrences();
             for literal in &made.sources {
@@ -2792,6 +2794,33 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
     }
 
+    /// A text that a function of an included notebook put together: what it says of its names has no place here, so it is told
+    /// where the function is called.
+    fn assembled_abroad(
+        &mut self,
+        text: &Assembled,
+        fragment: &Arc<Fragment>,
+        span: &Range<usize>,
+        hand: &mut impl FnMut(&mut Self, &Arc<Fragment>),
+    ) {
+        if self.reader.is_own(fragment, 0) || !self.reader.is_own(&self.cell, span.start) {
+            return;
+        }
+        let known = super::values::texts_given(text);
+        let cell = Arc::clone(&self.cell);
+        let what: String = cell
+            .text()
+            .get(span.clone())
+            .unwrap_or_default()
+            .chars()
+            .take(60)
+            .collect();
+        let mut builder = cell.inside(layer(self.namespace));
+        builder.escape(&Closed);
+        builder.hole(span.clone(), known.into_iter().collect(), &what);
+        hand(self, &builder.build());
+    }
+
     /// Whether a value is a parameter of the function that is evaluated, of which nothing is known here.
     fn is_open_parameter(&self, value: &Value) -> bool {
         match value {
@@ -2811,6 +2840,7 @@ impl<'r, 'e> Machine<'r, 'e> {
     fn fragment(
         &mut self,
         text: &Assembled,
+        complete: bool,
         written: &Range<usize>,
         made: &mut Made,
     ) -> Arc<Fragment> {
@@ -2819,10 +2849,18 @@ impl<'r, 'e> Machine<'r, 'e> {
             _ => None,
         });
         let home = home.unwrap_or_else(|| Arc::clone(&self.cell));
+        // The place in code has bytes in this cell only.
+        let written = if Arc::ptr_eq(&home, &self.cell) {
+            written.clone()
+        } else {
+            0..0
+        };
         let mut builder = home.inside(layer(self.namespace));
         // Where text in front of a hole of a sum can be written: the end of the literal before it.
         let mut before: Option<(usize, &'static super::literal::Writing)> = None;
+        let mut last = None;
         for segment in text {
+            let quoted = builder.text().ends_with(['\'', '"']);
             match segment {
                 Segment::Source {
                     home: of,
@@ -2834,6 +2872,13 @@ impl<'r, 'e> Machine<'r, 'e> {
                     if !made.sources.contains(literal) {
                         made.sources.push(*literal);
                     }
+                    if quoted
+                        && last.is_some_and(|last| last != *literal)
+                        && let Some(literal) = self.state.literals.get_mut(*literal)
+                    {
+                        literal.note(&Fate::Quoted);
+                    }
+                    last = Some(*literal);
                     // What stands in an included notebook is edited when that one is read.
                     if self.reader.is_own(of, range.start) {
                         builder.escape(*writing);
@@ -2861,7 +2906,12 @@ impl<'r, 'e> Machine<'r, 'e> {
                             .take(60)
                             .collect();
                         builder.escape(&Closed);
-                        builder.hole(written.clone(), vec![known.clone()], &what);
+                        let values = if complete {
+                            vec![known.clone()]
+                        } else {
+                            Vec::new()
+                        };
+                        builder.hole(written.clone(), values, &what);
                     } else {
                         builder.invented(known);
                     }
@@ -2870,37 +2920,30 @@ impl<'r, 'e> Machine<'r, 'e> {
                 Segment::Hole(hole) => {
                     let mut literals = Vec::new();
                     hole.value.literals(&mut literals);
-                    let place = hole.home.locate(&hole.span);
+                    let values = hole.value.all_texts().unwrap_or_default();
+                    let outer = Arc::ptr_eq(&hole.home, &home).then(|| hole.span.clone());
+                    let own = self.reader.is_own(&hole.home, hole.span.start);
+                    let place = match (hole.inside.filter(|_| own), outer, before.filter(|_| own)) {
+                        (Some(writing), Some(span), _) => {
+                            builder.escape(writing);
+                            span
+                        }
+                        (_, _, Some((end, writing))) => {
+                            builder.escape(writing);
+                            end..end
+                        }
+                        (_, outer, None) => {
+                            builder.escape(&Closed);
+                            outer.unwrap_or_else(|| written.clone())
+                        }
+                    };
+                    builder.hole(place.clone(), values, &hole.what);
+                    let place = home.locate(&place);
                     if self.is_open_parameter(&hole.value) {
                         made.from_caller.push(place.clone());
                     }
                     made.holes
                         .extend(literals.into_iter().map(|literal| (literal, place.clone())));
-                    let values = hole.value.all_texts().unwrap_or_default();
-                    let outer = if Arc::ptr_eq(&hole.home, &home) {
-                        Some(hole.span.clone())
-                    } else {
-                        None
-                    };
-                    let own = self.reader.is_own(&hole.home, hole.span.start);
-                    match (hole.inside.filter(|_| own), outer, before.filter(|_| own)) {
-                        (Some(writing), Some(span), _) => {
-                            builder.escape(writing);
-                            builder.hole(span, values, &hole.what);
-                        }
-                        (_, _, Some((end, writing))) => {
-                            builder.escape(writing);
-                            builder.hole(end..end, values, &hole.what);
-                        }
-                        (_, outer, None) => {
-                            builder.escape(&Closed);
-                            builder.hole(
-                                outer.unwrap_or_else(|| written.clone()),
-                                values,
-                                &hole.what,
-                            );
-                        }
-                    }
                     before = None;
                 }
             }

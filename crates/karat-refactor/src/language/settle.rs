@@ -75,14 +75,11 @@ fn paths(reader: &mut Reader<'_>, state: &mut State) {
             continue;
         }
         let fragment = path_fragment(literal, &literal.text);
-        let home = Arc::clone(&literal.home);
-        let span = literal.span.clone();
         let shown =
             literal.fates.iter().all(|fate| *fate == Fate::Shown) && !literal.fates.is_empty();
         let first = reader.occurrences();
         if !fragment.text().is_empty() && !shown {
             reader.path(&fragment, 0..fragment.text().len());
-            crate::rules::path(reader, &home, span, fragment.text());
         }
         let occurrences = first..reader.occurrences();
         state.uses.push(super::values::Use {
@@ -183,8 +180,11 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
         // A path says itself what it is; whoever gets it, gets the new one.
         (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
-        (Fate::Path, Subject::Table | Subject::Database | Subject::Qualifier) => {
+        (Fate::Path | Fate::File, Subject::Table | Subject::Database | Subject::Qualifier) => {
             Some("is part of a path too".to_owned())
+        }
+        (Fate::Quoted, Subject::Table | Subject::Database | Subject::Qualifier) => {
+            Some("is data in a SQL text too".to_owned())
         }
         (Fate::Column, Subject::Table | Subject::Database) => Some("names a column too".to_owned()),
         (Fate::View, Subject::Table) => Some("names a temporary view too".to_owned()),
@@ -313,7 +313,7 @@ fn meaning(literal: &Literal) -> Option<Means> {
     if fates.contains(&Fate::Notebook) {
         return not(NotATable::WorkspacePath);
     }
-    if fates.contains(&Fate::Path) {
+    if fates.contains(&Fate::Path) || fates.contains(&Fate::File) {
         return not(NotATable::PathSegment);
     }
     if fates.contains(&Fate::View) {

@@ -43,8 +43,6 @@ pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
         let inside = inner(fragment, &path);
         if !inside.text().is_empty() {
             reader.path(&inside, 0..inside.text().len());
-            let text = inside.text().to_owned();
-            crate::rules::path(reader, fragment, path.range.clone(), &text);
         }
         reader.region(
             fragment,

@@ -1,8 +1,8 @@
 //! What the three tree-sitter front ends share: parsing, children, ranges, and the list of what was not understood.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
-use tree_sitter::{Language, Node, Parser, Tree};
+use tree_sitter::{Language, Node, ParseOptions, ParseState, Parser, Tree};
 
 use super::program::{DEPTH_MAX, Program, Statement};
 
@@ -16,7 +16,25 @@ pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
     }
     let mut parser = Parser::new();
     parser.set_language(language).ok()?;
-    parser.parse(text, None)
+    // Text that is no program can make the grammar try for hours. Steps are counted, so that the answer does not depend on the clock:
+    // real programs need up to two a byte; the callback comes every hundred.
+    let steps_max = 200 + text.len() / 20;
+    let mut steps = 0;
+    let mut count = |_: &ParseState| {
+        steps += 1;
+        if steps > steps_max {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let bytes = text.as_bytes();
+    let options = ParseOptions::new().progress_callback(&mut count);
+    parser.parse_with_options(
+        &mut |at, _| bytes.get(at..).unwrap_or_default(),
+        None,
+        Some(options),
+    )
 }
 
 /// What a front end collects while it walks a tree.

@@ -16,6 +16,15 @@ use crate::session::Namespace;
 /// More texts than this are as good as any text.
 pub(super) const ALTERNATIVES_MAX: usize = 64;
 
+/// Values of more parts, at all depths, are not followed.
+const WEIGHT_MAX: usize = 4_096;
+
+/// So many literals of a value are told.
+const LITERALS_MAX: usize = 2_048;
+
+/// So many parts of a value are looked at for its literals.
+const VISITS_MAX: usize = 16_384;
+
 /// A literal of the asset, by its number.
 pub(super) type LiteralId = usize;
 
@@ -54,6 +63,8 @@ pub(super) struct Hole {
     pub(super) value: Value,
     /// How a person calls it.
     pub(super) what: String,
+    /// How many segments the value is made of, at all depths.
+    pub(super) weight: usize,
 }
 
 /// A text.
@@ -135,6 +146,16 @@ impl Value {
 
     /// All literals that a value is made of.
     pub(super) fn literals(&self, into: &mut Vec<LiteralId>) {
+        let mut visits = VISITS_MAX;
+        self.literals_within(into, &mut visits);
+    }
+
+    /// Values may share parts many times over: no more than so many are looked at.
+    fn literals_within(&self, into: &mut Vec<LiteralId>, visits: &mut usize) {
+        if *visits == 0 || into.len() >= LITERALS_MAX {
+            return;
+        }
+        *visits -= 1;
         match self {
             Self::Unknown(literals) => into.extend(literals.iter()),
             Self::Texts { alternatives, .. } => {
@@ -145,21 +166,67 @@ impl Value {
                                 into.push(*literal);
                             }
                         }
-                        Segment::Hole(hole) => hole.value.literals(into),
+                        Segment::Hole(hole) => hole.value.literals_within(into, visits),
                         Segment::Fixed(_) => {}
                     }
                 }
             }
-            Self::List(values) => values.iter().for_each(|value| value.literals(into)),
+            Self::List(values) => values
+                .iter()
+                .for_each(|value| value.literals_within(into, visits)),
             Self::Map(pairs) => pairs.iter().for_each(|(key, value)| {
-                key.literals(into);
-                value.literals(into);
+                key.literals_within(into, visits);
+                value.literals_within(into, visits);
             }),
             Self::Function(_)
             | Self::Class(_)
             | Self::Instance(_)
             | Self::Object(_)
             | Self::Constant(_) => {}
+        }
+    }
+
+    /// How many parts it is made of, at all depths; counted up to a limit.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Texts { alternatives, .. } => alternatives
+                .iter()
+                .flatten()
+                .map(|segment| match segment {
+                    Segment::Hole(hole) => hole.weight + 1,
+                    _ => 1,
+                })
+                .sum(),
+            Self::List(values) => {
+                let mut weight = 1;
+                for value in values.iter() {
+                    weight += value.weight();
+                    if weight > WEIGHT_MAX {
+                        break;
+                    }
+                }
+                weight
+            }
+            Self::Map(pairs) => {
+                let mut weight = 1;
+                for (key, value) in pairs.iter() {
+                    weight += key.weight() + value.weight();
+                    if weight > WEIGHT_MAX {
+                        break;
+                    }
+                }
+                weight
+            }
+            _ => 1,
+        }
+    }
+
+    /// The value, or one that is not followed if it has too many parts.
+    pub(super) fn bounded(self) -> Self {
+        if self.weight() > WEIGHT_MAX {
+            self.lost()
+        } else {
+            self
         }
     }
 
@@ -390,6 +457,33 @@ fn same(this: &Assembled, that: &Assembled) -> bool {
         })
 }
 
+/// The text that a text with holes is, if each hole has one known value, whether or not it can have others.
+pub(super) fn texts_given(assembled: &Assembled) -> Option<String> {
+    let mut text = String::new();
+    for segment in assembled {
+        match segment {
+            Segment::Source {
+                decoded: Some(decoded),
+                ..
+            }
+            | Segment::Fixed(decoded) => text.push_str(decoded),
+            Segment::Source { home, range, .. } => {
+                text.push_str(home.text().get(range.clone()).unwrap_or_default())
+            }
+            Segment::Hole(hole) => match &hole.value {
+                Value::Texts { alternatives, .. } if alternatives.len() == 1 => {
+                    text.push_str(&texts_given(&alternatives[0])?)
+                }
+                _ => return None,
+            },
+        }
+        if text.len() > 1024 * 1024 {
+            return None;
+        }
+    }
+    Some(text)
+}
+
 /// All texts that a text with holes can be; `None` if a hole is open or there are too many.
 pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
     let mut texts = vec![String::new()];
@@ -432,8 +526,10 @@ pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
 pub(super) enum Fate {
     /// It is, or holds, names of tables or databases, or SQL; occurrences tell the rest.
     Named,
-    /// It is a path.
+    /// It is a path of storage.
     Path,
+    /// It is a path of the driver's own files.
+    File,
     /// It is the name of a temporary view.
     View,
     /// It names columns.
@@ -448,6 +544,8 @@ pub(super) enum Fate {
     Foreign,
     /// It names a notebook.
     Notebook,
+    /// It stands in quotes in a SQL text: data that must stay as it is.
+    Quoted,
     /// It is used in a way that is not followed.
     Unknown(String),
     /// It is used in a way that breaks when it changes.
@@ -560,6 +658,7 @@ impl Value {
                                     inside: None,
                                     value,
                                     what: hole.what.clone(),
+                                    weight: hole.weight,
                                 })));
                                 continue;
                             }

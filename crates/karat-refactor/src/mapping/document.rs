@@ -1,12 +1,11 @@
 //! The mapping's document: CSV (any usual delimiter, any encoding), XLSX, JSON; read and written with all its columns.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
-use calamine::{Data, Reader, Xlsx};
 use serde_json::Value;
 
 use super::read::{COLUMNS, Problem, Reading, Row, Weight, of_rows};
+use super::spreadsheet::{self, Cell};
 use crate::text;
 
 /// Why a document cannot be read at all.
@@ -216,28 +215,16 @@ fn json(bytes: &[u8]) -> Result<Document, String> {
 }
 
 fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
-    let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    let mut last = "it has no sheet".to_owned();
-    for name in workbook.sheet_names() {
-        let range = match workbook.worksheet_range(&name) {
-            Ok(range) => range,
-            Err(error) => {
-                last = error.to_string();
-                continue;
-            }
+    for rows in spreadsheet::sheets(bytes)? {
+        let mut rows = rows.into_iter();
+        let Some((_, first)) = rows.next() else {
+            continue;
         };
-        let offset = range.start().map_or(0, |(row, _)| row as usize);
-        let mut rows = range.rows();
-        let Some(first) = rows.next() else { continue };
-        let headings: Vec<String> = first
-            .iter()
-            .map(|cell| heading(&cell.to_string()))
-            .collect();
+        let headings: Vec<String> = first.iter().map(|cell| heading(cell.text())).collect();
         if !headings
             .iter()
             .any(|heading| COLUMNS.contains(&heading.as_str()))
         {
-            last = "no sheet has the columns of a mapping".to_owned();
             continue;
         }
         twice(&headings)?;
@@ -245,9 +232,8 @@ fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
             headings,
             ..Document::default()
         };
-        for (at, row) in rows.enumerate() {
-            let number = offset + at + 2;
-            for (heading, cell) in document.headings.iter().zip(row) {
+        for (number, cells) in rows {
+            for (heading, cell) in document.headings.iter().zip(&cells) {
                 if COLUMNS.contains(&heading.as_str())
                     && let Some(message) = not_text(cell)
                 {
@@ -259,27 +245,30 @@ fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
                     });
                 }
             }
-            push(&mut document, number, row.iter().map(ToString::to_string));
+            push(
+                &mut document,
+                number,
+                cells.iter().map(|cell| cell.text().to_owned()),
+            );
         }
         return Ok(document);
     }
-    Err(last)
+    Err("none of its sheets has the columns of a mapping in its first row".to_owned())
 }
 
 /// What a spreadsheet made of a name.
-fn not_text(cell: &Data) -> Option<String> {
-    let shown = cell.to_string();
+fn not_text(cell: &Cell) -> Option<String> {
     match cell {
-        Data::String(_) | Data::Empty => None,
-        Data::Int(_) | Data::Float(_) => Some(format!(
+        Cell::Text(_) | Cell::Empty => None,
+        Cell::Number(shown) => Some(format!(
             "the cell holds the number {shown}; format the column as text, and check the name (zeros in front are lost)"
         )),
-        Data::Bool(_) => Some(format!(
+        Cell::Bool(shown) => Some(format!(
             "the cell holds the truth value {shown}; format the column as text"
         )),
-        Data::Error(_) => Some(format!("the cell holds the error {shown}")),
-        _ => Some(format!(
-            "the cell holds the date {shown}; format the column as text, and write the name again"
+        Cell::Error(shown) => Some(format!("the cell holds the error {shown}")),
+        Cell::Date(shown) => Some(format!(
+            "the cell holds a date (stored as {shown}); format the column as text, and write the name again"
         )),
     }
 }
@@ -347,7 +336,23 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_row() {
-        expect_test::expect![[r#""#]].assert_eq(&problems(
+        expect_test::expect![[r#"
+            Warning row 3, column `old_table`: `sales.orders` stands in row 2 already, with the same new name
+            Error row 4, column `old_table`: `sales.orders` has another new name in row 2: keep one of them
+            Error row 5, column `new_table`: `shop.orders` and `sales.orders` (row 2) would both become `prod.sales.ORDERS`
+            Error row 6, column `old_table`: `1,23E+10` is a number that the spreadsheet rounded; the name it was is lost
+            Error row 7, column `old_table`: `Mar-24` is a date or number that the spreadsheet made of a name
+            Error row 8, column `old_table`: `#REF!` is an error of the spreadsheet's formula
+            Error row 9, column `old_table`: `x y` holds the character U+00A0, which the spreadsheet put in
+            Error row 10, column `new_catalog`: the new catalog is missing
+            Error row 11, column `old_database`: a table needs its database; the metastore's own is called `default`
+            Error row 11, column `old_database`: the row names neither an old table nor an old path
+            Error row 12, column `old_table`: a rule has at most four `*`
+            Error row 13, column `new_schema`: more `*` than `old_database` has
+            Error row 15, column `old_path`: `/mnt/a` has another new path in row 14: `/Volumes/a`
+            Error row 16, column `old_path`: the root of the storage cannot be moved by one row
+            Warning row 17, column `new_catalog`: `prd` is named 1 times, `prod` far more often: a slip?
+        "#]].assert_eq(&problems(
             "m.csv",
             "old_database;old_table;new_catalog;new_schema;new_table;old_path;new_path;owner\n\
              sales;orders;prod;sales;orders;;;me\n\
@@ -372,7 +377,13 @@ mod tests {
 
     #[test]
     fn documents_that_are_none() {
-        expect_test::expect![[r#""#]].assert_eq(
+        expect_test::expect![[r#"
+            cannot read the mapping `m.csv`: it has none of the columns old_database, old_table, old_path, new_catalog, new_schema, new_table, new_path
+            cannot read the mapping `m.csv`: the column `old_database` is there twice
+            cannot read the mapping `m.doc`: its name ends in none of .csv, .tsv, .xlsx, .json
+            cannot read the mapping `m.json`: it is an object without a list `mapping`
+            cannot read the mapping `m.xlsx`: Zip error: invalid Zip archive: Could not find EOCD
+        "#]].assert_eq(
             &[
                 problems("m.csv", "a,b\n1,2\n"),
                 problems("m.csv", "old_database,old_database\n"),

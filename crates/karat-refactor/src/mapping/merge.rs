@@ -174,6 +174,15 @@ mod tests {
                 )
             })
             .collect();
-        expect_test::expect![[r#""#]].assert_eq(&(merged.csv() + &told));
+        expect_test::expect![[r#"
+            old_database,old_table,new_catalog,new_table,note
+            s,a,prod,a2,mine
+            s,b,eu,b,
+            s,d,prod,d9,
+            s,e,prod,e,
+            s.b Some("new_catalog"): prod | eu | us
+            s.d None: prod, d, , s, d | prod, d9, , s, d | the row is gone
+        "#]]
+        .assert_eq(&(merged.csv() + &told));
     }
 }

@@ -9,6 +9,7 @@ pub mod merge;
 mod quote;
 pub mod read;
 mod rules;
+mod spreadsheet;
 
 use std::collections::{BTreeMap, BTreeSet};
 

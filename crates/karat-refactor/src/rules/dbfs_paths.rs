@@ -14,6 +14,23 @@ pub(super) static RULE: Rule = Rule {
     not_safe: "The path must be moved for all that read and write it at once; `abfss://` paths work where an external location covers them.",
 };
 
+/// Paths of the workspace, of volumes and of the driver's own files.
+const OTHERS: &[&str] = &[
+    "/volumes/",
+    "/workspace/",
+    "/repos/",
+    "/users/",
+    "/shared/",
+    "/databricks",
+    "/tmp/",
+    "/local_disk",
+    "/root/",
+    "/home/",
+    "/opt/",
+    "/etc/",
+    "//",
+];
+
 /// What is the matter with a path; `None` for paths that Unity Catalog takes.
 pub(super) fn check(text: &str) -> Option<String> {
     let lower = text
@@ -42,6 +59,11 @@ pub(super) fn check(text: &str) -> Option<String> {
     .any(|start| lower.starts_with(start))
     {
         "storage is reached by its address; an external location or a volume must cover it"
+    } else if lower.starts_with('/')
+        && lower.len() > 1
+        && !OTHERS.iter().any(|start| lower.starts_with(start))
+    {
+        "a path in the root of DBFS, which knows no rights of Unity Catalog; use a volume"
     } else {
         return None;
     };

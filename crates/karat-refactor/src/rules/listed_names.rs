@@ -10,7 +10,7 @@ pub(super) static RULE: Rule = Rule {
     finds: "Tables of a database are listed, and the names come back with a catalog.",
     why: "`listTables` gives three-part names or names of another catalog in Unity Catalog; code that puts the database in front of them again, or compares them, breaks.",
     before: r#"for t in spark.catalog.listTables("sales"): drop("sales." + t.name)"#,
-    after: r#"for t in spark.catalog.listTables("prod.sales"): drop("prod.sales." + t.name)"#,
+    after: r#"for row in spark.table("system.information_schema.tables").where("table_schema = 'sales'").collect(): drop(row)"#,
     not_safe: "Without a database the current one is listed, of the current catalog.",
 };
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::fragment::Fragment;
+use crate::fragment::{Fragment, is_placeholder};
 use crate::language::evaluate::{Given, Machine};
 use crate::occurrence::{Doubt, Severity};
 use crate::reader::Reader;
@@ -65,6 +65,7 @@ pub(crate) use database_apart::RULE as DATABASE_APART;
 
 /// All rules, in the order of their names.
 pub static RULES: &[&Rule] = &[
+    &from_caller::RULE,
     &notebook_path::RULE,
     &catalog_interface::RULE,
     &continuous_streams::RULE,
@@ -87,7 +88,6 @@ pub static RULES: &[&Rule] = &[
     &called_by_name::RULE,
     &database_apart::RULE,
     &listed_names::RULE,
-    &from_caller::RULE,
     &name_helper::RULE,
     &replaced_dots::RULE,
     &run_code::RULE,
@@ -145,6 +145,8 @@ type CallRule = (&'static Rule, fn(&CallFacts<'_>) -> Option<String>);
 type AttributeRule = (&'static Rule, fn(&str) -> Option<String>);
 
 static CALL_RULES: &[CallRule] = &[
+    (&split_at_dots::RULE, split_at_dots::check),
+    (&replaced_dots::RULE, replaced_dots::check),
     (&called_by_name::RULE, called_by_name::check),
     (&catalog_interface::RULE, catalog_interface::check),
     (&continuous_streams::RULE, continuous_streams::check),
@@ -266,13 +268,24 @@ pub(crate) fn from_caller(machine: &mut Machine<'_, '_>, span: Range<usize>) {
 }
 
 /// Looks at a path that code uses.
-pub(crate) fn path(reader: &mut Reader<'_>, home: &Arc<Fragment>, span: Range<usize>, text: &str) {
-    if let Some(message) = dbfs_paths::check(text) {
-        reader.finding(
-            home,
-            span,
-            dbfs_paths::RULE.severity,
-            Doubt::new(dbfs_paths::RULE.id, message),
-        );
-    }
+pub(crate) fn path(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, range: Range<usize>) {
+    let Some(text) = fragment.text().get(range.clone()) else {
+        return;
+    };
+    let Some(what) = dbfs_paths::check(text) else {
+        return;
+    };
+    let known: String = text
+        .chars()
+        .take_while(|letter| !is_placeholder(*letter))
+        .take(80)
+        .collect();
+    let open = if known.len() < text.len() { "…" } else { "" };
+    let message = format!("`{known}{open}`: {what}");
+    reader.finding(
+        fragment,
+        range,
+        dbfs_paths::RULE.severity,
+        Doubt::new(dbfs_paths::RULE.id, message),
+    );
 }

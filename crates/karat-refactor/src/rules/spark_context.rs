@@ -15,6 +15,13 @@ pub(super) static RULE: Rule = Rule {
 };
 
 pub(super) fn attribute(path: &str) -> Option<String> {
+    // `sc.x` once, not each longer path again.
+    if path
+        .strip_prefix("sc.")
+        .is_some_and(|rest| !rest.contains('.'))
+    {
+        return Some("`sc` is an old context that shared clusters refuse; use `spark`".to_owned());
+    }
     let context = path.ends_with("spark.sparkContext")
         || path.ends_with("._sc")
         || path == "sc"

@@ -24,7 +24,8 @@ fn what_a_pipeline_passes_decides_the_names_of_its_notebook() {
         7:20 ?????.orders ?  name/unresolved prod.sales.orders
         8:27 ?????.items ?  name/unresolved prod.sales.items
         == pipeline/p.json
-    "#]].assert_eq(&show(&[
+    "#]]
+    .assert_eq(&show(&[
         ("etl/load.py", NOTEBOOK),
         ("pipeline/p.json", &constant),
     ]));
@@ -38,7 +39,8 @@ fn a_parameter_with_a_default_counts_where_something_starts_the_pipeline() {
         7:20 ?????.orders ?  name/unresolved prod.sales.orders
         8:27 ?????.items ?  name/unresolved prod.sales.items
         == pipeline/p.json
-    "#]].assert_eq(&show(&[
+    "#]]
+    .assert_eq(&show(&[
         ("etl/load.py", NOTEBOOK),
         ("pipeline/p.json", &parameter),
     ]));
@@ -48,7 +50,8 @@ fn a_parameter_with_a_default_counts_where_something_starts_the_pipeline() {
         8:27 ?????.items ?  name/unresolved prod.sales.items
         == pipeline/p.json
         == trigger/t.json
-    "#]].assert_eq(&show(&[
+    "#]]
+    .assert_eq(&show(&[
         ("etl/load.py", NOTEBOOK),
         ("pipeline/p.json", &parameter),
         ("trigger/t.json", TRIGGER),
@@ -79,5 +82,6 @@ fn every_candidate_of_a_pipeline_is_accounted_for() {
         5:159 /mnt/raw ?  path/unresolved
         6:17 sales.orders ?  name/metadata prod.sales.orders
         6:68 /mnt/raw ?  name/metadata /Volumes/prod/raw
-    "#]].assert_eq(&show(&[("pipeline/p.json", text)]));
+    "#]]
+    .assert_eq(&show(&[("pipeline/p.json", text)]));
 }

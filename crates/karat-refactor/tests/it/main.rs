@@ -4,9 +4,11 @@
 
 mod factory;
 mod notebooks;
+mod programs;
 mod properties;
 mod python;
 mod report;
+mod rules;
 mod scala;
 mod show;
 mod sql;

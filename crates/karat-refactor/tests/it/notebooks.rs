@@ -17,7 +17,17 @@ fn the_session_goes_on_from_cell_to_cell() {
              -- COMMAND ----------\n\n-- DBTITLE 1,Read sales.orders\nselect * from orders\n\n-- COMMAND ----------\n\n\
              -- MAGIC %sql select *\n-- MAGIC   from items\n",
         )],
-        expect![[r#""#]],
+        expect![[r#"
+            2:5 sales -> prod.sales
+            7:16 sales.orders not a table: comment
+            11:19 sales.orders not a table: comment
+            12:15 orders -> prod.sales.orders
+            17:17 items -> prod.sales.items
+            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 3 edits
+            | use prod.sales
+            | select * from prod.sales.orders
+            | -- MAGIC   from prod.sales.items
+        "#]],
     );
 }
 
@@ -38,7 +48,19 @@ fn run_sets_the_database_of_its_caller() {
                 "-- Databricks notebook source\n-- MAGIC %run \"/Repos/me/proj/includes/setup\"\n\n-- COMMAND ----------\nselect * from items, orders\n",
             ),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            == a/nb.sql
+            6:15 orders -> prod.sales.orders
+            | select * from prod.sales.orders
+            == includes/setup.sql
+            2:5 sales -> prod.sales
+            3:34 items not a table: temporary view
+            | use prod.sales;
+            == repo.sql
+            5:15 items not a table: temporary view
+            5:22 orders -> prod.sales.orders
+            | select * from items, prod.sales.orders
+        "#]],
     );
 }
 
@@ -66,6 +88,9 @@ fn jupyter_cells_are_json_strings() {
 fn line_ends_and_byte_order_marks_stay() {
     check(
         &[("a.sql", "\u{feff}select *\r\nfrom sales.orders\r\n")],
-        expect![[r#""#]],
+        expect![[r#"
+            2:6 sales.orders -> prod.sales.orders
+            | from prod.sales.orders
+        "#]],
     );
 }

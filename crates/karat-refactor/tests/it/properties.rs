@@ -8,7 +8,20 @@ use proptest::prelude::*;
 
 use crate::show::{after, mapping, scanned};
 
-const EXTENSIONS: [&str; 12] = ["a.sql", "a.py", "a.scala", "a.r", "a.sh", "a.ipynb", "a.json", "a.yml", "a.csv", "a.md", "a.toml", "b.dbc!/a.python"];
+const EXTENSIONS: [&str; 12] = [
+    "a.sql",
+    "a.py",
+    "a.scala",
+    "a.r",
+    "a.sh",
+    "a.ipynb",
+    "a.json",
+    "a.yml",
+    "a.csv",
+    "a.md",
+    "a.toml",
+    "b.dbc!/a.python",
+];
 
 /// Pieces that texts are thrown together from: names, quotes, marks of notebooks, JSON, halves of everything.
 fn piece() -> impl Strategy<Value = String> {
@@ -98,15 +111,27 @@ fn query() -> impl Strategy<Value = (String, String)> {
     ];
     let shape = prop_oneof![
         Just(("with cte as (select 1 as x) select * from ", "")),
-        Just(("with cte as (select 1) select /* sales.orders */ count(*) from (select * from ", ") q")),
+        Just((
+            "with cte as (select 1) select /* sales.orders */ count(*) from (select * from ",
+            ") q"
+        )),
         Just(("with cte as (select 1) select * from cte c left join ", "")),
-        Just(("with cte as (select 1) insert overwrite table sales.orders partition (p = 1) select * from ", "")),
-        Just(("with cte as (select 1) select (select max(1) from ", ") as m")),
+        Just((
+            "with cte as (select 1) insert overwrite table sales.orders partition (p = 1) select * from ",
+            ""
+        )),
+        Just((
+            "with cte as (select 1) select (select max(1) from ",
+            ") as m"
+        )),
     ];
     (shape, table, tail).prop_map(|((open, close), (old, new), tail)| {
         // A parenthesis behind a line comment would be part of it; the comment ends with its line.
         let moved = open.replace("table sales.orders", "table prod.sales.orders");
-        (format!("{open}{old}{tail}{close}"), format!("{moved}{new}{tail}{close}"))
+        (
+            format!("{open}{old}{tail}{close}"),
+            format!("{moved}{new}{tail}{close}"),
+        )
     })
 }
 
@@ -122,8 +147,14 @@ fn what_is_not_licensed_is_found() {
         ("\n", "\r\n"),
     ] {
         let after = before.replace(old, new);
-        let (b, a) = (InMemory::new([("a.sql", before.as_bytes())]), InMemory::new([("a.sql", after.as_bytes())]));
+        let (b, a) = (
+            InMemory::new([("a.sql", before.as_bytes())]),
+            InMemory::new([("a.sql", after.as_bytes())]),
+        );
         let judged = verify(&b, &a, &mapping, 1);
-        assert!(matches!(judged[0].outcome, Outcome::Unlicensed(_)), "{old} to {new}: {judged:?}");
+        assert!(
+            matches!(judged[0].outcome, Outcome::Unlicensed(_)),
+            "{old} to {new}: {judged:?}"
+        );
     }
 }

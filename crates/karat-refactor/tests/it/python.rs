@@ -38,8 +38,8 @@ DeltaTable.forPath(spark, f"/mnt/raw/{name}")
             7:28 sales.orders -> prod.sales.orders
             8:29 /mnt/raw/????? -> /Volumes/prod/raw
             6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
-            6:45 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
-            8:27 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            6:46 Warning refused/dbfs-paths: `/mnt/raw/chk`: mounts know no rights of Unity Catalog; use a volume or an external location
+            8:29 Warning refused/dbfs-paths: `/mnt/raw/…`: mounts know no rights of Unity Catalog; use a volume or an external location
             |     .saveAsTable("prod.sales.orders"))
             | df.write.insertInto('`prod-eu`.people.emp')
             | x = spark.read.table("prod.sales.items").where("a.b = 1")
@@ -70,7 +70,7 @@ spark.sql("select * from sa\x6ces.orders")
         expect![[r#"
             1:27 sales.orders -> prod.sales.orders
             3:14 people.emp -> `prod-eu`.people.emp
-            4:9 ????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            4:9 ????? ?  name/unresolved
             6:11 sales.orders -> prod.sales.orders
             6:36 sales.items -> prod.sales.items
             8:31 `sales`.`orders` -> prod.sales.orders
@@ -144,7 +144,7 @@ unknown("sales.orders")
 list(map(load, ["sales.orders"]))
 "#,
         expect![[r#"
-            2:26 ?????.????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            2:26 ?????.????? ?  name/unresolved
             14:7 old.t -> prod.fresh.t2
             15:12 sales.items -> prod.sales.items
             16:9 people.emp -> `prod-eu`.people.emp
@@ -273,6 +273,38 @@ import sales.orders
 }
 
 #[test]
+fn a_name_that_is_data_too_stays() {
+    check(
+        r#"t = "sales.orders"
+spark.table(t)
+spark.sql(f"select * from log where name = '{t}'")
+d = {"sales.items": 1}
+for k in d:
+    spark.table(k)
+d["sales.items"]
+p = "/mnt/raw/x"
+spark.sql(f"create table old.t location '{p}'")
+u = "people.emp"
+spark.table(u)
+print(f"read '{u}'")
+"#,
+        expect![[r#"
+            1:6 sales.orders ?  name/used-otherwise prod.sales.orders
+            3:27 log ?  name/not-mapped
+            4:7 sales.items ?  name/used-otherwise prod.sales.items
+            7:4 sales.items not a table: text that is data
+            8:6 /mnt/raw/x -> /Volumes/prod/raw
+            9:26 old.t -> prod.fresh.t2
+            10:6 people.emp -> `prod-eu`.people.emp
+            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | p = "/Volumes/prod/raw/x"
+            | spark.sql(f"create table prod.fresh.t2 location '{p}'")
+            | u = "`prod-eu`.people.emp"
+        "#]],
+    );
+}
+
+#[test]
 fn what_a_person_must_see() {
     check(
         r#"x = 'sales.orders'
@@ -290,13 +322,13 @@ GRANTS = ["sales.maximo_*"]
 runParm = '{"SourceName":"sales.orders"}'
 "#,
         expect![[r#"
-            1:1 orders ?  name/not-mapped
             1:6 sales.orders ?  name/not-followed
             2:4 sales.orders ?  name/not-followed
-            5:15 sales.orders -> prod.sales.orders
-            6:15 old.orders ?  name/not-mapped
-            7:14 ?????.orders ?  name/unresolved prod.sales.orders
-            9:14 ?????.?????????? ?  name/unresolved prod.misc.loose prod.fresh.t2 `prod-eu`.people.emp prod.sales.items prod.sales.orders
+            5:15 sales.????? -> prod.sales.*
+            6:15 old.????? ?  name/unresolved prod.fresh.t2
+            7:14 ?????.????? ?  name/unresolved
+            9:14 ?????.?????????? ?  name/unresolved
+            11:21 ????? ?  name/unresolved
             12:12 sales.maximo_ ?  name/not-followed
             13:27 sales.orders ?  name/not-followed
             | spark.table(f"prod.sales.{obj}")
@@ -325,10 +357,12 @@ fn broken_code_is_never_edited_blindly() {
     check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
-        2:5 /mnt/raw not a table: comment
-        3:14 sales.items -> prod.sales.items
-        | spark.table('prod.sales.items')
-    "#]],
+            2:5 /mnt/raw -> /Volumes/prod/raw
+            3:14 sales.items -> prod.sales.items
+            2:5 Warning refused/dbfs-paths: `/mnt/raw`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | !ls /Volumes/prod/raw
+            | spark.table('prod.sales.items')
+        "#]],
     );
 }
 
@@ -338,8 +372,8 @@ fn constants_of_included_notebooks() {
         == config.py
         3:11 sales.orders ?  name/not-followed
         == etl/load.py
-        5:1 sales.orders ?  name/scattered prod.sales.orders
         6:15 sales.orders -> prod.sales.orders
+        7:13 sales.orders ?  name/scattered prod.sales.orders
         | spark.table(f"prod.{DB}.orders")
     "#]]
     .assert_eq(&show(&[
@@ -353,6 +387,41 @@ fn constants_of_included_notebooks() {
         (
             "config.py",
             &cells(&["DB = 'sales'\nORDERS = 'sales.orders'"]),
+        ),
+    ]));
+}
+
+#[test]
+fn functions_of_included_notebooks() {
+    expect![[r#"
+        == common.py
+        11:29 ????? ?  name/unresolved
+        3:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        4:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        5:1 Warning shape/name-helper: a name is put together from a database and a table; it has no catalog
+        == etl/load.py
+        6:10 sales.orders -> prod.sales.orders
+        7:10 old.t -> prod.fresh.t2
+        8:13 sales.items ?  name/scattered prod.sales.items
+        9:6 people.emp -> `prod-eu`.people.emp
+        | analyse('prod.sales.orders')
+        | analyse("prod.fresh.t2", True)
+        | Job('`prod-eu`.people.emp').run()
+    "#]].assert_eq(&show(&[
+        (
+            "etl/load.py",
+            &cells(&[
+                "# MAGIC %run ../common",
+                "analyse('sales.orders')\nanalyse(\"old.t\", True)\nspark.table(full('sales', 'items'))\nJob('people.emp').run()",
+            ]),
+        ),
+        (
+            "common.py",
+            &cells(&[
+                "def analyse(name, all=False):\n    spark.sql(f\"ANALYZE TABLE {name} COMPUTE STATISTICS\")\n    spark.sql('REFRESH TABLE ' + name)\n\
+                 def full(db, table):\n    return f'{db}.{table}'\n\
+                 class Job:\n    def __init__(self, table):\n        self.table = table\n    def run(self):\n        spark.sql('OPTIMIZE ' + self.table)\n",
+            ]),
         ),
     ]));
 }

@@ -63,13 +63,15 @@ fn order_of_work_and_scores() {
         adf/pipeline/run.json,JSON,'@all,0,0,0,2,0,2
         bi/show.sql,source notebook,'@all,100,1,0,0,0,2
         etl/load.sql,source notebook,'@etl,50,1,0,1,0,1
-    "#]].assert_eq(&tables::assets_csv(&overview));
+    "#]]
+    .assert_eq(&tables::assets_csv(&overview));
     expect![[r#"
         old,new,score,readers,writers,occurrences,open
         sales.items,prod.sales.items,0,1,0,1,1
         sales.lost,,0,1,0,1,1
         sales.orders,prod.sales.orders,66,2,1,3,1
-    "#]].assert_eq(&tables::tables_csv(&overview));
+    "#]]
+    .assert_eq(&tables::tables_csv(&overview));
     expect![[r#"
         path,line,column,kind,severity,rule,text,old,new,message,context,owner,fingerprint
         adf/pipeline/run.json,2,82,needs a person,warning,name/metadata,sales.orders,sales.orders,prod.sales.orders,"passed to a notebook as `t`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",'@all,3af76933abbffc03c01c027ba166d267
@@ -230,7 +232,8 @@ fn sarif_has_places_and_fixes() {
             }
           ]
         }
-    "#]].assert_eq(&sarif::sarif(&issues, "1.2.3"));
+    "#]]
+    .assert_eq(&sarif::sarif(&issues, "1.2.3"));
 }
 
 #[test]
@@ -277,7 +280,8 @@ fn decisions_survive_moved_lines_and_are_asked_again_when_their_line_changes() {
         .replace("\"t\": \"sales.orders\"", "\"t2\": \"sales.orders\"");
     expect![[r#"
         adf/pipeline/run.json:2 name/metadata sales.orders
-        adf/pipeline/run.json:2 name/metadata sales.items"#]].assert_eq(&open(&[(PIPELINE.0, &changed)], &decisions).join("\n"));
+        adf/pipeline/run.json:2 name/metadata sales.items"#]]
+    .assert_eq(&open(&[(PIPELINE.0, &changed)], &decisions).join("\n"));
     let (scan, _) = scanned(&[(PIPELINE.0, &changed)], &decisions);
     let used: BTreeSet<String> = scan
         .assets

@@ -69,7 +69,8 @@ import sales.orders
             11:1 Note refused/default-format: `saveAsTable` without a format: Parquet before runtime 8.0, Delta since
             21:32 Note refused/catalog-interface: `spark.catalog.cacheTable` needs runtime 14.3 LTS on shared clusters
             27:1 Note refused/catalog-interface: `spark.catalog.tableExists` needs runtime 14.3 LTS on shared clusters
-            29:15 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            28:13 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
+            29:16 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | val table: String = "prod.sales.orders"
             |   SELECT * FROM prod.sales.items
             | spark.sql(s"select * from prod.$db.orders where x = '${y}'")
@@ -129,14 +130,14 @@ sql(r"(select * from sales.items)")
             13:15 sales.orders -> prod.sales.orders
             14:9 in_schema("sales", "orders") ?  name/unresolved
             15:50 sales.items -> prod.sales.items
-            16:33 name ?  name/unresolved
             17:4 sales.items -> prod.sales.items
             18:14 sales.orders -> prod.sales.orders
             18:30 old.t -> prod.fresh.t2
             19:8 sales.orders not a table: text that is data
             20:22 sales.orders -> prod.sales.orders
             23:22 sales.items -> prod.sales.items
-            12:9 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
+            12:10 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            16:33 Note name/from-caller: the name is given by the caller of this function, and judged there
             22:1 Error refused/r-functions: `dapply` runs R on the cluster, which shared access mode refuses
             | q <- "select * from prod.sales.orders"
             | df2 = SparkR::sql(paste0("select * from ", "prod.sales", ".items"))
@@ -166,8 +167,9 @@ fn shell_cells() {
             4:24 /dbfs/mnt/raw/y -> /Volumes/prod/raw
             5:37 sales.orders -> prod.sales.orders
             6:14 sales.orders not a table: text that is data
-            4:12 Warning refused/dbfs-paths: mounts know no rights of Unity Catalog; use a volume or an external location
-            4:23 Warning refused/dbfs-paths: the driver's window on DBFS is not there on shared clusters
+            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 3 edits
+            4:12 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            4:24 Warning refused/dbfs-paths: `/dbfs/mnt/raw/y`: the driver's window on DBFS is not there on shared clusters
             | # MAGIC ls /Volumes/prod/raw/x "/Volumes/prod/raw/y"
             | # MAGIC spark-sql -e "select * from prod.sales.orders where d = $x"
         "#]],

@@ -7,6 +7,7 @@ mod lexer;
 mod second_reading;
 mod statement;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fragment::{Escape, Fragment, Refusal};
@@ -15,19 +16,21 @@ use crate::session::{Namespace, Value};
 
 /// Reads a SQL text of any number of statements.
 pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
-    let fragment = with_substitutions(reader, fragment);
-    statement::read(reader, &fragment);
+    statement::read(reader, fragment);
 }
 
-/// The text with `${name}` and `{{name}}` as holes; the same fragment if there are none.
-fn with_substitutions(reader: &Reader<'_>, fragment: &Arc<Fragment>) -> Arc<Fragment> {
-    let text = fragment.text();
-    if !text.contains("${") && !text.contains("{{") {
-        return Arc::clone(fragment);
-    }
+/// A stretch of the text with `${name}` and `{{name}}` as holes; `None` if there are none.
+fn with_substitutions(
+    reader: &Reader<'_>,
+    fragment: &Arc<Fragment>,
+    range: Range<usize>,
+) -> Option<Arc<Fragment>> {
+    let text = &fragment.text()[..range.end];
+    let mut next = next_substitution(text, range.start);
+    next.as_ref()?;
     let mut builder = fragment.inside("SQL with substitutions");
-    let mut at = 0;
-    while let Some((start, end, name)) = next_substitution(text, at) {
+    let mut at = range.start;
+    while let Some((start, end, name)) = next {
         builder.verbatim(at..start);
         let value = substituted(reader, name);
         let mut values = value.texts();
@@ -37,9 +40,10 @@ fn with_substitutions(reader: &Reader<'_>, fragment: &Arc<Fragment>) -> Arc<Frag
         }
         builder.hole(start..end, values, &text[start..end]);
         at = end;
+        next = next_substitution(text, at);
     }
-    builder.verbatim(at..text.len());
-    builder.build()
+    builder.verbatim(at..range.end);
+    Some(builder.build())
 }
 
 fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
@@ -114,7 +118,7 @@ static RAW_SINGLE: InRawString = InRawString('\'');
 static RAW_DOUBLE: InRawString = InRawString('"');
 
 /// The text inside a string token.
-fn string_inside(fragment: &Arc<Fragment>, token: std::ops::Range<usize>) -> Arc<Fragment> {
+fn string_inside(fragment: &Arc<Fragment>, token: Range<usize>) -> Arc<Fragment> {
     let text = &fragment.text()[token.clone()];
     let mut builder = fragment.inside("SQL string");
     let raw = text.starts_with(['r', 'R']);

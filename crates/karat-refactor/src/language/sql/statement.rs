@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lexer::{self, Kind, Token};
-use super::{second_reading, string_inside};
+use super::{second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::Language;
 use crate::mapping::{NewTable, quoted};
@@ -25,13 +25,32 @@ pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
                 reader.region(fragment, token.range, Means::NotATable(NotATable::Comment));
             }
             Kind::Symbol if &text[token.range.clone()] == ";" => {
-                run(reader, fragment, &statement);
+                run_substituted(reader, fragment, &statement);
                 statement.clear();
             }
             _ => statement.push(token),
         }
     }
-    run(reader, fragment, &statement);
+    run_substituted(reader, fragment, &statement);
+}
+
+/// Puts in what `${name}` stands for at this point of the session.
+fn run_substituted(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+        return;
+    };
+    let range = first.range.start..last.range.end;
+    match with_substitutions(reader, fragment, range) {
+        None => run(reader, fragment, tokens),
+        Some(filled) => {
+            let tokens = lexer::tokens(filled.text());
+            let tokens: Vec<Token> = tokens
+                .into_iter()
+                .filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
+                .collect();
+            run(reader, &filled, &tokens);
+        }
+    }
 }
 
 fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
@@ -134,6 +153,7 @@ const NO_ALIAS: &[&str] = &[
     "INTERSECT",
     "JOIN",
     "LATERAL",
+    "LOCATION",
     "LEFT",
     "LIMIT",
     "MINUS",
@@ -486,6 +506,11 @@ impl Statement<'_, '_, '_> {
                     let symbol = self.token_text(at);
                     if symbol == "(" {
                         let close = self.close(at).min(end);
+                        for inner in at + 1..close {
+                            if in_values && self.kind(inner) == Some(Kind::String) {
+                                self.data_row(inner);
+                            }
+                        }
                         self.group(at, close, query);
                         at = close + 1;
                     } else if symbol == "," && in_from {
@@ -787,6 +812,9 @@ impl Statement<'_, '_, '_> {
     }
 
     fn table_function(&mut self, name: &[NamePart], open: usize, close: usize) {
+        if let Some(part) = name.first() {
+            self.seen.insert(part.range.start);
+        }
         let function = name
             .last()
             .map(|part| part.text.to_ascii_lowercase())
