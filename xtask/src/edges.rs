@@ -67,7 +67,13 @@ const HEAVY: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that do text work and must never relink Arrow.
-const WITHOUT_ARROW: &[&str] = &["karat-sql", "karat-project", "karat-receipt", "xtask"];
+const WITHOUT_ARROW: &[&str] = &[
+    "karat-sql",
+    "karat-project",
+    "karat-receipt",
+    "karat-refactor",
+    "xtask",
+];
 
 /// What is wrong with the dependencies of one package.
 pub(crate) fn check(path: &str, manifest: &str) -> Vec<String> {

@@ -119,6 +119,9 @@ pub(crate) enum Verb {
     /// The record of what was done.
     #[command(subcommand)]
     Receipt(ReceiptVerb),
+    /// Code and pipelines from two-part names to those of Unity Catalog; every byte that is no name stays.
+    #[command(subcommand)]
+    Refactor(RefactorVerb),
     /// Measure this machine.
     #[command(subcommand)]
     Bench(BenchVerb),
@@ -127,6 +130,223 @@ pub(crate) enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What to do with the code.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RefactorVerb {
+    /// Find every name and path, and say what becomes of each; changes nothing.
+    Scan(RefactorScan),
+    /// Make the edits that are safe.
+    Apply(RefactorApply),
+    /// Judge anybody's edits: every change must be licensed by the mapping.
+    Verify(RefactorVerify),
+    /// Tell the mistakes of a mapping.
+    Mapping(RefactorMapping),
+    /// Join the edits of people with a mapping that was made anew.
+    Merge(RefactorMerge),
+    /// Remember what was decided about an open question: who, and why.
+    Decide(RefactorDecide),
+}
+
+/// What is known beside the code, and the reports to write.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorReports {
+    /// Decisions of people, as `karat refactor decide` writes them; a file that is not there holds none.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<PathBuf>,
+    /// Write report.html (one page, no network), report.json, issues.csv, assets.csv and tables.csv into this folder.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) report: Option<PathBuf>,
+    /// Write what was found as SARIF 2.1.0, with the edits as fixes.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Who owns what; without it, the tree's CODEOWNERS.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) owners: Option<PathBuf>,
+    /// For CI: exit 1 if and only if there are old names, open questions or findings that the baseline does not know.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// What is known already; without it, nothing is.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "check")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write all that is found as what is known.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) write_baseline: Option<PathBuf>,
+}
+
+impl RefactorReports {
+    /// Whether issues with their lines are needed.
+    pub(crate) fn need_issues(&self) -> bool {
+        self.report.is_some() || self.sarif.is_some() || self.check || self.write_baseline.is_some()
+    }
+}
+
+/// Arguments of `refactor decide`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorDecide {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// Where the question is open, as `scan` prints it.
+    #[arg(value_name = "PATH:LINE")]
+    pub(crate) place: String,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// The file of decisions; made if it is not there.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: PathBuf,
+    /// What was decided.
+    #[arg(long, value_enum, value_name = "ANSWER")]
+    pub(crate) answer: RefactorAnswer,
+    /// Only questions of this rule.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Who decided.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// What can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RefactorAnswer {
+    /// Make the suggested edits.
+    Rewrite,
+    /// It is no table.
+    NotATable,
+    /// It stays as it is, and that is right.
+    Keep,
+}
+
+/// Arguments of `refactor scan`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorScan {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
+    #[command(flatten)]
+    pub(crate) reports: RefactorReports,
+    /// Show also what is rewritten and what is no table, not only what needs a person.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Arguments of `refactor apply`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("where").required(true).multiple(false).args(["in_place", "out", "patch"]))]
+pub(crate) struct RefactorApply {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
+    /// Decisions of people, as `karat refactor decide` writes them; those to rewrite are made too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<PathBuf>,
+    /// Change the files where they are.
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Write the whole tree into this new folder, untouched files byte for byte.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Write a unified diff, and no file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) patch: Option<PathBuf>,
+    /// Write also one unified diff an owner into this new folder, by the tree's CODEOWNERS.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) patch_by_owner: Option<PathBuf>,
+    /// Write also the diff that takes the edits back.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) inverse: Option<PathBuf>,
+    /// Write also the proof: every edit in bytes, with digests before and after.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) proof: Option<PathBuf>,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// How new names are written.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RefactorStyle {
+    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
+    #[arg(
+        long = "style",
+        value_enum,
+        value_name = "STYLE",
+        default_value = "literal"
+    )]
+    pub(crate) of: RefactorStyleName,
+}
+
+/// Names of styles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RefactorStyleName {
+    /// Three-part names in the text.
+    Literal,
+    /// One `USE CATALOG` where that is enough, else three-part names.
+    #[value(name = "use_catalog", alias = "use-catalog")]
+    UseCatalog,
+}
+
+/// Arguments of `refactor verify`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorVerify {
+    /// The tree as it was.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) before: PathBuf,
+    /// The tree as it is.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) after: PathBuf,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Arguments of `refactor mapping`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorMapping {
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+/// Arguments of `refactor merge`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorMerge {
+    /// The mapping that was handed out.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) base: PathBuf,
+    /// The mapping that came back.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) person: PathBuf,
+    /// The mapping as it would be handed out now.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) anew: PathBuf,
+    /// Where the merged mapping goes, as CSV.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
 }
 
 /// Which part of the project.

@@ -78,6 +78,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Position(what) => verb::position::run(voice, global, &what),
         Verb::Quarantine(what) => verb::quarantine::run(voice, global, &what),
         Verb::Receipt(what) => verb::receipt::run(voice, global, &what),
+        Verb::Refactor(what) => verb::refactor::run(voice, &what),
         Verb::Bench(args::BenchVerb::Trillion(arguments)) => {
             verb::bench::trillion(voice, &arguments)
         }
@@ -93,7 +94,7 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 }
 
 /// Verbs of the design that this version does not have: refused by name, not taken for typing mistakes.
-const NOT_YET: [&str; 27] = [
+const NOT_YET: [&str; 26] = [
     "adopt-table",
     "backfill",
     "close",
@@ -112,7 +113,6 @@ const NOT_YET: [&str; 27] = [
     "product",
     "profile",
     "reconcile",
-    "refactor",
     "release",
     "replay",
     "reset",

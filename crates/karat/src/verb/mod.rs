@@ -8,6 +8,8 @@ pub(crate) mod position;
 pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod receipt;
+pub(crate) mod refactor;
+mod refactor_report;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;

@@ -216,6 +216,45 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         ],
     );
 
+    project.write(
+        "m.csv",
+        "old_database,old_table,new_catalog\na,t,m\na,u,n\n",
+    );
+    project.write("x.csv", "old_database,old_table,new_catalog\na,t,\n");
+    project.write(
+        "y.csv",
+        "old_database,old_table,new_catalog\na,t,o\na,u,n\n",
+    );
+    project.write("z.csv", "old_database,old_table,new_catalog\na,t,p\n");
+    project.write("code/a.py", "spark.table('a.t').rdd.map(f)\n");
+    let mapped = ["code", "--mapping", "m.csv"];
+    ask("refactor scan", 1, &[&mapped[..], &["--check"]].concat());
+    let decision = ["--answer", "keep", "--by", "me", "--why", "x", "--decisions", "d.json"];
+    let place = ["code", "a.py:1", "--mapping", "m.csv"];
+    ask("refactor decide", 0, &[&place[..], &decision[..]].concat());
+    ask(
+        "refactor apply",
+        1,
+        &["code", "--mapping", "m.csv", "--out", "new"],
+    );
+    project.write("new/a.py", "spark.table('b.t')\n");
+    ask("refactor verify", 1, &["code", "new", "--mapping", "m.csv"]);
+    ask("refactor mapping", 2, &["x.csv"]);
+    ask(
+        "refactor merge",
+        1,
+        &[
+            "--base",
+            "m.csv",
+            "--person",
+            "y.csv",
+            "--anew",
+            "z.csv",
+            "--output",
+            "merged.csv",
+        ],
+    );
+
     // What fails.
     project.write(
         "domains/shop/gold/revenue.sql",

@@ -24,6 +24,7 @@ mod project;
 mod queries;
 mod readers;
 mod rebuild;
+mod refactor;
 mod runs;
 mod signatures;
 mod silver;

@@ -1,0 +1,171 @@
+"""Real estates through `karat refactor`: files, occurrences, verdicts, time, and whether any byte outside the edits changed.
+
+Usage: cargo xtask bench refactor CHECKOUT [CHECKOUT ...] [--multiply NOTEBOOKS PIPELINES]
+
+A checkout is a folder with notebooks, pipelines and scripts. The mapping is made from the two-part names that a regular expression finds
+behind FROM, JOIN, INTO, TABLE and their like, and in calls such as saveAsTable(...): each goes to `main.<database>.<table>`. Then karat scans,
+applies into a new tree and verifies; this script checks the bytes itself: each changed file must be the old file with the proof's edits put
+in, every other file the same bytes. With --multiply, copies of all notebooks and pipelines are made up to these numbers, and the scan is timed.
+"""
+
+import argparse
+import collections
+import csv
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+
+KARAT = os.environ.get("KARAT", "karat")
+NAMES = re.compile(
+    r"""(?:\b(?:from|join|into|table|update|view|overwrite|optimize|vacuum|exists)\s+|(?:table|saveAsTable|insertInto|forName)\(\s*f?["'])"""
+    r"""(?:hive_metastore\.)?`?([A-Za-z_]\w*)`?\.`?([A-Za-z_]\w*)`?(?![\w.(])""",
+    re.IGNORECASE,
+)
+NOT_DATABASES = {"pyspark", "delta", "parquet", "csv", "json", "live", "dbo", "sys", "information_schema", "spark", "self", "system", "dbutils", "df"}
+TEXT = {".py", ".sql", ".scala", ".r", ".ipynb", ".json", ".md", ".yml", ".yaml", ".csv"}
+NOTEBOOKS = {".py", ".sql", ".scala", ".r", ".ipynb"}
+
+
+def names_of(root):
+    found = set()
+    for path in root.rglob("*"):
+        if path.is_file() and path.suffix.lower() in TEXT and path.stat().st_size < 20_000_000:
+            for match in NAMES.finditer(path.read_text(encoding="utf-8", errors="replace")):
+                database, table = match.group(1).lower(), match.group(2).lower()
+                # `from a.b import c` is Python.
+                behind = match.string[match.end() : match.end() + 10].split("\n")[0]
+                if database not in NOT_DATABASES and not behind.strip().startswith("import"):
+                    found.add((database, table))
+    return sorted(found)
+
+
+def write_mapping(names, path):
+    with open(path, "w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["old_database", "old_table", "new_catalog", "new_schema", "new_table"])
+        writer.writerows([database, table, "main", database, table] for database, table in names)
+
+
+def karat(*arguments):
+    start = time.monotonic()
+    done = subprocess.run([KARAT, "refactor", *map(str, arguments), "--json"], capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"karat refactor {arguments} exited {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout), done.returncode, seconds
+
+
+def changed_outside_edits(before, after, proof):
+    """Files whose bytes are not those before with the proof's edits in them."""
+    edits = {entry["path"]: entry["edits"] for entry in proof["files"]}
+    archives = {path.split("!/")[0] for path in edits if "!/" in path}
+    wrong = []
+    for path in sorted(before.rglob("*")):
+        name = path.relative_to(before).as_posix()
+        if not path.is_file() or path.is_symlink() or name in archives:
+            continue
+        old, new = path.read_bytes(), (after / name).read_bytes()
+        expected, at = bytearray(), 0
+        encoding = "utf-16-le" if old[:2] == b"\xff\xfe" else "utf-16-be" if old[:2] == b"\xfe\xff" else "utf-8"
+        for edit in edits.get(name, []):
+            stood = edit["old"].encode(encoding)
+            if old[edit["at"] : edit["at"] + len(stood)] != stood:
+                wrong.append(name)
+            expected += old[at : edit["at"]] + edit["new"].encode(encoding)
+            at = edit["at"] + len(stood)
+        if bytes(expected + old[at:]) != new:
+            wrong.append(name)
+    return wrong
+
+
+def measure(root, work):
+    names = names_of(root)
+    mapping = work / "mapping.csv"
+    write_mapping(names, mapping)
+    scan, _, seconds = karat("scan", root, "--mapping", mapping)
+    out, proof = work / "out", work / "proof.json"
+    karat("apply", root, "--mapping", mapping, "--out", out, "--proof", proof)
+    verdict, _, _ = karat("verify", root, out, "--mapping", mapping)
+    wrong = changed_outside_edits(root, out, json.loads(proof.read_text()))
+    again, _, _ = karat("apply", out, "--mapping", mapping, "--patch", work / "again.patch")
+    totals = scan["totals"]
+    reasons = collections.Counter()
+    for asset in scan["assets"]:
+        for occurrence in asset["occurrences"]:
+            verdict_of = occurrence["verdict"]
+            if verdict_of["verdict"] == "needs_person":
+                reasons[verdict_of["doubt"]["rule"]] += 1
+    shutil.rmtree(out)
+    return {
+        "estate": root.name,
+        "names": len(names),
+        "files": totals["files"],
+        "assets": totals["assets"],
+        "occurrences": totals["occurrences"],
+        "rewritten": totals["rewritten"],
+        "not a table": totals["not_a_table"],
+        "needs a person": totals["needs_person"],
+        "of these not understood": totals["not_understood"],
+        "changed outside edits": len(wrong),
+        "verify": "ok" if verdict["ok"] else "NOT OK",
+        "edits the second time": again["edits"],
+        "seconds": round(seconds, 2),
+    }, reasons
+
+
+def multiplied(roots, notebooks, pipelines, work):
+    code, jsons = [], []
+    for root in roots:
+        for path in sorted(root.rglob("*")):
+            if not path.is_file() or path.is_symlink():
+                continue
+            if path.suffix.lower() in NOTEBOOKS:
+                code.append(path)
+            elif path.suffix.lower() == ".json" and b'"activities"' in path.read_bytes():
+                jsons.append(path)
+    tree = work / "many"
+    size = 0
+    for kind, paths, wanted in (("notebooks", code, notebooks), ("pipelines", jsons, pipelines)):
+        for number in range(wanted if paths else 0):
+            source = paths[number % len(paths)]
+            target = tree / kind / f"{number // 500}" / f"{number}_{source.name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            size += source.stat().st_size
+    write_mapping(sorted({name for root in roots for name in names_of(root)}), work / "mapping.csv")
+    start = time.monotonic()
+    done = subprocess.run([KARAT, "refactor", "scan", str(tree), "--mapping", str(work / "mapping.csv")], capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    print(f"\n{notebooks} notebooks and {pipelines} pipelines, {size // 1_000_000} MB: {seconds:.1f} s, at most {memory} MB of memory, exit {done.returncode}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("checkouts", nargs="+", type=pathlib.Path)
+    parser.add_argument("--multiply", nargs=2, type=int, metavar=("NOTEBOOKS", "PIPELINES"))
+    arguments = parser.parse_args()
+    rows, all_reasons = [], collections.Counter()
+    for root in arguments.checkouts:
+        with tempfile.TemporaryDirectory() as work:
+            row, reasons = measure(root, pathlib.Path(work))
+            rows.append(row)
+            all_reasons += reasons
+    headings = list(rows[0])
+    print("| " + " | ".join(headings) + " |\n|" + "---|" * len(headings))
+    for row in rows:
+        print("| " + " | ".join(str(row[heading]) for heading in headings) + " |")
+    print("\nneeds a person, by rule: " + ", ".join(f"{rule} {count}" for rule, count in all_reasons.most_common()))
+    if arguments.multiply:
+        with tempfile.TemporaryDirectory() as work:
+            multiplied(arguments.checkouts, *arguments.multiply, pathlib.Path(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,498 @@
+//! One asset: read in its format, then settled. Settling sorts what was found, explains every candidate of the independent
+//! scanner, and takes back edits that contradict each other, so that the verdicts add up and the edits can be made.
+
+use std::ops::Range;
+
+use karat_receipt::Digest;
+use serde::Serialize;
+
+use crate::candidates::{Candidate, Scanner, Shape};
+use crate::edit::Edit;
+use crate::format::{self, Format};
+use crate::fragment::Fragment;
+use crate::occurrence::{
+    Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Role, Severity, Subject,
+    Verdict, rule,
+};
+use crate::reader::Reader;
+use crate::report::Issue;
+use crate::report::decisions::Applied;
+use crate::session::Session;
+use crate::text::{self, Encoding};
+
+/// Everything about one asset.
+#[derive(Clone, Debug, Serialize)]
+pub struct AssetReport {
+    /// Its path in the estate, with `/`; members of archives as `archive.dbc!/member`.
+    pub path: String,
+    /// What it is; `None` if it is no text.
+    pub format: Option<Format>,
+    /// Its encoding; `None` if it is no text.
+    pub encoding: Option<&'static str>,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes.
+    pub digest: String,
+    /// How many candidates the independent scanner found.
+    pub candidates: usize,
+    /// How many of them no language explained; each is an occurrence that needs a person.
+    pub unexplained: usize,
+    /// What was found, in the order of the text.
+    pub occurrences: Vec<Occurrence>,
+    /// Line and column of each occurrence, from 1.
+    pub places: Vec<(usize, usize)>,
+    /// Findings about the code, in the order of the text.
+    pub findings: Vec<Finding>,
+    /// Line and column of each finding, from 1.
+    pub finding_places: Vec<(usize, usize)>,
+    /// What it runs or includes.
+    pub calls: Vec<Call>,
+    /// What it passes to notebooks.
+    #[serde(skip)]
+    pub passed: Vec<Passed>,
+    /// Statements that are put in; edits like any other.
+    pub insertions: Vec<Edit>,
+    /// Why the asset could not be read as a whole, if so.
+    pub trouble: Option<Doubt>,
+    /// Everything open or rewritten with its line, if it was asked for.
+    #[serde(skip)]
+    pub issues: Vec<Issue>,
+    /// What decisions of people did.
+    #[serde(skip)]
+    pub decided: Applied,
+}
+
+impl AssetReport {
+    /// The edits that are made, in order; they do not overlap.
+    pub fn edits(&self) -> Vec<Edit> {
+        let mut edits = edits_of(&self.occurrences);
+        edits.extend(self.insertions.iter().cloned());
+        edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        edits
+    }
+
+    /// How many occurrences have each verdict: rewritten, not a table, needs a person.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for occurrence in &self.occurrences {
+            match occurrence.verdict {
+                Verdict::Rewritten { .. } => counts.rewritten += 1,
+                Verdict::NotATable { .. } => counts.not_a_table += 1,
+                Verdict::NeedsPerson { .. } => counts.needs_person += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether a person must look at something.
+    pub fn needs_person(&self) -> bool {
+        self.trouble.is_some()
+            || self.counts().needs_person > 0
+            || self
+                .findings
+                .iter()
+                .any(|finding| finding.severity > Severity::Note)
+    }
+
+    /// An asset that could not be read.
+    pub fn unread(path: &str, bytes: &[u8], trouble: Doubt) -> Self {
+        Self {
+            path: path.to_owned(),
+            format: None,
+            encoding: None,
+            size_bytes: bytes.len() as u64,
+            digest: Digest::of(bytes).to_string(),
+            candidates: 0,
+            unexplained: 0,
+            occurrences: Vec::new(),
+            places: Vec::new(),
+            findings: Vec::new(),
+            finding_places: Vec::new(),
+            calls: Vec::new(),
+            passed: Vec::new(),
+            insertions: Vec::new(),
+            trouble: Some(trouble),
+            issues: Vec::new(),
+            decided: Applied::default(),
+        }
+    }
+}
+
+/// Occurrences by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rewritten.
+    pub rewritten: usize,
+    /// Proven not a table.
+    pub not_a_table: usize,
+    /// For a person.
+    pub needs_person: usize,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.rewritten + self.not_a_table + self.needs_person
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            rewritten: self.rewritten + other.rewritten,
+            not_a_table: self.not_a_table + other.not_a_table,
+            needs_person: self.needs_person + other.needs_person,
+        }
+    }
+}
+
+fn edits_of(occurrences: &[Occurrence]) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = occurrences
+        .iter()
+        .filter_map(|occurrence| match &occurrence.verdict {
+            Verdict::Rewritten { edits, .. } => Some(edits),
+            _ => None,
+        })
+        .flatten()
+        .cloned()
+        .collect();
+    edits.sort_by(|a, b| {
+        (a.range.start, a.range.end, &a.new).cmp(&(b.range.start, b.range.end, &b.new))
+    });
+    edits.dedup();
+    edits
+}
+
+/// A decoded file.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// Its text, without byte order mark.
+    pub text: String,
+    /// How bytes stand for it.
+    pub encoding: Encoding,
+    /// What it is.
+    pub format: Format,
+}
+
+/// Reads a decoded file with a reader; what was found, and the session it leaves.
+pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
+    let root = Fragment::root(decoded.text.clone(), decoded.format.name());
+    format::read(&mut reader, &root, decoded.format);
+    reader.finish()
+}
+
+/// Settles what was found in a file.
+pub fn settle(
+    path: &str,
+    bytes: &[u8],
+    decoded: &Decoded,
+    found: Found,
+    scanner: &Scanner<'_>,
+) -> AssetReport {
+    let Found {
+        mut occurrences,
+        mut findings,
+        regions,
+        mut passed,
+        mut calls,
+    } = found;
+    order(&mut occurrences);
+    let candidates = scanner.candidates(&decoded.text);
+    let mut unexplained = 0;
+    let covering = Covering::of(&occurrences);
+    let mut added = Vec::new();
+    for candidate in &candidates {
+        if covering.covers(&occurrences, candidate) {
+            continue;
+        }
+        let means = regions
+            .iter()
+            .rev()
+            .find(|region| {
+                region.range.start <= candidate.range.start
+                    && candidate.range.end <= region.range.end
+            })
+            .map(|region| region.means.clone());
+        let verdict = explain(&decoded.text, candidate, means);
+        if let Verdict::NeedsPerson { doubt, .. } = &verdict
+            && doubt.rule == rule::NOT_UNDERSTOOD
+        {
+            unexplained += 1;
+        }
+        added.push(Occurrence {
+            range: candidate.range.clone(),
+            text: decoded.text[candidate.range.clone()].to_owned(),
+            layers: vec![decoded.format.name().to_owned()],
+            subject: if candidate.shape == Shape::Path {
+                Subject::Path
+            } else {
+                Subject::Candidate
+            },
+            role: Role::Name,
+            old: None,
+            verdict,
+        });
+    }
+    occurrences.append(&mut added);
+    order(&mut occurrences);
+    without_collisions(&mut occurrences, &decoded.text);
+    findings.sort_by(|a, b| {
+        (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
+    });
+    findings.dedup();
+    passed.sort();
+    passed.dedup();
+    calls.sort();
+    calls.dedup();
+    let lines = Lines::of(&decoded.text);
+    AssetReport {
+        path: path.to_owned(),
+        format: Some(decoded.format),
+        encoding: Some(decoded.encoding.name()),
+        size_bytes: bytes.len() as u64,
+        digest: Digest::of(bytes).to_string(),
+        candidates: candidates.len(),
+        unexplained,
+        places: occurrences
+            .iter()
+            .map(|found| lines.place(&decoded.text, found.range.start))
+            .collect(),
+        finding_places: findings
+            .iter()
+            .map(|found| lines.place(&decoded.text, found.range.start))
+            .collect(),
+        occurrences,
+        findings,
+        calls,
+        passed,
+        insertions: Vec::new(),
+        trouble: None,
+        issues: Vec::new(),
+        decided: Applied::default(),
+    }
+}
+
+/// Reads and settles the bytes of a file, given a reader for its text.
+pub fn decode(path: &str, bytes: &[u8]) -> Result<Decoded, Doubt> {
+    let (text, encoding) =
+        text::decode(bytes).map_err(|error| Doubt::new("file/not-text", error.to_string()))?;
+    let format = Format::of(path, &text);
+    Ok(Decoded {
+        text,
+        encoding,
+        format,
+    })
+}
+
+fn order(occurrences: &mut Vec<Occurrence>) {
+    let weight = |occurrence: &Occurrence| match occurrence.verdict {
+        Verdict::NeedsPerson { .. } => 0,
+        Verdict::Rewritten { .. } => 1,
+        Verdict::NotATable { .. } => 2,
+    };
+    occurrences.sort_by(|a, b| {
+        (
+            a.range.start,
+            a.range.end,
+            weight(a),
+            &a.text,
+            a.subject,
+            a.role,
+        )
+            .cmp(&(
+                b.range.start,
+                b.range.end,
+                weight(b),
+                &b.text,
+                b.subject,
+                b.role,
+            ))
+    });
+    // The same text may be read in several ways (once by each caller, once in each branch): equal readings are one.
+    occurrences
+        .dedup_by(|later, first| later.range == first.range && later.verdict == first.verdict);
+}
+
+/// Which occurrences cover a place.
+struct Covering {
+    /// The greatest end among the occurrences up to each one.
+    ends: Vec<usize>,
+}
+
+impl Covering {
+    fn of(occurrences: &[Occurrence]) -> Self {
+        let mut end = 0;
+        let ends = occurrences
+            .iter()
+            .map(|occurrence| {
+                end = end.max(occurrence.range.end);
+                end
+            })
+            .collect();
+        Self { ends }
+    }
+
+    fn covers(&self, occurrences: &[Occurrence], candidate: &Candidate) -> bool {
+        let behind =
+            occurrences.partition_point(|occurrence| occurrence.range.start < candidate.range.end);
+        for at in (0..behind).rev() {
+            if self.ends[at] <= candidate.range.start {
+                return false;
+            }
+            let occurrence = &occurrences[at];
+            let inside = occurrence.range.start <= candidate.range.start
+                && candidate.range.end <= occurrence.range.end;
+            let touches = occurrence.range.end > candidate.range.start;
+            // Something that was proven harmless explains only what lies in it; an edit or a question also what it touches.
+            if inside || touches && !matches!(occurrence.verdict, Verdict::NotATable { .. }) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The verdict on a candidate that no occurrence covers.
+fn explain(text: &str, candidate: &Candidate, means: Option<Means>) -> Verdict {
+    let not = |reason| Verdict::NotATable { reason };
+    let before = &text[..candidate.range.start];
+    let behind = &text[candidate.range.end..];
+    if candidate.shape == Shape::Path {
+        return match means {
+            Some(Means::NotATable(reason @ (NotATable::Comment | NotATable::WorkspacePath))) => {
+                not(reason)
+            }
+            _ => Verdict::NeedsPerson {
+                doubt: Doubt::new(
+                    rule::PATH,
+                    "a mapped path in a place where karat does not move paths",
+                ),
+                candidates: Vec::new(),
+                suggestion: Vec::new(),
+            },
+        };
+    }
+    match means {
+        Some(Means::NotATable(reason)) => return not(reason),
+        Some(Means::NeedsPerson(doubt)) => {
+            return Verdict::NeedsPerson {
+                doubt,
+                candidates: Vec::new(),
+                suggestion: Vec::new(),
+            };
+        }
+        None => {}
+    }
+    if before.ends_with('@') || before.ends_with("://") {
+        return not(NotATable::HostOrFile);
+    }
+    if candidate.shape == Shape::Pair && (before.ends_with(['/', '\\']) || behind.starts_with('/'))
+    {
+        return not(NotATable::PathSegment);
+    }
+    const FILES: &[&str] = &[
+        ".csv", ".json", ".parquet", ".py", ".sql", ".txt", ".xlsx", ".xml", ".yml", ".yaml",
+        ".zip", ".gz", ".com", ".net", ".org",
+    ];
+    let shown = text[candidate.range.clone()].to_ascii_lowercase();
+    if candidate.shape == Shape::Pair && FILES.iter().any(|end| shown.ends_with(end)) {
+        return not(NotATable::HostOrFile);
+    }
+    Verdict::NeedsPerson {
+        doubt: Doubt::new(
+            rule::NOT_UNDERSTOOD,
+            "looks like a mapped name, in a place that karat does not understand",
+        ),
+        candidates: Vec::new(),
+        suggestion: Vec::new(),
+    }
+}
+
+/// Where two occurrences want different bytes in one place, or one says table and the other not, a person decides.
+fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
+    let doubt = |message: String| Verdict::NeedsPerson {
+        doubt: Doubt::new(rule::CONTRADICTION, message),
+        candidates: Vec::new(),
+        suggestion: Vec::new(),
+    };
+    // One place, one verdict: code that runs twice, or in two branches, is read twice.
+    let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
+    for occurrence in occurrences.drain(..) {
+        let Some(first) = settled
+            .last_mut()
+            .filter(|first| first.range == occurrence.range)
+        else {
+            settled.push(occurrence);
+            continue;
+        };
+        match (&first.verdict, &occurrence.verdict) {
+            (Verdict::Rewritten { edits, .. }, Verdict::Rewritten { edits: others, .. })
+                if edits == others => {}
+            (Verdict::Rewritten { new, .. }, _) | (_, Verdict::Rewritten { new, .. }) => {
+                let message = format!(
+                    "this place is read in more than one way; one of them makes `{new}` of it"
+                );
+                if !matches!(first.verdict, Verdict::NeedsPerson { .. }) {
+                    first.verdict = doubt(message);
+                }
+            }
+            // In order: what needs a person comes first.
+            _ => {}
+        }
+    }
+    *occurrences = settled;
+    // Edits that overlap, or do not fit the text.
+    let mut edits: Vec<(Range<usize>, String, usize)> = Vec::new();
+    for (index, occurrence) in occurrences.iter().enumerate() {
+        if let Verdict::Rewritten { edits: wanted, .. } = &occurrence.verdict {
+            edits.extend(
+                wanted
+                    .iter()
+                    .map(|edit| (edit.range.clone(), edit.new.clone(), index)),
+            );
+        }
+    }
+    edits.sort_by(|a, b| (a.0.start, a.0.end, &a.1).cmp(&(b.0.start, b.0.end, &b.1)));
+    let mut wrong = Vec::new();
+    for pair in edits.windows(2) {
+        let (first, second) = (&pair[0], &pair[1]);
+        let same = first.0 == second.0 && first.1 == second.1;
+        let overlap = second.0.start < first.0.end || first.0 == second.0;
+        if overlap && !same {
+            wrong.extend([first.2, second.2]);
+        }
+    }
+    wrong.extend(
+        edits
+            .iter()
+            .filter(|(range, _, _)| text.get(range.clone()).is_none())
+            .map(|(_, _, index)| *index),
+    );
+    for index in wrong {
+        occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
+    }
+}
+
+/// The starts of a text's lines.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(
+            std::iter::once(0)
+                .chain(breaks.map(|(at, _)| at + 1))
+                .collect(),
+        )
+    }
+
+    /// Line and column in characters, from 1.
+    fn place(&self, text: &str, at: usize) -> (usize, usize) {
+        let line = self.0.partition_point(|start| *start <= at).max(1);
+        let start = self.0[line - 1];
+        let column = text
+            .get(start..at)
+            .map_or(0, |before| before.chars().count());
+        (line, column + 1)
+    }
+}

@@ -1,0 +1,449 @@
+//! The whole estate: facts first (who passes what), then every asset, with `%run` followed into other notebooks.
+//!
+//! Files come through the trait [`Files`], so that an estate can lie on a disk, in an archive or in a test. Nothing is kept in memory but
+//! reports: a text is read, settled and let go.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::asset::{self, AssetReport, Counts};
+use crate::candidates::Scanner;
+use crate::factory::Factory;
+use crate::format::Format;
+use crate::mapping::Mapping;
+use crate::occurrence::Doubt;
+use crate::reader::{Facts, Includes, Options, Reader, notebook_key};
+use crate::report::{decisions, issues};
+use crate::session::{Session, Value};
+use crate::style;
+
+/// Where assets come from: a list in a fixed order, and their bytes.
+pub trait Files: Sync {
+    /// Paths with `/`, sorted; members of archives as `archive.dbc!/member`.
+    fn paths(&self) -> &[String];
+    /// The bytes of one; or why they cannot be had.
+    fn read(&self, index: usize) -> Result<Vec<u8>, Doubt>;
+}
+
+/// An estate in memory.
+#[derive(Clone, Debug, Default)]
+pub struct InMemory {
+    paths: Vec<String>,
+    bytes: Vec<Vec<u8>>,
+}
+
+impl InMemory {
+    /// An estate of these files.
+    pub fn new<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> Self {
+        let mut sorted: Vec<(&str, &[u8])> = files.into_iter().collect();
+        sorted.sort();
+        Self {
+            paths: sorted.iter().map(|(path, _)| (*path).to_owned()).collect(),
+            bytes: sorted.iter().map(|(_, bytes)| bytes.to_vec()).collect(),
+        }
+    }
+}
+
+impl Files for InMemory {
+    fn paths(&self) -> &[String] {
+        &self.paths
+    }
+
+    fn read(&self, index: usize) -> Result<Vec<u8>, Doubt> {
+        Ok(self.bytes[index].clone())
+    }
+}
+
+/// Files larger than this are not read; a person looks at them.
+pub const FILE_SIZE_MAX: u64 = 256 * 1024 * 1024;
+
+/// What a scan found.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// One report an asset, in the order of the paths.
+    pub assets: Vec<AssetReport>,
+}
+
+impl Scan {
+    /// All verdicts together.
+    pub fn counts(&self) -> Counts {
+        self.assets
+            .iter()
+            .map(AssetReport::counts)
+            .fold(Counts::default(), Counts::plus)
+    }
+
+    /// Whether anything needs a person.
+    pub fn needs_person(&self) -> bool {
+        self.assets.iter().any(AssetReport::needs_person)
+    }
+}
+
+/// Scans an estate with a number of threads; the result does not depend on it.
+pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize) -> Scan {
+    let facts = facts(files, mapping, options, threads);
+    let scanner = Scanner::new(mapping);
+    let notebooks = Notebooks::new(files, mapping, options, &facts);
+    let mut assets = in_parallel(files.paths().len(), threads, |index| {
+        one(files, index, mapping, options, &facts, &notebooks, &scanner)
+    });
+    let included: HashSet<String> = assets
+        .iter()
+        .flat_map(|asset| &asset.calls)
+        .filter(|call| call.how == "%run")
+        .map(|call| last_part(&notebook_key(&call.target)))
+        .collect();
+    for (index, report) in assets.iter_mut().enumerate() {
+        let is_included = included.contains(&last_part(&notebook_key(&report.path)));
+        if is_included || !style::concerns(report) {
+            continue;
+        }
+        if let Ok(bytes) = files.read(index)
+            && let Ok(decoded) = asset::decode(&report.path, &bytes)
+        {
+            style::apply(report, &decoded, options.style);
+        }
+    }
+    Scan { assets }
+}
+
+fn last_part(key: &str) -> String {
+    key.rsplit('/').next().unwrap_or(key).to_owned()
+}
+
+fn one(
+    files: &dyn Files,
+    index: usize,
+    mapping: &Mapping,
+    options: &Options,
+    facts: &Facts,
+    notebooks: &Notebooks<'_>,
+    scanner: &Scanner<'_>,
+) -> AssetReport {
+    let path = &files.paths()[index];
+    let bytes = match files.read(index) {
+        Ok(bytes) => bytes,
+        Err(doubt) => return unread(AssetReport::unread(path, &[], doubt), options),
+    };
+    let decoded = match asset::decode(path, &bytes) {
+        Ok(decoded) => decoded,
+        Err(doubt) => return unread(AssetReport::unread(path, &bytes, doubt), options),
+    };
+    let reader = Reader::new(path, mapping, options, facts, notebooks, Session::new());
+    let (found, _) = notebooks.guarded(index, || asset::read(reader, &decoded));
+    let mut report = asset::settle(path, &bytes, &decoded, found, scanner);
+    if !options.decisions.is_empty() {
+        let issues = issues(&report, &decoded.text);
+        report.decided = decisions::apply(&mut report, &issues, &options.decisions);
+    }
+    if options.issues {
+        report.issues = issues(&report, &decoded.text);
+    }
+    report
+}
+
+fn unread(mut report: AssetReport, options: &Options) -> AssetReport {
+    if options.issues {
+        report.issues = issues(&report, "");
+    }
+    report
+}
+
+/// What pipelines and jobs pass to notebooks.
+fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize) -> Facts {
+    let decoded = |index: usize, ends: &[&str]| {
+        let path = &files.paths()[index];
+        let lower = path.to_ascii_lowercase();
+        if !ends.iter().any(|end| lower.ends_with(end)) {
+            return None;
+        }
+        asset::decode(path, &files.read(index).ok()?).ok()
+    };
+    let mut facts = Facts::default();
+    let factories = in_parallel(files.paths().len(), threads, |index| {
+        let mut factory = Factory::default();
+        if let Some(decoded) = decoded(index, &[".json"]) {
+            factory.add(&files.paths()[index], &decoded.text);
+        }
+        factory
+    });
+    for factory in factories {
+        facts.factory.join(factory);
+    }
+    let none = &facts;
+    let passed = in_parallel(files.paths().len(), threads, |index| {
+        let path = &files.paths()[index];
+        // What the factory passes is known by now, from all of its files.
+        if facts.factory.has(path) {
+            return Vec::new();
+        }
+        let Some(decoded) = decoded(index, &[".json", ".yml", ".yaml"]) else {
+            return Vec::new();
+        };
+        let reader = Reader::new(
+            path,
+            mapping,
+            options,
+            none,
+            &crate::reader::NoIncludes,
+            Session::new(),
+        );
+        asset::read(reader, &decoded).0.passed
+    });
+    let by_job = files
+        .paths()
+        .iter()
+        .zip(passed)
+        .flat_map(|(path, passed)| passed.into_iter().map(move |one| (path.as_str(), one)));
+    let by_factory = facts.factory.passed().into_iter().map(|one| ("", one));
+    // What they call is joined with a notebook of the estate here, so that reading it needs only its path.
+    let notebooks = Notebooks::new(files, mapping, options, &facts);
+    let passed: Vec<_> = by_job
+        .chain(by_factory)
+        .map(|(from, passed)| {
+            let called = notebooks.resolve(from, &passed.notebook);
+            let path = called.map_or(passed.notebook.as_str(), |index| &files.paths()[index]);
+            (notebook_key(path), passed)
+        })
+        .collect();
+    for (notebook, passed) in passed {
+        let value = if passed.values.is_empty() {
+            Value::Unknown
+        } else {
+            Value::OneOf(passed.values.into_iter().collect())
+        };
+        let widgets = facts
+            .passed
+            .entry(notebook)
+            .or_default();
+        let known = widgets.remove(&passed.parameter);
+        widgets.insert(
+            passed.parameter,
+            match known {
+                Some(known) => known.or(value),
+                None => value,
+            },
+        );
+    }
+    facts
+}
+
+/// Runs a function for 0..count on several threads; results in order.
+pub fn in_parallel<T: Send>(
+    count: usize,
+    threads: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return done;
+            }
+            done.push((index, work(index)));
+        }
+    };
+    let threads = threads.clamp(1, count.max(1));
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|_| {
+                std::thread::Builder::new()
+                    .stack_size(STACK_BYTES)
+                    .spawn_scoped(scope, &take)
+            })
+            .collect();
+        let mut all = match std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, &take)
+        {
+            Ok(own) => own
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // No thread can be had: the work is done here.
+            Err(_) => take(),
+        };
+        for other in others.into_iter().flatten() {
+            all.extend(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
+        }
+        all
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Deeply nested code needs room.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+thread_local! {
+    /// The notebooks that are being read on this thread, so that one that runs itself ends.
+    static OPEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// Whether such an end was reached: what was read then is no answer for other callers.
+    static CUT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notebooks by path, and the sessions that they leave.
+struct Notebooks<'e> {
+    files: &'e dyn Files,
+    mapping: &'e Mapping,
+    options: &'e Options,
+    facts: &'e Facts,
+    by_key: HashMap<String, usize>,
+    /// By the last part of the key.
+    by_name: HashMap<String, Vec<usize>>,
+    left: Mutex<BTreeMap<(usize, Session), Session>>,
+}
+
+/// Chains of `%run` longer than this are cut.
+const RUN_DEPTH_MAX: usize = 32;
+
+impl<'e> Notebooks<'e> {
+    fn new(
+        files: &'e dyn Files,
+        mapping: &'e Mapping,
+        options: &'e Options,
+        facts: &'e Facts,
+    ) -> Self {
+        let mut by_key = HashMap::new();
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, path) in files.paths().iter().enumerate() {
+            let key = notebook_key(&path.replace("!/", "/"));
+            if key.len() == path.len() && !path.contains("!/") {
+                // No extension of a notebook.
+                continue;
+            }
+            let key = without_archive_extension(&key);
+            let name = key.rsplit('/').next().unwrap_or(&key).to_owned();
+            by_name.entry(name).or_default().push(index);
+            by_key.entry(key).or_insert(index);
+        }
+        Self {
+            files,
+            mapping,
+            options,
+            facts,
+            by_key,
+            by_name,
+            left: Mutex::default(),
+        }
+    }
+
+    fn guarded<T>(&self, index: usize, work: impl FnOnce() -> T) -> T {
+        OPEN.with_borrow_mut(|open| open.push(index));
+        let result = work();
+        OPEN.with_borrow_mut(Vec::pop);
+        result
+    }
+
+    /// The notebook that `target` means in `from`: relative to its folder; else the only one whose path ends so.
+    fn resolve(&self, from: &str, target: &str) -> Option<usize> {
+        let from_key = without_archive_extension(&notebook_key(&from.replace("!/", "/")));
+        let target = notebook_key(target.trim_end_matches('/'));
+        let relative = target.starts_with('.') || !target.contains('/');
+        let folder = from_key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if let Some(joined) = join(folder, &target)
+            && let Some(index) = self.by_key.get(&joined)
+        {
+            return Some(*index);
+        }
+        if relative {
+            return None;
+        }
+        let name = target.rsplit('/').next().unwrap_or(&target);
+        let possible = self.by_name.get(name)?;
+        // `/Repos/x/project/includes/setup` is `includes/setup` in a checkout: the longest common end decides.
+        let score = |index: &usize| {
+            let key = without_archive_extension(&notebook_key(
+                &self.files.paths()[*index].replace("!/", "/"),
+            ));
+            key.rsplit('/')
+                .zip(target.rsplit('/'))
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
+        let best = possible.iter().map(score).max()?;
+        let mut with_best = possible.iter().filter(|index| score(index) == best);
+        match (with_best.next(), with_best.next()) {
+            (Some(only), None) => Some(*only),
+            _ => None,
+        }
+    }
+}
+
+fn without_archive_extension(key: &str) -> String {
+    [".python"]
+        .iter()
+        .find_map(|end| key.strip_suffix(end))
+        .unwrap_or(key)
+        .to_owned()
+}
+
+/// A path with `.` and `..` taken out; `None` if it leaves the estate.
+fn join(folder: &str, target: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            other => parts.push(other),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+impl Includes for Notebooks<'_> {
+    fn after(&self, from: &str, target: &str, session: &Session) -> Option<Session> {
+        let index = self.resolve(from, target)?;
+        let (is_open, depth) = OPEN.with_borrow(|open| (open.contains(&index), open.len()));
+        if is_open || depth >= RUN_DEPTH_MAX {
+            CUT.set(true);
+            return None;
+        }
+        let key = (index, session.clone());
+        let known = self
+            .left
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        if let Some(known) = known {
+            return Some(known);
+        }
+        let path = &self.files.paths()[index];
+        let bytes = self.files.read(index).ok()?;
+        let decoded = asset::decode(path, &bytes).ok()?;
+        if !matches!(
+            decoded.format,
+            Format::SourceNotebook(_) | Format::Jupyter | Format::Archived | Format::Code(_)
+        ) {
+            return None;
+        }
+        let reader = Reader::new(
+            path,
+            self.mapping,
+            self.options,
+            self.facts,
+            self,
+            key.1.clone(),
+        );
+        let before = CUT.replace(false);
+        let (_, session) = self.guarded(index, || asset::read(reader, &decoded));
+        if !CUT.get() {
+            self.left
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .insert(key, session.clone());
+        }
+        CUT.set(before || CUT.get());
+        Some(session)
+    }
+}

@@ -1,0 +1,382 @@
+//! What is decided at the end of an asset: literals whose uses are only known when all cells were read.
+//!
+//! A name is edited in its literal only if all uses of the literal agree. If it is also compared, split, or given to something that is not
+//! followed, its edits become suggestions for a person. Literals without a table in them are explained here, for the scanner's count.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::evaluate::Machine;
+use super::values::{Assembled, Carried, Fate, Left, Literal, LiteralId, Segment, State};
+use crate::fragment::Fragment;
+use crate::occurrence::{Doubt, Means, NotATable, Subject, Verdict};
+use crate::reader::Reader;
+use crate::session::Namespace;
+
+/// A literal holds a name, and is used in other ways too.
+pub(super) const USED_OTHERWISE: &str = "name/used-otherwise";
+/// A literal's use is not followed.
+pub(super) const NOT_FOLLOWED: &str = "name/not-followed";
+
+/// Draws the conclusions for the whole asset.
+pub(crate) fn finish(reader: &mut Reader<'_>) {
+    let mut homes: Vec<(Namespace, Arc<Fragment>)> = Vec::new();
+    for closure in &reader.programs.functions {
+        if !homes
+            .iter()
+            .any(|(namespace, _)| *namespace == closure.namespace)
+        {
+            homes.push((closure.namespace, Arc::clone(&closure.home)));
+        }
+    }
+    for (namespace, home) in homes {
+        let mut machine = Machine::new(reader, &home, namespace);
+        machine.enter_the_rest();
+        machine.finish();
+    }
+    let mut state = std::mem::take(&mut reader.programs);
+    leave(reader, &state);
+    paths(reader, &mut state);
+    demote(reader, &state);
+    regions(reader, &state);
+}
+
+/// Leaves variables, functions and methods to the notebooks that include this one.
+fn leave(reader: &mut Reader<'_>, state: &State) {
+    if state
+        .globals
+        .values()
+        .all(std::collections::HashMap::is_empty)
+    {
+        return;
+    }
+    let globals = state.globals.iter().map(|(namespace, variables)| {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.abroad()));
+        (*namespace, variables.collect())
+    });
+    let left = Left {
+        globals: globals.collect(),
+        classes: state.classes.clone(),
+    };
+    reader.session.carried = Carried(Some(Arc::new(left)));
+}
+
+/// Literals that are paths by their beginning, wherever they go.
+fn paths(reader: &mut Reader<'_>, state: &mut State) {
+    for id in 0..state.literals.len() {
+        let literal = &state.literals[id];
+        let named = literal
+            .fates
+            .iter()
+            .any(|fate| matches!(fate, Fate::Named | Fate::Comment));
+        if named || !begins_like_a_path(literal) {
+            continue;
+        }
+        let fragment = path_fragment(literal, &literal.text);
+        let shown =
+            literal.fates.iter().all(|fate| *fate == Fate::Shown) && !literal.fates.is_empty();
+        let first = reader.occurrences();
+        if !fragment.text().is_empty() && !shown {
+            reader.path(&fragment, 0..fragment.text().len());
+        }
+        let occurrences = first..reader.occurrences();
+        state.uses.push(super::values::Use {
+            occurrences,
+            sources: vec![id],
+            holes: Vec::new(),
+        });
+    }
+}
+
+/// The text of a literal, holes with their values.
+fn path_fragment(literal: &Literal, text: &Assembled) -> Arc<Fragment> {
+    let mut builder = literal.home.inside("text");
+    for segment in text {
+        match segment {
+            Segment::Source {
+                home,
+                range,
+                decoded,
+                writing,
+                ..
+            } if Arc::ptr_eq(home, &literal.home) && inside(range, &literal.span) => {
+                builder.escape(*writing);
+                match decoded {
+                    None => builder.verbatim(range.clone()),
+                    Some(text) => builder.escaped(range.clone(), text),
+                };
+            }
+            // What another literal puts in stands there, not here.
+            Segment::Source { .. } | Segment::Fixed(_) => {
+                builder.hole(literal.span.end..literal.span.end, Vec::new(), "a value");
+            }
+            Segment::Hole(hole) => {
+                builder.hole(
+                    hole.span.clone(),
+                    hole.value.all_texts().unwrap_or_default(),
+                    &hole.what,
+                );
+            }
+        }
+    }
+    builder.build()
+}
+
+fn inside(range: &Range<usize>, span: &Range<usize>) -> bool {
+    range.start >= span.start && range.end <= span.end
+}
+
+fn begins_like_a_path(literal: &Literal) -> bool {
+    let Some(Segment::Source {
+        home,
+        range,
+        decoded: None,
+        ..
+    }) = literal.text.first()
+    else {
+        return false;
+    };
+    if !inside(range, &literal.span) {
+        return false;
+    }
+    let text = home.text().get(range.clone()).unwrap_or_default();
+    const STARTS: &[&str] = &[
+        "/mnt/",
+        "/dbfs/",
+        "dbfs:/",
+        "wasb://",
+        "wasbs://",
+        "abfs://",
+        "abfss://",
+        "adl://",
+        "s3://",
+        "s3a://",
+        "s3n://",
+        "gs://",
+        "hdfs://",
+        "file:/",
+        "/filestore/",
+        "/user/hive/",
+        "/databricks-datasets/",
+    ];
+    let lower = text
+        .get(..text.len().min(24))
+        .unwrap_or(text)
+        .to_ascii_lowercase();
+    STARTS.iter().any(|start| lower.starts_with(start))
+        || literal.fates.contains(&Fate::Path) && text.starts_with('/')
+        || lower == "/mnt"
+}
+
+/// Why a literal must not be edited.
+fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
+    if literal.broken {
+        return Some("stands in code that was not understood".to_owned());
+    }
+    literal.fates.iter().find_map(|fate| match (fate, subject) {
+        (Fate::Broken(why), _) => Some(why.clone()),
+        // A path says itself what it is; whoever gets it, gets the new one.
+        (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
+        (Fate::Unknown(why), _) => Some(why.clone()),
+        (Fate::Path | Fate::File, Subject::Table | Subject::Database | Subject::Qualifier) => {
+            Some("is part of a path too".to_owned())
+        }
+        (Fate::Quoted, Subject::Table | Subject::Database | Subject::Qualifier) => {
+            Some("is data in a SQL text too".to_owned())
+        }
+        (Fate::Column, Subject::Table | Subject::Database) => Some("names a column too".to_owned()),
+        (Fate::View, Subject::Table) => Some("names a temporary view too".to_owned()),
+        (Fate::Foreign, _) => Some("is used for another system too".to_owned()),
+        _ => None,
+    })
+}
+
+/// Takes back edits of literals that are used in ways that do not agree.
+fn demote(reader: &mut Reader<'_>, state: &State) {
+    let places: Vec<Range<usize>> = state
+        .literals
+        .iter()
+        .map(|literal| literal.home.locate(&literal.span))
+        .collect();
+    // Literals that are edited themselves, with the occurrences that do it.
+    let mut edited: std::collections::BTreeMap<LiteralId, Vec<usize>> =
+        std::collections::BTreeMap::new();
+    let mut filled: std::collections::BTreeMap<LiteralId, Vec<usize>> =
+        std::collections::BTreeMap::new();
+    let mut doubts: Vec<(usize, String)> = Vec::new();
+    for used in &state.uses {
+        for index in used.occurrences.clone() {
+            let Some(occurrence) = reader.occurrence_at(index) else {
+                continue;
+            };
+            let Verdict::Rewritten { edits, .. } = &occurrence.verdict else {
+                continue;
+            };
+            let subject = occurrence.subject;
+            for id in &used.sources {
+                let touches = edits.iter().any(|edit| inside(&edit.range, &places[*id]));
+                if !touches {
+                    continue;
+                }
+                if let Some(why) = obstacle(&state.literals[*id], subject) {
+                    doubts.push((index, why));
+                }
+                edited.entry(*id).or_default().push(index);
+            }
+            for (id, place) in &used.holes {
+                let around =
+                    place.start <= occurrence.range.end && place.end >= occurrence.range.start;
+                if around {
+                    filled.entry(*id).or_default().push(index);
+                }
+            }
+        }
+    }
+    for (index, why) in doubts {
+        let doubt = Doubt::new(
+            USED_OTHERWISE,
+            format!("the text that holds this name {why}"),
+        );
+        reader.demote(index, doubt);
+    }
+    for (id, occurrences) in &edited {
+        let Some(others) = filled.get(id) else {
+            continue;
+        };
+        let holds = state.literals[*id].holes.is_empty();
+        if !holds {
+            continue;
+        }
+        for index in occurrences.iter().chain(others) {
+            let message =
+                "this text is a name by itself in one place and a part of a name in another";
+            reader.demote(*index, Doubt::new(USED_OTHERWISE, message));
+        }
+    }
+}
+
+/// Explains the literals that hold no name.
+fn regions(reader: &mut Reader<'_>, state: &State) {
+    for literal in &state.literals {
+        let means = if literal.broken {
+            Some(Means::NeedsPerson(Doubt::new(
+                NOT_FOLLOWED,
+                "this text stands in code that was not understood",
+            )))
+        } else {
+            meaning(literal)
+        };
+        if let Some(means) = means {
+            // Between the holes only: what stands in a hole is code, and has literals of its own.
+            let mut at = literal.span.start;
+            for hole in &literal.holes {
+                if hole.start > at {
+                    reader.region(&literal.home, at..hole.start, means.clone());
+                }
+                at = hole.end.max(at);
+            }
+            if at < literal.span.end {
+                reader.region(&literal.home, at..literal.span.end, means);
+            }
+        }
+    }
+}
+
+fn meaning(literal: &Literal) -> Option<Means> {
+    let fates = &literal.fates;
+    if fates.contains(&Fate::Named) {
+        return None;
+    }
+    let person = |message: String| Some(Means::NeedsPerson(Doubt::new(NOT_FOLLOWED, message)));
+    let not = |reason| Some(Means::NotATable(reason));
+    for fate in fates {
+        if let Fate::Unknown(why) | Fate::Broken(why) = fate {
+            return person(format!("this text {why}"));
+        }
+    }
+    if fates.is_empty() {
+        return match &literal.name {
+            Some(name) => person(format!(
+                "this text is kept in `{name}`, and nothing here uses it"
+            )),
+            None => person("what becomes of this text is not known".to_owned()),
+        };
+    }
+    if fates.contains(&Fate::Foreign) {
+        return not(NotATable::ForeignSource);
+    }
+    if fates.contains(&Fate::Comment) {
+        return not(NotATable::Comment);
+    }
+    if fates.contains(&Fate::Notebook) {
+        return not(NotATable::WorkspacePath);
+    }
+    if fates.contains(&Fate::Path) || fates.contains(&Fate::File) {
+        return not(NotATable::PathSegment);
+    }
+    if fates.contains(&Fate::View) {
+        return not(NotATable::TemporaryView);
+    }
+    if fates.contains(&Fate::Column) {
+        return not(NotATable::AliasColumn);
+    }
+    not(NotATable::StringData)
+}
+
+/// Reads a program in one of the three languages.
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    cell: &Arc<Fragment>,
+    namespace: Namespace,
+    program: &super::program::Program,
+) {
+    let mut machine = Machine::new(reader, cell, namespace);
+    code_and_comments(&mut machine, cell, program);
+    machine.run(program);
+    machine.finish();
+    for command in &program.shell {
+        let part = cell.part(command.clone(), "shell command");
+        reader.read(&part, super::Language::Shell);
+    }
+}
+
+/// Code and comments are no tables; texts are explained when it is known what becomes of them.
+fn code_and_comments(
+    machine: &mut Machine<'_, '_>,
+    cell: &Arc<Fragment>,
+    program: &super::program::Program,
+) {
+    let whole = 0..cell.text().len();
+    if program.broken.iter().any(|range| *range == whole) && !whole.is_empty() {
+        return;
+    }
+    // Outermost texts only.
+    let mut at = 0;
+    for text in &program.texts {
+        if text.start >= at {
+            if text.start > at {
+                machine.region(at..text.start, NotATable::Code);
+            }
+            at = text.end;
+        }
+    }
+    if at < whole.end {
+        machine.region(at..whole.end, NotATable::Code);
+    }
+    for comment in &program.comments {
+        machine.region(comment.clone(), NotATable::Comment);
+    }
+    for broken in &program.broken {
+        if !broken.is_empty() {
+            let doubt = Doubt::new(NOT_FOLLOWED, "this code was not understood");
+            machine
+                .reader
+                .region(cell, broken.clone(), Means::NeedsPerson(doubt));
+        }
+    }
+    for hole in &program.holes {
+        machine.region(hole.clone(), NotATable::Code);
+    }
+}

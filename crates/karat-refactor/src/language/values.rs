@@ -1,0 +1,712 @@
+//! What a program's values can be: texts with the literals that their bytes come from, lists, functions, objects.
+//!
+//! A text is a list of [`Segment`]s. Bytes of a literal keep their way back, so that a name that lies whole in one literal can be
+//! edited there, wherever it is used. What is put in from a variable is a hole with all texts that it can be. The evaluation is in
+//! [`super::evaluate`]; what is decided at the end of an asset is in [`super::settle`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::literal::Writing;
+use super::program::Function;
+use crate::fragment::Fragment;
+use crate::session::Namespace;
+
+/// More texts than this are as good as any text.
+pub(super) const ALTERNATIVES_MAX: usize = 64;
+
+/// Values of more parts, at all depths, are not followed.
+const WEIGHT_MAX: usize = 4_096;
+
+/// So many literals of a value are told.
+const LITERALS_MAX: usize = 2_048;
+
+/// So many parts of a value are looked at for its literals.
+const VISITS_MAX: usize = 16_384;
+
+/// A literal of the asset, by its number.
+pub(super) type LiteralId = usize;
+
+/// A stretch of a text and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Segment {
+    /// Bytes of a literal; `decoded` is what an escape sequence stands for.
+    Source {
+        /// The cell of the literal.
+        home: Arc<Fragment>,
+        /// The literal.
+        literal: LiteralId,
+        /// Its bytes in the cell.
+        range: Range<usize>,
+        /// What they stand for, if not for themselves.
+        decoded: Option<String>,
+        /// How new text is written there.
+        writing: &'static Writing,
+    },
+    /// Text that stands in no literal of this asset, or was computed from one.
+    Fixed(String),
+    /// What a variable or expression gives.
+    Hole(Arc<Hole>),
+}
+
+/// A place that is filled when the code runs.
+#[derive(Debug)]
+pub(super) struct Hole {
+    /// The cell.
+    pub(super) home: Arc<Fragment>,
+    /// Its bytes: `{db}` with the braces, or the name in a sum.
+    pub(super) span: Range<usize>,
+    /// Whether its bytes lie in a literal, so that text can be put in front of it.
+    pub(super) inside: Option<&'static Writing>,
+    /// What it can be.
+    pub(super) value: Value,
+    /// How a person calls it.
+    pub(super) what: String,
+    /// How many segments the value is made of, at all depths.
+    pub(super) weight: usize,
+}
+
+/// A text.
+pub(super) type Assembled = Vec<Segment>;
+
+/// What an expression can be.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// Anything; the literals are those that it was made from.
+    Unknown(Arc<Vec<LiteralId>>),
+    /// Texts.
+    Texts {
+        /// Those that are known.
+        alternatives: Arc<Vec<Assembled>>,
+        /// Whether it can be no other.
+        complete: bool,
+    },
+    /// A list, tuple or set.
+    List(Arc<Vec<Value>>),
+    /// A dictionary.
+    Map(Arc<Vec<(Value, Value)>>),
+    /// A function of the program.
+    Function(Arc<Closure>),
+    /// A class of the program.
+    Class(Arc<str>),
+    /// An object of a class of the program.
+    Instance(Arc<str>),
+    /// An object that is only known by how it is reached, as `spark.read.format()`.
+    Object(Arc<str>),
+    /// A number, a truth value, nothing.
+    Constant(Arc<str>),
+}
+
+/// A function and the cell it stands in.
+#[derive(Debug)]
+pub(super) struct Closure {
+    /// The function.
+    pub(super) function: Arc<Function>,
+    /// Its cell.
+    pub(super) home: Arc<Fragment>,
+    /// Its class, for methods.
+    pub(super) class: Option<Arc<str>>,
+    /// The language.
+    pub(super) namespace: Namespace,
+}
+
+impl Value {
+    pub(super) fn unknown() -> Self {
+        Self::Unknown(Arc::new(Vec::new()))
+    }
+
+    pub(super) fn object(path: &str) -> Self {
+        // Long chains keep their beginning and their end.
+        if path.len() > 160 {
+            let head = path.char_indices().nth(60).map_or(path.len(), |(at, _)| at);
+            let tail = path.char_indices().rev().nth(60).map_or(0, |(at, _)| at);
+            let shortened = format!(
+                "{}.{}",
+                &path[..head],
+                path[tail..]
+                    .trim_start_matches(|letter| letter != '.')
+                    .trim_start_matches('.')
+            );
+            return Self::Object(shortened.into());
+        }
+        Self::Object(path.into())
+    }
+
+    pub(super) fn text(assembled: Assembled) -> Self {
+        Self::Texts {
+            alternatives: Arc::new(vec![assembled]),
+            complete: true,
+        }
+    }
+
+    pub(super) fn fixed(text: &str) -> Self {
+        Self::text(vec![Segment::Fixed(text.to_owned())])
+    }
+
+    /// All literals that a value is made of.
+    pub(super) fn literals(&self, into: &mut Vec<LiteralId>) {
+        let mut visits = VISITS_MAX;
+        self.literals_within(into, &mut visits);
+    }
+
+    /// Values may share parts many times over: no more than so many are looked at.
+    fn literals_within(&self, into: &mut Vec<LiteralId>, visits: &mut usize) {
+        if *visits == 0 || into.len() >= LITERALS_MAX {
+            return;
+        }
+        *visits -= 1;
+        match self {
+            Self::Unknown(literals) => into.extend(literals.iter()),
+            Self::Texts { alternatives, .. } => {
+                for segment in alternatives.iter().flatten() {
+                    match segment {
+                        Segment::Source { literal, .. } => {
+                            if into.last() != Some(literal) {
+                                into.push(*literal);
+                            }
+                        }
+                        Segment::Hole(hole) => hole.value.literals_within(into, visits),
+                        Segment::Fixed(_) => {}
+                    }
+                }
+            }
+            Self::List(values) => values
+                .iter()
+                .for_each(|value| value.literals_within(into, visits)),
+            Self::Map(pairs) => pairs.iter().for_each(|(key, value)| {
+                key.literals_within(into, visits);
+                value.literals_within(into, visits);
+            }),
+            Self::Function(_)
+            | Self::Class(_)
+            | Self::Instance(_)
+            | Self::Object(_)
+            | Self::Constant(_) => {}
+        }
+    }
+
+    /// How many parts it is made of, at all depths; counted up to a limit.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Texts { alternatives, .. } => alternatives
+                .iter()
+                .flatten()
+                .map(|segment| match segment {
+                    Segment::Hole(hole) => hole.weight + 1,
+                    _ => 1,
+                })
+                .sum(),
+            Self::List(values) => {
+                let mut weight = 1;
+                for value in values.iter() {
+                    weight += value.weight();
+                    if weight > WEIGHT_MAX {
+                        break;
+                    }
+                }
+                weight
+            }
+            Self::Map(pairs) => {
+                let mut weight = 1;
+                for (key, value) in pairs.iter() {
+                    weight += key.weight() + value.weight();
+                    if weight > WEIGHT_MAX {
+                        break;
+                    }
+                }
+                weight
+            }
+            _ => 1,
+        }
+    }
+
+    /// The value, or one that is not followed if it has too many parts.
+    pub(super) fn bounded(self) -> Self {
+        if self.weight() > WEIGHT_MAX {
+            self.lost()
+        } else {
+            self
+        }
+    }
+
+    /// Unknown, made from what this is made of.
+    pub(super) fn lost(&self) -> Self {
+        let mut literals = Vec::new();
+        self.literals(&mut literals);
+        literals.sort_unstable();
+        literals.dedup();
+        Self::Unknown(Arc::new(literals))
+    }
+
+    /// Either this or that.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Texts {
+                    alternatives: these,
+                    complete: all,
+                },
+                Self::Texts {
+                    alternatives: those,
+                    complete: all_too,
+                },
+            ) => {
+                if Arc::ptr_eq(&these, &those) {
+                    return Self::Texts {
+                        alternatives: these,
+                        complete: all && all_too,
+                    };
+                }
+                let mut alternatives = (*these).clone();
+                for other in those.iter() {
+                    if !alternatives.iter().any(|known| same(known, other)) {
+                        alternatives.push(other.clone());
+                    }
+                }
+                let complete = all && all_too;
+                let value = Self::Texts {
+                    alternatives: Arc::new(alternatives),
+                    complete,
+                };
+                match &value {
+                    Self::Texts { alternatives, .. } if alternatives.len() > ALTERNATIVES_MAX => {
+                        value.lost()
+                    }
+                    _ => value,
+                }
+            }
+            (Self::Texts { alternatives, .. }, Self::Unknown(literals))
+            | (Self::Unknown(literals), Self::Texts { alternatives, .. })
+                if literals.is_empty() =>
+            {
+                Self::Texts {
+                    alternatives,
+                    complete: false,
+                }
+            }
+            // A missing text is no text: `x = None` and later a text.
+            (
+                Self::Texts {
+                    alternatives,
+                    complete,
+                },
+                Self::Constant(constant),
+            )
+            | (
+                Self::Constant(constant),
+                Self::Texts {
+                    alternatives,
+                    complete,
+                },
+            ) if is_nothing(&constant) => Self::Texts {
+                alternatives,
+                complete,
+            },
+            (
+                Self::Texts { alternatives, .. },
+                Self::Object(_) | Self::Constant(_) | Self::Instance(_),
+            )
+            | (
+                Self::Object(_) | Self::Constant(_) | Self::Instance(_),
+                Self::Texts { alternatives, .. },
+            ) => Self::Texts {
+                alternatives,
+                complete: false,
+            },
+            (Self::List(these), Self::List(those)) => {
+                if Arc::ptr_eq(&these, &those) {
+                    return Self::List(these);
+                }
+                let mut values = (*these).clone();
+                values.extend(those.iter().cloned());
+                Self::List(Arc::new(values))
+            }
+            (Self::Map(these), Self::Map(those)) => {
+                if Arc::ptr_eq(&these, &those) {
+                    return Self::Map(these);
+                }
+                let mut pairs = (*these).clone();
+                pairs.extend(those.iter().cloned());
+                Self::Map(Arc::new(pairs))
+            }
+            (Self::Function(this), Self::Function(that)) if Arc::ptr_eq(&this, &that) => {
+                Self::Function(this)
+            }
+            (Self::Object(this), Self::Object(that)) if this == that => Self::Object(this),
+            (Self::Constant(this), Self::Constant(that)) if this == that => Self::Constant(this),
+            (Self::Class(this), Self::Class(that)) if this == that => Self::Class(this),
+            (Self::Instance(this), Self::Instance(that)) if this == that => Self::Instance(this),
+            (Self::Object(path), Self::Constant(constant))
+            | (Self::Constant(constant), Self::Object(path))
+                if is_nothing(&constant) =>
+            {
+                Self::Object(path)
+            }
+            (this, that) => {
+                let mut literals = Vec::new();
+                this.literals(&mut literals);
+                that.literals(&mut literals);
+                literals.sort_unstable();
+                literals.dedup();
+                Self::Unknown(Arc::new(literals))
+            }
+        }
+    }
+
+    /// The same, and it may be something else too.
+    pub(super) fn or_else(self) -> Self {
+        match self {
+            Self::Texts { alternatives, .. } => Self::Texts {
+                alternatives,
+                complete: false,
+            },
+            other => other,
+        }
+    }
+
+    /// All texts it can be; `None` if it can be others.
+    pub(super) fn all_texts(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Texts {
+                alternatives,
+                complete: true,
+            } => {
+                let mut all = Vec::new();
+                for alternative in alternatives.iter() {
+                    all.extend(texts_of(alternative)?);
+                    if all.len() > ALTERNATIVES_MAX {
+                        return None;
+                    }
+                }
+                all.sort();
+                all.dedup();
+                Some(all)
+            }
+            Self::Constant(text) if text.parse::<i64>().is_ok() => Some(vec![text.to_string()]),
+            _ => None,
+        }
+    }
+
+    /// The texts that are known, whether or not there are others.
+    pub(super) fn known_texts(&self) -> Vec<String> {
+        match self {
+            Self::Texts { alternatives, .. } => alternatives
+                .iter()
+                .filter_map(|alternative| texts_of(alternative))
+                .flatten()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The texts that are known, with `…` for what is not.
+    pub(super) fn shapes(&self) -> Vec<String> {
+        let Self::Texts { alternatives, .. } = self else {
+            return Vec::new();
+        };
+        let shape = |assembled: &Assembled| {
+            let mut shape = String::new();
+            for segment in assembled {
+                match segment {
+                    Segment::Source {
+                        decoded: Some(text),
+                        ..
+                    }
+                    | Segment::Fixed(text) => shape.push_str(text),
+                    Segment::Source { home, range, .. } => {
+                        shape.push_str(home.text().get(range.clone()).unwrap_or_default())
+                    }
+                    Segment::Hole(_) => shape.push('…'),
+                }
+            }
+            shape
+        };
+        alternatives.iter().map(shape).collect()
+    }
+
+    /// The one text it is.
+    pub(super) fn only_text(&self) -> Option<String> {
+        let mut all = self.all_texts()?;
+        if all.len() == 1 { all.pop() } else { None }
+    }
+}
+
+pub(super) fn is_nothing(constant: &str) -> bool {
+    matches!(
+        constant,
+        "None" | "null" | "NULL" | "NA" | "Nothing" | "False" | "false" | "FALSE"
+    )
+}
+
+/// Whether two texts are the same bytes of the same literals.
+fn same(this: &Assembled, that: &Assembled) -> bool {
+    this.len() == that.len()
+        && this.iter().zip(that).all(|pair| match pair {
+            (
+                Segment::Source { literal, range, .. },
+                Segment::Source {
+                    literal: other,
+                    range: other_range,
+                    ..
+                },
+            ) => literal == other && range == other_range,
+            (Segment::Fixed(text), Segment::Fixed(other)) => text == other,
+            (Segment::Hole(hole), Segment::Hole(other)) => Arc::ptr_eq(hole, other),
+            _ => false,
+        })
+}
+
+/// The text that a text with holes is, if each hole has one known value, whether or not it can have others.
+pub(super) fn texts_given(assembled: &Assembled) -> Option<String> {
+    let mut text = String::new();
+    for segment in assembled {
+        match segment {
+            Segment::Source {
+                decoded: Some(decoded),
+                ..
+            }
+            | Segment::Fixed(decoded) => text.push_str(decoded),
+            Segment::Source { home, range, .. } => {
+                text.push_str(home.text().get(range.clone()).unwrap_or_default())
+            }
+            Segment::Hole(hole) => match &hole.value {
+                Value::Texts { alternatives, .. } if alternatives.len() == 1 => {
+                    text.push_str(&texts_given(&alternatives[0])?)
+                }
+                _ => return None,
+            },
+        }
+        if text.len() > 1024 * 1024 {
+            return None;
+        }
+    }
+    Some(text)
+}
+
+/// All texts that a text with holes can be; `None` if a hole is open or there are too many.
+pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
+    let mut texts = vec![String::new()];
+    for segment in assembled {
+        match segment {
+            Segment::Source {
+                home,
+                range,
+                decoded,
+                ..
+            } => {
+                let text = match decoded {
+                    Some(text) => text.as_str(),
+                    None => home.text().get(range.clone()).unwrap_or_default(),
+                };
+                texts.iter_mut().for_each(|start| start.push_str(text));
+            }
+            Segment::Fixed(text) => texts.iter_mut().for_each(|start| start.push_str(text)),
+            Segment::Hole(hole) => {
+                let values = hole.value.all_texts()?;
+                if texts.len() * values.len() > ALTERNATIVES_MAX || values.is_empty() {
+                    return None;
+                }
+                texts = texts
+                    .iter()
+                    .flat_map(|start| values.iter().map(move |value| format!("{start}{value}")))
+                    .collect();
+            }
+        }
+        // Texts that double and double again are no names.
+        if texts.iter().map(String::len).sum::<usize>() > 4 * 1024 * 1024 {
+            return None;
+        }
+    }
+    Some(texts)
+}
+
+/// What became of a literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is, or holds, names of tables or databases, or SQL; occurrences tell the rest.
+    Named,
+    /// It is a path of storage.
+    Path,
+    /// It is a path of the driver's own files.
+    File,
+    /// It is the name of a temporary view.
+    View,
+    /// It names columns.
+    Column,
+    /// It is shown to people.
+    Shown,
+    /// It is a comment, as a docstring.
+    Comment,
+    /// It is a word of its own.
+    Word,
+    /// It belongs to another system.
+    Foreign,
+    /// It names a notebook.
+    Notebook,
+    /// It stands in quotes in a SQL text: data that must stay as it is.
+    Quoted,
+    /// It is used in a way that is not followed.
+    Unknown(String),
+    /// It is used in a way that breaks when it changes.
+    Broken(String),
+}
+
+/// A literal.
+#[derive(Clone, Debug)]
+pub(super) struct Literal {
+    /// Its cell.
+    pub(super) home: Arc<Fragment>,
+    /// Its bytes, quotes included.
+    pub(super) span: Range<usize>,
+    /// Its holes.
+    pub(super) holes: Vec<Range<usize>>,
+    /// All that became of it.
+    pub(super) fates: Vec<Fate>,
+    /// The name it is assigned to, for messages.
+    pub(super) name: Option<String>,
+    /// Its decoded text, for paths; holes have their values where known.
+    pub(super) text: Assembled,
+    /// Whether it lies in a stretch that the grammar did not understand.
+    pub(super) broken: bool,
+}
+
+impl Literal {
+    pub(super) fn note(&mut self, fate: &Fate) {
+        if !self.fates.contains(fate) && self.fates.len() < 8 {
+            self.fates.push(fate.clone());
+        }
+    }
+}
+
+/// One report to the reader: which literals it read.
+#[derive(Clone, Debug)]
+pub(super) struct Use {
+    /// The occurrences that came of it, by their numbers.
+    pub(super) occurrences: Range<usize>,
+    /// Literals whose bytes it can edit.
+    pub(super) sources: Vec<LiteralId>,
+    /// Literals that only fill a hole, with the bytes of the hole in the asset.
+    pub(super) holes: Vec<(LiteralId, Range<usize>)>,
+}
+
+/// What the programs of a notebook leave to the one that includes it. Two are the same if they are the same copy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried(pub(super) Option<Arc<Left>>);
+
+/// Variables, functions and methods, without places in the notebook they come from.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
+    pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+}
+
+impl Carried {
+    fn address(&self) -> usize {
+        self.0.as_ref().map_or(0, |left| Arc::as_ptr(left) as usize)
+    }
+}
+
+impl PartialEq for Carried {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Carried {}
+
+impl PartialOrd for Carried {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Carried {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.address().cmp(&other.address())
+    }
+}
+
+impl Value {
+    /// The value without places in this asset: for notebooks that include it.
+    pub(super) fn abroad(&self) -> Self {
+        match self {
+            Self::Unknown(_) => Self::unknown(),
+            Self::Texts {
+                alternatives,
+                complete,
+            } => {
+                let alternatives = alternatives.iter().map(|assembled| {
+                    let mut parts: Assembled = Vec::new();
+                    for segment in assembled {
+                        let text = match segment {
+                            Segment::Source {
+                                decoded: Some(text),
+                                ..
+                            }
+                            | Segment::Fixed(text) => text.clone(),
+                            Segment::Source { home, range, .. } => home
+                                .text()
+                                .get(range.clone())
+                                .unwrap_or_default()
+                                .to_owned(),
+                            Segment::Hole(hole) => {
+                                let value = hole.value.abroad();
+                                parts.push(Segment::Hole(Arc::new(Hole {
+                                    home: Arc::clone(&hole.home),
+                                    span: hole.span.clone(),
+                                    inside: None,
+                                    value,
+                                    what: hole.what.clone(),
+                                    weight: hole.weight,
+                                })));
+                                continue;
+                            }
+                        };
+                        match parts.last_mut() {
+                            Some(Segment::Fixed(before)) => before.push_str(&text),
+                            _ => parts.push(Segment::Fixed(text)),
+                        }
+                    }
+                    parts
+                });
+                Self::Texts {
+                    alternatives: Arc::new(alternatives.collect()),
+                    complete: *complete,
+                }
+            }
+            Self::List(values) => Self::List(Arc::new(values.iter().map(Self::abroad).collect())),
+            Self::Map(pairs) => Self::Map(Arc::new(
+                pairs
+                    .iter()
+                    .map(|(key, value)| (key.abroad(), value.abroad()))
+                    .collect(),
+            )),
+            other => other.clone(),
+        }
+    }
+}
+
+/// What is kept from cell to cell of one asset.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(super) literals: Vec<Literal>,
+    pub(super) by_place: HashMap<(usize, usize), LiteralId>,
+    pub(super) uses: Vec<Use>,
+    /// Variables of the notebook by language.
+    pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
+    /// The texts that were last written to the session, by variable.
+    pub(super) written: BTreeMap<(Namespace, String), crate::session::Value>,
+    /// Every function, in the order of the text.
+    pub(super) functions: Vec<Arc<Closure>>,
+    /// Functions that were evaluated, by the address of their code.
+    pub(super) called: std::collections::HashSet<usize>,
+    /// What included notebooks left, as far as it is known here already.
+    pub(super) seen: Carried,
+    /// Methods by class.
+    pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+    /// Notebook-level options by key, as `spark.conf.set`.
+    pub(super) findings: std::collections::HashSet<(&'static str, usize, usize)>,
+    /// Calls of functions that were evaluated so far.
+    pub(super) calls: usize,
+}

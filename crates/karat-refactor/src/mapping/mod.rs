@@ -1,0 +1,253 @@
+//! The mapping: old database, table and path to new catalog, schema, table and path. Lookup as Hive does it, without regard to case.
+//!
+//! One document serves `refactor` and `migrate`: CSV, XLSX or JSON ([`document`]). What its rows mean, and their mistakes, is in [`read`]; rows
+//! with `*` are rules; the three-way merge of people's edits is in [`merge`]. The substitution is simultaneous: a name
+//! is looked up once, in the old world, so that two tables may change places.
+
+pub mod document;
+pub mod merge;
+mod quote;
+pub mod read;
+mod rules;
+mod spreadsheet;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use quote::quoted;
+use rules::Rule;
+
+/// A table of the metastore, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OldTable {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+}
+
+impl OldTable {
+    /// A table by its two names.
+    pub fn new(database: &str, table: &str) -> Self {
+        Self {
+            database: database.to_lowercase(),
+            table: table.to_lowercase(),
+        }
+    }
+}
+
+impl std::fmt::Display for OldTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.database, self.table)
+    }
+}
+
+/// A schema of Unity Catalog.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NewSchema {
+    /// The catalog.
+    pub catalog: String,
+    /// The schema.
+    pub schema: String,
+}
+
+impl NewSchema {
+    /// As SQL writes it, quoted where it must be.
+    pub fn sql(&self) -> String {
+        format!("{}.{}", quoted(&self.catalog), quoted(&self.schema))
+    }
+}
+
+/// A table of Unity Catalog.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NewTable {
+    /// The catalog.
+    pub catalog: String,
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+impl NewTable {
+    /// As SQL writes it, quoted where it must be.
+    pub fn sql(&self) -> String {
+        format!(
+            "{}.{}.{}",
+            quoted(&self.catalog),
+            quoted(&self.schema),
+            quoted(&self.table)
+        )
+    }
+
+    /// Its schema.
+    pub fn schema(&self) -> NewSchema {
+        NewSchema {
+            catalog: self.catalog.clone(),
+            schema: self.schema.clone(),
+        }
+    }
+}
+
+/// What the mapping says about a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableLookup {
+    /// Its new name.
+    Mapped(NewTable),
+    /// Several rows say different things.
+    Contradiction(Vec<NewTable>),
+    /// Its database is in the mapping, the table is not.
+    NotMapped,
+    /// Neither is there.
+    UnknownDatabase,
+}
+
+/// What the mapping says about a database as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseLookup {
+    /// All its tables go to one schema.
+    One(NewSchema),
+    /// They go to several.
+    Several(Vec<NewSchema>),
+    /// It is not in the mapping.
+    Unknown,
+}
+
+/// The mapping, ready for lookup.
+#[derive(Clone, Debug, Default)]
+pub struct Mapping {
+    tables: BTreeMap<OldTable, Vec<NewTable>>,
+    rules: Vec<Rule>,
+    /// Old path without a slash at its end, new path; longest first.
+    paths: Vec<(String, String)>,
+    databases: BTreeMap<String, BTreeSet<NewSchema>>,
+    catalogs: BTreeSet<String>,
+    table_names: BTreeSet<String>,
+    digest: String,
+}
+
+impl Mapping {
+    /// What becomes of a table.
+    pub fn table(&self, database: &str, table: &str) -> TableLookup {
+        let old = OldTable::new(database, table);
+        match self.tables.get(&old).map(Vec::as_slice) {
+            Some([one]) => return TableLookup::Mapped(one.clone()),
+            Some(several) if !several.is_empty() => {
+                return TableLookup::Contradiction(several.to_vec());
+            }
+            _ => {}
+        }
+        let mut best: Vec<NewTable> = Vec::new();
+        let mut best_weight = 0;
+        for rule in &self.rules {
+            let Some(new) = rule.apply(&old) else {
+                continue;
+            };
+            if best.is_empty() || rule.weight() > best_weight {
+                best = vec![new];
+                best_weight = rule.weight();
+            } else if rule.weight() == best_weight && !best.contains(&new) {
+                best.push(new);
+            }
+        }
+        match best.len() {
+            0 if self.knows_database(&old.database) => TableLookup::NotMapped,
+            0 => TableLookup::UnknownDatabase,
+            1 => TableLookup::Mapped(best.swap_remove(0)),
+            _ => TableLookup::Contradiction(best),
+        }
+    }
+
+    /// What becomes of a database as a whole.
+    pub fn database(&self, database: &str) -> DatabaseLookup {
+        let database = database.to_lowercase();
+        let mut schemas = self.databases.get(&database).cloned().unwrap_or_default();
+        if schemas.is_empty() {
+            schemas.extend(
+                self.rules
+                    .iter()
+                    .filter_map(|rule| rule.schema_of(&database)),
+            );
+        }
+        let mut schemas: Vec<NewSchema> = schemas.into_iter().collect();
+        match schemas.len() {
+            0 => DatabaseLookup::Unknown,
+            1 => DatabaseLookup::One(schemas.swap_remove(0)),
+            _ => DatabaseLookup::Several(schemas),
+        }
+    }
+
+    /// Whether any row or rule is about this database.
+    pub fn knows_database(&self, database: &str) -> bool {
+        let database = database.to_lowercase();
+        self.databases.contains_key(&database)
+            || self
+                .rules
+                .iter()
+                .any(|rule| rule.matches_database(&database))
+    }
+
+    /// Whether a row names a table like this in any database.
+    pub fn knows_table_name(&self, table: &str) -> bool {
+        self.table_names.contains(&table.to_lowercase())
+    }
+
+    /// Whether a rule about this database gives tables other names.
+    pub(crate) fn renames_by_rule(&self, database: &str) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| rule.matches_database(database) && !rule.keeps_table_names())
+    }
+
+    /// The longest mapped path that this path lies in: its length in bytes, and what takes its place. A path is only left at a `/`.
+    pub fn path(&self, path: &str) -> Option<(usize, &str)> {
+        self.paths.iter().find_map(|(old, new)| {
+            let begins = path.len() >= old.len()
+                && path.is_char_boundary(old.len())
+                && path[..old.len()].eq_ignore_ascii_case(old)
+                && (path.len() == old.len() || path[old.len()..].starts_with('/'));
+            begins.then_some((old.len(), new.as_str()))
+        })
+    }
+
+    /// Databases that rows name, in lower case and order.
+    pub fn databases(&self) -> impl Iterator<Item = &str> {
+        self.databases.keys().map(String::as_str)
+    }
+
+    /// The literal beginnings of databases that rules name, where they have one.
+    pub(crate) fn database_starts(&self) -> BTreeSet<String> {
+        self.rules
+            .iter()
+            .filter_map(|rule| rule.database.split('*').next())
+            .filter(|start| !start.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Tables that rows name, in order.
+    pub fn tables(&self) -> impl Iterator<Item = (&OldTable, &[NewTable])> {
+        self.tables.iter().map(|(old, new)| (old, new.as_slice()))
+    }
+
+    /// Mapped paths, longest first.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.paths
+            .iter()
+            .map(|(old, new)| (old.as_str(), new.as_str()))
+    }
+
+    /// Whether a catalog is one that tables go to.
+    pub fn has_catalog(&self, catalog: &str) -> bool {
+        self.catalogs.contains(&catalog.to_lowercase())
+    }
+
+    /// The catalogs that tables go to, in lower case.
+    pub fn catalogs(&self) -> impl Iterator<Item = &str> {
+        self.catalogs.iter().map(String::as_str)
+    }
+
+    /// SHA-256 of what the mapping says, free of format and row order; proofs name it.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}

@@ -1,0 +1,439 @@
+//! Reads a mapping document and tells its mistakes, each with its row.
+//!
+//! A mistake is told once, with the row's number as the person sees it in Excel. Rows with mistakes that leave their meaning open
+//! are left out; [`Reading::problems`] says so.
+
+use std::collections::BTreeMap;
+
+use karat_receipt::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::rules::Rule;
+use super::{Mapping, NewSchema, NewTable, OldTable};
+
+/// The columns that karat reads; a document may have more, which are kept.
+pub const COLUMNS: [&str; 7] = [
+    "old_database",
+    "old_table",
+    "old_path",
+    "new_catalog",
+    "new_schema",
+    "new_table",
+    "new_path",
+];
+
+/// One row, with all its columns by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its number in the document, the headings being row 1.
+    pub number: usize,
+    /// Cells by heading.
+    pub cells: BTreeMap<String, String>,
+}
+
+impl Row {
+    /// A cell without the blanks around it; empty if there is none.
+    pub fn cell(&self, column: &str) -> &str {
+        self.cells.get(column).map_or("", |cell| cell.trim())
+    }
+}
+
+/// How much a problem weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Worth knowing.
+    Warning,
+    /// The mapping cannot be used.
+    Error,
+}
+
+/// What is wrong with a mapping document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// The row, as Excel counts.
+    pub row: usize,
+    /// The column, where one is to blame.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// Whether it stops the work.
+    pub weight: Weight,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "row {}", self.row)?;
+        if let Some(column) = &self.column {
+            write!(f, ", column `{column}`")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// A mapping and what is wrong with its document.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The mapping of the rows that are right.
+    pub mapping: Mapping,
+    /// What is wrong, by row.
+    pub problems: Vec<Problem>,
+}
+
+impl Reading {
+    /// Whether a problem stops the work.
+    pub fn has_errors(&self) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.weight == Weight::Error)
+    }
+}
+
+/// A mapping from `old_database.old_table=new_catalog.new_schema.new_table` and `path=path` entries, for tests and scripts.
+pub fn of_pairs(pairs: &[(&str, &str)]) -> Mapping {
+    let mut rows = Vec::new();
+    for (at, (old, new)) in pairs.iter().enumerate() {
+        let mut row = Row {
+            number: at + 2,
+            ..Row::default()
+        };
+        let mut set = |column: &str, text: &str| {
+            row.cells.insert(column.to_owned(), text.to_owned());
+        };
+        if old.contains('/') {
+            set("old_path", old);
+            set("new_path", new);
+        } else {
+            let (database, table) = old.split_once('.').unwrap_or((old, ""));
+            let new: Vec<&str> = new.splitn(3, '.').collect();
+            set("old_database", database);
+            set("old_table", table);
+            set("new_catalog", new.first().unwrap_or(&""));
+            set("new_schema", new.get(1).unwrap_or(&""));
+            set("new_table", new.get(2).unwrap_or(&""));
+        }
+        rows.push(row);
+    }
+    of_rows(&rows).mapping
+}
+
+/// The mapping that rows make, and what is wrong with them.
+pub fn of_rows(rows: &[Row]) -> Reading {
+    let mut reading = Reading::default();
+    let mut seen: BTreeMap<OldTable, usize> = BTreeMap::new();
+    let mut targets: BTreeMap<NewTable, (usize, OldTable)> = BTreeMap::new();
+    let mut paths: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut facts: Vec<String> = Vec::new();
+    for row in rows {
+        let before = reading.problems.len();
+        check_cells(row, &mut reading.problems);
+        let broken = reading.problems[before..]
+            .iter()
+            .any(|problem| problem.weight == Weight::Error);
+        if broken {
+            continue;
+        }
+        let mut problem = |column: Option<&str>, weight: Weight, message: String| {
+            reading.problems.push(Problem {
+                row: row.number,
+                column: column.map(str::to_owned),
+                message,
+                weight,
+            });
+        };
+        let database = row.cell("old_database").to_lowercase();
+        let table = row.cell("old_table").to_lowercase();
+        let (catalog, schema, new_table) = (
+            row.cell("new_catalog").to_owned(),
+            row.cell("new_schema").to_owned(),
+            row.cell("new_table").to_owned(),
+        );
+        if !database.is_empty() {
+            facts.push(format!(
+                "t\t{database}\t{table}\t{catalog}\t{schema}\t{new_table}"
+            ));
+            let is_rule = database.contains('*') || table.contains('*') || table.is_empty();
+            let mapping = &mut reading.mapping;
+            mapping.catalogs.insert(catalog.to_lowercase());
+            if is_rule {
+                mapping.rules.push(Rule {
+                    database,
+                    table: if table.is_empty() {
+                        "*".to_owned()
+                    } else {
+                        table
+                    },
+                    catalog,
+                    schema,
+                    new_table: if new_table == "*" {
+                        String::new()
+                    } else {
+                        new_table
+                    },
+                });
+            } else {
+                mapping.table_names.insert(table.clone());
+                let old = OldTable { database, table };
+                let new = NewTable {
+                    catalog,
+                    schema: if schema.is_empty() {
+                        old.database.clone()
+                    } else {
+                        schema
+                    },
+                    table: if new_table.is_empty() {
+                        old.table.clone()
+                    } else {
+                        new_table
+                    },
+                };
+                mapping
+                    .databases
+                    .entry(old.database.clone())
+                    .or_default()
+                    .insert(NewSchema {
+                        catalog: new.catalog.clone(),
+                        schema: new.schema.clone(),
+                    });
+                let known = mapping.tables.entry(old.clone()).or_default();
+                if known.contains(&new) {
+                    problem(
+                        Some("old_table"),
+                        Weight::Warning,
+                        format!(
+                            "`{old}` stands in row {} already, with the same new name",
+                            seen[&old]
+                        ),
+                    );
+                } else {
+                    known.push(new.clone());
+                    if let Some(first) = seen.get(&old) {
+                        problem(
+                            Some("old_table"),
+                            Weight::Error,
+                            format!(
+                                "`{old}` has another new name in row {first}: keep one of them"
+                            ),
+                        );
+                    }
+                }
+                seen.entry(old.clone()).or_insert(row.number);
+                let folded = NewTable {
+                    catalog: new.catalog.to_lowercase(),
+                    schema: new.schema.to_lowercase(),
+                    table: new.table.to_lowercase(),
+                };
+                match targets.get(&folded) {
+                    Some((first, other)) if *other != old => problem(
+                        Some("new_table"),
+                        Weight::Error,
+                        format!(
+                            "`{old}` and `{other}` (row {first}) would both become `{}`",
+                            new.sql()
+                        ),
+                    ),
+                    Some(_) => {}
+                    None => {
+                        targets.insert(folded, (row.number, old));
+                    }
+                }
+            }
+        }
+        let (old_path, new_path) = (row.cell("old_path"), row.cell("new_path"));
+        if !old_path.is_empty() && !new_path.is_empty() {
+            let old_path = normal_path(old_path);
+            let new_path = new_path.trim_end_matches('/').to_owned();
+            facts.push(format!("p\t{old_path}\t{new_path}"));
+            match paths.get(&old_path) {
+                Some((first, other)) if *other != new_path => problem(
+                    Some("old_path"),
+                    Weight::Error,
+                    format!("`{old_path}` has another new path in row {first}: `{other}`"),
+                ),
+                Some(_) => {}
+                None => {
+                    paths.insert(old_path, (row.number, new_path));
+                }
+            }
+        }
+    }
+    let mut all: Vec<(String, String)> = paths
+        .into_iter()
+        .map(|(old, (_, new))| (old, new))
+        .collect();
+    all.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
+    reading.mapping.paths = all;
+    facts.sort();
+    facts.dedup();
+    reading.mapping.digest = Digest::of(facts.join("\n").as_bytes()).to_string();
+    reading.problems.sort();
+    reading
+}
+
+/// A path as it is looked up: without `dbfs:`, without a slash at its end.
+fn normal_path(path: &str) -> String {
+    let path = path.trim_end_matches(['/', '*']);
+    match path.get(..5) {
+        Some(start) if start.eq_ignore_ascii_case("dbfs:") => {
+            format!("/{}", path[5..].trim_start_matches('/'))
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// What is wrong with single cells.
+fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
+    let mut tell = |column: &str, weight: Weight, message: String| {
+        problems.push(Problem {
+            row: row.number,
+            column: Some(column.to_owned()),
+            message,
+            weight,
+        });
+    };
+    for column in COLUMNS {
+        let cell = row.cell(column);
+        if cell.is_empty() {
+            continue;
+        }
+        if let Some(what) = mangled(cell, column.ends_with("path")) {
+            tell(column, Weight::Error, what);
+        }
+    }
+    let has_name = !row.cell("old_database").is_empty();
+    if row.cell("old_table").contains('.') && !has_name {
+        tell(
+            "old_table",
+            Weight::Error,
+            "the database belongs in the column `old_database`".to_owned(),
+        );
+    } else if !row.cell("old_table").is_empty() && !has_name {
+        tell(
+            "old_database",
+            Weight::Error,
+            "a table needs its database; the metastore's own is called `default`".to_owned(),
+        );
+    }
+    if has_name && row.cell("new_catalog").is_empty() {
+        tell(
+            "new_catalog",
+            Weight::Error,
+            "the new catalog is missing".to_owned(),
+        );
+    }
+    let stars = |column: &str| row.cell(column).matches('*').count();
+    if stars("old_database") + stars("old_table") > 4 {
+        tell(
+            "old_table",
+            Weight::Error,
+            "a rule has at most four `*`".to_owned(),
+        );
+    }
+    if stars("new_schema") > stars("old_database") {
+        tell(
+            "new_schema",
+            Weight::Error,
+            "more `*` than `old_database` has".to_owned(),
+        );
+    }
+    if stars("new_table") > stars("old_table").max(usize::from(row.cell("old_table").is_empty())) {
+        tell(
+            "new_table",
+            Weight::Error,
+            "more `*` than `old_table` has".to_owned(),
+        );
+    }
+    let (old_path, new_path) = (row.cell("old_path"), row.cell("new_path"));
+    if old_path.is_empty() && !new_path.is_empty() {
+        tell(
+            "old_path",
+            Weight::Warning,
+            "a new path without an old one moves nothing in code".to_owned(),
+        );
+    }
+    if !old_path.is_empty() && normal_path(old_path).len() < 2 {
+        tell(
+            "old_path",
+            Weight::Error,
+            "the root of the storage cannot be moved by one row".to_owned(),
+        );
+    }
+    if !has_name && old_path.is_empty() && COLUMNS.iter().any(|column| !row.cell(column).is_empty())
+    {
+        tell(
+            "old_database",
+            Weight::Error,
+            "the row names neither an old table nor an old path".to_owned(),
+        );
+    }
+}
+
+/// What a spreadsheet did to a cell, if it looks like it.
+fn mangled(cell: &str, is_path: bool) -> Option<String> {
+    const ERRORS: &[&str] = &[
+        "#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#NV", "#BEZUG!",
+        "#WERT!",
+    ];
+    if ERRORS.contains(&cell.to_uppercase().as_str()) {
+        return Some(format!("`{cell}` is an error of the spreadsheet's formula"));
+    }
+    if cell.starts_with('=') || cell.starts_with("+") {
+        return Some(format!("`{cell}` is a formula, not a value"));
+    }
+    if let Some(letter) = cell.chars().find(|letter| {
+        letter.is_control()
+            || matches!(
+                letter,
+                '\u{a0}' | '\u{200b}' | '\u{feff}' | '‘' | '’' | '“' | '”' | '…'
+            )
+    }) {
+        return Some(format!(
+            "`{cell}` holds the character U+{:04X}, which the spreadsheet put in",
+            u32::from(letter)
+        ));
+    }
+    if is_path {
+        return None;
+    }
+    let looks_scientific = cell
+        .split_once(['E', 'e'])
+        .is_some_and(|(number, exponent)| {
+            number.contains(['.', ','])
+                && number
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+                && exponent
+                    .trim_start_matches(['+', '-'])
+                    .chars()
+                    .all(|c| c.is_ascii_digit())
+        });
+    if looks_scientific {
+        return Some(format!(
+            "`{cell}` is a number that the spreadsheet rounded; the name it was is lost"
+        ));
+    }
+    let looks_like_date = {
+        let parts: Vec<&str> = cell.split(['-', '.', '/', ' ', ':']).collect();
+        let months = [
+            "jan", "feb", "mar", "mär", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct",
+            "okt", "nov", "dec", "dez",
+        ];
+        parts.len() >= 2
+            && parts.iter().all(|part| {
+                (!part.is_empty() && part.chars().all(|c| c.is_ascii_digit()))
+                    || months.contains(&part.to_lowercase().as_str())
+            })
+    };
+    if looks_like_date {
+        return Some(format!(
+            "`{cell}` is a date or number that the spreadsheet made of a name"
+        ));
+    }
+    if cell.contains('/') || cell.contains('\\') {
+        return Some(format!("`{cell}` is no name: it holds a slash"));
+    }
+    if cell.chars().count() > 255 {
+        return Some("a name has at most 255 letters".to_owned());
+    }
+    None
+}

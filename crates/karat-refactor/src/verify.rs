@@ -1,0 +1,649 @@
+//! Judges edits, whoever made them: a person, a regular expression, another tool, karat itself.
+//!
+//! The text before is read with the mapping; the text after must be the same, byte for byte, but for names that the mapping
+//! licenses in places where they are tables. The walk trusts no list of edits and no proof file. The first change that nothing
+//! licenses is told with the construct that it hit.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use crate::asset::{self, AssetReport, Decoded};
+use crate::candidates::{Candidate, Scanner, Shape};
+use crate::estate::{Files, in_parallel, scan};
+use crate::mapping::{DatabaseLookup, Mapping, TableLookup};
+use crate::occurrence::{NotATable, Subject, Verdict};
+use crate::reader::{Options, is_metastore, name_parts};
+use crate::style;
+use crate::text;
+
+/// What became of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The same bytes.
+    Same,
+    /// Changed, and the mapping licenses every change.
+    Licensed {
+        /// How many names changed.
+        changes: usize,
+    },
+    /// Something changed that nothing licenses.
+    Unlicensed(Change),
+    /// The file is gone.
+    Missing,
+    /// The file was not there before.
+    Added,
+}
+
+impl Outcome {
+    /// Whether the mapping licenses it.
+    pub fn is_licensed(&self) -> bool {
+        matches!(self, Self::Same | Self::Licensed { .. })
+    }
+}
+
+/// The first change that nothing licenses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Line before, from 1.
+    pub line: usize,
+    /// Column before, in characters from 1.
+    pub column: usize,
+    /// The construct that was hit.
+    pub what: String,
+    /// The line before.
+    pub before: String,
+    /// The line after.
+    pub after: String,
+}
+
+/// One file's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// Its path.
+    pub path: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Occurrences that are as they were and need a person still.
+    pub open: usize,
+}
+
+/// Judges an estate against what it was before.
+pub fn verify(
+    before: &dyn Files,
+    after: &dyn Files,
+    mapping: &Mapping,
+    threads: usize,
+) -> Vec<Judged> {
+    let options = Options::default();
+    let reports = scan(before, mapping, &options, threads).assets;
+    let scanner = Scanner::new(mapping);
+    let mut judged = in_parallel(before.paths().len(), threads, |index| {
+        let path = &before.paths()[index];
+        let outcome = match after.paths().binary_search(path) {
+            Err(_) => Outcome::Missing,
+            Ok(other) => compare(
+                before.read(index).ok(),
+                after.read(other).ok(),
+                &reports[index],
+                mapping,
+                &scanner,
+            ),
+        };
+        Judged {
+            path: path.clone(),
+            open: reports[index].counts().needs_person,
+            outcome,
+        }
+    });
+    for path in after.paths() {
+        if before.paths().binary_search(path).is_err() {
+            judged.push(Judged {
+                path: path.clone(),
+                outcome: Outcome::Added,
+                open: 0,
+            });
+        }
+    }
+    judged.sort_by(|a, b| a.path.cmp(&b.path));
+    judged
+}
+
+fn compare(
+    before: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
+    report: &AssetReport,
+    mapping: &Mapping,
+    scanner: &Scanner<'_>,
+) -> Outcome {
+    let (Some(before), Some(after)) = (before, after) else {
+        return Outcome::Unlicensed(whole_file("the file cannot be read", "", ""));
+    };
+    if before == after {
+        return Outcome::Same;
+    }
+    let (Ok(old), Ok(new)) = (
+        asset::decode(&report.path, &before),
+        asset::decode(&report.path, &after),
+    ) else {
+        return Outcome::Unlicensed(whole_file("bytes of a file that is no text", "", ""));
+    };
+    if old.encoding != new.encoding {
+        return Outcome::Unlicensed(whole_file(
+            "the encoding",
+            old.encoding.name(),
+            new.encoding.name(),
+        ));
+    }
+    judge(
+        report,
+        &old,
+        &new.text,
+        mapping,
+        &scanner.candidates(&old.text),
+    )
+}
+
+fn whole_file(what: &str, before: &str, after: &str) -> Change {
+    Change {
+        line: 1,
+        column: 1,
+        what: what.to_owned(),
+        before: before.to_owned(),
+        after: after.to_owned(),
+    }
+}
+
+/// A place that may change, and into what.
+struct Place<'r> {
+    range: Range<usize>,
+    /// Exact texts.
+    forms: Vec<String>,
+    /// Names, by their parts in lower case, in any quoting.
+    names: Vec<Vec<String>>,
+    /// New beginnings, with what stood there staying behind them.
+    prefixes: Vec<String>,
+    /// What the place is, if it may not change.
+    fixed: Option<NotATable>,
+    occurrence: Option<&'r crate::occurrence::Occurrence>,
+}
+
+/// Judges one text. A statement `USE CATALOG` of a mapped catalog may have been put in at the top, if all names that stay are right with it.
+pub fn judge(
+    report: &AssetReport,
+    before: &Decoded,
+    after: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+) -> Outcome {
+    let plain = walk(report, before, after, mapping, candidates, None);
+    if plain.is_licensed() {
+        return plain;
+    }
+    for catalog in mapping.catalogs() {
+        let Some(insertion) = style::insertion(before, catalog) else {
+            continue;
+        };
+        let at = insertion.range.start;
+        let put_in = after
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(&insertion.new));
+        if put_in && after.as_bytes()[..at] == before.text.as_bytes()[..at] {
+            let without = format!("{}{}", &after[..at], &after[at + insertion.new.len()..]);
+            return walk(report, before, &without, mapping, candidates, Some(catalog));
+        }
+    }
+    plain
+}
+
+fn walk(
+    report: &AssetReport,
+    before: &Decoded,
+    after: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+    used_catalog: Option<&str>,
+) -> Outcome {
+    let text = before.text.as_str();
+    let places = places(report, text, mapping, candidates);
+    let (mut i, mut j) = (0, 0);
+    let mut changes = 0;
+    let mut changed_databases: Vec<String> = Vec::new();
+    let mut unchanged_bare: Vec<&crate::occurrence::Occurrence> = Vec::new();
+    let mut unchanged: Vec<&crate::occurrence::Occurrence> = Vec::new();
+    for (at, place) in places.iter().enumerate() {
+        if place.range.start < i {
+            continue;
+        }
+        let gap = place.range.start - i;
+        if after
+            .get(j..)
+            .is_none_or(|rest| !rest.as_bytes().starts_with(&text.as_bytes()[i..i + gap]))
+        {
+            return unlicensed(text, after, i, j, &places);
+        }
+        i += gap;
+        j += gap;
+        let next_start = places[at + 1..]
+            .iter()
+            .map(|next| next.range.start)
+            .find(|start| *start >= place.range.end)
+            .unwrap_or(text.len());
+        let ahead = &text.as_bytes()[place.range.end..next_start.min(place.range.end + 32)];
+        let rest = &after.as_bytes()[j..];
+        let old = &text[place.range.clone()];
+        let fits = |length: usize| {
+            rest.get(length..)
+                .is_some_and(|rest| rest.starts_with(ahead))
+        };
+        let stays = rest.starts_with(old.as_bytes()) && fits(old.len());
+        let changed = place
+            .changed_length(after, j, old)
+            .filter(|length| fits(*length));
+        let length = match (stays, changed) {
+            (true, _) => {
+                if let Some(occurrence) = place.occurrence
+                    && occurrence.subject == Subject::Table
+                    && !occurrence.text.contains('.')
+                {
+                    unchanged_bare.push(occurrence);
+                }
+                unchanged.extend(place.occurrence);
+                old.len()
+            }
+            (false, Some(length)) => {
+                changes += 1;
+                if let Some(occurrence) = place.occurrence
+                    && occurrence.subject == Subject::Database
+                    && let Some(database) = &occurrence.old
+                {
+                    changed_databases.push(database.to_lowercase());
+                }
+                length
+            }
+            (false, None) => return unlicensed(text, after, i, j, &places),
+        };
+        i = place.range.end;
+        j += length;
+    }
+    if text.as_bytes()[i..] != after.as_bytes()[j..] {
+        return unlicensed(text, after, i, j, &places);
+    }
+    // A bare name whose database moved with its USE must mean the right table still.
+    for occurrence in unchanged_bare {
+        if let Some(change) = left_behind(occurrence, &changed_databases, text, mapping) {
+            return Outcome::Unlicensed(change);
+        }
+    }
+    if let Some(catalog) = used_catalog {
+        if let Some(change) = unchanged
+            .into_iter()
+            .find_map(|occurrence| wrong_in(occurrence, catalog, text))
+        {
+            return Outcome::Unlicensed(change);
+        }
+        changes += 1;
+    }
+    Outcome::Licensed { changes }
+}
+
+/// What a name that stayed means under `USE CATALOG`, if that is not what the mapping says.
+fn wrong_in(
+    occurrence: &crate::occurrence::Occurrence,
+    catalog: &str,
+    text: &str,
+) -> Option<Change> {
+    let Verdict::Rewritten { new, .. } = &occurrence.verdict else {
+        return None;
+    };
+    let old = occurrence.old.as_deref()?.trim_end_matches(".*");
+    let right = format!("{catalog}.{old}").to_lowercase();
+    let means = name_of(new.trim_end_matches(".*")).map(|parts| parts.join("."));
+    if occurrence.subject == Subject::Path || means.as_deref() == Some(right.as_str()) {
+        return None;
+    }
+    let (line, column) = text::line_and_column(text, occurrence.range.start);
+    Some(Change {
+        line,
+        column,
+        what: format!(
+            "`{}` means `{right}` now, and the mapping says `{new}`",
+            occurrence.text
+        ),
+        before: line_of(text, occurrence.range.start),
+        after: line_of(text, occurrence.range.start),
+    })
+}
+
+fn left_behind(
+    occurrence: &crate::occurrence::Occurrence,
+    moved: &[String],
+    text: &str,
+    mapping: &Mapping,
+) -> Option<Change> {
+    let (database, table) = occurrence.old.as_deref()?.split_once('.')?;
+    if !moved.iter().any(|moved| moved == database) {
+        return None;
+    }
+    let TableLookup::Mapped(new) = mapping.table(database, table) else {
+        return None;
+    };
+    let DatabaseLookup::One(schema) = mapping.database(database) else {
+        return None;
+    };
+    if new.schema() == schema && new.table.eq_ignore_ascii_case(table) {
+        return None;
+    }
+    let (line, column) = text::line_and_column(text, occurrence.range.start);
+    Some(Change {
+        line,
+        column,
+        what: format!(
+            "`{}` means `{}.{table}` now, and the mapping says `{}`",
+            occurrence.text,
+            schema.sql(),
+            new.sql()
+        ),
+        before: line_of(text, occurrence.range.start),
+        after: line_of(text, occurrence.range.start),
+    })
+}
+
+impl Place<'_> {
+    /// The length of a licensed new text at `j`.
+    fn changed_length(&self, after: &str, j: usize, old: &str) -> Option<usize> {
+        let rest = after.get(j..)?;
+        if let Some(form) = self
+            .forms
+            .iter()
+            .filter(|form| rest.starts_with(form.as_str()))
+            .max_by_key(|form| form.len())
+        {
+            return Some(form.len());
+        }
+        if let Some((parts, length)) = loose_name(rest)
+            && self.names.contains(&parts)
+        {
+            return Some(length);
+        }
+        self.prefixes.iter().find_map(|prefix| {
+            let bare = rest.strip_prefix(prefix.as_str())?;
+            bare.starts_with(old).then_some(prefix.len() + old.len())
+        })
+    }
+}
+
+fn places<'r>(
+    report: &'r AssetReport,
+    text: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+) -> Vec<Place<'r>> {
+    let mut places: Vec<Place<'r>> = Vec::new();
+    for occurrence in &report.occurrences {
+        let mut place = Place {
+            range: occurrence.range.clone(),
+            forms: Vec::new(),
+            names: Vec::new(),
+            prefixes: Vec::new(),
+            fixed: None,
+            occurrence: Some(occurrence),
+        };
+        match &occurrence.verdict {
+            Verdict::Rewritten { new, edits } => {
+                if let Some(form) = applied(text, &occurrence.range, edits) {
+                    place.forms.push(form);
+                }
+                place.names.extend(name_of(new));
+            }
+            Verdict::NeedsPerson {
+                candidates,
+                suggestion,
+                ..
+            } => {
+                if !suggestion.is_empty()
+                    && let Some(form) = applied(text, &occurrence.range, suggestion)
+                {
+                    place.forms.push(form);
+                }
+                place
+                    .names
+                    .extend(candidates.iter().filter_map(|candidate| name_of(candidate)));
+                place
+                    .names
+                    .extend(mapped_name(&text[occurrence.range.clone()], mapping));
+                let mut catalogs: Vec<&str> = mapping.catalogs().collect();
+                if !candidates.is_empty() {
+                    catalogs.retain(|catalog| {
+                        candidates.iter().all(|candidate| {
+                            name_of(candidate).is_some_and(|parts| parts[0] == *catalog)
+                        })
+                    });
+                }
+                for catalog in catalogs {
+                    place.prefixes.push(format!("{catalog}."));
+                    place.prefixes.push(format!("`{catalog}`."));
+                }
+            }
+            Verdict::NotATable {
+                reason: NotATable::Comment,
+            } => {
+                place
+                    .names
+                    .extend(mapped_name(&text[occurrence.range.clone()], mapping));
+            }
+            Verdict::NotATable { reason } => place.fixed = Some(*reason),
+        }
+        places.push(place);
+    }
+    // Comments are not reported name by name where a language covers them whole.
+    for candidate in candidates
+        .iter()
+        .filter(|candidate| candidate.shape == Shape::MappedPair)
+    {
+        let known = places.iter().any(|place| {
+            place.range.start < candidate.range.end && place.range.end > candidate.range.start
+        });
+        if !known {
+            places.push(Place {
+                range: candidate.range.clone(),
+                forms: Vec::new(),
+                names: mapped_name(&text[candidate.range.clone()], mapping)
+                    .into_iter()
+                    .collect(),
+                prefixes: Vec::new(),
+                fixed: None,
+                occurrence: None,
+            });
+        }
+    }
+    places.sort_by_key(|place| (place.range.start, std::cmp::Reverse(place.range.end)));
+    places
+}
+
+/// The text of a range after the edits in it.
+fn applied(text: &str, range: &Range<usize>, edits: &[crate::edit::Edit]) -> Option<String> {
+    let mut edits: Vec<&crate::edit::Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut form = String::new();
+    let mut at = range.start;
+    for edit in edits {
+        if edit.range.start < at || edit.range.end > range.end {
+            return None;
+        }
+        form.push_str(text.get(at..edit.range.start)?);
+        form.push_str(&edit.new);
+        at = edit.range.end;
+    }
+    form.push_str(text.get(at..range.end)?);
+    Some(form)
+}
+
+/// The parts of a written name, in lower case.
+fn name_of(name: &str) -> Option<Vec<String>> {
+    let parts = name_parts(name, 0..name.len())?;
+    Some(
+        parts
+            .into_iter()
+            .map(|part| part.text.to_lowercase())
+            .collect(),
+    )
+}
+
+fn mapped_name(old: &str, mapping: &Mapping) -> Option<Vec<String>> {
+    let parts = name_of(old)?;
+    let (database, table) = match parts.as_slice() {
+        [database, table] => (database, table),
+        [catalog, database, table] if is_metastore(catalog) => (database, table),
+        _ => return None,
+    };
+    match mapping.table(database, table) {
+        TableLookup::Mapped(new) => Some(vec![
+            new.catalog.to_lowercase(),
+            new.schema.to_lowercase(),
+            new.table.to_lowercase(),
+        ]),
+        _ => None,
+    }
+}
+
+/// The longest dotted name that a text begins with, in lower case, and its length.
+fn loose_name(text: &str) -> Option<(Vec<String>, usize)> {
+    let mut end = 0;
+    let mut in_backticks = false;
+    for (at, letter) in text.char_indices() {
+        let belongs = letter == '`'
+            || in_backticks && letter != '\n'
+            || letter.is_alphanumeric()
+            || letter == '_'
+            || letter == '.';
+        if !belongs {
+            break;
+        }
+        if letter == '`' {
+            in_backticks = !in_backticks;
+        }
+        end = at + letter.len_utf8();
+    }
+    let trimmed = text[..end].trim_end_matches('.').len();
+    let parts = name_of(&text[..trimmed])?;
+    Some((parts, trimmed))
+}
+
+fn line_of(text: &str, at: usize) -> String {
+    let at = at.min(text.len());
+    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    line.chars().take(200).collect()
+}
+
+/// Clauses that tools like to lose, as people call them.
+const CLAUSES: &[&str] = &[
+    "PARTITION",
+    "VERSION",
+    "TIMESTAMP",
+    "TABLESAMPLE",
+    "PIVOT",
+    "UNPIVOT",
+    "LATERAL",
+    "LOCATION",
+    "USING",
+    "PARTITIONED",
+    "CLUSTER",
+    "TBLPROPERTIES",
+    "OPTIONS",
+    "ZORDER",
+    "WHERE",
+    "ORDER",
+    "GROUP",
+    "HAVING",
+    "LIMIT",
+    "WINDOW",
+    "WITH",
+    "COMMENT",
+];
+
+/// The first change that nothing licenses, from two places up to which all was fine.
+fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>]) -> Outcome {
+    let same = before.as_bytes()[i..]
+        .iter()
+        .zip(&after.as_bytes()[j..])
+        .take_while(|(a, b)| a == b)
+        .count();
+    let mut at = i + same;
+    while !before.is_char_boundary(at) {
+        at -= 1;
+    }
+    let place = places
+        .iter()
+        .find(|place| place.range.start <= at && at < place.range.end.max(place.range.start + 1));
+    // The word that was hit, from its beginning.
+    let mut start = at;
+    while let Some(letter) = before[..start].chars().next_back() {
+        if !(letter.is_alphanumeric() || letter == '_' || letter == '%') || start == i {
+            break;
+        }
+        start -= letter.len_utf8();
+    }
+    let shown: String = before[start..]
+        .chars()
+        .take_while(|letter| *letter != '\n' && *letter != '\r')
+        .take(60)
+        .collect();
+    let line = line_of(before, start);
+    let trimmed = line.trim_start();
+    let word: String = shown
+        .trim_start()
+        .chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect();
+    let what = if let Some(place) = place {
+        match (place.fixed, place.occurrence) {
+            (Some(reason), _) => format!(
+                "`{}` is no table ({}), and was changed",
+                &before[place.range.clone()],
+                reason.words()
+            ),
+            _ => format!(
+                "`{}` became a name that the mapping does not say",
+                &before[place.range.clone()]
+            ),
+        }
+    } else if trimmed.contains("MAGIC %") || trimmed.starts_with('%') {
+        format!("the cell marker `{trimmed}`")
+    } else if [
+        "COMMAND ----------",
+        "Databricks notebook source",
+        "DBTITLE",
+    ]
+    .iter()
+    .any(|mark| trimmed.contains(mark))
+    {
+        format!("the notebook line `{trimmed}`")
+    } else if trimmed.starts_with("--") || trimmed.starts_with("//") || trimmed.starts_with('#') {
+        format!("the comment `{trimmed}`")
+    } else if let Some(clause) = CLAUSES
+        .iter()
+        .find(|clause| word.eq_ignore_ascii_case(clause))
+    {
+        format!("the clause {clause}: `{}`", shown.trim())
+    } else if shown.trim().is_empty() {
+        "white space or a line break".to_owned()
+    } else {
+        format!("`{}`", shown.trim())
+    };
+    let (number, column) = text::line_and_column(before, start);
+    let mut q = (j + same).min(after.len());
+    while !after.is_char_boundary(q) {
+        q -= 1;
+    }
+    Outcome::Unlicensed(Change {
+        line: number,
+        column,
+        what,
+        before: line,
+        after: line_of(after, q),
+    })
+}

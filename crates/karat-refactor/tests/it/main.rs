@@ -1,0 +1,14 @@
+//! What the crate does to texts: each test gives files and a mapping and compares verdicts and the texts afterwards.
+
+#![allow(clippy::unwrap_used)]
+
+mod factory;
+mod notebooks;
+mod programs;
+mod properties;
+mod python;
+mod report;
+mod rules;
+mod scala;
+mod show;
+mod sql;

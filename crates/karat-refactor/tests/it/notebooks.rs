@@ -1,0 +1,96 @@
+//! Notebooks in all their forms: cells, magic, `%run`, JSON around code.
+
+use expect_test::{Expect, expect};
+
+use crate::show::show;
+
+fn check(files: &[(&str, &str)], expect: Expect) {
+    expect.assert_eq(&show(files));
+}
+
+#[test]
+fn the_session_goes_on_from_cell_to_cell() {
+    check(
+        &[(
+            "nb.sql",
+            "-- Databricks notebook source\nuse sales\n\n-- COMMAND ----------\n\n-- MAGIC %md\n-- MAGIC about sales.orders\n\n\
+             -- COMMAND ----------\n\n-- DBTITLE 1,Read sales.orders\nselect * from orders\n\n-- COMMAND ----------\n\n\
+             -- MAGIC %sql select *\n-- MAGIC   from items\n",
+        )],
+        expect![[r#"
+            2:5 sales -> prod.sales
+            7:16 sales.orders not a table: comment
+            11:19 sales.orders not a table: comment
+            12:15 orders -> prod.sales.orders
+            17:17 items -> prod.sales.items
+            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 3 edits
+            | use prod.sales
+            | select * from prod.sales.orders
+            | -- MAGIC   from prod.sales.items
+        "#]],
+    );
+}
+
+#[test]
+fn run_sets_the_database_of_its_caller() {
+    check(
+        &[
+            (
+                "a/nb.sql",
+                "-- Databricks notebook source\n-- MAGIC %run ../includes/setup\n\n-- COMMAND ----------\n\nselect * from orders\n",
+            ),
+            (
+                "includes/setup.sql",
+                "-- Databricks notebook source\nuse sales;\ncreate or replace temporary view items as select 1\n\n-- COMMAND ----------\n\n-- MAGIC %run ./setup\n",
+            ),
+            (
+                "repo.sql",
+                "-- Databricks notebook source\n-- MAGIC %run \"/Repos/me/proj/includes/setup\"\n\n-- COMMAND ----------\nselect * from items, orders\n",
+            ),
+        ],
+        expect![[r#"
+            == a/nb.sql
+            6:15 orders -> prod.sales.orders
+            | select * from prod.sales.orders
+            == includes/setup.sql
+            2:5 sales -> prod.sales
+            3:34 items not a table: temporary view
+            | use prod.sales;
+            == repo.sql
+            5:15 items not a table: temporary view
+            5:22 orders -> prod.sales.orders
+            | select * from items, prod.sales.orders
+        "#]],
+    );
+}
+
+#[test]
+fn jupyter_cells_are_json_strings() {
+    check(
+        &[(
+            "nb.ipynb",
+            r#"{"cells": [
+ {"cell_type": "code", "source": ["%sql\n", "select * from \"x\", sales.orders\n", "join people.emp"], "outputs": [{"text": ["sales.orders"]}]},
+ {"cell_type": "markdown", "source": "about sales.orders"}
+], "metadata": {"language_info": {"name": "python"}}}"#,
+        )],
+        expect![[r#"
+            2:67 sales.orders -> prod.sales.orders
+            2:90 people.emp -> `prod-eu`.people.emp
+            2:127 sales.orders not a table: text that is data
+            3:45 sales.orders not a table: comment
+            |  {"cell_type": "code", "source": ["%sql\n", "select * from \"x\", prod.sales.orders\n", "join `prod-eu`.people.emp"], "outputs": [{"text": ["sales.orders"]}]},
+        "#]],
+    );
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_stay() {
+    check(
+        &[("a.sql", "\u{feff}select *\r\nfrom sales.orders\r\n")],
+        expect![[r#"
+            2:6 sales.orders -> prod.sales.orders
+            | from prod.sales.orders
+        "#]],
+    );
+}

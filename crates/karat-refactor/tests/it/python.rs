@@ -1,0 +1,427 @@
+//! Python: texts of all kinds, values that are followed, and what is no table.
+
+use expect_test::{Expect, expect};
+
+use crate::show::show;
+
+fn check(text: &str, expect: Expect) {
+    expect.assert_eq(&show(&[("nb.py", text)]));
+}
+
+/// A notebook of several cells.
+fn cells(cells: &[&str]) -> String {
+    format!(
+        "# Databricks notebook source\n{}\n",
+        cells.join("\n\n# COMMAND ----------\n\n")
+    )
+}
+
+#[test]
+fn names_in_long_chains() {
+    check(
+        r#"(df.write
+    .format("delta").mode('overwrite')  # sales.orders
+    .saveAsTable("sales.orders"))
+df.write.insertInto('people.emp')
+x = spark.read.table("hive_metastore.sales.items").where("a.b = 1")
+df.writeStream.option("checkpointLocation", "/mnt/raw/chk").toTable('sales.items')
+DeltaTable.forName(spark, 'sales.orders').alias('t').merge(s.alias('s'), 't.id = s.id')
+DeltaTable.forPath(spark, f"/mnt/raw/{name}")
+"#,
+        expect![[r#"
+            2:43 sales.orders not a table: comment
+            3:19 sales.orders -> prod.sales.orders
+            4:22 people.emp -> `prod-eu`.people.emp
+            5:23 hive_metastore.sales.items -> prod.sales.items
+            6:46 /mnt/raw/chk -> /Volumes/prod/raw
+            6:70 sales.items -> prod.sales.items
+            7:28 sales.orders -> prod.sales.orders
+            8:29 /mnt/raw/????? -> /Volumes/prod/raw
+            6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
+            6:46 Warning refused/dbfs-paths: `/mnt/raw/chk`: mounts know no rights of Unity Catalog; use a volume or an external location
+            8:29 Warning refused/dbfs-paths: `/mnt/raw/…`: mounts know no rights of Unity Catalog; use a volume or an external location
+            |     .saveAsTable("prod.sales.orders"))
+            | df.write.insertInto('`prod-eu`.people.emp')
+            | x = spark.read.table("prod.sales.items").where("a.b = 1")
+            | df.writeStream.option("checkpointLocation", "/Volumes/prod/raw/chk").toTable('prod.sales.items')
+            | DeltaTable.forName(spark, 'prod.sales.orders').alias('t').merge(s.alias('s'), 't.id = s.id')
+            | DeltaTable.forPath(spark, f"/Volumes/prod/raw/{name}")
+        "#]],
+    );
+}
+
+#[test]
+fn sql_in_texts_of_all_kinds() {
+    check(
+        r#"spark.sql(f"select * from sales.orders where id = {x}")
+spark.sql(f'''
+  MERGE INTO people.emp p \
+  USING {src} s ON p.id = s.id''')
+q = "select a, b " \
+    "from sales.orders o " + "join sales.items i on o.id = i.id"
+spark.sql(q)
+spark.sql('select \'it\' from `sales`.`orders`'.strip())
+spark.sql(r"select '\d' from sales.items")
+spark.sql(f"select '{{}}' from people.emp where x = {d['a']!r:>10}")
+spark.sql("""select * from sales.orders -- not sales.items
+""")
+spark.sql("select * from sa\x6ces.orders")
+"#,
+        expect![[r#"
+            1:27 sales.orders -> prod.sales.orders
+            3:14 people.emp -> `prod-eu`.people.emp
+            4:9 ????? ?  name/unresolved
+            6:11 sales.orders -> prod.sales.orders
+            6:36 sales.items -> prod.sales.items
+            8:31 `sales`.`orders` -> prod.sales.orders
+            9:30 sales.items -> prod.sales.items
+            10:32 people.emp -> `prod-eu`.people.emp
+            11:28 sales.orders -> prod.sales.orders
+            11:48 sales.items not a table: comment
+            13:26 sales.orders -> prod.sales.orders
+            | spark.sql(f"select * from prod.sales.orders where id = {x}")
+            |   MERGE INTO `prod-eu`.people.emp p \
+            |     "from prod.sales.orders o " + "join prod.sales.items i on o.id = i.id"
+            | spark.sql('select \'it\' from prod.`sales`.`orders`'.strip())
+            | spark.sql(r"select '\d' from prod.sales.items")
+            | spark.sql(f"select '{{}}' from `prod-eu`.people.emp where x = {d['a']!r:>10}")
+            | spark.sql("""select * from prod.sales.orders -- not sales.items
+            | spark.sql("select * from prod.sales.orders")
+        "#]],
+    );
+}
+
+#[test]
+fn values_are_followed_across_cells() {
+    check(
+        &cells(&[
+            "T = 'sales.orders'\nDB = \"sales\"\nTABLES = ['sales.orders', 'old.t']",
+            "spark.table(T)\nspark.sql(f\"select * from {T}\")\nspark.sql(f\"select * from {DB}.items\")",
+            "for t in TABLES:\n    spark.table(t).count()\nspark.sql('select * from {0}.{1}'.format(DB, 'orders'))",
+            "sql = 'select * '\nsql += 'from ' + DB + '.orders'\nspark.sql(sql)\nspark.sql('delete from %s.items' % DB)",
+            "CONF = {'a': 'sales.items', 'b': {'c': 'old.t'}}\nspark.table(CONF['a'])\nspark.table(CONF['b']['c'])\nfor k, v in CONF.items():\n    print(k)",
+        ]),
+        expect![[r#"
+            2:6 sales.orders -> prod.sales.orders
+            4:12 sales.orders -> prod.sales.orders
+            4:28 old.t -> prod.fresh.t2
+            10:27 sales.items -> prod.sales.items
+            16:26 sales.orders -> prod.sales.orders
+            21:14 sales.orders -> prod.sales.orders
+            23:24 sales.items -> prod.sales.items
+            27:15 sales.items ?  name/used-otherwise prod.sales.items
+            27:41 old.t ?  name/used-otherwise prod.fresh.t2
+            | T = 'prod.sales.orders'
+            | TABLES = ['prod.sales.orders', 'prod.fresh.t2']
+            | spark.sql(f"select * from prod.{DB}.items")
+            | spark.sql('select * from prod.{0}.{1}'.format(DB, 'orders'))
+            | sql += 'from prod.' + DB + '.orders'
+            | spark.sql('delete from prod.%s.items' % DB)
+        "#]],
+    );
+}
+
+#[test]
+fn functions_are_entered() {
+    check(
+        r#"def read(name, db="sales"):
+    return spark.table(f"{db}.{name}")
+
+def load(full):
+    return spark.table(full)
+
+class Reader:
+    def __init__(self, table):
+        self.table = table
+    def frame(self):
+        return spark.table(self.table)
+
+read("orders")
+load("old.t")
+load(full="sales.items")
+Reader("people.emp").frame()
+unknown("sales.orders")
+list(map(load, ["sales.orders"]))
+"#,
+        expect![[r#"
+            2:26 ?????.????? ?  name/unresolved
+            14:7 old.t -> prod.fresh.t2
+            15:12 sales.items -> prod.sales.items
+            16:9 people.emp -> `prod-eu`.people.emp
+            17:10 sales.orders ?  name/not-followed
+            18:18 sales.orders -> prod.sales.orders
+            | load("prod.fresh.t2")
+            | load(full="prod.sales.items")
+            | Reader("`prod-eu`.people.emp").frame()
+            | list(map(load, ["prod.sales.orders"]))
+        "#]],
+    );
+}
+
+#[test]
+fn the_session_goes_on_between_languages() {
+    check(
+        &cells(&[
+            "# MAGIC %sql use sales",
+            "spark.table('orders')\ndf.createOrReplaceTempView('items')\nspark.table('items')\nspark.table('sales.items')",
+            "# MAGIC %scala\n# MAGIC spark.table(\"orders\")",
+            "spark.catalog.setCurrentDatabase('old')\nspark.table('t')",
+            "# MAGIC %sql select * from t join items",
+            "spark.sql(f'use {db}')\nspark.table('t')",
+        ]),
+        expect![[r#"
+            2:18 sales -> prod.sales
+            6:14 orders -> prod.sales.orders
+            8:14 items not a table: temporary view
+            9:14 sales.items -> prod.sales.items
+            14:22 orders -> prod.sales.orders
+            18:35 old -> prod.fresh
+            19:14 t -> prod.fresh.t2
+            23:28 t -> prod.fresh.t2
+            23:35 items not a table: temporary view
+            27:17 ????? ?  name/unresolved
+            28:14 t ?  name/database-unknown prod.fresh.t2
+            18:1 Note refused/catalog-interface: `spark.catalog.setCurrentDatabase` needs runtime 14.3 LTS on shared clusters
+            | # MAGIC %sql use prod.sales
+            | spark.table('prod.sales.orders')
+            | spark.table('prod.sales.items')
+            | # MAGIC spark.table("prod.sales.orders")
+            | spark.catalog.setCurrentDatabase('prod.fresh')
+            | spark.table('prod.fresh.t2')
+            | # MAGIC %sql select * from prod.fresh.t2 join items
+        "#]],
+    );
+}
+
+#[test]
+fn shapes_that_break() {
+    check(
+        r#"name = "sales.orders"
+db, table = name.split(".")
+spark.table(name)
+spark.catalog.tableExists("orders", "sales")
+spark._jsparkSession.catalog().tableExists("sales", "orders")
+spark.catalog.listTables("sales")
+other = "old.t"
+if other == x: spark.table(other)
+spark.sql(f"SHOW VIEWS FROM {db} LIKE 'x'")
+eval(repr(t) + ".replace('A','B')")
+getattr(sys.modules[__name__], f"{method}")(spark.table(t))
+path = "sales.items"
+spark.table(path)
+open("/out/" + path)
+"#,
+        expect![[r#"
+            1:9 sales.orders ?  name/used-otherwise prod.sales.orders
+            4:27 "orders", "sales" ?  shape/database-apart prod.sales.orders
+            5:44 "sales", "orders" ?  shape/database-apart prod.sales.orders
+            6:27 sales -> prod.sales
+            7:10 old.t ?  name/used-otherwise prod.fresh.t2
+            9:29 ????? ?  name/unresolved
+            11:57 t ?  name/unresolved
+            12:9 sales.items ?  name/used-otherwise prod.sales.items
+            2:13 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
+            4:1 Note refused/catalog-interface: `spark.catalog.tableExists` needs runtime 14.3 LTS on shared clusters
+            5:1 Error refused/jvm: `_jsparkSession` reaches into the JVM of the driver
+            6:1 Note refused/catalog-interface: `spark.catalog.listTables` needs runtime 14.3 LTS on shared clusters
+            6:1 Warning shape/listed-names: `listTables` gives names with a catalog in Unity Catalog
+            9:1 Warning shape/show-statements: the answer of `SHOW VIEWS` has other columns and names in Unity Catalog
+            10:1 Warning shape/run-code: `eval` runs code that no tool can follow
+            11:1 Note shape/called-by-name: which attribute is meant is decided at run time
+            | spark.catalog.listTables("prod.sales")
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_no_table() {
+    check(
+        r#"psf.col('sales.orders')
+df.select('sales.orders').where("sales.orders = 1").join(o, "sales.orders")
+spark.read.format('jdbc').option('dbtable', 'sales.orders').load()
+spark.read.jdbc(url, 'sales.orders', props)
+sales.orders()
+# sales.orders
+def f():
+    """Reads sales.orders."""
+print(f'sales.orders has {n} rows')
+dbutils.notebook.run('./sales.orders', 0)
+raise ValueError('no sales.orders')
+spark.sql("select 'sales.orders', o.x from sales.orders o where s.orders = 'a@sales.orders'")
+import sales.orders
+"#,
+        expect![[r#"
+            1:10 sales.orders not a table: column behind an alias
+            2:12 sales.orders not a table: column behind an alias
+            2:34 sales.orders not a table: column behind an alias
+            2:62 sales.orders not a table: column behind an alias
+            3:46 sales.orders not a table: table of another system
+            4:23 sales.orders not a table: table of another system
+            5:1 sales.orders not a table: code
+            6:3 sales.orders not a table: comment
+            8:14 sales.orders not a table: comment
+            9:9 sales.orders not a table: text that is data
+            10:25 sales.orders not a table: path of the workspace
+            11:22 sales.orders not a table: text that is data
+            12:20 sales.orders not a table: text that is data
+            12:44 sales.orders -> prod.sales.orders
+            12:79 sales.orders not a table: text that is data
+            13:8 sales.orders not a table: code
+            | spark.sql("select 'sales.orders', o.x from prod.sales.orders o where s.orders = 'a@sales.orders'")
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_that_is_data_too_stays() {
+    check(
+        r#"t = "sales.orders"
+spark.table(t)
+spark.sql(f"select * from log where name = '{t}'")
+d = {"sales.items": 1}
+for k in d:
+    spark.table(k)
+d["sales.items"]
+p = "/mnt/raw/x"
+spark.sql(f"create table old.t location '{p}'")
+u = "people.emp"
+spark.table(u)
+print(f"read '{u}'")
+"#,
+        expect![[r#"
+            1:6 sales.orders ?  name/used-otherwise prod.sales.orders
+            3:27 log ?  name/not-mapped
+            4:7 sales.items ?  name/used-otherwise prod.sales.items
+            7:4 sales.items not a table: text that is data
+            8:6 /mnt/raw/x -> /Volumes/prod/raw
+            9:26 old.t -> prod.fresh.t2
+            10:6 people.emp -> `prod-eu`.people.emp
+            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | p = "/Volumes/prod/raw/x"
+            | spark.sql(f"create table prod.fresh.t2 location '{p}'")
+            | u = "`prod-eu`.people.emp"
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_must_see() {
+    check(
+        r#"x = 'sales.orders'
+f('sales.orders')
+dbutils.widgets.text("obj", "orders")
+obj = dbutils.widgets.get("obj")
+spark.table(f"sales.{obj}")
+spark.table(f"old.{obj}")
+spark.table("{0}.{1}".format(DB, obj))
+sql = "SELECT * "
+sql += "FROM " + DB + "." + table + NEW_LINE
+spark.sql(sql)
+names = spark.table(obj)
+GRANTS = ["sales.maximo_*"]
+runParm = '{"SourceName":"sales.orders"}'
+"#,
+        expect![[r#"
+            1:6 sales.orders ?  name/not-followed
+            2:4 sales.orders ?  name/not-followed
+            5:15 sales.????? -> prod.sales.*
+            6:15 old.????? ?  name/unresolved prod.fresh.t2
+            7:14 ?????.????? ?  name/unresolved
+            9:14 ?????.?????????? ?  name/unresolved
+            11:21 ????? ?  name/unresolved
+            12:12 sales.maximo_ ?  name/not-followed
+            13:27 sales.orders ?  name/not-followed
+            | spark.table(f"prod.sales.{obj}")
+        "#]],
+    );
+}
+
+#[test]
+fn broken_code_is_never_edited_blindly() {
+    check(
+        "spark.table('sales.orders'\nx = (\nspark.table('sales.items')\ndef f(:\n  spark.table('old.t')\n",
+        expect![[r#"
+            1:14 sales.orders ?  name/not-followed
+            3:14 sales.items ?  name/used-otherwise prod.sales.items
+            5:16 old.t ?  name/used-otherwise prod.fresh.t2
+        "#]],
+    );
+    check(
+        "print 'sales.orders'\nspark.table('sales.items')\n",
+        expect![[r#"
+        1:8 sales.orders not a table: text that is data
+        2:14 sales.items -> prod.sales.items
+        | spark.table('prod.sales.items')
+    "#]],
+    );
+    check(
+        "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
+        expect![[r#"
+            2:5 /mnt/raw -> /Volumes/prod/raw
+            3:14 sales.items -> prod.sales.items
+            2:5 Warning refused/dbfs-paths: `/mnt/raw`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | !ls /Volumes/prod/raw
+            | spark.table('prod.sales.items')
+        "#]],
+    );
+}
+
+#[test]
+fn constants_of_included_notebooks() {
+    expect![[r#"
+        == config.py
+        3:11 sales.orders ?  name/not-followed
+        == etl/load.py
+        6:15 sales.orders -> prod.sales.orders
+        7:13 sales.orders ?  name/scattered prod.sales.orders
+        | spark.table(f"prod.{DB}.orders")
+    "#]]
+    .assert_eq(&show(&[
+        (
+            "etl/load.py",
+            &cells(&[
+                "# MAGIC %run ../config",
+                "spark.table(f\"{DB}.orders\")\nspark.table(ORDERS)",
+            ]),
+        ),
+        (
+            "config.py",
+            &cells(&["DB = 'sales'\nORDERS = 'sales.orders'"]),
+        ),
+    ]));
+}
+
+#[test]
+fn functions_of_included_notebooks() {
+    expect![[r#"
+        == common.py
+        11:29 ????? ?  name/unresolved
+        3:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        4:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        5:1 Warning shape/name-helper: a name is put together from a database and a table; it has no catalog
+        == etl/load.py
+        6:10 sales.orders -> prod.sales.orders
+        7:10 old.t -> prod.fresh.t2
+        8:13 sales.items ?  name/scattered prod.sales.items
+        9:6 people.emp -> `prod-eu`.people.emp
+        | analyse('prod.sales.orders')
+        | analyse("prod.fresh.t2", True)
+        | Job('`prod-eu`.people.emp').run()
+    "#]].assert_eq(&show(&[
+        (
+            "etl/load.py",
+            &cells(&[
+                "# MAGIC %run ../common",
+                "analyse('sales.orders')\nanalyse(\"old.t\", True)\nspark.table(full('sales', 'items'))\nJob('people.emp').run()",
+            ]),
+        ),
+        (
+            "common.py",
+            &cells(&[
+                "def analyse(name, all=False):\n    spark.sql(f\"ANALYZE TABLE {name} COMPUTE STATISTICS\")\n    spark.sql('REFRESH TABLE ' + name)\n\
+                 def full(db, table):\n    return f'{db}.{table}'\n\
+                 class Job:\n    def __init__(self, table):\n        self.table = table\n    def run(self):\n        spark.sql('OPTIMIZE ' + self.table)\n",
+            ]),
+        ),
+    ]));
+}
