@@ -40,10 +40,13 @@ pub(crate) fn to_places(
     let rows = array.len();
     let place = |row: usize| counts.is_valid(row).then(|| counts.value(row));
     let mut bad = Vec::new();
+    // What is no bigint is none, brought to whatever place.
+    let already;
     let done = match out {
         DataType::Float64 => {
-            let doubles = cast(array, out, rules)?.array;
-            let doubles = doubles.as_primitive::<Float64Type>();
+            let doubles = cast(array, out, rules)?;
+            already = doubles.failed;
+            let doubles = doubles.array.as_primitive::<Float64Type>();
             let mut values: Vec<Option<f64>> = Vec::with_capacity(rows);
             for row in 0..rows {
                 let x = doubles.is_valid(row).then(|| doubles.value(row));
@@ -57,12 +60,13 @@ pub(crate) fn to_places(
         }
         DataType::Int64 => {
             let integers = cast(array, out, rules)?;
+            already = integers.failed;
             let values = integers.array.as_primitive::<Int64Type>();
             let mut rounded: Vec<Option<i64>> = Vec::with_capacity(rows);
             for row in 0..rows {
                 let value = values.is_valid(row).then(|| values.value(row));
                 rounded.push(value.zip(place(row)).map(|(value, n)| {
-                    let at = multiple(i256::from_i128(value.into()), -n, rest);
+                    let at = multiple(i256::from_i128(value.into()), n.saturating_neg(), rest);
                     at.and_then(|v| i64::try_from(v.to_i128()?).ok())
                         .unwrap_or_else(|| {
                             bad.push(row);
@@ -94,13 +98,14 @@ pub(crate) fn to_places(
                         })
                 }));
             }
-            let wide = Decimal256Array::from(rounded)
+            let back = Decimal256Array::from(rounded)
                 .with_precision_and_scale(76, scale)
                 .map_err(ExactError::arrow)?;
-            let narrow = cast(&(Arc::new(wide) as ArrayRef), out, rules)?;
+            let narrow = cast(&(Arc::new(back) as ArrayRef), out, rules)?;
             let (_, failed) = failures(None, &bad, rows);
+            let failed = union_failed(failed, union_failed(wide.failed, places.failed));
             return Ok(Outcome {
-                failed: union_failed(narrow.failed, union_failed(failed, places.failed)),
+                failed: union_failed(narrow.failed, failed),
                 ..narrow
             });
         }
@@ -112,9 +117,10 @@ pub(crate) fn to_places(
         }
     };
     let (_, failed) = failures(None, &bad, rows);
+    let before = union_failed(already, places.failed);
     Ok(Outcome {
         array: done,
-        failed: union_failed(failed, places.failed),
+        failed: union_failed(failed, before),
         why: Why::Overflow,
     })
 }

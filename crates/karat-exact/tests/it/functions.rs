@@ -350,6 +350,10 @@ fn numbers_are_brought_to_places() {
         a bigint
         error: the result of `round(9223372036854775807, -1)` does not fit its type, at 1:8
         hint: cast an operand to a wider type, for example decimal(38, s)
+        select round(arrow_cast('18446744073709551615', 'UInt64'), 2) as a
+        a bigint
+        error: the result of `round(arrow_cast('18446744073709551615', 'UInt64'), 2)` does not fit its type, at 1:8
+        hint: cast an operand to a wider type, for example decimal(38, s)
         select round(1.5, 1.5) as a
         Type: 1:8: the places of `round` are a whole number from -400 to 400
         select abs(null) as a, - null as b, round(null, 2) as c, round(1.25, null) as d
@@ -360,6 +364,7 @@ fn numbers_are_brought_to_places() {
         "select round(1250, -2) as a, round(-1251, -2) as b, round(1234.56, -1) as c, trunc(1299, -2) as d",
         "select id, round(12.3456, id) as a, round(cast(12.3456 as double), -id) as b, round(n, -id) as c from d.t",
         "select round(9223372036854775807, -1) as a",
+        "select round(arrow_cast('18446744073709551615', 'UInt64'), 2) as a",
         "select round(1.5, 1.5) as a",
         "select abs(null) as a, - null as b, round(null, 2) as c, round(1.25, null) as d",
     ]));
