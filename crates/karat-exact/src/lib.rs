@@ -15,6 +15,7 @@ mod checked;
 mod choices;
 mod conditions;
 mod conversion;
+mod damaged;
 mod dictionary_aggregate;
 mod digests;
 mod double_stats;
