@@ -1,10 +1,14 @@
-"""Seven queries: karat against DuckDB, Polars and plain DataFusion on the same Parquet files, one after the other in each round.
+"""Seven queries: karat against DuckDB, Polars and DataFusion on the same Parquet files, one after the other in each round.
 
-Usage: cargo xtask bench query [--rows N] [--rounds N] [--only QUERY ...] [--data DIR]      (10,000,000 rows, 3 rounds unless told)
+Usage: cargo xtask bench query [--rows N] [--rounds N] [--only QUERY ...] [--also chdb sail spark] [--data DIR] [--cost]
+       (10,000,000 rows, 3 rounds unless told; `--also` installs those engines from PyPI, Spark needs Java)
 
 What is compared is processor time, all threads, of answering: each engine runs in a process of its own with two threads, the peers
 twice, the second time warm; karat's time is that of the whole command. Peak memory is that of the process. Every value that is not
 a double must be equal in all answers, decimals to the last digit; doubles to ten digits. `--data` keeps the files for the next time.
+
+`--cost` asks what exactness costs: karat beside `plain`, which is DataFusion's own functions in the same build, both as whole commands
+(crates/karat-exact/examples/plain.rs), and what of either is start and planning.
 """
 
 import argparse
@@ -22,8 +26,17 @@ import tempfile
 import time
 
 KARAT = os.environ["KARAT"]
+PLAIN = pathlib.Path(KARAT).parent / "examples" / "plain"
 THREADS = 2
 ENGINES = ["karat", "duckdb", "polars", "datafusion"]
+COMMANDS = ["karat", "plain"]
+# Engines with dependencies of their own: each set of them is installed once, beside the environment that this runs in. Sail's server
+# refuses Spark's newer client.
+APART = {
+    "chdb": ["chdb==4.4.0", "pyarrow==26.0.1"],
+    "spark": ["pyspark==4.3.0", "pandas==3.1.1", "pyarrow==26.0.1"],
+    "sail": ["pysail==0.7.2", "pyspark-client==4.2.0", "pandas==2.3.3", "pyarrow==26.0.1", "setuptools==65.5.0"],
+}
 
 
 def outer(columns, inner):
@@ -80,6 +93,9 @@ def text_for(engine, query):
         return sql.replace("amount * fx_rate", "cast(amount as decimal(20,4)) * fx_rate")
     if engine == "karat":
         return sql.replace("cast(measure as decimal(9,1))", "decimal_from_double(measure, 1)")
+    if engine == "chdb":
+        # Products of two Decimal64 overflow, and an empty group or a missing value is no null unless told.
+        return sql.replace("amount * fx_rate", "toDecimal128(amount, 4) * fx_rate")
     return sql
 
 
@@ -121,24 +137,47 @@ def write_tables(folder, rows):
     )
 
 
+def command(engine, tables, folder, *options):
+    """A whole command that answers as CSV."""
+    named = [f"{table}={folder}/{table}" for table in tables]
+    if engine == "plain":
+        # A folder of Parquet files ends with a slash.
+        return [PLAIN, str(THREADS), *(f"{table}/" for table in named), *options]
+    named = [part for table in named for part in ("--table", table)]
+    return [KARAT, "query", "--quiet", "--threads", str(THREADS), "--format", "csv", *options, *named]
+
+
 def answer(engine, query, folder):
-    """Runs in a process of its own: seconds of the processor, peak memory, and the answer as rows of text."""
+    """Runs in a process of its own: seconds of the processor, peak memory in KiB, and the answer as rows of text."""
     tables, sql = QUERIES[query][0], text_for(engine, query)
-    if engine == "karat":
-        command = [KARAT, "query", "--quiet", "--threads", str(THREADS), "--format", "csv"]
-        for table in tables:
-            command += ["--table", f"{table}={folder}/{table}"]
-        out = subprocess.run(command + [sql], check=True, stdout=subprocess.PIPE, text=True).stdout
+    if engine in COMMANDS:
+        out = subprocess.run(command(engine, tables, folder) + [sql], check=True, stdout=subprocess.PIPE, text=True).stdout
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         header, *rows = csv.reader(io.StringIO(out))
         return usage.ru_utime + usage.ru_stime, usage.ru_maxrss, [dict(zip(header, row)) for row in rows]
-    run = OPEN[engine](tables, folder)
+    run, other = OPEN[engine](tables, folder)
     for _ in range(2):
-        started = time.process_time()
+        started = seconds_of(other)
         table = run(sql)
-        seconds = time.process_time() - started
+        seconds = seconds_of(other) - started
     rows = table.to_pylist()
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, rows
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + peak_of(other), rows
+
+
+def seconds_of(other):
+    """Of this process, and of the one in which the engine runs, if it has one."""
+    own = time.process_time()
+    if other is None:
+        return own
+    fields = pathlib.Path(f"/proc/{other}/stat").read_text().rsplit(")", 1)[1].split()
+    return own + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_of(other):
+    if other is None:
+        return 0
+    status = pathlib.Path(f"/proc/{other}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 
 
 def open_duckdb(tables, folder):
@@ -147,7 +186,7 @@ def open_duckdb(tables, folder):
     db = duckdb.connect(config={"threads": THREADS})
     for table in tables:
         db.execute(f"create view {table} as select * from read_parquet('{folder}/{table}/*.parquet')")
-    return lambda sql: db.sql(sql).to_arrow_table()
+    return lambda sql: db.sql(sql).to_arrow_table(), None
 
 
 def open_polars(tables, folder):
@@ -157,7 +196,7 @@ def open_polars(tables, folder):
     context = polars.SQLContext()
     for table in tables:
         context.register(table, polars.scan_parquet(f"{folder}/{table}/*.parquet"))
-    return lambda sql: context.execute(sql).collect(engine="streaming").to_arrow()
+    return lambda sql: context.execute(sql).collect(engine="streaming").to_arrow(), None
 
 
 def open_datafusion(tables, folder):
@@ -167,10 +206,77 @@ def open_datafusion(tables, folder):
     context = datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(THREADS))
     for table in tables:
         context.register_parquet(table, f"{folder}/{table}")
-    return lambda sql: context.sql(sql).to_arrow_table()
+    return lambda sql: context.sql(sql).to_arrow_table(), None
 
 
-OPEN = {"duckdb": open_duckdb, "polars": open_polars, "datafusion": open_datafusion}
+def open_chdb(tables, folder):
+    import pyarrow
+    from chdb import session
+
+    database = session.Session()
+    for setting in (f"max_threads = {THREADS}", "schema_inference_make_columns_nullable = 'auto'", "output_format_arrow_string_as_string = 1"):
+        database.query(f"set {setting}")
+    for table in tables:
+        database.query(f"create view {table} as select * from file('{folder}/{table}/*.parquet', Parquet)")
+    return lambda sql: pyarrow.ipc.open_file(database.query(sql, "Arrow").bytes()).read_all(), None
+
+
+def open_sail(tables, folder):
+    os.environ["TOKIO_WORKER_THREADS"] = str(THREADS)
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    server = SparkConnectServer()
+    server.start(background=True)
+    spark = SparkSession.builder.remote(f"sc://localhost:{server.listening_address[1]}").getOrCreate()
+    for table in tables:
+        spark.read.parquet(f"{folder}/{table}").createOrReplaceTempView(table)
+    # The server ends with this process; it is named so that it lives as long.
+    return lambda sql, _server=server: spark.sql(sql).toArrow(), None
+
+
+def open_spark(tables, folder):
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(f"local[{THREADS}]")
+    for name, value in {
+        "spark.driver.memory": "6g",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.ui.enabled": "false",
+        "spark.log.level": "ERROR",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+    }.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    for table in tables:
+        spark.read.parquet(f"{folder}/{table}").createOrReplaceTempView(table)
+    return lambda sql: spark.sql(sql).toArrow(), int(spark._jvm.java.lang.ProcessHandle.current().pid())
+
+
+OPEN = {
+    "duckdb": open_duckdb,
+    "polars": open_polars,
+    "datafusion": open_datafusion,
+    "chdb": open_chdb,
+    "sail": open_sail,
+    "spark": open_spark,
+}
+
+
+def python_of(engine):
+    """The Python that has the engine, after installing it."""
+    if engine not in APART:
+        return sys.executable
+    folder = pathlib.Path(sys.prefix).parent / f"peers-{engine}"
+    stamp, wanted = folder / "installed.txt", "\n".join(APART[engine])
+    python = folder / "bin" / "python"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        print(f"{engine}: installing into {folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *APART[engine]], check=True)
+        stamp.write_text(wanted)
+    return python
 
 
 def cells(rows):
@@ -205,19 +311,27 @@ def measured(engine, query, folder):
         "import json,sys,runpy;m=runpy.run_path(%r);s,p,r=m['answer'](%r,%r,%r);"
         "print(json.dumps([s,p,[{k:v if isinstance(v,float) else str(v) for k,v in x.items()} for x in r]]))" % (__file__, engine, query, str(folder))
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run([python_of(engine), "-c", code], capture_output=True, text=True)
     if result.returncode != 0:
-        return None, result.stderr.strip().splitlines()[-1][:200]
+        return None, (result.stderr.strip().splitlines() or [f"exit {result.returncode}"])[-1][:200]
     seconds, peak, rows = json.loads(result.stdout.splitlines()[-1])
     return (seconds, peak / 1024, rows), None
 
 
-def compare(query, folder, rounds):
+def planning(engine, query, folder):
+    """Seconds of the processor until the plan is there."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command(engine, QUERIES[query][0], folder, "--plan") + [text_for(engine, query)], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def compare(query, folder, rounds, engines, cost):
     """All rounds of one query; prints a row for each engine, and says whether the answers were equal."""
-    runs = {engine: [] for engine in ENGINES}
+    runs = {engine: [] for engine in engines}
     failed = {}
     for _ in range(rounds):
-        for engine in ENGINES:
+        for engine in engines:
             run, why = measured(engine, query, folder)
             if run is None:
                 failed[engine] = why
@@ -228,7 +342,7 @@ def compare(query, folder, rounds):
     seconds = {engine: statistics.median(run[0] for run in done) for engine, done in runs.items() if done}
     expected = cells(runs["karat"][0][2])
     equal = True
-    for engine in ENGINES:
+    for engine in engines:
         if not runs[engine]:
             print(f"{query:9} {engine:11} failed: {failed[engine]}", flush=True)
             continue
@@ -236,7 +350,8 @@ def compare(query, folder, rounds):
         ratio = seconds[engine] / seconds["karat"]
         here = all(same(expected, cells(run[2])) for run in runs[engine])
         equal &= here
-        note = "" if here else "   DIFFERS"
+        note = f"   {planning(engine, query, folder):.3f} s of it until the plan is there" if cost else ""
+        note += "" if here else "   DIFFERS"
         print(f"{query:9} {engine:11} {seconds[engine]:7.3f} s   {ratio:5.2f} of karat's   {peak:6.0f} MB{note}", flush=True)
     return equal
 
@@ -246,13 +361,16 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=QUERIES, default=list(QUERIES))
+    parser.add_argument("--also", nargs="*", choices=APART, default=[])
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--data", type=pathlib.Path)
     arguments = parser.parse_args()
+    engines = COMMANDS if arguments.cost else ENGINES + arguments.also
     with tempfile.TemporaryDirectory(prefix="karat-bench-") as name:
         folder = arguments.data or pathlib.Path(name)
         if not (folder / "accounts").is_dir():
             write_tables(folder, arguments.rows)
-        equal = [compare(query, folder, arguments.rounds) for query in arguments.only]
+        equal = [compare(query, folder, arguments.rounds, engines, arguments.cost) for query in arguments.only]
     if not all(equal):
         sys.exit("answers differ")
 

@@ -7,6 +7,18 @@ use std::process::Command;
 
 use crate::{Failure, peers, process, tree};
 
+/// The binary, and DataFusion as it comes in the same build, which `bench/query.py --cost` compares it with.
+const BUILT: [&str; 8] = [
+    "--package",
+    "karat",
+    "--package",
+    "karat-exact",
+    "--bin",
+    "karat",
+    "--example",
+    "plain",
+];
+
 /// Runs every script, or the one that the first argument names; the other arguments are theirs.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
     let mut scripts = scripts(&root.join("bench"))?;
@@ -31,7 +43,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failure> {
     }
     process::run(
         "cargo build",
-        process::cargo(root).args(["build", "--release", "--locked", "--package", "karat"]),
+        process::cargo(root)
+            .args(["build", "--release", "--locked"])
+            .args(BUILT),
     )?;
     let python = peers::ensure(root)?;
     let karat = tree::target(root).join("release").join("karat");

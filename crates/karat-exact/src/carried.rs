@@ -82,6 +82,12 @@ pub(crate) fn carried(
                     let by = input.schema().columns().into_iter().map(Expr::Column);
                     aggregate(input.as_ref().clone(), by.collect(), Vec::new())?
                 }
+                LogicalPlan::Filter(node) if node.predicate.contains_outer() => {
+                    match conditions::taken_out(&node.predicate) {
+                        Some(predicate) => filter(node.input.as_ref().clone(), predicate)?,
+                        None => LogicalPlan::Filter(node),
+                    }
+                }
                 node => node,
             }))
         })?

@@ -13,7 +13,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
-use datafusion::logical_expr::utils::{conjunction, split_binary_owned, split_conjunction_owned};
+use datafusion::logical_expr::utils::{
+    conjunction, disjunction, split_binary_owned, split_conjunction_owned,
+};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
@@ -114,6 +116,34 @@ fn shared(expr: &Expr) -> Vec<Expr> {
         .into_iter()
         .filter(|part| !can_fail(part) && in_all(part))
         .collect()
+}
+
+/// The condition with what all branches of an OR demand taken out of it: `(a and x) or (a and y)` is `a and (x or y)`, for errors as for
+/// unknowns. A subquery whose rows depend on outer columns becomes a join only by equalities that stand on their own.
+pub(crate) fn taken_out(expr: &Expr) -> Option<Expr> {
+    let mut all = Vec::new();
+    let mut changed = false;
+    for part in split_conjunction_owned(expr.clone()) {
+        let demanded = shared(&part);
+        if demanded.is_empty() {
+            all.push(part);
+            continue;
+        }
+        changed = true;
+        let branches = split_binary_owned(part, Operator::Or);
+        let rests = branches.into_iter().map(|branch| {
+            let parts = split_conjunction_owned(branch);
+            conjunction(parts.into_iter().filter(|part| !demanded.contains(part)))
+        });
+        // A branch that demands nothing more is true wherever the others could be.
+        let rests: Option<Vec<Expr>> = rests.collect();
+        all.extend(demanded.iter().cloned());
+        all.extend(rests.and_then(disjunction));
+    }
+    match changed {
+        true => conjunction(all),
+        false => None,
+    }
 }
 
 fn replaced(

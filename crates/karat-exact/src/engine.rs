@@ -57,7 +57,7 @@ impl Engine {
         let partitions = memory::partitions(config.threads, config.memory_bytes);
         let session = SessionConfig::new()
             .with_target_partitions(partitions)
-            .with_batch_size(config.batch_rows.max(1))
+            .with_batch_size(memory::batch_rows(config.batch_rows, config.memory_bytes))
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_information_schema(false);

@@ -4,6 +4,9 @@ use std::fmt;
 
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+
+use crate::damaged::innermost;
 
 /// Why a computation stopped.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +107,9 @@ impl ExactError {
             ExactError::Io { .. } if self.is_denied() => {
                 "give this user the right to read the lake, and to write in `.karat/`".to_string()
             }
+            ExactError::Io { source, .. } if source.is::<ParquetError>() => {
+                "get the file again from where it came, or leave it out".to_string()
+            }
             ExactError::Io { .. } | ExactError::Refused { .. } | ExactError::Internal(_) | ExactError::Rows { .. } => {
                 return None;
             }
@@ -151,6 +157,7 @@ impl ExactError {
                     what,
                     source: Box::new(source),
                 },
+                ArrowError::ParquetError(text) => ExactError::parquet(ParquetError::General(text)),
                 other => ExactError::other(&other.to_string()),
             },
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
@@ -172,10 +179,7 @@ impl ExactError {
                 what: "cannot read a data file".into(),
                 source,
             },
-            DataFusionError::ParquetError(source) => ExactError::Io {
-                what: "cannot read a Parquet file".into(),
-                source,
-            },
+            DataFusionError::ParquetError(source) => ExactError::parquet(*source),
             DataFusionError::NotImplemented(text) if text.contains("`retract_batch`") => {
                 ExactError::other(&text)
             }
@@ -190,6 +194,14 @@ impl ExactError {
                 ExactError::Domain("ntile".into())
             }
             other => ExactError::other(&other.strip_backtrace()),
+        }
+    }
+
+    /// Bytes of a file that its decoder does not understand.
+    fn parquet(error: ParquetError) -> ExactError {
+        ExactError::Io {
+            what: "cannot read a Parquet file".into(),
+            source: Box::new(innermost(&error)),
         }
     }
 
@@ -215,6 +227,15 @@ impl ExactError {
                 None => ExactError::Internal(inner.to_string()),
             },
             DataFusionError::ResourcesExhausted(what) => ExactError::Memory(needing(what)),
+            DataFusionError::ParquetError(source) => {
+                ExactError::parquet(ParquetError::General(source.to_string()))
+            }
+            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+                ArrowError::ParquetError(text) => {
+                    ExactError::parquet(ParquetError::General(text.clone()))
+                }
+                other => ExactError::other(&other.to_string()),
+            },
             other => ExactError::Internal(first_line(&other.strip_backtrace())),
         }
     }
@@ -242,7 +263,10 @@ impl ExactError {
             ExactError::Memory(e) => ExactError::Memory(e.clone()),
             ExactError::Io { what, source } => ExactError::Io {
                 what: what.clone(),
-                source: source.to_string().into(),
+                source: match source.downcast_ref::<ParquetError>() {
+                    Some(error) => Box::new(ParquetError::General(error.to_string())),
+                    None => source.to_string().into(),
+                },
             },
             ExactError::Refused { what, hint } => ExactError::refused(what.clone(), hint.clone()),
             ExactError::Rows { what, given, found } => ExactError::Rows {

@@ -588,10 +588,15 @@ impl RowGroup {
 
     /// Rows that all columns have in their pages at hand.
     fn rows_at_hand(&mut self) -> Result<usize> {
+        let ended = self.rows_left == 0;
         let mut rows = self.rows_left.min(ROWS);
         let keys = self.keys.iter_mut().map(|key| &mut key.pages);
         for pages in keys.chain(self.values.iter_mut().map(|value| &mut value.pages)) {
-            rows = rows.min(pages.rows_at_hand()?);
+            let here = pages.rows_at_hand()?;
+            if ended && here > 0 {
+                return Err(unable("a column with more rows than its row group"));
+            }
+            rows = rows.min(here);
         }
         if rows == 0 && self.rows_left > 0 {
             return Err(unable("a column with fewer rows than its row group"));

@@ -16,6 +16,7 @@ mod checked;
 mod choices;
 mod conditions;
 mod conversion;
+mod damaged;
 mod dialect;
 mod dictionary_aggregate;
 mod digests;

@@ -47,6 +47,10 @@ const BYTES_UNKNOWN: usize = 32;
 const BYTES_TABLE: usize = 16;
 /// A partition with less memory than this spills all the time.
 const BYTES_PARTITION: usize = 32 << 20;
+/// Under a limit of so many bytes batches are one row longer: 1,024 rows under 128 MiB, the usual 8,192 from 1 GiB on.
+const BYTES_BATCH_ROW: usize = 128 << 10;
+/// Shorter batches than this cost more than they save.
+const ROWS_AT_LEAST: usize = 512;
 /// How long the operators of a failed plan are waited for.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
@@ -54,6 +58,15 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 pub(crate) fn partitions(threads: usize, limit: Option<usize>) -> usize {
     let most = limit.map_or(usize::MAX, |bytes| bytes / BYTES_PARTITION);
     threads.min(most).max(1)
+}
+
+/// Rows of a batch under a limit. Batches on their way between operators are in nobody's account, and a sort that spilled holds one of each
+/// of its runs: with wide rows and a small limit those of the usual size would not fit.
+pub(crate) fn batch_rows(usual: usize, limit: Option<usize>) -> usize {
+    let most = limit.map_or(usize::MAX, |bytes| {
+        (bytes / BYTES_BATCH_ROW).max(ROWS_AT_LEAST)
+    });
+    usual.min(most).max(1)
 }
 
 /// Bytes that each sort keeps for merging what it spilled.

@@ -4,6 +4,9 @@
 //! does, it may have failed on a row that is no part of the answer, or not be the first: then the plan that carries errors as values
 //! ([`crate::carried`]) decides. The outcome is the same either way, so it depends on nothing but the tables.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, SchemaRef};
 use datafusion::common::DataFusionError;
@@ -14,6 +17,7 @@ use futures::StreamExt;
 
 use crate::BatchStream;
 use crate::carried::Carried;
+use crate::damaged;
 use crate::error::ExactError;
 use crate::memory;
 use crate::panics::caught_in;
@@ -31,6 +35,7 @@ pub(crate) async fn outcome(
 ) -> Result<BatchStream, ExactError> {
     let mut run = Run {
         given: 0,
+        files: BTreeSet::new(),
         rows: None,
         decides: None,
         carried,
@@ -41,9 +46,8 @@ pub(crate) async fn outcome(
         Some(Ok(carried)) if carried.alone => run.carry(carried).await?,
         carried => {
             run.carried = carried;
-            match started(&run.state, plan).await {
-                Ok(rows) => run.rows = Some(rows),
-                Err(error) => run.decide(error).await?,
+            if let Err(error) = run.start(plan).await {
+                run.decide(error).await?;
             }
         }
     }
@@ -51,18 +55,12 @@ pub(crate) async fn outcome(
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
 }
 
-async fn started(state: &SessionState, plan: &LogicalPlan) -> Result<BatchStream, ExactError> {
-    caught_in(async {
-        let physical = memory::physical(state, plan).await.map_err(cannot_run)?;
-        Ok(memory::run(state, plan, physical).await?)
-    })
-    .await?
-}
-
 struct Run {
     /// Rows given so far. Every answer has one order, so a second run begins with the same.
     given: usize,
     rows: Option<BatchStream>,
+    /// What the plan that runs reads.
+    files: BTreeSet<PathBuf>,
     /// The carried plan, once it runs.
     decides: Option<Decision>,
     carried: Option<Result<Carried, String>>,
@@ -79,6 +77,17 @@ struct Decision {
 }
 
 impl Run {
+    async fn start(&mut self, plan: &LogicalPlan) -> Result<(), ExactError> {
+        caught_in(async {
+            let physical = memory::physical(&self.state, plan).await;
+            let physical = physical.map_err(cannot_run)?;
+            self.files = damaged::files(&physical);
+            self.rows = Some(memory::run(&self.state, plan, physical).await?);
+            Ok(())
+        })
+        .await?
+    }
+
     async fn next(mut self) -> Result<Option<(RecordBatch, Run)>, DataFusionError> {
         loop {
             let batch = match &mut self.rows {
@@ -138,7 +147,7 @@ impl Run {
             _ => false,
         };
         match self.carried.take().filter(|_| of_a_row) {
-            None => Err(error),
+            None => Err(damaged::named(error, std::mem::take(&mut self.files)).await),
             Some(Ok(carried)) => {
                 tracing::debug!(%error, "an expression failed: the plan that carries errors decides");
                 self.carry(carried).await
@@ -152,7 +161,7 @@ impl Run {
 
     async fn carry(&mut self, carried: Carried) -> Result<(), ExactError> {
         self.rows = None;
-        self.rows = Some(started(&self.state, &carried.plan).await?);
+        self.start(&carried.plan).await?;
         self.decides = Some(Decision {
             carried,
             skip: self.given,

@@ -27,8 +27,9 @@ use crate::conditions;
 use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
 use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
-use crate::rows::spelled_out;
+use crate::rows::{folded, spelled_out};
 use crate::scalar::Scalar;
+use crate::session::uses_clock;
 use crate::types::type_name;
 
 fn datetime(data_type: &DataType) -> bool {
@@ -545,6 +546,24 @@ fn map_plan(
         } else {
             Ok(changed)
         }
+    })?;
+    Ok(plan.data)
+}
+
+/// The plan with calls on literals in its conditions as their values: what cannot fail stands on its own, is pushed down and prunes files.
+fn with_constants(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|plan| {
+        if !matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let schema = merge_schema(&plan.inputs());
+        plan.map_expressions(|expr| {
+            expr.transform_up(|expr| match uses_clock(&expr) {
+                // Whether an answer depends on the clock is asked of the plan (A7).
+                true => Ok(Transformed::no(expr)),
+                false => folded(expr, &schema),
+            })
+        })
     })?;
     Ok(plan.data)
 }
@@ -1203,6 +1222,7 @@ impl AnalyzerRule for CheckedCoercions {
         let plan = rewrite_plan(plan, &|expr, schema| {
             self.checked.rewrite_coerced(expr, schema)
         })?;
+        let plan = with_constants(plan)?;
         let config = Arc::new(config.clone());
         let plan = map_plan(plan, &|expr, schema| {
             spelled_out(expr)?.transform_data(|expr| conditions::guarded(expr, schema, &config))

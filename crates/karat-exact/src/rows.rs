@@ -276,7 +276,7 @@ impl Compiler<'_> {
         } else {
             self.rules.converted(expr, &data_type)
         };
-        let expr = expr.transform_up(|e| self.folded(e))?.data;
+        let expr = expr.transform_up(|e| folded(e, &self.nodes.schema))?.data;
         Ok(Planned {
             expr,
             data_type,
@@ -284,31 +284,31 @@ impl Compiler<'_> {
             clock,
         })
     }
+}
 
-    /// A call on literals as its value, unless it fails: then it fails on each row that sees it.
-    fn folded(&self, expr: Expr) -> PlanResult<Transformed<Expr>> {
-        let Expr::ScalarFunction(call) = &expr else {
+/// A call on literals as its value, unless it fails: then it fails on each row that sees it.
+pub(crate) fn folded(expr: Expr, schema: &DFSchema) -> PlanResult<Transformed<Expr>> {
+    let Expr::ScalarFunction(call) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let Some(checked) = call.func.inner().downcast_ref::<Checked>() else {
+        return Ok(Transformed::no(expr));
+    };
+    let mut args = Vec::with_capacity(call.args.len());
+    for arg in &call.args {
+        let Expr::Literal(value, _) = arg else {
             return Ok(Transformed::no(expr));
         };
-        let Some(checked) = call.func.inner().downcast_ref::<Checked>() else {
-            return Ok(Transformed::no(expr));
-        };
-        let mut args = Vec::with_capacity(call.args.len());
-        for arg in &call.args {
-            let Expr::Literal(value, _) = arg else {
-                return Ok(Transformed::no(expr));
-            };
-            args.push(ColumnarValue::Scalar(value.clone()));
-        }
-        let outcome = checked.apply(&args, 1, &expr.get_type(&self.nodes.schema)?)?;
-        if outcome.failed.is_some() {
-            return Ok(Transformed::no(expr));
-        }
-        Ok(Transformed::yes(Expr::Literal(
-            ScalarValue::try_from_array(&outcome.array, 0)?,
-            None,
-        )))
+        args.push(ColumnarValue::Scalar(value.clone()));
     }
+    let outcome = checked.apply(&args, 1, &expr.get_type(schema)?)?;
+    if outcome.failed.is_some() {
+        return Ok(Transformed::no(expr));
+    }
+    Ok(Transformed::yes(Expr::Literal(
+        ScalarValue::try_from_array(&outcome.array, 0)?,
+        None,
+    )))
 }
 
 impl Nodes {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -121,6 +122,9 @@ fn configured(mut config: SessionConfig) -> SessionConfig {
     options.sql_parser.default_null_ordering = "nulls_last".to_string();
     options.execution.time_zone = Some("UTC".to_string());
     options.execution.parquet.pushdown_filters = false;
+    // Each batch that an exchange spills has a file of its own. With several in one, batches are written to files that are all still open,
+    // the reader waits at the first of them for what is in the second, the writers wait for the reader, and the query never ends.
+    options.execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1).expect("not zero");
     options.execution.parquet.schema_force_view_types = false;
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;

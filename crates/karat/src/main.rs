@@ -9,6 +9,7 @@ mod answer;
 mod args;
 mod demo;
 mod failure;
+mod footers;
 mod line;
 mod machine;
 mod named_files;

@@ -15,6 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::failure::Failure;
+use crate::footers::contradiction;
 use crate::machine;
 use crate::ndjson;
 
@@ -313,6 +314,15 @@ fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
                 "text files are known by their names: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, each also with `.gz`",
             )
         })?;
+        if let Some(what) = contradiction(reader.metadata()) {
+            return Err(Failure::usage(
+                format!(
+                    "the footer of `{}` contradicts itself: {what}",
+                    path.display()
+                ),
+                "the file is damaged, or was written by a program with a mistake: get it again, or have it written anew",
+            ));
+        }
         for field in reader.schema().fields() {
             let known = fields
                 .iter()

@@ -100,6 +100,9 @@ fn an_error_is_one_of_what_it_decides() {
             "select k, r from (select k, lag(a / b) over (order by k) as r from s.t) x where k = 2",
             "select k, (select max(a / b) from s.t) as m from s.none",
             "select k, (select a from s.t) as m from s.u",
+            "select k from s.u where (select count(*) from s.t t where t.k = u.k and t.a / t.b > 1 or t.k = u.k and t.a = 9) > 0",
+            "select k from s.t where (select count(*) from s.t u where u.k = t.k and u.a / u.b > 1 or u.k = t.k and u.a = 10) > 0",
+            "select k from s.t where (select count(*) from s.t u where u.k = t.k and u.a / u.b > 1 or u.k = t.k and u.a = 9) > 0",
             "select k, case when k = 2 then 0 else a / b end as q, coalesce(b, a / b) as c from s.t",
             "select k from s.t where cast(s as int) = 7 or k = 2",
             "select k from s.t where cast(s as int) = 7 or k = 1",
@@ -144,6 +147,16 @@ fn an_error_is_one_of_what_it_decides() {
             select k, (select a from s.t) as m from s.u
               error: a subquery that stands for one value gives more than one row
               hint: make it one row: an aggregate like max(x), or a condition on a key
+            select k from s.u where (select count(*) from s.t t where t.k = u.k and t.a / t.b > 1 or t.k = u.k and t.a = 9) > 0
+              1
+              3
+            select k from s.t where (select count(*) from s.t u where u.k = t.k and u.a / u.b > 1 or u.k = t.k and u.a = 10) > 0
+              1
+              2
+              3
+            select k from s.t where (select count(*) from s.t u where u.k = t.k and u.a / u.b > 1 or u.k = t.k and u.a = 9) > 0
+              error: division by zero in `u.a / u.b`, at 1:73
+              hint: use nullif(divisor, 0), or leave those rows out with case
             select k, case when k = 2 then 0 else a / b end as q, coalesce(b, a / b) as c from s.t
               1 | 5.000000 | 2.000000
               2 | 0.000000 | 0.000000

@@ -1,4 +1,4 @@
-//! Queries beside other programs: TPC-H against DuckDB, the shell at a terminal.
+//! Queries beside other programs: TPC-H against DuckDB, the shell at a terminal, the memory that a process takes.
 
 use std::path::Path;
 
@@ -42,6 +42,22 @@ fn tpch_has_the_answers_of_duckdb() {
         22: 7 rows, equal
     "#]],
     );
+}
+
+/// Each answer is that of a query without limit, and the process keeps to the limit and what it needs besides.
+#[cfg(target_os = "linux")]
+#[test]
+fn queries_keep_to_their_memory() {
+    let project = Project::empty();
+    let karat = Path::new(env!("CARGO_BIN_EXE_karat"));
+    let folder = project.path("");
+    let more = ["60000", "group", "union"].map(Path::new);
+    let arguments = [&[folder.as_path(), karat], more.as_slice()].concat();
+    expect![[r#"
+        group: the same answer; within the limit
+        union: the same answer; within the limit
+    "#]]
+    .assert_eq(&peers::script("memory.py", &arguments));
 }
 
 #[cfg(unix)]

@@ -262,6 +262,67 @@ fn folders_patterns_and_lines_of_json() {
 }
 
 #[test]
+fn a_footer_that_contradicts_itself_and_a_damaged_column() {
+    let project = Project::empty();
+    let make = "select value as id from generate_series(0, 999)";
+    let written = project.karat(&[
+        "query",
+        "--format",
+        "parquet",
+        "--output",
+        "good.parquet",
+        make,
+    ]);
+    assert_eq!(written.code, 0, "{}", written.text());
+    let good = std::fs::read(project.path("good.parquet")).unwrap();
+    // A field of the footer with the value 1,000: of the file, of its column, of its row group.
+    let rows = [0x16, 0xd0, 0x0f];
+    let places = good.windows(3).enumerate();
+    let places: Vec<usize> = places
+        .filter(|(_, w)| *w == rows)
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(places.len(), 3);
+    let mut said = String::new();
+    for at in places {
+        let mut lie = good.clone();
+        lie[at + 1] = 0xd2;
+        std::fs::write(project.path("lie.parquet"), lie).unwrap();
+        said += &told(
+            &project,
+            &["--table", "t=lie.parquet", "select count(*) from t"],
+        );
+    }
+    let mut damaged = good;
+    damaged[60..100].fill(0xff);
+    project.write("many/readme.txt", "");
+    project.remove("many/readme.txt");
+    std::fs::copy(project.path("good.parquet"), project.path("many/1.parquet")).unwrap();
+    std::fs::write(project.path("many/2.parquet"), damaged).unwrap();
+    said += &told(&project, &["--table", "t=many", "select sum(id) from t"]);
+    expect![[r#"
+        --- stderr
+        error: the footer of `lie.parquet` contradicts itself: the file has 1001 rows and its row groups have 1000
+        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
+        --- exit 2
+        --- stderr
+        error: the footer of `lie.parquet` contradicts itself: column `id` of row group 0 has 1001 values for 1000 rows
+        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
+        --- exit 2
+        --- stderr
+        error: the footer of `lie.parquet` contradicts itself: column `id` of row group 0 has 1000 values for 1001 rows
+        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
+        --- exit 2
+        --- stderr
+        error: `many/2.parquet` is damaged: its column `id` cannot be decoded
+          caused by: Parquet error: Data corruption detected
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+    "#]]
+    .assert_eq(&said);
+}
+
+#[test]
 fn a_column_of_two_types_and_a_table_of_two_paths() {
     let project = Project::of(&[("a.csv", "id\n1\n"), ("many/readme.txt", "x\n")]);
     project.remove("many/readme.txt");
