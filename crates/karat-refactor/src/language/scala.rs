@@ -37,8 +37,28 @@ struct Scala<'a> {
 impl Scala<'_> {
     fn statements(&mut self, block: Node<'_>) -> Vec<Statement> {
         let mut statements = Vec::new();
-        for node in named(block) {
-            self.statement(node, &mut statements);
+        let mut nodes = named(block).into_iter().peekable();
+        while let Some(node) = nodes.next() {
+            // `def f(x: Int) { … }` without `=`: the grammar sees a declaration and a block.
+            let procedure = node.kind() == "function_declaration"
+                && node.child_by_field_name("return_type").is_none()
+                && nodes.peek().is_some_and(|next| {
+                    next.kind() == "block"
+                        && self
+                            .walk
+                            .text
+                            .get(node.end_byte()..next.start_byte())
+                            .is_some_and(|between| between.trim().is_empty())
+                });
+            match nodes.next_if(|_| procedure) {
+                Some(body) => {
+                    let mut function = self.function(node);
+                    function.body = self.statements(body);
+                    function.last_is_value = false;
+                    statements.push(Statement::Function(Arc::new(function)));
+                }
+                None => self.statement(node, &mut statements),
+            }
         }
         statements
     }

@@ -209,7 +209,7 @@ eval(repr(t) + ".replace('A','B')")
 getattr(sys.modules[__name__], f"{method}")(spark.table(t))
 path = "sales.items"
 spark.table(path)
-open("/tmp/" + path)
+open("/out/" + path)
 "#,
         expect![[r#"
             1:9 sales.orders ?  name/used-otherwise prod.sales.orders

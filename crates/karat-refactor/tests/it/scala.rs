@@ -34,6 +34,12 @@ spark.table("emp")
 Seq("sales.orders", "old.t").foreach { t => spark.table(t).count() }
 for (t <- List("sales.items")) spark.catalog.cacheTable(t)
 def read(name: String) = spark.read.table(name)
+def analyse(name: String)
+{
+  println("Table: " + name)
+  sql("ANALYZE TABLE " + name + " COMPUTE STATISTICS")
+}
+analyse("old.t")
 read("sales.items")
 val x = if (a) "sales.orders" else "old.t"
 spark.table(x)
@@ -59,18 +65,19 @@ import sales.orders
             20:6 sales.orders -> prod.sales.orders
             20:22 old.t -> prod.fresh.t2
             21:17 sales.items -> prod.sales.items
-            23:7 sales.items -> prod.sales.items
-            24:17 sales.orders -> prod.sales.orders
-            24:37 old.t -> prod.fresh.t2
-            26:21 sales.orders not a table: text that is data
-            27:27 "sales", "orders" ?  shape/database-apart prod.sales.orders
-            29:16 /mnt/raw/x -> /Volumes/prod/raw
-            30:8 sales.orders not a table: code
+            28:10 old.t -> prod.fresh.t2
+            29:7 sales.items -> prod.sales.items
+            30:17 sales.orders -> prod.sales.orders
+            30:37 old.t -> prod.fresh.t2
+            32:21 sales.orders not a table: text that is data
+            33:27 "sales", "orders" ?  shape/database-apart prod.sales.orders
+            35:16 /mnt/raw/x -> /Volumes/prod/raw
+            36:8 sales.orders not a table: code
             11:1 Note refused/default-format: `saveAsTable` without a format: Parquet before runtime 8.0, Delta since
             21:32 Note refused/catalog-interface: `spark.catalog.cacheTable` needs runtime 14.3 LTS on shared clusters
-            27:1 Note refused/catalog-interface: `spark.catalog.tableExists` needs runtime 14.3 LTS on shared clusters
-            28:13 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
-            29:16 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            33:1 Note refused/catalog-interface: `spark.catalog.tableExists` needs runtime 14.3 LTS on shared clusters
+            34:13 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
+            35:16 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | val table: String = "prod.sales.orders"
             |   SELECT * FROM prod.sales.items
             | spark.sql(s"select * from prod.$db.orders where x = '${y}'")
@@ -82,6 +89,7 @@ import sales.orders
             | spark.table("`prod-eu`.people.emp")
             | Seq("prod.sales.orders", "prod.fresh.t2").foreach { t => spark.table(t).count() }
             | for (t <- List("prod.sales.items")) spark.catalog.cacheTable(t)
+            | analyse("prod.fresh.t2")
             | read("prod.sales.items")
             | val x = if (a) "prod.sales.orders" else "prod.fresh.t2"
             | dbutils.fs.ls("/Volumes/prod/raw/x")

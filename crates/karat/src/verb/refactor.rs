@@ -356,7 +356,8 @@ fn plan(
             decoded.encoding,
             karat_refactor::text::Encoding::Utf8 | karat_refactor::text::Encoding::Utf8Marked
         );
-        match report.path.split_once("!/") {
+        let archived = report.format == Some(karat_refactor::format::Format::Archived);
+        match report.path.split_once("!/").filter(|_| archived) {
             Some((archive, member)) => {
                 plan.unpatchable.push(report.path.clone());
                 members
