@@ -539,13 +539,13 @@ impl<'r, 'e> Machine<'r, 'e> {
         let inner = self.frames.pop().unwrap_or_default();
         self.class = outer;
         for (field, value) in inner.variables {
-            if let Some(global) = self.frames.first_mut() {
-                if parameters.iter().all(|parameter| parameter.name != field) {
-                    global
-                        .variables
-                        .insert(format!("{name}.{field}"), value.clone());
-                    global.variables.insert(format!("self.{field}"), value);
-                }
+            if let Some(global) = self.frames.first_mut()
+                && parameters.iter().all(|parameter| parameter.name != field)
+            {
+                global
+                    .variables
+                    .insert(format!("{name}.{field}"), value.clone());
+                global.variables.insert(format!("self.{field}"), value);
             }
         }
         self.set(name, Value::Class(Arc::clone(&class)));
@@ -2738,7 +2738,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             let first = self.reader.occurrences();
             hand(self, &fragment);
             if !made.from_caller.is_empty() && self.reader.without(first, &made.from_caller) {
-                self.from_caller(span.clone());
+                self.note_caller(span.clone());
             }
             if self.reader.occurrences() == first {
                 self.assembled_abroad(alternative, &fragment, span, &mut hand);
@@ -2786,7 +2786,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 format!("{what} is decided at run time by `{written}`"),
             );
             if self.is_open_parameter(value) {
-                self.from_caller(span.clone());
+                self.note_caller(span.clone());
             } else if alternatives.is_empty() {
                 self.reader
                     .needs_person(&cell, span.clone(), doubt, Vec::new());
@@ -2832,7 +2832,7 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
     }
 
-    fn from_caller(&mut self, span: Range<usize>) {
+    fn note_caller(&mut self, span: Range<usize>) {
         rules::from_caller(self, span);
     }
 

@@ -349,7 +349,7 @@ fn code_and_comments(
     program: &super::program::Program,
 ) {
     let whole = 0..cell.text().len();
-    if program.broken.iter().any(|range| *range == whole) && !whole.is_empty() {
+    if program.broken.contains(&whole) && !whole.is_empty() {
         return;
     }
     // Outermost texts only.

@@ -391,11 +391,9 @@ impl Value {
     /// The texts that are known, whether or not there are others.
     pub(super) fn known_texts(&self) -> Vec<String> {
         match self {
-            Self::Texts { alternatives, .. } => alternatives
-                .iter()
-                .filter_map(|alternative| texts_of(alternative))
-                .flatten()
-                .collect(),
+            Self::Texts { alternatives, .. } => {
+                alternatives.iter().filter_map(texts_of).flatten().collect()
+            }
             _ => Vec::new(),
         }
     }
