@@ -192,21 +192,29 @@ fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize
         );
         asset::read(reader, &decoded).0.passed
     });
-    let passed: Vec<_> = passed
-        .into_iter()
-        .flatten()
-        .chain(facts.factory.passed())
+    let by_job = files
+        .paths()
+        .iter()
+        .zip(passed)
+        .flat_map(|(path, passed)| passed.into_iter().map(move |one| (path.as_str(), one)));
+    let by_factory = facts.factory.passed().into_iter().map(|one| ("", one));
+    // What they call is joined with a notebook of the estate here, so that reading it needs only its path.
+    let notebooks = Notebooks::new(files, mapping, options, &facts);
+    let passed: Vec<_> = by_job
+        .chain(by_factory)
+        .map(|(from, passed)| {
+            let called = notebooks.resolve(from, &passed.notebook);
+            let path = called.map_or(passed.notebook.as_str(), |index| &files.paths()[index]);
+            (notebook_key(path), passed)
+        })
         .collect();
-    for passed in passed {
+    for (notebook, passed) in passed {
         let value = if passed.values.is_empty() {
             Value::Unknown
         } else {
             Value::OneOf(passed.values.into_iter().collect())
         };
-        let widgets = facts
-            .passed
-            .entry(notebook_key(&passed.notebook))
-            .or_default();
+        let widgets = facts.passed.entry(notebook).or_default();
         let known = widgets.remove(&passed.parameter);
         widgets.insert(
             passed.parameter,

@@ -1088,6 +1088,8 @@ impl<'e> Reader<'e> {
             .and_then(|parameters| parameters.get(name))
             .cloned();
         let value = match passed {
+            // An empty default is none: it is there so that the widget is shown.
+            Some(passed) if default.only() == Some("") => passed,
             Some(passed) => passed.or(default),
             None => default,
         };

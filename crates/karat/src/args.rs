@@ -145,6 +145,84 @@ pub(crate) enum RefactorVerb {
     Mapping(RefactorMapping),
     /// Join the edits of people with a mapping that was made anew.
     Merge(RefactorMerge),
+    /// Remember what was decided about an open question: who, and why.
+    Decide(RefactorDecide),
+}
+
+/// What is known beside the code, and the reports to write.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorReports {
+    /// Decisions of people, as `karat refactor decide` writes them; a file that is not there holds none.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<PathBuf>,
+    /// Write report.html (one page, no network), report.json, issues.csv, assets.csv and tables.csv into this folder.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) report: Option<PathBuf>,
+    /// Write what was found as SARIF 2.1.0, with the edits as fixes.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Who owns what; without it, the tree's CODEOWNERS.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) owners: Option<PathBuf>,
+    /// For CI: exit 1 if and only if there are old names, open questions or findings that the baseline does not know.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// What is known already; without it, nothing is.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "check")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write all that is found as what is known.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) write_baseline: Option<PathBuf>,
+}
+
+impl RefactorReports {
+    /// Whether issues with their lines are needed.
+    pub(crate) fn need_issues(&self) -> bool {
+        self.report.is_some() || self.sarif.is_some() || self.check || self.write_baseline.is_some()
+    }
+}
+
+/// Arguments of `refactor decide`.
+#[derive(Debug, Args)]
+pub(crate) struct RefactorDecide {
+    /// Folder with notebooks, pipelines and scripts, or one file.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// Where the question is open, as `scan` prints it.
+    #[arg(value_name = "PATH:LINE")]
+    pub(crate) place: String,
+    /// The mapping: CSV, XLSX or JSON.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) mapping: PathBuf,
+    /// The file of decisions; made if it is not there.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: PathBuf,
+    /// What was decided.
+    #[arg(long, value_enum, value_name = "ANSWER")]
+    pub(crate) answer: RefactorAnswer,
+    /// Only questions of this rule.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Who decided.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+    /// Threads; without it, as many as the machine has. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// What can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RefactorAnswer {
+    /// Make the suggested edits.
+    Rewrite,
+    /// It is no table.
+    NotATable,
+    /// It stays as it is, and that is right.
+    Keep,
 }
 
 /// Arguments of `refactor scan`.
@@ -158,6 +236,8 @@ pub(crate) struct RefactorScan {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    #[command(flatten)]
+    pub(crate) reports: RefactorReports,
     /// Show also what is rewritten and what is no table, not only what needs a person.
     #[arg(long)]
     pub(crate) all: bool,
@@ -178,6 +258,9 @@ pub(crate) struct RefactorApply {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Decisions of people, as `karat refactor decide` writes them; those to rewrite are made too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<PathBuf>,
     /// Change the files where they are.
     #[arg(long)]
     pub(crate) in_place: bool,

@@ -70,6 +70,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -
     }
     // What is left of a template: parameters, other resources.
     for id in tree.ids().filter(|id| !done[*id]) {
+        if !tree.text(id).is_some_and(suspect::is_worth_reading) {
+            continue;
+        }
         if let Some(fragment) = tree.fragment(file, id) {
             let arm = template.then_some(&arm_values as &dyn Scope);
             for fragment in deployed(reader, &fragment, arm) {
@@ -115,6 +118,13 @@ struct Document<'d, 'e> {
 
 impl Document<'_, '_> {
     fn spot(&mut self, spot: &Spot) {
+        let worth = self
+            .tree
+            .text(spot.id)
+            .is_some_and(suspect::is_worth_reading);
+        if !worth && spot.meaning != Meaning::Notebook {
+            return;
+        }
         let Some(fragment) = self.tree.fragment(self.file, spot.id) else {
             return;
         };

@@ -45,6 +45,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -
         "a name in the settings of a job; what it is used for is decided elsewhere",
     );
     for id in tree.ids().filter(|id| !known[*id]) {
+        if !tree.text(id).is_some_and(suspect::is_worth_reading) {
+            continue;
+        }
         if let Some(fragment) = tree.fragment(file, id) {
             suspect::read(reader, &fragment, &data);
         }

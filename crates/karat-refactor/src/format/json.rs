@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use super::tree::Tree;
-use super::{databricks, metadata};
+use super::tree::{Kind, Tree};
+use super::{databricks, jupyter, metadata};
 use crate::factory;
 use crate::fragment::Fragment;
+use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 
 /// Reads a JSON file.
 pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
     match Tree::json(file.text()) {
         Ok(tree) => {
+            if synapse(reader, file, &tree) {
+                return;
+            }
             if !factory::read(reader, file, &tree) && !databricks::read(reader, file, &tree) {
                 metadata::read_tree(reader, file, &tree);
             }
@@ -19,6 +23,27 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
         }
         Err(broken) => super::unreadable(reader, file, "JSON", &broken),
     }
+}
+
+/// Notebooks and SQL scripts of Synapse are code in resources of their own. Its SQL pools hold no tables of the metastore.
+fn synapse(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) -> bool {
+    let Some(root) = tree.roots().first().copied() else {
+        return false;
+    };
+    let cells = tree.at(root, &["properties", "cells"]);
+    if cells.is_some_and(|cells| tree.node(cells).kind == Kind::List) {
+        jupyter::read(reader, file);
+        return true;
+    }
+    let script = tree
+        .text_at(root, &["properties", "content", "query"])
+        .is_some()
+        && tree.text_at(root, &["properties", "type"]) == Some("SqlQuery");
+    if script {
+        let whole = 0..file.text().len();
+        reader.region(file, whole, Means::NotATable(NotATable::ForeignSource));
+    }
+    script
 }
 
 /// Comments lie between values; what lies there and is no blank and no mark is a comment.

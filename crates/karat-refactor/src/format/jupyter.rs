@@ -23,9 +23,15 @@ pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
             return reader.region(fragment, 0..text.len(), Means::NeedsPerson(doubt));
         }
     };
-    let Some(root) = document.roots().first().copied() else {
+    let Some(mut root) = document.roots().first().copied() else {
         return;
     };
+    // Synapse keeps a notebook as the properties of a resource.
+    if document.get(root, "cells", text).is_none()
+        && let Some(properties) = document.get(root, "properties", text)
+    {
+        root = properties;
+    }
     let language = main_language(&document, root, text);
     // Names in metadata are settings of the notebook, not tables.
     if let Some(metadata) = document.get(root, "metadata", text) {

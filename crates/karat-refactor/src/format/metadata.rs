@@ -34,6 +34,9 @@ fn suspicion() -> Suspicion {
 /// Reads JSON or YAML that is no pipeline and no job.
 pub(crate) fn read_tree(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
     for id in tree.ids() {
+        if !tree.text(id).is_some_and(suspect::is_worth_reading) {
+            continue;
+        }
         let Some(fragment) = tree.fragment(file, id) else {
             continue;
         };
@@ -71,6 +74,9 @@ pub(crate) fn read_csv(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
                 .collect();
         }
         for (column, cell) in row.iter().enumerate() {
+            if !suspect::is_worth_reading(&file.text()[cell.range.clone()]) {
+                continue;
+            }
             let fragment = fragment_of(file, cell);
             if prose.get(column).copied().unwrap_or(false) {
                 reader.region(

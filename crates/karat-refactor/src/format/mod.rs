@@ -71,7 +71,7 @@ impl Format {
 
     /// The format of a file by its name and text.
     pub fn of(path: &str, text: &str) -> Self {
-        if path.contains("!/") {
+        if path.to_ascii_lowercase().contains(".dbc!/") {
             return Self::Archived;
         }
         let name = path.rsplit('/').next().unwrap_or(path);

@@ -33,6 +33,13 @@ impl Suspicion {
     }
 }
 
+/// Whether a text can hold a name with a database or a path at all: most values of a file are words and numbers.
+pub(crate) fn is_worth_reading(text: &str) -> bool {
+    !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':'))
+}
+
 /// Reports all mapped names and paths of a text; what else looks like a name in it is for a person too.
 pub(crate) fn read(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Suspicion) {
     // Only what is written here: the bytes of a hole are code, and explained as such.
@@ -73,7 +80,22 @@ pub(crate) fn keys(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
     }
 }
 
+/// Ends of file names: `sales.orders.parquet` is a file, and so is `sales.csv` unless the mapping knows a table `csv`.
+const FILE_ENDS: &[&str] = &[
+    "avro", "csv", "gz", "ipynb", "json", "orc", "parquet", "py", "scala", "sql", "tsv", "txt",
+    "xlsx", "xml", "yaml", "yml", "zip",
+];
+
 fn name(reader: &mut Reader<'_>, text: &Arc<Fragment>, parts: &[NamePart], suspicion: &Suspicion) {
+    if let [.., before, last] = parts
+        && FILE_ENDS.contains(&last.text.to_ascii_lowercase().as_str())
+        && !matches!(
+            reader.mapping.table(&before.text, &last.text),
+            TableLookup::Mapped(_) | TableLookup::Contradiction(_)
+        )
+    {
+        return reader.not_a_table(text, range_of(parts), NotATable::HostOrFile);
+    }
     let (database, table) = match parts {
         [database, table] => (database, table),
         [catalog, database, table] if is_metastore(&catalog.text) => (database, table),

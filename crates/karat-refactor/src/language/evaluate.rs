@@ -1074,6 +1074,16 @@ impl<'r, 'e> Machine<'r, 'e> {
                         .all(|letter| letter.is_alphanumeric() || letter == '_')
             });
             if !word {
+                // `"/dbfs" + path`: another path behind it means something else.
+                let glued = super::values::last_letter(into)
+                    .is_some_and(|last| last.is_alphanumeric() || matches!(last, ':' | '/' | '_'));
+                if glued
+                    && super::values::texts_given(only)
+                        .is_some_and(|text| text.starts_with('/') || text.contains(":/"))
+                {
+                    let fate = Fate::Broken("is put behind other text of a path".to_owned());
+                    self.fate(&value, &fate);
+                }
                 into.extend(only.iter().cloned());
                 return;
             }

@@ -170,6 +170,17 @@ fn begins_like_a_path(literal: &Literal) -> bool {
         || lower == "/mnt"
 }
 
+/// Whether a path is written as the driver sees DBFS, `/dbfs/…`, or as an address.
+fn is_window_on_dbfs(literal: &Literal) -> bool {
+    match literal.text.first() {
+        Some(Segment::Source { home, range, .. }) => {
+            let text = home.text().get(range.clone()).unwrap_or_default();
+            text.starts_with("/dbfs/") || text.contains(":/")
+        }
+        _ => false,
+    }
+}
+
 /// Why a literal must not be edited.
 fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     if literal.broken {
@@ -177,6 +188,9 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     }
     literal.fates.iter().find_map(|fate| match (fate, subject) {
         (Fate::Broken(why), _) => Some(why.clone()),
+        (Fate::File, Subject::Path) if !is_window_on_dbfs(literal) => {
+            Some("is opened as a file of the driver's own disk".to_owned())
+        }
         // A path says itself what it is; whoever gets it, gets the new one.
         (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),

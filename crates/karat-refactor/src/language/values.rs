@@ -455,6 +455,19 @@ fn same(this: &Assembled, that: &Assembled) -> bool {
         })
 }
 
+/// The last letter of a text, as far as it is known.
+pub(super) fn last_letter(assembled: &Assembled) -> Option<char> {
+    match assembled.last()? {
+        Segment::Source {
+            decoded: Some(text),
+            ..
+        }
+        | Segment::Fixed(text) => text.chars().next_back(),
+        Segment::Source { home, range, .. } => home.text().get(range.clone())?.chars().next_back(),
+        Segment::Hole(_) => None,
+    }
+}
+
 /// The text that a text with holes is, if each hole has one known value, whether or not it can have others.
 pub(super) fn texts_given(assembled: &Assembled) -> Option<String> {
     let mut text = String::new();

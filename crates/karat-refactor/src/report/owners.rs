@@ -22,6 +22,11 @@ impl Owners {
         Owners { rules }
     }
 
+    /// Whether there is no rule at all.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The owners of a path with `/`; empty if nobody owns it.
     pub fn of(&self, path: &str) -> &[String] {
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();

@@ -136,7 +136,8 @@ fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 
 /// A cell. What a spreadsheet would take for a formula gets an apostrophe in front: code in a file must not run in a report.
 fn quoted(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = cell.starts_with(['=', '+', '-', '\t', '\r'])
+        || cell.starts_with('@') && cell.contains('(');
     let cell = if formula {
         format!("'{cell}")
     } else {

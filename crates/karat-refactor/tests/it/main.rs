@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod factory;
 mod notebooks;
 mod programs;
 mod properties;
 mod python;
+mod report;
 mod rules;
 mod scala;
 mod show;

@@ -209,7 +209,7 @@ eval(repr(t) + ".replace('A','B')")
 getattr(sys.modules[__name__], f"{method}")(spark.table(t))
 path = "sales.items"
 spark.table(path)
-open("/tmp/" + path)
+open("/out/" + path)
 "#,
         expect![[r#"
             1:9 sales.orders ?  name/used-otherwise prod.sales.orders
@@ -301,6 +301,24 @@ print(f"read '{u}'")
             | spark.sql(f"create table prod.fresh.t2 location '{p}'")
             | u = "`prod-eu`.people.emp"
         "#]],
+    );
+}
+
+#[test]
+fn paths_of_the_driver_stay() {
+    check(
+        r#"open("/mnt/raw/x")
+open("/dbfs/mnt/raw/x")
+p = "/mnt/raw/y"
+spark.read.load(p)
+open("/dbfs" + p)
+q = "/mnt/raw/z"
+spark.read.load(q + "/part")
+r = "dbfs:/mnt/lake/gold/t"
+dbutils.fs.ls(r)
+pd.read_csv(f"/dbfs/mnt/raw/{name}.csv")
+"#,
+        expect![[""]],
     );
 }
 

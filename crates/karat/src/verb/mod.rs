@@ -9,6 +9,7 @@ pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod receipt;
 pub(crate) mod refactor;
+mod refactor_report;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;

@@ -12,15 +12,15 @@ use karat_refactor::mapping::document::{self, Document};
 use karat_refactor::mapping::merge;
 use karat_refactor::mapping::read::{Problem, Weight};
 use karat_refactor::proof::{self, FileProof};
-use karat_refactor::report::owners::Owners;
 use karat_refactor::style::Style;
 use karat_refactor::verify::{Judged, Outcome, verify};
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, Verdict, asset, patch};
 use serde_json::{Value, json};
 
+use super::refactor_report;
 use crate::args::{
-    RefactorApply, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle, RefactorStyleName,
+    RefactorApply, RefactorDecide, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle, RefactorStyleName,
     RefactorVerb, RefactorVerify,
 };
 use crate::failure::Failure;
@@ -35,6 +35,7 @@ pub(crate) fn run(voice: Voice, what: &RefactorVerb) -> Result<u8, Failure> {
         RefactorVerb::Verify(arguments) => run_verify(voice, arguments),
         RefactorVerb::Mapping(arguments) => run_mapping(voice, arguments),
         RefactorVerb::Merge(arguments) => run_merge(voice, arguments),
+        RefactorVerb::Decide(arguments) => run_decide(voice, arguments),
     }
 }
 
@@ -85,17 +86,56 @@ fn options(style: RefactorStyle) -> Options {
 fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let files = walk(&arguments.path)?;
+    let options = Options {
+        decisions: refactor_report::decisions(arguments.reports.decisions.as_deref())?,
+        issues: arguments.reports.need_issues(),
+        ..options(arguments.style)
+    };
+    let mut scan = scan(
+        &files,
+        &mapping,
+        &options,
+        machine::threads(arguments.threads),
+    );
+    let checked = refactor_report::write(voice, &arguments.reports, &arguments.path, &mut scan)?;
+    voice.answer(
+        || {
+            let mut document = scan_json(&scan, &files);
+            if checked.asked {
+                document["check"] = checked.json();
+            }
+            document
+        },
+        || {
+            if checked.asked {
+                checked.text()
+            } else {
+                scan_text(&scan, &files, arguments.all)
+            }
+        },
+    )?;
+    Ok(u8::from(if checked.asked {
+        checked.fails()
+    } else {
+        scan.needs_person()
+    }))
+}
+
+fn run_decide(voice: Voice, arguments: &RefactorDecide) -> Result<u8, Failure> {
+    let mapping = mapping(voice, &arguments.mapping)?;
+    let files = walk(&arguments.path)?;
+    let options = Options {
+        issues: true,
+        ..Options::default()
+    };
     let scan = scan(
         &files,
         &mapping,
-        &options(arguments.style),
+        &options,
         machine::threads(arguments.threads),
     );
-    voice.answer(
-        || scan_json(&scan, &files),
-        || scan_text(&scan, &files, arguments.all),
-    )?;
-    Ok(u8::from(scan.needs_person()))
+    let at = machine::Moment::now(None)?.logical_text();
+    refactor_report::decide(voice, arguments, &scan, &at)
 }
 
 fn scan_json(scan: &Scan, files: &Walk) -> Value {
@@ -316,7 +356,8 @@ fn plan(
             decoded.encoding,
             karat_refactor::text::Encoding::Utf8 | karat_refactor::text::Encoding::Utf8Marked
         );
-        match report.path.split_once("!/") {
+        let archived = report.format == Some(karat_refactor::format::Format::Archived);
+        match report.path.split_once("!/").filter(|_| archived) {
             Some((archive, member)) => {
                 plan.unpatchable.push(report.path.clone());
                 members
@@ -384,7 +425,10 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
     let plan = plan(
         &files,
         &mapping,
-        &options(arguments.style),
+        &Options {
+            decisions: refactor_report::decisions(arguments.decisions.as_deref())?,
+            ..options(arguments.style)
+        },
         machine::threads(arguments.threads),
     )?;
     let proof = proof::whole(
@@ -448,21 +492,13 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
 
 /// One patch an owner; files without one in `nobody.patch`.
 fn write_by_owner(folder: &Path, root: &Path, patches: &[(String, String)]) -> Result<(), Failure> {
-    let places = ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"];
-    let Some(file) = places
-        .iter()
-        .map(|place| root.join(place))
-        .find(|file| file.is_file())
-    else {
+    let owners = refactor_report::owners(None, root)?;
+    if owners.is_empty() {
         return Err(Failure::usage(
-            format!("`{}` has no CODEOWNERS", root.display()),
-            format!(
-                "write one as {}, or leave out --patch-by-owner",
-                places.join(", ")
-            ),
+            format!("`{}` has no CODEOWNERS with a rule", root.display()),
+            "write one as CODEOWNERS, .github/CODEOWNERS or docs/CODEOWNERS, or leave out --patch-by-owner",
         ));
-    };
-    let owners = Owners::parse(&fs::read_to_string(&file).map_err(Failure::io("read", &file))?);
+    }
     let mut by_owner: BTreeMap<String, String> = BTreeMap::new();
     for (path, patch) in patches {
         let names = owners.of(path);
@@ -570,7 +606,7 @@ fn fill_tree(root: &Path, part: &Path, files: &Walk, changed: &[Changed]) -> Res
 }
 
 /// Exchanges a file whole: the new bytes lie beside it before it goes.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())

@@ -1,0 +1,326 @@
+//! Reports: issues with fingerprints, decisions, baseline, overview, HTML, CSV and SARIF.
+
+use std::collections::BTreeSet;
+
+use expect_test::expect;
+use karat_refactor::estate::{InMemory, Scan, scan};
+use karat_refactor::report::baseline::Baseline;
+use karat_refactor::report::decisions::{Answer, Decisions};
+use karat_refactor::report::owners::Owners;
+use karat_refactor::report::{Issue, Overview, html, sarif, tables};
+use karat_refactor::{Options, Verdict};
+
+use crate::show::mapping;
+
+const WRITER: (&str, &str) = (
+    "etl/load.sql",
+    "-- Databricks notebook source\ninsert into sales.orders select * from sales.lost;\n",
+);
+const READER: (&str, &str) = (
+    "bi/show.sql",
+    "-- Databricks notebook source\nselect * from sales.orders;\n",
+);
+const PIPELINE: (&str, &str) = (
+    "adf/pipeline/run.json",
+    r#"{"name": "run", "properties": {"activities": [{"name": "n", "type": "DatabricksNotebook",
+"typeProperties": {"notebookPath": "/Repos/x/etl/load", "baseParameters": {"t": "sales.orders", "u": "<b>'=cmd'!sales.items</b>"}}}]}}"#,
+);
+
+fn scanned(files: &[(&str, &str)], decisions: &Decisions) -> (Scan, Vec<Issue>) {
+    let files = InMemory::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let options = Options {
+        decisions: decisions.clone(),
+        issues: true,
+        ..Options::default()
+    };
+    let mut scan = scan(&files, &mapping(), &options, 2);
+    let issues = scan
+        .assets
+        .iter_mut()
+        .flat_map(|asset| std::mem::take(&mut asset.issues))
+        .collect();
+    (scan, issues)
+}
+
+fn open(files: &[(&str, &str)], decisions: &Decisions) -> Vec<String> {
+    let (_, issues) = scanned(files, decisions);
+    let shown = issues.iter().map(|issue| {
+        format!(
+            "{}:{} {} {}",
+            issue.path, issue.start.line, issue.rule, issue.text
+        )
+    });
+    shown.collect()
+}
+
+#[test]
+fn order_of_work_and_scores() {
+    let (scan, issues) = scanned(&[WRITER, READER, PIPELINE], &Decisions::default());
+    let owners = Owners::parse("* @all\n/etl/ @etl\n");
+    let overview = Overview::of(&scan.assets, issues, &owners);
+    expect![[r#"
+        path,format,owner,score,rewritten,not_a_table,needs_person,findings,step
+        adf/pipeline/run.json,JSON,'@all,0,0,0,2,0,2
+        bi/show.sql,source notebook,'@all,100,1,0,0,0,2
+        etl/load.sql,source notebook,'@etl,50,1,0,1,0,1
+    "#]]
+    .assert_eq(&tables::assets_csv(&overview));
+    expect![[r#"
+        old,new,score,readers,writers,occurrences,open
+        sales.items,prod.sales.items,0,1,0,1,1
+        sales.lost,,0,1,0,1,1
+        sales.orders,prod.sales.orders,66,2,1,3,1
+    "#]]
+    .assert_eq(&tables::tables_csv(&overview));
+    expect![[r#"
+        path,line,column,kind,severity,rule,text,old,new,message,context,owner,fingerprint
+        adf/pipeline/run.json,2,82,needs a person,warning,name/metadata,sales.orders,sales.orders,prod.sales.orders,"passed to a notebook as `t`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",'@all,3af76933abbffc03c01c027ba166d267
+        adf/pipeline/run.json,2,113,needs a person,warning,name/metadata,sales.items,sales.items,prod.sales.items,"passed to a notebook as `u`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",'@all,63021381db51cc25a8ddb0ff70c93342
+        bi/show.sql,2,15,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"select * from sales.orders;",'@all,8369bf28bc54c1708ddb74dd22c406d7
+        etl/load.sql,2,13,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"insert into sales.orders select * from sales.lost;",'@etl,0a4e49b09b606f62950aba7170a896a6
+        etl/load.sql,2,40,needs a person,warning,name/not-mapped,sales.lost,sales.lost,,"the mapping has the database `sales`, and no row for `sales.lost`","insert into sales.orders select * from sales.lost;",'@etl,8b8e6dbe35541dba755d3d1deb727564
+    "#]].assert_eq(&tables::issues_csv(&overview));
+    // What writes comes before what reads; what is run before what runs it.
+    assert_eq!(
+        overview.order,
+        [
+            vec!["etl/load.sql"],
+            vec!["adf/pipeline/run.json", "bi/show.sql"]
+        ]
+    );
+}
+
+#[test]
+fn the_page_needs_no_network_and_runs_nothing_of_the_files() {
+    let (scan, issues) = scanned(&[WRITER, READER, PIPELINE], &Decisions::default());
+    let overview = Overview::of(&scan.assets, issues, &Owners::default());
+    let page = html::html(&overview, "a <title>");
+    for outside in ["http:", "https:", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("<title>a &lt;title&gt;</title>"));
+    assert!(!page.contains("<b>&#39;"), "text of files is escaped");
+    assert!(page.contains("adf/pipeline/run.json runs etl/load.sql"));
+    assert!(page.contains("bi/show.sql reads sales.orders"));
+    let parsed: serde_json::Value = serde_json::from_str(&tables::json(&overview)).unwrap();
+    assert_eq!(parsed["counts"]["rewritten"], 2);
+}
+
+#[test]
+fn sarif_has_places_and_fixes() {
+    let (_, issues) = scanned(&[WRITER], &Decisions::default());
+    expect![[r#"
+        {
+          "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+          "version": "2.1.0",
+          "runs": [
+            {
+              "tool": {
+                "driver": {
+                  "name": "karat",
+                  "semanticVersion": "1.2.3",
+                  "rules": [
+                    {
+                      "id": "name/not-mapped",
+                      "shortDescription": {
+                        "text": "Name: not mapped"
+                      },
+                      "defaultConfiguration": {
+                        "level": "warning"
+                      }
+                    },
+                    {
+                      "id": "name/two-part",
+                      "shortDescription": {
+                        "text": "Name: two part"
+                      },
+                      "defaultConfiguration": {
+                        "level": "note"
+                      }
+                    }
+                  ]
+                }
+              },
+              "columnKind": "unicodeCodePoints",
+              "results": [
+                {
+                  "ruleId": "name/two-part",
+                  "ruleIndex": 1,
+                  "level": "note",
+                  "message": {
+                    "text": "`sales.orders` becomes `prod.sales.orders`"
+                  },
+                  "locations": [
+                    {
+                      "physicalLocation": {
+                        "artifactLocation": {
+                          "uri": "etl/load.sql"
+                        },
+                        "region": {
+                          "startLine": 2,
+                          "startColumn": 13,
+                          "endLine": 2,
+                          "endColumn": 25,
+                          "snippet": {
+                            "text": "sales.orders"
+                          }
+                        }
+                      }
+                    }
+                  ],
+                  "partialFingerprints": {
+                    "karat/v1": "0a4e49b09b606f62950aba7170a896a6"
+                  },
+                  "fixes": [
+                    {
+                      "description": {
+                        "text": "write `prod.sales.orders`"
+                      },
+                      "artifactChanges": [
+                        {
+                          "artifactLocation": {
+                            "uri": "etl/load.sql"
+                          },
+                          "replacements": [
+                            {
+                              "deletedRegion": {
+                                "startLine": 2,
+                                "startColumn": 13,
+                                "endLine": 2,
+                                "endColumn": 18
+                              },
+                              "insertedContent": {
+                                "text": "prod.sales"
+                              }
+                            }
+                          ]
+                        }
+                      ]
+                    }
+                  ]
+                },
+                {
+                  "ruleId": "name/not-mapped",
+                  "ruleIndex": 0,
+                  "level": "warning",
+                  "message": {
+                    "text": "the mapping has the database `sales`, and no row for `sales.lost`"
+                  },
+                  "locations": [
+                    {
+                      "physicalLocation": {
+                        "artifactLocation": {
+                          "uri": "etl/load.sql"
+                        },
+                        "region": {
+                          "startLine": 2,
+                          "startColumn": 40,
+                          "endLine": 2,
+                          "endColumn": 50,
+                          "snippet": {
+                            "text": "sales.lost"
+                          }
+                        }
+                      }
+                    }
+                  ],
+                  "partialFingerprints": {
+                    "karat/v1": "8b8e6dbe35541dba755d3d1deb727564"
+                  }
+                }
+              ]
+            }
+          ]
+        }
+    "#]]
+    .assert_eq(&sarif::sarif(&issues, "1.2.3"));
+}
+
+#[test]
+fn decisions_survive_moved_lines_and_are_asked_again_when_their_line_changes() {
+    let (_, issues) = scanned(&[PIPELINE], &Decisions::default());
+    let mut decisions = Decisions::default();
+    let of = |text: &str| issues.iter().find(|issue| issue.text == text).unwrap();
+    decisions.decide(
+        of("sales.orders"),
+        Answer::Rewrite,
+        "ann",
+        "the notebook takes it",
+        "2026-01-01",
+    );
+    decisions.decide(
+        of("sales.items"),
+        Answer::Keep,
+        "bob",
+        "a label",
+        "2026-01-01",
+    );
+    let decisions = Decisions::parse(&decisions.to_text()).unwrap();
+
+    let (scan, issues) = scanned(&[PIPELINE], &decisions);
+    assert_eq!(issues.len(), 1, "one is rewritten, one is kept");
+    assert!(
+        matches!(&scan.assets[0].occurrences[0].verdict, Verdict::Rewritten { new, .. } if new == "prod.sales.orders")
+    );
+    assert_eq!(scan.assets[0].edits().len(), 1);
+
+    let moved = PIPELINE
+        .1
+        .replace("{\"name\": \"run\"", "{\n\n  \"name\": \"run\"");
+    assert_eq!(
+        open(&[(PIPELINE.0, &moved)], &decisions),
+        open(&[PIPELINE], &decisions)
+            .iter()
+            .map(|line| line.replace(":2 ", ":4 "))
+            .collect::<Vec<_>>()
+    );
+
+    let changed = PIPELINE
+        .1
+        .replace("\"t\": \"sales.orders\"", "\"t2\": \"sales.orders\"");
+    expect![[r#"
+        adf/pipeline/run.json:2 name/metadata sales.orders
+        adf/pipeline/run.json:2 name/metadata sales.items"#]]
+    .assert_eq(&open(&[(PIPELINE.0, &changed)], &decisions).join("\n"));
+    let (scan, _) = scanned(&[(PIPELINE.0, &changed)], &decisions);
+    let used: BTreeSet<String> = scan
+        .assets
+        .iter()
+        .flat_map(|asset| asset.decided.used.clone())
+        .collect();
+    assert_eq!(decisions.stale(&used).len(), 2);
+}
+
+#[test]
+fn a_decision_needs_a_name_and_a_reason() {
+    let (_, issues) = scanned(&[PIPELINE], &Decisions::default());
+    let mut decisions = Decisions::default();
+    decisions.decide(&issues[0], Answer::Keep, "ann", " ", "");
+    let error = Decisions::parse(&decisions.to_text()).unwrap_err();
+    expect!["the decision on `sales.orders` in adf/pipeline/run.json names nobody or no reason; fill in `by` and `why`"].assert_eq(&error.to_string());
+    assert!(Decisions::parse("{").is_err());
+    assert!(Decisions::parse("{\"karat_decisions\": 2, \"decisions\": []}").is_err());
+}
+
+#[test]
+fn a_check_fails_on_new_names_only() {
+    let (_, before) = scanned(&[WRITER], &Decisions::default());
+    let baseline = Baseline::parse(&Baseline::of(&before).to_text()).unwrap();
+    assert!(baseline.check(&before).passes());
+
+    let moved = format!(
+        "{}\n\nselect * from sales.orders;\n",
+        WRITER.1.replace("source\n", "source\n\n\n")
+    );
+    let (_, after) = scanned(&[(WRITER.0, &moved)], &Decisions::default());
+    let check = baseline.check(&after);
+    let new: Vec<&str> = check.new.iter().map(|issue| issue.line.as_str()).collect();
+    assert_eq!(new, ["select * from sales.orders;"]);
+    assert_eq!((check.known, check.gone.len()), (2, 0));
+
+    let (_, after) = scanned(&[(WRITER.0, "select 1\n")], &Decisions::default());
+    let check = baseline.check(&after);
+    assert!(check.passes());
+    assert_eq!(check.gone.len(), 2);
+    assert!(!Baseline::default().check(&before).passes());
+}
