@@ -2679,6 +2679,22 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     fn path(&mut self, value: &Value, _span: &Range<usize>) {
+        // Only what a path begins with says where it lies.
+        if let Value::Texts { alternatives, .. } = value {
+            for alternative in alternatives.iter() {
+                let mut parts = alternative.iter();
+                if let Some(first) = parts.next() {
+                    self.fate(&Value::text(vec![first.clone()]), &Fate::Path);
+                }
+                let first = first_literal(alternative);
+                let rest = parts
+                    .filter(|part| literal_of(part) != first)
+                    .cloned()
+                    .collect::<Assembled>();
+                self.fate(&Value::text(rest), &Fate::Segment);
+            }
+            return;
+        }
         self.fate(value, &Fate::Path);
     }
 
@@ -3007,6 +3023,18 @@ impl<'r, 'e> Machine<'r, 'e> {
 }
 
 const ALTERNATIVES_OF_A_SPLIT: usize = 512;
+
+/// The literal that a stretch of a text stands in.
+fn literal_of(segment: &Segment) -> Option<LiteralId> {
+    match segment {
+        Segment::Source { literal, .. } => Some(*literal),
+        Segment::Fixed(_) | Segment::Hole(_) => None,
+    }
+}
+
+fn first_literal(text: &Assembled) -> Option<LiteralId> {
+    text.first().and_then(literal_of)
+}
 
 #[derive(Default)]
 struct Made {

@@ -194,9 +194,10 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
         // A path says itself what it is; whoever gets it, gets the new one.
         (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
-        (Fate::Path | Fate::File, Subject::Table | Subject::Database | Subject::Qualifier) => {
-            Some("is part of a path too".to_owned())
-        }
+        (
+            Fate::Path | Fate::File | Fate::Segment,
+            Subject::Table | Subject::Database | Subject::Qualifier,
+        ) => Some("is part of a path too".to_owned()),
         (Fate::Quoted, Subject::Table | Subject::Database | Subject::Qualifier) => {
             Some("is data in a SQL text too".to_owned())
         }
@@ -327,7 +328,10 @@ fn meaning(literal: &Literal) -> Option<Means> {
     if fates.contains(&Fate::Notebook) {
         return not(NotATable::WorkspacePath);
     }
-    if fates.contains(&Fate::Path) || fates.contains(&Fate::File) {
+    if fates
+        .iter()
+        .any(|fate| matches!(fate, Fate::Path | Fate::File | Fate::Segment))
+    {
         return not(NotATable::PathSegment);
     }
     if fates.contains(&Fate::View) {

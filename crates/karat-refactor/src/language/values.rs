@@ -539,6 +539,8 @@ pub(super) enum Fate {
     Named,
     /// It is a path of storage.
     Path,
+    /// It is a part of a path, and not its beginning.
+    Segment,
     /// It is a path of the driver's own files.
     File,
     /// It is the name of a temporary view.
