@@ -321,7 +321,9 @@ impl<'e> Reader<'e> {
             TableLookup::Mapped(new) => Decision::Doubt {
                 doubt: Doubt::new(
                     rule::MAY_BE_VIEW,
-                    format!("this is `{old}`, unless one of the temporary views made before, whose names are not known, is called `{table}`"),
+                    format!(
+                        "this is `{old}`, unless one of the temporary views made before, whose names are not known, is called `{table}`"
+                    ),
                 ),
                 candidates: vec![new.sql()],
                 old: Some(old),
@@ -329,7 +331,9 @@ impl<'e> Reader<'e> {
             _ => Decision::Doubt {
                 doubt: Doubt::new(
                     rule::NOT_MAPPED,
-                    format!("the mapping has no row for `{old}`; it may also be a temporary view whose name is not known"),
+                    format!(
+                        "the mapping has no row for `{old}`; it may also be a temporary view whose name is not known"
+                    ),
                 ),
                 candidates: Vec::new(),
                 old: None,
