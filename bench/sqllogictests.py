@@ -28,6 +28,12 @@ VERSION = "55.2.0"
 SECONDS = 20
 
 
+APPROXIMATE = "stated: approx_ functions give the exact answer"
+TYPES = "stated: arrow_typeof names the type that karat has"
+LOSS = "stated: a cast that would lose something is an error"
+MICROSECONDS = "stated: timestamps have microseconds"
+OFFSET = "stated: text with an offset is an instant"
+ON_PURPOSE = "stated: refused on purpose"
 TIES = "stated: other rows where no order chooses"
 QUOTIENT = "stated: quotient of integers"
 # What a person judged, and no comparison tells: file, part of the query, the kind of docs/sql.md.
@@ -54,6 +60,57 @@ JUDGED = [
     ("functional_dependencies.slt", "FROM t_uniq", "stated: DataFusion's is wrong, and the test says so"),
     ("scalar.slt", "letter = LEFT('APACHE', 1)", "stated: the test expects a line of its own syntax"),
 ]
+
+
+# A text of a moment with an offset or a zone.
+WITH_OFFSET = r"'\d{4}-\d\d-\d\d[T ][\d:.]+\s*(?:[-+]\d\d|Z|[A-Z]{3}|[A-Z][a-z]+/\w+)"
+NANOSECONDS = r"nano|\(ns\b|\.\d{7,9}\b"
+NUMBERS = r"(?:decimal\(\d+,\d+\)|(?:tiny|small|big)?int(?:eger)?(?: unsigned)?|double|real)"
+# Errors that docs/sql.md states: part of the message, what the query or the expected rows show (or None), the kind.
+ERRORS = [
+    (r"division by zero", None, "stated: x / 0 and x % 0 are errors"),
+    (r"as boolean\)`", None, "stated: only 0 and 1 are booleans"),
+    (r"no timestamp|without loss", WITH_OFFSET, OFFSET),
+    (r"without loss|no timestamp|does not fit", NANOSECONDS, MICROSECONDS),
+    (r"without loss in `(?:try_)?(?:arrow_)?cast\((?!.* as decimal\(30,15\)\)`)", None, LOSS),
+    (r"without loss in `to_(?:timestamp|date|unixtime)", None, LOSS),
+    (r"has no single answer", None, ON_PURPOSE),
+    (r"tells of the (?:plan|machine), not of the rows", None, ON_PURPOSE),
+    (rf"no cast from {NUMBERS} to (?:timestamp|date|time)\b", None, ON_PURPOSE),
+    (r"means 4 bytes in some databases|no declared length|states no precision|a decimal has 1 to 76 digits", None, ON_PURPOSE),
+    (r"`(?:sum|avg|median|\w*percentile_cont|stddev\w*|var\w*)` takes a number, not interval", None, ON_PURPOSE),
+    (r"weights that are no whole numbers", None, ON_PURPOSE),
+    (r"is no zone of the time-zone database", None, ON_PURPOSE),
+    (r"a union of (?:\S+ with (?:double|real)|(?:double|real) with)", None, ON_PURPOSE),
+    (r"a power in some databases", None, ON_PURPOSE),
+    (r"blake2b|blake2s|blake3", None, ON_PURPOSE),
+    (r"the name of an algorithm", r"blake", ON_PURPOSE),
+    (r"no answer within", r"with recursive r as \(\s*select 0 as k", "stated: a recursion without an end does not end"),
+]
+# Functions that the tests' own program registers.
+REGISTERED = r"no function `(?:async_\w+|my_\w+)`"
+
+
+def stated_error(sql, expected, stderr):
+    """The kind of an error that docs/sql.md states; None: it states none."""
+    if re.search(REGISTERED, stderr):
+        return ON_PURPOSE
+    shown = sql + "\n" + "\n".join(expected)
+    found = (kind for message, shows, kind in ERRORS if re.search(message, stderr) and (not shows or re.search(shows, shown, re.I)))
+    return next(found, None)
+
+
+# What arrow_typeof answers with.
+TYPE = re.compile(
+    r"\b(?:Null|Boolean|U?Int\d+|Float\d+|(?:Large)?Utf8(?:View)?|(?:Large)?Binary(?:View)?|Date\d+|(?:Decimal\d+|Time\d+|Timestamp|Interval|Duration"
+    r"|FixedSizeBinary|Dictionary|RunEndEncoded|(?:Large|FixedSize)?List(?:View)?|Struct|Map)\([^()]*\))"
+)
+
+
+def without_types(text):
+    while (shorter := TYPE.sub("·", text)) != text:
+        text = shorter
+    return text
 
 
 def fetch_tests(folder):
@@ -177,6 +234,9 @@ def plain(text):
     text = re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d)", r"\1T\2", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[-+]\d\d:\d\d", in_utc, text)
     text = text.replace("\0", "\\0")
+    # An interval tells of the units that it has.
+    text = re.sub(r"(\d) secs\b", r"\1 secs", re.sub(r"(\d+\.\d*?)0+ secs\b", r"\1 secs", text)).replace(". secs", " secs")
+    text = re.sub(r"(?<![\d.])-?0 (?:years|mons|days|hours|mins|secs)(?: |\b)", "", text)
     text = re.sub(r"\binf\b", "Infinity", text)
 
     def number(found):
@@ -248,8 +308,16 @@ def judge(kind, sql, expected, rows):
             continue
         if all(near(x, y) for x, y in different):
             return "stated: digits of a decimal"
+        if "approx_" in sql.lower():
+            return APPROXIMATE
         if "/" in sql and all(decimal.Decimal(y) == int(decimal.Decimal(x)) for x, y in different):
             return QUOTIENT
+    if "arrow_typeof" in sql.lower():
+        bare = [[without_types(line) for line in side] for side in (ours, theirs)]
+        for a, b in (bare, map(sorted, bare)):
+            different = pairs(a, b)
+            if different is not None and all(near(x, y) for x, y in different):
+                return TYPES
     return "other"
 
 
@@ -279,10 +347,12 @@ def ask(task):
     try:
         done = subprocess.run(command, input=sql, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        return ("failed", file, sql, expected, f"no answer within {SECONDS} seconds")
+        late = f"no answer within {SECONDS} seconds"
+        return (stated_error(sql, expected, late) or "failed", file, sql, expected, late)
     outcome = (file, sql, expected, done.stderr)
     if done.returncode != 0:
-        return ("refused" if done.returncode == 2 else "failed", *outcome)
+        kind = "refused" if done.returncode == 2 else "failed"
+        return (stated_error(sql, expected, done.stderr) or kind, *outcome)
     rows = read_rows(done.stdout)
     judged = judge(kind, sql, expected, rows)
     if judged == "other" and other_rows(command, sql, expected):

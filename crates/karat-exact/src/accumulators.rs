@@ -1,7 +1,8 @@
 //! karat's aggregates beyond sum and avg as DataFusion sees them: names, types, and one store of all groups behind each kind of
 //! accumulator. What they compute is in [`crate::moments`], [`crate::ranks`] and [`crate::choices`].
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -363,7 +364,7 @@ impl AggregateUDFImpl for Own {
         let mut store = self.function.store(&call)?;
         if args.is_distinct {
             return Ok(Box::new(Distinct {
-                seen: HashSet::new(),
+                seen: HashMap::new(),
                 heap: 0,
                 types: call.types,
                 store,
@@ -575,10 +576,10 @@ impl GroupsAccumulator for Groups {
     }
 }
 
-/// Each row of arguments once, then the aggregate of those.
+/// Each row of arguments once, with how often it is there, then the aggregate of those.
 #[derive(Debug)]
 struct Distinct {
-    seen: HashSet<Vec<ScalarValue>>,
+    seen: HashMap<Vec<ScalarValue>, u64>,
     /// What the values hold beside themselves.
     heap: usize,
     types: Vec<DataType>,
@@ -586,7 +587,7 @@ struct Distinct {
 }
 
 impl Distinct {
-    fn add(&mut self, arrays: &[ArrayRef]) -> Result<()> {
+    fn each(arrays: &[ArrayRef], mut f: impl FnMut(Vec<ScalarValue>)) -> Result<()> {
         let chosen = chosen(&arrays[..1], None);
         let rows = arrays.first().map_or(0, |array| array.len());
         for row in 0..rows {
@@ -601,18 +602,26 @@ impl Distinct {
                     value => value,
                 })
             });
-            let values = values.collect::<Result<Vec<ScalarValue>>>()?;
-            let heap: usize = values.iter().map(ScalarValue::size).sum();
-            if self.seen.insert(values) {
-                self.heap += heap;
-            }
+            f(values.collect::<Result<Vec<ScalarValue>>>()?);
         }
         Ok(())
     }
 
+    fn add(&mut self, arrays: &[ArrayRef]) -> Result<()> {
+        let (seen, heap) = (&mut self.seen, &mut self.heap);
+        Distinct::each(arrays, |values| {
+            let size: usize = values.iter().map(ScalarValue::size).sum();
+            let count = seen.entry(values).or_default();
+            if *count == 0 {
+                *heap += size;
+            }
+            *count += 1;
+        })
+    }
+
     fn columns(&self) -> Result<Vec<ArrayRef>> {
         let column = |index: usize| {
-            let values = self.seen.iter().map(|row| row[index].clone());
+            let values = self.seen.keys().map(|row| row[index].clone());
             match self.seen.is_empty() {
                 true => Ok(arrow::array::new_empty_array(&self.types[index])),
                 false => ScalarValue::iter_to_array(values),
@@ -627,6 +636,24 @@ impl Accumulator for Distinct {
         self.add(values)
     }
 
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let (seen, heap) = (&mut self.seen, &mut self.heap);
+        Distinct::each(values, |values| {
+            let size: usize = values.iter().map(ScalarValue::size).sum();
+            if let Entry::Occupied(mut known) = seen.entry(values) {
+                *known.get_mut() -= 1;
+                if *known.get() == 0 {
+                    known.remove();
+                    *heap = heap.saturating_sub(size);
+                }
+            }
+        })
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mut store = self.store.empty();
         store.resize(1);
@@ -635,7 +662,9 @@ impl Accumulator for Distinct {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.seen.capacity() * (size_of::<Vec<ScalarValue>>() + 8) + self.heap
+        size_of::<Self>()
+            + self.seen.capacity() * (size_of::<(Vec<ScalarValue>, u64)>() + 8)
+            + self.heap
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -1,6 +1,7 @@
 //! Exact sums and means: state wide enough for any input, one rounding or one check at the end (rules E1, E4).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -332,7 +333,7 @@ impl AggregateUDFImpl for Exact {
         let name = written(args.name);
         if args.is_distinct {
             return Ok(Box::new(Distinct {
-                seen: HashSet::new(),
+                seen: HashMap::new(),
                 input,
                 function: self.clone(),
                 out: args.return_field.data_type().clone(),
@@ -941,10 +942,10 @@ impl GroupsAccumulator for GroupedTotals {
     }
 }
 
-/// `sum(distinct x)`, `avg(distinct x)`: the values, then their exact sum.
+/// `sum(distinct x)`, `avg(distinct x)`: the values, each with how often it is there, then their exact sum.
 #[derive(Debug)]
 struct Distinct {
-    seen: HashSet<ScalarValue>,
+    seen: HashMap<ScalarValue, u64>,
     input: DataType,
     function: Exact,
     out: DataType,
@@ -952,19 +953,22 @@ struct Distinct {
 }
 
 impl Distinct {
-    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+    fn each(array: &ArrayRef, mut f: impl FnMut(ScalarValue)) -> Result<()> {
         for row in 0..array.len() {
             if array.is_valid(row) {
-                let value = match ScalarValue::try_from_array(array, row)? {
+                f(match ScalarValue::try_from_array(array, row)? {
                     ScalarValue::Float64(Some(x)) => {
                         ScalarValue::Float64(Some(crate::numbers::canonical(x)))
                     }
                     value => value,
-                };
-                self.seen.insert(value);
+                });
             }
         }
         Ok(())
+    }
+
+    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+        Distinct::each(array, |value| *self.seen.entry(value).or_default() += 1)
     }
 }
 
@@ -973,22 +977,37 @@ impl Accumulator for Distinct {
         self.add(&argument_of(values)?.clone())
     }
 
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        Distinct::each(argument_of(values)?, |value| {
+            if let Entry::Occupied(mut known) = self.seen.entry(value) {
+                *known.get_mut() -= 1;
+                if *known.get() == 0 {
+                    known.remove();
+                }
+            }
+        })
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mut totals = self.function.totals(&self.input, &self.out)?;
         totals.resize(1);
         if !self.seen.is_empty() {
-            let array = ScalarValue::iter_to_array(self.seen.iter().cloned())?;
+            let array = ScalarValue::iter_to_array(self.seen.keys().cloned())?;
             totals.update(&array, None, false, |_| 0)?;
         }
         ScalarValue::try_from_array(&totals.results(1, &self.name)?, 0)
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.seen.capacity() * (size_of::<ScalarValue>() + 8)
+        size_of::<Self>() + self.seen.capacity() * (size_of::<(ScalarValue, u64)>() + 8)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let values: Vec<ScalarValue> = self.seen.iter().cloned().collect();
+        let values: Vec<ScalarValue> = self.seen.keys().cloned().collect();
         Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(
             &values,
             &self.input,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use chrono_tz::Tz;
 
 /// What an Arrow type name asks for.
@@ -33,6 +33,7 @@ pub(crate) fn target(text: &str) -> Result<Target, String> {
             (None, Some(*unit))
         }
         DataType::Date64 => (None, Some(TimeUnit::Millisecond)),
+        DataType::Duration(unit) => (None, Some(*unit)),
         _ => (None, None),
     };
     let data_type =
@@ -90,8 +91,12 @@ pub(crate) fn logical(data_type: &DataType) -> Option<DataType> {
             let entries = Field::new(entries.name(), DataType::Struct(pair.into()), false);
             DataType::Map(Arc::new(entries), *sorted)
         }
-        DataType::Float16 | DataType::Union(..) => return None,
-        DataType::Interval(_) | DataType::Duration(_) => return None,
+        // Every half is a real.
+        DataType::Float16 => DataType::Float32,
+        DataType::Interval(_) | DataType::Duration(_) => {
+            DataType::Interval(IntervalUnit::MonthDayNano)
+        }
+        DataType::Union(..) => return None,
         other => other.clone(),
     })
 }
@@ -117,6 +122,8 @@ mod tests {
             "Time32(Second)",
             "Decimal64(9, 2)",
             "Float16",
+            "Duration(Millisecond)",
+            "Interval(YearMonth)",
             "Int65",
         ]
         .into_iter()
@@ -132,7 +139,9 @@ mod tests {
             Timestamp(Nanosecond, Some("Europe/Berlin")): Timestamp(µs, "UTC") Some(Nanosecond)
             Time32(Second): Time64(µs) Some(Second)
             Decimal64(9, 2): Decimal128(9, 2) None
-            Float16: no values of the type `Float16` are held here
+            Float16: Float32 None
+            Duration(Millisecond): Interval(MonthDayNano) Some(Millisecond)
+            Interval(YearMonth): Interval(MonthDayNano) None
             Int65: `Int65` is no type of Arrow: there are Int64, Utf8, Decimal128(18, 2), Timestamp(us), List(Int64) and the like"#]].assert_eq(&told.join("\n"));
     }
 }

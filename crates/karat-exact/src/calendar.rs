@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
@@ -749,6 +749,59 @@ impl Format {
             failed,
             why: Why::Conversion,
         }
+    }
+}
+
+/// Formats of which the first that reads a text counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Formats(Vec<Format>);
+
+impl Formats {
+    /// The formats, or why they do not go together.
+    pub(crate) fn new(formats: Vec<Format>) -> Result<Formats, String> {
+        let zoned = formats.iter().filter(|format| format.has_offset()).count();
+        if zoned != 0 && zoned != formats.len() {
+            return Err("either all formats have an offset (%z), or none".to_owned());
+        }
+        Ok(Formats(formats))
+    }
+
+    pub(crate) fn has_offset(&self) -> bool {
+        self.0.iter().any(Format::has_offset)
+    }
+
+    pub(crate) fn dates(&self, array: &StringArray) -> Result<Outcome, ExactError> {
+        self.first_of(array, Format::dates)
+    }
+
+    pub(crate) fn timestamps(&self, array: &StringArray) -> Result<Outcome, ExactError> {
+        self.first_of(array, Format::timestamps)
+    }
+
+    fn first_of(
+        &self,
+        array: &StringArray,
+        read: fn(&Format, &StringArray) -> Outcome,
+    ) -> Result<Outcome, ExactError> {
+        let mut formats = self.0.iter();
+        let Some(first) = formats.next() else {
+            return Err(ExactError::Internal("a format is missing".to_owned()));
+        };
+        let mut done = read(first, array);
+        for format in formats {
+            let Some(failed) = &done.failed else { break };
+            let next = read(format, array);
+            let mask = BooleanArray::new(failed.clone(), None);
+            let values = arrow::compute::kernels::zip::zip(&mask, &next.array, &done.array)
+                .map_err(ExactError::arrow)?;
+            let both = next.failed.map(|unread| failed & &unread);
+            done = Outcome {
+                array: values,
+                failed: both.filter(|both| both.count_set_bits() > 0),
+                why: done.why,
+            };
+        }
+        Ok(done)
     }
 }
 

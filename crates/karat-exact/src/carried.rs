@@ -7,6 +7,8 @@
 mod groups;
 mod joins;
 mod order;
+mod recursion;
+mod unnest;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use datafusion::logical_expr::expr::WindowFunctionParams;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, Distinct, EmptyRelation, Expr, Filter, JoinType, LogicalPlan,
-    Projection, Sort, SortExpr, SubqueryAlias, Union, Unnest, Window, WindowFrame,
+    Projection, Sort, SortExpr, SubqueryAlias, Union, Window, WindowFrame,
     WindowFunctionDefinition, lit,
 };
 use datafusion::optimizer::{Optimizer, OptimizerConfig};
@@ -97,6 +99,7 @@ pub(crate) fn carried(
         config: OptimizerConfig::options(state),
         hidden: 0,
         alone: false,
+        working: BTreeMap::new(),
     };
     let rows = carrier.answer(&plan)?;
     let columns = rows.visible.len();
@@ -357,6 +360,8 @@ struct Carrier {
     hidden: usize,
     /// See [`Carried::alone`].
     alone: bool,
+    /// Working tables of the recursions that are being taken apart, by name.
+    working: BTreeMap<String, recursion::Working>,
 }
 
 impl Carrier {
@@ -489,35 +494,18 @@ impl Carrier {
                     _ => self.united(rows, columns),
                 }
             }
-            LogicalPlan::Unnest(node) => {
-                let input = self.node(&node.input)?;
-                if input.is_plain() {
-                    let node = Unnest::try_new(
-                        input.plan.into(),
-                        node.exec_columns.clone(),
-                        node.options.clone(),
-                    )?;
-                    return Ok(Rows::plain(LogicalPlan::Unnest(node)));
-                }
-                Err(no_rule("unnest"))
-            }
+            LogicalPlan::Unnest(node) => self.unnested(node),
             LogicalPlan::Repartition(node) => self.node(&node.input),
-            LogicalPlan::TableScan(_) | LogicalPlan::EmptyRelation(_) => {
-                Ok(Rows::plain(plan.clone()))
-            }
-            other => {
-                let mut fallible = false;
-                other.apply_with_subqueries(|node| {
-                    node.apply_expressions(|expr| {
-                        fallible |= can_fail(expr);
-                        Ok(TreeNodeRecursion::Continue)
-                    })
-                })?;
-                match fallible {
-                    false => Ok(Rows::plain(plan.clone())),
-                    true => Err(no_rule(&operator(other))),
-                }
-            }
+            LogicalPlan::TableScan(scan) => match self.working(scan)? {
+                Some(rows) => Ok(rows),
+                None => Ok(Rows::plain(plan.clone())),
+            },
+            LogicalPlan::EmptyRelation(_) => Ok(Rows::plain(plan.clone())),
+            LogicalPlan::RecursiveQuery(query) if fallible(plan)? => self.recursion(query),
+            other => match fallible(other)? {
+                false => Ok(Rows::plain(plan.clone())),
+                true => Err(no_rule(&operator(other))),
+            },
         }
     }
 
@@ -746,6 +734,18 @@ impl Carrier {
     }
 }
 
+/// Whether an expression in a plan can fail for what its rows hold.
+fn fallible(plan: &LogicalPlan) -> Result<bool> {
+    let mut fallible = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            fallible |= can_fail(expr);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(fallible)
+}
+
 /// Refuses an expression that cannot be computed apart from the plan.
 fn closed(expr: &Expr) -> Result<()> {
     let open = expr.exists(|e| {
@@ -771,7 +771,6 @@ fn closed(expr: &Expr) -> Result<()> {
 
 fn operator(plan: &LogicalPlan) -> String {
     match plan {
-        LogicalPlan::RecursiveQuery(_) => "a recursive query".to_owned(),
         LogicalPlan::Subquery(_) => "a lateral subquery".to_owned(),
         other => {
             let text = other.display().to_string();

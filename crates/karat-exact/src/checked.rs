@@ -4,7 +4,9 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder, new_null_array,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
@@ -17,11 +19,12 @@ use datafusion::logical_expr::{
 };
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::calendar::{self, Format, Unit};
+use crate::calendar::{self, Format, Formats, Unit};
 use crate::conversion::{self, Rules, castable};
 use crate::elementary::{self, Elementary};
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::numbers::{self, Number, Op, Outcome, Rest, Why, number, union_failed};
+use crate::places::{to_places, type_at_any_place};
 use crate::scalar::Scalar;
 use crate::text;
 use crate::types::type_name;
@@ -218,7 +221,12 @@ impl Checked {
             | Operation::ShiftDays { .. }
             | Operation::AddInterval { .. }
             | Operation::DaysBetween
-            | Operation::Scalar(Scalar::ShiftTime { .. }) => 2,
+            | Operation::Scalar(
+                Scalar::ShiftTime { .. }
+                | Scalar::Between
+                | Scalar::AtTimeOfDay
+                | Scalar::AddIntervals { .. },
+            ) => 2,
             Operation::Compare(_) => 1,
             _ => 4,
         }
@@ -312,8 +320,11 @@ impl Checked {
                         1
                     },
                 )?;
-                numbers::rounded_type(&types[0], self.places(literals)?)
-                    .map_err(|text| type_error(text, None))
+                match self.places(literals)? {
+                    Some(places) => numbers::rounded_type(&types[0], places),
+                    None => type_at_any_place(&types[0]),
+                }
+                .map_err(|text| type_error(text, None))
             }
             Operation::Cast { to, .. } => {
                 count(1, 1)?;
@@ -365,7 +376,7 @@ impl Checked {
                 Ok(DataType::Decimal128(38, scale))
             }
             Operation::ToDate | Operation::ToTimestamp => {
-                count(1, 2)?;
+                count(1, 255)?;
                 let date = self.operation == Operation::ToDate;
                 if types.len() == 1 {
                     let to = if date {
@@ -389,8 +400,8 @@ impl Checked {
                         None,
                     ));
                 }
-                let format = self.format(literals.get(1).copied().flatten())?;
-                Ok(match (date, format.has_offset()) {
+                let formats = self.formats(literals.get(1..).unwrap_or_default())?;
+                Ok(match (date, formats.has_offset()) {
                     (true, _) => DataType::Date32,
                     (false, true) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
                     (false, false) => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -444,21 +455,30 @@ impl Checked {
         }
     }
 
-    fn places(&self, literals: &[Option<&ScalarValue>]) -> Result<i32> {
-        match literals.get(1) {
-            None => Ok(0),
-            Some(Some(value)) => match value.cast_to(&DataType::Int64) {
-                Ok(ScalarValue::Int64(Some(places))) if (-76..=76).contains(&places) => {
-                    Ok(places as i32)
-                }
-                _ => Err(type_error(
-                    format!("the places of `{}` are a whole number", self.sql_name()),
-                    None,
-                )),
-            },
-            Some(None) => Err(type_error(
+    /// The decimal places to round to; None if each row has its own.
+    fn places(&self, literals: &[Option<&ScalarValue>]) -> Result<Option<i32>> {
+        let literal = match literals.get(1) {
+            None => return Ok(Some(0)),
+            Some(None) => return Ok(None),
+            Some(Some(value)) if value.is_null() => return Ok(None),
+            Some(Some(value)) => value,
+        };
+        let whole = literal.cast_to(&DataType::Int64);
+        match whole.as_ref() {
+            Ok(ScalarValue::Int64(Some(places)))
+                if (-400..=400).contains(places)
+                    && whole.as_ref().is_ok_and(|whole| {
+                        whole
+                            .cast_to(&literal.data_type())
+                            .is_ok_and(|back| back == **literal)
+                    }) =>
+            {
+                // No decimal has more.
+                Ok(Some((*places).clamp(-76, 76) as i32))
+            }
+            _ => Err(type_error(
                 format!(
-                    "the places of `{}` must be a literal, since they shape the type",
+                    "the places of `{}` are a whole number from -400 to 400",
                     self.sql_name()
                 ),
                 None,
@@ -466,20 +486,25 @@ impl Checked {
         }
     }
 
-    fn format(&self, literal: Option<&ScalarValue>) -> Result<Format> {
-        let text = literal.and_then(|value| value.try_as_str().flatten());
-        let Some(text) = text else {
-            return Err(type_error(
-                format!("the format of `{}` must be a literal", self.sql_name()),
-                None,
-            ));
-        };
-        Format::parse(text).map_err(|why| {
-            type_error(
-                format!("`{}`: {why}", self.sql_name()),
-                Some("for example '%Y-%m-%d %H:%M:%S'"),
-            )
-        })
+    fn formats(&self, literals: &[Option<&ScalarValue>]) -> Result<Formats> {
+        let mut formats = Vec::with_capacity(literals.len());
+        for literal in literals {
+            let Some(text) = literal.and_then(|value| value.try_as_str().flatten()) else {
+                return Err(type_error(
+                    format!("the format of `{}` must be a literal", self.sql_name()),
+                    None,
+                ));
+            };
+            formats.push(Format::parse(text).map_err(|why| self.wrong_format(&why))?);
+        }
+        Formats::new(formats).map_err(|why| self.wrong_format(&why))
+    }
+
+    fn wrong_format(&self, why: &str) -> DataFusionError {
+        type_error(
+            format!("`{}`: {why}", self.sql_name()),
+            Some("for example '%Y-%m-%d %H:%M:%S'"),
+        )
     }
 
     fn unit(&self, literal: Option<&ScalarValue>) -> Result<Unit> {
@@ -533,6 +558,10 @@ impl Checked {
             Operation::Arithmetic(op) => {
                 numbers::arithmetic(*op, &args[0], &args[1], rows, out, rules.rounding)?
             }
+            // A null has no type, the answer has.
+            Operation::Negate | Operation::Absolute if array(0)?.data_type().is_null() => {
+                Outcome::fine(new_null_array(out, rows))
+            }
             Operation::Negate => numbers::negate(&array(0)?)?,
             Operation::Absolute => numbers::absolute(&array(0)?)?,
             Operation::Round(places) => {
@@ -542,7 +571,10 @@ impl Checked {
                     Places::Floor => Rest::Down,
                     Places::Ceiling => Rest::Up,
                 };
-                numbers::round(&array(0)?, out, rest)?
+                match args.len() {
+                    1 => numbers::round(&array(0)?, out, rest)?,
+                    _ => self.to_places(&array(0)?, args, rows, out, rest)?,
+                }
             }
             Operation::Cast {
                 to,
@@ -564,12 +596,16 @@ impl Checked {
             Operation::ToDate | Operation::ToTimestamp if args.len() == 1 => {
                 conversion::cast(&array(0)?, out, rules)?
             }
-            Operation::ToDate => self
-                .format(literal(1).as_ref())?
-                .dates(&as_text(&array(0)?)?),
-            Operation::ToTimestamp => self
-                .format(literal(1).as_ref())?
-                .timestamps(&as_text(&array(0)?)?),
+            Operation::ToDate | Operation::ToTimestamp => {
+                let literals: Vec<Option<ScalarValue>> = (1..args.len()).map(literal).collect();
+                let literals: Vec<Option<&ScalarValue>> =
+                    literals.iter().map(Option::as_ref).collect();
+                let (formats, text) = (self.formats(&literals)?, as_text(&array(0)?)?);
+                match self.operation {
+                    Operation::ToDate => formats.dates(&text)?,
+                    _ => formats.timestamps(&text)?,
+                }
+            }
             Operation::ShiftDays { minus } => {
                 let days = conversion::cast(&array(1)?, &DataType::Int64, rules)?;
                 let outcome = calendar::shift_days(&array(0)?, &days.array, *minus)?;
@@ -611,6 +647,32 @@ impl Checked {
             Operation::Clock(_) => Outcome::fine(self.clock()?.to_array_of_size(rows)?),
             Operation::Scalar(function) => function.compute(args, rows, out, rules)?,
         })
+    }
+
+    fn to_places(
+        &self,
+        array: &ArrayRef,
+        args: &[ColumnarValue],
+        rows: usize,
+        out: &DataType,
+        rest: Rest,
+    ) -> Result<Outcome> {
+        let literals = [args.first(), args.get(1)].map(|arg| match arg {
+            Some(ColumnarValue::Scalar(value)) => Some(value),
+            _ => None,
+        });
+        let by_type = match number(array.data_type()) {
+            Some(Number::Decimal(..)) => self.places(&literals)?.filter(|places| *places >= 0),
+            _ => None,
+        };
+        if by_type.is_some() {
+            return Ok(numbers::round(array, out, rest)?);
+        }
+        let places = match args.get(1) {
+            Some(places) => places.to_array(rows)?,
+            None => ScalarValue::from(0i64).to_array_of_size(rows)?,
+        };
+        Ok(to_places(array, &places, out, rest, self.rules)?)
     }
 
     fn clock(&self) -> Result<ScalarValue> {

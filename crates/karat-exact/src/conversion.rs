@@ -10,8 +10,8 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    Int64Type, IntervalUnit, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use chrono_tz::Tz;
 
@@ -91,6 +91,9 @@ pub(crate) fn castable(from: &DataType, to: &DataType) -> Result<(), String> {
                     && (is_text(from) || matches!(from, Date32 | Date64 | Timestamp(..)))
             }
             t if is_time(t) => is_text(from) || is_time(from) || matches!(from, Timestamp(..)),
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                is_text(from) || matches!(from, DataType::Interval(_))
+            }
             DataType::Float16 => false,
             DataType::Decimal32(..) | DataType::Decimal64(..) => false,
             t if matches!(number(t), Some(Number::Integer(_))) => {
@@ -219,6 +222,11 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
                 rules,
             );
         }
+        // More than a bigint, and less than 10^20.
+        DataType::UInt64 if matches!(number(to), Some(Number::Decimal(..) | Number::Double)) => {
+            let whole = arrow_cast(array, &DataType::Decimal128(20, 0));
+            return cast(&whole.map_err(ExactError::arrow)?, to, rules);
+        }
         DataType::Date64 if *to == DataType::Date32 => return Ok(whole_days(array)),
         DataType::Date64 => return then(whole_days(array), to, rules),
         DataType::Timestamp(unit, zone) if *unit != TimeUnit::Microsecond => {
@@ -237,6 +245,7 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
         return done;
     }
     match to {
+        DataType::Interval(_) => return intervals(array, to),
         DataType::Dictionary(_, value) => {
             let plain = cast(array, value, rules)?;
             return Ok(Outcome {
@@ -318,6 +327,20 @@ pub(crate) fn cast(array: &ArrayRef, to: &DataType, rules: Rules) -> Result<Outc
             }
         }
     }
+}
+
+/// Texts and intervals as intervals; a text that is none fails.
+fn intervals(array: &ArrayRef, to: &DataType) -> Result<Outcome, ExactError> {
+    let done = arrow_cast(array, to).map_err(ExactError::arrow)?;
+    let bad: Vec<usize> = (0..array.len())
+        .filter(|row| array.is_valid(*row) && done.is_null(*row))
+        .collect();
+    let (_, failed) = failures(None, &bad, array.len());
+    Ok(Outcome {
+        array: done,
+        failed,
+        why: Why::Conversion,
+    })
 }
 
 /// Dates kept in milliseconds as days; one with a time of day fails (F2).

@@ -1,6 +1,9 @@
 //! Least, greatest, exact sum and count of the doubles of every group in one pass, also over dictionary codes: what a value
-//! means for a group is then worked out once a dictionary instead of once a row.
+//! means for a group is then worked out once a dictionary instead of once a row, and where few values meet few groups, once for all:
+//! rows only count how often each value meets each group.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
@@ -8,17 +11,71 @@ use arrow::buffer::NullBuffer;
 
 use crate::doubles::{Base, DoubleSums};
 use crate::extremes::{ABOVE_ALL, BELOW_ALL, from_ranks, rank};
+use crate::groups::Mixed;
 
 /// Values of a dictionary that fit the base of the sums.
 pub(crate) struct Prepared {
     base: Base,
     entries: Vec<Entry>,
+    /// The values' numbers in the [`Pairs`] of that time, if they have some.
+    numbers: Vec<u32>,
+    time: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     fixed: i128,
     rank: i64,
+}
+
+/// How often each value met each group.
+#[derive(Default)]
+struct Pairs {
+    /// By rank, in the order in which dictionaries brought them; all of one base.
+    numbers: HashMap<i64, u32, BuildHasherDefault<Mixed>>,
+    values: Vec<Entry>,
+    /// The value with a number stands this far from the start of its group's counts; groups lie two to the `bits` apart.
+    counts: Vec<u32>,
+    bits: u32,
+    /// How often the base was given up: older numbers are void.
+    time: u64,
+}
+
+impl Pairs {
+    /// Numbers for these values; none if they are too many.
+    fn numbers(&mut self, entries: &[Entry]) -> Vec<u32> {
+        if self.values.len() + entries.len() > VALUES {
+            return Vec::new();
+        }
+        let number = |entry: &Entry| {
+            *self.numbers.entry(entry.rank).or_insert_with(|| {
+                self.values.push(*entry);
+                self.values.len() as u32 - 1
+            })
+        };
+        entries.iter().map(number).collect()
+    }
+
+    /// Whether there is a place for each value of so many groups.
+    fn is_wide_enough(&self, groups: usize) -> bool {
+        groups << self.bits <= self.counts.len() && self.values.len() <= 1 << self.bits
+    }
+
+    /// Adds what was counted to the cells, and begins anew.
+    fn settle(&mut self, cells: &mut [Cell]) {
+        for (cell, counts) in cells.iter_mut().zip(self.counts.chunks_mut(1 << self.bits)) {
+            for (entry, count) in self.values.iter().zip(counts) {
+                let times = std::mem::take(count);
+                if times == 0 {
+                    continue;
+                }
+                cell.sum += entry.fixed * i128::from(times);
+                cell.least = cell.least.min(entry.rank);
+                cell.greatest = cell.greatest.max(entry.rank);
+                cell.count += i64::from(times);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -32,6 +89,13 @@ struct Cell {
 
 /// Values that do not fit the base, beside one a group, before another is chosen.
 const MISSES: usize = 1 << 14;
+
+/// Distinct values that are numbered.
+const VALUES: usize = 1 << 14;
+/// Values times groups that are counted: what they take stays in the second cache.
+const PAIRS: usize = 1 << 20;
+/// Rows that are counted before the counts are added up: fewer than a count can hold.
+const COUNTED: u64 = 1 << 31;
 
 const EMPTY: Cell = Cell {
     sum: 0,
@@ -47,6 +111,10 @@ pub(crate) struct DoubleStats {
     base: Option<Base>,
     added: u64,
     missed: usize,
+    pairs: Pairs,
+    /// Rows that were added, and of these those that wait in the pairs.
+    rows: u64,
+    counted: u64,
     /// What did not fit the base, and what was settled.
     sums: DoubleSums,
 }
@@ -83,8 +151,14 @@ impl DoubleStats {
                 rank: rank(*x),
             })
         };
-        let entries = dictionary.iter().map(entry).collect::<Option<_>>()?;
-        Some(Prepared { base, entries })
+        let entries: Vec<Entry> = dictionary.iter().map(entry).collect::<Option<_>>()?;
+        let numbers = self.pairs.numbers(&entries);
+        Some(Prepared {
+            base,
+            entries,
+            numbers,
+            time: self.pairs.time,
+        })
     }
 
     /// Adds the values with these codes; false, and nothing added, if the dictionary was prepared for another base.
@@ -96,6 +170,16 @@ impl DoubleStats {
     ) -> bool {
         if self.base != Some(dictionary.base) || !self.has_room(codes.len()) {
             return false;
+        }
+        self.rows += codes.len() as u64;
+        let numbered = dictionary.numbers.len() == dictionary.entries.len()
+            && dictionary.time == self.pairs.time;
+        if numbered && self.counts_pairs(codes.len()) {
+            let (counts, bits) = (&mut self.pairs.counts[..], self.pairs.bits);
+            for (group, code) in groups.iter().zip(codes) {
+                counts[(group << bits) + dictionary.numbers[*code as usize] as usize] += 1;
+            }
+            return true;
         }
         let (cells, entries) = (&mut self.cells[..], &dictionary.entries[..]);
         for (group, code) in groups.iter().zip(codes) {
@@ -133,14 +217,44 @@ impl DoubleStats {
         }
     }
 
+    /// Whether so many more rows are counted by value and group: there is a place for each of these, and they are few beside the rows.
+    fn counts_pairs(&mut self, rows: usize) -> bool {
+        let groups = self.cells.len();
+        if self.counted + rows as u64 > COUNTED || !self.pairs.is_wide_enough(groups) {
+            self.settle_pairs();
+            // With room to grow, so that this is seldom done.
+            let bits = self.pairs.values.len().next_power_of_two().trailing_zeros();
+            let places = groups.next_power_of_two() << bits;
+            if places > PAIRS || (places as u64) > self.rows {
+                return false;
+            }
+            self.pairs.bits = bits;
+            self.pairs.counts = vec![0; places];
+        }
+        self.counted += rows as u64;
+        true
+    }
+
+    fn settle_pairs(&mut self) {
+        if std::mem::take(&mut self.counted) > 0 {
+            self.pairs.settle(&mut self.cells);
+        }
+    }
+
     fn has_room(&mut self, values: usize) -> bool {
         self.added += values as u64;
         self.added <= Base::ADDITIONS
     }
 
     fn settle(&mut self) {
+        self.settle_pairs();
         (self.added, self.missed) = (0, 0);
         let Some(base) = self.base.take() else { return };
+        // Their values are in units of that base.
+        self.pairs = Pairs {
+            time: self.pairs.time + 1,
+            ..Pairs::default()
+        };
         for (group, cell) in self.cells.iter_mut().enumerate() {
             self.sums
                 .add_fixed(group, base, std::mem::take(&mut cell.sum));
@@ -186,6 +300,76 @@ impl DoubleStats {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>() + self.sums.size()
+        let pairs = self.pairs.counts.capacity() * 4 + self.pairs.values.capacity() * 64;
+        self.cells.capacity() * size_of::<Cell>() + self.sums.size() + pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Float64Type;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What was asked, as bits: equal answers are the same doubles.
+    fn bits(stats: &mut DoubleStats, groups: usize) -> Vec<String> {
+        stats.resize(groups);
+        let asked = [
+            Statistic::Least,
+            Statistic::Greatest,
+            Statistic::Sum,
+            Statistic::Mean,
+            Statistic::Count,
+        ];
+        let columns = asked.map(|statistic| stats.column(statistic));
+        let of_column = |column: &ArrayRef| match column.as_primitive_opt::<Float64Type>() {
+            Some(doubles) => {
+                let bits = doubles.iter().map(|double| double.map(f64::to_bits));
+                format!("{:?}", bits.collect::<Vec<_>>())
+            }
+            None => format!("{column:?}"),
+        };
+        columns.iter().map(of_column).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Dictionaries that follow one another, some with values far from those before, so that the base changes; rows that are coded,
+        /// and rows that are not: as if each value had been added by itself, in any other order.
+        #[test]
+        fn counting_pairs_changes_nothing(
+            pages in prop::collection::vec(
+                (prop::collection::vec(-9i32..9, 1..9), 0i32..12, prop::collection::vec((any::<prop::sample::Index>(), 0usize..6), 1..200), any::<bool>()),
+                1..12,
+            ),
+        ) {
+            let (mut coded, mut plain) = (DoubleStats::default(), DoubleStats::default());
+            let mut all: Vec<(f64, usize)> = Vec::new();
+            for (values, scale, rows, is_coded) in pages {
+                // Few pages lie far away.
+                let scale = if scale == 0 { 1e40 } else { 0.1 };
+                let mut values: Vec<f64> = values.into_iter().map(|n| f64::from(n) * scale).collect();
+                values.sort_by(f64::total_cmp);
+                values.dedup();
+                let codes: Vec<u32> = rows.iter().map(|(at, _)| at.index(values.len()) as u32).collect();
+                let groups: Vec<usize> = rows.iter().map(|(_, group)| *group).collect();
+                let of_rows: Vec<f64> = codes.iter().map(|code| values[*code as usize]).collect();
+                coded.resize(6);
+                let prepared = coded.prepare(&values).filter(|_| is_coded);
+                let done = prepared.is_some_and(|prepared| coded.add_codes(&prepared, &codes, &groups));
+                if !done {
+                    coded.add(&of_rows, &groups);
+                }
+                all.extend(of_rows.into_iter().zip(groups));
+            }
+            plain.resize(6);
+            for (value, group) in all.into_iter().rev() {
+                plain.add(&[value], &[group]);
+            }
+            prop_assert_eq!(bits(&mut coded, 6), bits(&mut plain, 6));
+        }
     }
 }

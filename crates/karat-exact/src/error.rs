@@ -71,6 +71,9 @@ pub enum ExactError {
         /// What to do instead.
         hint: String,
     },
+    /// The engine below gave up in the middle.
+    #[error("the engine broke off: {0}")]
+    Panic(String),
     /// A mistake inside karat.
     #[error("internal error: {0}")]
     Internal(String),
@@ -95,6 +98,7 @@ impl ExactError {
             ExactError::Domain(_) => "leave those rows out with case when ... then ... end".to_string(),
             ExactError::At { error, .. } => return error.hint(),
             ExactError::ManyRows => "make it one row: an aggregate like max(x), or a condition on a key".to_string(),
+            ExactError::Panic(_) => "this is a defect: please report the query; another way to write it may work".to_string(),
             ExactError::Memory(_) => "give more memory, or let the query hold fewer rows at once".to_string(),
             ExactError::Refused { hint, .. } if !hint.is_empty() => hint.clone(),
             ExactError::Io { .. } if self.is_denied() => {
@@ -246,6 +250,7 @@ impl ExactError {
                 given: *given,
                 found: *found,
             },
+            ExactError::Panic(e) => ExactError::Panic(e.clone()),
             ExactError::Internal(e) => ExactError::Internal(e.clone()),
         }
     }

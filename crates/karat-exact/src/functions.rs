@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
 use crate::accumulators;
 use crate::aggregates::{self, Extreme};
+use crate::approximate::Different;
 use crate::checked::{Checked, Clock, Operation, Places};
 use crate::elementary::Elementary;
 use crate::named::Named;
@@ -140,6 +141,15 @@ const AGGREGATES: &[&str] = &[
     "string_agg",
 ];
 
+/// DataFusion's functions of a list and of a function of its elements.
+const HIGHER_ORDER: &[&str] = &[
+    "array_all_match",
+    "array_any_match",
+    "array_filter",
+    "array_first",
+    "array_transform",
+];
+
 /// Window functions of DataFusion.
 const WINDOWS: &[&str] = &[
     "cume_dist",
@@ -202,6 +212,7 @@ pub(crate) struct Registry {
     pub(crate) scalar: Vec<Arc<ScalarUDF>>,
     pub(crate) aggregate: Vec<Arc<AggregateUDF>>,
     pub(crate) window: Vec<Arc<WindowUDF>>,
+    pub(crate) higher_order: Vec<Arc<HigherOrderUDF>>,
 }
 
 impl Registry {
@@ -218,7 +229,7 @@ impl Registry {
             // The optimizer knows `get_field` by its type.
             if fails_on_values(function.name()) && function.name() != "get_field" {
                 let inner = function.as_ref().clone();
-                *function = Arc::new(ScalarUDF::new_from_impl(Named { inner }));
+                *function = Arc::new(ScalarUDF::new_from_impl(Named::new(inner)));
             }
         }
         scalar.extend(own(settings));
@@ -233,13 +244,18 @@ impl Registry {
         }
         aggregate.extend(aggregates::functions(settings.rounding));
         aggregate.extend(accumulators::functions(settings.rounding));
+        aggregate.push(Arc::new(AggregateUDF::new_from_impl(Different::new())));
         let mut window: Vec<Arc<WindowUDF>> =
             defaults.window_functions().take().unwrap_or_default();
         window.retain(|f| WINDOWS.contains(&f.name()));
+        let mut higher_order: Vec<Arc<HigherOrderUDF>> =
+            defaults.higher_order_functions().take().unwrap_or_default();
+        higher_order.retain(|f| HIGHER_ORDER.contains(&f.name()));
         Registry {
             scalar,
             aggregate,
             window,
+            higher_order,
         }
     }
 
@@ -255,6 +271,10 @@ impl Registry {
             names.extend(f.aliases().iter().cloned());
         }
         for f in &self.window {
+            names.insert(f.name().to_string());
+            names.extend(f.aliases().iter().cloned());
+        }
+        for f in &self.higher_order {
             names.insert(f.name().to_string());
             names.extend(f.aliases().iter().cloned());
         }
@@ -283,12 +303,10 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
             "is not there yet",
             "pass the day as a parameter, or write current_date",
         ),
-        "approx_median" => ("is not exact", "median(x) is"),
-        "approx_percentile_cont" | "approx_percentile_cont_with_weight" | "approx_quantile" => (
-            "is not exact",
-            "percentile_cont(x, 0.9) is, and takes within group (order by x) too",
+        "approx_percentile_cont_with_weight" => (
+            "has no exact answer: weights that are no whole numbers are not rows",
+            "percentile_cont(x, 0.9) within group (order by x) is exact",
         ),
-        "approx_distinct" | "approx_count_distinct" => ("is not exact", "count(distinct x) is"),
         "first" | "last" | "arbitrary" => (
             "has no single answer",
             "use any_value(x), or first_value(x order by ...)",
@@ -300,29 +318,8 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
             "tells of the plan, not of the rows",
             "arrow_typeof(x) names the type",
         ),
-        "array_transform" | "list_transform" | "array_filter" | "list_filter"
-        | "array_any_match" | "list_any_match" | "any_match" | "array_first" | "list_first"
-        | "array_all_match" => (
-            "is not there yet: it takes a function",
-            "unnest the list, compute, and collect again with array_agg",
-        ),
         "date_diff" | "datediff" => ("is not there yet", "use date - date"),
         "blake2b" | "blake2s" | "blake3" => ("is not offered", "use sha256(x)"),
-        "array_distance"
-        | "list_distance"
-        | "cosine_distance"
-        | "list_cosine_distance"
-        | "inner_product"
-        | "list_inner_product"
-        | "dot_product"
-        | "list_dot_product"
-        | "array_normalize"
-        | "list_normalize"
-        | "array_product"
-        | "list_product" => (
-            "is not offered: it rounds at every step, in an order of its own",
-            "unnest the list and use exact aggregates",
-        ),
         _ => return None,
     })
 }

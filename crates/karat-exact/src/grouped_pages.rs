@@ -135,6 +135,10 @@ fn unable(why: impl Into<String>) -> DataFusionError {
     DataFusionError::NotImplemented(why.into())
 }
 
+fn too_many_groups() -> DataFusionError {
+    unable("too many combinations of keys")
+}
+
 /// The groups of some of the rows.
 pub(crate) struct Part {
     grouping: Arc<Grouping>,
@@ -321,13 +325,29 @@ impl Part {
     }
 
     fn chunk(&mut self, row_group: &mut RowGroup, rows: usize) -> Result<()> {
-        for (at, key) in row_group.keys.iter_mut().enumerate() {
-            key.numbers(rows, &mut self.groups.keys[at], &mut row_group.numbers[at])?;
-        }
         let groups = &mut row_group.groups;
         groups.resize(rows, 0);
-        if !self.groups.of_rows(&row_group.numbers, groups) {
-            return Err(unable("too many combinations of keys"));
+        let alone = match row_group.keys.as_mut_slice() {
+            [key] => key.groups(&mut self.groups, groups)?,
+            _ => false,
+        };
+        if !alone {
+            let mut known = usize::MAX;
+            if let [key] = row_group.keys.as_mut_slice() {
+                // Values of a dictionary have numbers before a row has them.
+                key.turn(&mut self.groups.keys[0])?;
+                known = self.groups.keys[0].len();
+            }
+            for (at, key) in row_group.keys.iter_mut().enumerate() {
+                key.numbers(rows, &mut self.groups.keys[at], &mut row_group.numbers[at])?;
+            }
+            if known < usize::MAX && self.groups.are_numbers(known) {
+                for (group, number) in groups.iter_mut().zip(&row_group.numbers[0]) {
+                    *group = *number as usize;
+                }
+            } else if !self.groups.of_rows(&row_group.numbers, groups) {
+                return Err(too_many_groups());
+            }
         }
         let total = self.groups.len();
         if let Some(counts) = &mut self.rows {
@@ -388,7 +408,7 @@ impl Part {
     /// Takes in the groups of other rows.
     pub(crate) fn absorb(&mut self, other: Part) -> Result<()> {
         let Some(groups) = self.groups.groups_of(&other.groups)? else {
-            return Err(unable("too many combinations of keys"));
+            return Err(too_many_groups());
         };
         let total = self.groups.len();
         if let (Some(counts), Some(more)) = (&mut self.rows, &other.rows) {
@@ -541,6 +561,7 @@ impl RowGroup {
             row_group.keys.push(KeyPages {
                 pages: open(column)?,
                 numbers: Vec::new(),
+                groups: Vec::new(),
             });
         }
         let grouping = &part.grouping;
@@ -585,13 +606,42 @@ struct KeyPages {
     pages: ColumnPages,
     /// The numbers of the values of the dictionary.
     numbers: Vec<u32>,
+    /// Their groups, where this is the only key and a row had the value.
+    groups: Vec<Option<u32>>,
 }
 
 impl KeyPages {
-    /// The numbers of the next rows.
-    fn numbers(&mut self, rows: usize, known: &mut KeyValues, out: &mut Vec<u32>) -> Result<()> {
+    /// The groups of the next rows by this key alone; false, and nothing read, if they have no codes or some are null.
+    fn groups(&mut self, known: &mut Groups, out: &mut [usize]) -> Result<bool> {
+        if !self.pages.is_coded(out.len()) {
+            return Ok(false);
+        }
+        self.turn(&mut known.keys[0])?;
+        self.groups.resize(self.numbers.len(), None);
+        let (_, Values::Codes(codes)) = self.pages.read(out.len())? else {
+            return Err(unable("a page of another encoding"));
+        };
+        check_codes(codes, self.numbers.len())?;
+        for (out, code) in out.iter_mut().zip(codes) {
+            let code = *code as usize;
+            *out = match self.groups[code] {
+                Some(group) => group as usize,
+                None => {
+                    let group = known.of_number(self.numbers[code]);
+                    let group = group.ok_or_else(too_many_groups)?;
+                    self.groups[code] = Some(group as u32);
+                    group
+                }
+            };
+        }
+        Ok(true)
+    }
+
+    /// Gives the values of a dictionary that was met their numbers.
+    fn turn(&mut self, known: &mut KeyValues) -> Result<()> {
         if let Some((bytes, count)) = self.pages.new_dictionary() {
             self.numbers.clear();
+            self.groups.clear();
             match known {
                 KeyValues::Strings(strings) => each_string(&bytes, count, |string| {
                     let text = std::str::from_utf8(string).map_err(|error| {
@@ -607,6 +657,12 @@ impl KeyPages {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The numbers of the next rows.
+    fn numbers(&mut self, rows: usize, known: &mut KeyValues, out: &mut Vec<u32>) -> Result<()> {
+        self.turn(known)?;
         let physical = self.pages.physical();
         let (valid, values) = self.pages.read(rows)?;
         out.clear();

@@ -276,6 +276,8 @@ pub(crate) struct Groups {
     bits: Vec<u32>,
     /// The numbers of the keys of each group.
     members: Vec<Vec<u32>>,
+    /// Whether each group of one key has the number of that key.
+    in_order: bool,
 }
 
 impl Groups {
@@ -285,6 +287,7 @@ impl Groups {
             table: vec![NONE],
             members: vec![Vec::new(); keys.len()],
             bits,
+            in_order: keys.len() == 1,
             keys,
         }
     }
@@ -317,6 +320,7 @@ impl Groups {
                     let slot = &mut self.table[place as usize];
                     if *slot == NONE {
                         *slot = self.members[0].len() as u32;
+                        self.in_order &= *slot == several[0][row];
                         for (member, column) in self.members.iter_mut().zip(several) {
                             member.push(column[row]);
                         }
@@ -326,6 +330,33 @@ impl Groups {
             }
         }
         true
+    }
+
+    /// Makes a group of each number of the only key from `known` on, all of which rows have: each row's group is then its number. False,
+    /// and nothing done, if older ones differ.
+    pub(crate) fn are_numbers(&mut self, known: usize) -> bool {
+        if !self.in_order || self.members[0].len() != known || !self.make_room() {
+            return false;
+        }
+        for number in known..self.keys[0].len() {
+            self.table[number] = number as u32;
+            self.members[0].push(number as u32);
+        }
+        true
+    }
+
+    /// The group of rows whose only key has this number; none if there are too many.
+    pub(crate) fn of_number(&mut self, number: u32) -> Option<usize> {
+        if !self.make_room() {
+            return None;
+        }
+        let slot = &mut self.table[number as usize];
+        if *slot == NONE {
+            *slot = self.members[0].len() as u32;
+            self.in_order &= *slot == number;
+            self.members[0].push(number);
+        }
+        Some(*slot as usize)
     }
 
     /// Makes the table as large as the numbers of the keys ask for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StructArray};
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::compute::cast as arrow_cast;
-use arrow::datatypes::{DataType, FieldRef, Fields};
+use arrow::datatypes::{DataType, FieldRef, Fields, IntervalUnit, TimeUnit};
 
 use crate::conversion::{self, Rules};
 use crate::error::ExactError;
@@ -30,6 +30,37 @@ fn entries(data_type: &DataType) -> Option<&Fields> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The type of a file's column as functions know it: lists of one kind, whose elements are called as DataFusion's functions call them,
+/// since two names for the elements of a list would be two types; one kind of interval; halves as reals; times in
+/// microseconds.
+pub(crate) fn plain(data_type: &DataType) -> DataType {
+    if let Some(item) = element(data_type) {
+        return DataType::new_list(plain(item.data_type()), true);
+    }
+    match data_type {
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| {
+                    let inner = plain(field.data_type());
+                    Arc::new(field.as_ref().clone().with_data_type(inner))
+                })
+                .collect(),
+        ),
+        DataType::Map(entries, sorted) => {
+            let inner = plain(entries.data_type());
+            let entries = entries.as_ref().clone().with_data_type(inner);
+            DataType::Map(Arc::new(entries), *sorted)
+        }
+        DataType::Duration(_) | DataType::Interval(_) => {
+            DataType::Interval(IntervalUnit::MonthDayNano)
+        }
+        DataType::Float16 => DataType::Float32,
+        DataType::Time32(_) => DataType::Time64(TimeUnit::Microsecond),
+        other => other.clone(),
     }
 }
 

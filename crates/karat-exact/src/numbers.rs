@@ -480,7 +480,8 @@ const POWERS_F64: [f64; 23] = [
 /// Correctly rounded: exact operands divide with one rounding, everything else goes through the text.
 pub(crate) fn decimal_to_f64(value: i128, scale: i8) -> f64 {
     if (0..=22).contains(&scale) && value.unsigned_abs() <= 1 << 53 {
-        return value as f64 / POWERS_F64[scale as usize];
+        // Of 64 bits the machine converts itself.
+        return value as i64 as f64 / POWERS_F64[scale as usize];
     }
     format!("{value}e{}", -i32::from(scale))
         .parse()
@@ -1149,12 +1150,8 @@ pub(crate) fn signed_type(data_type: &DataType) -> Option<DataType> {
 /// The type of a number brought to `places` decimal places.
 pub(crate) fn rounded_type(data_type: &DataType, places: i32) -> Result<DataType, String> {
     match number(data_type) {
-        Some(Number::Null | Number::Integer(_)) if places >= 0 => Ok(DataType::Int64),
-        Some(Number::Double) if places == 0 => Ok(DataType::Float64),
-        Some(Number::Double) => Err(
-            "a double cannot be rounded to decimal places exactly: cast it to a decimal"
-                .to_string(),
-        ),
+        Some(Number::Null | Number::Integer(_)) => Ok(DataType::Int64),
+        Some(Number::Double) => Ok(DataType::Float64),
         Some(Number::Decimal(p, s)) if places >= 0 => {
             let (p, s) = (i32::from(p), i32::from(s));
             Ok(if places >= s {
@@ -1163,9 +1160,8 @@ pub(crate) fn rounded_type(data_type: &DataType, places: i32) -> Result<DataType
                 decimal(p - s + places + 1, places)
             })
         }
-        Some(_) => {
-            Err("rounding to tens or hundreds is not offered: divide, round, multiply".to_string())
-        }
+        // To tens or hundreds: no places, and one more digit where it is rounded up.
+        Some(Number::Decimal(p, s)) => Ok(decimal(i32::from(p) - i32::from(s) + 1, 0)),
         None => Err(format!("{} is no number", type_name(data_type))),
     }
 }
@@ -1692,13 +1688,19 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 |---|---|
 | date + n, date - n (whole days) | date |
 | date - date | bigint, in days |
+| timestamp - timestamp, time - time, date - timestamp | interval of days and a time |
+| date + time | timestamp |
+| interval + interval, interval - interval | interval: months, days and time each for itself |
 | date + interval, date - interval | date; an interval with a time of day is an error |
 | timestamp + interval, timestamp - interval | the timestamp's type; months and days of a timestamp with time zone are those of local time |
 | date_trunc(unit, date), date_trunc(unit, timestamp) | the argument's type |
 | decimal_from_double(x), decimal_from_double(x, s) | decimal(38,10), decimal(38,s) |
 | to_date(text, format) | date |
-| to_timestamp(text, format) | timestamp; with time zone if the format has %z |
+| to_timestamp(text, format, ...), to_date(text, format, ...) | the first format that reads the text counts; a timestamp has a time zone if the formats have %z |
 | uuid_from(a, ...) | string |
+
+`round(x, n)` and `trunc(x, n)` take an n below 0 for tens and hundreds, and one that differs from row to row: then a decimal keeps its places. A double is rounded as the binary
+value that it is, to the double nearest to the result.
 
 A cast to decimal from text or double fails the row if a digit other than 0 would be lost; from decimal it rounds by the project's rule. A cast to integer from a
 decimal rounds too, from a double it fails unless the double is whole. Text becomes a number, date (`2024-02-29`), time or timestamp (`2024-02-29 12:34:56.789`, with `T`
@@ -1723,12 +1725,13 @@ all y are; there `regr_r2` is 1. An infinity or NaN among the values makes the r
 `percentile_cont(x, p)`, also `percentile_cont(p) within group (order by x)` and `quantile_cont`, interpolates between the two values next to p · (n − 1), exactly, and rounds once; `median(x)`
 is that for 0.5. `percentile_disc`, `quantile_disc`, `quantile` give the first value that at least p of all are not after. p is a literal from 0 to 1 with up to 18 decimal places.
 `mode(x)` is the most frequent value, of several the least. `any_value(x)` is the least value, whatever the order of rows. `min_by(x, k)`, `max_by(x, k)` (`arg_min`, `arg_max`) give x of the row with the least or
-greatest k that is not null; of rows with equal k the one with the least x, null last. Nulls do not count for the others. `approx_…` functions are refused: the exact ones are there.
+greatest k that is not null; of rows with equal k the one with the least x, null last. Nulls do not count for the others. `approx_distinct(x)` is
+`count(distinct x)`, `approx_median(x)` is `median(x)`, and `approx_percentile_cont` is `percentile_cont`, whose third argument, a number of centroids, changes nothing.
 
 ## Casts to Arrow's types and between nested types
 
 `arrow_cast(x, 'Type')` and `arrow_try_cast` are the checked cast to the type that karat has for Arrow's name: `Utf8View`, `LargeUtf8` and dictionaries are string, `LargeBinary`
-is binary, every kind of list is a list, every unit of a timestamp is microseconds. A whole number becomes a timestamp, date or time by the unit that the name states; a value
+is binary, every kind of list is a list, every unit of a timestamp is microseconds, `Float16` is real, durations and all kinds of intervals are interval. A whole number becomes a timestamp, date or time by the unit that the name states; a value
 that is no whole number of seconds or milliseconds fails the row of a cast to such a unit. A zone in the name is the one in which local times are read. `arrow_typeof(x)` gives Arrow's
 name of karat's type, `cast_to_type(x, y)` and `try_cast_to_type` cast to the type of y. Lists, structs and maps are cast element by element; a struct takes its fields by name, none
 gets lost and none is made up; an element that fails fails its row.
@@ -1737,7 +1740,7 @@ gets lost and none is made up; an element that fails fails its row.
 
 | operation | result |
 |---|---|
-| to_timestamp_seconds(x), _millis, _micros, _nanos | timestamp; of a timestamp with time zone the same. A number counts units since 1970; what is finer than the unit, or than a microsecond, fails the row; doubles are refused |
+| to_timestamp_seconds(x), _millis, _micros, _nanos | timestamp; of a timestamp with time zone the same. A number counts units since 1970; what is finer than the unit, or than a microsecond, fails the row; a double counts by its exact value. Of several formats the first that reads the text counts |
 | from_unixtime(n), from_unixtime(n, zone) | timestamp, timestamp with time zone |
 | to_unixtime(x), to_unixtime(text, format) | bigint; a fraction of a second fails the row |
 | date_bin(interval, x), date_bin(interval, x, origin) | timestamp of a date or timestamp, with time zone of one with time zone, time of a time; bins count from the origin, by default 1970, those of days and months of an instant in local time; an interval of months and days fails |
@@ -1749,7 +1752,9 @@ gets lost and none is made up; an element that fails fails its row.
 ## Whole numbers, lists of numbers, digests
 
 `gcd`, `lcm` and `factorial` take whole numbers and give bigint, or fail. `iszero`, `isnan` give boolean, `nanvl` a double. `array_add`, `array_subtract` (lists of one length) and `array_scale` give
-lists of the type that the operator gives; `array_sum` and `array_avg` have the types of `sum` and `avg` and are exact, rounded once; null elements do not count. `percent_rank` and
+lists of the type that the operator gives; `array_sum` and `array_avg` have the types of `sum` and `avg` and are exact, rounded once; null elements do not count.
+`inner_product` (`dot_product`), `array_distance`, `cosine_distance`, `array_normalize` and `array_product` take lists of numbers, bring each to the nearest double, compute exactly and round once
+(`cosine_distance` to within 1 ulp); a null element makes the answer null, except that `array_product` passes over it, and takes up to 10,000. `percent_rank` and
 `cume_dist` give the double nearest to the quotient. `md5` and `encode(x, 'hex' | 'base64' | 'base64pad')` give string; `sha224 sha256 sha384 sha512 digest decode` give binary.
 ";
 

@@ -16,6 +16,7 @@ use crate::BatchStream;
 use crate::carried::Carried;
 use crate::error::ExactError;
 use crate::memory;
+use crate::panics::caught_in;
 use crate::query::{cannot_run, normalise};
 
 /// How DataFusion says that the predicate of a scan failed.
@@ -51,8 +52,11 @@ pub(crate) async fn outcome(
 }
 
 async fn started(state: &SessionState, plan: &LogicalPlan) -> Result<BatchStream, ExactError> {
-    let physical = memory::physical(state, plan).await.map_err(cannot_run)?;
-    Ok(memory::run(state, plan, physical).await?)
+    caught_in(async {
+        let physical = memory::physical(state, plan).await.map_err(cannot_run)?;
+        Ok(memory::run(state, plan, physical).await?)
+    })
+    .await?
 }
 
 struct Run {
@@ -78,7 +82,13 @@ impl Run {
     async fn next(mut self) -> Result<Option<(RecordBatch, Run)>, DataFusionError> {
         loop {
             let batch = match &mut self.rows {
-                Some(rows) => rows.next().await,
+                Some(rows) => match caught_in(rows.next()).await {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        self.rows = None;
+                        return Err(error.into());
+                    }
+                },
                 None => None,
             };
             let batch = match batch {

@@ -193,6 +193,16 @@ impl ColumnPages {
         Ok(())
     }
 
+    /// Whether the next rows of the page at hand all have codes of a dictionary, and none is null.
+    pub(crate) fn is_coded(&self, rows: usize) -> bool {
+        let page = &self.page;
+        page.codes.is_some()
+            && page.valid.as_ref().is_none_or(|valid| {
+                page.at_row + rows <= valid.len()
+                    && valid.slice(page.at_row, rows).count_set_bits() == rows
+            })
+    }
+
     /// The next rows of the page at hand: which of them are not null, if some are, and the values of those.
     pub(crate) fn read(&mut self, rows: usize) -> Result<(Option<BooleanBuffer>, Values<'_>)> {
         let page = &mut self.page;

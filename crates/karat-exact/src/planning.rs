@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, SchemaError};
@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Timez
 
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
-use crate::conversion::{Rules, is_time, lossless, stored_type};
+use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
 use crate::error::SqlError;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::rows::spelled_out;
@@ -197,6 +197,37 @@ impl Operators {
                 let shift = Operation::Scalar(Scalar::ShiftTime { minus });
                 self.call(shift, vec![right, left])
             }
+            (l, r) if minus && (datetime(l) && datetime(r) || is_time(l) && is_time(r)) => {
+                let zoned = |t: &DataType| matches!(t, DataType::Timestamp(_, Some(_)));
+                if zoned(l) != zoned(r) {
+                    return Err(at(
+                        place,
+                        type_error(
+                            format!("no operation {} - {}", type_name(l), type_name(r)),
+                            Some("cast both to timestamp with time zone, or both to timestamp"),
+                        ),
+                    ));
+                }
+                self.call(Operation::Scalar(Scalar::Between), vec![left, right])
+            }
+            (l, r) if op == Op::Add && date(l) && is_time(r) => {
+                self.call(Operation::Scalar(Scalar::AtTimeOfDay), vec![left, right])
+            }
+            (l, r) if op == Op::Add && is_time(l) && date(r) => {
+                self.call(Operation::Scalar(Scalar::AtTimeOfDay), vec![right, left])
+            }
+            (l, r) if sum && interval(l) && interval(r) => {
+                let add = Operation::Scalar(Scalar::AddIntervals { minus });
+                self.call(add, vec![left, right])
+            }
+            (l, r) if sum && interval(l) && literal_interval(&right).is_some() && is_text(r) => {
+                let right = literal_interval(&right).unwrap_or(right);
+                return self.arithmetic(op, left, right, schema);
+            }
+            (l, r) if sum && is_text(l) && interval(r) && literal_interval(&left).is_some() => {
+                let left = literal_interval(&left).unwrap_or(left);
+                return self.arithmetic(op, left, right, schema);
+            }
             _ => {
                 let what = format!(
                     "no operation {} {} {}",
@@ -205,7 +236,7 @@ impl Operators {
                     type_name(&r)
                 );
                 let hint = if datetime(&l) && datetime(&r) {
-                    "two dates can be subtracted: cast(a as date) - cast(b as date)"
+                    "moments can be subtracted: a - b is an interval"
                 } else if number(&l).is_some() || number(&r).is_some() {
                     "cast the other side to a number"
                 } else {
@@ -215,6 +246,16 @@ impl Operators {
             }
         }))
     }
+}
+
+/// The interval that a literal text is, if it is one.
+fn literal_interval(expr: &Expr) -> Option<Expr> {
+    let Expr::Literal(value, _) = expr else {
+        return None;
+    };
+    let to = DataType::Interval(IntervalUnit::MonthDayNano);
+    let found = value.cast_to(&to).ok().filter(|value| !value.is_null())?;
+    Some(Expr::Literal(found, None))
 }
 
 impl ExprPlanner for Operators {
@@ -301,6 +342,17 @@ impl ExprPlanner for Operators {
                 else {
                     return Ok(PlannerResult::Original(expr));
                 };
+                let interval = |t: &DataType| matches!(t, DataType::Interval(_));
+                if interval(&l) && interval(&r) {
+                    let length =
+                        |of| self.call(Operation::Scalar(Scalar::IntervalLength), vec![of]);
+                    let (left, right) = (length(expr.left), length(expr.right));
+                    return Ok(PlannerResult::Planned(Expr::BinaryExpr(BinaryExpr::new(
+                        Box::new(left),
+                        operator,
+                        Box::new(right),
+                    ))));
+                }
                 return Ok(
                     match comparison(&operator).filter(|_| needs_exact_comparison(&l, &r)) {
                         Some(kind) => PlannerResult::Planned(self.call(
@@ -349,15 +401,23 @@ impl TypePlanner for TypeNames {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         let planned = match sql_type {
             SqlType::Timestamp(precision, zone) => {
-                if !matches!(precision, None | Some(6)) {
-                    return Err(refusal(
-                        format!("`{sql_type}`: timestamps have microseconds"),
-                        Some("write timestamp"),
-                    ));
-                }
+                // A value with more places fails the cast; one with more than six is none of ours anyway.
+                let unit = match precision {
+                    None | Some(6 | 9) => TimeUnit::Microsecond,
+                    Some(0) => TimeUnit::Second,
+                    Some(3) => TimeUnit::Millisecond,
+                    Some(_) => {
+                        return Err(refusal(
+                            format!("`{sql_type}`: timestamps have microseconds"),
+                            Some(
+                                "write timestamp, or timestamp(0) or timestamp(3) for what has no more places",
+                            ),
+                        ));
+                    }
+                };
                 let zone = matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone)
                     .then(|| "UTC".into());
-                DataType::Timestamp(TimeUnit::Microsecond, zone)
+                DataType::Timestamp(unit, zone)
             }
             SqlType::Datetime(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
             SqlType::Time(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
@@ -760,6 +820,34 @@ impl CheckedExpressions {
                 whole_default(&function, schema)?;
                 return Ok(Transformed::no(Expr::WindowFunction(function)));
             }
+            Expr::ScalarFunction(ScalarFunction { func, args })
+                if chosen_from(func.name()).is_some_and(|first| {
+                    doubles_beside_literals(args.iter().skip(first), schema)
+                }) =>
+            {
+                let args = args.into_iter().map(literal_double).collect();
+                Expr::ScalarFunction(ScalarFunction { func, args })
+            }
+            Expr::Case(Case {
+                expr,
+                when_then_expr,
+                else_expr,
+            }) if doubles_beside_literals(
+                when_then_expr
+                    .iter()
+                    .map(|(_, then)| then.as_ref())
+                    .chain(else_expr.as_deref()),
+                schema,
+            ) =>
+            {
+                let double = |expr: Box<Expr>| Box::new(literal_double(*expr));
+                let arms = when_then_expr.into_iter();
+                Expr::Case(Case {
+                    expr,
+                    when_then_expr: arms.map(|(when, then)| (when, double(then))).collect(),
+                    else_expr: else_expr.map(double),
+                })
+            }
             Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
                 if let Some(checked) = func.inner().downcast_ref::<Checked>() {
                     if checked.has_text() {
@@ -820,13 +908,10 @@ impl CheckedExpressions {
     ) -> Result<Expr> {
         let from = expr.get_type(schema)?;
         if let DataType::Interval(_) = to {
-            if let Expr::Literal(ScalarValue::Utf8(Some(_)), _) = &expr {
+            let literal = matches!(&expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
+            if literal && !null_on_failure {
                 return Ok(Expr::Cast(Cast::new(Box::new(expr), to.clone())));
             }
-            return Err(refusal(
-                "a cast to interval".to_string(),
-                Some("write interval '1 day'"),
-            ));
         }
         crate::conversion::castable(&from, to).map_err(|text| {
             let hint = match (&from, to) {
@@ -853,8 +938,10 @@ impl CheckedExpressions {
         Ok(match expr {
             Expr::Cast(Cast { expr, field }) => {
                 let from = expr.get_type(schema)?;
+                let literal = matches!(expr.as_ref(), Expr::Literal(..));
                 if lossless(&from, field.data_type())
                     || matches!(field.data_type(), DataType::Interval(_))
+                        && (literal || !is_text(&from))
                 {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
                 }
@@ -881,12 +968,13 @@ impl CheckedExpressions {
                         | Operator::BitwiseShiftRight
                 );
                 // `grouping(x)` comes as a shift of the bits that say which columns are grouped by.
-                let grouping = op == Operator::BitwiseShiftRight
-                    && left.any_column_refs()
-                    && left
-                        .column_refs()
-                        .iter()
-                        .all(|c| c.name == Aggregate::INTERNAL_GROUPING_ID);
+                let grouping =
+                    matches!(op, Operator::BitwiseShiftRight | Operator::BitwiseShiftLeft)
+                        && left.any_column_refs()
+                        && left
+                            .column_refs()
+                            .iter()
+                            .all(|c| c.name == Aggregate::INTERNAL_GROUPING_ID);
                 if arithmetic && !grouping {
                     return Err(refusal(
                         format!(
@@ -907,6 +995,52 @@ impl CheckedExpressions {
             }
             other => Transformed::no(other),
         })
+    }
+}
+
+/// The first argument of those from which a function of this name chooses its answer, or makes a list.
+fn chosen_from(name: &str) -> Option<usize> {
+    match name {
+        "coalesce" | "greatest" | "least" | "make_array" | "nullif" | "nvl" => Some(0),
+        "nvl2" => Some(1),
+        _ => None,
+    }
+}
+
+/// Whether some of the expressions are doubles, and others number literals of which DataFusion would make decimals of 15 places.
+fn doubles_beside_literals<'a>(
+    exprs: impl IntoIterator<Item = &'a Expr>,
+    schema: &DFSchema,
+) -> bool {
+    let (mut doubles, mut literals) = (false, false);
+    for expr in exprs {
+        match expr {
+            Expr::Literal(ScalarValue::Decimal128(..) | ScalarValue::Decimal256(..), _) => {
+                literals = true;
+            }
+            other => match other.get_type(schema).map(|t| number(&t)) {
+                Ok(Some(Number::Double)) => doubles = true,
+                // Beside a decimal that is no literal the others are decimals.
+                Ok(Some(Number::Decimal(..))) => return false,
+                _ => {}
+            },
+        }
+    }
+    doubles && literals
+}
+
+/// A decimal literal among doubles is the double nearest to it.
+fn literal_double(expr: Expr) -> Expr {
+    let Expr::Literal(value @ (ScalarValue::Decimal128(..) | ScalarValue::Decimal256(..)), _) =
+        &expr
+    else {
+        return expr;
+    };
+    let text = value.cast_to(&DataType::Utf8).ok();
+    let double = text.and_then(|text| text.try_as_str().flatten()?.parse::<f64>().ok());
+    match double {
+        Some(double) => Expr::Literal(ScalarValue::Float64(Some(double)), None),
+        None => expr,
     }
 }
 

@@ -14,7 +14,6 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -23,6 +22,7 @@ use futures::FutureExt;
 use crate::BatchStream;
 use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::conversion::whole_days;
+use crate::dialect::Understood;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -30,6 +30,7 @@ use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
 use crate::outcome::outcome;
 use crate::outputs::{output_place, written_titles};
+use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
 use crate::session::{sql_error, uses_clock};
@@ -97,7 +98,7 @@ impl Prepared {
 
     /// The plan as it will run.
     pub(crate) async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>, ExactError> {
-        let plan = memory::physical(&self.state, &self.plan).await;
+        let plan = caught_in(memory::physical(&self.state, &self.plan)).await?;
         plan.map_err(cannot_run)
     }
 
@@ -137,11 +138,14 @@ impl Engine {
         purpose: &Purpose,
         parameters: &Parameters,
     ) -> Result<Prepared, SqlError> {
-        let state = self.state_over(tables, sql)?;
-        let mut statement = parse(sql)?;
-        parameters.bind(&mut statement)?;
-        let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
-        guarded(state, planned, sql, purpose)?.carrying(sql)
+        caught(|| {
+            let state = self.state_over(tables, sql)?;
+            let mut statement = parse(sql)?;
+            parameters.bind(&mut statement)?;
+            let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
+            guarded(state, planned, sql, purpose)?.carrying(sql)
+        })
+        .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
     }
 
     fn state_over(&self, tables: &Tables, sql: &str) -> Result<SessionState, SqlError> {
@@ -329,7 +333,7 @@ fn outline(text: &str) -> String {
 
 /// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
 fn parse(sql: &str) -> Result<Statement, SqlError> {
-    let dialect = GenericDialect {};
+    let dialect = Understood;
     let mut tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|error| SqlError {

@@ -38,14 +38,20 @@ pub(crate) enum Rank {
     Mode,
     PercentileCont,
     PercentileDisc,
+    /// `approx_median`: what an estimate comes near to (E4).
+    NearMedian,
+    /// `approx_percentile_cont`, with or without the number of centroids of a sketch.
+    NearPercentile,
 }
 
 impl Rank {
-    pub(crate) const ALL: [Rank; 4] = [
+    pub(crate) const ALL: [Rank; 6] = [
         Rank::Median,
         Rank::Mode,
         Rank::PercentileCont,
         Rank::PercentileDisc,
+        Rank::NearMedian,
+        Rank::NearPercentile,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -54,6 +60,8 @@ impl Rank {
             Rank::Mode => "karat_mode",
             Rank::PercentileCont => "karat_percentile_cont",
             Rank::PercentileDisc => "karat_percentile_disc",
+            Rank::NearMedian => "karat_approx_median",
+            Rank::NearPercentile => "karat_approx_percentile_cont",
         }
     }
 
@@ -63,6 +71,8 @@ impl Rank {
             Rank::Mode => &["mode"],
             Rank::PercentileCont => &["percentile_cont", "quantile_cont"],
             Rank::PercentileDisc => &["percentile_disc", "quantile_disc", "quantile"],
+            Rank::NearMedian => &["approx_median"],
+            Rank::NearPercentile => &["approx_percentile_cont"],
         }
     }
 
@@ -71,14 +81,15 @@ impl Rank {
     }
 
     pub(crate) fn interpolates(self) -> bool {
-        matches!(self, Rank::Median | Rank::PercentileCont)
+        !matches!(self, Rank::Mode | Rank::PercentileDisc)
     }
 
     pub(crate) fn arguments(self, types: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.sql_name();
         let wanted = match self {
-            Rank::Median | Rank::Mode => 1,
-            Rank::PercentileCont | Rank::PercentileDisc => 2,
+            Rank::Median | Rank::Mode | Rank::NearMedian => 1,
+            Rank::NearPercentile if types.len() == 3 => 3,
+            _ => 2,
         };
         expect_arguments(name, wanted, types)?;
         let mut types = types.to_vec();
@@ -101,6 +112,17 @@ impl Rank {
                 Some("for example 0.9"),
             ));
         }
+        if let Some(centroids) = types.get(2)
+            && !matches!(number(centroids), Some(Number::Integer(_)))
+        {
+            return Err(type_error(
+                format!(
+                    "the number of centroids of `{name}` is a whole number, not {}",
+                    type_name(centroids)
+                ),
+                Some("leave it out: the answer is exact"),
+            ));
+        }
         Ok(types)
     }
 
@@ -113,7 +135,7 @@ impl Rank {
 
     pub(crate) fn store(self, call: &Call) -> Result<Box<dyn Store>> {
         let (mut above, below) = match self {
-            Rank::Median => (1, 2),
+            Rank::Median | Rank::NearMedian => (1, 2),
             Rank::Mode => (0, 1),
             _ => {
                 let literal = call.literals.get(1).cloned().flatten();

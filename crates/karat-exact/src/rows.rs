@@ -25,7 +25,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast;
 
-use crate::checked::{Checked, Operation, refusal, type_error};
+use crate::checked::{Checked, Operation, refusal, sql_text, type_error};
 use crate::conversion::stored_type;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
@@ -342,11 +342,14 @@ impl Nodes {
 
     /// Whether the expression may be an error on some row.
     fn fails(&self, expr: &Expr) -> bool {
-        let carries = |column: &Column| {
-            let index = self.schema.index_of_column(column);
-            index.map_or(true, |index| self.carried.contains_key(&index))
-        };
+        let carries = |column: &Column| self.carries(column);
         can_fail(expr) || (!self.carried.is_empty() && expr.column_refs().into_iter().any(carries))
+    }
+
+    /// Whether the column may be an error.
+    fn carries(&self, column: &Column) -> bool {
+        let index = self.schema.index_of_column(column);
+        index.map_or(true, |index| self.carried.contains_key(&index))
     }
 
     fn code(&self, expr: &Expr) -> PlanResult<i32> {
@@ -532,6 +535,25 @@ impl Nodes {
             .clone()
             .map_children(|child| {
                 if !self.fails(&child) {
+                    return Ok(Transformed::no(child));
+                }
+                // A function of elements is part of the call: what fails in it fails the row.
+                if let Expr::Lambda(lambda) = &child {
+                    if lambda
+                        .body
+                        .column_refs()
+                        .into_iter()
+                        .any(|c| self.carries(c))
+                    {
+                        return Err(ExactError::refused(
+                            format!(
+                                "`{}` cannot carry the error of a column (E5)",
+                                sql_text(&child)
+                            ),
+                            "write try_cast and nullif(divisor, 0), which give null".to_owned(),
+                        )
+                        .into());
+                    }
                     return Ok(Transformed::no(child));
                 }
                 let name = format!("\u{1}{}", inputs.len());
@@ -1223,7 +1245,7 @@ mod tests {
                 trunc(d)
                   decimal(8,0): 2 | -1 | null | 9
                 round(f, 2)
-                  refused: a double cannot be rounded to decimal places exactly: cast it to a decimal [Type None:None; ]
+                  double: -657203.8 | 0.1 | null | NaN
                 abs(d)
                   decimal(9,2): 2.50 | 1.25 | null | 9.99
                 1e10
@@ -1422,7 +1444,7 @@ mod tests {
                 cast(day as date) >= '2024-03-01'
                   boolean: false | error | null | true
                 cast(day as date) - interval '1 day' * 2
-                  refused: no operation interval(monthdaynano) * bigint [Type None:None; cast the other side to a number]
+                  refused: no operation interval * bigint [Type None:None; cast the other side to a number]
                 at - at
                   refused: no operation string - string [Type Some(1):Some(1); dates take whole days or an interval: day + 1, moment + interval '1 hour']
             "#]],

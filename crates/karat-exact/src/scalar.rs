@@ -5,21 +5,23 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Field, Float64Type, Int64Type, IntervalUnit,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, Float64Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 
 use crate::arrow_types::{self, Target};
-use crate::calendar::{self, Format};
+use crate::calendar::{self, Format, Formats};
 use crate::checked::type_error;
 use crate::conversion::{self, Rules, castable, failures};
 use crate::error::ExactError;
+use crate::geometry::Geometry;
 use crate::numbers::{self, Number, Outcome, Why, number, union_failed};
 use crate::types::type_name;
 use crate::vectors::{self, Vector};
-use crate::{binning, digests, series};
+use crate::{binning, digests, intervals, series};
 
 /// What the whole numbers of `to_timestamp_seconds` and its like count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,9 +35,13 @@ pub(crate) enum Since1970 {
 /// A function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scalar {
-    ArrowCast { null_on_failure: bool },
+    ArrowCast {
+        null_on_failure: bool,
+    },
     ArrowTypeof,
-    CastToType { null_on_failure: bool },
+    CastToType {
+        null_on_failure: bool,
+    },
     DateBin,
     Timestamp(Since1970),
     FromUnixtime,
@@ -44,14 +50,27 @@ pub(crate) enum Scalar {
     ToTime,
     ToLocalTime,
     AtTimeZone,
-    ShiftTime { minus: bool },
+    ShiftTime {
+        minus: bool,
+    },
+    /// From one moment to another, as an interval.
+    Between,
+    /// A date and a time of day as a timestamp.
+    AtTimeOfDay,
+    AddIntervals {
+        minus: bool,
+    },
+    /// What intervals are compared by.
+    IntervalLength,
     GreatestDivisor,
     LeastMultiple,
     Factorial,
     IsZero,
     IsNan,
     NanOr,
-    Series { inclusive: bool },
+    Series {
+        inclusive: bool,
+    },
     Digest,
     Md5,
     Sha224,
@@ -61,13 +80,14 @@ pub(crate) enum Scalar {
     Encode,
     Decode,
     Vector(Vector),
+    Geometry(Geometry),
 }
 
 use Scalar::*;
 
 impl Scalar {
     /// Those that SQL may call by name.
-    pub(crate) const NAMED: [Scalar; 37] = [
+    pub(crate) const NAMED: [Scalar; 42] = [
         ArrowCast {
             null_on_failure: false,
         },
@@ -113,6 +133,11 @@ impl Scalar {
         Vector(Vector::Scale),
         Vector(Vector::Sum),
         Vector(Vector::Avg),
+        Geometry(Geometry::Inner),
+        Geometry(Geometry::Distance),
+        Geometry(Geometry::Cosine),
+        Geometry(Geometry::Normal),
+        Geometry(Geometry::Product),
     ];
 
     /// The name that plans know it by.
@@ -144,6 +169,11 @@ impl Scalar {
             AtTimeZone => "karat_at_time_zone",
             ShiftTime { minus: false } => "karat_add_to_time",
             ShiftTime { minus: true } => "karat_subtract_from_time",
+            Between => "karat_between",
+            AtTimeOfDay => "karat_at_time_of_day",
+            AddIntervals { minus: false } => "karat_add_intervals",
+            AddIntervals { minus: true } => "karat_subtract_intervals",
+            IntervalLength => "karat_interval_length",
             GreatestDivisor => "karat_gcd",
             LeastMultiple => "karat_lcm",
             Factorial => "karat_factorial",
@@ -165,14 +195,19 @@ impl Scalar {
             Vector(Vector::Scale) => "karat_array_scale",
             Vector(Vector::Sum) => "karat_array_sum",
             Vector(Vector::Avg) => "karat_array_avg",
+            Geometry(Geometry::Inner) => "karat_inner_product",
+            Geometry(Geometry::Distance) => "karat_array_distance",
+            Geometry(Geometry::Cosine) => "karat_cosine_distance",
+            Geometry(Geometry::Normal) => "karat_array_normalize",
+            Geometry(Geometry::Product) => "karat_array_product",
         }
     }
 
     /// The name by which SQL calls it.
     pub(crate) fn sql_name(self) -> &'static str {
         match self {
-            ShiftTime { minus: false } => "+",
-            ShiftTime { minus: true } => "-",
+            ShiftTime { minus: false } | AtTimeOfDay | AddIntervals { minus: false } => "+",
+            ShiftTime { minus: true } | Between | AddIntervals { minus: true } => "-",
             other => other.name().strip_prefix("karat_").unwrap_or_default(),
         }
     }
@@ -180,10 +215,18 @@ impl Scalar {
     /// All names by which SQL calls it.
     pub(crate) fn sql_names(self) -> Vec<String> {
         let name = self.sql_name().to_string();
-        let list = name
-            .strip_prefix("array_")
-            .map(|rest| format!("list_{rest}"));
-        std::iter::once(name).chain(list).collect()
+        let mut names = vec![name.clone()];
+        names.extend(
+            name.strip_prefix("array_")
+                .map(|rest| format!("list_{rest}")),
+        );
+        if matches!(self, Geometry(Geometry::Inner | Geometry::Cosine)) {
+            names.push(format!("list_{name}"));
+        }
+        if self == Geometry(Geometry::Inner) {
+            names.extend(["dot_product".to_owned(), "list_dot_product".to_owned()]);
+        }
+        names
     }
 
     /// Whether some row's values can make it fail.
@@ -193,6 +236,8 @@ impl Scalar {
             ArrowTypeof
                 | IsZero
                 | IsNan
+                | IntervalLength
+                | Geometry(Geometry::Normal)
                 | ArrowCast {
                     null_on_failure: true
                 }
@@ -215,6 +260,7 @@ impl Scalar {
             | Sha384
             | Sha512
             | Vector(Vector::Sum | Vector::Avg) => (1, 1),
+            Geometry(geometry) => (geometry.arguments(), geometry.arguments()),
             ArrowCast { .. }
             | CastToType { .. }
             | AtTimeZone
@@ -226,7 +272,10 @@ impl Scalar {
             | Encode
             | Decode
             | Vector(_) => (2, 2),
-            Timestamp(_) | FromUnixtime | ToUnixtime | ToTime => (1, 2),
+            FromUnixtime | ToTime => (1, 2),
+            Timestamp(_) | ToUnixtime => (1, 255),
+            IntervalLength => (1, 1),
+            Between | AtTimeOfDay | AddIntervals { .. } => (2, 2),
             DateBin => (2, 3),
             MakeTime => (3, 3),
             Series { .. } => (1, 3),
@@ -235,6 +284,18 @@ impl Scalar {
 
     fn wrong(self, what: String, hint: Option<&str>) -> datafusion::common::DataFusionError {
         type_error(format!("`{}` {what}", self.sql_name()), hint)
+    }
+
+    /// An interval, or a literal text that is one.
+    fn is_stride(self, data_type: &DataType, literal: Option<&ScalarValue>) -> bool {
+        match data_type {
+            DataType::Interval(_) | DataType::Null => true,
+            text if conversion::is_text(text) => {
+                let to = DataType::Interval(IntervalUnit::MonthDayNano);
+                literal.is_some_and(|value| value.cast_to(&to).is_ok_and(|v| !v.is_null()))
+            }
+            _ => false,
+        }
     }
 
     fn fits(self, from: &DataType, to: &DataType) -> Result<()> {
@@ -279,7 +340,7 @@ impl Scalar {
             ArrowCast { .. } => {
                 let target = self.target(literal(1))?;
                 let counts = matches!(number(&types[0]), Some(Number::Integer(_)))
-                    && is_temporal(&target.data_type);
+                    && (is_temporal(&target.data_type) || is_counted_interval(&target));
                 if !counts {
                     castable(&types[0], &target.data_type).map_err(|why| type_error(why, None))?;
                 }
@@ -294,7 +355,7 @@ impl Scalar {
                 to
             }
             DateBin => {
-                if !matches!(types[0], DataType::Interval(_) | DataType::Null) {
+                if !self.is_stride(&types[0], literal(0)) {
                     return Err(self.wrong(
                         format!("takes an interval first, not {}", type_name(&types[0])),
                         Some("for example date_bin(interval '15 minutes', moment)"),
@@ -324,17 +385,17 @@ impl Scalar {
             }
             Timestamp(_) => match &types[0] {
                 DataType::Timestamp(_, Some(_)) => instant,
-                t if matches!(number(t), Some(Number::Double)) => {
-                    return Err(self.wrong(
-                        "takes no double".to_string(),
-                        Some("cast it to a decimal first, for example with decimal_from_double"),
-                    ));
-                }
                 t if number(t).is_some() => micros,
                 t => {
                     self.fits(t, &micros)?;
                     match types.len() {
-                        2 if self.format(literal(1))?.has_offset() => instant,
+                        1 => micros,
+                        _ if self
+                            .formats(literals.get(1..).unwrap_or_default())?
+                            .has_offset() =>
+                        {
+                            instant
+                        }
                         _ => micros,
                     }
                 }
@@ -351,8 +412,8 @@ impl Scalar {
             ToUnixtime => {
                 if number(&types[0]).is_some() {
                     whole(0)?;
-                } else if types.len() == 2 {
-                    self.format(literal(1))?;
+                } else if types.len() > 1 {
+                    self.formats(literals.get(1..).unwrap_or_default())?;
                 } else {
                     self.fits(&types[0], &instant)?;
                 }
@@ -384,6 +445,9 @@ impl Scalar {
                 }
             }
             ShiftTime { .. } => time,
+            AtTimeOfDay => micros,
+            Between | AddIntervals { .. } => DataType::Interval(IntervalUnit::MonthDayNano),
+            IntervalLength => DataType::Decimal128(38, 0),
             GreatestDivisor | LeastMultiple => {
                 whole(0)?;
                 whole(1)?;
@@ -425,6 +489,11 @@ impl Scalar {
             Vector(what) => vectors::result(what, types).ok_or_else(|| {
                 let told: Vec<String> = types.iter().map(type_name).collect();
                 let hint = "give lists of numbers; cast decimals of more than 38 digits first";
+                self.wrong(format!("does not take {}", told.join(", ")), Some(hint))
+            })?,
+            Geometry(what) => what.result(types).ok_or_else(|| {
+                let told: Vec<String> = types.iter().map(type_name).collect();
+                let hint = "give lists of numbers";
                 self.wrong(format!("does not take {}", told.join(", ")), Some(hint))
             })?,
             Digest | Md5 | Sha224 | Sha256 | Sha384 | Sha512 | Encode => {
@@ -493,8 +562,14 @@ impl Scalar {
         })
     }
 
-    fn format(self, literal: Option<&ScalarValue>) -> Result<Format> {
-        self.read_format(literal, Format::parse, "for example '%Y-%m-%d %H:%M:%S'")
+    fn formats(self, literals: &[Option<&ScalarValue>]) -> Result<Formats> {
+        let example = "for example '%Y-%m-%d %H:%M:%S'";
+        let formats = literals
+            .iter()
+            .map(|literal| self.read_format(*literal, Format::parse, example))
+            .collect::<Result<Vec<_>>>()?;
+        Formats::new(formats)
+            .map_err(|why| type_error(format!("`{}`: {why}", self.sql_name()), Some(example)))
     }
 
     fn time_format(self, literal: Option<&ScalarValue>) -> Result<Format> {
@@ -565,10 +640,11 @@ impl Scalar {
                 joined(failed, binned)
             }
             Timestamp(_) if number(first.data_type()).is_some() => self.counted(first)?,
-            Timestamp(_) if args.len() == 2 => {
+            Timestamp(_) if args.len() > 1 => {
+                let literals: Vec<Option<&ScalarValue>> = (1..args.len()).map(literal).collect();
                 let read = self
-                    .format(literal(1))?
-                    .timestamps(as_text(0)?.as_string::<i32>());
+                    .formats(&literals)?
+                    .timestamps(as_text(0)?.as_string::<i32>())?;
                 self.whole_units(read)
             }
             Timestamp(_) => self.whole_units(conversion::cast(first, out, rules)?),
@@ -583,9 +659,11 @@ impl Scalar {
                 if number(first.data_type()).is_some() {
                     return Ok(conversion::cast(first, &DataType::Int64, rules)?);
                 }
-                let moments = if args.len() == 2 {
-                    self.format(literal(1))?
-                        .timestamps(as_text(0)?.as_string::<i32>())
+                let moments = if args.len() > 1 {
+                    let literals: Vec<Option<&ScalarValue>> =
+                        (1..args.len()).map(literal).collect();
+                    self.formats(&literals)?
+                        .timestamps(as_text(0)?.as_string::<i32>())?
                 } else if matches!(first.data_type(), DataType::Timestamp(_, None)) {
                     // As `extract(epoch …)` counts: seconds of the time as written.
                     conversion::cast(
@@ -717,6 +795,11 @@ impl Scalar {
                 Outcome::fine(Arc::new(values))
             }
             Vector(what) => vectors::compute(what, &arrays, rows, out, rules)?,
+            Geometry(what) => what.compute(&arrays, rows, rules)?,
+            Between => intervals::between(first, &arrays[1], rules)?,
+            AtTimeOfDay => intervals::at_time_of_day(first, &arrays[1], rules)?,
+            AddIntervals { minus } => intervals::added(first, &arrays[1], minus)?,
+            IntervalLength => intervals::length(first)?,
             Series { inclusive } => series::lists(&arrays, rows, out, inclusive, rules)?,
             Digest | Md5 | Sha224 | Sha256 | Sha384 | Sha512 => {
                 let kind = match self {
@@ -757,6 +840,8 @@ impl Scalar {
         };
         let scale = match number(array.data_type()) {
             Some(Number::Decimal(_, s)) => i32::from(s).max(0),
+            // A double counts by its exact value: what is finer than a microsecond fails.
+            Some(Number::Double) => power.max(0),
             _ => 0,
         };
         let rules = Rules {
@@ -814,6 +899,11 @@ fn is_temporal(data_type: &DataType) -> bool {
         || matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
 }
 
+/// A length of time of which a number counts the units: what Arrow calls a duration.
+fn is_counted_interval(target: &Target) -> bool {
+    matches!(target.data_type, DataType::Interval(_)) && target.unit.is_some()
+}
+
 fn arrow_cast(array: &ArrayRef, target: &Target, rules: Rules) -> Result<Outcome> {
     let rules = Rules {
         timezone: target.zone.unwrap_or(rules.timezone),
@@ -833,6 +923,22 @@ fn arrow_cast(array: &ArrayRef, target: &Target, rules: Rules) -> Result<Outcome
             array: arrow::compute::cast(&days.array, to)?,
             ..days
         });
+    }
+    if counts && is_counted_interval(target) {
+        let nanos: i64 = match since {
+            Since1970::Seconds => 1_000_000_000,
+            Since1970::Millis => 1_000_000,
+            Since1970::Micros => 1_000,
+            Since1970::Nanos => 1,
+        };
+        let whole = conversion::cast(array, &DataType::Int64, rules)?;
+        let counts = whole.array.as_primitive::<Int64Type>();
+        let lengths =
+            conversion::try_unary::<_, IntervalMonthDayNanoType>(counts, Why::Overflow, |count| {
+                let nanoseconds = count.checked_mul(nanos)?;
+                Some(IntervalMonthDayNano::new(0, 0, nanoseconds))
+            });
+        return Ok(joined(whole.failed, lengths));
     }
     if counts && is_temporal(to) {
         let moments = Timestamp(since).counted(array)?;

@@ -34,6 +34,8 @@ use crate::error::ExactError;
 const RANGE_ROWS: usize = 65_536;
 /// Bytes of it, where rows are wide.
 const RANGE_BYTES: usize = 16 << 20;
+/// Tasks for each thread that may be under way: what takes their rows need not wait for one, nor they for it.
+const TASKS_AHEAD: usize = 3;
 /// Rows for each of which one key is looked at when ranges are cut.
 const ROWS_PER_SAMPLE: usize = 512;
 
@@ -111,7 +113,7 @@ impl Engine {
             }
             let order = Arc::clone(&order);
             tasks.push_back(in_task(move || Run::new(batch, &order)));
-            if tasks.len() > threads
+            if tasks.len() > threads * TASKS_AHEAD
                 && let Some(run) = tasks.next().await
             {
                 runs.push(run?);
@@ -210,20 +212,8 @@ impl Order {
     /// The rows in order, and their keys in the order in which they were given.
     fn sorted(&self, rows: RecordBatch) -> Result<(RecordBatch, Rows, Vec<u32>), DataFusionError> {
         let keys = self.keys(&rows)?;
-        // Most comparisons are decided by the first 16 bytes, which lie side by side.
-        let mut places: Vec<(u128, u32)> = (0..)
-            .zip(keys.iter())
-            .map(|(at, key)| (first_bytes(key), at))
-            .collect();
-        let compare = |a: &(u128, u32), b: &(u128, u32)| {
-            let by_rest = || keys.row(a.1 as usize).cmp(&keys.row(b.1 as usize));
-            a.0.cmp(&b.0).then_with(by_rest).then(a.1.cmp(&b.1))
-        };
-        let is_sorted = places.is_sorted_by(|a, b| compare(a, b).is_le());
-        if !is_sorted {
-            places.sort_unstable_by(compare);
-        }
-        let places: Vec<u32> = places.into_iter().map(|(_, at)| at).collect();
+        let places = places(&keys);
+        let is_sorted = places.is_sorted();
         if is_sorted {
             return Ok((rows, keys, places));
         }
@@ -233,10 +223,59 @@ impl Order {
     }
 }
 
+/// The keys' numbers in the order of the keys; of equal ones the first comes first. No key is the beginning of another (arrow's row
+/// format), so keys that end within their heads are equal where the heads are.
+fn places(keys: &Rows) -> Vec<u32> {
+    let heads: Vec<u128> = keys.iter().map(first_bytes).collect();
+    let is_whole = keys.iter().all(|key| key.data().len() <= HEAD_BYTES);
+    if let Some(places) = is_whole.then(|| packed(&heads)).flatten() {
+        return places;
+    }
+    // Most comparisons are decided by the first bytes, which lie side by side.
+    let mut places: Vec<(u128, u32)> = heads.into_iter().zip(0..).collect();
+    places.sort_unstable_by(|a, b| {
+        let by_rest = || keys.row(a.1 as usize).cmp(&keys.row(b.1 as usize));
+        a.0.cmp(&b.0).then_with(by_rest).then(a.1.cmp(&b.1))
+    });
+    places.into_iter().map(|(_, at)| at).collect()
+}
+
+/// The same for keys that are near each other: how far each is from the least and its number fit into one word, and words sort fast.
+fn packed(heads: &[u128]) -> Option<Vec<u32>> {
+    let (least, greatest) = (*heads.iter().min()?, *heads.iter().max()?);
+    let count_bits = usize::BITS - heads.len().leading_zeros();
+    // Where keys are shorter than a head, all of them end in zeros, which say nothing.
+    let shared = heads
+        .iter()
+        .map(|head| (head - least).trailing_zeros())
+        .min()?
+        .min(u128::BITS - 1);
+    let far = u128::BITS - ((greatest - least) >> shared).leading_zeros();
+    if far + count_bits > u64::BITS {
+        return None;
+    }
+    let mut words: Vec<u64> = heads
+        .iter()
+        .zip(0_u64..)
+        .map(|(head, at)| (((head - least) >> shared) as u64) << count_bits | at)
+        .collect();
+    words.sort_unstable();
+    let number = (1_u64 << count_bits) - 1;
+    Some(
+        words
+            .into_iter()
+            .map(|word| (word & number) as u32)
+            .collect(),
+    )
+}
+
+/// As many bytes of a key as one comparison takes.
+const HEAD_BYTES: usize = 16;
+
 fn first_bytes(key: Row<'_>) -> u128 {
     let key = key.data();
-    let mut bytes = [0; 16];
-    let length = key.len().min(16);
+    let mut bytes = [0; HEAD_BYTES];
+    let length = key.len().min(HEAD_BYTES);
     bytes[..length].copy_from_slice(&key[..length]);
     u128::from_be_bytes(bytes)
 }
@@ -290,7 +329,7 @@ async fn in_ranges(
         let (runs, cuts, order) = (runs.clone(), cuts.clone(), order.clone());
         in_task(move || sorted_range(&runs, &cuts, range, &order))
     });
-    Ok(sorted.buffered(threads))
+    Ok(sorted.buffered(threads * TASKS_AHEAD))
 }
 
 fn splitters(runs: &[Run], ranges: usize) -> Vec<Splitter> {
@@ -483,7 +522,7 @@ mod tests {
         for (seed, keys) in [(1, 1), (2, 9), (3, 1_000_000)] {
             let batches = batches(seed, keys);
             let schema = batches[0].schema();
-            for columns in [&by[..], &by[1..], &by[2..]] {
+            for columns in [&by[..], &by[1..], &by[1..2], &by[2..]] {
                 let order = Arc::new(Order::new(&schema, columns).expect("an order"));
                 let whole = concat_batches(&schema, &batches).expect("one batch");
                 let expected = lines(&[order.sorted(whole).expect("is sorted").0]);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
@@ -30,6 +31,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use crate::error::ExactError;
+use crate::nested::plain;
 use crate::numbers::canonical;
 
 /// Catalog under which tables are registered; no query needs to name it.
@@ -121,6 +123,7 @@ impl FileTable {
                     .as_ref()
                     .clone()
                     .with_name(field.name().to_lowercase())
+                    .with_data_type(plain(field.data_type()))
             })
             .collect();
         let folded = Schema::new(fields);
@@ -178,12 +181,14 @@ impl TableProvider for FileTable {
         let plan = file_scan(&self.files, projection.cloned(), false)?;
         let schema = plan.schema();
         let renamed = |name: &str| name.to_lowercase();
-        let double =
-            |field: &Field| matches!(field.data_type(), DataType::Float32 | DataType::Float64);
+        let changed = |field: &Field| {
+            matches!(field.data_type(), DataType::Float32 | DataType::Float64)
+                || plain(field.data_type()) != *field.data_type()
+        };
         if schema
             .fields()
             .iter()
-            .all(|field| renamed(field.name()) == *field.name() && !double(field))
+            .all(|field| renamed(field.name()) == *field.name() && !changed(field))
         {
             return Ok(plan);
         }
@@ -191,7 +196,7 @@ impl TableProvider for FileTable {
         let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
         for (at, field) in schema.fields().iter().enumerate() {
             let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
-            let column: Arc<dyn PhysicalExpr> = if double(field) {
+            let column: Arc<dyn PhysicalExpr> = if changed(field) {
                 let function = Arc::new(ScalarUDF::new_from_impl(OneZero::new()));
                 Arc::new(ScalarFunctionExpr::try_new(
                     function,
@@ -211,7 +216,8 @@ impl TableProvider for FileTable {
 /// The function of [`OneZero`].
 pub(crate) const ONE_ZERO: &str = "karat_one_zero";
 
-/// Doubles as queries see them: one zero and one NaN (E6), so that sorting, grouping and joining by their bits is right.
+/// Columns as queries see them: doubles with one zero and one NaN (E6), so that sorting, grouping and joining by their bits is right;
+/// lists of one kind.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OneZero {
     signature: Signature,
@@ -236,7 +242,7 @@ impl ScalarUDFImpl for OneZero {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [one] => Ok(one.clone()),
+            [one] => Ok(plain(one)),
             _ => Err(ExactError::Internal("one column has one zero".to_owned()).into()),
         }
     }
@@ -245,9 +251,19 @@ impl ScalarUDFImpl for OneZero {
         let [column] = args.args.as_slice() else {
             return Err(ExactError::Internal("one column has one zero".to_owned()).into());
         };
-        Ok(ColumnarValue::Array(one_zero(
-            column.to_array(args.number_rows)?,
-        )))
+        let column = column.to_array(args.number_rows)?;
+        let data_type = plain(column.data_type());
+        let column = match data_type == *column.data_type() {
+            true => column,
+            false => {
+                let strict = CastOptions {
+                    safe: false,
+                    ..CastOptions::default()
+                };
+                cast_with_options(&column, &data_type, &strict)?
+            }
+        };
+        Ok(ColumnarValue::Array(one_zero(column)))
     }
 }
 

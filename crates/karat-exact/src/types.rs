@@ -70,6 +70,7 @@ pub fn type_name(data_type: &DataType) -> String {
             other => format!("map<{other}>"),
         },
         DataType::Dictionary(_, value) => type_name(value),
+        DataType::Interval(_) => "interval".into(),
         other => other.to_string().to_lowercase(),
     }
 }

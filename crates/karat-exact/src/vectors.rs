@@ -30,12 +30,12 @@ pub(crate) enum Vector {
     Avg,
 }
 
-fn list_of(item: DataType) -> DataType {
+pub(crate) fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
 /// The type of the elements, which are numbers.
-fn numbers_of(data_type: &DataType) -> Option<&DataType> {
+pub(crate) fn numbers_of(data_type: &DataType) -> Option<&DataType> {
     match data_type {
         DataType::Null => Some(&DataType::Null),
         other => element(other)
@@ -78,14 +78,14 @@ fn op(what: Vector) -> Op {
 }
 
 /// Lists with offsets from 0.
-struct Lists {
+pub(crate) struct Lists {
     offsets: OffsetBuffer<i32>,
-    values: ArrayRef,
-    nulls: Option<NullBuffer>,
+    pub(crate) values: ArrayRef,
+    pub(crate) nulls: Option<NullBuffer>,
 }
 
 impl Lists {
-    fn new(array: &ArrayRef) -> Result<Lists, ExactError> {
+    pub(crate) fn new(array: &ArrayRef) -> Result<Lists, ExactError> {
         let item: FieldRef = match element(array.data_type()) {
             Some(item) => item.clone(),
             None => Arc::new(Field::new_list_field(DataType::Null, true)),
@@ -101,7 +101,7 @@ impl Lists {
         })
     }
 
-    fn span(&self, row: usize) -> std::ops::Range<usize> {
+    pub(crate) fn span(&self, row: usize) -> std::ops::Range<usize> {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
     }
 }

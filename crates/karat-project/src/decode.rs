@@ -1,5 +1,6 @@
 //! Checks a tree of nodes against the key tables and reports every mistake; then reads values that were checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use karat_sql::Expression;
@@ -661,9 +662,9 @@ pub(crate) fn choice<T: Copy>(node: &Node, key: &str, words: &[(&str, T)]) -> Op
 }
 
 /// Parses the SQL expression in a scalar; a mistake is reported where it stands in the file.
-pub(crate) fn expression(node: &Node, report: &mut Reporter) -> Option<Expression> {
+pub(crate) fn expression(node: &Node, report: &mut Reporter) -> Option<Arc<Expression>> {
     let sql = node.scalar()?;
-    match Expression::parse(sql) {
+    match report.expression(sql) {
         Ok(expression) => Some(expression),
         Err(error) => {
             let at = locate(node, report.text(node.at.file), error.line, error.column);

@@ -1,9 +1,11 @@
 //! What is wrong, where, and what to do: values while we look, text in the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use karat_sql::{Expression, SqlTextError};
 
 /// How bad it is: an error stops a run, a warning does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +152,8 @@ pub(crate) struct Reporter {
     /// Shared with the forks.
     files: Arc<Vec<SourceFile>>,
     found: Vec<(Place, Severity, String, Option<String>)>,
+    /// The expressions understood so far, by their text: models repeat one another's, and parsing is most of the work.
+    expressions: HashMap<String, Arc<Expression>>,
 }
 
 #[derive(Debug)]
@@ -173,7 +177,7 @@ impl Reporter {
     pub(crate) fn fork(&self) -> Reporter {
         Reporter {
             files: Arc::clone(&self.files),
-            found: Vec::new(),
+            ..Reporter::default()
         }
     }
 
@@ -187,6 +191,17 @@ impl Reporter {
 
     pub(crate) fn text(&self, file: u32) -> &str {
         &self.files[file as usize].text
+    }
+
+    /// The expression of a text; one that stood elsewhere in the project is not parsed again.
+    pub(crate) fn expression(&mut self, sql: &str) -> Result<Arc<Expression>, SqlTextError> {
+        if let Some(known) = self.expressions.get(sql) {
+            return Ok(Arc::clone(known));
+        }
+        let parsed = Arc::new(Expression::parse(sql)?);
+        self.expressions
+            .insert(sql.to_string(), Arc::clone(&parsed));
+        Ok(parsed)
     }
 
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {

@@ -225,22 +225,34 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
         files: Vec::new(),
     };
     let mut models: Vec<Model> = drafts.into_iter().map(|draft| draft.model).collect();
-    for model in &mut models {
-        let feed = match &model.kind {
-            ModelKind::Silver(silver) => project.feed(&silver.from),
-            ModelKind::Gold(_) => None,
-        };
-        model.code = code_text(
-            model,
-            &Surroundings {
-                timezone: &project.timezone,
-                rounding: project.rounding,
-                feed,
-            },
-        );
-    }
+    write_code(&mut models, &project);
     project.models = models;
     Partial { project, standings }
+}
+
+/// Gives each model its code text, side by side: what of the project and of its feed shapes it is known by now.
+fn write_code(models: &mut [Model], project: &Project) {
+    let share = models.len().div_ceil(threads_for(models.len())).max(1);
+    std::thread::scope(|scope| {
+        for models in models.chunks_mut(share) {
+            scope.spawn(move || {
+                for model in models {
+                    let feed = match &model.kind {
+                        ModelKind::Silver(silver) => project.feed(&silver.from),
+                        ModelKind::Gold(_) => None,
+                    };
+                    model.code = code_text(
+                        model,
+                        &Surroundings {
+                            timezone: &project.timezone,
+                            rounding: project.rounding,
+                            feed,
+                        },
+                    );
+                }
+            });
+        }
+    });
 }
 
 /// How far the models' own declarations hold.
@@ -326,6 +338,13 @@ enum ModelFiles<'a> {
 /// Fewer models than this are read on one thread.
 const MODELS_PER_THREAD: usize = 64;
 
+fn threads_for(models: usize) -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(models / MODELS_PER_THREAD)
+        .max(1)
+}
+
 /// Reads each model for itself, side by side; a table whose file cannot be read gives its name. The order says nothing.
 fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Draft, TableName>> {
     let models: Vec<(&str, &str, ModelFiles<'_>)> = domains
@@ -344,10 +363,7 @@ fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Dra
                 .map(|(table, files)| (domain.name.as_str(), table.as_str(), files))
         })
         .collect();
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(models.len() / MODELS_PER_THREAD)
-        .max(1);
+    let threads = threads_for(models.len());
     let read_share = |first: usize, mut report: Reporter| {
         let drafts: Vec<Result<Draft, TableName>> = models
             .iter()

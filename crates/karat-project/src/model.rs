@@ -1,5 +1,6 @@
 //! What a project declares, once it has been checked: the types that other crates see.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
@@ -791,10 +792,15 @@ fn quoted(text: &str) -> String {
 }
 
 /// Keeps a text on its line, so that no literal can look like a line of its own.
-fn one_line(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r")
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\\', '\n', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(
+        text.replace('\\', "\\\\")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r"),
+    )
 }
 
 fn quoted_list(items: &[String]) -> String {
@@ -827,7 +833,7 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
         line("key", quoted_list(key));
     }
     match &model.kind {
-        ModelKind::Gold(gold) => line("sql", one_line(&gold.normalised)),
+        ModelKind::Gold(gold) => line("sql", one_line(&gold.normalised).into_owned()),
         ModelKind::Silver(silver) => {
             line("from", silver.from.to_string());
             if let Some(feed) = around.feed {
@@ -885,7 +891,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                     "valid_from",
                     quoted(cdc.valid_from.as_deref().unwrap_or("")),
                 );
-                line("apply_as_deletes", one_line(&cdc.deletes_normalised));
+                line(
+                    "apply_as_deletes",
+                    one_line(&cdc.deletes_normalised).into_owned(),
+                );
                 let (word, mut columns) = match &cdc.track {
                     Track::All => ("all", Vec::new()),
                     Track::Only(columns) => ("only", columns.clone()),

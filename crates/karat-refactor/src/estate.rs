@@ -214,10 +214,7 @@ fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize
         } else {
             Value::OneOf(passed.values.into_iter().collect())
         };
-        let widgets = facts
-            .passed
-            .entry(notebook)
-            .or_default();
+        let widgets = facts.passed.entry(notebook).or_default();
         let known = widgets.remove(&passed.parameter);
         widgets.insert(
             passed.parameter,

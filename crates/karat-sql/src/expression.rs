@@ -3,12 +3,11 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Query, Spanned, Visit, Visitor};
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use crate::names::{Names, span_of};
 use crate::query::ColumnRef;
-use crate::token::{DIALECT, join, syntax_error, tokenize};
+use crate::token::{join, parser, syntax_error, tokenize};
 use crate::{Position, Span, SqlTextError};
 
 /// An expression over the columns of one row.
@@ -31,7 +30,7 @@ impl Expression {
                 "SQL: the expression is empty",
             ));
         }
-        let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+        let mut parser = parser(tokens);
         let expr = parser
             .parse_expr()
             .map_err(|error| syntax_error(&error, sql))?;

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Spanned, Statement, Visit};
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::names::{Names, fold, span_of, span_of_idents};
-use crate::token::{DIALECT, join, syntax_error, tokenize};
+use crate::token::{join, parser, syntax_error, tokenize};
 use crate::{Span, SqlTextError};
 
 /// A table that a query reads.
@@ -95,7 +94,7 @@ impl Query {
                 .hint("write one SELECT; comments alone make no table"));
         }
         one_statement(&tokens)?;
-        let mut parser = Parser::new(&DIALECT).with_tokens_with_locations(tokens);
+        let mut parser = parser(tokens);
         let statements = parser
             .parse_statements()
             .map_err(|error| syntax_error(&error, sql))?;

@@ -1,6 +1,9 @@
 //! The token stream of a SQL text, and its normalised form.
 
+use std::fmt::Write as _;
+
 use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::{Position, SqlTextError};
@@ -76,20 +79,43 @@ pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlTextError> {
 }
 
 pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {
-    let mut words: Vec<String> = Vec::with_capacity(tokens.len());
+    let mut text = String::new();
+    // Where the text ends without the closing semicolons.
+    let mut end = 0;
     for token in tokens {
+        if matches!(token.token, Token::Whitespace(_) | Token::EOF) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
         match &token.token {
-            Token::Whitespace(_) | Token::EOF => {}
             Token::Word(word) if word.quote_style.is_none() => {
-                words.push(word.value.to_lowercase())
+                if word.value.is_ascii() {
+                    text.extend(
+                        word.value
+                            .bytes()
+                            .map(|byte| byte.to_ascii_lowercase() as char),
+                    );
+                } else {
+                    text.push_str(&word.value.to_lowercase());
+                }
             }
-            other => words.push(other.to_string()),
+            other => write!(text, "{other}").expect("writing to a string"),
+        }
+        if token.token != Token::SemiColon {
+            end = text.len();
         }
     }
-    while words.last().is_some_and(|word| word == ";") {
-        words.pop();
-    }
-    words.join(" ")
+    text.truncate(end);
+    text
+}
+
+/// A parser of these tokens. White space says nothing to it, and it would step over each piece again and again.
+pub(crate) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    let mut tokens = tokens;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    Parser::new(&DIALECT).with_tokens_with_locations(tokens)
 }
 
 /// Turns the parser's message into ours: the position out of the text, the rest in plain words.

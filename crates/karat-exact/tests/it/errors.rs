@@ -187,3 +187,67 @@ fn the_expression_named_is_the_first_in_the_text() {
         "#]],
     );
 }
+
+#[test]
+fn rows_of_lists_and_recursions_carry_errors() {
+    check(
+        &[
+            "select k, v from (select k, unnest([a / b, 1]) as v from s.t) x where k <> 2",
+            "select k from (select k, unnest([a / b, 1]) as v from s.t) x",
+            "select k, v from (select k, unnest([a, b]) as v, 10 / b as q from s.t) x",
+            "select v from (select unnest([a, b]) as v, 10 / b as q from s.t) x where v > 5 and q > 0",
+            "select q from (select unnest([a, b]) as v, 10 / b as q from s.t) x",
+            "select q from (select unnest([a, b]) as v, k, 10 / b as q from s.t) x where k = 1",
+            "with recursive r as (select 1 as x union all select x + 1 from r where x < 5) select sum(x) from r",
+            "with recursive r as (select 3 as x, 0 as y union all select x - 1, 6 / (x - 1) from r where x > 0) select x, y from r where x > 0",
+            "with recursive r as (select 3 as x, 0 as y union all select x - 1, 6 / (x - 1) from r where x > 0) select x, y from r",
+            "with recursive r as (select 3 as x union all select x - 1 from r where 6 / x > 0) select x from r where x > 1",
+            "with recursive r as (select 1 as x union select 6 / (x - 1) from r where x > 0) select count(*) from r",
+        ],
+        expect![[r#"
+            select k, v from (select k, unnest([a / b, 1]) as v from s.t) x where k <> 2
+              1 | 5.000000
+              1 | 1.000000
+              3 | 2.000000
+              3 | 1.000000
+              4 | null
+              4 | 1.000000
+            select k from (select k, unnest([a / b, 1]) as v from s.t) x
+              error: division by zero in `a / b`, at 1:34
+              hint: use nullif(divisor, 0), or leave those rows out with case
+            select k, v from (select k, unnest([a, b]) as v, 10 / b as q from s.t) x
+              1 | 10
+              1 | 2
+              2 | 10
+              2 | 0
+              3 | 10
+              3 | 5
+              4 | null
+              4 | null
+            select v from (select unnest([a, b]) as v, 10 / b as q from s.t) x where v > 5 and q > 0
+              error: division by zero in `10 / b`, at 1:44
+              hint: use nullif(divisor, 0), or leave those rows out with case
+            select q from (select unnest([a, b]) as v, 10 / b as q from s.t) x
+              error: division by zero in `10 / b`, at 1:44
+              hint: use nullif(divisor, 0), or leave those rows out with case
+            select q from (select unnest([a, b]) as v, k, 10 / b as q from s.t) x where k = 1
+              5.000000
+              5.000000
+            with recursive r as (select 1 as x union all select x + 1 from r where x < 5) select sum(x) from r
+              15
+            with recursive r as (select 3 as x, 0 as y union all select x - 1, 6 / (x - 1) from r where x > 0) select x, y from r where x > 0
+              1 | 6
+              2 | 3
+              3 | 0
+            with recursive r as (select 3 as x, 0 as y union all select x - 1, 6 / (x - 1) from r where x > 0) select x, y from r
+              error: division by zero in `6 / (x - 1)`, at 1:68
+              hint: use nullif(divisor, 0), or leave those rows out with case
+            with recursive r as (select 3 as x union all select x - 1 from r where 6 / x > 0) select x from r where x > 1
+              error: division by zero in `6 / x`, at 1:72
+              hint: use nullif(divisor, 0), or leave those rows out with case
+            with recursive r as (select 1 as x union select 6 / (x - 1) from r where x > 0) select count(*) from r
+              error: division by zero in `6 / (x - 1)`, at 1:49
+              hint: use nullif(divisor, 0), or leave those rows out with case
+        "#]],
+    );
+}

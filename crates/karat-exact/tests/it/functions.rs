@@ -1,5 +1,10 @@
 //! Functions by name: casts to Arrow's types and between nested types, moments, series, lists of numbers, digests.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, DurationSecondArray, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
 use expect_test::expect;
 
 use crate::harness::Bench;
@@ -43,8 +48,8 @@ fn arrow_names_mean_the_logical_type() {
         Type: `Int65` is no type of Arrow: there are Int64, Utf8, Decimal128(18, 2), Timestamp(us), List(Int64) and the like
         hint: or write cast(x as type)
         select arrow_cast(1, 'Duration(s)') as a
-        Type: no values of the type `Duration(s)` are held here
-        hint: or write cast(x as type)
+        a interval
+        1.000000000 secs
         select arrow_typeof(k) as a, arrow_typeof(1.5) as b, arrow_typeof([1]) as c, arrow_typeof(date '2024-01-01') as d from d.t where id = 1
         a string, b string, c string, d string
         Utf8 | Decimal128(2, 1) | List(Int64) | Date32
@@ -78,8 +83,8 @@ fn nested_types_are_cast_element_by_element() {
         a list<bigint>
         null
         select array_append([null], 1) as a, array_append([1], 2.5) as b
-        Type: 1:8: `array_append` takes no arguments of type list<bigint>, decimal128(2, 1)
-        hint: cast the argument first
+        a list<bigint>, b list<decimal(20,1)>
+        [null, 1] | [1.0, 2.5]
         select arrow_cast(named_struct('a', 1, 'b', '2'), 'Struct("b": Int64, "a": Utf8)') as a
         a struct<b: bigint, a: string>
         {b: 2, a: 1}
@@ -114,8 +119,8 @@ fn moments_from_numbers_and_parts() {
         error: a value cannot be converted without loss in `to_timestamp_seconds('2024-01-01T00:00:00.5')`, at 1:8
         hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
         select to_timestamp_seconds(cast(1 as double)) as a
-        Type: 1:8: `to_timestamp_seconds` takes no double
-        hint: cast it to a decimal first, for example with decimal_from_double
+        a timestamp
+        1970-01-01T00:00:01
         select to_unixtime('1970-01-02') as a, to_unixtime(timestamp '1970-01-01 00:00:05') as b
         a bigint, b bigint
         82800 | 5
@@ -273,4 +278,227 @@ fn digests_and_encodings() {
         "select digest('abc', 'blake3') as a",
         "values (2, 'b'), (1, 'a')",
     ]));
+}
+
+#[test]
+fn approximate_aggregates_are_exact() {
+    expect![[r#"
+        select approx_distinct(n) as a, approx_count_distinct(k) as b, approx_distinct(id % 2) filter (where id > 1) as c from d.t
+        a bigint, b bigint, c bigint
+        2 | 3 | 2
+        select approx_median(n) as a, approx_percentile_cont(n, 0.25) as b, approx_percentile_cont(0.25, 100) within group (order by n desc) as c from d.t
+        a decimal(38,6), b decimal(38,6), c decimal(38,6)
+        150.500000 | 75.750000 | 225.250000
+        select id, approx_distinct(k) over (order by id) as a from d.t
+        id bigint, a bigint
+        1 | 1
+        2 | 2
+        3 | 3
+        select approx_distinct(n) as a from d.t where id > 7
+        a bigint
+        0
+        select approx_percentile_cont(n, 0.5, 1.5) as a from d.t
+        Type: 1:8: the number of centroids of `approx_percentile_cont` is a whole number, not decimal(2,1)
+        hint: cast the argument first
+        select approx_percentile_cont_with_weight(n, id, 0.5) as a from d.t
+        Refused: 1:8: `approx_percentile_cont_with_weight` has no exact answer: weights that are no whole numbers are not rows
+        hint: percentile_cont(x, 0.9) within group (order by x) is exact
+    "#]].assert_eq(&answers(&[
+        "select approx_distinct(n) as a, approx_count_distinct(k) as b, approx_distinct(id % 2) filter (where id > 1) as c from d.t",
+        "select approx_median(n) as a, approx_percentile_cont(n, 0.25) as b, approx_percentile_cont(0.25, 100) within group (order by n desc) as c from d.t",
+        "select id, approx_distinct(k) over (order by id) as a from d.t",
+        "select approx_distinct(n) as a from d.t where id > 7",
+        "select approx_percentile_cont(n, 0.5, 1.5) as a from d.t",
+        "select approx_percentile_cont_with_weight(n, id, 0.5) as a from d.t",
+    ]));
+}
+
+#[test]
+fn distinct_values_slide_with_their_frame() {
+    expect![[r#"
+        select id, sum(distinct id % 2) over (order by id rows between 1 preceding and current row) as a from d.t
+        id bigint, a bigint
+        1 | 1
+        2 | 1
+        3 | 1
+        select id, avg(distinct n) over (order by id rows between current row and 1 following) as a, median(distinct id % 2) over (order by id rows between 1 preceding and current row) as b from d.t
+        id bigint, a decimal(38,6), b decimal(38,6)
+        1 | 150.500000 | 1.000000
+        2 | 300.000000 | 0.500000
+        3 | null | 0.500000
+    "#]].assert_eq(&answers(&[
+        "select id, sum(distinct id % 2) over (order by id rows between 1 preceding and current row) as a from d.t",
+        "select id, avg(distinct n) over (order by id rows between current row and 1 following) as a, median(distinct id % 2) over (order by id rows between 1 preceding and current row) as b from d.t",
+    ]));
+}
+
+#[test]
+fn numbers_are_brought_to_places() {
+    expect![[r#"
+        select round(cast(2.675 as double), 2) as a, round(cast(0.125 as double), 2) as b, round(cast('-1e300' as double), -299) as c, trunc(cast(-1.999 as double), 1) as d
+        a double, b double, c double, d double
+        2.67 | 0.13 | -1e300 | -1.9
+        select round(1250, -2) as a, round(-1251, -2) as b, round(1234.56, -1) as c, trunc(1299, -2) as d
+        a bigint, b bigint, c decimal(5,0), d bigint
+        1300 | -1300 | 1230 | 1200
+        select id, round(12.3456, id) as a, round(cast(12.3456 as double), -id) as b, round(n, -id) as c from d.t
+        id bigint, a decimal(7,4), b double, c bigint
+        1 | 12.3000 | 10.0 | 0
+        2 | 12.3500 | 0.0 | 300
+        3 | 12.3460 | 0.0 | null
+        select round(9223372036854775807, -1) as a
+        a bigint
+        error: the result of `round(9223372036854775807, -1)` does not fit its type, at 1:8
+        hint: cast an operand to a wider type, for example decimal(38, s)
+        select round(1.5, 1.5) as a
+        Type: 1:8: the places of `round` are a whole number from -400 to 400
+        select abs(null) as a, - null as b, round(null, 2) as c, round(1.25, null) as d
+        a bigint, b bigint, c bigint, d decimal(4,2)
+        null | null | null | null
+    "#]].assert_eq(&answers(&[
+        "select round(cast(2.675 as double), 2) as a, round(cast(0.125 as double), 2) as b, round(cast('-1e300' as double), -299) as c, trunc(cast(-1.999 as double), 1) as d",
+        "select round(1250, -2) as a, round(-1251, -2) as b, round(1234.56, -1) as c, trunc(1299, -2) as d",
+        "select id, round(12.3456, id) as a, round(cast(12.3456 as double), -id) as b, round(n, -id) as c from d.t",
+        "select round(9223372036854775807, -1) as a",
+        "select round(1.5, 1.5) as a",
+        "select abs(null) as a, - null as b, round(null, 2) as c, round(1.25, null) as d",
+    ]));
+}
+
+#[test]
+fn intervals_lie_between_moments() {
+    expect![[r#"
+        select timestamp '2024-03-02 12:00:00' - timestamp '2024-02-28 13:30:00' as a, date '2024-03-01' - timestamp '2024-02-29 06:00:00' as b
+        a interval, b interval
+        2 days 22 hours 30 mins | 18 hours
+        select time '10:00:00' - time '12:30:00' as a, date '2024-02-29' + time '10:00:00' as b, time '10:00:00' + date '2024-02-29' as c
+        a interval, b timestamp, c timestamp
+        -2 hours -30 mins | 2024-02-29T10:00:00 | 2024-02-29T10:00:00
+        select interval '1 month' + interval '2 days' as a, interval '1 day' - interval '36 hours' as b, interval '1 day' + '2 hours' as c
+        a interval, b interval, c interval
+        1 mons 2 days | 1 days -36 hours | 1 days 2 hours
+        select interval '36 hours' > interval '1 day' as a, interval '24 hours' = interval '1 day' as b, timestamp '2024-01-02 06:00:00' - timestamp '2024-01-01 00:00:00' > interval '29 hours' as c
+        a boolean, b boolean, c boolean
+        true | true | true
+        select timestamp '2024-01-01 00:00:00' - cast('2024-01-01T00:00:00Z' as timestamp with time zone) as a
+        Type: no operation timestamp - timestamp with time zone
+        hint: cast both to timestamp with time zone, or both to timestamp
+        select arrow_cast(90, 'Duration(Second)') as a, date '2024-01-01' + arrow_cast(86400, 'Duration(Second)') as b, arrow_cast(1.5, 'Float16') as c
+        a interval, b date, c real
+        1 mins 30.000000000 secs | 2024-01-02 | 1.5
+        select id, try_cast(case when id = 1 then '2 days' else k end as interval) as a from d.t
+        id bigint, a interval
+        1 | 2 days
+        2 | null
+        3 | null
+        select date_bin('15 minutes', timestamp '2024-01-01 00:20:00') as a, date_bin(k, timestamp '2024-01-01 00:20:00') as b from d.t
+        Type: 1:8: `date_bin` takes an interval first, not string
+        hint: for example date_bin(interval '15 minutes', moment)
+        select cast('2024-01-01 00:00:00' as timestamp(0)) as a, cast('2024-01-01 00:00:00.5' as timestamp(0)) as b
+        a timestamp, b timestamp
+        error: a value cannot be converted without loss in `cast('2024-01-01 00:00:00.5' as timestamp(0))`, at 1:58
+        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+    "#]].assert_eq(&answers(&[
+        "select timestamp '2024-03-02 12:00:00' - timestamp '2024-02-28 13:30:00' as a, date '2024-03-01' - timestamp '2024-02-29 06:00:00' as b",
+        "select time '10:00:00' - time '12:30:00' as a, date '2024-02-29' + time '10:00:00' as b, time '10:00:00' + date '2024-02-29' as c",
+        "select interval '1 month' + interval '2 days' as a, interval '1 day' - interval '36 hours' as b, interval '1 day' + '2 hours' as c",
+        "select interval '36 hours' > interval '1 day' as a, interval '24 hours' = interval '1 day' as b, timestamp '2024-01-02 06:00:00' - timestamp '2024-01-01 00:00:00' > interval '29 hours' as c",
+        "select timestamp '2024-01-01 00:00:00' - cast('2024-01-01T00:00:00Z' as timestamp with time zone) as a",
+        "select arrow_cast(90, 'Duration(Second)') as a, date '2024-01-01' + arrow_cast(86400, 'Duration(Second)') as b, arrow_cast(1.5, 'Float16') as c",
+        "select id, try_cast(case when id = 1 then '2 days' else k end as interval) as a from d.t",
+        "select date_bin('15 minutes', timestamp '2024-01-01 00:20:00') as a, date_bin(k, timestamp '2024-01-01 00:20:00') as b from d.t",
+        "select cast('2024-01-01 00:00:00' as timestamp(0)) as a, cast('2024-01-01 00:00:00.5' as timestamp(0)) as b",
+    ]));
+}
+
+#[test]
+fn the_first_format_that_reads_a_text_counts() {
+    expect![[r#"
+        select to_timestamp('29.02.2024 10:00', '%Y-%m-%d', '%d.%m.%Y %H:%M') as a, to_date('02/29/2024', '%d.%m.%Y', '%m/%d/%Y') as b
+        a timestamp, b date
+        2024-02-29T10:00:00 | 2024-02-29
+        select to_timestamp_seconds('2024-02-29', '%d.%m.%Y', '%Y-%m-%d') as a, to_unixtime('2024-02-29', '%d.%m.%Y', '%Y-%m-%d') as b
+        a timestamp, b bigint
+        2024-02-29T00:00:00 | 1709164800
+        select to_timestamp(k, '%Y-%m-%d', '%d.%m.%Y') as a from d.t
+        a timestamp
+        error: a value cannot be converted without loss in `to_timestamp(k, '%Y-%m-%d', '%d.%m.%Y')`, at 1:8
+        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        select to_timestamp('2024-01-01', '%Y-%m-%d', '%Y-%m-%d %z') as a
+        Type: 1:8: `to_timestamp`: either all formats have an offset (%z), or none
+        hint: for example '%Y-%m-%d %H:%M:%S'
+        select to_timestamp_seconds(cast(1.5 as double)) as a, to_timestamp_millis(cast(1 as double)) as b
+        a timestamp, b timestamp
+        1970-01-01T00:00:01.500 | 1970-01-01T00:00:00.001
+    "#]].assert_eq(&answers(&[
+        "select to_timestamp('29.02.2024 10:00', '%Y-%m-%d', '%d.%m.%Y %H:%M') as a, to_date('02/29/2024', '%d.%m.%Y', '%m/%d/%Y') as b",
+        "select to_timestamp_seconds('2024-02-29', '%d.%m.%Y', '%Y-%m-%d') as a, to_unixtime('2024-02-29', '%d.%m.%Y', '%Y-%m-%d') as b",
+        "select to_timestamp(k, '%Y-%m-%d', '%d.%m.%Y') as a from d.t",
+        "select to_timestamp('2024-01-01', '%Y-%m-%d', '%Y-%m-%d %z') as a",
+        "select to_timestamp_seconds(cast(1.5 as double)) as a, to_timestamp_millis(cast(1 as double)) as b",
+    ]));
+}
+
+#[test]
+fn vectors_have_products_lengths_and_angles() {
+    expect![[r#"
+        select inner_product([1, 2, 3], [4, 5, 6]) as a, dot_product([cast('1e200' as double), 1.0, cast('-1e200' as double)], [1.0, 0.5, 1.0]) as b
+        a double, b double
+        32.0 | 0.5
+        select array_distance([3.0, 0.0], [0.0, 4.0]) as a, cosine_distance([1.0, 0.0], [0.0, 2.0]) as b, list_normalize([3, 4]) as c, array_product([2.0, null, 3.0]) as d
+        a double, b double, c list<double>, d double
+        5.0 | 1.0 | [0.6, 0.8] | 6.0
+        select cosine_distance([0.0], [1.0]) as a, array_normalize([0.0]) as b, inner_product([1, null], [1, 2]) as c, array_product(null) as d
+        a double, b list<double>, c double, d double
+        null | null | null | null
+        select inner_product([1], [1, 2]) as a
+        a double
+        error: an argument is outside of what `inner_product(make_array(1), make_array(1, 2))` is defined for
+        hint: leave those rows out with case when ... then ... end
+        select inner_product(1, 2) as a
+        Type: 1:8: `inner_product` does not take bigint, bigint
+        hint: give lists of numbers
+    "#]].assert_eq(&answers(&[
+        "select inner_product([1, 2, 3], [4, 5, 6]) as a, dot_product([cast('1e200' as double), 1.0, cast('-1e200' as double)], [1.0, 0.5, 1.0]) as b",
+        "select array_distance([3.0, 0.0], [0.0, 4.0]) as a, cosine_distance([1.0, 0.0], [0.0, 2.0]) as b, list_normalize([3, 4]) as c, array_product([2.0, null, 3.0]) as d",
+        "select cosine_distance([0.0], [1.0]) as a, array_normalize([0.0]) as b, inner_product([1, null], [1, 2]) as c, array_product(null) as d",
+        "select inner_product([1], [1, 2]) as a",
+        "select inner_product(1, 2) as a",
+    ]));
+}
+
+#[test]
+fn nested_columns_of_a_file_are_of_one_kind() {
+    let item = Arc::new(Field::new("element", DataType::Utf8, false));
+    let words = StringArray::from(vec!["a", "b", "c"]);
+    let list = ListArray::new(
+        item,
+        OffsetBuffer::from_lengths([1, 2]),
+        Arc::new(words),
+        None,
+    );
+    let columns: [(&str, ArrayRef); 2] = [
+        ("l", Arc::new(list)),
+        ("d", Arc::new(DurationSecondArray::from(vec![90, 3600]))),
+    ];
+    let bench = Bench::new().of_batch("d.n", &RecordBatch::try_from_iter(columns).unwrap());
+    let queries = [
+        "select array_concat(l, ['x'], l) as a from d.n",
+        "select l, d, timestamp '2024-01-01 00:00:00' + d as at from d.n order by d desc",
+    ];
+    let told: String = queries
+        .iter()
+        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)))
+        .collect();
+    expect![[r#"
+        select array_concat(l, ['x'], l) as a from d.n
+        a list<string>
+        [a, x, a]
+        [b, c, x, b, c]
+        select l, d, timestamp '2024-01-01 00:00:00' + d as at from d.n order by d desc
+        l list<string>, d interval, at timestamp
+        [b, c] | 1 hours | 2024-01-01T01:00:00
+        [a] | 1 mins 30.000000000 secs | 2024-01-01T00:01:30
+    "#]]
+    .assert_eq(&told);
 }

@@ -59,6 +59,20 @@ impl Bench {
         self
     }
 
+    /// Adds `schema.table` with the rows of a batch, in one file.
+    pub(crate) fn of_batch(mut self, name: &str, batch: &RecordBatch) -> Bench {
+        self.files += 1;
+        let path = self.folder.path().join(format!("{} ü.parquet", self.files));
+        let set = FileSet {
+            schema: batch.schema(),
+            files: vec![write(&path, &batch.schema(), batch)],
+            key: None,
+        };
+        let (schema, table) = name.split_once('.').unwrap();
+        self.tables.insert(schema, table, set).unwrap();
+        self
+    }
+
     pub(crate) fn engine(&self) -> Engine {
         Engine::new(EngineConfig {
             threads: self.threads,

@@ -98,7 +98,7 @@ fn of_a_query() {
         select current_dat as d, name.x as y from s.a
           1:8 no column `current_dat` (there are id, name, day)
         select array_transform([1], e -> e + 1) as t from s.a
-          1:8 `array_transform` is not there yet: it takes a function (unnest the list, compute, and collect again with array_agg)
+          fine
         select i from s.a as x(i, n, d) where x.id = 1
           1:41 no column `x.id` (did you mean `d`?)
     "#]].assert_eq(&mistakes(&[

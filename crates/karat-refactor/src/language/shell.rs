@@ -153,7 +153,7 @@ fn inside(quoted: &Quoted) -> Range<usize> {
 
 fn begins_like_a_path(text: &str) -> bool {
     [
-        "/mnt/", "/dbfs/", "dbfs:/", "wasb", "abfs", "adl://", "s3://", "s3a://", "gs://",
+        "/dbfs/", "dbfs:/", "wasb", "abfs", "adl://", "s3://", "s3a://", "gs://",
     ]
     .iter()
     .any(|start| text.starts_with(start))

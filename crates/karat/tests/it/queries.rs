@@ -431,8 +431,8 @@ fn tables_columns_functions_and_plans() {
     .assert_eq(&rows("describe nothing"));
     expect![[r#"
         merge sorted: [n ASC NULLS LAST, name ASC NULLS LAST], fetch=3
-          select: expr=[name as name, count(*) as n]
-            sort: TopK(fetch=3), expr=[count(*) ASC NULLS LAST, name ASC NULLS LAST], preserve_partitioning=[true]
+          sort: TopK(fetch=3), expr=[n ASC NULLS LAST, name ASC NULLS LAST], preserve_partitioning=[true]
+            select: expr=[CAST(name AS Utf8) as name, count(*) as n]
               group: mode=FinalPartitioned, gby=[name as name], aggr=[count(*)]
                 exchange: partitioning=Hash([name], 2), input_partitions=2
                   group: mode=Partial, gby=[name as name], aggr=[count(*)]
@@ -441,9 +441,10 @@ fn tables_columns_functions_and_plans() {
                         filter: id != 2
                           exchange: partitioning=RoundRobinBatch(2), input_partitions=1
                             scan 1 file: columns [id]
-                      filter: id != 2
-                        exchange: partitioning=RoundRobinBatch(2), input_partitions=1
-                          scan 1 file: columns [id, name]
+                      select: expr=[id as id, CAST(name AS Utf8View) as name]
+                        filter: id != 2
+                          exchange: partitioning=RoundRobinBatch(2), input_partitions=1
+                            scan 1 file: columns [id, name]
         --- exit 0
     "#]].assert_eq(&rows(
         "explain select t.name, count(*) as n from t join u on t.id = u.id where u.id <> '2' group by t.name order by n limit 3",

@@ -74,7 +74,7 @@ fn numbers() {
         nullif(1, 1)  =>  bigint: null
         random()  =>  exit 2: `random` has no single answer
         upper('straße')  =>  string: "STRASSE"
-        interval '1 month'  =>  interval(monthdaynano): "1 mons"
+        interval '1 month'  =>  interval: "1 mons"
     "#]].assert_eq(&values(&[
         "0.1",
         "0.1 + 0.2",

@@ -1,0 +1,143 @@
+//! The SQL that is understood: DataFusion's general dialect, and functions of elements (`x -> x + 1`).
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+
+/// The dialect of all queries.
+#[derive(Debug)]
+pub(crate) struct Understood;
+
+/// What the general dialect answers.
+macro_rules! as_generic {
+    ($($question:ident)*) => {
+        $(
+            fn $question(&self) -> bool {
+                GenericDialect {}.$question()
+            }
+        )*
+    };
+}
+
+impl Dialect for Understood {
+    // The parser asks for it by type in places.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, letter: char) -> bool {
+        GenericDialect {}.is_delimited_identifier_start(letter)
+    }
+
+    fn is_identifier_start(&self, letter: char) -> bool {
+        GenericDialect {}.is_identifier_start(letter)
+    }
+
+    fn is_identifier_part(&self, letter: char) -> bool {
+        GenericDialect {}.is_identifier_part(letter)
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    as_generic! {
+        supports_unicode_string_literal
+        supports_partition_by_after_order_by
+        supports_array_join_syntax
+        supports_group_by_expr
+        supports_group_by_with_modifier
+        supports_left_associative_joins_without_parens
+        supports_connect_by
+        supports_match_recognize
+        supports_pipe_operator
+        supports_start_transaction_modifier
+        supports_window_function_null_treatment_arg
+        supports_dictionary_syntax
+        supports_window_clause_named_window_reference
+        supports_parenthesized_set_variables
+        supports_select_wildcard_except
+        support_map_literal_syntax
+        allow_extract_custom
+        allow_extract_single_quotes
+        supports_extract_comma_syntax
+        supports_create_view_comment_syntax
+        supports_parens_around_table_factor
+        supports_values_as_table_factor
+        supports_create_index_with_clause
+        supports_explain_with_utility_options
+        supports_limit_comma
+        supports_update_order_by
+        supports_from_first_select
+        supports_projection_trailing_commas
+        supports_asc_desc_in_column_definition
+        supports_try_convert
+        supports_bitwise_shift_operators
+        supports_comment_on
+        supports_load_extension
+        supports_named_fn_args_with_assignment_operator
+        supports_struct_literal
+        supports_empty_projections
+        supports_nested_comments
+        supports_multiline_comment_hints
+        supports_user_host_grantee
+        supports_string_escape_constant
+        supports_array_typedef_with_brackets
+        supports_match_against
+        supports_set_names
+        supports_comma_separated_set_assignments
+        supports_filter_during_aggregation
+        supports_select_wildcard_exclude
+        supports_data_type_signed_suffix
+        supports_interval_options
+        supports_quote_delimited_string
+        supports_select_wildcard_replace
+        supports_select_wildcard_ilike
+        supports_select_wildcard_rename
+        supports_optimize_table
+        supports_install
+        supports_detach
+        supports_prewhere
+        supports_with_fill
+        supports_limit_by
+        supports_interpolate
+        supports_settings
+        supports_select_format
+        supports_comment_optimizer_hint
+        supports_constraint_keyword_without_name
+        supports_key_column_option
+        supports_comma_separated_trim
+        supports_cte_without_as
+        supports_select_item_multi_column_alias
+        supports_xml_expressions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    /// A text that the general dialect takes means the same here.
+    #[test]
+    fn what_the_general_dialect_takes_is_taken() {
+        let texts = [
+            "select a, b -> 1 from t limit 1, 2",
+            "select * exclude (a) from t group by all",
+            "select interval 1 day, {'a': 1}, map {'a': 1}, [1, 2][1]",
+            "from t select a",
+            "select a from t qualify row_number() over (order by a) = 1",
+            "select f(a => 1), e'\\n' from values (1), (2)",
+        ];
+        for text in texts {
+            let general = Parser::parse_sql(&GenericDialect {}, text);
+            let ours = Parser::parse_sql(&Understood, text);
+            if text.contains("->") {
+                assert_ne!(ours, general, "{text}");
+            } else {
+                assert_eq!(ours, general, "{text}");
+            }
+            assert!(ours.is_ok(), "{text}: {ours:?}");
+        }
+    }
+}

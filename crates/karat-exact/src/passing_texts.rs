@@ -1,0 +1,219 @@
+//! Texts that a join only passes on to a grouping travel as views: joining gathers columns row by row, and a view of a text is copied
+//! where the text itself would be, letter by letter, for each row that it meets.
+//!
+//! Only what names the column and nothing else lies on its way, so that no expression sees another type than before.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, TableReference};
+use datafusion::logical_expr::expr::Alias;
+use datafusion::logical_expr::{
+    Aggregate, Cast, Expr, JoinType, LogicalPlan, Projection, SubqueryAlias,
+};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct PassingTexts;
+
+impl OptimizerRule for PassingTexts {
+    fn name(&self) -> &str {
+        "karat_passing_texts"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Aggregate(aggregate) = &plan else {
+            return Ok(Transformed::no(plan));
+        };
+        match with_views(aggregate)? {
+            Some(changed) => Ok(Transformed::yes(changed)),
+            None => Ok(Transformed::no(plan)),
+        }
+    }
+}
+
+fn with_views(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+    let mut input = Arc::clone(&aggregate.input);
+    let mut changed = false;
+    for key in &aggregate.group_expr {
+        // Sets of groups are left alone.
+        let Expr::Column(column) = key else {
+            return Ok(None);
+        };
+        let is_text = *input.schema().data_type(column)? == DataType::Utf8;
+        if !is_text || names_it(&aggregate.aggr_expr, input.schema(), column)? {
+            continue;
+        }
+        if let Some(carried) = carry(&input, column, false)? {
+            input = Arc::new(carried);
+            changed = true;
+        }
+    }
+    if !changed {
+        return Ok(None);
+    }
+    let keys = aggregate.group_expr.clone();
+    let grouped = Aggregate::try_new(input, keys, aggregate.aggr_expr.clone())?;
+    // What is above sees the types that it saw before.
+    let before = aggregate.schema.iter();
+    let columns: Vec<Expr> = before
+        .zip(grouped.schema.iter())
+        .map(|((qualifier, old), (_, new))| {
+            let same = old.data_type() == new.data_type();
+            let target = (!same).then(|| old.data_type().clone());
+            column_as(qualifier.cloned(), old.name(), target)
+        })
+        .collect();
+    let grouped = Arc::new(LogicalPlan::Aggregate(grouped));
+    Ok(Some(LogicalPlan::Projection(Projection::try_new(
+        columns, grouped,
+    )?)))
+}
+
+/// The plan with one of its columns as views from its scan on; none if something on the way reads it, or if it passes no join.
+fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<LogicalPlan>> {
+    let at = plan.schema().index_of_column(column)?;
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let Some(source) = column_below(&projection.expr[at]) else {
+                return Ok(None);
+            };
+            let others = projection.expr.iter().enumerate();
+            let others = others
+                .filter(|(other, _)| *other != at)
+                .map(|(_, expr)| expr);
+            if names_it(others, projection.input.schema(), source)? {
+                return Ok(None);
+            }
+            let Some(input) = carry(&projection.input, source, joined)? else {
+                return Ok(None);
+            };
+            let changed = Projection::try_new(projection.expr.clone(), Arc::new(input))?;
+            Ok(Some(LogicalPlan::Projection(changed)))
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            let source = Column::from(alias.input.schema().qualified_field(at));
+            let Some(input) = carry(&alias.input, &source, joined)? else {
+                return Ok(None);
+            };
+            let changed = SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?;
+            Ok(Some(LogicalPlan::SubqueryAlias(changed)))
+        }
+        LogicalPlan::Filter(filter) => {
+            if names_it([&filter.predicate], filter.input.schema(), column)? {
+                return Ok(None);
+            }
+            let Some(input) = carry(&filter.input, column, joined)? else {
+                return Ok(None);
+            };
+            plan.with_new_exprs(plan.expressions(), vec![input])
+                .map(Some)
+        }
+        LogicalPlan::Join(join) => {
+            let plain = matches!(
+                join.join_type,
+                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+            );
+            if !plain || names_it(&plan.expressions(), plan.schema(), column)? {
+                return Ok(None);
+            }
+            let left = join.left.schema().fields().len();
+            let (mut sides, side, at) = match at < left {
+                true => (
+                    [&join.left, &join.right].map(|side| side.as_ref().clone()),
+                    0,
+                    at,
+                ),
+                false => (
+                    [&join.left, &join.right].map(|side| side.as_ref().clone()),
+                    1,
+                    at - left,
+                ),
+            };
+            let source = Column::from(sides[side].schema().qualified_field(at));
+            let Some(input) = carry(&sides[side], &source, true)? else {
+                return Ok(None);
+            };
+            sides[side] = input;
+            plan.with_new_exprs(plan.expressions(), sides.to_vec())
+                .map(Some)
+        }
+        LogicalPlan::TableScan(_) if joined => {
+            let columns: Vec<Expr> = plan
+                .schema()
+                .iter()
+                .enumerate()
+                .map(|(nth, (qualifier, field))| {
+                    let target = (nth == at).then_some(DataType::Utf8View);
+                    column_as(qualifier.cloned(), field.name(), target)
+                })
+                .collect();
+            let changed = Projection::try_new(columns, Arc::new(plan.clone()))?;
+            Ok(Some(LogicalPlan::Projection(changed)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A column under its own name, as it is or in another type.
+fn column_as(qualifier: Option<TableReference>, name: &str, target: Option<DataType>) -> Expr {
+    let column = Expr::Column(Column::new(qualifier.clone(), name));
+    match target {
+        Some(data_type) => {
+            Expr::Cast(Cast::new(Box::new(column), data_type)).alias_qualified(qualifier, name)
+        }
+        None => column,
+    }
+}
+
+/// The column that an expression merely names.
+fn column_below(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        Expr::Alias(Alias { expr, .. }) => column_below(expr),
+        _ => None,
+    }
+}
+
+/// Whether an expression over this schema reads the column; one that cannot be looked into may.
+fn names_it<'e>(
+    exprs: impl IntoIterator<Item = &'e Expr>,
+    schema: &DFSchema,
+    column: &Column,
+) -> Result<bool> {
+    let at = schema.index_of_column(column)?;
+    for expr in exprs {
+        let named = expr.exists(|below| {
+            Ok(match below {
+                Expr::Column(named) => schema.index_of_column(named).ok() == Some(at),
+                other => is_subquery(other),
+            })
+        })?;
+        if named {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_)
+    )
+}
