@@ -59,7 +59,8 @@ fn apply_writes_a_tree_that_verify_licenses() {
 
         insert overwrite table prod.sales.orders partition (dt='2024-01-01') -- keep
         select * from `prod-eu`.sales.items
-    "#]].assert_eq(&fs::read_to_string(project.path("new/nb.sql")).unwrap());
+    "#]]
+    .assert_eq(&fs::read_to_string(project.path("new/nb.sql")).unwrap());
     assert_eq!(
         fs::read(project.path("new/plain.txt")).unwrap(),
         b"nothing\r\n"
@@ -80,7 +81,8 @@ fn apply_writes_a_tree_that_verify_licenses() {
         +insert overwrite table sales.orders partition (dt='2024-01-01') -- keep
         -select * from `prod-eu`.sales.items
         +select * from sales.items
-    "#]].assert_eq(&fs::read_to_string(project.path("back.patch")).unwrap());
+    "#]]
+    .assert_eq(&fs::read_to_string(project.path("back.patch")).unwrap());
     let verified = project.karat(&[
         "refactor",
         "verify",
@@ -93,7 +95,8 @@ fn apply_writes_a_tree_that_verify_licenses() {
         3 files, 3 changes licensed by the mapping, 1 occurrence still open
         ok: every change is licensed
         --- exit 0
-    "#]].assert_eq(&verified.text());
+    "#]]
+    .assert_eq(&verified.text());
     assert_eq!(verified.code, 0);
     // Once more is once.
     let again = project.karat(&[
@@ -122,7 +125,8 @@ fn apply_writes_a_tree_that_verify_licenses() {
         error: `new` is there already
         hint: name a folder that does not exist; karat writes the whole tree into it
         --- exit 2
-    "#]].assert_eq(&refused.text());
+    "#]]
+    .assert_eq(&refused.text());
     assert_eq!(refused.code, 2);
 }
 
@@ -187,7 +191,8 @@ fn verify_names_what_another_tool_destroyed() {
           after:  select * from sales.items
         1 file, 0 changes licensed by the mapping, 0 occurrences still open
         1 file changed in a way that nothing licenses
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -212,7 +217,8 @@ fn a_mapping_with_mistakes_stops_the_work() {
           row 5, column `new_catalog`: the new catalog is missing
         hint: correct these rows; `karat refactor mapping FILE` lists them at any time
         --- exit 2
-    "#]].assert_eq(&answer.text());
+    "#]]
+    .assert_eq(&answer.text());
     assert_eq!(answer.code, 2);
     assert_eq!(
         fs::read_to_string(project.path("code/nb.sql")).unwrap(),
@@ -256,7 +262,8 @@ fn names_in_place_or_one_statement() {
         the independent scanner saw 2 candidates; all are accounted for, 0 as not understood
         0 files of binary kinds not opened, 0 links not followed
         --- exit 0
-    "#]].assert_eq(&scan.text());
+    "#]]
+    .assert_eq(&scan.text());
     let answer = project.karat(&[
         "refactor",
         "apply",
