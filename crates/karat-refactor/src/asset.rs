@@ -1,6 +1,7 @@
 //! One asset: read in its format, then settled. Settling sorts what was found, explains every candidate of the independent
 //! scanner, and takes back edits that contradict each other, so that the verdicts add up and the edits can be made.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use karat_receipt::Digest;
@@ -11,8 +12,8 @@ use crate::edit::Edit;
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
 use crate::occurrence::{
-    Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Role, Severity, Subject,
-    Verdict, rule,
+    Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
+    Subject, Verdict, rule,
 };
 use crate::reader::Reader;
 use crate::report::Issue;
@@ -200,19 +201,13 @@ pub fn settle(
     let candidates = scanner.candidates(&decoded.text);
     let mut unexplained = 0;
     let covering = Covering::of(&occurrences);
+    let mut regions = Regions::of(&regions);
     let mut added = Vec::new();
     for candidate in &candidates {
         if covering.covers(&occurrences, candidate) {
             continue;
         }
-        let means = regions
-            .iter()
-            .rev()
-            .find(|region| {
-                region.range.start <= candidate.range.start
-                    && candidate.range.end <= region.range.end
-            })
-            .map(|region| region.means.clone());
+        let means = regions.over(&candidate.range).cloned();
         let verdict = explain(&decoded.text, candidate, means);
         if let Verdict::NeedsPerson { doubt, .. } = &verdict
             && doubt.rule == rule::NOT_UNDERSTOOD
@@ -311,6 +306,45 @@ fn order(occurrences: &mut Vec<Occurrence>) {
     // The same text may be read in several ways (once by each caller, once in each branch): equal readings are one.
     occurrences
         .dedup_by(|later, first| later.range == first.range && later.verdict == first.verdict);
+}
+
+/// Regions, asked about places in the order of the text: a large file has as many regions as candidates.
+struct Regions<'r> {
+    regions: &'r [Region],
+    by_start: Vec<usize>,
+    /// How many of `by_start` have begun.
+    begun: usize,
+    /// Those that have begun and not ended.
+    open: BTreeSet<usize>,
+}
+
+impl<'r> Regions<'r> {
+    fn of(regions: &'r [Region]) -> Self {
+        let mut by_start: Vec<usize> = (0..regions.len()).collect();
+        by_start.sort_by_key(|index| regions[*index].range.start);
+        Self {
+            regions,
+            by_start,
+            begun: 0,
+            open: BTreeSet::new(),
+        }
+    }
+
+    /// What the last region that holds a place says; places must not go backwards.
+    fn over(&mut self, place: &Range<usize>) -> Option<&'r Means> {
+        let regions = self.regions;
+        while let Some(index) = self.by_start.get(self.begun)
+            && regions[*index].range.start <= place.start
+        {
+            self.open.insert(*index);
+            self.begun += 1;
+        }
+        self.open
+            .retain(|index| regions[*index].range.end > place.start);
+        let holding = |index: &&usize| regions[**index].range.end >= place.end;
+        let last = self.open.iter().rev().find(holding);
+        last.map(|index| &regions[*index].means)
+    }
 }
 
 /// Which occurrences cover a place.

@@ -214,10 +214,7 @@ fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize
         } else {
             Value::OneOf(passed.values.into_iter().collect())
         };
-        let widgets = facts
-            .passed
-            .entry(notebook)
-            .or_default();
+        let widgets = facts.passed.entry(notebook).or_default();
         let known = widgets.remove(&passed.parameter);
         widgets.insert(
             passed.parameter,
@@ -406,7 +403,8 @@ impl Includes for Notebooks<'_> {
         let (is_open, depth) = OPEN.with_borrow(|open| (open.contains(&index), open.len()));
         if is_open || depth >= RUN_DEPTH_MAX {
             CUT.set(true);
-            return None;
+            // A notebook that runs itself never gets further; what it does is in the session already.
+            return is_open.then(|| session.clone());
         }
         let key = (index, session.clone());
         let known = self

@@ -126,6 +126,8 @@ pub mod rule {
     pub const DATABASE_SPLIT: &str = "name/database-split";
     /// Which database is current is not known.
     pub const DATABASE_UNKNOWN: &str = "name/database-unknown";
+    /// Temporary views of unknown names may hide the table.
+    pub const MAY_BE_VIEW: &str = "name/may-be-view";
     /// A part of the name is decided at run time and not known.
     pub const UNRESOLVED: &str = "name/unresolved";
     /// A part of the name has several values, and no single edit is right for all.

@@ -206,7 +206,12 @@ impl<'b> Archive<'b> {
         for member in &self.members {
             let local = result.len();
             let length = self.local_length(member)?;
-            let mut header = self.bytes[member.local..member.local + length].to_vec();
+            let header = self
+                .bytes
+                .get(member.local..member.local.saturating_add(length));
+            let mut header = header
+                .ok_or_else(|| broken(&format!("`{}` ends too early", member.name)))?
+                .to_vec();
             let mut entry = self.bytes[member.entry.clone()].to_vec();
             // Sizes stand in the header from here on, not behind the data.
             let flags = member.flags & !8;

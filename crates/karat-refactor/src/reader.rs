@@ -60,8 +60,6 @@ impl Includes for NoIncludes {
 pub struct Options {
     /// The style of the target.
     pub style: Style,
-    /// Whether names in comments are rewritten too.
-    pub comments: bool,
     /// What people decided.
     pub decisions: Decisions,
     /// Whether reports are to have their issues, with lines; they need memory.
@@ -264,6 +262,9 @@ impl<'e> Reader<'e> {
                     return Decision::NotATable(NotATable::AlreadyThreePart);
                 }
                 match self.current_database(table) {
+                    Ok(database) if self.session.views_incomplete => {
+                        return self.may_be_view(&database, table);
+                    }
                     Ok(database) => (database, table.clone()),
                     Err(decision) => return decision,
                 }
@@ -309,6 +310,33 @@ impl<'e> Reader<'e> {
                 ),
                 candidates: Vec::new(),
                 old: Some(old),
+            },
+        }
+    }
+
+    /// A bare name after temporary views were made whose names are not known.
+    fn may_be_view(&self, database: &str, table: &str) -> Decision {
+        let old = format!("{database}.{table}");
+        match self.mapping.table(database, table) {
+            TableLookup::Mapped(new) => Decision::Doubt {
+                doubt: Doubt::new(
+                    rule::MAY_BE_VIEW,
+                    format!(
+                        "this is `{old}`, unless one of the temporary views made before, whose names are not known, is called `{table}`"
+                    ),
+                ),
+                candidates: vec![new.sql()],
+                old: Some(old),
+            },
+            _ => Decision::Doubt {
+                doubt: Doubt::new(
+                    rule::NOT_MAPPED,
+                    format!(
+                        "the mapping has no row for `{old}`; it may also be a temporary view whose name is not known"
+                    ),
+                ),
+                candidates: Vec::new(),
+                old: None,
             },
         }
     }
@@ -1050,7 +1078,10 @@ impl<'e> Reader<'e> {
         match self.includes.after(self.asset, target, &self.session) {
             Some(session) => self.session = session,
             // What we cannot read may do anything to the session.
-            None => self.session.views_incomplete = true,
+            None => {
+                self.session.views_incomplete = true;
+                self.session.database = Value::Unknown;
+            }
         }
     }
 

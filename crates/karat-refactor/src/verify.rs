@@ -582,7 +582,7 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
     // The word that was hit, from its beginning.
     let mut start = at;
     while let Some(letter) = before[..start].chars().next_back() {
-        if !(letter.is_alphanumeric() || letter == '_' || letter == '%') || start == i {
+        if !in_word || !(letter.is_alphanumeric() || letter == '_' || letter == '%') || start == i {
             break;
         }
         start -= letter.len_utf8();

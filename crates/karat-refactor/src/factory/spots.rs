@@ -118,13 +118,11 @@ impl Walk<'_> {
 
     /// What stands around every resource.
     fn frame(&mut self, properties: Id) {
-        for key in ["description"] {
-            self.all_under(
-                self.get(properties, key),
-                &Meaning::Not(NotATable::Comment),
-                None,
-            );
-        }
+        self.all_under(
+            self.get(properties, "description"),
+            &Meaning::Not(NotATable::Comment),
+            None,
+        );
         for key in [
             "folder",
             "annotations",

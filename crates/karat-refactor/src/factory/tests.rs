@@ -411,18 +411,16 @@ fn jobs_and_bundles() {
     check(
         &[("bundle/databricks.yml", bundle)],
         expect![[r#"
-        curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
-        dbfs:/mnt/raw/init.sh -> abfss://raw@lake.dfs.core.windows.net
-        ! databricks/cluster-access-mode NONE
-        ! databricks/pipeline-target curated
-        passes ../src/load.py db=curated
-        passes ../src/load.py table=curated.sales
-        passes ../src/load.py run=
-        calls ../src/load.py (job task)
-        calls ./dlt (declarative pipeline)
-        - destination: dbfs:/mnt/raw/init.sh
-        + destination: abfss://raw@lake.dfs.core.windows.net/init.sh
-    "#]],
+            curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
+            dbfs:/mnt/raw ? name/metadata abfss://raw@lake.dfs.core.windows.net [dbfs:/mnt/raw -> abfss://raw@lake.dfs.core.windows.net]
+            ! databricks/cluster-access-mode NONE
+            ! databricks/pipeline-target curated
+            passes ../src/load.py db=curated
+            passes ../src/load.py table=curated.sales
+            passes ../src/load.py run=
+            calls ../src/load.py (job task)
+            calls ./dlt (declarative pipeline)
+        "#]],
     );
 }
 

@@ -267,9 +267,7 @@ fn keyed(
                 reader.session = session;
             }
         }
-        "python_file" | "jar" | "whl" | "egg" | "destination" | "storage"
-            if tree.text(id).is_some() =>
-        {
+        "python_file" | "jar" | "whl" | "egg" if tree.text(id).is_some() => {
             known[id] = true;
             if let Some(fragment) = tree.fragment(file, id) {
                 reader.region(

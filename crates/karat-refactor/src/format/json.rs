@@ -57,11 +57,10 @@ fn comments(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
         }
     }
     strings.sort_by_key(|span| span.start);
+    let end = file.text().len();
+    strings.push(end..end);
     let mut at = 0;
-    for span in strings
-        .into_iter()
-        .chain([file.text().len()..file.text().len()])
-    {
+    for span in strings {
         if file
             .text()
             .get(at..span.start)

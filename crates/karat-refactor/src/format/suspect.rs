@@ -42,23 +42,38 @@ pub(crate) fn is_worth_reading(text: &str) -> bool {
 
 /// Reports all mapped names and paths of a text; what else looks like a name in it is for a person too.
 pub(crate) fn read(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Suspicion) {
-    // Only what is written here: the bytes of a hole are code, and explained as such.
-    let written: Vec<Range<usize>> = match text.outer() {
-        Some(_) => text
-            .pieces()
-            .iter()
-            .filter(|piece| !matches!(piece.kind(), PieceKind::Hole { .. }))
-            .map(|piece| piece.inner())
-            .collect(),
-        None => vec![0..text.text().len()],
-    };
-    for range in written {
+    for range in written(text) {
         reader.region(text, range, Means::NeedsPerson(suspicion.doubt()));
     }
     for parts in names(text.text()) {
         name(reader, text, &parts, suspicion);
     }
     path(reader, text, suspicion);
+}
+
+/// What of a text is written here, in stretches without a hole: the bytes of a hole are code, and explained as such.
+fn written(text: &Arc<Fragment>) -> Vec<Range<usize>> {
+    let mut stretches = Vec::new();
+    if text.outer().is_none() {
+        stretches.push(0..text.text().len());
+        return stretches;
+    }
+    let mut behind = None;
+    for piece in text.pieces() {
+        let (inner, outer) = (piece.inner(), piece.outer());
+        if matches!(piece.kind(), PieceKind::Hole { .. }) {
+            behind = None;
+            continue;
+        }
+        match stretches.last_mut() {
+            Some(last) if behind == Some(outer.start) && last.end == inner.start => {
+                last.end = inner.end
+            }
+            _ => stretches.push(inner),
+        }
+        behind = Some(outer.end);
+    }
+    stretches
 }
 
 /// Keys of maps: names in them are read by code elsewhere too.

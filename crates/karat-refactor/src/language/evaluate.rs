@@ -539,13 +539,13 @@ impl<'r, 'e> Machine<'r, 'e> {
         let inner = self.frames.pop().unwrap_or_default();
         self.class = outer;
         for (field, value) in inner.variables {
-            if let Some(global) = self.frames.first_mut() {
-                if parameters.iter().all(|parameter| parameter.name != field) {
-                    global
-                        .variables
-                        .insert(format!("{name}.{field}"), value.clone());
-                    global.variables.insert(format!("self.{field}"), value);
-                }
+            if let Some(global) = self.frames.first_mut()
+                && parameters.iter().all(|parameter| parameter.name != field)
+            {
+                global
+                    .variables
+                    .insert(format!("{name}.{field}"), value.clone());
+                global.variables.insert(format!("self.{field}"), value);
             }
         }
         self.set(name, Value::Class(Arc::clone(&class)));
@@ -1074,6 +1074,16 @@ impl<'r, 'e> Machine<'r, 'e> {
                         .all(|letter| letter.is_alphanumeric() || letter == '_')
             });
             if !word {
+                // `"/dbfs" + path`: another path behind it means something else.
+                let glued = super::values::last_letter(into)
+                    .is_some_and(|last| last.is_alphanumeric() || matches!(last, ':' | '/' | '_'));
+                if glued
+                    && super::values::texts_given(only)
+                        .is_some_and(|text| text.starts_with('/') || text.contains(":/"))
+                {
+                    let fate = Fate::Broken("is put behind other text of a path".to_owned());
+                    self.fate(&value, &fate);
+                }
                 into.extend(only.iter().cloned());
                 return;
             }
@@ -2669,6 +2679,22 @@ impl<'r, 'e> Machine<'r, 'e> {
     }
 
     fn path(&mut self, value: &Value, _span: &Range<usize>) {
+        // Only what a path begins with says where it lies.
+        if let Value::Texts { alternatives, .. } = value {
+            for alternative in alternatives.iter() {
+                let mut parts = alternative.iter();
+                if let Some(first) = parts.next() {
+                    self.fate(&Value::text(vec![first.clone()]), &Fate::Path);
+                }
+                let first = first_literal(alternative);
+                let rest = parts
+                    .filter(|part| literal_of(part) != first)
+                    .cloned()
+                    .collect::<Assembled>();
+                self.fate(&Value::text(rest), &Fate::Segment);
+            }
+            return;
+        }
         self.fate(value, &Fate::Path);
     }
 
@@ -2738,7 +2764,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             let first = self.reader.occurrences();
             hand(self, &fragment);
             if !made.from_caller.is_empty() && self.reader.without(first, &made.from_caller) {
-                self.from_caller(span.clone());
+                self.note_caller(span.clone());
             }
             if self.reader.occurrences() == first {
                 self.assembled_abroad(alternative, &fragment, span, &mut hand);
@@ -2786,7 +2812,7 @@ impl<'r, 'e> Machine<'r, 'e> {
                 format!("{what} is decided at run time by `{written}`"),
             );
             if self.is_open_parameter(value) {
-                self.from_caller(span.clone());
+                self.note_caller(span.clone());
             } else if alternatives.is_empty() {
                 self.reader
                     .needs_person(&cell, span.clone(), doubt, Vec::new());
@@ -2832,7 +2858,7 @@ impl<'r, 'e> Machine<'r, 'e> {
         }
     }
 
-    fn from_caller(&mut self, span: Range<usize>) {
+    fn note_caller(&mut self, span: Range<usize>) {
         rules::from_caller(self, span);
     }
 
@@ -2997,6 +3023,18 @@ impl<'r, 'e> Machine<'r, 'e> {
 }
 
 const ALTERNATIVES_OF_A_SPLIT: usize = 512;
+
+/// The literal that a stretch of a text stands in.
+fn literal_of(segment: &Segment) -> Option<LiteralId> {
+    match segment {
+        Segment::Source { literal, .. } => Some(*literal),
+        Segment::Fixed(_) | Segment::Hole(_) => None,
+    }
+}
+
+fn first_literal(text: &Assembled) -> Option<LiteralId> {
+    text.first().and_then(literal_of)
+}
 
 #[derive(Default)]
 struct Made {

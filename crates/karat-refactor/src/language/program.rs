@@ -254,6 +254,15 @@ pub enum TextPart {
     },
 }
 
+impl Program {
+    /// A text that the grammar gave up.
+    pub fn not_understood(text: &str) -> Self {
+        let mut program = Self::default();
+        program.broken.push(0..text.len());
+        program
+    }
+}
+
 impl Expression {
     /// An expression of a kind.
     pub fn new(span: Range<usize>, kind: Kind) -> Self {

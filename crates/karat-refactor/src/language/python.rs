@@ -18,10 +18,7 @@ pub fn read(text: &str) -> Program {
     let language = tree_sitter_python::LANGUAGE.into();
     let (masked, shell) = without_magics(text);
     let Some(tree) = syntax::parse(&language, &masked) else {
-        return Program {
-            broken: vec![0..text.len()],
-            ..Program::default()
-        };
+        return Program::not_understood(text);
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = Python {

@@ -16,10 +16,7 @@ use super::syntax::{self, Walk, in_field, named};
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_r::LANGUAGE.into();
     let Some(tree) = syntax::parse(&language, text) else {
-        return Program {
-            broken: vec![0..text.len()],
-            ..Program::default()
-        };
+        return Program::not_understood(text);
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = R {

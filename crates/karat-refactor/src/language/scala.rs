@@ -17,10 +17,7 @@ use super::syntax::{self, Walk, children, in_field, named};
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_scala::LANGUAGE.into();
     let Some(tree) = syntax::parse(&language, text) else {
-        return Program {
-            broken: vec![0..text.len()],
-            ..Program::default()
-        };
+        return Program::not_understood(text);
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment", "block_comment"]);
     let mut reader = Scala {

@@ -170,6 +170,17 @@ fn begins_like_a_path(literal: &Literal) -> bool {
         || lower == "/mnt"
 }
 
+/// Whether a path is written as the driver sees DBFS, `/dbfs/…`, or as an address.
+fn is_window_on_dbfs(literal: &Literal) -> bool {
+    match literal.text.first() {
+        Some(Segment::Source { home, range, .. }) => {
+            let text = home.text().get(range.clone()).unwrap_or_default();
+            text.starts_with("/dbfs/") || text.contains(":/")
+        }
+        _ => false,
+    }
+}
+
 /// Why a literal must not be edited.
 fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     if literal.broken {
@@ -177,12 +188,16 @@ fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     }
     literal.fates.iter().find_map(|fate| match (fate, subject) {
         (Fate::Broken(why), _) => Some(why.clone()),
+        (Fate::File, Subject::Path) if !is_window_on_dbfs(literal) => {
+            Some("is opened as a file of the driver's own disk".to_owned())
+        }
         // A path says itself what it is; whoever gets it, gets the new one.
         (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
-        (Fate::Path | Fate::File, Subject::Table | Subject::Database | Subject::Qualifier) => {
-            Some("is part of a path too".to_owned())
-        }
+        (
+            Fate::Path | Fate::File | Fate::Segment,
+            Subject::Table | Subject::Database | Subject::Qualifier,
+        ) => Some("is part of a path too".to_owned()),
         (Fate::Quoted, Subject::Table | Subject::Database | Subject::Qualifier) => {
             Some("is data in a SQL text too".to_owned())
         }
@@ -313,7 +328,10 @@ fn meaning(literal: &Literal) -> Option<Means> {
     if fates.contains(&Fate::Notebook) {
         return not(NotATable::WorkspacePath);
     }
-    if fates.contains(&Fate::Path) || fates.contains(&Fate::File) {
+    if fates
+        .iter()
+        .any(|fate| matches!(fate, Fate::Path | Fate::File | Fate::Segment))
+    {
         return not(NotATable::PathSegment);
     }
     if fates.contains(&Fate::View) {
@@ -349,7 +367,7 @@ fn code_and_comments(
     program: &super::program::Program,
 ) {
     let whole = 0..cell.text().len();
-    if program.broken.iter().any(|range| *range == whole) && !whole.is_empty() {
+    if program.broken.contains(&whole) && !whole.is_empty() {
         return;
     }
     // Outermost texts only.

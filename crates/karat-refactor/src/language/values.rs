@@ -391,11 +391,9 @@ impl Value {
     /// The texts that are known, whether or not there are others.
     pub(super) fn known_texts(&self) -> Vec<String> {
         match self {
-            Self::Texts { alternatives, .. } => alternatives
-                .iter()
-                .filter_map(|alternative| texts_of(alternative))
-                .flatten()
-                .collect(),
+            Self::Texts { alternatives, .. } => {
+                alternatives.iter().filter_map(texts_of).flatten().collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -455,6 +453,19 @@ fn same(this: &Assembled, that: &Assembled) -> bool {
             (Segment::Hole(hole), Segment::Hole(other)) => Arc::ptr_eq(hole, other),
             _ => false,
         })
+}
+
+/// The last letter of a text, as far as it is known.
+pub(super) fn last_letter(assembled: &Assembled) -> Option<char> {
+    match assembled.last()? {
+        Segment::Source {
+            decoded: Some(text),
+            ..
+        }
+        | Segment::Fixed(text) => text.chars().next_back(),
+        Segment::Source { home, range, .. } => home.text().get(range.clone())?.chars().next_back(),
+        Segment::Hole(_) => None,
+    }
 }
 
 /// The text that a text with holes is, if each hole has one known value, whether or not it can have others.
@@ -528,6 +539,8 @@ pub(super) enum Fate {
     Named,
     /// It is a path of storage.
     Path,
+    /// It is a part of a path, and not its beginning.
+    Segment,
     /// It is a path of the driver's own files.
     File,
     /// It is the name of a temporary view.

@@ -14,35 +14,30 @@ pub(super) static RULE: Rule = Rule {
     not_safe: "What only the context can do (accumulators, broadcast, Hadoop configuration) needs another way.",
 };
 
+/// The contexts by the names that notebooks know them by.
+const NAMES: &[&str] = &["sc", "sqlContext"];
+
 pub(super) fn attribute(path: &str) -> Option<String> {
-    // `sc.x` once, not each longer path again.
-    if path
-        .strip_prefix("sc.")
-        .is_some_and(|rest| !rest.contains('.'))
-    {
-        return Some("`sc` is an old context that shared clusters refuse; use `spark`".to_owned());
-    }
-    let context = path.ends_with("spark.sparkContext")
-        || path.ends_with("._sc")
-        || path == "sc"
-        || path == "sqlContext"
-        || path.ends_with(".sqlContext");
-    context.then(|| format!("`{path}` is an old context that shared clusters refuse; use `spark`"))
+    // `sc.x` and `spark.sparkContext`, not each longer path again.
+    let (object, name) = path.rsplit_once('.')?;
+    let context = if NAMES.contains(&object) {
+        object
+    } else if name == "sparkContext" || name == "_sc" || name == "sqlContext" {
+        path
+    } else {
+        return None;
+    };
+    Some(format!(
+        "`{context}` is an old context that shared clusters refuse; use `spark`"
+    ))
 }
 
 pub(super) fn check(facts: &CallFacts<'_>) -> Option<String> {
-    if facts.path == "sc"
-        || facts.path.starts_with("sc.")
-        || facts.path == "sqlContext"
-        || facts.path.starts_with("sqlContext.")
-    {
-        let context = facts.path.split('.').next().unwrap_or_default();
+    if NAMES.contains(&facts.path) {
         return Some(format!(
-            "`{context}` is an old context that shared clusters refuse; use `spark`"
+            "`{}` is an old context that shared clusters refuse; use `spark`",
+            facts.path
         ));
-    }
-    if facts.path.is_empty() && facts.method == "spark" {
-        return None;
     }
     let makes = matches!(facts.method, "SQLContext" | "HiveContext" | "SparkContext")
         || facts.path.ends_with("SparkContext") && facts.method == "getOrCreate";

@@ -21,8 +21,11 @@ fn what_a_pipeline_passes_decides_the_names_of_its_notebook() {
     let constant = pipeline(r#""sales""#);
     expect![[r#"
         == etl/load.py
-        7:20 ?????.orders ?  name/unresolved prod.sales.orders
-        8:27 ?????.items ?  name/unresolved prod.sales.items
+        7:20 sales.orders -> prod.sales.orders
+        8:27 sales.items -> prod.sales.items
+        1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 2 edits
+        | df = spark.table(f"prod.{db}.orders")
+        | spark.sql(f"select * from prod.{db}.items")
         == pipeline/p.json
     "#]]
     .assert_eq(&show(&[
@@ -46,8 +49,11 @@ fn a_parameter_with_a_default_counts_where_something_starts_the_pipeline() {
     ]));
     expect![[r#"
         == etl/load.py
-        7:20 ?????.orders ?  name/unresolved prod.sales.orders
-        8:27 ?????.items ?  name/unresolved prod.sales.items
+        7:20 sales.orders -> prod.sales.orders
+        8:27 sales.items -> prod.sales.items
+        1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 2 edits
+        | df = spark.table(f"prod.{db}.orders")
+        | spark.sql(f"select * from prod.{db}.items")
         == pipeline/p.json
         == trigger/t.json
     "#]]

@@ -185,7 +185,11 @@ fn depth_is_no_danger() {
         ("x.scala", "f(", ")"),
         ("x.r", "f(", ")"),
     ] {
-        let text = format!("{}'sales.orders'{}", open.repeat(1_600), close.repeat(1_600));
+        let text = format!(
+            "{}'sales.orders'{}",
+            open.repeat(1_600),
+            close.repeat(1_600)
+        );
         let scan = scanned(&[(path, &text)], &mapping());
         assert_eq!(scan.assets[0].counts().rewritten, 0);
     }

@@ -305,6 +305,43 @@ print(f"read '{u}'")
 }
 
 #[test]
+fn paths_of_the_driver_stay() {
+    check(
+        r#"open("/mnt/raw/x")
+open("/dbfs/mnt/raw/x")
+p = "/mnt/raw/y"
+spark.read.load(p)
+open("/dbfs" + p)
+q = "/mnt/raw/z"
+spark.read.load(q + "/part")
+r = "dbfs:/mnt/lake/gold/t"
+dbutils.fs.ls(r)
+pd.read_csv(f"/dbfs/mnt/raw/{name}.csv")
+"#,
+        expect![[r#"
+            1:7 /mnt/raw/x ?  name/used-otherwise /Volumes/prod/raw
+            2:7 /dbfs/mnt/raw/x -> /Volumes/prod/raw
+            3:6 /mnt/raw/y ?  name/used-otherwise /Volumes/prod/raw
+            6:6 /mnt/raw/z -> /Volumes/prod/raw
+            8:6 dbfs:/mnt/lake/gold/t -> abfss://gold@acc.dfs.core.windows.net
+            10:15 /dbfs/mnt/raw/?????.csv -> /Volumes/prod/raw
+            1:7 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            2:7 Warning refused/dbfs-paths: `/dbfs/mnt/raw/x`: the driver's window on DBFS is not there on shared clusters
+            3:6 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
+            4:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
+            6:6 Warning refused/dbfs-paths: `/mnt/raw/z`: mounts know no rights of Unity Catalog; use a volume or an external location
+            7:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
+            8:6 Warning refused/dbfs-paths: `dbfs:/mnt/lake/gold/t`: mounts know no rights of Unity Catalog; use a volume or an external location
+            10:15 Warning refused/dbfs-paths: `/dbfs/mnt/raw/…`: the driver's window on DBFS is not there on shared clusters
+            | open("/Volumes/prod/raw/x")
+            | q = "/Volumes/prod/raw/z"
+            | r = "abfss://gold@acc.dfs.core.windows.net/t"
+            | pd.read_csv(f"/Volumes/prod/raw/{name}.csv")
+        "#]],
+    );
+}
+
+#[test]
 fn what_a_person_must_see() {
     check(
         r#"x = 'sales.orders'
@@ -357,10 +394,8 @@ fn broken_code_is_never_edited_blindly() {
     check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
-            2:5 /mnt/raw -> /Volumes/prod/raw
+            2:5 /mnt/raw ?  path/unresolved
             3:14 sales.items -> prod.sales.items
-            2:5 Warning refused/dbfs-paths: `/mnt/raw`: mounts know no rights of Unity Catalog; use a volume or an external location
-            | !ls /Volumes/prod/raw
             | spark.table('prod.sales.items')
         "#]],
     );

@@ -60,26 +60,26 @@ fn order_of_work_and_scores() {
     let overview = Overview::of(&scan.assets, issues, &owners);
     expect![[r#"
         path,format,owner,score,rewritten,not_a_table,needs_person,findings,step
-        adf/pipeline/run.json,JSON,'@all,0,0,0,2,0,2
-        bi/show.sql,source notebook,'@all,100,1,0,0,0,2
-        etl/load.sql,source notebook,'@etl,50,1,0,1,0,1
+        adf/pipeline/run.json,JSON,@all,0,0,0,2,0,2
+        bi/show.sql,source notebook,@all,100,1,0,0,0,2
+        etl/load.sql,source notebook,@etl,50,1,0,1,0,1
     "#]]
-    .assert_eq(&tables::assets_csv(&overview));
+    .assert_eq(&tables::assets_csv(&overview).replace('\r', ""));
     expect![[r#"
         old,new,score,readers,writers,occurrences,open
         sales.items,prod.sales.items,0,1,0,1,1
         sales.lost,,0,1,0,1,1
         sales.orders,prod.sales.orders,66,2,1,3,1
     "#]]
-    .assert_eq(&tables::tables_csv(&overview));
+    .assert_eq(&tables::tables_csv(&overview).replace('\r', ""));
     expect![[r#"
         path,line,column,kind,severity,rule,text,old,new,message,context,owner,fingerprint
-        adf/pipeline/run.json,2,82,needs a person,warning,name/metadata,sales.orders,sales.orders,prod.sales.orders,"passed to a notebook as `t`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",'@all,3af76933abbffc03c01c027ba166d267
-        adf/pipeline/run.json,2,113,needs a person,warning,name/metadata,sales.items,sales.items,prod.sales.items,"passed to a notebook as `u`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",'@all,63021381db51cc25a8ddb0ff70c93342
-        bi/show.sql,2,15,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"select * from sales.orders;",'@all,8369bf28bc54c1708ddb74dd22c406d7
-        etl/load.sql,2,13,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"insert into sales.orders select * from sales.lost;",'@etl,0a4e49b09b606f62950aba7170a896a6
-        etl/load.sql,2,40,needs a person,warning,name/not-mapped,sales.lost,sales.lost,,"the mapping has the database `sales`, and no row for `sales.lost`","insert into sales.orders select * from sales.lost;",'@etl,8b8e6dbe35541dba755d3d1deb727564
-    "#]].assert_eq(&tables::issues_csv(&overview));
+        adf/pipeline/run.json,2,82,needs a person,warning,name/metadata,sales.orders,sales.orders,prod.sales.orders,"passed to a notebook as `t`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",@all,3af76933abbffc03c01c027ba166d267
+        adf/pipeline/run.json,2,113,needs a person,warning,name/metadata,sales.items,sales.items,prod.sales.items,"passed to a notebook as `u`; right only if the notebook takes three-part names there, so change both together","""typeProperties"": {""notebookPath"": ""/Repos/x/etl/load"", ""baseParameters"": {""t"": ""sales.orders"", ""u"": ""<b>'=cmd'!sales.items</b>""}}}]}}",@all,63021381db51cc25a8ddb0ff70c93342
+        bi/show.sql,2,15,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"select * from sales.orders;",@all,8369bf28bc54c1708ddb74dd22c406d7
+        etl/load.sql,2,13,rewritten,note,name/two-part,sales.orders,sales.orders,prod.sales.orders,`sales.orders` becomes `prod.sales.orders`,"insert into sales.orders select * from sales.lost;",@etl,0a4e49b09b606f62950aba7170a896a6
+        etl/load.sql,2,40,needs a person,warning,name/not-mapped,sales.lost,sales.lost,,"the mapping has the database `sales`, and no row for `sales.lost`","insert into sales.orders select * from sales.lost;",@etl,8b8e6dbe35541dba755d3d1deb727564
+    "#]].assert_eq(&tables::issues_csv(&overview).replace('\r', ""));
     // What writes comes before what reads; what is run before what runs it.
     assert_eq!(
         overview.order,

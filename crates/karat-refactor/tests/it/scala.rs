@@ -171,14 +171,13 @@ fn shell_cells() {
         "# Databricks notebook source\n# MAGIC %sh\n# MAGIC # sales.orders\n# MAGIC ls /mnt/raw/x \"/dbfs/mnt/raw/y\"\n# MAGIC spark-sql -e \"select * from sales.orders where d = $x\"\n# MAGIC echo sales.orders\n",
         expect![[r#"
             3:11 sales.orders not a table: comment
-            4:12 /mnt/raw/x -> /Volumes/prod/raw
+            4:12 /mnt/raw ?  path/unresolved
             4:24 /dbfs/mnt/raw/y -> /Volumes/prod/raw
             5:37 sales.orders -> prod.sales.orders
             6:14 sales.orders not a table: text that is data
-            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 3 edits
-            4:12 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 2 edits
             4:24 Warning refused/dbfs-paths: `/dbfs/mnt/raw/y`: the driver's window on DBFS is not there on shared clusters
-            | # MAGIC ls /Volumes/prod/raw/x "/Volumes/prod/raw/y"
+            | # MAGIC ls /mnt/raw/x "/Volumes/prod/raw/y"
             | # MAGIC spark-sql -e "select * from prod.sales.orders where d = $x"
         "#]],
     );

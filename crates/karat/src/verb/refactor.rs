@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 use super::refactor_report;
 use crate::args::{
-    RefactorApply, RefactorDecide, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle, RefactorStyleName,
-    RefactorVerb, RefactorVerify,
+    RefactorApply, RefactorDecide, RefactorMapping, RefactorMerge, RefactorScan, RefactorStyle,
+    RefactorStyleName, RefactorVerb, RefactorVerify,
 };
 use crate::failure::Failure;
 use crate::machine;

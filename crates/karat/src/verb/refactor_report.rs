@@ -26,31 +26,54 @@ pub(crate) fn decisions(path: Option<&Path>) -> Result<Decisions, Failure> {
         return Ok(Decisions::default());
     };
     let text = fs::read_to_string(path).map_err(Failure::io("read the decisions", path))?;
-    Decisions::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display()), ""))
+    Decisions::parse(&text)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), ""))
 }
 
 /// The owners that a tree's CODEOWNERS names, or the one that was given.
 pub(crate) fn owners(given: Option<&Path>, root: &Path) -> Result<Owners, Failure> {
     let places = ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"];
-    let own = places.iter().map(|place| root.join(place)).find(|file| file.is_file());
+    let own = places
+        .iter()
+        .map(|place| root.join(place))
+        .find(|file| file.is_file());
     let Some(file) = given.map(Path::to_path_buf).or(own) else {
         return Ok(Owners::default());
     };
-    fs::read_to_string(&file).map(|text| Owners::parse(&text)).map_err(Failure::io("read the owners", &file))
+    fs::read_to_string(&file)
+        .map(|text| Owners::parse(&text))
+        .map_err(Failure::io("read the owners", &file))
 }
 
 /// Writes the reports that were asked for, checks against the baseline, and says whether the check fails.
-pub(crate) fn write(voice: Voice, wanted: &RefactorReports, root: &Path, scan: &mut Scan) -> Result<Checked, Failure> {
-    let issues: Vec<Issue> = scan.assets.iter_mut().flat_map(|asset| std::mem::take(&mut asset.issues)).collect();
+pub(crate) fn write(
+    voice: Voice,
+    wanted: &RefactorReports,
+    root: &Path,
+    scan: &mut Scan,
+) -> Result<Checked, Failure> {
+    let issues: Vec<Issue> = scan
+        .assets
+        .iter_mut()
+        .flat_map(|asset| std::mem::take(&mut asset.issues))
+        .collect();
     if let Some(path) = &wanted.decisions {
-        let used: BTreeSet<String> = scan.assets.iter().flat_map(|asset| asset.decided.used.iter().cloned()).collect();
+        let used: BTreeSet<String> = scan
+            .assets
+            .iter()
+            .flat_map(|asset| asset.decided.used.iter().cloned())
+            .collect();
         for decision in decisions(Some(path))?.stale(&used) {
             voice.note(&format!(
                 "note: {}: the line of `{}`, on which {} decided, has changed or is gone; it is asked again",
                 decision.path, decision.text, decision.by
             ));
         }
-        for decision in scan.assets.iter().flat_map(|asset| &asset.decided.without_edit) {
+        for decision in scan
+            .assets
+            .iter()
+            .flat_map(|asset| &asset.decided.without_edit)
+        {
             voice.note(&format!(
                 "note: {}: {} decided to rewrite `{}`, and there is no edit to make; write it by hand",
                 decision.path, decision.by, decision.text
@@ -64,8 +87,10 @@ pub(crate) fn write(voice: Voice, wanted: &RefactorReports, root: &Path, scan: &
     if wanted.check {
         let baseline = match &wanted.baseline {
             Some(path) => {
-                let text = fs::read_to_string(path).map_err(Failure::io("read the baseline", path))?;
-                Baseline::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display()), ""))?
+                let text =
+                    fs::read_to_string(path).map_err(Failure::io("read the baseline", path))?;
+                Baseline::parse(&text)
+                    .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), ""))?
             }
             None => Baseline::default(),
         };
@@ -76,13 +101,23 @@ pub(crate) fn write(voice: Voice, wanted: &RefactorReports, root: &Path, scan: &
         checked.new = check.new.iter().map(|issue| told(issue)).collect();
     }
     if let Some(path) = &wanted.sarif {
-        write_whole(path, sarif::sarif(&issues, env!("CARGO_PKG_VERSION")).as_bytes())?;
+        write_whole(
+            path,
+            sarif::sarif(&issues, env!("CARGO_PKG_VERSION")).as_bytes(),
+        )?;
     }
     if let Some(folder) = &wanted.report {
-        let overview = Overview::of(&scan.assets, issues, &owners(wanted.owners.as_deref(), root)?);
+        let overview = Overview::of(
+            &scan.assets,
+            issues,
+            &owners(wanted.owners.as_deref(), root)?,
+        );
         fs::create_dir_all(folder).map_err(Failure::io("make the folder", folder))?;
         let files = [
-            ("report.html", html::html(&overview, "Code to three-part names")),
+            (
+                "report.html",
+                html::html(&overview, "Code to three-part names"),
+            ),
             ("report.json", tables::json(&overview)),
             ("issues.csv", tables::issues_csv(&overview)),
             ("assets.csv", tables::assets_csv(&overview)),
@@ -117,7 +152,12 @@ impl Checked {
         for line in &self.new {
             text.push_str(&format!("new: {line}\n"));
         }
-        text.push_str(&format!("{} new, {} known, {} of the baseline gone\n", self.new.len(), self.known, self.gone));
+        text.push_str(&format!(
+            "{} new, {} known, {} of the baseline gone\n",
+            self.new.len(),
+            self.known,
+            self.gone
+        ));
         text
     }
 
@@ -128,19 +168,35 @@ impl Checked {
 }
 
 fn told(issue: &Issue) -> String {
-    format!("{}:{}:{}: {} ({})", issue.path, issue.start.line, issue.start.column, issue.message, issue.rule)
+    format!(
+        "{}:{}:{}: {} ({})",
+        issue.path, issue.start.line, issue.start.column, issue.message, issue.rule
+    )
 }
 
 /// Remembers a decision on what is open at a place.
-pub(crate) fn decide(voice: Voice, arguments: &RefactorDecide, scan: &Scan, at: &str) -> Result<u8, Failure> {
+pub(crate) fn decide(
+    voice: Voice,
+    arguments: &RefactorDecide,
+    scan: &Scan,
+    at: &str,
+) -> Result<u8, Failure> {
     let (path, line) = arguments
         .place
         .rsplit_once(':')
         .and_then(|(path, line)| Some((path, line.parse::<usize>().ok()?)))
-        .ok_or_else(|| Failure::usage(format!("`{}` is no place", arguments.place), "write it as PATH:LINE, as `karat refactor scan` prints it"))?;
+        .ok_or_else(|| {
+            Failure::usage(
+                format!("`{}` is no place", arguments.place),
+                "write it as PATH:LINE, as `karat refactor scan` prints it",
+            )
+        })?;
     for (name, text) in [("--by", &arguments.by), ("--why", &arguments.why)] {
         if text.trim().is_empty() {
-            return Err(Failure::usage(format!("{name} is empty"), "a decision needs a name and a reason"));
+            return Err(Failure::usage(
+                format!("{name} is empty"),
+                "a decision needs a name and a reason",
+            ));
         }
     }
     let answer = match arguments.answer {
@@ -150,10 +206,18 @@ pub(crate) fn decide(voice: Voice, arguments: &RefactorDecide, scan: &Scan, at: 
     };
     let open = |issue: &&Issue| {
         let here = issue.path == path && issue.start.line == line;
-        let rule = arguments.rule.as_ref().is_none_or(|rule| *rule == issue.rule);
+        let rule = arguments
+            .rule
+            .as_ref()
+            .is_none_or(|rule| *rule == issue.rule);
         here && rule && matches!(issue.kind, IssueKind::NeedsPerson | IssueKind::Finding)
     };
-    let issues: Vec<&Issue> = scan.assets.iter().flat_map(|asset| &asset.issues).filter(open).collect();
+    let issues: Vec<&Issue> = scan
+        .assets
+        .iter()
+        .flat_map(|asset| &asset.issues)
+        .filter(open)
+        .collect();
     if issues.is_empty() {
         return Err(Failure::usage(
             format!("nothing is open in line {line} of `{path}`"),
@@ -168,8 +232,14 @@ pub(crate) fn decide(voice: Voice, arguments: &RefactorDecide, scan: &Scan, at: 
     voice.answer(
         || json!({ "decided": issues.iter().map(|issue| told(issue)).collect::<Vec<_>>() }),
         || {
-            let lines: String = issues.iter().map(|issue| format!("{}\n", told(issue))).collect();
-            format!("{lines}{} decided\n", counted(issues.len() as u64, "question"))
+            let lines: String = issues
+                .iter()
+                .map(|issue| format!("{}\n", told(issue)))
+                .collect();
+            format!(
+                "{lines}{} decided\n",
+                counted(issues.len() as u64, "question")
+            )
         },
     )?;
     Ok(0)

@@ -229,7 +229,16 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     project.write("code/a.py", "spark.table('a.t').rdd.map(f)\n");
     let mapped = ["code", "--mapping", "m.csv"];
     ask("refactor scan", 1, &[&mapped[..], &["--check"]].concat());
-    let decision = ["--answer", "keep", "--by", "me", "--why", "x", "--decisions", "d.json"];
+    let decision = [
+        "--answer",
+        "keep",
+        "--by",
+        "me",
+        "--why",
+        "x",
+        "--decisions",
+        "d.json",
+    ];
     let place = ["code", "a.py:1", "--mapping", "m.csv"];
     ask("refactor decide", 0, &[&place[..], &decision[..]].concat());
     ask(
