@@ -579,7 +579,11 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
     let place = places
         .iter()
         .find(|place| place.range.start <= at && at < place.range.end.max(place.range.start + 1));
-    // The word that was hit, from its beginning.
+    // The word that was hit, from its beginning; a line break or sign is told by itself.
+    let in_word = before[at..]
+        .chars()
+        .next()
+        .is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '%');
     let mut start = at;
     while let Some(letter) = before[..start].chars().next_back() {
         if !in_word || !(letter.is_alphanumeric() || letter == '_' || letter == '%') || start == i {
