@@ -58,7 +58,8 @@ impl RowText {
 
     /// The next rows.
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<String, ArrowError> {
-        let options = FormatOptions::default().with_null("");
+        // Inside a list or map; a cell of its own that is null is left empty.
+        let options = FormatOptions::default().with_null("null");
         let columns = batch
             .columns()
             .iter()
@@ -209,8 +210,11 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 fn table_cell(shown: &ArrayFormatter<'_>, column: &dyn Array, row: usize) -> String {
+    if column.is_null(row) {
+        return String::new();
+    }
     let text = shown.value(row).to_string();
-    if text.is_empty() && column.is_valid(row) && is_text(column.data_type()) {
+    if text.is_empty() && is_text(column.data_type()) {
         "\"\"".to_owned()
     } else {
         text
@@ -257,6 +261,20 @@ fn json_cell(
                 .map(|(field, held)| {
                     let name = Value::from(field.name().as_str());
                     let cell = json_cell(&formatter(held.as_ref())?, held.as_ref(), row)?;
+                    Ok(format!("{name}: {cell}"))
+                })
+                .collect::<Result<Vec<_>, ArrowError>>()?;
+            return Ok(format!("{{{}}}", cells.join(", ")));
+        }
+        // Names of a JSON object are texts, whatever the keys are.
+        DataType::Map(..) => {
+            let entries = column.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            let (names, inner) = (formatter(keys.as_ref())?, formatter(values.as_ref())?);
+            let cells = (0..entries.len())
+                .map(|at| {
+                    let name = Value::from(names.value(at).to_string());
+                    let cell = json_cell(&inner, values.as_ref(), at)?;
                     Ok(format!("{name}: {cell}"))
                 })
                 .collect::<Result<Vec<_>, ArrowError>>()?;
@@ -388,5 +406,26 @@ mod tests {
             {"l": null, "s": {"n": ""}}
         "#]]
         .assert_eq(&rows.batch(&batch).unwrap());
+    }
+
+    #[test]
+    fn a_null_inside_a_map_is_null() {
+        use arrow::array::builder::{Int64Builder, MapBuilder, StringBuilder};
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        map.keys().append_value("a");
+        map.values().append_value(1);
+        map.keys().append_value("b");
+        map.values().append_null();
+        map.append(true).unwrap();
+        map.append(false).unwrap();
+        let map = Arc::new(map.finish()) as arrow::array::ArrayRef;
+        let batch = RecordBatch::try_from_iter([("m", map)]).unwrap();
+        let text = |format| RowText::new(format, batch.schema()).batch(&batch).unwrap();
+        expect![[r#"
+            {"m": {"a": 1, "b": null}}
+            {"m": null}
+        "#]]
+        .assert_eq(&text(Format::Ndjson));
+        assert_eq!(text(Format::Csv), "\"{a: 1, b: null}\"\r\n\r\n");
     }
 }
