@@ -250,12 +250,12 @@ pub fn in_parallel<T: Send>(
             .map(|_| {
                 std::thread::Builder::new()
                     .stack_size(STACK_BYTES)
-                    .spawn_scoped(scope, &take)
+                    .spawn_scoped(scope, take)
             })
             .collect();
         let mut all = match std::thread::Builder::new()
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, &take)
+            .spawn_scoped(scope, take)
         {
             Ok(own) => own
                 .join()

@@ -526,10 +526,10 @@ impl Statement<'_, '_, '_> {
                     at += 1;
                 }
                 Kind::Word if self.token_text(at + 1) != "." => {
-                    if self.is(at, "FROM") && query && !self.is_distinct_from(at) {
-                        at = self.factor(at + 1, end);
-                        in_from = true;
-                    } else if self.is(at, "JOIN") && query {
+                    if query
+                        && (self.is(at, "FROM") && !self.is_distinct_from(at)
+                            || self.is(at, "JOIN"))
+                    {
                         at = self.factor(at + 1, end);
                         in_from = true;
                     } else if self.is(at, "WITH") && query {
