@@ -457,7 +457,7 @@ fn common_root(m: u64, n: u64) -> Option<(i64, i64)> {
     let root = if a == 1 { b } else { a };
     let count = |mut value: u64| {
         let mut times = 0;
-        while value % root == 0 {
+        while value.is_multiple_of(root) {
             value /= root;
             times += 1;
         }
@@ -1359,7 +1359,7 @@ impl<const N: usize> Constants<N> {
     /// sin(r + quadrant · π/2).
     fn sine_of(&self, quadrant: u32, r: Num<N>) -> Num<N> {
         let square = r.times(r);
-        let odd = quadrant % 2 == 0;
+        let odd = quadrant.is_multiple_of(2);
         let coefficients = if odd { &self.sin } else { &self.cos };
         let mut sum = Num::from_part(series(coefficients, &square.part(), true)).lifted(1);
         if odd {

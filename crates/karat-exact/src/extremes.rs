@@ -202,7 +202,7 @@ mod tests {
             let filter = BooleanArray::from(vec![Some(true), Some(true), Some(true), None]);
             let groups = [0, 1, 0, 2];
             extremes
-                .update_batch(&[values.clone()], &groups, Some(&filter), 3)
+                .update_batch(std::slice::from_ref(&values), &groups, Some(&filter), 3)
                 .expect("doubles");
             let found = extremes.evaluate(EmitTo::All).expect("doubles");
             assert_eq!(

@@ -300,7 +300,7 @@ impl Groups {
     }
 
     /// The groups of rows whose keys have these numbers, a slice for each column; false if there are too many combinations.
-    pub(crate) fn of_rows(&mut self, numbers: &[Vec<u32>], groups: &mut Vec<usize>) -> bool {
+    pub(crate) fn of_rows(&mut self, numbers: &[Vec<u32>], groups: &mut [usize]) -> bool {
         let rows = groups.len();
         match numbers {
             [] => groups.fill(0),

@@ -125,7 +125,8 @@ impl Series {
         } else {
             value > self.stop
         };
-        if !before && !(self.inclusive && value == self.stop) {
+        let within = before || self.inclusive && value == self.stop;
+        if !within {
             self.next = None;
             return Ok(None);
         }

@@ -56,7 +56,7 @@ impl Numbers {
 
     /// From 0 up to, and without, `end`.
     fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(end) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
     /// Around 0, with a standard deviation of 100: a sum of twelve even numbers is close to normal.
