@@ -32,7 +32,7 @@ use datafusion::optimizer::{Optimizer, OptimizerConfig};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use crate::checked::sql_text;
-use crate::conditions;
+use crate::conditions::{self, is_bound, is_closed};
 use crate::error::ExactError;
 use crate::failures::Failures;
 use crate::rows::can_fail;
@@ -119,21 +119,7 @@ pub(crate) fn carried(
 
 /// Whether a plan may be one for which there is no rule: [`carried`] tells.
 pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
-    let subquery = |expr: &Expr| {
-        expr.exists(|e| {
-            Ok(matches!(
-                e,
-                Expr::ScalarSubquery(_)
-                    | Expr::Exists(_)
-                    | Expr::InSubquery(_)
-                    | Expr::SetComparison(_)
-                    | Expr::OuterReferenceColumn(..)
-                    | Expr::Placeholder(_)
-                    | Expr::Unnest(_)
-                    | Expr::GroupingSet(_)
-            ))
-        })
-    };
+    let bound = |expr: &Expr| expr.exists(|e| Ok(is_bound(e)));
     let plain = |node: &LogicalPlan| {
         matches!(
             node,
@@ -155,7 +141,7 @@ pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
     let visited = plan.apply(|node| {
         found |= !plain(node);
         node.apply_expressions(|expr| {
-            found |= subquery(expr)?;
+            found |= bound(expr)?;
             Ok(TreeNodeRecursion::Continue)
         })
     });
@@ -754,24 +740,9 @@ fn fallible(plan: &LogicalPlan) -> Result<bool> {
 
 /// Refuses an expression that cannot be computed apart from the plan.
 fn closed(expr: &Expr) -> Result<()> {
-    let open = expr.exists(|e| {
-        Ok(matches!(
-            e,
-            Expr::ScalarSubquery(_)
-                | Expr::Exists(_)
-                | Expr::InSubquery(_)
-                | Expr::SetComparison(_)
-                | Expr::OuterReferenceColumn(..)
-                | Expr::AggregateFunction(_)
-                | Expr::WindowFunction(_)
-                | Expr::Placeholder(_)
-                | Expr::Unnest(_)
-                | Expr::GroupingSet(_)
-        ))
-    })?;
-    match open {
-        true => Err(no_rule(&format!("`{}`", sql_text(expr)))),
-        false => Ok(()),
+    match is_closed(expr) {
+        true => Ok(()),
+        false => Err(no_rule(&format!("`{}`", sql_text(expr)))),
     }
 }
 

@@ -57,21 +57,27 @@ impl Hash for Condition {
     }
 }
 
-/// Whether the condition can be taken out of the plan: subqueries and outer columns must stay where the optimizer sees them.
-fn closed(expr: &Expr) -> bool {
+/// Whether an expression means something only in the place of the plan where it stands: it is a subquery or column of a plan around it,
+/// a value still to come, or makes rows or groups.
+pub(crate) fn is_bound(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::ScalarSubquery(_)
+            | Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..)
+            | Expr::Placeholder(_)
+            | Expr::Unnest(_)
+            | Expr::GroupingSet(_)
+    )
+}
+
+/// Whether an expression can be computed apart from the plan, from the columns of one row: nothing in it is bound to its place, and it
+/// takes no other rows. One that cannot be looked into is not.
+pub(crate) fn is_closed(expr: &Expr) -> bool {
     let open = expr.exists(|e| {
-        Ok(matches!(
-            e,
-            Expr::ScalarSubquery(_)
-                | Expr::Exists(_)
-                | Expr::InSubquery(_)
-                | Expr::SetComparison(_)
-                | Expr::OuterReferenceColumn(..)
-                | Expr::AggregateFunction(_)
-                | Expr::WindowFunction(_)
-                | Expr::Placeholder(_)
-                | Expr::Unnest(_)
-        ))
+        Ok(is_bound(e) || matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_)))
     });
     matches!(open, Ok(false))
 }
@@ -92,7 +98,7 @@ pub(crate) fn guarded(
         return conjuncts(expr, schema, config);
     }
     let mut all = shared(&expr);
-    if all.is_empty() || !closed(&expr) {
+    if all.is_empty() || !is_closed(&expr) {
         return replaced(expr, schema, config);
     }
     all.push(replaced(expr, schema, config)?.data);
@@ -159,7 +165,7 @@ fn replaced(
                 ..
             })
         );
-        if !condition || !can_fail(&e) || !closed(&e) {
+        if !condition || !can_fail(&e) || !is_closed(&e) {
             return Ok(Transformed::no(e));
         }
         Ok(Transformed::new(
@@ -182,7 +188,7 @@ fn conjuncts(
             parts.push(part);
         }
     }
-    let (inside, outside): (Vec<Expr>, Vec<Expr>) = parts.into_iter().partition(closed);
+    let (inside, outside): (Vec<Expr>, Vec<Expr>) = parts.into_iter().partition(is_closed);
     let safe: Vec<Expr> = inside
         .iter()
         .filter(|part| !can_fail(part))
