@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use crate::conditions::is_bound;
+
 /// The rule.
 #[derive(Debug)]
 pub(crate) struct PassingTexts;
@@ -133,18 +135,11 @@ fn carry(plan: &LogicalPlan, column: &Column, joined: bool) -> Result<Option<Log
                 return Ok(None);
             }
             let left = join.left.schema().fields().len();
-            let (mut sides, side, at) = match at < left {
-                true => (
-                    [&join.left, &join.right].map(|side| side.as_ref().clone()),
-                    0,
-                    at,
-                ),
-                false => (
-                    [&join.left, &join.right].map(|side| side.as_ref().clone()),
-                    1,
-                    at - left,
-                ),
+            let (side, at) = match at < left {
+                true => (0, at),
+                false => (1, at - left),
             };
+            let mut sides = [&join.left, &join.right].map(|side| side.as_ref().clone());
             let source = Column::from(sides[side].schema().qualified_field(at));
             let Some(input) = carry(&sides[side], &source, true)? else {
                 return Ok(None);
@@ -190,7 +185,7 @@ fn column_below(expr: &Expr) -> Option<&Column> {
     }
 }
 
-/// Whether an expression over this schema reads the column; one that cannot be looked into may.
+/// Whether an expression over this schema reads the column; one that is bound to a plan around it may.
 fn names_it<'e>(
     exprs: impl IntoIterator<Item = &'e Expr>,
     schema: &DFSchema,
@@ -201,7 +196,7 @@ fn names_it<'e>(
         let named = expr.exists(|below| {
             Ok(match below {
                 Expr::Column(named) => schema.index_of_column(named).ok() == Some(at),
-                other => is_subquery(other),
+                other => is_bound(other),
             })
         })?;
         if named {
@@ -209,11 +204,4 @@ fn names_it<'e>(
         }
     }
     Ok(false)
-}
-
-fn is_subquery(expr: &Expr) -> bool {
-    matches!(
-        expr,
-        Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_)
-    )
 }

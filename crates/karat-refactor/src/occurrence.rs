@@ -136,6 +136,8 @@ pub mod rule {
     pub const SCATTERED: &str = "name/scattered";
     /// Backticks make one name of it, dot included.
     pub const QUOTED_DOT: &str = "name/quoted-dot";
+    /// The SQL around it is not that of Databricks.
+    pub const OTHER_DIALECT: &str = "name/other-dialect";
     /// A column qualifier that the new name breaks.
     pub const QUALIFIER: &str = "name/qualifier";
     /// The names in a configuration value or a list, used by code elsewhere.

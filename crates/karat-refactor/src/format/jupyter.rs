@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::notebook;
 use crate::fragment::Fragment;
 use crate::json::{self, Document, Kind, NodeId};
-use crate::language::Language;
+use crate::language::{Language, dialect};
 use crate::occurrence::{Doubt, Means, NotATable};
 use crate::reader::Reader;
 
@@ -41,20 +41,37 @@ pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let Some(cells) = document.get(root, "cells", text) else {
         return;
     };
-    for cell in document.children(cells).to_vec() {
-        read_cell(reader, fragment, &document, cell, language);
+    let cells = document.children(cells);
+    let from = reader.occurrences();
+    for cell in cells {
+        read_cell(reader, fragment, &document, *cell, language);
+    }
+    if document.at(root, &DATABRICKS, text).is_some() {
+        return;
+    }
+    // Other notebooks run their SQL on whatever they are connected to, all cells on the same.
+    let sign = cells.iter().find_map(|cell| {
+        let source = source_text(fragment, &document, document.get(*cell, "source", text)?);
+        let code = source.text().trim_start();
+        let is_sql = match code.strip_prefix('%') {
+            Some(magic) => magic.trim_start_matches('%').starts_with("sql"),
+            None => language == Language::Sql,
+        };
+        is_sql.then(|| dialect::sign(code)).flatten()
+    });
+    if let Some(sign) = sign {
+        dialect::leave_to_a_person(reader, from, sign);
     }
 }
+
+/// Where Databricks keeps what it says about a notebook.
+const DATABRICKS: [&str; 2] = ["metadata", "application/vnd.databricks.v1+notebook"];
 
 fn main_language(document: &Document, root: NodeId, text: &str) -> Language {
     let paths: [&[&str]; 3] = [
         &["metadata", "language_info", "name"],
         &["metadata", "kernelspec", "language"],
-        &[
-            "metadata",
-            "application/vnd.databricks.v1+notebook",
-            "language",
-        ],
+        &[DATABRICKS[0], DATABRICKS[1], "language"],
     ];
     let name = paths
         .iter()

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::fragment::Fragment;
-use crate::language::Language;
+use crate::language::{Language, dialect};
 use crate::occurrence::{Doubt, Means, NotATable, Severity};
 use crate::reader::Reader;
 
@@ -101,6 +101,7 @@ impl Format {
 pub fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, format: Format) {
     match format {
         Format::SourceNotebook(language) => notebook::read(reader, fragment, language),
+        Format::Code(Language::Sql) => dialect::read(reader, fragment),
         Format::Code(language) => reader.read(fragment, language),
         Format::Jupyter => jupyter::read(reader, fragment),
         Format::Archived => archive::read(reader, fragment),

@@ -32,6 +32,7 @@ use crate::reader::Reader;
 use crate::session::Namespace;
 
 pub(crate) use settle::finish;
+pub(crate) use sql::dialect;
 pub(crate) use values::{Carried, State};
 
 /// A language.

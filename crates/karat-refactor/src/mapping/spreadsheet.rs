@@ -1,9 +1,13 @@
-//! The sheets of an XLSX document, cell by cell: what is text and what a spreadsheet made something else of. No formula is computed.
+//! The sheets of an XLSX document, cell by cell: what is text and what a spreadsheet made something else of. The crate `calamine` reads them;
+//! no formula is computed.
+//!
+//! Ours are the limits, since `calamine` has none: it takes the memory for the shared texts that a document announces, and gives every style of
+//! cells a copy of its font and format. Cells are read one after the other, as the rectangle of a sheet with two cells may not fit in memory.
+//! A number comes as the number that it is, not in the digits that the document has for it.
 
-use std::collections::HashMap;
+use std::io::Cursor;
 
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::reader::Reader;
+use calamine::{CellErrorType, DataRef, Reader, SheetType, Xlsx, XlsxError};
 
 use crate::packed::Archive;
 
@@ -14,7 +18,7 @@ pub(super) enum Cell {
     Empty,
     /// A text.
     Text(String),
-    /// A number, as stored.
+    /// A number.
     Number(String),
     /// A number that is shown as a date or time.
     Date(String),
@@ -43,285 +47,154 @@ pub(super) type SheetRow = (usize, Vec<Cell>);
 
 /// A part that is unpacked may have this many bytes.
 const PART_SIZE_MAX: u64 = 512 * 1024 * 1024;
+/// The part with the styles may have this many: each of its bytes becomes some thirty.
+const STYLES_SIZE_MAX: u64 = 8 * 1024 * 1024;
+/// An attribute of the styles may have this many bytes (in Excel, names of fonts have 31 letters and formats 255).
+const STYLE_LENGTH_MAX: usize = 1024;
 /// Columns beyond this are not read (Excel has as many).
 const COLUMNS_MAX: usize = 16_384;
+/// The most cells that a document may have, with the empty ones before others.
+const CELLS_MAX: usize = 1 << 25;
 
 /// All sheets of a document in their order.
 pub(super) fn sheets(bytes: &[u8]) -> Result<Vec<Vec<SheetRow>>, String> {
-    let archive = Archive::read(bytes).map_err(|error| error.to_string())?;
-    let part = |name: &str| -> Result<Option<String>, String> {
-        let Some(member) = archive.member(name) else {
-            return Ok(None);
-        };
-        let bytes = archive
-            .unpack(member, PART_SIZE_MAX)
-            .map_err(|error| error.to_string())?;
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| format!("its part `{name}` is no UTF-8"))
-    };
-    let workbook = part("xl/workbook.xml")?.ok_or("it is no XLSX document: it has no workbook")?;
-    let relations = part("xl/_rels/workbook.xml.rels")?.unwrap_or_default();
-    let shared = match part("xl/sharedStrings.xml")? {
-        Some(text) => shared_strings(&text)?,
-        None => Vec::new(),
-    };
-    let dates = match part("xl/styles.xml")? {
-        Some(text) => date_styles(&text)?,
-        None => Vec::new(),
-    };
-    let mut targets = HashMap::new();
-    each_start(&relations, |tag| {
-        if tag.local_name().as_ref() == b"Relationship"
-            && let (Some(id), Some(target)) = (attribute(tag, b"Id"), attribute(tag, b"Target"))
-        {
-            targets.insert(id, target);
-        }
+    check(bytes)?;
+    let mut document = Xlsx::new(Cursor::new(bytes)).map_err(|error| match error {
+        XlsxError::FileNotFound(part) => format!("it is no XLSX document: it has no `{part}`"),
+        other => other.to_string(),
     })?;
-    let mut names = Vec::new();
-    each_start(&workbook, |tag| {
-        if tag.local_name().as_ref() == b"sheet" {
-            // `r:id`, whatever its prefix.
-            let id = tag
-                .attributes()
-                .flatten()
-                .find(|found| found.key.local_name().as_ref() == b"id");
-            names.extend(id.map(|id| String::from_utf8_lossy(&id.value).into_owned()));
-        }
-    })?;
-    let mut sheets = Vec::new();
-    for id in names {
-        let Some(target) = targets.get(&id) else {
-            continue;
+    let names: Vec<String> = document
+        .sheets_metadata()
+        .iter()
+        .filter(|sheet| sheet.typ == SheetType::WorkSheet)
+        .map(|sheet| sheet.name.clone())
+        .collect();
+    let (mut sheets, mut count) = (Vec::new(), 0);
+    for name in names {
+        let mut cells = match document.worksheet_cells_reader(&name) {
+            Ok(cells) => cells,
+            Err(XlsxError::WorksheetNotFound(_)) => continue,
+            Err(error) => return Err(format!("its sheet `{name}`: {error}")),
         };
-        let path = match target.strip_prefix('/') {
-            Some(absolute) => absolute.to_owned(),
-            None => format!("xl/{target}"),
-        };
-        if let Some(text) = part(&path)? {
-            sheets.push(sheet(&text, &shared, &dates)?);
+        let mut rows: Vec<SheetRow> = Vec::new();
+        loop {
+            let found = cells.next_cell().map_err(|error| {
+                let row = rows.last().map_or(1, |(row, _)| *row);
+                format!("its sheet `{name}`, in row {row} or after: {error}")
+            })?;
+            let Some(found) = found else {
+                break;
+            };
+            let (row, column) = found.get_position();
+            let (row, column) = (row as usize + 1, column as usize);
+            if rows.last().is_none_or(|(last, _)| *last != row) {
+                rows.push((row, Vec::new()));
+            }
+            let cell = cell(found.get_value());
+            if let Some((_, cells)) = rows.last_mut()
+                && column < COLUMNS_MAX
+                && cell != Cell::Empty
+            {
+                let length = cells.len().max(column + 1);
+                count += length - cells.len();
+                if count > CELLS_MAX {
+                    return Err(format!("it has more than {CELLS_MAX} cells"));
+                }
+                cells.resize(length, Cell::Empty);
+                cells[column] = cell;
+            }
         }
+        sheets.push(rows);
     }
     Ok(sheets)
 }
 
-fn attribute(tag: &BytesStart<'_>, name: &[u8]) -> Option<String> {
-    let found = tag
-        .attributes()
-        .flatten()
-        .find(|found| found.key.local_name().as_ref() == name)?;
-    let raw = String::from_utf8_lossy(&found.value).into_owned();
-    Some(quick_xml::escape::unescape(&raw).map_or_else(|_| raw.clone(), |text| text.into_owned()))
-}
-
-fn each_start(text: &str, mut see: impl FnMut(&BytesStart<'_>)) -> Result<(), String> {
-    let mut reader = Reader::from_str(text);
-    loop {
-        match reader.read_event().map_err(|error| error.to_string())? {
-            Event::Start(tag) | Event::Empty(tag) => see(&tag),
-            Event::Eof => return Ok(()),
-            _ => {}
+/// Refuses documents that would take more memory than they have bytes.
+fn check(bytes: &[u8]) -> Result<(), String> {
+    let archive = Archive::read(bytes).map_err(|error| error.to_string())?;
+    for member in archive.members() {
+        let name = member.name.to_lowercase();
+        let is_texts = name.ends_with("sharedstrings.xml");
+        let is_styles = name.ends_with("styles.xml") || name.contains("theme/");
+        let limit = if is_styles {
+            STYLES_SIZE_MAX
+        } else {
+            PART_SIZE_MAX
+        };
+        // The sizes hold: what is larger than its archive says is not read to its end.
+        if member.size > limit {
+            return Err(format!("`{}` is larger than {limit} bytes", member.name));
+        }
+        if !is_texts && !is_styles {
+            continue;
+        }
+        let part = archive
+            .unpack(member, limit)
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8(part)
+            .ok()
+            .filter(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
+            .ok_or_else(|| format!("its part `{}` is no UTF-8", member.name))?;
+        if is_texts && !announces_what_it_has(&text) {
+            return Err(format!(
+                "its part `{}` announces more texts than it has",
+                member.name
+            ));
+        }
+        if is_styles
+            && text
+                .split(['"', '\'', '<', '>'])
+                .any(|run| run.len() > STYLE_LENGTH_MAX)
+        {
+            return Err(format!(
+                "its part `{}` has a style with a name of more than {STYLE_LENGTH_MAX} bytes",
+                member.name
+            ));
         }
     }
+    Ok(())
 }
 
-/// What character data and references stand for.
-fn push_text(event: &Event<'_>, text: &mut String) {
-    match event {
-        Event::Text(part) => text.push_str(&part.decode().unwrap_or_default()),
-        Event::CData(part) => text.push_str(&part.decode().unwrap_or_default()),
-        Event::GeneralRef(name) => {
-            if let Ok(Some(letter)) = name.resolve_char_ref() {
-                text.push(letter);
-            } else if let Some(known) = std::str::from_utf8(name)
-                .ok()
-                .and_then(quick_xml::escape::resolve_predefined_entity)
-            {
-                text.push_str(known);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn shared_strings(text: &str) -> Result<Vec<String>, String> {
-    let mut reader = Reader::from_str(text);
-    let (mut strings, mut current) = (Vec::new(), String::new());
-    // Readings of Japanese words (`rPh`) are no part of the text.
-    let (mut in_text, mut in_reading) = (false, false);
-    loop {
-        let event = reader.read_event().map_err(|error| error.to_string())?;
-        match &event {
-            Event::Start(tag) => match tag.local_name().as_ref() {
-                b"si" => current.clear(),
-                b"t" => in_text = true,
-                b"rPh" => in_reading = true,
-                _ => {}
-            },
-            Event::End(tag) => match tag.local_name().as_ref() {
-                b"si" => strings.push(std::mem::take(&mut current)),
-                b"t" => in_text = false,
-                b"rPh" => in_reading = false,
-                _ => {}
-            },
-            Event::Empty(tag) if tag.local_name().as_ref() == b"si" => strings.push(String::new()),
-            Event::Eof => return Ok(strings),
-            other if in_text && !in_reading => push_text(other, &mut current),
-            _ => {}
-        }
-    }
-}
-
-/// For each style of cells, whether it shows a date.
-fn date_styles(text: &str) -> Result<Vec<bool>, String> {
-    let mut custom: HashMap<String, bool> = HashMap::new();
-    let mut styles = Vec::new();
-    let mut reader = Reader::from_str(text);
-    let mut in_cells = false;
-    loop {
-        match reader.read_event().map_err(|error| error.to_string())? {
-            Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
-                b"cellXfs" => in_cells = true,
-                b"numFmt" => {
-                    if let (Some(id), Some(code)) =
-                        (attribute(&tag, b"numFmtId"), attribute(&tag, b"formatCode"))
-                    {
-                        custom.insert(id, shows_date(&code));
-                    }
-                }
-                b"xf" if in_cells => {
-                    let id = attribute(&tag, b"numFmtId").unwrap_or_default();
-                    let built_in = id
-                        .parse::<u16>()
-                        .is_ok_and(|id| matches!(id, 14..=22 | 27..=36 | 45..=47 | 50..=58));
-                    styles.push(custom.get(&id).copied().unwrap_or(built_in));
-                }
-                _ => {}
-            },
-            Event::End(tag) if tag.local_name().as_ref() == b"cellXfs" => in_cells = false,
-            Event::Eof => return Ok(styles),
-            _ => {}
-        }
-    }
-}
-
-fn shows_date(code: &str) -> bool {
-    let mut quoted = false;
-    let mut bracket = false;
-    code.to_lowercase().chars().any(|letter| {
-        match letter {
-            '"' => quoted = !quoted,
-            '[' => bracket = true,
-            ']' => bracket = false,
-            _ => {}
-        }
-        !quoted && !bracket && matches!(letter, 'y' | 'd' | 'h' | 'm')
+/// Whether there is room for all texts that a part of shared texts announces.
+fn announces_what_it_has(text: &str) -> bool {
+    text.split("uniqueCount").skip(1).all(|rest| {
+        let digits = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(digits.len());
+        digits[..end]
+            .parse::<usize>()
+            .is_ok_and(|count| count <= text.len())
     })
 }
 
-fn sheet(text: &str, shared: &[String], dates: &[bool]) -> Result<Vec<SheetRow>, String> {
-    let mut reader = Reader::from_str(text);
-    let mut rows: Vec<SheetRow> = Vec::new();
-    let (mut column, mut kind, mut style) = (0, String::new(), 0);
-    let (mut value, mut reading) = (String::new(), false);
-    loop {
-        let event = reader.read_event().map_err(|error| error.to_string())?;
-        match &event {
-            Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
-                b"row" => {
-                    let before = rows.last().map_or(0, |(number, _)| *number);
-                    let number = attribute(tag, b"r")
-                        .and_then(|number| number.parse().ok())
-                        .unwrap_or(before + 1);
-                    rows.push((number, Vec::new()));
-                }
-                b"c" => {
-                    let next = rows.last().map_or(0, |(_, cells)| cells.len());
-                    column = attribute(tag, b"r")
-                        .and_then(|place| column_of(&place))
-                        .unwrap_or(next);
-                    kind = attribute(tag, b"t").unwrap_or_default();
-                    style = attribute(tag, b"s")
-                        .and_then(|style| style.parse().ok())
-                        .unwrap_or(0);
-                    value.clear();
-                }
-                b"v" | b"t" => reading = matches!(event, Event::Start(_)),
-                _ => {}
-            },
-            Event::End(tag) => match tag.local_name().as_ref() {
-                b"v" | b"t" => reading = false,
-                b"c" => {
-                    let text = std::mem::take(&mut value);
-                    let cell = match kind.as_str() {
-                        _ if text.is_empty() => Cell::Empty,
-                        "s" => {
-                            let at = text.trim().parse::<usize>().ok();
-                            let known = at.and_then(|at| shared.get(at));
-                            Cell::Text(
-                                known
-                                    .ok_or("a cell names a text that is not there")?
-                                    .clone(),
-                            )
-                        }
-                        "str" | "inlineStr" => Cell::Text(text),
-                        "b" => Cell::Bool(if text == "1" {
-                            "TRUE".to_owned()
-                        } else {
-                            "FALSE".to_owned()
-                        }),
-                        "e" => Cell::Error(text),
-                        "d" => Cell::Date(text),
-                        _ if dates.get(style).copied().unwrap_or(false) => Cell::Date(text),
-                        _ => Cell::Number(text),
-                    };
-                    if let Some((_, cells)) = rows.last_mut()
-                        && column < COLUMNS_MAX
-                    {
-                        if cells.len() <= column {
-                            cells.resize(column + 1, Cell::Empty);
-                        }
-                        cells[column] = cell;
-                    }
-                }
-                _ => {}
-            },
-            Event::Eof => return Ok(rows),
-            other if reading => push_text(other, &mut value),
-            _ => {}
-        }
+fn cell(value: &DataRef<'_>) -> Cell {
+    match value {
+        DataRef::Empty => Cell::Empty,
+        DataRef::String(text) if text.is_empty() => Cell::Empty,
+        DataRef::String(text) => Cell::Text(text.clone()),
+        DataRef::SharedString(text) => Cell::Text((*text).to_owned()),
+        DataRef::Int(number) => Cell::Number(number.to_string()),
+        DataRef::Float(number) => Cell::Number(digits(*number)),
+        DataRef::DateTime(date) => Cell::Date(digits(date.as_f64())),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Cell::Date(text.clone()),
+        DataRef::Bool(true) => Cell::Bool("TRUE".to_owned()),
+        DataRef::Bool(false) => Cell::Bool("FALSE".to_owned()),
+        DataRef::Error(error) => Cell::Error(error_text(error)),
     }
 }
 
-/// `AB12` is column 27, counted from 0.
-fn column_of(place: &str) -> Option<usize> {
-    let mut column = 0_usize;
-    for letter in place.bytes().take_while(u8::is_ascii_alphabetic) {
-        column = column
-            .checked_mul(26)?
-            .checked_add(usize::from(letter.to_ascii_uppercase() - b'A') + 1)?;
-    }
-    column.checked_sub(1)
+fn error_text(error: &CellErrorType) -> String {
+    error.to_string()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_of_every_kind() {
-        let bytes = crate::packed::tests::archive(&[
-            ("xl/workbook.xml", br#"<workbook xmlns:r="r"><sheets><sheet name="m" r:id="rId1"/></sheets></workbook>"#),
-            ("xl/_rels/workbook.xml.rels", br#"<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>"#),
-            ("xl/sharedStrings.xml", br#"<sst><si><t>a &amp; b</t></si><si><r><t>two</t></r><r><t> runs</t></r></si></sst>"#),
-            ("xl/styles.xml", br#"<s><numFmts><numFmt numFmtId="170" formatCode="dd.mm.yyyy"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="170"/></cellXfs></s>"#),
-            (
-                "xl/worksheets/sheet1.xml",
-                br#"<worksheet><sheetData><row r="2"><c r="A2" t="s"><v>0</v></c><c r="C2" t="s"><v>1</v></c><c r="D2"><v>1E10</v></c><c r="E2" s="1"><v>45000</v></c>
-                <c r="F2" t="b"><v>1</v></c><c r="G2" t="e"><v>#REF!</v></c><c r="H2" t="inlineStr"><is><t>in line</t></is></c></row></sheetData></worksheet>"#,
-            ),
-        ]);
-        expect_test::expect![[r##"[[(2, [Text("a & b"), Empty, Text("two runs"), Number("1E10"), Date("45000"), Bool("TRUE"), Error("#REF!"), Text("in line")])]]"##]]
-            .assert_eq(&format!("{:?}", sheets(&bytes).expect("a document")));
+/// A number as a person would know it again. A power of ten from 1E10 on is written as such: where a name belongs, it was one like `1E10`.
+fn digits(number: f64) -> String {
+    let short = format!("{number:E}");
+    let size = number.abs();
+    if size >= 1e17 || (size >= 1e10 && short.starts_with("1E")) || (size > 0.0 && size < 1e-9) {
+        short
+    } else {
+        number.to_string()
     }
 }

@@ -1,8 +1,9 @@
 //! SQL: what is rewritten, what is not a table, what a statement does to the session.
 
 use expect_test::{Expect, expect};
+use karat_refactor::Verdict;
 
-use crate::show::show;
+use crate::show::{mapping, scanned, show};
 
 fn check(sql: &str, expect: Expect) {
     expect.assert_eq(&show(&[("a.sql", sql)]));
@@ -169,4 +170,127 @@ fn substitutions_are_holes() {
             | set my.db = curated; use main.${my.db}; select * from main.curated.facts;
         "#]],
     );
+}
+
+/// What becomes of each name: `rewritten`, or the rule and the sign that leave it to a person.
+fn verdicts(texts: &[&str]) -> String {
+    let mut shown = String::new();
+    for text in texts {
+        for occurrence in &scanned(&[("a.sql", text)], &mapping()).assets[0].occurrences {
+            let verdict = match &occurrence.verdict {
+                Verdict::NeedsPerson { doubt, .. } => {
+                    let sign = doubt.message.split(" is no ").next().unwrap();
+                    format!("{}: {sign}", doubt.rule)
+                }
+                other => other.word().to_owned(),
+            };
+            shown.push_str(&format!("{} {verdict}\n", occurrence.text));
+        }
+    }
+    shown
+}
+
+#[test]
+fn sql_of_another_system_is_left_to_a_person() {
+    expect![[r#"
+        sales.orders name/other-dialect: a batch that ends with `GO`
+        sales.orders name/other-dialect: the schema `dbo`
+        dbo.x name/not-mapped: the mapping has no row for `dbo.x`, nor for its database
+        sales.orders name/other-dialect: a text `N'…'`
+        sales.orders name/other-dialect: a variable `@…`
+        sales.orders name/other-dialect: a variable `@…`
+        sales.orders name/other-dialect: a name in brackets
+        sales.orders name/other-dialect: a name in brackets
+        sales.orders name/other-dialect: a name in brackets
+        sales.orders name/other-dialect: `EXEC` of a procedure
+        sales.orders name/other-dialect: `EXEC` of a procedure
+        sales.orders name/other-dialect: a procedure without `LANGUAGE SQL`
+        sales.orders name/other-dialect: a procedure without `LANGUAGE SQL`
+        sales.orders name/other-dialect: a procedure without `LANGUAGE SQL`
+        sales.orders name/other-dialect: a block that ends with `/`
+        sales.orders name/other-dialect: an assignment `:=`
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
+        /mnt/raw path/unresolved: a mapped path in a place where karat does not move paths
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
+    "#]]
+    .assert_eq(&verdicts(&[
+        "select * from sales.orders\nGO\n",
+        "select * from sales.orders o join dbo.x on x.id = o.id",
+        "select * from sales.orders where name = N'Ann'",
+        "declare @day date; select * from sales.orders where day = @day",
+        "update sales.orders set n=@@rowcount",
+        "select [Order Id] from sales.orders",
+        "create table [x] (id int); select * from sales.orders",
+        "select o.[id] from sales.orders o",
+        "exec load;\nselect * from sales.orders",
+        "EXECUTE('drop table x');\nselect * from sales.orders",
+        "create or alter proc load as select 1; select * from sales.orders",
+        "create procedure load as begin select 1 end; select * from sales.orders",
+        "CREATE OR REPLACE PROCEDURE load (day IN DATE) IS\nBEGIN NULL; END;\nselect * from sales.orders",
+        "select * from sales.orders;\n/\n",
+        "begin n := 1; delete from sales.orders; end;",
+        "create table sales.orders (id int, name nvarchar(20))",
+        "select * from sales.orders with (nolock)",
+        "if exists (select * from openrowset(bulk '/mnt/raw/x', format = 'parquet') as r);\nselect * from sales.orders",
+    ]));
+}
+
+#[test]
+fn what_only_looks_like_another_dialect_is_rewritten() {
+    expect![[r#"
+        sales.orders rewritten
+        sales.orders rewritten
+        sales.orders rewritten
+        sales.orders rewritten
+        sales.orders rewritten
+    "#]]
+    .assert_eq(&verdicts(&[
+        "select items[0], items[i], map['dbo'], raw:items[*].id, split(x, '[a]')[n] from sales.orders",
+        "select * from sales.orders@v12 where name = '[dbo].[x] GO N''' -- dbo.x, @day",
+        "create or replace procedure main.x.load(day date) language sql as begin select 1; end; select * from sales.orders",
+        "begin\n  execute immediate 'select 1';\n  select go, n, exec from sales.orders;\nend",
+        "select\n  exec as e, 1\n  / 2 from sales.orders where mail = 'a@b.c'",
+    ]));
+}
+
+#[test]
+fn notebooks_of_databricks_are_databricks_sql() {
+    let signs = "select [x] from dbo.x join sales.orders where y = @y";
+    let notebook = format!("-- Databricks notebook source\n{signs}\n-- COMMAND ----------\n");
+    let cells = |metadata: &str| {
+        format!(
+            r#"{{"metadata": {metadata}, "cells": [{{"cell_type": "code", "source": ["use sales; select * from sales.items"]}}, {{"cell_type": "code", "source": ["{signs}"]}}]}}"#
+        )
+    };
+    let databricks = cells(
+        r#"{"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}"#,
+    );
+    let studio = cells(r#"{"kernelspec": {"name": "SQL", "language": "sql"}}"#);
+    let magic = r#"{"cells": [{"cell_type": "code", "source": ["%%sql\n", "select N'x' from sales.orders"]}, {"cell_type": "code", "source": ["%%sql\n", "select * from sales.items"]}]}"#;
+    expect![[r#"
+        == a.sql
+        2:17 dbo.x ?  name/not-mapped
+        2:28 sales.orders -> prod.sales.orders
+        | select [x] from dbo.x join prod.sales.orders where y = @y
+        == b.ipynb
+        1:161 sales -> prod.sales
+        1:182 sales.items -> prod.sales.items
+        1:248 dbo.x ?  name/not-mapped
+        1:259 sales.orders -> prod.sales.orders
+        | {"metadata": {"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}, "cells": [{"cell_type": "code", "source": ["use prod.sales; select * from prod.sales.items"]}, {"cell_type": "code", "source": ["select [x] from dbo.x join prod.sales.orders where y = @y"]}]}
+        == c.ipynb
+        1:114 sales ?  name/other-dialect prod.sales
+        1:135 sales.items ?  name/other-dialect prod.sales.items
+        1:201 dbo.x ?  name/not-mapped
+        1:212 sales.orders ?  name/other-dialect prod.sales.orders
+        == d.ipynb
+        1:74 sales.orders ?  name/other-dialect prod.sales.orders
+        1:150 sales.items ?  name/other-dialect prod.sales.items
+    "#]].assert_eq(&show(&[
+        ("a.sql", &notebook),
+        ("b.ipynb", &databricks),
+        ("c.ipynb", &studio),
+        ("d.ipynb", magic),
+    ]));
 }
