@@ -2098,7 +2098,20 @@ impl<'r, 'e> Machine<'r, 'e> {
                     meaning.places.iter().find(|(index, _, _)| *index == at)
                 }
             };
-            let place = place.map_or(meaning.rest, |(_, _, place)| *place);
+            let place = match place.map_or(meaning.rest, |(_, _, place)| *place) {
+                Place::SqlOver => match connection_of(given) {
+                    calls::Connection::Session => Place::Sql,
+                    calls::Connection::Metastore => Place::SqlElsewhere,
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Unknown => Place::Unknown,
+                },
+                Place::TableOver(role) => match connection_of(given) {
+                    calls::Connection::Session => Place::Table(role),
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Metastore | calls::Connection::Unknown => Place::Unknown,
+                },
+                place => place,
+            };
             if apart && place == Place::Apart {
                 apart_values.push(argument);
             }
@@ -2126,6 +2139,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             | Place::Word
             | Place::Shown
             | Place::Sql
+            | Place::SqlElsewhere
             | Place::Table(_),
         ) = (&argument.value, place)
         {
@@ -2145,6 +2159,7 @@ impl<'r, 'e> Machine<'r, 'e> {
         match place {
             Place::Table(role) => self.table(value, &argument.span, role),
             Place::Sql => self.sql(value, &argument.span, false),
+            Place::SqlElsewhere => self.sql_elsewhere(value, &argument.span),
             Place::Condition => self.sql(value, &argument.span, true),
             Place::Database => self.database(value, &argument.span, false),
             Place::SetDatabase => self.database(value, &argument.span, true),
@@ -2181,7 +2196,14 @@ impl<'r, 'e> Machine<'r, 'e> {
                 value,
                 &Fate::Broken("names a table and its database apart".to_owned()),
             ),
-            Place::Unknown => self.fate(value, &Fate::Unknown(format!("is given to `{method}`"))),
+            Place::Unknown | Place::SqlOver | Place::TableOver(_) => {
+                self.fate(
+                    value,
+                    &Fate::Unknown(format!(
+                        "is given to `{method}`, and what runs it is not known"
+                    )),
+                );
+            }
         }
     }
 
@@ -2253,6 +2275,31 @@ impl<'r, 'e> Machine<'r, 'e> {
                 .map(|argument| argument.value.clone())
         };
         match (path, method) {
+            (_, "dbConnect") if self.namespace == Namespace::R => {
+                // The connection is told by its driver.
+                let driver = match first.map(|argument| &argument.value) {
+                    Some(Value::Object(driver)) => driver.to_string(),
+                    _ => String::new(),
+                };
+                self.words(given);
+                Some(Value::object(&format!("{driver}.dbConnect()")))
+            }
+            (_, "read_sql" | "read_sql_query") => {
+                let over = named("con", 1)?;
+                let Value::Object(over) = &over else {
+                    return None;
+                };
+                let place = match calls::connection(over) {
+                    calls::Connection::Metastore => Place::SqlElsewhere,
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Session | calls::Connection::Unknown => return None,
+                };
+                if let Some(query) = first {
+                    self.placed(query, place, path, method);
+                }
+                self.words(given.get(1..).unwrap_or_default());
+                Some(Value::object("pandas.read_sql()"))
+            }
             ("dbutils.widgets", "text" | "dropdown" | "combobox" | "multiselect") => {
                 let name = named("name", 0)?.only_text();
                 let default = named("defaultValue", 1).unwrap_or_else(Value::unknown);
@@ -2646,6 +2693,17 @@ impl<'r, 'e> Machine<'r, 'e> {
         self.report(value, span, "the SQL text", |machine, fragment| {
             machine.reader.read(fragment, Language::Sql);
         });
+    }
+
+    /// SQL that another session runs: what is current in this one, and its views, mean nothing there.
+    fn sql_elsewhere(&mut self, value: &Value, span: &Range<usize>) {
+        let elsewhere = session::Session {
+            variables: self.reader.session.variables.clone(),
+            ..session::Session::default()
+        };
+        let here = std::mem::replace(&mut self.reader.session, elsewhere);
+        self.sql(value, span, false);
+        self.reader.session = here;
     }
 
     fn database(&mut self, value: &Value, span: &Range<usize>, current: bool) {
@@ -3124,6 +3182,14 @@ fn expression_path(function: &Expression) -> String {
     match &function.kind {
         Kind::Attribute { object, .. } => object.dotted().unwrap_or_else(|| "?".to_owned()),
         _ => String::new(),
+    }
+}
+
+/// What the first argument of a call is connected to.
+fn connection_of(given: &[Given]) -> calls::Connection {
+    match given.first().map(|argument| &argument.value) {
+        Some(Value::Object(path)) => calls::connection(path),
+        _ => calls::Connection::Unknown,
     }
 }
 
