@@ -28,6 +28,7 @@ pub mod error;
 mod extremes;
 mod failures;
 pub mod fingerprint;
+mod fitting_joins;
 mod functions;
 mod geometry;
 mod grouped_pages;

@@ -72,7 +72,7 @@ fn word(name: &str) -> String {
         "EmptyExec" => "no rows",
         "FilterExec" => "filter",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
-        "HashJoinExec" => "hash join",
+        "FittingJoinExec" | "HashJoinExec" => "hash join",
         "HeldRowsExec" => "count memory",
         "NestedLoopJoinExec" => "nested-loop join",
         "PlaceholderRowExec" => "one row",
