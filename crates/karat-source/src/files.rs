@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind, over_limit};
 use crate::decode::{Decoded, hex};
-use crate::pattern::OrderPattern;
+use crate::pattern::{OrderPattern, misordered};
 use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
     Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Inventory, Known,
@@ -787,7 +787,7 @@ impl Source for Files {
             let Some(order) = &order else {
                 return Ok(path.to_owned());
             };
-            order.capture(path).map(str::to_owned).ok_or_else(|| {
+            order.mark(path).ok_or_else(|| {
                 SourceError::new(ErrorKind::Config, format!("cannot order `{path}` among the files of feed `{}`: `file_order` does not match it", feed.name))
                     .hint("widen `file_order`, or narrow the feed's `path` so that it leaves this file out")
                     .object(path)
@@ -820,6 +820,10 @@ impl Source for Files {
                 feed.path.as_deref().unwrap_or_default()
             ));
         }
+        let paths: Vec<String> = match order {
+            Some(_) => Vec::new(),
+            None => listed.iter().map(|listed| listed.path.clone()).collect(),
+        };
         let mut unproved = Vec::new();
         for listed in listed {
             let mark = mark_of(&listed.path)?;
@@ -909,6 +913,14 @@ impl Source for Files {
         }
         if !feed.on_duplicate_load {
             self.find_duplicates(feed, &mut fresh, &newest, &mark_of)?;
+        }
+        if !fresh.is_empty() {
+            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+            if let Some((first, second)) = misordered(&paths) {
+                planned.warnings.push(format!(
+                    "`{first}` counts as older than `{second}`: whole paths are ordered as text; capture the number with `file_order` to order by it"
+                ));
+            }
         }
         let count_before = known.len();
         let objects_to_load =

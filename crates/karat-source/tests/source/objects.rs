@@ -489,12 +489,12 @@ fn parts_of_one_mark_are_one_load_and_a_broken_part_holds_it() {
         &spec,
         &mut known,
         expect![[r#"
-        load 1 {"objects":0} -> {"objects":2}
-          p_1_1.csv 5 bytes, 7cde7fb6 delivery 1 mark 1
-          p_1_2.csv 5 bytes, 4ece338a delivery 1 mark 1
-        load 2 {"objects":2} -> {"objects":3}
-          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
-    "#]],
+            load 00000001 {"objects":0} -> {"objects":2}
+              p_1_1.csv 5 bytes, 7cde7fb6 delivery 1 mark 00000001
+              p_1_2.csv 5 bytes, 4ece338a delivery 1 mark 00000001
+            load 00000002 {"objects":2} -> {"objects":3}
+              p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 00000002
+        "#]],
     );
     folder.put("p_2_2.csv", "id\n4\n", 1);
     step(
@@ -502,10 +502,10 @@ fn parts_of_one_mark_are_one_load_and_a_broken_part_holds_it() {
         &spec,
         &mut known,
         expect![[r#"
-        load 2 {"objects":3} -> {"objects":5}
-          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
-          p_2_2.csv 5 bytes, 6b34c476 delivery 1 mark 2
-    "#]],
+            load 00000002 {"objects":3} -> {"objects":5}
+              p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 00000002
+              p_2_2.csv 5 bytes, 6b34c476 delivery 1 mark 00000002
+        "#]],
     );
     folder.put("p_3_1.csv", "id\n4\n", 1);
     folder.put("p_3_2.csv.gz", "no gzip", 1);
