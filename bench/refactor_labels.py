@@ -1,6 +1,6 @@
 """Places that were labelled by hand, through `karat refactor` and the fixers of UCX: right and wrong rewrites, what stays open, what is lost.
 
-Usage: cargo xtask bench refactor_labels FOLDER [--list] [--without-ucx] [--speed]
+Usage: cargo xtask bench refactor_labels FOLDER [--list] [--without-ucx] [--speed] [--only PATTERN] [--save FILE] [--ucx-from FILE ...]
 
 FOLDER holds checkouts named owner+name, at the commits that bench/refactor_labels.csv names. Each row of that file is one place that a plain
 search for databases and tables found, drawn by a seeded generator over files of all kinds, and read by a person:
@@ -13,6 +13,8 @@ The mapping is made from the two-part names of the checkout, as bench/refactor.p
 one. Both are judged by their results alone: words of the file before are aligned with words of the file after (`git diff`), and the place is
 *right* if the new name stands there, *wrong* if something was put in front of what must stay, *lost* if the words are gone, *open* if nothing
 changed. UCX runs where a Python with databricks-labs-ucx runs this script; it reads .py and .sql only, the other rows are told apart.
+UCX needs minutes for an estate, and its answers do not depend on karat: --save keeps them, --ucx-from takes them from such files, --only
+picks places by a pattern over repository and path.
 --speed takes the seconds of processor time of karat, of UCX, and of sqlglot (parse and print again as Databricks SQL) on the SQL of the same
 Python and SQL files.
 """
@@ -38,7 +40,11 @@ LABELS = pathlib.Path(__file__).with_name("refactor_labels.csv")
 WORDS = re.compile(r"\w+|[^\w\s]")
 QUOTES = {"`", '"', "[", "]", "\\"}
 HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
-SECONDS_A_FILE = 180
+SECONDS_A_FILE = 60
+
+
+class TooLong(BaseException):
+    """A file took more than SECONDS_A_FILE of processor time."""
 
 
 def read(root, path):
@@ -117,23 +123,25 @@ def fixed_by_ucx(root, files, names, to):
     logging.disable(logging.CRITICAL)
 
     def too_long(*_):
-        raise TimeoutError
+        raise TooLong
 
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
     failed = 0
     start = time.process_time()
     for path in files:
         target = to / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / path, target)
-        signal.alarm(SECONDS_A_FILE)
+        # Again and again, because an except clause of a library may swallow it.
+        signal.setitimer(signal.ITIMER_PROF, SECONDS_A_FILE, 1)
         try:
             refactor_ucx.fix(target, names)
-        except Exception:  # noqa: BLE001 - whatever it raises, the file stays as it was
+        except (Exception, TooLong) as error:  # noqa: BLE001 - whatever it raises, the file stays as it was
             failed += 1
             shutil.copyfile(root / path, target)
+            print(f"UCX gave up {path}: {type(error).__name__}", flush=True)
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     return time.process_time() - start, failed
 
 
@@ -172,9 +180,9 @@ def seconds_of_sqlglot(texts):
     return time.process_time() - start, failed
 
 
-def judge(root, rows, work, arguments):
+def judge(root, rows, labelled_names, work, arguments):
     """Puts `karat`, `ucx` and `verdict` into the rows of one checkout, and gives the times and counts of constructs."""
-    names = sorted(set(refactor.names_of(root)) | {tuple(row["name"].split(".")) for row in rows if row["name"].count(".") == 1})
+    names = sorted(set(refactor.names_of(root)) | labelled_names)
     mapping = work / "mapping.csv"
     refactor.write_mapping(names, mapping)
     scan, _, _ = refactor.karat("scan", root, "--mapping", mapping)
@@ -189,7 +197,7 @@ def judge(root, rows, work, arguments):
     verdicts_of(scan, root, rows)
     files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file() and not path.is_symlink() and path.suffix in (".py", ".sql"))
     figures = {"files": len(files), "unlicensed": len(verdict["unlicensed"])}
-    # UCX needs seconds for a file: it gets those with labels, and with --speed all of them.
+    # UCX needs seconds for a file: it gets those with labels.
     labelled = {row["path"] for row in rows}
     chosen = [path for path in files if path.as_posix() in labelled]
     if not arguments.without_ucx and chosen:
@@ -225,6 +233,25 @@ def judge(root, rows, work, arguments):
     return figures
 
 
+def key_of(row):
+    return f"{row['repository']} {row['path']}:{row['line']}:{row['column']}"
+
+
+def take_in(saved, rows, figures):
+    """What UCX did in earlier runs: fates of places, and figures, added up where a repository was done in parts."""
+    for row in rows:
+        row["ucx"] = next((one["fates"][key_of(row)] for one in saved if key_of(row) in one["fates"]), "not read")
+    for one in saved:
+        for repository, old in one["figures"].items():
+            into = figures.setdefault(repository, {"unlicensed": 0})
+            for key, value in old.items():
+                if key == "constructs":
+                    before = into.get(key, [[0, 0, 0]] * 3)
+                    into[key] = [[a + b for a, b in zip(*pair)] for pair in zip(before, value)]
+                elif key not in ("files", "unlicensed"):
+                    into[key] = into.get(key, 0) + value
+
+
 def table(headings, rows):
     print("| " + " | ".join(headings) + " |\n|" + "---|" * len(headings))
     for row in rows:
@@ -237,12 +264,18 @@ def main():
     parser.add_argument("--list", action="store_true", help="print each place that is not as its label asks")
     parser.add_argument("--without-ucx", action="store_true")
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--only", help="part of the name of a repository")
+    parser.add_argument("--only", help="a regular expression over `repository path`")
+    parser.add_argument("--save", type=pathlib.Path, help="write what UCX made of each place")
+    parser.add_argument("--ucx-from", type=pathlib.Path, nargs="+", default=[], help="take it from such files")
     arguments = parser.parse_args()
-    by_repository = collections.defaultdict(list)
+    saved = [json.loads(path.read_text()) for path in arguments.ucx_from]
+    arguments.without_ucx |= bool(saved)
+    by_repository, names = collections.defaultdict(list), collections.defaultdict(set)
     with open(LABELS, newline="") as labels:
         for row in csv.DictReader(labels):
-            if not arguments.only or arguments.only in row["repository"]:
+            if row["name"].count(".") == 1:
+                names[row["repository"]].add(tuple(row["name"].split(".")))
+            if not arguments.only or re.search(arguments.only, f"{row['repository']} {row['path']}"):
                 by_repository[row["repository"]].append(row)
     figures, rows = {}, []
     for repository, places in by_repository.items():
@@ -251,8 +284,13 @@ def main():
             print(f"left out: {repository} ({len(places)} places) is not in {arguments.folder}")
             continue
         with tempfile.TemporaryDirectory() as work:
-            figures[repository] = judge(root, places, pathlib.Path(work), arguments)
+            figures[repository] = judge(root, places, names[repository], pathlib.Path(work), arguments)
         rows += places
+    if arguments.save:
+        fates = {key_of(row): row["ucx"] for row in rows}
+        arguments.save.write_text(json.dumps({"fates": fates, "figures": figures}))
+    if saved:
+        take_in(saved, rows, figures)
     counted = collections.Counter((row["label"], tool, row[tool]) for row in rows for tool in ("karat", "ucx"))
     print(f"\n{len(rows)} places in {len({(row['repository'], row['path']) for row in rows})} files of {len(figures)} repositories\n")
     table(
