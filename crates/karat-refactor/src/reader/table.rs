@@ -370,6 +370,10 @@ impl Reader<'_> {
                     }
                 }
             }
+            if news.is_empty() {
+                let reason = NotATable::AlreadyThreePart;
+                return (None, Verdict::NotATable { reason });
+            }
             let old: Vec<String> = news.iter().map(|(old, _)| old.clone()).collect();
             let old = (old.len() == 1).then(|| old[0].clone());
             let written = combinations.first().map_or(0, Vec::len);

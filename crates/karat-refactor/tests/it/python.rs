@@ -392,6 +392,12 @@ fn broken_code_is_never_edited_blindly() {
     "#]],
     );
     check(
+        "q = `'select * from people.emp'\nspark.sql(q)\n",
+        expect![[r#"
+            1:21 people.emp ?  name/scattered `prod-eu`.people.emp
+        "#]],
+    );
+    check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
             2:5 /mnt/raw ?  path/unresolved
