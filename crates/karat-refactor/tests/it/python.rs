@@ -408,6 +408,18 @@ fn broken_code_is_never_edited_blindly() {
 }
 
 #[test]
+fn values_that_make_names_of_another_kind_are_left_to_a_person() {
+    for value in ["x.orders", "."] {
+        check(
+            &format!("for t in ['orders', '{value}']:\n    spark.table(f'sales.{{t}}')\n"),
+            expect![[r#"
+                2:19 sales.????? ?  name/several-values
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn constants_of_included_notebooks() {
     expect![[r#"
         == config.py

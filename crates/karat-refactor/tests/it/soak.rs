@@ -390,6 +390,12 @@ fn what_was_found_once_holds() {
             "// Databricks notebook source\n// MAGIC%sql\n// MAGICselect from sales.orders",
             true,
         ),
+        // A value that makes no name.
+        (
+            "e.py",
+            "for t in 'orders', '.':\n    spark.sql(f\"select * from sales.{t} \")",
+            false,
+        ),
     ] {
         let case = Case {
             files: vec![(name.to_owned(), text.as_bytes().to_vec())],
