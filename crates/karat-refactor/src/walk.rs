@@ -20,7 +20,6 @@ const SKIPPED: &[&str] = &[
     "node_modules",
     "__pycache__",
     ".venv",
-    ".ipynb_checkpoints",
 ];
 
 /// Extensions that are never text; they are counted and not opened.

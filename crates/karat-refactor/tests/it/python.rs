@@ -273,6 +273,56 @@ import sales.orders
 }
 
 #[test]
+fn clients_of_the_metastore_and_of_other_databases() {
+    check(
+        r#"import psycopg2, wmfdata
+import pandas as pd
+from databricks import sql
+from pyhive import hive
+from wmfdata import spark as engine, presto
+spark.sql("use sales")
+wmfdata.hive.run("select * from sales.orders join items")
+wmfdata.spark.run(["use sales", "select * from sales.items"])
+presto.run("select * from sales.orders")
+cursor = hive.connect(host="h").cursor()
+cursor.execute("select * from sales.orders")
+with sql.connect(server_hostname=h) as connection:
+    with connection.cursor() as c:
+        c.execute("select * from sales.items")
+    pd.read_sql("select * from people.emp", connection)
+other = psycopg2.connect("dbname=x")
+cur = other.cursor()
+cur.execute("delete from sales.orders")
+pd.read_sql("select * from sales.orders", other)
+pd.read_sql("select * from sales.orders", engine_of_somebody)
+spark.table("orders")
+"#,
+        expect![[r#"
+            6:16 sales -> prod.sales
+            7:33 sales.orders -> prod.sales.orders
+            7:51 items ?  name/database-unknown prod.sales.items
+            8:25 sales -> prod.sales
+            8:48 sales.items -> prod.sales.items
+            9:27 sales.orders ?  name/not-followed
+            11:31 sales.orders -> prod.sales.orders
+            14:34 sales.items -> prod.sales.items
+            15:32 people.emp -> `prod-eu`.people.emp
+            18:26 sales.orders not a table: table of another system
+            19:28 sales.orders not a table: table of another system
+            20:28 sales.orders ?  name/not-followed
+            21:14 orders -> prod.sales.orders
+            | spark.sql("use prod.sales")
+            | wmfdata.hive.run("select * from prod.sales.orders join items")
+            | wmfdata.spark.run(["use prod.sales", "select * from prod.sales.items"])
+            | cursor.execute("select * from prod.sales.orders")
+            |         c.execute("select * from prod.sales.items")
+            |     pd.read_sql("select * from `prod-eu`.people.emp", connection)
+            | spark.table("prod.sales.orders")
+        "#]],
+    );
+}
+
+#[test]
 fn a_name_that_is_data_too_stays() {
     check(
         r#"t = "sales.orders"
