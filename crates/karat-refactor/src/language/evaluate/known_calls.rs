@@ -4,6 +4,7 @@ use crate::language::calls::{self, Place};
 use std::sync::Arc;
 
 use super::{Given, Machine, from_session};
+use crate::language::calls::{self, Place};
 use crate::language::program::Expression;
 use crate::language::values::{Fate, Value};
 use crate::session::{self, Namespace};
