@@ -27,6 +27,8 @@ pub(crate) async fn caught_in<T>(work: impl Future<Output = T>) -> Result<T, Exa
 static UNTOLD: Mutex<Vec<Panic>> = Mutex::new(Vec::new());
 /// What is kept of them at most.
 const UNTOLD_MAX: usize = 64;
+/// What errors have told of: a thread beside may meet the same a moment later.
+static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Panic {
     message: String,
@@ -52,8 +54,10 @@ pub fn remember_panics(besides: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'sta
 /// What each panic said, with its place, unless an error has told of it; each is given once.
 pub fn panics_untold() -> Vec<String> {
     let mut untold = UNTOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     let all = untold.drain(..);
-    all.map(|panic| with_place(&panic.message, &panic.place))
+    all.filter(|panic| !told.contains(&panic.message))
+        .map(|panic| with_place(&panic.message, &panic.place))
         .collect()
 }
 
@@ -93,6 +97,10 @@ fn told(panic: &(dyn Any + Send)) -> ExactError {
     let place = first.map(|at| untold.remove(at).place);
     // Threads that worked side by side may have met the same.
     untold.retain(|kept| kept.message != message);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() < UNTOLD_MAX && !told.iter().any(|one| one == message) {
+        told.push(message.to_owned());
+    }
     ExactError::Panic(with_place(message, &place.unwrap_or_default()))
 }
 
