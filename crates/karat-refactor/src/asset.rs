@@ -1,14 +1,14 @@
 //! One asset: read in its format, then settled. Settling sorts what was found, explains every candidate of the independent
 //! scanner, and takes back edits that contradict each other, so that the verdicts add up and the edits can be made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use karat_receipt::Digest;
 use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
-use crate::edit::Edit;
+use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
 use crate::occurrence::{
@@ -52,7 +52,7 @@ pub struct AssetReport {
     #[serde(skip)]
     pub passed: Vec<Passed>,
     /// Statements that are put in; edits like any other.
-    pub insertions: Vec<Edit>,
+    pub insertions: Vec<Insertion>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
     /// Everything open or rewritten with its line, if it was asked for.
@@ -67,7 +67,7 @@ impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
         let mut edits = edits_of(&self.occurrences);
-        edits.extend(self.insertions.iter().cloned());
+        edits.extend(self.insertions.iter().map(|one| one.edit.clone()));
         edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
         edits
     }
@@ -178,6 +178,7 @@ pub struct Decoded {
 /// Reads a decoded file with a reader; what was found, and the session it leaves.
 pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
     let root = Fragment::root(decoded.text.clone(), decoded.format.name());
+    reader.format = Some(decoded.format);
     format::read(&mut reader, &root, decoded.format);
     reader.finish()
 }
@@ -196,6 +197,7 @@ pub fn settle(
         regions,
         mut passed,
         mut calls,
+        mut insertions,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -231,6 +233,7 @@ pub fn settle(
     occurrences.append(&mut added);
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
+    without_use(&mut insertions, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -260,7 +263,7 @@ pub fn settle(
         findings,
         calls,
         passed,
-        insertions: Vec::new(),
+        insertions,
         trouble: None,
         issues: Vec::new(),
         decided: Applied::default(),
@@ -505,6 +508,19 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
     }
+}
+
+/// Drops insertions of which no edited name needs any more.
+fn without_use(insertions: &mut Vec<Insertion>, occurrences: &[Occurrence]) {
+    let edited: HashSet<&Range<usize>> = occurrences
+        .iter()
+        .filter(|occurrence| matches!(&occurrence.verdict, Verdict::Rewritten { edits, .. } if !edits.is_empty()))
+        .map(|occurrence| &occurrence.range)
+        .collect();
+    insertions.retain_mut(|insertion| {
+        insertion.for_names.retain(|range| edited.contains(range));
+        !insertion.for_names.is_empty()
+    });
 }
 
 /// The starts of a text's lines.

@@ -103,7 +103,7 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
         if let Ok(bytes) = files.read(index)
             && let Ok(decoded) = asset::decode(&report.path, &bytes)
         {
-            style::apply(report, &decoded, options.style);
+            style::apply(report, &decoded, options.styles.of(&report.path));
         }
     }
     Scan { assets }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::edit::Edit;
+use crate::edit::{Edit, Insertion};
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -241,6 +241,8 @@ pub struct Found {
     pub passed: Vec<Passed>,
     /// The assets it runs or includes.
     pub calls: Vec<Call>,
+    /// What is put in beside names.
+    pub insertions: Vec<Insertion>,
 }
 
 /// What every candidate in a stretch of text is.

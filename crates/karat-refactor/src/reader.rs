@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::format::Format;
 use crate::fragment::{self, Fragment, Refusal};
 use crate::language::{self, Language};
 use crate::mapping::{DatabaseLookup, Mapping, NewTable, TableLookup, quoted};
@@ -17,7 +18,7 @@ use crate::occurrence::{
 };
 use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
-use crate::style::Style;
+use crate::style::Styles;
 
 /// One part of a written name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Includes for NoIncludes {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The style of the target.
-    pub style: Style,
+    pub styles: Styles,
     /// What people decided.
     pub decisions: Decisions,
     /// Whether reports are to have their issues, with lines; they need memory.
@@ -85,6 +86,27 @@ pub struct Reader<'e> {
     includes: &'e dyn Includes,
     found: Found,
     depth: usize,
+    /// What the asset is.
+    pub(crate) format: Option<Format>,
+    /// The cells in their order, or the whole text.
+    pub(crate) cells: Vec<(Arc<Fragment>, Language)>,
+    /// Where the name that is reported next stands in a SQL statement.
+    pub(crate) spot: Spot,
+    /// Where each occurrence stands in a SQL statement.
+    spots: Vec<Spot>,
+    ended: bool,
+}
+
+/// Where a name stands in a SQL statement, if it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// Not in a statement, or not as a name of its own.
+    #[default]
+    None,
+    /// `IDENTIFIER(…)` may stand here.
+    Identifier,
+    /// It may not, and why.
+    Literal(&'static str),
 }
 
 /// Texts nested deeper than this are left alone (and their candidates go to a person).
@@ -131,11 +153,17 @@ impl<'e> Reader<'e> {
             includes,
             found: Found::default(),
             depth: 0,
+            format: None,
+            cells: Vec::new(),
+            spot: Spot::None,
+            spots: Vec::new(),
+            ended: false,
         }
     }
 
     /// What was found, and the session at the end.
     pub fn finish(mut self) -> (Found, Session) {
+        self.ended = true;
         language::finish(&mut self);
         (self.found, self.session)
     }
@@ -144,6 +172,9 @@ impl<'e> Reader<'e> {
     pub fn read(&mut self, fragment: &Arc<Fragment>, language: Language) {
         if self.depth >= DEPTH_MAX {
             return;
+        }
+        if self.depth == 0 && !self.ended {
+            self.cells.push((Arc::clone(fragment), language));
         }
         self.depth += 1;
         self.root.get_or_insert_with(|| fragment.root_at(0));
@@ -506,6 +537,17 @@ impl<'e> Reader<'e> {
                 ),
             };
         }
+        if parts.len() == 3
+            && let [hole] = fragment.holes_in(&parts[0].range).as_slice()
+            && self.is_widget_of_catalog(&hole.what)
+        {
+            return (
+                None,
+                Verdict::NotATable {
+                    reason: NotATable::AlreadyThreePart,
+                },
+            );
+        }
         if let [Pattern::Known(catalog), _, _] = pattern.as_slice()
             && !is_metastore(catalog)
         {
@@ -525,6 +567,18 @@ impl<'e> Reader<'e> {
                 candidates,
             ),
         )
+    }
+
+    /// Whether a value is that of a widget of the same name whose default is a catalog other than the metastore.
+    fn is_widget_of_catalog(&self, what: &str) -> bool {
+        let name = what.trim_matches(['{', '}', '$', '`']);
+        let values = self.session.widgets.get(name).map(Value::texts);
+        values.is_some_and(|values| {
+            !values.is_empty()
+                && values
+                    .iter()
+                    .all(|value| !value.is_empty() && !is_metastore(value))
+        })
     }
 
     /// The schema that every table of a database goes to under its own name.
@@ -988,6 +1042,13 @@ impl<'e> Reader<'e> {
             return;
         }
         let text = fragment.text().get(range.clone()).unwrap_or_default();
+        let spot = match self.spot {
+            Spot::Identifier if !fragment.holes_in(&range).is_empty() => {
+                Spot::Literal("a part of the name is put in from elsewhere")
+            }
+            spot => spot,
+        };
+        self.spots.push(spot);
         self.found.occurrences.push(Occurrence {
             range: fragment.locate(&range),
             text: text.to_owned(),
@@ -1020,12 +1081,55 @@ impl<'e> Reader<'e> {
     pub(crate) fn without(&mut self, from: usize, holes: &[Range<usize>]) -> bool {
         let before = self.found.occurrences.len();
         let mut index = 0;
+        let mut kept = Vec::with_capacity(before);
         self.found.occurrences.retain(|occurrence| {
             index += 1;
             let whole = occurrence.text.chars().all(fragment::is_placeholder);
-            index <= from || !whole || !holes.contains(&occurrence.range)
+            let keep = index <= from || !whole || !holes.contains(&occurrence.range);
+            kept.push(keep);
+            keep
         });
+        let mut kept = kept.into_iter();
+        self.spots.retain(|_| kept.next().unwrap_or(true));
         self.found.occurrences.len() < before
+    }
+
+    /// Where an occurrence stands in a SQL statement, by its number.
+    pub(crate) fn spot_of(&self, index: usize) -> Spot {
+        self.spots.get(index).copied().unwrap_or_default()
+    }
+
+    /// Writes a name in another way, by its number.
+    pub(crate) fn write_anew(&mut self, index: usize, anew: Vec<crate::edit::Edit>) {
+        if let Some(occurrence) = self.found.occurrences.get_mut(index)
+            && let Verdict::Rewritten { edits, .. } = &mut occurrence.verdict
+        {
+            *edits = anew;
+        }
+    }
+
+    /// Something that is put in beside names.
+    pub(crate) fn put_in(&mut self, insertion: crate::edit::Insertion) {
+        self.found.insertions.push(insertion);
+    }
+
+    /// Something about a stretch of the asset's text.
+    pub(crate) fn finding_at(&mut self, range: Range<usize>, severity: Severity, doubt: Doubt) {
+        self.found.findings.push(Finding {
+            range,
+            doubt,
+            severity,
+            suggestion: Vec::new(),
+        });
+    }
+
+    /// The stretches of the asset's text that are code.
+    pub(crate) fn code(&self) -> impl Iterator<Item = Range<usize>> {
+        self.found
+            .regions
+            .iter()
+            .filter(|region| region.means == Means::NotATable(NotATable::Code))
+            .map(|region| region.range.clone())
     }
 
     /// Leaves an edit that was thought right to a person.

@@ -285,9 +285,9 @@ pub(crate) struct RefactorApply {
 }
 
 /// How new names are written.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RefactorStyle {
-    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
+    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough; `parameter`: the catalog from a widget.
     #[arg(
         long = "style",
         value_enum,
@@ -295,6 +295,15 @@ pub(crate) struct RefactorStyle {
         default_value = "literal"
     )]
     pub(crate) of: RefactorStyleName,
+    /// What the widget and its variable are called; `catalog` if not given. If the mapping has several catalogs, each has its own, as `catalog_prod`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) parameter: Option<String>,
+    /// What the widget is if nothing is passed; the catalog of the mapping if not given.
+    #[arg(long, value_name = "CATALOG")]
+    pub(crate) parameter_default: Option<String>,
+    /// Rules by file: CSV, XLSX or JSON with the columns `path`, `style`, `catalog`, `parameter`, `default`; the last row that fits decides.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) style_rules: Option<PathBuf>,
 }
 
 /// Names of styles.
@@ -305,6 +314,8 @@ pub(crate) enum RefactorStyleName {
     /// One `USE CATALOG` where that is enough, else three-part names.
     #[value(name = "use_catalog", alias = "use-catalog")]
     UseCatalog,
+    /// The catalog from a widget where that is safe, else three-part names.
+    Parameter,
 }
 
 /// Arguments of `refactor verify`.
@@ -319,6 +330,8 @@ pub(crate) struct RefactorVerify {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
     /// Threads; without it, as many as the machine has. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
