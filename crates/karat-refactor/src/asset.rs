@@ -227,6 +227,7 @@ pub fn settle(
             },
             role: Role::Name,
             old: None,
+            tables: Vec::new(),
             verdict,
         });
     }
@@ -307,8 +308,20 @@ fn order(occurrences: &mut Vec<Occurrence>) {
             ))
     });
     // The same text may be read in several ways (once by each caller, once in each branch): equal readings are one.
-    occurrences
-        .dedup_by(|later, first| later.range == first.range && later.verdict == first.verdict);
+    occurrences.dedup_by(|later, first| {
+        let equal = later.range == first.range && later.verdict == first.verdict;
+        if equal {
+            join_tables(first, &mut later.tables);
+        }
+        equal
+    });
+}
+
+/// One place, read twice: it stands for the tables of both readings.
+fn join_tables(first: &mut Occurrence, others: &mut Vec<String>) {
+    first.tables.append(others);
+    first.tables.sort();
+    first.tables.dedup();
 }
 
 /// Regions, asked about places in the order of the text: a large file has as many regions as candidates.
@@ -454,7 +467,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     };
     // One place, one verdict: code that runs twice, or in two branches, is read twice.
     let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
-    for occurrence in occurrences.drain(..) {
+    for mut occurrence in occurrences.drain(..) {
         let Some(first) = settled
             .last_mut()
             .filter(|first| first.range == occurrence.range)
@@ -476,6 +489,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
             // In order: what needs a person comes first.
             _ => {}
         }
+        join_tables(first, &mut occurrence.tables);
     }
     *occurrences = settled;
     // Edits that overlap, or do not fit the text.

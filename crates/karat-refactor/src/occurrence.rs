@@ -199,6 +199,10 @@ pub struct Occurrence {
     pub role: Role,
     /// What it resolves to, as `sales.orders`, where that is known.
     pub old: Option<String>,
+    /// The tables that it reads or writes, in full, in lower case, each part quoted where it must be: two parts for a table of the
+    /// metastore, three for one of Unity Catalog, `*` for a table that is decided at run time. Empty where that is not known.
+    #[serde(skip)]
+    pub tables: Vec<String>,
     /// Rewritten, not a table, or for a person.
     pub verdict: Verdict,
 }

@@ -342,6 +342,11 @@ fn files_and_taken_names() {
             import dlt
             spark.table('prod.sales.orders')
             ? 3:14 the catalog stays written out: a declarative pipeline has no widgets; its catalog is a setting of the pipeline
+            == e.py
+            # Databricks notebook source
+            dbutils.widgets.removeAll()
+            spark.table('prod.sales.orders')
+            ? 3:14 the catalog stays written out: the notebook removes its widgets
         "#]],
     );
 }

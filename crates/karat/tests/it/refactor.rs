@@ -288,7 +288,10 @@ fn the_catalog_from_a_parameter() {
     let project = Project::of(&[
         ("mapping.csv", MAPPING),
         ("code/a.sql", before),
-        ("rules.csv", "path,style,parameter\n*.sql,parameter,env\n"),
+        (
+            "rules.csv",
+            "path,style,catalog,parameter\n*.sql,parameter,prod,env\n",
+        ),
         ("wrong.csv", "path,style\na,parametr\n"),
     ]);
     let mut apply = vec!["refactor", "apply", "code", "--mapping", "mapping.csv"];
