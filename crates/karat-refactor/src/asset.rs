@@ -11,11 +11,12 @@ use crate::candidates::{Candidate, Scanner, Shape};
 use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
+use crate::mapping::{Mapping, TableLookup};
 use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
-use crate::reader::Reader;
+use crate::reader::{Reader, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::session::Session;
@@ -521,6 +522,48 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     );
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
+    }
+}
+
+/// Rewrites names that stand in comments as they are written: two parts, both mapped.
+pub(crate) fn rewrite_comments(report: &mut AssetReport, text: &str, mapping: &Mapping) {
+    for occurrence in &mut report.occurrences {
+        let comment = Verdict::NotATable {
+            reason: NotATable::Comment,
+        };
+        if occurrence.verdict != comment {
+            continue;
+        }
+        let range = occurrence.range.clone();
+        let (Some(before), Some(old)) = (text.get(..range.start), text.get(range.clone())) else {
+            continue;
+        };
+        // A part of a longer name, a path or an address; a hint to the planner is no prose.
+        let hint = before
+            .rfind("/*")
+            .is_some_and(|at| before[at..].starts_with("/*+") && !before[at..].contains("*/"));
+        if hint || before.ends_with(['.', '/', '\\', '@', '`', ':']) {
+            continue;
+        }
+        let Some(parts) = name_parts(old, 0..old.len()) else {
+            continue;
+        };
+        let [database, table] = parts.as_slice() else {
+            continue;
+        };
+        let TableLookup::Mapped(new) = mapping.table(&database.text, &table.text) else {
+            continue;
+        };
+        let new = new.sql();
+        occurrence.old = Some(format!("{}.{}", database.text, table.text).to_lowercase());
+        occurrence.verdict = Verdict::Rewritten {
+            edits: vec![Edit {
+                range,
+                old: old.to_owned(),
+                new: new.clone(),
+            }],
+            new,
+        };
     }
 }
 

@@ -236,6 +236,9 @@ pub(crate) struct RefactorScan {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     #[command(flatten)]
     pub(crate) reports: RefactorReports,
     /// Show also what is rewritten and what is no table, not only what needs a person.
@@ -258,6 +261,9 @@ pub(crate) struct RefactorApply {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     /// Decisions of people, as `karat refactor decide` writes them; those to rewrite are made too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) decisions: Option<PathBuf>,

@@ -58,6 +58,8 @@ impl Includes for NoIncludes {
 pub struct Options {
     /// The style of the target.
     pub styles: Styles,
+    /// Whether old names in comments are rewritten too.
+    pub comments: bool,
     /// What people decided.
     pub decisions: Decisions,
     /// Whether reports are to have their issues, with lines; they need memory.

@@ -477,3 +477,53 @@ fn only_what_belongs_together_is_licensed() {
         yes, 1 | yes, 1 | 
     "#]].assert_eq(&shown);
 }
+
+#[test]
+fn comments_only_if_asked() {
+    let files = [
+        (
+            "a.py",
+            "# Databricks notebook source\n# sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing\nspark.table('sales.orders')\n# MAGIC %md about sales.items.\n",
+        ),
+        (
+            "b.sql",
+            "select /*+ broadcast(sales.orders) */ 1 from sales.orders /* sales.items */\n",
+        ),
+    ];
+    let mapping = mapping();
+    let mut options = Options::default();
+    let before = InMemory::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let mut shown = String::new();
+    for comments in [false, true] {
+        options.comments = comments;
+        let found = scan(&before, &mapping, &options, 1);
+        let mut after = Vec::new();
+        for (report, (path, text)) in found.assets.iter().zip(&files) {
+            let decoded = asset::decode(path, text.as_bytes()).expect("text");
+            let (bytes, _) =
+                proof::edited(report, text.as_bytes(), &decoded.text, decoded.encoding)
+                    .expect("edits that can be taken back");
+            shown.push_str(&String::from_utf8_lossy(&bytes));
+            after.push((*path, bytes));
+        }
+        let then = InMemory::new(after.iter().map(|(path, bytes)| (*path, bytes.as_slice())));
+        for judged in verify(&before, &then, &mapping, 1) {
+            assert!(judged.outcome.is_licensed(), "{judged:?}");
+        }
+        for report in scan(&then, &mapping, &options, 1).assets {
+            assert_eq!(report.edits(), vec![]);
+        }
+    }
+    expect![[r#"
+        # Databricks notebook source
+        # sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
+        spark.table('prod.sales.orders')
+        # MAGIC %md about sales.items.
+        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* sales.items */
+        # Databricks notebook source
+        # prod.sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
+        spark.table('prod.sales.orders')
+        # MAGIC %md about prod.sales.items.
+        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* prod.sales.items */
+    "#]].assert_eq(&shown);
+}

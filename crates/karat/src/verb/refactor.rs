@@ -118,6 +118,7 @@ fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
     let options = Options {
         decisions: refactor_report::decisions(arguments.reports.decisions.as_deref())?,
         issues: arguments.reports.need_issues(),
+        comments: arguments.comments,
         ..options(&arguments.style, &mapping)?
     };
     let mut scan = scan(
@@ -456,6 +457,7 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         &mapping,
         &Options {
             decisions: refactor_report::decisions(arguments.decisions.as_deref())?,
+            comments: arguments.comments,
             ..options(&arguments.style, &mapping)?
         },
         machine::threads(arguments.threads),
