@@ -1,12 +1,15 @@
 //! The catalog from a parameter: golden texts by language, what stays written out and why, and that edits are licensed, taken back, and
 //! made once.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
-use karat_refactor::estate::{InMemory, scan};
+use karat_receipt::Digest;
+use karat_refactor::estate::{Files as _, InMemory, scan};
 use karat_refactor::mapping::document::Document;
 use karat_refactor::mapping::read::of_pairs;
+use karat_refactor::proof::Tree;
 use karat_refactor::style::{COLUMNS, Style, Styles};
 use karat_refactor::verify::{Outcome, verify, verify_in};
 use karat_refactor::{Mapping, Options, asset, patch, proof};
@@ -29,15 +32,18 @@ fn moved_with(styles: &Styles, mapping: &Mapping, files: &[(&str, &str)]) -> Str
     let before = InMemory::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
     let found = scan(&before, mapping, &options, 1);
     let mut shown = String::new();
-    let mut after = Vec::new();
+    let (mut after, mut proofs) = (Vec::new(), Vec::new());
     for report in &found.assets {
         let (path, text) = files
             .iter()
             .find(|(path, _)| *path == report.path)
             .expect("one of the files");
         let decoded = asset::decode(path, text.as_bytes()).expect("text");
-        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded.text, decoded.encoding)
+        let (bytes, made) = proof::edited(report, text.as_bytes(), &decoded, mapping)
             .expect("edits that can be taken back");
+        if !made.edits.is_empty() {
+            proofs.push(made);
+        }
         let (changed, back) = patch::inverted(&decoded.text, &report.edits());
         assert_eq!(patch::inverted(&changed, &back).0, decoded.text);
         if files.len() > 1 {
@@ -58,6 +64,21 @@ fn moved_with(styles: &Styles, mapping: &Mapping, files: &[(&str, &str)]) -> Str
     );
     for judged in verify_in(&before, &then, mapping, styles, 1) {
         assert!(judged.outcome.is_licensed(), "{judged:?}\n{shown}");
+    }
+    let digests = |files: &InMemory| {
+        let digest = |(index, path): (usize, &String)| {
+            let bytes = files.read(index).expect("in memory");
+            (path.clone(), Digest::of(&bytes).to_string())
+        };
+        files.paths().iter().enumerate().map(digest).collect()
+    };
+    let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) = (digests(&before), digests(&then));
+    let proof = proof::whole("0", mapping, &found, proofs, &old, &BTreeMap::new());
+    let bytes = serde_json::to_vec(&proof).expect("memory");
+    let tree = |files, digests| Tree { files, digests };
+    let (b, a) = (tree(&before, &old), tree(&then, &new));
+    if let Err(fault) = proof::check(&bytes, b, a, mapping, styles, 1) {
+        panic!("{fault}\n{shown}");
     }
     let again = scan(&then, mapping, &options, 1);
     for report in &again.assets {
@@ -500,9 +521,8 @@ fn comments_only_if_asked() {
         let mut after = Vec::new();
         for (report, (path, text)) in found.assets.iter().zip(&files) {
             let decoded = asset::decode(path, text.as_bytes()).expect("text");
-            let (bytes, _) =
-                proof::edited(report, text.as_bytes(), &decoded.text, decoded.encoding)
-                    .expect("edits that can be taken back");
+            let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded, &mapping)
+                .expect("edits that can be taken back");
             shown.push_str(&String::from_utf8_lossy(&bytes));
             after.push((*path, bytes));
         }

@@ -158,7 +158,20 @@ impl Machine<'_, '_> {
                     meaning.places.iter().find(|(index, _, _)| *index == at)
                 }
             };
-            let place = place.map_or(meaning.rest, |(_, _, place)| *place);
+            let place = match place.map_or(meaning.rest, |(_, _, place)| *place) {
+                Place::SqlOver => match connection_of(given) {
+                    calls::Connection::Session => Place::Sql,
+                    calls::Connection::Metastore => Place::SqlElsewhere,
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Unknown => Place::Unknown,
+                },
+                Place::TableOver(role) => match connection_of(given) {
+                    calls::Connection::Session => Place::Table(role),
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Metastore | calls::Connection::Unknown => Place::Unknown,
+                },
+                place => place,
+            };
             if apart && place == Place::Apart {
                 apart_values.push(argument);
             }
@@ -186,6 +199,7 @@ impl Machine<'_, '_> {
             | Place::Word
             | Place::Shown
             | Place::Sql
+            | Place::SqlElsewhere
             | Place::Table(_),
         ) = (&argument.value, place)
         {
@@ -205,6 +219,7 @@ impl Machine<'_, '_> {
         match place {
             Place::Table(role) => self.table(value, &argument.span, role),
             Place::Sql => self.sql(value, &argument.span, false),
+            Place::SqlElsewhere => self.sql_elsewhere(value, &argument.span),
             Place::Condition => self.sql(value, &argument.span, true),
             Place::Database => self.database(value, &argument.span, false),
             Place::SetDatabase => self.database(value, &argument.span, true),
@@ -241,7 +256,14 @@ impl Machine<'_, '_> {
                 value,
                 &Fate::Broken("names a table and its database apart".to_owned()),
             ),
-            Place::Unknown => self.fate(value, &Fate::Unknown(format!("is given to `{method}`"))),
+            Place::Unknown | Place::SqlOver | Place::TableOver(_) => {
+                self.fate(
+                    value,
+                    &Fate::Unknown(format!(
+                        "is given to `{method}`, and what runs it is not known"
+                    )),
+                );
+            }
         }
     }
 
@@ -322,4 +344,12 @@ fn is_ambiguous(method: &str) -> bool {
 
 fn is_data_frame(path: &str) -> bool {
     path.contains("spark") || path.contains("()") || path.to_ascii_lowercase().contains("df")
+}
+
+/// What the first argument of a call is connected to.
+fn connection_of(given: &[Given]) -> calls::Connection {
+    match given.first().map(|argument| &argument.value) {
+        Some(Value::Object(path)) => calls::connection(path),
+        _ => calls::Connection::Unknown,
+    }
 }

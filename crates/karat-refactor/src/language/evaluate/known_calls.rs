@@ -1,5 +1,6 @@
 //! Calls that need more than the catalogue: readers and writers with options, notebooks that are run, widgets.
 
+use crate::language::calls::{self, Place};
 use std::sync::Arc;
 
 use super::{Given, Machine, from_session};
@@ -27,6 +28,31 @@ impl Machine<'_, '_> {
                 .map(|argument| argument.value.clone())
         };
         match (path, method) {
+            (_, "dbConnect") if self.namespace == Namespace::R => {
+                // The connection is told by its driver.
+                let driver = match first.map(|argument| &argument.value) {
+                    Some(Value::Object(driver)) => driver.to_string(),
+                    _ => String::new(),
+                };
+                self.words(given);
+                Some(Value::object(&format!("{driver}.dbConnect()")))
+            }
+            (_, "read_sql" | "read_sql_query") => {
+                let over = named("con", 1)?;
+                let Value::Object(over) = &over else {
+                    return None;
+                };
+                let place = match calls::connection(over) {
+                    calls::Connection::Metastore => Place::SqlElsewhere,
+                    calls::Connection::Foreign => Place::Foreign,
+                    calls::Connection::Session | calls::Connection::Unknown => return None,
+                };
+                if let Some(query) = first {
+                    self.placed(query, place, path, method);
+                }
+                self.words(given.get(1..).unwrap_or_default());
+                Some(Value::object("pandas.read_sql()"))
+            }
             ("dbutils.widgets", "text" | "dropdown" | "combobox" | "multiselect") => {
                 let name = named("name", 0)?.only_text();
                 let default = named("defaultValue", 1).unwrap_or_else(Value::unknown);

@@ -41,6 +41,17 @@ impl Machine<'_, '_> {
         });
     }
 
+    /// SQL that another session runs: what is current in this one, and its views, mean nothing there.
+    pub(super) fn sql_elsewhere(&mut self, value: &Value, span: &Range<usize>) {
+        let elsewhere = session::Session {
+            variables: self.reader.session.variables.clone(),
+            ..session::Session::default()
+        };
+        let here = std::mem::replace(&mut self.reader.session, elsewhere);
+        self.sql(value, span, false);
+        self.reader.session = here;
+    }
+
     pub(super) fn database(&mut self, value: &Value, span: &Range<usize>, current: bool) {
         let known = value.all_texts();
         self.report(

@@ -5,7 +5,7 @@
 //! Where a parameter may stand for a catalog is told by [`spot`]. `${name}` is a hole, filled from widgets and `spark.conf`.
 
 pub(crate) mod dialect;
-mod lexer;
+pub(crate) mod lexer;
 mod second_reading;
 mod spot;
 mod statement;
@@ -49,7 +49,8 @@ fn with_substitutions(
     Some(builder.build())
 }
 
-fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
+/// The next `${name}` or `{{name}}` of a text: its first byte, the one behind it, the name.
+pub(crate) fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
     let rest = &text[from..];
     let dollar = rest.find("${");
     let braces = rest.find("{{");
