@@ -1,21 +1,22 @@
 //! One asset: read in its format, then settled. Settling sorts what was found, explains every candidate of the independent
 //! scanner, and takes back edits that contradict each other, so that the verdicts add up and the edits can be made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use karat_receipt::Digest;
 use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
-use crate::edit::Edit;
+use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
+use crate::mapping::{Mapping, TableLookup};
 use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
-use crate::reader::Reader;
+use crate::reader::{Reader, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::session::Session;
@@ -53,7 +54,7 @@ pub struct AssetReport {
     #[serde(skip)]
     pub passed: Vec<Passed>,
     /// Statements that are put in; edits like any other.
-    pub insertions: Vec<Edit>,
+    pub insertions: Vec<Insertion>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
     /// How its texts parse, in the order of the text, if that was asked for.
@@ -71,7 +72,7 @@ impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
         let mut edits = edits_of(&self.occurrences);
-        edits.extend(self.insertions.iter().cloned());
+        edits.extend(self.insertions.iter().map(|one| one.edit.clone()));
         edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
         edits
     }
@@ -183,6 +184,7 @@ pub struct Decoded {
 /// Reads a decoded file with a reader; what was found, and the session it leaves.
 pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
     let root = Fragment::root(decoded.text.clone(), decoded.format.name());
+    reader.format = Some(decoded.format);
     format::read(&mut reader, &root, decoded.format);
     let of_data = reader
         .options
@@ -207,6 +209,7 @@ pub fn settle(
         regions,
         mut passed,
         mut calls,
+        mut insertions,
         mut shapes,
         unparsed,
     } = found;
@@ -246,6 +249,7 @@ pub fn settle(
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
     without_new_quotes(&mut occurrences, &unparsed);
+    without_use(&mut insertions, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -277,7 +281,7 @@ pub fn settle(
         findings,
         calls,
         passed,
-        insertions: Vec::new(),
+        insertions,
         trouble: None,
         shapes,
         issues: Vec::new(),
@@ -536,6 +540,61 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
     }
+}
+
+/// Rewrites names that stand in comments as they are written: two parts, both mapped.
+pub(crate) fn rewrite_comments(report: &mut AssetReport, text: &str, mapping: &Mapping) {
+    for occurrence in &mut report.occurrences {
+        let comment = Verdict::NotATable {
+            reason: NotATable::Comment,
+        };
+        if occurrence.verdict != comment {
+            continue;
+        }
+        let range = occurrence.range.clone();
+        let (Some(before), Some(old)) = (text.get(..range.start), text.get(range.clone())) else {
+            continue;
+        };
+        // A part of a longer name, a path or an address; a hint to the planner is no prose.
+        let hint = before
+            .rfind("/*")
+            .is_some_and(|at| before[at..].starts_with("/*+") && !before[at..].contains("*/"));
+        if hint || before.ends_with(['.', '/', '\\', '@', '`', ':']) {
+            continue;
+        }
+        let Some(parts) = name_parts(old, 0..old.len()) else {
+            continue;
+        };
+        let [database, table] = parts.as_slice() else {
+            continue;
+        };
+        let TableLookup::Mapped(new) = mapping.table(&database.text, &table.text) else {
+            continue;
+        };
+        let new = new.sql();
+        occurrence.old = Some(format!("{}.{}", database.text, table.text).to_lowercase());
+        occurrence.verdict = Verdict::Rewritten {
+            edits: vec![Edit {
+                range,
+                old: old.to_owned(),
+                new: new.clone(),
+            }],
+            new,
+        };
+    }
+}
+
+/// Drops insertions of which no edited name needs any more.
+fn without_use(insertions: &mut Vec<Insertion>, occurrences: &[Occurrence]) {
+    let edited: HashSet<&Range<usize>> = occurrences
+        .iter()
+        .filter(|occurrence| matches!(&occurrence.verdict, Verdict::Rewritten { edits, .. } if !edits.is_empty()))
+        .map(|occurrence| &occurrence.range)
+        .collect();
+    insertions.retain_mut(|insertion| {
+        insertion.for_names.retain(|range| edited.contains(range));
+        !insertion.for_names.is_empty()
+    });
 }
 
 /// Where a program does not parse, a backtick more may pair up with one that stands about, so that other code is read as text.

@@ -103,7 +103,7 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
         if let Ok(bytes) = files.read(index)
             && let Ok(decoded) = asset::decode(&report.path, &bytes)
         {
-            style::apply(report, &decoded, options.style);
+            style::apply(report, &decoded, options.styles.of(&report.path));
         }
     }
     Scan { assets }
@@ -134,6 +134,9 @@ fn one(
     let reader = Reader::new(path, mapping, options, facts, notebooks, Session::new());
     let (found, _) = notebooks.guarded(index, || asset::read(reader, &decoded));
     let mut report = asset::settle(path, &bytes, &decoded, found, scanner);
+    if options.comments {
+        asset::rewrite_comments(&mut report, &decoded.text, mapping);
+    }
     if !options.decisions.is_empty() {
         let issues = issues(&report, &decoded.text);
         report.decided = decisions::apply(&mut report, &issues, &options.decisions);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::edit::Edit;
+use crate::edit::{Edit, Insertion};
 use crate::shape::Parsed;
 
 /// What a name stands for.
@@ -248,6 +248,8 @@ pub struct Found {
     pub passed: Vec<Passed>,
     /// The assets it runs or includes.
     pub calls: Vec<Call>,
+    /// What is put in beside names.
+    pub insertions: Vec<Insertion>,
     /// How its texts parse, if that was asked for.
     pub shapes: Vec<Parsed>,
 }

@@ -236,6 +236,9 @@ pub(crate) struct RefactorScan {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     #[command(flatten)]
     pub(crate) reports: RefactorReports,
     /// Show also what is rewritten and what is no table, not only what needs a person.
@@ -258,6 +261,9 @@ pub(crate) struct RefactorApply {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     /// Decisions of people, as `karat refactor decide` writes them; those to rewrite are made too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) decisions: Option<PathBuf>,
@@ -285,9 +291,9 @@ pub(crate) struct RefactorApply {
 }
 
 /// How new names are written.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RefactorStyle {
-    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
+    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough; `parameter`: the catalog from a widget.
     #[arg(
         long = "style",
         value_enum,
@@ -295,6 +301,15 @@ pub(crate) struct RefactorStyle {
         default_value = "literal"
     )]
     pub(crate) of: RefactorStyleName,
+    /// What the widget and its variable are called; `catalog` if not given. If the mapping has several catalogs, each has its own, as `catalog_prod`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) parameter: Option<String>,
+    /// What the widget is if nothing is passed; the catalog of the mapping if not given.
+    #[arg(long, value_name = "CATALOG")]
+    pub(crate) parameter_default: Option<String>,
+    /// Rules by file: CSV, XLSX or JSON with the columns `path`, `style`, `catalog`, `parameter`, `default`; the last row that fits decides.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) style_rules: Option<PathBuf>,
 }
 
 /// Names of styles.
@@ -305,6 +320,8 @@ pub(crate) enum RefactorStyleName {
     /// One `USE CATALOG` where that is enough, else three-part names.
     #[value(name = "use_catalog", alias = "use-catalog")]
     UseCatalog,
+    /// The catalog from a widget where that is safe, else three-part names.
+    Parameter,
 }
 
 /// Arguments of `refactor verify`.
@@ -319,6 +336,8 @@ pub(crate) struct RefactorVerify {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
     /// The proof that `apply --proof` wrote: check it too, against both trees and the mapping.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) proof: Option<PathBuf>,

@@ -9,11 +9,13 @@
 //! - `values`, `evaluate`: what texts a program builds, and where they end.
 //! - [`calls`]: what the arguments of known calls are.
 //! - `settle`: what is decided when all cells of an asset were read.
+//! - `parameter`: catalogs that come from a widget, where the style asks for it.
 //! - `shell`: shell scripts and cells.
 
 pub mod calls;
 pub(crate) mod evaluate;
 pub mod literal;
+mod parameter;
 pub mod program;
 pub mod python;
 pub mod r;

@@ -60,6 +60,7 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
     leave(reader, &state);
     paths(reader, &mut state);
     demote(reader, &state);
+    super::parameter::apply(reader, &state);
     regions(reader, &state);
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use karat_receipt::Digest;
 use serde::Serialize;
 
+use super::written_out::written_out;
 use super::{FileProof, Proof, VERSION};
 use crate::asset::{self, AssetReport, Decoded};
 use crate::edit::Edit;
@@ -18,6 +19,7 @@ use crate::mapping::Mapping;
 use crate::occurrence::Role;
 use crate::reader::Options;
 use crate::shape::Parsed;
+use crate::style::Styles;
 use crate::text::{self, Encoding};
 
 /// A tree of files.
@@ -52,7 +54,7 @@ pub struct Fault {
     pub what: String,
 }
 
-fn of_file(path: &str, what: impl Into<String>) -> Fault {
+pub(super) fn of_file(path: &str, what: impl Into<String>) -> Fault {
     Fault {
         path: Some(path.to_owned()),
         what: what.into(),
@@ -66,12 +68,13 @@ fn of_proof(what: impl Into<String>) -> Fault {
     }
 }
 
-/// Checks a proof file against two trees and a mapping.
+/// Checks a proof file against two trees and a mapping; with catalogs that come from parameters in files whose style says so.
 pub fn check(
     proof: &[u8],
     before: Tree<'_>,
     after: Tree<'_>,
     mapping: &Mapping,
+    styles: &Styles,
     threads: usize,
 ) -> Result<Holds, Fault> {
     let proof: Proof = serde_json::from_slice(proof).map_err(|error| {
@@ -99,7 +102,7 @@ pub fn check(
         }
     }
     digests(&listed, before.digests, after.digests)?;
-    let changes = changes(&listed, before, after, threads)?;
+    let mut changes = changes(&listed, before, after, threads)?;
     unlisted_members(&listed, before, after)?;
 
     let options = Options {
@@ -107,7 +110,10 @@ pub fn check(
         ..Options::default()
     };
     let old = scan(before.files, mapping, &options, threads);
-    let new = scan(after.files, mapping, &options, threads);
+    let made: usize = changes.values().map(Vec::len).sum();
+    let how = (styles, threads);
+    let written = written_out(before, after, mapping, how, &old, &mut changes)?;
+    let new = scan(&written, mapping, &options, threads);
     let (rewritten, not_a_table, needs_person) = proof.verdicts;
     let counted = rewritten + not_a_table + needs_person;
     if counted != old.counts().total() {
@@ -118,6 +124,7 @@ pub fn check(
     }
     let mut holds = Holds {
         files: before.digests.len(),
+        edits: made,
         ..Holds::default()
     };
     for report in &old.assets {
@@ -126,7 +133,6 @@ pub fn check(
             return Err(of_file(path, "it cannot be read in the tree after"));
         };
         let edits = changes.get(path).map(Vec::as_slice).unwrap_or_default();
-        holds.edits += edits.len();
         let file = listed.get(path).copied();
         holds.tables += lineage(file, report, &new.assets[index], edits, mapping)?;
         holds.texts += shapes(report, &new.assets[index], edits)?;

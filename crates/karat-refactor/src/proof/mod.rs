@@ -4,6 +4,7 @@
 //! checks digests and edits without karat.
 
 mod check;
+mod written_out;
 
 use std::collections::BTreeMap;
 

@@ -17,6 +17,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::format::Format;
 use crate::fragment::Fragment;
 use crate::language::{self, Language};
 use crate::mapping::Mapping;
@@ -24,7 +25,7 @@ use crate::occurrence::{Call, Found, Passed};
 use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
 use crate::shape;
-use crate::style::Style;
+use crate::style::Styles;
 
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
 
@@ -64,7 +65,9 @@ impl Includes for NoIncludes {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The style of the target.
-    pub style: Style,
+    pub styles: Styles,
+    /// Whether old names in comments are rewritten too.
+    pub comments: bool,
     /// What people decided.
     pub decisions: Decisions,
     /// Whether reports are to have their issues, with lines; they need memory.
@@ -92,6 +95,27 @@ pub struct Reader<'e> {
     includes: &'e dyn Includes,
     found: Found,
     depth: usize,
+    /// What the asset is.
+    pub(crate) format: Option<Format>,
+    /// The cells in their order, or the whole text.
+    pub(crate) cells: Vec<(Arc<Fragment>, Language)>,
+    /// Where the name that is reported next stands in a SQL statement.
+    pub(crate) spot: Spot,
+    /// Where each occurrence stands in a SQL statement.
+    spots: Vec<Spot>,
+    ended: bool,
+}
+
+/// Where a name stands in a SQL statement, if it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// Not in a statement, or not as a name of its own.
+    #[default]
+    None,
+    /// `IDENTIFIER(…)` may stand here.
+    Identifier,
+    /// It may not, and why.
+    Literal(&'static str),
 }
 
 /// Texts nested deeper than this are left alone (and their candidates go to a person).
@@ -118,11 +142,17 @@ impl<'e> Reader<'e> {
             includes,
             found: Found::default(),
             depth: 0,
+            format: None,
+            cells: Vec::new(),
+            spot: Spot::None,
+            spots: Vec::new(),
+            ended: false,
         }
     }
 
     /// What was found, and the session at the end.
     pub fn finish(mut self) -> (Found, Session) {
+        self.ended = true;
         language::finish(&mut self);
         (self.found, self.session)
     }
@@ -131,6 +161,9 @@ impl<'e> Reader<'e> {
     pub fn read(&mut self, fragment: &Arc<Fragment>, language: Language) {
         if self.depth >= DEPTH_MAX {
             return;
+        }
+        if self.depth == 0 && !self.ended {
+            self.cells.push((Arc::clone(fragment), language));
         }
         self.depth += 1;
         self.root.get_or_insert_with(|| fragment.root_at(0));

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Reader;
+use super::{Reader, Spot};
+use crate::edit::{Edit, Insertion};
 use crate::fragment::{self, Fragment};
 use crate::occurrence::{
     Doubt, Finding, Means, NotATable, Occurrence, Region, Role, Severity, Subject, Verdict,
@@ -96,6 +97,13 @@ impl Reader<'_> {
             return;
         }
         let text = fragment.text().get(range.clone()).unwrap_or_default();
+        let spot = match self.spot {
+            Spot::Identifier if !fragment.holes_in(&range).is_empty() => {
+                Spot::Literal("a part of the name is put in from elsewhere")
+            }
+            spot => spot,
+        };
+        self.spots.push(spot);
         self.found.occurrences.push(Occurrence {
             range: fragment.locate(&range),
             text: text.to_owned(),
@@ -129,12 +137,55 @@ impl Reader<'_> {
     pub(crate) fn without(&mut self, from: usize, holes: &[Range<usize>]) -> bool {
         let before = self.found.occurrences.len();
         let mut index = 0;
+        let mut kept = Vec::with_capacity(before);
         self.found.occurrences.retain(|occurrence| {
             index += 1;
             let whole = occurrence.text.chars().all(fragment::is_placeholder);
-            index <= from || !whole || !holes.contains(&occurrence.range)
+            let keep = index <= from || !whole || !holes.contains(&occurrence.range);
+            kept.push(keep);
+            keep
         });
+        let mut kept = kept.into_iter();
+        self.spots.retain(|_| kept.next().unwrap_or(true));
         self.found.occurrences.len() < before
+    }
+
+    /// Where an occurrence stands in a SQL statement, by its number.
+    pub(crate) fn spot_of(&self, index: usize) -> Spot {
+        self.spots.get(index).copied().unwrap_or_default()
+    }
+
+    /// Writes a name in another way, by its number.
+    pub(crate) fn write_anew(&mut self, index: usize, anew: Vec<Edit>) {
+        if let Some(occurrence) = self.found.occurrences.get_mut(index)
+            && let Verdict::Rewritten { edits, .. } = &mut occurrence.verdict
+        {
+            *edits = anew;
+        }
+    }
+
+    /// Something that is put in beside names.
+    pub(crate) fn put_in(&mut self, insertion: Insertion) {
+        self.found.insertions.push(insertion);
+    }
+
+    /// Something about a stretch of the asset's text.
+    pub(crate) fn finding_at(&mut self, range: Range<usize>, severity: Severity, doubt: Doubt) {
+        self.found.findings.push(Finding {
+            range,
+            doubt,
+            severity,
+            suggestion: Vec::new(),
+        });
+    }
+
+    /// The stretches of the asset's text that are code.
+    pub(crate) fn code(&self) -> impl Iterator<Item = Range<usize>> {
+        self.found
+            .regions
+            .iter()
+            .filter(|region| region.means == Means::NotATable(NotATable::Code))
+            .map(|region| region.range.clone())
     }
 
     /// Leaves an edit that was thought right to a person.

@@ -451,6 +451,17 @@ impl Reader<'_> {
                 ),
             };
         }
+        if parts.len() == 3
+            && let [hole] = fragment.holes_in(&parts[0].range).as_slice()
+            && self.is_widget_of_catalog(&hole.what)
+        {
+            return (
+                None,
+                Verdict::NotATable {
+                    reason: NotATable::AlreadyThreePart,
+                },
+            );
+        }
         if let [Pattern::Known(catalog), _, _] = pattern.as_slice()
             && !is_metastore(catalog)
         {
@@ -470,6 +481,18 @@ impl Reader<'_> {
                 candidates,
             ),
         )
+    }
+
+    /// Whether a value is that of a widget of the same name whose default is a catalog other than the metastore.
+    fn is_widget_of_catalog(&self, what: &str) -> bool {
+        let name = what.trim_matches(['{', '}', '$', '`']);
+        let values = self.session.widgets.get(name).map(Value::texts);
+        values.is_some_and(|values| {
+            !values.is_empty()
+                && values
+                    .iter()
+                    .all(|value| !value.is_empty() && !is_metastore(value))
+        })
     }
 
     /// The schema that every table of a database goes to under its own name.

@@ -4,6 +4,7 @@
 
 mod factory;
 mod notebooks;
+mod parameter;
 mod programs;
 mod properties;
 mod python;

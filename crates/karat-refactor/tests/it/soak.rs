@@ -15,8 +15,8 @@ use karat_receipt::Digest;
 use karat_refactor::estate::{FILE_SIZE_MAX, Files as _, InMemory, Scan, scan};
 use karat_refactor::mapping::document;
 use karat_refactor::proof::{FileProof, Proof, Tree};
-use karat_refactor::style::Style;
-use karat_refactor::verify::verify;
+use karat_refactor::style::{Style, Styles};
+use karat_refactor::verify::verify_in;
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, asset, packed, patch, proof, text};
 
@@ -32,7 +32,7 @@ const CASES: u64 = 60;
 pub(crate) struct Case {
     pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(crate) mapping: (String, Vec<u8>),
-    pub(crate) use_catalog: bool,
+    pub(crate) style: Style,
     /// By what its proof is broken.
     pub(crate) dice: u64,
 }
@@ -128,13 +128,8 @@ fn properties(case: &Case) -> Result<usize, String> {
     if reading.has_errors() {
         return Ok(0);
     }
-    let style = if case.use_catalog {
-        Style::UseCatalog
-    } else {
-        Style::Literal
-    };
     let options = Options {
-        style,
+        styles: Styles::all(case.style),
         ..Options::default()
     };
     if case.files.iter().any(|(name, _)| name.ends_with(".dbc")) {
@@ -152,8 +147,15 @@ fn properties(case: &Case) -> Result<usize, String> {
             .iter()
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
     );
-    judge(&before, &then, &reading.mapping)?;
-    prove(case, &before, &then, &after, &reading.mapping)?;
+    judge(&before, &then, &reading.mapping, &options.styles)?;
+    prove(
+        case,
+        &before,
+        &then,
+        &after,
+        &reading.mapping,
+        &options.styles,
+    )?;
     let again = applied(&then, &reading.mapping, &options)?;
     if again.edits > 0 {
         return Err(format!("a second apply makes {} edits", again.edits));
@@ -215,6 +217,7 @@ fn prove(
     after: &InMemory,
     made: &Applied,
     mapping: &Mapping,
+    styles: &Styles,
 ) -> Result<(), String> {
     let digests = |files: &InMemory| -> BTreeMap<String, String> {
         let digest = |(index, path): (usize, &String)| {
@@ -241,7 +244,7 @@ fn prove(
             files: after,
             digests: &new,
         };
-        proof::check(bytes, before, after, mapping, 1)
+        proof::check(bytes, before, after, mapping, styles, 1)
     };
     let mut bytes = serde_json::to_vec(&proof).map_err(|error| error.to_string())?;
     check(&bytes).map_err(|fault| format!("the proof does not hold: {fault}"))?;
@@ -266,8 +269,13 @@ fn prove(
     }
 }
 
-fn judge(before: &InMemory, after: &InMemory, mapping: &Mapping) -> Result<(), String> {
-    for judged in verify(before, after, mapping, 1) {
+fn judge(
+    before: &InMemory,
+    after: &InMemory,
+    mapping: &Mapping,
+    styles: &Styles,
+) -> Result<(), String> {
+    for judged in verify_in(before, after, mapping, styles, 1) {
         if !judged.outcome.is_licensed() {
             return Err(format!("verify refuses karat's own edits: {judged:?}"));
         }
@@ -366,41 +374,49 @@ fn keep(seed: u64, case: &Case) -> PathBuf {
     }
     let _ = std::fs::write(
         folder.join("names"),
-        names + &format!("use_catalog: {}\n", case.use_catalog),
+        names + &format!("style: {:?}\n", case.style),
     );
     folder
 }
 
 #[test]
 fn what_was_found_once_holds() {
-    for (name, text, use_catalog) in [
+    for (name, text, style) in [
         // A name in a text that is not closed, which is for a person as a whole.
-        ("a.py", "catalog.isCached(\"sales.items\"\")", false),
+        (
+            "a.py",
+            "catalog.isCached(\"sales.items\"\")",
+            Style::Literal,
+        ),
         // The names under a `USE` that moves are a person's where a view may hide them.
         (
             "b.py",
             "# Databricks notebook source\n# MAGIC %run .\n\n# MAGIC %sql\n# MAGIC use old;\n# MAGIC\n# MAGIC DROP TABLE IF EXISTS t",
-            false,
+            Style::Literal,
         ),
         // A backtick of a new name pairs up with a stray one.
-        ("c.py", "q=`'select from people.emp'\nspark.sql(q)", true),
+        (
+            "c.py",
+            "q=`'select from people.emp'\nspark.sql(q)",
+            Style::UseCatalog,
+        ),
         // A statement that is put in shifts the cells behind it.
         (
             "d.scala",
             "// Databricks notebook source\n// MAGIC%sql\n// MAGICselect from sales.orders",
-            true,
+            Style::UseCatalog,
         ),
         // A value that makes no name.
         (
             "e.py",
             "for t in 'orders', '.':\n    spark.sql(f\"select * from sales.{t} \")",
-            false,
+            Style::Literal,
         ),
     ] {
         let case = Case {
             files: vec![(name.to_owned(), text.as_bytes().to_vec())],
             mapping: Inputs::of(None).mapping_csv(),
-            use_catalog,
+            style,
             dice: 1,
         };
         assert_eq!(properties(&case).err(), None, "{name}");
@@ -419,7 +435,7 @@ fn inputs_are_whole_before_they_are_broken() {
         let case = Case {
             files: vec![(name.clone(), bytes)],
             mapping: inputs.mapping_csv(),
-            use_catalog: false,
+            style: Style::Literal,
             dice: 1,
         };
         assert!(properties(&case).unwrap() > 0, "{name}");

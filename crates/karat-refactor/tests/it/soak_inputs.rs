@@ -4,6 +4,7 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use karat_refactor::estate::Files as _;
+use karat_refactor::style::Style;
 use karat_refactor::walk::Walk;
 
 use crate::soak::Case;
@@ -276,7 +277,11 @@ impl Inputs {
         Case {
             files,
             mapping: mapping(dice, &pairs),
-            use_catalog: dice.one_in(5),
+            style: match (dice.one_in(5), dice.one_in(3)) {
+                (true, _) => Style::UseCatalog,
+                (_, true) => Style::Parameter,
+                _ => Style::Literal,
+            },
             dice: dice.0,
         }
     }

@@ -12,8 +12,8 @@ use karat_refactor::mapping::document::{self, Document};
 use karat_refactor::mapping::merge;
 use karat_refactor::mapping::read::{Problem, Weight};
 use karat_refactor::proof::{self, FileProof};
-use karat_refactor::style::Style;
-use karat_refactor::verify::{Judged, Outcome, verify};
+use karat_refactor::style::{self, Style, Styles};
+use karat_refactor::verify::{Judged, Outcome, verify_in};
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, Verdict, asset, patch};
 use serde_json::{Value, json};
@@ -73,14 +73,43 @@ fn walk(path: &Path) -> Result<Walk, Failure> {
     Walk::of(path).map_err(Failure::io("read", path))
 }
 
-fn options(style: RefactorStyle) -> Options {
-    Options {
-        style: match style.of {
-            RefactorStyleName::Literal => Style::Literal,
-            RefactorStyleName::UseCatalog => Style::UseCatalog,
-        },
-        ..Options::default()
+fn styles(style: &RefactorStyle, mapping: &Mapping) -> Result<Styles, Failure> {
+    let mut styles = Styles::all(match style.of {
+        RefactorStyleName::Literal => Style::Literal,
+        RefactorStyleName::UseCatalog => Style::UseCatalog,
+        RefactorStyleName::Parameter => Style::Parameter,
+    });
+    styles.parameter = style.parameter.clone();
+    styles.default = style.parameter_default.clone();
+    if let Some(path) = &style.style_rules {
+        let name = path.display().to_string();
+        let bytes = fs::read(path).map_err(Failure::io("read the style rules", path))?;
+        let rules = Document::with_columns(&name, &bytes, &style::COLUMNS)
+            .map_err(|error| Failure::usage(error.to_string(), error.hint.clone()))?;
+        styles.add_rules(&rules).map_err(|mistakes| {
+            Failure::usage(
+                format!(
+                    "the style rules `{name}` have mistakes:\n  {}",
+                    mistakes.join("\n  ")
+                ),
+                "correct these rows",
+            )
+        })?;
     }
+    match styles.mistake(mapping) {
+        None => Ok(styles),
+        Some(why) => Err(Failure::usage(
+            format!("cannot write the catalog as a parameter: {why}"),
+            "choose another `--parameter` or `--parameter-default`, or say it by file and catalog in `--style-rules`",
+        )),
+    }
+}
+
+fn options(style: &RefactorStyle, mapping: &Mapping) -> Result<Options, Failure> {
+    Ok(Options {
+        styles: styles(style, mapping)?,
+        ..Options::default()
+    })
 }
 
 fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
@@ -89,7 +118,8 @@ fn run_scan(voice: Voice, arguments: &RefactorScan) -> Result<u8, Failure> {
     let options = Options {
         decisions: refactor_report::decisions(arguments.reports.decisions.as_deref())?,
         issues: arguments.reports.need_issues(),
-        ..options(arguments.style)
+        comments: arguments.comments,
+        ..options(&arguments.style, &mapping)?
     };
     let mut scan = scan(
         &files,
@@ -427,7 +457,8 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         &mapping,
         &Options {
             decisions: refactor_report::decisions(arguments.decisions.as_deref())?,
-            ..options(arguments.style)
+            comments: arguments.comments,
+            ..options(&arguments.style, &mapping)?
         },
         machine::threads(arguments.threads),
     )?;
@@ -668,10 +699,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let (before, after) = (walk(&arguments.before)?, walk(&arguments.after)?);
-    let mut judged = verify(
+    let styles = styles(&arguments.style, &mapping)?;
+    let mut judged = verify_in(
         &before,
         &after,
         &mapping,
+        &styles,
         machine::threads(arguments.threads),
     );
     judged.extend(compare_binary(&before, &after)?);
@@ -762,6 +795,7 @@ fn check_proof(
         tree(before, &old),
         tree(after, &new),
         mapping,
+        &styles(&arguments.style, mapping)?,
         machine::threads(arguments.threads),
     ))
 }

@@ -15,6 +15,9 @@ use crate::reader::Reader;
 /// Reads a SQL text that may be of another system.
 pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let from = reader.occurrences();
+    reader
+        .cells
+        .push((Arc::clone(fragment), crate::language::Language::Sql));
     super::read(reader, fragment);
     if let Some(sign) = sign(fragment.text()) {
         leave_to_a_person(reader, from, sign);
