@@ -19,6 +19,7 @@ use crate::reader::Reader;
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::session::Session;
+use crate::shape::{self, Parsed};
 use crate::text::{self, Encoding};
 
 /// Everything about one asset.
@@ -55,6 +56,9 @@ pub struct AssetReport {
     pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// How its texts parse, in the order of the text, if that was asked for.
+    #[serde(skip)]
+    pub shapes: Vec<Parsed>,
     /// Everything open or rewritten with its line, if it was asked for.
     #[serde(skip)]
     pub issues: Vec<Issue>,
@@ -113,6 +117,7 @@ impl AssetReport {
             passed: Vec::new(),
             insertions: Vec::new(),
             trouble: Some(trouble),
+            shapes: Vec::new(),
             issues: Vec::new(),
             decided: Applied::default(),
         }
@@ -179,7 +184,13 @@ pub struct Decoded {
 pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
     let root = Fragment::root(decoded.text.clone(), decoded.format.name());
     format::read(&mut reader, &root, decoded.format);
-    reader.finish()
+    let of_data = reader
+        .options
+        .shapes
+        .then(|| shape::of_data(&decoded.text, decoded.format));
+    let (mut found, session) = reader.finish();
+    found.shapes.extend(of_data.flatten());
+    (found, session)
 }
 
 /// Settles what was found in a file.
@@ -196,6 +207,8 @@ pub fn settle(
         regions,
         mut passed,
         mut calls,
+        mut shapes,
+        unparsed,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -232,6 +245,7 @@ pub fn settle(
     occurrences.append(&mut added);
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
+    without_new_quotes(&mut occurrences, &unparsed);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -240,6 +254,8 @@ pub fn settle(
     passed.dedup();
     calls.sort();
     calls.dedup();
+    shapes.sort();
+    shapes.dedup();
     let lines = Lines::of(&decoded.text);
     AssetReport {
         path: path.to_owned(),
@@ -263,6 +279,7 @@ pub fn settle(
         passed,
         insertions: Vec::new(),
         trouble: None,
+        shapes,
         issues: Vec::new(),
         decided: Applied::default(),
     }
@@ -518,6 +535,30 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     );
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
+    }
+}
+
+/// Where a program does not parse, a backtick more may pair up with one that stands about, so that other code is read as text.
+fn without_new_quotes(occurrences: &mut [Occurrence], unparsed: &[Range<usize>]) {
+    if unparsed.is_empty() {
+        return;
+    }
+    for occurrence in occurrences {
+        let place = &occurrence.range;
+        let lies_in = |whole: &Range<usize>| whole.start <= place.start && place.end <= whole.end;
+        if let Verdict::Rewritten { new, edits } = &occurrence.verdict
+            && edits
+                .iter()
+                .any(|edit| edit.new.contains('`') && !edit.old.contains('`'))
+            && unparsed.iter().any(lies_in)
+        {
+            let message = "the new name needs backticks, and the code around it does not parse";
+            occurrence.verdict = Verdict::NeedsPerson {
+                doubt: Doubt::new(rule::SCATTERED, message),
+                candidates: vec![new.clone()],
+                suggestion: edits.clone(),
+            };
+        }
     }
 }
 

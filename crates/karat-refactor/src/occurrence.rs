@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;
+use crate::shape::Parsed;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -241,10 +242,14 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// Stretches of the asset's text that explain the candidates inside them. Of overlapping ones the last, innermost, counts.
     pub regions: Vec<Region>,
+    /// Programs with something in them that their grammar does not know.
+    pub unparsed: Vec<Range<usize>>,
     /// What the asset passes to others (ADF baseParameters, job parameters, `dbutils.notebook.run` arguments).
     pub passed: Vec<Passed>,
     /// The assets it runs or includes.
     pub calls: Vec<Call>,
+    /// How its texts parse, if that was asked for.
+    pub shapes: Vec<Parsed>,
 }
 
 /// What every candidate in a stretch of text is.

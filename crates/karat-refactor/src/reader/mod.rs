@@ -23,6 +23,7 @@ use crate::mapping::Mapping;
 use crate::occurrence::{Call, Found, Passed};
 use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
+use crate::shape;
 use crate::style::Style;
 
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
@@ -68,6 +69,8 @@ pub struct Options {
     pub decisions: Decisions,
     /// Whether reports are to have their issues, with lines; they need memory.
     pub issues: bool,
+    /// Whether reports are to tell how texts parse.
+    pub shapes: bool,
 }
 
 /// Reads one asset.
@@ -131,6 +134,10 @@ impl<'e> Reader<'e> {
         }
         self.depth += 1;
         self.root.get_or_insert_with(|| fragment.root_at(0));
+        if self.options.shapes && self.is_own(fragment, 0) {
+            let shapes = shape::of_code(fragment, language);
+            self.found.shapes.extend(shapes);
+        }
         language::read(self, fragment, language);
         self.depth -= 1;
     }

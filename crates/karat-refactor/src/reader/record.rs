@@ -162,6 +162,14 @@ impl Reader<'_> {
         });
     }
 
+    /// This program does not parse as a whole.
+    pub(crate) fn unparsed(&mut self, fragment: &Arc<Fragment>) {
+        if self.is_own(fragment, 0) {
+            let whole = fragment.locate(&(0..fragment.text().len()));
+            self.found.unparsed.push(whole);
+        }
+    }
+
     /// Something about the code itself.
     pub fn finding(
         &mut self,

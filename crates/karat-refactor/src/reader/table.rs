@@ -331,6 +331,19 @@ impl Reader<'_> {
             );
         }
         if let Some(combinations) = combinations(fragment, parts) {
+            // `.` or `x.t` in the place of a table: what is right in front of one name is wrong in front of the other.
+            let count = combinations.first().map_or(0, Vec::len);
+            let is_name = |name: &Vec<String>| {
+                name.len() == count && count <= 3 && name.iter().all(|part| !part.is_empty())
+            };
+            if let Some(other) = combinations.iter().find(|name| !is_name(name)) {
+                let message = format!(
+                    "{} can make `{}` of it, which is another kind of name or none",
+                    names.join(", "),
+                    other.join(".")
+                );
+                return (None, needs(rule::SEVERAL, message, Vec::new()));
+            }
             let mut news = Vec::new();
             for combination in &combinations {
                 let texts: Vec<&str> = combination.iter().map(String::as_str).collect();
@@ -369,6 +382,10 @@ impl Reader<'_> {
                         );
                     }
                 }
+            }
+            if news.is_empty() {
+                let reason = NotATable::AlreadyThreePart;
+                return (None, Verdict::NotATable { reason });
             }
             let old: Vec<String> = news.iter().map(|(old, _)| old.clone()).collect();
             let old = (old.len() == 1).then(|| old[0].clone());

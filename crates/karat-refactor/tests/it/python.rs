@@ -480,6 +480,12 @@ fn broken_code_is_never_edited_blindly() {
     "#]],
     );
     check(
+        "q = `'select * from people.emp'\nspark.sql(q)\n",
+        expect![[r#"
+            1:21 people.emp ?  name/scattered `prod-eu`.people.emp
+        "#]],
+    );
+    check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
             2:5 /mnt/raw ?  path/unresolved
@@ -487,6 +493,18 @@ fn broken_code_is_never_edited_blindly() {
             | spark.table('prod.sales.items')
         "#]],
     );
+}
+
+#[test]
+fn values_that_make_names_of_another_kind_are_left_to_a_person() {
+    for value in ["x.orders", "."] {
+        check(
+            &format!("for t in ['orders', '{value}']:\n    spark.table(f'sales.{{t}}')\n"),
+            expect![[r#"
+                2:19 sales.????? ?  name/several-values
+            "#]],
+        );
+    }
 }
 
 #[test]

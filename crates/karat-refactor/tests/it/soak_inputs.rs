@@ -277,6 +277,7 @@ impl Inputs {
             files,
             mapping: mapping(dice, &pairs),
             use_catalog: dice.one_in(5),
+            dice: dice.0,
         }
     }
 
@@ -417,7 +418,7 @@ fn mapping(dice: &mut Dice, pairs: &[(String, String)]) -> (String, Vec<u8>) {
 }
 
 /// Breaks bytes in a few of many ways; `other` is a file to take pieces from.
-fn broken(dice: &mut Dice, bytes: &mut Vec<u8>, other: &[u8]) {
+pub(crate) fn broken(dice: &mut Dice, bytes: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..dice.roll(7) {
         let at = dice.roll(bytes.len() + 1);
         let length_max = if dice.one_in(4) { 2_000 } else { 24 };

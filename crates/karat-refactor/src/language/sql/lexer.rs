@@ -1,6 +1,11 @@
 //! Databricks SQL as tokens: lossless, and it never fails. Every byte of the text lies in exactly one token.
 //!
 //! Only as much is told apart as names need: words, names in backticks, strings, numbers, comments, blanks, and single symbols.
+//!
+//! It is not the tokenizer of `karat-sql`, and cannot be: that one (sqlparser's, in DataFusion's dialect) refuses a text with an open
+//! quote, knows lines and columns and no bytes, and takes `"x"` for a name. Here a half-finished cell must still give tokens for every byte,
+//! `"x"` is a string, and letters that stand for what is decided at run time belong to words, which only [`crate::fragment`] knows. There is
+//! no splitter of its own: statements end at a symbol `;`, and [`super::statement`] asks nothing else.
 
 use std::ops::Range;
 
