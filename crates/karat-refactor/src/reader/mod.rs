@@ -178,8 +178,11 @@ impl<'e> Reader<'e> {
     /// `%run target`: the session afterwards is the one that the target leaves.
     pub fn run(&mut self, target: &str) {
         self.call(target, "%run");
-        let words = self.includes.may_read(self.asset, target);
-        language::shared(self, target, words.as_ref());
+        // Most notebooks run others before they have a variable.
+        if self.programs.has_variables() {
+            let words = self.includes.may_read(self.asset, target);
+            language::shared(self, target, words.as_ref());
+        }
         match self.includes.after(self.asset, target, &self.session) {
             Some(session) => self.session = session,
             // What we cannot read may do anything to the session.
