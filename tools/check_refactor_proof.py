@@ -18,7 +18,7 @@ import sys
 import zipfile
 
 # Folders that karat does not read, and how it names encodings: the codec, and the bytes in front of the text.
-SKIPPED = {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".ipynb_checkpoints"}
+SKIPPED = {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"}
 ENCODINGS = {
     "UTF-8": ("utf-8", b""),
     "UTF-8 with a byte order mark": ("utf-8", b"\xef\xbb\xbf"),
