@@ -219,7 +219,12 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
     {
         return SqlError {
             message: format!("`{}` has more than 76 digits", literal.text),
-            hint: Some(format!("for a double write double '{}'", literal.text)),
+            hint: Some(match literal.text.parse::<f64>() {
+                Ok(double) if double.is_finite() => {
+                    format!("for a double write double '{}'", literal.text)
+                }
+                _ => "no type holds it: the greatest double is about 1.8e308".to_string(),
+            }),
             line: Some(literal.line),
             column: Some(literal.column),
             ..found
@@ -379,7 +384,12 @@ fn explain(error: DataFusionError) -> SqlError {
                 field,
                 valid_fields,
             } => {
-                let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
+                let mut names: Vec<String> = Vec::new();
+                for field in &valid_fields {
+                    if !names.contains(&field.name) {
+                        names.push(field.name.clone());
+                    }
+                }
                 let hint = match nearest(&field.name, names.iter().map(String::as_str)) {
                     Some(name) => format!("did you mean `{name}`?"),
                     None if names.is_empty() => "no columns are visible here".to_string(),
@@ -439,6 +449,19 @@ fn explain(error: DataFusionError) -> SqlError {
         }
         other => {
             let text = plain(&other.strip_backtrace());
+            if let Some(name) = text
+                .strip_prefix("table function '")
+                .and_then(|rest| rest.strip_suffix("' not found"))
+            {
+                return new(
+                    SqlErrorKind::Name,
+                    format!("there is no table function `{name}`"),
+                    Some(
+                        "`karat query --table NAME=PATH` reads a file as a table; tables are made by generate_series and range"
+                            .to_string(),
+                    ),
+                );
+            }
             if let Some((_, rest)) =
                 text.split_once("user-defined coercion failed with: External error: ")
             {
