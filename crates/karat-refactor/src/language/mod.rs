@@ -21,7 +21,7 @@ pub mod scala;
 mod settle;
 mod shell;
 mod sql;
-mod syntax;
+pub(crate) mod syntax;
 mod values;
 
 use std::sync::Arc;
@@ -31,8 +31,8 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 use crate::session::Namespace;
 
-pub(crate) use settle::finish;
-pub(crate) use sql::dialect;
+pub(crate) use settle::{finish, shared};
+pub(crate) use sql::{dialect, lexer, next_substitution};
 pub(crate) use values::{Carried, State};
 
 /// A language.

@@ -100,7 +100,8 @@ fn a_file_with_rows_that_do_not_fit_or_with_none() {
         1   one
         (1 row)
         --- exit 0
-    "#]].assert_eq(&query("[x] y.csv", "select * from t"));
+    "#]]
+    .assert_eq(&query("[x] y.csv", "select * from t"));
     let lenient = |file: &str, sql: &str| {
         let table = format!("t={file}");
         place(
@@ -357,6 +358,22 @@ fn a_footer_that_contradicts_itself_and_a_damaged_column() {
         --- exit 3
     "#]]
     .assert_eq(&said);
+}
+
+/// The engine's own first_value meets an order of fewer columns than it was made for (DataFusion 55.2). The process goes on, and
+/// nothing of Rust's own report of a panic is printed.
+#[test]
+fn a_panic_of_the_engine_is_one_error() {
+    let project = Project::empty();
+    let sql = "with t(a, b) as (values (1, 10), (1, 20), (2, 30)) \
+               select distinct on (a) a, unnest(array_agg(b)) as b from t group by a order by a, b desc";
+    expect![[r#"
+        --- stderr
+        error: the engine broke off: assertion `left == right` failed (datafusion-functions-aggregate-55.2.0/src/first_last.rs:566)
+        hint: this is a defect: please report the query; another way to write it may work
+        --- exit 3
+    "#]]
+    .assert_eq(&told(&project, &[sql]));
 }
 
 #[test]
