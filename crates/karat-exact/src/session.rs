@@ -1140,7 +1140,7 @@ mod tests {
                 select d / n from t
                   failed: DivideByZero("t.d / t.n")
                 select cast(k as int) from t
-                  failed: Conversion("cast(t.k as integer)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as integer)" }
                 select n from t where f = 0.1
                   n bigint
                 select n from t where n = cast(9007199254740992 as double)
@@ -1195,7 +1195,7 @@ mod tests {
                 select n from
                   refused: Expected: identifier, found: EOF [Syntax None:None; ]
                 select n from t where k > 1
-                  failed: Conversion("cast(t.k as bigint)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as bigint)" }
                 select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3
                   r bigint | f bigint | l bigint
                   1 | 0 | null
@@ -1244,7 +1244,7 @@ mod tests {
                   n bigint
                   1
                 select n from t where 100 / n > 20 and cast(k as int) = 1 and n < 5
-                  failed: Conversion("cast(t.k as integer)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as integer)" }
                 select n from t where n in (select n from t) and 100 / n > 20 and n > 0
                   n bigint
                   1

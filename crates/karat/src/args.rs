@@ -730,6 +730,27 @@ mod tests {
                     format!(" [{value}]")
                 });
             }
+            let longs = |argument: &clap::Arg| {
+                let long = argument.get_long()?;
+                Some(match argument.get_action().takes_values() {
+                    true => format!("--{long} {}", value_name(argument)),
+                    false => format!("--{long}"),
+                })
+            };
+            let required = command.get_opts().filter(|option| option.is_required_set());
+            for option in required.filter_map(longs) {
+                usage.push_str(&format!(" {option}"));
+            }
+            for group in command.get_groups().filter(|group| group.is_required_set()) {
+                let one_of: Vec<String> = group
+                    .get_args()
+                    .filter_map(|id| {
+                        let mut arguments = command.get_arguments();
+                        longs(arguments.find(|argument| argument.get_id() == id)?)
+                    })
+                    .collect();
+                usage.push_str(&format!(" ({})", one_of.join(" | ")));
+            }
             writeln!(page, "`{usage}`\n").expect("a string");
             options(command, page, false);
         }
