@@ -1,6 +1,5 @@
 //! Calls that need more than the catalogue: readers and writers with options, notebooks that are run, widgets.
 
-use crate::language::calls::{self, Place};
 use std::sync::Arc;
 
 use super::{Given, Machine, from_session};
