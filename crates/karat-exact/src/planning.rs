@@ -256,7 +256,11 @@ impl Operators {
                 let hint = if datetime(&l) && datetime(&r) {
                     "moments can be subtracted: a - b is an interval"
                 } else if number(&l).is_some() || number(&r).is_some() {
-                    "cast the other side to a number"
+                    if is_text(&l) || is_text(&r) {
+                        "cast the text to a number, for example cast(x as decimal(18, 2))"
+                    } else {
+                        "cast the other side to a number"
+                    }
                 } else {
                     "dates take whole days or an interval: day + 1, moment + interval '1 hour'"
                 };

@@ -205,7 +205,10 @@ impl Engine {
                 .map_err(|error| one(sql_error(error.into(), sql)))?;
         }
         let state = self.state_over(&known, sql).map_err(one)?;
-        match self.planned(&state, parse(sql).map_err(one)?) {
+        let mut statement = parse(sql).map_err(one)?;
+        // Nobody gives a model values.
+        Parameters::new().bind(&mut statement).map_err(one)?;
+        match self.planned(&state, statement) {
             Ok(planned) => {
                 let prepared = guarded(state, planned, sql, purpose).map_err(one)?;
                 let schema = prepared.schema();

@@ -261,6 +261,9 @@ impl PipelineError {
                 "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
             ),
             Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
+            Self::Deletes { deleted, before, .. } if deleted == before => {
+                Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
+            }
             Self::Deletes { .. } => {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
             }
@@ -281,7 +284,7 @@ impl PipelineError {
             Self::Float { .. } => {
                 Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
             }
-            Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: ${file:PATH}`".to_owned()),
+            Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: \"${file:PATH}\"`".to_owned()),
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }

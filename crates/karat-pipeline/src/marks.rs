@@ -77,8 +77,10 @@ fn mark_date(seq: &[u8]) -> Option<String> {
 
 fn undated(table: &str, why: &str) -> PipelineError {
     PipelineError::Refused {
-        what: format!("cannot date a delete of `{table}`: its full loads state no time for it, and the sequence {why}"),
-        hint: "capture a date such as 20261030 with `file_order` in the feed, or use `sequence_by: _seq`".to_owned(),
+        what: format!(
+            "cannot date a delete of `{table}`: its full loads state no time for it, and the sequence {why}"
+        ),
+        hint: "capture a date such as 20261030 with `file_order` in the feed".to_owned(),
     }
 }
 

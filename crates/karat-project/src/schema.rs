@@ -430,7 +430,7 @@ pub(crate) static FEED: Object = Object {
         optional(
             "path",
             Type::Text,
-            "Which files, relative to the source's folder: `*` within a folder, `**` across folders (files).",
+            "Which files, relative to the source's folder: `*` within a folder, `**` across folders; names that begin with a dot too (files).",
         ),
         default(
             "format",

@@ -302,7 +302,7 @@ impl From<Object> for KnownObject {
 pub struct Planned {
     /// Incremental: one with all that is new, or none. Full: one a file (or a mark, with `parts`), in mark order.
     pub loads: Vec<Load>,
-    /// Full extracts older than the newest loaded: held until `backfill` (B6).
+    /// Full extracts older than the newest loaded: held (B6).
     pub late: Vec<Object>,
     /// Files that are too young for `stable_for`.
     pub waiting: Vec<String>,

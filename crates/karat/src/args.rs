@@ -67,7 +67,7 @@ pub(crate) enum ProgressStyle {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Start a small working project in an empty folder.
+    /// Start a small working project in a new folder, or beside files that are there; none is overwritten.
     Init {
         /// The folder; made if it does not exist.
         #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
@@ -459,6 +459,9 @@ pub(crate) struct QueryArgs {
     /// of a Delta table. May be given several times.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
+    /// Read rows of CSV files that do not fit the header as far as they do; without it, the first such row is an error.
+    #[arg(long)]
+    pub(crate) lenient: bool,
     /// Give `$NAME` in the query a value: a number, `true`, `false`, `null`, `date '2026-01-31'`, or a text. `NAME:TYPE=VALUE` states its
     /// type; `1=VALUE` is for `$1`. May be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE")]
@@ -745,6 +748,27 @@ mod tests {
                 } else {
                     format!(" [{value}]")
                 });
+            }
+            let longs = |argument: &clap::Arg| {
+                let long = argument.get_long()?;
+                Some(match argument.get_action().takes_values() {
+                    true => format!("--{long} {}", value_name(argument)),
+                    false => format!("--{long}"),
+                })
+            };
+            let required = command.get_opts().filter(|option| option.is_required_set());
+            for option in required.filter_map(longs) {
+                usage.push_str(&format!(" {option}"));
+            }
+            for group in command.get_groups().filter(|group| group.is_required_set()) {
+                let one_of: Vec<String> = group
+                    .get_args()
+                    .filter_map(|id| {
+                        let mut arguments = command.get_arguments();
+                        longs(arguments.find(|argument| argument.get_id() == id)?)
+                    })
+                    .collect();
+                usage.push_str(&format!(" ({})", one_of.join(" | ")));
             }
             writeln!(page, "`{usage}`\n").expect("a string");
             options(command, page, false);

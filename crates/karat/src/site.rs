@@ -95,6 +95,10 @@ pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
                 .find(|folder| folder.join("karat.yaml").is_file());
             match found {
                 Some(folder) => Ok(folder.to_path_buf()),
+                None if here.join("karat.yml").is_file() => Err(Failure::usage(
+                    "there is no project here: its file is called karat.yaml, and this one is karat.yml",
+                    "rename it: `mv karat.yml karat.yaml`",
+                )),
                 None => Err(Failure::usage(
                     "there is no project here: neither this folder nor one above it has a karat.yaml",
                     "go to a project's folder, name it with `--project DIR`, or start one with `karat init FOLDER`",

@@ -305,11 +305,11 @@ fn a_date_in_milliseconds_with_a_time_of_day_fails_its_row() {
         select d from d.t
         d date
         error: a value cannot be converted without loss in `cast(d.t.d as date)`, at 1:8
-        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        hint: round the value first, give the target more digits, or correct the text; a double becomes a decimal by decimal_from_double(round(x, 4), 4)
         select cast(d as timestamp) as t from d.t
         t timestamp
         error: a value cannot be converted without loss in `cast(d as timestamp)`, at 1:8
-        hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+        hint: round the value first, give the target more digits, or correct the text; a double becomes a decimal by decimal_from_double(round(x, 4), 4)
         select id, try_cast(d as date) as d, try_cast(d as string) as s from d.t
         id bigint, d date, s string
         1 | 1969-12-31 | 1969-12-31

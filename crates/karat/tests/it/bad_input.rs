@@ -376,7 +376,7 @@ fn a_database_that_is_locked_damaged_or_none() {
     damaged[middle..middle + 4096].fill(0xab);
     project.write_bytes("shop.db", &damaged);
     expect![[r#"
-        error: cannot read a table of `shop.db`: the file is damaged
+        error: cannot read table `o` of `shop.db`: the file is damaged
           caused by: database disk image is malformed
           caused by: Error code 11: database disk image is malformed
         hint: run `PRAGMA integrity_check` with the sqlite3 shell, and restore the file from its backup
