@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{SortOptions, concat};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::JoinSide;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -25,6 +26,7 @@ use datafusion::physical_expr::{
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, PlanProperties, replace_children_if_necessary,
 };
+use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -398,7 +400,7 @@ fn merged(
         sorted(left, left_keys, parts)?,
         sorted(right, right_keys, parts)?,
         on,
-        join.filter().cloned(),
+        join.filter().map(left_first).transpose()?,
         *join.join_type(),
         vec![SortOptions::default(); join.on().len()],
         join.null_equality(),
@@ -426,6 +428,29 @@ fn merged(
         plan = Arc::new(LocalLimitExec::new(plan, fetch));
     }
     Ok(plan)
+}
+
+/// The condition with the columns of the left before those of the right: a merge join gives them in this order whatever the condition says,
+/// which is another one where the sides were exchanged.
+fn left_first(filter: &JoinFilter) -> Result<JoinFilter> {
+    let columns = filter.column_indices();
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|&at| columns[at].side != JoinSide::Left);
+    let expression = Arc::clone(filter.expression()).transform(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else {
+            return Ok(Transformed::no(expr));
+        };
+        match order.iter().position(|&at| at == column.index()) {
+            Some(at) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), at)))),
+            None => Err(ExactError::Internal(
+                "a join's condition reads a column that it has not".to_owned(),
+            )
+            .into()),
+        }
+    })?;
+    let schema = filter.schema().project(&order)?;
+    let columns = order.iter().map(|&at| columns[at].clone()).collect();
+    Ok(JoinFilter::new(expression.data, columns, Arc::new(schema)))
 }
 
 fn sorted(
@@ -622,7 +647,6 @@ mod tests {
     use datafusion::execution::runtime_env::RuntimeEnv;
     use datafusion::physical_plan::collect;
     use datafusion::prelude::{SessionConfig, SessionContext};
-    use expect_test::expect;
 
     use super::*;
     use crate::session::{Settings, session_state};
@@ -720,7 +744,6 @@ mod tests {
             "select count(*) from (select k from a except select k from b)".to_owned(),
             "select a.k, a.n, b.n, row_number() over (partition by a.k order by a.n, b.n) from a join b on a.k = b.k order by 1, 2, 3 limit 2".to_owned(),
         ];
-        let mut told = String::new();
         for sql in &questions {
             let want = answer(&context(1, true), sql, None).await;
             for (threads, whole) in [(1, true), (2, true), (3, false)] {
@@ -733,9 +756,6 @@ mod tests {
                     );
                 }
             }
-            let rows = want.lines().skip(3).filter(|line| line.starts_with('|'));
-            told += &rows.map(|row| format!("{row}\n")).collect::<String>();
         }
-        expect![[""]].assert_eq(&told);
     }
 }
