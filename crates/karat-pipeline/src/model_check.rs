@@ -13,8 +13,8 @@ use karat_exact::{
 };
 use karat_lake::Lake;
 use karat_project::{
-    Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind, Standing,
-    Standings, TableName, fold_name,
+    AutoCdc, Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind,
+    Standing, Standings, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
@@ -520,7 +520,7 @@ impl Planner<'_> {
             });
             findings.extend(calls);
         }
-        if let Some(delete) = deletes.filter(|_| whole && !self.assumed.contains(&silver.from)) {
+        if let Some(delete) = deletes.filter(|_| whole) {
             let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
             for field in bronze.fields() {
                 if selected.field_with_name(field.name()).is_err() {
@@ -529,7 +529,12 @@ impl Planner<'_> {
             }
             let combined: SchemaRef = Arc::new(Schema::new(fields));
             let delete = ("_delete".to_owned(), delete.clone(), cdc.deletes_at);
-            self.compile(model, &combined, &[delete], findings);
+            let mut mistakes = Vec::new();
+            let compiled = self.compile(model, &combined, &[delete], &mut mistakes);
+            findings.extend(no_condition(model, cdc, &compiled));
+            if !self.assumed.contains(&silver.from) {
+                findings.append(&mut mistakes);
+            }
         }
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
@@ -562,6 +567,17 @@ impl Planner<'_> {
         fields.push(Arc::new(Field::new(END_AT, range_type, true)));
         whole.then(|| Arc::new(Schema::new(fields)))
     }
+}
+
+/// An `apply_as_deletes` that is no condition; `compiled` holds its type, if it is sound.
+fn no_condition(model: &Model, cdc: &AutoCdc, compiled: &Schema) -> Option<Finding> {
+    let found = compiled.fields().first()?.data_type();
+    let error = crate::judge::is_no_condition(found)?;
+    Some(Finding {
+        table: model.name.clone(),
+        at: Some(cdc.deletes_at),
+        error,
+    })
 }
 
 /// Expectations that are no conditions; `compiled` holds the types of those that are sound.

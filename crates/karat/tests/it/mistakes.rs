@@ -1024,3 +1024,47 @@ fn messages_of_the_engine_are_told_in_our_words() {
 
     "#]].assert_eq(&said);
 }
+
+/// What a run would refuse whatever the rows are is a mistake that `validate` tells.
+#[test]
+fn what_a_run_would_refuse_is_told_before() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id, n: cast(n as bigint) }\nauto_cdc: { keys: [id], apply_as_deletes: n }\n",
+    );
+    project.write(
+        "domains/d/gold/g.sql",
+        "select id from d_silver.t where n = $p\n",
+    );
+    project.write("landing/a.csv", "id,n\n1,0\n");
+    expect![[r#"
+        2 mistakes
+        --- stderr
+        error: `$p` has no value
+         --> domains/d/gold/g.sql:1:37
+          |
+        1 | select id from d_silver.t where n = $p
+          |                                     ^
+          = hint: a query gets it with `--param NAME=VALUE`; a model has no parameters: write the value
+
+        error: `apply_as_deletes` is a bigint, not a condition
+         --> domains/d/silver/t.yaml:3:43
+          |
+        3 | auto_cdc: { keys: [id], apply_as_deletes: n }
+          |                                           ^
+          = hint: write an expression that is true for a delete
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    // A run that finds them says the same.
+    let run = project.run(2);
+    expect![[r#"
+        error: `apply_as_deletes` is a bigint, not a condition
+         --> domains/d/silver/t.yaml:3:43
+          |
+        3 | auto_cdc: { keys: [id], apply_as_deletes: n }
+          |                                           ^
+          = hint: write an expression that is true for a delete
+    "#]]
+    .assert_eq(&run.stderr);
+}
