@@ -331,6 +331,7 @@ fn a_panic_of_the_engine_is_one_error() {
                select distinct on (a) a, unnest(array_agg(b)) as b from t group by a order by a, b desc";
     expect![[r#"
         --- stderr
+        note: the order of DISTINCT ON was completed with all columns, in name order: no unique key is known
         error: the engine broke off: assertion `left == right` failed (datafusion-functions-aggregate-55.2.0/src/first_last.rs:566)
         hint: this is a defect: please report the query; another way to write it may work
         --- exit 3
