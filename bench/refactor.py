@@ -63,7 +63,7 @@ def karat(*arguments):
 
 def changed_outside_edits(before, after, proof):
     """Files whose bytes are not those before with the proof's edits in them."""
-    edits = {entry["path"]: entry["edits"] for entry in proof["files"]}
+    edits = {entry["path"]: entry.get("edits", []) for entry in proof["files"]}
     archives = {path.split("!/")[0] for path in edits if "!/" in path}
     wrong = []
     for path in sorted(before.rglob("*")):
@@ -91,7 +91,7 @@ def measure(root, work):
     scan, _, seconds = karat("scan", root, "--mapping", mapping)
     out, proof = work / "out", work / "proof.json"
     karat("apply", root, "--mapping", mapping, "--out", out, "--proof", proof)
-    verdict, _, _ = karat("verify", root, out, "--mapping", mapping)
+    verdict, _, _ = karat("verify", root, out, "--mapping", mapping, "--proof", proof)
     wrong = changed_outside_edits(root, out, json.loads(proof.read_text()))
     again, _, _ = karat("apply", out, "--mapping", mapping, "--patch", work / "again.patch")
     totals = scan["totals"]

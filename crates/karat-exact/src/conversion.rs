@@ -532,14 +532,18 @@ fn parsed<T: ArrowPrimitiveType>(
     }
 }
 
+/// What a text is not that is no number, or one whose digits its type does not hold: which of both may differ from row to row.
+pub(crate) const NUMBER: &str = "number that fits";
+
 fn from_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome, ExactError> {
     let read = read_text(array, to, rules)?;
-    // A number may be one and lose digits, an instant may fall where its zone has none.
+    // An instant may fall where its zone has none.
     let why = match to {
         DataType::Boolean => Why::NotA("boolean"),
         DataType::Date32 => Why::NotA("date"),
         DataType::Time64(_) => Why::NotA("time"),
         DataType::Timestamp(_, None) => Why::NotA("timestamp"),
+        number if number.is_numeric() => Why::NotA(NUMBER),
         _ => read.why,
     };
     Ok(Outcome { why, ..read })

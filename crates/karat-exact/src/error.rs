@@ -6,6 +6,7 @@ use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
+use crate::conversion::NUMBER;
 use crate::damaged::innermost;
 
 /// Why a computation stopped.
@@ -88,12 +89,19 @@ impl ExactError {
         let text = match self {
             ExactError::Overflow(_) => "cast an operand to a wider type, for example decimal(38, s)".to_string(),
             ExactError::DivideByZero(_) => "use nullif(divisor, 0), or leave those rows out with case".to_string(),
+            ExactError::Conversion(expression) if expression.starts_with("at_time_zone(") => {
+                "where the clocks of a zone change, a local time may not exist or exist twice: give such texts an offset, or leave those rows out".to_string()
+            }
+            ExactError::Conversion(expression) if expression.starts_with("decimal_from_double(") => {
+                "round the double first: decimal_from_double(round(x, 4), 4)".to_string()
+            }
             ExactError::Conversion(_) => {
-                "round the value first, give the target more digits, or correct the text; for a double use decimal_from_double".to_string()
+                "round the value first, give the target more digits, or correct the text; a double becomes a decimal by decimal_from_double(round(x, 4), 4)".to_string()
             }
             ExactError::NotA { what, .. } => match *what {
                 "date" => "a date is written 2026-01-31; read others with to_date(text, format), or let try_cast make them null",
                 "timestamp" => "a timestamp is written 2026-01-31 12:34:56; read others with to_timestamp(text, format), or let try_cast make them null",
+                NUMBER => "correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))",
                 "time" => "a time is written 12:34:56; try_cast makes others null",
                 _ => "it is written true or false, yes or no, 1 or 0; try_cast makes others null",
             }
@@ -189,6 +197,12 @@ impl ExactError {
             ),
             DataFusionError::Execution(text) if text.contains("more than one row") => {
                 ExactError::ManyRows
+            }
+            DataFusionError::Execution(text) if text.contains("second argument of nth_value") => {
+                ExactError::refused(
+                    "the count of `nth_value` must be a literal".to_string(),
+                    "for example nth_value(x, 2)".to_string(),
+                )
             }
             DataFusionError::Execution(text) if text.starts_with("NTILE") => {
                 ExactError::Domain("ntile".into())

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use datafusion::sql::sqlparser::ast::{self, Spanned, Visit, Visitor};
 
 use crate::checked::{Checked, Operation, sql_text};
+use crate::conversion::NUMBER;
 use crate::error::ExactError;
 use crate::numbers::Why;
 use crate::planning::place_of;
@@ -27,7 +28,13 @@ const REASONS: i32 = 16;
 /// The reason of a scalar subquery that gives several rows.
 const MANY_ROWS: i32 = 4;
 /// What a text is not, by its reason.
-const NOT_A: [(i32, &str); 4] = [(5, "boolean"), (6, "date"), (7, "time"), (8, "timestamp")];
+const NOT_A: [(i32, &str); 5] = [
+    (5, "boolean"),
+    (6, "date"),
+    (7, "time"),
+    (8, "timestamp"),
+    (9, NUMBER),
+];
 
 /// The code of an expression that failed for a reason; `code` is that of [`Failures::code`].
 pub(crate) fn code_of(code: i32, why: Why) -> i32 {
@@ -36,6 +43,7 @@ pub(crate) fn code_of(code: i32, why: Why) -> i32 {
         Why::Overflow => 1,
         Why::Conversion => 2,
         Why::Domain => 3,
+        Why::ManyRows => MANY_ROWS,
         Why::NotA(what) => {
             let known = NOT_A.iter().find(|(_, word)| *word == what);
             known.map_or(2, |(reason, _)| *reason)

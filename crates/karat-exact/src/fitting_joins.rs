@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{SortOptions, concat};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::JoinSide;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -25,6 +26,7 @@ use datafusion::physical_expr::{
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, PlanProperties, replace_children_if_necessary,
 };
+use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -398,7 +400,7 @@ fn merged(
         sorted(left, left_keys, parts)?,
         sorted(right, right_keys, parts)?,
         on,
-        join.filter().cloned(),
+        join.filter().map(left_first).transpose()?,
         *join.join_type(),
         vec![SortOptions::default(); join.on().len()],
         join.null_equality(),
@@ -426,6 +428,29 @@ fn merged(
         plan = Arc::new(LocalLimitExec::new(plan, fetch));
     }
     Ok(plan)
+}
+
+/// The condition with the columns of the left before those of the right: a merge join gives them in this order whatever the condition says,
+/// which is another one where the sides were exchanged.
+fn left_first(filter: &JoinFilter) -> Result<JoinFilter> {
+    let columns = filter.column_indices();
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|&at| columns[at].side != JoinSide::Left);
+    let expression = Arc::clone(filter.expression()).transform(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else {
+            return Ok(Transformed::no(expr));
+        };
+        match order.iter().position(|&at| at == column.index()) {
+            Some(at) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), at)))),
+            None => Err(ExactError::Internal(
+                "a join's condition reads a column that it has not".to_owned(),
+            )
+            .into()),
+        }
+    })?;
+    let schema = filter.schema().project(&order)?;
+    let columns = order.iter().map(|&at| columns[at].clone()).collect();
+    Ok(JoinFilter::new(expression.data, columns, Arc::new(schema)))
 }
 
 fn sorted(
@@ -611,5 +636,126 @@ impl ExecutionPlan for OnePartition {
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         self.input.execute(self.partition, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use arrow::util::pretty::pretty_format_batches;
+    use datafusion::datasource::MemTable;
+    use datafusion::execution::runtime_env::RuntimeEnv;
+    use datafusion::physical_plan::collect;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    use super::*;
+    use crate::session::{Settings, session_state};
+    use crate::tables::{CATALOG, SCHEMA};
+
+    /// `a` and `b`: keys, of which some are null and some have no partner, and numbers of rows, in small batches.
+    fn context(threads: usize, whole: bool) -> SessionContext {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads)
+            .with_batch_size(8)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA);
+        let state = session_state(
+            &Settings::plain(),
+            config.clone(),
+            Arc::new(RuntimeEnv::default()),
+        );
+        config = state.config().clone();
+        if !whole {
+            let optimizer = &mut config.options_mut().optimizer;
+            optimizer.hash_join_single_partition_threshold = 0;
+            optimizer.hash_join_single_partition_threshold_rows = 0;
+        }
+        let state =
+            datafusion::execution::session_state::SessionStateBuilder::new_from_existing(state)
+                .with_config(config)
+                .build();
+        let context = SessionContext::new_with_state(state);
+        for (name, rows, keys, from) in [("a", 60, 11, 0), ("b", 40, 9, 4)] {
+            let batch = |at: i64| {
+                let numbers = at * 5..at * 5 + 5;
+                let key = |n: i64| (n % keys != 3).then_some(n % keys + from);
+                let columns = [
+                    (
+                        "k",
+                        Arc::new(numbers.clone().map(key).collect::<Int64Array>()) as ArrayRef,
+                        true,
+                    ),
+                    (
+                        "n",
+                        Arc::new(numbers.map(Some).collect::<Int64Array>()) as ArrayRef,
+                        true,
+                    ),
+                ];
+                RecordBatch::try_from_iter_with_nullable(columns).expect("a batch")
+            };
+            let batches: Vec<_> = (0..rows / 5).map(batch).collect();
+            let parts = batches.chunks(3).map(<[RecordBatch]>::to_vec).collect();
+            let table = MemTable::try_new(batches[0].schema(), parts).expect("a table");
+            context
+                .register_table(name, Arc::new(table))
+                .expect("registered");
+        }
+        context
+    }
+
+    async fn answer(context: &SessionContext, sql: &str, one: Option<usize>) -> String {
+        let plan = context.sql(sql).await.expect("planned");
+        let mut plan = plan.create_physical_plan().await.expect("planned");
+        if let Some(one) = one {
+            let share = Arc::new(Share {
+                one,
+                all: usize::MAX,
+                held: AtomicUsize::new(0),
+            });
+            plan = fitting(plan, &share).expect("fits");
+            let shown = format!("{plan:?}");
+            assert!(
+                shown.contains("FittingJoin") || sql.contains("not in"),
+                "{shown}"
+            );
+            let rows = collect(plan, context.task_ctx()).await.expect("runs");
+            assert_eq!(share.held.load(Ordering::Acquire), 0, "{sql}");
+            return pretty_format_batches(&rows).expect("shown").to_string();
+        }
+        let rows = collect(plan, context.task_ctx()).await.expect("runs");
+        pretty_format_batches(&rows).expect("shown").to_string()
+    }
+
+    /// Looked up in, merged from the first batch on, or merged after some: on one thread or more, dealt out or not.
+    #[tokio::test]
+    async fn every_join_gives_the_same_rows() {
+        let sums = "count(*), sum(a.n), sum(b.n), sum(a.k), sum(a.n * b.n)";
+        let of_a = "select count(*), sum(n), sum(k) from a where";
+        let questions = [
+            format!("select {sums} from a join b on a.k = b.k"),
+            format!("select {sums} from a join b on a.k = b.k and a.n > b.n"),
+            format!("select {sums} from a left join b on a.k = b.k and a.n > b.n"),
+            format!("select {sums} from a right join b on a.k = b.k and a.n > b.n"),
+            format!("select {sums} from a full join b on a.k = b.k and a.n + 30 < b.n"),
+            format!("{of_a} exists (select 1 from b where b.k = a.k and b.n < a.n)"),
+            format!("{of_a} not exists (select 1 from b where b.k = a.k and b.n < a.n)"),
+            format!("{of_a} n > 50 or exists (select 1 from b where b.k = a.k and b.n < a.n)"),
+            format!("{of_a} k not in (select k from b where k is not null)"),
+            "select a.k, count(*), sum(b.n) from a join b on a.k = b.k join a c on c.k = b.k group by a.k order by a.k limit 3".to_owned(),
+            "select count(*) from (select k from a except select k from b)".to_owned(),
+            "select a.k, a.n, b.n, row_number() over (partition by a.k order by a.n, b.n) from a join b on a.k = b.k order by 1, 2, 3 limit 2".to_owned(),
+        ];
+        for sql in &questions {
+            let want = answer(&context(1, true), sql, None).await;
+            for (threads, whole) in [(1, true), (2, true), (3, false)] {
+                let context = context(threads, whole);
+                for one in [0, 700, usize::MAX] {
+                    let got = answer(&context, sql, Some(one)).await;
+                    assert_eq!(
+                        got, want,
+                        "{sql}, {threads} threads, whole {whole}, {one} bytes"
+                    );
+                }
+            }
+        }
     }
 }

@@ -475,3 +475,88 @@ fn guess(plan: &LogicalPlan) -> Guess {
         _ => first(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use crate::{DataFileRef, Engine, EngineConfig, FileSet, Purpose, Rounding, Tables};
+
+    /// The joins of a question, as they are planned over tables with so many rows.
+    async fn joins(sql: &str) -> String {
+        let engine = Engine::new(EngineConfig {
+            threads: 1,
+            memory_bytes: None,
+            spill_dir: std::env::temp_dir(),
+            logical_time_us: 0,
+            timezone: "UTC".to_owned(),
+            rounding: Rounding::HalfAwayFromZero,
+            batch_rows: 8192,
+        })
+        .expect("an engine");
+        let mut tables = Tables::new();
+        for (name, rows, columns) in [
+            ("sales", 1_000_000, "item day customer amount"),
+            ("stock", 10_000_000, "s_item s_day s_amount"),
+            ("items", 10_000, "i_item i_kind"),
+            ("days", 70_000, "d_day d_week d_year"),
+            ("customers", 100_000, "c_customer c_state"),
+        ] {
+            let fields = columns
+                .split(' ')
+                .map(|column| Field::new(column, DataType::Int64, true));
+            let files = FileSet {
+                schema: Schema::new(fields.collect::<Vec<_>>()).into(),
+                files: vec![DataFileRef {
+                    path: std::env::temp_dir().join(name),
+                    size: rows,
+                    rows,
+                }],
+                key: None,
+            };
+            tables.insert_plain(name, files).expect("a table");
+        }
+        let prepared = engine.prepare(sql, &tables, &Purpose::Query { strict: false });
+        let prepared = prepared.map_err(|error| error.message).expect("planned");
+        let lines = prepared.explain().await.expect("planned");
+        let told = lines
+            .iter()
+            .filter(|line| line.contains("join:") || line.contains("scan"));
+        let told = told.map(|line| {
+            let depth = line.len() - line.trim_start().len();
+            let line = line.trim_start();
+            let end = line.find(", projection").unwrap_or(line.len());
+            format!("{}{}\n", " ".repeat(depth / 2), &line[..end])
+        });
+        told.collect()
+    }
+
+    /// How far to the right the scan of a column stands: the further, the earlier it is joined.
+    fn depth(joins: &str, column: &str) -> usize {
+        let mut scans = joins.lines().filter(|line| line.contains("scan"));
+        let line = scans.find(|line| line.contains(column)).unwrap_or(joins);
+        line.len() - line.trim_start().len()
+    }
+
+    #[tokio::test]
+    async fn large_tables_meet_last() {
+        let told = joins(
+            "select count(*) from sales join stock on item = s_item join items on i_item = item join customers on c_customer = customer \
+             join days a on day = a.d_day join days b on s_day = b.d_day \
+             where a.d_week = b.d_week and s_amount < amount and a.d_year = 1999 and c_state = 7",
+        )
+        .await;
+        assert!(depth(&told, "s_item") < depth(&told, "amount"), "{told}");
+        assert!(depth(&told, "s_item") < depth(&told, "c_state"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_as_good_stays() {
+        let told = joins(
+            "select count(*) from sales join items on i_item = item join days on d_day = day where d_year = 1999",
+        )
+        .await;
+        let first = told.lines().find(|line| line.contains("join:"));
+        assert!(first.is_some_and(|line| line.contains("d_day")), "{told}");
+    }
+}

@@ -101,7 +101,7 @@ impl Parameters {
         };
         let hint = match (self.values.is_empty(), written.starts_with('$')) {
             (_, false) => "write parameters as `$name`, or as `$1`, `$2`".to_owned(),
-            (true, true) => "parameters get their values with the query".to_owned(),
+            (true, true) => "a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table".to_owned(),
             (false, true) => {
                 let names: Vec<String> =
                     self.values.keys().map(|name| format!("${name}")).collect();

@@ -1253,7 +1253,7 @@ mod tests {
                 1e200
                   refused: `1e200` has more than 76 digits [Refused Some(1):Some(1); for a double write double '1e200']
                 n + text
-                  refused: no operation bigint + string [Type Some(1):Some(1); cast the other side to a number]
+                  refused: no operation bigint + string [Type Some(1):Some(1); cast the text to a number, for example cast(x as decimal(18, 2))]
                 d = 2.5
                   boolean: true | false | null | false
                 f = 0.1

@@ -230,7 +230,12 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
     {
         return SqlError {
             message: format!("`{}` has more than 76 digits", literal.text),
-            hint: Some(format!("for a double write double '{}'", literal.text)),
+            hint: Some(match literal.text.parse::<f64>() {
+                Ok(double) if double.is_finite() => {
+                    format!("for a double write double '{}'", literal.text)
+                }
+                _ => "no type holds it: the greatest double is about 1.8e308".to_string(),
+            }),
             line: Some(literal.line),
             column: Some(literal.column),
             ..found
@@ -248,10 +253,7 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
 
 /// What the text itself tells better than DataFusion's words.
 fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
-    let DataFusionError::Plan(text) = error.find_root() else {
-        return None;
-    };
-    if !text.starts_with("Projections require unique expression names") {
+    if !is_of_one_name(error) {
         return None;
     }
     let (message, at) = match twin(sql) {
@@ -271,6 +273,14 @@ fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
         hint: Some("give each a name of its own with `as`".to_string()),
         kind: SqlErrorKind::Name,
     })
+}
+
+/// Whether two columns of a select list have one name.
+pub(crate) fn is_of_one_name(error: &DataFusionError) -> bool {
+    let DataFusionError::Plan(text) = error.find_root() else {
+        return false;
+    };
+    text.starts_with("Projections require unique expression names")
 }
 
 /// What is said of a number literal that no decimal holds, until it is found in the text.
@@ -390,7 +400,12 @@ fn explain(error: DataFusionError) -> SqlError {
                 field,
                 valid_fields,
             } => {
-                let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
+                let mut names: Vec<String> = Vec::new();
+                for field in &valid_fields {
+                    if !names.contains(&field.name) {
+                        names.push(field.name.clone());
+                    }
+                }
                 let hint = match nearest(&field.name, names.iter().map(String::as_str)) {
                     Some(name) => format!("did you mean `{name}`?"),
                     None if names.is_empty() => "no columns are visible here".to_string(),
@@ -450,6 +465,19 @@ fn explain(error: DataFusionError) -> SqlError {
         }
         other => {
             let text = plain(&other.strip_backtrace());
+            if let Some(name) = text
+                .strip_prefix("table function '")
+                .and_then(|rest| rest.strip_suffix("' not found"))
+            {
+                return new(
+                    SqlErrorKind::Name,
+                    format!("there is no table function `{name}`"),
+                    Some(
+                        "`karat query --table NAME=PATH` reads a file as a table; tables are made by generate_series and range"
+                            .to_string(),
+                    ),
+                );
+            }
             if let Some((_, rest)) =
                 text.split_once("user-defined coercion failed with: External error: ")
             {
@@ -1112,7 +1140,7 @@ mod tests {
                 select d / n from t
                   failed: DivideByZero("t.d / t.n")
                 select cast(k as int) from t
-                  failed: Conversion("cast(t.k as integer)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as integer)" }
                 select n from t where f = 0.1
                   n bigint
                 select n from t where n = cast(9007199254740992 as double)
@@ -1167,7 +1195,7 @@ mod tests {
                 select n from
                   refused: Expected: identifier, found: EOF [Syntax None:None; ]
                 select n from t where k > 1
-                  failed: Conversion("cast(t.k as bigint)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as bigint)" }
                 select row_number() over (order by n) as r, first_value(n) over (order by n) as f, lag(n) over (order by n) as l from t where n < 3
                   r bigint | f bigint | l bigint
                   1 | 0 | null
@@ -1216,7 +1244,7 @@ mod tests {
                   n bigint
                   1
                 select n from t where 100 / n > 20 and cast(k as int) = 1 and n < 5
-                  failed: Conversion("cast(t.k as integer)")
+                  failed: NotA { what: "number that fits", expression: "cast(t.k as integer)" }
                 select n from t where n in (select n from t) and 100 / n > 20 and n > 0
                   n bigint
                   1

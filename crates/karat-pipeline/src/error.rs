@@ -30,6 +30,14 @@ pub enum PipelineError {
     /// A receipt, intent or manifest is damaged.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// A document of `_karat/` is damaged.
+    #[error("cannot use `{path}`: {source}")]
+    Document {
+        /// Its path, relative to the lake.
+        path: String,
+        /// What is wrong with it.
+        source: ReceiptError,
+    },
     /// A model's SQL cannot be planned.
     #[error("cannot plan `{table}`: {error}")]
     Sql {
@@ -91,6 +99,18 @@ pub enum PipelineError {
         deleted: u64,
         /// Rows before.
         before: u64,
+    },
+    /// A full load of a live source at a time that is not after the newest load's.
+    #[error(
+        "`{table}` was not loaded: the logical time {mark} is not after {newest}, that of its newest load, and what changed would count as older"
+    )]
+    GoesBack {
+        /// Bronze table.
+        table: String,
+        /// Logical time of the load.
+        mark: String,
+        /// Logical time of the newest load.
+        newest: String,
     },
     /// The source's columns changed in a way that is not allowed.
     #[error("cannot load `{table}`: {what}")]
@@ -178,6 +198,12 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// What a document of the lake at `path` turned out to be.
+    pub(crate) fn document(path: &str) -> impl FnOnce(ReceiptError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Document { path, source }
+    }
+
     /// Exit code of SEMANTICS H1.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -205,6 +231,7 @@ impl PipelineError {
             Self::Expectation { .. }
             | Self::Limit { .. }
             | Self::Deletes { .. }
+            | Self::GoesBack { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }
@@ -214,6 +241,7 @@ impl PipelineError {
             Self::FailedExpectation { .. }
             | Self::Accounting { .. }
             | Self::Receipt(_)
+            | Self::Document { .. }
             | Self::Internal(_) => 3,
         }
     }
@@ -224,7 +252,7 @@ impl PipelineError {
             Self::Lake(error) => error.hint(),
             Self::Exact(error) | Self::Compute { source: error, .. } => error.hint(),
             Self::Source(error) => error.hint_text().map(str::to_owned),
-            Self::Receipt(error) => error.hint().map(str::to_owned),
+            Self::Receipt(error) | Self::Document { source: error, .. } => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Expectation { table, .. } => Some(format!(
                 "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
@@ -233,12 +261,22 @@ impl PipelineError {
                 "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
             ),
             Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
+            Self::Deletes { deleted, before, .. } if deleted == before => {
+                Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
+            }
             Self::Deletes { .. } => {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
             }
+            Self::GoesBack { newest, .. } => Some(format!(
+                "run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with an `--at` after {newest}"
+            )),
             Self::Drift { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Foreign { table, .. } => Some(format!(
-                "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record"
+                "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record{}",
+                match table.contains("_bronze.") {
+                    true => "",
+                    false => ", until the model is computed again",
+                }
             )),
             Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
@@ -246,7 +284,7 @@ impl PipelineError {
             Self::Float { .. } => {
                 Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
             }
-            Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: ${file:PATH}`".to_owned()),
+            Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: \"${file:PATH}\"`".to_owned()),
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }
@@ -257,6 +295,12 @@ fn rows_break(rows: u64) -> String {
         return "1 row breaks".to_owned();
     }
     format!("{rows} rows break")
+}
+
+/// What a rule with `action: warn` found.
+pub(crate) fn warning(rule: &str, rows: u64, judged: u64, at: &[String]) -> String {
+    let places = places(at, rows);
+    format!("{rows} of {judged} rows break `{rule}` (action: warn){places}")
 }
 
 /// Addresses of some rows (H2), if there are any.

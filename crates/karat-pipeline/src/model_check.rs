@@ -520,16 +520,20 @@ impl Planner<'_> {
             });
             findings.extend(calls);
         }
-        if let Some(delete) = deletes.filter(|_| whole && !self.assumed.contains(&silver.from)) {
+        if let Some(delete) = deletes.filter(|_| whole) {
+            let assumed = self.assumed.contains(&silver.from);
             let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
-            for field in bronze.fields() {
+            for field in bronze.fields().iter().filter(|_| !assumed) {
                 if selected.field_with_name(field.name()).is_err() {
                     fields.push(field.clone());
                 }
             }
             let combined: SchemaRef = Arc::new(Schema::new(fields));
-            let delete = ("_delete".to_owned(), delete.clone(), cdc.deletes_at);
-            self.compile(model, &combined, &[delete], findings);
+            let delete = [("_delete".to_owned(), delete.clone(), cdc.deletes_at)];
+            let mut mistakes = Vec::new();
+            let compiled = self.compile(model, &combined, &delete, &mut mistakes);
+            findings.extend(mistakes.into_iter().filter(|_| !assumed));
+            findings.extend(no_condition(model, cdc.deletes_at, &compiled));
         }
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
@@ -588,6 +592,30 @@ fn unconditional(model: &Model, rules: &[Expectation], compiled: &Schema) -> Vec
         })
     };
     rules.iter().filter_map(wrong).collect()
+}
+
+/// A rule for deletes that is none; `compiled` holds its type, if it is sound.
+fn no_condition(model: &Model, at: Place, compiled: &Schema) -> Option<Finding> {
+    let of = compiled.fields().first()?.data_type();
+    if *of == DataType::Boolean {
+        return None;
+    }
+    Some(Finding {
+        table: model.name.clone(),
+        at: Some(at),
+        error: SqlError {
+            message: format!(
+                "`apply_as_deletes` is a {}, not a condition",
+                karat_exact::type_name(of)
+            ),
+            line: None,
+            column: None,
+            hint: Some(
+                "write an expression that is true for a delete, e.g. `_op = 'D'`".to_owned(),
+            ),
+            kind: SqlErrorKind::Type,
+        },
+    })
 }
 
 /// Whether a mistake is one whatever is wrong around it.

@@ -89,7 +89,7 @@ pub(crate) fn is_own_name(name: &str) -> bool {
 /// The expectations that hold without being written (B5, C1).
 pub(crate) const BUILT_IN_RULES: [&str; 2] = ["_expression", "_rescued"];
 /// Rules of C4: names that quarantine uses.
-const RESERVED_RULES: [&str; 2] = ["sequence_tie", "sequence_null"];
+const RESERVED_RULES: [&str; 3] = ["sequence_tie", "sequence_null", "valid_from_order"];
 /// B2: kept and queryable, but an error in silver and gold SQL.
 pub(crate) const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
 
@@ -261,6 +261,12 @@ fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
     }
     let hint = match (of, node.scalar()) {
         (Type::List(Type::Column), Some(word)) => format!("write `{name}: [{}]`", printable(word)),
+        (Type::Bool, Some(word)) if ["yes", "on", "y"].contains(&word.to_lowercase().as_str()) => {
+            format!("write `{name}: true`")
+        }
+        (Type::Bool, Some(word)) if ["no", "off", "n"].contains(&word.to_lowercase().as_str()) => {
+            format!("write `{name}: false`")
+        }
         _ => String::new(),
     };
     report.error(
@@ -423,13 +429,13 @@ fn check_choice(node: &Node, choices: &[Choice], of: &Type, name: &str, report: 
             );
         }
         None => {
-            let hint = did_you_mean(
-                text,
-                choices
-                    .iter()
-                    .filter(|choice| choice.available)
-                    .map(|choice| choice.word),
-            );
+            let mut available = choices.iter().filter(|choice| choice.available);
+            let hint = match encoding_of_other_name(text) {
+                Some(word) if available.clone().any(|choice| choice.word == word) => {
+                    Some(format!("`{word}` reads it"))
+                }
+                _ => did_you_mean(text, available.by_ref().map(|choice| choice.word)),
+            };
             report.error(
                 node.at,
                 format!(
@@ -440,6 +446,17 @@ fn check_choice(node: &Node, choices: &[Choice], of: &Type, name: &str, report: 
                 hint.unwrap_or_default(),
             );
         }
+    }
+}
+
+/// Windows-1252 has all letters of ISO 8859-1, and reads what calls itself so.
+fn encoding_of_other_name(word: &str) -> Option<&'static str> {
+    match word.to_lowercase().as_str() {
+        "latin1" | "latin-1" | "iso-8859-1" | "iso8859-1" | "iso_8859_1" | "cp1252" | "ansi" => {
+            Some("windows-1252")
+        }
+        "utf8" | "ascii" | "us-ascii" => Some("utf-8"),
+        _ => None,
     }
 }
 

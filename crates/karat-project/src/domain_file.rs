@@ -65,6 +65,13 @@ pub(crate) fn read(
     {
         match read_feed(folder, item, project, project_known, report) {
             Some(feed) => {
+                // A model names the source that is meant: it is not blamed.
+                if project_known && !project.source_names.contains(&feed.source) {
+                    broken.extend(project.source_names.iter().map(|source| {
+                        let table = format!("{source}__{}", feed.name);
+                        TableName::new(folder, Layer::Bronze, table)
+                    }));
+                }
                 read.push((item, feed.bronze.clone()));
                 feeds.push(feed);
             }

@@ -137,7 +137,10 @@ pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -
             length: 1,
         };
         if error.info() != "duplicated key in mapping" {
-            let (message, hint) = in_plain_words(error.info());
+            let before = chars
+                .get(..marker.index().min(chars.len()))
+                .unwrap_or_default();
+            let (message, hint) = in_plain_words(error.info(), before);
             report.error(at, format!("YAML: {message}"), hint);
             return None;
         }
@@ -194,7 +197,21 @@ fn too_deep(text: &str) -> Option<u32> {
     None
 }
 
-fn in_plain_words(info: &str) -> (String, &'static str) {
+/// `before` is the text up to the place of the mistake.
+fn in_plain_words(info: &str, before: &[char]) -> (String, &'static str) {
+    if info.contains("while parsing a flow mapping") {
+        let variable = before.ends_with(&['$']) || before.ends_with(&['$', '{']);
+        return match variable {
+            true => (
+                "a variable within `{ }` needs quotes".to_string(),
+                "write it like `path: \"${env:NAME}\"`",
+            ),
+            false => (
+                "a `{` before this has no `}`, or its entries no `,` between them".to_string(),
+                "look at the lines before this one",
+            ),
+        };
+    }
     if info.contains("tab") {
         return ("a tab cannot indent".to_string(), "use spaces");
     }

@@ -1,24 +1,26 @@
 //! One asset: read in its format, then settled. Settling sorts what was found, explains every candidate of the independent
 //! scanner, and takes back edits that contradict each other, so that the verdicts add up and the edits can be made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use karat_receipt::Digest;
 use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
-use crate::edit::Edit;
+use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
+use crate::mapping::{Mapping, TableLookup};
 use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
-use crate::reader::Reader;
+use crate::reader::{Reader, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::session::Session;
+use crate::shape::{self, Parsed};
 use crate::text::{self, Encoding};
 
 /// Everything about one asset.
@@ -52,9 +54,12 @@ pub struct AssetReport {
     #[serde(skip)]
     pub passed: Vec<Passed>,
     /// Statements that are put in; edits like any other.
-    pub insertions: Vec<Edit>,
+    pub insertions: Vec<Insertion>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// How its texts parse, in the order of the text, if that was asked for.
+    #[serde(skip)]
+    pub shapes: Vec<Parsed>,
     /// Everything open or rewritten with its line, if it was asked for.
     #[serde(skip)]
     pub issues: Vec<Issue>,
@@ -67,7 +72,7 @@ impl AssetReport {
     /// The edits that are made, in order; they do not overlap.
     pub fn edits(&self) -> Vec<Edit> {
         let mut edits = edits_of(&self.occurrences);
-        edits.extend(self.insertions.iter().cloned());
+        edits.extend(self.insertions.iter().map(|one| one.edit.clone()));
         edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
         edits
     }
@@ -113,6 +118,7 @@ impl AssetReport {
             passed: Vec::new(),
             insertions: Vec::new(),
             trouble: Some(trouble),
+            shapes: Vec::new(),
             issues: Vec::new(),
             decided: Applied::default(),
         }
@@ -178,8 +184,15 @@ pub struct Decoded {
 /// Reads a decoded file with a reader; what was found, and the session it leaves.
 pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
     let root = Fragment::root(decoded.text.clone(), decoded.format.name());
+    reader.format = Some(decoded.format);
     format::read(&mut reader, &root, decoded.format);
-    reader.finish()
+    let of_data = reader
+        .options
+        .shapes
+        .then(|| shape::of_data(&decoded.text, decoded.format));
+    let (mut found, session) = reader.finish();
+    found.shapes.extend(of_data.flatten());
+    (found, session)
 }
 
 /// Settles what was found in a file.
@@ -196,6 +209,9 @@ pub fn settle(
         regions,
         mut passed,
         mut calls,
+        mut insertions,
+        mut shapes,
+        unparsed,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -225,12 +241,15 @@ pub fn settle(
             },
             role: Role::Name,
             old: None,
+            tables: Vec::new(),
             verdict,
         });
     }
     occurrences.append(&mut added);
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
+    without_new_quotes(&mut occurrences, &unparsed);
+    without_use(&mut insertions, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -239,6 +258,8 @@ pub fn settle(
     passed.dedup();
     calls.sort();
     calls.dedup();
+    shapes.sort();
+    shapes.dedup();
     let lines = Lines::of(&decoded.text);
     AssetReport {
         path: path.to_owned(),
@@ -260,8 +281,9 @@ pub fn settle(
         findings,
         calls,
         passed,
-        insertions: Vec::new(),
+        insertions,
         trouble: None,
+        shapes,
         issues: Vec::new(),
         decided: Applied::default(),
     }
@@ -304,8 +326,20 @@ fn order(occurrences: &mut Vec<Occurrence>) {
             ))
     });
     // The same text may be read in several ways (once by each caller, once in each branch): equal readings are one.
-    occurrences
-        .dedup_by(|later, first| later.range == first.range && later.verdict == first.verdict);
+    occurrences.dedup_by(|later, first| {
+        let equal = later.range == first.range && later.verdict == first.verdict;
+        if equal {
+            join_tables(first, &mut later.tables);
+        }
+        equal
+    });
+}
+
+/// One place, read twice: it stands for the tables of both readings.
+fn join_tables(first: &mut Occurrence, others: &mut Vec<String>) {
+    first.tables.append(others);
+    first.tables.sort();
+    first.tables.dedup();
 }
 
 /// Regions, asked about places in the order of the text: a large file has as many regions as candidates.
@@ -451,7 +485,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     };
     // One place, one verdict: code that runs twice, or in two branches, is read twice.
     let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
-    for occurrence in occurrences.drain(..) {
+    for mut occurrence in occurrences.drain(..) {
         let Some(first) = settled
             .last_mut()
             .filter(|first| first.range == occurrence.range)
@@ -473,6 +507,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
             // In order: what needs a person comes first.
             _ => {}
         }
+        join_tables(first, &mut occurrence.tables);
     }
     *occurrences = settled;
     // Edits that overlap, or do not fit the text.
@@ -504,6 +539,85 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     );
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
+    }
+}
+
+/// Rewrites names that stand in comments as they are written: two parts, both mapped.
+pub(crate) fn rewrite_comments(report: &mut AssetReport, text: &str, mapping: &Mapping) {
+    for occurrence in &mut report.occurrences {
+        let comment = Verdict::NotATable {
+            reason: NotATable::Comment,
+        };
+        if occurrence.verdict != comment {
+            continue;
+        }
+        let range = occurrence.range.clone();
+        let (Some(before), Some(old)) = (text.get(..range.start), text.get(range.clone())) else {
+            continue;
+        };
+        // A part of a longer name, a path or an address; a hint to the planner is no prose.
+        let hint = before
+            .rfind("/*")
+            .is_some_and(|at| before[at..].starts_with("/*+") && !before[at..].contains("*/"));
+        if hint || before.ends_with(['.', '/', '\\', '@', '`', ':']) {
+            continue;
+        }
+        let Some(parts) = name_parts(old, 0..old.len()) else {
+            continue;
+        };
+        let [database, table] = parts.as_slice() else {
+            continue;
+        };
+        let TableLookup::Mapped(new) = mapping.table(&database.text, &table.text) else {
+            continue;
+        };
+        let new = new.sql();
+        occurrence.old = Some(format!("{}.{}", database.text, table.text).to_lowercase());
+        occurrence.verdict = Verdict::Rewritten {
+            edits: vec![Edit {
+                range,
+                old: old.to_owned(),
+                new: new.clone(),
+            }],
+            new,
+        };
+    }
+}
+
+/// Drops insertions of which no edited name needs any more.
+fn without_use(insertions: &mut Vec<Insertion>, occurrences: &[Occurrence]) {
+    let edited: HashSet<&Range<usize>> = occurrences
+        .iter()
+        .filter(|occurrence| matches!(&occurrence.verdict, Verdict::Rewritten { edits, .. } if !edits.is_empty()))
+        .map(|occurrence| &occurrence.range)
+        .collect();
+    insertions.retain_mut(|insertion| {
+        insertion.for_names.retain(|range| edited.contains(range));
+        !insertion.for_names.is_empty()
+    });
+}
+
+/// Where a program does not parse, a backtick more may pair up with one that stands about, so that other code is read as text.
+fn without_new_quotes(occurrences: &mut [Occurrence], unparsed: &[Range<usize>]) {
+    if unparsed.is_empty() {
+        return;
+    }
+    for occurrence in occurrences {
+        let place = &occurrence.range;
+        let lies_in = |whole: &Range<usize>| whole.start <= place.start && place.end <= whole.end;
+        if let Verdict::Rewritten { new, edits } = &occurrence.verdict
+            && edits
+                .iter()
+                .any(|edit| edit.new.contains('`') && !edit.old.contains('`'))
+            && unparsed.iter().any(lies_in)
+        {
+            let message = "the new name needs backticks, and the code around it does not parse";
+            occurrence.verdict = Verdict::NeedsPerson {
+                doubt: Doubt::new(rule::SCATTERED, message),
+                candidates: vec![new.clone()],
+                suggestion: edits.clone(),
+            };
+        }
     }
 }
 

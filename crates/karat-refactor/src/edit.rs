@@ -15,3 +15,22 @@ pub struct Edit {
     /// What shall stand there.
     pub new: String,
 }
+
+/// Text that is put in beside names: a statement, the mark that makes an f-string of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Insertion {
+    /// The edit; its range is empty.
+    pub edit: Edit,
+    /// The names, by their bytes in the asset's text, whose edits need it; empty if it is there for the whole file.
+    pub for_names: Vec<Range<usize>>,
+}
+
+impl Insertion {
+    /// One for the whole file.
+    pub fn of_file(edit: Edit) -> Self {
+        Self {
+            edit,
+            for_names: Vec::new(),
+        }
+    }
+}

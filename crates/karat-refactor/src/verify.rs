@@ -4,6 +4,7 @@
 //! licenses in places where they are tables. The walk trusts no list of edits and no proof file. The first change that nothing
 //! licenses is told with the construct that it hit.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::estate::{Files, in_parallel, scan};
 use crate::mapping::{DatabaseLookup, Mapping, TableLookup};
 use crate::occurrence::{NotATable, Subject, Verdict};
 use crate::reader::{Options, is_metastore, name_parts};
-use crate::style;
+use crate::style::{self, Styles};
 use crate::text;
 
 /// What became of one file.
@@ -77,7 +78,21 @@ pub fn verify(
     mapping: &Mapping,
     threads: usize,
 ) -> Vec<Judged> {
-    let options = Options::default();
+    verify_in(before, after, mapping, &Styles::default(), threads)
+}
+
+/// The same, where the catalog may come from a parameter too, in files whose style says so.
+pub fn verify_in(
+    before: &dyn Files,
+    after: &dyn Files,
+    mapping: &Mapping,
+    styles: &Styles,
+    threads: usize,
+) -> Vec<Judged> {
+    let options = Options {
+        styles: styles.without_statements(),
+        ..Options::default()
+    };
     let reports = scan(before, mapping, &options, threads).assets;
     let scanner = Scanner::new(mapping);
     let mut judged = in_parallel(before.paths().len(), threads, |index| {
@@ -168,6 +183,8 @@ struct Place<'r> {
     /// What the place is, if it may not change.
     fixed: Option<NotATable>,
     occurrence: Option<&'r crate::occurrence::Occurrence>,
+    /// The insertion that may stand here, by its number.
+    insertion: Option<usize>,
 }
 
 /// Judges one text. A statement `USE CATALOG` of a mapped catalog may have been put in at the top, if all names that stay are right with it.
@@ -213,6 +230,7 @@ fn walk(
     let mut changed_databases: Vec<String> = Vec::new();
     let mut unchanged_bare: Vec<&crate::occurrence::Occurrence> = Vec::new();
     let mut unchanged: Vec<&crate::occurrence::Occurrence> = Vec::new();
+    let mut parameters = Parameters::of(report);
     for (at, place) in places.iter().enumerate() {
         if place.range.start < i {
             continue;
@@ -242,7 +260,10 @@ fn walk(
         let changed = place
             .changed_length(after, j, old)
             .filter(|length| fits(*length));
-        let length = match (stays, changed) {
+        let length = match (
+            stays && (place.insertion.is_none() || changed.is_none()),
+            changed,
+        ) {
             (true, _) => {
                 if let Some(occurrence) = place.occurrence
                     && occurrence.subject == Subject::Table
@@ -254,7 +275,8 @@ fn walk(
                 old.len()
             }
             (false, Some(length)) => {
-                changes += 1;
+                changes += usize::from(place.insertion.is_none());
+                parameters.note(place, &after[j..j + length]);
                 if let Some(occurrence) = place.occurrence
                     && occurrence.subject == Subject::Database
                     && let Some(database) = &occurrence.old
@@ -263,6 +285,15 @@ fn walk(
                 }
                 length
             }
+            // A place around others (a text that was not understood, with a name in it) may change where those may.
+            (false, None)
+                if places[at + 1..]
+                    .iter()
+                    .take_while(|next| next.range.start < place.range.end)
+                    .any(|next| next.range.end <= place.range.end && next.fixed.is_none()) =>
+            {
+                continue;
+            }
             (false, None) => return unlicensed(text, after, i, j, &places),
         };
         i = place.range.end;
@@ -270,6 +301,9 @@ fn walk(
     }
     if text.as_bytes()[i..] != after.as_bytes()[j..] {
         return unlicensed(text, after, i, j, &places);
+    }
+    if let Some(change) = parameters.amiss(text) {
+        return Outcome::Unlicensed(change);
     }
     // A bare name whose database moved with its USE must mean the right table still.
     for occurrence in unchanged_bare {
@@ -289,6 +323,74 @@ fn walk(
     Outcome::Licensed { changes }
 }
 
+/// Which names take their catalog from a parameter now, and which of the texts are put in that they need.
+struct Parameters<'r> {
+    /// The names that need something beside them.
+    needing: BTreeSet<(usize, usize)>,
+    /// Those of them that were written so.
+    written: BTreeSet<(usize, usize)>,
+    put_in: BTreeSet<usize>,
+    report: &'r AssetReport,
+}
+
+impl<'r> Parameters<'r> {
+    fn of(report: &'r AssetReport) -> Self {
+        let needing = report
+            .insertions
+            .iter()
+            .flat_map(|insertion| &insertion.for_names)
+            .map(|range| (range.start, range.end))
+            .collect();
+        Self {
+            needing,
+            written: BTreeSet::new(),
+            put_in: BTreeSet::new(),
+            report,
+        }
+    }
+
+    /// A place has this new text.
+    fn note(&mut self, place: &Place<'_>, new: &str) {
+        self.put_in.extend(place.insertion);
+        let key = (place.range.start, place.range.end);
+        if self.needing.contains(&key) && place.forms.iter().any(|form| form == new) {
+            self.written.insert(key);
+        }
+    }
+
+    /// What is put in and not needed, or needed and not put in.
+    fn amiss(&self, text: &str) -> Option<Change> {
+        for (index, insertion) in self.report.insertions.iter().enumerate() {
+            if insertion.for_names.is_empty() {
+                continue;
+            }
+            let used = |range: &Range<usize>| self.written.contains(&(range.start, range.end));
+            let needed = insertion.for_names.iter().any(used);
+            if needed == self.put_in.contains(&index) {
+                continue;
+            }
+            let shown = insertion.edit.new.lines().next().unwrap_or_default().trim();
+            let what = match needed {
+                true => {
+                    format!("a name takes its catalog from a parameter, and `{shown}` is missing")
+                }
+                false => format!("`{shown}` was put in, and no name needs it"),
+            };
+            let at = insertion.edit.range.start;
+            let (line, column) = text::line_and_column(text, at);
+            let line_text = line_of(text, at);
+            return Some(Change {
+                line,
+                column,
+                what,
+                before: line_text.clone(),
+                after: line_text,
+            });
+        }
+        None
+    }
+}
+
 /// What a name that stayed means under `USE CATALOG`, if that is not what the mapping says.
 fn wrong_in(
     occurrence: &crate::occurrence::Occurrence,
@@ -304,17 +406,27 @@ fn wrong_in(
     if occurrence.subject == Subject::Path || means.as_deref() == Some(right.as_str()) {
         return None;
     }
+    Some(misread(occurrence, &right, new, text))
+}
+
+/// A name that stayed and means another table now.
+fn misread(
+    occurrence: &crate::occurrence::Occurrence,
+    now: &str,
+    right: &str,
+    text: &str,
+) -> Change {
     let (line, column) = text::line_and_column(text, occurrence.range.start);
-    Some(Change {
+    Change {
         line,
         column,
         what: format!(
-            "`{}` means `{right}` now, and the mapping says `{new}`",
+            "`{}` means `{now}` now, and the mapping says `{right}`",
             occurrence.text
         ),
         before: line_of(text, occurrence.range.start),
         after: line_of(text, occurrence.range.start),
-    })
+    }
 }
 
 fn left_behind(
@@ -323,6 +435,10 @@ fn left_behind(
     text: &str,
     mapping: &Mapping,
 ) -> Option<Change> {
+    // What needs a person anyway stays open: it may be no table of this database at all.
+    if !matches!(occurrence.verdict, Verdict::Rewritten { .. }) {
+        return None;
+    }
     let (database, table) = occurrence.old.as_deref()?.split_once('.')?;
     if !moved.iter().any(|moved| moved == database) {
         return None;
@@ -336,19 +452,8 @@ fn left_behind(
     if new.schema() == schema && new.table.eq_ignore_ascii_case(table) {
         return None;
     }
-    let (line, column) = text::line_and_column(text, occurrence.range.start);
-    Some(Change {
-        line,
-        column,
-        what: format!(
-            "`{}` means `{}.{table}` now, and the mapping says `{}`",
-            occurrence.text,
-            schema.sql(),
-            new.sql()
-        ),
-        before: line_of(text, occurrence.range.start),
-        after: line_of(text, occurrence.range.start),
-    })
+    let now = format!("{}.{table}", schema.sql());
+    Some(misread(occurrence, &now, &new.sql(), text))
 }
 
 impl Place<'_> {
@@ -390,6 +495,7 @@ fn places<'r>(
             prefixes: Vec::new(),
             fixed: None,
             occurrence: Some(occurrence),
+            insertion: None,
         };
         match &occurrence.verdict {
             Verdict::Rewritten { new, edits } => {
@@ -456,10 +562,31 @@ fn places<'r>(
                 prefixes: Vec::new(),
                 fixed: None,
                 occurrence: None,
+                insertion: None,
             });
         }
     }
-    places.sort_by_key(|place| (place.range.start, std::cmp::Reverse(place.range.end)));
+    for (index, insertion) in report.insertions.iter().enumerate() {
+        if insertion.for_names.is_empty() {
+            continue;
+        }
+        places.push(Place {
+            range: insertion.edit.range.clone(),
+            forms: vec![insertion.edit.new.clone()],
+            names: Vec::new(),
+            prefixes: Vec::new(),
+            fixed: None,
+            occurrence: None,
+            insertion: Some(index),
+        });
+    }
+    places.sort_by_key(|place| {
+        (
+            place.range.start,
+            place.insertion.is_none(),
+            std::cmp::Reverse(place.range.end),
+        )
+    });
     places
 }
 
@@ -605,6 +732,9 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
         .collect();
     let what = if let Some(place) = place {
         match (place.fixed, place.occurrence) {
+            _ if place.insertion.is_some() => {
+                "what stands here in front of the old text is not what a parameter needs".to_owned()
+            }
             (Some(reason), _) => format!(
                 "`{}` is no table ({}), and was changed",
                 &before[place.range.clone()],

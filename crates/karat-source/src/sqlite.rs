@@ -171,7 +171,7 @@ impl Sqlite {
     }
 
     fn table(&self, transaction: &Transaction, wanted: &str) -> Result<Table, SourceError> {
-        let fail = |e| self.fail("read the columns of a table of", e);
+        let fail = |e| self.fail(&format!("read the columns of table `{wanted}` of"), e);
         let tables = self.tables(transaction)?;
         let Some(name) = tables
             .iter()
@@ -186,11 +186,14 @@ impl Sqlite {
                     self.shown()
                 ),
             )
-            .hint(format!(
-                "it has: {}{}",
-                near.join(", "),
-                if tables.len() > 20 { ", …" } else { "" }
-            ))
+            .hint(match near.as_slice() {
+                [] => "the database has no table: check the source's path".to_owned(),
+                _ => format!(
+                    "it has: {}{}",
+                    near.join(", "),
+                    if tables.len() > 20 { ", …" } else { "" }
+                ),
+            })
             .object(wanted));
         };
         let fail = |e| fail(e).object(name);
@@ -580,6 +583,7 @@ impl Sqlite {
         let condition = condition.replace("{c}", &name);
         let count = match self.count(
             transaction,
+            &table.name,
             &format!("SELECT count(*) FROM {from} WHERE {condition}"),
         ) {
             Ok(count) => count,
@@ -672,7 +676,10 @@ impl Sqlite {
         table: &Table,
         feed: Option<&FeedSpec>,
     ) -> Result<Discovered, SourceError> {
-        let fail = |e| self.fail("read a table of", e).object(&table.name);
+        let fail = |e| {
+            self.fail(&format!("read table `{}` of", table.name), e)
+                .object(&table.name)
+        };
         let chosen = match feed {
             Some(feed) => table.chosen(feed)?,
             None => (0..table.columns.len()).collect(),
@@ -691,7 +698,11 @@ impl Sqlite {
                 // Cells that do not fit their column are rescued: silver does not see them.
                 match (bronze, row.get_ref(i).map_err(fail)?) {
                     (DataType::Utf8, ValueRef::Text(text)) => {
-                        profile.see(&String::from_utf8_lossy(text));
+                        let text = String::from_utf8_lossy(text);
+                        let is_null = |feed: &FeedSpec| feed.null_values.iter().any(|n| *n == text);
+                        if !feed.is_some_and(is_null) {
+                            profile.see(&text);
+                        }
                     }
                     (DataType::Float64, ValueRef::Real(real)) => profile.see_double(real),
                     (DataType::Float64, ValueRef::Integer(i))
@@ -731,10 +742,10 @@ impl Sqlite {
         })
     }
 
-    fn count(&self, transaction: &Transaction, sql: &str) -> Result<i64, SourceError> {
+    fn count(&self, transaction: &Transaction, of: &str, sql: &str) -> Result<i64, SourceError> {
         transaction
             .query_row(sql, [], |row| row.get(0))
-            .map_err(|e| self.fail("read the cursor of a table of", e))
+            .map_err(|e| self.fail(&cursor_of(of), e))
     }
 
     /// Count and order-free sum over the rows of a window: tells whether reading it again could bring anything.
@@ -745,7 +756,7 @@ impl Sqlite {
         chosen: &[usize],
         range: &(String, Vec<Cell>),
     ) -> Result<String, SourceError> {
-        let fail = |e| self.fail("read a table of", e);
+        let fail = |e| self.fail(&format!("read table `{}` of", table.name), e);
         let sql = format!(
             "SELECT {} FROM {} {}",
             table.sql_list(chosen, ""),
@@ -795,6 +806,7 @@ impl Sqlite {
 
         let nulls = self.count(
             &transaction,
+            &table.name,
             &format!("SELECT count(*) FROM {from_table} WHERE {name} IS NULL"),
         )?;
         if nulls > 0 && !cursor.nulls_include {
@@ -804,7 +816,7 @@ impl Sqlite {
         }
         let types = "CASE typeof({c}) WHEN 'text' THEN 1 WHEN 'blob' THEN 4 ELSE 2 END"
             .replace("{c}", &name);
-        let kinds = self.count(&transaction, &format!("SELECT coalesce(sum(DISTINCT {types}), 0) FROM {from_table} WHERE {name} IS NOT NULL"))?;
+        let kinds = self.count(&transaction, &table.name, &format!("SELECT coalesce(sum(DISTINCT {types}), 0) FROM {from_table} WHERE {name} IS NOT NULL"))?;
         let misplaced =
             |condition: &str, what: &str| self.misplaced(&transaction, &table, at, condition, what);
         match kinds {
@@ -840,8 +852,8 @@ impl Sqlite {
                 UNDATED.replace("{c}", &name)
             );
             // Where nothing looks like a date, the order of texts is meant.
-            if self.count(&transaction, &others)? > 0
-                && (is_timed || self.count(&transaction, &dates)? > 0)
+            if self.count(&transaction, &table.name, &others)? > 0
+                && (is_timed || self.count(&transaction, &table.name, &dates)? > 0)
             {
                 return Err(misplaced(UNDATED, "no date"));
             }
@@ -852,7 +864,7 @@ impl Sqlite {
                 [],
                 |row| row.get(0),
             )
-            .map_err(|e| self.fail("read the cursor of a table of", e))?;
+            .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
         let maximum = (maximum != Cell::Null).then_some(maximum);
         if let (true, Some(Cell::Text(text))) = (is_timed, &maximum)
             && !reads_as_time(text)
@@ -903,7 +915,7 @@ impl Sqlite {
                 rusqlite::params_from_iter(&range.1),
                 |row| row.get(0),
             )
-            .map_err(|e| self.fail("read the cursor of a table of", e))?;
+            .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
         if !any || unchanged {
             return Ok(planned);
         }
@@ -921,6 +933,10 @@ impl Sqlite {
         });
         Ok(planned)
     }
+}
+
+fn cursor_of(table: &str) -> String {
+    format!("read the cursor of table `{table}` of")
 }
 
 impl Source for Sqlite {
@@ -1046,7 +1062,10 @@ impl Source for Sqlite {
         let mut connection = self.connect()?;
         let transaction = self.begin(&mut connection)?;
         let table = self.feed_table(&transaction, feed)?;
-        let fail = |e| self.fail("read a table of", e).object(&table.name);
+        let fail = |e| {
+            self.fail(&format!("read table `{}` of", table.name), e)
+                .object(&table.name)
+        };
         let chosen = table.chosen(feed)?;
         let key = table.key(feed)?;
         let columns: Vec<Column> = chosen.iter().map(|&i| table.columns[i].column()).collect();

@@ -67,7 +67,7 @@ pub(crate) enum ProgressStyle {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Start a small working project in an empty folder.
+    /// Start a small working project in a new folder, or beside files that are there; none is overwritten.
     Init {
         /// The folder; made if it does not exist.
         #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
@@ -236,6 +236,9 @@ pub(crate) struct RefactorScan {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     #[command(flatten)]
     pub(crate) reports: RefactorReports,
     /// Show also what is rewritten and what is no table, not only what needs a person.
@@ -258,6 +261,9 @@ pub(crate) struct RefactorApply {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Rewrite old names in comments too.
+    #[arg(long)]
+    pub(crate) comments: bool,
     /// Decisions of people, as `karat refactor decide` writes them; those to rewrite are made too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) decisions: Option<PathBuf>,
@@ -285,9 +291,9 @@ pub(crate) struct RefactorApply {
 }
 
 /// How new names are written.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RefactorStyle {
-    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough.
+    /// `literal`: three-part names in the text; `use_catalog`: one `USE CATALOG` where that is enough; `parameter`: the catalog from a widget.
     #[arg(
         long = "style",
         value_enum,
@@ -295,6 +301,15 @@ pub(crate) struct RefactorStyle {
         default_value = "literal"
     )]
     pub(crate) of: RefactorStyleName,
+    /// What the widget and its variable are called; `catalog` if not given. If the mapping has several catalogs, each has its own, as `catalog_prod`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) parameter: Option<String>,
+    /// What the widget is if nothing is passed; the catalog of the mapping if not given.
+    #[arg(long, value_name = "CATALOG")]
+    pub(crate) parameter_default: Option<String>,
+    /// Rules by file: CSV, XLSX or JSON with the columns `path`, `style`, `catalog`, `parameter`, `default`; the last row that fits decides.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) style_rules: Option<PathBuf>,
 }
 
 /// Names of styles.
@@ -305,6 +320,8 @@ pub(crate) enum RefactorStyleName {
     /// One `USE CATALOG` where that is enough, else three-part names.
     #[value(name = "use_catalog", alias = "use-catalog")]
     UseCatalog,
+    /// The catalog from a widget where that is safe, else three-part names.
+    Parameter,
 }
 
 /// Arguments of `refactor verify`.
@@ -319,6 +336,11 @@ pub(crate) struct RefactorVerify {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    #[command(flatten)]
+    pub(crate) style: RefactorStyle,
+    /// The proof that `apply --proof` wrote: check it too, against both trees and the mapping.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) proof: Option<PathBuf>,
     /// Threads; without it, as many as the machine has. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -437,6 +459,9 @@ pub(crate) struct QueryArgs {
     /// of a Delta table. May be given several times.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
+    /// Read rows of CSV files that do not fit the header as far as they do; without it, the first such row is an error.
+    #[arg(long)]
+    pub(crate) lenient: bool,
     /// Give `$NAME` in the query a value: a number, `true`, `false`, `null`, `date '2026-01-31'`, or a text. `NAME:TYPE=VALUE` states its
     /// type; `1=VALUE` is for `$1`. May be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE")]
@@ -723,6 +748,27 @@ mod tests {
                 } else {
                     format!(" [{value}]")
                 });
+            }
+            let longs = |argument: &clap::Arg| {
+                let long = argument.get_long()?;
+                Some(match argument.get_action().takes_values() {
+                    true => format!("--{long} {}", value_name(argument)),
+                    false => format!("--{long}"),
+                })
+            };
+            let required = command.get_opts().filter(|option| option.is_required_set());
+            for option in required.filter_map(longs) {
+                usage.push_str(&format!(" {option}"));
+            }
+            for group in command.get_groups().filter(|group| group.is_required_set()) {
+                let one_of: Vec<String> = group
+                    .get_args()
+                    .filter_map(|id| {
+                        let mut arguments = command.get_arguments();
+                        longs(arguments.find(|argument| argument.get_id() == id)?)
+                    })
+                    .collect();
+                usage.push_str(&format!(" ({})", one_of.join(" | ")));
             }
             writeln!(page, "`{usage}`\n").expect("a string");
             options(command, page, false);

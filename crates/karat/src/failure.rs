@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use karat_exact::{ExactError, SqlError};
+use karat_exact::{ExactError, SqlError, SqlErrorKind};
 use karat_lake::LakeError;
 use karat_pipeline::PipelineError;
 use karat_project::{Diagnostic, Severity};
@@ -135,7 +135,8 @@ impl Failure {
             Self::Project(_) => Some("`karat validate` lists them at any time".to_owned()),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Pipeline(error) => error.hint(),
-            Self::Io { .. } | Self::Interrupted | Self::Stdout(_) => None,
+            Self::Io { path, source, .. } => io_hint(path, source),
+            Self::Interrupted | Self::Stdout(_) => None,
             Self::Demo(error) => error.hint(),
         }
     }
@@ -168,8 +169,48 @@ impl Failure {
         if let Self::Project(diagnostics) = self {
             error["diagnostics"] = diagnostics_json(diagnostics);
         }
+        if let Self::Sql { error: found, .. } = self {
+            error["kind"] = json!(match found.kind {
+                SqlErrorKind::Syntax => "syntax",
+                SqlErrorKind::Name => "name",
+                SqlErrorKind::Type => "type",
+                SqlErrorKind::Refused => "refused",
+            });
+        }
         json!({ "error": error })
     }
+}
+
+/// What to do about trouble with a file of our own.
+fn io_hint(path: &Path, error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind;
+    // Linux and macOS have no kind for these: too many files of this process, of the machine.
+    const TOO_MANY_FILES: [i32; 2] = [24, 23];
+    let is_temporary = path.starts_with(std::env::temp_dir());
+    let hint = match error.kind() {
+        _ if cfg!(unix)
+            && error
+                .raw_os_error()
+                .is_some_and(|code| TOO_MANY_FILES.contains(&code)) =>
+        {
+            "raise the limit of open files (`ulimit -n 4096`), or use fewer `--threads`"
+        }
+        _ if is_temporary => "name a folder that this user can write to with the variable TMPDIR",
+        ErrorKind::PermissionDenied => "give this user the right to do so, or name another place",
+        ErrorKind::ReadOnlyFilesystem => "name a place that can be written to",
+        ErrorKind::NotFound => "check the path: it, or a folder on the way to it, is not there",
+        ErrorKind::NotADirectory => {
+            "check the path: a part of it that should be a folder is a file"
+        }
+        ErrorKind::IsADirectory => "check the path: it is a folder, and a file is wanted",
+        ErrorKind::AlreadyExists => "name another place",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room on the disk, then do it again"
+        }
+        ErrorKind::InvalidData => "the file must be UTF-8 text",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// What is wrong with a project, for scripts.

@@ -84,9 +84,35 @@ pub(crate) fn principal() -> String {
     format!("{user}@{host}")
 }
 
-/// The user's name, as the environment tells it.
-pub(crate) fn user() -> String {
-    first_set(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned())
+/// The user's name, as the environment tells it, else as the machine does.
+fn user() -> String {
+    first_set(&["USER", "LOGNAME", "USERNAME"])
+        .or_else(user_of_machine)
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The name that belongs to the id of this process, or the id.
+fn user_of_machine() -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = std::fs::metadata("/proc/self").ok()?.uid();
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        Some(name_of(&users, id).unwrap_or_else(|| id.to_string()))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Lines are `name:password:id:…`.
+#[cfg(unix)]
+fn name_of(users: &str, id: u32) -> Option<String> {
+    let id = id.to_string();
+    let mut fields = users.lines().map(|line| line.split(':'));
+    fields.find_map(|mut fields| {
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1) == Some(id.as_str())).then(|| name.to_owned())
+    })
 }
 
 /// Where programs of this user keep what they remember; none if the environment does not tell.
@@ -148,6 +174,15 @@ mod tests {
         let moment = Moment::now(Some("2026-10-29T19:00:00.1234567+01:00")).unwrap();
         assert_eq!(moment.logical_text(), "2026-10-29T18:00:00.123456Z");
         assert!(Moment::now(Some("yesterday")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_user_has_the_name_of_its_id() {
+        let users = "root:x:0:0::/root:/bin/sh\n:x:7:7\nada:x:1000:1000:Ada:/home/ada:/bin/sh\n";
+        assert_eq!(name_of(users, 1000).as_deref(), Some("ada"));
+        assert_eq!(name_of(users, 7), None);
+        assert_eq!(name_of(users, 100), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use karat_exact::{DataFileRef, FileSet, type_name};
 use karat_lake::Table;
@@ -50,6 +50,8 @@ impl AsOf {
 pub(crate) struct NamedFiles<'s> {
     scratch: &'s Path,
     as_of: &'s AsOf,
+    /// Whether rows of text files are read as far as they fit.
+    lenient: bool,
     /// What the reader of the answer should know about the files.
     pub(crate) notes: Vec<String>,
     /// Whether one of them is a Delta table, which has versions.
@@ -80,11 +82,12 @@ impl Kind {
 }
 
 impl<'s> NamedFiles<'s> {
-    /// Files for queries, Delta tables at one moment.
-    pub(crate) fn new(scratch: &'s Path, as_of: &'s AsOf) -> Self {
+    /// Files for queries, Delta tables at one moment; `lenient` reads rows that do not fit as far as they do.
+    pub(crate) fn new(scratch: &'s Path, as_of: &'s AsOf, lenient: bool) -> Self {
         Self {
             scratch,
             as_of,
+            lenient,
             notes: Vec::new(),
             has_versions: false,
         }
@@ -128,7 +131,7 @@ impl<'s> NamedFiles<'s> {
             if kind == Kind::Lines {
                 ndjson::as_parquet(file, &target)?;
             } else {
-                let count = convert(file, &target)?;
+                let count = convert(file, &target, self.lenient)?;
                 if count.rescued > 0 {
                     self.notes.push(format!(
                         "{} of {} rows of `{}` do not fit its columns; they are read as far as they do",
@@ -232,6 +235,8 @@ fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
     if place.is_dir() {
         walk(place, &mut found)?;
         found.retain(|file| Kind::of(file).is_some());
+    } else if place.is_file() {
+        found.push(place.to_path_buf());
     } else if path.contains(['*', '?', '[']) {
         let pattern = globset::GlobBuilder::new(path)
             .literal_separator(true)
@@ -265,8 +270,6 @@ fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
             })
             .collect();
         found.retain(|file| pattern.is_match(file));
-    } else if place.is_file() {
-        found.push(place.to_path_buf());
     }
     if found.is_empty() {
         return Err(nothing_there(path));
@@ -344,6 +347,13 @@ fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
             rows,
         });
     }
+    if fields.is_empty() {
+        let file = files.first().map(|file| file.display().to_string());
+        return Err(Failure::usage(
+            format!("`{}` has no columns", file.unwrap_or_default()),
+            "a table needs at least one column",
+        ));
+    }
     let fields: Vec<Arc<Field>> = fields.into_iter().map(|(field, _)| field).collect();
     Ok(FileSet {
         schema: Arc::new(Schema::new(fields)),
@@ -376,7 +386,7 @@ fn same_type(
 }
 
 /// Reads a text file by the rules of a feed (F1, F3) and keeps its payload columns.
-fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
+fn convert(file: &Path, target: &Path, lenient: bool) -> Result<ReadCount, Failure> {
     let folder = file.parent().unwrap_or(file);
     let source = open_source("files", &SourceConfig::new(folder))?;
     let name = file
@@ -385,7 +395,7 @@ fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
         .unwrap_or_default();
     let mut spec = FeedSpec {
         name: "file".to_owned(),
-        path: Some(name.clone()),
+        path: Some(globset::escape(&name)),
         mode: Mode::Full,
         ..FeedSpec::default()
     };
@@ -415,8 +425,19 @@ fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
     };
     let mut writer: Option<ArrowWriter<File>> = None;
     let mut count = ReadCount::default();
+    let mut misfit: Option<Failure> = None;
     for load in &planned.loads {
         let read = source.read(&spec, load, &mut |rows| {
+            if !lenient && let Some((line, why)) = first_misfit(&rows.batch) {
+                let failure = Failure::NeedsPerson {
+                    what: format!("cannot read line {line} of `{}`: {why}", file.display()),
+                    hint: "mend the file, or read what fits of such rows with `--lenient`"
+                        .to_owned(),
+                };
+                let stop = failure.to_string();
+                misfit = Some(failure);
+                return Err(stop.into());
+            }
             let schema = rows.batch.schema();
             let payload: Vec<usize> = (0..schema.fields().len())
                 .filter(|at| !is_own(schema.field(*at).name()))
@@ -429,7 +450,11 @@ fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
                 writer.write(&batch)?;
             }
             Ok(())
-        })?;
+        });
+        if let Some(misfit) = misfit {
+            return Err(misfit);
+        }
+        let read = read?;
         count.rows += read.rows;
         count.rescued += read.rescued;
     }
@@ -454,6 +479,27 @@ fn convert(file: &Path, target: &Path) -> Result<ReadCount, Failure> {
             "a table needs a header",
         )),
     }
+}
+
+/// The line of the first row that does not fit the columns, and why it does not.
+fn first_misfit(batch: &RecordBatch) -> Option<(i64, String)> {
+    let rescued = batch.column_by_name("_rescued")?.as_string_opt::<i32>()?;
+    let row = (0..rescued.len()).find(|row| rescued.is_valid(*row))?;
+    let lines = batch.column_by_name("_row")?;
+    let line = lines.as_primitive_opt::<Int64Type>()?.value(row);
+    let told: serde_json::Value = serde_json::from_str(rescued.value(row)).unwrap_or_default();
+    let reasons = told["reason"].as_str().unwrap_or_default().split(", ");
+    let reasons: Vec<&str> = reasons
+        .map(|reason| match reason {
+            "missing_fields" => "it has fewer fields than the header",
+            "too_many_fields" => "it has more fields than the header",
+            "stray_quote" => "a quote in it stands where none belongs",
+            "unclosed_quote" => "a quote that opens in it is never closed",
+            "invalid_encoding" => "it is not valid in its encoding",
+            other => other,
+        })
+        .collect();
+    Some((line, reasons.join(", ")))
 }
 
 fn is_own(name: &str) -> bool {

@@ -28,14 +28,14 @@ impl Voice {
         if self.json {
             print_json(&document())
         } else {
-            print(&text())
+            print(&shown_lines(&text()))
         }
     }
 
     /// Something worth knowing, on stderr.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", shown_lines(text));
         }
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Writes an error's text to stderr; if that is gone, nobody can be told.
 pub(crate) fn print_error(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(shown_lines(text).as_bytes());
 }
 
 /// Writes one JSON document to stdout.
@@ -104,6 +104,10 @@ pub(crate) fn counted(number: u64, word: &str) -> String {
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 60.0 {
         format!("{seconds:.1} s")
+    } else if seconds >= 7200.0 {
+        let minutes = (seconds / 60.0).round();
+        let (hours, rest) = ((minutes / 60.0).floor(), minutes % 60.0);
+        format!("{hours:.0} h {rest:02.0} min")
     } else {
         let whole = seconds.round();
         let (minutes, rest) = ((whole / 60.0).floor(), whole % 60.0);
@@ -139,6 +143,24 @@ pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// A text on one line of a terminal: names of files and values of rows may hold characters that would move its cursor.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// The same for text of several lines.
+fn shown_lines(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
 /// Which way a column leans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -171,7 +193,8 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| shown(&cell)).collect());
     }
 
     /// The text, a line a row; nothing if there is no row.
@@ -233,6 +256,7 @@ mod tests {
         assert_eq!(counted(1, "row"), "1 row");
         assert_eq!(seconds(0.04), "0.0 s");
         assert_eq!(seconds(75.0), "1 min 15 s");
+        assert_eq!(seconds(250_200.0), "69 h 30 min");
         assert_eq!(short("12:0123456789abcdef"), "0123456789ab…");
     }
 
@@ -241,6 +265,17 @@ mod tests {
         assert_eq!(wrapped("5 = 3 kept   new", 8), ["5 = 3", "kept", "new"]);
         assert_eq!(wrapped("indivisible", 3), ["indivisible"]);
         assert_eq!(wrapped("", 3), [""]);
+    }
+
+    #[test]
+    fn no_name_moves_the_cursor() {
+        let mut table = Table::new(&["object"]);
+        table.row(["a\u{1b}[2J\nb".to_owned()]);
+        assert_eq!(table.text(), "object\na\u{fffd}[2J\u{fffd}b\n");
+        assert_eq!(
+            shown_lines("a\u{1b}[2J\r\n\tb"),
+            "a\u{fffd}[2J\u{fffd}\n\tb"
+        );
     }
 
     #[test]

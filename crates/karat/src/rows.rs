@@ -7,7 +7,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
 
 use crate::args::Format;
-use crate::output::{Align, aligned};
+use crate::output::{self, Align, aligned};
 
 /// Rows whose width decides that of the columns.
 const LOOK_AHEAD: usize = 1000;
@@ -192,14 +192,7 @@ impl RowText {
 
 /// Control characters would move the cursor of a terminal.
 fn fitted(cells: Vec<String>) -> Vec<String> {
-    cells
-        .into_iter()
-        .map(|cell| {
-            cell.chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-                .collect()
-        })
-        .collect()
+    cells.iter().map(|cell| output::shown(cell)).collect()
 }
 
 fn is_text(data_type: &DataType) -> bool {

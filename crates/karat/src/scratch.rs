@@ -5,7 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::machine;
 
 /// Held as long as the folder is in use.
 const LOCK: &str = "in-use.lock";
@@ -20,30 +19,25 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// A new folder below `base`, which is made if missing.
     pub(crate) fn below(base: &Path) -> Result<Self, Failure> {
-        sweep(base);
+        fs::create_dir_all(base).map_err(Failure::io("make the folder", base))?;
+        Self::named(base, "")
+    }
+
+    /// A new folder for temporary files, which other users of the machine can neither read nor stand in the way of.
+    pub(crate) fn temporary() -> Result<Self, Failure> {
+        Self::named(&std::env::temp_dir(), "karat-")
+    }
+
+    fn named(base: &Path, prefix: &str) -> Result<Self, Failure> {
+        sweep(base, prefix);
         let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = base.join(name);
-        fs::create_dir_all(&path).map_err(Failure::io("make the folder", &path))?;
+        let path = base.join(format!("{prefix}{name}"));
+        private_folder(&path).map_err(Failure::io("make the folder", &path))?;
         let lock = locked(&path).map_err(Failure::io("lock", &path))?;
         Ok(Self {
             path,
             lock: Some(lock),
         })
-    }
-
-    /// A new folder among the temporary files of this user.
-    pub(crate) fn temporary() -> Result<Self, Failure> {
-        let user: String = machine::user()
-            .chars()
-            .map(|letter| {
-                if letter.is_alphanumeric() {
-                    letter
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        Self::below(&std::env::temp_dir().join(format!("karat-{user}")))
     }
 
     /// The folder.
@@ -70,12 +64,23 @@ fn locked(folder: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Removes what dead processes left. Whatever goes wrong here is tried again by the next.
-fn sweep(base: &Path) {
+/// A folder that only this user can look into.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(path)
+}
+
+/// Removes what dead processes of this user left. Whatever goes wrong here is tried again by the next.
+fn sweep(base: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(base) else {
         return;
     };
     for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
         let path = entry.path();
         // Without its lock file a folder is just being made.
         if path.join(LOCK).is_file() && locked(&path).is_ok() {
@@ -101,5 +106,11 @@ mod tests {
         assert!(living.path().is_dir());
         assert!(!dead.exists());
         assert!(!path.exists());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(living.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
     }
 }

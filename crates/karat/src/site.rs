@@ -8,6 +8,7 @@ use std::time::Duration;
 use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
+use karat_pipeline::proven::Proven;
 use karat_pipeline::{Context, Progress, Silent, Site};
 use karat_project::{Project, Rounding, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
@@ -94,6 +95,10 @@ pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
                 .find(|folder| folder.join("karat.yaml").is_file());
             match found {
                 Some(folder) => Ok(folder.to_path_buf()),
+                None if here.join("karat.yml").is_file() => Err(Failure::usage(
+                    "there is no project here: its file is called karat.yaml, and this one is karat.yml",
+                    "rename it: `mv karat.yml karat.yaml`",
+                )),
                 None => Err(Failure::usage(
                     "there is no project here: neither this folder nor one above it has a karat.yaml",
                     "go to a project's folder, name it with `--project DIR`, or start one with `karat init FOLDER`",
@@ -309,6 +314,7 @@ impl Opened {
             root: self.root,
             lake,
             engine,
+            proven: Proven::default(),
         };
         Ok(OpenSite { site, scratch })
     }

@@ -155,10 +155,38 @@ fn of_an_expression() {
         id > 0 and median(id) > exp(void)
           1:29 no column `void` (there are id, name, day)
         name + 1
-          1:1 no operation string + bigint (cast the other side to a number)
+          1:1 no operation string + bigint (cast the text to a number, for example cast(x as decimal(18, 2)))
         case when gone = lost then id end
           1:11 no column `gone` (there are id, name, day)
         case when gone = lost then id end
           1:18 no column `lost` (there are id, name, day)
     "#]].assert_eq(&lines);
+}
+
+#[test]
+fn that_the_text_itself_explains() {
+    expect![[r#"
+        select id, cast(id as decimal(9, 2)) from s.a
+          1:17 two columns of this select list are called `id` (give each a name of its own with `as`)
+        select id from s.a where name = $p
+          1:33 `$p` has no value (a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table)
+        select id from read_csv('x.csv')
+          1:16 there is no table function `read_csv` (`karat query --table NAME=PATH` reads a file as a table; tables are made by generate_series and range)
+        select nosuch from s.a join s.b on a.id = b.id
+          1:8 no column `nosuch` (there are id, name, day)
+        select name + 1 as n from s.a
+          1:8 no operation string + bigint (cast the text to a number, for example cast(x as decimal(18, 2)))
+        select 1e400 as n
+          1:8 `1e400` has more than 76 digits (no type holds it: the greatest double is about 1.8e308)
+        select 1e200 as n
+          1:8 `1e200` has more than 76 digits (for a double write double '1e200')
+    "#]].assert_eq(&mistakes(&[
+        "select id, cast(id as decimal(9, 2)) from s.a",
+        "select id from s.a where name = $p",
+        "select id from read_csv('x.csv')",
+        "select nosuch from s.a join s.b on a.id = b.id",
+        "select name + 1 as n from s.a",
+        "select 1e400 as n",
+        "select 1e200 as n",
+    ]));
 }

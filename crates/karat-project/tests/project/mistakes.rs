@@ -1827,3 +1827,70 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn slips_of_yaml_say_how_it_is_written() {
+    let project = |of: &str| {
+        format!(
+            "--- karat.yaml\nkarat: 1\nproject: p\ntargets:\n  dev: {{ lake: ./lake, default: yes }}\nsources:\n  l: {of}\n"
+        )
+    };
+    check(
+        &project("{ type: files, path: ${env:SHOP_PATH} }"),
+        expect![[r#"
+            error: YAML: a variable within `{ }` needs quotes
+             --> karat.yaml:6:28
+              |
+            6 |   l: { type: files, path: ${env:SHOP_PATH} }
+              |                            ^
+              = hint: write it like `path: "${env:NAME}"`
+        "#]],
+    );
+    check(
+        &project("{ type: files, path: ./landing\ndefaults: {}"),
+        expect![[r#"
+            error: YAML: a `{` before this has no `}`, or its entries no `,` between them
+             --> karat.yaml:7:9
+              |
+            7 | defaults: {}
+              |         ^
+              = hint: look at the lines before this one
+        "#]],
+    );
+    check(
+        &project("{ type: files, path: ./landing }"),
+        expect![[r#"
+            error: `default` must be true or false, found text
+             --> karat.yaml:4:33
+              |
+            4 |   dev: { lake: ./lake, default: yes }
+              |                                 ^^^
+              = hint: write `default: true`
+        "#]],
+    );
+    check(
+        &feed("{ source: landing, name: f, mode: full, path: a.csv, csv: { encoding: latin1 } }"),
+        expect![[r#"
+            error: `encoding` must be `utf-8`, `utf-16`, `utf-16le`, `utf-16be` or `windows-1252`, found `latin1`
+             --> domains/sales/domain.yaml:3:75
+              |
+            3 |   - { source: landing, name: f, mode: full, path: a.csv, csv: { encoding: latin1 } }
+              |                                                                           ^^^^^^
+              = hint: `windows-1252` reads it
+        "#]],
+    );
+    check(
+        &format!(
+            "{}--- domains/sales/silver/s.yaml\nfrom: landing.f\nselect: {{ a: a }}\n",
+            feed("{ source: lnding, name: f, mode: full, path: a.csv }")
+        ),
+        expect![[r#"
+            error: there is no source `lnding`
+             --> domains/sales/domain.yaml:3:15
+              |
+            3 |   - { source: lnding, name: f, mode: full, path: a.csv }
+              |               ^^^^^^
+              = hint: did you mean `landing`?
+        "#]],
+    );
+}

@@ -71,6 +71,11 @@ struct NotebookCall {
 }
 
 impl Factory {
+    /// Whether the factory's files have a global parameter of this name.
+    pub(crate) fn has_global(&self, name: &str) -> bool {
+        self.globals.contains_key(&name.to_lowercase())
+    }
+
     /// Adds what a JSON file says; files that are no part of a factory say nothing.
     pub fn add(&mut self, asset: &str, text: &str) {
         // Most JSON of an estate is none of a factory's; the keys are cheaper to find than to parse.

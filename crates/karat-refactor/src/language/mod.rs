@@ -9,11 +9,13 @@
 //! - `values`, `evaluate`: what texts a program builds, and where they end.
 //! - [`calls`]: what the arguments of known calls are.
 //! - `settle`: what is decided when all cells of an asset were read.
+//! - `parameter`: catalogs that come from a widget, where the style asks for it.
 //! - `shell`: shell scripts and cells.
 
 pub mod calls;
 pub(crate) mod evaluate;
 pub mod literal;
+mod parameter;
 pub mod program;
 pub mod python;
 pub mod r;
@@ -21,7 +23,7 @@ pub mod scala;
 mod settle;
 mod shell;
 mod sql;
-mod syntax;
+pub(crate) mod syntax;
 mod values;
 
 use std::sync::Arc;
@@ -31,8 +33,8 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 use crate::session::Namespace;
 
-pub(crate) use settle::finish;
-pub(crate) use sql::dialect;
+pub(crate) use settle::{finish, shared};
+pub(crate) use sql::{dialect, lexer, next_substitution};
 pub(crate) use values::{Carried, State};
 
 /// A language.

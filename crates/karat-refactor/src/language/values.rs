@@ -723,3 +723,10 @@ pub(crate) struct State {
     /// Calls of functions that were evaluated so far.
     pub(super) calls: usize,
 }
+
+impl State {
+    /// Whether any variable has a value so far.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.globals.values().any(|variables| !variables.is_empty())
+    }
+}

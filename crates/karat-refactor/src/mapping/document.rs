@@ -10,7 +10,7 @@ use crate::text;
 
 /// Why a document cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the mapping `{name}`: {why}")]
+#[error("cannot read `{name}`: {why}")]
 pub struct DocumentError {
     /// The document's name.
     pub name: String,
@@ -51,8 +51,13 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Reading, DocumentError> {
 }
 
 impl Document {
-    /// Reads the cells of a document.
+    /// Reads the cells of a mapping.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::with_columns(name, bytes, &COLUMNS)
+    }
+
+    /// Reads the cells of a document that has at least one of these columns.
+    pub fn with_columns(name: &str, bytes: &[u8], columns: &[&str]) -> Result<Self, DocumentError> {
         let error = |why: String, hint: &str| DocumentError {
             name: name.to_owned(),
             why,
@@ -79,10 +84,10 @@ impl Document {
         let named = document
             .headings
             .iter()
-            .any(|heading| COLUMNS.contains(&heading.as_str()));
+            .any(|heading| columns.contains(&heading.as_str()));
         if !named {
             return Err(error(
-                format!("it has none of the columns {}", COLUMNS.join(", ")),
+                format!("it has none of the columns {}", columns.join(", ")),
                 "name the columns in its first row",
             ));
         }
@@ -378,11 +383,11 @@ mod tests {
     #[test]
     fn documents_that_are_none() {
         expect_test::expect![[r#"
-            cannot read the mapping `m.csv`: it has none of the columns old_database, old_table, old_path, new_catalog, new_schema, new_table, new_path
-            cannot read the mapping `m.csv`: the column `old_database` is there twice
-            cannot read the mapping `m.doc`: its name ends in none of .csv, .tsv, .xlsx, .json
-            cannot read the mapping `m.json`: it is an object without a list `mapping`
-            cannot read the mapping `m.xlsx`: it is no ZIP file, or is broken: it has no directory
+            cannot read `m.csv`: it has none of the columns old_database, old_table, old_path, new_catalog, new_schema, new_table, new_path
+            cannot read `m.csv`: the column `old_database` is there twice
+            cannot read `m.doc`: its name ends in none of .csv, .tsv, .xlsx, .json
+            cannot read `m.json`: it is an object without a list `mapping`
+            cannot read `m.xlsx`: it is no ZIP file, or is broken: it has no directory
         "#]].assert_eq(
             &[
                 problems("m.csv", "a,b\n1,2\n"),
@@ -393,6 +398,18 @@ mod tests {
             ]
             .concat(),
         );
+    }
+
+    #[test]
+    fn a_path_that_would_move_twice_is_told() {
+        expect_test::expect![[r#"
+            Warning row 2, column `new_path`: `/mnt/raw/v2` lies in `/mnt/raw`, which moves too: apply this mapping only once
+            Warning row 3, column `new_path`: `/mnt/b` lies in `/mnt/b`, which moves too: apply this mapping only once
+        "#]]
+        .assert_eq(&problems(
+            "m.csv",
+            "old_path,new_path\n/mnt/raw,/mnt/raw/v2\n/mnt/a,/mnt/b\n/mnt/b,/mnt/c\n/mnt/same,/mnt/same\n",
+        ));
     }
 
     #[test]

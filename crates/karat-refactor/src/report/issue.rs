@@ -143,7 +143,14 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         issue.text = readable(&occurrence.text);
         issue.old.clone_from(&occurrence.old);
         issue.candidates = candidates;
-        issue.fixes = edits.iter().map(|edit| lines.fix(text, edit)).collect();
+        // A parameter is right only with what is put in beside it.
+        let beside = report
+            .insertions
+            .iter()
+            .filter(|insertion| insertion.for_names.contains(&occurrence.range))
+            .map(|insertion| &insertion.edit);
+        let edits = beside.chain(edits);
+        issue.fixes = edits.map(|edit| lines.fix(text, edit)).collect();
         issue.index = index;
         found.push(issue);
     }

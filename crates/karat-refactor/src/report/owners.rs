@@ -92,6 +92,23 @@ fn rule(line: &str) -> Option<Rule> {
     })
 }
 
+/// A pattern of paths as CODEOWNERS and `.gitignore` write them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Rule);
+
+impl Pattern {
+    /// Reads a pattern; `None` if it is none.
+    pub fn of(pattern: &str) -> Option<Self> {
+        rule(&pattern.replace(' ', "\\ ")).map(Self)
+    }
+
+    /// Whether it fits a path with `/`, or a folder that the path lies in.
+    pub fn fits(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        self.0.fits(&parts)
+    }
+}
+
 impl Rule {
     fn fits(&self, parts: &[&str]) -> bool {
         let whole = std::iter::once(parts.len());

@@ -4,6 +4,7 @@
 
 mod factory;
 mod notebooks;
+mod parameter;
 mod programs;
 mod properties;
 mod python;
@@ -11,4 +12,6 @@ mod report;
 mod rules;
 mod scala;
 mod show;
+mod soak;
+mod soak_inputs;
 mod sql;

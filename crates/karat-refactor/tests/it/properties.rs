@@ -2,7 +2,8 @@
 //! known by construction is rewritten exactly.
 
 use karat_refactor::estate::{Files as _, InMemory, scan};
-use karat_refactor::verify::{Outcome, verify};
+use karat_refactor::style::{Style, Styles};
+use karat_refactor::verify::{Outcome, verify, verify_in};
 use karat_refactor::{Options, asset, patch, proof};
 use proptest::prelude::*;
 
@@ -64,13 +65,31 @@ proptest! {
         let report = &found.assets[0];
         let decoded = asset::decode(name, text.as_bytes()).unwrap();
         // `edited` itself refuses what cannot be taken back.
-        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded.text, decoded.encoding).unwrap();
+        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded, &mapping).unwrap();
         let (changed, back) = patch::inverted(&decoded.text, &report.edits());
         prop_assert_eq!(patch::inverted(&changed, &back).0, decoded.text.clone());
         let then = InMemory::new([(name, bytes.as_slice())]);
         let judged = verify(&before, &then, &mapping, 1);
         prop_assert!(judged[0].outcome.is_licensed(), "{:?}\n{}", judged[0], String::from_utf8_lossy(&bytes));
         let again = scan(&then, &mapping, &Options::default(), 1);
+        prop_assert_eq!(again.assets[0].edits(), vec![], "{}", String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn parameters_can_be_taken_back_and_twice_is_once(text in text(), name in proptest::sample::select(&EXTENSIONS[..])) {
+        let mapping = mapping();
+        let styles = Styles::all(Style::Parameter);
+        let options = Options { styles: styles.clone(), ..Options::default() };
+        let text = if name == "a.py" || name == "a.r" { format!("# Databricks notebook source\n{text}") } else { text };
+        let before = InMemory::new([(name, text.as_bytes())]);
+        let found = scan(&before, &mapping, &options, 1);
+        let report = &found.assets[0];
+        let decoded = asset::decode(name, text.as_bytes()).unwrap();
+        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded, &mapping).unwrap();
+        let then = InMemory::new([(name, bytes.as_slice())]);
+        let judged = verify_in(&before, &then, &mapping, &styles, 1);
+        prop_assert!(judged[0].outcome.is_licensed(), "{:?}\n{}", judged[0], String::from_utf8_lossy(&bytes));
+        let again = scan(&then, &mapping, &options, 1);
         prop_assert_eq!(again.assets[0].edits(), vec![], "{}", String::from_utf8_lossy(&bytes));
     }
 

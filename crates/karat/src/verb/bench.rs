@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::args::TrillionArgs;
 use crate::failure::Failure;
 use crate::machine::{self, Moment};
-use crate::output::{Voice, bytes, seconds, thousands};
+use crate::output::{Voice, bytes, counted, seconds, thousands};
 use crate::scratch::Scratch;
 use crate::site;
 
@@ -184,11 +184,11 @@ fn text(measured: &Measured, arguments: &TrillionArgs) -> String {
     let trillion = measured.trillion(arguments);
     let whole = |number: f64| thousands(number.round() as u64);
     let mut text = format!(
-        "{} rows in {} files, {}, made in {}\n\
+        "{} rows in {}, {}, made in {}\n\
          answered in {}: {} rows a second a core, {} MB a second\n\
          {} stations, fingerprint {}\n",
         thousands(measured.rows),
-        thousands(measured.files),
+        counted(measured.files, "file"),
         bytes(measured.bytes),
         seconds(measured.made_in.as_secs_f64()),
         seconds(measured.took.as_secs_f64()),
@@ -198,9 +198,10 @@ fn text(measured: &Measured, arguments: &TrillionArgs) -> String {
         measured.answered.fingerprint,
     );
     text += &format!(
-        "\na trillion rows, {} GB, on {} cores like these: {} of computing",
+        "\na trillion rows, {} GB, on {} core{} like these: {} of computing",
         whole(trillion.bytes / 1e9),
         trillion.cores,
+        if trillion.cores == 1.0 { "" } else { "s" },
         seconds(trillion.computing),
     );
     if let Some(network) = trillion.network {

@@ -66,12 +66,21 @@ pub(crate) fn run(voice: Voice, dir: &Path) -> Result<u8, Failure> {
     voice.answer(
         || json!({ "project": name, "dir": dir, "files": written }),
         || {
-            let there = if dir == Path::new(".") { String::new() } else { format!("  cd {}\n", dir.display()) };
+            let there = if dir == Path::new(".") { String::new() } else { format!("  cd {}\n", in_shell(&dir.display().to_string())) };
             let files: String = written.iter().map(|file| format!("  {file}\n")).collect();
             format!("project `{name}`:\n{files}next:\n{there}  karat run\n  karat query \"select * from shop_gold.revenue\"\n")
         },
     )?;
     Ok(0)
+}
+
+/// A path as a shell takes it.
+fn in_shell(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=\\".contains(c);
+    match path.chars().all(is_plain) && !path.starts_with('-') {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -110,6 +119,13 @@ fn project_name(dir: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        assert_eq!(in_shell("a/Über"), "a/Über");
+        assert_eq!(in_shell("Üb er"), "'Üb er'");
+        assert_eq!(in_shell("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn a_folder_gives_the_project_a_name_that_is_one() {

@@ -1,6 +1,6 @@
 //! `karat query`: exact SQL on a cut of the lake, or on files. Rows go out as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn answered(
     }
     let scratch = Scratch::temporary()?;
     let as_of = AsOf::parse(arguments.as_of.as_deref());
-    let mut files = NamedFiles::new(scratch.path(), &as_of);
+    let mut files = NamedFiles::new(scratch.path(), &as_of, arguments.lenient);
     let mut named = BTreeMap::new();
     for text in &arguments.tables {
         let (name, set) = files.open(text)?;
@@ -277,6 +277,12 @@ impl Desk<'_> {
             }
         }
         if of_lake.is_empty() {
+            if let Some(run) = &self.arguments.run {
+                return Err(Failure::usage(
+                    format!("`--run {run}`: nothing that is read here is of the lake"),
+                    "leave it out, or name a table of the lake",
+                ));
+            }
             if self.as_of != AsOf::Newest && !self.has_versions {
                 return Err(Failure::usage(
                     "`--as-of`: nothing that is read here has versions",
@@ -344,6 +350,9 @@ impl Desk<'_> {
 
     fn select(&self, sql: &str, stop: Stop) -> Result<u8, Failure> {
         let prepared = self.prepared(sql)?;
+        if self.format != Format::Table {
+            names_are_different(&prepared.schema())?;
+        }
         let mut notes = self.notes.clone();
         notes.extend(prepared.notes());
         for note in &notes {
@@ -437,6 +446,22 @@ async fn rows(
     }
     answer.end(&notes)?;
     Ok(Ended::Whole)
+}
+
+/// A program finds a column by its name: of two with one name it would read the wrong one, or lose one.
+fn names_are_different(schema: &SchemaRef) -> Result<(), Failure> {
+    let mut names = BTreeSet::new();
+    match schema
+        .fields()
+        .iter()
+        .find(|field| !names.insert(field.name()))
+    {
+        None => Ok(()),
+        Some(field) => Err(Failure::usage(
+            format!("two columns of the answer are called `{}`", field.name()),
+            "give one another name with `as`; only `--format table` shows both under one",
+        )),
+    }
 }
 
 fn size(set: &FileSet) -> (u64, usize) {

@@ -376,7 +376,7 @@ fn a_database_that_is_locked_damaged_or_none() {
     damaged[middle..middle + 4096].fill(0xab);
     project.write_bytes("shop.db", &damaged);
     expect![[r#"
-        error: cannot read a table of `shop.db`: the file is damaged
+        error: cannot read table `o` of `shop.db`: the file is damaged
           caused by: database disk image is malformed
           caused by: Error code 11: database disk image is malformed
         hint: run `PRAGMA integrity_check` with the sqlite3 shell, and restore the file from its backup
@@ -614,6 +614,18 @@ fn files_and_folders_without_permission() {
         &["query", "select * from d_silver.t"],
     );
     all += &shown.replace(data.rsplit('/').next().unwrap(), "FILE");
+    // It is not known whether such a file is what was written.
+    rights(&format!("lake/{data}"), 0);
+    let verified = without_privileges(&project, &["verify", "--json"]);
+    rights(&format!("lake/{data}"), 0o755);
+    assert_eq!(verified.code, 4, "{}", verified.text());
+    let document = verified.json();
+    let files = document["files"].as_array().unwrap();
+    let of_file = files.iter().find(|file| file["path"] == data.as_str());
+    assert_eq!(of_file.unwrap()["outcome"], "unreadable", "{document}");
+    let tables = document["tables"].as_array().unwrap();
+    let of_table = tables.iter().find(|table| table["table"] == "d_silver.t");
+    assert_eq!(of_table.unwrap()["outcome"], "unreadable", "{document}");
     all += &said("domains/d/silver/t.yaml", 0, &run);
     expect![[r#"
         error: cannot open `a.csv`: permission denied

@@ -104,7 +104,7 @@ fn mistakes_are_found_early() {
         "select id, cast(amount as double) as a from d_silver.sales",
         "select id, random() as r from d_silver.sales",
         "select id, _run from d_bronze.landing__sales",
-        "select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s",
+        "select amount, row_number() over (partition by shop) as n from (select shop, amount from d_silver.sales) as s",
         "select id from d_silver.sales; select 1",
         "delete from d_silver.sales",
     ] {
@@ -197,12 +197,12 @@ fn mistakes_are_found_early() {
         error: the project has 2 mistakes
         hint: `karat validate` lists them at any time
 
-        ## select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s  (after reading)
+        ## select amount, row_number() over (partition by shop) as n from (select shop, amount from d_silver.sales) as s  (after reading)
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
-         --> domains/d/gold/g.sql:1:14
+         --> domains/d/gold/g.sql:1:16
           |
-        1 | select shop, row_number() over (partition by shop) as n from (select shop from d_silver.sales) as s
-          |              ^^^^^^^^^^
+        1 | select amount, row_number() over (partition by shop) as n from (select shop, amount from d_silver.sales) as s
+          |                ^^^^^^^^^^
           = hint: declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
 
         ## select id from d_silver.sales; select 1  (nothing was read)

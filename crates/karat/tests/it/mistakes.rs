@@ -311,7 +311,7 @@ fn what_only_planning_tells_has_a_place_too() {
     expect![[r#"
         domains/d/domain.yaml:3:58 no file matches `*.csv` in source `landing` (there is karat.yaml)
         domains/d/gold/a.sql:2:3 row_number() over has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
-        domains/d/gold/b.sql:2:3 no operation string + bigint (cast the other side to a number)
+        domains/d/gold/b.sql:2:3 no operation string + bigint (cast the text to a number, for example cast(x as decimal(18, 2)))
         domains/d/gold/c.sql:2:1 LIMIT without ORDER BY has no single answer here: rows could tie, and no unique key of its input is known (declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row)
         domains/d/gold/d.sql:1:20 the column `x` has no type: it is always null (cast it, for example cast(null as string))
         domains/d/gold/e.sql:1:27 an aggregate stands in `where` (conditions on groups go into `having`)
@@ -580,14 +580,14 @@ fn a_mistake_of_every_kind_at_once() {
           |
         6 |     upper(day)
           |           ^^^
-          = hint: cast the other side to a number
+          = hint: cast the text to a number, for example cast(x as decimal(18, 2))
 
         error: no operation integer + string
          --> domains/d/silver/lines.yaml:9:28
           |
         9 |   sound: { expect: "length(id) + 'x' > 0" }
           |                            ^^
-          = hint: cast the other side to a number
+          = hint: cast the text to a number, for example cast(x as decimal(18, 2))
 
         error: no function `firts`
          --> domains/d/silver/odd.yaml:3:7
@@ -1023,4 +1023,36 @@ fn messages_of_the_engine_are_told_in_our_words() {
         --- exit 2
 
     "#]].assert_eq(&said);
+}
+
+#[test]
+fn what_a_run_would_refuse_is_told_before_it() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nauto_cdc: { keys: [id], apply_as_deletes: v }\n",
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.write(
+        "domains/d/gold/g.sql",
+        "select count(*) as n from d_silver.t where id = $p\n",
+    );
+    expect![[r#"
+        2 mistakes
+        --- stderr
+        error: `$p` has no value
+         --> domains/d/gold/g.sql:1:49
+          |
+        1 | select count(*) as n from d_silver.t where id = $p
+          |                                                 ^
+          = hint: a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table
+
+        error: `apply_as_deletes` is a string, not a condition
+         --> domains/d/silver/t.yaml:3:43
+          |
+        3 | auto_cdc: { keys: [id], apply_as_deletes: v }
+          |                                           ^
+          = hint: write an expression that is true for a delete, e.g. `_op = 'D'`
+
+        --- exit 2
+    "#]].assert_eq(&project.karat(&["validate"]).text());
 }

@@ -281,3 +281,41 @@ fn names_in_place_or_one_statement() {
         "USE CATALOG prod;\r\nselect * from sales.orders;\r\nselect * from sales.orders;\r\n"
     );
 }
+
+#[test]
+fn the_catalog_from_a_parameter() {
+    let before = "-- Databricks notebook source\nselect * from sales.orders\n";
+    let project = Project::of(&[
+        ("mapping.csv", MAPPING),
+        ("code/a.sql", before),
+        (
+            "rules.csv",
+            "path,style,catalog,parameter\n*.sql,parameter,prod,env\n",
+        ),
+        ("wrong.csv", "path,style\na,parametr\n"),
+    ]);
+    let mut apply = vec!["refactor", "apply", "code", "--mapping", "mapping.csv"];
+    apply.extend(["--out", "moved", "--style-rules", "rules.csv"]);
+    let answer = project.karat(&apply);
+    assert_eq!(answer.code, 0, "{}", answer.text());
+    let text = fs::read_to_string(project.path("moved/a.sql")).unwrap();
+    assert_eq!(
+        text,
+        "-- Databricks notebook source\nCREATE WIDGET TEXT env DEFAULT 'prod';\n\n-- COMMAND ----------\nselect * from IDENTIFIER(:env || '.sales.orders')\n"
+    );
+    let mut verify = vec!["refactor", "verify", "code", "moved", "--mapping"];
+    verify.push("mapping.csv");
+    assert_eq!(project.karat(&verify).code, 1);
+    verify.extend(["--style-rules", "rules.csv"]);
+    assert_eq!(project.karat(&verify).code, 0);
+    verify[6] = "--style-rules";
+    verify.truncate(7);
+    verify.push("wrong.csv");
+    let told = project.karat(&verify);
+    assert_eq!(told.code, 2, "{}", told.text());
+    assert!(
+        told.text().contains("row 2: `parametr` is no style"),
+        "{}",
+        told.text()
+    );
+}

@@ -15,10 +15,94 @@ use crate::reader::Reader;
 /// Reads a SQL text that may be of another system.
 pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let from = reader.occurrences();
+    reader
+        .cells
+        .push((Arc::clone(fragment), crate::language::Language::Sql));
     super::read(reader, fragment);
     if let Some(sign) = sign(fragment.text()) {
         leave_to_a_person(reader, from, sign);
+    } else if let Some(place) = place_of_another_system(reader)
+        && !is_of_spark(fragment.text())
+    {
+        let sign = format!("a script in {place} without a word of Spark");
+        leave_to_a_person(reader, from, &sign);
     }
+}
+
+/// Where a script lies, if that tells of another system.
+fn place_of_another_system(reader: &Reader<'_>) -> Option<String> {
+    let in_project = reader
+        .facts
+        .sql_server_projects
+        .iter()
+        .any(|folder| reader.asset.starts_with(folder.as_str()));
+    if in_project {
+        return Some("a project of SQL Server".to_owned());
+    }
+    system_of_path(reader.asset).map(|system| format!("`{system}`"))
+}
+
+/// Systems that folders of scripts are named after.
+const SYSTEMS: &[&str] = &[
+    "azuresql",
+    "azuresqldb",
+    "azuresqldw",
+    "bigquery",
+    "greenplum",
+    "mariadb",
+    "mssql",
+    "mysql",
+    "netezza",
+    "oracle",
+    "plsql",
+    "postgres",
+    "postgresql",
+    "redshift",
+    "snowflake",
+    "sqldw",
+    "sqlserver",
+    "teradata",
+    "tsql",
+    "vertica",
+];
+
+/// Words of Spark and Hive that none of these systems has.
+const SPARK_WORDS: &[&str] = &[
+    "cluster by",
+    "create widget",
+    "dbfs:",
+    "describe history",
+    "distribute by",
+    "insert overwrite",
+    "lateral view",
+    "msck",
+    "optimize ",
+    "partitioned by",
+    "restore table",
+    "stored as",
+    "tblproperties",
+    "using csv",
+    "using delta",
+    "using json",
+    "using orc",
+    "using parquet",
+    "vacuum ",
+    "zorder",
+];
+
+/// The system that a folder or file of a path is named after, as its words tell: `sql/redshift_views/a.sql`.
+fn system_of_path(path: &str) -> Option<&str> {
+    path.split(|letter: char| !letter.is_ascii_alphanumeric())
+        .find(|word| {
+            SYSTEMS
+                .iter()
+                .any(|system| word.eq_ignore_ascii_case(system))
+        })
+}
+
+fn is_of_spark(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SPARK_WORDS.iter().any(|words| lower.contains(words))
 }
 
 /// Leaves all names from an occurrence on to a person, because of a sign.
@@ -34,15 +118,19 @@ pub(crate) fn leave_to_a_person(reader: &mut Reader<'_>, from: usize, sign: &str
     }
 }
 
-/// Words that stand in no Databricks SQL: types, options and functions of SQL Server, Synapse, Oracle and PostgreSQL.
+/// Words that stand in no Databricks SQL: types, options and functions of SQL Server, Synapse, Oracle, PostgreSQL and Redshift.
 const FOREIGN_WORDS: &[&str] = &[
+    "az64",
     "columnstore",
     "datetime2",
+    "distkey",
+    "diststyle",
     "nocount",
     "nolock",
     "nvarchar",
     "openrowset",
     "plpgsql",
+    "sortkey",
     "varchar2",
 ];
 
@@ -99,7 +187,7 @@ impl Tokens<'_> {
                 } else if self.shown(at) == "N" && next.starts_with('\'') && self.touches(at) {
                     Some("a text `N'…'`")
                 } else if FOREIGN_WORDS.iter().any(|word| self.is(at, word)) {
-                    Some("a type or option of SQL Server, Oracle or PostgreSQL")
+                    Some("a type or option of SQL Server, Oracle, PostgreSQL or Redshift")
                 } else if self.is_call_of_a_procedure(at) {
                     Some("`EXEC` of a procedure")
                 } else if self.makes_a_procedure(at) {

@@ -1,11 +1,13 @@
 //! Databricks SQL: which tables, databases and paths a text names, statement by statement; what it does to the session.
 //!
 //! A scan over tokens that knows the clauses in which names stand, and never fails ([`statement`]). Where a
-//! parser parses the statement too, what both say is compared ([`second_reading`]). SQL of other systems is told by its signs ([`dialect`]). `${name}` is a hole, filled from widgets and `spark.conf`.
+//! parser parses the statement too, what both say is compared ([`second_reading`]). SQL of other systems is told by its signs ([`dialect`]).
+//! Where a parameter may stand for a catalog is told by [`spot`]. `${name}` is a hole, filled from widgets and `spark.conf`.
 
 pub(crate) mod dialect;
-mod lexer;
+pub(crate) mod lexer;
 mod second_reading;
+mod spot;
 mod statement;
 
 use std::ops::Range;
@@ -47,7 +49,8 @@ fn with_substitutions(
     Some(builder.build())
 }
 
-fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
+/// The next `${name}` or `{{name}}` of a text: its first byte, the one behind it, the name.
+pub(crate) fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
     let rest = &text[from..];
     let dollar = rest.find("${");
     let braces = rest.find("{{");

@@ -11,7 +11,7 @@ use crate::fragment::Fragment;
 use crate::language::Language;
 use crate::mapping::{NewTable, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
-use crate::reader::{NamePart, Reader};
+use crate::reader::{NamePart, Reader, Spot};
 use crate::session::{Namespace, Value};
 
 /// Reads all statements of a text.
@@ -217,11 +217,11 @@ const ENDS_FROM: &[&str] = &[
 /// Words that begin a query.
 const BEGINS_QUERY: &[&str] = &["SELECT", "WITH", "FROM", "TABLE", "VALUES", "MAP", "REDUCE"];
 
-struct Statement<'s, 'r, 'e> {
+pub(super) struct Statement<'s, 'r, 'e> {
     reader: &'r mut Reader<'e>,
     fragment: &'s Arc<Fragment>,
-    text: &'s str,
-    tokens: &'s [Token],
+    pub(super) text: &'s str,
+    pub(super) tokens: &'s [Token],
     /// Common table expressions that can be seen, in lower case, innermost query last.
     ctes: Vec<BTreeSet<String>>,
     /// Aliases of the statement, implicit ones too, in lower case.
@@ -239,7 +239,7 @@ struct Statement<'s, 'r, 'e> {
 }
 
 impl Statement<'_, '_, '_> {
-    fn token_text(&self, at: usize) -> &str {
+    pub(super) fn token_text(&self, at: usize) -> &str {
         self.tokens
             .get(at)
             .map_or("", |token| &self.text[token.range.clone()])
@@ -249,11 +249,11 @@ impl Statement<'_, '_, '_> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    fn is(&self, at: usize, word: &str) -> bool {
+    pub(super) fn is(&self, at: usize, word: &str) -> bool {
         self.token_text(at).eq_ignore_ascii_case(word)
     }
 
-    fn is_any(&self, at: usize, words: &[&str]) -> bool {
+    pub(super) fn is_any(&self, at: usize, words: &[&str]) -> bool {
         self.kind(at) == Some(Kind::Word) && words.iter().any(|word| self.is(at, word))
     }
 
@@ -835,9 +835,53 @@ impl Statement<'_, '_, '_> {
         self.walk(first, close, false, false);
     }
 
+    /// Whether the name in `IDENTIFIER(:catalog || '.db.t')` is a catalog that is decided at run time and so many parts behind it.
+    fn is_put_behind_catalog(&mut self, at: usize, parts: usize) -> bool {
+        let close = self.close(at + 1);
+        let (Some(open), Some(last)) = (self.tokens.get(at + 1), self.tokens.get(close)) else {
+            return false;
+        };
+        let range = open.range.end..last.range.start;
+        let mut shape = String::new();
+        let mut open_term = false;
+        for at in at + 2..close {
+            match self.kind(at) {
+                Some(Kind::String) => {
+                    let text = string_inside(self.fragment, self.tokens[at].range.clone());
+                    shape.push_str(text.text());
+                    open_term = false;
+                }
+                Some(Kind::Symbol) if matches!(self.token_text(at), "|" | "||") => {
+                    open_term = false
+                }
+                Some(Kind::Symbol) if self.token_text(at) != ":" => return false,
+                _ if !open_term => {
+                    shape.push('?');
+                    open_term = true;
+                }
+                _ => {}
+            }
+        }
+        let written: Vec<&str> = shape
+            .split('.')
+            .map(|part| part.trim_matches('`'))
+            .collect();
+        let found = written.len() == parts + 1
+            && written[0] == "?"
+            && written.iter().all(|part| !part.is_empty());
+        if found {
+            let means = Means::NotATable(NotATable::AlreadyThreePart);
+            self.reader.region(self.fragment, range, means);
+        }
+        found
+    }
+
     /// `IDENTIFIER('db.t')`; what is put together is left to a person.
     fn identifier_clause(&mut self, at: usize, role: Role) -> usize {
         let close = self.close(at + 1);
+        if self.is_put_behind_catalog(at, 2) {
+            return close + 1;
+        }
         if self.kind(at + 2) == Some(Kind::String) && close == at + 3 {
             let inner = string_inside(self.fragment, self.tokens[at + 2].range.clone());
             self.reader.table_text(&inner, 0..inner.text().len(), role);
@@ -876,7 +920,9 @@ impl Statement<'_, '_, '_> {
                 .not_a_table(self.fragment, range, NotATable::TemporaryView);
             return Some((lower[1].clone(), None));
         }
+        self.reader.spot = self.spot(&range);
         let new = self.reader.table(self.fragment, parts, role);
+        self.reader.spot = Spot::None;
         let name = lower.last().cloned()?;
         self.named.insert(lower);
         Some((name, new))
@@ -920,15 +966,26 @@ impl Statement<'_, '_, '_> {
 
     fn database(&mut self, at: usize) -> usize {
         if self.is(at, "IDENTIFIER") && self.token_text(at + 1) == "(" {
+            if self.is_put_behind_catalog(at, 1) {
+                return self.close(at + 1) + 1;
+            }
             return self.identifier_clause(at, Role::Name);
         }
         match self.name_at(at) {
             Some((parts, behind)) => {
-                self.reader.database(self.fragment, &parts);
+                self.report_database(&parts);
                 behind
             }
             None => at,
         }
+    }
+
+    fn report_database(&mut self, parts: &[NamePart]) {
+        if let (Some(first), Some(last)) = (parts.first(), parts.last()) {
+            self.reader.spot = self.spot(&(first.range.start..last.range.end));
+        }
+        self.reader.database(self.fragment, parts);
+        self.reader.spot = Spot::None;
     }
 
     fn insert(&mut self, at: usize, end: usize) {
@@ -1210,10 +1267,14 @@ impl Statement<'_, '_, '_> {
             at += 1;
         }
         if self.is(at, "IDENTIFIER") && self.token_text(at + 1) == "(" {
-            self.identifier_clause(at, Role::Name);
+            if self.is_put_behind_catalog(at, 1) {
+                self.reader.use_catalog("?");
+            } else {
+                self.identifier_clause(at, Role::Name);
+            }
             self.reader.session.database = Value::Unknown;
         } else if let Some((parts, _)) = self.name_at(at) {
-            self.reader.database(self.fragment, &parts);
+            self.report_database(&parts);
             self.reader.use_database(self.fragment, &parts);
         }
     }
