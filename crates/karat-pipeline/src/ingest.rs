@@ -127,9 +127,17 @@ fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> 
                 .map(|intent| intent.to["position"].clone()),
         ),
         Mode::Full => Known::Full {
-            mark: site.context.logical_time.clone(),
+            mark: live_mark(site),
         },
     }
+}
+
+/// The order mark of a full load of a live source: the logical time, as text that sorts as times do, whatever their fractions.
+fn live_mark(site: &Site) -> String {
+    chrono::DateTime::from_timestamp_micros(site.context.logical_time_us).map_or_else(
+        || site.context.logical_time.clone(),
+        |time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+    )
 }
 
 /// The objects that settled loads have met, as a source knows them.
@@ -644,7 +652,8 @@ impl Loader<'_> {
         if landed.deleted > 0 {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
-        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
+        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?
+            || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs);
         if equal_load
             || (landed.files.is_empty()
                 && landed.kept == 0
@@ -713,6 +722,27 @@ impl Loader<'_> {
         Ok(before.parameters.get("load_fingerprint") == Some(now))
     }
 
+    /// A keyed full load of files whose rows are those of the load before, in other bytes (A3). One that takes the place of a committed
+    /// load is recorded all the same, and so is one that brings a column.
+    fn changes_nothing(
+        &self,
+        load: &Load,
+        landed: &Landed,
+        schema: &SchemaRef,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> bool {
+        let is_keyed = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        let takes_a_place = epochs
+            .done()
+            .any(|intent| intent.to["mark"].as_str() == load.mark.as_deref());
+        is_keyed
+            && !load.objects.is_empty()
+            && landed.files.is_empty()
+            && !takes_a_place
+            && head.is_some_and(|head| head.snapshot.schema.fields() == schema.fields())
+    }
+
     async fn land(
         &self,
         intent: &Intent,
@@ -760,7 +790,9 @@ impl Loader<'_> {
             }
             diff = Some(state);
         } else if cursor {
-            let mut seen = Window::default();
+            // With all columns in bronze, the content has the cursor and whatever key the source has.
+            let by_content = self.feed.key.is_empty() && self.feed.columns.is_none();
+            let mut seen = Window::new(&payload, by_content);
             if let Some(head) = head {
                 let mut stream = self.bronze_rows(head).await?;
                 while let Some(batch) = stream
@@ -768,7 +800,7 @@ impl Loader<'_> {
                     .await
                     .map_err(karat_exact::ExactError::from)?
                 {
-                    seen.remember(&batch, &payload).map_err(arrow_error)?;
+                    seen.remember(&batch).map_err(arrow_error)?;
                 }
             }
             window = Some(seen);
@@ -804,7 +836,6 @@ impl Loader<'_> {
             schema: schema.clone(),
             rename: self.feed.rename.clone(),
             keys: self.feed.key.clone(),
-            payload,
             provenance: Provenance {
                 epoch: intent.epoch,
                 run: intent.run.clone(),
@@ -973,7 +1004,6 @@ struct Landing {
     schema: SchemaRef,
     rename: BTreeMap<String, String>,
     keys: Vec<String>,
-    payload: Vec<String>,
     provenance: Provenance,
     deliveries: Vec<i64>,
     sizes: Vec<u64>,
@@ -990,7 +1020,7 @@ impl Landing {
         batches: std::sync::mpsc::Receiver<SourceBatch>,
         mut writer: CanonicalWriter,
         mut diff: Option<FullDiff>,
-        mut window: Option<Window>,
+        window: Option<Window>,
         progress: &dyn Fn(u64, u8, &str),
     ) -> Result<(CanonicalWriter, Landed), PipelineError> {
         let mut landed = Landed {
@@ -1037,8 +1067,8 @@ impl Landing {
             }
             if let Some(diff) = &mut diff {
                 batch = diff.changes(&batch).map_err(arrow_error)?;
-            } else if let Some(window) = &mut window {
-                let news = window.news(&batch, &self.payload).map_err(arrow_error)?;
+            } else if let Some(window) = &window {
+                let news = window.news(&batch).map_err(arrow_error)?;
                 landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
                 batch = news;
             }
@@ -1094,7 +1124,8 @@ impl Landing {
         Ok(())
     }
 
-    /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, then the key.
+    /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, of a live source its epoch, then the
+    /// key.
     fn deleted_rows(&self, keys: &RecordBatch) -> Result<RecordBatch, PipelineError> {
         let rows = keys.num_rows();
         let mark = self.mark.clone().unwrap_or_default();
@@ -1111,6 +1142,9 @@ impl Landing {
             .map(|row| {
                 let mut value = mark.clone().into_bytes();
                 value.push(0);
+                if self.deliveries.is_empty() {
+                    value.extend(karat_source::epoch_bytes(self.provenance.epoch));
+                }
                 // After every row number of the load: a delete is the last word of its load.
                 value.push(0xff);
                 value.extend_from_slice(encoded.row(row).as_ref());

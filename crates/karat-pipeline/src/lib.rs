@@ -14,6 +14,7 @@ pub mod accounting;
 mod address;
 pub mod adopt;
 pub mod bronze;
+mod clock;
 pub mod context;
 mod current;
 pub mod cut;
