@@ -21,7 +21,9 @@ usage: cargo xtask COMMAND
   peers                            the Python peers alone: installs them unless they are there, prints their Python
   test                             tidy, the Python peers, the tests of the workspace
   bench [SCRIPT] [ARGS...]         release build, then bench/*.py (or bench/SCRIPT.py) with ARGS
-  soak [--minutes N] [--seed S]    long random tests; notes the result in docs/soak.md";
+  soak [--minutes N] [--seed S] [--package P] [--files DIR]
+                                   long random tests, of all packages or one, with the files in DIR to break;
+                                   notes the result in docs/soak.md";
 
 /// Why an errand ended badly.
 pub(crate) enum Failure {

@@ -1,30 +1,57 @@
 //! `cargo xtask soak`: the long random tests of the binary, and a note of the last result in `docs/soak.md`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Failure;
 use crate::process::{self, TestCount};
 
-/// How long, and from which seed.
+/// The packages that have soak tests.
+const PACKAGES: [&str; 3] = ["karat", "karat-exact", "karat-refactor"];
+
+/// How long, from which seed, of which packages, and with which files to break.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     minutes: u64,
     seed: u64,
+    package: Option<&'static str>,
+    files: Option<PathBuf>,
 }
 
 impl Options {
-    /// Reads `--minutes N --seed S`; ten minutes from seed 1 unless told.
+    /// Reads `--minutes N --seed S --package P --files DIR`; ten minutes of each package from seed 1 unless told.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, Failure> {
         let mut options = Self {
             minutes: 10,
             seed: 1,
+            package: None,
+            files: None,
         };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             let slot = match name.as_str() {
                 "--minutes" => &mut options.minutes,
                 "--seed" => &mut options.seed,
+                "--package" => {
+                    let wanted = rest.next();
+                    let known = PACKAGES
+                        .iter()
+                        .find(|known| wanted.is_some_and(|wanted| wanted == *known));
+                    let hint = || {
+                        Failure::Usage(format!("`--package` wants one of {}", PACKAGES.join(", ")))
+                    };
+                    options.package = Some(known.ok_or_else(hint)?);
+                    continue;
+                }
+                "--files" => {
+                    let folder = rest
+                        .next()
+                        .ok_or_else(|| Failure::Usage("`--files` wants a folder".to_owned()))?;
+                    let folder = std::path::absolute(folder);
+                    options.files =
+                        Some(folder.map_err(|error| Failure::Failed(error.to_string()))?);
+                    continue;
+                }
                 _ => return Err(Failure::Usage(format!("`soak` does not know `{name}`"))),
             };
             let value = rest.next().and_then(|value| value.parse().ok());
@@ -35,29 +62,36 @@ impl Options {
     }
 }
 
-const HEAD: &str =
-    "# Soak\n\nLong random tests: `cargo xtask soak --minutes N --seed S`. The last one:\n\n";
+const HEAD: &str = "# Soak\n\nLong random tests: `cargo xtask soak --minutes N --seed S`; of one package, `--package karat-refactor`, with files of public estates to break, `--files DIR`. The last one:\n\n";
 
-/// Runs the tests whose name contains `soak`, and notes date, seed and result.
+/// Before what a soak test says of itself at its end.
+const SAID: &str = "soaked: ";
+
+/// Runs the tests whose name contains `soak`, and notes date, seed and result: of one package in a line of its own.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
     let mut count = TestCount::default();
+    let mut said = String::new();
     let mut command = process::cargo(root);
-    command.args([
-        "test",
-        "--locked",
-        "--package",
-        "karat",
-        "--package",
-        "karat-exact",
-        "--test",
-        "it",
-        "--",
-        "soak",
-        "--nocapture",
-    ]);
+    command.args(["test", "--locked", "--test", "it"]);
+    let packages = match &options.package {
+        Some(package) => std::slice::from_ref(package),
+        None => &PACKAGES[..],
+    };
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    command.args(["--", "soak", "--nocapture"]);
     command.env("KARAT_SOAK_MINUTES", options.minutes.to_string());
     command.env("KARAT_SOAK_SEED", options.seed.to_string());
-    let succeeded = process::watch("cargo test", &mut command, |line| count.see(line))?;
+    if let Some(files) = &options.files {
+        command.env("KARAT_SOAK_FILES", files);
+    }
+    let succeeded = process::watch("cargo test", &mut command, |line| {
+        count.see(line);
+        if let Some((_, more)) = line.split_once(SAID) {
+            said = format!("; {more}");
+        }
+    })?;
     if count.passed + count.failed == 0 {
         return Err(Failure::Failed("no soak test ran".to_owned()));
     }
@@ -68,11 +102,17 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
     );
     let page = root.join("docs").join("soak.md");
     let before = std::fs::read_to_string(&page).unwrap_or_else(|_| HEAD.to_owned());
-    let notes = [
-        ("Date", today()),
-        ("Seed", options.seed.to_string()),
-        ("Result", result.clone()),
-    ];
+    let notes = match options.package {
+        Some(package) => vec![(
+            package,
+            format!("{}, seed {}, {result}{said}", today(), options.seed),
+        )],
+        None => vec![
+            ("Date", today()),
+            ("Seed", options.seed.to_string()),
+            ("Result", result.clone()),
+        ],
+    };
     std::fs::write(&page, with_notes(&before, &notes))
         .map_err(|error| Failure::Failed(format!("cannot write docs/soak.md: {error}")))?;
     println!("soak: {result}, seed {}", options.seed);
@@ -145,20 +185,26 @@ mod tests {
             parse(""),
             Some(Options {
                 minutes: 10,
-                seed: 1
+                seed: 1,
+                package: None,
+                files: None
             })
         );
         assert_eq!(
-            parse("--seed 5 --minutes 60"),
+            parse("--seed 5 --minutes 60 --package karat-refactor --files /estates"),
             Some(Options {
                 minutes: 60,
-                seed: 5
+                seed: 5,
+                package: Some("karat-refactor"),
+                files: Some("/estates".into())
             })
         );
         assert!(
             parse("--minutes").is_none()
                 && parse("--minutes x").is_none()
                 && parse("--hours 1").is_none()
+                && parse("--package karat-lake").is_none()
+                && parse("--files").is_none()
         );
     }
 

@@ -34,9 +34,12 @@ struct Pairs {
     /// By rank, in the order in which dictionaries brought them; all of one base.
     numbers: HashMap<i64, u32, BuildHasherDefault<Mixed>>,
     values: Vec<Entry>,
-    /// The value with a number stands this far from the start of its group's counts; groups lie two to the `bits` apart.
-    counts: Vec<u32>,
+    /// The value with a number stands this far from the start of its group's counts; groups lie two to the `bits` apart. A byte each, so
+    /// that the nearest caches hold most of them: 256 are added up at once when it overflows.
+    counts: Vec<u8>,
     bits: u32,
+    /// Places whose counts overflowed.
+    full: Vec<usize>,
     /// How often the base was given up: older numbers are void.
     time: u64,
 }
@@ -65,15 +68,40 @@ impl Pairs {
     fn settle(&mut self, cells: &mut [Cell]) {
         for (cell, counts) in cells.iter_mut().zip(self.counts.chunks_mut(1 << self.bits)) {
             for (entry, count) in self.values.iter().zip(counts) {
-                let times = std::mem::take(count);
-                if times == 0 {
-                    continue;
-                }
-                cell.sum += entry.fixed * i128::from(times);
-                cell.least = cell.least.min(entry.rank);
-                cell.greatest = cell.greatest.max(entry.rank);
-                cell.count += i64::from(times);
+                cell.add(entry, i64::from(std::mem::take(count)));
             }
+        }
+    }
+}
+
+/// Counts of values by group, and the values of one dictionary.
+pub(crate) struct CountedPairs<'s> {
+    pairs: &'s mut Pairs,
+    cells: &'s mut [Cell],
+    numbers: &'s [u32],
+}
+
+impl CountedPairs<'_> {
+    /// Counts the values with these codes in their groups.
+    pub(crate) fn add(self, codes: &[u32], groups: impl Iterator<Item = usize>) {
+        let Pairs {
+            counts,
+            full,
+            bits,
+            values,
+            ..
+        } = self.pairs;
+        for (code, group) in codes.iter().zip(groups) {
+            let place = (group << *bits) + self.numbers[*code as usize] as usize;
+            let count = &mut counts[place];
+            *count = count.wrapping_add(1);
+            if *count == 0 {
+                full.push(place);
+            }
+        }
+        for place in full.drain(..) {
+            let (group, value) = (place >> *bits, place & ((1 << *bits) - 1));
+            self.cells[group].add(&values[value], 1 << u8::BITS);
         }
     }
 }
@@ -87,6 +115,18 @@ struct Cell {
     count: i64,
 }
 
+impl Cell {
+    /// Adds a value so many times.
+    fn add(&mut self, entry: &Entry, times: i64) {
+        if times > 0 {
+            self.sum += entry.fixed * i128::from(times);
+            self.least = self.least.min(entry.rank);
+            self.greatest = self.greatest.max(entry.rank);
+            self.count += times;
+        }
+    }
+}
+
 /// Values that do not fit the base, beside one a group, before another is chosen.
 const MISSES: usize = 1 << 14;
 
@@ -94,8 +134,6 @@ const MISSES: usize = 1 << 14;
 const VALUES: usize = 1 << 14;
 /// Values times groups that are counted: what they take stays in the second cache.
 const PAIRS: usize = 1 << 20;
-/// Rows that are counted before the counts are added up: fewer than a count can hold.
-const COUNTED: u64 = 1 << 31;
 
 const EMPTY: Cell = Cell {
     sum: 0,
@@ -112,9 +150,8 @@ pub(crate) struct DoubleStats {
     added: u64,
     missed: usize,
     pairs: Pairs,
-    /// Rows that were added, and of these those that wait in the pairs.
+    /// Rows that were added by their codes.
     rows: u64,
-    counted: u64,
     /// What did not fit the base, and what was settled.
     sums: DoubleSums,
 }
@@ -168,19 +205,14 @@ impl DoubleStats {
         codes: &[u32],
         groups: &[usize],
     ) -> bool {
+        if let Some(counted) = self.pairs(dictionary, codes.len()) {
+            counted.add(codes, groups.iter().copied());
+            return true;
+        }
         if self.base != Some(dictionary.base) || !self.has_room(codes.len()) {
             return false;
         }
         self.rows += codes.len() as u64;
-        let numbered = dictionary.numbers.len() == dictionary.entries.len()
-            && dictionary.time == self.pairs.time;
-        if numbered && self.counts_pairs(codes.len()) {
-            let (counts, bits) = (&mut self.pairs.counts[..], self.pairs.bits);
-            for (group, code) in groups.iter().zip(codes) {
-                counts[(group << bits) + dictionary.numbers[*code as usize] as usize] += 1;
-            }
-            return true;
-        }
         let (cells, entries) = (&mut self.cells[..], &dictionary.entries[..]);
         for (group, code) in groups.iter().zip(codes) {
             let entry = &entries[*code as usize];
@@ -191,6 +223,41 @@ impl DoubleStats {
             cell.count += 1;
         }
         true
+    }
+
+    /// Where so many rows with values of this dictionary are counted by value and group, if they are: there is a place for each of these,
+    /// and they are few beside the rows.
+    pub(crate) fn pairs<'s>(
+        &'s mut self,
+        dictionary: &'s Prepared,
+        rows: usize,
+    ) -> Option<CountedPairs<'s>> {
+        let is_numbered = dictionary.numbers.len() == dictionary.entries.len()
+            && dictionary.time == self.pairs.time;
+        if self.base != Some(dictionary.base) || !is_numbered {
+            return None;
+        }
+        let groups = self.cells.len();
+        if !self.pairs.is_wide_enough(groups) {
+            self.pairs.settle(&mut self.cells);
+            // With room to grow, so that this is seldom done.
+            let bits = self.pairs.values.len().next_power_of_two().trailing_zeros();
+            let places = groups.next_power_of_two() << bits;
+            if places > PAIRS || (places as u64) > self.rows + rows as u64 {
+                return None;
+            }
+            self.pairs.bits = bits;
+            self.pairs.counts = vec![0; places];
+        }
+        if !self.has_room(rows) {
+            return None;
+        }
+        self.rows += rows as u64;
+        Some(CountedPairs {
+            pairs: &mut self.pairs,
+            cells: &mut self.cells,
+            numbers: &dictionary.numbers,
+        })
     }
 
     /// Adds values to their groups.
@@ -217,37 +284,13 @@ impl DoubleStats {
         }
     }
 
-    /// Whether so many more rows are counted by value and group: there is a place for each of these, and they are few beside the rows.
-    fn counts_pairs(&mut self, rows: usize) -> bool {
-        let groups = self.cells.len();
-        if self.counted + rows as u64 > COUNTED || !self.pairs.is_wide_enough(groups) {
-            self.settle_pairs();
-            // With room to grow, so that this is seldom done.
-            let bits = self.pairs.values.len().next_power_of_two().trailing_zeros();
-            let places = groups.next_power_of_two() << bits;
-            if places > PAIRS || (places as u64) > self.rows {
-                return false;
-            }
-            self.pairs.bits = bits;
-            self.pairs.counts = vec![0; places];
-        }
-        self.counted += rows as u64;
-        true
-    }
-
-    fn settle_pairs(&mut self) {
-        if std::mem::take(&mut self.counted) > 0 {
-            self.pairs.settle(&mut self.cells);
-        }
-    }
-
     fn has_room(&mut self, values: usize) -> bool {
         self.added += values as u64;
         self.added <= Base::ADDITIONS
     }
 
     fn settle(&mut self) {
-        self.settle_pairs();
+        self.pairs.settle(&mut self.cells);
         (self.added, self.missed) = (0, 0);
         let Some(base) = self.base.take() else { return };
         // Their values are in units of that base.
@@ -300,7 +343,7 @@ impl DoubleStats {
     }
 
     pub(crate) fn size(&self) -> usize {
-        let pairs = self.pairs.counts.capacity() * 4 + self.pairs.values.capacity() * 64;
+        let pairs = self.pairs.counts.capacity() + self.pairs.values.capacity() * 64;
         self.cells.capacity() * size_of::<Cell>() + self.sums.size() + pairs
     }
 }
@@ -342,13 +385,15 @@ mod tests {
         #[test]
         fn counting_pairs_changes_nothing(
             pages in prop::collection::vec(
-                (prop::collection::vec(-9i32..9, 1..9), 0i32..12, prop::collection::vec((any::<prop::sample::Index>(), 0usize..6), 1..200), any::<bool>()),
+                (prop::collection::vec(-9i32..9, 1..9), 0i32..12, prop::collection::vec((any::<prop::sample::Index>(), 0usize..6), 1..50), 1usize..90, any::<bool>()),
                 1..12,
             ),
         ) {
             let (mut coded, mut plain) = (DoubleStats::default(), DoubleStats::default());
             let mut all: Vec<(f64, usize)> = Vec::new();
-            for (values, scale, rows, is_coded) in pages {
+            for (values, scale, rows, times, is_coded) in pages {
+                // So often that counts of a byte overflow.
+                let rows = rows.repeat(times);
                 // Few pages lie far away.
                 let scale = if scale == 0 { 1e40 } else { 0.1 };
                 let mut values: Vec<f64> = values.into_iter().map(|n| f64::from(n) * scale).collect();

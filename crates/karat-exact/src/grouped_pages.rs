@@ -150,6 +150,8 @@ pub(crate) struct Part {
     slots: Vec<Slot>,
     /// Whether aggregates ask for the column as an array.
     as_array: Vec<bool>,
+    /// Whether nothing is asked but statistics of one column by one key.
+    pairs_only: bool,
     counted: usize,
 }
 
@@ -219,12 +221,16 @@ impl Part {
             .collect();
         let counted = |slot: &Slot| matches!(slot, Slot::Rows | Slot::Sums(_));
         let rows = slots.iter().any(counted);
+        let pairs_only = keys.len() == 1
+            && grouping.columns.len() == 1
+            && slots.iter().all(|slot| matches!(slot, Slot::Doubles(..)));
         Ok(Part {
             groups: Groups::new(keys),
             rows: rows.then(Vec::new),
             stats,
             slots,
             as_array,
+            pairs_only,
             counted: 0,
             grouping,
         })
@@ -328,10 +334,21 @@ impl Part {
         let groups = &mut row_group.groups;
         groups.resize(rows, 0);
         let alone = match row_group.keys.as_mut_slice() {
-            [key] => key.groups(&mut self.groups, groups)?,
-            _ => false,
+            [key] => key.read_codes(&mut self.groups, rows)?.then_some(&*key),
+            _ => None,
         };
-        if !alone {
+        if let Some(key) = alone {
+            if self.pairs_only
+                && let ([column], [Some(stats)]) =
+                    (row_group.values.as_mut_slice(), self.stats.as_mut_slice())
+                && column.add_pairs(stats, self.groups.len(), key, rows)?
+            {
+                return Ok(());
+            }
+            for (group, code) in groups.iter_mut().zip(key.pages.codes()) {
+                *group = key.groups[*code as usize] as usize;
+            }
+        } else {
             let mut known = usize::MAX;
             if let [key] = row_group.keys.as_mut_slice() {
                 // Values of a dictionary have numbers before a row has them.
@@ -562,6 +579,7 @@ impl RowGroup {
                 pages: open(column)?,
                 numbers: Vec::new(),
                 groups: Vec::new(),
+                unknown: 0,
             });
         }
         let grouping = &part.grouping;
@@ -611,33 +629,40 @@ struct KeyPages {
     pages: ColumnPages,
     /// The numbers of the values of the dictionary.
     numbers: Vec<u32>,
-    /// Their groups, where this is the only key and a row had the value.
-    groups: Vec<Option<u32>>,
+    /// Their groups, where this is the only key, or [`NO_GROUP`] where no row had the value yet.
+    groups: Vec<u32>,
+    /// How many of them are not known.
+    unknown: usize,
 }
 
+const NO_GROUP: u32 = u32::MAX;
+
 impl KeyPages {
-    /// The groups of the next rows by this key alone; false, and nothing read, if they have no codes or some are null.
-    fn groups(&mut self, known: &mut Groups, out: &mut [usize]) -> Result<bool> {
-        if !self.pages.is_coded(out.len()) {
+    /// Reads the codes of the next rows and finds the groups of all values they have, by this key alone; false, and nothing read, if they
+    /// have no codes or some are null.
+    fn read_codes(&mut self, known: &mut Groups, rows: usize) -> Result<bool> {
+        if !self.pages.is_coded(rows) {
             return Ok(false);
         }
         self.turn(&mut known.keys[0])?;
-        self.groups.resize(self.numbers.len(), None);
-        let (_, Values::Codes(codes)) = self.pages.read(out.len())? else {
+        if self.groups.len() != self.numbers.len() {
+            self.groups = vec![NO_GROUP; self.numbers.len()];
+            self.unknown = self.groups.len();
+        }
+        let (_, Values::Codes(codes)) = self.pages.read(rows)? else {
             return Err(unable("a page of another encoding"));
         };
         check_codes(codes, self.numbers.len())?;
-        for (out, code) in out.iter_mut().zip(codes) {
-            let code = *code as usize;
-            *out = match self.groups[code] {
-                Some(group) => group as usize,
-                None => {
-                    let group = known.of_number(self.numbers[code]);
-                    let group = group.ok_or_else(too_many_groups)?;
-                    self.groups[code] = Some(group as u32);
-                    group
-                }
-            };
+        for code in codes {
+            if self.unknown == 0 {
+                break;
+            }
+            let group = &mut self.groups[*code as usize];
+            if *group == NO_GROUP {
+                let found = known.of_number(self.numbers[*code as usize]);
+                *group = found.ok_or_else(too_many_groups)? as u32;
+                self.unknown -= 1;
+            }
         }
         Ok(true)
     }
@@ -769,6 +794,60 @@ struct Chunk<'c> {
 }
 
 impl ValuePages {
+    /// Takes in a dictionary that was met.
+    fn turn(&mut self, stats: Option<&mut DoubleStats>) -> Result<()> {
+        let Some((bytes, _)) = self.pages.new_dictionary() else {
+            return Ok(());
+        };
+        let dictionary = self.numbers(&bytes)?;
+        self.prepared = match (stats, &dictionary) {
+            (Some(stats), Numbers::Doubles(values)) => stats.prepare(values),
+            _ => None,
+        };
+        if !self.derived.is_empty() {
+            let values = dictionary
+                .clone()
+                .into_array(None, &self.column.data_type)?;
+            for derived in &mut self.derived {
+                derived.of_dictionary = Some(derived.derived.evaluate(values.clone())?);
+            }
+        }
+        self.dictionary = Some(dictionary);
+        Ok(())
+    }
+
+    /// Counts how often each value of the next rows meets the groups of a key whose codes are read, of so many groups; false, and nothing
+    /// read, if rows have no codes or are not counted so.
+    fn add_pairs(
+        &mut self,
+        stats: &mut DoubleStats,
+        total: usize,
+        key: &KeyPages,
+        rows: usize,
+    ) -> Result<bool> {
+        if !self.pages.is_coded(rows) {
+            return Ok(false);
+        }
+        self.turn(Some(stats))?;
+        stats.resize(total);
+        let (Some(dictionary), Some(prepared)) = (&self.dictionary, &self.prepared) else {
+            return Ok(false);
+        };
+        let Some(pairs) = stats.pairs(prepared, rows) else {
+            return Ok(false);
+        };
+        let (_, Values::Codes(codes)) = self.pages.read(rows)? else {
+            return Err(unable("a page of another encoding"));
+        };
+        check_codes(codes, dictionary.len())?;
+        let groups = key.pages.codes().iter();
+        pairs.add(
+            codes,
+            groups.map(|code| key.groups[*code as usize] as usize),
+        );
+        Ok(true)
+    }
+
     /// Reads the next rows: into statistics, if there are any, into what is derived, and as an array, if one is asked for.
     fn chunk(&mut self, chunk: Chunk<'_>) -> Result<Option<ArrayRef>> {
         let Chunk {
@@ -778,22 +857,7 @@ impl ValuePages {
             mut stats,
             as_array,
         } = chunk;
-        if let Some((bytes, _)) = self.pages.new_dictionary() {
-            let dictionary = self.numbers(&bytes)?;
-            self.prepared = match (&mut stats, &dictionary) {
-                (Some(stats), Numbers::Doubles(values)) => stats.prepare(values),
-                _ => None,
-            };
-            if !self.derived.is_empty() {
-                let values = dictionary
-                    .clone()
-                    .into_array(None, &self.column.data_type)?;
-                for derived in &mut self.derived {
-                    derived.of_dictionary = Some(derived.derived.evaluate(values.clone())?);
-                }
-            }
-            self.dictionary = Some(dictionary);
-        }
+        self.turn(stats.as_deref_mut())?;
         let (physical, width) = (self.pages.physical(), self.pages.width());
         let (valid, values) = self.pages.read(rows)?;
         let mut chosen = Vec::new();

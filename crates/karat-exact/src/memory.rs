@@ -1,14 +1,14 @@
-//! Physical plans that keep to the memory limit: joins that may not fit are merge joins, which spill, and windows are counted.
+//! Physical plans that keep to the memory limit: joins that do not fit are merge joins, which spill, and windows are counted.
 //!
-//! A hash join holds one side and cannot spill it. Whether that side fits is estimated before anything runs, by rows that are known
-//! from the files; where the estimate was too low, the join's failure says so, and the query is planned once more with merge joins.
-//! Either plan gives the same rows, so the choice shows in time only.
+//! A hash join holds one side and cannot spill it. Under a limit it measures that side while it reads it, and goes on as a merge join if
+//! it does not fit ([`crate::fitting_joins`]). Where memory ends all the same before the first row is out, since joins and sorts beside
+//! each other took it from each other, the query is planned once more with merge joins alone. Every plan gives the same rows, so the
+//! choice shows in time only.
 
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
@@ -32,19 +32,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr,
-    SendableRecordBatchStream, StatisticsArgs, StatisticsContext, execute_stream,
+    SendableRecordBatchStream, execute_stream,
 };
 use futures::{StreamExt, stream};
 
 use crate::error::ExactError;
+use crate::fitting_joins::{fitting, is_fitting, share};
 use crate::run_memory::RunMemory;
 
-/// The built side of a join takes at most this part of the limit: beside it stand other joins, sorts and batches on their way.
-const PART_OF_LIMIT: usize = 4;
-/// Bytes that a text or list is taken to have.
-const BYTES_UNKNOWN: usize = 32;
-/// A hash table's own bytes for each row.
-const BYTES_TABLE: usize = 16;
 /// A partition with less memory than this spills all the time.
 const BYTES_PARTITION: usize = 32 << 20;
 /// Under a limit of so many bytes batches are one row longer: 1,024 rows under 128 MiB, the usual 8,192 from 1 GiB on.
@@ -77,21 +72,19 @@ pub(crate) fn merge_reserve(partitions: usize, limit: Option<usize>, usual: usiz
     }
 }
 
-/// The plan that fits into the limit, as far as that can be told.
+/// The plan that fits into the limit.
 pub(crate) async fn physical(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let physical = in_one_order(state.create_physical_plan(plan).await?)?;
     match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) if built(&physical) > bytes / PART_OF_LIMIT => {
-            merging(state, plan).await
-        }
+        MemoryLimit::Finite(bytes) => fitting(physical, &share(bytes)),
         _ => Ok(physical),
     }
 }
 
-/// Runs a plan; a hash join that turns out not to fit before the first rows are out is run as a merge join.
+/// Runs a plan; if memory ends before the first rows are out and hash joins held some of it, merge joins take their place.
 pub(crate) async fn run(
     state: &SessionState,
     plan: &LogicalPlan,
@@ -114,8 +107,9 @@ pub(crate) async fn run(
     let schema = rows.schema();
     let first = rows.next().await;
     if let Some(Err(error)) = &first
-        && of_hash_join(error)
+        && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
     {
+        tracing::debug!(%error, "memory ended: merge joins take the place of hash joins");
         drop(rows);
         // A join that is slow to end leaves less memory to the next plan, which spills then.
         let _ = tokio::time::timeout(LETTING_GO, memory.is_let_go()).await;
@@ -178,50 +172,7 @@ fn undealt(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
 }
 
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<HashJoinExec>() || plan.children().into_iter().any(has_hash_join)
-}
-
-fn of_hash_join(error: &DataFusionError) -> bool {
-    matches!(error.find_root(), DataFusionError::ResourcesExhausted(text) if text.contains("HashJoinInput"))
-}
-
-/// Bytes of the largest side that a hash join of the plan holds.
-fn built(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    let here = match plan.downcast_ref::<HashJoinExec>() {
-        Some(join) => {
-            let side = join.left();
-            rows_at_most(side).saturating_mul(width(&side.schema()) + BYTES_TABLE)
-        }
-        None => 0,
-    };
-    let below = plan.children().into_iter().map(built).max();
-    here.max(below.unwrap_or(0))
-}
-
-/// Rows that an operator gives at most, where none of its joins multiplies them.
-fn rows_at_most(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    let children = plan.children();
-    let below = if children.is_empty() {
-        let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-        known
-            .ok()
-            .and_then(|statistics| statistics.num_rows.get_value().copied())
-            .unwrap_or(0)
-    } else if plan.name() == "UnionExec" {
-        children.into_iter().map(rows_at_most).sum()
-    } else {
-        children.into_iter().map(rows_at_most).max().unwrap_or(0)
-    };
-    plan.fetch().map_or(below, |fetch| below.min(fetch))
-}
-
-fn width(schema: &Schema) -> usize {
-    let of = |data_type: &DataType| data_type.primitive_width().unwrap_or(BYTES_UNKNOWN);
-    schema
-        .fields()
-        .iter()
-        .map(|field| of(field.data_type()))
-        .sum()
+    plan.is::<HashJoinExec>() || is_fitting(plan) || plan.children().into_iter().any(has_hash_join)
 }
 
 /// Puts a count of bytes below each window that holds all of its rows: DataFusion does not count them.

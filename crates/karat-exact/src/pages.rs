@@ -203,6 +203,11 @@ impl ColumnPages {
             })
     }
 
+    /// The codes that were read last.
+    pub(crate) fn codes(&self) -> &[u32] {
+        &self.codes
+    }
+
     /// The next rows of the page at hand: which of them are not null, if some are, and the values of those.
     pub(crate) fn read(&mut self, rows: usize) -> Result<(Option<BooleanBuffer>, Values<'_>)> {
         let page = &mut self.page;
@@ -405,8 +410,22 @@ impl Hybrid {
     }
 }
 
-/// Unpacks 32 values of W bits each; the compiler unrolls it into shifts by constants.
+/// Unpacks 32 values of W bits each. Where a value lies within four bytes, wherever it begins, it is loaded, shifted and masked by itself,
+/// with nothing between one value and the next; the compiler unrolls it all into constants.
 fn unpack<const W: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
+    /// Bytes of a block of the widest values that are loaded so, and what is loaded beyond the last.
+    const ROOM: usize = 25 * BLOCK / 8 + 4;
+    if W <= 25 {
+        let mut bytes = [0; ROOM];
+        let length = packed.len().min(W * BLOCK / 8);
+        bytes[..length].copy_from_slice(&packed[..length]);
+        for (index, value) in out.iter_mut().enumerate() {
+            let (at, shift) = (index * W / 8, index * W % 8);
+            let word = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+            *value = u32::from_le_bytes(word) >> shift & ((1 << W) - 1);
+        }
+        return;
+    }
     let mut words = [0u32; W];
     for (word, bytes) in words.iter_mut().zip(packed.chunks_exact(4)) {
         *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);

@@ -72,7 +72,7 @@ fn word(name: &str) -> String {
         "EmptyExec" => "no rows",
         "FilterExec" => "filter",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
-        "HashJoinExec" => "hash join",
+        "FittingJoinExec" | "HashJoinExec" => "hash join",
         "HeldRowsExec" => "count memory",
         "NestedLoopJoinExec" => "nested-loop join",
         "PlaceholderRowExec" => "one row",
@@ -81,7 +81,7 @@ fn word(name: &str) -> String {
         "SortExec" => "sort",
         "SortMergeJoinExec" => "merge join",
         "SortPreservingMergeExec" => "merge sorted",
-        "UnionExec" => "union all",
+        "InTurnExec" | "UnionExec" => "union all",
         other => return other.trim_end_matches("Exec").to_owned(),
     };
     known.to_owned()

@@ -14,6 +14,7 @@ use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::operator_statistics::StatisticsRegistry;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -22,8 +23,11 @@ use crate::checked::{Checked, Clock, Operation};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::dictionary_aggregate::GroupOnCodes;
+use crate::distinct_groups::{DistinctGroups, SINGLE_DISTINCT};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
+use crate::guesses::Guesses;
+use crate::join_order::JoinOrder;
 use crate::kept_joins::{ELIMINATE_JOIN, KeptJoins};
 use crate::latest::FirstRows;
 use crate::memory::CountedWindows;
@@ -34,6 +38,7 @@ use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames
 use crate::scan_filters::{self, ScanFilters};
 use crate::series;
 use crate::tables::{CATALOG, SCHEMA};
+use crate::unions::UnionsInTurn;
 use crate::words::in_our_words;
 use crate::yielding::YieldingJoins;
 
@@ -77,11 +82,7 @@ impl Settings {
 }
 
 /// Rules of DataFusion that are left out: they change answers, or choose by statistics or by function names.
-const LEFT_OUT: &[&str] = &[
-    "single_distinct_aggregation_to_group_by",
-    "aggregate_statistics",
-    scan_filters::NOT_NEEDED,
-];
+const LEFT_OUT: &[&str] = &["aggregate_statistics", scan_filters::NOT_NEEDED];
 
 /// A session with karat's rules and functions.
 pub(crate) fn session_state(
@@ -102,6 +103,7 @@ pub(crate) fn session_state(
         .with_analyzer_rules(analyzer_rules(rules))
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(physical_rules())
+        .with_statistics_registry(StatisticsRegistry::with_providers(vec![Arc::new(Guesses)]))
         .with_expr_planners(planners)
         .with_type_planner(Arc::new(TypeNames))
         .with_scalar_functions(registry.scalar)
@@ -135,6 +137,7 @@ fn configured(mut config: SessionConfig) -> SessionConfig {
     // cost more than filling one.
     options.optimizer.hash_join_single_partition_threshold = 64 << 20;
     options.optimizer.hash_join_single_partition_threshold_rows = 2 << 20;
+    options.optimizer.use_statistics_registry = true;
     options.optimizer.skip_failed_rules = false;
     options.optimizer.expand_views_at_output = false;
     options.explain.show_statistics = false;
@@ -158,12 +161,19 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut list = Optimizer::new().rules;
     list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
     for rule in &mut list {
-        if rule.name() == ELIMINATE_JOIN {
-            *rule = Arc::new(KeptJoins {
-                inner: rule.clone(),
-            });
+        let inner = rule.clone();
+        match rule.name() {
+            ELIMINATE_JOIN => *rule = Arc::new(KeptJoins { inner }),
+            SINGLE_DISTINCT => *rule = Arc::new(DistinctGroups { inner }),
+            _ => {}
         }
     }
+    // Conditions stand at their tables then, and nothing between the joins yet.
+    let after = list
+        .iter()
+        .position(|rule| rule.name() == "push_down_filter")
+        .map_or(list.len(), |at| at + 1);
+    list.insert(after, Arc::new(JoinOrder));
     list.push(Arc::new(Conditions));
     list.push(Arc::new(FirstRows));
     list.push(Arc::new(PassingTexts));
@@ -183,6 +193,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "SanityCheckPlan")
         .unwrap_or(list.len());
     list.insert(check, Arc::new(GroupOnCodes));
+    list.push(Arc::new(UnionsInTurn));
     list.push(Arc::new(CountedWindows));
     list.push(Arc::new(YieldingJoins));
     list

@@ -171,6 +171,14 @@ impl TableProvider for FileTable {
         TableType::Base
     }
 
+    fn statistics(&self) -> Option<Statistics> {
+        let rows = self.files.files.iter().map(|file| file.rows);
+        let rows = rows.fold(0, u64::saturating_add);
+        let mut known = Statistics::new_unknown(&self.folded);
+        known.num_rows = Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX));
+        Some(known)
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,

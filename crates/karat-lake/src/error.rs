@@ -178,7 +178,7 @@ impl LakeError {
             Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Locked { .. } => Some("wait for it, or give `--wait 10m`".into()),
             Self::NoLake { .. } => {
-                Some("check the target's `lake` path; the first `karat run` creates a lake in an empty folder".into())
+                Some("check the target's `lake` path: the first `karat run` makes a lake in an empty folder; if this is one, restore `_karat/format` from a copy of it".into())
             }
             Self::Format { .. } => Some("use the karat version that wrote it".into()),
             Self::DataFile { .. } => Some("restore the file from a copy of the lake; its name holds its SHA-256".into()),

@@ -50,11 +50,15 @@ impl TableDir {
 }
 
 impl Lake {
-    /// Opens the lake at `root`, making it first if there is none. Running it twice, or twice at once, makes one lake.
+    /// Opens the lake at `root`, making it first if the folder is missing or empty. Running it twice, or twice at once, makes one lake.
     pub fn create(root: &Path) -> Result<Self, LakeError> {
         let lake = Self {
             root: absolute(root)?,
         };
+        match lake.check_format() {
+            Err(LakeError::NoLake { .. }) if lake.is_unused()? => {}
+            checked => return checked.map(|()| lake),
+        }
         create_dirs(&lake.root)?;
         lake.put_if_absent(FORMAT_FILE, FORMAT.as_bytes())?;
         lake.check_format()?;
@@ -157,6 +161,13 @@ impl Lake {
     /// The table in the folder `dir` (`domain/layer/table`), which need not exist yet.
     pub fn table(&self, dir: &str) -> Table {
         Table::new(self.root.join(dir), dir.to_owned())
+    }
+
+    /// Whether nothing lies in the folder, or no more than the beginning of a lake: `_karat` without a file.
+    fn is_unused(&self) -> Result<bool, LakeError> {
+        let names = names_in(&self.root)?;
+        let only_ours = names.iter().all(|name| name == "_karat");
+        Ok(only_ours && names_in(&self.root.join("_karat"))?.is_empty())
     }
 
     fn check_format(&self) -> Result<(), LakeError> {

@@ -9,6 +9,8 @@ use karat_lake::Lake;
 use karat_project::Project;
 use karat_receipt::SigningKey;
 
+use crate::proven::Proven;
+
 /// One execution's facts. Nothing below this reads a clock, an environment or a random source.
 pub struct Context {
     /// Id of the run, sortable by time.
@@ -108,4 +110,6 @@ pub struct Site {
     pub engine: Engine,
     /// This execution.
     pub context: Context,
+    /// Data files that this execution has proven.
+    pub proven: Proven,
 }

@@ -43,12 +43,15 @@ impl Epochs {
                 .and_then(|text| text.parse().ok())
             {
                 if let Some(bytes) = lake.get(&path)? {
-                    epochs.closed.insert(epoch, Closed::from_bytes(&bytes)?);
+                    let closed =
+                        Closed::from_bytes(&bytes).map_err(PipelineError::document(&path))?;
+                    epochs.closed.insert(epoch, closed);
                 }
             } else if let Ok(epoch) = stem.parse::<i64>()
                 && let Some(bytes) = lake.get(&path)?
             {
-                epochs.intents.insert(epoch, Intent::from_bytes(&bytes)?);
+                let intent = Intent::from_bytes(&bytes).map_err(PipelineError::document(&path))?;
+                epochs.intents.insert(epoch, intent);
             }
         }
         Ok(epochs)

@@ -30,6 +30,14 @@ pub enum PipelineError {
     /// A receipt, intent or manifest is damaged.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
+    /// A document of `_karat/` is damaged.
+    #[error("cannot use `{path}`: {source}")]
+    Document {
+        /// Its path, relative to the lake.
+        path: String,
+        /// What is wrong with it.
+        source: ReceiptError,
+    },
     /// A model's SQL cannot be planned.
     #[error("cannot plan `{table}`: {error}")]
     Sql {
@@ -103,6 +111,18 @@ pub enum PipelineError {
         deleted: u64,
         /// Rows before.
         before: u64,
+    },
+    /// A full load of a live source at a time before the newest load's.
+    #[error(
+        "`{table}` was not loaded: the logical time {mark} is before {newest}, that of its newest load, and what changed would count as older"
+    )]
+    GoesBack {
+        /// Bronze table.
+        table: String,
+        /// Logical time of the load.
+        mark: String,
+        /// Logical time of the newest load.
+        newest: String,
     },
     /// The source's columns changed in a way that is not allowed.
     #[error("cannot load `{table}`: {what}")]
@@ -202,6 +222,12 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// What a document of the lake at `path` turned out to be.
+    pub(crate) fn document(path: &str) -> impl FnOnce(ReceiptError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Document { path, source }
+    }
+
     /// Exit code of SEMANTICS H1.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -230,6 +256,7 @@ impl PipelineError {
             | Self::Limit { .. }
             | Self::NotUnique { .. }
             | Self::Deletes { .. }
+            | Self::GoesBack { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }
@@ -239,6 +266,7 @@ impl PipelineError {
             Self::FailedExpectation { .. }
             | Self::Accounting { .. }
             | Self::Receipt(_)
+            | Self::Document { .. }
             | Self::Internal(_) => 3,
         }
     }
@@ -249,7 +277,7 @@ impl PipelineError {
             Self::Lake(error) => error.hint(),
             Self::Exact(error) | Self::Compute { source: error, .. } => error.hint(),
             Self::Source(error) => error.hint_text().map(str::to_owned),
-            Self::Receipt(error) => error.hint().map(str::to_owned),
+            Self::Receipt(error) | Self::Document { source: error, .. } => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Expectation { table, .. } => Some(format!(
                 "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
@@ -262,8 +290,15 @@ impl PipelineError {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
             }
             Self::Drift { hint, .. } | Self::NotUnique { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
+            Self::GoesBack { newest, .. } => Some(format!(
+                "run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with `--at {newest}` or later"
+            )),
             Self::Foreign { table, .. } => Some(format!(
-                "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record"
+                "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record{}",
+                match table.contains("_bronze.") {
+                    true => "",
+                    false => ", until the model is computed again",
+                }
             )),
             Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
@@ -283,6 +318,12 @@ fn rows_break(rows: u64) -> String {
         return "1 row breaks".to_owned();
     }
     format!("{rows} rows break")
+}
+
+/// What a rule with `action: warn` found.
+pub(crate) fn warning(rule: &str, rows: u64, judged: u64, at: &[String]) -> String {
+    let places = places(at, rows);
+    format!("{rows} of {judged} rows break `{rule}` (action: warn){places}")
 }
 
 /// Addresses of some rows (H2), if there are any.

@@ -16,7 +16,10 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::joined;
 use crate::layout;
-use crate::publish::{Change, Head, head, publish, read_receipt, sha256_of_name};
+use crate::proven::{prove, prove_list};
+use crate::publish::{
+    ADOPTED_GO, Change, Head, head, no_foreign, own_receipt, publish, read_receipt, sha256_of_name,
+};
 use crate::read;
 use crate::step::{StepReport, keep_code, receipt_base};
 use crate::unique::UniqueKey;
@@ -113,6 +116,12 @@ impl<'a> GoldStep<'a> {
             Staleness::Stale { reason } => report.how = Some(format!("rebuild: {reason}")),
         }
         crate::step::check_signature(self.site)?;
+        no_foreign(&self.model.name, state.head.as_ref())?;
+        if let Some(head) = &state.head
+            && own_receipt(self.site, head)?.1
+        {
+            report.notes.push(ADOPTED_GO.to_owned());
+        }
         self.compute(state, &mut report).await?;
         Ok(report)
     }
@@ -270,6 +279,11 @@ impl<'a> GoldStep<'a> {
             uses != ClockUse::None,
         )?;
 
+        for (table, head, _) in state.inputs.values() {
+            let lake_table = self.site.lake.table(&table.folder());
+            prove_list(self.site, &lake_table, head)?;
+            prove(self.site, &lake_table, &head.snapshot.files).await?;
+        }
         let schema = prepared.schema();
         let mut rows = self.site.engine.stream(&prepared).await?;
         let mut writer = CanonicalWriter::new(

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
 use karat_project::{Feed, OnAdded, OnMissing, Ratio};
-use karat_receipt::{Closed, Digest, Intent, IntentObject, Kind, ObjectRef, Outcome};
+use karat_receipt::{Closed, Digest, Instant, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
     FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch, SourceError,
 };
@@ -25,27 +25,60 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
-use crate::publish::{Change, Head, Published, head, publish, read_receipt};
+use crate::manifest;
+use crate::proven::{prove, prove_list};
+use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
 use crate::step::{StepReport, StepStatus};
+
+/// How a source begins its warning that no file has ever matched.
+pub(crate) const NO_FILE_MATCHES: &str = "no file matches";
+/// Nanoseconds of a day.
+const DAY_NS: i128 = 86_400 * 1_000_000_000;
 
 /// Columns of a feed that models read, and so may not go missing.
 pub type ColumnsRead = BTreeSet<String>;
 
 /// What the next loads of a feed would be, and why.
 pub struct FeedPlan {
-    /// An intent that an earlier run left open; it is taken up first.
-    pub open: Option<Intent>,
+    /// An intent that is not settled; it is taken up first.
+    pub open: Option<OpenLoad>,
     /// Loads after that.
     pub loads: Vec<Load>,
     /// Extracts that are held because a newer one is loaded.
     pub late: Vec<Object>,
     /// For a person.
     pub notes: Vec<String>,
+    /// Whether no file has ever matched.
+    pub nothing_there: bool,
+}
+
+/// A load that a run began and did not settle.
+pub struct OpenLoad {
+    /// What it set out to load.
+    pub intent: Intent,
+    /// Whether that run is still at work on this machine.
+    pub at_work: bool,
+    /// Why the source cannot give it again: it is closed then, and what is there is planned anew (A3).
+    pub gone: Option<String>,
 }
 
 /// Plans a feed without reading rows and without writing anything.
 pub async fn plan(
+    site: &Site,
+    feed: &Feed,
+    spec: &FeedSpec,
+    source: &Arc<dyn Source>,
+) -> Result<FeedPlan, PipelineError> {
+    let table = site.lake.table(&feed.bronze.folder());
+    let head = head(&table)?;
+    let snapshot = head.as_ref().map(|head| &head.snapshot);
+    let epochs = Epochs::read(&site.lake, &feed.bronze, snapshot)?;
+    plan_next(site, feed, spec, source, head.as_ref(), &epochs).await
+}
+
+/// The same with what becomes of an open load, and refusing what a run would refuse by the columns alone (B8).
+pub async fn foresee(
     site: &Site,
     feed: &Feed,
     spec: &FeedSpec,
@@ -58,7 +91,65 @@ pub async fn plan(
         &feed.bronze,
         head.as_ref().map(|head| &head.snapshot),
     )?;
-    plan_next(site, feed, spec, source, head.as_ref(), &epochs).await
+    let loader = Loader {
+        site,
+        feed,
+        spec,
+        source,
+        table: &table,
+        read_by_models: &crate::schedule::columns_read_of(&site.project, &feed.bronze),
+    };
+    let mut schema = head.as_ref().map(|head| head.snapshot.schema.clone());
+    let mut planned = plan_next(site, feed, spec, source, head.as_ref(), &epochs).await?;
+    if let Some(intent) = epochs.open() {
+        let at_work = manifest::is_at_work(site, &intent.run)?;
+        let gone = match loader.columns_of(&load_of(intent)).await {
+            Ok(columns) if at_work => {
+                // What its columns come to is that run's business.
+                schema = loader
+                    .schema_for(schema.clone(), &columns)
+                    .unwrap_or(schema);
+                None
+            }
+            Ok(columns) => {
+                schema = loader.schema_for(schema, &columns)?;
+                None
+            }
+            Err(PipelineError::Source(error)) if cannot_give_again(&error) => {
+                Some(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        if gone.is_none() {
+            planned.without(intent);
+        }
+        planned.open = Some(OpenLoad {
+            intent: intent.clone(),
+            at_work,
+            gone,
+        });
+    }
+    for load in &planned.loads {
+        let columns = loader.columns_of(load).await?;
+        schema = loader.schema_for(schema, &columns)?;
+    }
+    Ok(planned)
+}
+
+impl FeedPlan {
+    /// Leaves out the objects of a load that is taken up before.
+    fn without(&mut self, intent: &Intent) {
+        let is_of_it = |object: &Object| {
+            let mut objects = intent.objects.iter();
+            objects.any(|one| one.path == object.path && one.sha256 == object.sha256)
+        };
+        for load in &mut self.loads {
+            load.objects.retain(|object| !is_of_it(object));
+        }
+        if !intent.objects.is_empty() {
+            self.loads.retain(|load| !load.objects.is_empty());
+        }
+    }
 }
 
 async fn plan_next(
@@ -81,22 +172,75 @@ async fn plan_next(
             .map_err(joined)??
     };
     let mut notes = planned.warnings;
+    let nothing_there = notes.iter().any(|note| note.starts_with(NO_FILE_MATCHES));
     if feed.cursor.is_some() && feed.deletes.is_none() {
         notes.push(format!(
             "`{}` is incremental: deletes in the source are not seen; say so with `deletes: none` or `deletes: {{ soft: COLUMN }}`",
             feed.bronze
         ));
     }
+    notes.extend(same_marks(spec, &planned.loads, epochs));
+    notes.extend(future_cursor(site, feed, &planned.loads, epochs));
     for path in &planned.waiting {
         notes.push(format!(
             "`{path}` is younger than `stable_for`: left for a later run"
         ));
     }
     Ok(FeedPlan {
-        open: epochs.open().cloned(),
+        open: None,
         loads: planned.loads,
         late: planned.late,
         notes,
+        nothing_there,
+    })
+}
+
+/// Full loads of files that take the place of another with their order mark (B4): meant for one that is delivered again, seldom for
+/// two files.
+fn same_marks(spec: &FeedSpec, loads: &[Load], epochs: &Epochs) -> Vec<String> {
+    let mut notes = Vec::new();
+    if spec.mode != Mode::Full || spec.parts {
+        return notes;
+    }
+    let mut by_mark: BTreeMap<&str, &str> = BTreeMap::new();
+    for intent in epochs.done() {
+        if let (Some(mark), Some(object)) = (intent.to["mark"].as_str(), intent.objects.first()) {
+            by_mark.insert(mark, &object.path);
+        }
+    }
+    for load in loads {
+        let (Some(mark), Some(object)) = (load.mark.as_deref(), load.objects.first()) else {
+            continue;
+        };
+        if let Some(before) = by_mark.insert(mark, &object.path)
+            && before != object.path
+        {
+            notes.push(format!(
+                "`{}` takes the place of `{before}`: both have the order mark `{mark}`; if they are parts of one load, declare `parts: true`",
+                object.path
+            ));
+        }
+    }
+    notes
+}
+
+/// A cursor that stands in the future: rows that come with values of today are never read.
+fn future_cursor(site: &Site, feed: &Feed, loads: &[Load], epochs: &Epochs) -> Option<String> {
+    let cursor = feed.cursor.as_ref()?;
+    let position = match loads.last() {
+        Some(load) => &load.to,
+        None => &epochs.last_current()?.to["position"],
+    };
+    let value = position["cursor"].as_str()?;
+    let day = Instant::parse(value.get(..10)?).ok()?.as_nanoseconds();
+    let now = Instant::parse(&site.context.logical_time).ok()?;
+    // No zone is a day ahead.
+    let is_ahead = day > now.as_nanoseconds() + DAY_NS;
+    is_ahead.then(|| {
+        format!(
+            "`{}` of `{}` has come to {value}, which lies in the future: rows with lesser values are no longer read; correct that row, then `karat position set`",
+            cursor.column, feed.bronze
+        )
     })
 }
 
@@ -215,6 +359,7 @@ async fn load_all(
     }
     let planned = plan_next(site, feed, spec, source, head_now.as_ref(), &epochs).await?;
     report.notes.extend(planned.notes);
+    let planned_nothing = planned.nothing_there;
     if !planned.late.is_empty() {
         let late = planned.late.into_iter().map(|object| Object {
             broken: Some(karat_source::LATE_EXTRACT.to_owned()),
@@ -226,6 +371,9 @@ async fn load_all(
             &feed.bronze,
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
+    }
+    if !planned.loads.is_empty() {
+        no_foreign(&feed.bronze, head_now.as_ref())?;
     }
     for load in planned.loads {
         let epoch = epochs.next();
@@ -262,6 +410,7 @@ async fn load_all(
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
     }
+    report.found_nothing = planned_nothing && head_now.is_none();
     if let Some(head) = &head_now {
         report.version = Some(head.snapshot.version);
         if report.fingerprint.is_none()
@@ -343,21 +492,14 @@ impl Loader<'_> {
         epochs: &Epochs,
         report: &mut StepReport,
     ) -> Result<(), PipelineError> {
-        let load = Load {
-            objects: intent.objects.iter().map(object_of).collect(),
-            from: intent.from["position"].clone(),
-            to: intent.to["position"].clone(),
-            header: None,
-            mark: intent.to["mark"].as_str().map(str::to_owned),
-            epoch: Some(intent.epoch),
-        };
+        let load = load_of(&intent);
         report.notes.push(format!(
             "took up load {} of `{}`, left open by run {}",
             intent.epoch, self.feed.bronze, intent.run
         ));
         let gone = match self.columns_of(&load).await {
             Ok(columns) => {
-                let schema = self.schema_for(head_now.as_ref(), &columns)?;
+                let schema = self.schema_for(schema_before(head_now.as_ref()), &columns)?;
                 let digest = epochs::intent_digest(&intent)?;
                 match self
                     .execute(&intent, digest, load, schema, head_now, epochs, report)
@@ -482,19 +624,19 @@ impl Loader<'_> {
         load: &Load,
     ) -> Result<Option<SchemaRef>, PipelineError> {
         let columns = self.columns_of(load).await?;
-        self.schema_for(head, &columns)
+        self.schema_for(schema_before(head), &columns)
     }
 
     /// Decides on drift (B8): the schema that the load commits with, or the refusal.
     fn schema_for(
         &self,
-        head: Option<&Head>,
+        before: Option<SchemaRef>,
         headers: &[Header],
     ) -> Result<Option<SchemaRef>, PipelineError> {
         let table = self.feed.bronze.to_string();
         let source_feed = self.feed.short_name();
-        let mut schema = match (head, headers.first()) {
-            (Some(head), _) => head.snapshot.schema.clone(),
+        let mut schema = match (before, headers.first()) {
+            (Some(before), _) => before,
             (None, Some(first)) => bronze::create_schema(&first.columns),
             (None, None) => return Ok(None),
         };
@@ -636,6 +778,14 @@ impl Loader<'_> {
             }
             Err(error) => return Err(error),
         };
+        if let Some(error) = self.goes_back(intent, &load, &landed, epochs) {
+            for file in &landed.files {
+                read::discard(self.table, file);
+            }
+            let reason = error.to_string();
+            self.close(intent.epoch, Outcome::Refused, reason, Vec::new())?;
+            return Err(error);
+        }
         report.bytes_read += landed.count.bytes;
         let share = Terms::from([
             ("read".to_owned(), landed.count.rows),
@@ -645,8 +795,12 @@ impl Loader<'_> {
         report.add_rows(&share);
         if landed.repeated > 0 {
             report.notes.push(format!(
-                "in a load of `{}`, {} row(s) have a `key` that stands before in the same load: the last row of a key counts",
-                self.feed.bronze, landed.repeated
+                "in a load of `{}`, {} a `key` that stands before in the same load: the last row of a key counts",
+                self.feed.bronze,
+                match landed.repeated {
+                    1 => "1 row has".to_owned(),
+                    rows => format!("{rows} rows have"),
+                }
             ));
         }
         if landed.deleted > 0 {
@@ -682,6 +836,30 @@ impl Loader<'_> {
             .await?;
         report.committed(published.version, &published.fingerprint.to_string());
         Ok(())
+    }
+
+    /// A live source is as it is now, and `_seq` orders its full loads by their logical time, then by their epoch (B1): changes found at a
+    /// time before the newest load's would count as older than what they replace (B6).
+    fn goes_back(
+        &self,
+        intent: &Intent,
+        load: &Load,
+        landed: &Landed,
+        epochs: &Epochs,
+    ) -> Option<PipelineError> {
+        let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        let changes = landed.kept > 0 || landed.deleted > 0;
+        if !keyed_full || !changes || !load.objects.is_empty() {
+            return None;
+        }
+        let time = |intent: &Intent| Instant::parse(&intent.logical_time).ok();
+        let loads = epochs.done().filter(|done| done.to["mark"].is_string());
+        let newest = loads.max_by_key(|done| time(done))?;
+        (time(intent) < time(newest)).then(|| PipelineError::GoesBack {
+            table: self.feed.bronze.to_string(),
+            mark: intent.logical_time.clone(),
+            newest: newest.logical_time.clone(),
+        })
     }
 
     /// Whether a load without rows leaves all as it is. Objects without a row are recorded in a commit, and so is a table without a
@@ -921,6 +1099,8 @@ impl Loader<'_> {
 
     async fn bronze_rows(&self, head: &Head) -> Result<karat_exact::BatchStream, PipelineError> {
         let files = read::in_written_order(&head.snapshot);
+        prove_list(self.site, self.table, head)?;
+        prove(self.site, self.table, files.iter().copied()).await?;
         let set = read::file_set(self.table, &head.snapshot, files, None);
         read::scan(self.site, &set, "load.known").await
     }
@@ -1167,6 +1347,22 @@ impl Landing {
             Some(Int64Array::from(vec![1]).data_type().clone())
         );
         Ok(completed)
+    }
+}
+
+fn schema_before(head: Option<&Head>) -> Option<SchemaRef> {
+    head.map(|head| head.snapshot.schema.clone())
+}
+
+/// The load that an intent set out to make.
+fn load_of(intent: &Intent) -> Load {
+    Load {
+        objects: intent.objects.iter().map(object_of).collect(),
+        from: intent.from["position"].clone(),
+        to: intent.to["position"].clone(),
+        header: None,
+        mark: intent.to["mark"].as_str().map(str::to_owned),
+        epoch: Some(intent.epoch),
     }
 }
 

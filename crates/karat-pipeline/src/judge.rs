@@ -14,7 +14,7 @@ use karat_source::pattern::OrderPattern;
 
 use crate::address;
 use crate::deliveries::{LeftOut, Reading};
-use crate::error::PipelineError;
+use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
 use crate::scd::{DELETE, EXISTING, GONE, SEQUENCE};
 
@@ -28,6 +28,8 @@ pub const RULE_KEY_NULL: &str = "key_null";
 pub const RULE_SEQUENCE_NULL: &str = "sequence_null";
 /// Built-in rule of AUTO CDC: the column of `valid_from` is null.
 pub const RULE_VALID_FROM_NULL: &str = "valid_from_null";
+/// Built-in rule of AUTO CDC: dated by `valid_from` before the event that it follows.
+pub const RULE_VALID_FROM_ORDER: &str = "valid_from_order";
 /// Built-in rule of AUTO CDC: equal in order, different in content.
 pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
 
@@ -773,8 +775,12 @@ impl Judge {
         RecordBatch::try_new(quarantine_schema(), columns).map_err(arrow_error)
     }
 
-    /// Event rows that tie, as quarantine rows. Their payload is read from what the event carries: the selected columns.
-    pub fn tied_rows(&self, tied: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+    /// Events that a rule on their order holds back, as quarantine rows. Their payload is read from what the event carries: the selected columns.
+    pub fn rows_aside(
+        &self,
+        tied: &RecordBatch,
+        rule: &'static str,
+    ) -> Result<RecordBatch, PipelineError> {
         let count = tied.num_rows();
         let names: Vec<String> = self
             .selected
@@ -787,7 +793,7 @@ impl Judge {
             columns.push(column(tied, name)?.clone());
         }
         columns.push(column(tied, "_seq")?.clone());
-        columns.push(Arc::new(StringArray::from(vec![RULE_SEQUENCE_TIE; count])));
+        columns.push(Arc::new(StringArray::from(vec![rule; count])));
         columns.push(Arc::new(StringArray::from(crate::row_json::rows_as_json(
             tied, &names,
         )?)));
@@ -829,6 +835,26 @@ impl Judge {
         Ok(())
     }
 
+    /// What rules found that only warn: no outcome of a row tells.
+    pub fn warnings(&self, counts: &JudgeCounts) -> Vec<String> {
+        let rules = self.restated.values().chain(&self.rules);
+        let warned = rules.filter(|rule| rule.action == Action::Warn);
+        warned
+            .filter_map(|rule| {
+                let rows = counts
+                    .broken
+                    .get(&rule.name)
+                    .copied()
+                    .filter(|rows| *rows > 0)?;
+                let at = counts
+                    .addresses
+                    .get(&rule.name)
+                    .map_or(&[][..], Vec::as_slice);
+                Some(warning(&rule.name, rows, counts.judged, at))
+            })
+            .collect()
+    }
+
     /// Counts per rule for the receipt.
     pub fn expectation_counts(&self, counts: &JudgeCounts) -> Vec<ExpectationCount> {
         let mut all = Vec::new();
@@ -848,6 +874,7 @@ impl Judge {
             RULE_SEQUENCE_NULL,
             RULE_SEQUENCE_TIE,
             RULE_VALID_FROM_NULL,
+            RULE_VALID_FROM_ORDER,
         ] {
             if counts.broken.contains_key(name) {
                 add(name, self.action_of(name).as_str());

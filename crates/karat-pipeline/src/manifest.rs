@@ -32,8 +32,12 @@ pub fn newest(lake: &Lake) -> Result<Option<(Manifest, Digest)>, PipelineError> 
 
 /// The manifest of a run.
 pub fn of_run(lake: &Lake, run: &str) -> Result<Option<Manifest>, PipelineError> {
-    match lake.get(&layout::manifest(run))? {
-        Some(bytes) => Ok(Some(Manifest::from_bytes(&bytes)?)),
+    let path = layout::manifest(run);
+    match lake.get(&path)? {
+        Some(bytes) => {
+            let manifest = Manifest::from_bytes(&bytes).map_err(PipelineError::document(&path))?;
+            Ok(Some(manifest))
+        }
         None => Ok(None),
     }
 }
@@ -45,8 +49,10 @@ pub fn all(lake: &Lake) -> Result<Vec<(Manifest, Vec<u8>)>, PipelineError> {
         if !name.ends_with(".json") {
             continue;
         }
-        if let Some(bytes) = lake.get(&format!("{}/{name}", layout::RUNS))? {
-            manifests.push((Manifest::from_bytes(&bytes)?, bytes));
+        let path = format!("{}/{name}", layout::RUNS);
+        if let Some(bytes) = lake.get(&path)? {
+            let manifest = Manifest::from_bytes(&bytes).map_err(PipelineError::document(&path))?;
+            manifests.push((manifest, bytes));
         }
     }
     manifests.sort_by_key(|(manifest, _)| manifest.sequence);
@@ -72,6 +78,11 @@ pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineEr
 /// Whether a run is at work on this machine, kept in the lake until it ends or its process dies.
 fn mark_of(run: &str) -> String {
     format!("run.{run}")
+}
+
+/// Whether a run is at work on this machine.
+pub fn is_at_work(site: &Site, run: &str) -> Result<bool, PipelineError> {
+    Ok(site.lake.is_marked(&mark_of(run))?)
 }
 
 /// Marks this run as being at work, so that nobody takes its commits for those of a dead run. Marks of dead ones are cleared away.

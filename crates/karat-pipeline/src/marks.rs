@@ -59,24 +59,45 @@ pub(crate) fn date_deletes(
 fn mark_date(seq: &[u8]) -> Option<String> {
     let mark = seq.split(|byte| *byte == 0).next()?;
     let mark = std::str::from_utf8(mark).ok()?;
-    let digits: String = mark.chars().filter(char::is_ascii_digit).collect();
     if mark.len() > 10 && mark.as_bytes()[4] == b'-' && mark.contains(':') {
         return Some(mark.trim_end_matches('Z').to_owned());
     }
+    // Numbers of marks have zeros before them so that they sort: `00002026-00000001-00000031` is a date too.
+    let numbers = mark
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|run| !run.is_empty())
+        .map(|run| format!("{:0>2}", run.trim_start_matches('0')));
+    let digits: String = numbers.collect();
     if digits.len() != 8 {
         return None;
     }
-    Some(format!(
-        "{}-{}-{}",
-        &digits[..4],
-        &digits[4..6],
-        &digits[6..]
-    ))
+    let date = format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]);
+    date.parse::<chrono::NaiveDate>().ok().map(|_| date)
 }
 
 fn undated(table: &str, why: &str) -> PipelineError {
     PipelineError::Refused {
         what: format!("cannot date a delete of `{table}`: its full loads state no time for it, and the sequence {why}"),
         hint: "capture a date such as 20261030 with `file_order` in the feed, or use `sequence_by: _seq`".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mark_date;
+
+    #[test]
+    fn dates_are_read_from_marks_and_other_numbers_are_none() {
+        for (seq, date) in [
+            (&b"20261030\0key"[..], Some("2026-10-30")),
+            (b"2026-10-30\0key", Some("2026-10-30")),
+            (b"00002026-00000001-00000031\0key", Some("2026-01-31")),
+            (b"2026-10-30T01:02:03Z\0key", Some("2026-10-30T01:02:03")),
+            (b"00000010\0key", None),
+            (b"20261399\0key", None),
+            (b";2026103000\0key", None),
+        ] {
+            assert_eq!(mark_date(seq).as_deref(), date);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::absent::{Absence, absent};
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
-use crate::ingest;
+use crate::ingest::{self, OpenLoad};
 use crate::publish::head;
 use crate::schedule::Sources;
 use crate::silver::{Decision, SilverStep};
@@ -125,7 +125,7 @@ pub async fn plan(
         let said = step
             .notes
             .iter_mut()
-            .find(|note| note.starts_with("no file matches"));
+            .find(|note| note.starts_with(ingest::NO_FILE_MATCHES));
         match (said, absence.hint) {
             (Some(note), Some(hint)) => note.push_str(&format!(": {hint}")),
             (Some(_), None) => {}
@@ -168,7 +168,7 @@ fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedS
 async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedStep {
     let mut step = PlannedStep::new("load", &feed.bronze);
     let planned = match sources.open(&feed.source) {
-        Ok(source) => ingest::plan(site, feed, &sources.spec(feed), &source).await,
+        Ok(source) => ingest::foresee(site, feed, &sources.spec(feed), &source).await,
         Err(error) => Err(error),
     };
     let planned = match planned {
@@ -177,13 +177,31 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
     };
     step.notes = planned.notes;
     let mut reasons = Vec::new();
-    if let Some(open) = &planned.open {
-        reasons.push(format!(
-            "load {} was left open by run {}",
-            open.epoch, open.run
-        ));
-        step.objects += open.objects.len() as u64;
-        step.bytes += open.objects.iter().map(|object| object.size).sum::<u64>();
+    if let Some(OpenLoad {
+        intent,
+        at_work,
+        gone,
+    }) = &planned.open
+    {
+        let (epoch, run) = (intent.epoch, &intent.run);
+        match (at_work, gone) {
+            (true, _) => {
+                reasons.push(format!("run {run} is at work on load {epoch}"));
+                step.notes.push(
+                    "a run that begins before that one ends stops with exit 5, or waits with `--wait`"
+                        .to_owned(),
+                );
+            }
+            (false, None) => {
+                reasons.push(format!("load {epoch} was left open by run {run}"));
+                step.objects += intent.objects.len() as u64;
+                let sizes = intent.objects.iter().map(|object| object.size);
+                step.bytes += sizes.sum::<u64>();
+            }
+            (false, Some(why)) => step.notes.push(format!(
+                "load {epoch}, left open by run {run}, cannot be taken up: {why}; it is closed, and what is there is planned anew"
+            )),
+        }
     }
     let new = planned.loads.iter().flat_map(|load| &load.objects);
     let mut again = 0_u64;
@@ -274,7 +292,7 @@ async fn plan_silver(
                     step.reason = format!("`{before}` is loaded before it");
                 }
                 step.notes
-                    .push("and the rows that this run loads before it".to_owned());
+                    .push("it also reads the rows that this run loads before it".to_owned());
             }
         }
     }

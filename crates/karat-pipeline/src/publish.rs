@@ -11,7 +11,8 @@ use karat_exact::fingerprint::schema_text;
 use karat_lake::{
     Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint, hash_file,
 };
-use karat_receipt::{Digest, FileRef, Receipt, live_files_digest, seal};
+use karat_project::TableName;
+use karat_receipt::{Digest, FileRef, Kind, Receipt, live_files_digest, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Event, Site};
@@ -48,6 +49,39 @@ fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     }
 }
 
+/// Said where a model is computed whose table holds what another writer committed and a person adopted (A7).
+pub(crate) const ADOPTED_GO: &str =
+    "the adopted rows of another writer are replaced by what the model computes";
+
+/// A run goes on from no version of another writer.
+pub(crate) fn no_foreign(table: &TableName, head: Option<&Head>) -> Result<(), PipelineError> {
+    match head {
+        Some(head) if head.receipt.is_none() => Err(PipelineError::Foreign {
+            table: table.to_string(),
+            version: head.snapshot.version,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The receipt of the newest version that karat itself made, and whether adopted versions of another writer came after it.
+pub(crate) fn own_receipt(
+    site: &Site,
+    head: &Head,
+) -> Result<(Option<Receipt>, bool), PipelineError> {
+    let mut next = head.receipt;
+    let mut adopted = false;
+    while let Some(digest) = next {
+        let receipt = read_receipt(site, digest)?;
+        if receipt.kind != Kind::Adopt {
+            return Ok((Some(receipt), adopted));
+        }
+        adopted = true;
+        next = receipt.previous;
+    }
+    Ok((None, adopted))
+}
+
 /// Reads the receipt that a head names.
 pub fn receipt_of(site: &Site, head: &Head) -> Result<Option<Receipt>, PipelineError> {
     let Some(digest) = head.receipt else {
@@ -65,7 +99,8 @@ pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineErro
         .ok_or_else(|| PipelineError::MissingReceipt {
             digest: digest.to_string(),
         })?;
-    Ok(karat_receipt::open(&bytes)?.receipt)
+    let opened = karat_receipt::open_expecting(&bytes, &digest);
+    Ok(opened.map_err(PipelineError::document(&path))?.receipt)
 }
 
 /// Fingerprints of a version's live files, kept beside its receipt.
@@ -141,6 +176,10 @@ pub async fn file_fingerprints(
     }
     for file in &head.snapshot.files {
         if !known.files.contains_key(&file.path) {
+            // One of a version that is being adopted is as it is found.
+            if head.receipt.is_some() {
+                crate::proven::prove(site, table, [file]).await?;
+            }
             let fingerprint =
                 crate::read::fingerprint_file(site, table, &head.snapshot.schema, file, excluded)
                     .await?;
@@ -206,6 +245,7 @@ pub async fn publish(
     receipt.bytes_written = added.iter().map(|file| file.size).sum();
     receipt.previous = base.as_ref().and_then(|head| head.receipt);
     let sealed = put_receipt(site, table, &mut receipt, base.as_ref(), &schema, &live)?;
+    site.proven.wrote(table, &added);
     commit(
         site,
         table,

@@ -12,6 +12,7 @@ use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::judge::WHY;
 use crate::manifest;
+use crate::proven::prove;
 use crate::publish::head;
 use crate::read;
 
@@ -68,6 +69,7 @@ pub async fn list(
             read::in_written_order(&head.snapshot),
             None,
         );
+        prove(site, &lake_table, &head.snapshot.files).await?;
         let mut stream = site.engine.scan(&set, None).await?;
         while let Some(batch) = stream.try_next().await.map_err(ExactError::from)? {
             let text = |column: &str, row: usize| {

@@ -104,8 +104,12 @@ fn by_table(site: &Site, what: &str) -> Result<Digest, PipelineError> {
 }
 
 fn read(site: &Site, digest: Digest) -> Result<Option<Opened>, PipelineError> {
-    match site.lake.get(&layout::receipt(digest))? {
-        Some(bytes) => Ok(Some(karat_receipt::open_expecting(&bytes, &digest)?)),
+    let path = layout::receipt(digest);
+    match site.lake.get(&path)? {
+        Some(bytes) => {
+            let opened = karat_receipt::open_expecting(&bytes, &digest);
+            Ok(Some(opened.map_err(PipelineError::document(&path))?))
+        }
         None => Ok(None),
     }
 }

@@ -66,6 +66,8 @@ pub struct EventCounts {
     pub unchanged: u64,
     /// Events that tie with another of different content.
     pub tied: u64,
+    /// Events dated before the one that they follow.
+    pub dated_back: u64,
     /// Rows that the table already held and that were replaced.
     pub existing_superseded: u64,
     /// Rows that the table already held and that still stand, open or newly closed.
@@ -79,6 +81,8 @@ pub struct Folded {
     pub rows: RecordBatch,
     /// Event rows that tie (C4), as they came in.
     pub tied: RecordBatch,
+    /// Event rows whose `valid_from` lies before that of the event that they follow (C5), as they came in.
+    pub dated_back: RecordBatch,
 }
 
 /// Folds sorted events into rows, a batch at a time; memory is bounded by the longest key.
@@ -178,19 +182,22 @@ impl EventFold {
     fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
         let keys = self.key_rows(events)?;
         let order = rows_of(events, &[SEQUENCE, "_seq"])?;
-        let sequence = rows_of(events, &[SEQUENCE])?;
         let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);
         let content = rows_of(events, &content_names)?;
         let tracked_names: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
         let tracked = rows_of(events, &tracked_names)?;
+        let dates = match self.shape.scd {
+            ScdType::Two => Some(rows_of(events, &[&self.shape.valid_from])?),
+            ScdType::One => None,
+        };
         let group = Group {
             order,
-            sequence,
             seq,
             content,
             tracked,
+            dates,
             delete: boolean(events, DELETE)?,
             gone: boolean(events, GONE)?,
             existing: boolean(events, EXISTING)?,
@@ -200,11 +207,12 @@ impl EventFold {
         let mut from = 0;
         for row in 1..=events.num_rows() {
             if row == events.num_rows() || keys.row(row) != keys.row(from) {
-                group.decide(self.shape.scd, from..row, &mut decided, &mut self.counts);
+                group.decide(from..row, &mut decided, &mut self.counts);
                 from = row;
             }
         }
         let tied = take_record_batch(events, &UInt32Array::from(decided.tied))?;
+        let dated_back = take_record_batch(events, &UInt32Array::from(decided.dated_back))?;
         let standing = UInt32Array::from(decided.standing);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.table.fields().len());
         for name in &self.shape.output {
@@ -222,6 +230,7 @@ impl EventFold {
         Ok(Folded {
             rows: RecordBatch::try_new(self.table.clone(), columns)?,
             tied,
+            dated_back,
         })
     }
 }
@@ -235,6 +244,7 @@ struct Decided {
     /// For each standing row the event that ends its range.
     ends: Vec<Option<u32>>,
     tied: Vec<u32>,
+    dated_back: Vec<u32>,
 }
 
 impl Decided {
@@ -255,28 +265,26 @@ struct Events {
 /// The events of one batch in comparable form.
 struct Group {
     order: Rows,
-    sequence: Rows,
     seq: Rows,
     content: Rows,
     tracked: Rows,
+    /// From when a state holds; of SCD 2 alone.
+    dates: Option<Rows>,
     delete: BooleanArray,
     gone: BooleanArray,
     existing: BooleanArray,
 }
 
 impl Group {
-    fn decide(
-        &self,
-        scd: ScdType,
-        range: Range<usize>,
-        decided: &mut Decided,
-        counts: &mut EventCounts,
-    ) {
+    fn decide(&self, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) {
         let events = self.without_ties(range, decided, counts);
         let events = self.without_gone(events, counts);
-        match scd {
-            ScdType::One => self.current(&events, decided, counts),
-            ScdType::Two => self.ranges(&events, decided, counts),
+        match &self.dates {
+            None => self.current(&events, decided, counts),
+            Some(dates) => {
+                let events = self.forward(dates, events, decided, counts);
+                self.ranges(dates, &events, decided, counts);
+            }
         }
     }
 
@@ -332,6 +340,40 @@ impl Group {
         Events { events, enders }
     }
 
+    /// Events dated before the one that they follow begin no range: it would end before it begins. A full load that no longer has the
+    /// key is no such event: what was dated later than it never came to hold.
+    fn forward(
+        &self,
+        dates: &Rows,
+        of: Events,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) -> Events {
+        let mut events: Vec<usize> = Vec::with_capacity(of.events.len());
+        let mut enders = of.enders;
+        for event in of.events {
+            if self.gone.value(event) {
+                while let Some(&last) = events.last()
+                    && dates.row(last) > dates.row(event)
+                {
+                    events.pop();
+                    counts.superseded += 1;
+                    if !self.delete.value(last) && enders.last() != Some(&event) {
+                        enders.push(event);
+                    }
+                }
+            } else if let Some(&last) = events.last()
+                && dates.row(last) > dates.row(event)
+            {
+                counts.dated_back += 1;
+                decided.dated_back.push(event as u32);
+                continue;
+            }
+            events.push(event);
+        }
+        Events { events, enders }
+    }
+
     /// Counts the delete at a position: one that finds no row changes nothing.
     fn count_delete(&self, of: &Events, position: usize, counts: &mut EventCounts) {
         let before = position.checked_sub(1).map(|before| of.events[before]);
@@ -366,15 +408,15 @@ impl Group {
         }
     }
 
-    fn ranges(&self, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
+    fn ranges(&self, dates: &Rows, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
         let events = &of.events;
         // The event that began the open range, and the newest that confirmed it: untracked columns are the newest's (as in Lakeflow).
         let mut open: Option<(usize, usize)> = None;
         for (position, &event) in events.iter().enumerate() {
-            // Of events with one sequence value only the last by `_seq` can hold for any time at all.
+            // Of events of one moment only the last can hold for any time at all.
             let outlived = events
                 .get(position + 1)
-                .is_some_and(|&next| self.sequence.row(next) == self.sequence.row(event));
+                .is_some_and(|&next| dates.row(next) == dates.row(event));
             let existing = self.existing.value(event);
             if self.delete.value(event) {
                 self.count_delete(of, position, counts);
@@ -453,7 +495,7 @@ impl EventCounts {
             ("superseded".to_owned(), self.superseded),
             ("deleted".to_owned(), self.deleted),
             ("unchanged".to_owned(), self.unchanged),
-            ("quarantined".to_owned(), self.tied),
+            ("quarantined".to_owned(), self.tied + self.dated_back),
         ])
     }
 }

@@ -45,7 +45,8 @@ impl RunReport {
             .filter_map(|step| step.error.as_ref())
             .map(PipelineError::exit_code)
             .collect();
-        if self.steps.iter().any(|step| !step.broken.is_empty()) {
+        let needs_a_person = |step: &StepReport| !step.broken.is_empty() || step.found_nothing;
+        if self.steps.iter().any(needs_a_person) {
             codes.insert(1);
         }
         [2, 4, 5, 3, 1]

@@ -27,14 +27,20 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{
-    self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, quarantine_schema,
+    self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER,
+    quarantine_schema,
 };
 use crate::layout;
 use crate::model_check::is_text;
-use crate::publish::{Change, Head, Published, head, publish, read_receipt, sha256_of_name};
+use crate::proven::{prove, prove_list};
+use crate::publish::{
+    ADOPTED_GO, Change, Head, Published, head, no_foreign, own_receipt, publish, read_receipt,
+    sha256_of_name,
+};
 use crate::read;
 use crate::scd::{
-    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, GONE, SEQUENCE, START_AT, ScdType,
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
+    ScdType,
 };
 use crate::step::{StepReport, keep_code, receipt_base};
 use crate::unique::UniqueKey;
@@ -80,6 +86,8 @@ pub struct Facts<'a> {
     pub reading: &'a Reading,
     /// Whether bronze changed without a load: versions of another writer were adopted.
     pub adopted: bool,
+    /// Whether the table itself holds what another writer committed and a person adopted.
+    pub holds_adopted: bool,
     /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
     pub left_open: bool,
     /// Whether an expression asks for the time.
@@ -115,6 +123,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         };
         return Decision::Rebuild {
             reason: reason.to_owned(),
+        };
+    }
+    if facts.holds_adopted {
+        return Decision::Rebuild {
+            reason: "it holds adopted rows of another writer".to_owned(),
         };
     }
     if !facts.by_load {
@@ -177,6 +190,7 @@ struct State {
     reading: Reading,
     available: i64,
     decision: Decision,
+    holds_adopted: bool,
     judge: Arc<Judge>,
     bronze_table: Table,
     /// The columns of bronze that are read.
@@ -252,6 +266,16 @@ impl<'a> SilverStep<'a> {
             return Ok(report);
         }
         crate::step::check_signature(self.site)?;
+        // Before anything is written, also of what is held back.
+        for (table, head) in [
+            (&self.model.name, &state.head),
+            (&self.quarantine_name, &state.quarantine),
+        ] {
+            no_foreign(table, head.as_ref())?;
+        }
+        if state.holds_adopted {
+            report.notes.push(ADOPTED_GO.to_owned());
+        }
         let (intent, digest) = self.intent(&state)?;
         state.epoch = intent.epoch;
         let outcome = match &state.decision {
@@ -315,13 +339,10 @@ impl<'a> SilverStep<'a> {
             .unwrap_or(0);
         let reading = deliveries::reading(self.feed, &feed_epochs, available);
         let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
-        // The code of the version is in its receipt: after an adoption, the last intent is not what made it.
-        let last = match (
-            epochs.last_done(),
-            head_now.as_ref().and_then(|head| head.receipt),
-        ) {
-            (Some(_), Some(digest)) => Some(read_receipt(self.site, digest)?),
-            _ => None,
+        // The code of the version is in the receipt of the model's newest own version.
+        let (last, holds_adopted) = match (&head_now, epochs.last_done()) {
+            (Some(head), Some(_)) => own_receipt(self.site, head)?,
+            _ => (None, false),
         };
         let fingerprint = match bronze.receipt {
             Some(digest) => Some(read_receipt(self.site, digest)?.fingerprint),
@@ -353,6 +374,7 @@ impl<'a> SilverStep<'a> {
             reading_before: &reading_before,
             reading: &reading,
             adopted,
+            holds_adopted,
             left_open: epochs.open().is_some(),
             uses_clock: clock != ClockUse::None,
             time_passed,
@@ -367,6 +389,7 @@ impl<'a> SilverStep<'a> {
             reading,
             available,
             decision,
+            holds_adopted,
             judge: Arc::new(judge),
             bronze_table,
             read_schema,
@@ -434,6 +457,8 @@ impl<'a> SilverStep<'a> {
         files: &[&LiveFile],
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<BatchStream, PipelineError> {
+        prove_list(self.site, &state.bronze_table, &state.bronze)?;
+        prove(self.site, &state.bronze_table, files.iter().copied()).await?;
         let mut set = read::file_set(
             &state.bronze_table,
             &state.bronze.snapshot,
@@ -583,7 +608,7 @@ impl<'a> SilverStep<'a> {
         let mut aside = self.take_aside(&aside)?;
         let kept = added.iter().map(|file| file.rows).sum();
         let terms = aside.terms(events, kept);
-        count_ties(&mut aside, events);
+        count_aside(&mut aside, events);
         Ok(Computed {
             schema,
             added,
@@ -649,7 +674,7 @@ impl<'a> SilverStep<'a> {
             bytes_read += merged.bytes_read;
             let mut aside = self.take_aside(&aside)?;
             let share = aside.terms(Some(merged.events), merged.events.kept);
-            count_ties(&mut aside, Some(merged.events));
+            count_aside(&mut aside, Some(merged.events));
             let mut full = accounting::add(&before.accounting, &share);
             // Rows that stood and were replaced are no longer kept but superseded.
             let replaced = merged.events.existing_superseded;
@@ -745,6 +770,8 @@ impl<'a> SilverStep<'a> {
                 )
             })
             .collect();
+        prove_list(self.site, &self.table, head)?;
+        prove(self.site, &self.table, candidates.iter().copied()).await?;
         let mut existing: Vec<RecordBatch> = Vec::new();
         let mut removed = Vec::new();
         let mut rest: Vec<RecordBatch> = Vec::new();
@@ -852,12 +879,12 @@ impl<'a> SilverStep<'a> {
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
             let batch = failpoint::rows("silver.sorted", batch);
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
-                put_aside(state, aside, folded.tied)?;
+                put_aside(state, aside, &folded)?;
                 rows.push(failpoint::rows("silver.folded", folded.rows));
             }
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
-            put_aside(state, aside, folded.tied)?;
+            put_aside(state, aside, &folded)?;
             rows.push(failpoint::rows("silver.folded", folded.rows));
         }
         Ok(rows)
@@ -876,12 +903,12 @@ impl<'a> SilverStep<'a> {
             let batch = failpoint::rows("silver.sorted", batch);
             crate::high_water::raise(&mut high_water, column(&batch, SEQUENCE)?)?;
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
-                put_aside(state, aside, folded.tied)?;
+                put_aside(state, aside, &folded)?;
                 writer.write(&failpoint::rows("silver.folded", folded.rows))?;
             }
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
-            put_aside(state, aside, folded.tied)?;
+            put_aside(state, aside, &folded)?;
             writer.write(&failpoint::rows("silver.folded", folded.rows))?;
         }
         lock(aside).high_water = high_water;
@@ -961,6 +988,7 @@ impl<'a> SilverStep<'a> {
                 continue;
             }
             bytes += file.size;
+            prove(self.site, &self.table, [file]).await?;
             let set = read::file_set(&self.table, &head.snapshot, [file], None);
             let mut keys = self.site.engine.scan(&set, Some(self.key())).await?;
             while let Some(batch) = keys.try_next().await.map_err(ExactError::from)? {
@@ -1127,6 +1155,7 @@ impl<'a> SilverStep<'a> {
             epochs::close(&self.site.lake, &self.model.name, &closed)?;
             return Err(error);
         }
+        report.notes.extend(state.judge.warnings(&computed.counts));
         let code = keep_code(self.site, self.model.code_text())?;
         let mut receipt = receipt_base(
             self.site,
@@ -1367,15 +1396,15 @@ impl Aside {
     }
 }
 
-fn count_ties(aside: &mut Aside, events: Option<EventCounts>) {
-    if let Some(events) = events
-        && events.tied > 0
-    {
-        *aside
-            .counts
-            .broken
-            .entry(RULE_SEQUENCE_TIE.to_owned())
-            .or_default() += events.tied;
+fn count_aside(aside: &mut Aside, events: Option<EventCounts>) {
+    let Some(events) = events else { return };
+    for (count, rule) in [
+        (events.tied, RULE_SEQUENCE_TIE),
+        (events.dated_back, RULE_VALID_FROM_ORDER),
+    ] {
+        if count > 0 {
+            *aside.counts.broken.entry(rule.to_owned()).or_default() += count;
+        }
     }
 }
 
@@ -1403,12 +1432,17 @@ fn lock(aside: &Arc<Mutex<Aside>>) -> std::sync::MutexGuard<'_, Aside> {
 fn put_aside(
     state: &State,
     aside: &Arc<Mutex<Aside>>,
-    tied: RecordBatch,
+    folded: &Folded,
 ) -> Result<(), PipelineError> {
-    let tied = failpoint::rows("silver.tied", tied);
-    if tied.num_rows() > 0 {
-        let rows = state.judge.tied_rows(&tied)?;
-        lock(aside).quarantined.push(rows);
+    let tied = failpoint::rows("silver.tied", folded.tied.clone());
+    for (events, rule) in [
+        (&tied, RULE_SEQUENCE_TIE),
+        (&folded.dated_back, RULE_VALID_FROM_ORDER),
+    ] {
+        if events.num_rows() > 0 {
+            let rows = state.judge.rows_aside(events, rule)?;
+            lock(aside).quarantined.push(rows);
+        }
     }
     Ok(())
 }

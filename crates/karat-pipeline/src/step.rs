@@ -58,6 +58,8 @@ pub struct StepReport {
     pub how: Option<String>,
     /// Objects found broken by this run: path and reason.
     pub broken: Vec<(String, String)>,
+    /// Of a feed without a version: no file has ever matched.
+    pub found_nothing: bool,
     /// For a person.
     pub notes: Vec<String>,
     /// Why it failed.
@@ -80,6 +82,7 @@ impl StepReport {
             bytes_written: 0,
             how: None,
             broken: Vec::new(),
+            found_nothing: false,
             notes: Vec::new(),
             error: None,
             seconds: 0.0,

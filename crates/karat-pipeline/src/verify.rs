@@ -7,7 +7,7 @@ use std::path::Path;
 
 use karat_exact::Fingerprint;
 use karat_exact::fingerprint::schema_text;
-use karat_lake::{CommitRecord, Lake, LiveFile, Table, hash_file};
+use karat_lake::{CommitRecord, ErrorClass, Lake, LiveFile, Table, hash_file};
 use karat_project::TableName;
 use karat_receipt::{
     ChainLink, Digest, Input, KeyRing, Kind, Opened, Receipt, SignatureOutcome, check_chain,
@@ -21,6 +21,9 @@ use crate::publish::sha256_of_name;
 use crate::read;
 
 pub(crate) use documents::newest_checkpoint;
+
+/// Outcome of a file that this user may not read, and of its table: nothing is known to contradict the record.
+const UNREADABLE: &str = "unreadable";
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +56,7 @@ pub struct TableFinding {
     pub table: String,
     /// Version.
     pub version: i64,
-    /// `ok`, `adopted`, `mismatch`, `missing`, `foreign`.
+    /// `ok`, `adopted`, `mismatch`, `missing`, `foreign`, `unreadable`.
     pub outcome: &'static str,
     /// What the record says.
     pub expected: Option<String>,
@@ -68,7 +71,7 @@ pub struct TableFinding {
 pub struct FileFinding {
     /// Path relative to the lake.
     pub path: String,
-    /// `mismatch`, `missing`; `orphan` or `unfinished`, which do no harm.
+    /// `mismatch`, `missing`, `foreign`, `unreadable`; `orphan` or `unfinished`, which do no harm.
     pub outcome: &'static str,
     /// One sentence for a person.
     pub detail: String,
@@ -105,6 +108,11 @@ impl VerifyReport {
             .iter()
             .all(|table| matches!(table.outcome, "ok" | "adopted"))
             && self.files.iter().all(FileFinding::is_harmless)
+    }
+
+    /// Whether there was something that this user may not read.
+    pub fn was_denied(&self) -> bool {
+        self.files.iter().any(|file| file.outcome == UNREADABLE)
     }
 
     /// A table's version is not as the record says.
@@ -177,6 +185,7 @@ pub async fn verify(
             table: site.lake.table(dir),
             report: &mut report,
             receipts: &mut seen_receipts,
+            hashed: BTreeMap::new(),
         };
         let log = check.run().await?;
         logs.insert(name.clone(), log);
@@ -224,6 +233,8 @@ struct TableCheck<'a> {
     table: Table,
     report: &'a mut VerifyReport,
     receipts: &'a mut BTreeSet<Digest>,
+    /// Data files that were hashed, and whether each is as it was written.
+    hashed: BTreeMap<String, bool>,
 }
 
 impl TableCheck<'_> {
@@ -285,15 +296,20 @@ impl TableCheck<'_> {
         if self.report.tables.len() == before
             && let Some(newest) = history.last()
         {
-            let damaged = self.report.files[files_before..]
+            let damaged: BTreeMap<&str, &'static str> = self.report.files[files_before..]
                 .iter()
                 .filter(|file| !file.is_harmless())
-                .count();
-            let (outcome, detail) = match damaged {
+                .map(|file| (file.path.as_str(), file.outcome))
+                .collect();
+            let worst = match damaged.values().all(|outcome| *outcome == UNREADABLE) {
+                true => UNREADABLE,
+                false => "mismatch",
+            };
+            let (outcome, detail) = match damaged.len() {
                 0 if adopted.contains(&newest.version) => ("adopted", String::new()),
                 0 => ("ok", String::new()),
-                1 => ("mismatch", "a file of it, named below".to_owned()),
-                several => ("mismatch", format!("{several} files of it, named below")),
+                1 => (worst, "a file of it, named below".to_owned()),
+                several => (worst, format!("{several} files of it, named below")),
             };
             let expected = opened
                 .get(&newest.version)
@@ -540,10 +556,13 @@ impl TableCheck<'_> {
                 );
                 continue;
             }
-            let found = live_files_digest(
-                live.iter()
-                    .map(|(path, size)| (path.as_str(), *size, digest_of(path, &stated))),
-            );
+            let found = live_files_digest(live.iter().map(|(path, size)| {
+                (
+                    path.as_str(),
+                    *size,
+                    digest_of(path, &stated).unwrap_or_default(),
+                )
+            }));
             if found != receipt.live_files {
                 self.finding(
                     record.version,
@@ -582,29 +601,7 @@ impl TableCheck<'_> {
             }
         }
         for (path, size) in &named {
-            let shown = format!("{}/{path}", self.dir);
-            let absolute = self.table.path().join(path);
-            self.report.files_hashed += 1;
-            match hash_file(&absolute) {
-                Err(_) if !absolute.exists() => self.report.file(
-                    &shown,
-                    "missing",
-                    format!("named by the log of {}", self.name),
-                ),
-                Err(error) => self.report.file(&shown, "mismatch", error.to_string()),
-                Ok((found, _)) if found != *size => {
-                    self.report.file(
-                        &shown,
-                        "mismatch",
-                        format!("its size is {found}, the log says {size}"),
-                    );
-                }
-                Ok((_, sha256)) if sha256 != digest_of(path, &stated) => {
-                    self.report
-                        .file(&shown, "mismatch", format!("its SHA-256 is {sha256}"));
-                }
-                Ok(_) => {}
-            }
+            self.is_intact(path, *size, &stated)?;
         }
         if self.options.only.is_none() {
             for path in data_files(&self.site.lake.root().join(self.dir))? {
@@ -625,6 +622,55 @@ impl TableCheck<'_> {
         Ok(())
     }
 
+    /// Whether a data file has the bytes that were written; hashed once, and reported if not.
+    fn is_intact(
+        &mut self,
+        path: &str,
+        size: u64,
+        stated: &BTreeMap<String, String>,
+    ) -> Result<bool, PipelineError> {
+        if let Some(known) = self.hashed.get(path) {
+            return Ok(*known);
+        }
+        let shown = format!("{}/{path}", self.dir);
+        let absolute = self.table.path().join(path);
+        self.report.files_hashed += 1;
+        let expected = digest_of(path, stated);
+        let wrong = match hash_file(&absolute) {
+            Err(_) if !absolute.exists() => {
+                Some(("missing", format!("named by the log of {}", self.name)))
+            }
+            // What may not be read is not known to be wrong.
+            Err(error) if error.class() == ErrorClass::NotAllowed => {
+                Some((UNREADABLE, error.to_string()))
+            }
+            Err(error) => Some(("mismatch", error.to_string())),
+            Ok((found, _)) if found != size => Some((
+                "mismatch",
+                format!("its size is {found}, the log says {size}"),
+            )),
+            Ok((_, sha256)) if expected.is_none() => Some((
+                "foreign",
+                format!(
+                    "another writer named it, and no receipt states its SHA-256, which is {sha256}"
+                ),
+            )),
+            Ok((_, sha256)) => (Some(sha256.as_str()) != expected).then(|| {
+                let expected = expected.unwrap_or_default();
+                (
+                    "mismatch",
+                    format!("its SHA-256 is {sha256}, it was written as {expected}"),
+                )
+            }),
+        };
+        let intact = wrong.is_none();
+        if let Some((outcome, detail)) = wrong {
+            self.report.file(&shown, outcome, detail);
+        }
+        self.hashed.insert(path.to_owned(), intact);
+        Ok(intact)
+    }
+
     async fn fingerprints(
         &mut self,
         history: &[CommitRecord],
@@ -637,6 +683,7 @@ impl TableCheck<'_> {
                 .only
                 .as_ref()
                 .is_some_and(|(_, version)| version.is_some());
+        let stated = digests_stated(opened);
         let mut of_file: BTreeMap<String, Fingerprint> = BTreeMap::new();
         for record in history {
             if !(every || Some(record.version) == newest) || !self.wanted(record.version) {
@@ -672,6 +719,11 @@ impl TableCheck<'_> {
             let mut total = Fingerprint::default();
             let mut unreadable = false;
             for file in &snapshot.files {
+                // Only bytes that karat wrote are decoded: what a damaged file leads its reader to do is not known.
+                if !self.is_intact(&file.path, file.size, &stated)? {
+                    unreadable = true;
+                    continue;
+                }
                 let fingerprint = match of_file.get(&file.path) {
                     Some(known) => *known,
                     None => match self.decode(&snapshot.schema, file).await {
@@ -742,10 +794,8 @@ fn digests_stated(opened: &BTreeMap<i64, Opened>) -> BTreeMap<String, String> {
 }
 
 /// What a file's bytes must hash to: its own name says so; of an adopted file, the receipt.
-fn digest_of<'p>(path: &'p str, stated: &'p BTreeMap<String, String>) -> &'p str {
-    sha256_of_name(path)
-        .or_else(|| stated.get(path).map(String::as_str))
-        .unwrap_or_default()
+fn digest_of<'p>(path: &'p str, stated: &'p BTreeMap<String, String>) -> Option<&'p str> {
+    sha256_of_name(path).or_else(|| stated.get(path).map(String::as_str))
 }
 
 /// Versions that an adoption covers (G2).

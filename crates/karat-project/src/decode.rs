@@ -89,7 +89,7 @@ pub(crate) fn is_own_name(name: &str) -> bool {
 /// The expectations that hold without being written (B5, C1).
 pub(crate) const BUILT_IN_RULES: [&str; 2] = ["_expression", "_rescued"];
 /// Rules of C4: names that quarantine uses.
-const RESERVED_RULES: [&str; 2] = ["sequence_tie", "sequence_null"];
+const RESERVED_RULES: [&str; 3] = ["sequence_tie", "sequence_null", "valid_from_order"];
 /// B2: kept and queryable, but an error in silver and gold SQL.
 pub(crate) const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
 

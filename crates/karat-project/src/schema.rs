@@ -482,7 +482,7 @@ pub(crate) static FEED: Object = Object {
         optional(
             "file_order",
             Type::Text,
-            "Regular expression with one group: the part of the path that gives the order of files (B1). Left out: the whole path.",
+            "Regular expression with one group: the part of the path that gives the order of files (B1), by number where it may capture more digits or fewer (`\\d+`). Left out: the whole path, as text.",
         ),
         default(
             "parts",

@@ -19,6 +19,7 @@ use crate::reader::Reader;
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::session::Session;
+use crate::shape::{self, Parsed};
 use crate::text::{self, Encoding};
 
 /// Everything about one asset.
@@ -55,6 +56,9 @@ pub struct AssetReport {
     pub insertions: Vec<Edit>,
     /// Why the asset could not be read as a whole, if so.
     pub trouble: Option<Doubt>,
+    /// How its texts parse, in the order of the text, if that was asked for.
+    #[serde(skip)]
+    pub shapes: Vec<Parsed>,
     /// Everything open or rewritten with its line, if it was asked for.
     #[serde(skip)]
     pub issues: Vec<Issue>,
@@ -113,6 +117,7 @@ impl AssetReport {
             passed: Vec::new(),
             insertions: Vec::new(),
             trouble: Some(trouble),
+            shapes: Vec::new(),
             issues: Vec::new(),
             decided: Applied::default(),
         }
@@ -179,7 +184,13 @@ pub struct Decoded {
 pub fn read(mut reader: Reader<'_>, decoded: &Decoded) -> (Found, Session) {
     let root = Fragment::root(decoded.text.clone(), decoded.format.name());
     format::read(&mut reader, &root, decoded.format);
-    reader.finish()
+    let of_data = reader
+        .options
+        .shapes
+        .then(|| shape::of_data(&decoded.text, decoded.format));
+    let (mut found, session) = reader.finish();
+    found.shapes.extend(of_data.flatten());
+    (found, session)
 }
 
 /// Settles what was found in a file.
@@ -196,6 +207,8 @@ pub fn settle(
         regions,
         mut passed,
         mut calls,
+        mut shapes,
+        unparsed,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -225,12 +238,14 @@ pub fn settle(
             },
             role: Role::Name,
             old: None,
+            tables: Vec::new(),
             verdict,
         });
     }
     occurrences.append(&mut added);
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
+    without_new_quotes(&mut occurrences, &unparsed);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -239,6 +254,8 @@ pub fn settle(
     passed.dedup();
     calls.sort();
     calls.dedup();
+    shapes.sort();
+    shapes.dedup();
     let lines = Lines::of(&decoded.text);
     AssetReport {
         path: path.to_owned(),
@@ -262,6 +279,7 @@ pub fn settle(
         passed,
         insertions: Vec::new(),
         trouble: None,
+        shapes,
         issues: Vec::new(),
         decided: Applied::default(),
     }
@@ -304,8 +322,20 @@ fn order(occurrences: &mut Vec<Occurrence>) {
             ))
     });
     // The same text may be read in several ways (once by each caller, once in each branch): equal readings are one.
-    occurrences
-        .dedup_by(|later, first| later.range == first.range && later.verdict == first.verdict);
+    occurrences.dedup_by(|later, first| {
+        let equal = later.range == first.range && later.verdict == first.verdict;
+        if equal {
+            join_tables(first, &mut later.tables);
+        }
+        equal
+    });
+}
+
+/// One place, read twice: it stands for the tables of both readings.
+fn join_tables(first: &mut Occurrence, others: &mut Vec<String>) {
+    first.tables.append(others);
+    first.tables.sort();
+    first.tables.dedup();
 }
 
 /// Regions, asked about places in the order of the text: a large file has as many regions as candidates.
@@ -451,7 +481,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     };
     // One place, one verdict: code that runs twice, or in two branches, is read twice.
     let mut settled: Vec<Occurrence> = Vec::with_capacity(occurrences.len());
-    for occurrence in occurrences.drain(..) {
+    for mut occurrence in occurrences.drain(..) {
         let Some(first) = settled
             .last_mut()
             .filter(|first| first.range == occurrence.range)
@@ -473,6 +503,7 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
             // In order: what needs a person comes first.
             _ => {}
         }
+        join_tables(first, &mut occurrence.tables);
     }
     *occurrences = settled;
     // Edits that overlap, or do not fit the text.
@@ -504,6 +535,30 @@ fn without_collisions(occurrences: &mut Vec<Occurrence>, text: &str) {
     );
     for index in wrong {
         occurrences[index].verdict = doubt("two edits would change the same bytes".to_owned());
+    }
+}
+
+/// Where a program does not parse, a backtick more may pair up with one that stands about, so that other code is read as text.
+fn without_new_quotes(occurrences: &mut [Occurrence], unparsed: &[Range<usize>]) {
+    if unparsed.is_empty() {
+        return;
+    }
+    for occurrence in occurrences {
+        let place = &occurrence.range;
+        let lies_in = |whole: &Range<usize>| whole.start <= place.start && place.end <= whole.end;
+        if let Verdict::Rewritten { new, edits } = &occurrence.verdict
+            && edits
+                .iter()
+                .any(|edit| edit.new.contains('`') && !edit.old.contains('`'))
+            && unparsed.iter().any(lies_in)
+        {
+            let message = "the new name needs backticks, and the code around it does not parse";
+            occurrence.verdict = Verdict::NeedsPerson {
+                doubt: Doubt::new(rule::SCATTERED, message),
+                candidates: vec![new.clone()],
+                suggestion: edits.clone(),
+            };
+        }
     }
 }
 

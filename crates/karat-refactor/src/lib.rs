@@ -13,6 +13,9 @@
 //! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
 //! - [`style`]: how new names are written.
+//! - [`lineage`]: the tables that an asset reads and writes, before and after.
+//! - [`shape`]: how the texts of an asset parse, without the names in them.
+//! - [`verify`]: judges anybody's edits; [`proof`]: what was done, and whether what a proof says holds.
 //!
 //! # How a front end joins
 //!
@@ -36,6 +39,7 @@ pub mod format;
 pub mod fragment;
 pub mod json;
 pub mod language;
+pub mod lineage;
 pub mod mapping;
 pub mod occurrence;
 pub mod packed;
@@ -45,6 +49,7 @@ pub mod reader;
 pub mod report;
 pub mod rules;
 pub mod session;
+pub mod shape;
 pub mod style;
 pub mod text;
 pub mod verify;

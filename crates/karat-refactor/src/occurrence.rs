@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;
+use crate::shape::Parsed;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -199,6 +200,10 @@ pub struct Occurrence {
     pub role: Role,
     /// What it resolves to, as `sales.orders`, where that is known.
     pub old: Option<String>,
+    /// The tables that it reads or writes, in full, in lower case, each part quoted where it must be: two parts for a table of the
+    /// metastore, three for one of Unity Catalog, `*` for a table that is decided at run time. Empty where that is not known.
+    #[serde(skip)]
+    pub tables: Vec<String>,
     /// Rewritten, not a table, or for a person.
     pub verdict: Verdict,
 }
@@ -237,10 +242,14 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// Stretches of the asset's text that explain the candidates inside them. Of overlapping ones the last, innermost, counts.
     pub regions: Vec<Region>,
+    /// Programs with something in them that their grammar does not know.
+    pub unparsed: Vec<Range<usize>>,
     /// What the asset passes to others (ADF baseParameters, job parameters, `dbutils.notebook.run` arguments).
     pub passed: Vec<Passed>,
     /// The assets it runs or includes.
     pub calls: Vec<Call>,
+    /// How its texts parse, if that was asked for.
+    pub shapes: Vec<Parsed>,
 }
 
 /// What every candidate in a stretch of text is.

@@ -50,7 +50,7 @@ impl Encoding {
         }
     }
 
-    fn length(self, text: &str) -> usize {
+    pub(crate) fn length(self, text: &str) -> usize {
         match self {
             Self::Utf8 | Self::Utf8Marked => text.len(),
             Self::Utf16Le | Self::Utf16Be => {
@@ -60,7 +60,7 @@ impl Encoding {
         }
     }
 
-    fn mark(self) -> usize {
+    pub(crate) fn mark(self) -> usize {
         match self {
             Self::Utf8 | Self::Windows1252 => 0,
             Self::Utf8Marked => 3,

@@ -263,6 +263,15 @@ fn walk(
                 }
                 length
             }
+            // A place around others (a text that was not understood, with a name in it) may change where those may.
+            (false, None)
+                if places[at + 1..]
+                    .iter()
+                    .take_while(|next| next.range.start < place.range.end)
+                    .any(|next| next.range.end <= place.range.end && next.fixed.is_none()) =>
+            {
+                continue;
+            }
             (false, None) => return unlicensed(text, after, i, j, &places),
         };
         i = place.range.end;
@@ -304,17 +313,27 @@ fn wrong_in(
     if occurrence.subject == Subject::Path || means.as_deref() == Some(right.as_str()) {
         return None;
     }
+    Some(misread(occurrence, &right, new, text))
+}
+
+/// A name that stayed and means another table now.
+fn misread(
+    occurrence: &crate::occurrence::Occurrence,
+    now: &str,
+    right: &str,
+    text: &str,
+) -> Change {
     let (line, column) = text::line_and_column(text, occurrence.range.start);
-    Some(Change {
+    Change {
         line,
         column,
         what: format!(
-            "`{}` means `{right}` now, and the mapping says `{new}`",
+            "`{}` means `{now}` now, and the mapping says `{right}`",
             occurrence.text
         ),
         before: line_of(text, occurrence.range.start),
         after: line_of(text, occurrence.range.start),
-    })
+    }
 }
 
 fn left_behind(
@@ -323,6 +342,10 @@ fn left_behind(
     text: &str,
     mapping: &Mapping,
 ) -> Option<Change> {
+    // What needs a person anyway stays open: it may be no table of this database at all.
+    if !matches!(occurrence.verdict, Verdict::Rewritten { .. }) {
+        return None;
+    }
     let (database, table) = occurrence.old.as_deref()?.split_once('.')?;
     if !moved.iter().any(|moved| moved == database) {
         return None;
@@ -336,19 +359,8 @@ fn left_behind(
     if new.schema() == schema && new.table.eq_ignore_ascii_case(table) {
         return None;
     }
-    let (line, column) = text::line_and_column(text, occurrence.range.start);
-    Some(Change {
-        line,
-        column,
-        what: format!(
-            "`{}` means `{}.{table}` now, and the mapping says `{}`",
-            occurrence.text,
-            schema.sql(),
-            new.sql()
-        ),
-        before: line_of(text, occurrence.range.start),
-        after: line_of(text, occurrence.range.start),
-    })
+    let now = format!("{}.{table}", schema.sql());
+    Some(misread(occurrence, &now, &new.sql(), text))
 }
 
 impl Place<'_> {

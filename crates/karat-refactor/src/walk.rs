@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use karat_receipt::DigestWriter;
+
 use crate::estate::{FILE_SIZE_MAX, Files};
 use crate::occurrence::Doubt;
 use crate::packed::{Archive, PackedError};
@@ -18,7 +20,6 @@ const SKIPPED: &[&str] = &[
     "node_modules",
     "__pycache__",
     ".venv",
-    ".ipynb_checkpoints",
 ];
 
 /// Extensions that are never text; they are counted and not opened.
@@ -91,6 +92,18 @@ impl Walk {
         } else {
             self.root.clone()
         }
+    }
+
+    /// The SHA-256 of every file of the estate, read as an asset or not.
+    pub fn digests(&self) -> std::io::Result<BTreeMap<String, String>> {
+        let of_estate = |path: &&String| !path.split('/').any(|part| SKIPPED.contains(&part));
+        let files = self.files.iter().filter(of_estate);
+        let digest = |path: &String| {
+            let mut digest = DigestWriter::new();
+            std::io::copy(&mut fs::File::open(self.disk_path(path))?, &mut digest)?;
+            Ok((path.clone(), digest.finish().to_string()))
+        };
+        files.map(digest).collect()
     }
 
     /// Files of binary kinds, which are not opened.

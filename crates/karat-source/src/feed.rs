@@ -104,9 +104,12 @@ pub struct FeedSpec {
     pub csv: CsvOptions,
     /// Without a header: the names of the fields. With one, or of a table: the columns that may land (B9).
     pub columns: Option<Vec<String>>,
+    /// Texts that silver reads as null: a proposal of types passes over them.
+    pub null_values: Vec<String>,
     /// Names, folded, that a header is expected to have: by them a file with another delimiter is known.
     pub known_columns: Vec<String>,
-    /// Regular expression with one group that captures the order mark from the path; default the whole path (B1).
+    /// Regular expression with one group that captures the order mark from the path, by number where it may
+    /// capture more digits or fewer; default the whole path, as text (B1).
     pub file_order: Option<String>,
     /// Full loads: files of one mark are parts of one load (B6).
     pub parts: bool,

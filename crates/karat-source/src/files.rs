@@ -4,6 +4,7 @@
 //! again only if the time differs (a copied folder), and looks at size and time once more when it is done.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::panic::resume_unwind;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind, over_limit};
 use crate::decode::{Decoded, hex};
-use crate::pattern::OrderPattern;
+use crate::pattern::{OrderPattern, misordered};
 use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
     Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Inventory, Known,
@@ -147,6 +148,10 @@ impl Files {
 
     /// The files that the feed's glob names, sorted by path.
     fn list(&self, feed: &FeedSpec) -> Result<Vec<Listed>, SourceError> {
+        self.listing(feed).map(|listing| listing.files)
+    }
+
+    fn listing(&self, feed: &FeedSpec) -> Result<Listing, SourceError> {
         let glob = feed.path.as_deref().unwrap_or_default();
         let fail = |why: &str| {
             SourceError::new(
@@ -174,28 +179,35 @@ impl Files {
             .compile_matcher();
         self.check_root()?;
         let parts: Vec<&str> = glob.split('/').collect();
-        let literal = parts[..parts.len() - 1]
+        let literal = parts
             .iter()
             .take_while(|part| !part.contains(['*', '?', '[', '{']))
             .count();
+        let is_one_file = literal == parts.len();
+        let literal = literal.min(parts.len() - 1);
         let deep = glob.contains("**") || glob.contains('{');
         let prefix = parts[..literal].join("/");
         let mut walk = Walk {
             matcher,
             depth_max: if deep { DEPTH_MAX } else { parts.len() - 1 },
             folders_are_broken: !matches!(parts.last(), Some(&("*" | "**"))),
-            listed: Vec::new(),
+            found: Listing::default(),
         };
         let start = if prefix.is_empty() {
             self.root.clone()
         } else {
             self.absolute(&prefix)
         };
-        if start.exists() || literal == 0 {
+        if is_one_file {
+            // What lies beside it is nobody's business.
+            walk.entry(&self.absolute(glob), glob.to_owned(), literal)?;
+        } else if start.exists() || literal == 0 {
             walk.folder(&start, &prefix, literal)?;
         }
-        walk.listed.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(walk.listed)
+        let mut found = walk.found;
+        found.files.sort_by(|a, b| a.path.cmp(&b.path));
+        found.folders.sort_unstable();
+        Ok(found)
     }
 
     fn order(feed: &FeedSpec) -> Result<Option<OrderPattern>, SourceError> {
@@ -286,6 +298,13 @@ impl Files {
         let stat = file.metadata().map_err(fail)?;
         let changed_meanwhile =
             bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
+        if broken.is_none() && !packed && !changed_meanwhile {
+            file.seek(SeekFrom::Start(0)).map_err(fail)?;
+            let mut start = Vec::with_capacity(START_BYTES);
+            let mut head = (&file).take(START_BYTES as u64);
+            head.read_to_end(&mut start).map_err(fail)?;
+            broken = no_text(&start);
+        }
         if broken.is_none() && !changed_meanwhile && csv.header {
             broken = self.header_flaw(&file, packed, &listed.path, feed)?;
         }
@@ -557,7 +576,11 @@ impl Files {
             // What a row lacks or has too much is rescued, not typed.
             if reader.spans().len() == names.len() {
                 for (profile, span) in profiles.iter_mut().zip(reader.spans()) {
-                    profile.see(&String::from_utf8_lossy(&reader.field(*span)));
+                    let value = reader.field(*span);
+                    let value = String::from_utf8_lossy(&value);
+                    if !feed.null_values.iter().any(|null| *null == value) {
+                        profile.see(&value);
+                    }
                 }
             }
             rows += 1;
@@ -787,7 +810,7 @@ impl Source for Files {
             let Some(order) = &order else {
                 return Ok(path.to_owned());
             };
-            order.capture(path).map(str::to_owned).ok_or_else(|| {
+            order.mark(path).ok_or_else(|| {
                 SourceError::new(ErrorKind::Config, format!("cannot order `{path}` among the files of feed `{}`: `file_order` does not match it", feed.name))
                     .hint("widen `file_order`, or narrow the feed's `path` so that it leaves this file out")
                     .object(path)
@@ -813,13 +836,20 @@ impl Source for Files {
         let mut planned = Planned::default();
         let mut fresh: Vec<Object> = Vec::new();
         let mut listed_known: Vec<Object> = Vec::new();
-        let listed = self.list(feed)?;
+        let Listing {
+            files: listed,
+            folders,
+        } = self.listing(feed)?;
         if listed.is_empty() && known.is_empty() {
             planned.warnings.push(format!(
                 "no file matches `{}` in the source's folder",
                 feed.path.as_deref().unwrap_or_default()
             ));
         }
+        let paths: Vec<String> = match order {
+            Some(_) => Vec::new(),
+            None => listed.iter().map(|listed| listed.path.clone()).collect(),
+        };
         let mut unproved = Vec::new();
         for listed in listed {
             let mark = mark_of(&listed.path)?;
@@ -909,6 +939,26 @@ impl Source for Files {
         }
         if !feed.on_duplicate_load {
             self.find_duplicates(feed, &mut fresh, &newest, &mark_of)?;
+        }
+        if (!fresh.is_empty() || known.is_empty())
+            && let Some(first) = folders.first()
+        {
+            let more = match folders.len() {
+                1 => String::new(),
+                many => format!(" (and {} more)", many - 1),
+            };
+            planned.warnings.push(format!(
+                "`{first}`{more} is a folder that `{glob}` matches too; what is in it is not read: `{glob}/*` would name it",
+                glob = feed.path.as_deref().unwrap_or_default()
+            ));
+        }
+        if !fresh.is_empty() {
+            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+            if let Some((first, second)) = misordered(&paths) {
+                planned.warnings.push(format!(
+                    "`{first}` counts as older than `{second}`: whole paths are ordered as text; capture the number with `file_order` to order by it"
+                ));
+            }
         }
         let count_before = known.len();
         let objects_to_load =
@@ -1103,16 +1153,23 @@ fn part_is_gone(feed: &FeedSpec, objects: &[Object], gone: &BTreeSet<String>) ->
     .object(paths[0])
 }
 
+/// What a glob names.
+#[derive(Debug, Default)]
+struct Listing {
+    files: Vec<Listed>,
+    /// Folders that a `*` at the end of the glob names too, and that are not read.
+    folders: Vec<String>,
+}
+
 struct Walk {
     matcher: GlobMatcher,
     depth_max: usize,
     folders_are_broken: bool,
-    listed: Vec<Listed>,
+    found: Listing,
 }
 
 impl Walk {
     fn folder(&mut self, folder: &Path, relative: &str, depth: usize) -> Result<(), SourceError> {
-        let shown = if relative.is_empty() { "." } else { relative };
         let fail = |e| match relative {
             "" => SourceError::io("list the source folder", &folder.display().to_string(), e),
             _ => SourceError::io("list the folder", relative, e),
@@ -1123,52 +1180,84 @@ impl Walk {
         };
         for entry in entries {
             let entry = entry.map_err(fail)?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                return Err(SourceError::new(
-                    ErrorKind::Config,
-                    format!(
-                        "cannot list the folder `{shown}`: the name of `{}` is not valid Unicode",
-                        name.display()
-                    ),
-                )
-                .hint("rename the file"));
-            };
+            let name = in_unicode(&entry.file_name());
             let path = if relative.is_empty() {
-                name.to_owned()
+                name
             } else {
                 format!("{relative}/{name}")
             };
-            let stat = match fs::metadata(entry.path()) {
-                // Gone meanwhile, or a link that leads nowhere.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other.map_err(|e| SourceError::io("look at", &path, e))?,
-            };
-            let matches = self.matcher.is_match(&path);
-            if stat.is_dir() {
-                if matches && self.folders_are_broken {
-                    self.listed.push(Listed {
-                        path: path.clone(),
-                        size: 0,
-                        mtime_ns: mtime_ns(&stat),
-                        broken: Some(FOLDER.to_owned()),
-                    });
-                }
-                if depth < self.depth_max {
-                    self.folder(&entry.path(), &path, depth + 1)?;
-                }
-            } else if matches {
-                let broken = (!stat.is_file()).then(|| "it is no regular file".to_owned());
-                self.listed.push(Listed {
+            self.entry(&entry.path(), path, depth)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, at: &Path, path: String, depth: usize) -> Result<(), SourceError> {
+        let matches = self.matcher.is_match(&path);
+        let stat = match fs::metadata(at) {
+            Ok(stat) => stat,
+            Err(e) => {
+                return match fs::symlink_metadata(at) {
+                    Ok(link) if link.file_type().is_symlink() => {
+                        if matches {
+                            self.hold(path, &link, LINK);
+                        }
+                        Ok(())
+                    }
+                    _ if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(SourceError::io("look at", &path, e)),
+                };
+            }
+        };
+        let has_unicode_name = at.file_name().is_none_or(|name| name.to_str().is_some());
+        if !has_unicode_name {
+            if matches || (stat.is_dir() && depth < self.depth_max) {
+                self.hold(path, &stat, NAME);
+            }
+        } else if stat.is_dir() {
+            if depth < self.depth_max {
+                self.folder(at, &path, depth + 1)?;
+            } else if matches && !self.folders_are_broken {
+                self.found.folders.push(path.clone());
+            }
+            if matches && self.folders_are_broken {
+                self.hold(path, &stat, FOLDER);
+            }
+        } else if matches {
+            if stat.is_file() {
+                self.found.files.push(Listed {
                     path,
                     size: stat.len(),
                     mtime_ns: mtime_ns(&stat),
-                    broken,
+                    broken: None,
                 });
+            } else {
+                self.hold(path, &stat, NO_FILE);
             }
         }
         Ok(())
     }
+
+    /// What can be no object.
+    fn hold(&mut self, path: String, stat: &Metadata, why: &str) {
+        self.found.files.push(Listed {
+            path,
+            size: if stat.is_file() { stat.len() } else { 0 },
+            mtime_ns: mtime_ns(stat),
+            broken: Some(why.to_owned()),
+        });
+    }
+}
+
+/// A name for people: bytes that are no UTF-8 as `\xE9`.
+fn in_unicode(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
 }
 
 fn mtime_ns(stat: &Metadata) -> i64 {
@@ -1226,6 +1315,9 @@ const HEADER: &str = "its header cannot be read: ";
 /// Why a full extract that is older than the newest loaded one is not loaded (B6).
 pub const LATE_EXTRACT: &str = "late_extract: a newer full load is already loaded";
 const FOLDER: &str = "it is a folder, not a file";
+const NO_FILE: &str = "it is no regular file";
+const LINK: &str = "it is a link that leads nowhere";
+const NAME: &str = "its name is not valid Unicode: rename it";
 const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
 const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
 const GZIP_SHORT: &str = "gzip ends early";
@@ -1235,7 +1327,7 @@ const GZIP_FOLLOWED: &str = "gzip is complete, but bytes that are no gzip follow
 /// Whether an object known to be broken for this reason might be whole under the settings of today, though its bytes are the same.
 fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
     match reason {
-        FOLDER => listed.broken.is_none(),
+        FOLDER | NO_FILE | LINK | NAME => listed.broken.is_none(),
         GZIP_EMPTY | GZIP_NONE | GZIP_SHORT | GZIP_DAMAGED | GZIP_FOLLOWED => {
             csv.compression == Compression::None
         }
@@ -1244,6 +1336,43 @@ fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
             other.contains("is longer than") && !other.contains(&over_limit(csv.max_line_bytes))
         }
     }
+}
+
+/// Bytes at the start of a file by which a format is known.
+const START_BYTES: usize = 16;
+
+/// Why it is no text, if its first bytes are those of another format.
+fn no_text(start: &[u8]) -> Option<String> {
+    let what = match start {
+        [
+            b'B',
+            b'Z',
+            b'h',
+            b'1'..=b'9',
+            b'1',
+            b'A',
+            b'Y',
+            b'&',
+            b'S',
+            b'Y',
+            ..,
+        ] => "bzip2",
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => "Zstandard",
+        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => "xz",
+        [0x04, 0x22, 0x4D, 0x18, ..] => "LZ4",
+        [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => "7z",
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive or a workbook",
+        [0xD0, 0xCF, 0x11, 0xE0, ..] => "an Office document",
+        [b'P', b'A', b'R', b'1', 0..0x20, ..] => "Parquet",
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, ..] => "Arrow",
+        [b'O', b'b', b'j', 1, ..] => "Avro",
+        [b'S', b'Q', b'L', b'i', b't', b'e', b' ', ..] if start.ends_with(&[0]) => "SQLite",
+        [b'%', b'P', b'D', b'F', b'-', ..] => "PDF",
+        _ => return None,
+    };
+    Some(format!(
+        "it is {what}, not text: files are read as text, plain or gzip"
+    ))
 }
 
 /// Unpacks to the end, member after member; the reason if that fails.
@@ -1381,12 +1510,16 @@ fn header_names(
                 && memchr::memchr(byte, &reader.field(*span)).is_some()
         })
     };
+    let fields = || reader.spans().iter().map(|span| reader.field(*span));
+    let zeros: usize = fields()
+        .map(|field| memchr::memchr_iter(0, &field).count())
+        .sum();
     let (why, hint) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
         (
             "a quote in it is never closed",
             "check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)",
         )
-    } else if has(0, true) {
+    } else if zeros > 0 && 4 * zeros >= reader.record().len() {
         (
             "it holds zero bytes, as UTF-16 does",
             "check `encoding` under `csv` of the feed; UTF-16 needs it where no byte order mark says so",
@@ -1395,6 +1528,16 @@ fn header_names(
         (
             "lines end in a carriage return alone",
             "declare `terminator: \"\\r\"` under `csv` of the feed",
+        )
+    } else if fields().any(|field| field.iter().any(is_no_text)) {
+        (
+            "it holds control characters, as no text does",
+            "check that it is a text file, and `encoding` under `csv` of the feed",
+        )
+    } else if fields().any(|field| std::str::from_utf8(&field).is_err()) {
+        (
+            "it is not valid in its encoding",
+            "declare `encoding` under `csv` of the feed, e.g. `windows-1252`",
         )
     } else {
         return Ok(Some(
@@ -1411,6 +1554,11 @@ fn header_names(
     )
     .hint(hint)
     .object(path))
+}
+
+/// A control character that no name of a column holds, whatever breaks its lines.
+fn is_no_text(byte: &u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1C..=0x1F)
 }
 
 /// What a header of one column says that is the known columns between other delimiters.

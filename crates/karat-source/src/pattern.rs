@@ -2,6 +2,10 @@
 //!
 //! Literals, `.`, classes `[a-z]` and `\d \w \s \D \W \S`, groups `(…)` and `(?:…)`, `|`, `* + ? {n} {n,} {n,m}` with a lazy `?` after, `^` and `$`.
 //! What is not listed is refused by name. Exactly one capturing group.
+//!
+//! Where the group may capture more digits or fewer (`\d+`), what it captures is ordered by number: `9` comes before `10`.
+
+use std::collections::BTreeMap;
 
 use crate::{ErrorKind, SourceError};
 
@@ -31,6 +35,7 @@ enum Node {
 #[derive(Debug, Clone)]
 pub struct OrderPattern {
     branches: Vec<Vec<Node>>,
+    by_number: bool,
 }
 
 /// Steps after which a match is given up; a sane pattern on a path takes a few hundred.
@@ -60,7 +65,14 @@ impl OrderPattern {
             )));
         }
         match parser.captures {
-            1 => Ok(Self { branches }),
+            1 => Ok(Self {
+                by_number: branches
+                    .iter()
+                    .flatten()
+                    .find_map(captured)
+                    .is_some_and(varies),
+                branches,
+            }),
             n => Err(fail(format!("it has {n} capturing groups, one is needed"))),
         }
     }
@@ -119,6 +131,101 @@ fn digits_at_most(branches: &[Vec<Node>], within: bool) -> usize {
         digits.fold(0, usize::saturating_add)
     };
     branches.iter().map(of_branch).max().unwrap_or(0)
+}
+
+impl OrderPattern {
+    /// The order mark of a path: what is captured, so written that marks sort as bytes.
+    #[must_use]
+    pub fn mark(&self, path: &str) -> Option<String> {
+        let captured = self.capture(path)?;
+        Some(if self.by_number {
+            by_number(captured)
+        } else {
+            captured.to_owned()
+        })
+    }
+}
+
+/// Digits of a number in a mark. Shorter ones get zeros before, so that a date of eight digits stays as it is.
+const NUMBER_DIGITS: usize = 8;
+
+/// The text with each run of digits so written that bytes sort as numbers do: up to eight digits filled up with zeros, longer ones after a
+/// character above `9` that tells how many there are.
+fn by_number(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + NUMBER_DIGITS);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (run, behind) = rest.split_at(digits);
+        let number = run.trim_start_matches('0');
+        if digits > 0 && number.len() <= NUMBER_DIGITS {
+            out.extend(std::iter::repeat_n('0', NUMBER_DIGITS - number.len()));
+        } else if let Ok(more @ 1..70) = u8::try_from(number.len().saturating_sub(NUMBER_DIGITS)) {
+            out.push(char::from(b'9' + more));
+        } else if digits > 0 {
+            out.push_str(&format!("\u{7f}{:05}", number.len()));
+        }
+        out.push_str(number);
+        let text = behind
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(behind.len());
+        out.push_str(&behind[..text]);
+        rest = &behind[text..];
+    }
+    out
+}
+
+/// Whether paths that differ in nothing but numbers sort otherwise by text than by number; the first such pair, as text sorts them.
+#[must_use]
+pub fn misordered<'a>(paths: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    let mut alike: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
+    for path in paths {
+        let mut shape = String::with_capacity(path.len());
+        for c in path.chars() {
+            match c.is_ascii_digit() {
+                true if shape.ends_with('0') => {}
+                true => shape.push('0'),
+                false => shape.push(c),
+            }
+        }
+        alike.entry(shape).or_default().push(path);
+    }
+    for mut paths in alike.into_values() {
+        paths.sort_unstable();
+        let pair = paths
+            .windows(2)
+            .find(|pair| by_number(pair[0]) > by_number(pair[1]));
+        if let Some(pair) = pair {
+            return Some((pair[0], pair[1]));
+        }
+    }
+    None
+}
+
+/// What stands in the capturing group.
+fn captured(node: &Node) -> Option<&[Vec<Node>]> {
+    match node {
+        Node::Group {
+            capture: true,
+            branches,
+        } => Some(branches),
+        Node::Group { branches, .. } => branches.iter().flatten().find_map(captured),
+        Node::Repeat { node, .. } => captured(node),
+        _ => None,
+    }
+}
+
+/// Whether it may match more digits or fewer.
+fn varies(branches: &[Vec<Node>]) -> bool {
+    let more_or_fewer = |node: &Node| match node {
+        Node::Group { branches, .. } => varies(branches),
+        Node::Repeat { node, min, max, .. } => {
+            (min != max && node.takes_digits()) || varies(&[vec![(**node).clone()]])
+        }
+        _ => false,
+    };
+    let nodes = || branches.iter().flatten();
+    (branches.len() > 1 && nodes().any(Node::takes_digits)) || nodes().any(more_or_fewer)
 }
 
 struct Parser<'a> {
@@ -410,6 +517,14 @@ impl Matcher<'_> {
 }
 
 impl Node {
+    fn takes_digits(&self) -> bool {
+        match self {
+            Self::Group { branches, .. } => branches.iter().flatten().any(Self::takes_digits),
+            Self::Repeat { node, .. } => node.takes_digits(),
+            single => ('0'..='9').any(|digit| single.accepts(digit)),
+        }
+    }
+
     fn accepts(&self, c: char) -> bool {
         match self {
             Self::Char(own) => *own == c,
@@ -466,6 +581,54 @@ mod tests {
             let pattern_of = OrderPattern::new(pattern).expect("a good pattern");
             assert_eq!(pattern_of.may_capture_a_date(), may, "{pattern}");
         }
+    }
+
+    #[test]
+    fn marks_of_varying_digits_sort_as_numbers_and_others_stay() {
+        let marks = |pattern: &str, texts: &[&str]| -> Vec<String> {
+            let pattern = OrderPattern::new(pattern).expect("a good pattern");
+            let marks = texts.iter().filter_map(|text| pattern.mark(text));
+            let marks: Vec<String> = marks.collect();
+            assert!(marks.is_sorted(), "{marks:?}");
+            marks
+        };
+        let expected = [
+            "00000009",
+            "00000010",
+            "20261029",
+            ":100000000",
+            ";1000000000",
+        ];
+        let texts = ["f_9", "f_010", "f_20261029", "f_100000000", "f_1000000000"];
+        assert_eq!(marks(r"f_(\d+)", &texts), expected);
+        assert_eq!(
+            marks(r"(v.*)\.", &["v1.9.csv", "v1.10.csv", "v2.csv"]),
+            ["v00000001.00000009", "v00000001.00000010", "v00000002"]
+        );
+        assert_eq!(
+            marks(r"(\d{4}-\d\d)", &["2026-09", "2026-10"]),
+            ["2026-09", "2026-10"]
+        );
+        marks(
+            r"(\d*)",
+            &[
+                "0",
+                "77",
+                "123456789",
+                &"1".repeat(77),
+                &"1".repeat(78),
+                &"2".repeat(300),
+            ],
+        );
+    }
+
+    #[test]
+    fn paths_whose_text_sorts_other_than_their_numbers_are_told() {
+        assert_eq!(
+            misordered(&["a/f_8.csv", "a/f_9.csv", "a/f_10.csv"]),
+            Some(("a/f_10.csv", "a/f_8.csv"))
+        );
+        assert_eq!(misordered(&["a/f_08.csv", "a/f_10.csv", "g_9.csv"]), None);
     }
 
     proptest::proptest! {

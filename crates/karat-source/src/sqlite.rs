@@ -720,7 +720,11 @@ impl Sqlite {
                 // Cells that do not fit their column are rescued: silver does not see them.
                 match (bronze, row.get_ref(i).map_err(fail)?) {
                     (DataType::Utf8, ValueRef::Text(text)) => {
-                        profile.see(&String::from_utf8_lossy(text));
+                        let text = String::from_utf8_lossy(text);
+                        let is_null = |feed: &FeedSpec| feed.null_values.iter().any(|n| *n == text);
+                        if !feed.is_some_and(is_null) {
+                            profile.see(&text);
+                        }
                     }
                     (DataType::Float64, ValueRef::Real(real)) => profile.see_double(real),
                     (DataType::Float64, ValueRef::Integer(i))

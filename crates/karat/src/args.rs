@@ -319,6 +319,9 @@ pub(crate) struct RefactorVerify {
     /// The mapping: CSV, XLSX or JSON.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) mapping: PathBuf,
+    /// The proof that `apply --proof` wrote: check it too, against both trees and the mapping.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) proof: Option<PathBuf>,
     /// Threads; without it, as many as the machine has. Results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
 use karat_pipeline::journal::{self, Journal};
+use karat_pipeline::proven::Proven;
 use karat_pipeline::{Context, Progress, Silent, Site};
 use karat_project::{Project, Rounding, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
@@ -309,6 +310,7 @@ impl Opened {
             root: self.root,
             lake,
             engine,
+            proven: Proven::default(),
         };
         Ok(OpenSite { site, scratch })
     }

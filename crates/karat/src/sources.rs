@@ -109,6 +109,7 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
             max_line_bytes: usize::try_from(csv.max_line_bytes).unwrap_or(usize::MAX),
         },
         columns: feed.columns.clone(),
+        null_values: feed.null_values.clone(),
         known_columns: Vec::new(),
         file_order: feed.file_order.clone(),
         parts: feed.parts,

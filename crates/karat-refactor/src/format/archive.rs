@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{jupyter, notebook};
 use crate::fragment::Fragment;
-use crate::json::Document;
 use crate::language::Language;
 use crate::occurrence::{Doubt, Means, NotATable};
 use crate::reader::Reader;
@@ -12,15 +11,8 @@ use crate::reader::Reader;
 /// Reads one member.
 pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let text = fragment.text();
-    let document = match Document::parse(text) {
-        Ok(document) => document,
-        Err(error) => {
-            let doubt = Doubt::new(
-                "file/broken",
-                format!("the notebook is no JSON: {}", error.message),
-            );
-            return reader.region(fragment, 0..text.len(), Means::NeedsPerson(doubt));
-        }
+    let Some(document) = jupyter::document(reader, fragment) else {
+        return;
     };
     let Some(root) = document.roots().first().copied() else {
         return;

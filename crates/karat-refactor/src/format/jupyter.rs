@@ -10,18 +10,27 @@ use crate::language::{Language, dialect};
 use crate::occurrence::{Doubt, Means, NotATable};
 use crate::reader::Reader;
 
-/// Reads a Jupyter notebook.
-pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
+/// The JSON of a notebook; where it is none, a person must look at all of it.
+pub(super) fn document(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) -> Option<Document> {
     let text = fragment.text();
-    let document = match Document::parse(text) {
-        Ok(document) => document,
+    match Document::parse(text) {
+        Ok(document) => Some(document),
         Err(error) => {
             let doubt = Doubt::new(
                 "file/broken",
                 format!("the notebook is no JSON: {}", error.message),
             );
-            return reader.region(fragment, 0..text.len(), Means::NeedsPerson(doubt));
+            reader.region(fragment, 0..text.len(), Means::NeedsPerson(doubt));
+            None
         }
+    }
+}
+
+/// Reads a Jupyter notebook.
+pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
+    let text = fragment.text();
+    let Some(document) = document(reader, fragment) else {
+        return;
     };
     let Some(mut root) = document.roots().first().copied() else {
         return;

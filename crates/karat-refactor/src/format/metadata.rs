@@ -43,17 +43,19 @@ pub(crate) fn read_tree(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tr
         let prose = tree
             .key(id)
             .is_some_and(|key| PROSE.contains(&key.to_lowercase().as_str()));
-        if prose {
-            reader.region(
-                &fragment,
-                0..fragment.text().len(),
-                Means::NotATable(NotATable::Comment),
-            );
-        } else {
-            suspect::read(reader, &fragment, &suspicion());
-        }
+        value(reader, &fragment, prose);
     }
     suspect::keys(reader, file, tree);
+}
+
+/// A value: prose is no table, anything else may be one.
+fn value(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, is_prose: bool) {
+    if is_prose {
+        let whole = 0..fragment.text().len();
+        reader.region(fragment, whole, Means::NotATable(NotATable::Comment));
+    } else {
+        suspect::read(reader, fragment, &suspicion());
+    }
 }
 
 /// Reads CSV with any of the usual separators.
@@ -78,15 +80,8 @@ pub(crate) fn read_csv(reader: &mut Reader<'_>, file: &Arc<Fragment>) {
                 continue;
             }
             let fragment = fragment_of(file, cell);
-            if prose.get(column).copied().unwrap_or(false) {
-                reader.region(
-                    &fragment,
-                    0..fragment.text().len(),
-                    Means::NotATable(NotATable::Comment),
-                );
-            } else {
-                suspect::read(reader, &fragment, &suspicion());
-            }
+            let prose = prose.get(column).copied().unwrap_or(false);
+            value(reader, &fragment, prose);
         }
     }
 }

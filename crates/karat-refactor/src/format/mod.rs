@@ -19,6 +19,8 @@ pub(crate) mod tree;
 mod yaml;
 mod yaml_scalar;
 
+pub(crate) use yaml::parse as yaml_tree;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -168,44 +168,60 @@ fn flush(
 /// Reads the text of a cell: `%sql` and its like on its first line decide the language.
 pub(crate) fn cell(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, language: Language) {
     let text = fragment.text();
-    let lead = text.len() - text.trim_start().len();
-    let first = text[lead..].lines().next().unwrap_or_default();
-    let Some(magic) = first.strip_prefix('%') else {
-        return reader.read(fragment, language);
-    };
-    let doubled = usize::from(magic.starts_with('%'));
-    let word_end = magic[doubled..]
-        .find(|letter: char| letter.is_whitespace())
-        .map_or(magic.len(), |end| end + doubled);
-    let word = magic[doubled..word_end].to_ascii_lowercase();
-    let body_start = lead + 1 + word_end;
-    let body = || fragment.part(body_start..text.len(), "magic cell");
-    match word.as_str() {
-        "sql" => reader.read(&body(), Language::Sql),
-        "python" | "py" | "pyspark" | "spark" => reader.read(&body(), Language::Python),
-        "scala" => reader.read(&body(), Language::Scala),
-        "r" => reader.read(&body(), Language::R),
-        "sh" | "bash" => reader.read(&body(), Language::Shell),
-        "md" | "md-sandbox" | "markdown" | "html" | "latex" => {
-            reader.read(&body(), Language::Markdown)
-        }
-        "run" => run(reader, fragment, body_start, lead + first.len()),
-        "fs" => file_system(reader, fragment, body_start),
-        "pip" | "conda" | "matplotlib" | "load_ext" | "autoreload" | "config" | "skip"
-        | "lsmagic" | "tensorboard" => {
-            // One line of the notebook's machinery; the rest is code.
-            let line_end = lead + first.len();
-            reader.region(
-                fragment,
-                lead..line_end,
-                Means::NotATable(NotATable::OtherWord),
-            );
-            if line_end < text.len() {
-                reader.read(&fragment.part(line_end..text.len(), "cell"), language);
+    // Behind lines of the notebook's machinery.
+    let mut from = 0;
+    loop {
+        let lead = from + text[from..].len() - text[from..].trim_start().len();
+        let first = text[lead..].lines().next().unwrap_or_default();
+        let line_end = lead + first.len();
+        let Some(magic) = first.strip_prefix('%') else {
+            if from == 0 {
+                reader.read(fragment, language);
+            } else if lead < text.len() {
+                reader.read(&fragment.part(from..text.len(), "cell"), language);
             }
+            return;
+        };
+        let doubled = magic.starts_with('%');
+        let word_start = usize::from(doubled);
+        let word_end = magic[word_start..]
+            .find(|letter: char| letter.is_whitespace())
+            .map_or(magic.len(), |end| end + word_start);
+        let word = magic[word_start..word_end].to_ascii_lowercase();
+        let body_start = lead + 1 + word_end;
+        let body = || fragment.part(body_start..text.len(), "magic cell");
+        match word.as_str() {
+            "sql" => reader.read(&body(), Language::Sql),
+            "python" | "py" | "pyspark" | "spark" => reader.read(&body(), Language::Python),
+            "scala" => reader.read(&body(), Language::Scala),
+            "r" => reader.read(&body(), Language::R),
+            "sh" | "bash" => reader.read(&body(), Language::Shell),
+            "md" | "md-sandbox" | "markdown" | "html" | "latex" => {
+                reader.read(&body(), Language::Markdown);
+            }
+            "run" => run(reader, fragment, body_start, line_end),
+            "fs" => file_system(reader, fragment, body_start),
+            // `%time x = f()`: code on the line of the magic.
+            "time" | "timeit" | "prun" if !doubled => reader.read(&body(), language),
+            "pip" | "conda" | "matplotlib" | "load_ext" | "reload_ext" | "autoreload"
+            | "config" | "skip" | "lsmagic" | "tensorboard" | "time" | "timeit" | "prun"
+            | "capture" => {
+                // One line of the notebook's machinery; the rest is code, and may begin with more of it.
+                // `%%timeit` may have code to begin with, which stays open.
+                if !matches!(word.as_str(), "timeit" | "prun") {
+                    reader.region(
+                        fragment,
+                        lead..line_end,
+                        Means::NotATable(NotATable::OtherWord),
+                    );
+                }
+                from = line_end;
+                continue;
+            }
+            // A magic that we do not know; candidates in the cell go to a person.
+            _ => {}
         }
-        // A magic that we do not know; candidates in the cell go to a person.
-        _ => {}
+        return;
     }
 }
 

@@ -13,6 +13,12 @@ pub enum Place {
     Table(Role),
     /// SQL text.
     Sql,
+    /// SQL text that another session of the metastore runs: a client of Hive or of a warehouse. It knows nothing of this one's `USE` and views.
+    SqlElsewhere,
+    /// SQL text that the connection in the first argument runs.
+    SqlOver,
+    /// The name of a table that the connection in the first argument knows.
+    TableOver(Role),
     /// SQL of an expression: columns, seldom a subquery.
     Condition,
     /// The name of a database.
@@ -119,6 +125,80 @@ fn is_reader(path: &str) -> bool {
             "read" | "readStream" | "reader" | "DataFrameReader"
         )
     })
+}
+
+/// Whose tables the SQL is about that goes over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The session of the notebook.
+    Session,
+    /// Another session of the metastore.
+    Metastore,
+    /// A database of another kind.
+    Foreign,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Clients of the metastore by what makes their connections.
+const METASTORE_CLIENTS: &[&str] = &[
+    "databricks.sql.connect()",
+    "hive.connect()",
+    "hive.Connection()",
+    "impala.dbapi.connect()",
+    "odbc.databricks",
+];
+
+/// Clients of other databases, likewise. ODBC and SQLAlchemy can be anything.
+const FOREIGN_CLIENTS: &[&str] = &[
+    "BigQuery.",
+    "bigrquery.",
+    "cx_Oracle.",
+    "duckdb.",
+    "MariaDB.",
+    "mysql.connector.",
+    "MySQLdb.",
+    "oracledb.",
+    "psycopg.",
+    "psycopg2.",
+    "pymssql.",
+    "pymysql.",
+    "redshift_connector.",
+    "RMariaDB.",
+    "RMySQL.",
+    "RPostgres.",
+    "RPostgreSQL.",
+    "RRedshiftSQL.",
+    "RSQLite.",
+    "snowflake.connector.",
+    "sqlite3.",
+];
+
+/// What a connection, cursor or client is, by its path of names.
+pub fn connection(path: &str) -> Connection {
+    if METASTORE_CLIENTS.iter().any(|client| path.contains(client)) {
+        return Connection::Metastore;
+    }
+    let foreign = FOREIGN_CLIENTS
+        .iter()
+        .any(|client| path.starts_with(client) || path.contains(&format!(".{client}")));
+    if foreign && path.contains("()") {
+        return Connection::Foreign;
+    }
+    let first = path.split('.').next().unwrap_or(path);
+    if first == "sc"
+        || path.contains("spark_connect()")
+        || path.to_ascii_lowercase().contains("spark")
+    {
+        return Connection::Session;
+    }
+    Connection::Unknown
+}
+
+/// Whether a path is that of a module or client that is called after the engine it gives SQL to, as `hive.run(…)` of the Wikimedia
+/// Foundation's `wmfdata`.
+fn is_named_after_engine(path: &str) -> bool {
+    matches!(path.rsplit('.').next(), Some("hive" | "spark"))
 }
 
 /// What the arguments of a call are, if it is known. `count` is the number of arguments without a name.
@@ -236,7 +316,26 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
                 _ => of(&[(0, "path", Place::Path)]),
             }
         }
-        "read_sql" | "read_sql_query" | "read_sql_table" | "to_sql" => all(Place::Foreign),
+        "execute" | "execute_async" | "executemany"
+            if connection(path) == Connection::Metastore =>
+        {
+            of(&[
+                (0, "operation", Place::SqlElsewhere),
+                (0, "query", Place::SqlElsewhere),
+            ])
+        }
+        "execute" | "executemany" | "callproc" | "copy_expert"
+            if connection(path) == Connection::Foreign =>
+        {
+            all(Place::Foreign)
+        }
+        "run" | "query" | "execute" if is_named_after_engine(path) => of(&[
+            (0, "commands", Place::SqlElsewhere),
+            (0, "sql", Place::SqlElsewhere),
+            (0, "query", Place::SqlElsewhere),
+        ]),
+        "read_sql" | "read_sql_query" => return None,
+        "read_sql_table" | "to_sql" => all(Place::Foreign),
         "to_table" if path.contains("pandas_api()") => of(&[(0, "name", WRITE)]),
         "read_csv" | "read_json" | "read_parquet" | "read_excel" | "read_fwf" | "read_pickle"
         | "to_csv" | "to_json" | "to_parquet" | "to_excel" | "to_pickle" | "listdir"
@@ -558,12 +657,18 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
             of(&[(1, "sql", Place::Sql), (0, "sqlQuery", Place::Sql)])
         }
         "sql" => of(&[(0, "sqlQuery", Place::Sql), (0, "query", Place::Sql)]),
-        "dbGetQuery" | "dbExecute" | "dbSendQuery" | "dbSendStatement" => {
-            of(&[(1, "statement", Place::Sql), (1, "query", Place::Sql)])
+        "dbGetQuery" | "dbExecute" | "dbSendQuery" | "dbSendStatement" => of(&[
+            (1, "statement", Place::SqlOver),
+            (1, "query", Place::SqlOver),
+        ]),
+        "query_hive" => of(&[(0, "query", Place::SqlElsewhere)]),
+        "spark_read_table" | "tbl_cache" | "tbl_uncache" => of(&[(1, "name", READ)]),
+        "dbReadTable" | "dbExistsTable" | "dbRemoveTable" => {
+            of(&[(1, "name", Place::TableOver(Role::Read))])
         }
-        "dbReadTable" | "spark_read_table" | "tbl_cache" | "tbl_uncache" | "dbExistsTable"
-        | "dbRemoveTable" => of(&[(1, "name", READ)]),
-        "dbWriteTable" | "dbAppendTable" | "dbCreateTable" => of(&[(1, "name", WRITE)]),
+        "dbWriteTable" | "dbAppendTable" | "dbCreateTable" => {
+            of(&[(1, "name", Place::TableOver(Role::Write))])
+        }
         "tbl" => of(&[(1, "from", READ), (1, "src", Place::Word)]),
         "tbl_change_db" => of(&[(1, "name", Place::SetDatabase)]),
         "spark_write_table" | "spark_insert_table" => of(&[(1, "name", WRITE)]),

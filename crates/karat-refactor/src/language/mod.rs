@@ -21,7 +21,7 @@ pub mod scala;
 mod settle;
 mod shell;
 mod sql;
-mod syntax;
+pub(crate) mod syntax;
 mod values;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::reader::Reader;
 use crate::session::Namespace;
 
 pub(crate) use settle::finish;
-pub(crate) use sql::dialect;
+pub(crate) use sql::{dialect, lexer, next_substitution};
 pub(crate) use values::{Carried, State};
 
 /// A language.

@@ -11,7 +11,7 @@ use super::literal::{Escapes, Writing, decode};
 use super::program::{
     Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, TextPart, with_stack,
 };
-use super::syntax::{self, Walk, children, in_field, named};
+use super::syntax::{self, FrontEnd, Walk, children, in_field, named};
 
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
@@ -120,33 +120,12 @@ struct Python<'a> {
     walk: Walk<'a>,
 }
 
-impl Python<'_> {
-    /// The statements of a module or block.
-    fn statements(&mut self, block: Node<'_>) -> Vec<Statement> {
-        let mut statements = Vec::new();
-        for node in named(block) {
-            self.statement(node, &mut statements);
-        }
-        statements
+impl<'a> FrontEnd<'a> for Python<'a> {
+    fn walk(&mut self) -> &mut Walk<'a> {
+        &mut self.walk
     }
 
-    fn body(&mut self, node: Node<'_>, field: &str) -> Vec<Statement> {
-        let mut statements = Vec::new();
-        for block in in_field(node, field) {
-            statements.extend(self.statements(block));
-        }
-        statements
-    }
-
-    fn statement(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        if !self.walk.deeper(node) {
-            return;
-        }
-        with_stack(|| self.statement_inside(node, into));
-        self.walk.depth -= 1;
-    }
-
-    fn statement_inside(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+    fn statement_of(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
         match node.kind() {
             "expression_statement" => {
                 for child in named(node) {
@@ -388,175 +367,6 @@ impl Python<'_> {
         }
     }
 
-    fn imported(&self, node: Node<'_>) -> (String, String) {
-        let name = node
-            .child_by_field_name("name")
-            .map_or_else(|| self.walk.of(node), |name| self.walk.of(name));
-        let alias = node
-            .child_by_field_name("alias")
-            .map(|alias| self.walk.of(alias).to_owned());
-        let alias = alias.unwrap_or_else(|| name.split('.').next().unwrap_or_default().to_owned());
-        (name.to_owned(), alias)
-    }
-
-    fn assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let Some(left) = node.child_by_field_name("left") else {
-            return;
-        };
-        let target = self.target_of(left);
-        let Some(right) = node.child_by_field_name("right") else {
-            return; // `name: type` alone
-        };
-        let mut value = match right.kind() {
-            // a = b = value: the inner one first.
-            "assignment" | "augmented_assignment" => {
-                self.statement_of_assignment(right, into);
-                right
-                    .child_by_field_name("left")
-                    .map(|left| self.expression(left))
-                    .unwrap_or_default()
-            }
-            _ => self.expression(right),
-        };
-        let operator = node
-            .child_by_field_name("operator")
-            .map(|operator| self.walk.of(operator));
-        let adds = operator == Some("+=");
-        if operator.is_some_and(|operator| operator != "+=") {
-            value = Expression::new(node.byte_range(), Kind::Other(vec![value]));
-        }
-        into.push(Statement::Assign {
-            target,
-            value,
-            adds,
-        });
-    }
-
-    fn statement_of_assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        if self.walk.deeper(node) {
-            with_stack(|| self.assignment(node, into));
-            self.walk.depth -= 1;
-        }
-    }
-
-    /// The target of an assignment: a name, an attribute, an index, or a list of such.
-    fn target_of(&mut self, node: Node<'_>) -> Expression {
-        match node.kind() {
-            "pattern_list" | "tuple_pattern" | "list_pattern" => {
-                let inner = named(node)
-                    .into_iter()
-                    .map(|child| self.target_of(child))
-                    .collect();
-                Expression::new(node.byte_range(), Kind::List(inner))
-            }
-            "as_pattern_target" => named(node)
-                .first()
-                .map(|child| self.expression(*child))
-                .unwrap_or_default(),
-            _ => self.expression(node),
-        }
-    }
-
-    fn function(&mut self, node: Node<'_>, decorators: Vec<Expression>) -> Function {
-        let name = node
-            .child_by_field_name("name")
-            .map(|name| self.walk.of(name).to_owned());
-        let parameters = node
-            .child_by_field_name("parameters")
-            .map(|list| self.parameters(list));
-        Function {
-            name: name.unwrap_or_default(),
-            span: node.byte_range(),
-            parameters: parameters.unwrap_or_default(),
-            body: self.body(node, "body"),
-            decorators,
-            last_is_value: false,
-        }
-    }
-
-    fn parameters(&mut self, list: Node<'_>) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
-        for node in named(list) {
-            match node.kind() {
-                "default_parameter" | "typed_default_parameter" => {
-                    let name = node
-                        .child_by_field_name("name")
-                        .map(|name| self.walk.of(name).to_owned());
-                    let default = node
-                        .child_by_field_name("value")
-                        .map(|value| self.expression(value));
-                    parameters.push(Parameter {
-                        name: name.unwrap_or_default(),
-                        default,
-                    });
-                }
-                "identifier" => parameters.push(Parameter {
-                    name: self.walk.of(node).to_owned(),
-                    default: None,
-                }),
-                "typed_parameter" => {
-                    let name = named(node)
-                        .first()
-                        .map(|name| self.walk.of(*name).to_owned());
-                    parameters.push(Parameter {
-                        name: name.unwrap_or_default(),
-                        default: None,
-                    });
-                }
-                "list_splat_pattern" | "dictionary_splat_pattern" => {
-                    parameters.push(Parameter {
-                        name: self.walk.of(node).to_owned(),
-                        default: None,
-                    });
-                }
-                _ => {}
-            }
-        }
-        parameters
-    }
-
-    fn class(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let name = node
-            .child_by_field_name("name")
-            .map(|name| self.walk.of(name).to_owned());
-        if let Some(bases) = node.child_by_field_name("superclasses") {
-            for base in named(bases) {
-                if base.kind() == "keyword_argument" {
-                    let value = self.field(base, "value");
-                    into.push(Statement::Expression(value));
-                }
-            }
-        }
-        let body = self.body(node, "body");
-        into.push(Statement::Class {
-            name: name.unwrap_or_default(),
-            parameters: Vec::new(),
-            body,
-        });
-    }
-
-    fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
-        node.child_by_field_name(field)
-            .map(|child| self.expression(child))
-            .unwrap_or_default()
-    }
-
-    fn expression(&mut self, node: Node<'_>) -> Expression {
-        if !self.walk.deeper(node) {
-            return Expression::new(node.byte_range(), Kind::Other(Vec::new()));
-        }
-        let kind = with_stack(|| self.kind(node));
-        self.walk.depth -= 1;
-        Expression::new(node.byte_range(), kind)
-    }
-
-    fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
-        named(node)
-            .into_iter()
-            .map(|child| self.expression(child))
-            .collect()
-    }
-
     fn kind(&mut self, node: Node<'_>) -> Kind {
         match node.kind() {
             "string" => match self.text(node) {
@@ -755,6 +565,163 @@ impl Python<'_> {
             }
             _ => Kind::Other(self.inner(node)),
         }
+    }
+}
+
+impl Python<'_> {
+    fn body(&mut self, node: Node<'_>, field: &str) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        for block in in_field(node, field) {
+            statements.extend(self.statements(block));
+        }
+        statements
+    }
+
+    fn imported(&self, node: Node<'_>) -> (String, String) {
+        let name = node
+            .child_by_field_name("name")
+            .map_or_else(|| self.walk.of(node), |name| self.walk.of(name));
+        let alias = node
+            .child_by_field_name("alias")
+            .map(|alias| self.walk.of(alias).to_owned());
+        let alias = alias.unwrap_or_else(|| name.split('.').next().unwrap_or_default().to_owned());
+        (name.to_owned(), alias)
+    }
+
+    fn assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        let Some(left) = node.child_by_field_name("left") else {
+            return;
+        };
+        let target = self.target_of(left);
+        let Some(right) = node.child_by_field_name("right") else {
+            return; // `name: type` alone
+        };
+        let mut value = match right.kind() {
+            // a = b = value: the inner one first.
+            "assignment" | "augmented_assignment" => {
+                self.statement_of_assignment(right, into);
+                right
+                    .child_by_field_name("left")
+                    .map(|left| self.expression(left))
+                    .unwrap_or_default()
+            }
+            _ => self.expression(right),
+        };
+        let operator = node
+            .child_by_field_name("operator")
+            .map(|operator| self.walk.of(operator));
+        let adds = operator == Some("+=");
+        if operator.is_some_and(|operator| operator != "+=") {
+            value = Expression::new(node.byte_range(), Kind::Other(vec![value]));
+        }
+        into.push(Statement::Assign {
+            target,
+            value,
+            adds,
+        });
+    }
+
+    fn statement_of_assignment(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        if self.walk.deeper(node) {
+            with_stack(|| self.assignment(node, into));
+            self.walk.depth -= 1;
+        }
+    }
+
+    /// The target of an assignment: a name, an attribute, an index, or a list of such.
+    fn target_of(&mut self, node: Node<'_>) -> Expression {
+        match node.kind() {
+            "pattern_list" | "tuple_pattern" | "list_pattern" => {
+                let inner = named(node)
+                    .into_iter()
+                    .map(|child| self.target_of(child))
+                    .collect();
+                Expression::new(node.byte_range(), Kind::List(inner))
+            }
+            "as_pattern_target" => named(node)
+                .first()
+                .map(|child| self.expression(*child))
+                .unwrap_or_default(),
+            _ => self.expression(node),
+        }
+    }
+
+    fn function(&mut self, node: Node<'_>, decorators: Vec<Expression>) -> Function {
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| self.walk.of(name).to_owned());
+        let parameters = node
+            .child_by_field_name("parameters")
+            .map(|list| self.parameters(list));
+        Function {
+            name: name.unwrap_or_default(),
+            span: node.byte_range(),
+            parameters: parameters.unwrap_or_default(),
+            body: self.body(node, "body"),
+            decorators,
+            last_is_value: false,
+        }
+    }
+
+    fn parameters(&mut self, list: Node<'_>) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for node in named(list) {
+            match node.kind() {
+                "default_parameter" | "typed_default_parameter" => {
+                    let name = node
+                        .child_by_field_name("name")
+                        .map(|name| self.walk.of(name).to_owned());
+                    let default = node
+                        .child_by_field_name("value")
+                        .map(|value| self.expression(value));
+                    parameters.push(Parameter {
+                        name: name.unwrap_or_default(),
+                        default,
+                    });
+                }
+                "identifier" => parameters.push(Parameter {
+                    name: self.walk.of(node).to_owned(),
+                    default: None,
+                }),
+                "typed_parameter" => {
+                    let name = named(node)
+                        .first()
+                        .map(|name| self.walk.of(*name).to_owned());
+                    parameters.push(Parameter {
+                        name: name.unwrap_or_default(),
+                        default: None,
+                    });
+                }
+                "list_splat_pattern" | "dictionary_splat_pattern" => {
+                    parameters.push(Parameter {
+                        name: self.walk.of(node).to_owned(),
+                        default: None,
+                    });
+                }
+                _ => {}
+            }
+        }
+        parameters
+    }
+
+    fn class(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        let name = node
+            .child_by_field_name("name")
+            .map(|name| self.walk.of(name).to_owned());
+        if let Some(bases) = node.child_by_field_name("superclasses") {
+            for base in named(bases) {
+                if base.kind() == "keyword_argument" {
+                    let value = self.field(base, "value");
+                    into.push(Statement::Expression(value));
+                }
+            }
+        }
+        let body = self.body(node, "body");
+        into.push(Statement::Class {
+            name: name.unwrap_or_default(),
+            parameters: Vec::new(),
+            body,
+        });
     }
 
     /// Sums are long rather than deep: `a + b + c` is one list.

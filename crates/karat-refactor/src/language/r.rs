@@ -7,10 +7,8 @@ use std::sync::Arc;
 use tree_sitter::Node;
 
 use super::literal::{Escapes, Writing, decode};
-use super::program::{
-    Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, with_stack,
-};
-use super::syntax::{self, Walk, in_field, named};
+use super::program::{Argument, Expression, Function, Kind, Parameter, Program, Statement, Text};
+use super::syntax::{self, FrontEnd, Walk, in_field, named};
 
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
@@ -30,36 +28,12 @@ struct R<'a> {
     walk: Walk<'a>,
 }
 
-impl R<'_> {
-    fn statements(&mut self, block: Node<'_>) -> Vec<Statement> {
-        let mut statements = Vec::new();
-        for node in named(block) {
-            self.statement(node, &mut statements);
-        }
-        statements
+impl<'a> FrontEnd<'a> for R<'a> {
+    fn walk(&mut self) -> &mut Walk<'a> {
+        &mut self.walk
     }
 
-    fn body(&mut self, node: Node<'_>, field: &str) -> Vec<Statement> {
-        match node.child_by_field_name(field) {
-            Some(block) if block.kind() == "braced_expression" => self.statements(block),
-            Some(only) => {
-                let mut statements = Vec::new();
-                self.statement(only, &mut statements);
-                statements
-            }
-            None => Vec::new(),
-        }
-    }
-
-    fn statement(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        if !self.walk.deeper(node) {
-            return;
-        }
-        with_stack(|| self.statement_inside(node, into));
-        self.walk.depth -= 1;
-    }
-
-    fn statement_inside(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+    fn statement_of(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
         match node.kind() {
             "binary_operator" => {
                 let operator = self.operator(node);
@@ -138,61 +112,6 @@ impl R<'_> {
                 into.push(Statement::Expression(expression));
             }
         }
-    }
-
-    fn operator(&self, node: Node<'_>) -> &str {
-        node.child_by_field_name("operator")
-            .map(|operator| self.walk.of(operator))
-            .unwrap_or_default()
-    }
-
-    fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
-        node.child_by_field_name(field)
-            .map(|child| self.expression(child))
-            .unwrap_or_default()
-    }
-
-    fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
-        named(node)
-            .into_iter()
-            .map(|child| self.expression(child))
-            .collect()
-    }
-
-    fn function(&mut self, node: Node<'_>) -> Function {
-        let mut parameters = Vec::new();
-        if let Some(list) = node.child_by_field_name("parameters") {
-            for parameter in in_field(list, "parameter") {
-                let name = parameter
-                    .child_by_field_name("name")
-                    .map(|name| self.walk.of(name).to_owned());
-                let default = parameter
-                    .child_by_field_name("default")
-                    .map(|default| self.expression(default));
-                parameters.push(Parameter {
-                    name: name.unwrap_or_default(),
-                    default,
-                });
-            }
-        }
-        let body = self.body(node, "body");
-        Function {
-            name: String::new(),
-            span: node.byte_range(),
-            parameters,
-            body,
-            decorators: Vec::new(),
-            last_is_value: true,
-        }
-    }
-
-    fn expression(&mut self, node: Node<'_>) -> Expression {
-        if !self.walk.deeper(node) {
-            return Expression::new(node.byte_range(), Kind::Other(Vec::new()));
-        }
-        let kind = with_stack(|| self.kind(node));
-        self.walk.depth -= 1;
-        Expression::new(node.byte_range(), kind)
     }
 
     fn kind(&mut self, node: Node<'_>) -> Kind {
@@ -321,10 +240,57 @@ impl R<'_> {
             _ if node.is_error() => Kind::Block(self.statements(node)),
             kind if kind.ends_with("_statement") => {
                 let mut statements = Vec::new();
-                self.statement_inside(node, &mut statements);
+                self.statement_of(node, &mut statements);
                 Kind::Block(statements)
             }
             _ => Kind::Other(self.inner(node)),
+        }
+    }
+}
+
+impl R<'_> {
+    fn body(&mut self, node: Node<'_>, field: &str) -> Vec<Statement> {
+        match node.child_by_field_name(field) {
+            Some(block) if block.kind() == "braced_expression" => self.statements(block),
+            Some(only) => {
+                let mut statements = Vec::new();
+                self.statement(only, &mut statements);
+                statements
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn operator(&self, node: Node<'_>) -> &str {
+        node.child_by_field_name("operator")
+            .map(|operator| self.walk.of(operator))
+            .unwrap_or_default()
+    }
+
+    fn function(&mut self, node: Node<'_>) -> Function {
+        let mut parameters = Vec::new();
+        if let Some(list) = node.child_by_field_name("parameters") {
+            for parameter in in_field(list, "parameter") {
+                let name = parameter
+                    .child_by_field_name("name")
+                    .map(|name| self.walk.of(name).to_owned());
+                let default = parameter
+                    .child_by_field_name("default")
+                    .map(|default| self.expression(default));
+                parameters.push(Parameter {
+                    name: name.unwrap_or_default(),
+                    default,
+                });
+            }
+        }
+        let body = self.body(node, "body");
+        Function {
+            name: String::new(),
+            span: node.byte_range(),
+            parameters,
+            body,
+            decorators: Vec::new(),
+            last_is_value: true,
         }
     }
 
@@ -366,7 +332,7 @@ impl R<'_> {
         match operator.as_str() {
             "<-" | "=" | "<<-" | "->" | "->>" | ":=" => {
                 let mut statements = Vec::new();
-                self.statement_inside(node, &mut statements);
+                self.statement_of(node, &mut statements);
                 if let Some(Statement::Assign { target, .. }) = statements.last() {
                     let read = target.clone();
                     statements.push(Statement::Expression(read));

@@ -11,7 +11,7 @@ use super::literal::{Escapes, Writing, decode};
 use super::program::{
     Argument, Expression, Function, Kind, Parameter, Program, Statement, Text, TextPart, with_stack,
 };
-use super::syntax::{self, Walk, children, in_field, named};
+use super::syntax::{self, FrontEnd, Walk, children, in_field, named};
 
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
@@ -31,7 +31,11 @@ struct Scala<'a> {
     walk: Walk<'a>,
 }
 
-impl Scala<'_> {
+impl<'a> FrontEnd<'a> for Scala<'a> {
+    fn walk(&mut self) -> &mut Walk<'a> {
+        &mut self.walk
+    }
+
     fn statements(&mut self, block: Node<'_>) -> Vec<Statement> {
         let mut statements = Vec::new();
         let mut nodes = named(block).into_iter().peekable();
@@ -60,15 +64,7 @@ impl Scala<'_> {
         statements
     }
 
-    fn statement(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        if !self.walk.deeper(node) {
-            return;
-        }
-        with_stack(|| self.statement_inside(node, into));
-        self.walk.depth -= 1;
-    }
-
-    fn statement_inside(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+    fn statement_of(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
         match node.kind() {
             "val_definition" | "var_definition" => {
                 let Some(pattern) = node.child_by_field_name("pattern") else {
@@ -179,223 +175,6 @@ impl Scala<'_> {
                 into.push(Statement::Expression(expression));
             }
         }
-    }
-
-    /// The statements of a body that is a block or an expression.
-    fn body(&mut self, node: Node<'_>) -> Vec<Statement> {
-        match node.kind() {
-            "block" | "indented_block" | "template_body" => self.statements(node),
-            _ => {
-                let mut statements = Vec::new();
-                self.statement(node, &mut statements);
-                statements
-            }
-        }
-    }
-
-    fn name_of(&self, node: Node<'_>) -> String {
-        node.child_by_field_name("name")
-            .map(|name| self.walk.of(name).to_owned())
-            .unwrap_or_default()
-    }
-
-    fn operator(&self, node: Node<'_>) -> String {
-        node.child_by_field_name("operator")
-            .map(|operator| self.walk.of(operator).to_owned())
-            .unwrap_or_default()
-    }
-
-    fn yields(&self, node: Node<'_>) -> bool {
-        children(node).iter().any(|child| child.kind() == "yield")
-    }
-
-    fn import(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let path: Vec<&str> = in_field(node, "path")
-            .into_iter()
-            .filter(Node::is_named)
-            .map(|part| self.walk.of(part))
-            .collect();
-        let mut names = Vec::new();
-        for child in named(node) {
-            if child.kind() == "namespace_selectors" {
-                for selector in named(child) {
-                    let parts = named(selector);
-                    let name = parts
-                        .first()
-                        .map_or_else(|| self.walk.of(selector), |name| self.walk.of(*name));
-                    let alias = parts.last().map_or(name, |alias| self.walk.of(*alias));
-                    names.push((name.to_owned(), alias.to_owned()));
-                }
-            }
-        }
-        // What is imported is known by its last names, as it is written in calls.
-        if names.is_empty()
-            && let [module @ .., name] = path.as_slice()
-        {
-            into.push(Statement::Import {
-                span: node.byte_range(),
-                module: module.join("."),
-                names: vec![((*name).to_owned(), (*name).to_owned())],
-            });
-            return;
-        }
-        into.push(Statement::Import {
-            span: node.byte_range(),
-            module: path.join("."),
-            names,
-        });
-    }
-
-    /// `for (a <- as; b <- bs if c) body`: loops in loops.
-    fn loops(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
-        let (loops, conditions) = self.enumerators(node);
-        let mut body: Vec<Statement> = conditions.into_iter().map(Statement::Expression).collect();
-        if let Some(inner) = node.child_by_field_name("body") {
-            body.extend(self.body(inner));
-        }
-        for (target, iterable) in loops.into_iter().rev() {
-            body = vec![Statement::For {
-                target,
-                iterable,
-                body,
-            }];
-        }
-        into.extend(body);
-    }
-
-    fn enumerators(&mut self, node: Node<'_>) -> (Vec<(Expression, Expression)>, Vec<Expression>) {
-        let mut loops = Vec::new();
-        let mut conditions = Vec::new();
-        for list in in_field(node, "enumerators")
-            .into_iter()
-            .filter(|list| list.kind() == "enumerators")
-        {
-            for enumerator in named(list) {
-                let parts = named(enumerator);
-                let assigned = children(enumerator).iter().any(|child| child.kind() == "=");
-                match parts.as_slice() {
-                    [pattern, value, guards @ ..] if value.kind() != "guard" => {
-                        let target = self.pattern(*pattern);
-                        let value = self.expression(*value);
-                        let value = if assigned {
-                            Expression::new(value.span.clone(), Kind::List(vec![value]))
-                        } else {
-                            value
-                        };
-                        loops.push((target, value));
-                        for guard in guards {
-                            conditions.extend(self.inner(*guard));
-                        }
-                    }
-                    several => conditions.extend(several.iter().map(|part| self.expression(*part))),
-                }
-            }
-        }
-        (loops, conditions)
-    }
-
-    fn function(&mut self, node: Node<'_>) -> Function {
-        let mut parameters = Vec::new();
-        for list in in_field(node, "parameters")
-            .into_iter()
-            .filter(|list| list.kind() == "parameters")
-        {
-            parameters.extend(self.parameters(list));
-        }
-        let body = node
-            .child_by_field_name("body")
-            .map(|body| self.body(body))
-            .unwrap_or_default();
-        Function {
-            name: self.name_of(node),
-            span: node.byte_range(),
-            parameters,
-            body,
-            decorators: Vec::new(),
-            last_is_value: true,
-        }
-    }
-
-    fn parameters(&mut self, list: Node<'_>) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
-        for node in named(list) {
-            match node.kind() {
-                "parameter" | "class_parameter" | "binding" => {
-                    let name = self.name_of(node);
-                    let default = node
-                        .child_by_field_name("default_value")
-                        .map(|value| self.expression(value));
-                    parameters.push(Parameter { name, default });
-                }
-                "identifier" => parameters.push(Parameter {
-                    name: self.walk.of(node).to_owned(),
-                    default: None,
-                }),
-                _ => {}
-            }
-        }
-        parameters
-    }
-
-    /// The names that a pattern binds.
-    fn pattern(&mut self, node: Node<'_>) -> Expression {
-        if !self.walk.deeper(node) {
-            return Expression::default();
-        }
-        let kind = with_stack(|| match node.kind() {
-            "identifier" => Kind::Name(self.walk.of(node).to_owned()),
-            "tuple_pattern" => Kind::List(
-                named(node)
-                    .into_iter()
-                    .map(|child| self.pattern(child))
-                    .collect(),
-            ),
-            "typed_pattern" => match node.child_by_field_name("pattern") {
-                Some(inner) => self.pattern(inner).kind,
-                None => Kind::Other(Vec::new()),
-            },
-            "infix_pattern" => {
-                let left = node
-                    .child_by_field_name("left")
-                    .map(|child| self.pattern(child))
-                    .unwrap_or_default();
-                let right = node
-                    .child_by_field_name("right")
-                    .map(|child| self.pattern(child))
-                    .unwrap_or_default();
-                Kind::List(vec![left, right])
-            }
-            "case_class_pattern" | "capture_pattern" | "alternative_pattern" => {
-                let inner = in_field(node, "pattern").into_iter().filter(Node::is_named);
-                Kind::List(inner.map(|child| self.pattern(child)).collect())
-            }
-            _ => Kind::Other(Vec::new()),
-        });
-        self.walk.depth -= 1;
-        Expression::new(node.byte_range(), kind)
-    }
-
-    fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
-        let child = in_field(node, field).into_iter().find(Node::is_named);
-        child
-            .map(|child| self.expression(child))
-            .unwrap_or_default()
-    }
-
-    fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
-        named(node)
-            .into_iter()
-            .map(|child| self.expression(child))
-            .collect()
-    }
-
-    fn expression(&mut self, node: Node<'_>) -> Expression {
-        if !self.walk.deeper(node) {
-            return Expression::new(node.byte_range(), Kind::Other(Vec::new()));
-        }
-        let kind = with_stack(|| self.kind(node));
-        self.walk.depth -= 1;
-        Expression::new(node.byte_range(), kind)
     }
 
     fn kind(&mut self, node: Node<'_>) -> Kind {
@@ -685,12 +464,215 @@ impl Scala<'_> {
                 ) =>
             {
                 let mut statements = Vec::new();
-                self.statement_inside(node, &mut statements);
+                self.statement_of(node, &mut statements);
                 Kind::Block(statements)
             }
             _ if node.is_error() => Kind::Block(self.statements(node)),
             _ => Kind::Other(self.inner(node)),
         }
+    }
+
+    fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
+        let child = in_field(node, field).into_iter().find(Node::is_named);
+        child
+            .map(|child| self.expression(child))
+            .unwrap_or_default()
+    }
+}
+
+impl Scala<'_> {
+    /// The statements of a body that is a block or an expression.
+    fn body(&mut self, node: Node<'_>) -> Vec<Statement> {
+        match node.kind() {
+            "block" | "indented_block" | "template_body" => self.statements(node),
+            _ => {
+                let mut statements = Vec::new();
+                self.statement(node, &mut statements);
+                statements
+            }
+        }
+    }
+
+    fn name_of(&self, node: Node<'_>) -> String {
+        node.child_by_field_name("name")
+            .map(|name| self.walk.of(name).to_owned())
+            .unwrap_or_default()
+    }
+
+    fn operator(&self, node: Node<'_>) -> String {
+        node.child_by_field_name("operator")
+            .map(|operator| self.walk.of(operator).to_owned())
+            .unwrap_or_default()
+    }
+
+    fn yields(&self, node: Node<'_>) -> bool {
+        children(node).iter().any(|child| child.kind() == "yield")
+    }
+
+    fn import(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        let path: Vec<&str> = in_field(node, "path")
+            .into_iter()
+            .filter(Node::is_named)
+            .map(|part| self.walk.of(part))
+            .collect();
+        let mut names = Vec::new();
+        for child in named(node) {
+            if child.kind() == "namespace_selectors" {
+                for selector in named(child) {
+                    let parts = named(selector);
+                    let name = parts
+                        .first()
+                        .map_or_else(|| self.walk.of(selector), |name| self.walk.of(*name));
+                    let alias = parts.last().map_or(name, |alias| self.walk.of(*alias));
+                    names.push((name.to_owned(), alias.to_owned()));
+                }
+            }
+        }
+        // What is imported is known by its last names, as it is written in calls.
+        if names.is_empty()
+            && let [module @ .., name] = path.as_slice()
+        {
+            into.push(Statement::Import {
+                span: node.byte_range(),
+                module: module.join("."),
+                names: vec![((*name).to_owned(), (*name).to_owned())],
+            });
+            return;
+        }
+        into.push(Statement::Import {
+            span: node.byte_range(),
+            module: path.join("."),
+            names,
+        });
+    }
+
+    /// `for (a <- as; b <- bs if c) body`: loops in loops.
+    fn loops(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        let (loops, conditions) = self.enumerators(node);
+        let mut body: Vec<Statement> = conditions.into_iter().map(Statement::Expression).collect();
+        if let Some(inner) = node.child_by_field_name("body") {
+            body.extend(self.body(inner));
+        }
+        for (target, iterable) in loops.into_iter().rev() {
+            body = vec![Statement::For {
+                target,
+                iterable,
+                body,
+            }];
+        }
+        into.extend(body);
+    }
+
+    fn enumerators(&mut self, node: Node<'_>) -> (Vec<(Expression, Expression)>, Vec<Expression>) {
+        let mut loops = Vec::new();
+        let mut conditions = Vec::new();
+        for list in in_field(node, "enumerators")
+            .into_iter()
+            .filter(|list| list.kind() == "enumerators")
+        {
+            for enumerator in named(list) {
+                let parts = named(enumerator);
+                let assigned = children(enumerator).iter().any(|child| child.kind() == "=");
+                match parts.as_slice() {
+                    [pattern, value, guards @ ..] if value.kind() != "guard" => {
+                        let target = self.pattern(*pattern);
+                        let value = self.expression(*value);
+                        let value = if assigned {
+                            Expression::new(value.span.clone(), Kind::List(vec![value]))
+                        } else {
+                            value
+                        };
+                        loops.push((target, value));
+                        for guard in guards {
+                            conditions.extend(self.inner(*guard));
+                        }
+                    }
+                    several => conditions.extend(several.iter().map(|part| self.expression(*part))),
+                }
+            }
+        }
+        (loops, conditions)
+    }
+
+    fn function(&mut self, node: Node<'_>) -> Function {
+        let mut parameters = Vec::new();
+        for list in in_field(node, "parameters")
+            .into_iter()
+            .filter(|list| list.kind() == "parameters")
+        {
+            parameters.extend(self.parameters(list));
+        }
+        let body = node
+            .child_by_field_name("body")
+            .map(|body| self.body(body))
+            .unwrap_or_default();
+        Function {
+            name: self.name_of(node),
+            span: node.byte_range(),
+            parameters,
+            body,
+            decorators: Vec::new(),
+            last_is_value: true,
+        }
+    }
+
+    fn parameters(&mut self, list: Node<'_>) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for node in named(list) {
+            match node.kind() {
+                "parameter" | "class_parameter" | "binding" => {
+                    let name = self.name_of(node);
+                    let default = node
+                        .child_by_field_name("default_value")
+                        .map(|value| self.expression(value));
+                    parameters.push(Parameter { name, default });
+                }
+                "identifier" => parameters.push(Parameter {
+                    name: self.walk.of(node).to_owned(),
+                    default: None,
+                }),
+                _ => {}
+            }
+        }
+        parameters
+    }
+
+    /// The names that a pattern binds.
+    fn pattern(&mut self, node: Node<'_>) -> Expression {
+        if !self.walk.deeper(node) {
+            return Expression::default();
+        }
+        let kind = with_stack(|| match node.kind() {
+            "identifier" => Kind::Name(self.walk.of(node).to_owned()),
+            "tuple_pattern" => Kind::List(
+                named(node)
+                    .into_iter()
+                    .map(|child| self.pattern(child))
+                    .collect(),
+            ),
+            "typed_pattern" => match node.child_by_field_name("pattern") {
+                Some(inner) => self.pattern(inner).kind,
+                None => Kind::Other(Vec::new()),
+            },
+            "infix_pattern" => {
+                let left = node
+                    .child_by_field_name("left")
+                    .map(|child| self.pattern(child))
+                    .unwrap_or_default();
+                let right = node
+                    .child_by_field_name("right")
+                    .map(|child| self.pattern(child))
+                    .unwrap_or_default();
+                Kind::List(vec![left, right])
+            }
+            "case_class_pattern" | "capture_pattern" | "alternative_pattern" => {
+                let inner = in_field(node, "pattern").into_iter().filter(Node::is_named);
+                Kind::List(inner.map(|child| self.pattern(child)).collect())
+            }
+            _ => Kind::Other(Vec::new()),
+        });
+        self.walk.depth -= 1;
+        Expression::new(node.byte_range(), kind)
     }
 
     fn cases(&mut self, block: Node<'_>) -> Vec<Vec<Statement>> {

@@ -367,6 +367,9 @@ fn code_and_comments(
     program: &super::program::Program,
 ) {
     let whole = 0..cell.text().len();
+    if !program.broken.is_empty() {
+        machine.reader.unparsed(cell);
+    }
     if program.broken.contains(&whole) && !whole.is_empty() {
         return;
     }

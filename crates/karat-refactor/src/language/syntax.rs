@@ -4,13 +4,13 @@ use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{Language, Node, ParseOptions, ParseState, Parser, Tree};
 
-use super::program::{DEPTH_MAX, Program, Statement};
+use super::program::{DEPTH_MAX, Expression, Kind, Program, Statement, with_stack};
 
 /// Texts longer than this are not parsed: the grammar's stack could not hold what a hostile one asks for.
 pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Parses a text; `None` if it is too long or the grammar gives up.
-pub(super) fn parse(language: &Language, text: &str) -> Option<Tree> {
+pub(crate) fn parse(language: &Language, text: &str) -> Option<Tree> {
     if text.len() > BYTES_MAX {
         return None;
     }
@@ -95,6 +95,61 @@ impl<'a> Walk<'a> {
         }
         self.depth += 1;
         true
+    }
+}
+
+/// What the front ends do alike: go through a tree, no deeper than is safe. What the nodes mean is each one's own.
+pub(super) trait FrontEnd<'a> {
+    /// What is collected.
+    fn walk(&mut self) -> &mut Walk<'a>;
+
+    /// The statements that a node stands for.
+    fn statement_of(&mut self, node: Node<'_>, into: &mut Vec<Statement>);
+
+    /// What an expression is.
+    fn kind(&mut self, node: Node<'_>) -> Kind;
+
+    /// The statements of a file or block.
+    fn statements(&mut self, block: Node<'_>) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        for node in named(block) {
+            self.statement(node, &mut statements);
+        }
+        statements
+    }
+
+    /// The statements of a node, if that is not too deep.
+    fn statement(&mut self, node: Node<'_>, into: &mut Vec<Statement>) {
+        if !self.walk().deeper(node) {
+            return;
+        }
+        with_stack(|| self.statement_of(node, into));
+        self.walk().depth -= 1;
+    }
+
+    /// The expression of a node, if that is not too deep.
+    fn expression(&mut self, node: Node<'_>) -> Expression {
+        if !self.walk().deeper(node) {
+            return Expression::new(node.byte_range(), Kind::Other(Vec::new()));
+        }
+        let kind = with_stack(|| self.kind(node));
+        self.walk().depth -= 1;
+        Expression::new(node.byte_range(), kind)
+    }
+
+    /// The expressions right below a node.
+    fn inner(&mut self, node: Node<'_>) -> Vec<Expression> {
+        named(node)
+            .into_iter()
+            .map(|child| self.expression(child))
+            .collect()
+    }
+
+    /// The expression in a field.
+    fn field(&mut self, node: Node<'_>, field: &str) -> Expression {
+        node.child_by_field_name(field)
+            .map(|child| self.expression(child))
+            .unwrap_or_default()
     }
 }
 

@@ -11,4 +11,6 @@ mod report;
 mod rules;
 mod scala;
 mod show;
+mod soak;
+mod soak_inputs;
 mod sql;

@@ -85,6 +85,46 @@ fn jupyter_cells_are_json_strings() {
 }
 
 #[test]
+fn magic_about_time_stands_in_front_of_code() {
+    check(
+        &[
+            (
+                ".ipynb_checkpoints/nb-checkpoint.ipynb",
+                r#"{"cells": [{"cell_type": "code", "source": ["spark.table(\"sales.orders\")"]}]}"#,
+            ),
+            (
+                "nb.ipynb",
+                r#"{"cells": [
+ {"cell_type": "code", "source": ["%%time\n", "spark.table(\"sales.orders\")"]},
+ {"cell_type": "code", "source": ["%load_ext autoreload\n", "%autoreload 2\n", "\n", "%%capture sales.items\n", "spark.sql('use sales')"]},
+ {"cell_type": "code", "source": ["%time df = spark.table(\"items\")"]},
+ {"cell_type": "code", "source": ["%%timeit t = 'sales.items'\n", "spark.table('sales.orders')"]},
+ {"cell_type": "code", "source": ["%%bigquery\n", "select * from sales.orders"]},
+ {"cell_type": "code", "source": ["%matplotlib inline\n"]}
+]}"#,
+            ),
+        ],
+        expect![[r#"
+            == .ipynb_checkpoints/nb-checkpoint.ipynb
+            1:60 sales.orders -> prod.sales.orders
+            | {"cells": [{"cell_type": "code", "source": ["spark.table(\"prod.sales.orders\")"]}]}
+            == nb.ipynb
+            2:62 sales.orders -> prod.sales.orders
+            3:97 sales.items not a table: another word of the language
+            3:129 sales -> prod.sales
+            4:61 items -> prod.sales.items
+            5:50 sales.items ?  name/not-understood
+            5:81 sales.orders -> prod.sales.orders
+            6:66 sales.orders ?  name/not-understood
+            |  {"cell_type": "code", "source": ["%%time\n", "spark.table(\"prod.sales.orders\")"]},
+            |  {"cell_type": "code", "source": ["%load_ext autoreload\n", "%autoreload 2\n", "\n", "%%capture sales.items\n", "spark.sql('use prod.sales')"]},
+            |  {"cell_type": "code", "source": ["%time df = spark.table(\"prod.sales.items\")"]},
+            |  {"cell_type": "code", "source": ["%%timeit t = 'sales.items'\n", "spark.table('prod.sales.orders')"]},
+        "#]],
+    );
+}
+
+#[test]
 fn line_ends_and_byte_order_marks_stay() {
     check(
         &[("a.sql", "\u{feff}select *\r\nfrom sales.orders\r\n")],

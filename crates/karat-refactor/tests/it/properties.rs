@@ -64,7 +64,7 @@ proptest! {
         let report = &found.assets[0];
         let decoded = asset::decode(name, text.as_bytes()).unwrap();
         // `edited` itself refuses what cannot be taken back.
-        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded.text, decoded.encoding).unwrap();
+        let (bytes, _) = proof::edited(report, text.as_bytes(), &decoded, &mapping).unwrap();
         let (changed, back) = patch::inverted(&decoded.text, &report.edits());
         prop_assert_eq!(patch::inverted(&changed, &back).0, decoded.text.clone());
         let then = InMemory::new([(name, bytes.as_slice())]);

@@ -273,6 +273,56 @@ import sales.orders
 }
 
 #[test]
+fn clients_of_the_metastore_and_of_other_databases() {
+    check(
+        r#"import psycopg2, wmfdata
+import pandas as pd
+from databricks import sql
+from pyhive import hive
+from wmfdata import spark as engine, presto
+spark.sql("use sales")
+wmfdata.hive.run("select * from sales.orders join items")
+wmfdata.spark.run(["use sales", "select * from sales.items"])
+presto.run("select * from sales.orders")
+cursor = hive.connect(host="h").cursor()
+cursor.execute("select * from sales.orders")
+with sql.connect(server_hostname=h) as connection:
+    with connection.cursor() as c:
+        c.execute("select * from sales.items")
+    pd.read_sql("select * from people.emp", connection)
+other = psycopg2.connect("dbname=x")
+cur = other.cursor()
+cur.execute("delete from sales.orders")
+pd.read_sql("select * from sales.orders", other)
+pd.read_sql("select * from sales.orders", engine_of_somebody)
+spark.table("orders")
+"#,
+        expect![[r#"
+            6:16 sales -> prod.sales
+            7:33 sales.orders -> prod.sales.orders
+            7:51 items ?  name/database-unknown prod.sales.items
+            8:25 sales -> prod.sales
+            8:48 sales.items -> prod.sales.items
+            9:27 sales.orders ?  name/not-followed
+            11:31 sales.orders -> prod.sales.orders
+            14:34 sales.items -> prod.sales.items
+            15:32 people.emp -> `prod-eu`.people.emp
+            18:26 sales.orders not a table: table of another system
+            19:28 sales.orders not a table: table of another system
+            20:28 sales.orders ?  name/not-followed
+            21:14 orders -> prod.sales.orders
+            | spark.sql("use prod.sales")
+            | wmfdata.hive.run("select * from prod.sales.orders join items")
+            | wmfdata.spark.run(["use prod.sales", "select * from prod.sales.items"])
+            | cursor.execute("select * from prod.sales.orders")
+            |         c.execute("select * from prod.sales.items")
+            |     pd.read_sql("select * from `prod-eu`.people.emp", connection)
+            | spark.table("prod.sales.orders")
+        "#]],
+    );
+}
+
+#[test]
 fn a_name_that_is_data_too_stays() {
     check(
         r#"t = "sales.orders"
@@ -392,6 +442,12 @@ fn broken_code_is_never_edited_blindly() {
     "#]],
     );
     check(
+        "q = `'select * from people.emp'\nspark.sql(q)\n",
+        expect![[r#"
+            1:21 people.emp ?  name/scattered `prod-eu`.people.emp
+        "#]],
+    );
+    check(
         "%pip install x\n!ls /mnt/raw\nspark.table('sales.items')\n",
         expect![[r#"
             2:5 /mnt/raw ?  path/unresolved
@@ -399,6 +455,18 @@ fn broken_code_is_never_edited_blindly() {
             | spark.table('prod.sales.items')
         "#]],
     );
+}
+
+#[test]
+fn values_that_make_names_of_another_kind_are_left_to_a_person() {
+    for value in ["x.orders", "."] {
+        check(
+            &format!("for t in ['orders', '{value}']:\n    spark.table(f'sales.{{t}}')\n"),
+            expect![[r#"
+                2:19 sales.????? ?  name/several-values
+            "#]],
+        );
+    }
 }
 
 #[test]

@@ -165,6 +165,37 @@ sql(r"(select * from sales.items)")
 }
 
 #[test]
+fn r_connections() {
+    check(
+        "nb.r",
+        r#"con <- DBI::dbConnect(RPostgres::Postgres(), host = "h")
+DBI::dbGetQuery(con, "select * from sales.orders")
+dbReadTable(con, "sales.items")
+wh <- dbConnect(odbc::databricks(), httpPath = "p")
+dbGetQuery(wh, "select * from sales.orders")
+dbGetQuery(somewhere, "select * from sales.orders")
+sc <- spark_connect(method = "databricks")
+dbGetQuery(sc, "select * from sales.items")
+dbWriteTable(sc, "people.emp", df)
+wmf::query_hive(paste("select * from sales.orders where d = ", day))
+"#,
+        expect![[r#"
+            2:37 sales.orders not a table: table of another system
+            3:19 sales.items not a table: table of another system
+            5:31 sales.orders -> prod.sales.orders
+            6:38 sales.orders ?  name/not-followed
+            8:31 sales.items -> prod.sales.items
+            9:19 people.emp -> `prod-eu`.people.emp
+            10:38 sales.orders -> prod.sales.orders
+            | dbGetQuery(wh, "select * from prod.sales.orders")
+            | dbGetQuery(sc, "select * from prod.sales.items")
+            | dbWriteTable(sc, "`prod-eu`.people.emp", df)
+            | wmf::query_hive(paste("select * from prod.sales.orders where d = ", day))
+        "#]],
+    );
+}
+
+#[test]
 fn shell_cells() {
     check(
         "nb.py",

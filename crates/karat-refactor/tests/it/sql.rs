@@ -209,10 +209,10 @@ fn sql_of_another_system_is_left_to_a_person() {
         sales.orders name/other-dialect: a procedure without `LANGUAGE SQL`
         sales.orders name/other-dialect: a block that ends with `/`
         sales.orders name/other-dialect: an assignment `:=`
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
         /mnt/raw path/unresolved: a mapped path in a place where karat does not move paths
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle or PostgreSQL
+        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
     "#]]
     .assert_eq(&verdicts(&[
         "select * from sales.orders\nGO\n",
@@ -234,6 +234,67 @@ fn sql_of_another_system_is_left_to_a_person() {
         "select * from sales.orders with (nolock)",
         "if exists (select * from openrowset(bulk '/mnt/raw/x', format = 'parquet') as r);\nselect * from sales.orders",
     ]));
+}
+
+#[test]
+fn a_folder_may_be_named_after_another_system() {
+    expect![[r#"
+        == load/from_oracle.sql
+        1:10 sales.orders -> prod.sales.orders
+        | optimize prod.sales.orders
+        == oracle/bronze/load.sql
+        1:14 sales.orders -> prod.sales.orders
+        | create table prod.sales.orders using delta as select 1
+        == orders_redshifted.sql
+        1:15 sales.orders -> prod.sales.orders
+        | select * from prod.sales.orders
+        == redshift/nb.sql
+        2:15 sales.orders -> prod.sales.orders
+        | select * from prod.sales.orders
+        == redshift/views/orders_vw.sql
+        1:24 sales.orders_vw ?  name/not-mapped
+        1:57 sales.orders ?  name/other-dialect prod.sales.orders
+        == sql/ddl_Snowflake.sql
+        1:17 sales.orders ?  name/other-dialect prod.sales.orders
+    "#]]
+    .assert_eq(&show(&[
+        ("load/from_oracle.sql", "optimize sales.orders"),
+        (
+            "oracle/bronze/load.sql",
+            "create table sales.orders using delta as select 1",
+        ),
+        ("orders_redshifted.sql", "select * from sales.orders"),
+        (
+            "redshift/views/orders_vw.sql",
+            "create or replace view sales.orders_vw as select * from sales.orders",
+        ),
+        (
+            "sql/ddl_Snowflake.sql",
+            "grant select on sales.orders to role x",
+        ),
+        (
+            "redshift/nb.sql",
+            "-- Databricks notebook source\nselect * from sales.orders",
+        ),
+    ]));
+}
+
+#[test]
+fn a_line_with_a_hash_in_front_of_a_statement_is_a_comment() {
+    expect![[r#"
+        2:8 sales.items not a table: comment
+        3:15 sales.orders -> prod.sales.orders
+        5:13 sales.items -> prod.sales.items
+        7:15 sales.orders -> prod.sales.orders
+        1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 3 edits
+        | select * from prod.sales.orders;
+        | insert into prod.sales.items
+        | select 1 from prod.sales.orders
+    "#]]
+    .assert_eq(&show(&[(
+        "a.sql",
+        "#!/usr/bin/env hive -f\n# from sales.items; it's old\nselect * from sales.orders;\n  # again\ninsert into sales.items\n# no comment, who knows\nselect 1 from sales.orders",
+    )]));
 }
 
 #[test]

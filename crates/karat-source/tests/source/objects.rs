@@ -489,12 +489,12 @@ fn parts_of_one_mark_are_one_load_and_a_broken_part_holds_it() {
         &spec,
         &mut known,
         expect![[r#"
-        load 1 {"objects":0} -> {"objects":2}
-          p_1_1.csv 5 bytes, 7cde7fb6 delivery 1 mark 1
-          p_1_2.csv 5 bytes, 4ece338a delivery 1 mark 1
-        load 2 {"objects":2} -> {"objects":3}
-          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
-    "#]],
+            load 00000001 {"objects":0} -> {"objects":2}
+              p_1_1.csv 5 bytes, 7cde7fb6 delivery 1 mark 00000001
+              p_1_2.csv 5 bytes, 4ece338a delivery 1 mark 00000001
+            load 00000002 {"objects":2} -> {"objects":3}
+              p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 00000002
+        "#]],
     );
     folder.put("p_2_2.csv", "id\n4\n", 1);
     step(
@@ -502,10 +502,10 @@ fn parts_of_one_mark_are_one_load_and_a_broken_part_holds_it() {
         &spec,
         &mut known,
         expect![[r#"
-        load 2 {"objects":3} -> {"objects":5}
-          p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 2
-          p_2_2.csv 5 bytes, 6b34c476 delivery 1 mark 2
-    "#]],
+            load 00000002 {"objects":3} -> {"objects":5}
+              p_2_1.csv 5 bytes, d7847e01 delivery 1 mark 00000002
+              p_2_2.csv 5 bytes, 6b34c476 delivery 1 mark 00000002
+        "#]],
     );
     folder.put("p_3_1.csv", "id\n4\n", 1);
     folder.put("p_3_2.csv.gz", "no gzip", 1);
@@ -673,4 +673,125 @@ fn discover_proposes_types_from_a_sample() {
         none (None): none
     "#]]
     .assert_eq(&shown);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_can_be_no_object_is_held_by_name_and_the_rest_goes_on() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let at = |name: &str| folder.path().join(name);
+    folder.put("a.csv", "id\n1\n", 1);
+    folder.put("sub/b.csv", "id\n2\n", 1);
+    let strange = std::ffi::OsStr::from_bytes(b"caf\xE9.csv");
+    std::fs::write(folder.path().join(strange), "id\n3\n").unwrap();
+    std::os::unix::fs::symlink(at("gone.csv"), at("link.csv")).unwrap();
+    std::os::unix::fs::symlink(at("loop.csv"), at("loop.csv")).unwrap();
+    let broken: [(&str, &[u8]); 7] = [
+        ("rand.csv", b"\x93\xC6o\x1Fdy6,\xB7\x80\n\x01\xFF\n"),
+        ("latin.csv", b"Gr\xF6\xDFe,b\n1,2\n"),
+        ("p.parquet", b"PAR1\x15\x04\x15\n1"),
+        ("b.bz2", b"BZh91AY&SY\x00\x00\n1"),
+        ("u.csv", b"i\0d\0\n\0"),
+        ("w.xlsx", b"PK\x03\x04\x14\x00"),
+        ("z.zst", b"\x28\xB5\x2F\xFD\x04"),
+    ];
+    for (name, bytes) in broken {
+        folder.put(name, bytes, 1);
+    }
+    let planned = folder
+        .source()
+        .plan(&feed("*"), &Known::Files(Vec::new()))
+        .unwrap();
+    let shown = show_plan(&planned);
+    let shown: String = shown
+        .lines()
+        .map(|line| match line.split_once(" bytes, ") {
+            Some((object, rest)) => {
+                let name = object.trim().rsplit_once(' ').unwrap().0;
+                let why = rest.split_once("broken: ").map_or("whole", |(_, why)| why);
+                format!("{name}: {why}\n")
+            }
+            None => format!("{line}\n"),
+        })
+        .collect();
+    expect![[r#"
+        load - {"objects":0} -> {"objects":11}
+        a.csv: whole
+        b.bz2: it is bzip2, not text: files are read as text, plain or gzip
+        caf\xE9.csv: its name is not valid Unicode: rename it
+        latin.csv: its header cannot be read: it is not valid in its encoding
+        link.csv: it is a link that leads nowhere
+        loop.csv: it is a link that leads nowhere
+        p.parquet: it is Parquet, not text: files are read as text, plain or gzip
+        rand.csv: its header cannot be read: it is not valid in its encoding
+        u.csv: its header cannot be read: it holds zero bytes, as UTF-16 does
+        w.xlsx: it is a ZIP archive or a workbook, not text: files are read as text, plain or gzip
+        z.zst: it is Zstandard, not text: files are read as text, plain or gzip
+        warning: `sub` is a folder that `*` matches too; what is in it is not read: `*/*` would name it
+    "#]].assert_eq(&shown);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_named_is_read_whatever_lies_beside_it() {
+    let folder = Folder::new();
+    folder.put("a.csv", "id\n1\n", 1);
+    let endless = folder.path().join("loop.csv");
+    std::os::unix::fs::symlink(&endless, &endless).unwrap();
+    step(
+        &folder,
+        &feed("a.csv"),
+        &mut Vec::new(),
+        expect![[r#"
+        load - {"objects":0} -> {"objects":1}
+          a.csv 5 bytes, 7cde7fb6 delivery 1 mark a.csv
+    "#]],
+    );
+}
+
+#[test]
+fn whole_paths_say_where_numbers_would_be_another_order() {
+    let folder = Folder::new();
+    let mut known = Vec::new();
+    folder.put("f_9.csv", "id\n1\n", 1);
+    folder.put("f_10.csv", "id\n2\n", 1);
+    step(
+        &folder,
+        &feed("*.csv"),
+        &mut known,
+        expect![[r#"
+        load - {"objects":0} -> {"objects":2}
+          f_10.csv 5 bytes, 4ece338a delivery 1 mark f_10.csv
+          f_9.csv 5 bytes, 7cde7fb6 delivery 1 mark f_9.csv
+        warning: `f_10.csv` counts as older than `f_9.csv`: whole paths are ordered as text; capture the number with `file_order` to order by it
+    "#]],
+    );
+    step(&folder, &feed("*.csv"), &mut known, expect![[r#""#]]);
+    let spec = FeedSpec {
+        file_order: Some(r"f_(\d+)".to_owned()),
+        ..feed("*.csv")
+    };
+    step(
+        &folder,
+        &spec,
+        &mut Vec::new(),
+        expect![[r#"
+        load - {"objects":0} -> {"objects":2}
+          f_9.csv 5 bytes, 7cde7fb6 delivery 1 mark 00000009
+          f_10.csv 5 bytes, 4ece338a delivery 1 mark 00000010
+    "#]],
+    );
+}
+
+#[test]
+fn values_that_silver_reads_as_null_say_nothing_about_types() {
+    let folder = Folder::new();
+    folder.put("a.csv", "v\n1.5\nN/A\n\"N/A\"\n", 1);
+    let spec = FeedSpec {
+        null_values: vec!["N/A".to_owned()],
+        ..feed("a.csv")
+    };
+    let found = folder.source().discover(Some(&spec)).unwrap();
+    assert_eq!(found[0].columns[0].proposed, "cast(v as decimal(11, 1))");
 }

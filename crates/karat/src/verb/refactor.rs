@@ -346,8 +346,8 @@ fn plan(
         };
         let bytes = files.read(index).map_err(|doubt| moved(doubt.message))?;
         let decoded = asset::decode(&report.path, &bytes).map_err(|doubt| moved(doubt.message))?;
-        let (after, proof) = proof::edited(report, &bytes, &decoded.text, decoded.encoding)
-            .map_err(|refusal| moved(refusal.0))?;
+        let (after, proof) =
+            proof::edited(report, &bytes, &decoded, mapping).map_err(|refusal| moved(refusal.0))?;
         if proof.before != karat_receipt::Digest::of(&bytes).to_string() {
             return Err(moved("it changed since it was scanned".to_owned()));
         }
@@ -431,13 +431,13 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         },
         machine::threads(arguments.threads),
     )?;
-    let proof = proof::whole(
-        env!("CARGO_PKG_VERSION"),
-        mapping.digest(),
-        plan.scan.counts(),
-        plan.proofs.clone(),
-    );
-    let proof = format!("{:#}\n", serde_json::to_value(&proof).unwrap_or_default());
+    let proof = match &arguments.proof {
+        Some(path) => Some((
+            path,
+            prove(&plan, &files, &mapping, arguments.patch.is_some())?,
+        )),
+        None => None,
+    };
     if let Some(path) = &arguments.patch {
         if !plan.unpatchable.is_empty() {
             voice.note(&format!(
@@ -466,7 +466,7 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
     if let Some(path) = &arguments.inverse {
         write_whole(path, plan.inverse.as_bytes())?;
     }
-    if let Some(path) = &arguments.proof {
+    if let Some((path, proof)) = proof {
         write_whole(path, proof.as_bytes())?;
     }
     let edits: usize = plan.proofs.iter().map(|file| file.edits.len()).sum();
@@ -488,6 +488,43 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         },
     )?;
     Ok(u8::from(plan.scan.needs_person()))
+}
+
+/// The proof of what is written; a patch leaves alone what it cannot show.
+fn prove(plan: &Plan, files: &Walk, mapping: &Mapping, is_patch: bool) -> Result<String, Failure> {
+    let digests = digests(files)?;
+    let is_written = |path: &String| !is_patch || !plan.unpatchable.contains(path);
+    let proofs = plan.proofs.iter();
+    let made = proofs.filter(|proof| is_written(&proof.path)).cloned();
+    let archives = plan.changed.iter().filter(|file| {
+        let is_asset = plan.proofs.iter().any(|proof| proof.path == file.path);
+        !is_patch && !is_asset
+    });
+    let archives = archives
+        .map(|file| {
+            let digest = karat_receipt::Digest::of(&file.bytes);
+            (file.path.clone(), digest.to_string())
+        })
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let proof = proof::whole(
+        version,
+        mapping,
+        &plan.scan,
+        made.collect(),
+        &digests,
+        &archives,
+    );
+    Ok(format!(
+        "{:#}\n",
+        serde_json::to_value(&proof).unwrap_or_default()
+    ))
+}
+
+fn digests(files: &Walk) -> Result<BTreeMap<String, String>, Failure> {
+    files
+        .digests()
+        .map_err(Failure::io("read", &files.disk_path("")))
 }
 
 /// One patch an owner; files without one in `nobody.patch`.
@@ -653,17 +690,80 @@ fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
         })
         .sum();
     let open: usize = judged.iter().map(|file| file.open).sum();
+    let proof = match &arguments.proof {
+        // No proof of what is not licensed.
+        Some(path) => Some(
+            match check_proof(path, &before, &after, &mapping, arguments)? {
+                Ok(holds) => unlicensed(&judged).map_or(Ok(holds), Err),
+                fault => fault,
+            },
+        ),
+        None => None,
+    };
+    let fault = proof.as_ref().and_then(|proof| proof.as_ref().err());
     voice.answer(
         || {
-            json!({
-                "ok": wrong == 0, "files": judged.len(), "licensed_changes": changes, "open": open,
+            let mut document = json!({
+                "ok": wrong == 0 && fault.is_none(), "files": judged.len(), "licensed_changes": changes, "open": open,
                 "unlicensed": judged.iter().filter(|file| !file.outcome.is_licensed()).collect::<Vec<_>>(),
                 "changed": judged.iter().filter(|file| matches!(file.outcome, Outcome::Licensed { .. })).map(|file| &file.path).collect::<Vec<_>>(),
-            })
+            });
+            match &proof {
+                Some(Ok(holds)) => document["proof"] = json!({ "ok": true, "holds": holds }),
+                Some(Err(fault)) => document["proof"] = json!({ "ok": false, "fault": fault }),
+                None => {}
+            }
+            document
         },
-        || verify_text(&judged, changes, open, wrong),
+        || {
+            let text = verify_text(&judged, changes, open, wrong);
+            match &proof {
+                Some(Ok(holds)) => format!(
+                    "{text}the proof holds: {}, {}, {} under the names that the mapping says, {} that parse as before\n",
+                    counted(holds.files as u64, "file"),
+                    counted(holds.edits as u64, "edit"),
+                    counted(holds.tables as u64, "table"),
+                    counted(holds.texts as u64, "text"),
+                ),
+                Some(Err(fault)) => format!("{text}the proof does not hold: {fault}\n"),
+                None => text,
+            }
+        },
     )?;
-    Ok(u8::from(wrong > 0))
+    Ok(u8::from(wrong > 0 || fault.is_some()))
+}
+
+/// The first change that nothing licenses, as what is wrong with a proof of it.
+fn unlicensed(judged: &[Judged]) -> Option<proof::Fault> {
+    let first = judged.iter().find(|file| !file.outcome.is_licensed())?;
+    let what = match &first.outcome {
+        Outcome::Unlicensed(change) => change.what.as_str(),
+        _ => "it is in one of the trees only",
+    };
+    Some(proof::Fault {
+        path: Some(first.path.clone()),
+        what: format!("the mapping does not license an edit: {what}"),
+    })
+}
+
+/// Whether the proof in a file holds of two trees.
+fn check_proof(
+    path: &Path,
+    before: &Walk,
+    after: &Walk,
+    mapping: &Mapping,
+    arguments: &RefactorVerify,
+) -> Result<Result<proof::Holds, proof::Fault>, Failure> {
+    let bytes = fs::read(path).map_err(Failure::io("read the proof", path))?;
+    let (old, new) = (digests(before)?, digests(after)?);
+    let tree = |files, digests| proof::Tree { files, digests };
+    Ok(proof::check(
+        &bytes,
+        tree(before, &old),
+        tree(after, &new),
+        mapping,
+        machine::threads(arguments.threads),
+    ))
 }
 
 /// Files that are no text must be the same bytes.

@@ -41,6 +41,12 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
         arguments.time.at.as_deref(),
         Some(&arguments.resources),
     )?;
+    if opened.project.feeds().next().is_none() && opened.project.models.is_empty() {
+        return Err(Failure::usage(
+            "the project declares no feed and no model: there is nothing to run",
+            "a domain is a folder in `domains/` with a domain.yaml; `karat init FOLDER` writes one to look at",
+        ));
+    }
     let selected = super::selected(&opened.project, &arguments.select.select)?;
     let sources = opened.sources();
     let threads = opened.threads;
@@ -78,11 +84,11 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
         || document,
         || text(&site, &report, started.elapsed().as_secs_f64()),
     )?;
-    if !voice.quiet {
-        for step in &report.steps {
-            for note in &step.notes {
-                voice.note(&format!("note: {}: {note}", step.table));
-            }
+    // A note that explains the exit code is no matter of taste.
+    let told = |step: &&StepReport| !voice.quiet || step.found_nothing;
+    for step in report.steps.iter().filter(told) {
+        for note in &step.notes {
+            output::print_error(&format!("note: {}: {note}\n", step.table));
         }
     }
     for step in &report.steps {

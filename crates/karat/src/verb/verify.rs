@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output::{Table, Voice, counted, short};
 use crate::site::{self, Wants};
 
-/// Prints what was found; 1 if something contradicts the record.
+/// Prints what was found; 1 if something contradicts the record, 4 if something may not be read.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Result<u8, Failure> {
     let only = arguments
         .table
@@ -34,7 +34,10 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         verify(&site, &keys, &VerifyOptions { level, only, head }),
     )??;
     voice.answer(|| document(&report), || text(&report))?;
-    Ok(u8::from(!report.ok()))
+    Ok(match report.was_denied() {
+        true => 4,
+        false => u8::from(!report.ok()),
+    })
 }
 
 fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {

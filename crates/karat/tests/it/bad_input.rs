@@ -668,6 +668,18 @@ fn files_and_folders_without_permission() {
         &["query", "select * from d_silver.t"],
     );
     all += &shown.replace(data.rsplit('/').next().unwrap(), "FILE");
+    // It is not known whether such a file is what was written.
+    rights(&format!("lake/{data}"), 0);
+    let verified = without_privileges(&project, &["verify", "--json"]);
+    rights(&format!("lake/{data}"), 0o755);
+    assert_eq!(verified.code, 4, "{}", verified.text());
+    let document = verified.json();
+    let files = document["files"].as_array().unwrap();
+    let of_file = files.iter().find(|file| file["path"] == data.as_str());
+    assert_eq!(of_file.unwrap()["outcome"], "unreadable", "{document}");
+    let tables = document["tables"].as_array().unwrap();
+    let of_table = tables.iter().find(|table| table["table"] == "d_silver.t");
+    assert_eq!(of_table.unwrap()["outcome"], "unreadable", "{document}");
     all += &said("domains/d/silver/t.yaml", 0, &run);
     expect![[r#"
         error: cannot open `a.csv`: permission denied

@@ -244,10 +244,20 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask(
         "refactor apply",
         1,
-        &["code", "--mapping", "m.csv", "--out", "new"],
+        &[
+            "code",
+            "--mapping",
+            "m.csv",
+            "--out",
+            "new",
+            "--proof",
+            "p.json",
+        ],
     );
+    let both = ["code", "new", "--mapping", "m.csv", "--proof", "p.json"];
+    ask("refactor verify", 0, &both);
     project.write("new/a.py", "spark.table('b.t')\n");
-    ask("refactor verify", 1, &["code", "new", "--mapping", "m.csv"]);
+    ask("refactor verify", 1, &both);
     ask("refactor mapping", 2, &["x.csv"]);
     ask(
         "refactor merge",

@@ -358,3 +358,164 @@ fn the_levels_look_as_deep_as_they_say() {
         assert_eq!(verified.code, code, "{arguments:?}: {}", verified.text());
     }
 }
+
+/// A data file of a lake whose path begins like this, the newest by name.
+fn data_file(project: &Project, beginning: &str) -> String {
+    let mut files = project.lake_files();
+    files.retain(|name| name.starts_with(beginning) && name.ends_with(".parquet"));
+    files.pop().unwrap()
+}
+
+/// Changes bytes of a file; gives what it was before.
+fn damage(project: &Project, file: &str, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let path = project.path("lake").join(file);
+    let before = std::fs::read(&path).unwrap();
+    let mut bytes = before.clone();
+    change(&mut bytes);
+    assert_ne!(bytes, before);
+    std::fs::write(path, bytes).unwrap();
+    before
+}
+
+/// A receipt says what a version was computed from: nothing is computed from other bytes than those (A7, G4).
+#[test]
+fn no_version_is_made_from_damaged_files() {
+    let one = |feed: &str, more: &str| {
+        let project = Project::one_feed(
+            feed,
+            &format!(
+                "from: {more}\nselect: {{ id: cast(id as bigint), v: v }}\nauto_cdc: {{ keys: [id] }}\n"
+            ),
+        );
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n, max(v) as v from d_silver.t\n",
+        );
+        project
+    };
+    let files = one(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "landing.o",
+    );
+    files.write("landing/a.csv", "id,v\n1,one\n2,two\n");
+    let table = one(
+        "{ source: db, table: t, mode: full, key: [id], max_delete: 100% }",
+        "db.t",
+    );
+    table.sqlite(
+        "create table t (id integer, v text); insert into t values (1, 'one'), (2, 'two');",
+    );
+    let new_file = |project: &Project| project.write("landing/b.csv", "id,v\n1,uno\n");
+    let new_rows = |project: &Project| project.sqlite("update t set v = 'uno' where id = 1;");
+    let new_gold = |project: &Project| {
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as rows, max(v) as v from d_silver.t\n",
+        )
+    };
+    let new_silver = |project: &Project| {
+        let path = project.path("domains/d/silver/t.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text.replace("v: v", "v: upper(v)")).unwrap();
+    };
+    // What is damaged, and what makes a step read it: gold, silver anew, silver with new rows, a load that compares.
+    let cases: [(&Project, &str, &dyn Fn(&Project)); 4] = [
+        (&files, "d/silver/t/", &new_gold),
+        (&files, "d/bronze/landing__o/", &new_silver),
+        (&files, "d/silver/t/", &new_file),
+        (&table, "d/bronze/db__t/", &new_rows),
+    ];
+    files.run(0);
+    table.run(0);
+    for (number, (original, beginning, then)) in cases.into_iter().enumerate() {
+        let (project, whole) = (Project::copy_of(original), Project::copy_of(original));
+        let file = data_file(&project, beginning);
+        // A byte of the first page: whatever it decodes to.
+        let before = damage(&project, &file, |bytes| bytes[30] ^= 0x20);
+        then(&project);
+        let run = project.run(1);
+        let said =
+            format!("its file `{file}` is damaged: its bytes are not those that were written\n");
+        assert!(run.stderr.contains(&said), "{number}: {}", run.text());
+        assert!(!run.stderr.contains("panicked"), "{number}: {}", run.text());
+        // Mended, all is as if nothing had been.
+        std::fs::write(project.path("lake").join(&file), before).unwrap();
+        project.run(0);
+        assert_eq!(project.karat(&["verify"]).code, 0, "{number}");
+        then(&whole);
+        whole.run(0);
+        for table in ["d_silver.t", "d_gold.g"] {
+            assert_eq!(
+                project.fingerprint(table),
+                whole.fingerprint(table),
+                "{number}: {table}"
+            );
+        }
+    }
+}
+
+/// What a damaged file leads its reader to do is not known: only one that is as it was written is decoded.
+#[test]
+fn verify_decodes_no_damaged_file() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect:\n  id: cast(id as bigint)\n  amt: cast(amt as decimal(18,2))\n  v: v\nkey: [id]\n",
+    );
+    project.write(
+        "landing/a.csv",
+        "id,amt,v\n1,1.00,one\n3,3.00,three\n4,2.00,four\n",
+    );
+    project.run(0);
+    let file = data_file(&project, "d/silver/t/");
+    let size = std::fs::read(project.path("lake").join(&file))
+        .unwrap()
+        .len();
+    // The length of the footer, places in it, and in the pages.
+    for at in [size - 7, size - 6, size - 5, size / 2, size * 2 / 3, 40] {
+        let before = damage(&project, &file, |bytes| bytes[at] ^= 0x80);
+        for arguments in [&["verify"][..], &["verify", "d_silver.t@0"]] {
+            let verified = project.karat(arguments);
+            assert_eq!(verified.code, 1, "{at}: {}", verified.text());
+            assert_eq!(verified.stderr, "", "{at}");
+            assert!(
+                verified
+                    .stdout
+                    .contains(&format!("mismatch  {file}  its SHA-256 is ")),
+                "{at}: {}",
+                verified.text()
+            );
+            assert!(
+                verified.stdout.contains("  a file of it, named below\n"),
+                "{at}: {}",
+                verified.text()
+            );
+        }
+        std::fs::write(project.path("lake").join(&file), before).unwrap();
+    }
+    assert_eq!(project.karat(&["verify", "d_silver.t@0"]).code, 0);
+}
+
+/// Which document of the lake is damaged is told wherever it is read.
+#[test]
+fn a_damaged_document_is_named() {
+    let project = lake();
+    for (kind, arguments) in [
+        (Kind::Intent, &["run", "--quiet"][..]),
+        (Kind::Receipt, &["receipt", "list"]),
+        (Kind::Manifest, &["status"]),
+    ] {
+        let file = files(&project)[&kind].first().unwrap().clone();
+        let before = damage(&project, &file, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+        let told = project.karat(arguments);
+        assert_ne!(told.code, 0, "{file}: {}", told.text());
+        assert!(
+            told.stderr.contains(&format!("cannot use `{file}`: ")),
+            "{file}: {}",
+            told.text()
+        );
+        std::fs::write(project.path("lake").join(&file), before).unwrap();
+    }
+}

@@ -225,6 +225,82 @@ fn ranges_are_dated() {
     .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
 }
 
+/// Where a column dates the ranges, it may contradict the order of the events: no range ends before it begins (C5).
+#[test]
+fn a_range_does_not_end_before_it_begins() {
+    let project = Project::one_feed(
+        FEED,
+        "from: landing.e\nselect: { k: k, v: v, n: cast(u as bigint), at: cast(at as date) }\nauto_cdc: { keys: [k], sequence_by: n, stored_as_scd_type: 2, valid_from: at, apply_as_deletes: \"op = 'D'\" }\n",
+    );
+    project.write(
+        "landing/e_1.csv",
+        &csv("a 1 1 2026-01-10 I\na 2 2 2026-01-05 I\na 3 3 2026-01-20 I\na 4 4 2026-01-20 I\nb 1 1 2026-01-10 I\nb - 2 2026-01-09 D\n"),
+    );
+    project.run(0);
+    expect![[r#"
+        k,v,n,at,__start_at,__end_at
+        a,1,1,2026-01-10,2026-01-10,2026-01-20
+        a,4,4,2026-01-20,2026-01-20,
+        b,1,1,2026-01-10,2026-01-10,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect![[r#"
+        _row,rules
+        3,valid_from_order
+        7,valid_from_order
+    "#]]
+    .assert_eq(&project.rows("select _row, rules from d_quarantine.t"));
+    expect!["6 read = 3 kept + 2 quarantined + 1 superseded"]
+        .assert_eq(&project.accounting("d_silver.t"));
+    // One that arrives later is judged as if it had come with the others.
+    let whole = Project::copy_of(&project);
+    let (text, later) = (
+        csv("a 5 0 2026-01-15 I\n"),
+        csv("a 5 0 2026-01-15 I\na 6 6 2026-01-25 I\n"),
+    );
+    project.write("landing/e_2.csv", &text);
+    project.run(0);
+    project.write("landing/e_3.csv", &csv("a 6 6 2026-01-25 I\n"));
+    project.run(0);
+    whole.write("landing/e_2.csv", &later);
+    whole.run(0);
+    expect![[r#"
+        k,v,n,at,__start_at,__end_at
+        a,4,4,2026-01-20,2026-01-20,2026-01-25
+        a,5,0,2026-01-15,2026-01-15,2026-01-20
+        a,6,6,2026-01-25,2026-01-25,
+        b,1,1,2026-01-10,2026-01-10,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    assert_eq!(
+        project.fingerprint("d_silver.t"),
+        whole.fingerprint("d_silver.t")
+    );
+    // A key that a full load no longer has was not yet valid, or is closed on the day of that load.
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }",
+        "from: landing.e\nselect: { k: k, v: v, at: cast(at as date) }\nauto_cdc: { keys: [k], stored_as_scd_type: 2, valid_from: at }\n",
+    );
+    project.write(
+        "landing/e_20260104.csv",
+        "k,v,at\na,1,2026-01-01\nb,1,2026-01-09\n",
+    );
+    project.write(
+        "landing/e_20260105.csv",
+        "k,v,at\na,2,2026-01-08\nb,1,2026-01-09\n",
+    );
+    project.write("landing/e_20260106.csv", "k,v,at\nc,1,2026-01-01\n");
+    project.run(0);
+    expect![[r#"
+        k,v,at,__start_at,__end_at
+        a,1,2026-01-01,2026-01-01,2026-01-06
+        c,1,2026-01-01,2026-01-01,
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    expect!["6 read = 2 deleted + 2 kept + 2 superseded"]
+        .assert_eq(&project.accounting("d_silver.t"));
+}
+
 #[derive(Clone)]
 struct Event {
     key: String,

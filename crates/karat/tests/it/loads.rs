@@ -755,7 +755,7 @@ fn loads_before_one_that_fails_stay() {
         "id,town\n1,Ulm\n2,Bonn\n3,Kiel\n4,Hoof\n4,Hof\n",
     );
     let run = project.karat(&["run", "--json"]).json();
-    expect!["in a load of `d_bronze.landing__sites`, 1 row(s) have a `key` that stands before in the same load: the last row of a key counts"]
+    expect!["in a load of `d_bronze.landing__sites`, 1 row has a `key` that stands before in the same load: the last row of a key counts"]
         .assert_eq(run["steps"][0]["notes"][0].as_str().unwrap());
     assert_eq!(project.karat(&["verify"]).code, 0);
     assert_eq!(
@@ -912,4 +912,84 @@ fn an_extract_of_equal_rows_in_other_bytes_is_no_news() {
     project.write("landing/people_3.csv", "id,v\n2,b\n1,a\n");
     project.run(0);
     assert_eq!(project.rows("select * from d_silver.t"), "id,v\n1,a\n2,b\n");
+}
+
+/// `_seq` orders the full loads of a database by their logical time: one that goes back would lose against what it replaces (B1, B6).
+#[test]
+fn a_full_load_of_a_database_does_not_go_back_in_time() {
+    let project = Project::one_feed(
+        "{ source: db, table: t, mode: full, key: [id], max_delete: 100% }",
+        "from: db.t\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    let run = |at: &str, code: i32| {
+        let run = project.karat(&["run", "--quiet", "--at", at]);
+        assert_eq!(run.code, code, "{at}: {}", run.text());
+        run.stderr
+    };
+    project.sqlite(
+        "create table t (id integer, v text); insert into t values (1, 'a'), (2, 'b'), (3, 'c');",
+    );
+    run("2062-01-10T00:00:00Z", 0);
+    // Nothing changed: nothing goes back.
+    run("2026-01-05T00:00:00Z", 0);
+    project.sqlite("update t set v = 'C' where id = 3; delete from t where id = 1;");
+    let before = project.lake_files();
+    expect![[r#"
+        error: `d_bronze.db__t` was not loaded: the logical time 2026-01-05T00:00:00Z is before 2062-01-10T00:00:00Z, that of its newest load, and what changed would count as older
+        hint: run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with `--at 2062-01-10T00:00:00Z` or later
+    "#]].assert_eq(&run("2026-01-05T00:00:00Z", 1));
+    let data = |files: Vec<String>| {
+        files
+            .into_iter()
+            .filter(|name| name.ends_with(".parquet"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(data(project.lake_files()), data(before));
+    run("2062-01-10T00:00:00Z", 0);
+    assert_eq!(
+        project.rows("select id, v from d_silver.t"),
+        "id,v\n2,b\n3,C\n"
+    );
+    assert_eq!(project.karat(&["verify"]).code, 0);
+}
+
+/// What takes the place of something else, and what no longer reads, is told.
+#[test]
+fn loads_that_hide_rows_are_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }",
+        "from: landing.e\nselect: { k: k, v: v }\nauto_cdc: { keys: [k] }\n",
+    );
+    project.write("landing/a_20260104.csv", "k,v\na,1\n");
+    project.write("landing/b_20260104.csv", "k,v\nb,1\nb,2\n");
+    let notes =
+        |project: &Project| project.karat(&["run", "--json"]).json()["steps"][0]["notes"].clone();
+    let notes = |project: &Project| serde_json::to_string_pretty(&notes(project)).unwrap();
+    expect![[r#"
+        [
+          "`b_20260104.csv` takes the place of `a_20260104.csv`: both have the order mark `20260104`; if they are parts of one load, declare `parts: true`",
+          "in a load of `d_bronze.landing__e`, 1 row has a `key` that stands before in the same load: the last row of a key counts"
+        ]"#]].assert_eq(&notes(&project));
+    project.write("landing/c_20260104.csv", "k,v\nb,2\n");
+    expect![[r#"
+        [
+          "`c_20260104.csv` takes the place of `b_20260104.csv`: both have the order mark `20260104`; if they are parts of one load, declare `parts: true`"
+        ]"#]].assert_eq(&notes(&project));
+    // The same path again is what marks that come again are for.
+    project.write("landing/c_20260104.csv", "k,v\nb,3\n");
+    expect!["[]"].assert_eq(&notes(&project));
+    let project = Project::one_feed(
+        "{ source: db, table: t, mode: incremental, key: [id], cursor: { column: at }, deletes: none }",
+        "from: db.t\nselect: { id: id }\n",
+    );
+    project.sqlite("create table t (id integer, at text); insert into t values (1, '2026-01-05 08:00:00'), (2, '9999-01-01 00:00:00');");
+    expect![[r#"
+        [
+          "`at` of `d_bronze.db__t` has come to 9999-01-01 00:00:00, which lies in the future: rows with lesser values are no longer read; correct that row, then `karat position set`"
+        ]"#]].assert_eq(&notes(&project));
+    project.sqlite("insert into t values (3, '2026-01-06 08:00:00');");
+    expect![[r#"
+        [
+          "`at` of `d_bronze.db__t` has come to 9999-01-01 00:00:00, which lies in the future: rows with lesser values are no longer read; correct that row, then `karat position set`"
+        ]"#]].assert_eq(&notes(&project));
 }

@@ -25,6 +25,7 @@ mod queries;
 mod readers;
 mod rebuild;
 mod refactor;
+mod refactor_proof;
 mod runs;
 mod signatures;
 mod silver;

@@ -374,7 +374,7 @@ fn what_another_writer_committed_waits_for_a_persons_word() {
     );
     let foreign = expect![[r#"
         error: `shop_gold.revenue` is not as karat left it: version 1 was committed by another writer and has no receipt
-        hint: look at what it wrote; then `karat receipt adopt shop_gold.revenue REASON` makes it part of the record
+        hint: look at what it wrote; then `karat receipt adopt shop_gold.revenue REASON` makes it part of the record, until the model is computed again
     "#]];
     foreign.assert_eq(&project.run(1).stderr);
     foreign.assert_eq(&project.karat(&["plan"]).stderr);
@@ -471,4 +471,197 @@ fn what_the_doctor_looks_at() {
         source landing"#]]
     .assert_eq(&names.join("\n"));
     assert!(project.lake_files().is_empty(), "it leaves nothing behind");
+}
+
+/// Another writer's commit of a copy of one of the table's files.
+fn copy_of_a_file(project: &Project, folder: &str) {
+    let folder = format!("lake/{folder}");
+    let log = std::fs::read_to_string(
+        project.path(&format!("{folder}/_delta_log/00000000000000000000.json")),
+    )
+    .unwrap();
+    let add = log
+        .lines()
+        .find(|line| line.starts_with("{\"add\""))
+        .unwrap();
+    let name = add.split('"').nth(5).unwrap();
+    std::fs::copy(
+        project.path(&format!("{folder}/{name}")),
+        project.path(&format!("{folder}/another.parquet")),
+    )
+    .unwrap();
+    project.write(
+        &format!("{folder}/_delta_log/00000000000000000001.json"),
+        &format!(
+            "{{\"commitInfo\":{{\"timestamp\":0,\"operation\":\"WRITE\"}}}}\n{}\n",
+            add.replace(name, "another.parquet")
+        ),
+    );
+}
+
+/// What a person took into the record stays while nothing changes; what the model computes then takes its place (A7, G2).
+#[test]
+fn adopted_rows_stay_until_the_model_is_computed_again() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\n",
+    );
+    project.write(
+        "domains/d/gold/g.sql",
+        "select count(*) as n from d_silver.t\n",
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.run(0);
+    copy_of_a_file(&project, "d/silver/t");
+    // Nothing is written before the foreign version is met, also of what a rule would hold back.
+    project.write("landing/b.csv", "id,v\nx,two\n");
+    let held = |project: &Project| {
+        project
+            .lake_files()
+            .iter()
+            .any(|name| name.starts_with("d/quarantine/"))
+    };
+    project.run(1);
+    assert!(!held(&project));
+    project.remove("landing/b.csv");
+    let verified = project.karat(&["verify"]);
+    let said = "foreign   d/silver/t/another.parquet  another writer named it, and no receipt states its SHA-256, which is ";
+    assert!(verified.stdout.contains(said), "{}", verified.text());
+    let adopted = project.karat(&["receipt", "adopt", "d_silver.t", "a copy"]);
+    assert_eq!(adopted.code, 0, "{}", adopted.text());
+    // The load that came in meanwhile makes a new version.
+    expect![[r#"
+        step    table                would    because                                  reads
+        load    d_bronze.landing__o  nothing  up to date
+        silver  d_silver.t           rebuild  it holds adopted rows of another writer  2 rows, 5,698 B
+        gold    d_gold.g             rebuild  `d_silver.t` changed                     2 rows, 1,004 B
+        2 steps to do; nothing was written
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["plan"]).text());
+    let run = project.karat(&["run"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let note = "note: d_silver.t: the adopted rows of another writer are replaced by what the model computes\n";
+    assert!(run.stderr.contains(note), "{}", run.text());
+    assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
+    assert!(held(&project));
+    // Without anything new they stay; a damaged one is known by the receipt of its adoption.
+    copy_of_gold(&project);
+    project.run(0);
+    assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n1\n");
+    assert_eq!(project.karat(&["verify", "--all"]).code, 0);
+}
+
+fn copy_of_gold(project: &Project) {
+    let folder = "lake/d/gold/g";
+    let logs = std::fs::read_dir(project.path(&format!("{folder}/_delta_log"))).unwrap();
+    let version = logs
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .ends_with(".json")
+        })
+        .count();
+    let files = std::fs::read_dir(project.path(folder)).unwrap();
+    let data = files
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "parquet"))
+        .unwrap();
+    let size = std::fs::copy(data, project.path(&format!("{folder}/another.parquet"))).unwrap();
+    project.write(
+        &format!("{folder}/_delta_log/{version:020}.json"),
+        &format!(
+            "{{\"commitInfo\":{{\"timestamp\":0,\"operation\":\"WRITE\"}}}}\n{{\"add\":{{\"path\":\"another.parquet\",\"partitionValues\":{{}},\"size\":{size},\"modificationTime\":0,\"dataChange\":true,\"stats\":\"{{\\\"numRecords\\\":1}}\"}}}}\n"
+        ),
+    );
+    let adopted = project.karat(&["receipt", "adopt", "d_gold.g", "a copy"]);
+    assert_eq!(adopted.code, 0, "{}", adopted.text());
+}
+
+/// A rule that only warns changes no row's outcome: it is told beside them.
+#[test]
+fn what_a_rule_warns_of_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nexpectations: { small: { expect: \"id < 2\", action: warn } }\n",
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n2,two\n3,three\n4,four\n");
+    let said = "3 of 4 rows break `small` (action: warn): a.csv@1:3, a.csv@1:4, a.csv@1:5";
+    let run = project.karat(&["run", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    assert_eq!(
+        run.json()["steps"][1]["notes"],
+        serde_json::json!([said]),
+        "{}",
+        run.text()
+    );
+    // Of the rows that are new.
+    project.write("landing/b.csv", "id,v\n1,one\n9,nine\n");
+    let run = project.karat(&["run"]);
+    let said = "note: d_silver.t: 1 of 2 rows break `small` (action: warn): b.csv@1:3\n";
+    assert!(run.stderr.contains(said), "{}", run.text());
+}
+
+/// Exit 0 says that every selected table is current (H1): one that could never be made is not.
+#[test]
+fn a_feed_that_finds_nothing_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.cvs\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    project.write("landing/a.csv", "id\n1\n");
+    expect![[r#"
+        nothing to do: 2 tables without a version, N s
+        --- stderr
+        note: d_bronze.landing__o: no file matches `*.cvs` in the source's folder
+        --- exit 1
+    "#]]
+    .assert_eq(&project.run(1).text());
+    let other = project.karat(&["run", "--select", "d_silver.t", "--quiet"]);
+    assert_eq!(other.code, 0, "{}", other.text());
+    project.remove("domains");
+    expect![[r#"
+        --- stderr
+        error: the project declares no feed and no model: there is nothing to run
+        hint: a domain is a folder in `domains/` with a domain.yaml; `karat init FOLDER` writes one to look at
+        --- exit 2
+    "#]].assert_eq(&project.run(2).text());
+}
+
+/// A lake is made in an empty folder, and nowhere else.
+#[test]
+fn no_lake_among_other_files() {
+    let project = Project::initial();
+    let files = |project: &Project| std::fs::read_dir(project.path("landing")).unwrap().count();
+    let config = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &config.replace("lake: ./lake", "lake: ./landing"),
+    );
+    let before = files(&project);
+    let run = project.run(2);
+    assert!(
+        run.stderr
+            .contains("/landing`: it has no `_karat/format`\n"),
+        "{}",
+        run.text()
+    );
+    assert_eq!(files(&project), before);
+    project.write("karat.yaml", &config);
+    // The beginning of a lake that a killed run left is none yet.
+    std::fs::create_dir_all(project.path("lake/_karat")).unwrap();
+    project.run(0);
+    project.remove("lake/_karat/format");
+    for verb in ["run", "status", "verify"] {
+        let said = project.karat(&[verb]);
+        assert_eq!(said.code, 2, "{verb}: {}", said.text());
+        assert!(
+            said.stderr
+                .contains("if this is one, restore `_karat/format`"),
+            "{verb}: {}",
+            said.text()
+        );
+    }
 }

@@ -18,7 +18,75 @@ pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     super::read(reader, fragment);
     if let Some(sign) = sign(fragment.text()) {
         leave_to_a_person(reader, from, sign);
+    } else if let Some(system) = system_of_path(reader.asset)
+        && !is_of_spark(fragment.text())
+    {
+        let sign = format!("a script in `{system}` without a word of Spark");
+        leave_to_a_person(reader, from, &sign);
     }
+}
+
+/// Systems that folders of scripts are named after.
+const SYSTEMS: &[&str] = &[
+    "azuresql",
+    "azuresqldb",
+    "azuresqldw",
+    "bigquery",
+    "greenplum",
+    "mariadb",
+    "mssql",
+    "mysql",
+    "netezza",
+    "oracle",
+    "plsql",
+    "postgres",
+    "postgresql",
+    "redshift",
+    "snowflake",
+    "sqldw",
+    "sqlserver",
+    "teradata",
+    "tsql",
+    "vertica",
+];
+
+/// Words of Spark and Hive that none of these systems has.
+const SPARK_WORDS: &[&str] = &[
+    "cluster by",
+    "create widget",
+    "dbfs:",
+    "describe history",
+    "distribute by",
+    "insert overwrite",
+    "lateral view",
+    "msck",
+    "optimize ",
+    "partitioned by",
+    "restore table",
+    "stored as",
+    "tblproperties",
+    "using csv",
+    "using delta",
+    "using json",
+    "using orc",
+    "using parquet",
+    "vacuum ",
+    "zorder",
+];
+
+/// The system that a folder or file of a path is named after, as its words tell: `sql/redshift_views/a.sql`.
+fn system_of_path(path: &str) -> Option<&str> {
+    path.split(|letter: char| !letter.is_ascii_alphanumeric())
+        .find(|word| {
+            SYSTEMS
+                .iter()
+                .any(|system| word.eq_ignore_ascii_case(system))
+        })
+}
+
+fn is_of_spark(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SPARK_WORDS.iter().any(|words| lower.contains(words))
 }
 
 /// Leaves all names from an occurrence on to a person, because of a sign.
@@ -34,15 +102,19 @@ pub(crate) fn leave_to_a_person(reader: &mut Reader<'_>, from: usize, sign: &str
     }
 }
 
-/// Words that stand in no Databricks SQL: types, options and functions of SQL Server, Synapse, Oracle and PostgreSQL.
+/// Words that stand in no Databricks SQL: types, options and functions of SQL Server, Synapse, Oracle, PostgreSQL and Redshift.
 const FOREIGN_WORDS: &[&str] = &[
+    "az64",
     "columnstore",
     "datetime2",
+    "distkey",
+    "diststyle",
     "nocount",
     "nolock",
     "nvarchar",
     "openrowset",
     "plpgsql",
+    "sortkey",
     "varchar2",
 ];
 
@@ -99,7 +171,7 @@ impl Tokens<'_> {
                 } else if self.shown(at) == "N" && next.starts_with('\'') && self.touches(at) {
                     Some("a text `N'…'`")
                 } else if FOREIGN_WORDS.iter().any(|word| self.is(at, word)) {
-                    Some("a type or option of SQL Server, Oracle or PostgreSQL")
+                    Some("a type or option of SQL Server, Oracle, PostgreSQL or Redshift")
                 } else if self.is_call_of_a_procedure(at) {
                     Some("`EXEC` of a procedure")
                 } else if self.makes_a_procedure(at) {

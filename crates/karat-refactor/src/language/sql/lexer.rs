@@ -1,6 +1,11 @@
 //! Databricks SQL as tokens: lossless, and it never fails. Every byte of the text lies in exactly one token.
 //!
 //! Only as much is told apart as names need: words, names in backticks, strings, numbers, comments, blanks, and single symbols.
+//!
+//! It is not the tokenizer of `karat-sql`, and cannot be: that one (sqlparser's, in DataFusion's dialect) refuses a text with an open
+//! quote, knows lines and columns and no bytes, and takes `"x"` for a name. Here a half-finished cell must still give tokens for every byte,
+//! `"x"` is a string, and letters that stand for what is decided at run time belong to words, which only [`crate::fragment`] knows. There is
+//! no splitter of its own: statements end at a symbol `;`, and [`super::statement`] asks nothing else.
 
 use std::ops::Range;
 
@@ -40,7 +45,13 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
         let behind_dot = tokens
             .last()
             .is_some_and(|token| &text[token.range.clone()] == ".");
-        let (kind, length) = next(&text[at..], behind_dot);
+        let (kind, length) = if text.as_bytes()[at] == b'#' && is_between_statements(text, &tokens)
+        {
+            let rest = &text[at..];
+            (Kind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
+        } else {
+            next(&text[at..], behind_dot)
+        };
         tokens.push(Token {
             kind,
             range: at..at + length,
@@ -48,6 +59,21 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
         at += length;
     }
     tokens
+}
+
+/// Whether a line begins here and no statement has begun: what follows a `#` there is a comment of Hive's users, or the line that names
+/// the interpreter of a script. SQL has no other use for it in front of a statement.
+fn is_between_statements(text: &str, tokens: &[Token]) -> bool {
+    let first_on_its_line = tokens.last().is_none_or(|token| {
+        token.kind == Kind::Blank
+            && (text[token.range.clone()].contains(['\n', '\r']) || token.range.start == 0)
+    });
+    first_on_its_line
+        && tokens
+            .iter()
+            .rev()
+            .find(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
+            .is_none_or(|token| &text[token.range.clone()] == ";")
 }
 
 /// The first token of a text that is not empty, and its length.

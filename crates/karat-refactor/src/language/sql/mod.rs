@@ -4,7 +4,7 @@
 //! parser parses the statement too, what both say is compared ([`second_reading`]). SQL of other systems is told by its signs ([`dialect`]). `${name}` is a hole, filled from widgets and `spark.conf`.
 
 pub(crate) mod dialect;
-mod lexer;
+pub(crate) mod lexer;
 mod second_reading;
 mod statement;
 
@@ -47,7 +47,8 @@ fn with_substitutions(
     Some(builder.build())
 }
 
-fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
+/// The next `${name}` or `{{name}}` of a text: its first byte, the one behind it, the name.
+pub(crate) fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
     let rest = &text[from..];
     let dollar = rest.find("${");
     let braces = rest.find("{{");

@@ -1,0 +1,244 @@
+//! Statements: blocks in order, branches joined, loops passed once, what is returned and imported.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Machine;
+use crate::language::program::{Expression, Kind, Statement, with_stack};
+use crate::language::values::{Fate, Value};
+use crate::rules;
+use crate::session::Namespace;
+
+impl Machine<'_, '_> {
+    pub(super) fn block(&mut self, statements: &[Statement]) -> Value {
+        let mut last = Value::Constant("None".into());
+        for statement in statements {
+            last = with_stack(|| self.statement(statement));
+        }
+        last
+    }
+
+    pub(super) fn statement(&mut self, statement: &Statement) -> Value {
+        let nothing = || Value::Constant("None".into());
+        match statement {
+            Statement::Expression(expression) => {
+                let value = self.expression(expression);
+                if let Kind::Text(_) = expression.kind
+                    && self.namespace == Namespace::Python
+                {
+                    self.fate(&value, &Fate::Comment);
+                    return nothing();
+                }
+                return value;
+            }
+            Statement::Assign {
+                target,
+                value,
+                adds,
+            } => {
+                let mut given = self.expression(value);
+                if *adds {
+                    let before = self.expression(target);
+                    given = self.sum(
+                        vec![(before, target.span.clone()), (given, value.span.clone())],
+                        true,
+                    );
+                }
+                self.assign(target, given);
+            }
+            Statement::Function(function) => {
+                for decorator in &function.decorators {
+                    self.decorator(decorator, function);
+                }
+                self.define(function);
+            }
+            Statement::Class {
+                name,
+                parameters,
+                body,
+            } => self.class(name, parameters, body),
+            Statement::For {
+                target,
+                iterable,
+                body,
+            } => {
+                let iterable = self.expression(iterable);
+                self.loosen(body);
+                let element = self.element(&iterable);
+                let before = self.frame().variables.clone();
+                self.assign(target, element);
+                self.block(body);
+                self.join(vec![before]);
+            }
+            Statement::While { condition, body } => {
+                self.loosen(body);
+                let condition = self.expression(condition);
+                self.tested(&condition);
+                let before = self.frame().variables.clone();
+                self.block(body);
+                self.join(vec![before]);
+            }
+            Statement::Branch {
+                conditions,
+                arms,
+                complete,
+            } => {
+                for condition in conditions {
+                    let value = self.expression(condition);
+                    self.tested(&value);
+                }
+                return self.branch(arms, *complete);
+            }
+            Statement::Block { bindings, body } => {
+                for (target, value) in bindings {
+                    let value = self.expression(value);
+                    if let Some(target) = target {
+                        self.assign(target, value);
+                    }
+                }
+                return self.block(body);
+            }
+            Statement::Return(value) => {
+                let value = value
+                    .as_ref()
+                    .map_or_else(nothing, |value| self.expression(value));
+                self.returns(value);
+            }
+            Statement::Import {
+                span,
+                module,
+                names,
+            } => {
+                rules::import(self, span.clone(), module, names);
+                for (name, alias) in names {
+                    let path = if name.is_empty() {
+                        module.clone()
+                    } else {
+                        format!("{module}.{name}")
+                    };
+                    // `import a.b` binds `a`.
+                    let path = if name.is_empty()
+                        && alias == module.split('.').next().unwrap_or_default()
+                    {
+                        alias.clone()
+                    } else {
+                        path
+                    };
+                    self.set(alias, Value::object(&path));
+                }
+            }
+            Statement::Forget(names) => {
+                for name in names {
+                    if let Some(global) = self.frames.first_mut() {
+                        let lost = global
+                            .variables
+                            .get(name)
+                            .map_or_else(Value::unknown, Value::lost);
+                        global.variables.insert(name.clone(), lost);
+                    }
+                }
+            }
+        }
+        nothing()
+    }
+
+    pub(super) fn returns(&mut self, value: Value) {
+        let frame = self.frame();
+        frame.returned = Some(match frame.returned.take() {
+            Some(before) => before.or(value),
+            None => value,
+        });
+        frame.left = true;
+    }
+
+    pub(super) fn branch(&mut self, arms: &[Vec<Statement>], complete: bool) -> Value {
+        let before = self.frame().variables.clone();
+        let mut ends = Vec::new();
+        let mut value: Option<Value> = None;
+        for arm in arms {
+            self.frame().variables = before.clone();
+            let left_before = std::mem::take(&mut self.frame().left);
+            let arm_value = self.block(arm);
+            let left = std::mem::replace(&mut self.frame().left, left_before);
+            value = Some(match value {
+                Some(value) => value.or(arm_value),
+                None => arm_value,
+            });
+            let end = std::mem::take(&mut self.frame().variables);
+            // A branch that returns leaves nothing behind.
+            if !left {
+                ends.push(end);
+            }
+        }
+        if !complete || ends.is_empty() {
+            ends.push(before);
+        }
+        self.frame().variables = ends.pop().unwrap_or_default();
+        ends.reverse();
+        self.join(ends);
+        value.unwrap_or_else(Value::unknown)
+    }
+
+    /// Joins the variables of the current frame with others that are possible too.
+    pub(super) fn join(&mut self, others: Vec<HashMap<String, Value>>) {
+        let mut joined = std::mem::take(&mut self.frame().variables);
+        for other in others {
+            for (name, value) in &mut joined {
+                let that = match other.get(name) {
+                    Some(that) => that.clone(),
+                    // Not assigned on the other way: whoever reads it came this way.
+                    None => continue,
+                };
+                let this = std::mem::replace(value, Value::unknown());
+                *value = this.or(that);
+            }
+            for (name, value) in other {
+                joined.entry(name).or_insert(value);
+            }
+        }
+        self.frame().variables = joined;
+    }
+
+    /// Variables that a loop's body assigns may have been assigned by an earlier round already.
+    pub(super) fn loosen(&mut self, body: &[Statement]) {
+        let mut names = BTreeSet::new();
+        assigned(body, &mut names);
+        for name in names {
+            if let Some(value) = self.get(&name).cloned() {
+                self.set(&name, value.or_else());
+            }
+        }
+    }
+}
+
+/// Names that statements assign, however deep.
+fn assigned(statements: &[Statement], into: &mut BTreeSet<String>) {
+    with_stack(|| {
+        for statement in statements {
+            match statement {
+                Statement::Assign { target, .. } => targets(target, into),
+                Statement::For { target, body, .. } => {
+                    targets(target, into);
+                    assigned(body, into);
+                }
+                Statement::While { body, .. } | Statement::Block { body, .. } => {
+                    assigned(body, into)
+                }
+                Statement::Branch { arms, .. } => arms.iter().for_each(|arm| assigned(arm, into)),
+                Statement::Forget(names) => into.extend(names.iter().cloned()),
+                Statement::Expression(_)
+                | Statement::Function(_)
+                | Statement::Class { .. }
+                | Statement::Return(_)
+                | Statement::Import { .. } => {}
+            }
+        }
+    });
+}
+
+fn targets(target: &Expression, into: &mut BTreeSet<String>) {
+    match &target.kind {
+        Kind::List(inner) => inner.iter().for_each(|target| targets(target, into)),
+        Kind::Index { object, .. } => targets(object, into),
+        _ => into.extend(target.dotted()),
+    }
+}

@@ -1,0 +1,159 @@
+//! Databases by themselves: `USE`, `SHOW TABLES IN`, and what is current afterwards.
+
+use std::sync::Arc;
+
+use super::Reader;
+use super::names::{NamePart, combinations, is_metastore, whole};
+use crate::fragment::{Fragment, Refusal};
+use crate::mapping::{DatabaseLookup, quoted};
+use crate::occurrence::{Doubt, NotATable, Role, Subject, Verdict, rule};
+use crate::session::Value;
+
+impl Reader<'_> {
+    /// A database by its parts (`sales`, `hive_metastore.sales`): `USE`, `SHOW TABLES IN`, `CREATE DATABASE`. Does not change the
+    /// session: see [`Reader::use_database`].
+    pub fn database(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart]) {
+        let Some(range) = whole(parts) else { return };
+        let needs = |rule: &str, message: String, candidates: Vec<String>| Verdict::NeedsPerson {
+            doubt: Doubt::new(rule, message),
+            candidates,
+            suggestion: Vec::new(),
+        };
+        let (catalog, database) = match parts {
+            [database] => (None, database),
+            [catalog, database] => (Some(catalog), database),
+            _ => return,
+        };
+        let holes = fragment.holes_in(&database.range);
+        let mut old = None;
+        let verdict = if catalog.is_some_and(|catalog| !is_metastore(&catalog.text))
+            || catalog.is_none() && self.session.catalog.is_some()
+        {
+            Verdict::NotATable {
+                reason: NotATable::AlreadyThreePart,
+            }
+        } else {
+            let names = combinations(fragment, std::slice::from_ref(database));
+            match names {
+                None => needs(
+                    rule::UNRESOLVED,
+                    "the database is decided at run time".to_owned(),
+                    Vec::new(),
+                ),
+                Some(names) => {
+                    let names: Vec<String> = names.iter().map(|parts| parts.join(".")).collect();
+                    old = names.first().filter(|_| names.len() == 1).cloned();
+                    let lookups: Vec<DatabaseLookup> = names
+                        .iter()
+                        .map(|name| self.mapping.database(name))
+                        .collect();
+                    let schemas: Option<Vec<_>> = lookups
+                        .iter()
+                        .map(|lookup| match lookup {
+                            DatabaseLookup::One(schema) => Some(schema.clone()),
+                            _ => None,
+                        })
+                        .collect();
+                    match schemas {
+                        Some(schemas) if !schemas.is_empty() => {
+                            let first = &schemas[0];
+                            let stay = names
+                                .iter()
+                                .zip(&schemas)
+                                .all(|(name, schema)| schema.schema.eq_ignore_ascii_case(name));
+                            let one_catalog =
+                                schemas.iter().all(|schema| schema.catalog == first.catalog);
+                            let edit =
+                                if let Some(catalog) = catalog.filter(|_| stay && one_catalog) {
+                                    fragment.edit(catalog.range.clone(), &quoted(&first.catalog))
+                                } else if catalog.is_none() && stay && one_catalog {
+                                    let at = database.range.start;
+                                    fragment.edit(at..at, &format!("{}.", quoted(&first.catalog)))
+                                } else if holes.is_empty() && schemas.len() == 1 {
+                                    fragment.edit(range.clone(), &first.sql())
+                                } else {
+                                    Err(Refusal(
+                                        "its values go to schemas with other names".to_owned(),
+                                    ))
+                                };
+                            match edit {
+                                Ok(edit) => Verdict::Rewritten {
+                                    new: if schemas.len() == 1 {
+                                        first.sql()
+                                    } else {
+                                        format!("{}.*", quoted(&first.catalog))
+                                    },
+                                    edits: vec![edit],
+                                },
+                                Err(refusal) => needs(
+                                    rule::SCATTERED,
+                                    format!("the new schema cannot be written here: {refusal}"),
+                                    schemas.iter().map(|schema| schema.sql()).collect(),
+                                ),
+                            }
+                        }
+                        _ => {
+                            let candidates: Vec<String> = lookups
+                                .iter()
+                                .flat_map(|lookup| match lookup {
+                                    DatabaseLookup::Several(several) => {
+                                        several.iter().map(|s| s.sql()).collect()
+                                    }
+                                    _ => Vec::new(),
+                                })
+                                .collect();
+                            if candidates.is_empty() {
+                                needs(
+                                    rule::NOT_MAPPED,
+                                    format!(
+                                        "the mapping has no row for the database `{}`",
+                                        names.join("`, `")
+                                    ),
+                                    candidates,
+                                )
+                            } else {
+                                needs(
+                                    rule::DATABASE_SPLIT,
+                                    format!(
+                                        "the tables of `{}` go to several schemas",
+                                        names.join("`, `")
+                                    ),
+                                    candidates,
+                                )
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        self.occurrence(fragment, range, Subject::Database, Role::Name, old, verdict);
+    }
+
+    /// `USE db`: from here on it is current. `parts` as in [`Reader::database`]; that it stands here is not reported.
+    pub fn use_database(&mut self, fragment: &Arc<Fragment>, parts: &[NamePart]) {
+        let database = match parts {
+            [database] => database,
+            [catalog, database] => {
+                self.session.catalog =
+                    (!is_metastore(&catalog.text)).then(|| catalog.text.to_lowercase());
+                database
+            }
+            _ => return,
+        };
+        self.session.database = match combinations(fragment, std::slice::from_ref(database)) {
+            Some(names) => Value::OneOf(
+                names
+                    .iter()
+                    .map(|parts| parts.join(".").to_lowercase())
+                    .collect(),
+            ),
+            None => Value::Unknown,
+        };
+    }
+
+    /// `USE CATALOG c`.
+    pub fn use_catalog(&mut self, catalog: &str) {
+        self.session.catalog = (!is_metastore(catalog)).then(|| catalog.to_lowercase());
+        self.session.database = Value::text("default");
+    }
+}

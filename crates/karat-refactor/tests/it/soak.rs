@@ -1,0 +1,427 @@
+//! Long: broken files, mutations of whole ones, and random bytes through scan, apply and verify, for as long as `cargo xtask soak` says.
+//!
+//! A case is made of a seed alone (and of the files in the folder `KARAT_SOAK_FILES`, if it is named), so that it can be had again. It may not
+//! panic and may not take long; edits must come back bit for bit; `verify` and the proof must license what was made; a second apply changes
+//! nothing. What fails is made smaller and written to the folder of the target that the message names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use karat_receipt::Digest;
+use karat_refactor::estate::{FILE_SIZE_MAX, Files as _, InMemory, Scan, scan};
+use karat_refactor::mapping::document;
+use karat_refactor::proof::{FileProof, Proof, Tree};
+use karat_refactor::style::Style;
+use karat_refactor::verify::verify;
+use karat_refactor::walk::{self, Walk};
+use karat_refactor::{Mapping, Options, asset, packed, patch, proof, text};
+
+use crate::soak_inputs::{self, Dice, Inputs};
+
+/// How much of the processor one case may take in a debug build; where that is not told, how long. Cases take a tenth of a second.
+const CASE_SECONDS_MAX: f64 = 40.0;
+/// Cases of the ordinary test.
+const CASES: u64 = 60;
+
+/// The files of a case and the document of its mapping.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    pub(crate) mapping: (String, Vec<u8>),
+    pub(crate) use_catalog: bool,
+    /// By what its proof is broken.
+    pub(crate) dice: u64,
+}
+
+#[test]
+fn soak_of_broken_files() {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seed = number("KARAT_SOAK_SEED").unwrap_or(1);
+    let until = number("KARAT_SOAK_MINUTES")
+        .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let inputs = Inputs::of(
+        std::env::var_os("KARAT_SOAK_FILES")
+            .map(PathBuf::from)
+            .as_deref(),
+    );
+    let (mut done, mut edits, mut slowest) = (0, 0, Duration::ZERO);
+    for number in 0.. {
+        match until {
+            Some(until) if Instant::now() >= until => break,
+            None if number == CASES => break,
+            _ => {}
+        }
+        // Far apart, so that cases of neighbouring seeds differ.
+        let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
+        let case = inputs.case(&mut Dice(seed));
+        let begun = Instant::now();
+        match outcome(&case) {
+            Ok(made) => edits += made,
+            Err(why) => {
+                let (case, why) = smaller(case, why);
+                panic!(
+                    "case {seed}: {why}\nkept in {}",
+                    keep(seed, &case).display()
+                );
+            }
+        }
+        slowest = slowest.max(begun.elapsed());
+        done += 1;
+    }
+    assert!(
+        edits > done / 10,
+        "{done} cases made {edits} edits: they miss what they are for"
+    );
+    println!(
+        "soaked: {done} cases, {edits} edits, the slowest {} ms",
+        slowest.as_millis()
+    );
+}
+
+/// What becomes of a case, told from a thread of its own so that one that hangs is told too.
+fn outcome(case: &Case) -> Result<usize, String> {
+    let (send, receive) = mpsc::channel();
+    let own = case.clone();
+    let worker = std::thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(move || {
+            let found = catch_unwind(AssertUnwindSafe(|| properties(&own)));
+            let told = found.unwrap_or_else(|panic| {
+                let why = panic.downcast_ref::<String>().cloned();
+                let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
+                Err(format!("panic: {}", why.unwrap_or_default()))
+            });
+            let _ = send.send(told);
+        });
+    worker.map_err(|error| format!("no thread: {error}"))?;
+    let begun = Instant::now();
+    let spent = || processor_seconds().unwrap_or_else(|| begun.elapsed().as_secs_f64());
+    let before = spent();
+    loop {
+        match receive.recv_timeout(Duration::from_millis(200)) {
+            Ok(told) => return told,
+            Err(RecvTimeoutError::Timeout) if spent() - before < CASE_SECONDS_MAX => {}
+            Err(_) => return Err(format!("it takes more than {CASE_SECONDS_MAX} s")),
+        }
+    }
+}
+
+/// What this process has used of the processor, where the system says so: a case that waits for other programs does not hang.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name in brackets, the 12th and 13th number, in hundredths.
+    let mut numbers = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: f64 = numbers.next()?.parse().ok()?;
+    let system: f64 = numbers.next()?.parse().ok()?;
+    Some((user + system) / 100.0)
+}
+
+/// Checks a case; how many edits it made.
+fn properties(case: &Case) -> Result<usize, String> {
+    let Ok(reading) = document::read(&case.mapping.0, &case.mapping.1) else {
+        return Ok(0);
+    };
+    if reading.has_errors() {
+        return Ok(0);
+    }
+    let style = if case.use_catalog {
+        Style::UseCatalog
+    } else {
+        Style::Literal
+    };
+    let options = Options {
+        style,
+        ..Options::default()
+    };
+    if case.files.iter().any(|(name, _)| name.ends_with(".dbc")) {
+        return archives(case, &reading.mapping, &options);
+    }
+    let files = case
+        .files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let before = InMemory::new(files);
+    let after = applied(&before, &reading.mapping, &options)?;
+    let then = InMemory::new(
+        after
+            .files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+    );
+    judge(&before, &then, &reading.mapping)?;
+    prove(case, &before, &then, &after, &reading.mapping)?;
+    let again = applied(&then, &reading.mapping, &options)?;
+    if again.edits > 0 {
+        return Err(format!("a second apply makes {} edits", again.edits));
+    }
+    Ok(after.edits)
+}
+
+struct Applied {
+    scan: Scan,
+    proofs: Vec<FileProof>,
+    files: Vec<(String, Vec<u8>)>,
+    edits: usize,
+}
+
+/// Every file after its edits, which must come back.
+fn applied(before: &InMemory, mapping: &Mapping, options: &Options) -> Result<Applied, String> {
+    let found = scan(before, mapping, options, 1);
+    let mut applied = Applied {
+        scan: Scan::default(),
+        proofs: Vec::new(),
+        files: Vec::new(),
+        edits: 0,
+    };
+    for (index, report) in found.assets.iter().enumerate() {
+        let bytes = before.read(index).map_err(|doubt| doubt.message)?;
+        let edits = report.edits();
+        let Ok(decoded) = asset::decode(&report.path, &bytes) else {
+            if !edits.is_empty() {
+                return Err(format!("{}: edits of what is no text", report.path));
+            }
+            applied.files.push((report.path.clone(), bytes));
+            continue;
+        };
+        let (after, proof) = proof::edited(report, &bytes, &decoded, mapping)
+            .map_err(|refusal| format!("{}: {}", report.path, refusal.0))?;
+        let (changed, back) = patch::inverted(&decoded.text, &edits);
+        let restored =
+            text::edited(&after, &changed, decoded.encoding, &back).map_err(|refusal| refusal.0)?;
+        if restored != bytes {
+            return Err(format!(
+                "{}: the inverse edits do not give it back",
+                report.path
+            ));
+        }
+        if !edits.is_empty() {
+            applied.proofs.push(proof);
+        }
+        applied.edits += edits.len();
+        applied.files.push((report.path.clone(), after));
+    }
+    applied.scan = found;
+    Ok(applied)
+}
+
+/// The proof holds; broken, it does not, unless it says the same.
+fn prove(
+    case: &Case,
+    before: &InMemory,
+    after: &InMemory,
+    made: &Applied,
+    mapping: &Mapping,
+) -> Result<(), String> {
+    let digests = |files: &InMemory| -> BTreeMap<String, String> {
+        let digest = |(index, path): (usize, &String)| {
+            let bytes = files.read(index).unwrap_or_default();
+            (path.clone(), Digest::of(&bytes).to_string())
+        };
+        files.paths().iter().enumerate().map(digest).collect()
+    };
+    let (old, new) = (digests(before), digests(after));
+    let proof = proof::whole(
+        "0",
+        mapping,
+        &made.scan,
+        made.proofs.clone(),
+        &old,
+        &BTreeMap::new(),
+    );
+    let check = |bytes: &[u8]| {
+        let before = Tree {
+            files: before,
+            digests: &old,
+        };
+        let after = Tree {
+            files: after,
+            digests: &new,
+        };
+        proof::check(bytes, before, after, mapping, 1)
+    };
+    let mut bytes = serde_json::to_vec(&proof).map_err(|error| error.to_string())?;
+    check(&bytes).map_err(|fault| format!("the proof does not hold: {fault}"))?;
+    soak_inputs::broken(&mut Dice(case.dice), &mut bytes, &[]);
+    match serde_json::from_slice::<Proof>(&bytes) {
+        // Who wrote it is not checked.
+        Ok(same)
+            if (Proof {
+                karat: proof.karat.clone(),
+                ..same.clone()
+            }) == proof =>
+        {
+            Ok(())
+        }
+        _ => match check(&bytes) {
+            Err(_) => Ok(()),
+            Ok(_) => Err(format!(
+                "a broken proof holds: {}",
+                String::from_utf8_lossy(&bytes)
+            )),
+        },
+    }
+}
+
+fn judge(before: &InMemory, after: &InMemory, mapping: &Mapping) -> Result<(), String> {
+    for judged in verify(before, after, mapping, 1) {
+        if !judged.outcome.is_licensed() {
+            return Err(format!("verify refuses karat's own edits: {judged:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Archives lie on a disk: their members are read, edited and packed again.
+fn archives(case: &Case, mapping: &Mapping, options: &Options) -> Result<usize, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    for (name, bytes) in &case.files {
+        std::fs::write(folder.path().join(name.replace(['/', '!'], "_")), bytes)
+            .map_err(|error| error.to_string())?;
+    }
+    let files = Walk::of(folder.path()).map_err(|error| error.to_string())?;
+    let found = scan(&files, mapping, options, 1);
+    let mut made = 0;
+    for (index, report) in found.assets.iter().enumerate() {
+        let edits = report.edits();
+        let Some((archive, member)) = report.path.split_once("!/").filter(|_| !edits.is_empty())
+        else {
+            continue;
+        };
+        made += edits.len();
+        let bytes = files.read(index).map_err(|doubt| doubt.message)?;
+        let decoded = asset::decode(&report.path, &bytes).map_err(|doubt| doubt.message)?;
+        let (after, _) = proof::edited(report, &bytes, &decoded, mapping)
+            .map_err(|refusal| format!("{}: {}", report.path, refusal.0))?;
+        let packed = std::fs::read(files.disk_path(archive)).map_err(|error| error.to_string())?;
+        let replaced = [(member.to_owned(), after.clone())].into_iter().collect();
+        // An archive may be readable and hold what cannot be written again; that is told, and no panic.
+        let Ok(again) = walk::repacked(&packed, &replaced) else {
+            continue;
+        };
+        let again = packed::Archive::read(&again)
+            .map_err(|error| format!("{archive} cannot be read again: {error}"))?;
+        let unpacked = again
+            .members()
+            .iter()
+            .find(|found| found.name == member)
+            .map(|found| again.unpack(found, FILE_SIZE_MAX));
+        if unpacked.and_then(Result::ok) != Some(after) {
+            return Err(format!("{} is not what was packed", report.path));
+        }
+    }
+    Ok(made)
+}
+
+/// The case with as many files and bytes taken out as the failure survives, within a bound of time.
+fn smaller(case: Case, why: String) -> (Case, String) {
+    let until = Instant::now() + Duration::from_secs(120);
+    let kind = |why: &str| why.split(':').next().map(str::to_owned);
+    let fails_alike = |candidate: &Case| match outcome(candidate) {
+        Err(other) if kind(&other) == kind(&why) => Some(other),
+        _ => None,
+    };
+    let (mut best, mut told) = (case, why.clone());
+    for at in (0..best.files.len()).rev() {
+        let mut fewer = best.clone();
+        fewer.files.remove(at);
+        if !fewer.files.is_empty()
+            && let Some(why) = fails_alike(&fewer)
+        {
+            (best, told) = (fewer, why);
+            continue;
+        }
+        let mut step = best.files[at].1.len().div_ceil(2);
+        while step > 0 {
+            let mut from = 0;
+            while from < best.files[at].1.len() {
+                if Instant::now() > until {
+                    return (best, told);
+                }
+                let mut fewer = best.clone();
+                let end = (from + step).min(fewer.files[at].1.len());
+                fewer.files[at].1.drain(from..end);
+                match fails_alike(&fewer) {
+                    Some(why) => (best, told) = (fewer, why),
+                    None => from += step,
+                }
+            }
+            step /= 2;
+        }
+    }
+    (best, told)
+}
+
+/// Writes a case that failed, so that it can be looked at.
+fn keep(seed: u64, case: &Case) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-refactor-{seed}"));
+    let _ = std::fs::create_dir_all(&folder);
+    let mut names = String::new();
+    for (at, (name, bytes)) in case.files.iter().chain([&case.mapping]).enumerate() {
+        let _ = writeln!(names, "{at}: {name}");
+        let _ = std::fs::write(folder.join(format!("{at}")), bytes);
+    }
+    let _ = std::fs::write(
+        folder.join("names"),
+        names + &format!("use_catalog: {}\n", case.use_catalog),
+    );
+    folder
+}
+
+#[test]
+fn what_was_found_once_holds() {
+    for (name, text, use_catalog) in [
+        // A name in a text that is not closed, which is for a person as a whole.
+        ("a.py", "catalog.isCached(\"sales.items\"\")", false),
+        // The names under a `USE` that moves are a person's where a view may hide them.
+        (
+            "b.py",
+            "# Databricks notebook source\n# MAGIC %run .\n\n# MAGIC %sql\n# MAGIC use old;\n# MAGIC\n# MAGIC DROP TABLE IF EXISTS t",
+            false,
+        ),
+        // A backtick of a new name pairs up with a stray one.
+        ("c.py", "q=`'select from people.emp'\nspark.sql(q)", true),
+        // A statement that is put in shifts the cells behind it.
+        (
+            "d.scala",
+            "// Databricks notebook source\n// MAGIC%sql\n// MAGICselect from sales.orders",
+            true,
+        ),
+        // A value that makes no name.
+        (
+            "e.py",
+            "for t in 'orders', '.':\n    spark.sql(f\"select * from sales.{t} \")",
+            false,
+        ),
+    ] {
+        let case = Case {
+            files: vec![(name.to_owned(), text.as_bytes().to_vec())],
+            mapping: Inputs::of(None).mapping_csv(),
+            use_catalog,
+            dice: 1,
+        };
+        assert_eq!(properties(&case).err(), None, "{name}");
+    }
+}
+
+#[test]
+fn inputs_are_whole_before_they_are_broken() {
+    let inputs = Inputs::of(None);
+    let mapping = document::read(&inputs.mapping_csv().0, &inputs.mapping_csv().1).unwrap();
+    assert!(!mapping.has_errors(), "{:?}", mapping.problems);
+    let workbook = document::read("m.xlsx", &soak_inputs::workbook()).unwrap();
+    assert_eq!(workbook.mapping.digest(), mapping.mapping.digest());
+    let files: Vec<(String, Vec<u8>)> = inputs.all();
+    for (name, bytes) in files {
+        let case = Case {
+            files: vec![(name.clone(), bytes)],
+            mapping: inputs.mapping_csv(),
+            use_catalog: false,
+            dice: 1,
+        };
+        assert!(properties(&case).unwrap() > 0, "{name}");
+    }
+}
