@@ -92,7 +92,7 @@ pub use panics::{panics_untold, remember_panics};
 pub use parameters::Parameters;
 pub use query::{Prepared, Purpose};
 pub use rows::{Evaluated, RowExpressions};
-pub use session::{TZDATA_VERSION, UNICODE_VERSION};
+pub use session::{ClockUse, TZDATA_VERSION, UNICODE_VERSION};
 pub use sort::SortColumn;
 pub use stream::batch_stream;
 pub use tables::{DataFileRef, FileSet, Tables};

@@ -34,7 +34,7 @@ use crate::outputs::{output_place, title_all, written_titles};
 use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
-use crate::session::{is_of_one_name, sql_error, uses_clock};
+use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -73,7 +73,7 @@ pub struct Prepared {
     carried: Option<Result<Carried, String>>,
     schema: SchemaRef,
     tables: BTreeSet<String>,
-    uses_clock: bool,
+    clock: ClockUse,
     notes: Vec<String>,
 }
 
@@ -88,9 +88,9 @@ impl Prepared {
         self.tables.iter().cloned().collect()
     }
 
-    /// Whether the answer depends on the logical time (A7).
-    pub fn uses_clock(&self) -> bool {
-        self.uses_clock
+    /// What the answer takes from the logical time (A7).
+    pub fn clock_use(&self) -> ClockUse {
+        self.clock
     }
 
     /// What a person should know, for example that an order was completed.
@@ -250,7 +250,7 @@ fn guarded(
 ) -> Result<Prepared, SqlError> {
     refuse_lost_nulls(&planned)?;
     let tables = tables_read(&planned).map_err(|error| sql_error(error, sql))?;
-    let uses_clock = plan_uses_clock(&planned).map_err(|error| sql_error(error, sql))?;
+    let clock = plan_clock_use(&planned).map_err(|error| sql_error(error, sql))?;
     if matches!(purpose, Purpose::Model { .. }) {
         refuse_provenance(&planned)?;
     }
@@ -288,7 +288,7 @@ fn guarded(
         carried: None,
         schema,
         tables,
-        uses_clock,
+        clock,
         notes,
     })
 }
@@ -445,11 +445,11 @@ fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> 
     Ok(tables)
 }
 
-fn plan_uses_clock(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
-    let mut found = false;
+fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {
+    let mut found = ClockUse::None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= uses_clock(expr);
+            found = found.max(clock_use(expr));
             Ok(TreeNodeRecursion::Continue)
         })
     })?;

@@ -34,7 +34,7 @@ use crate::functions;
 use crate::missing::mistakes;
 use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
-use crate::session::{Settings, sql_error, uses_clock};
+use crate::session::{ClockUse, Settings, clock_use, sql_error};
 use crate::total;
 use crate::zones::at_time_zone_as_call;
 
@@ -44,7 +44,7 @@ pub struct RowExpressions {
     input: SchemaRef,
     output: SchemaRef,
     columns: BTreeSet<String>,
-    clock: bool,
+    clock: ClockUse,
 }
 
 /// What a batch gives: for each expression its values, and the rows on which it failed (their value is null).
@@ -81,7 +81,7 @@ impl RowExpressions {
             nodes: &builder,
         };
         let (mut nodes, mut fields, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut columns, mut clock) = (BTreeSet::new(), false);
+        let (mut columns, mut clock) = (BTreeSet::new(), ClockUse::None);
         for (index, (name, sql)) in expressions.iter().enumerate() {
             let parsed = match compiler.parse(sql) {
                 Ok(parsed) => parsed,
@@ -98,7 +98,7 @@ impl RowExpressions {
                     nodes.push(node);
                     fields.push(Field::new(name, planned.data_type, true));
                     columns.extend(planned.columns);
-                    clock |= planned.clock;
+                    clock = clock.max(planned.clock);
                 }
                 Err(error) => match compiler.parse(sql) {
                     Ok(parsed) => {
@@ -132,8 +132,8 @@ impl RowExpressions {
         self.columns.clone()
     }
 
-    /// Whether some expression asks for the run's time.
-    pub fn uses_clock(&self) -> bool {
+    /// What the expressions take from the run's time.
+    pub fn clock_use(&self) -> ClockUse {
         self.clock
     }
 
@@ -170,7 +170,7 @@ struct Planned {
     expr: Expr,
     data_type: DataType,
     columns: BTreeSet<String>,
-    clock: bool,
+    clock: ClockUse,
 }
 
 /// Turns planned expressions over one schema into nodes.
@@ -257,7 +257,7 @@ impl Compiler<'_> {
             .into_iter()
             .map(|column| column.name.clone())
             .collect();
-        let clock = uses_clock(&expr);
+        let clock = clock_use(&expr);
         let expr = expr
             .transform_up(|e| self.rules.rewrite(e, &self.nodes.schema))?
             .data;
@@ -1585,11 +1585,9 @@ mod tests {
             compiled.columns_used().into_iter().collect::<Vec<_>>(),
             ["d", "n"]
         );
-        assert!(!compiled.uses_clock());
-        assert!(
-            compile("cast(day as date) < current_date")
-                .expect("compiles")
-                .uses_clock()
-        );
+        assert_eq!(compiled.clock_use(), ClockUse::None);
+        let clock = |sql: &str| compile(sql).expect("compiles").clock_use();
+        assert_eq!(clock("cast(day as date) < current_date"), ClockUse::Day);
+        assert_eq!(clock("cast(now() as date) < current_date"), ClockUse::Time);
     }
 }

@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::checked::{Checked, Operation};
+use crate::checked::{Checked, Clock, Operation};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::dictionary_aggregate::GroupOnCodes;
@@ -199,24 +199,42 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     list
 }
 
+/// What an answer takes from the run's time (A7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClockUse {
+    /// Nothing.
+    #[default]
+    None,
+    /// The day alone, in the project's time zone.
+    Day,
+    /// The moment.
+    Time,
+}
+
 /// Whether an expression, as planned and not yet optimised, asks for the run's time.
 pub(crate) fn uses_clock(expr: &Expr) -> bool {
-    use datafusion::common::tree_node::TreeNode;
-    expr.exists(|e| {
-        Ok(match e {
-            Expr::ScalarFunction(call) => {
-                matches!(
-                    call.func.inner().downcast_ref::<Checked>(),
-                    Some(Checked {
-                        operation: Operation::Clock(_),
-                        ..
-                    })
-                )
-            }
-            _ => false,
-        })
-    })
-    .unwrap_or(false)
+    clock_use(expr) != ClockUse::None
+}
+
+/// What an expression, as planned and not yet optimised, takes from the run's time.
+pub(crate) fn clock_use(expr: &Expr) -> ClockUse {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    let mut most = ClockUse::None;
+    let visited = expr.apply(|e| {
+        if let Expr::ScalarFunction(call) = e
+            && let Some(Checked {
+                operation: Operation::Clock(clock),
+                ..
+            }) = call.func.inner().downcast_ref::<Checked>()
+        {
+            most = most.max(match clock {
+                Clock::Date => ClockUse::Day,
+                Clock::Now | Clock::Time => ClockUse::Time,
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.map_or(ClockUse::Time, |_| most)
 }
 
 /// DataFusion's error about a query as ours: what is wrong, where, and what to do.

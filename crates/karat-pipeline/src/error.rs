@@ -90,6 +90,18 @@ pub enum PipelineError {
         /// Addresses of the first rows that break it.
         at: Vec<String>,
     },
+    /// Two rows have one key.
+    #[error("`{table}` was not committed: its rows are not unique by `key: [{key}]`{}", places(at, at.len() as u64))]
+    NotUnique {
+        /// Table of the model.
+        table: String,
+        /// Its columns.
+        key: String,
+        /// Addresses of rows that share one; none where rows have no address.
+        at: Vec<String>,
+        /// The way out.
+        hint: String,
+    },
     /// A full load would delete too much.
     #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
     Deletes {
@@ -100,9 +112,9 @@ pub enum PipelineError {
         /// Rows before.
         before: u64,
     },
-    /// A full load of a live source at a time that is not after the newest load's.
+    /// A full load of a live source at a time before the newest load's.
     #[error(
-        "`{table}` was not loaded: the logical time {mark} is not after {newest}, that of its newest load, and what changed would count as older"
+        "`{table}` was not loaded: the logical time {mark} is before {newest}, that of its newest load, and what changed would count as older"
     )]
     GoesBack {
         /// Bronze table.
@@ -192,6 +204,18 @@ pub enum PipelineError {
         /// Target.
         target: String,
     },
+    /// The target demands signatures and its key is none that may sign.
+    #[error(
+        "target `{target}` has `require_signature: true`, and its key {key} {why}: nobody could verify what it signs"
+    )]
+    KeyNotTrusted {
+        /// Target.
+        target: String,
+        /// Id of the key.
+        key: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A mistake of karat's own.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -230,13 +254,14 @@ impl PipelineError {
             },
             Self::Expectation { .. }
             | Self::Limit { .. }
+            | Self::NotUnique { .. }
             | Self::Deletes { .. }
             | Self::GoesBack { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }
             | Self::MissingReceipt { .. } => 1,
-            Self::NoKey { .. } => 4,
+            Self::NoKey { .. } | Self::KeyNotTrusted { .. } => 4,
             Self::LostRace { .. } => 5,
             Self::FailedExpectation { .. }
             | Self::Accounting { .. }
@@ -267,10 +292,10 @@ impl PipelineError {
             Self::Deletes { .. } => {
                 Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
             }
+            Self::Drift { hint, .. } | Self::NotUnique { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::GoesBack { newest, .. } => Some(format!(
-                "run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with an `--at` after {newest}"
+                "run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with `--at {newest}` or later"
             )),
-            Self::Drift { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::Foreign { table, .. } => Some(format!(
                 "look at what it wrote; then `karat receipt adopt {table} REASON` makes it part of the record{}",
                 match table.contains("_bronze.") {
@@ -285,6 +310,7 @@ impl PipelineError {
                 Some("cast to decimal (`decimal_from_double(x)`), or state `allow_float: \"reason\"` in the model".to_owned())
             }
             Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: \"${file:PATH}\"`".to_owned()),
+            Self::KeyNotTrusted { .. } => Some("put its public half into the project as `keys/NAME.pub` (`openssl pkey -in KEY -pubout`), or give the target a key that is there".to_owned()),
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
     }

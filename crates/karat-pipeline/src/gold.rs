@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
-use karat_exact::{ExactError, Purpose, Tables};
+use karat_exact::{ClockUse, ExactError, Purpose, Tables};
 use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
 use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
 use crate::accounting;
+use crate::clock;
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::epochs::{self, Epochs};
@@ -197,9 +198,13 @@ impl<'a> GoldStep<'a> {
                 return stale(&format!("`{name}` changed"));
             }
         }
-        if last.to["uses_clock"].as_bool() == Some(true)
-            && last.logical_time != self.site.context.logical_time
-        {
+        let uses = match (last.to["uses_clock"].as_bool(), last.to["day"].as_str()) {
+            (Some(true), Some(_)) => ClockUse::Day,
+            (Some(true), None) => ClockUse::Time,
+            _ => ClockUse::None,
+        };
+        let seen_at = |time: &str| clock::value(uses, time, &self.site.project.timezone);
+        if seen_at(&last.logical_time) != seen_at(&self.site.context.logical_time) {
             return stale("it asks for the time");
         }
         Ok(Staleness::Current)
@@ -236,6 +241,12 @@ impl<'a> GoldStep<'a> {
         report.notes.extend(prepared.notes());
 
         let code = keep_code(self.site, self.model.code_text())?;
+        let uses = prepared.clock_use();
+        let mut to = serde_json::json!({ "uses_clock": uses != ClockUse::None });
+        if uses == ClockUse::Day {
+            let logical_time = &self.site.context.logical_time;
+            to["day"] = clock::value(uses, logical_time, &self.site.project.timezone).into();
+        }
         let today = Intent {
             feed_or_model: name.clone(),
             epoch: state.epochs.next(),
@@ -244,7 +255,7 @@ impl<'a> GoldStep<'a> {
             code,
             parameters: self.site.context.parameters.clone(),
             from: serde_json::Value::Null,
-            to: serde_json::json!({ "uses_clock": prepared.uses_clock() }),
+            to,
             objects: Vec::new(),
             inputs: state
                 .inputs
@@ -265,7 +276,7 @@ impl<'a> GoldStep<'a> {
             &self.model.name,
             &state.epochs,
             today,
-            prepared.uses_clock(),
+            uses != ClockUse::None,
         )?;
 
         for (table, head, _) in state.inputs.values() {
@@ -289,7 +300,11 @@ impl<'a> GoldStep<'a> {
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             if !unique.holds(&batch)? {
                 writer.abort();
-                return Err(unique.refusal(&name, "name the columns that identify a row in `key`"));
+                return Err(unique.refusal(
+                    &name,
+                    Vec::new(),
+                    "name the columns that identify a row in `key`",
+                ));
             }
             self.site.context.progress.event(&Event::Advanced {
                 table: name.clone(),

@@ -271,9 +271,17 @@ fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> 
                 .map(|intent| intent.to["position"].clone()),
         ),
         Mode::Full => Known::Full {
-            mark: site.context.logical_time.clone(),
+            mark: live_mark(site),
         },
     }
+}
+
+/// The order mark of a full load of a live source: the logical time, as text that sorts as times do, whatever their fractions.
+fn live_mark(site: &Site) -> String {
+    chrono::DateTime::from_timestamp_micros(site.context.logical_time_us).map_or_else(
+        || site.context.logical_time.clone(),
+        |time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+    )
 }
 
 /// The objects that settled loads have met, as a source knows them.
@@ -770,7 +778,7 @@ impl Loader<'_> {
             }
             Err(error) => return Err(error),
         };
-        if let Some(error) = self.goes_back(&load, &landed, epochs) {
+        if let Some(error) = self.goes_back(intent, &load, &landed, epochs) {
             for file in &landed.files {
                 read::discard(self.table, file);
             }
@@ -798,7 +806,8 @@ impl Loader<'_> {
         if landed.deleted > 0 {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
-        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?;
+        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?
+            || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs);
         if equal_load
             || (landed.files.is_empty()
                 && landed.kept == 0
@@ -829,23 +838,27 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// A live source is as it is now, and `_seq` orders its full loads by their logical time (B1): changes found at a time that is not
-    /// after the newest load's would count as older than what they replace (B6).
-    fn goes_back(&self, load: &Load, landed: &Landed, epochs: &Epochs) -> Option<PipelineError> {
+    /// A live source is as it is now, and `_seq` orders its full loads by their logical time, then by their epoch (B1): changes found at a
+    /// time before the newest load's would count as older than what they replace (B6).
+    fn goes_back(
+        &self,
+        intent: &Intent,
+        load: &Load,
+        landed: &Landed,
+        epochs: &Epochs,
+    ) -> Option<PipelineError> {
         let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
         let changes = landed.kept > 0 || landed.deleted > 0;
         if !keyed_full || !changes || !load.objects.is_empty() {
             return None;
         }
-        let mark = load.mark.as_deref()?;
-        let marks = epochs
-            .done()
-            .filter_map(|intent| intent.to["mark"].as_str());
-        let newest = marks.max().filter(|newest| mark <= *newest)?;
-        Some(PipelineError::GoesBack {
+        let time = |intent: &Intent| Instant::parse(&intent.logical_time).ok();
+        let loads = epochs.done().filter(|done| done.to["mark"].is_string());
+        let newest = loads.max_by_key(|done| time(done))?;
+        (time(intent) < time(newest)).then(|| PipelineError::GoesBack {
             table: self.feed.bronze.to_string(),
-            mark: mark.to_owned(),
-            newest: newest.to_owned(),
+            mark: intent.logical_time.clone(),
+            newest: newest.logical_time.clone(),
         })
     }
 
@@ -885,6 +898,27 @@ impl Loader<'_> {
         };
         let before = read_receipt(self.site, digest)?;
         Ok(before.parameters.get("load_fingerprint") == Some(now))
+    }
+
+    /// A keyed full load of files whose rows are those of the load before, in other bytes (A3). One that takes the place of a committed
+    /// load is recorded all the same, and so is one that brings a column.
+    fn changes_nothing(
+        &self,
+        load: &Load,
+        landed: &Landed,
+        schema: &SchemaRef,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> bool {
+        let is_keyed = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        let takes_a_place = epochs
+            .done()
+            .any(|intent| intent.to["mark"].as_str() == load.mark.as_deref());
+        is_keyed
+            && !load.objects.is_empty()
+            && landed.files.is_empty()
+            && !takes_a_place
+            && head.is_some_and(|head| head.snapshot.schema.fields() == schema.fields())
     }
 
     async fn land(
@@ -934,7 +968,9 @@ impl Loader<'_> {
             }
             diff = Some(state);
         } else if cursor {
-            let mut seen = Window::default();
+            // With all columns in bronze, the content has the cursor and whatever key the source has.
+            let by_content = self.feed.key.is_empty() && self.feed.columns.is_none();
+            let mut seen = Window::new(&payload, by_content);
             if let Some(head) = head {
                 let mut stream = self.bronze_rows(head).await?;
                 while let Some(batch) = stream
@@ -942,7 +978,7 @@ impl Loader<'_> {
                     .await
                     .map_err(karat_exact::ExactError::from)?
                 {
-                    seen.remember(&batch, &payload).map_err(arrow_error)?;
+                    seen.remember(&batch).map_err(arrow_error)?;
                 }
             }
             window = Some(seen);
@@ -978,7 +1014,6 @@ impl Loader<'_> {
             schema: schema.clone(),
             rename: self.feed.rename.clone(),
             keys: self.feed.key.clone(),
-            payload,
             provenance: Provenance {
                 epoch: intent.epoch,
                 run: intent.run.clone(),
@@ -1149,7 +1184,6 @@ struct Landing {
     schema: SchemaRef,
     rename: BTreeMap<String, String>,
     keys: Vec<String>,
-    payload: Vec<String>,
     provenance: Provenance,
     deliveries: Vec<i64>,
     sizes: Vec<u64>,
@@ -1166,7 +1200,7 @@ impl Landing {
         batches: std::sync::mpsc::Receiver<SourceBatch>,
         mut writer: CanonicalWriter,
         mut diff: Option<FullDiff>,
-        mut window: Option<Window>,
+        window: Option<Window>,
         progress: &dyn Fn(u64, u8, &str),
     ) -> Result<(CanonicalWriter, Landed), PipelineError> {
         let mut landed = Landed {
@@ -1213,8 +1247,8 @@ impl Landing {
             }
             if let Some(diff) = &mut diff {
                 batch = diff.changes(&batch).map_err(arrow_error)?;
-            } else if let Some(window) = &mut window {
-                let news = window.news(&batch, &self.payload).map_err(arrow_error)?;
+            } else if let Some(window) = &window {
+                let news = window.news(&batch).map_err(arrow_error)?;
                 landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
                 batch = news;
             }
@@ -1270,7 +1304,8 @@ impl Landing {
         Ok(())
     }
 
-    /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, then the key.
+    /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, of a live source its epoch, then the
+    /// key.
     fn deleted_rows(&self, keys: &RecordBatch) -> Result<RecordBatch, PipelineError> {
         let rows = keys.num_rows();
         let mark = self.mark.clone().unwrap_or_default();
@@ -1287,6 +1322,9 @@ impl Landing {
             .map(|row| {
                 let mut value = mark.clone().into_bytes();
                 value.push(0);
+                if self.deliveries.is_empty() {
+                    value.extend(karat_source::epoch_bytes(self.provenance.epoch));
+                }
                 // After every row number of the load: a delete is the last word of its load.
                 value.push(0xff);
                 value.extend_from_slice(encoded.row(row).as_ref());

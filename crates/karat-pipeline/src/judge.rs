@@ -7,9 +7,10 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBat
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_exact::{Engine, RowExpressions, SqlError, SqlErrorKind};
-use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Place, Silver};
+use karat_exact::{ClockUse, Engine, RowExpressions, SqlError, SqlErrorKind};
+use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Mode, Model, Place, Silver};
 use karat_receipt::ExpectationCount;
+use karat_source::pattern::OrderPattern;
 
 use crate::address;
 use crate::deliveries::{LeftOut, Reading};
@@ -39,7 +40,7 @@ pub const ROW: &str = "row";
 /// What failed, in quarantine: the columns whose expression did, and the reason of what could not be placed. Never a value.
 pub const WHY: &str = "why";
 /// Rows whose address a gate names.
-const ADDRESSES_MAX: usize = 3;
+pub(crate) const ADDRESSES_MAX: usize = 3;
 /// Characters of an expression that are shown.
 const EXPRESSION_MAX: usize = 80;
 
@@ -348,17 +349,15 @@ impl Judge {
         self.kept.clone()
     }
 
-    /// Whether an expression asks for the time.
-    pub fn uses_clock(&self) -> bool {
-        self.select.uses_clock()
-            || self
-                .expectations
-                .as_ref()
-                .is_some_and(RowExpressions::uses_clock)
-            || self
-                .events
-                .as_ref()
-                .is_some_and(|events| events.program.uses_clock())
+    /// What the expressions take from the run's time.
+    pub fn clock_use(&self) -> ClockUse {
+        let of_rules = self.expectations.as_ref().map(RowExpressions::clock_use);
+        let of_events = self.events.as_ref();
+        let of_events = of_events.map(|events| events.program.clock_use());
+        self.select
+            .clock_use()
+            .max(of_rules.unwrap_or_default())
+            .max(of_events.unwrap_or_default())
     }
 
     /// Bronze columns that the model computes from.
@@ -445,6 +444,18 @@ impl Judge {
         counts.judged += rows as u64;
         let found = Found { broken, failures };
         self.decide(&batch, selected_batch, sequence, delete, &found, counts)
+    }
+
+    /// The select of the rows of a batch that are read, unjudged, and these rows.
+    pub fn selected_of(
+        &self,
+        batch: &RecordBatch,
+        reading: &Reading,
+    ) -> Result<(RecordBatch, RecordBatch), PipelineError> {
+        let batch = self.only_read(batch, reading, &mut JudgeCounts::default())?;
+        let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
+        let selected = RecordBatch::try_new(self.selected.clone(), selected.columns);
+        Ok((selected.map_err(arrow_error)?, batch))
     }
 
     /// Leaves out what is not read, counted as what it is.
@@ -935,6 +946,48 @@ pub(crate) fn undated_history(
                 )
             })
         }
+    }
+}
+
+/// Why the deletes of a keyed full feed cannot be dated for `auto_cdc`, and what to do: a load has no row for them, so that only its
+/// order mark tells when they happened.
+pub(crate) fn undated_deletes(
+    cdc: &AutoCdc,
+    feed: &Feed,
+    of_files: bool,
+    selected: &Schema,
+) -> Option<(String, String)> {
+    if feed.mode != Mode::Full || feed.key.is_empty() {
+        return None;
+    }
+    let sequence = cdc.sequence_by.as_ref().map(|name| ("sequence_by", name));
+    let valid_from = cdc.valid_from.as_ref().filter(|_| cdc.scd_type == 2);
+    let dated_by = sequence
+        .filter(|(_, name)| *name != "_seq")
+        .or(valid_from.map(|name| ("valid_from", name)));
+    let (word, name) = dated_by?;
+    let hint =
+        "capture a date such as 20261030 with `file_order` in the feed, or use `sequence_by: _seq`";
+    let why = |why: &str| {
+        let what = format!(
+            "the full loads of `{}` state no time for their deletes, and {why}",
+            feed.bronze
+        );
+        Some((what, hint.to_owned()))
+    };
+    let data_type = selected.field_with_name(name).ok()?.data_type();
+    if !matches!(data_type, DataType::Date32 | DataType::Timestamp(..)) {
+        return why(&format!(
+            "`{word}: {name}` is a {}, not a date or timestamp",
+            karat_exact::type_name(data_type)
+        ));
+    }
+    let pattern = feed.file_order.as_deref().filter(|_| of_files)?;
+    match OrderPattern::new(pattern) {
+        Ok(order) if !order.may_capture_a_date() => {
+            why(&format!("`file_order: {pattern}` captures no date"))
+        }
+        _ => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which rows bronze has already: the state before a keyed full load (B6), the window of a cursor (B7).
 //!
-//! Both remember a 128-bit hash of a row's content, not the row, so that memory is some 60 bytes a key.
+//! Both remember 128-bit hashes of a row's content, not the row, so that memory is some 60 bytes a key of a full load, 100 a row of a
+//! cursor's feed.
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -141,31 +142,89 @@ impl FullDiff {
     }
 }
 
-/// Rows that bronze has in a cursor's window.
-#[derive(Default)]
+/// Bytes of the epoch at the end of the `_seq` of a cursor's row (B1).
+const EPOCH_BYTES: usize = 8;
+
+/// Rows that bronze has of a cursor's feed, by their place: the cursor's value and the key, which is `_seq` without the epoch.
 pub struct Window {
-    hashes: HashSet<u128>,
+    payload: Vec<String>,
+    /// The newest content of each place.
+    newest: HashMap<u128, u128>,
+    /// Each content that a place has had.
+    had: HashSet<(u128, u128)>,
+    /// Of a feed without a declared key: each content. Its places may be digests of columns, and become others when one is added.
+    contents: Option<HashSet<u128>>,
 }
 
 impl Window {
-    /// Takes in rows of bronze.
-    pub fn remember(&mut self, batch: &RecordBatch, payload: &[String]) -> Result<(), ArrowError> {
-        self.hashes.extend(content_hashes(batch, payload)?);
+    /// No rows yet, of a feed with these payload columns. `by_content`: a row without a known place is known by its content.
+    pub fn new(payload: &[String], by_content: bool) -> Self {
+        Self {
+            payload: payload.to_vec(),
+            newest: HashMap::new(),
+            had: HashSet::new(),
+            contents: by_content.then(HashSet::new),
+        }
+    }
+
+    /// Takes in rows of bronze, oldest first.
+    pub fn remember(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let places = places(batch)?;
+        for (place, content) in places.into_iter().zip(self.hashes(batch)?) {
+            self.newest.insert(place, content);
+            self.had.insert((place, content));
+            if let Some(contents) = &mut self.contents {
+                contents.insert(content);
+            }
+        }
         Ok(())
     }
 
-    /// The rows of a batch that bronze has not got.
-    pub fn news(
-        &mut self,
-        batch: &RecordBatch,
-        payload: &[String],
-    ) -> Result<RecordBatch, ArrowError> {
-        let keep: Vec<bool> = content_hashes(batch, payload)?
+    /// The rows of a batch that say something else than the newest reading of their place: also what it had said before, and
+    /// something else since. Where a key is not unique, several rows share a place; then each is asked by its content.
+    pub fn news(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let places = places(batch)?;
+        let mut rows_of: HashMap<u128, u32> = HashMap::new();
+        for place in &places {
+            *rows_of.entry(*place).or_default() += 1;
+        }
+        let keep: Vec<bool> = places
             .into_iter()
-            .map(|hash| !self.hashes.contains(&hash))
+            .zip(self.hashes(batch)?)
+            .map(|(place, content)| {
+                let is_known = match (self.newest.get(&place), &self.contents) {
+                    (Some(_), _) if rows_of[&place] > 1 => self.had.contains(&(place, content)),
+                    (Some(newest), _) => *newest == content,
+                    (None, Some(contents)) => contents.contains(&content),
+                    (None, None) => false,
+                };
+                !is_known
+            })
             .collect();
         filter_record_batch(batch, &BooleanArray::from(keep))
     }
+
+    fn hashes(&self, batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
+        content_hashes(batch, &self.payload)
+    }
+}
+
+/// Hash of each row's place.
+fn places(batch: &RecordBatch) -> Result<Vec<u128>, ArrowError> {
+    let seq = batch
+        .column_by_name("_seq")
+        .and_then(|column| column.as_any().downcast_ref::<BinaryArray>())
+        .ok_or_else(|| ArrowError::SchemaError("a row has no `_seq`".to_owned()))?;
+    let places: BinaryArray = seq
+        .iter()
+        .map(|seq| seq.map(|seq| &seq[..seq.len().saturating_sub(EPOCH_BYTES)]))
+        .collect();
+    let field = Field::new("place", DataType::Binary, true);
+    let batch = RecordBatch::try_new(
+        std::sync::Arc::new(Schema::new(vec![field])),
+        vec![std::sync::Arc::new(places)],
+    )?;
+    row_hashes(&batch).map_err(|error| ArrowError::ComputeError(error.to_string()))
 }
 
 /// Hash of each row's payload and rescued text; nulls contribute nothing, so that a column added later changes no old row.

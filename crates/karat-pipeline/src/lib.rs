@@ -3,7 +3,7 @@
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
-//! declared keys `unique` proves;
+//! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
 //! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`absent`] which feeds would find nothing;
@@ -14,6 +14,7 @@ pub mod accounting;
 mod address;
 pub mod adopt;
 pub mod bronze;
+mod clock;
 pub mod context;
 mod current;
 pub mod cut;

@@ -253,7 +253,7 @@ fn bronze_schema(project: &Project, lake: Option<&Lake>, feed: &Feed) -> Option<
 }
 
 /// Text formats: every payload column is a string (B3).
-fn is_text(project: &Project, feed: &Feed) -> bool {
+pub(crate) fn is_text(project: &Project, feed: &Feed) -> bool {
     matches!(
         project.sources.get(&feed.source).map(|source| &source.kind),
         Some(SourceKind::Files { .. })
@@ -534,6 +534,23 @@ impl Planner<'_> {
             let compiled = self.compile(model, &combined, &delete, &mut mistakes);
             findings.extend(mistakes.into_iter().filter(|_| !assumed));
             findings.extend(no_condition(model, cdc, &compiled));
+        }
+        let feed = self.project.feeds().find(|feed| feed.bronze == silver.from);
+        let undated = feed.and_then(|feed| {
+            crate::judge::undated_deletes(cdc, feed, is_text(self.project, feed), &selected)
+        });
+        if let Some((what, hint)) = undated.filter(|_| basis == Basis::Firm) {
+            findings.push(Finding {
+                table: model.name.clone(),
+                at: Some(model.at),
+                error: SqlError {
+                    message: format!("`{}` cannot order deletes: {what}", model.name),
+                    line: None,
+                    column: None,
+                    hint: Some(hint),
+                    kind: SqlErrorKind::Type,
+                },
+            });
         }
         if cdc.scd_type != 2 {
             return whole.then_some(selected);

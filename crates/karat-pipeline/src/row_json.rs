@@ -1,4 +1,5 @@
-//! A row as JSON text, for quarantine: every column by name, null columns left out.
+//! A row as JSON text, for quarantine: every column, in the order of the names, null columns left out. The order in which bronze got
+//! its columns is one of arrival, and the text is content (C6).
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -15,6 +16,8 @@ pub(crate) fn rows_as_json(
 ) -> Result<Vec<String>, PipelineError> {
     let options = FormatOptions::default();
     let mut columns = Vec::new();
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort_unstable();
     for name in names {
         if let Some(column) = batch.column_by_name(name) {
             columns.push((

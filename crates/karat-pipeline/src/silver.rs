@@ -10,13 +10,15 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use futures::{StreamExt, TryStreamExt};
-use karat_exact::{BatchStream, ExactError, SortColumn, batch_stream};
+use karat_exact::{BatchStream, ClockUse, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
 use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
 use serde_json::json;
 
 use crate::accounting::{self, Terms};
+use crate::address;
+use crate::clock;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
 use crate::damage;
@@ -25,9 +27,11 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{
-    ADDRESS, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER, quarantine_schema,
+    self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER,
+    quarantine_schema,
 };
 use crate::layout;
+use crate::model_check::is_text;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
     ADOPTED_GO, Change, Head, Published, head, no_foreign, own_receipt, publish, read_receipt,
@@ -88,7 +92,7 @@ pub struct Facts<'a> {
     pub left_open: bool,
     /// Whether an expression asks for the time.
     pub uses_clock: bool,
-    /// Logical time of the newest version and of this run differ.
+    /// What the expressions see of the logical times of the newest version and of this run differs.
     pub time_passed: bool,
     /// Rows of new deliveries can be told from old ones by their load alone.
     pub by_load: bool,
@@ -319,6 +323,15 @@ impl<'a> SilverStep<'a> {
             &read_schema,
             &code,
         )?;
+        let of_files = is_text(&self.site.project, self.feed);
+        let undated =
+            self.silver.auto_cdc.as_ref().and_then(|cdc| {
+                judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())
+            });
+        if let Some((what, hint)) = undated {
+            let what = format!("`{}` cannot order deletes: {what}", self.model.name);
+            return Err(PipelineError::Refused { what, hint });
+        }
         let available = feed_epochs.committed();
         let consumed = epochs
             .last_done()
@@ -347,9 +360,11 @@ impl<'a> SilverStep<'a> {
         let by_load = only_ours
             && (self.feed.mode == Mode::Incremental
                 || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some()));
-        let time_passed = epochs
-            .last_done()
-            .is_none_or(|intent| intent.logical_time != self.site.context.logical_time);
+        let clock = judge.clock_use();
+        let seen_at = |time: &str| clock::value(clock, time, &self.site.project.timezone);
+        let time_passed = epochs.last_done().is_none_or(|intent| {
+            seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
+        });
         let decision = decide(&Facts {
             exists: head_now.is_some(),
             code_before: last.map(|last| last.code.to_string()),
@@ -361,7 +376,7 @@ impl<'a> SilverStep<'a> {
             adopted,
             holds_adopted,
             left_open: epochs.open().is_some(),
-            uses_clock: judge.uses_clock(),
+            uses_clock: clock != ClockUse::None,
             time_passed,
             by_load,
         });
@@ -431,7 +446,7 @@ impl<'a> SilverStep<'a> {
             &self.model.name,
             &state.epochs,
             today,
-            state.judge.uses_clock(),
+            state.judge.clock_use() != ClockUse::None,
         )
     }
 
@@ -634,7 +649,9 @@ impl<'a> SilverStep<'a> {
             let schema = state.judge.selected();
             let mut unique = UniqueKey::in_any_order(self.key());
             let added = self.sort_and_write(judged, state, &mut unique).await?;
-            bytes_read += self.prove_new_keys(state, head, &added, &unique).await?;
+            bytes_read += self
+                .prove_new_keys(state, head, &added, &mut unique)
+                .await?;
             let aside = self.take_aside(&aside)?;
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
             Computed {
@@ -929,7 +946,7 @@ impl<'a> SilverStep<'a> {
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             if !unique.holds(&batch)? {
                 writer.abort();
-                return Err(self.not_unique(state, unique)?);
+                return Err(self.not_unique(state, unique).await?);
             }
             writer.write(&failpoint::rows("silver.written", batch))?;
         }
@@ -947,7 +964,7 @@ impl<'a> SilverStep<'a> {
         state: &State,
         head: &Head,
         added: &[WrittenFile],
-        unique: &UniqueKey<'_>,
+        unique: &mut UniqueKey<'_>,
     ) -> Result<u64, PipelineError> {
         let Some(first) = self.key().first() else {
             return Ok(0);
@@ -979,7 +996,7 @@ impl<'a> SilverStep<'a> {
                     for file in added {
                         read::discard(&self.table, file);
                     }
-                    return Err(self.not_unique(state, unique)?);
+                    return Err(self.not_unique(state, unique).await?);
                 }
             }
         }
@@ -987,13 +1004,14 @@ impl<'a> SilverStep<'a> {
     }
 
     /// Settles the intent of a version whose key does not hold, and says so.
-    fn not_unique(
+    async fn not_unique(
         &self,
         state: &State,
         unique: &UniqueKey<'_>,
     ) -> Result<PipelineError, PipelineError> {
         let error = unique.refusal(
             &self.model.name.to_string(),
+            self.rows_of_one_key(state, unique).await?,
             "name the columns that identify a row in `key`; where rows replace each other, use `auto_cdc`",
         );
         let closed = Closed {
@@ -1005,6 +1023,37 @@ impl<'a> SilverStep<'a> {
         };
         epochs::close(&self.site.lake, &self.model.name, &closed)?;
         Ok(error)
+    }
+
+    /// Addresses of rows of bronze that have the key which was found twice.
+    async fn rows_of_one_key(
+        &self,
+        state: &State,
+        unique: &UniqueKey<'_>,
+    ) -> Result<Vec<String>, PipelineError> {
+        let all = Decision::Rebuild {
+            reason: String::new(),
+        };
+        let files = self.files_of(state, &all);
+        let total = files.iter().map(|file| file.rows).sum();
+        let mut set = read::file_set(&state.bronze_table, &state.bronze.snapshot, files, None);
+        set.schema = state.read_schema.clone();
+        let scanned = self.site.engine.scan(&set, None).await?;
+        let (mut rows, _) = self.current_rows(state, scanned, total).await?;
+        let mut found = Vec::new();
+        while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+            let (selected, batch) = state.judge.selected_of(&batch, &state.reading)?;
+            for (row, has_it) in unique.has_it(&selected)?.into_iter().enumerate() {
+                if has_it {
+                    found.push(address::of(&batch, row));
+                }
+            }
+            if found.len() >= ADDRESSES_MAX {
+                found.truncate(ADDRESSES_MAX);
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Columns that name a row, without `auto_cdc`.

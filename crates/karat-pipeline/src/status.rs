@@ -4,11 +4,10 @@ use karat_project::ModelKind;
 
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::manifest;
-use crate::publish::read_receipt;
+use crate::publish::{head, receipt_of};
 
 /// One table.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct TableStatus {
     /// Two-part name.
     pub table: String,
@@ -16,10 +15,10 @@ pub struct TableStatus {
     pub layer: String,
     /// Folder of the table, relative to the lake.
     pub dir: String,
-    /// Newest version.
-    pub version: i64,
+    /// Newest version; None of a table that cannot be read.
+    pub version: Option<i64>,
     /// Its rows.
-    pub rows: u64,
+    pub rows: Option<u64>,
     /// Its fingerprint; None for a foreign version.
     pub fingerprint: Option<String>,
     /// Digest of its receipt.
@@ -28,29 +27,42 @@ pub struct TableStatus {
     pub fresh_as_of: Option<String>,
     /// Whether the project still declares it.
     pub declared: bool,
+    /// Why the table cannot be read: damage, or something of another writer that karat does not read. It hides no other table.
+    pub problem: Option<PipelineError>,
 }
 
 /// All tables of the lake.
 pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
     let mut tables = Vec::new();
-    for (name, (dir, head)) in manifest::heads(&site.lake)? {
-        let receipt = match head.receipt {
-            Some(digest) => Some(read_receipt(site, digest)?),
-            None => None,
+    for folder in site.lake.tables()? {
+        let dir = folder.dir();
+        let name = format!("{}_{}.{}", folder.domain, folder.layer, folder.table);
+        let found = head(&site.lake.table(&dir)).and_then(|head| match head {
+            Some(head) => Ok(Some((receipt_of(site, &head)?, head))),
+            None => Ok(None),
+        });
+        let (head, problem) = match found {
+            Ok(None) => continue,
+            Ok(found) => (found, None),
+            Err(problem) => (None, Some(problem)),
         };
-        let layer = dir.split('/').nth(1).unwrap_or_default().to_owned();
+        let (receipt, head) = head.unzip();
+        let receipt = receipt.flatten();
+        let digest = head.as_ref().and_then(|head| head.receipt);
         tables.push(TableStatus {
             declared: declares(site, &name),
             table: name,
-            layer,
+            layer: folder.layer,
             dir,
-            version: head.snapshot.version,
-            rows: head.snapshot.files.iter().map(|file| file.rows).sum(),
+            version: head.as_ref().map(|head| head.snapshot.version),
+            rows: head.map(|head| head.snapshot.files.iter().map(|file| file.rows).sum()),
             fingerprint: receipt.as_ref().map(|receipt| receipt.fingerprint.clone()),
-            receipt: head.receipt.map(|digest| digest.to_string()),
+            receipt: digest.map(|digest| digest.to_string()),
             fresh_as_of: receipt.map(|receipt| receipt.logical_time),
+            problem,
         });
     }
+    tables.sort_by(|a, b| a.table.cmp(&b.table));
     Ok(tables)
 }
 

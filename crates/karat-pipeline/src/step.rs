@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_project::TableName;
-use karat_receipt::{Digest, Kind, Receipt};
+use karat_receipt::{Digest, KeyRing, Kind, Receipt};
 
 use crate::accounting::Terms;
 use crate::context::Site;
@@ -102,15 +102,31 @@ impl StepReport {
     }
 }
 
-/// A target that demands signatures gets no commit without a key (G7).
+/// A target that demands signatures gets no commit without a key, nor by one that `verify` would not accept (G7).
 pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
     let target = site.project.targets.get(&site.context.target);
-    if target.is_some_and(|target| target.require_signature) && site.context.key.is_none() {
-        return Err(PipelineError::NoKey {
-            target: site.context.target.clone(),
-        });
+    if target.is_none_or(|target| !target.require_signature) {
+        return Ok(());
     }
-    Ok(())
+    let target = site.context.target.clone();
+    let Some(key) = &site.context.key else {
+        return Err(PipelineError::NoKey { target });
+    };
+    let id = key.id();
+    let ring = KeyRing::load(&site.root.join("keys"))?;
+    let why = match ring.get(&id) {
+        None => "has no public half in `keys/`",
+        Some(trusted) if trusted.revoked => "is revoked",
+        Some(trusted) if !trusted.may_sign_at(&site.context.logical_time) => {
+            "is not valid at the run's logical time"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(PipelineError::KeyNotTrusted {
+        target,
+        key: id.to_string(),
+        why,
+    })
 }
 
 /// A receipt with what is known before a step computed anything.

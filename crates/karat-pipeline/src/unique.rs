@@ -15,6 +15,8 @@ use crate::ingest::arrow_error;
 pub(crate) struct UniqueKey<'k> {
     key: &'k [String],
     seen: Seen,
+    /// Hash of the key that was found twice.
+    twice: Option<u128>,
 }
 
 enum Seen {
@@ -30,6 +32,7 @@ impl<'k> UniqueKey<'k> {
         UniqueKey {
             key,
             seen: Seen::Hashes(HashSet::new()),
+            twice: None,
         }
     }
 
@@ -38,6 +41,7 @@ impl<'k> UniqueKey<'k> {
         UniqueKey {
             key,
             seen: Seen::Last(None),
+            twice: None,
         }
     }
 
@@ -57,7 +61,11 @@ impl<'k> UniqueKey<'k> {
             self.seen = Seen::Hashes(HashSet::new());
         }
         match &mut self.seen {
-            Seen::Hashes(seen) => Ok(row_hashes(&keys)?.into_iter().all(|hash| seen.insert(hash))),
+            Seen::Hashes(seen) => {
+                let mut hashes = row_hashes(&keys)?.into_iter();
+                self.twice = hashes.find(|hash| !seen.insert(*hash));
+                Ok(self.twice.is_none())
+            }
             Seen::Last(last) => {
                 let rows = keys.num_rows();
                 let mut same = None;
@@ -77,27 +85,45 @@ impl<'k> UniqueKey<'k> {
                     });
                 }
                 *last = Some(keys.slice(rows - 1, 1));
-                Ok(same.is_none_or(|same| same.true_count() == 0))
+                let Some(same) = same else {
+                    return Ok(true);
+                };
+                // The comparisons are of each row with the one before: the first may have none.
+                let skipped = rows - same.len();
+                let twice = (0..same.len()).find(|row| same.is_valid(*row) && same.value(*row));
+                self.twice = match twice {
+                    Some(row) => row_hashes(&keys.slice(row + skipped, 1))?.first().copied(),
+                    None => None,
+                };
+                Ok(twice.is_none())
             }
         }
     }
 
     /// Whether one of the rows has a key that was seen; for a key in any order.
-    pub(crate) fn meets(&self, batch: &RecordBatch) -> Result<bool, PipelineError> {
+    pub(crate) fn meets(&mut self, batch: &RecordBatch) -> Result<bool, PipelineError> {
+        let keys = self.keys_of(batch)?;
         let Seen::Hashes(seen) = &self.seen else {
             return Ok(false);
         };
-        let keys = self.keys_of(batch)?;
-        Ok(row_hashes(&keys)?.iter().any(|hash| seen.contains(hash)))
+        self.twice = row_hashes(&keys)?
+            .into_iter()
+            .find(|hash| seen.contains(hash));
+        Ok(self.twice.is_some())
     }
 
-    /// The refusal of a version of `table`.
-    pub(crate) fn refusal(&self, table: &str, hint: &str) -> PipelineError {
-        PipelineError::Refused {
-            what: format!(
-                "`{table}` was not committed: its rows are not unique by `key: [{}]`",
-                self.key.join(", ")
-            ),
+    /// Which rows of a batch have the key that was found twice.
+    pub(crate) fn has_it(&self, batch: &RecordBatch) -> Result<Vec<bool>, PipelineError> {
+        let hashes = row_hashes(&self.keys_of(batch)?)?.into_iter();
+        Ok(hashes.map(|hash| Some(hash) == self.twice).collect())
+    }
+
+    /// The refusal of a version of `table`, with the addresses of rows that share a key.
+    pub(crate) fn refusal(&self, table: &str, at: Vec<String>, hint: &str) -> PipelineError {
+        PipelineError::NotUnique {
+            table: table.to_owned(),
+            key: self.key.join(", "),
+            at,
             hint: hint.to_owned(),
         }
     }

@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::canonical::{from_json, integers_only, to_canonical_bytes};
 use crate::digest::Digest;
 use crate::error::ReceiptError;
-use crate::instant::Instant;
 use crate::keys::{KeyId, KeyRing, SigningKey};
 use crate::receipt::Receipt;
 
@@ -302,12 +301,7 @@ fn verify_one(
     if trusted.revoked {
         return SignatureOutcome::Revoked { key_id };
     }
-    let Ok(time) = Instant::parse(&receipt.logical_time) else {
-        return SignatureOutcome::OutsideValidity { key_id };
-    };
-    let too_early = trusted.valid_from.is_some_and(|from| time < from);
-    let too_late = trusted.valid_to.is_some_and(|to| time >= to);
-    if too_early || too_late {
+    if !trusted.may_sign_at(&receipt.logical_time) {
         return SignatureOutcome::OutsideValidity { key_id };
     }
     SignatureOutcome::Valid { key_id }

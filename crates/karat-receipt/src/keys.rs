@@ -208,6 +208,15 @@ impl TrustedKey {
         Ok(trusted)
     }
 
+    /// Whether it may sign at a logical time, as far as its dates say.
+    #[must_use]
+    pub fn may_sign_at(&self, logical_time: &str) -> bool {
+        Instant::parse(logical_time).is_ok_and(|time| {
+            self.valid_from.is_none_or(|from| time >= from)
+                && self.valid_to.is_none_or(|to| time < to)
+        })
+    }
+
     /// The key as a `.pub` file, which [`TrustedKey::parse`] reads.
     #[must_use]
     pub fn to_text(&self) -> String {

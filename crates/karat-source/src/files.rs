@@ -3,7 +3,7 @@
 //! A plan hashes each new file once, and unpacks a packed one in the same pass to prove it whole. A read trusts path, size and time of change, hashes
 //! again only if the time differs (a copied folder), and looks at size and time once more when it is done.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -824,9 +824,9 @@ impl Source for Files {
             }
         }
 
-        // Of the extracts that are loaded, not of those that were held.
+        // Of the extracts that are loaded, not of those that were held. One that came again broken stays loaded as it was before.
         let mut newest_mark: Option<String> = None;
-        for object in newest.values().filter(|o| o.broken.is_none()) {
+        for object in known.iter().filter(|o| o.broken.is_none()) {
             newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
         }
         let is_late = |mark: &str| {
@@ -1012,7 +1012,29 @@ impl Source for Files {
                         parts.push(object);
                     }
                 }
+                let mut gone: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+                if feed.parts {
+                    for object in known.iter().filter(|o| o.broken.is_none()) {
+                        let Ok(mark) = mark_of(&object.path) else {
+                            continue;
+                        };
+                        let is_gone = by_mark
+                            .get(&mark)
+                            .is_some_and(|parts| parts.iter().all(|p| p.path != object.path));
+                        if is_gone {
+                            gone.entry(mark).or_default().insert(object.path.clone());
+                        }
+                    }
+                }
                 for (mark, mut objects) in by_mark {
+                    if let Some(gone) = gone.remove(&mark) {
+                        // A part that is being delivered again is waited for; without one that is gone, its rows would be deleted.
+                        if gone.iter().any(|path| planned.waiting.contains(path)) {
+                            planned.waiting.extend(objects.into_iter().map(|o| o.path));
+                            break;
+                        }
+                        return Err(part_is_gone(feed, &objects, &gone));
+                    }
                     objects.sort_by(|a, b| a.path.cmp(&b.path));
                     loads.push((mark, objects));
                 }
@@ -1101,6 +1123,34 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// The refusal of a load made anew from the parts of its mark, of which some are not there any more.
+fn part_is_gone(feed: &FeedSpec, objects: &[Object], gone: &BTreeSet<String>) -> SourceError {
+    let mut more: Vec<&str> = objects.iter().map(|o| o.path.as_str()).collect();
+    more.sort_unstable();
+    let named = |paths: &[&str]| {
+        let quoted: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        quoted.join(", ")
+    };
+    let paths: Vec<&str> = gone.iter().map(String::as_str).collect();
+    let (verb, it) = match paths.len() {
+        1 => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    SourceError::new(
+        ErrorKind::Broken,
+        format!(
+            "cannot load {} of feed `{}`: {} of the same extract {verb} not there any more, and without {it} the rows would be gone",
+            named(&more),
+            feed.name,
+            named(&paths)
+        ),
+    )
+    .hint(format!(
+        "put {it} back beside the others; a part that is withdrawn is delivered again with its header alone"
+    ))
+    .object(paths[0])
 }
 
 /// What a glob names.

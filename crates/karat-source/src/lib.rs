@@ -24,7 +24,7 @@ pub use feed::{
 };
 pub use files::LATE_EXTRACT;
 pub use inventory::{Found, Inventory};
-pub use rows::with_epoch;
+pub use rows::{epoch_bytes, with_epoch};
 
 /// Opens a source of the type that the project names (`type:` of a source).
 pub fn open_source(kind: &str, config: &SourceConfig) -> Result<Box<dyn Source>, SourceError> {

@@ -105,6 +105,35 @@ impl OrderPattern {
 }
 
 impl OrderPattern {
+    /// Whether the group may capture a date: whether it can match as many digits as one has.
+    #[must_use]
+    pub fn may_capture_a_date(&self) -> bool {
+        digits_at_most(&self.branches, false) >= DATE_DIGITS
+    }
+}
+
+/// Digits of `20261030`.
+const DATE_DIGITS: usize = 8;
+
+/// The most digits that the capturing group can match; `within` it, those that the nodes can.
+fn digits_at_most(branches: &[Vec<Node>], within: bool) -> usize {
+    let of_node = |node: &Node| match node {
+        Node::Group { capture, branches } => digits_at_most(branches, within || *capture),
+        Node::Repeat { node, max, .. } => {
+            let once = digits_at_most(&[vec![node.as_ref().clone()]], within);
+            once.saturating_mul(*max)
+        }
+        Node::Start | Node::End => 0,
+        single => usize::from(within && ('0'..='9').any(|digit| single.accepts(digit))),
+    };
+    let of_branch = |nodes: &Vec<Node>| {
+        let digits = nodes.iter().map(of_node);
+        digits.fold(0, usize::saturating_add)
+    };
+    branches.iter().map(of_branch).max().unwrap_or(0)
+}
+
+impl OrderPattern {
     /// The order mark of a path: what is captured, so written that marks sort as bytes.
     #[must_use]
     pub fn mark(&self, path: &str) -> Option<String> {
@@ -535,6 +564,23 @@ mod tests {
         check(r"(\d{8})", "none.csv", None);
         check(r"((?:a|ab)*)c", "abac", Some("aba"));
         check(r"(x*)", "y", Some(""));
+    }
+
+    #[test]
+    fn which_patterns_may_capture_a_date() {
+        for (pattern, may) in [
+            (r"_(\d)", false),
+            (r"(\d{4}-\d\d)", false),
+            (r"\d{8}_(\d+?)x", true),
+            (r"\d{8}_(\d{1,7})", false),
+            (r"(\d{8})", true),
+            (r"(\d{4}-\d\d-\d\d)", true),
+            (r"(?:v([a-z]{2})|(?:\d{9}))", false),
+            (r"(.*)", true),
+        ] {
+            let pattern_of = OrderPattern::new(pattern).expect("a good pattern");
+            assert_eq!(pattern_of.may_capture_a_date(), may, "{pattern}");
+        }
     }
 
     #[test]

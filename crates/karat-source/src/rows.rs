@@ -70,8 +70,9 @@ pub fn with_epoch(batch: &RecordBatch, epoch: i64) -> Result<RecordBatch, Source
     RecordBatch::try_new(batch.schema(), columns).map_err(|e| fail().cause(e))
 }
 
-/// Eight bytes that sort as the number does.
-pub(crate) fn epoch_bytes(epoch: i64) -> [u8; 8] {
+/// Eight bytes that sort as the number does: how an epoch stands in `_seq`.
+#[must_use]
+pub fn epoch_bytes(epoch: i64) -> [u8; 8] {
     (epoch as u64 ^ 1 << 63).to_be_bytes()
 }
 

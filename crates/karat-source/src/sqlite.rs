@@ -561,10 +561,39 @@ const DATED: &str = "{c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
 const UNDATED: &str =
     "{c} IS NOT NULL AND NOT {c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'";
 
-/// Whether a column is declared to hold dates or times.
-fn is_dated(declared: &str) -> bool {
-    let upper = declared.to_ascii_uppercase();
-    upper.contains("DATE") || upper.contains("TIME")
+/// How a date with a time is written, as far as it decides whether the order of bytes is the order of time: what stands before the
+/// time, the zone after it, and where that is `Z` (which sorts after digits) how long it is; else `date`.
+const WRITING: &str = "CASE WHEN {c} NOT GLOB '????-??-??[ T][0-9][0-9]:[0-9][0-9]*' THEN 'date' ELSE substr({c}, 11, 1) || \
+    CASE WHEN {c} GLOB '*[Zz]' THEN substr({c}, -1) || length({c}) \
+    WHEN {c} GLOB '*[+-][0-9][0-9]:[0-9][0-9]' THEN substr({c}, -6) \
+    WHEN {c} GLOB '*[+-][0-9][0-9][0-9][0-9]' THEN substr({c}, -5) \
+    WHEN {c} GLOB '*[+-][0-9][0-9]' THEN substr({c}, -3) ELSE '' END END";
+
+/// The same as [`DATED`].
+fn begins_as_date(text: &str) -> bool {
+    text.len() >= 10
+        && text
+            .bytes()
+            .take(10)
+            .enumerate()
+            .all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
+}
+
+/// The texts of one [`WRITING`].
+fn written_so(writing: &str) -> String {
+    let (separator, zone) = writing.split_at(1);
+    match zone.split_at_checked(1) {
+        None => {
+            format!("{{c}} GLOB '??????????{separator}*' AND substr({{c}}, 12) NOT GLOB '*[-+Zz]*'")
+        }
+        Some((utc @ ("Z" | "z"), length)) => {
+            format!("{{c}} GLOB '??????????{separator}*{utc}' AND length({{c}}) = {length}")
+        }
+        Some(_) => format!("{{c}} GLOB '??????????{separator}*{zone}'"),
+    }
 }
 
 impl Sqlite {
@@ -742,6 +771,39 @@ impl Sqlite {
         })
     }
 
+    /// The one way in which the times of a cursor are written; None if there are none. Where there are several, the order of the
+    /// texts is not that of the times, and a later one could lie behind the position.
+    fn writing(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        at: usize,
+    ) -> Result<Option<String>, SourceError> {
+        let fail = |e| self.fail(&cursor_of(&table.name), e);
+        let name = quoted(&table.columns[at].name);
+        let sql = format!(
+            "SELECT w FROM (SELECT {} AS w FROM {} WHERE {name} IS NOT NULL) WHERE w <> 'date' GROUP BY w ORDER BY count(*) DESC, w LIMIT 2",
+            WRITING.replace("{c}", &name),
+            quoted(&table.name)
+        );
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut found: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .map_err(fail)?
+            .collect::<Result<_, _>>()
+            .map_err(fail)?;
+        if let [_, rarer] = &found[..] {
+            return Err(self.misplaced(
+                transaction,
+                table,
+                at,
+                &written_so(rarer),
+                "a time that is not written as the others (separator, zone or digits)",
+            ));
+        }
+        Ok(found.pop())
+    }
+
     fn count(&self, transaction: &Transaction, of: &str, sql: &str) -> Result<i64, SourceError> {
         transaction
             .query_row(sql, [], |row| row.get(0))
@@ -842,7 +904,9 @@ impl Sqlite {
             }
         }
         let is_timed = matches!(cursor.lag, Some(Lag::Time(_)));
-        if kinds == 1 && (is_timed || is_dated(&column.declared)) {
+        let mut holds_dates = false;
+        let mut writing = None;
+        if kinds == 1 {
             let dates = format!(
                 "SELECT count(*) FROM {from_table} WHERE {}",
                 DATED.replace("{c}", &name)
@@ -851,12 +915,14 @@ impl Sqlite {
                 "SELECT count(*) FROM {from_table} WHERE {}",
                 UNDATED.replace("{c}", &name)
             );
+            holds_dates = is_timed || self.count(&transaction, &table.name, &dates)? > 0;
             // Where nothing looks like a date, the order of texts is meant.
-            if self.count(&transaction, &table.name, &others)? > 0
-                && (is_timed || self.count(&transaction, &table.name, &dates)? > 0)
-            {
+            if holds_dates && self.count(&transaction, &table.name, &others)? > 0 {
                 return Err(misplaced(UNDATED, "no date"));
             }
+        }
+        if holds_dates {
+            writing = self.writing(&transaction, &table, at)?;
         }
         let maximum: Cell = transaction
             .query_row(
@@ -886,6 +952,34 @@ impl Sqlite {
             return Err(SourceError::new(ErrorKind::Drift, format!("cannot go on reading table `{}` by `{}`: the position and the column are not of one type any more", table.name, column.name))
                 .hint("set the position anew with `karat position set`")
                 .object(&table.name));
+        }
+        if let (true, Some(Cell::Text(text))) = (holds_dates, &position) {
+            let is_date = begins_as_date(text);
+            let other_writing = match &writing {
+                Some(writing) if is_date => {
+                    let sql = format!("SELECT {}", WRITING.replace("{c}", "?1"));
+                    let of_position: String = transaction
+                        .query_row(&sql, [text], |row| row.get(0))
+                        .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
+                    of_position != "date" && of_position != *writing
+                }
+                _ => false,
+            };
+            let why = match (is_date, other_writing) {
+                (true, false) => None,
+                (false, _) => Some("the position is no date, and the column holds dates"),
+                (true, true) => Some(
+                    "the position and the column write a time differently (separator, zone or digits), and texts are ordered by their bytes",
+                ),
+            };
+            if let Some(why) = why {
+                return Err(SourceError::new(
+                    ErrorKind::Cursor,
+                    format!("cannot go on reading table `{}` by `{}`: {why}", table.name, column.name),
+                )
+                .hint("set the position anew with `karat position set`, to a value written as the column's")
+                .object(&table.name));
+            }
         }
         let bound = match (position.clone(), maximum) {
             (Some(position), Some(maximum)) if cell_is_less(&maximum, &position) => {
@@ -1100,7 +1194,16 @@ impl Source for Sqlite {
             .map_err(fail)?;
 
         let prefix: Vec<u8> = match (cursor, &load.mark) {
-            (None, Some(mark)) => [mark.as_bytes(), &[0]].concat(),
+            // Two loads of one time are two: the later is the later fact.
+            (None, Some(mark)) => {
+                let epoch = load.epoch.map(epoch_bytes);
+                [
+                    mark.as_bytes(),
+                    &[0],
+                    epoch.as_ref().map_or(&[], |e| &e[..]),
+                ]
+                .concat()
+            }
             (None, None) => {
                 return Err(SourceError::new(
                     ErrorKind::Config,

@@ -1,4 +1,5 @@
-//! `karat status`: where the lake stands. Takes no lock, so that it works while a run writes.
+//! `karat status`: where the lake stands. Takes no lock, so that it works while a run writes. A table that cannot be read is listed
+//! with the others, and the exit code is that of its problem.
 
 use std::path::Path;
 
@@ -7,8 +8,8 @@ use karat_pipeline::status::{TableStatus, status};
 use serde_json::json;
 
 use crate::args::Global;
-use crate::failure::Failure;
-use crate::output::{Table, Voice, short, thousands};
+use crate::failure::{Failure, error_text};
+use crate::output::{Table, Voice, print_error, short, thousands};
 use crate::site::{self, Wants};
 
 /// Prints the tables.
@@ -29,6 +30,7 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                         "table": table.table, "layer": table.layer, "format": "delta", "path": path(table),
                         "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
                         "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": is_whole.then_some(table.declared),
+                        "problem": table.problem.as_ref().map(ToString::to_string),
                     })
                 })
                 .collect();
@@ -36,7 +38,17 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
         },
         || text(&tables, is_whole, head.as_deref()),
     )?;
-    Ok(0)
+    let problems: Vec<_> = tables.iter().filter_map(|t| t.problem.as_ref()).collect();
+    if !voice.json {
+        for problem in &problems {
+            print_error(&error_text(*problem, problem.hint()));
+        }
+    }
+    let codes: Vec<u8> = problems.iter().map(|problem| problem.exit_code()).collect();
+    Ok([2, 4, 5, 3, 1]
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0))
 }
 
 fn text(tables: &[TableStatus], declarations_known: bool, head: Option<&str>) -> String {
@@ -54,12 +66,13 @@ fn text(tables: &[TableStatus], declarations_known: bool, head: Option<&str>) ->
     for table in tables {
         lines.row([
             table.table.clone(),
-            table.version.to_string(),
-            thousands(table.rows),
-            table
-                .fingerprint
-                .as_deref()
-                .map_or_else(|| "foreign".to_owned(), short),
+            table.version.map_or_else(String::new, |v| v.to_string()),
+            table.rows.map_or_else(String::new, thousands),
+            match (&table.problem, &table.fingerprint) {
+                (Some(_), _) => "unreadable".to_owned(),
+                (None, Some(fingerprint)) => short(fingerprint),
+                (None, None) => "foreign".to_owned(),
+            },
             table.fresh_as_of.clone().unwrap_or_default(),
             if table.declared || !declarations_known {
                 String::new()

@@ -248,6 +248,26 @@ fn cursor_values_without_a_place() {
             "(id integer primary key, at date)",
             "(1, '2026-10-29'), (2, 20261030)",
         ),
+        said(
+            "",
+            "(id integer primary key, at text)",
+            "(1, '2026-10-29 08:00:00'), (7, 'soon')",
+        ),
+        said(
+            "",
+            "(id integer primary key, at timestamp)",
+            "(1, '2026-10-29T10:00:00'), (2, '2026-10-29'), (3, '2026-10-29T10:00:00.5'), (7, '2026-10-29 11:00:00')",
+        ),
+        said(
+            ", lag: 15m",
+            "(id integer primary key, at timestamp)",
+            "(1, '2026-10-29 10:00:00+02:00'), (2, '2026-10-29 11:00:00+02:00'), (7, '2026-10-29 09:30:00+00:00')",
+        ),
+        said(
+            "",
+            "(id integer primary key, at text)",
+            "(1, '2026-10-29T10:00:00Z'), (2, '2026-10-29T10:00:01Z'), (7, '2026-10-29T10:00:00.5Z')",
+        ),
     ];
     expect![[r#"
         error: cannot read table `o` by its cursor `at`: the row with rowid 7 and 1 more have no date there
@@ -260,7 +280,41 @@ fn cursor_values_without_a_place() {
         hint: correct it at the source (`select * from "o" where typeof("at") = 'text'`), or choose another cursor
         error: cannot read table `o` by its cursor `at`: the row with rowid 2 has a number among texts there
         hint: correct it at the source (`select * from "o" where typeof("at") IN ('integer', 'real')`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has no date there
+        hint: correct it at the source (`select * from "o" where "at" IS NOT NULL AND NOT "at" GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has a time that is not written as the others (separator, zone or digits) there
+        hint: correct it at the source (`select * from "o" where "at" GLOB '?????????? *' AND substr("at", 12) NOT GLOB '*[-+Zz]*'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has a time that is not written as the others (separator, zone or digits) there
+        hint: correct it at the source (`select * from "o" where "at" GLOB '?????????? *+00:00'`), or choose another cursor
+        error: cannot read table `o` by its cursor `at`: the row with rowid 7 has a time that is not written as the others (separator, zone or digits) there
+        hint: correct it at the source (`select * from "o" where "at" GLOB '??????????T*Z' AND length("at") = 22`), or choose another cursor
     "#]].assert_eq(&text.concat());
+}
+
+/// A position that texts written otherwise would be compared with is told, not gone on from.
+#[test]
+fn a_position_that_is_written_otherwise_than_its_column() {
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: incremental, deletes: none, cursor: { column: at } }",
+        "from: db.o\nselect: { id: id }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.sqlite("create table o (id integer primary key, at timestamp); insert into o values (1, '2026-10-29T10:00:00')");
+    project.run(0);
+    project.sqlite(
+        "update o set at = replace(at, 'T', ' '); insert into o values (2, '2026-10-29 11:00:00')",
+    );
+    let written = project.run(1).stderr;
+    project.karat(&["position", "set", "db.o", "soon"]);
+    let none = project.run(1).stderr;
+    expect![[r#"
+        error: cannot go on reading table `o` by `at`: the position and the column write a time differently (separator, zone or digits), and texts are ordered by their bytes
+        hint: set the position anew with `karat position set`, to a value written as the column's
+        error: cannot go on reading table `o` by `at`: the position is no date, and the column holds dates
+        hint: set the position anew with `karat position set`, to a value written as the column's
+    "#]].assert_eq(&(written + &none));
+    project.karat(&["position", "set", "db.o", "2026-10-29"]);
+    project.run(0);
+    assert_eq!(project.rows("select id from d_silver.t"), "id\n1\n2\n");
 }
 
 #[test]

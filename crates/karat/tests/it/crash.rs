@@ -264,6 +264,75 @@ fn a_source_that_changes_under_an_open_intent_loses_nothing() {
     );
 }
 
+/// Keyed full loads of parts, killed at every step and at every document that is put: two extracts in one run, and a part that comes
+/// late and makes its extract anew.
+#[test]
+fn full_loads_of_parts_killed_anywhere_are_continued() {
+    let start = || {
+        let project = Project::one_feed(
+            "{ source: landing, name: e, mode: full, key: [id], max_delete: 100%, parts: true, path: \"e*.csv\", file_order: 'e(\\d+)' }",
+            "from: landing.e\nselect: { id: cast(id as bigint), v: v }\nauto_cdc: { keys: [id] }\n",
+        );
+        project.write("landing/e1_a.csv", "id,v\n1,a\n2,a\n");
+        project.write("landing/e1_b.csv", "id,v\n3,b\nx,b\n");
+        project.write("landing/e2_a.csv", "id,v\n1,A\n");
+        project
+    };
+    let late = |project: &Project| project.write("landing/e2_b.csv", "id,v\n3,b\n4,d\n");
+    let tables = ["d_bronze.landing__e", "d_silver.t", "d_quarantine.t"];
+    let found = |project: &Project| tables.map(|table| project.fingerprint(table));
+    let first = start();
+    run_ok(&first, "undisturbed");
+    let expected_first = found(&first);
+    let both = Project::copy_of(&first);
+    late(&both);
+    run_ok(&both, "undisturbed, late");
+    let expected_both = found(&both);
+    let mut cases: VecDeque<(bool, String)> = VecDeque::new();
+    for step in STEPS {
+        for side in ["before", "after"] {
+            cases.push_back((false, format!("{step}.{side}")));
+            cases.push_back((true, format!("{step}.{side}")));
+        }
+    }
+    let cases = Mutex::new(cases);
+    let kills = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((is_late, point)) = next(&cases) {
+                    for nth in 1.. {
+                        let case = format!("late {is_late}, {point}:{nth}");
+                        let (project, expected) = match is_late {
+                            true => (Project::copy_of(&first), &expected_both),
+                            false => (start(), &expected_first),
+                        };
+                        if is_late {
+                            late(&project);
+                        }
+                        let run = project.karat_with(
+                            &["run", "--quiet", "--threads", "1"],
+                            &[("KARAT_FAILPOINT", &format!("{point}:{nth}"))],
+                        );
+                        if run.code == 0 {
+                            break;
+                        }
+                        assert_eq!(run.code, -1, "{case}: {}", run.stderr);
+                        *kills.lock().unwrap() += 1;
+                        run_ok(&project, &case);
+                        assert_eq!(&found(&project), expected, "{case}");
+                        if nth % 4 == 1 {
+                            nothing_left(&project, &case);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let kills = kills.into_inner().unwrap();
+    assert!(kills > 60, "only {kills} kills");
+}
+
 fn kill(project: &Project, failpoint: &str) {
     let run = project.karat_with(
         &["run", "--quiet", "--threads", "1"],

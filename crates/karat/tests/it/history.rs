@@ -163,8 +163,8 @@ fn events_equal_in_order() {
         .assert_eq(&project.accounting("d_silver.t"));
     expect![[r#"
         _object,_row,rules,row
-        x_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""1"",""at"":""2026-01-01""}"
-        y_1.csv,3,sequence_tie,"{""k"":""b"",""v"":""2"",""at"":""2026-01-01""}"
+        x_1.csv,3,sequence_tie,"{""at"":""2026-01-01"",""k"":""b"",""v"":""1""}"
+        y_1.csv,3,sequence_tie,"{""at"":""2026-01-01"",""k"":""b"",""v"":""2""}"
     "#]]
     .assert_eq(&project.rows("select _object, _row, rules, row from d_quarantine.t"));
     // A tie with what the table has taken in already.

@@ -1,6 +1,7 @@
 //! Runs that go wrong, wait, or go on beside others: codes (H1), messages (H2), conflicts (A5).
 
 use expect_test::expect;
+use karat_receipt::SigningKey;
 
 use crate::project::{Answer, Project};
 
@@ -236,6 +237,112 @@ fn a_target_that_demands_signatures_takes_nothing_without_a_key() {
         project.karat(&["status", "--json"]).json()["tables"],
         serde_json::json!([])
     );
+}
+
+/// A model is stale by the clock only when the value that it uses is another (A7): of a day, the next day in the project's zone.
+#[test]
+fn a_model_that_asks_for_the_day_is_current_all_day() {
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
+        "from: landing.e\nselect: { id: cast(id as bigint), day: current_date }\n",
+    );
+    let karat = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write("karat.yaml", &format!("{karat}timezone: Europe/Zurich\n"));
+    let gold = "domains/d/gold/g.sql";
+    project.write(gold, "select id, current_date as day from d_silver.t");
+    project.write("landing/a.csv", "id\n1\n");
+    let run = |at: &str| {
+        let run = project.karat(&["run", "--quiet", "--json", "--at", at]);
+        assert_eq!(run.code, 0, "{}", run.text());
+        let steps = run.json()["steps"].clone();
+        let of_step = |step: &serde_json::Value| {
+            let text = |name: &str| step[name].as_str().unwrap().to_owned();
+            format!("{} {}", text("table"), text("status"))
+        };
+        let steps: Vec<String> = steps.as_array().unwrap().iter().map(of_step).collect();
+        steps.join(", ")
+    };
+    let mut said = vec![
+        run("2026-07-01T10:00:00Z"),
+        run("2026-07-01T21:59:00Z"),
+        run("2026-07-01T22:00:00Z"),
+        run("2026-07-02T10:00:00Z"),
+    ];
+    project.write(gold, "select id, now() as at from d_silver.t");
+    said.push(run("2026-07-02T10:00:00Z"));
+    said.push(run("2026-07-02T10:00:01Z"));
+    expect![[r#"
+        d_bronze.landing__e done, d_silver.t done, d_gold.g done
+        d_bronze.landing__e unchanged, d_silver.t unchanged, d_gold.g unchanged
+        d_bronze.landing__e unchanged, d_silver.t done, d_gold.g done
+        d_bronze.landing__e unchanged, d_silver.t unchanged, d_gold.g unchanged
+        d_bronze.landing__e unchanged, d_silver.t unchanged, d_gold.g done
+        d_bronze.landing__e unchanged, d_silver.t unchanged, d_gold.g done
+    "#]]
+    .assert_eq(&(said.join("\n") + "\n"));
+}
+
+/// A table that another writer made unreadable for karat hides no other (H3).
+#[test]
+fn status_shows_the_tables_beside_one_that_cannot_be_read() {
+    let project = Project::initial();
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    project.write(
+        "lake/shop/gold/revenue/_delta_log/00000000000000000001.json",
+        "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"ofTomorrow\"],\"writerFeatures\":[\"ofTomorrow\"]}}\n",
+    );
+    expect![[r#"
+        table                        version  rows  fingerprint    fresh as of
+        shop_bronze.landing__orders        0     5  DIGEST…  TIME
+        shop_gold.revenue                           unreadable
+        shop_quarantine.orders             0     1  DIGEST…  TIME
+        shop_silver.orders                 0     4  DIGEST…  TIME
+        head DIGEST
+        --- stderr
+        error: cannot read `shop/gold/revenue`: it uses the Delta feature ofTomorrow
+        hint: copy the table without it, then read the copy
+        --- exit 2
+    "#]]
+    .assert_eq(&project.karat(&["status"]).text());
+    let tables = project.karat(&["status", "--json"]).json()["tables"].clone();
+    let of_table = |table: &serde_json::Value| {
+        let problem = &table["problem"];
+        format!("{} {} {problem}", table["table"], table["version"])
+    };
+    let tables: Vec<String> = tables.as_array().unwrap().iter().map(of_table).collect();
+    expect![[r#"
+        "shop_bronze.landing__orders" 0 null
+        "shop_gold.revenue" null "cannot read `shop/gold/revenue`: it uses the Delta feature ofTomorrow"
+        "shop_quarantine.orders" 0 null
+        "shop_silver.orders" 0 null
+    "#]]
+    .assert_eq(&(tables.join("\n") + "\n"));
+}
+
+/// A version whose signature nobody could verify is not made (G7).
+#[test]
+fn a_target_that_demands_signatures_takes_no_key_without_a_public_half() {
+    let project = Project::initial();
+    let karat = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    let demanding = "default: true, require_signature: true, key: \"${file:k.pem}\"";
+    project.write("karat.yaml", &karat.replace("default: true", demanding));
+    let key = SigningKey::from_seed(&[5; 32]);
+    project.write("k.pem", &key.to_pkcs8_pem());
+    let run = project.karat(&["run", "--quiet"]);
+    assert_eq!(run.code, 4, "{}", run.text());
+    let public = key.public_key().to_pem();
+    project.write("keys/k.pub", &format!("# valid_to: 2020-01-01\n{public}"));
+    let expired = project.karat(&["run", "--quiet"]);
+    expect![[r#"
+        error: target `dev` has `require_signature: true`, and its key 7599776c3085e3f9 has no public half in `keys/`: nobody could verify what it signs
+        hint: put its public half into the project as `keys/NAME.pub` (`openssl pkey -in KEY -pubout`), or give the target a key that is there
+        error: target `dev` has `require_signature: true`, and its key 7599776c3085e3f9 is not valid at the run's logical time: nobody could verify what it signs
+        hint: put its public half into the project as `keys/NAME.pub` (`openssl pkey -in KEY -pubout`), or give the target a key that is there
+    "#]]
+    .assert_eq(&(run.stderr + &expired.stderr));
+    project.write("keys/k.pub", &public);
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    assert_eq!(project.karat(&["verify", "--quiet"]).code, 0);
 }
 
 #[test]
