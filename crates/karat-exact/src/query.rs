@@ -210,6 +210,9 @@ impl Engine {
         Parameters::new().bind(&mut statement).map_err(one)?;
         match self.planned(&state, statement) {
             Ok(planned) => {
+                // Whoever has values binds them before.
+                let mut statement = parse(sql).map_err(one)?;
+                Parameters::new().bind(&mut statement).map_err(one)?;
                 let prepared = guarded(state, planned, sql, purpose).map_err(one)?;
                 let schema = prepared.schema();
                 // To look for a rule is as much work as all the rest: it is done where one may be missing.

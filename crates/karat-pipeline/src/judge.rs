@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBat
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_exact::{Engine, RowExpressions, SqlError};
+use karat_exact::{Engine, RowExpressions, SqlError, SqlErrorKind};
 use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Model, Place, Silver};
 use karat_receipt::ExpectationCount;
 
@@ -291,6 +291,14 @@ impl Judge {
                 return Err(PipelineError::Refused {
                     what: format!("`{table}` cannot keep a history: {what}"),
                     hint,
+                });
+            }
+            let delete_type = program.output_schema().fields().get(1).cloned();
+            if let Some(error) = delete_type.and_then(|field| is_no_condition(field.data_type())) {
+                return Err(PipelineError::Sql {
+                    table: table.clone(),
+                    at: Some(cdc.deletes_at),
+                    error,
                 });
             }
             kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
@@ -874,6 +882,23 @@ impl Judge {
         }
         all
     }
+}
+
+/// What is wrong with an `apply_as_deletes` of this type, if it is no condition.
+pub(crate) fn is_no_condition(found: &DataType) -> Option<SqlError> {
+    if matches!(found, DataType::Boolean | DataType::Null) {
+        return None;
+    }
+    Some(SqlError {
+        message: format!(
+            "`apply_as_deletes` is a {}, not a condition",
+            karat_exact::type_name(found)
+        ),
+        line: None,
+        column: None,
+        hint: Some("write an expression that is true for a delete, e.g. `_op = 'D'`".to_owned()),
+        kind: SqlErrorKind::Type,
+    })
 }
 
 /// Why the ranges of SCD 2 would have no dates (C5), and the way out.

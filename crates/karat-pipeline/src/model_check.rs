@@ -13,8 +13,8 @@ use karat_exact::{
 };
 use karat_lake::Lake;
 use karat_project::{
-    Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind, Standing,
-    Standings, TableName, fold_name,
+    AutoCdc, Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind,
+    Standing, Standings, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
@@ -533,7 +533,7 @@ impl Planner<'_> {
             let mut mistakes = Vec::new();
             let compiled = self.compile(model, &combined, &delete, &mut mistakes);
             findings.extend(mistakes.into_iter().filter(|_| !assumed));
-            findings.extend(no_condition(model, cdc.deletes_at, &compiled));
+            findings.extend(no_condition(model, cdc, &compiled));
         }
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
@@ -568,6 +568,17 @@ impl Planner<'_> {
     }
 }
 
+/// An `apply_as_deletes` that is no condition; `compiled` holds its type, if it is sound.
+fn no_condition(model: &Model, cdc: &AutoCdc, compiled: &Schema) -> Option<Finding> {
+    let found = compiled.fields().first()?.data_type();
+    let error = crate::judge::is_no_condition(found)?;
+    Some(Finding {
+        table: model.name.clone(),
+        at: Some(cdc.deletes_at),
+        error,
+    })
+}
+
 /// Expectations that are no conditions; `compiled` holds the types of those that are sound.
 fn unconditional(model: &Model, rules: &[Expectation], compiled: &Schema) -> Vec<Finding> {
     let wrong = |rule: &Expectation| {
@@ -592,30 +603,6 @@ fn unconditional(model: &Model, rules: &[Expectation], compiled: &Schema) -> Vec
         })
     };
     rules.iter().filter_map(wrong).collect()
-}
-
-/// A rule for deletes that is none; `compiled` holds its type, if it is sound.
-fn no_condition(model: &Model, at: Place, compiled: &Schema) -> Option<Finding> {
-    let of = compiled.fields().first()?.data_type();
-    if *of == DataType::Boolean {
-        return None;
-    }
-    Some(Finding {
-        table: model.name.clone(),
-        at: Some(at),
-        error: SqlError {
-            message: format!(
-                "`apply_as_deletes` is a {}, not a condition",
-                karat_exact::type_name(of)
-            ),
-            line: None,
-            column: None,
-            hint: Some(
-                "write an expression that is true for a delete, e.g. `_op = 'D'`".to_owned(),
-            ),
-            kind: SqlErrorKind::Type,
-        },
-    })
 }
 
 /// Whether a mistake is one whatever is wrong around it.

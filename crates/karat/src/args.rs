@@ -38,7 +38,7 @@ pub(crate) struct Global {
     /// One JSON document on stdout instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No progress, no notes; errors only.
+    /// No progress, no notes: the answer and errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// How to show progress: bars where stderr is a terminal, or plain lines always.

@@ -846,3 +846,37 @@ fn loads_that_hide_rows_are_told() {
           "`at` of `d_bronze.db__t` has come to 9999-01-01 00:00:00, which lies in the future: rows with lesser values are no longer read; correct that row, then `karat position set`"
         ]"#]].assert_eq(&notes(&project));
 }
+
+/// A plan says what a run would come to, as far as that is known without rows.
+#[test]
+fn a_plan_foresees_drift_and_open_loads() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id, v: v }\n",
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "files.before")]);
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    project.write("landing/b.csv", "id,v\n2,two\n");
+    let load = |project: &Project, code: i32| {
+        let plan = project.karat(&["plan", "--json"]);
+        assert_eq!(plan.code, code, "{}", plan.text());
+        plan.json()["steps"][0].clone()
+    };
+    let step = load(&project, 0);
+    assert_eq!(step["objects"], 2, "{step}");
+    let reason = step["reason"].as_str().unwrap();
+    assert!(reason.starts_with("load 1 was left open by run "), "{step}");
+    assert!(reason.ends_with("; 1 new object"), "{step}");
+    project.remove("landing/a.csv");
+    let step = load(&project, 0);
+    assert_eq!(step["reason"], "1 new object", "{step}");
+    let note = step["notes"][0].as_str().unwrap();
+    assert!(note.contains("cannot be taken up: "), "{step}");
+    project.run(0);
+    project.write("landing/c.csv", "id,w\n3,three\n");
+    let step = load(&project, 1);
+    let run = project.run(1);
+    let message = step["error"]["message"].as_str().unwrap();
+    assert!(run.stderr.contains(message), "{step}: {}", run.text());
+}
