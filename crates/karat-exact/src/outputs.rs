@@ -118,12 +118,6 @@ fn name(item: &SelectItem) -> Option<&Ident> {
 fn title(item: &SelectItem) -> Option<String> {
     match (name(item), item) {
         (Some(name), _) => Some(name.value.to_lowercase()),
-        // A cast column keeps its name.
-        (None, SelectItem::UnnamedExpr(Expr::Cast { expr, .. })) => match expr.as_ref() {
-            Expr::Identifier(ident) => Some(ident.value.to_lowercase()),
-            Expr::CompoundIdentifier(idents) => Some(idents.last()?.value.to_lowercase()),
-            other => Some(other.to_string()),
-        },
         (None, SelectItem::UnnamedExpr(expr)) => Some(expr.to_string()),
         (None, _) => None,
     }

@@ -372,7 +372,7 @@ fn more_of_sql() {
         select from_unixtime(7.5) as a, to_unixtime(cast(7 as double)) as b
           a timestamp, b bigint / 1970-01-01T00:00:07.500 | 7
         select to_unixtime(cast(7.5 as double)) as b
-          b bigint / error: a value cannot be converted without loss in `to_unixtime(cast(7.5 as double))`, at 1:8 / hint: round the value first, give the target more digits, or correct the text; for a double use decimal_from_double
+          b bigint / error: a value cannot be converted without loss in `to_unixtime(cast(7.5 as double))`, at 1:8 / hint: round the value first, give the target more digits, or correct the text; a double becomes a decimal by decimal_from_double(round(x, 4), 4)
         select abs(-1), abs(-1.0), var(x), var_samp(x) from f.t
           abs(-1) bigint, abs(-1.0) decimal(2,1), var(x) double, var_samp(x) double / 1 | 1.0 | 4.0 | 4.0
         select x << 2 as l, x >> 1 as r, 1 << 62 as m from f.t where x = 5
