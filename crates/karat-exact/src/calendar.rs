@@ -434,6 +434,14 @@ impl Unit {
         })
     }
 
+    /// Whether it is a day or longer.
+    pub(crate) fn is_of_days(self) -> bool {
+        matches!(
+            self,
+            Unit::Year | Unit::Quarter | Unit::Month | Unit::Week | Unit::Day
+        )
+    }
+
     fn first_day(self, days: i64) -> Option<i64> {
         let date = day(days)?;
         Some(match self {
@@ -480,10 +488,7 @@ pub(crate) fn truncate(array: &ArrayRef, unit: Unit, timezone: Tz) -> Result<Out
                 let at = zone.to_local(v)?;
                 let cut = unit.local(at)?;
                 // Below a day the offset stays, so that a repeated hour is no question.
-                if matches!(
-                    unit,
-                    Unit::Year | Unit::Quarter | Unit::Month | Unit::Week | Unit::Day
-                ) {
+                if unit.is_of_days() {
                     zone.to_utc(cut)
                 } else {
                     v.checked_sub(at - cut)
@@ -491,6 +496,11 @@ pub(crate) fn truncate(array: &ArrayRef, unit: Unit, timezone: Tz) -> Result<Out
             });
             Ok(retyped(outcome, array.data_type()))
         }
+        DataType::Time64(TimeUnit::Microsecond) => Ok(try_unary::<_, Time64MicrosecondType>(
+            array.as_primitive::<Time64MicrosecondType>(),
+            Why::Domain,
+            |us| unit.local(us),
+        )),
         other => Err(ExactError::Internal(format!(
             "truncation of {}",
             type_name(other)
@@ -519,7 +529,12 @@ enum Piece {
     Minute,
     Second,
     Fraction,
+    /// A point and a fraction, or nothing.
+    PointFraction,
     Offset,
+    Weekday,
+    /// Seconds since 1970.
+    Epoch,
     Byte(u8),
 }
 
@@ -536,6 +551,16 @@ const MONTHS: [&str; 12] = [
     "october",
     "november",
     "december",
+];
+
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
 ];
 
 impl Format {
@@ -587,6 +612,18 @@ impl Format {
                 Some(b'S') => pieces.push(Piece::Second),
                 Some(b'f') => pieces.push(Piece::Fraction),
                 Some(b'z') => pieces.push(Piece::Offset),
+                Some(b'#') if bytes.clone().next() == Some(b'z') => {
+                    bytes.next();
+                    pieces.push(Piece::Offset);
+                }
+                Some(b'.') if bytes.clone().next() == Some(b'f') => {
+                    bytes.next();
+                    pieces.push(Piece::PointFraction);
+                }
+                Some(b'a' | b'A') => pieces.push(Piece::Weekday),
+                Some(b's') => pieces.push(Piece::Epoch),
+                Some(b'c') => pieces.extend(Format::pieces("%a %b %e %H:%M:%S %Y")?.pieces),
+                Some(b'+') => pieces.extend(Format::pieces("%Y-%m-%dT%H:%M:%S%.f%z")?.pieces),
                 Some(b'F') => pieces.extend([
                     Piece::Year,
                     Piece::Byte(b'-'),
@@ -605,21 +642,22 @@ impl Format {
                 other => {
                     let letter = other.map(|b| char::from(b).to_string()).unwrap_or_default();
                     return Err(format!(
-                        "`%{letter}` is no part of a format: there are %Y %y %m %b %B %d %j %H %I %p %M %S %f %z %F %T %%"
+                        "`%{letter}` is no part of a format: there are %Y %y %m %b %B %d %e %j %a %H %I %p %M %S %f %.f %z %F %T %c %+ %s %%"
                     ));
                 }
             }
         }
         let has = |wanted: &[Piece]| wanted.iter().any(|w| pieces.contains(w));
-        let dated = has(&[Piece::Year, Piece::ShortYear])
-            && (has(&[Piece::DayOfYear])
-                || has(&[Piece::Month, Piece::MonthName]) && has(&[Piece::Day]));
+        let dated = has(&[Piece::Epoch])
+            || has(&[Piece::Year, Piece::ShortYear])
+                && (has(&[Piece::DayOfYear])
+                    || has(&[Piece::Month, Piece::MonthName]) && has(&[Piece::Day]));
         Ok(Format { pieces, dated })
     }
 
     /// Whether the text carries its offset from UTC.
     pub(crate) fn has_offset(&self) -> bool {
-        self.pieces.contains(&Piece::Offset)
+        self.pieces.contains(&Piece::Offset) || self.pieces.contains(&Piece::Epoch)
     }
 
     /// Days, microseconds of the day, offset in seconds.
@@ -628,6 +666,7 @@ impl Format {
         let (mut hour, mut minute, mut second, mut fraction, mut offset) =
             (0i64, 0i64, 0i64, 0i64, 0i64);
         let (mut twelve, mut afternoon) = (false, false);
+        let (mut weekday, mut epoch) = (None, None);
         let mut rest = text;
         for piece in &self.pieces {
             match piece {
@@ -673,6 +712,28 @@ impl Format {
                     fraction = text::fraction(&rest[..count])?;
                     rest = &rest[count..];
                 }
+                Piece::PointFraction => {
+                    if rest.first() == Some(&b'.') {
+                        let count = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+                        fraction = text::fraction(&rest[1..=count])?;
+                        rest = &rest[count + 1..];
+                    }
+                }
+                Piece::Weekday => {
+                    let letters = rest.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+                    let name = std::str::from_utf8(&rest[..letters])
+                        .ok()?
+                        .to_ascii_lowercase();
+                    let index = WEEKDAYS.iter().position(|d| *d == name || d[..3] == name)?;
+                    weekday = Some(index as i32);
+                    rest = &rest[letters..];
+                }
+                Piece::Epoch => {
+                    let minus = rest.first() == Some(&b'-');
+                    rest = if minus { &rest[1..] } else { rest };
+                    let seconds = digits(&mut rest, 1, 15)?;
+                    epoch = Some(if minus { -seconds } else { seconds });
+                }
                 Piece::Offset => {
                     let end = rest
                         .iter()
@@ -685,6 +746,12 @@ impl Format {
         }
         if twelve {
             hour = hour % 12 + if afternoon { 12 } else { 0 };
+        }
+        if let Some(seconds) = epoch {
+            rest.is_empty().then_some(())?;
+            in_range(seconds.checked_mul(1_000_000)?)?;
+            let days = i32::try_from(seconds.div_euclid(86_400)).ok()?;
+            return Some((days, seconds.rem_euclid(86_400) * 1_000_000, 0));
         }
         let fits = rest.is_empty() && hour < 24 && minute < 60 && second < 60;
         fits.then_some(())?;
@@ -699,6 +766,10 @@ impl Format {
             }
             None => text::days(year, month, date)?,
         };
+        // 1970 began on a Thursday.
+        if let Some(weekday) = weekday {
+            (weekday == (days + 3).rem_euclid(7)).then_some(())?;
+        }
         Some((
             days,
             ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction,
@@ -757,6 +828,11 @@ impl Format {
 pub(crate) struct Formats(Vec<Format>);
 
 impl Formats {
+    /// Formats of dates: an offset moves none.
+    pub(crate) fn of_dates(formats: Vec<Format>) -> Formats {
+        Formats(formats)
+    }
+
     /// The formats, or why they do not go together.
     pub(crate) fn new(formats: Vec<Format>) -> Result<Formats, String> {
         let zoned = formats.iter().filter(|format| format.has_offset()).count();
@@ -860,6 +936,14 @@ mod tests {
             read("%Y-%j", "2024-366"),
             read("%Y-%m-%dT%H:%M:%S.%f%z", "2024-01-01T00:00:00.25+01:00"),
             read("%d/%m/%y %I:%M %p", "03/02/70 12:05 am"),
+            read("%+", "2020-09-08T12:00:00.5+02:00"),
+            read("%+", "2020-09-08T12:00:00Z"),
+            read("%s", "-1"),
+            read("%s", "1.5"),
+            read("%c", "Tue Sep 8 12:00:00 2020"),
+            read("%c", "Mon Sep 8 12:00:00 2020"),
+            read("%Y-%m-%d %H/%M/%S%#z", "2020-09-08 12/00/00+00:00"),
+            read("%F %T%.f", "2020-09-08 12:00:00"),
         ];
         expect_test::expect![[r#"
             2024-02-29 12:34:56
@@ -869,7 +953,15 @@ mod tests {
             2024-02-03 00:00:00
             2024-12-31 00:00:00
             2023-12-31 23:00:00.25
-            1970-02-03 00:05:00"#]]
+            1970-02-03 00:05:00
+            2020-09-08 10:00:00.5
+            2020-09-08 12:00:00
+            1969-12-31 23:59:59
+            failed
+            2020-09-08 12:00:00
+            failed
+            2020-09-08 12:00:00
+            2020-09-08 12:00:00"#]]
         .assert_eq(&lines.join("\n"));
         assert!(Format::parse("yyyy-MM-dd").is_err_and(|e| e.contains("%Y-%m-%d")));
         assert!(Format::parse("%H:%M").is_err());

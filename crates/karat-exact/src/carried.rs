@@ -198,6 +198,16 @@ impl Rows {
         columns
     }
 
+    /// The rows with some of their visible columns left out.
+    fn without(mut self, columns: &[Column]) -> Result<Rows> {
+        if columns.is_empty() {
+            return Ok(self);
+        }
+        self.visible.retain(|column| !columns.contains(column));
+        self.cells.retain(|column, _| !columns.contains(column));
+        self.tidy()
+    }
+
     /// The visible columns first, and no column that nobody knows of.
     fn tidy(self) -> Result<Rows> {
         let columns = self.columns();
@@ -453,12 +463,24 @@ impl Carrier {
             LogicalPlan::Aggregate(node) => {
                 let input = self.node(&node.input)?;
                 let columns = node.schema.columns();
-                self.grouped(input, &node.group_expr, &node.aggr_expr, columns)
+                let exprs: Vec<Expr> = node
+                    .group_expr
+                    .iter()
+                    .chain(&node.aggr_expr)
+                    .cloned()
+                    .collect();
+                let (exprs, input) = self.without_subqueries(&exprs, input)?;
+                let (by, exprs) = exprs.split_at(node.group_expr.len());
+                self.grouped(input, by, exprs, columns)
             }
             LogicalPlan::Window(node) => {
                 let input = self.node(&node.input)?;
                 let columns = node.schema.columns();
-                self.windows(input, &node.window_expr, columns)
+                let (exprs, input, values) = self.beside_subqueries(&node.window_expr, input)?;
+                let (passed, computed) = columns.split_at(columns.len() - exprs.len());
+                let outputs = [passed, &values, computed].concat();
+                let rows = self.windows(input, &exprs, outputs)?;
+                rows.without(&values)
             }
             LogicalPlan::Sort(node) => self.sorted_inside(node),
             LogicalPlan::Limit(limit) => self.limited(limit),
@@ -674,6 +696,20 @@ impl Carrier {
             }
         }
         Ok((replaced, rows))
+    }
+
+    /// The same with the values of the subqueries among the visible columns of the rows, the last of them.
+    fn beside_subqueries(
+        &mut self,
+        exprs: &[Expr],
+        input: Rows,
+    ) -> Result<(Vec<Expr>, Rows, Vec<Column>)> {
+        let before: Vec<Column> = input.cells.keys().cloned().collect();
+        let (exprs, mut rows) = self.without_subqueries(exprs, input)?;
+        let values = rows.cells.keys().filter(|column| !before.contains(column));
+        let values: Vec<Column> = values.cloned().collect();
+        rows.visible.extend(values.iter().cloned());
+        Ok((exprs, rows, values))
     }
 
     /// The rows beside the one value of a subquery.

@@ -225,7 +225,8 @@ impl Checked {
                 Scalar::ShiftTime { .. }
                 | Scalar::Between
                 | Scalar::AtTimeOfDay
-                | Scalar::AddIntervals { .. },
+                | Scalar::AddIntervals { .. }
+                | Scalar::Shift { .. },
             ) => 2,
             Operation::Compare(_) => 1,
             _ => 4,
@@ -416,10 +417,19 @@ impl Checked {
                 match &types[1] {
                     DataType::Date32 => Ok(DataType::Date32),
                     DataType::Timestamp(..) => Ok(micros_type(&types[1])),
+                    t if conversion::is_time(t) => {
+                        if self.unit(literals.first().copied().flatten())?.is_of_days() {
+                            return Err(type_error(
+                                "a time of day is cut to an hour or less".to_string(),
+                                Some("'hour', 'minute', 'second', 'millisecond' or 'microsecond'"),
+                            ));
+                        }
+                        Ok(DataType::Time64(TimeUnit::Microsecond))
+                    }
                     DataType::Null => Ok(DataType::Timestamp(TimeUnit::Microsecond, None)),
                     other => Err(type_error(
                         format!(
-                            "`date_trunc` takes a date or timestamp, not {}",
+                            "`date_trunc` takes a date, time or timestamp, not {}",
                             type_name(other)
                         ),
                         Some("cast it first"),
@@ -496,6 +506,9 @@ impl Checked {
                 ));
             };
             formats.push(Format::parse(text).map_err(|why| self.wrong_format(&why))?);
+        }
+        if self.operation == Operation::ToDate {
+            return Ok(Formats::of_dates(formats));
         }
         Formats::new(formats).map_err(|why| self.wrong_format(&why))
     }

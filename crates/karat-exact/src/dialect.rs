@@ -1,8 +1,11 @@
-//! The SQL that is understood: DataFusion's general dialect, and functions of elements (`x -> x + 1`).
+//! The SQL that is understood: DataFusion's general dialect, functions of elements (`x -> x + 1`), `order by all`, and types of structs
+//! in round brackets.
 
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// The dialect of all queries.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ impl Dialect for Understood {
     }
 
     fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
         true
     }
 
@@ -110,6 +117,39 @@ impl Dialect for Understood {
         supports_cte_without_as
         supports_select_item_multi_column_alias
         supports_xml_expressions
+    }
+}
+
+/// The tokens with `struct(a integer)`, where it is a type, written with angle brackets, as the parser of this dialect knows it.
+pub(crate) fn with_struct_types(tokens: &mut [TokenWithSpan]) {
+    // For each open bracket whether it is one of a struct's type.
+    let mut open: Vec<bool> = Vec::new();
+    let (mut names_type, mut is_struct) = (false, false);
+    for token in tokens {
+        let of_type = open.last().copied().unwrap_or(false);
+        let (names, structure) = match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.quote_style.is_none() => (
+                word.keyword == Keyword::AS,
+                word.keyword == Keyword::STRUCT && (names_type || of_type),
+            ),
+            Token::DoubleColon => (true, false),
+            Token::LParen => {
+                open.push(is_struct);
+                if is_struct {
+                    token.token = Token::Lt;
+                }
+                (false, false)
+            }
+            Token::RParen => {
+                if open.pop() == Some(true) {
+                    token.token = Token::Gt;
+                }
+                (false, false)
+            }
+            _ => (false, false),
+        };
+        (names_type, is_struct) = (names, structure);
     }
 }
 

@@ -190,6 +190,12 @@ impl ExactError {
             DataFusionError::Execution(text) if text.contains("more than one row") => {
                 ExactError::ManyRows
             }
+            DataFusionError::Execution(text) if text.contains("second argument of nth_value") => {
+                ExactError::refused(
+                    "the count of `nth_value` must be a literal".to_string(),
+                    "for example nth_value(x, 2)".to_string(),
+                )
+            }
             DataFusionError::Execution(text) if text.starts_with("NTILE") => {
                 ExactError::Domain("ntile".into())
             }

@@ -36,6 +36,7 @@ pub(crate) fn code_of(code: i32, why: Why) -> i32 {
         Why::Overflow => 1,
         Why::Conversion => 2,
         Why::Domain => 3,
+        Why::ManyRows => MANY_ROWS,
         Why::NotA(what) => {
             let known = NOT_A.iter().find(|(_, word)| *word == what);
             known.map_or(2, |(reason, _)| *reason)

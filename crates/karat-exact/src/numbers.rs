@@ -34,6 +34,8 @@ pub(crate) enum Why {
     /// A text that is none of these.
     NotA(&'static str),
     Domain,
+    /// A subquery that stands for one value has several.
+    ManyRows,
 }
 
 impl Why {
@@ -45,6 +47,7 @@ impl Why {
             Why::Conversion => ExactError::Conversion(expression),
             Why::NotA(what) => ExactError::NotA { what, expression },
             Why::Domain => ExactError::Domain(expression),
+            Why::ManyRows => ExactError::ManyRows,
         }
     }
 }
@@ -1693,7 +1696,7 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 | interval + interval, interval - interval | interval: months, days and time each for itself |
 | date + interval, date - interval | date; an interval with a time of day is an error |
 | timestamp + interval, timestamp - interval | the timestamp's type; months and days of a timestamp with time zone are those of local time |
-| date_trunc(unit, date), date_trunc(unit, timestamp) | the argument's type |
+| date_trunc(unit, date), date_trunc(unit, time), date_trunc(unit, timestamp) | the argument's type |
 | decimal_from_double(x), decimal_from_double(x, s) | decimal(38,10), decimal(38,s) |
 | to_date(text, format) | date |
 | to_timestamp(text, format, ...), to_date(text, format, ...) | the first format that reads the text counts; a timestamp has a time zone if the formats have %z |

@@ -3,16 +3,22 @@
 //! Inside a plan an order is completed from the unique keys of what is read. Where none is known a model is refused; a query
 //! takes all columns that the operator sees, in name order, and says so. On top every answer has one order.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DataFusionError, Result};
-use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, WindowFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams,
+};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, Window,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    Aggregate, Distinct, DistinctOn, Expr, ExprSchemable, Limit, LogicalPlan, Projection, Sort,
+    SortExpr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    WindowUDF,
 };
 
 use crate::error::ExactError;
 use crate::keys::{Key, unique_keys};
+use crate::peers::OfPeers;
 
 /// Aggregates whose answer depends on the order of rows.
 const ORDERED_AGGREGATES: [&str; 5] = [
@@ -74,6 +80,7 @@ impl Completion<'_> {
     fn window(&mut self, window: Window) -> Result<Transformed<LogicalPlan>> {
         let names = LogicalPlan::Window(window.clone()).schema().columns();
         let passed = window.input.schema().fields().len();
+        let mut numbers: Vec<Expr> = Vec::new();
         let completed =
             under_old_names(&window.window_expr, &names[passed..], |inner| match inner {
                 Expr::WindowFunction(mut function) if depends_on_ties(&function) => {
@@ -89,7 +96,9 @@ impl Completion<'_> {
                         return Ok(Transformed::no(Expr::WindowFunction(function)));
                     }
                     if !survives_a_longer_order(&function) {
-                        return Err(frame_of_ties(&function));
+                        let number = number_of_rows(&function, added, &mut numbers);
+                        let function = of_peers(*function, number, &window.input)?;
+                        return Ok(Transformed::yes(function));
                     }
                     function.params.order_by.extend(added);
                     let function = Expr::WindowFunction(function);
@@ -100,7 +109,16 @@ impl Completion<'_> {
         let Some(exprs) = completed else {
             return Ok(Transformed::no(LogicalPlan::Window(window)));
         };
-        by_order(exprs, window.input.as_ref().clone(), names).map(Transformed::yes)
+        let mut input = window.input.as_ref().clone();
+        if !numbers.is_empty() {
+            let outputs = input.schema().columns();
+            let numbered = numbers
+                .iter()
+                .map(|number| Column::new_unqualified(number.schema_name().to_string()));
+            let outputs = outputs.into_iter().chain(numbered).collect();
+            input = by_order(numbers, input, outputs)?;
+        }
+        by_order(exprs, input, names).map(Transformed::yes)
     }
 
     fn aggregate(&mut self, aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
@@ -248,15 +266,19 @@ impl Completion<'_> {
         input: &LogicalPlan,
         known: &[&Expr],
     ) -> Result<Vec<SortExpr>> {
+        let mut all = input.schema().columns();
+        // Rows that are equal in every column are one as good as the other.
+        if all.iter().all(|column| is_known(known, column)) {
+            return Ok(Vec::new());
+        }
         let columns: Vec<Column> = match (self.key(input, known), self.unknown) {
             (Some(key), _) => key.into_iter().collect(),
             (None, Unknown::AllColumns) => {
-                let mut columns = input.schema().columns();
-                columns.sort_by(|a, b| (&a.name, &a.relation).cmp(&(&b.name, &b.relation)));
+                all.sort_by(|a, b| (&a.name, &a.relation).cmp(&(&b.name, &b.relation)));
                 self.notes.push(format!(
                     "the order of {operator} was completed with all columns, in name order: no unique key is known"
                 ));
-                columns
+                all
             }
             (None, Unknown::Refuse) => {
                 return Err(DataFusionError::from(ExactError::refused(
@@ -334,12 +356,11 @@ fn by_order(exprs: Vec<Expr>, input: LogicalPlan, outputs: Vec<Column>) -> Resul
             None => operators.push(vec![expr]),
         }
     }
-    let one = operators.len() == 1;
     let mut plan = input;
     for exprs in operators {
         plan = LogicalPlan::Window(Window::try_new(exprs, plan.into())?);
     }
-    if one {
+    if plan.schema().columns() == outputs {
         return Ok(plan);
     }
     let columns = outputs.into_iter().map(Expr::Column).collect();
@@ -391,6 +412,62 @@ fn survives_a_longer_order(function: &WindowFunction) -> bool {
     }
 }
 
+/// The column that numbers the rows of a partition in their completed order; `numbers` has those that there are.
+fn number_of_rows(
+    function: &WindowFunction,
+    added: Vec<SortExpr>,
+    numbers: &mut Vec<Expr>,
+) -> Column {
+    let params = &function.params;
+    let mut order_by = params.order_by.clone();
+    order_by.extend(added);
+    let row_number = datafusion::functions_window::row_number::row_number_udwf();
+    let number = Expr::from(WindowFunction {
+        fun: WindowFunctionDefinition::WindowUDF(row_number),
+        params: WindowFunctionParams {
+            args: Vec::new(),
+            partition_by: params.partition_by.clone(),
+            order_by,
+            window_frame: WindowFrame::new(None),
+            filter: None,
+            null_treatment: None,
+            distinct: false,
+        },
+    });
+    let known = numbers.iter().position(|other| match other {
+        Expr::Alias(alias) => *alias.expr == number,
+        _ => false,
+    });
+    let at = known.unwrap_or(numbers.len());
+    let name = format!("\u{1}number {at}");
+    if known.is_none() {
+        numbers.push(number.alias(name.clone()));
+    }
+    Column::new_unqualified(name)
+}
+
+/// The function over the frame as written, in which rows that tie are told apart by their number.
+fn of_peers(function: WindowFunction, number: Column, input: &LogicalPlan) -> Result<Expr> {
+    let name = function.fun.name().to_owned();
+    let gives = Expr::from(function.clone()).get_type(input.schema())?;
+    let params = &function.params;
+    let instead = match params.distinct || params.filter.is_some() {
+        true => None,
+        false => OfPeers::instead_of(&name, gives),
+    };
+    let Some(instead) = instead else {
+        return Err(frame_of_ties(&function));
+    };
+    let mut params = function.params;
+    let after = params.args.len().min(1);
+    params.args.insert(after, Expr::Column(number));
+    let instead = Arc::new(WindowUDF::new_from_impl(instead));
+    Ok(Expr::from(WindowFunction {
+        fun: WindowFunctionDefinition::WindowUDF(instead),
+        params,
+    }))
+}
+
 fn frame_of_ties(function: &WindowFunction) -> DataFusionError {
     let name = function.fun.name();
     ExactError::refused(
@@ -409,7 +486,7 @@ pub(crate) fn order_answer(plan: LogicalPlan, first: &[String]) -> Result<Logica
     match plan {
         LogicalPlan::Sort(mut sort) => {
             let outputs = sort.input.schema().columns();
-            extend(&mut sort.expr, outputs);
+            extend_over(&mut sort.expr, outputs, &sort.input);
             Ok(LogicalPlan::Sort(sort))
         }
         LogicalPlan::Projection(mut projection)
@@ -427,7 +504,8 @@ pub(crate) fn order_answer(plan: LogicalPlan, first: &[String]) -> Result<Logica
                 },
                 _ => None,
             });
-            extend(&mut sort.expr, outputs.collect());
+            let outputs = outputs.collect();
+            extend_over(&mut sort.expr, outputs, &sort.input);
             projection.input = LogicalPlan::Sort(sort).into();
             Ok(LogicalPlan::Projection(projection))
         }
@@ -455,6 +533,42 @@ pub(crate) fn order_answer(plan: LogicalPlan, first: &[String]) -> Result<Logica
             };
             Ok(LogicalPlan::Sort(sort))
         }
+    }
+}
+
+/// The same over an input that may have one column under two names: the second says nothing new.
+fn extend_over(order: &mut Vec<SortExpr>, columns: Vec<Column>, input: &LogicalPlan) {
+    let known: Vec<_> = order
+        .iter()
+        .filter_map(|sort| source(input, sort.expr.try_as_col()?, 0))
+        .collect();
+    let new = |column: &Column| match source(input, column, 0) {
+        Some(found) => !known.contains(&found),
+        None => true,
+    };
+    extend(order, columns.into_iter().filter(new).collect());
+}
+
+/// Where a column comes from: how far below, and which one there.
+fn source(plan: &LogicalPlan, column: &Column, depth: usize) -> Option<(usize, usize)> {
+    let at = plan.schema().maybe_index_of_column(column)?;
+    let below = match plan {
+        LogicalPlan::Projection(projection) => match projection.expr.get(at)? {
+            Expr::Column(column) => Some((&projection.input, column.clone())),
+            Expr::Alias(alias) => match alias.expr.as_ref() {
+                Expr::Column(column) => Some((&projection.input, column.clone())),
+                _ => None,
+            },
+            _ => None,
+        },
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            Some((input, Column::from(input.schema().qualified_field(at))))
+        }
+        _ => None,
+    };
+    match below {
+        Some((input, column)) => source(input, &column, depth + 1),
+        None => Some((depth, at)),
     }
 }
 

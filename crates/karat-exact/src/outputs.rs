@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, Spanned, Statement, Visit, Visitor,
+    Expr, Ident, Query, Select, SelectItem, SetExpr, Spanned, Statement, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -37,6 +38,31 @@ pub(crate) fn written_titles(sql: &str) -> Option<Vec<String>> {
         .collect()
 }
 
+/// Gives each computed column of a select list that has no name its text for one: functions that compute the same under two names, and
+/// literals that are equal, would have one name in the plan.
+pub(crate) fn title_all(statement: &mut Statement) {
+    struct Titles;
+    impl VisitorMut for Titles {
+        type Break = ();
+
+        fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            for item in &mut select.projection {
+                let SelectItem::UnnamedExpr(expr) = item else {
+                    continue;
+                };
+                if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                    continue;
+                }
+                let alias = Ident::with_quote('"', expr.to_string().to_lowercase());
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(statement, &mut Titles);
+}
+
 /// The second of two columns that share a name in one select list: the name, and where it stands.
 pub(crate) fn twin(sql: &str) -> Option<(String, Place)> {
     struct Twins(Option<(String, Place)>);
@@ -65,6 +91,10 @@ pub(crate) fn twin(sql: &str) -> Option<(String, Place)> {
 
 /// The names of a set operation are those of its first SELECT.
 fn top_items(query: &Query) -> Option<&[SelectItem]> {
+    // What comes behind a pipe may have other columns.
+    if !query.pipe_operators.is_empty() {
+        return None;
+    }
     let mut body = query.body.as_ref();
     loop {
         match body {

@@ -3,23 +3,30 @@
 
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, SchemaError};
+use datafusion::common::{
+    DFSchema, DataFusionError, NullEquality, Result, ScalarValue, SchemaError,
+};
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::{
     AggregateFunction, Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction,
     WindowFunction, WindowFunctionParams,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, TypePlanner,
 };
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::utils::{conjunction, merge_schema};
 use datafusion::logical_expr::{
-    Aggregate, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, TryCast,
+    Aggregate, Cast, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, ScalarUDF,
+    TryCast,
 };
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_expr::create_physical_expr;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
 
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
@@ -44,7 +51,7 @@ fn integer(data_type: &DataType) -> bool {
 }
 
 /// Whether DataFusion would compare the two after a lossy conversion, or could not.
-fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
+pub(crate) fn needs_exact_comparison(left: &DataType, right: &DataType) -> bool {
     let (Some(l), Some(r)) = (number(left), number(right)) else {
         return false;
     };
@@ -180,6 +187,16 @@ impl Operators {
             }
             (l, r) if op == Op::Add && integer(l) && date(r) => {
                 self.call(Operation::ShiftDays { minus }, vec![right, left])
+            }
+            (l, r) if minus && (datetime(l) && r.is_null() || l.is_null() && datetime(r)) => {
+                let null = |t: &DataType| -> Result<Expr> {
+                    Ok(Expr::Literal(ScalarValue::try_new_null(t)?, None))
+                };
+                let (left, right) = match r.is_null() {
+                    true => (left, null(l)?),
+                    false => (null(r)?, right),
+                };
+                return self.arithmetic(op, left, right, schema);
             }
             (l, r) if minus && date(l) && date(r) => {
                 self.call(Operation::DaysBetween, vec![left, right])
@@ -319,6 +336,13 @@ impl ExprPlanner for Operators {
             BinaryOperator::Divide => Op::Div,
             BinaryOperator::Modulo => Op::Mod,
             BinaryOperator::DuckIntegerDivide | BinaryOperator::MyIntegerDivide => Op::IntDiv,
+            BinaryOperator::PGBitwiseShiftLeft | BinaryOperator::PGBitwiseShiftRight => {
+                let left = expr.op == BinaryOperator::PGBitwiseShiftLeft;
+                let shift = Operation::Scalar(Scalar::Shift { left });
+                return Ok(PlannerResult::Planned(
+                    self.call(shift, vec![expr.left, expr.right]),
+                ));
+            }
             BinaryOperator::BitwiseXor => {
                 let place = place_of(&expr.left).or_else(|| place_of(&expr.right));
                 return Err(at(
@@ -568,6 +592,40 @@ fn with_constants(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
+/// The plan with its limits as numbers, computed while planning; one that fails fails the query.
+fn with_counted_limits(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Result<LogicalPlan> {
+    let mut properties = ExecutionProps::new();
+    properties.config_options = Some(Arc::clone(config));
+    let schema = DFSchema::empty();
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let one = RecordBatch::try_new_with_options(Arc::clone(schema.inner()), Vec::new(), &options)?;
+    let plan = plan.transform_up_with_subqueries(|plan| {
+        if !matches!(plan, LogicalPlan::Limit(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        plan.map_expressions(|expr| {
+            let asks = expr.exists(|e| {
+                Ok(matches!(
+                    e,
+                    Expr::ScalarSubquery(_)
+                        | Expr::Exists(_)
+                        | Expr::InSubquery(_)
+                        | Expr::OuterReferenceColumn(..)
+                ))
+            })?;
+            if matches!(expr, Expr::Literal(..)) || asks || expr.any_column_refs() {
+                return Ok(Transformed::no(expr));
+            }
+            let context = PhysicalPlanningContext::default();
+            let computed = create_physical_expr(&expr, &schema, &properties, &context)?;
+            let computed = computed.evaluate(&one)?;
+            let value = ScalarValue::try_from_array(&computed.into_array(1)?, 0)?;
+            Ok(Transformed::yes(Expr::Literal(value, None)))
+        })
+    })?;
+    Ok(plan.data)
+}
+
 /// Replaces what the author wrote: casts, unary minus, comparisons of different kinds of numbers; and lets each call know its text.
 #[derive(Debug)]
 pub(crate) struct CheckedExpressions {
@@ -581,33 +639,65 @@ impl AnalyzerRule for CheckedExpressions {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewrite_plan(plan, &|expr, schema| self.rewrite(expr, schema))?;
+        let plan = self.whole_limits(plan)?;
         plan.apply_with_subqueries(|plan| {
             if let LogicalPlan::Union(union) = plan {
                 refuse_mixed_union(&union.inputs)?;
             }
-            if let LogicalPlan::Join(join) = plan {
-                for (left, right) in &join.on {
-                    let (l, r) = (
-                        left.get_type(join.left.schema())?,
-                        right.get_type(join.right.schema())?,
-                    );
-                    if needs_exact_comparison(&l, &r) {
-                        return Err(refusal(
-                            format!(
-                                "a join of {} with {}: `{}` and `{}`",
-                                type_name(&l),
-                                type_name(&r),
-                                sql_text(left),
-                                sql_text(right)
-                            ),
-                            Some("cast both keys to one type"),
-                        ));
-                    }
-                }
-            }
             Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
         })?;
-        Ok(plan)
+        let plan = plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Join(join) => self.exact_keys(join),
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(plan.data)
+    }
+}
+
+impl CheckedExpressions {
+    /// `limit 100 / 10`: a quotient is a decimal (E1), and rows are counted in whole numbers.
+    fn whole_limits(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = plan.transform_up_with_subqueries(|plan| {
+            if !matches!(plan, LogicalPlan::Limit(_)) {
+                return Ok(Transformed::no(plan));
+            }
+            let none = DFSchema::empty();
+            plan.map_expressions(|expr| match expr.get_type(&none).map(|t| number(&t)) {
+                Ok(Some(Number::Decimal(..) | Number::Double)) => {
+                    Ok(Transformed::yes(self.converted(expr, &DataType::Int64)))
+                }
+                _ => Ok(Transformed::no(expr)),
+            })
+        })?;
+        Ok(plan.data)
+    }
+
+    /// A join whose keys are numbers of different kinds compares them exactly, in a condition of its own (E6): as keys they would be
+    /// rounded to one type.
+    fn exact_keys(&self, mut join: Join) -> Result<Transformed<LogicalPlan>> {
+        let (mut keys, mut conditions) = (Vec::with_capacity(join.on.len()), Vec::new());
+        for (left, right) in std::mem::take(&mut join.on) {
+            let (l, r) = (
+                left.get_type(join.left.schema())?,
+                right.get_type(join.right.schema())?,
+            );
+            if !needs_exact_comparison(&l, &r) {
+                keys.push((left, right));
+                continue;
+            }
+            let kind = match join.null_equality {
+                NullEquality::NullEqualsNothing => Comparison::Eq,
+                NullEquality::NullEqualsNull => Comparison::NotDistinct,
+            };
+            conditions.push(self.call(Operation::Compare(kind), vec![left, right]));
+        }
+        join.on = keys;
+        if conditions.is_empty() {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        conditions.extend(join.filter.take());
+        join.filter = conjunction(conditions);
+        Ok(Transformed::yes(LogicalPlan::Join(join)))
     }
 }
 
@@ -835,10 +925,13 @@ impl CheckedExpressions {
                     ),
                 ));
             }
-            Expr::WindowFunction(function) => {
-                whole_default(&function, schema)?;
-                return Ok(Transformed::no(Expr::WindowFunction(function)));
-            }
+            Expr::WindowFunction(function) => match typed_by_default(&function, schema)? {
+                Some(typed) => Expr::WindowFunction(Box::new(typed)),
+                None => {
+                    whole_default(&function, schema)?;
+                    return Ok(Transformed::no(Expr::WindowFunction(function)));
+                }
+            },
             Expr::ScalarFunction(ScalarFunction { func, args })
                 if chosen_from(func.name()).is_some_and(|first| {
                     doubles_beside_literals(args.iter().skip(first), schema)
@@ -1071,6 +1164,28 @@ fn is_epoch(args: &[Expr]) -> bool {
     )
 }
 
+/// `lag(null, 1, x)`: a null has the type of what stands for it.
+fn typed_by_default(
+    function: &WindowFunction,
+    schema: &DFSchema,
+) -> Result<Option<WindowFunction>> {
+    let (true, [value, _, default]) = (
+        matches!(function.fun.name(), "lag" | "lead"),
+        function.params.args.as_slice(),
+    ) else {
+        return Ok(None);
+    };
+    let to = default.get_type(schema)?;
+    if !value.get_type(schema)?.is_null() || to.is_null() {
+        return Ok(None);
+    }
+    let mut typed = function.clone();
+    if let Some(value) = typed.params.args.first_mut() {
+        *value = Expr::Literal(ScalarValue::try_new_null(&to)?, None);
+    }
+    Ok(Some(typed))
+}
+
 /// The default of `lag` and `lead` takes the type of what it stands for; DataFusion would cut off its decimal places.
 fn whole_default(function: &WindowFunction, schema: &DFSchema) -> Result<()> {
     let args = &function.params.args;
@@ -1224,6 +1339,7 @@ impl AnalyzerRule for CheckedCoercions {
         })?;
         let plan = with_constants(plan)?;
         let config = Arc::new(config.clone());
+        let plan = with_counted_limits(plan, &config)?;
         let plan = map_plan(plan, &|expr, schema| {
             spelled_out(expr)?.transform_data(|expr| conditions::guarded(expr, schema, &config))
         })?;

@@ -20,20 +20,22 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::FutureExt;
 
 use crate::BatchStream;
+use crate::bags::counted;
 use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::conversion::whole_days;
-use crate::dialect::Understood;
+use crate::dialect::{Understood, with_struct_types};
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
 use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
 use crate::outcome::outcome;
-use crate::outputs::{output_place, written_titles};
+use crate::outputs::{output_place, title_all, written_titles};
 use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
-use crate::session::{sql_error, uses_clock};
+use crate::session::{is_of_one_name, sql_error, uses_clock};
+use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
 use crate::words::in_our_words;
@@ -142,7 +144,9 @@ impl Engine {
             let state = self.state_over(tables, sql)?;
             let mut statement = parse(sql)?;
             parameters.bind(&mut statement)?;
-            let planned = planned(&state, statement).map_err(|error| sql_error(error, sql))?;
+            let planned = self
+                .planned(&state, statement)
+                .map_err(|error| sql_error(error, sql))?;
             guarded(state, planned, sql, purpose)?.carrying(sql)
         })
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
@@ -153,6 +157,24 @@ impl Engine {
         Ok(SessionStateBuilder::new_from_existing(self.state.clone())
             .with_catalog_list(catalog)
             .build())
+    }
+
+    /// Plans a statement over the tables of a session, in forms that count equal rows and that joins answer.
+    fn planned(
+        &self,
+        state: &SessionState,
+        statement: Statement,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        let plan = match as_written(state, statement.clone()) {
+            Err(error) if is_of_one_name(&error) => {
+                let mut titled = statement;
+                title_all(&mut titled);
+                // What cannot be told apart by its text either is told as it was.
+                as_written(state, titled).map_err(|_| error)?
+            }
+            planned => planned?,
+        };
+        joinable(counted(plan)?, self.settings.rules())
     }
 
     /// Runs a planned query: its rows in their one order.
@@ -183,7 +205,7 @@ impl Engine {
                 .map_err(|error| one(sql_error(error.into(), sql)))?;
         }
         let state = self.state_over(&known, sql).map_err(one)?;
-        match planned(&state, parse(sql).map_err(one)?) {
+        match self.planned(&state, parse(sql).map_err(one)?) {
             Ok(planned) => {
                 let prepared = guarded(state, planned, sql, purpose).map_err(one)?;
                 let schema = prepared.schema();
@@ -195,7 +217,7 @@ impl Engine {
             }
             Err(error) => {
                 let statement = parse(sql).map_err(one)?;
-                let again = |text| planned(&state, text).map(drop);
+                let again = |text| self.planned(&state, text).map(drop);
                 Err(mistakes(error, &statement, sql, again))
             }
         }
@@ -203,7 +225,7 @@ impl Engine {
 }
 
 /// Plans a statement over the tables of a session.
-fn planned(state: &SessionState, statement: Statement) -> Result<LogicalPlan, DataFusionError> {
+fn as_written(state: &SessionState, statement: Statement) -> Result<LogicalPlan, DataFusionError> {
     state
         .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
         .now_or_never()
@@ -351,6 +373,7 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
             word.keyword = Keyword::NoKeyword;
         }
     }
+    with_struct_types(&mut tokens);
     let statements = Parser::new(&dialect)
         .with_recursion_limit(DEPTH)
         .with_tokens_with_locations(tokens)

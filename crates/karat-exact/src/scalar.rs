@@ -68,6 +68,12 @@ pub(crate) enum Scalar {
     IsZero,
     IsNan,
     NanOr,
+    /// Of a count of rows and a value the value, if it is the only one.
+    OnlyValue,
+    /// The bits of a whole number moved: a product or quotient by a power of two.
+    Shift {
+        left: bool,
+    },
     Series {
         inclusive: bool,
     },
@@ -180,6 +186,9 @@ impl Scalar {
             IsZero => "karat_iszero",
             IsNan => "karat_isnan",
             NanOr => "karat_nanvl",
+            OnlyValue => "karat_only_value",
+            Shift { left: true } => "karat_shift_left",
+            Shift { left: false } => "karat_shift_right",
             Series { inclusive: false } => "karat_range",
             Series { inclusive: true } => "karat_generate_series",
             Digest => "karat_digest",
@@ -208,6 +217,8 @@ impl Scalar {
         match self {
             ShiftTime { minus: false } | AtTimeOfDay | AddIntervals { minus: false } => "+",
             ShiftTime { minus: true } | Between | AddIntervals { minus: true } => "-",
+            Shift { left: true } => "<<",
+            Shift { left: false } => ">>",
             other => other.name().strip_prefix("karat_").unwrap_or_default(),
         }
     }
@@ -268,6 +279,8 @@ impl Scalar {
             | GreatestDivisor
             | LeastMultiple
             | NanOr
+            | OnlyValue
+            | Shift { .. }
             | Digest
             | Encode
             | Decode
@@ -401,7 +414,9 @@ impl Scalar {
                 }
             },
             FromUnixtime => {
-                whole(0)?;
+                if number(&types[0]).is_none() {
+                    whole(0)?;
+                }
                 if types.len() == 2 {
                     self.zone(literal(1))?;
                     instant
@@ -411,7 +426,7 @@ impl Scalar {
             }
             ToUnixtime => {
                 if number(&types[0]).is_some() {
-                    whole(0)?;
+                    self.fits(&types[0], &DataType::Int64)?;
                 } else if types.len() > 1 {
                     self.formats(literals.get(1..).unwrap_or_default())?;
                 } else {
@@ -467,15 +482,19 @@ impl Scalar {
                 }
             },
             NanOr => {
-                let double =
-                    |t: &DataType| matches!(number(t), Some(Number::Double | Number::Null));
-                if let Some(other) = types.iter().find(|t| !double(t)) {
+                if let Some(other) = types.iter().find(|t| number(t).is_none()) {
                     return Err(self.wrong(
-                        format!("takes doubles, not {}", type_name(other)),
-                        Some("no other number is ever NaN; cast it to double"),
+                        format!("takes numbers, not {}", type_name(other)),
+                        Some("cast it to double"),
                     ));
                 }
                 DataType::Float64
+            }
+            OnlyValue => types[1].clone(),
+            Shift { .. } => {
+                whole(0)?;
+                whole(1)?;
+                DataType::Int64
             }
             Series { .. } => {
                 let item = series::element_type(types).map_err(|why| {
@@ -779,8 +798,12 @@ impl Scalar {
                 Outcome::fine(Arc::new(array))
             }
             NanOr => {
-                let a = conversion::cast(first, out, rules)?.array;
-                let b = conversion::cast(&arrays[1], out, rules)?.array;
+                let both = [
+                    conversion::cast(first, out, rules)?,
+                    conversion::cast(&arrays[1], out, rules)?,
+                ];
+                let [a, b] = both.each_ref().map(|side| side.array.clone());
+                let [failed, other] = both.map(|side| side.failed);
                 let (a, b) = (
                     a.as_primitive::<Float64Type>(),
                     b.as_primitive::<Float64Type>(),
@@ -792,7 +815,60 @@ impl Scalar {
                         false => None,
                     })
                     .collect();
-                Outcome::fine(Arc::new(values))
+                let values = Outcome {
+                    why: Why::Conversion,
+                    ..Outcome::fine(Arc::new(values))
+                };
+                joined(union_failed(failed, other), values)
+            }
+            Shift { left } => {
+                let a = conversion::cast(first, &DataType::Int64, rules)?;
+                let b = conversion::cast(&arrays[1], &DataType::Int64, rules)?;
+                let both = [a.array, b.array];
+                let (x, n) = (
+                    both[0].as_primitive::<Int64Type>(),
+                    both[1].as_primitive::<Int64Type>(),
+                );
+                let done = rowwise::<Int64Type>(&both, rows, Why::Overflow, |row| {
+                    let places = u32::try_from(n.value(row)).ok()?;
+                    let value = x.value(row);
+                    match left {
+                        true => value.checked_mul(2i64.checked_pow(places)?),
+                        false => value.checked_shr(places),
+                    }
+                });
+                joined(union_failed(a.failed, b.failed), done)
+            }
+            OnlyValue => {
+                let count = conversion::cast(first, &DataType::Int64, rules)?.array;
+                let count = count.as_primitive::<Int64Type>();
+                let many: Vec<usize> = (0..rows)
+                    .filter(|row| count.is_valid(*row) && count.value(*row) > 1)
+                    .collect();
+                let value = &arrays[1];
+                let (nulls, failed) = failures(value.logical_nulls().as_ref(), &many, rows);
+                let array = match failed.is_some() {
+                    true => {
+                        let kept = BooleanArray::new(
+                            nulls.map_or_else(
+                                || BooleanBuffer::new_set(rows),
+                                |nulls| nulls.inner().clone(),
+                            ),
+                            None,
+                        );
+                        arrow::compute::kernels::zip::zip(
+                            &kept,
+                            value,
+                            &arrow::array::new_null_array(value.data_type(), rows),
+                        )?
+                    }
+                    false => value.clone(),
+                };
+                Outcome {
+                    array,
+                    failed,
+                    why: Why::ManyRows,
+                }
             }
             Vector(what) => vectors::compute(what, &arrays, rows, out, rules)?,
             Geometry(what) => what.compute(&arrays, rows, rules)?,

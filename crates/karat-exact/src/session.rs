@@ -248,10 +248,7 @@ pub(crate) fn sql_error(error: DataFusionError, sql: &str) -> SqlError {
 
 /// What the text itself tells better than DataFusion's words.
 fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
-    let DataFusionError::Plan(text) = error.find_root() else {
-        return None;
-    };
-    if !text.starts_with("Projections require unique expression names") {
+    if !is_of_one_name(error) {
         return None;
     }
     let (message, at) = match twin(sql) {
@@ -271,6 +268,14 @@ fn retold(error: &DataFusionError, sql: &str) -> Option<SqlError> {
         hint: Some("give each a name of its own with `as`".to_string()),
         kind: SqlErrorKind::Name,
     })
+}
+
+/// Whether two columns of a select list have one name.
+pub(crate) fn is_of_one_name(error: &DataFusionError) -> bool {
+    let DataFusionError::Plan(text) = error.find_root() else {
+        return false;
+    };
+    text.starts_with("Projections require unique expression names")
 }
 
 /// What is said of a number literal that no decimal holds, until it is found in the text.

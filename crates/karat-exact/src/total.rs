@@ -418,6 +418,7 @@ fn reason(error: DataFusionError) -> Result<Why> {
         ExactError::Conversion(_) => Why::Conversion,
         ExactError::NotA { what, .. } => Why::NotA(what),
         ExactError::Domain(_) => Why::Domain,
+        ExactError::ManyRows => Why::ManyRows,
         other => return Err(other.into()),
     })
 }

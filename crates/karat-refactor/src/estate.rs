@@ -4,9 +4,9 @@
 //! reports: a text is read, settled and let go.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::asset::{self, AssetReport, Counts};
 use crate::candidates::Scanner;
@@ -164,7 +164,15 @@ fn facts(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize
         }
         asset::decode(path, &files.read(index).ok()?).ok()
     };
-    let mut facts = Facts::default();
+    let mut facts = Facts {
+        sql_server_projects: files
+            .paths()
+            .iter()
+            .filter(|path| path.to_ascii_lowercase().ends_with(".sqlproj"))
+            .map(|path| path[..path.rfind('/').map_or(0, |slash| slash + 1)].to_owned())
+            .collect(),
+        ..Facts::default()
+    };
     let factories = in_parallel(files.paths().len(), threads, |index| {
         let mut factory = Factory::default();
         if let Some(decoded) = decoded(index, &[".json"]) {
@@ -299,6 +307,49 @@ struct Notebooks<'e> {
     /// By the last part of the key.
     by_name: HashMap<String, Vec<usize>>,
     left: Mutex<BTreeMap<(usize, Session), Session>>,
+    /// What [`Includes::may_read`] needs of each notebook, once it was asked.
+    words: Mutex<HashMap<usize, Arc<Words>>>,
+}
+
+/// Words of a notebook that may be variables of another one, and what it runs.
+struct Words {
+    read: BTreeSet<String>,
+    runs: Vec<String>,
+}
+
+impl Words {
+    /// A word that a line begins with and gives a value to, before it stands anywhere else, is a variable of the notebook itself.
+    fn of(text: &str) -> Self {
+        let mut own: BTreeSet<&str> = BTreeSet::new();
+        let mut read = BTreeSet::new();
+        let mut runs = Vec::new();
+        for line in text.lines() {
+            // Lines of Jupyter and archives are JSON: quotes have backslashes, and all may stand on one line.
+            for target in line.split("%run ").skip(1) {
+                let target = target.split(" $").next().unwrap_or(target);
+                let target = target.trim_start().trim_start_matches(['\\', '"', '\'']);
+                let target = target.split(['"', '\'']).next().unwrap_or(target);
+                let target = target.split("\\n").next().unwrap_or(target);
+                runs.push(target.trim_end_matches('\\').trim().to_owned());
+            }
+            let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+            for word in line.split(|letter: char| !is_word(letter)) {
+                if word.is_empty() || own.contains(word) || read.contains(word) {
+                    continue;
+                }
+                let given_a_value = line.strip_prefix(word).is_some_and(|rest| {
+                    let rest = rest.trim_start();
+                    rest.starts_with('=') && !rest.starts_with("==")
+                });
+                if given_a_value && line.match_indices(word).count() == 1 {
+                    own.insert(word);
+                } else {
+                    read.insert(word.to_owned());
+                }
+            }
+        }
+        Self { read, runs }
+    }
 }
 
 /// Chains of `%run` longer than this are cut.
@@ -332,6 +383,7 @@ impl<'e> Notebooks<'e> {
             by_key,
             by_name,
             left: Mutex::default(),
+            words: Mutex::default(),
         }
     }
 
@@ -343,6 +395,22 @@ impl<'e> Notebooks<'e> {
     }
 
     /// The notebook that `target` means in `from`: relative to its folder; else the only one whose path ends so.
+    fn words_of(&self, index: usize) -> Option<Arc<Words>> {
+        let known = || {
+            self.words
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
+        if let Some(words) = known().get(&index) {
+            return Some(Arc::clone(words));
+        }
+        let bytes = self.files.read(index).ok()?;
+        let decoded = asset::decode(&self.files.paths()[index], &bytes).ok()?;
+        let words = Arc::new(Words::of(&decoded.text));
+        known().insert(index, Arc::clone(&words));
+        Some(words)
+    }
+
     fn resolve(&self, from: &str, target: &str) -> Option<usize> {
         let from_key = without_archive_extension(&notebook_key(&from.replace("!/", "/")));
         let target = notebook_key(target.trim_end_matches('/'));
@@ -446,5 +514,23 @@ impl Includes for Notebooks<'_> {
         }
         CUT.set(before || CUT.get());
         Some(session)
+    }
+
+    fn may_read(&self, from: &str, target: &str) -> Option<BTreeSet<String>> {
+        let first = self.resolve(from, target)?;
+        let mut seen = BTreeSet::from([first]);
+        let mut open = vec![first];
+        let mut read = BTreeSet::new();
+        while let Some(index) = open.pop() {
+            let words = self.words_of(index)?;
+            read.extend(words.read.iter().cloned());
+            for target in &words.runs {
+                let next = self.resolve(&self.files.paths()[index], target)?;
+                if seen.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        Some(read)
     }
 }

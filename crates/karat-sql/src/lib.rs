@@ -92,7 +92,7 @@ impl SqlTextError {
 /// assert_eq!(tables[0].parts, ["sales_silver", "orders"]);
 /// ```
 pub fn references(sql: &str) -> Result<Vec<TableRef>, SqlTextError> {
-    Ok(Query::parse(sql)?.tables)
+    Ok(Query::read(sql)?.0.tables)
 }
 
 /// The columns that the top SELECT gives back, left to right.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem,
-    SetExpr, Spanned, TableAlias, TableFactor, TableWithJoins, Visitor,
+    AccessExpr, BinaryOperator, Expr, Ident, ObjectName, PipeOperator, Query, Select, SelectFlavor,
+    SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableWithJoins, Visitor,
 };
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
@@ -80,6 +80,8 @@ pub(crate) struct Names {
     pub(crate) columns: Vec<ColumnRef>,
     pub(crate) stars: Vec<Star>,
     pub(crate) error: Option<SqlTextError>,
+    /// The first query with pipe operators (`|> where …`).
+    pub(crate) pipes: Option<Span>,
     frames: Vec<Frame>,
     /// Names that are no columns, found on the way: lambda parameters, fields behind a dot.
     lambda_names: BTreeSet<String>,
@@ -361,13 +363,8 @@ impl Visitor for Names {
         };
         refuse_writes(self, query.body.as_ref());
         self.refuse_found(passed_over::in_query(query));
-        if !query.pipe_operators.is_empty() {
-            let span = span_of(query.body.span());
-            self.refuse(
-                span,
-                "SQL: pipe operators are not available in this version",
-                "write one SELECT with subqueries or `with`",
-            );
+        if !query.pipe_operators.is_empty() && self.pipes.is_none() {
+            self.pipes = Some(span_of(query.body.span()));
         }
         if !query.locks.is_empty() {
             let span = span_of(query.body.span());
@@ -381,7 +378,12 @@ impl Visitor for Names {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for operator in &query.pipe_operators {
+            if let PipeOperator::Join(join) = operator {
+                self.add_relation(&join.relation, &mut Vec::new());
+            }
+        }
         self.frames.pop();
         ControlFlow::Continue(())
     }

@@ -1,8 +1,7 @@
 //! What the parser reads and the engine passes over or gets wrong: an answer without it would be another answer, so it is refused.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Query, Select, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor,
+    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Query, Select, Spanned, TableFactor,
 };
 use sqlparser::tokenizer::Span;
 
@@ -32,36 +31,7 @@ pub(crate) fn in_query(query: &Query) -> Option<Refusal> {
             "remove it; `karat query --format` says how rows are printed",
         ));
     }
-    in_body(&query.body)
-}
-
-fn in_body(body: &SetExpr) -> Option<Refusal> {
-    let SetExpr::SetOperation {
-        op,
-        set_quantifier,
-        left,
-        right,
-    } = body
-    else {
-        return None;
-    };
-    let all = matches!(
-        set_quantifier,
-        SetQuantifier::All | SetQuantifier::AllByName
-    );
-    match op {
-        SetOperator::Intersect if all => Some((
-            body.span(),
-            "SQL: `intersect all` is not there yet: it would not count rows that are equal",
-            "write `intersect`, or number equal rows with row_number() first",
-        )),
-        SetOperator::Except if all => Some((
-            body.span(),
-            "SQL: `except all` is not there yet: it would not count rows that are equal",
-            "write `except`, or number equal rows with row_number() first",
-        )),
-        _ => in_body(left).or_else(|| in_body(right)),
-    }
+    None
 }
 
 pub(crate) fn in_select(select: &Select) -> Option<Refusal> {
@@ -163,15 +133,6 @@ pub(crate) fn in_table(factor: &TableFactor) -> Option<Refusal> {
 
 pub(crate) fn in_expression(expr: &Expr) -> Option<Refusal> {
     match expr {
-        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. }
-            if matches!(right.as_ref(), Expr::Subquery(_)) =>
-        {
-            Some((
-                expr.span(),
-                "SQL: a comparison with any or all rows of a subquery is not there yet",
-                "write `x in (select …)`, or compare with (select max(…) …)",
-            ))
-        }
         // The parser gives `a is distinct from b and c` as `a is distinct from (b and c)`.
         Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right)
             if binds_looser(right) =>

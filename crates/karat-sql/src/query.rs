@@ -6,7 +6,7 @@ use sqlparser::ast::{Expr, SelectItem, SetExpr, Spanned, Statement, Visit};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::names::{Names, fold, span_of, span_of_idents};
-use crate::token::{join, parser, syntax_error, tokenize};
+use crate::token::{join, parser, syntax_error, tokenize, with_struct_types};
 use crate::{Span, SqlTextError};
 
 /// A table that a query reads.
@@ -84,8 +84,22 @@ pub struct Query {
 }
 
 impl Query {
-    /// Parses a text that must hold exactly one SELECT.
+    /// Parses a text that must hold exactly one SELECT, whose columns the text tells.
     pub fn parse(sql: &str) -> Result<Query, SqlTextError> {
+        let (query, pipes) = Query::read(sql)?;
+        match pipes {
+            Some(span) => Err(SqlTextError::at(
+                span.start,
+                span.length(),
+                "SQL: a model has no pipe operators",
+            )
+            .hint("write one SELECT with subqueries or `with`; `karat query` takes them")),
+            None => Ok(query),
+        }
+    }
+
+    /// The query, and where one with pipe operators begins, which say what its columns are.
+    pub(crate) fn read(sql: &str) -> Result<(Query, Option<Span>), SqlTextError> {
         let tokens = tokenize(sql)?;
         let normalised = join(&tokens);
         if normalised.is_empty() {
@@ -94,7 +108,7 @@ impl Query {
                 .hint("write one SELECT; comments alone make no table"));
         }
         one_statement(&tokens)?;
-        let mut parser = parser(tokens);
+        let mut parser = parser(with_struct_types(tokens));
         let statements = parser
             .parse_statements()
             .map_err(|error| syntax_error(&error, sql))?;
@@ -129,14 +143,15 @@ impl Query {
             SqlTextError::at(first_word(sql), 1, "SQL: a list of values is not a SELECT")
                 .hint("write `select … from (values …) as t(a, b)`")
         })?;
-        Ok(Query {
+        let query = Query {
             tables: names.tables,
             outputs,
             derived: names.derived,
             columns: names.columns,
             stars: names.stars,
             normalised,
-        })
+        };
+        Ok((query, names.pipes))
     }
 
     /// The text for a code digest: see [`crate::normalised`].

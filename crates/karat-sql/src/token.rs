@@ -111,6 +111,40 @@ pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {
     text
 }
 
+/// The tokens with `struct(a integer)`, where it is a type, written with angle brackets, as the parser of this dialect knows it.
+pub(crate) fn with_struct_types(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    // For each open bracket whether it is one of a struct's type.
+    let mut open: Vec<bool> = Vec::new();
+    let (mut names_type, mut is_struct) = (false, false);
+    for token in &mut tokens {
+        let of_type = open.last().copied().unwrap_or(false);
+        let (names, structure) = match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.quote_style.is_none() => (
+                word.value.eq_ignore_ascii_case("as"),
+                word.value.eq_ignore_ascii_case("struct") && (names_type || of_type),
+            ),
+            Token::DoubleColon => (true, false),
+            Token::LParen => {
+                open.push(is_struct);
+                if is_struct {
+                    token.token = Token::Lt;
+                }
+                (false, false)
+            }
+            Token::RParen => {
+                if open.pop() == Some(true) {
+                    token.token = Token::Gt;
+                }
+                (false, false)
+            }
+            _ => (false, false),
+        };
+        (names_type, is_struct) = (names, structure);
+    }
+    tokens
+}
+
 /// A parser of these tokens. White space says nothing to it, and it would step over each piece again and again.
 pub(crate) fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
     let mut tokens = tokens;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use karat_exact::{ExactError, SqlError};
+use karat_exact::{ExactError, SqlError, SqlErrorKind};
 use karat_lake::LakeError;
 use karat_pipeline::PipelineError;
 use karat_project::{Diagnostic, Severity};
@@ -167,6 +167,14 @@ impl Failure {
         let mut error = error_json(self, self.hint(), self.exit_code());
         if let Self::Project(diagnostics) = self {
             error["diagnostics"] = diagnostics_json(diagnostics);
+        }
+        if let Self::Sql { error: found, .. } = self {
+            error["kind"] = json!(match found.kind {
+                SqlErrorKind::Syntax => "syntax",
+                SqlErrorKind::Name => "name",
+                SqlErrorKind::Type => "type",
+                SqlErrorKind::Refused => "refused",
+            });
         }
         json!({ "error": error })
     }

@@ -34,6 +34,28 @@ fn main() -> ExitCode {
     {
         karat_lake::failpoint::arm(&spec);
     }
+    // Whoever looks for a defect wants all that Rust says.
+    let wanted = std::env::var("RUST_BACKTRACE").is_ok_and(|value| value == "full");
+    let usual = wanted.then(std::panic::take_hook);
+    karat_exact::remember_panics(move |panic| {
+        if let Some(usual) = &usual {
+            usual(panic);
+        }
+    });
+    let done = std::panic::catch_unwind(understood_and_done);
+    let broke_off = karat_exact::panics_untold();
+    for panic in &broke_off {
+        output::print_error(&format!("error: karat broke off: {panic}\n"));
+    }
+    if !broke_off.is_empty() {
+        output::print_error(
+            "hint: this is a defect: please report what you did, and these lines\n",
+        );
+    }
+    done.unwrap_or(ExitCode::from(3))
+}
+
+fn understood_and_done() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),

@@ -68,11 +68,21 @@ impl Carrier {
     pub(super) fn join(&mut self, join: &Join) -> Result<Rows> {
         let (left, right) = (self.node(&join.left)?, self.node(&join.right)?);
         let outputs = join.schema.columns();
+        // Values of subqueries are columns of a side. A full join puts rows of both sides together, column by column.
+        let (mut of_left, of_right): (Vec<Expr>, Vec<Expr>) = join.on.iter().cloned().unzip();
+        of_left.extend(join.filter.clone());
+        let (mut of_left, left, left_values) = self.beside_subqueries(&of_left, left)?;
+        let (of_right, right, right_values) = self.beside_subqueries(&of_right, right)?;
+        if join.join_type == JoinType::Full && !(left_values.is_empty() && right_values.is_empty())
+        {
+            return Err(no_rule("a full join over a subquery"));
+        }
+        let filter = join.filter.as_ref().and_then(|_| of_left.pop());
         let pairing = Pairing {
             left,
             right,
-            on: join.on.clone(),
-            filter: join.filter.clone(),
+            on: of_left.into_iter().zip(of_right).collect(),
+            filter,
             null_equality: join.null_equality,
             null_aware: join.null_aware,
         };

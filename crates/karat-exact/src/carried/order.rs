@@ -1,7 +1,8 @@
 //! Orders and limits. In an order an error comes before every value; under LIMIT a row in doubt, or one whose error decides its place
 //! among others, makes an error of itself and of each row after it.
 
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::logical_expr::{
     Expr, FetchType, Limit, LogicalPlan, SkipType, Sort, SortExpr, WindowFrame, lit,
 };
@@ -14,10 +15,11 @@ impl Carrier {
     /// The answer in its order: a row whose place among others is decided by an error is one.
     pub(super) fn sorted_answer(&mut self, node: &Sort) -> Result<Rows> {
         let input = self.node(&node.input)?;
+        let (keys, input, values) = self.keys_of(node, input)?;
         let mut codes = Vec::new();
         let (mut before, mut ties) = (Vec::new(), Vec::new());
-        let mut by = Vec::with_capacity(node.expr.len());
-        for key in &node.expr {
+        let mut by = Vec::with_capacity(keys.len());
+        for key in &keys {
             let (value, error) = self.both_in(&key.expr, &input)?;
             // An error in a cell of the answer is seen there.
             let cell = matches!(&value, Expr::Column(column) if input.visible.contains(column));
@@ -41,7 +43,19 @@ impl Carrier {
             rows = self.in_doubt(rows, code)?;
         }
         rows.plan = sort(rows.plan, by);
-        Ok(rows)
+        rows.without(&values)
+    }
+
+    /// The keys of an order beside the values of the subqueries in them, which are columns of the rows.
+    fn keys_of(&mut self, node: &Sort, input: Rows) -> Result<(Vec<SortExpr>, Rows, Vec<Column>)> {
+        let exprs: Vec<Expr> = node.expr.iter().map(|key| key.expr.clone()).collect();
+        let (exprs, input, values) = self.beside_subqueries(&exprs, input)?;
+        let keys = exprs.into_iter().zip(&node.expr);
+        let keys = keys.map(|(expr, key)| SortExpr {
+            expr,
+            ..key.clone()
+        });
+        Ok((keys.collect(), input, values))
     }
 
     /// The error of a key where another row agrees in the keys before it; alone among those its place is known. `ties` gets the window
@@ -62,7 +76,11 @@ impl Carrier {
             return Ok(input);
         }
         for key in &node.expr {
-            if self.fails(&key.expr, &input)? {
+            // Nobody sees the order, so that an error in it is none.
+            let asks = key
+                .expr
+                .exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
+            if asks || self.fails(&key.expr, &input)? {
                 return Ok(input);
             }
         }
@@ -125,13 +143,14 @@ impl Carrier {
         fetch: Option<usize>,
         cut: &dyn Fn(LogicalPlan, usize, Option<usize>) -> LogicalPlan,
     ) -> Result<Rows> {
+        let (keys, input, values) = self.keys_of(node, input)?;
         let mut fails = input.row.is_some();
-        for key in &node.expr {
+        for key in &keys {
             fails |= self.fails(&key.expr, &input)?;
         }
         if !fails {
-            let plan = cut(sort(input.plan, node.expr.clone()), skip, fetch);
-            return Ok(Rows { plan, ..input });
+            let plan = cut(sort(input.plan, keys), skip, fetch);
+            return Rows { plan, ..input }.without(&values);
         }
         // The keys as columns: errors first, then values; what is sure before what is in doubt.
         let columns = input.columns();
@@ -140,7 +159,7 @@ impl Carrier {
         let mut before: Vec<Expr> = Vec::new();
         let mut codes: Vec<Expr> = input.row.iter().cloned().map(Expr::Column).collect();
         let mut ties = Vec::new();
-        for key in &node.expr {
+        for key in &keys {
             let (value, error) = self.both_in(&key.expr, &input)?;
             if let Some(error) = error {
                 let code = self.column();
@@ -181,6 +200,6 @@ impl Carrier {
             row: Some(row),
             ..input
         };
-        rows.tidy()
+        rows.tidy()?.without(&values)
     }
 }

@@ -8,10 +8,15 @@ use datafusion::logical_expr::{Expr, SortExpr, WindowFrame, WindowFunctionDefini
 use super::groups::{Key, total_of};
 use super::{Carrier, Rows, min_over, named, no_code, no_rule, over, project, unaliased, window};
 use crate::checked::sql_text;
+use crate::peers;
 use crate::total::{error_of, first_error, value_of};
 
 /// Window functions that take the value of one row.
 const PICKED: [&str; 5] = ["lag", "lead", "first_value", "last_value", "nth_value"];
+
+fn is_picked(name: &str) -> bool {
+    PICKED.contains(&name) || peers::PICKED.contains(&name)
+}
 
 impl Carrier {
     pub(super) fn windows(
@@ -138,10 +143,18 @@ impl Carrier {
             fun => {
                 if let Some(code) = of_args {
                     let skips = params.null_treatment == Some(NullTreatment::IgnoreNulls);
-                    if !PICKED.contains(&fun.name()) {
+                    let collects = peers::COLLECTED.contains(&fun.name());
+                    if !collects && !is_picked(fun.name()) {
                         return Err(no_rule(&format!("{}() over", fun.name())));
                     }
-                    if skips {
+                    if collects {
+                        let first = self.column();
+                        let min = datafusion::functions_aggregate::min_max::min_udaf();
+                        let (by, order) = (partition_by.clone(), order_by.clone());
+                        let least = over(min, code, by, order, params.window_frame.clone());
+                        made.push(named(least, &first));
+                        codes.push(Expr::Column(first));
+                    } else if skips {
                         of_partition.push(code);
                     } else {
                         // The code of the row that is taken.

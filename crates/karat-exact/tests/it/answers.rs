@@ -120,8 +120,7 @@ fn a_cast_may_be_the_key_of_a_join() {
         1
         2
         select id from d.t where id in (select f from d.t)
-        Refused: 1:8: `d.t.id` is bigint, and the subquery gives double
-        hint: cast both to one type
+        id bigint
     "#]].assert_eq(&answers(
         &numbers(),
         &[
@@ -204,14 +203,17 @@ fn a_null_in_a_subquery_is_neither_yes_nor_no() {
         2
         5
         select id from d.t where k not in (select k from d.t where id < 3) or id = 5
-        Refused: 1:26: `in (select …)` in this place would take an unknown answer for a no
-        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        id bigint
+        3
+        4
+        5
         select id from d.t a where k not in (select k from d.t b where b.id < a.id)
-        Refused: 1:28: `in (select …)` in this place would take an unknown answer for a no
-        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        id bigint
+        1
+        3
         select id from d.t where (k in (select k from d.t)) is null
-        Refused: 1:27: `in (select …)` in this place would take an unknown answer for a no
-        hint: write `exists (select 1 from … where …)` or `not exists`, which are never unknown, or let it be a condition of its own
+        id bigint
+        5
         select id from d.t where not exists (select 1 from d.t b where b.k = t.k and b.id < 3) or id = 1
         id bigint
         1
@@ -378,11 +380,11 @@ fn distinct_on_keeps_its_order_under_a_limit() {
         2 | c
         5 | a
         select distinct on (k) n, k from d.t limit 2
-        note: the order of LIMIT was completed with all columns, in name order: no unique key is known
         n bigint, k string
         1 | b
         2 | c
-    "#]].assert_eq(&answers(
+    "#]]
+    .assert_eq(&answers(
         &bench,
         &[
             "select distinct on (k) k, n from d.t order by k desc, n desc limit 2",

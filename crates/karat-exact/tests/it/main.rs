@@ -1,6 +1,7 @@
 //! Tests of karat-exact, one binary: text in, text out.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod answered;
 mod answers;
 mod comparisons;
 mod errors;

@@ -141,8 +141,31 @@ fn a_frame_of_rows_that_tie_keeps_its_ties() {
          first_value(id) over (order by day) as first from sales.orders",
     ));
     expect![[r#"
-        Refused: 1:12: last_value() over a range of rows that tie has no single answer
-        hint: order by columns that identify a row, or count rows: rows between unbounded preceding and current row (or unbounded following)"#]].assert_eq(&bench.model("select id, last_value(id) over (order by day) as last from sales.orders"));
+        id bigint, last bigint, second bigint, ids list<bigint>, customers string
+        1 | 3 | 2 | [1, 2, 3] | a-a-b
+        2 | 3 | 2 | [1, 2, 3] | a-a-b
+        3 | 3 | 2 | [1, 2, 3] | a-a-b
+        4 | 4 | 2 | [1, 2, 3, 4] | a-a-b"#]]
+    .assert_eq(&bench.query(
+        "select id, last_value(id) over w as last, nth_value(id, 2) over w as second, array_agg(id) over w as ids, \
+         string_agg(customer, '-') over w as customers from sales.orders window w as (order by day)",
+    ));
+    // From the end of a frame, without nulls, and over a frame that begins between the days.
+    expect![[r#"
+        id bigint, before string, last string, others list<bigint>
+        1 | b | b | [4]
+        2 | b | b | [4]
+        3 | b | b | [4]
+        4 | b | b | null"#]]
+    .assert_eq(&bench.query(
+        "select id, nth_value(customer, -1) ignore nulls over w as before, last_value(customer) ignore nulls over w as last, \
+         array_agg(id) over (order by day groups between 1 following and 2 following) as others \
+         from sales.orders window w as (order by day)",
+    ));
+    expect![[r#"
+        Refused: 1:12: array_agg() over a range of rows that tie has no single answer
+        hint: order by columns that identify a row, or count rows: rows between unbounded preceding and current row (or unbounded following)"#]]
+    .assert_eq(&bench.query("select id, array_agg(id) filter (where id > 1) over (order by day) as ids from sales.orders"));
     expect![[r#"
         id bigint, last bigint
         1 | 1

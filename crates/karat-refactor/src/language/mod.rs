@@ -33,7 +33,7 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 use crate::session::Namespace;
 
-pub(crate) use settle::finish;
+pub(crate) use settle::{finish, shared};
 pub(crate) use sql::{dialect, lexer, next_substitution};
 pub(crate) use values::{Carried, State};
 

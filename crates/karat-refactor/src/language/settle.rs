@@ -3,6 +3,7 @@
 //! A name is edited in its literal only if all uses of the literal agree. If it is also compared, split, or given to something that is not
 //! followed, its edits become suggestions for a person. Literals without a table in them are explained here, for the scanner's count.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +18,27 @@ use crate::session::Namespace;
 pub(super) const USED_OTHERWISE: &str = "name/used-otherwise";
 /// A literal's use is not followed.
 pub(super) const NOT_FOLLOWED: &str = "name/not-followed";
+
+/// Another notebook runs among the variables of this one. What it does with those that it may read is seen there, but not in the
+/// literals here, so what they hold is not followed. `words` is `None` if nobody knows what it reads.
+pub(crate) fn shared(reader: &mut Reader<'_>, target: &str, words: Option<&BTreeSet<String>>) {
+    let state = &mut reader.programs;
+    let mut literals = Vec::new();
+    for (name, value) in state.globals.values().flatten() {
+        let variable = name.split('.').next().unwrap_or(name);
+        if words.is_none_or(|words| words.contains(variable)) {
+            value.literals(&mut literals);
+        }
+    }
+    let fate = Fate::Unknown(format!(
+        "may be used by `{target}`, which runs among the variables of this notebook"
+    ));
+    for literal in literals {
+        if let Some(literal) = state.literals.get_mut(literal) {
+            literal.note(&fate);
+        }
+    }
+}
 
 /// Draws the conclusions for the whole asset.
 pub(crate) fn finish(reader: &mut Reader<'_>) {

@@ -401,6 +401,18 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_would_move_twice_is_told() {
+        expect_test::expect![[r#"
+            Warning row 2, column `new_path`: `/mnt/raw/v2` lies in `/mnt/raw`, which moves too: apply this mapping only once
+            Warning row 3, column `new_path`: `/mnt/b` lies in `/mnt/b`, which moves too: apply this mapping only once
+        "#]]
+        .assert_eq(&problems(
+            "m.csv",
+            "old_path,new_path\n/mnt/raw,/mnt/raw/v2\n/mnt/a,/mnt/b\n/mnt/b,/mnt/c\n/mnt/same,/mnt/same\n",
+        ));
+    }
+
+    #[test]
     fn formats_say_the_same() {
         let csv = read(
             "m.csv",

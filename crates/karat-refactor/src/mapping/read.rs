@@ -257,12 +257,30 @@ pub fn of_rows(rows: &[Row]) -> Reading {
             }
         }
     }
+    let rows_of_paths: Vec<(usize, String)> = paths.values().cloned().collect();
     let mut all: Vec<(String, String)> = paths
         .into_iter()
         .map(|(old, (_, new))| (old, new))
         .collect();
     all.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
     reading.mapping.paths = all;
+    // Names have three parts afterwards; paths look as before.
+    for (row, new) in rows_of_paths {
+        if let Some((length, next)) = reading.mapping.path(&new)
+            && *next != new[..length]
+        {
+            let message = format!(
+                "`{new}` lies in `{}`, which moves too: apply this mapping only once",
+                &new[..length]
+            );
+            reading.problems.push(Problem {
+                row,
+                column: Some("new_path".to_owned()),
+                message,
+                weight: Weight::Warning,
+            });
+        }
+    }
     facts.sort();
     facts.dedup();
     reading.mapping.digest = Digest::of(facts.join("\n").as_bytes()).to_string();

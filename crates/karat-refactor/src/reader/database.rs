@@ -26,7 +26,12 @@ impl Reader<'_> {
         };
         let holes = fragment.holes_in(&database.range);
         let mut old = None;
-        let verdict = if catalog.is_some_and(|catalog| !is_metastore(&catalog.text))
+        let verdict = if database.text.eq_ignore_ascii_case("global_temp") {
+            // The database of global temporary views is in no catalog.
+            Verdict::NotATable {
+                reason: NotATable::TemporaryView,
+            }
+        } else if catalog.is_some_and(|catalog| !is_metastore(&catalog.text))
             || catalog.is_none() && self.session.catalog.is_some()
         {
             Verdict::NotATable {

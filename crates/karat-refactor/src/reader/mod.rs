@@ -14,7 +14,7 @@ mod path;
 mod record;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::format::Format;
@@ -36,12 +36,19 @@ pub struct Facts {
     pub passed: BTreeMap<String, BTreeMap<String, Value>>,
     /// What pipelines, datasets and linked services say.
     pub factory: crate::factory::Factory,
+    /// Folders of SQL Server projects (`*.sqlproj`), with a slash at the end: their scripts are SQL Server's.
+    pub sql_server_projects: Vec<String>,
 }
 
 /// The other notebooks of the estate, for `%run`.
 pub trait Includes: Sync {
     /// The session after `target`, as written in `from`, has run in it; `None` if there is no such notebook, or it runs itself.
     fn after(&self, from: &str, target: &str, session: &Session) -> Option<Session>;
+
+    /// Words of `target`, and of what it runs, that may be variables of the notebook that runs it; `None` if there is no such notebook.
+    fn may_read(&self, _from: &str, _target: &str) -> Option<BTreeSet<String>> {
+        None
+    }
 }
 
 /// An estate of one asset.
@@ -171,6 +178,8 @@ impl<'e> Reader<'e> {
     /// `%run target`: the session afterwards is the one that the target leaves.
     pub fn run(&mut self, target: &str) {
         self.call(target, "%run");
+        let words = self.includes.may_read(self.asset, target);
+        language::shared(self, target, words.as_ref());
         match self.includes.after(self.asset, target, &self.session) {
             Some(session) => self.session = session,
             // What we cannot read may do anything to the session.

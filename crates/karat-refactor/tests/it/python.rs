@@ -273,6 +273,44 @@ import sales.orders
 }
 
 #[test]
+fn what_a_run_notebook_may_do_with_variables_is_not_followed() {
+    let files = [
+        (
+            "nb.py",
+            "# Databricks notebook source\ntables = [[\"sales.orders\", 1]]\nfor t in tables:\n    spark.table(t[0])\n\
+             other = \"sales.items\"\nspark.table(other)\nquery = \"select * from people.emp\"\nspark.sql(query)\n\
+             # COMMAND ----------\n# MAGIC %run ./load $x=\"1\"\n",
+        ),
+        (
+            "load.py",
+            "# Databricks notebook source\n# MAGIC %run ./last\n# COMMAND ----------\nquery = \"select 1\"\nspark.sql(query)\n",
+        ),
+        (
+            "last.py",
+            "# Databricks notebook source\nfor t in tables:\n    print(t[0].split(\".\")[0])\n",
+        ),
+        (
+            "gone.py",
+            "# Databricks notebook source\nname = \"old.t\"\nspark.table(name)\n# COMMAND ----------\n# MAGIC %run ./not_there\n",
+        ),
+    ];
+    expect![[r#"
+        == gone.py
+        2:9 old.t ?  name/used-otherwise prod.fresh.t2
+        == last.py
+        3:11 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
+        == load.py
+        == nb.py
+        2:13 sales.orders ?  name/used-otherwise prod.sales.orders
+        5:10 sales.items -> prod.sales.items
+        7:24 people.emp -> `prod-eu`.people.emp
+        | other = "prod.sales.items"
+        | query = "select * from `prod-eu`.people.emp"
+    "#]]
+    .assert_eq(&crate::show::show(&files));
+}
+
+#[test]
 fn clients_of_the_metastore_and_of_other_databases() {
     check(
         r#"import psycopg2, wmfdata

@@ -239,6 +239,13 @@ fn sql_of_another_system_is_left_to_a_person() {
 #[test]
 fn a_folder_may_be_named_after_another_system() {
     expect![[r#"
+        == db/x/dbx.sqlproj
+        == db/x/views/v.sql
+        1:13 sales.items ?  name/other-dialect prod.sales.items
+        == db/y.sql
+        1:16 global_temp not a table: temporary view
+        1:43 sales.items -> prod.sales.items
+        | show tables in global_temp; select * from prod.sales.items
         == load/from_oracle.sql
         1:10 sales.orders -> prod.sales.orders
         | optimize prod.sales.orders
@@ -258,6 +265,12 @@ fn a_folder_may_be_named_after_another_system() {
         1:17 sales.orders ?  name/other-dialect prod.sales.orders
     "#]]
     .assert_eq(&show(&[
+        ("db/x/dbx.sqlproj", "<Project />"),
+        ("db/x/views/v.sql", "create view sales.items as select 1"),
+        (
+            "db/y.sql",
+            "show tables in global_temp; select * from sales.items",
+        ),
         ("load/from_oracle.sql", "optimize sales.orders"),
         (
             "oracle/bronze/load.sql",

@@ -741,10 +741,10 @@ fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
                 "unlicensed": judged.iter().filter(|file| !file.outcome.is_licensed()).collect::<Vec<_>>(),
                 "changed": judged.iter().filter(|file| matches!(file.outcome, Outcome::Licensed { .. })).map(|file| &file.path).collect::<Vec<_>>(),
             });
-            match &proof {
-                Some(Ok(holds)) => document["proof"] = json!({ "ok": true, "holds": holds }),
-                Some(Err(fault)) => document["proof"] = json!({ "ok": false, "fault": fault }),
-                None => {}
+            if let Some(proof) = &proof {
+                document["proof"] = json!({
+                    "ok": proof.is_ok(), "holds": proof.as_ref().ok(), "fault": proof.as_ref().err(),
+                });
             }
             document
         },

@@ -755,7 +755,7 @@ fn loads_before_one_that_fails_stay() {
         "id,town\n1,Ulm\n2,Bonn\n3,Kiel\n4,Hoof\n4,Hof\n",
     );
     let run = project.karat(&["run", "--json"]).json();
-    expect!["in a load of `d_bronze.landing__sites`, 1 row(s) have a `key` that stands before in the same load: the last row of a key counts"]
+    expect!["in a load of `d_bronze.landing__sites`, 1 row has a `key` that stands before in the same load: the last row of a key counts"]
         .assert_eq(run["steps"][0]["notes"][0].as_str().unwrap());
     assert_eq!(project.karat(&["verify"]).code, 0);
     assert_eq!(

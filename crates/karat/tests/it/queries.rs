@@ -322,6 +322,22 @@ fn a_footer_that_contradicts_itself_and_a_damaged_column() {
     .assert_eq(&said);
 }
 
+/// The engine's own first_value meets an order of fewer columns than it was made for (DataFusion 55.2). The process goes on, and
+/// nothing of Rust's own report of a panic is printed.
+#[test]
+fn a_panic_of_the_engine_is_one_error() {
+    let project = Project::empty();
+    let sql = "with t(a, b) as (values (1, 10), (1, 20), (2, 30)) \
+               select distinct on (a) a, unnest(array_agg(b)) as b from t group by a order by a, b desc";
+    expect![[r#"
+        --- stderr
+        error: the engine broke off: assertion `left == right` failed (datafusion-functions-aggregate-55.2.0/src/first_last.rs:566)
+        hint: this is a defect: please report the query; another way to write it may work
+        --- exit 3
+    "#]]
+    .assert_eq(&told(&project, &[sql]));
+}
+
 #[test]
 fn a_column_of_two_types_and_a_table_of_two_paths() {
     let project = Project::of(&[("a.csv", "id\n1\n"), ("many/readme.txt", "x\n")]);

@@ -226,6 +226,10 @@ fn windows_over_ties() {
             "select id, avg(d) over (order by n range between 2 preceding and current row) as a from t",
             "select id, count(*) over (partition by day) as a, max(f) over (partition by w) as b from t",
             "select id, array_agg(id) over (partition by k, day order by n) as a from t",
+            "select id, last_value(id) over (partition by k order by day) as a from t",
+            "select id, first_value(id) over (order by n range between 2 preceding and 1 following) as a from t",
+            "select id, nth_value(w, 2) over (partition by w order by n) as a from t",
+            "select id, string_agg(w, '') over (partition by k, day order by n) as a from t",
             "select k, sum(d) as a, rank() over (order by sum(d) desc) as r from t group by k",
         ],
         expect![[r#"
@@ -254,7 +258,15 @@ fn windows_over_ties() {
             select id, count(*) over (partition by day) as a, max(f) over (partition by w) as b from t
               one answer
             select id, array_agg(id) over (partition by k, day order by n) as a from t
-              array_agg() over a range of rows that tie has no single answer
+              one answer
+            select id, last_value(id) over (partition by k order by day) as a from t
+              one answer
+            select id, first_value(id) over (order by n range between 2 preceding and 1 following) as a from t
+              one answer
+            select id, nth_value(w, 2) over (partition by w order by n) as a from t
+              one answer
+            select id, string_agg(w, '') over (partition by k, day order by n) as a from t
+              one answer
             select k, sum(d) as a, rank() over (order by sum(d) desc) as r from t group by k
               one answer
         "#]],
@@ -268,6 +280,7 @@ fn orders_that_are_not_total() {
             "select * from t",
             "select id from t limit 10",
             "select id from t limit 10 offset 5",
+            "select id from t limit 30 / 3 offset 2 + 3",
             "select id, day from t order by day limit 20",
             "select day, w from t order by day desc, w",
             "select k, first_value(id) as a, last_value(id) as b from t group by k",
@@ -289,6 +302,8 @@ fn orders_that_are_not_total() {
             select id from t limit 10
               one answer
             select id from t limit 10 offset 5
+              one answer
+            select id from t limit 30 / 3 offset 2 + 3
               one answer
             select id, day from t order by day limit 20
               one answer
@@ -331,6 +346,11 @@ fn sets_and_joins() {
             "select n from t where id < 1000 intersect select n from t where id > 2000",
             "select n from t except select n from t where id > 40",
             "select n from t where id < 100 intersect all select n from t where id > 2900",
+            "select n, k from t except all select n, k from t where id > 100",
+            "select id from t where n > all (select n from t where n < 40)",
+            "select id from t where f < any (select n from t where id < 50)",
+            "select id from t where n = 3 or n not in (select n from t where n > 7)",
+            "select id, (select w from t b where b.id = a.id + 1) as next from t a where id < 50",
             "select a.id, b.id as other from t a join t b on a.day = b.day and a.n = b.n where a.id < 300",
             "select a.k, count(*) as c, sum(b.f) as s from t a left join t b on a.n = b.n and b.id < 500 group by a.k",
             "select a.id from t a full join (select * from t where id < 20) b on a.id = b.id where b.id is null or b.n > 3",
@@ -354,7 +374,17 @@ fn sets_and_joins() {
             select n from t except select n from t where id > 40
               one answer
             select n from t where id < 100 intersect all select n from t where id > 2900
-              SQL: `intersect all` is not there yet: it would not count rows that are equal
+              one answer
+            select n, k from t except all select n, k from t where id > 100
+              one answer
+            select id from t where n > all (select n from t where n < 40)
+              one answer
+            select id from t where f < any (select n from t where id < 50)
+              one answer
+            select id from t where n = 3 or n not in (select n from t where n > 7)
+              one answer
+            select id, (select w from t b where b.id = a.id + 1) as next from t a where id < 50
+              one answer
             select a.id, b.id as other from t a join t b on a.day = b.day and a.n = b.n where a.id < 300
               one answer
             select a.k, count(*) as c, sum(b.f) as s from t a left join t b on a.n = b.n and b.id < 500 group by a.k

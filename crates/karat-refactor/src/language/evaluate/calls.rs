@@ -317,6 +317,14 @@ impl Machine<'_, '_> {
     }
 }
 
+/// What the first argument of a call is connected to.
+fn connection_of(given: &[Given]) -> calls::Connection {
+    match given.first().map(|argument| &argument.value) {
+        Some(Value::Object(path)) => calls::connection(path),
+        _ => calls::Connection::Unknown,
+    }
+}
+
 /// Methods that other objects than data frames have too.
 fn is_ambiguous(method: &str) -> bool {
     !matches!(
@@ -344,12 +352,4 @@ fn is_ambiguous(method: &str) -> bool {
 
 fn is_data_frame(path: &str) -> bool {
     path.contains("spark") || path.contains("()") || path.to_ascii_lowercase().contains("df")
-}
-
-/// What the first argument of a call is connected to.
-fn connection_of(given: &[Given]) -> calls::Connection {
-    match given.first().map(|argument| &argument.value) {
-        Some(Value::Object(path)) => calls::connection(path),
-        _ => calls::Connection::Unknown,
-    }
 }

@@ -1,9 +1,9 @@
 //! Calls that need more than the catalogue: readers and writers with options, notebooks that are run, widgets.
 
-use crate::language::calls::{self, Place};
 use std::sync::Arc;
 
 use super::{Given, Machine, from_session};
+use crate::language::calls::{self, Place};
 use crate::language::program::Expression;
 use crate::language::values::{Fate, Value};
 use crate::session::{self, Namespace};

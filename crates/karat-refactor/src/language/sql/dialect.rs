@@ -21,12 +21,25 @@ pub(crate) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     super::read(reader, fragment);
     if let Some(sign) = sign(fragment.text()) {
         leave_to_a_person(reader, from, sign);
-    } else if let Some(system) = system_of_path(reader.asset)
+    } else if let Some(place) = place_of_another_system(reader)
         && !is_of_spark(fragment.text())
     {
-        let sign = format!("a script in `{system}` without a word of Spark");
+        let sign = format!("a script in {place} without a word of Spark");
         leave_to_a_person(reader, from, &sign);
     }
+}
+
+/// Where a script lies, if that tells of another system.
+fn place_of_another_system(reader: &Reader<'_>) -> Option<String> {
+    let in_project = reader
+        .facts
+        .sql_server_projects
+        .iter()
+        .any(|folder| reader.asset.starts_with(folder.as_str()));
+    if in_project {
+        return Some("a project of SQL Server".to_owned());
+    }
+    system_of_path(reader.asset).map(|system| format!("`{system}`"))
 }
 
 /// Systems that folders of scripts are named after.

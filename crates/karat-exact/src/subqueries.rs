@@ -1,0 +1,340 @@
+//! Subqueries in the forms for which the engine has joins: comparisons with any or all rows, `in` where an unknown answer counts, and
+//! subqueries that stand for one value without an aggregate.
+//!
+//! `x < any (select …)` is true if it is true for some row, false if it is false for all, else unknown. Where only rows are kept for
+//! which a condition is true, unknown is as good as false, and one `exists` says it all; elsewhere two of them give the three answers.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, BinaryExpr, Case, Exists, InSubquery, SetComparison, SetQuantifier,
+};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, FetchType, Filter, LogicalPlan, Operator, Projection, SkipType,
+    Subquery, SubqueryAlias, lit,
+};
+
+use crate::checked::{Checked, Operation};
+use crate::conversion::Rules;
+use crate::planning::needs_exact_comparison;
+use crate::scalar::Scalar;
+
+/// What the rows of a subquery are called where they are compared with the outer row: both may be of one table.
+const ROWS: &str = "\u{1}rows";
+/// The value of a subquery's one row.
+const ONLY: &str = "\u{1}only";
+
+/// The plan with its subqueries in these forms.
+pub(crate) fn joinable(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        match node {
+            LogicalPlan::Filter(filter) => {
+                let parts = split_conjunction_owned(filter.predicate.clone());
+                let mut changed = false;
+                let mut kept = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let part = condition(part, Alone::Yes, &schema)?;
+                    changed |= part.transformed;
+                    kept.push(part.data);
+                }
+                let filter = match (changed, conjunction(kept)) {
+                    (true, Some(predicate)) => Filter::try_new(predicate, filter.input.clone())?,
+                    _ => filter,
+                };
+                single_values(LogicalPlan::Filter(filter), rules).map(|plan| {
+                    Transformed::new_transformed(plan.data, changed || plan.transformed)
+                })
+            }
+            node => single_values(node, rules),
+        }
+    })?;
+    Ok(plan.data)
+}
+
+/// Whether a condition decides about a row by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    Yes,
+    /// Others may decide as well: it is reached through `or`.
+    No,
+}
+
+/// A condition of which only the truth counts, not whether it is false or unknown.
+fn condition(expr: Expr, alone: Alone, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::And | Operator::Or),
+            right,
+        }) => {
+            let left = condition(*left, Alone::No, schema)?;
+            let right = condition(*right, Alone::No, schema)?;
+            let changed = left.transformed || right.transformed;
+            let both = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            Ok(Transformed::new_transformed(
+                Expr::BinaryExpr(both),
+                changed,
+            ))
+        }
+        Expr::Not(inner) => match *inner {
+            Expr::SetComparison(of) => condition(Expr::SetComparison(negated(of)), alone, schema),
+            Expr::InSubquery(mut of) => {
+                of.negated = !of.negated;
+                let of = condition(Expr::InSubquery(of), alone, schema)?;
+                Ok(Transformed::yes(of.data))
+            }
+            inner => {
+                let inner = value(inner, schema)?;
+                Ok(inner.update_data(|inner| Expr::Not(Box::new(inner))))
+            }
+        },
+        Expr::InSubquery(of) => {
+            // The engine's own joins for `in`, and for `not in` as a condition of its own that does not ask for the row.
+            let plain =
+                !of.negated || alone == Alone::Yes && of.subquery.outer_ref_columns.is_empty();
+            if plain && !is_mixed(&of, schema)? {
+                return Ok(Transformed::no(Expr::InSubquery(of)));
+            }
+            condition(Expr::SetComparison(comparison_of(of)), alone, schema)
+        }
+        Expr::SetComparison(of) => {
+            let plain = |negated| {
+                Transformed::yes(Expr::InSubquery(InSubquery {
+                    expr: of.expr.clone(),
+                    subquery: of.subquery.clone(),
+                    negated,
+                }))
+            };
+            let uncorrelated = of.subquery.outer_ref_columns.is_empty();
+            let mixed = comparison_is_mixed(&of.expr, &of.subquery, schema)?;
+            Ok(match (of.op, of.quantifier) {
+                (Operator::Eq, SetQuantifier::Any) if !mixed => plain(false),
+                (Operator::NotEq, SetQuantifier::All)
+                    if !mixed && alone == Alone::Yes && uncorrelated =>
+                {
+                    plain(true)
+                }
+                (_, SetQuantifier::Any) => {
+                    let compared = compared(&of, schema)?;
+                    Transformed::yes(exists(&of.subquery, compared.is_true(), false)?)
+                }
+                (_, SetQuantifier::All) => {
+                    let compared = compared(&of, schema)?;
+                    Transformed::yes(exists(&of.subquery, compared.is_not_true(), true)?)
+                }
+            })
+        }
+        Expr::Exists(Exists { subquery, negated }) => match without_limit(&subquery)? {
+            Some(subquery) => Ok(Transformed::yes(Expr::Exists(Exists { subquery, negated }))),
+            None => Ok(Transformed::no(Expr::Exists(Exists { subquery, negated }))),
+        },
+        other => value(other, schema),
+    }
+}
+
+/// An expression of which it counts whether it is true, false or unknown.
+fn value(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_down(|expr| match expr {
+        Expr::InSubquery(of) => Ok(Transformed::yes(three(comparison_of(of), schema)?)),
+        Expr::SetComparison(of) => Ok(Transformed::yes(three(of, schema)?)),
+        Expr::Exists(Exists { subquery, negated }) => match without_limit(&subquery)? {
+            Some(subquery) => Ok(Transformed::yes(Expr::Exists(Exists { subquery, negated }))),
+            None => Ok(Transformed::no(Expr::Exists(Exists { subquery, negated }))),
+        },
+        other => Ok(Transformed::no(other)),
+    })
+}
+
+/// The comparison as one of three answers.
+fn three(of: SetComparison, schema: &DFSchema) -> Result<Expr> {
+    let compared = compared(&of, schema)?;
+    let any = of.quantifier == SetQuantifier::Any;
+    let decides = match any {
+        true => compared.clone().is_true(),
+        false => compared.clone().is_false(),
+    };
+    let decided = exists(&of.subquery, decides, false)?;
+    let unknown = exists(&of.subquery, compared.is_null(), false)?;
+    let null = Expr::Literal(ScalarValue::Boolean(None), None);
+    Ok(Expr::Case(Case {
+        expr: None,
+        when_then_expr: vec![
+            (Box::new(decided), Box::new(lit(any))),
+            (Box::new(unknown), Box::new(null)),
+        ],
+        else_expr: Some(Box::new(lit(!any))),
+    }))
+}
+
+/// `in` as `= any`, `not in` as `<> all`.
+fn comparison_of(of: InSubquery) -> SetComparison {
+    let (op, quantifier) = match of.negated {
+        false => (Operator::Eq, SetQuantifier::Any),
+        true => (Operator::NotEq, SetQuantifier::All),
+    };
+    SetComparison {
+        expr: of.expr,
+        subquery: of.subquery,
+        op,
+        quantifier,
+    }
+}
+
+fn negated(of: SetComparison) -> SetComparison {
+    let quantifier = match of.quantifier {
+        SetQuantifier::Any => SetQuantifier::All,
+        SetQuantifier::All => SetQuantifier::Any,
+    };
+    SetComparison {
+        op: of.op.negate().unwrap_or(of.op),
+        quantifier,
+        ..of
+    }
+}
+
+fn is_mixed(of: &InSubquery, schema: &DFSchema) -> Result<bool> {
+    comparison_is_mixed(&of.expr, &of.subquery, schema)
+}
+
+/// Whether the engine's join would compare rounded numbers (E6).
+fn comparison_is_mixed(expr: &Expr, subquery: &Subquery, schema: &DFSchema) -> Result<bool> {
+    let Some(field) = subquery.subquery.schema().fields().first() else {
+        return Ok(false);
+    };
+    Ok(needs_exact_comparison(
+        &expr.get_type(schema)?,
+        field.data_type(),
+    ))
+}
+
+/// The comparison of the outer row with a row of the subquery, as the subquery sees it.
+fn compared(of: &SetComparison, schema: &DFSchema) -> Result<Expr> {
+    let outer = of.expr.as_ref().clone().transform_up(|expr| match expr {
+        Expr::Column(column) => {
+            let field = schema.field_from_column(&column)?;
+            let outer = Expr::OuterReferenceColumn(Arc::clone(field), column);
+            Ok(Transformed::yes(outer))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    let (_, field) = of.subquery.subquery.schema().qualified_field(0);
+    let inner = Column::new(Some(ROWS), field.name());
+    Ok(Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(outer.data),
+        of.op,
+        Box::new(Expr::Column(inner)),
+    )))
+}
+
+fn exists(of: &Subquery, condition: Expr, negated: bool) -> Result<Expr> {
+    let rows = SubqueryAlias::try_new(Arc::clone(&of.subquery), ROWS)?;
+    let rows = LogicalPlan::SubqueryAlias(rows);
+    let plan = LogicalPlan::Filter(Filter::try_new(condition, rows.into())?);
+    Ok(Expr::Exists(Exists {
+        subquery: of_plan(plan, of),
+        negated,
+    }))
+}
+
+fn of_plan(plan: LogicalPlan, like: &Subquery) -> Subquery {
+    Subquery {
+        outer_ref_columns: plan.all_out_ref_exprs(),
+        subquery: Arc::new(plan),
+        spans: like.spans.clone(),
+    }
+}
+
+/// `exists (select … limit 1)` asks what it asks without the limit.
+fn without_limit(of: &Subquery) -> Result<Option<Subquery>> {
+    let LogicalPlan::Limit(limit) = of.subquery.as_ref() else {
+        return Ok(None);
+    };
+    let all = matches!(limit.get_skip_type()?, SkipType::Literal(0));
+    let some = match limit.get_fetch_type()? {
+        FetchType::Literal(fetch) => fetch.is_none_or(|fetch| fetch > 0),
+        FetchType::UnsupportedExpr => false,
+    };
+    if !all || !some {
+        return Ok(None);
+    }
+    let input = match limit.input.as_ref() {
+        LogicalPlan::Sort(sort) => sort.input.as_ref(),
+        input => input,
+    };
+    Ok(Some(of_plan(input.clone(), of)))
+}
+
+/// An operator whose correlated subqueries give one row each: more than one is an error of the value (E5).
+fn single_values(node: LogicalPlan, rules: Rules) -> Result<Transformed<LogicalPlan>> {
+    let names = datafusion::logical_expr::expr_rewriter::NamePreserver::new(&node);
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let expr = expr.transform_up(|expr| match expr {
+            Expr::ScalarSubquery(of) if may_have_many_rows(&of) => {
+                Ok(Transformed::yes(Expr::ScalarSubquery(single(of, rules)?)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(expr.update_data(|expr| name.restore(expr)))
+    })
+}
+
+fn may_have_many_rows(of: &Subquery) -> bool {
+    let mut plan = of.subquery.as_ref();
+    while let LogicalPlan::Projection(_)
+    | LogicalPlan::SubqueryAlias(_)
+    | LogicalPlan::Sort(_)
+    | LogicalPlan::Filter(_) = plan
+    {
+        plan = plan.inputs()[0];
+    }
+    let aggregated = matches!(plan, LogicalPlan::Aggregate(_));
+    !of.outer_ref_columns.is_empty()
+        && !aggregated
+        && of.subquery.max_rows().is_none_or(|most| most > 1)
+        && of.subquery.schema().fields().len() == 1
+}
+
+/// The value of the one row of a subquery.
+fn single(of: Subquery, rules: Rules) -> Result<Subquery> {
+    let plan = match of.subquery.as_ref() {
+        // Nobody sees the order of one row.
+        LogicalPlan::Sort(sort) => sort.input.as_ref().clone(),
+        plan => plan.clone(),
+    };
+    let value = Column::from(plan.schema().qualified_field(0));
+    let call = |function, of: Expr| {
+        Expr::AggregateFunction(AggregateFunction::new_udf(
+            function,
+            vec![of],
+            false,
+            None,
+            Vec::new(),
+            None,
+        ))
+    };
+    let count = call(
+        datafusion::functions_aggregate::count::count_udaf(),
+        lit(1i64),
+    );
+    let min = call(
+        datafusion::functions_aggregate::min_max::min_udaf(),
+        Expr::Column(value),
+    );
+    let plan = LogicalPlan::Aggregate(Aggregate::try_new(
+        plan.into(),
+        Vec::new(),
+        vec![count, min],
+    )?);
+    let [count, min] =
+        [0, 1].map(|at| Expr::Column(Column::from(plan.schema().qualified_field(at))));
+    let only = Checked::new(Operation::Scalar(Scalar::OnlyValue), rules, 0)
+        .with_text("(select …)")
+        .call(vec![count, min]);
+    let plan = Projection::try_new(vec![only.alias(ONLY)], plan.into())?;
+    Ok(of_plan(LogicalPlan::Projection(plan), &of))
+}
