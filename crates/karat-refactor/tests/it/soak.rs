@@ -406,6 +406,12 @@ fn what_was_found_once_holds() {
             "// Databricks notebook source\n// MAGIC%sql\n// MAGICselect from sales.orders",
             Style::UseCatalog,
         ),
+        // A name that is taken back needs no parameter.
+        (
+            "f.r",
+            "# Databricks notebook source\n\"\"''saveAsTable(f,\"people.emp\"",
+            Style::Parameter,
+        ),
         // A value that makes no name.
         (
             "e.py",
