@@ -231,13 +231,63 @@ fn compared(of: &SetComparison, schema: &DFSchema) -> Result<Expr> {
 }
 
 fn exists(of: &Subquery, condition: Expr, negated: bool) -> Result<Expr> {
-    let rows = SubqueryAlias::try_new(Arc::clone(&of.subquery), ROWS)?;
-    let rows = LogicalPlan::SubqueryAlias(rows);
-    let plan = LogicalPlan::Filter(Filter::try_new(condition, rows.into())?);
+    let filter = match below_projection(of, &condition)? {
+        Some(filter) => filter,
+        None => {
+            let rows = SubqueryAlias::try_new(Arc::clone(&of.subquery), ROWS)?;
+            Filter::try_new(condition, LogicalPlan::SubqueryAlias(rows).into())?
+        }
+    };
+    let plan = LogicalPlan::Filter(filter);
     Ok(Expr::Exists(Exists {
         subquery: of_plan(plan, of),
         negated,
     }))
+}
+
+/// The condition on the rows from which a subquery takes its value. One that asks for the outer row itself has to be compared there: the
+/// engine lifts its own conditions over a projection, but not over another name.
+fn below_projection(of: &Subquery, condition: &Expr) -> Result<Option<Filter>> {
+    let LogicalPlan::Projection(projection) = of.subquery.as_ref() else {
+        return Ok(None);
+    };
+    let [value] = &projection.expr[..] else {
+        return Ok(None);
+    };
+    let inner = projection.input.schema();
+    // A column of the outer row that is called like one of these would be taken for it.
+    let is_ambiguous = condition.exists(|expr| {
+        Ok(match expr {
+            Expr::OuterReferenceColumn(_, outer) => {
+                let of_inner = |table| inner.iter().any(|(inner, _)| inner == Some(table));
+                outer.relation.as_ref().is_none_or(of_inner)
+            }
+            _ => false,
+        })
+    })?;
+    if of.outer_ref_columns.is_empty() || is_ambiguous {
+        return Ok(None);
+    }
+    let condition = condition.clone().transform_up(|expr| match &expr {
+        Expr::Column(column)
+            if column
+                .relation
+                .as_ref()
+                .is_some_and(|of| of.table() == ROWS) =>
+        {
+            Ok(Transformed::yes(value.clone().unalias()))
+        }
+        _ => Ok(Transformed::no(expr)),
+    })?;
+    // Of two filters, one over the other, the engine lifts the conditions of one only.
+    let filter = match projection.input.as_ref() {
+        LogicalPlan::Filter(below) => Filter::try_new(
+            below.predicate.clone().and(condition.data),
+            below.input.clone(),
+        ),
+        _ => Filter::try_new(condition.data, projection.input.clone()),
+    };
+    filter.map(Some)
 }
 
 fn of_plan(plan: LogicalPlan, like: &Subquery) -> Subquery {

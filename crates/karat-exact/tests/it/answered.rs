@@ -138,7 +138,7 @@ fn what_depends_on_an_order() {
         select k, n from f.t except all select k, n from f.t where id < 30
           k string, n bigint / a | 0 / a | 1
         select id from f.t where n > all (select n from f.t where n < 4)
-          id bigint
+          id bigint / 1 / 4
         select id from f.t where n < any (select id from f.t where id < 3)
           id bigint / 0 / 3
     "#]].assert_eq(&text);

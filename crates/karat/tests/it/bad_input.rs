@@ -459,9 +459,9 @@ fn cells_that_do_not_fit_their_declared_type() {
     .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         rules,row
-        _expression,"{""id"":""3"",""n"":""9223372036854775807"",""amount"":""inf""}"
-        _expression,"{""id"":""4"",""amount"":""1e300""}"
-        _rescued,"{""id"":""2"",""amount"":""2.0""}"
+        _expression,"{""amount"":""1e300"",""id"":""4""}"
+        _expression,"{""amount"":""inf"",""id"":""3"",""n"":""9223372036854775807""}"
+        _rescued,"{""amount"":""2.0"",""id"":""2""}"
         _rescued,"{""id"":""5"",""n"":""6""}"
     "#]]
     .assert_eq(&project.rows("select rules, row from d_quarantine.t"));
@@ -538,18 +538,18 @@ select:
     .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         _row,rules,row
-        3,_expression,"{""id"":""2"",""n"":""9223372036854775808"",""amount"":""1"",""x"":""1""}"
-        4,_expression,"{""id"":""3"",""n"":""1"",""amount"":""1000"",""x"":""1""}"
-        5,_expression,"{""id"":""4"",""n"":""1"",""amount"":""0.001"",""x"":""1""}"
-        6,_expression,"{""id"":""5"",""n"":""1"",""amount"":""NaN"",""x"":""1""}"
-        7,_expression,"{""id"":""6"",""n"":""Infinity"",""amount"":""1"",""x"":""1""}"
-        11,_expression,"{""id"":""10"",""n"":""1"",""amount"":""1"",""x"":""1e309""}"
-        12,_expression,"{""id"":""2147483648"",""n"":""1"",""amount"":""1"",""x"":""1""}"
-        15,_expression,"{""id"":""13"",""n"":""0x10"",""amount"":""1"",""x"":""1""}"
-        16,_expression,"{""id"":""14"",""n"":""１"",""amount"":""1"",""x"":""1""}"
-        17,_expression,"{""id"":""15"",""n"":"" 1"",""amount"":""1"",""x"":""1""}"
-        18,_expression,"{""id"":""16"",""n"":""1_000"",""amount"":""1"",""x"":""1""}"
-        19,_expression,"{""id"":""17"",""n"":""1,5"",""amount"":""1"",""x"":""1""}"
+        3,_expression,"{""amount"":""1"",""id"":""2"",""n"":""9223372036854775808"",""x"":""1""}"
+        4,_expression,"{""amount"":""1000"",""id"":""3"",""n"":""1"",""x"":""1""}"
+        5,_expression,"{""amount"":""0.001"",""id"":""4"",""n"":""1"",""x"":""1""}"
+        6,_expression,"{""amount"":""NaN"",""id"":""5"",""n"":""1"",""x"":""1""}"
+        7,_expression,"{""amount"":""1"",""id"":""6"",""n"":""Infinity"",""x"":""1""}"
+        11,_expression,"{""amount"":""1"",""id"":""10"",""n"":""1"",""x"":""1e309""}"
+        12,_expression,"{""amount"":""1"",""id"":""2147483648"",""n"":""1"",""x"":""1""}"
+        15,_expression,"{""amount"":""1"",""id"":""13"",""n"":""0x10"",""x"":""1""}"
+        16,_expression,"{""amount"":""1"",""id"":""14"",""n"":""１"",""x"":""1""}"
+        17,_expression,"{""amount"":""1"",""id"":""15"",""n"":"" 1"",""x"":""1""}"
+        18,_expression,"{""amount"":""1"",""id"":""16"",""n"":""1_000"",""x"":""1""}"
+        19,_expression,"{""amount"":""1"",""id"":""17"",""n"":""1,5"",""x"":""1""}"
     "#]]
     .assert_eq(&project.rows("select _row, rules, row from d_quarantine.t"));
     expect!["18 read = 6 kept + 12 quarantined"].assert_eq(&project.accounting("d_silver.t"));

@@ -230,7 +230,7 @@ fn a_target_that_demands_signatures_takes_nothing_without_a_key() {
     assert_eq!(run.code, 4, "{}", run.text());
     expect![[r#"
         error: target `dev` has `require_signature: true` and the project has no signing key
-        hint: give the key to the target in karat.yaml: `key: ${file:PATH}`
+        hint: give the key to the target in karat.yaml: `key: "${file:PATH}"`
     "#]]
     .assert_eq(&run.stderr);
     assert_eq!(

@@ -49,9 +49,9 @@ fn numbers() {
         2.5 * 2.5  =>  decimal(4,2): 6.25
         9223372036854775807 + 1  =>  exit 3: the result of `9223372036854775807 + 1` does not fit its type, at 1:8
         1 / 0  =>  exit 3: division by zero in `1 / 0`, at 1:8
-        cast('1.5' as bigint)  =>  exit 3: a value cannot be converted without loss in `cast('1.5' as bigint)`, at 1:8
+        cast('1.5' as bigint)  =>  exit 3: a text is no number that fits in `cast('1.5' as bigint)`, at 1:8
         cast('1.50' as decimal(9,2))  =>  decimal(9,2): 1.5
-        cast('1.505' as decimal(9,2))  =>  exit 3: a value cannot be converted without loss in `cast('1.505' as decimal(9,2))`, at 1:8
+        cast('1.505' as decimal(9,2))  =>  exit 3: a text is no number that fits in `cast('1.505' as decimal(9,2))`, at 1:8
         cast(1.505 as decimal(9,2))  =>  decimal(9,2): 1.51
         cast(2 as boolean)  =>  exit 3: a value cannot be converted without loss in `cast(2 as boolean)`, at 1:8
         cast('abc' as date)  =>  exit 3: a text is no date in `cast('abc' as date)`, at 1:8

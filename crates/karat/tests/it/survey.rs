@@ -493,7 +493,7 @@ fn errors_are_errors_everywhere() {
             select id from t where 100 / n > 3
               division by zero in `100 / n`, at 1:24
             select cast(w as bigint) from t
-              a value cannot be converted without loss in `cast(w as bigint)`, at 1:8
+              a text is no number that fits in `cast(w as bigint)`, at 1:8
             select k, sum(cast(n as bigint) * 9000000000000000000) from t group by k
               the result of `cast(n as bigint) * 9000000000000000000` does not fit its type, at 1:15
             select sum(n + 9223372036854775807) from t
