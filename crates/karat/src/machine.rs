@@ -179,7 +179,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_user_has_the_name_of_its_id() {
-        let users = "root:x:0:0::/root:/bin/sh\n:x:7:7\nada:x:1000:1000:Ada:/home/ada:/bin/sh\n";
+        let users = "root:x:0:0::/root:/bin/sh\n:x:7:7\nada:x:1000:1000:Ada:/:/bin/sh\n";
         assert_eq!(name_of(users, 1000).as_deref(), Some("ada"));
         assert_eq!(name_of(users, 7), None);
         assert_eq!(name_of(users, 100), None);
