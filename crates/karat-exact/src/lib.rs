@@ -74,7 +74,6 @@ mod text;
 mod total;
 pub mod trillion;
 pub mod types;
-mod unions;
 mod vectors;
 mod wide;
 mod words;

@@ -81,7 +81,7 @@ fn word(name: &str) -> String {
         "SortExec" => "sort",
         "SortMergeJoinExec" => "merge join",
         "SortPreservingMergeExec" => "merge sorted",
-        "InTurnExec" | "UnionExec" => "union all",
+        "UnionExec" => "union all",
         other => return other.trim_end_matches("Exec").to_owned(),
     };
     known.to_owned()

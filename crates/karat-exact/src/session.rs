@@ -38,7 +38,6 @@ use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames
 use crate::scan_filters::{self, ScanFilters};
 use crate::series;
 use crate::tables::{CATALOG, SCHEMA};
-use crate::unions::UnionsInTurn;
 use crate::words::in_our_words;
 use crate::yielding::YieldingJoins;
 
@@ -193,7 +192,6 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "SanityCheckPlan")
         .unwrap_or(list.len());
     list.insert(check, Arc::new(GroupOnCodes));
-    list.push(Arc::new(UnionsInTurn));
     list.push(Arc::new(CountedWindows));
     list.push(Arc::new(YieldingJoins));
     list
