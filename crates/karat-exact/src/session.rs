@@ -23,12 +23,11 @@ use crate::checked::{Checked, Clock, Operation};
 use crate::conditions::Conditions;
 use crate::conversion::Rules;
 use crate::dictionary_aggregate::GroupOnCodes;
-use crate::distinct_groups::{DistinctGroups, SINGLE_DISTINCT};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::functions::{self, Registry};
 use crate::guesses::Guesses;
+use crate::held_back::held_back;
 use crate::join_order::JoinOrder;
-use crate::kept_joins::{ELIMINATE_JOIN, KeptJoins};
 use crate::latest::FirstRows;
 use crate::memory::CountedWindows;
 use crate::numbers::Rounding;
@@ -157,16 +156,9 @@ fn analyzer_rules(rules: Rules) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 }
 
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut list = Optimizer::new().rules;
-    list.retain(|rule| !LEFT_OUT.contains(&rule.name()));
-    for rule in &mut list {
-        let inner = rule.clone();
-        match rule.name() {
-            ELIMINATE_JOIN => *rule = Arc::new(KeptJoins { inner }),
-            SINGLE_DISTINCT => *rule = Arc::new(DistinctGroups { inner }),
-            _ => {}
-        }
-    }
+    let rules = Optimizer::new().rules.into_iter();
+    let kept = rules.filter(|rule| !LEFT_OUT.contains(&rule.name()));
+    let mut list: Vec<_> = kept.map(held_back).collect();
     // Conditions stand at their tables then, and nothing between the joins yet.
     let after = list
         .iter()
