@@ -50,6 +50,69 @@ pub(super) enum Segment {
     Hole(Arc<Hole>),
 }
 
+/// A segment of a literal that stands for itself, of which parts can be taken.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch<'s> {
+    /// The cell of the literal.
+    pub(super) home: &'s Arc<Fragment>,
+    literal: LiteralId,
+    start: usize,
+    /// Its bytes.
+    pub(super) text: &'s str,
+    /// How new text is written there.
+    pub(super) writing: &'static Writing,
+}
+
+impl Segment {
+    /// The segment as one that stands for itself, if it does.
+    pub(super) fn stretch(&self) -> Option<Stretch<'_>> {
+        match self {
+            Self::Source {
+                home,
+                literal,
+                range,
+                decoded: None,
+                writing,
+            } => Some(Stretch {
+                home,
+                literal: *literal,
+                start: range.start,
+                text: home.text().get(range.clone()).unwrap_or_default(),
+                writing,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Stretch<'_> {
+    /// Where bytes of it lie in the cell.
+    pub(super) fn span(&self, bytes: Range<usize>) -> Range<usize> {
+        self.start + bytes.start..self.start + bytes.end
+    }
+
+    /// Bytes of it.
+    pub(super) fn part(&self, bytes: Range<usize>) -> Segment {
+        self.standing_for(bytes, None)
+    }
+
+    /// The same, where new text is written in another way.
+    pub(super) fn written_as(self, writing: &'static Writing) -> Self {
+        Self { writing, ..self }
+    }
+
+    /// Bytes of it, and what they stand for if not for themselves.
+    pub(super) fn standing_for(&self, bytes: Range<usize>, decoded: Option<String>) -> Segment {
+        Segment::Source {
+            home: Arc::clone(self.home),
+            literal: self.literal,
+            range: self.span(bytes),
+            decoded,
+            writing: self.writing,
+        }
+    }
+}
+
 /// A place that is filled when the code runs.
 #[derive(Debug)]
 pub(super) struct Hole {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Given, Machine};
-use crate::language::values::{Fate, Segment, Value};
+use crate::language::values::{Fate, Value};
 
 impl Machine<'_, '_> {
     /// `"… %s …" % (a, b)`.
@@ -27,40 +27,20 @@ impl Machine<'_, '_> {
             let mut queue = values.iter();
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source {
-                    home,
-                    literal,
-                    range,
-                    decoded: None,
-                    writing,
-                } = segment
-                else {
+                let Some(own) = segment.stretch() else {
                     assembled.push(segment.clone());
                     continue;
                 };
-                let text = home.text().get(range.clone()).unwrap_or_default();
+                let text = own.text;
                 let mut start = 0;
                 for (at, length, key) in directives(text) {
-                    let stretch = |from: usize, to: usize| Segment::Source {
-                        home: Arc::clone(home),
-                        literal: *literal,
-                        range: range.start + from..range.start + to,
-                        decoded: None,
-                        writing,
-                    };
                     if start < at {
-                        assembled.push(stretch(start, at));
+                        assembled.push(own.part(start..at));
                     }
                     start = at + length;
-                    let span = range.start + at..range.start + at + length;
-                    if &text[at..at + length] == "%%" {
-                        assembled.push(Segment::Source {
-                            home: Arc::clone(home),
-                            literal: *literal,
-                            range: span,
-                            decoded: Some("%".to_owned()),
-                            writing,
-                        });
+                    let directive = &text[at..start];
+                    if directive == "%%" {
+                        assembled.push(own.standing_for(at..start, Some("%".to_owned())));
                         continue;
                     }
                     let value = match (&named, key) {
@@ -69,19 +49,19 @@ impl Machine<'_, '_> {
                             .next()
                             .map_or_else(Value::unknown, |(value, _)| value.clone()),
                     };
-                    let plain = text[at..at + length].ends_with(['s', 'd']);
+                    let plain = directive.ends_with(['s', 'd']);
                     let value = if plain { value } else { value.lost() };
-                    let what = text[at..at + length].to_owned();
-                    self.fill_at(&mut assembled, value, home, span, Some(writing), what);
+                    self.fill_at(
+                        &mut assembled,
+                        value,
+                        own.home,
+                        own.span(at..start),
+                        Some(own.writing),
+                        directive.to_owned(),
+                    );
                 }
                 if start < text.len() {
-                    assembled.push(Segment::Source {
-                        home: Arc::clone(home),
-                        literal: *literal,
-                        range: range.start + start..range.end,
-                        decoded: None,
-                        writing,
-                    });
+                    assembled.push(own.part(start..text.len()));
                 }
             }
             let value = Value::text(assembled);
@@ -116,35 +96,21 @@ impl Machine<'_, '_> {
             let mut next = 0;
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source {
-                    home,
-                    literal,
-                    range,
-                    decoded: None,
-                    writing,
-                } = segment
-                else {
+                let Some(own) = segment.stretch() else {
                     assembled.push(segment.clone());
                     continue;
                 };
-                let writing = writing.with_braces();
-                let text = home.text().get(range.clone()).unwrap_or_default();
-                let stretch = |from: usize, to: usize, decoded: Option<String>| Segment::Source {
-                    home: Arc::clone(home),
-                    literal: *literal,
-                    range: range.start + from..range.start + to,
-                    decoded,
-                    writing,
-                };
+                let own = own.written_as(own.writing.with_braces());
+                let text = own.text;
                 let mut start = 0;
                 for (at, length) in fields(text) {
                     if start < at {
-                        assembled.push(stretch(start, at, None));
+                        assembled.push(own.part(start..at));
                     }
                     start = at + length;
-                    let field = &text[at..at + length];
+                    let field = &text[at..start];
                     if field == "{{" || field == "}}" {
-                        assembled.push(stretch(at, at + length, Some(field[..1].to_owned())));
+                        assembled.push(own.standing_for(at..start, Some(field[..1].to_owned())));
                         continue;
                     }
                     let inner = &field[1..field.len() - 1];
@@ -182,18 +148,17 @@ impl Machine<'_, '_> {
                     };
                     let value = value.unwrap_or_else(Value::unknown);
                     let value = if plain { value } else { value.lost() };
-                    let span = range.start + at..range.start + at + length;
                     self.fill_at(
                         &mut assembled,
                         value,
-                        home,
-                        span,
-                        Some(writing),
+                        own.home,
+                        own.span(at..start),
+                        Some(own.writing),
                         field.to_owned(),
                     );
                 }
                 if start < text.len() {
-                    assembled.push(stretch(start, text.len(), None));
+                    assembled.push(own.part(start..text.len()));
                 }
             }
             let value = Value::text(assembled);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Given, Machine, SEGMENTS_MAX};
 use crate::language::program::{Argument, Expression, Kind};
-use crate::language::values::{Assembled, Fate, Segment, Value};
+use crate::language::values::{Assembled, Fate, Value};
 use crate::rules;
 use crate::session::Namespace;
 
@@ -369,44 +369,29 @@ impl Machine<'_, '_> {
         for alternative in alternatives.iter() {
             let mut assembled = Vec::new();
             for segment in alternative {
-                let Segment::Source {
-                    home,
-                    literal,
-                    range,
-                    decoded: None,
-                    writing,
-                } = segment
-                else {
+                let Some(own) = segment.stretch() else {
                     assembled.push(segment.clone());
                     continue;
                 };
-                let text = home.text().get(range.clone()).unwrap_or_default();
+                let text = own.text;
                 let mut start = 0;
-                let stretch = |from: usize, to: usize| Segment::Source {
-                    home: Arc::clone(home),
-                    literal: *literal,
-                    range: range.start + from..range.start + to,
-                    decoded: None,
-                    writing,
-                };
                 while let Some(found) = text[start..].find(mark) {
                     let at = start + found;
                     if start < at {
-                        assembled.push(stretch(start, at));
+                        assembled.push(own.part(start..at));
                     }
-                    let span = range.start + at..range.start + at + mark.len();
+                    start = at + mark.len();
                     self.fill_at(
                         &mut assembled,
                         value.clone(),
-                        home,
-                        span,
-                        Some(writing),
+                        own.home,
+                        own.span(at..start),
+                        Some(own.writing),
                         mark.to_owned(),
                     );
-                    start = at + mark.len();
                 }
                 if start < text.len() || text.is_empty() {
-                    assembled.push(stretch(start, text.len()));
+                    assembled.push(own.part(start..text.len()));
                 }
             }
             all.push(assembled);
@@ -431,32 +416,18 @@ impl Machine<'_, '_> {
             let mut assembled = Vec::new();
             let mut line_start = false;
             for segment in alternative {
-                let Segment::Source {
-                    home,
-                    literal,
-                    range,
-                    decoded: None,
-                    writing,
-                } = segment
-                else {
+                let Some(own) = segment.stretch() else {
                     line_start = false;
                     assembled.push(segment.clone());
                     continue;
                 };
-                let text = home.text().get(range.clone()).unwrap_or_default();
                 let mut at = 0;
-                for line in text.split_inclusive('\n') {
+                for line in own.text.split_inclusive('\n') {
                     let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
                     let bar = (line_start || at > 0) && line[indent..].starts_with('|');
                     let skipped = if bar { indent + 1 } else { 0 };
                     if skipped < line.len() {
-                        assembled.push(Segment::Source {
-                            home: Arc::clone(home),
-                            literal: *literal,
-                            range: range.start + at + skipped..range.start + at + line.len(),
-                            decoded: None,
-                            writing,
-                        });
+                        assembled.push(own.part(at + skipped..at + line.len()));
                     }
                     at += line.len();
                     line_start = line.ends_with('\n');
@@ -498,23 +469,15 @@ impl Machine<'_, '_> {
         };
         let mut pieces: Vec<Assembled> = vec![Vec::new()];
         for segment in only {
-            let Segment::Source {
-                home,
-                literal,
-                range,
-                decoded: None,
-                writing,
-            } = segment
-            else {
+            let Some(own) = segment.stretch() else {
                 pieces
                     .last_mut()
                     .expect("begins with one")
                     .push(segment.clone());
                 continue;
             };
-            let text = home.text().get(range.clone()).unwrap_or_default();
             let mut at = 0;
-            for (index, part) in text.split(separator.as_str()).enumerate() {
+            for (index, part) in own.text.split(separator.as_str()).enumerate() {
                 if index > 0 {
                     pieces.push(Vec::new());
                 }
@@ -522,13 +485,7 @@ impl Machine<'_, '_> {
                     pieces
                         .last_mut()
                         .expect("begins with one")
-                        .push(Segment::Source {
-                            home: Arc::clone(home),
-                            literal: *literal,
-                            range: range.start + at..range.start + at + part.len(),
-                            decoded: None,
-                            writing,
-                        });
+                        .push(own.part(at..at + part.len()));
                 }
                 at += part.len() + separator.len();
             }
