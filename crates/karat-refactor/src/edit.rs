@@ -34,3 +34,21 @@ impl Insertion {
         }
     }
 }
+
+/// The text of a range after the edits in it; none if they lie across each other or outside.
+pub(crate) fn applied(text: &str, range: &Range<usize>, edits: &[Edit]) -> Option<String> {
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut form = String::new();
+    let mut at = range.start;
+    for edit in edits {
+        if edit.range.start < at || edit.range.end > range.end {
+            return None;
+        }
+        form.push_str(text.get(at..edit.range.start)?);
+        form.push_str(&edit.new);
+        at = edit.range.end;
+    }
+    form.push_str(text.get(at..range.end)?);
+    Some(form)
+}

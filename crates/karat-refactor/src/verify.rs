@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::asset::{self, AssetReport, Decoded};
 use crate::candidates::{Candidate, Scanner, Shape};
+use crate::edit::applied;
 use crate::estate::{Files, in_parallel, scan};
 use crate::mapping::{DatabaseLookup, Mapping, TableLookup};
 use crate::occurrence::{NotATable, Subject, Verdict};
@@ -588,24 +589,6 @@ fn places<'r>(
         )
     });
     places
-}
-
-/// The text of a range after the edits in it.
-fn applied(text: &str, range: &Range<usize>, edits: &[crate::edit::Edit]) -> Option<String> {
-    let mut edits: Vec<&crate::edit::Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
-    let mut form = String::new();
-    let mut at = range.start;
-    for edit in edits {
-        if edit.range.start < at || edit.range.end > range.end {
-            return None;
-        }
-        form.push_str(text.get(at..edit.range.start)?);
-        form.push_str(&edit.new);
-        at = edit.range.end;
-    }
-    form.push_str(text.get(at..range.end)?);
-    Some(form)
 }
 
 /// The parts of a written name, in lower case.

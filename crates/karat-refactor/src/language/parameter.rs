@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Language;
 use super::values::{Literal, LiteralId, State};
-use crate::edit::{Edit, Insertion};
+use crate::edit::{Edit, Insertion, applied};
 use crate::format::Format;
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, Occurrence, Severity, Subject, Verdict};
@@ -494,24 +494,6 @@ fn in_sql(
         frame: Vec::new(),
         variable: None,
     })
-}
-
-/// The text of a range after the edits in it.
-fn applied(text: &str, range: &Range<usize>, edits: &[Edit]) -> Option<String> {
-    let mut edits: Vec<&Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
-    let mut form = String::new();
-    let mut at = range.start;
-    for edit in edits {
-        if edit.range.start < at || edit.range.end > range.end {
-            return None;
-        }
-        form.push_str(text.get(at..edit.range.start)?);
-        form.push_str(&edit.new);
-        at = edit.range.end;
-    }
-    form.push_str(text.get(at..range.end)?);
-    Some(form)
 }
 
 /// A statement that makes a widget, a variable, or both.

@@ -350,28 +350,7 @@ fn what_another_writer_committed_waits_for_a_persons_word() {
     let project = Project::initial();
     assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
     // The same rows a second time, under another name.
-    let folder = "lake/shop/gold/revenue";
-    let log = std::fs::read_to_string(
-        project.path(&format!("{folder}/_delta_log/00000000000000000000.json")),
-    )
-    .unwrap();
-    let add = log
-        .lines()
-        .find(|line| line.starts_with("{\"add\""))
-        .unwrap();
-    let name = add.split('"').nth(5).unwrap();
-    std::fs::copy(
-        project.path(&format!("{folder}/{name}")),
-        project.path(&format!("{folder}/another.parquet")),
-    )
-    .unwrap();
-    project.write(
-        &format!("{folder}/_delta_log/00000000000000000001.json"),
-        &format!(
-            "{{\"commitInfo\":{{\"timestamp\":0,\"operation\":\"WRITE\"}}}}\n{}\n",
-            add.replace(name, "another.parquet")
-        ),
-    );
+    copy_of_a_file(&project, "shop/gold/revenue");
     let foreign = expect![[r#"
         error: `shop_gold.revenue` is not as karat left it: version 1 was committed by another writer and has no receipt
         hint: look at what it wrote; then `karat receipt adopt shop_gold.revenue REASON` makes it part of the record, until the model is computed again
