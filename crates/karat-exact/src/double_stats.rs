@@ -91,8 +91,10 @@ impl CountedPairs<'_> {
             values,
             ..
         } = self.pairs;
+        // Kept beside the loop: a byte that is written could be any of them.
+        let (counts, numbers, bits) = (&mut counts[..], self.numbers, *bits);
         for (code, group) in codes.iter().zip(groups) {
-            let place = (group << *bits) + self.numbers[*code as usize] as usize;
+            let place = (group << bits) + numbers[*code as usize] as usize;
             let count = &mut counts[place];
             *count = count.wrapping_add(1);
             if *count == 0 {
@@ -100,7 +102,7 @@ impl CountedPairs<'_> {
             }
         }
         for place in full.drain(..) {
-            let (group, value) = (place >> *bits, place & ((1 << *bits) - 1));
+            let (group, value) = (place >> bits, place & ((1 << bits) - 1));
             self.cells[group].add(&values[value], 1 << u8::BITS);
         }
     }

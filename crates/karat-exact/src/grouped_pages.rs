@@ -840,11 +840,9 @@ impl ValuePages {
             return Err(unable("a page of another encoding"));
         };
         check_codes(codes, dictionary.len())?;
+        let known = &key.groups[..];
         let groups = key.pages.codes().iter();
-        pairs.add(
-            codes,
-            groups.map(|code| key.groups[*code as usize] as usize),
-        );
+        pairs.add(codes, groups.map(|code| known[*code as usize] as usize));
         Ok(true)
     }
 

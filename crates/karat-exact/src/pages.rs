@@ -416,13 +416,16 @@ fn unpack<const W: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
     /// Bytes of a block of the widest values that are loaded so, and what is loaded beyond the last.
     const ROOM: usize = 25 * BLOCK / 8 + 4;
     if W <= 25 {
-        let mut bytes = [0; ROOM];
-        let length = packed.len().min(W * BLOCK / 8);
-        bytes[..length].copy_from_slice(&packed[..length]);
-        for (index, value) in out.iter_mut().enumerate() {
-            let (at, shift) = (index * W / 8, index * W % 8);
-            let word = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-            *value = u32::from_le_bytes(word) >> shift & ((1 << W) - 1);
+        let mut block = [0; ROOM];
+        block[..W * BLOCK / 8].copy_from_slice(&packed[..W * BLOCK / 8]);
+        // Eight values take as many bytes as one has bits; a longer loop is not unrolled.
+        for (eight, values) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let bytes = &block[eight * W..eight * W + W + 4];
+            for (index, value) in values.iter_mut().enumerate() {
+                let (at, shift) = (index * W / 8, index * W % 8);
+                let word = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+                *value = u32::from_le_bytes(word) >> shift & ((1 << W) - 1);
+            }
         }
         return;
     }
