@@ -242,16 +242,20 @@ impl Tokens<'_> {
         self.range(at).end == self.range(at + 1).start
     }
 
-    fn before_on_its_line(&self, at: usize) -> &str {
-        let before = &self.text[..self.range(at).start];
-        before.rsplit(['\n', '\r']).next().unwrap_or_default()
+    /// Looks back no further than to the first letter: a line may hold the whole text.
+    fn is_first_on_its_line(&self, at: usize) -> bool {
+        let before = self.text[..self.range(at).start].chars().rev();
+        let mut before = before.skip_while(|c| c.is_whitespace() && !matches!(c, '\n' | '\r'));
+        matches!(before.next(), None | Some('\n' | '\r'))
     }
 
     fn is_alone_on_its_line(&self, at: usize) -> bool {
+        if !self.is_first_on_its_line(at) {
+            return false;
+        }
         let behind = &self.text[self.range(at).end..];
         let behind = behind.split(['\n', '\r']).next().unwrap_or_default().trim();
-        self.before_on_its_line(at).trim().is_empty()
-            && (behind.is_empty() || behind == ";" || behind.starts_with("--"))
+        behind.is_empty() || behind == ";" || behind.starts_with("--")
     }
 
     /// `@x`, `@@rowcount`; not `orders@v12`, which is a version of a table.
@@ -278,7 +282,9 @@ impl Tokens<'_> {
 
     /// `EXEC sales.load`, `exec sp_help 'x'`, `execute('…')` at the beginning of a line; not `execute immediate`, nor a column of that name.
     fn is_call_of_a_procedure(&self, at: usize) -> bool {
-        let first_on_its_line = self.before_on_its_line(at).trim().is_empty();
+        if !self.is_one_of(at, &["exec", "execute"]) {
+            return false;
+        }
         let in_a_list = at > 0
             && (matches!(self.shown(at - 1), "," | "(" | ".")
                 || self.is_one_of(at - 1, BEFORE_A_NAME));
@@ -286,7 +292,7 @@ impl Tokens<'_> {
             Some(Kind::Word) => !self.is_one_of(at + 1, &["as", "from", "immediate"]),
             _ => self.shown(at + 1) == "(" && self.kind(at + 2) == Some(Kind::String),
         };
-        self.is_one_of(at, &["exec", "execute"]) && first_on_its_line && !in_a_list && called
+        self.is_first_on_its_line(at) && !in_a_list && called
     }
 
     /// `CREATE OR ALTER PROC`, `CREATE PROCEDURE … AS BEGIN`, `CREATE PACKAGE`; Databricks' own say `LANGUAGE SQL` in front of the body.
