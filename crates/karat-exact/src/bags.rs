@@ -1,6 +1,7 @@
 //! `intersect all` and `except all`. DataFusion makes a join of them that keeps every row with an equal one on the other side, however
 //! many there are. Here equal rows are numbered on both sides, and the number joins them too: the third of them needs a third partner.
 
+use crate::walks::WalkPlan;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, NullEquality, Result};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
@@ -14,7 +15,7 @@ const NUMBERS: [&str; 2] = ["\u{1}nth left", "\u{1}nth right"];
 
 /// The plan with each such join counting.
 pub(crate) fn counted(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|node| match node {
+    let plan = plan.walk_up_with_subqueries(|node| match node {
         LogicalPlan::Join(join) if is_of_bags(&join) => Ok(Transformed::yes(by_number(join)?)),
         other => Ok(Transformed::no(other)),
     })?;

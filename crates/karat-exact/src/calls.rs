@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::error::SqlError;
 use crate::session::{is_known, unknown_function};
+use crate::walks;
 
 /// What DataFusion plans by name, without a function of that name.
 const PLANNED_BY_NAME: [&str; 4] = ["map", "make_map", "unnest", "unnest_outer"];
@@ -28,7 +29,7 @@ pub fn wrong_calls_in_expression(sql: &str) -> Vec<SqlError> {
 /// The same for a text that was parsed. Each has a place: where the function's name begins.
 pub(crate) fn wrong_calls(text: &impl Visit) -> Vec<SqlError> {
     let mut calls = Calls(Vec::new());
-    let _ = text.visit(&mut calls);
+    walks::read(text, &mut calls);
     calls.0
 }
 

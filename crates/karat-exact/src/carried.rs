@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::AggregateFunction;
@@ -37,6 +37,7 @@ use crate::error::ExactError;
 use crate::failures::Failures;
 use crate::rows::can_fail;
 use crate::total::{first_error, split};
+use crate::walks::{Walk, WalkPlan};
 
 /// Rules of DataFusion's optimizer that make joins of subqueries.
 const SUBQUERIES: &[&str] = &[
@@ -72,9 +73,9 @@ pub(crate) fn carried(
 ) -> Result<Option<Carried>> {
     let plan = plan
         .clone()
-        .transform_up_with_subqueries(|node| {
+        .walk_up_with_subqueries(|node| {
             let node = node
-                .map_expressions(|expr| conditions::taken_apart(&expr).map(Transformed::yes))?
+                .change_expressions(|expr| conditions::taken_apart(&expr).map(Transformed::yes))?
                 .data;
             // The optimizer leaves out a DISTINCT that it knows to change nothing, and with it the doubt of an error in it.
             Ok(Transformed::yes(match node {
@@ -119,7 +120,7 @@ pub(crate) fn carried(
 
 /// Whether a plan may be one for which there is no rule: [`carried`] tells.
 pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
-    let bound = |expr: &Expr| expr.exists(|e| Ok(is_bound(e)));
+    let bound = |expr: &Expr| expr.has(|e| Ok(is_bound(e)));
     let plain = |node: &LogicalPlan| {
         matches!(
             node,
@@ -138,9 +139,9 @@ pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
         )
     };
     let mut found = false;
-    let visited = plan.apply(|node| {
+    let visited = plan.walk(|node| {
         found |= !plain(node);
-        node.apply_expressions(|expr| {
+        node.see_expressions(|expr| {
             found |= bound(expr)?;
             Ok(TreeNodeRecursion::Continue)
         })
@@ -151,8 +152,8 @@ pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
 fn has_scalar_subquery(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            found |= expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
+        node.see_expressions(|expr| {
+            found |= expr.has(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
@@ -664,7 +665,7 @@ impl Carrier {
     fn without_subqueries(&mut self, exprs: &[Expr], input: Rows) -> Result<(Vec<Expr>, Rows)> {
         let any = exprs.iter().any(|expr| {
             matches!(
-                expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_)))),
+                expr.has(|e| Ok(matches!(e, Expr::ScalarSubquery(_)))),
                 Ok(true)
             )
         });
@@ -675,7 +676,7 @@ impl Carrier {
         let mut replaced = Vec::with_capacity(exprs.len());
         for expr in exprs {
             let mut found = Vec::new();
-            let expr = expr.clone().transform_down(|e| {
+            let expr = expr.clone().walk_down(|e| {
                 let Expr::ScalarSubquery(subquery) = &e else {
                     return Ok(Transformed::no(e));
                 };
@@ -766,7 +767,7 @@ impl Carrier {
 fn fallible(plan: &LogicalPlan) -> Result<bool> {
     let mut fallible = false;
     plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
+        node.see_expressions(|expr| {
             fallible |= can_fail(expr);
             Ok(TreeNodeRecursion::Continue)
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::utils::{
@@ -27,6 +27,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use crate::checked::sql_text;
 use crate::error::ExactError;
 use crate::rows::{Node, Nodes, can_fail};
+use crate::walks::Walk;
 
 /// A condition of several parts as one function of the columns that it reads.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub(crate) fn is_bound(expr: &Expr) -> bool {
 /// Whether an expression can be computed apart from the plan, from the columns of one row: nothing in it is bound to its place, and it
 /// takes no other rows. One that cannot be looked into is not.
 pub(crate) fn is_closed(expr: &Expr) -> bool {
-    let open = expr.exists(|e| {
+    let open = expr.has(|e| {
         Ok(is_bound(e) || matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_)))
     });
     matches!(open, Ok(false))
@@ -157,7 +158,7 @@ fn replaced(
     schema: &DFSchema,
     config: &Arc<ConfigOptions>,
 ) -> Result<Transformed<Expr>> {
-    expr.transform_down(|e| {
+    expr.walk_down(|e| {
         let condition = matches!(
             &e,
             Expr::BinaryExpr(BinaryExpr {
@@ -224,7 +225,7 @@ fn call(expr: Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> Result<Ex
         fields.push(Field::new(format!("c{index}"), data_type, true));
     }
     let renamed = expr
-        .transform_down(|e| {
+        .walk_down(|e| {
             let Expr::Column(column) = &e else {
                 return Ok(Transformed::no(e));
             };
@@ -353,7 +354,7 @@ fn again(predicate: &Expr, schema: &DFSchema, config: &Arc<ConfigOptions>) -> Re
 
 /// The expression with its conditions written out again.
 pub(crate) fn taken_apart(expr: &Expr) -> Result<Expr> {
-    let apart = expr.clone().transform_up(|e| {
+    let apart = expr.clone().walk_up(|e| {
         let Expr::ScalarFunction(call) = &e else {
             return Ok(Transformed::no(e));
         };
@@ -361,7 +362,7 @@ pub(crate) fn taken_apart(expr: &Expr) -> Result<Expr> {
             return Ok(Transformed::no(e));
         };
         let args = &call.args;
-        condition.expr.clone().transform_down(|inner| {
+        condition.expr.clone().walk_down(|inner| {
             let index = match &inner {
                 Expr::Column(column) => column
                     .name

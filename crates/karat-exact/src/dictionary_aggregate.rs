@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
@@ -40,6 +40,7 @@ use crate::error::ExactError;
 use crate::grouped_pages::{Aggregated, Derived, Grouping, Part, Queue, ValueColumn, reads};
 use crate::groups::KeyValues;
 use crate::tables::ONE_ZERO;
+use crate::walks::Walk;
 
 /// Groups the rows of a scan of Parquet files.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ impl ExecutionPlan for DictionaryAggregateExec {
         let [scan] = children.as_slice() else {
             return Err(ExactError::Internal("a grouping has one input".to_owned()).into());
         };
-        let replaced = self.ordinary.clone().transform_down(|node| {
+        let replaced = self.ordinary.clone().walk_down(|node| {
             Ok(match Arc::ptr_eq(&node, &self.scan) {
                 true => Transformed::new(scan.clone(), true, TreeNodeRecursion::Stop),
                 false => Transformed::no(node),
@@ -280,7 +281,7 @@ impl PhysicalOptimizerRule for GroupOnCodes {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let replaced = plan.transform_down(|node| {
+        let replaced = plan.walk_down(|node| {
             Ok(match replacement(&node)? {
                 Some(operator) => Transformed::new(operator, true, TreeNodeRecursion::Jump),
                 None => Transformed::no(node),
@@ -488,7 +489,7 @@ impl Known {
         table: &Schema,
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let mut readable = true;
-        let over = expr.transform_down(|node| {
+        let over = expr.walk_down(|node| {
             let leaves = leaves(&node, table)?;
             let Some([first, others @ ..]) = leaves.as_deref() else {
                 readable &= leaves.is_some();
@@ -505,7 +506,7 @@ impl Known {
                     TreeNodeRecursion::Jump,
                 ));
             }
-            let expr = node.transform_down(|inner| {
+            let expr = node.walk_down(|inner| {
                 Ok(match leaf(&inner, table) {
                     Some(_) => Transformed::new(
                         Arc::new(Column::new(&ValueColumn::expr_name(column), 0)) as _,
@@ -558,7 +559,7 @@ fn leaf(node: &Arc<dyn PhysicalExpr>, table: &Schema) -> Option<ValueColumn> {
 /// The columns of files that an expression reads; none if one of them cannot be read here.
 fn leaves(expr: &Arc<dyn PhysicalExpr>, table: &Schema) -> Result<Option<Vec<ValueColumn>>> {
     let mut found = Some(Vec::new());
-    expr.apply(|node| {
+    expr.walk(|node| {
         let column = leaf(node, table);
         if column.is_none() && node.downcast_ref::<Column>().is_none() {
             return Ok(TreeNodeRecursion::Continue);

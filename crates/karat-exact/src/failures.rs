@@ -8,9 +8,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Int32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int32Type;
 use datafusion::common::Result;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
-use datafusion::sql::sqlparser::ast::{self, Spanned, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, Spanned, Visitor};
 
 use crate::checked::{Checked, Operation, sql_text};
 use crate::conversion::NUMBER;
@@ -18,6 +18,7 @@ use crate::error::ExactError;
 use crate::numbers::Why;
 use crate::planning::place_of;
 use crate::rows::can_fail;
+use crate::walks::{self, Walk, WalkPlan};
 
 /// No error.
 const FINE: i32 = i32::MAX;
@@ -147,11 +148,11 @@ impl Failures {
             lines: sql.lines().map(|line| line.chars().collect()).collect(),
             ..Written::default()
         };
-        let _ = statement.visit(&mut written);
+        walks::read(statement, &mut written);
         let mut found: BTreeMap<String, Failing> = BTreeMap::new();
         plan.apply_with_subqueries(|node| {
-            node.apply_expressions(|expr| {
-                expr.apply(|e| {
+            node.see_expressions(|expr| {
+                expr.walk(|e| {
                     if may_fail(e) {
                         found
                             .entry(sql_text(e))

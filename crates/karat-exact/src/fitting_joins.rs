@@ -14,7 +14,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{SortOptions, concat};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::JoinSide;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -42,6 +42,7 @@ use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::ExactError;
+use crate::walks::Walk;
 
 /// A hash table's own bytes for each row, and the hashes while it is made.
 const BYTES_TABLE: usize = 32;
@@ -436,7 +437,7 @@ fn left_first(filter: &JoinFilter) -> Result<JoinFilter> {
     let columns = filter.column_indices();
     let mut order: Vec<usize> = (0..columns.len()).collect();
     order.sort_by_key(|&at| columns[at].side != JoinSide::Left);
-    let expression = Arc::clone(filter.expression()).transform(|expr| {
+    let expression = Arc::clone(filter.expression()).walk_up(|expr| {
         let Some(column) = expr.downcast_ref::<Column>() else {
             return Ok(Transformed::no(expr));
         };

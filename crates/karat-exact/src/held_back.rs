@@ -9,6 +9,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::rows::can_fail;
+use crate::walks::WalkPlan;
 
 /// A rule, and the plans that it may have.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ fn no_join_can_fail(plan: &LogicalPlan) -> Result<bool> {
     plan.apply_with_subqueries(|node| {
         if matches!(node, LogicalPlan::Join(_)) {
             node.apply_with_subqueries(|below| {
-                below.apply_expressions(|expr| {
+                below.see_expressions(|expr| {
                     found |= can_fail(expr);
                     Ok(TreeNodeRecursion::Continue)
                 })

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::default_table_source::source_as_provider;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, ExprSchema, NullEquality, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -22,6 +22,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::conditions::is_bound;
 use crate::guesses::{Guess, ROWS_UNKNOWN, part};
+use crate::walks::Walk;
 
 /// Tables that are put into an order: fewer leave no choice, more take too long to try.
 const TABLES: std::ops::RangeInclusive<usize> = 3..=24;
@@ -224,7 +225,7 @@ impl Group {
 
     /// The tables whose columns an expression reads.
     fn tables_of(&self, expr: &Expr) -> Option<Set> {
-        if expr.exists(|e| Ok(is_bound(e))).unwrap_or(true) {
+        if expr.has(|e| Ok(is_bound(e))).unwrap_or(true) {
             return None;
         }
         let mut set = 0;

@@ -74,6 +74,7 @@ mod total;
 pub mod trillion;
 pub mod types;
 mod vectors;
+mod walks;
 mod wide;
 mod words;
 mod yielding;

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::calls::wrong_calls;
 use crate::error::SqlError;
 use crate::session::sql_error;
+use crate::walks;
 
 /// How often a text is planned again; one that is wrong in more places is told of the rest when these are mended.
 const ROUNDS_MAX: usize = 16;
@@ -66,7 +67,7 @@ pub(crate) fn mistakes<T: Visit + VisitMut + Clone>(
             break;
         }
         let mut without = text.clone();
-        let _ = VisitMut::visit(&mut without, &mut TakeOut(&taken));
+        walks::edit(&mut without, &mut TakeOut(&taken));
         match plan(without) {
             Ok(()) => break,
             Err(error) => errors = each(error),
@@ -182,7 +183,7 @@ fn mentions(text: &impl Visit, wanted: &dyn Fn(&[Ident]) -> bool) -> Vec<Mention
         }
     }
     let mut search = Search(wanted, Vec::new());
-    let _ = text.visit(&mut search);
+    walks::read(text, &mut search);
     search.1
 }
 

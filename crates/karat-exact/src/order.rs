@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DataFusionError, Result};
 use datafusion::logical_expr::expr::{
     AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams,
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use crate::error::ExactError;
 use crate::keys::{Key, unique_keys};
 use crate::peers::OfPeers;
+use crate::walks::{Walk, WalkPlan};
 
 /// Aggregates whose answer depends on the order of rows.
 const ORDERED_AGGREGATES: [&str; 5] = [
@@ -57,7 +58,7 @@ pub(crate) fn complete(
     notes: &mut Vec<String>,
 ) -> Result<LogicalPlan> {
     let mut completion = Completion { unknown, notes };
-    plan.transform_up_with_subqueries(|node| completion.node(node))
+    plan.walk_up_with_subqueries(|node| completion.node(node))
         .map(|transformed| transformed.data)
 }
 
@@ -306,7 +307,7 @@ fn under_old_names(
     let mut changed = false;
     let mut completed = Vec::with_capacity(exprs.len());
     for (expr, name) in exprs.iter().zip(names) {
-        let expr = expr.clone().transform_up(&mut complete)?;
+        let expr = expr.clone().walk_up(&mut complete)?;
         changed |= expr.transformed;
         completed.push(match expr.transformed {
             true => expr.data.alias(name.name.clone()),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::walks;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, Spanned, Statement, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, SetExpr, Spanned, Statement, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -60,7 +60,7 @@ pub(crate) fn title_all(statement: &mut Statement) {
             ControlFlow::Continue(())
         }
     }
-    let _ = VisitMut::visit(statement, &mut Titles);
+    walks::edit(statement, &mut Titles);
 }
 
 /// The second of two columns that share a name in one select list: the name, and where it stands.
@@ -85,7 +85,7 @@ pub(crate) fn twin(sql: &str) -> Option<(String, Place)> {
     }
     let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
     let mut twins = Twins(None);
-    let _ = statements.visit(&mut twins);
+    walks::read(&statements, &mut twins);
     twins.0
 }
 

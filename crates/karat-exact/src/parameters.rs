@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Statement, UnaryOperator, Value, ValueWithSpan, visit_expressions_mut,
+    CastKind, DataType, Expr, Statement, UnaryOperator, Value, ValueWithSpan, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
 use crate::error::{SqlError, SqlErrorKind};
+use crate::walks;
 
 /// Values by name, for `$name`; `$1` is a name, too.
 #[derive(Clone, Debug, Default)]
@@ -62,29 +63,20 @@ impl Parameters {
 
     /// Puts the values into the text's tree. A name without a value is a mistake, and so is a value without a name.
     pub(crate) fn bind(&self, statement: &mut Statement) -> Result<(), SqlError> {
-        let mut used: BTreeSet<String> = BTreeSet::new();
-        let bound = visit_expressions_mut(statement, |expr| {
-            let Expr::Value(ValueWithSpan {
-                value: Value::Placeholder(written),
-                span,
-            }) = expr
-            else {
-                return ControlFlow::Continue(());
-            };
-            let name = written.trim_start_matches('$').to_lowercase();
-            match self.values.get(&name) {
-                Some(literal) => {
-                    used.insert(name);
-                    *expr = literal.clone();
-                    ControlFlow::Continue(())
-                }
-                None => ControlFlow::Break(self.without_value(written, *span)),
-            }
-        });
-        if let ControlFlow::Break(error) = bound {
-            return Err(error);
+        let mut binding = Binding {
+            parameters: self,
+            used: BTreeSet::new(),
+            mistake: None,
+        };
+        walks::edit(statement, &mut binding);
+        if let Some(mistake) = binding.mistake {
+            return Err(mistake);
         }
-        match self.values.keys().find(|name| !used.contains(*name)) {
+        match self
+            .values
+            .keys()
+            .find(|name| !binding.used.contains(*name))
+        {
             Some(name) => Err(error(
                 format!("the query has no `${name}`"),
                 None,
@@ -109,6 +101,39 @@ impl Parameters {
             }
         };
         error(message, Some(span), &hint)
+    }
+}
+
+/// Values on their way into a text.
+struct Binding<'a> {
+    parameters: &'a Parameters,
+    used: BTreeSet<String>,
+    mistake: Option<SqlError>,
+}
+
+impl VisitorMut for Binding<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Value(ValueWithSpan {
+            value: Value::Placeholder(written),
+            span,
+        }) = expr
+        else {
+            return ControlFlow::Continue(());
+        };
+        let name = written.trim_start_matches('$').to_lowercase();
+        match self.parameters.values.get(&name) {
+            Some(literal) => {
+                self.used.insert(name);
+                *expr = literal.clone();
+                ControlFlow::Continue(())
+            }
+            None => {
+                self.mistake = Some(self.parameters.without_value(written, *span));
+                ControlFlow::Break(())
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, TableReference};
 use datafusion::logical_expr::expr::Alias;
 use datafusion::logical_expr::{
@@ -16,6 +16,7 @@ use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::conditions::is_bound;
+use crate::walks::Walk;
 
 /// The rule.
 #[derive(Debug)]
@@ -193,7 +194,7 @@ fn names_it<'e>(
 ) -> Result<bool> {
     let at = schema.index_of_column(column)?;
     for expr in exprs {
-        let named = expr.exists(|below| {
+        let named = expr.has(|below| {
             Ok(match below {
                 Expr::Column(named) => schema.index_of_column(named).ok() == Some(at),
                 other => is_bound(other),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{
     DFSchema, DataFusionError, NullEquality, Result, ScalarValue, SchemaError,
 };
@@ -38,6 +38,7 @@ use crate::rows::{folded, spelled_out};
 use crate::scalar::Scalar;
 use crate::session::uses_clock;
 use crate::types::type_name;
+use crate::walks::{Walk, WalkPlan};
 
 fn datetime(data_type: &DataType) -> bool {
     matches!(
@@ -547,7 +548,7 @@ fn rewrite_plan(
     rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
     map_plan(plan, &|expr, schema| {
-        expr.transform_up(|expr| rewrite(expr, schema))
+        expr.walk_up(|expr| rewrite(expr, schema))
     })
 }
 
@@ -556,7 +557,7 @@ fn map_plan(
     plan: LogicalPlan,
     replace: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|plan| {
+    let plan = plan.walk_up_with_subqueries(|plan| {
         let mut schema = merge_schema(&plan.inputs());
         if let LogicalPlan::TableScan(scan) = &plan {
             schema.merge(&DFSchema::try_from_qualified_schema(
@@ -565,7 +566,7 @@ fn map_plan(
             )?);
         }
         let names = NamePreserver::new(&plan);
-        let changed = plan.map_expressions(|expr| {
+        let changed = plan.change_expressions(|expr| {
             let name = names.save(&expr);
             Ok(replace(expr, &schema)?.update_data(|expr| name.restore(expr)))
         })?;
@@ -580,13 +581,13 @@ fn map_plan(
 
 /// The plan with calls on literals in its conditions as their values: what cannot fail stands on its own, is pushed down and prunes files.
 fn with_constants(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|plan| {
+    let plan = plan.walk_up_with_subqueries(|plan| {
         if !matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_)) {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
-        plan.map_expressions(|expr| {
-            expr.transform_up(|expr| match uses_clock(&expr) {
+        plan.change_expressions(|expr| {
+            expr.walk_up(|expr| match uses_clock(&expr) {
                 // Whether an answer depends on the clock is asked of the plan (A7).
                 true => Ok(Transformed::no(expr)),
                 false => folded(expr, &schema),
@@ -603,12 +604,12 @@ fn with_counted_limits(plan: LogicalPlan, config: &Arc<ConfigOptions>) -> Result
     let schema = DFSchema::empty();
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let one = RecordBatch::try_new_with_options(Arc::clone(schema.inner()), Vec::new(), &options)?;
-    let plan = plan.transform_up_with_subqueries(|plan| {
+    let plan = plan.walk_up_with_subqueries(|plan| {
         if !matches!(plan, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(plan));
         }
-        plan.map_expressions(|expr| {
-            let asks = expr.exists(|e| {
+        plan.change_expressions(|expr| {
+            let asks = expr.has(|e| {
                 Ok(matches!(
                     e,
                     Expr::ScalarSubquery(_)
@@ -650,7 +651,7 @@ impl AnalyzerRule for CheckedExpressions {
             }
             Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
         })?;
-        let plan = plan.transform_up_with_subqueries(|plan| match plan {
+        let plan = plan.walk_up_with_subqueries(|plan| match plan {
             LogicalPlan::Join(join) => self.exact_keys(join),
             other => Ok(Transformed::no(other)),
         })?;
@@ -661,12 +662,12 @@ impl AnalyzerRule for CheckedExpressions {
 impl CheckedExpressions {
     /// `limit 100 / 10`: a quotient is a decimal (E1), and rows are counted in whole numbers.
     fn whole_limits(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let plan = plan.transform_up_with_subqueries(|plan| {
+        let plan = plan.walk_up_with_subqueries(|plan| {
             if !matches!(plan, LogicalPlan::Limit(_)) {
                 return Ok(Transformed::no(plan));
             }
             let none = DFSchema::empty();
-            plan.map_expressions(|expr| match expr.get_type(&none).map(|t| number(&t)) {
+            plan.change_expressions(|expr| match expr.get_type(&none).map(|t| number(&t)) {
                 Ok(Some(Number::Decimal(..) | Number::Double)) => {
                     Ok(Transformed::yes(self.converted(expr, &DataType::Int64)))
                 }

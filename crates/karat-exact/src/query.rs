@@ -38,6 +38,7 @@ use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
+use crate::walks::{Walk, WalkPlan};
 use crate::words::in_our_words;
 use crate::zones::at_time_zone_as_call;
 
@@ -296,7 +297,7 @@ fn guarded(
 /// Whether the plan holds what the engine cannot run everywhere: only planning it to the end tells.
 fn may_have_no_way(plan: &LogicalPlan) -> bool {
     let unusual = |expr: &Expr| {
-        expr.exists(|e| {
+        expr.has(|e| {
             Ok(matches!(
                 e,
                 Expr::ScalarSubquery(_)
@@ -306,11 +307,11 @@ fn may_have_no_way(plan: &LogicalPlan) -> bool {
             ))
         })
     };
-    let windows = |expr: &Expr| expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))));
+    let windows = |expr: &Expr| expr.has(|e| Ok(matches!(e, Expr::WindowFunction(_))));
     let mut found = false;
     let visited = plan.apply_with_subqueries(|node| {
         let filter = matches!(node, LogicalPlan::Filter(_));
-        node.apply_expressions(|expr| {
+        node.see_expressions(|expr| {
             found |= unusual(expr)? || (filter && windows(expr)?);
             Ok(TreeNodeRecursion::Continue)
         })
@@ -448,7 +449,7 @@ fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> 
 fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {
     let mut found = ClockUse::None;
     plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
+        node.see_expressions(|expr| {
             found = found.max(clock_use(expr));
             Ok(TreeNodeRecursion::Continue)
         })
@@ -459,8 +460,8 @@ fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {
 fn refuse_provenance(plan: &LogicalPlan) -> Result<(), SqlError> {
     let mut named: Option<Column> = None;
     let visited = plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|inner| {
+        node.see_expressions(|expr| {
+            expr.walk(|inner| {
                 if let Expr::Column(column) = inner
                     && PROVENANCE.contains(&column.name.as_str())
                 {
@@ -491,7 +492,7 @@ fn refuse_lost_nulls(plan: &LogicalPlan) -> Result<(), SqlError> {
     let mut lost: Option<Option<(u64, u64)>> = None;
     let visited = plan.apply_with_subqueries(|node| {
         let filter = matches!(node, LogicalPlan::Filter(_));
-        node.apply_expressions(|expr| {
+        node.see_expressions(|expr| {
             if let Some(found) = lost_null(expr, filter, filter) {
                 let span = found
                     .column_refs()

@@ -36,6 +36,7 @@ use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
 use crate::session::{ClockUse, Settings, clock_use, sql_error};
 use crate::total;
+use crate::walks::{self, Walk};
 use crate::zones::at_time_zone_as_call;
 
 /// Expressions over one input schema.
@@ -220,7 +221,7 @@ impl Compiler<'_> {
                 Some("the column's name is its key"),
             ));
         }
-        let _ = ast::VisitMut::visit(&mut parsed.expr, &mut Fold);
+        walks::edit(&mut parsed.expr, &mut Fold);
         at_time_zone_as_call(&mut parsed.expr);
         Ok(parsed.expr)
     }
@@ -230,7 +231,7 @@ impl Compiler<'_> {
         let expr = self
             .state
             .create_logical_expr_from_sql_expr(parsed, &self.nodes.schema)?;
-        expr.apply(|e| {
+        expr.walk(|e| {
             #[expect(deprecated)]
             let what = match e {
                 Expr::AggregateFunction(call) => format!(
@@ -259,7 +260,7 @@ impl Compiler<'_> {
             .collect();
         let clock = clock_use(&expr);
         let expr = expr
-            .transform_up(|e| self.rules.rewrite(e, &self.nodes.schema))?
+            .walk_up(|e| self.rules.rewrite(e, &self.nodes.schema))?
             .data;
         let context = SimplifyContext::builder()
             .with_schema(Arc::new(self.nodes.schema.clone()))
@@ -267,7 +268,7 @@ impl Compiler<'_> {
             .build();
         let expr = ExprSimplifier::new(context).coerce(expr, &self.nodes.schema)?;
         let expr = expr
-            .transform_up(|e| self.rules.rewrite_coerced(e, &self.nodes.schema))?
+            .walk_up(|e| self.rules.rewrite_coerced(e, &self.nodes.schema))?
             .data;
         let found = expr.get_type(&self.nodes.schema)?;
         let data_type = stored_type(&found).map_err(|why| type_error(why, None))?;
@@ -276,7 +277,7 @@ impl Compiler<'_> {
         } else {
             self.rules.converted(expr, &data_type)
         };
-        let expr = expr.transform_up(|e| folded(e, &self.nodes.schema))?.data;
+        let expr = expr.walk_up(|e| folded(e, &self.nodes.schema))?.data;
         Ok(Planned {
             expr,
             data_type,
@@ -356,7 +357,7 @@ impl Nodes {
         let Some(failures) = &self.failures else {
             return Ok(0);
         };
-        let written = expr.clone().transform_up(|e| {
+        let written = expr.clone().walk_up(|e| {
             let name = match &e {
                 Expr::Column(column) => self.names.get(&column.name),
                 _ => None,
@@ -578,7 +579,7 @@ impl Nodes {
 
 /// The expression with `coalesce` and its kin as the CASE that they mean: DataFusion computes them in no other form.
 pub(crate) fn spelled_out(expr: Expr) -> PlanResult<Transformed<Expr>> {
-    expr.transform_up(|e| {
+    expr.walk_up(|e| {
         let Expr::ScalarFunction(ScalarFunction { func, args }) = e else {
             return Ok(Transformed::no(e));
         };
@@ -599,7 +600,7 @@ pub(crate) fn spelled_out(expr: Expr) -> PlanResult<Transformed<Expr>> {
 
 /// Whether some row's values can make the expression fail.
 pub(crate) fn can_fail(expr: &Expr) -> bool {
-    expr.exists(|e| {
+    expr.has(|e| {
         Ok(match e {
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
                 Some(Checked {

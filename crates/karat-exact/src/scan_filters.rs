@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::walks::Walk;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
@@ -31,7 +32,7 @@ impl PhysicalOptimizerRule for ScanFilters {
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let rule = FilterPushdown::new();
-        plan.transform_down(|node| {
+        plan.walk_down(|node| {
             if node.downcast_ref::<FilterExec>().is_none() || !has_one_way(&node) {
                 return Ok(Transformed::no(node));
             }

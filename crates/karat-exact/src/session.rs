@@ -37,6 +37,7 @@ use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames
 use crate::scan_filters::{self, ScanFilters};
 use crate::series;
 use crate::tables::{CATALOG, SCHEMA};
+use crate::walks::Walk;
 use crate::words::in_our_words;
 use crate::yielding::YieldingJoins;
 
@@ -208,9 +209,9 @@ pub(crate) fn uses_clock(expr: &Expr) -> bool {
 
 /// What an expression, as planned and not yet optimised, takes from the run's time.
 pub(crate) fn clock_use(expr: &Expr) -> ClockUse {
-    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    use datafusion::common::tree_node::TreeNodeRecursion;
     let mut most = ClockUse::None;
-    let visited = expr.apply(|e| {
+    let visited = expr.walk(|e| {
         if let Expr::ScalarFunction(call) = e
             && let Some(Checked {
                 operation: Operation::Clock(clock),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, BinaryExpr, Case, Exists, InSubquery, SetComparison, SetQuantifier,
@@ -21,6 +21,7 @@ use crate::checked::{Checked, Operation};
 use crate::conversion::Rules;
 use crate::planning::needs_exact_comparison;
 use crate::scalar::Scalar;
+use crate::walks::{Walk, WalkPlan};
 
 /// What the rows of a subquery are called where they are compared with the outer row: both may be of one table.
 const ROWS: &str = "\u{1}rows";
@@ -29,7 +30,7 @@ const ONLY: &str = "\u{1}only";
 
 /// The plan with its subqueries in these forms.
 pub(crate) fn joinable(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|node| {
+    let plan = plan.walk_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         match node {
             LogicalPlan::Filter(filter) => {
@@ -138,7 +139,7 @@ fn condition(expr: Expr, alone: Alone, schema: &DFSchema) -> Result<Transformed<
 
 /// An expression of which it counts whether it is true, false or unknown.
 fn value(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    expr.transform_down(|expr| match expr {
+    expr.walk_down(|expr| match expr {
         Expr::InSubquery(of) => Ok(Transformed::yes(three(comparison_of(of), schema)?)),
         Expr::SetComparison(of) => Ok(Transformed::yes(three(of, schema)?)),
         Expr::Exists(Exists { subquery, negated }) => match without_limit(&subquery)? {
@@ -213,7 +214,7 @@ fn comparison_is_mixed(expr: &Expr, subquery: &Subquery, schema: &DFSchema) -> R
 
 /// The comparison of the outer row with a row of the subquery, as the subquery sees it.
 fn compared(of: &SetComparison, schema: &DFSchema) -> Result<Expr> {
-    let outer = of.expr.as_ref().clone().transform_up(|expr| match expr {
+    let outer = of.expr.as_ref().clone().walk_up(|expr| match expr {
         Expr::Column(column) => {
             let field = schema.field_from_column(&column)?;
             let outer = Expr::OuterReferenceColumn(Arc::clone(field), column);
@@ -256,7 +257,7 @@ fn below_projection(of: &Subquery, condition: &Expr) -> Result<Option<Filter>> {
     };
     let inner = projection.input.schema();
     // A column of the outer row that is called like one of these would be taken for it.
-    let is_ambiguous = condition.exists(|expr| {
+    let is_ambiguous = condition.has(|expr| {
         Ok(match expr {
             Expr::OuterReferenceColumn(_, outer) => {
                 let of_inner = |table| inner.iter().any(|(inner, _)| inner == Some(table));
@@ -268,7 +269,7 @@ fn below_projection(of: &Subquery, condition: &Expr) -> Result<Option<Filter>> {
     if of.outer_ref_columns.is_empty() || is_ambiguous {
         return Ok(None);
     }
-    let condition = condition.clone().transform_up(|expr| match &expr {
+    let condition = condition.clone().walk_up(|expr| match &expr {
         Expr::Column(column)
             if column
                 .relation
@@ -321,9 +322,9 @@ fn without_limit(of: &Subquery) -> Result<Option<Subquery>> {
 /// An operator whose correlated subqueries give one row each: more than one is an error of the value (E5).
 fn single_values(node: LogicalPlan, rules: Rules) -> Result<Transformed<LogicalPlan>> {
     let names = datafusion::logical_expr::expr_rewriter::NamePreserver::new(&node);
-    node.map_expressions(|expr| {
+    node.change_expressions(|expr| {
         let name = names.save(&expr);
-        let expr = expr.transform_up(|expr| match expr {
+        let expr = expr.walk_up(|expr| match expr {
             Expr::ScalarSubquery(of) if may_have_many_rows(&of) => {
                 Ok(Transformed::yes(Expr::ScalarSubquery(single(of, rules)?)))
             }

@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int32Type, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -24,6 +24,7 @@ use crate::error::ExactError;
 use crate::failures::{Failed, Failures, code_of};
 use crate::numbers::Why;
 use crate::rows::{Node, Nodes, blanked};
+use crate::walks::Walk;
 
 const TRY: &str = "karat_try";
 const VALUE: &str = "karat_value";
@@ -100,7 +101,7 @@ pub(crate) fn split(
     }
     let renamed = expr
         .clone()
-        .transform_down(|e| {
+        .walk_down(|e| {
             let Expr::Column(column) = &e else {
                 return Ok(Transformed::no(e));
             };

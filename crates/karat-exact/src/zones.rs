@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::walks;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
     ObjectName, Value, VisitMut, VisitorMut,
@@ -9,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 /// Replaces the operator everywhere in a parsed text.
 pub(crate) fn at_time_zone_as_call(text: &mut impl VisitMut) {
-    let _ = text.visit(&mut Zones);
+    walks::edit(text, &mut Zones);
 }
 
 struct Zones;

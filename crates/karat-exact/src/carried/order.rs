@@ -1,7 +1,6 @@
 //! Orders and limits. In an order an error comes before every value; under LIMIT a row in doubt, or one whose error decides its place
 //! among others, makes an error of itself and of each row after it.
 
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::logical_expr::{
     Expr, FetchType, Limit, LogicalPlan, SkipType, Sort, SortExpr, WindowFrame, lit,
@@ -10,6 +9,7 @@ use datafusion::logical_expr::{
 use super::windows::up_to_here;
 use super::{Carrier, Rows, case, min_over, named, no_code, no_rule, over, project, sort, window};
 use crate::total::first_error;
+use crate::walks::Walk;
 
 impl Carrier {
     /// The answer in its order: a row whose place among others is decided by an error is one.
@@ -77,9 +77,7 @@ impl Carrier {
         }
         for key in &node.expr {
             // Nobody sees the order, so that an error in it is none.
-            let asks = key
-                .expr
-                .exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
+            let asks = key.expr.has(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
             if asks || self.fails(&key.expr, &input)? {
                 return Ok(input);
             }
