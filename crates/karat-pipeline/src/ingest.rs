@@ -29,7 +29,7 @@ use crate::manifest;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
-use crate::step::{StepReport, StepStatus};
+use crate::step::{StepReport, StepStatus, check_signed};
 
 /// How a source begins its warning that no file has ever matched.
 pub(crate) const NO_FILE_MATCHES: &str = "no file matches";
@@ -341,6 +341,7 @@ async fn load_all(
     };
 
     let mut head_now = head(&table)?;
+    check_signed(site, &feed.bronze, head_now.as_ref())?;
     let mut epochs = Epochs::read(
         &site.lake,
         &feed.bronze,

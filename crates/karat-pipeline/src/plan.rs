@@ -9,9 +9,10 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
-use crate::publish::head;
+use crate::publish::{head, no_foreign};
 use crate::schedule::Sources;
 use crate::silver::{Decision, SilverStep};
+use crate::step::check_signed;
 
 /// What a step would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,15 +154,17 @@ pub async fn plan(
     steps
 }
 
-/// A run goes on from no version of another writer.
+/// A run goes on from no version of another writer, nor, where signatures are demanded, from one that nobody signed.
 fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
-    match head(&site.lake.table(&table.folder())) {
-        Ok(Some(head)) if head.receipt.is_none() => step.failed(PipelineError::Foreign {
-            table: table.to_string(),
-            version: head.snapshot.version,
-        }),
-        // What cannot be read is told by the step itself.
-        _ => step,
+    // What cannot be read is told by the step itself.
+    let Ok(head) = head(&site.lake.table(&table.folder())) else {
+        return step;
+    };
+    let checked =
+        no_foreign(table, head.as_ref()).and_then(|()| check_signed(site, table, head.as_ref()));
+    match checked {
+        Ok(()) => step,
+        Err(error) => step.failed(error),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
     ScdType,
 };
-use crate::step::{StepReport, keep_code, receipt_base};
+use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
 /// Files of AUTO CDC tables are small, so that a changed key rewrites little.
@@ -86,7 +86,7 @@ pub struct Facts<'a> {
     pub reading: &'a Reading,
     /// Whether bronze changed without a load: versions of another writer were adopted.
     pub adopted: bool,
-    /// Whether the table itself holds what another writer committed and a person adopted.
+    /// Whether the table itself holds what a person adopted.
     pub holds_adopted: bool,
     /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
     pub left_open: bool,
@@ -127,7 +127,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
     if facts.holds_adopted {
         return Decision::Rebuild {
-            reason: "it holds adopted rows of another writer".to_owned(),
+            reason: "it holds adopted rows".to_owned(),
         };
     }
     if !facts.by_load {
@@ -250,6 +250,12 @@ impl<'a> SilverStep<'a> {
             ));
             return Ok(report);
         };
+        for (table, head) in [
+            (&self.model.name, &state.head),
+            (&self.quarantine_name, &state.quarantine),
+        ] {
+            check_signed(self.site, table, head.as_ref())?;
+        }
         if let Some(head) = &state.head {
             report.version = Some(head.snapshot.version);
             if let Some(digest) = head.receipt {
@@ -305,6 +311,7 @@ impl<'a> SilverStep<'a> {
         let Some(bronze) = head(&bronze_table)? else {
             return Ok(None);
         };
+        check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
         let head_now = head(&self.table)?;
         let quarantine = head(&self.quarantine)?;

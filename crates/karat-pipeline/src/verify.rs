@@ -390,6 +390,7 @@ impl TableCheck<'_> {
             .get(&self.site.context.target)
             .is_some_and(|target| target.require_signature);
         let mut opened = BTreeMap::new();
+        let mut unacceptable: BTreeMap<i64, SignatureOutcome> = BTreeMap::new();
         for record in history {
             let Some(text) = &record.receipt else {
                 continue;
@@ -441,13 +442,7 @@ impl TableCheck<'_> {
             let acceptable =
                 signature.is_valid() || (signature == SignatureOutcome::Unsigned && !must_sign);
             if !acceptable {
-                self.finding(
-                    record.version,
-                    "mismatch",
-                    None,
-                    None,
-                    format!("signature: {signature}"),
-                );
+                unacceptable.insert(record.version, signature);
             }
             self.intent(record.version, &receipt.receipt)?;
             let prints = layout::file_fingerprints(digest);
@@ -461,6 +456,21 @@ impl TableCheck<'_> {
                 );
             }
             opened.insert(record.version, receipt);
+        }
+        let vouched = vouched_for(
+            opened
+                .iter()
+                .filter(|(version, _)| !unacceptable.contains_key(version))
+                .map(|(_, opened)| opened),
+        );
+        for (version, signature) in unacceptable {
+            let is_vouched = opened
+                .get(&version)
+                .is_some_and(|opened| vouched.contains(&opened.digest));
+            if !is_vouched {
+                let detail = format!("signature: {signature}");
+                self.finding(version, "mismatch", None, None, detail);
+            }
         }
         Ok(opened)
     }
@@ -796,6 +806,15 @@ fn digests_stated(opened: &BTreeMap<i64, Opened>) -> BTreeMap<String, String> {
 /// What a file's bytes must hash to: its own name says so; of an adopted file, the receipt.
 fn digest_of<'p>(path: &'p str, stated: &'p BTreeMap<String, String>) -> Option<&'p str> {
     sha256_of_name(path).or_else(|| stated.get(path).map(String::as_str))
+}
+
+/// Receipts that adoptions cover: who signed such an adoption vouches for them, whoever signed them (G7).
+pub(crate) fn vouched_for<'o>(adoptions: impl Iterator<Item = &'o Opened>) -> BTreeSet<Digest> {
+    adoptions
+        .filter(|opened| opened.receipt.kind == Kind::Adopt)
+        .flat_map(|opened| &opened.receipt.inputs)
+        .filter_map(|input| input.receipt)
+        .collect()
 }
 
 /// Versions that an adoption covers (G2).

@@ -617,7 +617,7 @@ pub(crate) enum ReceiptVerb {
         #[arg(value_name = "DIGEST|TABLE[@VERSION]", value_hint = ValueHint::Other)]
         what: String,
     },
-    /// Take versions that another writer committed into the record.
+    /// Vouch for versions that another writer committed or nobody signed.
     Adopt {
         /// The table.
         #[arg(value_hint = ValueHint::Other)]

@@ -510,16 +510,17 @@ fn adopted_rows_stay_until_the_model_is_computed_again() {
     assert_eq!(adopted.code, 0, "{}", adopted.text());
     // The load that came in meanwhile makes a new version.
     expect![[r#"
-        step    table                would    because                                  reads
+        step    table                would    because                reads
         load    d_bronze.landing__o  nothing  up to date
-        silver  d_silver.t           rebuild  it holds adopted rows of another writer  2 rows, 5,698 B
-        gold    d_gold.g             rebuild  `d_silver.t` changed                     2 rows, 1,004 B
+        silver  d_silver.t           rebuild  it holds adopted rows  2 rows, 5,698 B
+        gold    d_gold.g             rebuild  `d_silver.t` changed   2 rows, 1,004 B
         2 steps to do; nothing was written
         --- exit 0
-    "#]].assert_eq(&project.karat(&["plan"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["plan"]).text());
     let run = project.karat(&["run"]);
     assert_eq!(run.code, 0, "{}", run.text());
-    let note = "note: d_silver.t: the adopted rows of another writer are replaced by what the model computes\n";
+    let note = "note: d_silver.t: the adopted rows are replaced by what the model computes\n";
     assert!(run.stderr.contains(note), "{}", run.text());
     assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
     assert!(held(&project));
