@@ -27,7 +27,9 @@ pub enum PlannedAction {
     Nothing,
     /// Nothing, because there is no input.
     Wait,
-    /// It cannot be planned.
+    /// Nothing, because an input fails.
+    Skip,
+    /// It would fail, or cannot be planned.
     Fail,
 }
 
@@ -40,6 +42,7 @@ impl PlannedAction {
             Self::Incremental => "incremental",
             Self::Nothing => "nothing",
             Self::Wait => "wait",
+            Self::Skip => "skip",
             Self::Fail => "fail",
         }
     }
@@ -66,9 +69,11 @@ pub struct PlannedStep {
     pub rows: Option<u64>,
     /// Bytes that it would read, as far as they are known.
     pub bytes: u64,
+    /// Of a model: an input that this run changes before.
+    pub after: Option<String>,
     /// For a person.
     pub notes: Vec<String>,
-    /// Why it cannot be planned.
+    /// Why a run would stop here, or why that cannot be told.
     pub error: Option<PipelineError>,
 }
 
@@ -82,6 +87,7 @@ impl PlannedStep {
             objects: 0,
             rows: None,
             bytes: 0,
+            after: None,
             notes: Vec::new(),
             error: None,
         }
@@ -143,11 +149,30 @@ pub async fn plan(
                 .get(*input)
                 .is_some_and(|action| action.changes_the_table())
         });
+        let stopped = model.inputs.iter().find(|input| {
+            matches!(
+                changing.get(*input),
+                Some(PlannedAction::Fail | PlannedAction::Skip)
+            )
+        });
+        if let Some(stopped) = stopped {
+            let kind = match &model.kind {
+                ModelKind::Silver(_) => "silver",
+                ModelKind::Gold(_) => "gold",
+            };
+            let mut step = PlannedStep::new(kind, table);
+            step.action = PlannedAction::Skip;
+            step.reason = format!("`{stopped}` fails");
+            changing.insert(table.clone(), step.action);
+            steps.push(step);
+            continue;
+        }
         let step = match &model.kind {
             ModelKind::Silver(silver) => plan_silver(site, model, silver, before).await,
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
-        let step = unless_foreign(site, table, step);
+        let mut step = unless_foreign(site, table, step);
+        step.after = before.map(TableName::to_string);
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }
@@ -179,6 +204,7 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
         Err(error) => return step.failed(error),
     };
     step.notes = planned.notes;
+    step.rows = planned.rows;
     let mut reasons = Vec::new();
     if let Some(OpenLoad {
         intent,
@@ -231,8 +257,9 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
     }
     if broken > 0 {
         step.notes.push(format!(
-            "{broken} broken {}: listed, not loaded",
-            plural(broken, "object")
+            "{broken} broken {}: listed, not loaded; the run that meets {} exits 1",
+            plural(broken, "object"),
+            if broken == 1 { "it" } else { "them" }
         ));
     }
     for late in &planned.late {
@@ -275,27 +302,30 @@ async fn plan_silver(
                 None => format!("`{}` has no version yet", silver.from),
             };
         }
-        Some(planned) => {
+        Some(mut planned) => {
+            if before.is_some()
+                && let Some(after) = planned.after_a_load.take()
+            {
+                planned = after;
+                step.notes
+                    .push("it also reads the rows that this run loads before it".to_owned());
+            }
             step.rows = Some(planned.rows);
             step.bytes = planned.bytes;
-            match planned.decision {
-                Decision::Nothing => {}
-                Decision::Rebuild { reason } => {
+            match (planned.decision, before) {
+                (Decision::Nothing, _) => {}
+                (Decision::Rebuild { reason }, _) => {
                     step.action = PlannedAction::Rebuild;
                     step.reason = reason;
                 }
-                Decision::Incremental { after } => {
-                    step.action = PlannedAction::Incremental;
-                    step.reason = format!("loads after {after} of `{}`", silver.from);
-                }
-            }
-            if let Some(before) = before {
-                if step.action == PlannedAction::Nothing {
+                (Decision::Incremental { .. }, Some(before)) => {
                     step.action = PlannedAction::Incremental;
                     step.reason = format!("`{before}` is loaded before it");
                 }
-                step.notes
-                    .push("it also reads the rows that this run loads before it".to_owned());
+                (Decision::Incremental { after }, None) => {
+                    step.action = PlannedAction::Incremental;
+                    step.reason = format!("loads after {after} of `{}`", silver.from);
+                }
             }
         }
     }

@@ -167,6 +167,8 @@ pub struct SilverPlan {
     pub rows: u64,
     /// Bytes of bronze files that it would read.
     pub bytes: u64,
+    /// The same if a load of its feed comes in before.
+    pub after_a_load: Box<Option<SilverPlan>>,
 }
 
 /// One silver model at work.
@@ -190,6 +192,8 @@ struct State {
     reading: Reading,
     available: i64,
     decision: Decision,
+    /// What it would be with one more load.
+    after_a_load: Decision,
     holds_adopted: bool,
     judge: Arc<Judge>,
     bronze_table: Table,
@@ -220,12 +224,21 @@ impl<'a> SilverStep<'a> {
         let Some(state) = self.state().await? else {
             return Ok(None);
         };
-        let files = self.files_of(&state, &state.decision);
-        Ok(Some(SilverPlan {
+        let planned = |decision: &Decision, files: Vec<&LiveFile>, after_a_load| SilverPlan {
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.size).sum(),
-            decision: state.decision,
-        }))
+            decision: decision.clone(),
+            after_a_load: Box::new(after_a_load),
+        };
+        let next = &state.after_a_load;
+        let next_files = match state.reading.only_epoch {
+            // Where one load is read, that one takes the place of what is there.
+            Some(_) => Vec::new(),
+            None => self.files_of(&state, next),
+        };
+        let next = planned(next, next_files, None);
+        let files = self.files_of(&state, &state.decision);
+        Ok(Some(planned(&state.decision, files, Some(next))))
     }
 
     /// Brings the model up to date.
@@ -372,7 +385,7 @@ impl<'a> SilverStep<'a> {
         let time_passed = epochs.last_done().is_none_or(|intent| {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
-        let decision = decide(&Facts {
+        let facts = Facts {
             exists: head_now.is_some(),
             code_before: last.map(|last| last.code.to_string()),
             code: &code,
@@ -386,6 +399,11 @@ impl<'a> SilverStep<'a> {
             uses_clock: clock != ClockUse::None,
             time_passed,
             by_load,
+        };
+        let decision = decide(&facts);
+        let after_a_load = decide(&Facts {
+            available: available + 1,
+            ..facts
         });
         Ok(Some(State {
             bronze,
@@ -396,6 +414,7 @@ impl<'a> SilverStep<'a> {
             reading,
             available,
             decision,
+            after_a_load,
             holds_adopted,
             judge: Arc::new(judge),
             bronze_table,

@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     Doctor,
     /// Find all mistakes of the project at once; reads no data, writes nothing.
     Validate,
-    /// Show what a run would read, write, and why; writes nothing.
+    /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan {
         #[command(flatten)]
         select: Select,

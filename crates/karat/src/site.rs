@@ -279,6 +279,12 @@ impl Opened {
         }
     }
 
+    /// The journal, for a verb that writes nothing.
+    pub(crate) fn journal_if_there(&self) -> Option<Journal> {
+        let path = self.cache_folder().join(journal::FILE);
+        path.exists().then(|| self.journal()).flatten()
+    }
+
     /// The site: project, lake, engine and the facts of this execution.
     pub(crate) fn site(self, wants: Wants) -> Result<OpenSite, Failure> {
         let key = match wants.writes {

@@ -691,8 +691,8 @@ fn feeds_that_name_nothing_are_worth_a_look() {
     .assert_eq(&project.karat(&["validate"]).text());
     std::fs::create_dir(project.path("none")).unwrap();
     expect![[r#"
-        step  table                would    because       reads
-        load  d_bronze.landing__a  load     1 new object  1 object, 5 B
+        step  table                would    because       reads          takes
+        load  d_bronze.landing__a  load     1 new object  1 object, 5 B  no estimate: never run
         load  d_bronze.landing__b  nothing  up to date
         load  d_bronze.landing__c  nothing  up to date
         load  d_bronze.landing__d  nothing  up to date

@@ -510,11 +510,11 @@ fn adopted_rows_stay_until_the_model_is_computed_again() {
     assert_eq!(adopted.code, 0, "{}", adopted.text());
     // The load that came in meanwhile makes a new version.
     expect![[r#"
-        step    table                would    because                reads
+        step    table                would    because                reads            takes
         load    d_bronze.landing__o  nothing  up to date
-        silver  d_silver.t           rebuild  it holds adopted rows  2 rows, 5,698 B
-        gold    d_gold.g             rebuild  `d_silver.t` changed   2 rows, 1,004 B
-        2 steps to do; nothing was written
+        silver  d_silver.t           rebuild  it holds adopted rows  2 rows, 5,698 B  about N s
+        gold    d_gold.g             rebuild  `d_silver.t` changed   2 rows, 1,004 B  about N s
+        2 steps to do, about N s; nothing was written
         --- exit 0
     "#]]
     .assert_eq(&project.karat(&["plan"]).text());
