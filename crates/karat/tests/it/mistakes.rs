@@ -1056,3 +1056,72 @@ fn what_a_run_would_refuse_is_told_before_it() {
         --- exit 2
     "#]].assert_eq(&project.karat(&["validate"]).text());
 }
+
+/// The first delete of a keyed full load needs a time: that its order mark has none is told before (C4, C5).
+#[test]
+fn a_file_order_that_need_not_be_a_date_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"o_*.csv\", file_order: 'o_(\\d+)' }",
+        "from: landing.o\nselect: { id: cast(id as bigint), at: cast(at as date) }\nauto_cdc: { keys: [id], sequence_by: at }\n",
+    );
+    expect![[r#"
+        no mistakes in 1 model
+        --- stderr
+        warning: no file matches `o_*.csv` in source `landing`
+         --> domains/d/domain.yaml:3:62
+          |
+        3 |   - { source: landing, name: o, mode: full, key: [id], path: "o_*.csv", file_order: 'o_(\d+)' }
+          |                                                              ^^^^^^^^^
+          = hint: there is readme.txt
+
+        warning: the full loads of `d_bronze.landing__o` may state no time for their deletes: what `file_order: o_(\d+)` captures need not be a date; `d_silver.t`, which orders them by `sequence_by: at`, stops at the first delete then
+         --> domains/d/domain.yaml:3:85
+          |
+        3 |   - { source: landing, name: o, mode: full, key: [id], path: "o_*.csv", file_order: 'o_(\d+)' }
+          |                                                                                     ^^^^^^^^^^
+          = hint: capture a date, like `(\d{8})` of `orders_20261030.csv`, with `file_order`, or use `sequence_by: _seq` in the model
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    project.write(
+        "landing/o_20261030.csv",
+        "id,at\n1,2026-10-30\n2,2026-10-30\n",
+    );
+    expect![[r#"
+        no mistakes in 1 model
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    project.run(0);
+    project.write("landing/o_1.csv", "id,at\n");
+    let told = project.karat(&["validate"]).text();
+    assert!(
+        told.contains("the order mark of `o_1.csv` is no date"),
+        "{told}"
+    );
+    project.remove("landing/o_1.csv");
+    // Without a pattern the path is the mark.
+    let feed = "domain: d\nfeeds:\n  - { source: landing, name: o, mode: full, key: [id], path: \"*.csv\" }\n";
+    project.write("domains/d/domain.yaml", feed);
+    assert_eq!(
+        project.karat(&["validate"]).stdout,
+        "no mistakes in 1 model\n"
+    );
+    project.write("landing/x.csv", "id,at\n");
+    let told = project.karat(&["validate"]).text();
+    assert!(
+        told.contains("the order mark is the path, and `x.csv` has no date"),
+        "{told}"
+    );
+    // Ordered by what bronze has, deletes need no time.
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: cast(id as bigint), at: at }\nauto_cdc: { keys: [id], sequence_by: _seq }\n",
+    );
+    let told = project.karat(&["validate"]);
+    assert_eq!(
+        (told.code, told.stdout.as_str()),
+        (0, "no mistakes in 1 model\n"),
+        "{}",
+        told.stderr
+    );
+}
