@@ -1090,7 +1090,8 @@ fn a_file_order_that_need_not_be_a_date_is_told() {
     expect![[r#"
         no mistakes in 1 model
         --- exit 0
-    "#]].assert_eq(&project.karat(&["validate"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
     project.run(0);
     project.write("landing/o_1.csv", "id,at\n");
     let told = project.karat(&["validate"]).text();
@@ -1124,4 +1125,104 @@ fn a_file_order_that_need_not_be_a_date_is_told() {
         "{}",
         told.stderr
     );
+}
+
+/// What was typed wrong says what to type next, in text and in JSON, and exits 2 (H1, H2).
+#[test]
+fn a_mistyped_command_ends_with_what_to_do() {
+    let project = Project::empty();
+    let mut told = String::new();
+    for line in [
+        "run --foo",
+        "receipt shw x",
+        "recipt list",
+        "run --wait 5",
+        "query",
+        "receipt show",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = project.karat(&words);
+        told.push_str(&format!("$ karat {line}\n{}", answer.text()));
+        let document = project.karat(&[&words[..], &["--json"]].concat());
+        assert_eq!(document.code, 2);
+        let hint = document.json()["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            answer.stderr.ends_with(&format!("hint: {hint}\n")),
+            "{}",
+            answer.text()
+        );
+    }
+    expect![[r#"
+        $ karat run --foo
+        --- stderr
+        error: unexpected argument '--foo' found
+
+        Usage: karat run [OPTIONS]
+
+        hint: `karat run --help` shows how it is written
+        --- exit 2
+        $ karat receipt shw x
+        --- stderr
+        error: unrecognized subcommand 'shw'
+
+          tip: a similar subcommand exists: 'show'
+
+        Usage: karat receipt [OPTIONS] <COMMAND>
+
+        hint: `karat receipt --help` shows how it is written
+        --- exit 2
+        $ karat recipt list
+        --- stderr
+        error: unrecognized subcommand 'recipt'
+
+          tip: some similar subcommands exist: 'refactor', 'receipt'
+
+        Usage: karat [OPTIONS] <VERB>
+
+        hint: `karat help` shows what there is
+        --- exit 2
+        $ karat run --wait 5
+        --- stderr
+        error: invalid value '5' for '--wait <DURATION>': write a duration with its unit, like `90s`, `10m` or `2h`
+
+        hint: `karat help` shows what there is
+        --- exit 2
+        $ karat query
+        --- stderr
+        error: there is no SELECT to run
+        hint: give it as an argument, with `--file`, or as `-` on stdin; at a terminal a shell opens without it
+        --- exit 2
+        $ karat receipt show
+        --- stderr
+        error: the following required arguments were not provided:
+          <DIGEST|TABLE[@VERSION]>
+
+        Usage: karat receipt show <DIGEST|TABLE[@VERSION]>
+
+        hint: `karat receipt show --help` shows how it is written
+        --- exit 2
+    "#]].assert_eq(&told);
+    let help = project.karat(&["run", "--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+}
+
+/// A path that is told is the one that people would write.
+#[test]
+fn paths_are_told_without_dots() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    let config = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &config.replace("path: landing", "path: ./landing"),
+    );
+    project.remove("landing");
+    let run = project.run(3);
+    let folder = project.path("landing").display().to_string();
+    assert!(run.stderr.contains(&folder), "{}", run.text());
 }
