@@ -55,6 +55,8 @@ pub struct FeedPlan {
     pub nothing_there: bool,
     /// Rows of the loads, where they were counted.
     pub rows: Option<u64>,
+    /// The table's schema after the loads.
+    pub schema: Option<SchemaRef>,
 }
 
 /// A load that a run began and did not settle.
@@ -151,6 +153,7 @@ pub async fn foresee(
         before = counted.map_or(Before::Unknown, |rows| Before::Load(rows, load));
     }
     planned.rows = rows;
+    planned.schema = schema;
     Ok(planned)
 }
 
@@ -221,6 +224,7 @@ async fn plan_next(
         notes,
         nothing_there,
         rows: None,
+        schema: None,
     })
 }
 

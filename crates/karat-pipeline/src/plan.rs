@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::SchemaRef;
 use karat_project::{Feed, Gold, Graph, Model, ModelKind, Silver, TableName};
 
 use crate::absent::{Absence, absent};
@@ -111,8 +112,11 @@ pub async fn plan(
     let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
     let mut steps = Vec::new();
     let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
+    let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
-        let step = plan_feed(site, sources, feed).await;
+        let mut after = Loaded::default();
+        let step = plan_feed(site, sources, feed, &mut after).await;
+        loaded.insert(feed.bronze.clone(), after);
         let step = unless_foreign(site, &feed.bronze, step);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
@@ -168,7 +172,10 @@ pub async fn plan(
             continue;
         }
         let step = match &model.kind {
-            ModelKind::Silver(silver) => plan_silver(site, model, silver, before).await,
+            ModelKind::Silver(silver) => {
+                let after = before.and_then(|before| loaded.get(before));
+                plan_silver(site, model, silver, before, after).await
+            }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
         let mut step = unless_foreign(site, table, step);
@@ -193,7 +200,20 @@ fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedS
     }
 }
 
-async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedStep {
+/// What is known of a feed's table after its loads.
+#[derive(Default)]
+struct Loaded {
+    schema: Option<SchemaRef>,
+    /// Whether an object comes again with other content.
+    again: bool,
+}
+
+async fn plan_feed(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    loaded: &mut Loaded,
+) -> PlannedStep {
     let mut step = PlannedStep::new("load", &feed.bronze);
     let planned = match sources.open(&feed.source) {
         Ok(source) => ingest::foresee(site, feed, &sources.spec(feed), &source).await,
@@ -203,6 +223,7 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
         Ok(planned) => planned,
         Err(error) => return step.failed(error),
     };
+    loaded.schema = planned.schema;
     step.notes = planned.notes;
     step.rows = planned.rows;
     let mut reasons = Vec::new();
@@ -251,6 +272,7 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
             None => "the whole table is read and compared".to_owned(),
         });
     }
+    loaded.again = again > 0;
     if again > 0 {
         step.notes
             .push(format!("{again} delivered again with other content"));
@@ -262,11 +284,10 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
             if broken == 1 { "it" } else { "them" }
         ));
     }
-    for late in &planned.late {
-        step.notes.push(format!(
-            "`{}` comes after a newer extract: held as late_extract",
-            late.path
-        ));
+    // Which ones the source has said.
+    if !planned.late.is_empty() {
+        step.notes
+            .push("the run that holds an extract exits 1".to_owned());
     }
     if !reasons.is_empty() {
         step.action = PlannedAction::Load;
@@ -280,13 +301,18 @@ async fn plan_silver(
     model: &Model,
     silver: &Silver,
     before: Option<&TableName>,
+    loaded: Option<&Loaded>,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("silver", &model.name);
     let Some(feed) = site.project.feed(&silver.from) else {
         let error = PipelineError::Internal(format!("`{}` reads no feed", model.name));
         return step.failed(error);
     };
-    let planned = match SilverStep::new(site, model, silver, feed).plan().await {
+    let planned = match SilverStep::new(site, model, silver, feed)
+        .after(loaded.and_then(|loaded| loaded.schema.clone()))
+        .plan()
+        .await
+    {
         Ok(planned) => planned,
         Err(error) => return step.failed(error),
     };
@@ -317,6 +343,11 @@ async fn plan_silver(
                 (Decision::Rebuild { reason }, _) => {
                     step.action = PlannedAction::Rebuild;
                     step.reason = reason;
+                }
+                (Decision::Incremental { .. }, Some(_)) if loaded.is_some_and(|one| one.again) => {
+                    step.action = PlannedAction::Rebuild;
+                    step.reason = "an object that it had read is delivered again".to_owned();
+                    (step.rows, step.bytes) = (Some(planned.whole.0), planned.whole.1);
                 }
                 (Decision::Incremental { .. }, Some(before)) => {
                     step.action = PlannedAction::Incremental;

@@ -167,6 +167,8 @@ pub struct SilverPlan {
     pub rows: u64,
     /// Bytes of bronze files that it would read.
     pub bytes: u64,
+    /// Rows and bytes of all that a rebuild reads.
+    pub whole: (u64, u64),
     /// The same if a load of its feed comes in before.
     pub after_a_load: Box<Option<SilverPlan>>,
 }
@@ -180,6 +182,8 @@ pub struct SilverStep<'a> {
     table: Table,
     quarantine: Table,
     quarantine_name: TableName,
+    /// Of a plan: the schema that its feed's table will have.
+    foreseen: Option<SchemaRef>,
     /// Why the stream of judged rows stopped: the stream itself can only say that it did.
     failure: Arc<Mutex<Option<PipelineError>>>,
 }
@@ -215,18 +219,37 @@ impl<'a> SilverStep<'a> {
             table: site.lake.table(&model.name.folder()),
             quarantine: site.lake.table(&quarantine_name.folder()),
             quarantine_name,
+            foreseen: None,
             failure: Arc::default(),
+        }
+    }
+
+    /// For a plan: after loads that give its feed's table this schema.
+    #[must_use]
+    pub fn after(self, schema: Option<SchemaRef>) -> Self {
+        Self {
+            foreseen: schema,
+            ..self
         }
     }
 
     /// What a run would do.
     pub async fn plan(&self) -> Result<Option<SilverPlan>, PipelineError> {
         let Some(state) = self.state().await? else {
+            if let Some(schema) = &self.foreseen {
+                self.judge(&read_schema(schema))?;
+            }
             return Ok(None);
         };
+        let size = |files: &[&LiveFile]| -> (u64, u64) {
+            let sizes = files.iter().map(|file| (file.rows, file.size));
+            sizes.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        let whole = size(&read::in_written_order(&state.bronze.snapshot));
         let planned = |decision: &Decision, files: Vec<&LiveFile>, after_a_load| SilverPlan {
-            rows: files.iter().map(|file| file.rows).sum(),
-            bytes: files.iter().map(|file| file.size).sum(),
+            rows: size(&files).0,
+            bytes: size(&files).1,
+            whole,
             decision: decision.clone(),
             after_a_load: Box::new(after_a_load),
         };
@@ -334,24 +357,9 @@ impl<'a> SilverStep<'a> {
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
         let code = Digest::of(self.model.code_text().as_bytes()).to_string();
-        let read_schema = read_schema(&bronze.snapshot.schema);
-        let judge = Judge::compile(
-            &self.site.engine,
-            self.model,
-            self.silver,
-            self.feed,
-            &read_schema,
-            &code,
-        )?;
-        let of_files = is_text(&self.site.project, self.feed);
-        let undated =
-            self.silver.auto_cdc.as_ref().and_then(|cdc| {
-                judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())
-            });
-        if let Some((what, hint)) = undated {
-            let what = format!("`{}` cannot order deletes: {what}", self.model.name);
-            return Err(PipelineError::Refused { what, hint });
-        }
+        let schema = self.foreseen.as_ref().unwrap_or(&bronze.snapshot.schema);
+        let read_schema = read_schema(schema);
+        let judge = self.judge(&read_schema)?;
         let available = feed_epochs.committed();
         let consumed = epochs
             .last_done()
@@ -420,6 +428,31 @@ impl<'a> SilverStep<'a> {
             bronze_table,
             read_schema,
         }))
+    }
+
+    /// What judges rows of this schema; refused if they are none that the model can read.
+    fn judge(&self, read_schema: &SchemaRef) -> Result<Judge, PipelineError> {
+        let code = Digest::of(self.model.code_text().as_bytes()).to_string();
+        let judge = Judge::compile(
+            &self.site.engine,
+            self.model,
+            self.silver,
+            self.feed,
+            read_schema,
+            &code,
+        )?;
+        let of_files = is_text(&self.site.project, self.feed);
+        let undated =
+            self.silver.auto_cdc.as_ref().and_then(|cdc| {
+                judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())
+            });
+        match undated {
+            Some((what, hint)) => {
+                let what = format!("`{}` cannot order deletes: {what}", self.model.name);
+                Err(PipelineError::Refused { what, hint })
+            }
+            None => Ok(judge),
+        }
     }
 
     /// The bronze files that a decision reads.

@@ -5,9 +5,10 @@ use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{PlannedAction, PlannedStep, plan};
 use serde_json::{Value, json};
 
+use super::run::say_error;
 use crate::args::{Global, LogicalTime, Select};
-use crate::failure::{Failure, error_json, error_text};
-use crate::output::{self, Table, Voice, bytes, counted, seconds, thousands};
+use crate::failure::{Failure, error_json};
+use crate::output::{Table, Voice, bytes, counted, seconds};
 use crate::site::{self, Wants};
 
 /// Runs whose steps tell how long planned ones take.
@@ -50,10 +51,8 @@ pub(crate) fn run(
         },
         || text(&steps, &estimates, code, voice.quiet),
     )?;
-    for step in &steps {
-        if let Some(error) = &step.error {
-            output::print_error(&error_text(error, error.hint()));
-        }
+    for error in steps.iter().filter_map(|step| step.error.as_ref()) {
+        say_error(&site, error);
     }
     Ok(code)
 }
@@ -98,7 +97,7 @@ fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) ->
                 reads.push(counted(step.objects, "object"));
             }
             if let Some(rows) = step.rows {
-                reads.push(format!("{} rows", thousands(rows)));
+                reads.push(counted(rows, "row"));
             }
             if step.bytes > 0 {
                 reads.push(bytes(step.bytes));

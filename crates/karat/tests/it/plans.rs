@@ -135,3 +135,41 @@ fn an_emptied_table_of_a_database_is_foreseen() {
         assert!(told.contains("empty or keeps none of the 2"), "{told}");
     }
 }
+
+/// What a model reads is judged by the columns that the loads bring, not by those that are there.
+#[test]
+fn columns_that_loads_bring_or_lack_are_foreseen() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        SILVER,
+    );
+    project.write("landing/a.csv", "id,w\n1,one\n");
+    let plan = project.karat(&["plan"]);
+    expect![[r#"
+        step    table                would  because                                  reads           takes
+        load    d_bronze.landing__o  load   1 new object                             1 object, 11 B  no estimate: never run
+        silver  d_silver.t           FAIL   cannot plan `d_silver.t`: no column `v`
+        1 step to do, 1 would fail, with exit 2; nothing was written
+        --- stderr
+        error: no column `v`
+         --> domains/d/silver/t.yaml:2:38
+          |
+        2 | select: { id: cast(id as bigint), v: v }
+          |                                      ^
+          = hint: did you mean `w`?
+        --- exit 2
+    "#]].assert_eq(&plan.text());
+    assert_eq!(project.run(2).stderr, plan.stderr);
+    project.write("landing/b.csv", "id,v\n2,two\n");
+    let plan = project.karat(&["plan"]);
+    assert_eq!(plan.code, 0, "{}", plan.text());
+    project.run(0);
+    // Delivered again with other content: what was read of it before goes.
+    project.write("landing/b.csv", "id,v\n2,zwei\n");
+    let plan = project.karat(&["plan", "--json"]).json();
+    assert_eq!(plan["steps"][1]["action"], "rebuild", "{plan}");
+    assert_eq!(plan["steps"][1]["rows"], 2, "{plan}");
+    let run = project.karat(&["run", "--json"]).json();
+    let how = run["steps"][1]["how"].as_str().unwrap();
+    assert!(how.starts_with("rebuild: an object"), "{run}");
+}
