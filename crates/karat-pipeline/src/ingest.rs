@@ -136,12 +136,23 @@ pub async fn foresee(
             gone,
         });
     }
-    // What an open load leaves behind is known when it has been taken up.
-    let mut before = match &planned.open {
-        Some(OpenLoad { gone: None, .. }) => Before::Unknown,
-        _ => Before::InTheLake(head.as_ref(), &epochs),
+    // An open load that a run would take up comes before.
+    let taken_up = match &planned.open {
+        Some(OpenLoad {
+            intent, gone: None, ..
+        }) => Some(load_of(intent)),
+        _ => None,
     };
-    let mut rows = (!planned.loads.is_empty()).then_some(0);
+    let (mut before, mut rows) = match &taken_up {
+        Some(open) => match loader.count(open).await? {
+            Some(rows) => (Before::Load(rows, open), Some(rows)),
+            None => (Before::Unknown, None),
+        },
+        None => (
+            Before::InTheLake(head.as_ref(), &epochs),
+            (!planned.loads.is_empty()).then_some(0),
+        ),
+    };
     for load in &planned.loads {
         let columns = loader.columns_of(load).await?;
         schema = loader.schema_for(schema, &columns)?;
@@ -751,6 +762,17 @@ impl Loader<'_> {
         Ok(Some(schema))
     }
 
+    /// Rows of a load, if they cost little: those of new files show in their bytes.
+    async fn count(&self, load: &Load) -> Result<Option<u64>, PipelineError> {
+        if self.spec.mode != Mode::Full && !load.objects.is_empty() {
+            return Ok(None);
+        }
+        let (source, spec, load) = (self.source.clone(), self.spec.clone(), load.clone());
+        let count =
+            tokio::task::spawn_blocking(move || source.count(&spec, &load, FORESEEN_BYTES_MAX));
+        Ok(count.await.map_err(joined)??)
+    }
+
     /// Rows of a planned load, if they cost little; refused if it is a full one that deletes too much (B6).
     async fn foresee_rows(
         &self,
@@ -758,17 +780,10 @@ impl Loader<'_> {
         schema: &SchemaRef,
         before: &Before<'_>,
     ) -> Result<Option<u64>, PipelineError> {
-        let is_full = self.spec.mode == Mode::Full;
-        if !is_full && !load.objects.is_empty() {
-            return Ok(None);
-        }
-        let (source, spec, counted) = (self.source.clone(), self.spec.clone(), load.clone());
-        let count =
-            tokio::task::spawn_blocking(move || source.count(&spec, &counted, FORESEEN_BYTES_MAX));
-        let Some(rows) = count.await.map_err(joined)?? else {
+        let Some(rows) = self.count(load).await? else {
             return Ok(None);
         };
-        if !is_full {
+        if self.spec.mode != Mode::Full {
             return Ok(Some(rows));
         }
         let (deleted, rows_before) = match before {
@@ -985,10 +1000,12 @@ impl Loader<'_> {
     }
 
     /// Whether a load without rows leaves all as it is. Objects without a row are recorded in a commit, and so is a table without a
-    /// row that had some.
+    /// row that had some. So is a table that was never loaded: models that read it need not wait for its first row.
     fn says_nothing_new(&self, load: &Load, head: Option<&Head>, epochs: &Epochs) -> bool {
         let whole = self.spec.mode == Mode::Full && self.feed.key.is_empty();
-        load.objects.is_empty() && !(whole && self.rows_of_load_before(load, head, epochs) > 0)
+        head.is_some()
+            && load.objects.is_empty()
+            && !(whole && self.rows_of_load_before(load, head, epochs) > 0)
     }
 
     /// A file extract with the very content of the newest loaded one (A3).

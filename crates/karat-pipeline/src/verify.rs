@@ -293,8 +293,12 @@ impl TableCheck<'_> {
         if self.options.level >= Level::Newest {
             self.fingerprints(&history, &opened).await?;
         }
+        let asked = match self.options.only {
+            Some((_, Some(version))) => history.iter().find(|record| record.version == version),
+            _ => history.last(),
+        };
         if self.report.tables.len() == before
-            && let Some(newest) = history.last()
+            && let Some(asked) = asked
         {
             let damaged: BTreeMap<&str, &'static str> = self.report.files[files_before..]
                 .iter()
@@ -306,15 +310,15 @@ impl TableCheck<'_> {
                 false => "mismatch",
             };
             let (outcome, detail) = match damaged.len() {
-                0 if adopted.contains(&newest.version) => ("adopted", String::new()),
+                0 if adopted.contains(&asked.version) => ("adopted", String::new()),
                 0 => ("ok", String::new()),
                 1 => (worst, "a file of it, named below".to_owned()),
                 several => (worst, format!("{several} files of it, named below")),
             };
             let expected = opened
-                .get(&newest.version)
+                .get(&asked.version)
                 .map(|opened| opened.receipt.fingerprint.clone());
-            self.finding(newest.version, outcome, expected.clone(), expected, detail);
+            self.finding(asked.version, outcome, expected.clone(), expected, detail);
         }
         self.log(&history, &opened)
     }

@@ -173,3 +173,20 @@ fn columns_that_loads_bring_or_lack_are_foreseen() {
     let how = run["steps"][1]["how"].as_str().unwrap();
     assert!(how.starts_with("rebuild: an object"), "{run}");
 }
+
+/// A load that a killed run left open comes before what is planned.
+#[test]
+fn an_extract_is_compared_with_the_load_that_is_taken_up_before_it() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"*.csv\" }",
+        SILVER,
+    );
+    project.write("landing/1.csv", "id,v\n1,one\n2,two\n");
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "files.after")]);
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    let plan = project.karat(&["plan", "--json"]).json();
+    assert_eq!(plan["steps"][0]["rows"], 2, "{plan}");
+    project.write("landing/2.csv", "id,v\n");
+    let told = project.karat(&["plan"]);
+    assert_eq!(told.stderr, project.run(1).stderr);
+}

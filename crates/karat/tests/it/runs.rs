@@ -645,3 +645,41 @@ fn no_lake_among_other_files() {
         );
     }
 }
+
+/// Who asks for a version is told of that version.
+#[test]
+fn verify_tells_of_the_version_that_was_asked_for() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    for file in ["a", "b"] {
+        project.write(&format!("landing/{file}.csv"), "id\n1\n2\n");
+        project.write(
+            &format!("landing/{file}2.csv"),
+            &format!("id\n{}\n", file.len()),
+        );
+        project.write(
+            &format!("landing/{file}3.csv"),
+            &format!("id,x\n7,{file}\n"),
+        );
+        project.run(0);
+    }
+    let fingerprint = |of: &str| {
+        project.karat(&["receipt", "show", of, "--json"]).json()["receipt"]["fingerprint"].clone()
+    };
+    let (first, second) = (fingerprint("d_silver.t@0"), fingerprint("d_silver.t@1"));
+    assert_ne!(first, second);
+    for (asked, version, fingerprint) in [
+        ("d_silver.t@0", 0, &first),
+        ("d_silver.t@1", 1, &second),
+        ("d_silver.t", 1, &second),
+    ] {
+        let told = project.karat(&["verify", asked, "--json"]).json()["tables"][0].clone();
+        assert_eq!(
+            (&told["version"], &told["found"]),
+            (&version.into(), fingerprint),
+            "{asked}"
+        );
+    }
+}
