@@ -1288,10 +1288,12 @@ impl CheckedCoercions {
                     // Whoever wrote the query knows its expression, not the cast.
                     let converted = match made_by(&plan, at) {
                         Some(expr) => cast.with_text(&sql_text(expr)).call(vec![column]),
-                        None => {
+                        // Where the names are one, the values differ in a way that has words of its own.
+                        None if held != answered => {
                             let text = read_as(&sql_text(&column), &held, &answered);
                             cast.with_text(&text).call(vec![column])
                         }
+                        None => with_text(cast, vec![column]),
                     };
                     converted.alias_qualified(relation.cloned(), field.name())
                 }
