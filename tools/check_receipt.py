@@ -97,6 +97,7 @@ def check_signature(envelope, payload, logical_time, keys):
 
 
 def open_receipt(receipts, digest, keys):
+    """Reads a receipt; gives it with what is wrong with its signature, if keys are given."""
     require(digest in receipts, "the receipt that its commit names is missing")
     data = receipts[digest].read_bytes()
     require(sha256(data) == digest, "the receipt was altered: its bytes have another digest than its name")
@@ -110,16 +111,19 @@ def open_receipt(receipts, digest, keys):
     receipt = statement["predicate"]
     subject = {"name": f"{receipt['table']}@{receipt['version']}", "digest": {"sha256": receipt["live_files"]}}
     require(statement["subject"] == [subject], "the statement's subject is not what the receipt tells of")
-    if keys is not None:
-        check_signature(envelope, payload, receipt["logical_time"], keys)
-    return receipt
+    try:
+        if keys is not None:
+            check_signature(envelope, payload, receipt["logical_time"], keys)
+        return receipt, None
+    except Wrong as wrong:
+        return receipt, wrong
 
 
 def check_table(folder, name, receipts, keys):
     """Checks one table; returns its newest version with the digest of its receipt."""
     logs = sorted(path for path in (folder / "_delta_log").glob("*.json") if path.stem.isdigit())
     require([int(path.stem) for path in logs] == list(range(len(logs))), "entries of its log are missing")
-    live, in_log, before, last = {}, {}, None, None
+    live, in_log, before, last, unsigned = {}, {}, None, None, {}
     for version, log in enumerate(logs):
         try:
             actions = [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
@@ -135,7 +139,7 @@ def check_table(folder, name, receipts, keys):
         if digest is None:
             continue  # a foreign version: the next receipt must adopt it
         try:
-            receipt = open_receipt(receipts, digest, keys)
+            receipt, unsigned_because = open_receipt(receipts, digest, keys)
             require(receipt["table"] == name, f"its receipt is of {receipt['table']}")
             require(receipt["version"] == version, f"its receipt is of version {receipt['version']}")
             require(receipt["previous"] == before, "its receipt does not follow from the one before")
@@ -153,10 +157,17 @@ def check_table(folder, name, receipts, keys):
             beside = receipts[digest].with_suffix(".files.json")
             is_kept = not beside.exists() or sha256(beside.read_bytes()) == receipt["file_fingerprints"]
             require(is_kept, "the fingerprints of its files were altered")
+            if unsigned_because is not None:
+                unsigned[digest] = f"version {version}: {unsigned_because}"
+            elif receipt["kind"] == "adopt":  # who signed it vouches for what it covers
+                for covered in receipt["inputs"]:
+                    unsigned.pop(covered["receipt"], None)
         except Wrong as wrong:
             raise Wrong(f"version {version}: {wrong}")
         before, last = digest, version
     require(last == len(logs) - 1, "its newest versions have no receipt")
+    for problem in unsigned.values():
+        raise Wrong(problem)
     for path, (size, digest) in sorted(live.items()):
         file = folder / path
         require(file.is_file(), f"the file {path} is missing")

@@ -9,17 +9,30 @@ use datafusion::parquet::errors::ParquetError;
 use crate::conversion::NUMBER;
 use crate::damaged::innermost;
 
+/// How the text of what failed begins where that is no expression of the query but a column of a table, by [`read_as`].
+const COLUMN: &str = "column `";
+
+/// The text of a column whose values are answered in another type.
+pub(crate) fn read_as(column: &str, from: &str, to: &str) -> String {
+    format!("{COLUMN}{column}` ({from}) does not fit {to}, as which it is answered")
+}
+
+fn of_a_column(what: &str) -> Option<String> {
+    let is_column = what.starts_with(COLUMN);
+    is_column.then(|| format!("a value of {what}"))
+}
+
 /// Why a computation stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ExactError {
     /// A result does not fit its type.
-    #[error("the result of `{0}` does not fit its type")]
+    #[error("{}", of_a_column(.0).unwrap_or_else(|| format!("the result of `{}` does not fit its type", .0)))]
     Overflow(String),
     /// Division by zero.
     #[error("division by zero in `{0}`")]
     DivideByZero(String),
     /// A value cannot be converted without loss.
-    #[error("a value cannot be converted without loss in `{0}`")]
+    #[error("{}", of_a_column(.0).unwrap_or_else(|| format!("a value cannot be converted without loss in `{}`", .0)))]
     Conversion(String),
     /// A text that is no value of the type it is cast to.
     #[error("a text is no {what} in `{expression}`")]
@@ -87,6 +100,16 @@ impl ExactError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            ExactError::Overflow(what) | ExactError::Conversion(what) if what.starts_with(COLUMN) => {
+                let column = what.split('`').nth(1).unwrap_or_default();
+                if what.contains("unsigned") {
+                    format!("write cast({column} as decimal(20, 0))")
+                } else if what.contains("decimal") {
+                    format!("write cast({column} as string), or try_cast({column} as decimal(38, s)), which makes null what does not fit")
+                } else {
+                    format!("write try_cast({column} as timestamp), which makes null what is finer, or write the file in microseconds")
+                }
+            }
             ExactError::Overflow(_) => "cast an operand to a wider type, for example decimal(38, s)".to_string(),
             ExactError::DivideByZero(_) => "use nullif(divisor, 0), or leave those rows out with case".to_string(),
             ExactError::Conversion(expression) if expression.starts_with("at_time_zone(") => {

@@ -32,7 +32,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Timez
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
 use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
-use crate::error::SqlError;
+use crate::error::{SqlError, read_as};
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::rows::{folded, spelled_out};
 use crate::scalar::Scalar;
@@ -1280,6 +1280,7 @@ impl CheckedCoercions {
             match change(field.data_type()) {
                 Some(to) => {
                     let null_on_failure = false;
+                    let (held, answered) = (type_name(field.data_type()), type_name(&to));
                     let cast = Operation::Cast {
                         to,
                         null_on_failure,
@@ -1288,6 +1289,11 @@ impl CheckedCoercions {
                     // Whoever wrote the query knows its expression, not the cast.
                     let converted = match made_by(&plan, at) {
                         Some(expr) => cast.with_text(&sql_text(expr)).call(vec![column]),
+                        // Where the names are one, the values differ in a way that has words of its own.
+                        None if held != answered => {
+                            let text = read_as(&sql_text(&column), &held, &answered);
+                            cast.with_text(&text).call(vec![column])
+                        }
                         None => with_text(cast, vec![column]),
                     };
                     converted.alias_qualified(relation.cloned(), field.name())

@@ -608,6 +608,9 @@ fn answer_schema(plan: &LogicalPlan, sql: &str, purpose: &Purpose) -> Result<Sch
                 format!("the column `{name}` has the type {held}, which no table holds"),
                 match field.data_type() {
                     DataType::Decimal256(..) => "cast it to decimal(p, s) with at most 38 digits",
+                    DataType::Time32(_) | DataType::Time64(_) => {
+                        "write cast(x as time), which has microseconds; in a model as a text: cast(cast(x as time) as string)"
+                    }
                     _ => "cast it to a type that a table holds",
                 },
             )

@@ -1,19 +1,23 @@
-//! Taking another writer's commits into the record (G2): a commit without data whose receipt covers them.
+//! Vouching for versions (G2): a commit without data whose receipt covers those of another writer, which have none, and, where
+//! signatures are demanded, those whose receipt has no signature that counts (G7).
 
 use karat_exact::Fingerprint;
+use karat_lake::CommitRecord;
 use karat_project::TableName;
-use karat_receipt::{Digest, Input, Kind};
+use karat_receipt::{Digest, Input, KeyRing, Kind, verify_signature};
 
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::publish::{Head, head, publish_adoption, read_receipt};
+use crate::proven::{prove, prove_list};
+use crate::publish::{Head, head, open_receipt, publish_adoption, read_receipt};
 use crate::read;
-use crate::step::receipt_base;
+use crate::step::{check_signature, receipt_base};
+use crate::verify::vouched_for;
 
 /// What an adoption covered.
 #[derive(Debug)]
 pub struct Adopted {
-    /// Versions that had no receipt.
+    /// Versions that had no receipt, or none with a signature that counts.
     pub versions: Vec<i64>,
     /// Version of the adopting commit.
     pub version: i64,
@@ -23,22 +27,30 @@ pub struct Adopted {
     pub fingerprint: Fingerprint,
 }
 
-/// Adopts every foreign version of a table since its newest receipt.
+/// Adopts every foreign version of a table since its newest receipt, and every version that lacks the signature that is demanded.
 pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, PipelineError> {
     let parsed: TableName = name.parse().map_err(|_| no_table(name))?;
+    check_signature(site)?;
     let _lock = site.lake.lock(name, site.context.wait)?;
     let table = site.lake.table(&parsed.folder());
     let Some(now) = head(&table)? else {
         return Err(no_table(name));
     };
     let history = table.history(None)?;
-    let foreign: Vec<i64> = history
+    let foreign = history
         .iter()
         .rev()
         .take_while(|record| record.receipt.is_none())
-        .map(|record| record.version)
-        .collect();
-    if foreign.is_empty() {
+        .map(|record| Input {
+            table: name.to_owned(),
+            version: record.version,
+            receipt: None,
+            fingerprint: String::new(),
+        });
+    let mut covered: Vec<Input> = foreign.collect();
+    covered.extend(not_signed(site, name, &history)?);
+    covered.sort_by_key(|input| input.version);
+    if covered.is_empty() {
         return Err(PipelineError::Refused {
             what: format!("`{name}` has no foreign version: its newest commit has a receipt"),
             hint: "nothing needs to be adopted".to_owned(),
@@ -53,8 +65,11 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
         }),
         None => None,
     };
-    let mut versions = foreign;
-    versions.sort_unstable();
+    if now.receipt.is_some() {
+        // A version with a receipt is vouched for as that receipt states it, or not at all.
+        prove_list(site, &table, &now)?;
+        prove(site, &table, &now.snapshot.files).await?;
+    }
     let mut receipt = receipt_base(
         site,
         &parsed,
@@ -67,15 +82,8 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
     if let Some(digest) = before.as_ref().and_then(|head| head.receipt) {
         receipt.accounting = read_receipt(site, digest)?.accounting;
     }
-    receipt.inputs = versions
-        .iter()
-        .map(|version| Input {
-            table: name.to_owned(),
-            version: *version,
-            receipt: None,
-            fingerprint: String::new(),
-        })
-        .collect();
+    let versions = covered.iter().map(|input| input.version).collect();
+    receipt.inputs = covered;
     let excluded = read::excluded(parsed.layer.as_str());
     let published =
         publish_adoption(site, &table, &now, before.as_ref(), receipt, excluded).await?;
@@ -85,6 +93,39 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
         receipt: published.receipt,
         fingerprint: published.fingerprint,
     })
+}
+
+/// Versions whose receipt lacks the signature that the target demands, and that nobody has vouched for.
+fn not_signed(
+    site: &Site,
+    name: &str,
+    history: &[CommitRecord],
+) -> Result<Vec<Input>, PipelineError> {
+    let target = site.project.targets.get(&site.context.target);
+    if target.is_none_or(|target| !target.require_signature) {
+        return Ok(Vec::new());
+    }
+    let ring = KeyRing::load(&site.root.join("keys"))?;
+    let (mut signed, mut others) = (Vec::new(), Vec::new());
+    for record in history {
+        let digest = record.receipt.as_deref().and_then(|text| text.parse().ok());
+        let Some(digest) = digest else { continue };
+        let opened = open_receipt(site, digest)?;
+        if verify_signature(&opened, &ring).is_valid() {
+            signed.push(opened);
+        } else {
+            others.push((record.version, opened));
+        }
+    }
+    let vouched = vouched_for(signed.iter());
+    others.retain(|(_, opened)| !vouched.contains(&opened.digest));
+    let inputs = others.into_iter().map(|(version, opened)| Input {
+        table: name.to_owned(),
+        version,
+        receipt: Some(opened.digest),
+        fingerprint: opened.receipt.fingerprint,
+    });
+    Ok(inputs.collect())
 }
 
 fn no_table(name: &str) -> PipelineError {

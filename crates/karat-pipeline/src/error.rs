@@ -3,7 +3,7 @@
 use karat_exact::{ExactError, SqlError};
 use karat_lake::{ErrorClass, LakeError};
 use karat_project::Place;
-use karat_receipt::ReceiptError;
+use karat_receipt::{ReceiptError, SignatureOutcome};
 use karat_source::{ErrorKind as SourceErrorKind, SourceError};
 use thiserror::Error;
 
@@ -216,6 +216,21 @@ pub enum PipelineError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The target demands signatures and a version to build on has none that counts.
+    #[error(
+        "version {version} of `{table}` is {}, and target `{target}` has `require_signature: true`: nothing is built on it",
+        signature_text(signature)
+    )]
+    NotSigned {
+        /// Target.
+        target: String,
+        /// Table.
+        table: String,
+        /// Its newest version.
+        version: i64,
+        /// What the keys say of its receipt.
+        signature: SignatureOutcome,
+    },
     /// A mistake of karat's own.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -259,6 +274,7 @@ impl PipelineError {
             | Self::GoesBack { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
+            | Self::NotSigned { .. }
             | Self::Damaged { .. }
             | Self::MissingReceipt { .. } => 1,
             Self::NoKey { .. } | Self::KeyNotTrusted { .. } => 4,
@@ -311,8 +327,32 @@ impl PipelineError {
             }
             Self::NoKey { .. } => Some("give the key to the target in karat.yaml: `key: \"${file:PATH}\"`".to_owned()),
             Self::KeyNotTrusted { .. } => Some("put its public half into the project as `keys/NAME.pub` (`openssl pkey -in KEY -pubout`), or give the target a key that is there".to_owned()),
+            Self::NotSigned { table, signature, .. } => Some(not_signed_hint(table, signature)),
             Self::Accounting { .. } | Self::Internal(_) => None,
         }
+    }
+}
+
+/// What the keys say of a receipt, after "is".
+fn signature_text(signature: &SignatureOutcome) -> String {
+    match signature {
+        SignatureOutcome::Invalid => "signed, but its signature does not fit".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn not_signed_hint(table: &str, signature: &SignatureOutcome) -> String {
+    let adopt = format!(
+        "`karat receipt adopt {table} REASON` signs for it with the target's key (`karat receipt list {table}` tells which runs made it)"
+    );
+    match signature {
+        SignatureOutcome::UnknownKey { .. } => format!(
+            "if you trust that key, put its public half into the project as `keys/NAME.pub`; else look at the table, then {adopt}"
+        ),
+        SignatureOutcome::Invalid => format!(
+            "somebody may have changed its receipt: `karat verify {table}` tells more, and a backup of the lake has the old one; if it is right all the same, {adopt}"
+        ),
+        _ => format!("look at the table; if it is right, {adopt}"),
     }
 }
 

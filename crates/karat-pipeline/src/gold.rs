@@ -21,7 +21,7 @@ use crate::publish::{
     ADOPTED_GO, Change, Head, head, no_foreign, own_receipt, publish, read_receipt, sha256_of_name,
 };
 use crate::read;
-use crate::step::{StepReport, keep_code, receipt_base};
+use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
 /// Why a gold model is stale, or that it is not.
@@ -94,6 +94,7 @@ impl<'a> GoldStep<'a> {
         let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
         let mut report = StepReport::new("gold", &name);
         let state = self.state().await?;
+        check_signed(self.site, &self.model.name, state.head.as_ref())?;
         if let Some(head) = &state.head {
             report.version = Some(head.snapshot.version);
             if let Some(digest) = head.receipt {
@@ -152,6 +153,7 @@ impl<'a> GoldStep<'a> {
                     version: head.snapshot.version,
                 });
             };
+            check_signed(self.site, input, Some(&head))?;
             let fingerprint = read_receipt(self.site, digest)?.fingerprint;
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }

@@ -29,10 +29,12 @@ use crate::manifest;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
-use crate::step::{StepReport, StepStatus};
+use crate::step::{StepReport, StepStatus, check_signed};
 
 /// How a source begins its warning that no file has ever matched.
 pub(crate) const NO_FILE_MATCHES: &str = "no file matches";
+/// A full load, and what it is compared with, are read for a plan up to this size.
+const FORESEEN_BYTES_MAX: u64 = 64 << 20;
 /// Nanoseconds of a day.
 const DAY_NS: i128 = 86_400 * 1_000_000_000;
 
@@ -51,6 +53,10 @@ pub struct FeedPlan {
     pub notes: Vec<String>,
     /// Whether no file has ever matched.
     pub nothing_there: bool,
+    /// Rows of the loads, where they were counted.
+    pub rows: Option<u64>,
+    /// The table's schema after the loads.
+    pub schema: Option<SchemaRef>,
 }
 
 /// A load that a run began and did not settle.
@@ -77,7 +83,8 @@ pub async fn plan(
     plan_next(site, feed, spec, source, head.as_ref(), &epochs).await
 }
 
-/// The same with what becomes of an open load, and refusing what a run would refuse by the columns alone (B8).
+/// The same with what becomes of an open load and the rows where they cost little, refusing what a run would refuse by the columns
+/// (B8), and by the rows of a full load (B6).
 pub async fn foresee(
     site: &Site,
     feed: &Feed,
@@ -129,11 +136,46 @@ pub async fn foresee(
             gone,
         });
     }
+    // An open load that a run would take up comes before.
+    let taken_up = match &planned.open {
+        Some(OpenLoad {
+            intent, gone: None, ..
+        }) => Some(load_of(intent)),
+        _ => None,
+    };
+    let (mut before, mut rows) = match &taken_up {
+        Some(open) => match loader.count(open).await? {
+            Some(rows) => (Before::Load(rows, open), Some(rows)),
+            None => (Before::Unknown, None),
+        },
+        None => (
+            Before::InTheLake(head.as_ref(), &epochs),
+            (!planned.loads.is_empty()).then_some(0),
+        ),
+    };
     for load in &planned.loads {
         let columns = loader.columns_of(load).await?;
         schema = loader.schema_for(schema, &columns)?;
+        let Some(schema) = schema.as_ref().filter(|_| load.is_readable(spec.mode)) else {
+            continue;
+        };
+        let counted = loader.foresee_rows(load, schema, &before).await?;
+        rows = rows.zip(counted).map(|(sum, rows): (u64, u64)| sum + rows);
+        before = counted.map_or(Before::Unknown, |rows| Before::Load(rows, load));
     }
+    planned.rows = rows;
+    planned.schema = schema;
     Ok(planned)
+}
+
+/// What a full load that is only planned would be compared with.
+enum Before<'a> {
+    /// The newest version.
+    InTheLake(Option<&'a Head>, &'a Epochs),
+    /// A load of this many rows, which is planned before it.
+    Load(u64, &'a Load),
+    /// Nobody knows.
+    Unknown,
 }
 
 impl FeedPlan {
@@ -192,6 +234,8 @@ async fn plan_next(
         late: planned.late,
         notes,
         nothing_there,
+        rows: None,
+        schema: None,
     })
 }
 
@@ -341,6 +385,7 @@ async fn load_all(
     };
 
     let mut head_now = head(&table)?;
+    check_signed(site, &feed.bronze, head_now.as_ref())?;
     let mut epochs = Epochs::read(
         &site.lake,
         &feed.bronze,
@@ -717,6 +762,98 @@ impl Loader<'_> {
         Ok(Some(schema))
     }
 
+    /// Rows of a load, if they cost little: those of new files show in their bytes.
+    async fn count(&self, load: &Load) -> Result<Option<u64>, PipelineError> {
+        if self.spec.mode != Mode::Full && !load.objects.is_empty() {
+            return Ok(None);
+        }
+        let (source, spec, load) = (self.source.clone(), self.spec.clone(), load.clone());
+        let count =
+            tokio::task::spawn_blocking(move || source.count(&spec, &load, FORESEEN_BYTES_MAX));
+        Ok(count.await.map_err(joined)??)
+    }
+
+    /// Rows of a planned load, if they cost little; refused if it is a full one that deletes too much (B6).
+    async fn foresee_rows(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        before: &Before<'_>,
+    ) -> Result<Option<u64>, PipelineError> {
+        let Some(rows) = self.count(load).await? else {
+            return Ok(None);
+        };
+        if self.spec.mode != Mode::Full {
+            return Ok(Some(rows));
+        }
+        let (deleted, rows_before) = match before {
+            Before::Unknown => return Ok(Some(rows)),
+            Before::InTheLake(_, epochs) if self.repeats_last_extract(load, epochs) => {
+                return Ok(Some(rows));
+            }
+            Before::Load(_, other) if load.mark.is_some() && other.mark == load.mark => {
+                return Ok(Some(rows));
+            }
+            // Which keys it has nobody compared; without a row it has none of them.
+            Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, *before),
+            Before::Load(before, _) => (before.saturating_sub(rows), *before),
+            Before::InTheLake(head, epochs) if self.feed.key.is_empty() => {
+                let before = self.rows_of_load_before(load, *head, epochs);
+                (before.saturating_sub(rows), before)
+            }
+            Before::InTheLake(head, epochs) => {
+                let files = head.iter().flat_map(|head| &head.snapshot.files);
+                let bytes: u64 = files.map(|file| file.size).sum();
+                if rows > 0 && bytes > FORESEEN_BYTES_MAX {
+                    return Ok(Some(rows));
+                }
+                self.foresee_deletes(load, schema, *head, epochs).await?
+            }
+        };
+        check_deletes(
+            &self.feed.bronze.to_string(),
+            self.max_delete(),
+            rows,
+            deleted,
+            rows_before,
+        )?;
+        Ok(Some(rows))
+    }
+
+    /// Keys that a keyed full load would delete, and those there are: by reading it, as the load itself will.
+    async fn foresee_deletes(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<(u64, u64), PipelineError> {
+        let mut diff = self.state_before(load, schema, head, epochs).await?;
+        let rows_before = diff.keys_before();
+        let (source, spec, load) = (self.source.clone(), self.spec.clone(), load.clone());
+        let (schema, rename) = (schema.clone(), self.feed.rename.clone());
+        let provenance = Provenance {
+            epoch: epochs.next(),
+            run: String::new(),
+            loaded_at_us: 0,
+        };
+        let deleted = tokio::task::spawn_blocking(move || -> Result<u64, PipelineError> {
+            source.read(&spec, &load, &mut |batch| {
+                let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &provenance)?;
+                diff.changes(&batch)?;
+                Ok(())
+            })?;
+            let gone = diff.deletes(&schema).map_err(arrow_error)?;
+            Ok(gone.num_rows() as u64)
+        });
+        Ok((deleted.await.map_err(joined)??, rows_before))
+    }
+
+    /// How much a full load may delete; none where a person has agreed to all.
+    fn max_delete(&self) -> Option<Ratio> {
+        (!self.site.context.accept_deletes).then_some(self.feed.max_delete)
+    }
+
     /// Reads one load and publishes it, or closes it.
     #[expect(
         clippy::too_many_arguments,
@@ -863,10 +1000,12 @@ impl Loader<'_> {
     }
 
     /// Whether a load without rows leaves all as it is. Objects without a row are recorded in a commit, and so is a table without a
-    /// row that had some.
+    /// row that had some. So is a table that was never loaded: models that read it need not wait for its first row.
     fn says_nothing_new(&self, load: &Load, head: Option<&Head>, epochs: &Epochs) -> bool {
         let whole = self.spec.mode == Mode::Full && self.feed.key.is_empty();
-        load.objects.is_empty() && !(whole && self.rows_of_load_before(load, head, epochs) > 0)
+        head.is_some()
+            && load.objects.is_empty()
+            && !(whole && self.rows_of_load_before(load, head, epochs) > 0)
     }
 
     /// A file extract with the very content of the newest loaded one (A3).
@@ -921,6 +1060,46 @@ impl Loader<'_> {
             && head.is_some_and(|head| head.snapshot.schema.fields() == schema.fields())
     }
 
+    /// What a keyed full load is compared with.
+    async fn state_before(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<FullDiff, PipelineError> {
+        if let Some((what, hint)) = bronze::absent(self.feed, schema) {
+            let what = format!("cannot load `{}`: {what}", self.feed.bronze);
+            return Err(PipelineError::Refused { what, hint });
+        }
+        let fields = bronze::payload(schema).into_iter();
+        let payload: Vec<String> = fields.map(|field| field.name().clone()).collect();
+        let mut state =
+            FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))?;
+        let Some(head) = head else {
+            return Ok(state);
+        };
+        let before = Reading {
+            left_out_loads: self.replaced_by(load, epochs),
+            ..Reading::default()
+        };
+        let mut stream = self.bronze_rows(head).await?;
+        while let Some(batch) = stream
+            .try_next()
+            .await
+            .map_err(karat_exact::ExactError::from)?
+        {
+            let loads = batch
+                .column_by_name("_epoch")
+                .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+                .ok_or_else(|| PipelineError::Internal("bronze has no `_epoch`".to_owned()))?;
+            let batch =
+                filter_record_batch(&batch, &before.loads_read(loads)).map_err(arrow_error)?;
+            state.remember(&batch).map_err(arrow_error)?;
+        }
+        Ok(state)
+    }
+
     async fn land(
         &self,
         intent: &Intent,
@@ -938,35 +1117,7 @@ impl Loader<'_> {
         let mut diff = None;
         let mut window = None;
         if keyed_full {
-            if let Some((what, hint)) = bronze::absent(self.feed, schema) {
-                let what = format!("cannot load `{}`: {what}", self.feed.bronze);
-                return Err(PipelineError::Refused { what, hint });
-            }
-            let mut state = FullDiff::new(schema, &self.feed.key, &payload)
-                .map_err(|error| self.no_key(error))?;
-            if let Some(head) = head {
-                let before = Reading {
-                    left_out_loads: self.replaced_by(load, epochs),
-                    ..Reading::default()
-                };
-                let mut stream = self.bronze_rows(head).await?;
-                while let Some(batch) = stream
-                    .try_next()
-                    .await
-                    .map_err(karat_exact::ExactError::from)?
-                {
-                    let loads = batch
-                        .column_by_name("_epoch")
-                        .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
-                        .ok_or_else(|| {
-                            PipelineError::Internal("bronze has no `_epoch`".to_owned())
-                        })?;
-                    let batch = filter_record_batch(&batch, &before.loads_read(loads))
-                        .map_err(arrow_error)?;
-                    state.remember(&batch).map_err(arrow_error)?;
-                }
-            }
-            diff = Some(state);
+            diff = Some(self.state_before(load, schema, head, epochs).await?);
         } else if cursor {
             // With all columns in bronze, the content has the cursor and whatever key the source has.
             let by_content = self.feed.key.is_empty() && self.feed.columns.is_none();
@@ -1028,11 +1179,7 @@ impl Loader<'_> {
                 .collect(),
             sizes: load.objects.iter().map(|object| object.size).collect(),
             fingerprinted: self.spec.mode == Mode::Full && !keyed_full && load.objects.is_empty(),
-            max_delete: if self.site.context.accept_deletes {
-                None
-            } else {
-                Some(self.feed.max_delete)
-            },
+            max_delete: self.max_delete(),
             mark: load.mark.clone(),
             rows_before,
         };
@@ -1288,20 +1435,14 @@ impl Landing {
         Ok((writer, landed))
     }
 
-    /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
     fn check_deletes(&self, rows_read: u64, deleted: u64) -> Result<(), PipelineError> {
-        let Some(max_delete) = self.max_delete else {
-            return Ok(());
-        };
-        let too_many = max_delete.is_exceeded_by(deleted, self.rows_before);
-        if self.rows_before > 0 && (rows_read == 0 || too_many) {
-            return Err(PipelineError::Deletes {
-                table: self.table.clone(),
-                deleted,
-                before: self.rows_before,
-            });
-        }
-        Ok(())
+        check_deletes(
+            &self.table,
+            self.max_delete,
+            rows_read,
+            deleted,
+            self.rows_before,
+        )
     }
 
     /// Rows with `_op` D for keys that a full load no longer has; their `_seq` is the load's mark, of a live source its epoch, then the
@@ -1348,6 +1489,28 @@ impl Landing {
         );
         Ok(completed)
     }
+}
+
+/// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
+fn check_deletes(
+    table: &str,
+    max_delete: Option<Ratio>,
+    rows_read: u64,
+    deleted: u64,
+    rows_before: u64,
+) -> Result<(), PipelineError> {
+    let Some(max_delete) = max_delete else {
+        return Ok(());
+    };
+    let too_many = max_delete.is_exceeded_by(deleted, rows_before);
+    if rows_before > 0 && (rows_read == 0 || too_many) {
+        return Err(PipelineError::Deletes {
+            table: table.to_owned(),
+            deleted,
+            before: rows_before,
+        });
+    }
+    Ok(())
 }
 
 fn schema_before(head: Option<&Head>) -> Option<SchemaRef> {

@@ -154,6 +154,15 @@ impl Journal {
         Ok(())
     }
 
+    /// What the newest runs reported, newest first.
+    pub fn reports(&self, most: u32) -> Result<Vec<String>, JournalError> {
+        let mut statement = self.connection.prepare(
+            "select report from attempts where verb = 'run' and report is not null order by run desc limit ?1",
+        )?;
+        let reports = statement.query_map([most], |row| row.get(0))?;
+        Ok(reports.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Attempts, newest first.
     pub fn attempts(&self, most: u32) -> Result<Vec<Attempt>, JournalError> {
         let mut statement = self.connection.prepare(

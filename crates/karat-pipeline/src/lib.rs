@@ -6,7 +6,7 @@
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
-//! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`absent`] which feeds would find nothing;
+//! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, [`undated`] whose deletes may have no time;
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -32,6 +32,7 @@ pub mod layout;
 pub mod manifest;
 mod marks;
 pub mod model_check;
+pub mod pace;
 pub mod plan;
 pub mod position;
 pub mod proven;
@@ -47,6 +48,7 @@ pub mod schema_accept;
 pub mod silver;
 pub mod status;
 pub mod step;
+pub mod undated;
 mod unique;
 pub mod verify;
 

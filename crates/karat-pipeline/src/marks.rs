@@ -56,7 +56,7 @@ pub(crate) fn date_deletes(
 }
 
 /// The date or timestamp text at the start of `_seq`.
-fn mark_date(seq: &[u8]) -> Option<String> {
+pub(crate) fn mark_date(seq: &[u8]) -> Option<String> {
     let mark = seq.split(|byte| *byte == 0).next()?;
     let mark = std::str::from_utf8(mark).ok()?;
     if mark.len() > 10 && mark.as_bytes()[4] == b'-' && mark.contains(':') {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::SchemaRef;
 use karat_project::{Feed, Gold, Graph, Model, ModelKind, Silver, TableName};
 
 use crate::absent::{Absence, absent};
@@ -9,9 +10,10 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
-use crate::publish::head;
+use crate::publish::{head, no_foreign};
 use crate::schedule::Sources;
 use crate::silver::{Decision, SilverStep};
+use crate::step::check_signed;
 
 /// What a step would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,9 @@ pub enum PlannedAction {
     Nothing,
     /// Nothing, because there is no input.
     Wait,
-    /// It cannot be planned.
+    /// Nothing, because an input fails.
+    Skip,
+    /// It would fail, or cannot be planned.
     Fail,
 }
 
@@ -39,6 +43,7 @@ impl PlannedAction {
             Self::Incremental => "incremental",
             Self::Nothing => "nothing",
             Self::Wait => "wait",
+            Self::Skip => "skip",
             Self::Fail => "fail",
         }
     }
@@ -65,9 +70,11 @@ pub struct PlannedStep {
     pub rows: Option<u64>,
     /// Bytes that it would read, as far as they are known.
     pub bytes: u64,
+    /// Of a model: an input that this run changes before.
+    pub after: Option<String>,
     /// For a person.
     pub notes: Vec<String>,
-    /// Why it cannot be planned.
+    /// Why a run would stop here, or why that cannot be told.
     pub error: Option<PipelineError>,
 }
 
@@ -81,6 +88,7 @@ impl PlannedStep {
             objects: 0,
             rows: None,
             bytes: 0,
+            after: None,
             notes: Vec::new(),
             error: None,
         }
@@ -104,8 +112,11 @@ pub async fn plan(
     let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
     let mut steps = Vec::new();
     let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
+    let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
-        let step = plan_feed(site, sources, feed).await;
+        let mut after = Loaded::default();
+        let step = plan_feed(site, sources, feed, &mut after).await;
+        loaded.insert(feed.bronze.clone(), after);
         let step = unless_foreign(site, &feed.bronze, step);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
@@ -142,30 +153,67 @@ pub async fn plan(
                 .get(*input)
                 .is_some_and(|action| action.changes_the_table())
         });
+        let stopped = model.inputs.iter().find(|input| {
+            matches!(
+                changing.get(*input),
+                Some(PlannedAction::Fail | PlannedAction::Skip)
+            )
+        });
+        if let Some(stopped) = stopped {
+            let kind = match &model.kind {
+                ModelKind::Silver(_) => "silver",
+                ModelKind::Gold(_) => "gold",
+            };
+            let mut step = PlannedStep::new(kind, table);
+            step.action = PlannedAction::Skip;
+            step.reason = format!("`{stopped}` fails");
+            changing.insert(table.clone(), step.action);
+            steps.push(step);
+            continue;
+        }
         let step = match &model.kind {
-            ModelKind::Silver(silver) => plan_silver(site, model, silver, before).await,
+            ModelKind::Silver(silver) => {
+                let after = before.and_then(|before| loaded.get(before));
+                plan_silver(site, model, silver, before, after).await
+            }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
-        let step = unless_foreign(site, table, step);
+        let mut step = unless_foreign(site, table, step);
+        step.after = before.map(TableName::to_string);
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }
     steps
 }
 
-/// A run goes on from no version of another writer.
+/// A run goes on from no version of another writer, nor, where signatures are demanded, from one that nobody signed.
 fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
-    match head(&site.lake.table(&table.folder())) {
-        Ok(Some(head)) if head.receipt.is_none() => step.failed(PipelineError::Foreign {
-            table: table.to_string(),
-            version: head.snapshot.version,
-        }),
-        // What cannot be read is told by the step itself.
-        _ => step,
+    // What cannot be read is told by the step itself.
+    let Ok(head) = head(&site.lake.table(&table.folder())) else {
+        return step;
+    };
+    let checked =
+        no_foreign(table, head.as_ref()).and_then(|()| check_signed(site, table, head.as_ref()));
+    match checked {
+        Ok(()) => step,
+        Err(error) => step.failed(error),
     }
 }
 
-async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedStep {
+/// What is known of a feed's table after its loads.
+#[derive(Default)]
+struct Loaded {
+    schema: Option<SchemaRef>,
+    /// Whether an object comes again with other content.
+    again: bool,
+}
+
+async fn plan_feed(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    loaded: &mut Loaded,
+) -> PlannedStep {
     let mut step = PlannedStep::new("load", &feed.bronze);
     let planned = match sources.open(&feed.source) {
         Ok(source) => ingest::foresee(site, feed, &sources.spec(feed), &source).await,
@@ -175,7 +223,9 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
         Ok(planned) => planned,
         Err(error) => return step.failed(error),
     };
+    loaded.schema = planned.schema;
     step.notes = planned.notes;
+    step.rows = planned.rows;
     let mut reasons = Vec::new();
     if let Some(OpenLoad {
         intent,
@@ -222,21 +272,22 @@ async fn plan_feed(site: &Site, sources: &dyn Sources, feed: &Feed) -> PlannedSt
             None => "the whole table is read and compared".to_owned(),
         });
     }
+    loaded.again = again > 0;
     if again > 0 {
         step.notes
             .push(format!("{again} delivered again with other content"));
     }
     if broken > 0 {
         step.notes.push(format!(
-            "{broken} broken {}: listed, not loaded",
-            plural(broken, "object")
+            "{broken} broken {}: listed, not loaded; the run that meets {} exits 1",
+            plural(broken, "object"),
+            if broken == 1 { "it" } else { "them" }
         ));
     }
-    for late in &planned.late {
-        step.notes.push(format!(
-            "`{}` comes after a newer extract: held as late_extract",
-            late.path
-        ));
+    // Which ones the source has said.
+    if !planned.late.is_empty() {
+        step.notes
+            .push("the run that holds an extract exits 1".to_owned());
     }
     if !reasons.is_empty() {
         step.action = PlannedAction::Load;
@@ -250,13 +301,18 @@ async fn plan_silver(
     model: &Model,
     silver: &Silver,
     before: Option<&TableName>,
+    loaded: Option<&Loaded>,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("silver", &model.name);
     let Some(feed) = site.project.feed(&silver.from) else {
         let error = PipelineError::Internal(format!("`{}` reads no feed", model.name));
         return step.failed(error);
     };
-    let planned = match SilverStep::new(site, model, silver, feed).plan().await {
+    let planned = match SilverStep::new(site, model, silver, feed)
+        .after(loaded.and_then(|loaded| loaded.schema.clone()))
+        .plan()
+        .await
+    {
         Ok(planned) => planned,
         Err(error) => return step.failed(error),
     };
@@ -272,27 +328,35 @@ async fn plan_silver(
                 None => format!("`{}` has no version yet", silver.from),
             };
         }
-        Some(planned) => {
+        Some(mut planned) => {
+            if before.is_some()
+                && let Some(after) = planned.after_a_load.take()
+            {
+                planned = after;
+                step.notes
+                    .push("it also reads the rows that this run loads before it".to_owned());
+            }
             step.rows = Some(planned.rows);
             step.bytes = planned.bytes;
-            match planned.decision {
-                Decision::Nothing => {}
-                Decision::Rebuild { reason } => {
+            match (planned.decision, before) {
+                (Decision::Nothing, _) => {}
+                (Decision::Rebuild { reason }, _) => {
                     step.action = PlannedAction::Rebuild;
                     step.reason = reason;
                 }
-                Decision::Incremental { after } => {
-                    step.action = PlannedAction::Incremental;
-                    step.reason = format!("loads after {after} of `{}`", silver.from);
+                (Decision::Incremental { .. }, Some(_)) if loaded.is_some_and(|one| one.again) => {
+                    step.action = PlannedAction::Rebuild;
+                    step.reason = "an object that it had read is delivered again".to_owned();
+                    (step.rows, step.bytes) = (Some(planned.whole.0), planned.whole.1);
                 }
-            }
-            if let Some(before) = before {
-                if step.action == PlannedAction::Nothing {
+                (Decision::Incremental { .. }, Some(before)) => {
                     step.action = PlannedAction::Incremental;
                     step.reason = format!("`{before}` is loaded before it");
                 }
-                step.notes
-                    .push("it also reads the rows that this run loads before it".to_owned());
+                (Decision::Incremental { after }, None) => {
+                    step.action = PlannedAction::Incremental;
+                    step.reason = format!("loads after {after} of `{}`", silver.from);
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use karat_lake::{
     Commit, CommitError, CommitRecord, LiveFile, Snapshot, Table, WrittenFile, failpoint, hash_file,
 };
 use karat_project::TableName;
-use karat_receipt::{Digest, FileRef, Kind, Receipt, live_files_digest, seal};
+use karat_receipt::{Digest, FileRef, Kind, Opened, Receipt, live_files_digest, seal};
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Event, Site};
@@ -49,9 +49,8 @@ fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     }
 }
 
-/// Said where a model is computed whose table holds what another writer committed and a person adopted (A7).
-pub(crate) const ADOPTED_GO: &str =
-    "the adopted rows of another writer are replaced by what the model computes";
+/// Said where a model is computed whose table holds what a person adopted (A7).
+pub(crate) const ADOPTED_GO: &str = "the adopted rows are replaced by what the model computes";
 
 /// A run goes on from no version of another writer.
 pub(crate) fn no_foreign(table: &TableName, head: Option<&Head>) -> Result<(), PipelineError> {
@@ -92,6 +91,11 @@ pub fn receipt_of(site: &Site, head: &Head) -> Result<Option<Receipt>, PipelineE
 
 /// Reads a receipt by its digest.
 pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineError> {
+    Ok(open_receipt(site, digest)?.receipt)
+}
+
+/// The same with who signed it.
+pub(crate) fn open_receipt(site: &Site, digest: Digest) -> Result<Opened, PipelineError> {
     let path = layout::receipt(digest);
     let bytes = site
         .lake
@@ -99,8 +103,7 @@ pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineErro
         .ok_or_else(|| PipelineError::MissingReceipt {
             digest: digest.to_string(),
         })?;
-    let opened = karat_receipt::open_expecting(&bytes, &digest);
-    Ok(opened.map_err(PipelineError::document(&path))?.receipt)
+    karat_receipt::open_expecting(&bytes, &digest).map_err(PipelineError::document(&path))
 }
 
 /// Fingerprints of a version's live files, kept beside its receipt.
@@ -274,14 +277,7 @@ pub async fn publish_adoption(
         }
         None => Live::new(),
     };
-    let foreign = Head {
-        receipt: None,
-        ..now.clone()
-    };
-    let live = files_of(
-        &foreign,
-        &file_fingerprints(site, table, &foreign, excluded).await?,
-    );
+    let live = files_of(now, &file_fingerprints(site, table, now, excluded).await?);
     for (path, (size, print)) in &old {
         if !live.contains_key(path) {
             receipt

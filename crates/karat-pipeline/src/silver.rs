@@ -42,7 +42,7 @@ use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
     ScdType,
 };
-use crate::step::{StepReport, keep_code, receipt_base};
+use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
 /// Files of AUTO CDC tables are small, so that a changed key rewrites little.
@@ -86,7 +86,7 @@ pub struct Facts<'a> {
     pub reading: &'a Reading,
     /// Whether bronze changed without a load: versions of another writer were adopted.
     pub adopted: bool,
-    /// Whether the table itself holds what another writer committed and a person adopted.
+    /// Whether the table itself holds what a person adopted.
     pub holds_adopted: bool,
     /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
     pub left_open: bool,
@@ -127,7 +127,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
     if facts.holds_adopted {
         return Decision::Rebuild {
-            reason: "it holds adopted rows of another writer".to_owned(),
+            reason: "it holds adopted rows".to_owned(),
         };
     }
     if !facts.by_load {
@@ -167,6 +167,10 @@ pub struct SilverPlan {
     pub rows: u64,
     /// Bytes of bronze files that it would read.
     pub bytes: u64,
+    /// Rows and bytes of all that a rebuild reads.
+    pub whole: (u64, u64),
+    /// The same if a load of its feed comes in before.
+    pub after_a_load: Box<Option<SilverPlan>>,
 }
 
 /// One silver model at work.
@@ -178,6 +182,8 @@ pub struct SilverStep<'a> {
     table: Table,
     quarantine: Table,
     quarantine_name: TableName,
+    /// Of a plan: the schema that its feed's table will have.
+    foreseen: Option<SchemaRef>,
     /// Why the stream of judged rows stopped: the stream itself can only say that it did.
     failure: Arc<Mutex<Option<PipelineError>>>,
 }
@@ -190,6 +196,8 @@ struct State {
     reading: Reading,
     available: i64,
     decision: Decision,
+    /// What it would be with one more load.
+    after_a_load: Decision,
     holds_adopted: bool,
     judge: Arc<Judge>,
     bronze_table: Table,
@@ -211,21 +219,49 @@ impl<'a> SilverStep<'a> {
             table: site.lake.table(&model.name.folder()),
             quarantine: site.lake.table(&quarantine_name.folder()),
             quarantine_name,
+            foreseen: None,
             failure: Arc::default(),
+        }
+    }
+
+    /// For a plan: after loads that give its feed's table this schema.
+    #[must_use]
+    pub fn after(self, schema: Option<SchemaRef>) -> Self {
+        Self {
+            foreseen: schema,
+            ..self
         }
     }
 
     /// What a run would do.
     pub async fn plan(&self) -> Result<Option<SilverPlan>, PipelineError> {
         let Some(state) = self.state().await? else {
+            if let Some(schema) = &self.foreseen {
+                self.judge(&read_schema(schema))?;
+            }
             return Ok(None);
         };
+        let size = |files: &[&LiveFile]| -> (u64, u64) {
+            let sizes = files.iter().map(|file| (file.rows, file.size));
+            sizes.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        let whole = size(&read::in_written_order(&state.bronze.snapshot));
+        let planned = |decision: &Decision, files: Vec<&LiveFile>, after_a_load| SilverPlan {
+            rows: size(&files).0,
+            bytes: size(&files).1,
+            whole,
+            decision: decision.clone(),
+            after_a_load: Box::new(after_a_load),
+        };
+        let next = &state.after_a_load;
+        let next_files = match state.reading.only_epoch {
+            // Where one load is read, that one takes the place of what is there.
+            Some(_) => Vec::new(),
+            None => self.files_of(&state, next),
+        };
+        let next = planned(next, next_files, None);
         let files = self.files_of(&state, &state.decision);
-        Ok(Some(SilverPlan {
-            rows: files.iter().map(|file| file.rows).sum(),
-            bytes: files.iter().map(|file| file.size).sum(),
-            decision: state.decision,
-        }))
+        Ok(Some(planned(&state.decision, files, Some(next))))
     }
 
     /// Brings the model up to date.
@@ -250,6 +286,12 @@ impl<'a> SilverStep<'a> {
             ));
             return Ok(report);
         };
+        for (table, head) in [
+            (&self.model.name, &state.head),
+            (&self.quarantine_name, &state.quarantine),
+        ] {
+            check_signed(self.site, table, head.as_ref())?;
+        }
         if let Some(head) = &state.head {
             report.version = Some(head.snapshot.version);
             if let Some(digest) = head.receipt {
@@ -305,6 +347,7 @@ impl<'a> SilverStep<'a> {
         let Some(bronze) = head(&bronze_table)? else {
             return Ok(None);
         };
+        check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
         let head_now = head(&self.table)?;
         let quarantine = head(&self.quarantine)?;
@@ -314,24 +357,9 @@ impl<'a> SilverStep<'a> {
             head_now.as_ref().map(|head| &head.snapshot),
         )?;
         let code = Digest::of(self.model.code_text().as_bytes()).to_string();
-        let read_schema = read_schema(&bronze.snapshot.schema);
-        let judge = Judge::compile(
-            &self.site.engine,
-            self.model,
-            self.silver,
-            self.feed,
-            &read_schema,
-            &code,
-        )?;
-        let of_files = is_text(&self.site.project, self.feed);
-        let undated =
-            self.silver.auto_cdc.as_ref().and_then(|cdc| {
-                judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())
-            });
-        if let Some((what, hint)) = undated {
-            let what = format!("`{}` cannot order deletes: {what}", self.model.name);
-            return Err(PipelineError::Refused { what, hint });
-        }
+        let schema = self.foreseen.as_ref().unwrap_or(&bronze.snapshot.schema);
+        let read_schema = read_schema(schema);
+        let judge = self.judge(&read_schema)?;
         let available = feed_epochs.committed();
         let consumed = epochs
             .last_done()
@@ -365,7 +393,7 @@ impl<'a> SilverStep<'a> {
         let time_passed = epochs.last_done().is_none_or(|intent| {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
-        let decision = decide(&Facts {
+        let facts = Facts {
             exists: head_now.is_some(),
             code_before: last.map(|last| last.code.to_string()),
             code: &code,
@@ -379,6 +407,11 @@ impl<'a> SilverStep<'a> {
             uses_clock: clock != ClockUse::None,
             time_passed,
             by_load,
+        };
+        let decision = decide(&facts);
+        let after_a_load = decide(&Facts {
+            available: available + 1,
+            ..facts
         });
         Ok(Some(State {
             bronze,
@@ -389,11 +422,37 @@ impl<'a> SilverStep<'a> {
             reading,
             available,
             decision,
+            after_a_load,
             holds_adopted,
             judge: Arc::new(judge),
             bronze_table,
             read_schema,
         }))
+    }
+
+    /// What judges rows of this schema; refused if they are none that the model can read.
+    fn judge(&self, read_schema: &SchemaRef) -> Result<Judge, PipelineError> {
+        let code = Digest::of(self.model.code_text().as_bytes()).to_string();
+        let judge = Judge::compile(
+            &self.site.engine,
+            self.model,
+            self.silver,
+            self.feed,
+            read_schema,
+            &code,
+        )?;
+        let of_files = is_text(&self.site.project, self.feed);
+        let undated =
+            self.silver.auto_cdc.as_ref().and_then(|cdc| {
+                judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())
+            });
+        match undated {
+            Some((what, hint)) => {
+                let what = format!("`{}` cannot order deletes: {what}", self.model.name);
+                Err(PipelineError::Refused { what, hint })
+            }
+            None => Ok(judge),
+        }
     }
 
     /// The bronze files that a decision reads.

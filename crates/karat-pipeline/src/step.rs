@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use karat_project::TableName;
-use karat_receipt::{Digest, KeyRing, Kind, Receipt};
+use karat_receipt::{Digest, KeyRing, Kind, Receipt, verify_signature};
 
 use crate::accounting::Terms;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
+use crate::publish::{Head, open_receipt};
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,33 @@ pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
         target,
         key: id.to_string(),
         why,
+    })
+}
+
+/// A target that demands signatures builds on no version that `verify` would not accept: not on a table's own, not on one that is
+/// read (G7).
+pub(crate) fn check_signed(
+    site: &Site,
+    table: &TableName,
+    head: Option<&Head>,
+) -> Result<(), PipelineError> {
+    let target = site.project.targets.get(&site.context.target);
+    if target.is_none_or(|target| !target.require_signature) {
+        return Ok(());
+    }
+    let Some((head, digest)) = head.and_then(|head| Some((head, head.receipt?))) else {
+        return Ok(());
+    };
+    let ring = KeyRing::load(&site.root.join("keys"))?;
+    let signature = verify_signature(&open_receipt(site, digest)?, &ring);
+    if signature.is_valid() {
+        return Ok(());
+    }
+    Err(PipelineError::NotSigned {
+        target: site.context.target.clone(),
+        table: table.to_string(),
+        version: head.snapshot.version,
+        signature,
     })
 }
 

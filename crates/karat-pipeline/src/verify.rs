@@ -293,8 +293,12 @@ impl TableCheck<'_> {
         if self.options.level >= Level::Newest {
             self.fingerprints(&history, &opened).await?;
         }
+        let asked = match self.options.only {
+            Some((_, Some(version))) => history.iter().find(|record| record.version == version),
+            _ => history.last(),
+        };
         if self.report.tables.len() == before
-            && let Some(newest) = history.last()
+            && let Some(asked) = asked
         {
             let damaged: BTreeMap<&str, &'static str> = self.report.files[files_before..]
                 .iter()
@@ -306,15 +310,15 @@ impl TableCheck<'_> {
                 false => "mismatch",
             };
             let (outcome, detail) = match damaged.len() {
-                0 if adopted.contains(&newest.version) => ("adopted", String::new()),
+                0 if adopted.contains(&asked.version) => ("adopted", String::new()),
                 0 => ("ok", String::new()),
                 1 => (worst, "a file of it, named below".to_owned()),
                 several => (worst, format!("{several} files of it, named below")),
             };
             let expected = opened
-                .get(&newest.version)
+                .get(&asked.version)
                 .map(|opened| opened.receipt.fingerprint.clone());
-            self.finding(newest.version, outcome, expected.clone(), expected, detail);
+            self.finding(asked.version, outcome, expected.clone(), expected, detail);
         }
         self.log(&history, &opened)
     }
@@ -390,6 +394,7 @@ impl TableCheck<'_> {
             .get(&self.site.context.target)
             .is_some_and(|target| target.require_signature);
         let mut opened = BTreeMap::new();
+        let mut unacceptable: BTreeMap<i64, SignatureOutcome> = BTreeMap::new();
         for record in history {
             let Some(text) = &record.receipt else {
                 continue;
@@ -441,13 +446,7 @@ impl TableCheck<'_> {
             let acceptable =
                 signature.is_valid() || (signature == SignatureOutcome::Unsigned && !must_sign);
             if !acceptable {
-                self.finding(
-                    record.version,
-                    "mismatch",
-                    None,
-                    None,
-                    format!("signature: {signature}"),
-                );
+                unacceptable.insert(record.version, signature);
             }
             self.intent(record.version, &receipt.receipt)?;
             let prints = layout::file_fingerprints(digest);
@@ -461,6 +460,21 @@ impl TableCheck<'_> {
                 );
             }
             opened.insert(record.version, receipt);
+        }
+        let vouched = vouched_for(
+            opened
+                .iter()
+                .filter(|(version, _)| !unacceptable.contains_key(version))
+                .map(|(_, opened)| opened),
+        );
+        for (version, signature) in unacceptable {
+            let is_vouched = opened
+                .get(&version)
+                .is_some_and(|opened| vouched.contains(&opened.digest));
+            if !is_vouched {
+                let detail = format!("signature: {signature}");
+                self.finding(version, "mismatch", None, None, detail);
+            }
         }
         Ok(opened)
     }
@@ -796,6 +810,15 @@ fn digests_stated(opened: &BTreeMap<i64, Opened>) -> BTreeMap<String, String> {
 /// What a file's bytes must hash to: its own name says so; of an adopted file, the receipt.
 fn digest_of<'p>(path: &'p str, stated: &'p BTreeMap<String, String>) -> Option<&'p str> {
     sha256_of_name(path).or_else(|| stated.get(path).map(String::as_str))
+}
+
+/// Receipts that adoptions cover: who signed such an adoption vouches for them, whoever signed them (G7).
+pub(crate) fn vouched_for<'o>(adoptions: impl Iterator<Item = &'o Opened>) -> BTreeSet<Digest> {
+    adoptions
+        .filter(|opened| opened.receipt.kind == Kind::Adopt)
+        .flat_map(|opened| &opened.receipt.inputs)
+        .filter_map(|input| input.receipt)
+        .collect()
 }
 
 /// Versions that an adoption covers (G2).

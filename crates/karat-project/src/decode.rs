@@ -48,7 +48,8 @@ impl std::fmt::Display for Ratio {
     }
 }
 
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration with its unit: `90s`, `10m`; None of anything else, a number without one included.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let cut = text.find(|c: char| !c.is_ascii_digit())?;
     let count: u64 = text[..cut].parse().ok()?;

@@ -265,6 +265,7 @@ fn read_feed(
         cursor,
         csv,
         columns: declared.map(|declared| bare(&declared)),
+        file_order_at: file_order.as_ref().map(|order| order.at),
         file_order: file_order.map(|order| order.value),
         parts,
         rename,

@@ -30,7 +30,7 @@ mod yaml;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub use decode::{At, Ratio, fold_name};
+pub use decode::{At, Ratio, fold_name, parse_duration};
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{

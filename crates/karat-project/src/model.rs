@@ -279,6 +279,8 @@ pub struct Feed {
     pub at: Place,
     /// Where `path` or `table` stands.
     pub object_at: Place,
+    /// Where `file_order` stands, if it does.
+    pub file_order_at: Option<Place>,
 }
 
 impl Feed {

@@ -230,7 +230,7 @@ pub(crate) static TARGET: Object = Object {
             "require_signature",
             Type::Bool,
             "false",
-            "Refuse receipts without a valid signature (G7).",
+            "Sign what is written, and build on no version without a valid signature (G7).",
         ),
         optional(
             "key",

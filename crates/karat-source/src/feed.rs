@@ -28,6 +28,14 @@ pub trait Source: Send + Sync {
         feed: &FeedSpec,
         object: Option<&Object>,
     ) -> Result<Option<Vec<Column>>, SourceError>;
+    /// Rows of a load before it is read, where they cost little: a database counts them; files are read for it if they have together no
+    /// more than this many bytes.
+    fn count(
+        &self,
+        feed: &FeedSpec,
+        load: &Load,
+        bytes_max: u64,
+    ) -> Result<Option<u64>, SourceError>;
     /// Reads a load, object after object, row after row in a fixed order. Broken objects are skipped.
     fn read(
         &self,

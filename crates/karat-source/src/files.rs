@@ -1049,6 +1049,20 @@ impl Source for Files {
         Ok(planned)
     }
 
+    fn count(
+        &self,
+        feed: &FeedSpec,
+        load: &Load,
+        bytes_max: u64,
+    ) -> Result<Option<u64>, SourceError> {
+        let sizes = load.objects.iter().map(|object| object.size);
+        if sizes.sum::<u64>() > bytes_max {
+            return Ok(None);
+        }
+        let count = self.read(feed, load, &mut |_| Ok(()))?;
+        Ok(Some(count.rows))
+    }
+
     fn read(
         &self,
         feed: &FeedSpec,

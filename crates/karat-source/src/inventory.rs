@@ -107,6 +107,27 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// The files that a feed names, as far as that can be told quickly.
+    #[must_use]
+    pub fn files_of(&self, feed: &FeedSpec) -> Vec<&str> {
+        let (Names::Files(paths), Some(pattern)) = (&self.names, &feed.path) else {
+            return Vec::new();
+        };
+        let Some(matcher) = Matcher::new(pattern) else {
+            return Vec::new();
+        };
+        let literal = &pattern[..pattern.find(is_wild).unwrap_or(pattern.len())];
+        let first = paths.partition_point(|path| path.as_str() < literal);
+        paths[first..]
+            .iter()
+            .map(String::as_str)
+            .take_while(|path| path.starts_with(literal))
+            .filter(|path| matcher.matches(path))
+            .collect()
+    }
+}
+
 /// All files below a folder; None if there are too many or one cannot be seen.
 fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) -> Option<()> {
     if depth > DEPTH_MAX {

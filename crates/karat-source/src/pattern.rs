@@ -110,10 +110,46 @@ impl OrderPattern {
     pub fn may_capture_a_date(&self) -> bool {
         digits_at_most(&self.branches, false) >= DATE_DIGITS
     }
+
+    /// Whether what the group captures has the digits of a date, those of month and day perhaps without their zeros.
+    #[must_use]
+    pub fn captures_what_looks_like_a_date(&self) -> bool {
+        let least = digits_at_least(&self.branches, false);
+        digits_at_most(&self.branches, false) == DATE_DIGITS && least >= DATE_DIGITS_MIN
+    }
 }
 
 /// Digits of `20261030`.
 const DATE_DIGITS: usize = 8;
+/// Digits of `2026-1-5`.
+const DATE_DIGITS_MIN: usize = 6;
+
+/// The fewest digits that the capturing group can match; `within` it, those that the nodes can.
+fn digits_at_least(branches: &[Vec<Node>], within: bool) -> usize {
+    let of_node = |node: &Node| match node {
+        Node::Group { capture, branches } => digits_at_least(branches, within || *capture),
+        Node::Repeat { node, min, .. } => {
+            let once = digits_at_least(&[vec![node.as_ref().clone()]], within);
+            once.saturating_mul(*min)
+        }
+        Node::Start | Node::End => 0,
+        Node::Char(one) => usize::from(within && one.is_ascii_digit()),
+        Node::Class {
+            negated: false,
+            ranges,
+        } => {
+            let digits = '0'..='9';
+            let mut ends = ranges.iter().flat_map(|(low, high)| [low, high]);
+            usize::from(within && ends.all(|end| digits.contains(end)))
+        }
+        Node::Class { .. } | Node::Any => 0,
+    };
+    let of_branch = |nodes: &Vec<Node>| {
+        let digits = nodes.iter().map(of_node);
+        digits.fold(0, usize::saturating_add)
+    };
+    branches.iter().map(of_branch).min().unwrap_or(0)
+}
 
 /// The most digits that the capturing group can match; `within` it, those that the nodes can.
 fn digits_at_most(branches: &[Vec<Node>], within: bool) -> usize {
@@ -580,6 +616,26 @@ mod tests {
         ] {
             let pattern_of = OrderPattern::new(pattern).expect("a good pattern");
             assert_eq!(pattern_of.may_capture_a_date(), may, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn which_patterns_capture_what_looks_like_a_date() {
+        for (pattern, looks) in [
+            (r"(\d{8})", true),
+            (r"(20\d{6})", true),
+            (r"(\d{4}-\d{1,2}-\d{1,2})", true),
+            (r"(\d{4}[-_]?[01]\d[-_]?[0-3]\d)", true),
+            (r"(\d+)", false),
+            (r"(\d{10})", false),
+            (r"(.{8})", false),
+            (r"([^-]{8})", false),
+            (r"(\d{8}|\d{2})", false),
+            (r"\d{8}_(\d\d)", false),
+        ] {
+            let pattern_of = OrderPattern::new(pattern).expect("a good pattern");
+            let found = pattern_of.captures_what_looks_like_a_date();
+            assert_eq!(found, looks, "{pattern}");
         }
     }
 

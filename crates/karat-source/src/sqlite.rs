@@ -663,6 +663,22 @@ impl Sqlite {
         Some(hex(&digest[..6]))
     }
 
+    /// The rows of a load, as a condition of SQL with parameters: all of a full one.
+    fn range_of(
+        table: &Table,
+        feed: &FeedSpec,
+        load: &Load,
+    ) -> Result<(String, Vec<Cell>), SourceError> {
+        match (feed.mode, &feed.cursor) {
+            (Mode::Incremental, Some(cursor)) => {
+                let lower = load.from.get("from").and_then(cell_of);
+                let bound = load.to.get("cursor").and_then(cell_of);
+                Self::range(table, cursor, lower.as_ref(), bound.as_ref())
+            }
+            _ => Ok((String::new(), Vec::new())),
+        }
+    }
+
     /// The range of a cursor, as SQL with parameters.
     fn range(
         table: &Table,
@@ -1147,6 +1163,26 @@ impl Source for Sqlite {
         }
     }
 
+    fn count(
+        &self,
+        feed: &FeedSpec,
+        load: &Load,
+        _bytes_max: u64,
+    ) -> Result<Option<u64>, SourceError> {
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let table = self.feed_table(&transaction, feed)?;
+        let (range, values) = Self::range_of(&table, feed, load)?;
+        let sql = format!("SELECT count(*) FROM {} {range}", quoted(&table.name));
+        let rows: i64 = transaction
+            .query_row(&sql, rusqlite::params_from_iter(&values), |row| row.get(0))
+            .map_err(|e| {
+                self.fail(&format!("count table `{}` of", table.name), e)
+                    .object(&table.name)
+            })?;
+        Ok(u64::try_from(rows).ok())
+    }
+
     fn read(
         &self,
         feed: &FeedSpec,
@@ -1171,14 +1207,7 @@ impl Source for Sqlite {
         let cursor_at = cursor
             .map(|c| table.find(&c.column, "cursor"))
             .transpose()?;
-        let (range, values) = match cursor {
-            None => (String::new(), Vec::new()),
-            Some(cursor) => {
-                let lower = load.from.get("from").and_then(cell_of);
-                let bound = load.to.get("cursor").and_then(cell_of);
-                Self::range(&table, cursor, lower.as_ref(), bound.as_ref())?
-            }
-        };
+        let (range, values) = Self::range_of(&table, feed, load)?;
         // The payload, then what `_seq` is made of.
         let seq_columns: Vec<usize> = cursor_at.iter().chain(&key).copied().collect();
         let all: Vec<usize> = chosen.iter().chain(&seq_columns).copied().collect();

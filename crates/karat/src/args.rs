@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     Doctor,
     /// Find all mistakes of the project at once; reads no data, writes nothing.
     Validate,
-    /// Show what a run would read, write, and why; writes nothing.
+    /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan {
         #[command(flatten)]
         select: Select,
@@ -617,7 +617,7 @@ pub(crate) enum ReceiptVerb {
         #[arg(value_name = "DIGEST|TABLE[@VERSION]", value_hint = ValueHint::Other)]
         what: String,
     },
-    /// Take versions that another writer committed into the record.
+    /// Vouch for versions that another writer committed or nobody signed.
     Adopt {
         /// The table.
         #[arg(value_hint = ValueHint::Other)]
@@ -667,21 +667,10 @@ fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// `90s`, `10m`, `2h`; a bare number is seconds.
+/// As in the project's files: `--wait 5` is not taken for seconds where `stable_for: 5` is refused.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a duration like `90s`, `10m` or `2h`".to_owned();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let factor = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    number
-        .checked_mul(factor)
-        .map(Duration::from_secs)
-        .ok_or_else(wrong)
+    karat_project::parse_duration(text)
+        .ok_or_else(|| "write a duration with its unit, like `90s`, `10m` or `2h`".to_owned())
 }
 
 #[cfg(test)]
@@ -703,7 +692,7 @@ mod tests {
         assert!(parse_size("2").is_err());
         assert!(parse_size("two").is_err());
         assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
+        assert!(parse_duration("5").is_err(), "as `stable_for: 5` is");
         assert!(parse_duration("soon").is_err());
     }
 

@@ -149,9 +149,10 @@ const NOT_YET: [&str; 26] = [
 /// Help and version are answers, anything else is a usage error: clap knows the codes 0 and 2.
 fn not_understood(error: &clap::Error) -> ExitCode {
     let asked_for_json = std::env::args_os().any(|argument| argument == "--json");
-    let hint = "`karat help` shows what there is";
+    let usage = error.render().to_string();
+    let hint = usage_hint(&usage);
     if let Some(verb) = not_there_yet(error) {
-        let failure = Failure::usage(format!("the verb `{verb}` is not there yet"), hint);
+        let failure = Failure::usage(format!("the verb `{verb}` is not there yet"), &hint);
         if asked_for_json {
             let _ = output::print_json(&failure.json());
         }
@@ -160,18 +161,43 @@ fn not_understood(error: &clap::Error) -> ExitCode {
         ));
         return ExitCode::from(2);
     }
-    if error.use_stderr() && asked_for_json {
-        let text = error.render().to_string();
-        let message = text
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if asked_for_json {
+        let message = usage
             .trim_start_matches("error: ")
             .lines()
             .next()
             .unwrap_or_default()
             .to_owned();
-        let _ = output::print_json(&Failure::usage(message, hint).json());
+        let _ = output::print_json(&Failure::usage(message, &hint).json());
     }
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    let told = usage.split("\nFor more information").next();
+    let told = told.unwrap_or_default().trim_end();
+    output::print_error(&format!("{told}\n\nhint: {hint}\n"));
+    ExitCode::from(2)
+}
+
+/// What to type next, by the verb in clap's line of usage.
+fn usage_hint(usage: &str) -> String {
+    let line = usage
+        .lines()
+        .find_map(|line| line.strip_prefix("Usage: karat"));
+    let is_verb = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    let words = line.unwrap_or_default().split_whitespace();
+    let verbs: Vec<&str> = words
+        .take_while(is_verb)
+        .take_while(|word| !word.starts_with('-'))
+        .collect();
+    match verbs.is_empty() {
+        true => "`karat help` shows what there is".to_owned(),
+        false => format!("`karat {} --help` shows how it is written", verbs.join(" ")),
+    }
 }
 
 fn not_there_yet(error: &clap::Error) -> Option<&str> {

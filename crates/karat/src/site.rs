@@ -77,6 +77,11 @@ impl Wants {
     }
 }
 
+/// A path as people write it: `lake/./x` is `lake/x`.
+pub(crate) fn without_dots(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
 /// Finds the project's folder.
 pub(crate) fn find_root(global: &Global) -> Result<PathBuf, Failure> {
     match &global.project {
@@ -215,7 +220,7 @@ impl Opened {
 
     /// Folder of the target's lake.
     pub(crate) fn lake_folder(&self) -> Result<PathBuf, Failure> {
-        Ok(self.root.join(self.target()?.lake.value()))
+        Ok(without_dots(&self.root.join(self.target()?.lake.value())))
     }
 
     /// The lake, for reading.
@@ -277,6 +282,12 @@ impl Opened {
                 None
             }
         }
+    }
+
+    /// The journal, for a verb that writes nothing.
+    pub(crate) fn journal_if_there(&self) -> Option<Journal> {
+        let path = self.cache_folder().join(journal::FILE);
+        path.exists().then(|| self.journal()).flatten()
     }
 
     /// The site: project, lake, engine and the facts of this execution.

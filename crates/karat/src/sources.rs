@@ -8,6 +8,8 @@ use karat_pipeline::{PipelineError, Sources};
 use karat_project::{self as project, Feed, OnBrokenObject, OnDuplicate, Project};
 use karat_source::{self as source, FeedSpec, Source, SourceConfig, open_source};
 
+use crate::site::without_dots;
+
 /// The project's sources.
 pub(crate) struct ProjectSources {
     /// Kind and place by name.
@@ -25,7 +27,10 @@ impl ProjectSources {
             .map(|decl| {
                 (
                     decl.name.clone(),
-                    (decl.kind.as_str(), root.join(decl.kind.path().value())),
+                    (
+                        decl.kind.as_str(),
+                        without_dots(&root.join(decl.kind.path().value())),
+                    ),
                 )
             })
             .collect();

@@ -1,15 +1,20 @@
-//! `karat plan`: what a run would read, write, and why. Writes nothing.
+//! `karat plan`: what a run would read, write, why, how long it takes and where it stops. Writes nothing.
 
 use karat_pipeline::PipelineError;
+use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{PlannedAction, PlannedStep, plan};
 use serde_json::{Value, json};
 
+use super::run::say_error;
 use crate::args::{Global, LogicalTime, Select};
-use crate::failure::{Failure, error_json, error_text};
-use crate::output::{self, Table, Voice, bytes, counted, thousands};
+use crate::failure::{Failure, error_json};
+use crate::output::{Table, Voice, bytes, counted, seconds};
 use crate::site::{self, Wants};
 
-/// Prints the plan; the exit code is that of the gravest step that cannot be planned.
+/// Runs whose steps tell how long planned ones take.
+const RUNS_REMEMBERED: u32 = 100;
+
+/// Prints the plan; the exit code is that of a run, as far as it can be told.
 pub(crate) fn run(
     voice: Voice,
     global: &Global,
@@ -20,49 +25,79 @@ pub(crate) fn run(
     let selected = super::selected(&opened.project, &select.select)?;
     let sources = opened.sources();
     let threads = opened.threads;
+    let reports = opened
+        .journal_if_there()
+        .and_then(|journal| journal.reports(RUNS_REMEMBERED).ok());
+    let paces = Paces::of(&reports.unwrap_or_default());
     let site = opened.site(Wants::reading())?;
     let steps = site::block_on(threads, plan(&site, sources.as_ref(), selected.as_ref()))?;
-    voice.answer(
-        || json!({ "logical_time": site.context.logical_time, "steps": steps.iter().map(json_of).collect::<Vec<_>>() }),
-        || text(&steps, voice.quiet),
-    )?;
+    let estimates = paces.estimates(&steps);
     let codes: Vec<u8> = steps
         .iter()
         .filter_map(|step| step.error.as_ref())
         .map(PipelineError::exit_code)
         .collect();
-    for step in &steps {
-        if let Some(error) = &step.error {
-            output::print_error(&error_text(error, error.hint()));
-        }
-    }
-    Ok([2, 4, 5, 3, 1]
+    let code = [2, 4, 5, 3, 1]
         .into_iter()
         .find(|code| codes.contains(code))
-        .unwrap_or(0))
+        .unwrap_or(0);
+    voice.answer(
+        || {
+            let steps = steps.iter().zip(&estimates);
+            let steps: Vec<Value> = steps
+                .map(|(step, estimate)| json_of(step, *estimate))
+                .collect();
+            json!({ "logical_time": site.context.logical_time, "steps": steps })
+        },
+        || text(&steps, &estimates, code, voice.quiet),
+    )?;
+    for error in steps.iter().filter_map(|step| step.error.as_ref()) {
+        say_error(&site, error);
+    }
+    Ok(code)
 }
 
-fn json_of(step: &PlannedStep) -> Value {
+fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {
+    let seconds = match estimate {
+        Estimate::Seconds(seconds) if is_to_do(step) => Some((seconds * 1000.0).round() / 1000.0),
+        _ => None,
+    };
     json!({
         "kind": step.kind, "table": step.table, "action": step.action.word(), "reason": step.reason, "objects": step.objects,
-        "rows": step.rows, "bytes": step.bytes, "notes": step.notes,
+        "rows": step.rows, "bytes": step.bytes, "seconds": seconds, "notes": step.notes,
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
     })
 }
 
-fn text(steps: &[PlannedStep], quiet: bool) -> String {
-    let mut lines = Table::new(&["step", "table", "would", "because", "reads"]);
-    let mut to_do = 0_u64;
-    for step in steps {
-        let idle = matches!(step.action, PlannedAction::Nothing | PlannedAction::Wait);
-        to_do += u64::from(!idle && step.action != PlannedAction::Fail);
+fn is_to_do(step: &PlannedStep) -> bool {
+    matches!(
+        step.action,
+        PlannedAction::Load | PlannedAction::Rebuild | PlannedAction::Incremental
+    )
+}
+
+fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) -> String {
+    let mut lines = Table::new(&["step", "table", "would", "because", "reads", "takes"]);
+    let (mut to_do, mut unknown, mut sum) = (0_u64, 0_u64, 0.0);
+    for (step, estimate) in steps.iter().zip(estimates) {
         let mut reads = Vec::new();
-        if !idle {
+        let mut takes = String::new();
+        if is_to_do(step) {
+            to_do += 1;
+            takes = match estimate {
+                Estimate::Seconds(some) => {
+                    sum += some;
+                    format!("about {}", seconds(*some))
+                }
+                Estimate::NeverRun => "no estimate: never run".to_owned(),
+                Estimate::UnknownSize => "no estimate: size unknown".to_owned(),
+            };
+            unknown += u64::from(!matches!(estimate, Estimate::Seconds(_)));
             if step.objects > 0 {
                 reads.push(counted(step.objects, "object"));
             }
             if let Some(rows) = step.rows {
-                reads.push(format!("{} rows", thousands(rows)));
+                reads.push(counted(rows, "row"));
             }
             if step.bytes > 0 {
                 reads.push(bytes(step.bytes));
@@ -79,6 +114,7 @@ fn text(steps: &[PlannedStep], quiet: bool) -> String {
             would.to_owned(),
             step.reason.clone(),
             reads.join(", "),
+            takes,
         ]);
     }
     let mut text = lines.text();
@@ -92,14 +128,27 @@ fn text(steps: &[PlannedStep], quiet: bool) -> String {
     let failing = steps
         .iter()
         .filter(|step| step.action == PlannedAction::Fail);
-    text.push_str(&match (to_do, failing.count() as u64) {
-        (0, 0) => "nothing to do\n".to_owned(),
-        (some, 0) => format!("{} to do; nothing was written\n", counted(some, "step")),
-        (0, failing) => format!("{} cannot be planned\n", counted(failing, "step")),
-        (some, failing) => format!(
-            "{} to do, {failing} cannot be planned; nothing was written\n",
-            counted(some, "step")
-        ),
+    let failing = failing.count() as u64;
+    let mut parts = Vec::new();
+    if to_do > 0 {
+        parts.push(format!("{} to do", counted(to_do, "step")));
+    }
+    if unknown < to_do {
+        parts.push(format!("about {}", seconds(sum)));
+    }
+    if unknown > 0 && unknown < to_do {
+        parts.push(format!("{unknown} without an estimate"));
+    }
+    if failing > 0 {
+        let steps = match to_do {
+            0 => counted(failing, "step"),
+            _ => failing.to_string(),
+        };
+        parts.push(format!("{steps} would fail, with exit {code}"));
+    }
+    text.push_str(&match parts.is_empty() {
+        true => "nothing to do\n".to_owned(),
+        false => format!("{}; nothing was written\n", parts.join(", ")),
     });
     text
 }

@@ -91,8 +91,8 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
             output::print_error(&format!("note: {}: {note}\n", step.table));
         }
     }
-    for step in &report.steps {
-        say_errors(&site, step);
+    for error in report.steps.iter().filter_map(|step| step.error.as_ref()) {
+        say_error(&site, error);
     }
     Ok(code)
 }
@@ -368,8 +368,7 @@ fn rows_text(rows: &Terms) -> String {
     text
 }
 
-fn say_errors(site: &Site, step: &StepReport) {
-    let Some(error) = &step.error else { return };
+pub(super) fn say_error(site: &Site, error: &PipelineError) {
     let text = match error {
         PipelineError::Sql { table, at, error } => {
             match validate::in_model(&site.project, &site.root, table, *at, error) {

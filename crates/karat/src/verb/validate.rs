@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use karat_exact::SqlError;
 use karat_lake::Lake;
-use karat_pipeline::absent::{self, Absence};
+use karat_pipeline::absent;
 use karat_pipeline::model_check::{self, Checked, Finding};
+use karat_pipeline::undated::{self, Undated};
 use karat_project::{
     Diagnostic, Model, ModelKind, Partial, Place, Project, Severity, Standings, TableName,
     place_in_text, shown_line,
@@ -88,7 +89,23 @@ fn look(
     }
     let sources = opened.sources();
     for absence in absent::absent(&opened.project, sources.as_ref(), opened.project.feeds()) {
-        diagnostics.push(warning(&opened.project, &mut lines, absence));
+        let hint = absence.hint;
+        diagnostics.push(warning(
+            &opened.project,
+            &mut lines,
+            absence.at,
+            absence.message,
+            hint,
+        ));
+    }
+    for Undated { at, message, hint } in undated::undated(&opened.project, sources.as_ref()) {
+        diagnostics.push(warning(
+            &opened.project,
+            &mut lines,
+            at,
+            message,
+            Some(hint),
+        ));
     }
     diagnostics.sort_by(|a, b| {
         (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
@@ -140,13 +157,19 @@ fn unknown_time_zone(project: &Project, lines: &mut Lines) -> Option<Diagnostic>
     ))
 }
 
-fn warning(project: &Project, lines: &mut Lines, absence: Absence) -> Diagnostic {
+fn warning(
+    project: &Project,
+    lines: &mut Lines,
+    at: Place,
+    message: String,
+    hint: Option<String>,
+) -> Diagnostic {
     let said = Said {
         severity: Severity::Warning,
-        message: absence.message,
-        hint: absence.hint,
+        message,
+        hint,
     };
-    placed(project, lines, absence.at, said)
+    placed(project, lines, at, said)
 }
 
 /// Where mistakes were told: who plans the same text finds some of them again.

@@ -13,10 +13,10 @@ fn init_validates_and_plans_before_anything_was_loaded() {
     "#]]
     .assert_eq(&project.karat(&["validate"]).text());
     expect![[r#"
-        step    table                        would    because        reads
-        load    shop_bronze.landing__orders  load     1 new object   1 object, 196 B
-        silver  shop_silver.orders           rebuild  first version
-        gold    shop_gold.revenue            rebuild  first version
+        step    table                        would    because        reads            takes
+        load    shop_bronze.landing__orders  load     1 new object   1 object, 196 B  no estimate: never run
+        silver  shop_silver.orders           rebuild  first version                   no estimate: never run
+        gold    shop_gold.revenue            rebuild  first version                   no estimate: never run
         3 steps to do; nothing was written
         --- exit 0
     "#]]

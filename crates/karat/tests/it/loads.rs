@@ -1027,3 +1027,27 @@ fn a_plan_foresees_drift_and_open_loads() {
     let message = step["error"]["message"].as_str().unwrap();
     assert!(run.stderr.contains(message), "{step}: {}", run.text());
 }
+
+/// A table of a database without a row is loaded like a file with a header alone: what reads it does not wait for its first row.
+#[test]
+fn an_empty_table_of_a_database_is_a_table() {
+    for mode in ["full", "full, key: [id]"] {
+        let project = Project::one_feed(
+            &format!("{{ source: db, table: o, mode: {mode} }}"),
+            "from: db.o\nselect: { id: id }\n",
+        );
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n from d_silver.t\n",
+        );
+        project.sqlite("create table o (id integer primary key, v text)");
+        project.run(0);
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n0\n");
+        let again = project.karat(&["run", "--json"]).json();
+        assert_eq!(again["status"], "nothing_to_do", "{again}");
+        project.sqlite("insert into o values (1, 'one')");
+        project.run(0);
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
+        assert_eq!(project.karat(&["verify", "--all"]).code, 0);
+    }
+}

@@ -20,6 +20,7 @@ mod loads;
 mod mistakes;
 mod numbers;
 mod peers;
+mod plans;
 mod project;
 mod queries;
 mod readers;

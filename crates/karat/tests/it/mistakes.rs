@@ -691,8 +691,8 @@ fn feeds_that_name_nothing_are_worth_a_look() {
     .assert_eq(&project.karat(&["validate"]).text());
     std::fs::create_dir(project.path("none")).unwrap();
     expect![[r#"
-        step  table                would    because       reads
-        load  d_bronze.landing__a  load     1 new object  1 object, 5 B
+        step  table                would    because       reads          takes
+        load  d_bronze.landing__a  load     1 new object  1 object, 5 B  no estimate: never run
         load  d_bronze.landing__b  nothing  up to date
         load  d_bronze.landing__c  nothing  up to date
         load  d_bronze.landing__d  nothing  up to date
@@ -1055,4 +1055,174 @@ fn what_a_run_would_refuse_is_told_before_it() {
 
         --- exit 2
     "#]].assert_eq(&project.karat(&["validate"]).text());
+}
+
+/// The first delete of a keyed full load needs a time: that its order mark has none is told before (C4, C5).
+#[test]
+fn a_file_order_that_need_not_be_a_date_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, key: [id], path: \"o_*.csv\", file_order: 'o_(\\d+)' }",
+        "from: landing.o\nselect: { id: cast(id as bigint), at: cast(at as date) }\nauto_cdc: { keys: [id], sequence_by: at }\n",
+    );
+    expect![[r#"
+        no mistakes in 1 model
+        --- stderr
+        warning: no file matches `o_*.csv` in source `landing`
+         --> domains/d/domain.yaml:3:62
+          |
+        3 |   - { source: landing, name: o, mode: full, key: [id], path: "o_*.csv", file_order: 'o_(\d+)' }
+          |                                                              ^^^^^^^^^
+          = hint: there is readme.txt
+
+        warning: the full loads of `d_bronze.landing__o` may state no time for their deletes: what `file_order: o_(\d+)` captures need not be a date; `d_silver.t`, which orders them by `sequence_by: at`, stops at the first delete then
+         --> domains/d/domain.yaml:3:85
+          |
+        3 |   - { source: landing, name: o, mode: full, key: [id], path: "o_*.csv", file_order: 'o_(\d+)' }
+          |                                                                                     ^^^^^^^^^^
+          = hint: capture a date, like `(\d{8})` of `orders_20261030.csv`, with `file_order`, or use `sequence_by: _seq` in the model
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    project.write(
+        "landing/o_20261030.csv",
+        "id,at\n1,2026-10-30\n2,2026-10-30\n",
+    );
+    expect![[r#"
+        no mistakes in 1 model
+        --- exit 0
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
+    project.run(0);
+    project.write("landing/o_1.csv", "id,at\n");
+    let told = project.karat(&["validate"]).text();
+    assert!(
+        told.contains("the order mark of `o_1.csv` is no date"),
+        "{told}"
+    );
+    project.remove("landing/o_1.csv");
+    // Without a pattern the path is the mark.
+    let feed = "domain: d\nfeeds:\n  - { source: landing, name: o, mode: full, key: [id], path: \"*.csv\" }\n";
+    project.write("domains/d/domain.yaml", feed);
+    assert_eq!(
+        project.karat(&["validate"]).stdout,
+        "no mistakes in 1 model\n"
+    );
+    project.write("landing/x.csv", "id,at\n");
+    let told = project.karat(&["validate"]).text();
+    assert!(
+        told.contains("the order mark is the path, and `x.csv` has no date"),
+        "{told}"
+    );
+    // Ordered by what bronze has, deletes need no time.
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: cast(id as bigint), at: at }\nauto_cdc: { keys: [id], sequence_by: _seq }\n",
+    );
+    let told = project.karat(&["validate"]);
+    assert_eq!(
+        (told.code, told.stdout.as_str()),
+        (0, "no mistakes in 1 model\n"),
+        "{}",
+        told.stderr
+    );
+}
+
+/// What was typed wrong says what to type next, in text and in JSON, and exits 2 (H1, H2).
+#[test]
+fn a_mistyped_command_ends_with_what_to_do() {
+    let project = Project::empty();
+    let mut told = String::new();
+    for line in [
+        "run --foo",
+        "receipt shw x",
+        "recipt list",
+        "run --wait 5",
+        "query",
+        "receipt show",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = project.karat(&words);
+        told.push_str(&format!("$ karat {line}\n{}", answer.text()));
+        let document = project.karat(&[&words[..], &["--json"]].concat());
+        assert_eq!(document.code, 2);
+        let hint = document.json()["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            answer.stderr.ends_with(&format!("hint: {hint}\n")),
+            "{}",
+            answer.text()
+        );
+    }
+    expect![[r#"
+        $ karat run --foo
+        --- stderr
+        error: unexpected argument '--foo' found
+
+        Usage: karat run [OPTIONS]
+
+        hint: `karat run --help` shows how it is written
+        --- exit 2
+        $ karat receipt shw x
+        --- stderr
+        error: unrecognized subcommand 'shw'
+
+          tip: a similar subcommand exists: 'show'
+
+        Usage: karat receipt [OPTIONS] <COMMAND>
+
+        hint: `karat receipt --help` shows how it is written
+        --- exit 2
+        $ karat recipt list
+        --- stderr
+        error: unrecognized subcommand 'recipt'
+
+          tip: some similar subcommands exist: 'refactor', 'receipt'
+
+        Usage: karat [OPTIONS] <VERB>
+
+        hint: `karat help` shows what there is
+        --- exit 2
+        $ karat run --wait 5
+        --- stderr
+        error: invalid value '5' for '--wait <DURATION>': write a duration with its unit, like `90s`, `10m` or `2h`
+
+        hint: `karat help` shows what there is
+        --- exit 2
+        $ karat query
+        --- stderr
+        error: there is no SELECT to run
+        hint: give it as an argument, with `--file`, or as `-` on stdin; at a terminal a shell opens without it
+        --- exit 2
+        $ karat receipt show
+        --- stderr
+        error: the following required arguments were not provided:
+          <DIGEST|TABLE[@VERSION]>
+
+        Usage: karat receipt show <DIGEST|TABLE[@VERSION]>
+
+        hint: `karat receipt show --help` shows how it is written
+        --- exit 2
+    "#]].assert_eq(&told);
+    let help = project.karat(&["run", "--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+}
+
+/// A path that is told is the one that people would write.
+#[test]
+fn paths_are_told_without_dots() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    let config = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &config.replace("path: landing", "path: ./landing"),
+    );
+    project.remove("landing");
+    let run = project.run(3);
+    let folder = project.path("landing").display().to_string();
+    assert!(run.stderr.contains(&folder), "{}", run.text());
 }

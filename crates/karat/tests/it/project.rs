@@ -241,7 +241,7 @@ fn masked_line(line: &str) -> String {
         if is_number
             && parts
                 .peek()
-                .is_some_and(|next| next.trim_end_matches(',') == "s")
+                .is_some_and(|next| next.trim_end_matches([',', ';']) == "s")
         {
             words.push(format!("N{end}"));
         } else if core.len() >= 12 && core.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -849,3 +849,95 @@ fn a_run_is_for_tables_of_the_lake() {
     "#]]
     .assert_eq(&project.karat(&["query", "--run", "foo", "select 1"]).text());
 }
+
+/// Values of foreign files that no answer holds are told with their column, its type and what to write (H2).
+#[test]
+fn a_column_of_a_type_that_no_answer_holds_is_told_by_name() {
+    use arrow::array::{
+        ArrayRef, Decimal256Array, RecordBatch, Time64NanosecondArray, TimestampNanosecondArray,
+        UInt64Array,
+    };
+    use arrow::datatypes::i256;
+    use std::sync::Arc;
+
+    let large = i256::from_string(&"9".repeat(50)).unwrap();
+    let decimals = Decimal256Array::from(vec![large])
+        .with_precision_and_scale(60, 2)
+        .unwrap();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("n", Arc::new(TimestampNanosecondArray::from(vec![1]))),
+        ("u", Arc::new(UInt64Array::from(vec![u64::MAX]))),
+        ("d", Arc::new(decimals)),
+        ("t", Arc::new(Time64NanosecondArray::from(vec![1_000]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let project = Project::empty();
+    let file = std::fs::File::create(project.path("f.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let ask = |sql: &str| {
+        let answer = project.karat(&["query", "--format", "csv", "--table", "f=f.parquet", sql]);
+        format!("{sql}\n{}", answer.text())
+    };
+    let mut told = String::new();
+    for column in ["n", "u", "d", "t"] {
+        told.push_str(&ask(&format!("select {column} from f")));
+    }
+    // What is told to write does it.
+    for column in [
+        "try_cast(n as timestamp)",
+        "cast(u as decimal(20, 0))",
+        "cast(d as string)",
+        "try_cast(d as decimal(38, 2))",
+        "cast(t as time)",
+    ] {
+        told.push_str(&ask(&format!("select {column} as x from f")));
+    }
+    expect![[r#"
+        select n from f
+        --- stderr
+        error: a value of column `f.n` (timestamp(9)) does not fit timestamp, as which it is answered, at 1:8
+        hint: write try_cast(f.n as timestamp), which makes null what is finer, or write the file in microseconds
+        --- exit 3
+        select u from f
+        --- stderr
+        error: a value of column `f.u` (bigint unsigned) does not fit bigint, as which it is answered, at 1:8
+        hint: write cast(f.u as decimal(20, 0))
+        --- exit 3
+        select d from f
+        --- stderr
+        error: a value of column `f.d` (decimal(60,2)) does not fit decimal(38,2), as which it is answered, at 1:8
+        hint: write cast(f.d as string), or try_cast(f.d as decimal(38, s)), which makes null what does not fit
+        --- exit 3
+        select t from f
+        --- stderr
+        error: the column `t` has the type time, which no table holds
+         --> line 1, column 8
+          |
+        1 | select t from f
+          |        ^
+        hint: write cast(x as time), which has microseconds; in a model as a text: cast(cast(x as time) as string)
+        --- exit 2
+        select try_cast(n as timestamp) as x from f
+        x
+
+        --- exit 0
+        select cast(u as decimal(20, 0)) as x from f
+        x
+        DIGEST
+        --- exit 0
+        select cast(d as string) as x from f
+        x
+        999999999999999999999999999999999999999999999999.99
+        --- exit 0
+        select try_cast(d as decimal(38, 2)) as x from f
+        x
+
+        --- exit 0
+        select cast(t as time) as x from f
+        x
+        00:00:00.000001
+        --- exit 0
+    "#]].assert_eq(&told);
+}

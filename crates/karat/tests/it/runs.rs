@@ -510,16 +510,17 @@ fn adopted_rows_stay_until_the_model_is_computed_again() {
     assert_eq!(adopted.code, 0, "{}", adopted.text());
     // The load that came in meanwhile makes a new version.
     expect![[r#"
-        step    table                would    because                                  reads
+        step    table                would    because                reads            takes
         load    d_bronze.landing__o  nothing  up to date
-        silver  d_silver.t           rebuild  it holds adopted rows of another writer  2 rows, 5,698 B
-        gold    d_gold.g             rebuild  `d_silver.t` changed                     2 rows, 1,004 B
-        2 steps to do; nothing was written
+        silver  d_silver.t           rebuild  it holds adopted rows  2 rows, 5,698 B  about N s
+        gold    d_gold.g             rebuild  `d_silver.t` changed   2 rows, 1,004 B  about N s
+        2 steps to do, about N s; nothing was written
         --- exit 0
-    "#]].assert_eq(&project.karat(&["plan"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["plan"]).text());
     let run = project.karat(&["run"]);
     assert_eq!(run.code, 0, "{}", run.text());
-    let note = "note: d_silver.t: the adopted rows of another writer are replaced by what the model computes\n";
+    let note = "note: d_silver.t: the adopted rows are replaced by what the model computes\n";
     assert!(run.stderr.contains(note), "{}", run.text());
     assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
     assert!(held(&project));
@@ -641,6 +642,44 @@ fn no_lake_among_other_files() {
                 .contains("if this is one, restore `_karat/format`"),
             "{verb}: {}",
             said.text()
+        );
+    }
+}
+
+/// Who asks for a version is told of that version.
+#[test]
+fn verify_tells_of_the_version_that_was_asked_for() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    for file in ["a", "b"] {
+        project.write(&format!("landing/{file}.csv"), "id\n1\n2\n");
+        project.write(
+            &format!("landing/{file}2.csv"),
+            &format!("id\n{}\n", file.len()),
+        );
+        project.write(
+            &format!("landing/{file}3.csv"),
+            &format!("id,x\n7,{file}\n"),
+        );
+        project.run(0);
+    }
+    let fingerprint = |of: &str| {
+        project.karat(&["receipt", "show", of, "--json"]).json()["receipt"]["fingerprint"].clone()
+    };
+    let (first, second) = (fingerprint("d_silver.t@0"), fingerprint("d_silver.t@1"));
+    assert_ne!(first, second);
+    for (asked, version, fingerprint) in [
+        ("d_silver.t@0", 0, &first),
+        ("d_silver.t@1", 1, &second),
+        ("d_silver.t", 1, &second),
+    ] {
+        let told = project.karat(&["verify", asked, "--json"]).json()["tables"][0].clone();
+        assert_eq!(
+            (&told["version"], &told["found"]),
+            (&version.into(), fingerprint),
+            "{asked}"
         );
     }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use expect_test::expect;
 use karat_receipt::canonical::to_canonical_bytes;
 use karat_receipt::{Digest, Receipt, SigningKey, seal};
 use serde_json::{Value, json};
@@ -279,4 +280,80 @@ fn a_forger_without_the_key_is_found() {
             head.text()
         );
     }
+}
+
+/// A target that begins to demand signatures builds on nothing that `verify` would not accept, until a person vouches for it (G7).
+#[test]
+fn nothing_is_built_on_what_nobody_signed() {
+    let project = project(true);
+    let demanding = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    let lenient = demanding.replace(
+        "require_signature: true, key: \"${env:SHOP_KEY}\"",
+        "require_signature: false",
+    );
+    project.write("karat.yaml", &lenient);
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 0);
+    project.write("karat.yaml", &demanding);
+    // Also where there is nothing new: what is there is not what the target promises.
+    let before = project.lake_files();
+    let again = karat(&project, &["run", "--quiet"]);
+    expect![[r#"
+                 table                        version   time  rows
+        failed   shop_bronze.landing__orders           N s
+        skipped  shop_silver.orders                    N s
+        skipped  shop_gold.revenue                     N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 2 skipped, N s
+        head DIGEST
+        --- stderr
+        error: version 0 of `shop_bronze.landing__orders` is unsigned, and target `dev` has `require_signature: true`: nothing is built on it
+        hint: look at the table; if it is right, `karat receipt adopt shop_bronze.landing__orders REASON` signs for it with the target's key (`karat receipt list shop_bronze.landing__orders` tells which runs made it)
+        --- exit 1
+    "#]].assert_eq(&again.text());
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n6,ch,1.00,2026-01-06 09:00:00\n",
+    );
+    assert_eq!(karat(&project, &["run", "--quiet"]).code, 1);
+    assert_eq!(karat(&project, &["plan"]).code, 1);
+    assert_eq!(verified(&project).0, 1);
+    assert_eq!(project.lake_files(), before);
+
+    let tables = [
+        "shop_bronze.landing__orders",
+        "shop_silver.orders",
+        "shop_quarantine.orders",
+        TABLE,
+    ];
+    for table in tables {
+        // Without the key nobody vouches for anything.
+        project.write(
+            "karat.yaml",
+            &lenient.replace("_signature: false", "_signature: true"),
+        );
+        assert_eq!(project.karat(&["receipt", "adopt", table, "seen"]).code, 4);
+        project.write("karat.yaml", &demanding);
+        let adopted = karat(&project, &["receipt", "adopt", table, "seen"]);
+        let said = format!("`{table}`: version 0 adopted by version 1\n");
+        assert_eq!((adopted.code, adopted.stdout), (0, said));
+    }
+    let run = karat(&project, &["run", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let said = verified(&project);
+    assert_eq!(said, (0, Vec::new()));
+    assert_eq!(karat(&project, &["verify", "--all"]).code, 0);
+    let (accepted, text) = checked(&project);
+    assert!(accepted, "{text}");
+    // Nor on what an unknown key signed.
+    let other = SigningKey::from_seed(&[8; 32]);
+    project.write("keys/shop.pub", &other.public_key().to_pem());
+    let run = project.karat_with(
+        &["run", "--quiet", "--select", TABLE],
+        &[("SHOP_KEY", &other.to_pkcs8_pem())],
+    );
+    assert_eq!(run.code, 1, "{}", run.text());
+    let id = SigningKey::from_seed(&KEY).id();
+    let said = format!(
+        "error: version 2 of `shop_silver.orders` is signed by the unknown key `{id}`, and target `dev`"
+    );
+    assert!(run.stderr.starts_with(&said), "{}", run.text());
 }

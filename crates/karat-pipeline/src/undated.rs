@@ -1,0 +1,105 @@
+//! Full loads whose order mark is perhaps no date, where a model dates deletes by it (C4, C5): worth a look before the first delete
+//! stops that model. What is surely no date is a mistake, and `judge` tells it.
+
+use std::collections::BTreeMap;
+
+use karat_project::{AutoCdc, Feed, Mode, ModelKind, Place, Project};
+use karat_source::Inventory;
+use karat_source::pattern::OrderPattern;
+
+use crate::marks::mark_date;
+use crate::schedule::Sources;
+
+/// A feed whose deletes may have no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undated {
+    /// Where its order mark is declared.
+    pub at: Place,
+    /// What may be missing, and who needs it.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Such feeds of files, in order. One whose files are there is judged by them, else by its `file_order`.
+pub fn undated(project: &Project, sources: &dyn Sources) -> Vec<Undated> {
+    let mut found = Vec::new();
+    let mut inventories: BTreeMap<&str, Option<Inventory>> = BTreeMap::new();
+    for model in &project.models {
+        let ModelKind::Silver(silver) = &model.kind else {
+            continue;
+        };
+        let Some(word) = silver.auto_cdc.as_ref().and_then(dated_by) else {
+            continue;
+        };
+        let Some(feed) = project
+            .feed(&silver.from)
+            .filter(|feed| feed.mode == Mode::Full && !feed.key.is_empty() && feed.path.is_some())
+        else {
+            continue;
+        };
+        let inventory = inventories.entry(&feed.source).or_insert_with(|| {
+            let source = sources.open(&feed.source).ok()?;
+            source.inventory().ok()
+        });
+        let files = inventory.as_ref().map_or_else(Vec::new, |inventory| {
+            inventory.files_of(&sources.spec(feed))
+        });
+        let Some(why) = doubt(feed, &files) else {
+            continue;
+        };
+        found.push(Undated {
+            at: feed.file_order_at.unwrap_or(feed.object_at),
+            message: format!(
+                "the full loads of `{}` may state no time for their deletes: {why}; `{}`, which orders them by `{word}`, stops at the first delete then",
+                feed.bronze, model.name
+            ),
+            hint: "capture a date, like `(\\d{8})` of `orders_20261030.csv`, with `file_order`, or use `sequence_by: _seq` in the model".to_owned(),
+        });
+    }
+    found
+}
+
+/// The word and the column by which a model dates deletes, which a load has no row for.
+fn dated_by(cdc: &AutoCdc) -> Option<String> {
+    let sequence = cdc.sequence_by.as_deref().filter(|name| *name != "_seq");
+    let valid_from = cdc.valid_from.as_deref().filter(|_| cdc.scd_type == 2);
+    sequence
+        .map(|name| format!("sequence_by: {name}"))
+        .or(valid_from.map(|name| format!("valid_from: {name}")))
+}
+
+fn doubt(feed: &Feed, files: &[&str]) -> Option<String> {
+    let order = match feed.file_order.as_deref() {
+        Some(pattern) => Some((pattern, OrderPattern::new(pattern).ok()?)),
+        None => None,
+    };
+    if order
+        .as_ref()
+        .is_some_and(|(_, order)| !order.may_capture_a_date())
+    {
+        return None;
+    }
+    for path in files {
+        let mark = match &order {
+            Some((_, order)) => order.mark(path)?,
+            None => (*path).to_owned(),
+        };
+        if mark_date(mark.as_bytes()).is_none() {
+            return Some(match order {
+                Some(_) => format!("the order mark of `{path}` is no date"),
+                None => format!(
+                    "without `file_order` the order mark is the path, and `{path}` has no date"
+                ),
+            });
+        }
+    }
+    match order {
+        Some((pattern, order)) if files.is_empty() && !order.captures_what_looks_like_a_date() => {
+            Some(format!(
+                "what `file_order: {pattern}` captures need not be a date"
+            ))
+        }
+        _ => None,
+    }
+}
