@@ -224,14 +224,13 @@ impl Fragment {
             }
             _ => last.outer.1,
         };
-        // Text that begins in one cell and ends in another is told by where it begins.
-        let end = if first.home == last.home {
+        // Text that begins in one cell and ends in another, or in front of its beginning, is told by where it begins.
+        let end = if first.home == last.home && end >= start {
             end
         } else {
             first.outer.1
         };
-        self.home(first, outer)
-            .locate(&(start.min(end)..end.max(start)))
+        self.home(first, outer).locate(&(start..end.max(start)))
     }
 
     /// The address of the outermost text that a place lies in: that of the asset, or of another one whose code was entered.

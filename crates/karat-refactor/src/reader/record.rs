@@ -7,7 +7,7 @@ use super::{Reader, Spot};
 use crate::edit::{Edit, Insertion};
 use crate::fragment::{self, Fragment};
 use crate::occurrence::{
-    Doubt, Finding, Means, NotATable, Occurrence, Region, Role, Severity, Subject, Verdict,
+    Doubt, Finding, Means, NotATable, Occurrence, Region, Role, Severity, Subject, Verdict, rule,
 };
 
 /// How far back an occurrence can be distrusted.
@@ -104,8 +104,10 @@ impl Reader<'_> {
             spot => spot,
         };
         self.spots.push(spot);
+        let place = fragment.locate(&range);
+        let verdict = whole_in(&place, verdict);
         self.found.occurrences.push(Occurrence {
-            range: fragment.locate(&range),
+            range: place,
             text: text.to_owned(),
             layers: fragment.layers().into_iter().map(str::to_owned).collect(),
             subject,
@@ -238,5 +240,21 @@ impl Reader<'_> {
             severity,
             suggestion: Vec::new(),
         });
+    }
+}
+
+/// A name whose edits do not all lie where it is told to be is put together from several places: nobody could judge them by it.
+fn whole_in(place: &Range<usize>, verdict: Verdict) -> Verdict {
+    let lies_in = |edit: &Edit| place.start <= edit.range.start && edit.range.end <= place.end;
+    match verdict {
+        Verdict::Rewritten { new, edits } if !edits.iter().all(lies_in) => Verdict::NeedsPerson {
+            doubt: Doubt::new(
+                rule::SCATTERED,
+                "the name is put together from several places, and the new one would change more than one of them",
+            ),
+            candidates: vec![new],
+            suggestion: Vec::new(),
+        },
+        verdict => verdict,
     }
 }

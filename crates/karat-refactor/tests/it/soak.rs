@@ -412,6 +412,27 @@ fn what_was_found_once_holds() {
             "# Databricks notebook source\n\"\"''saveAsTable(f,\"people.emp\"",
             Style::Parameter,
         ),
+        // A name whose end stands in another literal, in front of it.
+        (
+            "f.py",
+            "for t in['t,':spark.sql(f\"select from old.{t}\")",
+            Style::Literal,
+        ),
+        (
+            "g.py",
+            "for t in['t,':spark.sql(f\"select from old.{t}\")",
+            Style::Parameter,
+        ),
+        (
+            "h.py",
+            "t = 'orders, people.emp e'\nspark.sql(f\"select * from sales.{t}\")",
+            Style::Literal,
+        ),
+        (
+            "i.py",
+            "t = 't, people.emp e'\nspark.sql(f\"select * from old.{t}\")",
+            Style::Literal,
+        ),
         // A value that makes no name.
         (
             "e.py",
