@@ -398,6 +398,11 @@ impl Builder {
         &self.text
     }
 
+    /// The mark of the next hole.
+    pub(crate) fn mark(&self) -> usize {
+        self.next_mark
+    }
+
     /// The outer text, as it stands. A range outside the outer text, or one that cuts a character, adds nothing.
     pub fn verbatim(&mut self, outer: Range<usize>) -> &mut Self {
         let text = Arc::clone(&self.outer);

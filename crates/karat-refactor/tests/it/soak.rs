@@ -121,7 +121,7 @@ fn processor_seconds() -> Option<f64> {
 }
 
 /// Checks a case; how many edits it made.
-fn properties(case: &Case) -> Result<usize, String> {
+pub(crate) fn properties(case: &Case) -> Result<usize, String> {
     let Ok(reading) = document::read(&case.mapping.0, &case.mapping.1) else {
         return Ok(0);
     };
