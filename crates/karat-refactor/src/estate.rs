@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use karat_receipt::Digest;
+
 use crate::asset::{self, AssetReport, Counts};
 use crate::candidates::Scanner;
 use crate::constants::{self, Decided, Place, Told};
@@ -28,6 +30,11 @@ pub trait Files: Sync {
     fn paths(&self) -> &[String];
     /// The bytes of one; or why they cannot be had.
     fn read(&self, index: usize) -> Result<Vec<u8>, Doubt>;
+    /// The digest of the bytes that one stands in, also where they cannot be read as an asset: an archive that is refused, a file that is
+    /// too large; `None` if there are no such bytes.
+    fn digest(&self, index: usize) -> Option<Digest> {
+        self.read(index).ok().map(|bytes| Digest::of(&bytes))
+    }
 }
 
 /// An estate in memory.
