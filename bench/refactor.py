@@ -140,7 +140,10 @@ def not_given_back(root, mapping, style, work):
 
     def put_on(patch):
         if patch.exists() and patch.stat().st_size:
-            subprocess.run(["git", "apply", "--whitespace=nowarn", str(patch)], cwd=tree, check=True, env={**os.environ, "GIT_CEILING_DIRECTORIES": str(work)})
+            environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(work)}
+            done = subprocess.run(["git", "apply", "--whitespace=nowarn", str(patch)], cwd=tree, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                print(f"{root.name}: git does not take {patch.name}: {done.stderr[:300]}")
 
     start = digests()
     put_on(there)
@@ -159,7 +162,8 @@ def measure(root, work, style):
     out, proof = work / "out", work / "proof.json"
     _, _, apply_seconds = karat("apply", root, "--mapping", mapping, "--style", style, "--out", out, "--proof", proof)
     verdict, _, _ = karat("verify", root, out, "--mapping", mapping, "--style", style, "--proof", proof)
-    wrong = changed_outside_edits(root, out, json.loads(proof.read_text()))
+    proof_read = json.loads(proof.read_text())
+    wrong = changed_outside_edits(root, out, proof_read)
     again, _, _ = karat("apply", out, "--mapping", mapping, "--style", style, "--patch", work / "again.patch")
     otherwise = parsed_otherwise(root, out)
     not_back, patched = not_given_back(root, mapping, style, work)
@@ -167,11 +171,12 @@ def measure(root, work, style):
         print(f"{root.name}: outside edits {wrong[:5]}, parsed otherwise {otherwise[:5]}, not given back {not_back[:5]}, verify {json.dumps(verdict)[:600]}")
     totals = scan["totals"]
     reasons = collections.Counter()
-    insertions = 0
+    # Cells, statements and lines that are put in; what makes a text take a parameter is shorter.
+    edits = [edit for entry in proof_read["files"] for edit in entry.get("edits", [])]
+    insertions = sum(1 for edit in edits if not edit["old"] and edit["new"].endswith("\n"))
     for asset in scan["assets"]:
-        insertions += len(asset["insertions"])
         for finding in asset["findings"]:
-            if finding["doubt"]["rule"] == "style/parameter":
+            if finding["rule"] == "style/parameter":
                 reasons["style/parameter"] += 1
         for occurrence in asset["occurrences"]:
             verdict_of = occurrence["verdict"]
