@@ -8,6 +8,7 @@ use karat_receipt::Digest;
 use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
+use crate::constants::Told;
 use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
@@ -60,6 +61,9 @@ pub struct AssetReport {
     /// How its texts parse, in the order of the text, if that was asked for.
     #[serde(skip)]
     pub shapes: Vec<Parsed>,
+    /// What it does with texts that fill names, in it and in notebooks that it includes.
+    #[serde(skip)]
+    pub told: Told,
     /// Everything open or rewritten with its line, if it was asked for.
     #[serde(skip)]
     pub issues: Vec<Issue>,
@@ -119,6 +123,7 @@ impl AssetReport {
             insertions: Vec::new(),
             trouble: Some(trouble),
             shapes: Vec::new(),
+            told: Told::default(),
             issues: Vec::new(),
             decided: Applied::default(),
         }
@@ -212,6 +217,7 @@ pub fn settle(
         mut insertions,
         mut shapes,
         unparsed,
+        told,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -243,6 +249,7 @@ pub fn settle(
             old: None,
             tables: Vec::new(),
             verdict,
+            made_of: None,
         });
     }
     occurrences.append(&mut added);
@@ -284,6 +291,7 @@ pub fn settle(
         insertions,
         trouble: None,
         shapes,
+        told,
         issues: Vec::new(),
         decided: Applied::default(),
     }

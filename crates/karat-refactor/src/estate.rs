@@ -8,16 +8,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use karat_receipt::Digest;
+
 use crate::asset::{self, AssetReport, Counts};
 use crate::candidates::Scanner;
+use crate::constants::{self, Decided, Place, Told};
 use crate::factory::Factory;
 use crate::format::Format;
+use crate::language::R_SOURCE;
 use crate::mapping::Mapping;
-use crate::occurrence::Doubt;
+use crate::occurrence::{Doubt, Occurrence, Verdict};
 use crate::reader::{Facts, Includes, Options, Reader, notebook_key};
 use crate::report::{decisions, issues};
 use crate::session::{Session, Value};
 use crate::style;
+use crate::text::Encoding;
 
 /// Where assets come from: a list in a fixed order, and their bytes.
 pub trait Files: Sync {
@@ -25,6 +30,11 @@ pub trait Files: Sync {
     fn paths(&self) -> &[String];
     /// The bytes of one; or why they cannot be had.
     fn read(&self, index: usize) -> Result<Vec<u8>, Doubt>;
+    /// The digest of the bytes that one stands in, also where they cannot be read as an asset: an archive that is refused, a file that is
+    /// too large; `None` if there are no such bytes.
+    fn digest(&self, index: usize) -> Option<Digest> {
+        self.read(index).ok().map(|bytes| Digest::of(&bytes))
+    }
 }
 
 /// An estate in memory.
@@ -83,12 +93,18 @@ impl Scan {
 
 /// Scans an estate with a number of threads; the result does not depend on it.
 pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: usize) -> Scan {
-    let facts = facts(files, mapping, options, threads);
+    let mut facts = facts(files, mapping, options, threads);
     let scanner = Scanner::new(mapping);
-    let notebooks = Notebooks::new(files, mapping, options, &facts);
-    let mut assets = in_parallel(files.paths().len(), threads, |index| {
-        one(files, index, mapping, options, &facts, &notebooks, &scanner)
-    });
+    let read = |facts: &Facts, indexes: &[usize]| {
+        let notebooks = Notebooks::new(files, mapping, options, facts);
+        in_parallel(indexes.len(), threads, |at| {
+            let index = indexes[at];
+            one(files, index, mapping, options, facts, &notebooks, &scanner)
+        })
+    };
+    let all: Vec<usize> = (0..files.paths().len()).collect();
+    let mut assets = read(&facts, &all);
+    settle_constants(&mut assets, &mut facts, files, read);
     let included: HashSet<String> = assets
         .iter()
         .flat_map(|asset| &asset.calls)
@@ -107,6 +123,138 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
         }
     }
     Scan { assets }
+}
+
+/// What fills names in several places changes only if all of them agree; the assets that it concerns are read once more when that is known.
+fn settle_constants(
+    assets: &mut [AssetReport],
+    facts: &mut Facts,
+    files: &dyn Files,
+    read: impl Fn(&Facts, &[usize]) -> Vec<AssetReport>,
+) {
+    let told: Vec<Told> = assets
+        .iter_mut()
+        .map(|report| std::mem::take(&mut report.told))
+        .collect();
+    if told.iter().all(|told| told.made.is_empty()) {
+        return;
+    }
+    let speaks_against = against_constants(assets, &told, files);
+    let mut banned: BTreeSet<Place> = BTreeSet::new();
+    let mut again: BTreeSet<usize> = BTreeSet::new();
+    for round in 0..=ROUNDS_MAX {
+        let by_path: Vec<(&str, &Told)> = assets
+            .iter()
+            .map(|report| report.path.as_str())
+            .zip(&told)
+            .collect();
+        facts.constants = match round {
+            ROUNDS_MAX => Decided::default(),
+            _ => constants::decide(&by_path, &speaks_against, &banned),
+        };
+        again.extend((0..assets.len()).filter(|index| {
+            let (path, told) = by_path[*index];
+            facts.constants.concerns(path, told)
+        }));
+        if again.is_empty() {
+            return;
+        }
+        let indexes: Vec<usize> = again.iter().copied().collect();
+        for (index, report) in indexes.iter().zip(read(facts, &indexes)) {
+            assets[*index] = report;
+            assets[*index].told = Told::default();
+        }
+        let broken = indexes
+            .iter()
+            .flat_map(|index| not_carried_out(&assets[*index], &facts.constants));
+        let before = banned.len();
+        banned.extend(broken);
+        if banned.len() == before {
+            return;
+        }
+    }
+}
+
+/// So often it is tried to do without texts whose names are not rewritten after all.
+const ROUNDS_MAX: usize = 4;
+
+/// Texts that should change and do not, or that make a name which is not rewritten after all.
+fn not_carried_out(report: &AssetReport, decided: &Decided) -> Vec<Place> {
+    let is_rewritten =
+        |occurrence: &Occurrence| matches!(occurrence.verdict, Verdict::Rewritten { .. });
+    let made = report
+        .occurrences
+        .iter()
+        .filter(|occurrence| !is_rewritten(occurrence))
+        .filter_map(|occurrence| occurrence.made_of.as_ref())
+        .filter(|made| made.settled)
+        .flat_map(|made| made.constants.iter().cloned());
+    let own = decided.new.keys().filter(|(path, start)| {
+        let changes = |occurrence: &Occurrence| match &occurrence.verdict {
+            Verdict::Rewritten { edits, .. } => {
+                occurrence.range.contains(start) && !edits.is_empty()
+            }
+            _ => false,
+        };
+        path.as_ref() == report.path && !report.occurrences.iter().any(changes)
+    });
+    made.chain(own.cloned()).collect()
+}
+
+/// What speaks against a text of the first asset that the second one uses.
+fn against_constants(
+    assets: &[AssetReport],
+    told: &[Told],
+    files: &dyn Files,
+) -> impl Fn(&str, &str) -> Option<String> + use<> {
+    let by_key = ByKey::of(files.paths());
+    let mut runs: BTreeSet<String> = BTreeSet::new();
+    for report in assets {
+        for call in report.calls.iter().filter(|call| call.how == "%run") {
+            if by_key
+                .resolve(files.paths(), &report.path, &call.target)
+                .is_none()
+            {
+                runs.insert(last_part(&notebook_key(&call.target)));
+            }
+        }
+    }
+    let imports: BTreeSet<String> = told
+        .iter()
+        .flat_map(|told| told.imports.iter().cloned())
+        .collect();
+    let plain: BTreeSet<String> = assets
+        .iter()
+        .filter(|report| matches!(report.format, Some(Format::Code(_))))
+        .map(|report| report.path.clone())
+        .collect();
+    let beyond_patches: BTreeSet<String> = assets
+        .iter()
+        .filter(|report| {
+            let shown = [Encoding::Utf8, Encoding::Utf8Marked].map(|one| Some(one.name()));
+            report.path.contains("!/") || !shown.contains(&report.encoding)
+        })
+        .map(|report| report.path.clone())
+        .collect();
+    move |owner, user| {
+        let name = last_part(&notebook_key(owner));
+        if runs.contains(&name) {
+            return Some("may be used by a notebook that runs this one by another path".to_owned());
+        }
+        let is_script = owner.to_ascii_lowercase().ends_with(".r");
+        let is_imported = imports.contains(&name) || is_script && imports.contains(R_SOURCE);
+        if plain.contains(owner) && is_imported {
+            return Some("may be used by what imports this file".to_owned());
+        }
+        if owner != user
+            && [owner, user]
+                .iter()
+                .any(|path| beyond_patches.contains(*path))
+        {
+            return Some("is used in a file that cannot be part of one patch with it".to_owned());
+        }
+        None
+    }
 }
 
 fn last_part(key: &str) -> String {
@@ -303,9 +451,7 @@ struct Notebooks<'e> {
     mapping: &'e Mapping,
     options: &'e Options,
     facts: &'e Facts,
-    by_key: HashMap<String, usize>,
-    /// By the last part of the key.
-    by_name: HashMap<String, Vec<usize>>,
+    by_key: ByKey,
     left: Mutex<BTreeMap<(usize, Session), Session>>,
     /// What [`Includes::may_read`] needs of each notebook, once it was asked.
     words: Mutex<HashMap<usize, Arc<Words>>>,
@@ -352,6 +498,64 @@ impl Words {
     }
 }
 
+/// Notebooks by the paths that others know them by.
+struct ByKey {
+    whole: HashMap<String, usize>,
+    /// By the last part of the key.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl ByKey {
+    fn of(paths: &[String]) -> Self {
+        let mut whole = HashMap::new();
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, path) in paths.iter().enumerate() {
+            let key = notebook_key(&path.replace("!/", "/"));
+            if key.len() == path.len() && !path.contains("!/") {
+                // No extension of a notebook.
+                continue;
+            }
+            let key = without_archive_extension(&key);
+            let name = key.rsplit('/').next().unwrap_or(&key).to_owned();
+            by_name.entry(name).or_default().push(index);
+            whole.entry(key).or_insert(index);
+        }
+        Self { whole, by_name }
+    }
+
+    /// The notebook that `target` means in `from`: relative to its folder; else the only one whose path ends so.
+    fn resolve(&self, paths: &[String], from: &str, target: &str) -> Option<usize> {
+        let from_key = without_archive_extension(&notebook_key(&from.replace("!/", "/")));
+        let target = notebook_key(target.trim_end_matches('/'));
+        let relative = target.starts_with('.') || !target.contains('/');
+        let folder = from_key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if let Some(joined) = join(folder, &target)
+            && let Some(index) = self.whole.get(&joined)
+        {
+            return Some(*index);
+        }
+        if relative {
+            return None;
+        }
+        let name = target.rsplit('/').next().unwrap_or(&target);
+        let possible = self.by_name.get(name)?;
+        // `/Repos/x/project/includes/setup` is `includes/setup` in a checkout: the longest common end decides.
+        let score = |index: &usize| {
+            let key = without_archive_extension(&notebook_key(&paths[*index].replace("!/", "/")));
+            key.rsplit('/')
+                .zip(target.rsplit('/'))
+                .take_while(|(a, b)| a == b)
+                .count()
+        };
+        let best = possible.iter().map(score).max()?;
+        let mut with_best = possible.iter().filter(|index| score(index) == best);
+        match (with_best.next(), with_best.next()) {
+            (Some(only), None) => Some(*only),
+            _ => None,
+        }
+    }
+}
+
 /// Chains of `%run` longer than this are cut.
 const RUN_DEPTH_MAX: usize = 32;
 
@@ -362,26 +566,13 @@ impl<'e> Notebooks<'e> {
         options: &'e Options,
         facts: &'e Facts,
     ) -> Self {
-        let mut by_key = HashMap::new();
-        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, path) in files.paths().iter().enumerate() {
-            let key = notebook_key(&path.replace("!/", "/"));
-            if key.len() == path.len() && !path.contains("!/") {
-                // No extension of a notebook.
-                continue;
-            }
-            let key = without_archive_extension(&key);
-            let name = key.rsplit('/').next().unwrap_or(&key).to_owned();
-            by_name.entry(name).or_default().push(index);
-            by_key.entry(key).or_insert(index);
-        }
+        let by_key = ByKey::of(files.paths());
         Self {
             files,
             mapping,
             options,
             facts,
             by_key,
-            by_name,
             left: Mutex::default(),
             words: Mutex::default(),
         }
@@ -394,7 +585,6 @@ impl<'e> Notebooks<'e> {
         result
     }
 
-    /// The notebook that `target` means in `from`: relative to its folder; else the only one whose path ends so.
     fn words_of(&self, index: usize) -> Option<Arc<Words>> {
         let known = || {
             self.words
@@ -411,37 +601,9 @@ impl<'e> Notebooks<'e> {
         Some(words)
     }
 
+    /// The notebook that `target` means in `from`.
     fn resolve(&self, from: &str, target: &str) -> Option<usize> {
-        let from_key = without_archive_extension(&notebook_key(&from.replace("!/", "/")));
-        let target = notebook_key(target.trim_end_matches('/'));
-        let relative = target.starts_with('.') || !target.contains('/');
-        let folder = from_key.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if let Some(joined) = join(folder, &target)
-            && let Some(index) = self.by_key.get(&joined)
-        {
-            return Some(*index);
-        }
-        if relative {
-            return None;
-        }
-        let name = target.rsplit('/').next().unwrap_or(&target);
-        let possible = self.by_name.get(name)?;
-        // `/Repos/x/project/includes/setup` is `includes/setup` in a checkout: the longest common end decides.
-        let score = |index: &usize| {
-            let key = without_archive_extension(&notebook_key(
-                &self.files.paths()[*index].replace("!/", "/"),
-            ));
-            key.rsplit('/')
-                .zip(target.rsplit('/'))
-                .take_while(|(a, b)| a == b)
-                .count()
-        };
-        let best = possible.iter().map(score).max()?;
-        let mut with_best = possible.iter().filter(|index| score(index) == best);
-        match (with_best.next(), with_best.next()) {
-            (Some(only), None) => Some(*only),
-            _ => None,
-        }
+        self.by_key.resolve(self.files.paths(), from, target)
     }
 }
 

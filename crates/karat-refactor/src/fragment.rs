@@ -224,14 +224,13 @@ impl Fragment {
             }
             _ => last.outer.1,
         };
-        // Text that begins in one cell and ends in another is told by where it begins.
-        let end = if first.home == last.home {
+        // Text that begins in one cell and ends in another, or in front of its beginning, is told by where it begins.
+        let end = if first.home == last.home && end >= start {
             end
         } else {
             first.outer.1
         };
-        self.home(first, outer)
-            .locate(&(start.min(end)..end.max(start)))
+        self.home(first, outer).locate(&(start..end.max(start)))
     }
 
     /// The address of the outermost text that a place lies in: that of the asset, or of another one whose code was entered.
@@ -397,6 +396,11 @@ impl Builder {
     /// The text so far.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The mark of the next hole.
+    pub(crate) fn mark(&self) -> usize {
+        self.next_mark
     }
 
     /// The outer text, as it stands. A range outside the outer text, or one that cuts a character, adds nothing.

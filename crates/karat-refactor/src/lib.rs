@@ -9,6 +9,7 @@
 //! - [`session`]: what is current while a notebook is read.
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
+//! - [`constants`]: texts that fill names elsewhere; whether they may change.
 //! - [`edit`]: edits of an asset's text.
 //! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
@@ -32,6 +33,7 @@
 
 pub mod asset;
 pub mod candidates;
+pub mod constants;
 pub mod edit;
 pub mod estate;
 pub mod factory;

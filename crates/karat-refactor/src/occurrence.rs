@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::constants::{MadeOf, Told};
 use crate::edit::{Edit, Insertion};
 use crate::shape::Parsed;
 
@@ -206,6 +207,9 @@ pub struct Occurrence {
     pub tables: Vec<String>,
     /// Rewritten, not a table, or for a person.
     pub verdict: Verdict,
+    /// The texts that make it, if it is right because they change.
+    #[serde(skip)]
+    pub made_of: Option<MadeOf>,
 }
 
 /// Something about the code itself: it breaks on three-part names, or Unity Catalog refuses it.
@@ -252,6 +256,8 @@ pub struct Found {
     pub insertions: Vec<Insertion>,
     /// How its texts parse, if that was asked for.
     pub shapes: Vec<Parsed>,
+    /// What it does with texts that fill names.
+    pub told: Told,
 }
 
 /// What every candidate in a stretch of text is.

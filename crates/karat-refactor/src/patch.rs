@@ -108,18 +108,8 @@ fn changed_lines(before: &str, edits: &[Edit]) -> Vec<Change> {
             *at += line.len();
             Some((number, start, *at))
         });
-    let mut open: Option<(usize, usize, usize, String)> = None;
+    let mut open: Option<Touched> = None;
     let mut current: Option<(usize, usize, usize)> = None;
-    let mut close = |open: Option<(usize, usize, usize, String)>| {
-        if let Some((first, last, _, text)) = open {
-            changes.push(Change {
-                first,
-                end: last + 1,
-                new: text.split_inclusive('\n').map(str::to_owned).collect(),
-            });
-        }
-    };
-    // Text of a group of touched lines, built as edits come: up to `done` bytes of the original are in it.
     for edit in edits {
         while current.is_none_or(|(_, _, end)| end <= edit.range.start) {
             match lines.next() {
@@ -131,44 +121,63 @@ fn changed_lines(before: &str, edits: &[Edit]) -> Vec<Change> {
         let Some((number, start, end)) = current else {
             break;
         };
-        let joins = open.as_ref().is_some_and(|(_, last, _, _)| *last == number);
-        if !joins {
-            if let Some((first, last, done, mut text)) = open.take() {
-                text.push_str(rest_of_line(before, done));
-                close(Some((first, last, done, text)));
-            }
-            open = Some((number, number, start, String::new()));
+        if open.as_ref().is_none_or(|touched| touched.last != number) {
+            changes.extend(open.take().map(|touched| touched.change(before)));
+            open = Some(Touched {
+                first: number,
+                last: number,
+                end,
+                done: start,
+                new: String::new(),
+            });
         }
-        if let Some((_, last, done, text)) = &mut open {
-            text.push_str(before.get(*done..edit.range.start).unwrap_or_default());
-            text.push_str(&edit.new);
-            *done = edit.range.end;
-            let mut end = end;
-            while end < edit.range.end {
+        if let Some(touched) = &mut open {
+            let between = touched.done..edit.range.start;
+            touched
+                .new
+                .push_str(before.get(between).unwrap_or_default());
+            touched.new.push_str(&edit.new);
+            touched.done = edit.range.end;
+            // With the line break of a line that is not all gone, the next line becomes a part of it.
+            let joins =
+                edit.old.ends_with('\n') && !touched.new.is_empty() && !touched.new.ends_with('\n');
+            while touched.end < edit.range.end || joins && touched.end == edit.range.end {
                 match lines.next() {
                     Some(line) => {
                         current = Some(line);
-                        *last = line.0;
-                        end = line.2;
+                        (touched.last, touched.end) = (line.0, line.2);
                     }
                     None => break,
                 }
             }
         }
     }
-    if let Some((first, last, done, mut text)) = open.take() {
-        text.push_str(rest_of_line(before, done));
-        close(Some((first, last, done, text)));
-    }
+    changes.extend(open.take().map(|touched| touched.change(before)));
     changes
 }
 
-fn rest_of_line(text: &str, at: usize) -> &str {
-    // An edit that ended with its line has taken the line break along.
-    if at > 0 && text[..at].ends_with('\n') {
-        return "";
+/// Neighbouring lines that edits touch.
+struct Touched {
+    first: usize,
+    last: usize,
+    /// Where the last of them ends.
+    end: usize,
+    /// Up to which byte of the text before `new` has its text after.
+    done: usize,
+    new: String,
+}
+
+impl Touched {
+    fn change(mut self, before: &str) -> Change {
+        // An edit that took the line break along leaves nothing of its line; one in front of a line leaves all of it.
+        let rest = before.get(self.done..self.end).unwrap_or_default();
+        self.new.push_str(rest);
+        Change {
+            first: self.first,
+            end: self.last + 1,
+            new: self.new.split_inclusive('\n').map(str::to_owned).collect(),
+        }
     }
-    text[at..].split_inclusive('\n').next().unwrap_or_default()
 }
 
 fn push_line(text: &mut String, mark: char, line: &str) {
@@ -263,5 +272,72 @@ mod tests {
         let (after, back) = inverted(&before, &edits);
         let (again, _) = inverted(&after, &back);
         assert_eq!(again, before);
+    }
+
+    /// Puts a diff of one file on, by what stands in it alone.
+    fn put_on(before: &str, patch: &str) -> String {
+        let old: Vec<&str> = before.split_inclusive('\n').collect();
+        let mut after = String::new();
+        let mut at = 0;
+        let mut lines = patch.split_inclusive('\n').skip(2).peekable();
+        while let Some(line) = lines.next() {
+            if let Some(ranges) = line.strip_prefix("@@ -") {
+                let first = ranges.split([',', ' ']).next().expect("a number");
+                let first: usize = first.parse().expect("a number");
+                after.extend(old[at..first - 1].iter().copied());
+                at = first - 1;
+                continue;
+            }
+            let mut text = line[1..].to_owned();
+            if lines.next_if(|next| next.starts_with('\\')).is_some() {
+                text.pop();
+            }
+            if !line.starts_with('+') {
+                assert_eq!(old[at], text, "{patch}");
+                at += 1;
+            }
+            if !line.starts_with('-') {
+                after.push_str(&text);
+            }
+        }
+        after.extend(old[at..].iter().copied());
+        after
+    }
+
+    #[test]
+    fn a_diff_and_its_inverse_say_what_the_edits_say() {
+        let insertion = |at: usize, new: &str| Edit {
+            range: at..at,
+            old: String::new(),
+            new: new.to_owned(),
+        };
+        for before in [
+            "one\n\ntwo a.t\nthree b.t\n",
+            "one\r\n\r\ntwo a.t\r\nthree b.t",
+        ] {
+            let two = before.find("two").expect("it is there");
+            for edits in [
+                // A cell in front of an empty line, of a line, of a line that is edited too.
+                vec![insertion(
+                    before.find('\n').expect("a line") + 1,
+                    "x = 1\n\n",
+                )],
+                vec![insertion(two, "x = 1\n")],
+                vec![insertion(two, "x = 1\n"), edit(before, "a.t", "p.a.t")],
+                vec![
+                    insertion(0, "x\n"),
+                    insertion(two, "y\n"),
+                    edit(before, "b.t", "p.b.t"),
+                ],
+                vec![edit(before, "a.t", "p.a.t"), insertion(before.len(), "z")],
+                vec![edit(before, "two a.t", "q\nr")],
+                vec![edit(before, "\n", "")],
+            ] {
+                let (after, back) = inverted(before, &edits);
+                assert_eq!(put_on(before, &unified("f", before, &edits)), after);
+                assert_eq!(put_on(&after, &inverse("f", before, &edits)), before);
+                assert_eq!(put_on(&after, &unified("f", &after, &back)), before);
+            }
+        }
     }
 }

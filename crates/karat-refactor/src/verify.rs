@@ -19,6 +19,8 @@ use crate::reader::{Options, is_metastore, name_parts};
 use crate::style::{self, Styles};
 use crate::text;
 
+mod constants;
+
 /// What became of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -96,24 +98,43 @@ pub fn verify_in(
     };
     let reports = scan(before, mapping, &options, threads).assets;
     let scanner = Scanner::new(mapping);
-    let mut judged = in_parallel(before.paths().len(), threads, |index| {
+    let compared = in_parallel(before.paths().len(), threads, |index| {
         let path = &before.paths()[index];
-        let outcome = match after.paths().binary_search(path) {
-            Err(_) => Outcome::Missing,
-            Ok(other) => compare(
-                before.read(index).ok(),
-                after.read(other).ok(),
-                &reports[index],
-                mapping,
-                &scanner,
-            ),
-        };
-        Judged {
-            path: path.clone(),
-            open: reports[index].counts().needs_person,
-            outcome,
+        match after.paths().binary_search(path) {
+            Err(_) => (Outcome::Missing, BTreeSet::new()),
+            Ok(other) => {
+                let (old, new) = (before.read(index).ok(), after.read(other).ok());
+                // What cannot be read may stand there all the same, if it is the same.
+                let unread = old.is_none() && new.is_none();
+                if unread
+                    && before
+                        .digest(index)
+                        .is_some_and(|old| after.digest(other) == Some(old))
+                {
+                    return (Outcome::Same, BTreeSet::new());
+                }
+                compare(old, new, &reports[index], mapping, &scanner)
+            }
         }
     });
+    let mut judged: Vec<Judged> = Vec::with_capacity(compared.len());
+    let mut changed: Vec<BTreeSet<usize>> = Vec::with_capacity(compared.len());
+    for (report, (outcome, places)) in reports.iter().zip(compared) {
+        judged.push(Judged {
+            path: report.path.clone(),
+            open: report.counts().needs_person,
+            outcome,
+        });
+        changed.push(places);
+    }
+    constants::judge(
+        before,
+        after,
+        mapping,
+        (&reports, &changed),
+        (styles, threads),
+        &mut judged,
+    );
     for path in after.paths() {
         if before.paths().binary_search(path).is_err() {
             judged.push(Judged {
@@ -133,27 +154,28 @@ fn compare(
     report: &AssetReport,
     mapping: &Mapping,
     scanner: &Scanner<'_>,
-) -> Outcome {
+) -> (Outcome, BTreeSet<usize>) {
+    let unlicensed = |change| (Outcome::Unlicensed(change), BTreeSet::new());
     let (Some(before), Some(after)) = (before, after) else {
-        return Outcome::Unlicensed(whole_file("the file cannot be read", "", ""));
+        return unlicensed(whole_file("the file cannot be read", "", ""));
     };
     if before == after {
-        return Outcome::Same;
+        return (Outcome::Same, BTreeSet::new());
     }
     let (Ok(old), Ok(new)) = (
         asset::decode(&report.path, &before),
         asset::decode(&report.path, &after),
     ) else {
-        return Outcome::Unlicensed(whole_file("bytes of a file that is no text", "", ""));
+        return unlicensed(whole_file("bytes of a file that is no text", "", ""));
     };
     if old.encoding != new.encoding {
-        return Outcome::Unlicensed(whole_file(
+        return unlicensed(whole_file(
             "the encoding",
             old.encoding.name(),
             new.encoding.name(),
         ));
     }
-    judge(
+    judge_places(
         report,
         &old,
         &new.text,
@@ -196,8 +218,19 @@ pub fn judge(
     mapping: &Mapping,
     candidates: &[Candidate],
 ) -> Outcome {
+    judge_places(report, before, after, mapping, candidates).0
+}
+
+/// The same, with the first bytes of the places that changed.
+fn judge_places(
+    report: &AssetReport,
+    before: &Decoded,
+    after: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+) -> (Outcome, BTreeSet<usize>) {
     let plain = walk(report, before, after, mapping, candidates, None);
-    if plain.is_licensed() {
+    if plain.0.is_licensed() {
         return plain;
     }
     for catalog in mapping.catalogs() {
@@ -223,6 +256,28 @@ fn walk(
     mapping: &Mapping,
     candidates: &[Candidate],
     used_catalog: Option<&str>,
+) -> (Outcome, BTreeSet<usize>) {
+    let mut changed_places: BTreeSet<usize> = BTreeSet::new();
+    let outcome = walk_through(
+        report,
+        before,
+        after,
+        mapping,
+        candidates,
+        used_catalog,
+        &mut changed_places,
+    );
+    (outcome, changed_places)
+}
+
+fn walk_through(
+    report: &AssetReport,
+    before: &Decoded,
+    after: &str,
+    mapping: &Mapping,
+    candidates: &[Candidate],
+    used_catalog: Option<&str>,
+    changed_places: &mut BTreeSet<usize>,
 ) -> Outcome {
     let text = before.text.as_str();
     let places = places(report, text, mapping, candidates);
@@ -277,6 +332,9 @@ fn walk(
             }
             (false, Some(length)) => {
                 changes += usize::from(place.insertion.is_none());
+                if place.occurrence.is_some() {
+                    changed_places.insert(place.range.start);
+                }
                 parameters.note(place, &after[j..j + length]);
                 if let Some(occurrence) = place.occurrence
                     && occurrence.subject == Subject::Database
@@ -499,6 +557,16 @@ fn places<'r>(
             insertion: None,
         };
         match &occurrence.verdict {
+            Verdict::Rewritten { edits, .. } if occurrence.made_of.is_some() => {
+                let made = occurrence.made_of.iter();
+                let in_place = made.filter_map(|made| made.in_place.as_ref());
+                for edits in in_place.chain([edits]) {
+                    let form = applied(text, &occurrence.range, edits);
+                    place
+                        .forms
+                        .extend(form.filter(|form| *form != text[occurrence.range.clone()]));
+                }
+            }
             Verdict::Rewritten { new, edits } => {
                 if let Some(form) = applied(text, &occurrence.range, edits) {
                     place.forms.push(form);

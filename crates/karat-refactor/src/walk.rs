@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use karat_receipt::DigestWriter;
+use karat_receipt::{Digest, DigestWriter};
 
 use crate::estate::{FILE_SIZE_MAX, Files};
 use crate::occurrence::Doubt;
@@ -217,6 +217,21 @@ impl Files for Walk {
                 archive.unpack(member, FILE_SIZE_MAX).map_err(broken)
             }
         }
+    }
+
+    fn digest(&self, index: usize) -> Option<Digest> {
+        let of_tree;
+        let file = match &self.places[index] {
+            Place::File(path) => path,
+            Place::Member { archive, .. } => archive,
+            Place::Broken(_) => {
+                of_tree = self.disk_path(&self.paths[index]);
+                &of_tree
+            }
+        };
+        let mut digest = DigestWriter::new();
+        std::io::copy(&mut fs::File::open(file).ok()?, &mut digest).ok()?;
+        Some(digest.finish())
     }
 }
 

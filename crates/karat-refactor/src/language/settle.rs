@@ -3,12 +3,14 @@
 //! A name is edited in its literal only if all uses of the literal agree. If it is also compared, split, or given to something that is not
 //! followed, its edits become suggestions for a person. Literals without a table in them are explained here, for the scanner's count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::evaluate::Machine;
-use super::values::{Assembled, Carried, Fate, Left, Literal, LiteralId, Segment, State};
+use super::values::{
+    Assembled, Carried, Fate, Left, Lender, Literal, LiteralId, Segment, State, Value,
+};
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, Means, NotATable, Subject, Verdict};
 use crate::reader::Reader;
@@ -59,6 +61,7 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
     let mut state = std::mem::take(&mut reader.programs);
     leave(reader, &state);
     paths(reader, &mut state);
+    super::constants::settle(reader, &mut state);
     demote(reader, &state);
     super::parameter::apply(reader, &state);
     regions(reader, &state);
@@ -73,15 +76,28 @@ fn leave(reader: &mut Reader<'_>, state: &State) {
     {
         return;
     }
-    let globals = state.globals.iter().map(|(namespace, variables)| {
-        let variables = variables
-            .iter()
-            .map(|(name, value)| (name.clone(), value.abroad()));
-        (*namespace, variables.collect())
-    });
+    let mut lent: Vec<(Lender, String)> = Vec::new();
+    let mut numbers: HashMap<Lender, LiteralId> = HashMap::new();
+    let mut lend = |segment: &Segment| {
+        let (lender, text) = super::constants::lender(reader, state, segment)?;
+        Some(*numbers.entry(lender.clone()).or_insert_with(|| {
+            lent.push((lender, text));
+            lent.len() - 1
+        }))
+    };
+    let mut globals: BTreeMap<Namespace, HashMap<String, Value>> = BTreeMap::new();
+    for (namespace, variables) in &state.globals {
+        // In a fixed order, so that what is lent is numbered the same every time.
+        let sorted: BTreeMap<&String, &Value> = variables.iter().collect();
+        let variables = sorted
+            .into_iter()
+            .map(|(name, value)| (name.clone(), value.abroad(&mut lend)));
+        globals.insert(*namespace, variables.collect());
+    }
     let left = Left {
-        globals: globals.collect(),
+        globals,
         classes: state.classes.clone(),
+        lent,
     };
     reader.session.carried = Carried(Some(Arc::new(left)));
 }
@@ -98,8 +114,8 @@ fn paths(reader: &mut Reader<'_>, state: &mut State) {
             continue;
         }
         let fragment = path_fragment(literal, &literal.text);
-        let shown =
-            literal.fates.iter().all(|fate| *fate == Fate::Shown) && !literal.fates.is_empty();
+        let mut fates = literal.fates.iter().filter(|fate| !is_aside(fate));
+        let shown = fates.clone().next().is_some() && fates.all(|fate| *fate == Fate::Shown);
         let first = reader.occurrences();
         if !fragment.text().is_empty() && !shown {
             reader.path(&fragment, 0..fragment.text().len());
@@ -132,7 +148,7 @@ fn path_fragment(literal: &Literal, text: &Assembled) -> Arc<Fragment> {
                 };
             }
             // What another literal puts in stands there, not here.
-            Segment::Source { .. } | Segment::Fixed(_) => {
+            Segment::Source { .. } | Segment::Fixed(_) | Segment::Lent { .. } => {
                 builder.hole(literal.span.end..literal.span.end, Vec::new(), "a value");
             }
             Segment::Hole(hole) => {
@@ -204,8 +220,12 @@ fn is_window_on_dbfs(literal: &Literal) -> bool {
     }
 }
 
+fn is_aside(fate: &Fate) -> bool {
+    matches!(fate, Fate::Aside(_))
+}
+
 /// Why a literal must not be edited.
-fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
+pub(super) fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
     if literal.broken {
         return Some("stands in code that was not understood".to_owned());
     }
@@ -263,11 +283,12 @@ fn demote(reader: &mut Reader<'_>, state: &State) {
                 }
                 edited.entry(*id).or_default().push(index);
             }
-            for (id, place) in &used.holes {
+            for filling in &used.holes {
+                let place = &filling.place;
                 let around =
                     place.start <= occurrence.range.end && place.end >= occurrence.range.start;
-                if around {
-                    filled.entry(*id).or_default().push(index);
+                if around && !reader.changes_in_constant(index) {
+                    filled.entry(filling.literal).or_default().push(index);
                 }
             }
         }
@@ -298,6 +319,9 @@ fn demote(reader: &mut Reader<'_>, state: &State) {
 /// Explains the literals that hold no name.
 fn regions(reader: &mut Reader<'_>, state: &State) {
     for literal in &state.literals {
+        if literal.lender.is_some() {
+            continue;
+        }
         let means = if literal.broken {
             Some(Means::NeedsPerson(Doubt::new(
                 NOT_FOLLOWED,
@@ -334,7 +358,7 @@ fn meaning(literal: &Literal) -> Option<Means> {
             return person(format!("this text {why}"));
         }
     }
-    if fates.is_empty() {
+    if fates.iter().all(is_aside) {
         return match &literal.name {
             Some(name) => person(format!(
                 "this text is kept in `{name}`, and nothing here uses it"

@@ -46,6 +46,13 @@ pub(super) enum Segment {
     },
     /// Text that stands in no literal of this asset, or was computed from one.
     Fixed(String),
+    /// All of a literal of a notebook that this one includes: a name, or a part of one.
+    Lent {
+        /// The literal, among those of this asset; in [`Left`] its place in the list there.
+        literal: LiteralId,
+        /// What stands in it.
+        text: String,
+    },
     /// What a variable or expression gives.
     Hole(Arc<Hole>),
 }
@@ -224,7 +231,7 @@ impl Value {
             Self::Texts { alternatives, .. } => {
                 for segment in alternatives.iter().flatten() {
                     match segment {
-                        Segment::Source { literal, .. } => {
+                        Segment::Source { literal, .. } | Segment::Lent { literal, .. } => {
                             if into.last() != Some(literal) {
                                 into.push(*literal);
                             }
@@ -428,6 +435,30 @@ impl Value {
         }
     }
 
+    /// Whether each text that it can be is one literal.
+    pub(super) fn is_of_whole_literals(&self) -> bool {
+        let is_one = |text: &Assembled| {
+            matches!(
+                text.as_slice(),
+                [Segment::Source { decoded: None, .. } | Segment::Lent { .. }]
+            )
+        };
+        matches!(self, Self::Texts { alternatives, complete: true } if alternatives.iter().all(is_one))
+    }
+
+    /// Whether it is the texts of another value, and tells where they stand, which that one does not.
+    pub(super) fn is_text_of(&self, other: &Self) -> bool {
+        let stands = |value: &Self| {
+            let mut literals = Vec::new();
+            value.literals(&mut literals);
+            !literals.is_empty()
+        };
+        stands(self) && !stands(other) && {
+            let texts = self.all_texts();
+            texts.is_some() && texts == other.all_texts()
+        }
+    }
+
     /// All texts it can be; `None` if it can be others.
     pub(super) fn all_texts(&self) -> Option<Vec<String>> {
         match self {
@@ -474,6 +505,7 @@ impl Value {
                         decoded: Some(text),
                         ..
                     }
+                    | Segment::Lent { text, .. }
                     | Segment::Fixed(text) => shape.push_str(text),
                     Segment::Source { home, range, .. } => {
                         shape.push_str(home.text().get(range.clone()).unwrap_or_default())
@@ -513,6 +545,13 @@ fn same(this: &Assembled, that: &Assembled) -> bool {
                 },
             ) => literal == other && range == other_range,
             (Segment::Fixed(text), Segment::Fixed(other)) => text == other,
+            (
+                Segment::Lent { literal, text },
+                Segment::Lent {
+                    literal: other,
+                    text: other_text,
+                },
+            ) => literal == other && text == other_text,
             (Segment::Hole(hole), Segment::Hole(other)) => Arc::ptr_eq(hole, other),
             _ => false,
         })
@@ -525,6 +564,7 @@ pub(super) fn last_letter(assembled: &Assembled) -> Option<char> {
             decoded: Some(text),
             ..
         }
+        | Segment::Lent { text, .. }
         | Segment::Fixed(text) => text.chars().next_back(),
         Segment::Source { home, range, .. } => home.text().get(range.clone())?.chars().next_back(),
         Segment::Hole(_) => None,
@@ -540,6 +580,7 @@ pub(super) fn texts_given(assembled: &Assembled) -> Option<String> {
                 decoded: Some(decoded),
                 ..
             }
+            | Segment::Lent { text: decoded, .. }
             | Segment::Fixed(decoded) => text.push_str(decoded),
             Segment::Source { home, range, .. } => {
                 text.push_str(home.text().get(range.clone()).unwrap_or_default())
@@ -575,7 +616,9 @@ pub(super) fn texts_of(assembled: &Assembled) -> Option<Vec<String>> {
                 };
                 texts.iter_mut().for_each(|start| start.push_str(text));
             }
-            Segment::Fixed(text) => texts.iter_mut().for_each(|start| start.push_str(text)),
+            Segment::Fixed(text) | Segment::Lent { text, .. } => {
+                texts.iter_mut().for_each(|start| start.push_str(text))
+            }
             Segment::Hole(hole) => {
                 let values = hole.value.all_texts()?;
                 if texts.len() * values.len() > ALTERNATIVES_MAX || values.is_empty() {
@@ -616,6 +659,10 @@ pub(super) enum Fate {
     Comment,
     /// It is a word of its own.
     Word,
+    /// It fills a hole of a text that was told to the reader; [`Use`] says which.
+    Filled,
+    /// Something may be done with it that is not followed and that a whole name in it would survive; a part of a name would not.
+    Aside(&'static str),
     /// It belongs to another system.
     Foreign,
     /// It names a notebook.
@@ -645,6 +692,10 @@ pub(super) struct Literal {
     pub(super) text: Assembled,
     /// Whether it lies in a stretch that the grammar did not understand.
     pub(super) broken: bool,
+    /// The asset it stands in, if that is another one, and where.
+    pub(super) lender: Option<Lender>,
+    /// Whether it stands in a function.
+    pub(super) is_local: bool,
 }
 
 impl Literal {
@@ -662,8 +713,20 @@ pub(super) struct Use {
     pub(super) occurrences: Range<usize>,
     /// Literals whose bytes it can edit.
     pub(super) sources: Vec<LiteralId>,
-    /// Literals that only fill a hole, with the bytes of the hole in the asset.
-    pub(super) holes: Vec<(LiteralId, Range<usize>)>,
+    /// Literals that only fill a hole.
+    pub(super) holes: Vec<Filling>,
+}
+
+/// A literal in a hole.
+#[derive(Clone, Debug)]
+pub(super) struct Filling {
+    pub(super) literal: LiteralId,
+    /// The hole, by its mark.
+    pub(super) mark: usize,
+    /// The bytes of the hole in the asset.
+    pub(super) place: Range<usize>,
+    /// Whether all that can fill the hole is one literal each.
+    pub(super) is_whole: bool,
 }
 
 /// What the programs of a notebook leave to the one that includes it. Two are the same if they are the same copy.
@@ -675,7 +738,12 @@ pub(crate) struct Carried(pub(super) Option<Arc<Left>>);
 pub(super) struct Left {
     pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
     pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+    /// The literals that [`Segment::Lent`] means, with what stands in them.
+    pub(super) lent: Vec<(Lender, String)>,
 }
+
+/// A literal of an asset, for others: the asset and the first byte between its quotes.
+pub(super) type Lender = (Arc<str>, usize);
 
 impl Carried {
     fn address(&self) -> usize {
@@ -704,8 +772,8 @@ impl Ord for Carried {
 }
 
 impl Value {
-    /// The value without places in this asset: for notebooks that include it.
-    pub(super) fn abroad(&self) -> Self {
+    /// The value without places in this asset: for notebooks that include it. `lend` gives the number that a literal has for them.
+    pub(super) fn abroad(&self, lend: &mut impl FnMut(&Segment) -> Option<LiteralId>) -> Self {
         match self {
             Self::Unknown(_) => Self::unknown(),
             Self::Texts {
@@ -715,11 +783,17 @@ impl Value {
                 let alternatives = alternatives.iter().map(|assembled| {
                     let mut parts: Assembled = Vec::new();
                     for segment in assembled {
+                        if let Some(literal) = lend(segment) {
+                            let text = texts_given(&vec![segment.clone()]).unwrap_or_default();
+                            parts.push(Segment::Lent { literal, text });
+                            continue;
+                        }
                         let text = match segment {
                             Segment::Source {
                                 decoded: Some(text),
                                 ..
                             }
+                            | Segment::Lent { text, .. }
                             | Segment::Fixed(text) => text.clone(),
                             Segment::Source { home, range, .. } => home
                                 .text()
@@ -727,7 +801,7 @@ impl Value {
                                 .unwrap_or_default()
                                 .to_owned(),
                             Segment::Hole(hole) => {
-                                let value = hole.value.abroad();
+                                let value = hole.value.abroad(lend);
                                 parts.push(Segment::Hole(Arc::new(Hole {
                                     home: Arc::clone(&hole.home),
                                     span: hole.span.clone(),
@@ -751,13 +825,16 @@ impl Value {
                     complete: *complete,
                 }
             }
-            Self::List(values) => Self::List(Arc::new(values.iter().map(Self::abroad).collect())),
-            Self::Map(pairs) => Self::Map(Arc::new(
-                pairs
+            Self::List(values) => {
+                let values = values.iter().map(|value| value.abroad(lend));
+                Self::List(Arc::new(values.collect()))
+            }
+            Self::Map(pairs) => {
+                let pairs = pairs
                     .iter()
-                    .map(|(key, value)| (key.abroad(), value.abroad()))
-                    .collect(),
-            )),
+                    .map(|(key, value)| (key.abroad(lend), value.abroad(lend)));
+                Self::Map(Arc::new(pairs.collect()))
+            }
             other => other.clone(),
         }
     }
@@ -785,6 +862,8 @@ pub(crate) struct State {
     pub(super) findings: std::collections::HashSet<(&'static str, usize, usize)>,
     /// Calls of functions that were evaluated so far.
     pub(super) calls: usize,
+    /// Literals of included notebooks, by where they stand there.
+    pub(super) lenders: BTreeMap<Lender, LiteralId>,
 }
 
 impl State {

@@ -131,6 +131,7 @@ impl Reader<'_> {
                 }
             }
         };
+        self.wish = self.wish_of_database(fragment, parts);
         self.occurrence(fragment, range, Subject::Database, Role::Name, old, verdict);
     }
 

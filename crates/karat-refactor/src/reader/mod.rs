@@ -6,8 +6,10 @@
 //!
 //! - `names`: written names and their parts.
 //! - `table`, `database`, `path`: what names mean, and what becomes of them.
+//! - `constant`: what the texts that fill a name would have to be.
 //! - `record`: what is kept of it.
 
+mod constant;
 mod database;
 mod names;
 mod path;
@@ -17,6 +19,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::constants::Decided;
 use crate::format::Format;
 use crate::fragment::Fragment;
 use crate::language::{self, Language};
@@ -27,6 +30,7 @@ use crate::session::{Session, Value};
 use crate::shape;
 use crate::style::Styles;
 
+pub(crate) use constant::Wish;
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
 
 /// What is known about the estate as a whole before its notebooks are read.
@@ -38,6 +42,8 @@ pub struct Facts {
     pub factory: crate::factory::Factory,
     /// Folders of SQL Server projects (`*.sqlproj`), with a slash at the end: their scripts are SQL Server's.
     pub sql_server_projects: Vec<String>,
+    /// What becomes of texts that fill names, as far as that is decided.
+    pub constants: Decided,
 }
 
 /// The other notebooks of the estate, for `%run`.
@@ -103,6 +109,10 @@ pub struct Reader<'e> {
     pub(crate) spot: Spot,
     /// Where each occurrence stands in a SQL statement.
     spots: Vec<Spot>,
+    /// What the name that is reported next would have its holes be filled with.
+    wish: Option<Wish>,
+    /// The holes of each occurrence.
+    filled: Vec<constant::Filled>,
     ended: bool,
 }
 
@@ -146,6 +156,8 @@ impl<'e> Reader<'e> {
             cells: Vec::new(),
             spot: Spot::None,
             spots: Vec::new(),
+            wish: None,
+            filled: Vec::new(),
             ended: false,
         }
     }
@@ -178,6 +190,7 @@ impl<'e> Reader<'e> {
     /// `%run target`: the session afterwards is the one that the target leaves.
     pub fn run(&mut self, target: &str) {
         self.call(target, "%run");
+        language::take_over(self);
         // Most notebooks run others before they have a variable.
         if self.programs.has_variables() {
             let words = self.includes.may_read(self.asset, target);

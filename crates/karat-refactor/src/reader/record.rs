@@ -3,11 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::constant::{Filled, Wish};
 use super::{Reader, Spot};
+use crate::constants::{Constant, Made, MadeOf, Place};
 use crate::edit::{Edit, Insertion};
 use crate::fragment::{self, Fragment};
 use crate::occurrence::{
-    Doubt, Finding, Means, NotATable, Occurrence, Region, Role, Severity, Subject, Verdict,
+    Doubt, Finding, Means, NotATable, Occurrence, Region, Role, Severity, Subject, Verdict, rule,
 };
 
 /// How far back an occurrence can be distrusted.
@@ -94,6 +96,7 @@ impl Reader<'_> {
         tables: Vec<String>,
     ) {
         if !self.is_own(fragment, range.start) {
+            self.wish = None;
             return;
         }
         let text = fragment.text().get(range.clone()).unwrap_or_default();
@@ -104,8 +107,16 @@ impl Reader<'_> {
             spot => spot,
         };
         self.spots.push(spot);
+        let holes = fragment.holes_in(&range);
+        self.filled.push(Filled {
+            marks: holes.iter().map(|hole| hole.mark).collect(),
+            wish: self.wish.take(),
+            settled: false,
+        });
+        let place = fragment.locate(&range);
+        let verdict = whole_in(&place, verdict);
         self.found.occurrences.push(Occurrence {
-            range: fragment.locate(&range),
+            range: place,
             text: text.to_owned(),
             layers: fragment.layers().into_iter().map(str::to_owned).collect(),
             subject,
@@ -113,6 +124,7 @@ impl Reader<'_> {
             old,
             tables,
             verdict,
+            made_of: None,
         });
     }
 
@@ -145,14 +157,80 @@ impl Reader<'_> {
             kept.push(keep);
             keep
         });
-        let mut kept = kept.into_iter();
-        self.spots.retain(|_| kept.next().unwrap_or(true));
+        let mut of_spots = kept.iter();
+        self.spots
+            .retain(|_| of_spots.next().copied().unwrap_or(true));
+        let mut of_filled = kept.iter();
+        self.filled
+            .retain(|_| of_filled.next().copied().unwrap_or(true));
         self.found.occurrences.len() < before
     }
 
     /// Where an occurrence stands in a SQL statement, by its number.
     pub(crate) fn spot_of(&self, index: usize) -> Spot {
         self.spots.get(index).copied().unwrap_or_default()
+    }
+
+    /// The holes of an occurrence, by its number, and what it would have them be filled with.
+    pub(crate) fn filled_at(&self, index: usize) -> Option<(&[usize], Option<&Wish>)> {
+        let filled = self.filled.get(index)?;
+        Some((&filled.marks, filled.wish.as_ref()))
+    }
+
+    /// Whether a name, by its number, is right because of the texts that fill it.
+    pub(crate) fn changes_in_constant(&self, index: usize) -> bool {
+        self.filled.get(index).is_some_and(|filled| filled.settled)
+    }
+
+    /// The texts that fill a name change: the name is right with what else it wished.
+    pub(crate) fn settle_by_constants(&mut self, index: usize, constants: Vec<Place>) {
+        let (Some(filled), Some(occurrence)) = (
+            self.filled.get_mut(index),
+            self.found.occurrences.get_mut(index),
+        ) else {
+            return;
+        };
+        let Some(wish) = &filled.wish else { return };
+        filled.settled = true;
+        let (new, edits) = (wish.new.clone(), wish.edits.clone());
+        let before = std::mem::replace(&mut occurrence.verdict, Verdict::Rewritten { new, edits });
+        let in_place = match before {
+            Verdict::Rewritten { edits, .. } => Some(edits),
+            _ => None,
+        };
+        occurrence.made_of = Some(MadeOf {
+            constants,
+            settled: true,
+            in_place,
+        });
+    }
+
+    /// The texts that fill a name do not change, though it would be right then.
+    pub(crate) fn leave_constants(&mut self, index: usize, constants: Vec<Place>) {
+        if let Some(occurrence) = self.found.occurrences.get_mut(index) {
+            occurrence.made_of = Some(MadeOf {
+                constants,
+                settled: false,
+                in_place: None,
+            });
+        }
+    }
+
+    /// What the asset does with texts that fill names.
+    pub(crate) fn tell(&mut self, constants: Vec<Constant>, made: Vec<Made>) {
+        self.found.told.constants = constants;
+        self.found.told.made = made;
+    }
+
+    /// The asset imports a module, or names of it.
+    pub(crate) fn imports(&mut self, name: &str) {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        self.found.told.imports.insert(last.to_lowercase());
+    }
+
+    /// Whether some of the asset's code does not parse.
+    pub(crate) fn has_unparsed(&self) -> bool {
+        !self.found.unparsed.is_empty()
     }
 
     /// Writes a name in another way, by its number.
@@ -238,5 +316,21 @@ impl Reader<'_> {
             severity,
             suggestion: Vec::new(),
         });
+    }
+}
+
+/// A name whose edits do not all lie where it is told to be is put together from several places: nobody could judge them by it.
+fn whole_in(place: &Range<usize>, verdict: Verdict) -> Verdict {
+    let lies_in = |edit: &Edit| place.start <= edit.range.start && edit.range.end <= place.end;
+    match verdict {
+        Verdict::Rewritten { new, edits } if !edits.iter().all(lies_in) => Verdict::NeedsPerson {
+            doubt: Doubt::new(
+                rule::SCATTERED,
+                "the name is put together from several places, and the new one would change more than one of them",
+            ),
+            candidates: vec![new],
+            suggestion: Vec::new(),
+        },
+        verdict => verdict,
     }
 }

@@ -112,6 +112,9 @@ impl Reader<'_> {
             (Subject::Table, Role::Read | Role::Write) => self.tables(fragment, parts),
             _ => Vec::new(),
         };
+        if touched {
+            self.wish = self.wish_of_table(fragment, parts);
+        }
         self.table_occurrence(fragment, range, (subject, role), old, verdict, tables);
         mapped
     }
@@ -167,7 +170,7 @@ impl Reader<'_> {
     }
 
     /// What a name without holes stands for.
-    fn decide(&self, parts: &[&str], any_quoted: bool) -> Decision {
+    pub(super) fn decide(&self, parts: &[&str], any_quoted: bool) -> Decision {
         let lower: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
         let (database, table) = match lower.as_slice() {
             [table] if any_quoted && table.contains('.') => {
@@ -496,7 +499,7 @@ impl Reader<'_> {
     }
 
     /// The schema that every table of a database goes to under its own name.
-    fn moves_as_one(&self, database: &str) -> Option<crate::mapping::NewSchema> {
+    pub(super) fn moves_as_one(&self, database: &str) -> Option<crate::mapping::NewSchema> {
         let DatabaseLookup::One(schema) = self.mapping.database(database) else {
             return None;
         };
@@ -675,7 +678,7 @@ fn dotted<'p>(parts: impl IntoIterator<Item = &'p (impl AsRef<str> + ?Sized + 'p
     written.join(".")
 }
 
-enum Decision {
+pub(super) enum Decision {
     Mapped {
         old: String,
         new: NewTable,

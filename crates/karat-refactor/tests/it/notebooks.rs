@@ -134,3 +134,25 @@ fn line_ends_and_byte_order_marks_stay() {
         "#]],
     );
 }
+
+#[test]
+fn what_cannot_be_read_is_licensed_if_it_is_the_same() {
+    use karat_refactor::verify::verify;
+    use karat_refactor::walk::Walk;
+    let folder = tempfile::tempdir().unwrap();
+    let tree = |name: &str, bytes: &[u8]| {
+        let root = folder.path().join(name);
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("broken.dbc"), bytes).unwrap();
+        Walk::of(&root).unwrap()
+    };
+    let before = tree("before", b"PK no archive");
+    let same = tree("same", b"PK no archive");
+    let other = tree("other", b"PK another");
+    let licensed = |after: &Walk| -> Vec<bool> {
+        let judged = verify(&before, after, &crate::show::mapping(), 1);
+        judged.iter().map(|one| one.outcome.is_licensed()).collect()
+    };
+    assert_eq!(licensed(&same), [true]);
+    assert_eq!(licensed(&other), [false]);
+}

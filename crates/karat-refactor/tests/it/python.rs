@@ -511,10 +511,11 @@ fn values_that_make_names_of_another_kind_are_left_to_a_person() {
 fn constants_of_included_notebooks() {
     expect![[r#"
         == config.py
-        3:11 sales.orders ?  name/not-followed
+        3:11 sales.orders -> prod.sales.orders
+        | ORDERS = 'prod.sales.orders'
         == etl/load.py
         6:15 sales.orders -> prod.sales.orders
-        7:13 sales.orders ?  name/scattered prod.sales.orders
+        7:13 sales.orders -> prod.sales.orders
         | spark.table(f"prod.{DB}.orders")
     "#]]
     .assert_eq(&show(&[

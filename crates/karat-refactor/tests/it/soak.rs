@@ -121,7 +121,7 @@ fn processor_seconds() -> Option<f64> {
 }
 
 /// Checks a case; how many edits it made.
-fn properties(case: &Case) -> Result<usize, String> {
+pub(crate) fn properties(case: &Case) -> Result<usize, String> {
     let Ok(reading) = document::read(&case.mapping.0, &case.mapping.1) else {
         return Ok(0);
     };
@@ -411,6 +411,27 @@ fn what_was_found_once_holds() {
             "f.r",
             "# Databricks notebook source\n\"\"''saveAsTable(f,\"people.emp\"",
             Style::Parameter,
+        ),
+        // A name whose end stands in another literal, in front of it.
+        (
+            "f.py",
+            "for t in['t,':spark.sql(f\"select from old.{t}\")",
+            Style::Literal,
+        ),
+        (
+            "g.py",
+            "for t in['t,':spark.sql(f\"select from old.{t}\")",
+            Style::Parameter,
+        ),
+        (
+            "h.py",
+            "t = 'orders, people.emp e'\nspark.sql(f\"select * from sales.{t}\")",
+            Style::Literal,
+        ),
+        (
+            "i.py",
+            "t = 't, people.emp e'\nspark.sql(f\"select * from old.{t}\")",
+            Style::Literal,
         ),
         // A value that makes no name.
         (

@@ -16,6 +16,7 @@ impl Machine<'_, '_> {
             Kind::Attribute { .. } => {
                 if let Some(path) = target.dotted() {
                     self.named(&value, &path);
+                    self.fate(&value, &Fate::Aside("is kept in a member of an object"));
                     if let Some(global) = self.frames.first_mut() {
                         global.variables.insert(path, value);
                     }

@@ -107,7 +107,7 @@ impl Machine<'_, '_> {
         for argument in given {
             if let Value::Function(closure) = &argument.value {
                 let closure = Arc::clone(closure);
-                self.enter(&closure, &[], true);
+                self.enter_for_others(&closure);
             }
             self.fate(&argument.value, &fate);
         }
@@ -122,6 +122,9 @@ impl Machine<'_, '_> {
         given: &[Given],
     ) -> Value {
         rules::call(self, path, method, given, expression.span.clone());
+        if method == "source" && self.namespace == session::Namespace::R {
+            self.reader.imports(R_SOURCE);
+        }
         if let Some(value) = self.special(expression, path, method, given) {
             return value;
         }
@@ -188,7 +191,7 @@ impl Machine<'_, '_> {
         if let Value::Function(closure) = &argument.value {
             // What a function does with each element or row.
             let closure = Arc::clone(closure);
-            self.enter(&closure, &[], true);
+            self.enter_for_others(&closure);
             return;
         }
         if let (
@@ -316,6 +319,9 @@ impl Machine<'_, '_> {
         self.reader.needs_person(&cell, span, doubt, candidates);
     }
 }
+
+/// Stands for any script that a program of R runs among its variables.
+pub(crate) const R_SOURCE: &str = "source()";
 
 /// What the first argument of a call is connected to.
 fn connection_of(given: &[Given]) -> calls::Connection {

@@ -116,7 +116,10 @@ impl Machine<'_, '_> {
             Kind::Block(statements) => self.block(statements),
             Kind::Other(terms) => {
                 let values: Vec<Value> = terms.iter().map(|term| self.expression(term)).collect();
-                Value::List(Arc::new(values)).lost()
+                let value = Value::List(Arc::new(values)).lost();
+                let fate = Fate::Aside("stands in an expression that is not followed");
+                self.fate(&value, &fate);
+                value
             }
         }
     }
@@ -249,11 +252,12 @@ impl Machine<'_, '_> {
 
     /// A condition: a text in it is only asked whether it is there.
     pub(super) fn tested(&mut self, value: &Value) {
-        if let Value::Unknown(_) = value {
-            self.fate(
+        match value {
+            Value::Unknown(_) => self.fate(
                 value,
                 &Fate::Unknown("is part of a condition that is not followed".to_owned()),
-            );
+            ),
+            _ => self.fate(value, &Fate::Aside("decides about what is done")),
         }
     }
 }

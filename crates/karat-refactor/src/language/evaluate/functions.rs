@@ -54,6 +54,7 @@ impl Machine<'_, '_> {
         let inner = self.frames.pop().unwrap_or_default();
         self.class = outer;
         for (field, value) in inner.variables {
+            self.fate(&value, &Fate::Aside("is kept in a member of an object"));
             if let Some(global) = self.frames.first_mut()
                 && parameters.iter().all(|parameter| parameter.name != field)
             {
@@ -214,6 +215,9 @@ impl Machine<'_, '_> {
         let last = self.block(&closure.function.body);
         let frame = self.frames.pop().unwrap_or_default();
         self.broken = broken;
+        for value in frame.returned.iter().chain([&last]) {
+            self.returned(value);
+        }
         if let Some(value) = &frame.returned {
             self.joins_two(value, closure);
         } else if closure.function.last_is_value {
@@ -233,6 +237,26 @@ impl Machine<'_, '_> {
             Value::Texts { .. } if open => value.or_else(),
             value => value,
         }
+    }
+
+    /// What stands in a function and leaves it may be used by notebooks that call it.
+    fn returned(&mut self, value: &Value) {
+        let mut literals = Vec::new();
+        value.literals(&mut literals);
+        for id in literals {
+            if let Some(literal) = self.state.literals.get_mut(id)
+                && literal.is_local
+            {
+                literal.note(&Fate::Aside("is returned by a function"));
+            }
+        }
+    }
+
+    /// Enters a function whose result goes where nobody follows it.
+    pub(super) fn enter_for_others(&mut self, closure: &Arc<Closure>) {
+        let value = self.enter(closure, &[], true);
+        let fate = Fate::Aside("is returned to code that is not followed");
+        self.fate(&value, &fate);
     }
 
     /// Notes a function that puts a name together from a database and a table.
@@ -262,7 +286,7 @@ impl Machine<'_, '_> {
             let address = Arc::as_ptr(&closure.function) as usize;
             if !self.state.called.contains(&address) {
                 self.class = closure.class.clone();
-                self.enter(&closure, &[], true);
+                self.enter_for_others(&closure);
                 self.class = None;
             }
         }

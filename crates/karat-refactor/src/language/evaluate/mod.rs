@@ -15,12 +15,14 @@ mod reports;
 mod statements;
 mod texts;
 
+pub(crate) use calls::R_SOURCE;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::program::Program;
-use super::values::{Fate, Segment, State, Value};
+use super::values::{Fate, LiteralId, Segment, State, Value};
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, NotATable};
 use crate::reader::Reader;
@@ -30,7 +32,7 @@ use crate::session::{self, Namespace};
 /// Functions inside functions are entered to this depth.
 const CALLS_DEEP: usize = 8;
 /// So many calls of functions are followed in one asset.
-const CALLS_MAX: usize = 4_000;
+pub(super) const CALLS_MAX: usize = 4_000;
 /// Texts of more segments are not followed.
 const SEGMENTS_MAX: usize = 2_048;
 
@@ -89,32 +91,8 @@ impl<'r, 'e> Machine<'r, 'e> {
         cell: &Arc<Fragment>,
         namespace: Namespace,
     ) -> Self {
+        take_over(reader);
         let mut state = std::mem::take(&mut reader.programs);
-        if state.seen != reader.session.carried {
-            state.seen = reader.session.carried.clone();
-            if let Some(left) = &state.seen.0 {
-                for (of, variables) in &left.globals {
-                    let here = state.globals.entry(*of).or_default();
-                    here.extend(
-                        variables
-                            .iter()
-                            .map(|(name, value)| (name.clone(), value.clone())),
-                    );
-                    for name in variables.keys() {
-                        // The session knows the same; its texts need not be taken once more.
-                        let key = (*of, name.clone());
-                        if let Some(value) = reader.session.variables.get(&key) {
-                            state.written.insert(key, value.clone());
-                        }
-                    }
-                }
-                state.classes.extend(
-                    left.classes
-                        .iter()
-                        .map(|(key, closure)| (key.clone(), Arc::clone(closure))),
-                );
-            }
-        }
         let mut globals = state.globals.remove(&namespace).unwrap_or_default();
         // What `%run` brought, or SQL set: texts without a place in this asset.
         for ((of, name), value) in &reader.session.variables {
@@ -231,6 +209,47 @@ impl<'r, 'e> Machine<'r, 'e> {
         self.reader
             .region(&cell, span, crate::occurrence::Means::NotATable(reason));
     }
+}
+
+/// Takes over what included notebooks left, if that is new.
+pub(crate) fn take_over(reader: &mut Reader<'_>) {
+    let state = &mut reader.programs;
+    if state.seen == reader.session.carried {
+        return;
+    }
+    state.seen = reader.session.carried.clone();
+    let Some(left) = state.seen.0.clone() else {
+        return;
+    };
+    let numbers: Vec<LiteralId> = left
+        .lent
+        .iter()
+        .map(|(lender, text)| super::constants::borrowed(state, lender, text))
+        .collect();
+    let mut renumbered = |segment: &Segment| match segment {
+        Segment::Lent { literal, .. } => numbers.get(*literal).copied(),
+        _ => None,
+    };
+    for (of, variables) in &left.globals {
+        let here = state.globals.entry(*of).or_default();
+        for (name, value) in variables {
+            // What this notebook gave to the other one came back: it has its places here.
+            let known = here.get(name);
+            if known.is_some_and(|known| known.is_text_of(value)) {
+                continue;
+            }
+            here.insert(name.clone(), value.abroad(&mut renumbered));
+            // The session knows the same; its texts need not be taken once more.
+            let key = (*of, name.clone());
+            if let Some(value) = reader.session.variables.get(&key) {
+                state.written.insert(key, value.clone());
+            }
+        }
+    }
+    let classes = left.classes.iter();
+    state
+        .classes
+        .extend(classes.map(|(key, closure)| (key.clone(), Arc::clone(closure))));
 }
 
 impl crate::fragment::Escape for super::literal::Writing {

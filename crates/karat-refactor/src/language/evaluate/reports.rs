@@ -7,7 +7,9 @@ use super::Machine;
 use crate::fragment::Fragment;
 use crate::language::Language;
 use crate::language::literal::Writing;
-use crate::language::values::{Assembled, Fate, LiteralId, Segment, Use, Value, texts_given};
+use crate::language::values::{
+    Assembled, Fate, Filling, LiteralId, Segment, Use, Value, texts_given,
+};
 use crate::occurrence::{Doubt, Role, rule};
 use crate::rules;
 use crate::session;
@@ -184,9 +186,9 @@ impl Machine<'_, '_> {
                     }
                 }
             }
-            for (literal, _) in &made.holes {
-                if let Some(literal) = self.state.literals.get_mut(*literal) {
-                    literal.note(&Fate::Word);
+            for filling in &made.holes {
+                if let Some(literal) = self.state.literals.get_mut(filling.literal) {
+                    literal.note(&Fate::Filled);
                 }
             }
             self.state.uses.push(Use {
@@ -323,18 +325,28 @@ impl Machine<'_, '_> {
                     };
                     before = Arc::ptr_eq(of, &home).then_some((range.end, *writing));
                 }
+                Segment::Lent {
+                    literal,
+                    text: known,
+                } => {
+                    builder.escape(&Closed);
+                    let what = shown_of(&home, &written);
+                    let values = complete.then(|| known.clone()).into_iter().collect();
+                    made.holes.push(Filling {
+                        literal: *literal,
+                        mark: builder.mark(),
+                        place: home.locate(&written),
+                        is_whole: true,
+                    });
+                    builder.hole(written.clone(), values, &what);
+                    before = None;
+                }
                 Segment::Fixed(known) => {
                     if !text
                         .iter()
                         .any(|segment| matches!(segment, Segment::Source { .. }))
                     {
-                        let what: String = home
-                            .text()
-                            .get(written.clone())
-                            .unwrap_or_default()
-                            .chars()
-                            .take(60)
-                            .collect();
+                        let what = shown_of(&home, &written);
                         builder.escape(&Closed);
                         let values = if complete {
                             vec![known.clone()]
@@ -350,6 +362,7 @@ impl Machine<'_, '_> {
                 Segment::Hole(hole) => {
                     let mut literals = Vec::new();
                     hole.value.literals(&mut literals);
+                    let is_whole = hole.value.is_of_whole_literals();
                     let values = hole.value.all_texts().unwrap_or_default();
                     let outer = Arc::ptr_eq(&hole.home, &home).then(|| hole.span.clone());
                     let own = self.reader.is_own(&hole.home, hole.span.start);
@@ -367,13 +380,19 @@ impl Machine<'_, '_> {
                             outer.unwrap_or_else(|| written.clone())
                         }
                     };
+                    let mark = builder.mark();
                     builder.hole(place.clone(), values, &hole.what);
                     let place = home.locate(&place);
                     if self.is_open_parameter(&hole.value) {
                         made.from_caller.push(place.clone());
                     }
                     made.holes
-                        .extend(literals.into_iter().map(|literal| (literal, place.clone())));
+                        .extend(literals.into_iter().map(|literal| Filling {
+                            literal,
+                            mark,
+                            place: place.clone(),
+                            is_whole,
+                        }));
                     before = None;
                 }
             }
@@ -386,8 +405,14 @@ impl Machine<'_, '_> {
 fn literal_of(segment: &Segment) -> Option<LiteralId> {
     match segment {
         Segment::Source { literal, .. } => Some(*literal),
-        Segment::Fixed(_) | Segment::Hole(_) => None,
+        Segment::Fixed(_) | Segment::Lent { .. } | Segment::Hole(_) => None,
     }
+}
+
+/// The code at a place, for messages.
+fn shown_of(home: &Fragment, place: &Range<usize>) -> String {
+    let code = home.text().get(place.clone()).unwrap_or_default();
+    code.chars().take(60).collect()
 }
 
 fn first_literal(text: &Assembled) -> Option<LiteralId> {
@@ -397,7 +422,7 @@ fn first_literal(text: &Assembled) -> Option<LiteralId> {
 #[derive(Default)]
 struct Made {
     sources: Vec<LiteralId>,
-    holes: Vec<(LiteralId, Range<usize>)>,
+    holes: Vec<Filling>,
     /// Holes that the caller of the function fills.
     from_caller: Vec<Range<usize>>,
 }

@@ -109,6 +109,10 @@ impl Machine<'_, '_> {
                 names,
             } => {
                 rules::import(self, span.clone(), module, names);
+                self.reader.imports(module);
+                for (name, _) in names {
+                    self.reader.imports(name);
+                }
                 for (name, alias) in names {
                     let path = if name.is_empty() {
                         module.clone()

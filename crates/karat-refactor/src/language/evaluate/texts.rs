@@ -31,6 +31,8 @@ impl Machine<'_, '_> {
                     name: None,
                     text: Vec::new(),
                     broken,
+                    lender: None,
+                    is_local: !self.entered.is_empty(),
                 });
                 self.state.by_place.insert(place, id);
                 id
@@ -117,7 +119,9 @@ impl Machine<'_, '_> {
                         .chars()
                         .all(|letter| letter.is_alphanumeric() || letter == '_')
             });
-            if !word {
+            // What stands in another notebook is named here, and not written.
+            let lent = matches!(only.as_slice(), [Segment::Lent { .. }]);
+            if !word && !lent {
                 // `"/dbfs" + path`: another path behind it means something else.
                 let glued = last_letter(into)
                     .is_some_and(|last| last.is_alphanumeric() || matches!(last, ':' | '/' | '_'));
@@ -219,7 +223,7 @@ impl Machine<'_, '_> {
                     && hole.span.start >= span.start
                     && hole.span.end <= span.end
             }
-            Segment::Fixed(_) => false,
+            Segment::Fixed(_) | Segment::Lent { .. } => false,
         })
     }
 
