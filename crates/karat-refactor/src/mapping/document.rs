@@ -357,9 +357,10 @@ mod tests {
             Error row 15, column `old_path`: `/mnt/a` has another new path in row 14: `/Volumes/a`
             Error row 16, column `old_path`: the root of the storage cannot be moved by one row
             Warning row 17, column `new_catalog`: `prd` is named 1 times, `prod` far more often: a slip?
+            Error row 20, column `new_path`: a path has at most 4096 bytes
         "#]].assert_eq(&problems(
             "m.csv",
-            "old_database;old_table;new_catalog;new_schema;new_table;old_path;new_path;owner\n\
+            &format!("old_database;old_table;new_catalog;new_schema;new_table;old_path;new_path;owner\n\
              sales;orders;prod;sales;orders;;;me\n\
              SALES;Orders;prod;sales;orders;;;\n\
              sales;orders;prod;other;orders;;;\n\
@@ -376,7 +377,7 @@ mod tests {
              ;;;;;dbfs:/mnt/a/;/Volumes/b;\n\
              ;;;;;/;/Volumes/b;\n\
              p;q;prd;;;;;\n\
-             p;q2;prod;;;;;\np;q3;prod;;;;;\n",
+             p;q2;prod;;;;;\np;q3;prod;;;;;\n;;;;;/mnt/long;/{}\n", "a".repeat(4096)),
         ));
     }
 

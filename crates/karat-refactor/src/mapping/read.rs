@@ -299,6 +299,9 @@ fn normal_path(path: &str) -> String {
     }
 }
 
+/// No storage has longer paths.
+const PATH_SIZE_MAX: usize = 4096;
+
 /// What is wrong with single cells.
 fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
     let mut tell = |column: &str, weight: Weight, message: String| {
@@ -411,7 +414,8 @@ fn mangled(cell: &str, is_path: bool) -> Option<String> {
         ));
     }
     if is_path {
-        return None;
+        return (cell.len() > PATH_SIZE_MAX)
+            .then(|| format!("a path has at most {PATH_SIZE_MAX} bytes"));
     }
     let looks_scientific = cell
         .split_once(['E', 'e'])
