@@ -29,6 +29,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::aggregates::GroupedTotals;
+use crate::checksums::CheckedFile;
 use crate::double_stats::{DoubleStats, Prepared, Statistic};
 use crate::error::ExactError;
 use crate::groups::{Groups, KeyValues};
@@ -247,7 +248,7 @@ impl Part {
                 return Ok(self);
             };
             let path = LocalFileSystem::new().path_to_filesystem(&file.object_meta.location)?;
-            let opened = Arc::new(File::open(path)?);
+            let opened = Arc::new(CheckedFile::new(File::open(path)?));
             let meta = ParquetMetaDataReader::new().parse_and_finish(opened.as_ref())?;
             let columns = self.columns_in(&meta)?;
             for index in 0..meta.num_row_groups() {
@@ -557,7 +558,7 @@ struct RowGroup {
 impl RowGroup {
     fn open(
         part: &Part,
-        file: &Arc<File>,
+        file: &Arc<CheckedFile>,
         meta: &ParquetMetaData,
         index: usize,
         columns: &[usize],

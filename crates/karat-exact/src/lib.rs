@@ -14,6 +14,7 @@ mod calendar;
 mod calls;
 mod carried;
 mod checked;
+mod checksums;
 mod choices;
 mod conditions;
 mod conversion;
@@ -81,6 +82,7 @@ mod yielding;
 mod zones;
 
 pub use calls::{wrong_calls_in_expression, wrong_calls_in_query};
+pub use damaged::open_footer;
 pub use engine::{Engine, EngineConfig, check_time_zone};
 pub use error::{ExactError, SqlError, SqlErrorKind};
 pub use fingerprint::Fingerprint;
