@@ -24,9 +24,10 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{PlanProperties, replace_children_if_necessary};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
@@ -44,6 +45,8 @@ use crate::run_memory::RunMemory;
 const BYTES_PARTITION: usize = 32 << 20;
 /// Under a limit of so many bytes batches are one row longer: 1,024 rows under 128 MiB, the usual 8,192 from 1 GiB on.
 const BYTES_BATCH_ROW: usize = 128 << 10;
+/// What each of the first rows of an order may take where they are held, with the batch that it is part of.
+const BYTES_FIRST_ROW: usize = 2 << 10;
 /// Shorter batches than this cost more than they save.
 const ROWS_AT_LEAST: usize = 512;
 /// How long the operators of a failed plan are waited for.
@@ -79,7 +82,9 @@ pub(crate) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let physical = in_one_order(state.create_physical_plan(plan).await?)?;
     match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => fitting(physical, &share(bytes)),
+        MemoryLimit::Finite(bytes) => {
+            fitting(with_spilling_limits(physical, bytes)?, &share(bytes))
+        }
         _ => Ok(physical),
     }
 }
@@ -130,7 +135,33 @@ async fn merging(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn Exe
     let state = SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .build();
-    in_one_order(state.create_physical_plan(plan).await?)
+    let merging = in_one_order(state.create_physical_plan(plan).await?)?;
+    match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => with_spilling_limits(merging, bytes),
+        _ => Ok(merging),
+    }
+}
+
+/// The plan with a whole sort wherever the first rows of an order are so many that to hold them could take more than there is: what
+/// DataFusion holds for `order by … limit` it cannot spill.
+fn with_spilling_limits(
+    plan: Arc<dyn ExecutionPlan>,
+    bytes: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = plan.children().into_iter().cloned();
+    let children = children.map(|child| with_spilling_limits(child, bytes));
+    let plan = replace_children_if_necessary(plan.clone(), children.collect::<Result<_>>()?)?;
+    let Some(sort) = plan.downcast_ref::<SortExec>() else {
+        return Ok(plan);
+    };
+    let partitions = plan.output_partitioning().partition_count().max(1);
+    match sort.fetch() {
+        Some(rows) if rows > bytes / partitions / BYTES_FIRST_ROW => {
+            let sorted = Arc::new(sort.with_fetch(None));
+            Ok(Arc::new(LocalLimitExec::new(sorted, rows)))
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// The plan with one stream of rows at the end. Above the last sort DataFusion may deal rows out to threads again, to compute a
