@@ -16,6 +16,7 @@ mod carried;
 mod checked;
 mod checksums;
 mod choices;
+mod collected;
 mod conditions;
 mod conversion;
 mod damaged;
