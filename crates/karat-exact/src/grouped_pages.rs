@@ -40,6 +40,8 @@ use crate::pages::{ColumnPages, Values, each_string};
 const ROWS: usize = 4096;
 /// Chunks between two looks at memory and at whoever waits.
 const CHUNKS_AT_A_TIME: usize = 64;
+/// New groups after which memory is looked at before that.
+const GROUPS_AT_A_TIME: usize = 1 << 13;
 /// Groups of all parts together; with more the ordinary plan is no slower, and it can spill.
 const GROUPS: usize = 1 << 23;
 
@@ -154,6 +156,8 @@ pub(crate) struct Part {
     /// Whether nothing is asked but statistics of one column by one key.
     pairs_only: bool,
     counted: usize,
+    /// What all this holds, once there are no more files.
+    memory: Option<MemoryReservation>,
 }
 
 /// Where the results of an aggregate come from.
@@ -233,6 +237,7 @@ impl Part {
             as_array,
             pairs_only,
             counted: 0,
+            memory: None,
             grouping,
         })
     }
@@ -245,6 +250,7 @@ impl Part {
     ) -> Result<Part> {
         loop {
             let Some(file) = queue.files.get(queue.next.fetch_add(1, Ordering::Relaxed)) else {
+                self.memory = Some(memory);
                 return Ok(self);
             };
             let path = LocalFileSystem::new().path_to_filesystem(&file.object_meta.location)?;
@@ -268,6 +274,7 @@ impl Part {
                     self.check(&queue, &memory)?;
                     tokio::task::yield_now().await;
                 }
+                self.check(&queue, &memory)?;
             }
         }
     }
@@ -327,6 +334,9 @@ impl Part {
                 return Ok(false);
             }
             self.chunk(row_group, rows)?;
+            if self.groups.len() - self.counted > GROUPS_AT_A_TIME {
+                break;
+            }
         }
         Ok(true)
     }
@@ -425,6 +435,12 @@ impl Part {
 
     /// Takes in the groups of other rows.
     pub(crate) fn absorb(&mut self, other: Part) -> Result<()> {
+        // In the worst case all groups of the other are new here, while it still has them.
+        let size = self.size();
+        if let Some(memory) = &self.memory {
+            memory.try_resize(size + other.size())?;
+        }
+        let held = other.memory;
         let Some(groups) = self.groups.groups_of(&other.groups)? else {
             return Err(too_many_groups());
         };
@@ -452,6 +468,10 @@ impl Part {
                 }
                 _ => {}
             }
+        }
+        drop(held);
+        if let Some(memory) = &self.memory {
+            memory.try_resize(self.size())?;
         }
         Ok(())
     }
