@@ -78,6 +78,7 @@ pub mod types;
 mod vectors;
 mod walks;
 mod wide;
+mod window_pieces;
 mod words;
 mod yielding;
 mod zones;

@@ -40,6 +40,7 @@ use futures::{StreamExt, stream};
 use crate::error::ExactError;
 use crate::fitting_joins::{fitting, is_fitting, share};
 use crate::run_memory::RunMemory;
+use crate::window_pieces::WindowPieces;
 
 /// A partition with less memory than this spills all the time.
 const BYTES_PARTITION: usize = 32 << 20;
@@ -206,7 +207,8 @@ fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HashJoinExec>() || is_fitting(plan) || plan.children().into_iter().any(has_hash_join)
 }
 
-/// Puts a count of bytes below each window that holds all of its rows: DataFusion does not count them.
+/// Windows by key run some partitions at a time ([`crate::window_pieces`]); below those that hold all of their rows bytes are counted:
+/// DataFusion does not.
 #[derive(Debug)]
 pub(crate) struct CountedWindows;
 
@@ -220,16 +222,22 @@ impl PhysicalOptimizerRule for CountedWindows {
         if children.is_empty() {
             return Ok(plan);
         }
-        let window = plan.is::<WindowAggExec>();
         let mut below = Vec::with_capacity(children.len());
         for child in children {
-            let child = self.optimize(child.clone(), config)?;
-            below.push(match window && !child.is::<HeldRows>() {
-                true => Arc::new(HeldRows::new(child)) as Arc<dyn ExecutionPlan>,
-                false => child,
-            });
+            below.push(self.optimize(child.clone(), config)?);
         }
-        replace_children_if_necessary(plan, below)
+        let plan = replace_children_if_necessary(plan, below)?;
+        if !plan.is::<WindowAggExec>() {
+            return Ok(plan);
+        }
+        let plan = WindowPieces::of(plan);
+        match plan.children().as_slice() {
+            [child] if plan.is::<WindowAggExec>() && !child.is::<HeldRows>() => {
+                let held = Arc::new(HeldRows::new(Arc::clone(child)));
+                replace_children_if_necessary(plan, vec![held])
+            }
+            _ => Ok(plan),
+        }
     }
 
     fn name(&self) -> &str {

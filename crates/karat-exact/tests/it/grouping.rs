@@ -387,6 +387,39 @@ fn what_holds_much_spills() {
     }
 }
 
+/// More rows than windows by key take at a time: partitions that are one row, some, more than a piece, and one alone.
+#[test]
+fn windows_by_key_are_groups_at_each_row() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let set = write(folder.path(), &many(120_000), &layout());
+    tables.insert_plain("t", set).unwrap();
+    for key in ["u", "i, d", "n, s", "d", "coalesce(n, 0) * 0"] {
+        let every = format!(
+            "over (partition by {key} order by u rows between unbounded preceding and unbounded following)"
+        );
+        let windows = format!(
+            "select count(*) a, sum(c) b, sum(v) c, sum(f) d from (select count(*) {every} c, sum(i) {every} v, first_value(u) {every} f from t)"
+        );
+        let groups = format!(
+            "select sum(c) a, sum(c * c) b, sum(c * v) c, sum(c * f) d from (select count(*) c, sum(i) v, min(u) f from t group by {key})"
+        );
+        let plenty = engine(folder.path(), 2, 8192, None);
+        let little = engine(folder.path(), 2, 512, Some(32 << 20));
+        let (expected, _) = run(&plenty, &tables, &groups);
+        // What has one partition must hold it.
+        let is_one = key.contains('*');
+        for engine in [Some(plenty), Some(little).filter(|_| !is_one)]
+            .into_iter()
+            .flatten()
+        {
+            let (found, plan) = run(&engine, &tables, &windows);
+            assert_eq!(found, expected, "{windows}\n{plan}");
+            assert!(plan.contains("by partitions"), "{plan}");
+        }
+    }
+}
+
 #[test]
 fn what_is_collected_has_its_order_its_nulls_and_its_filter() {
     let folder = TempDir::new().unwrap();
