@@ -408,8 +408,14 @@ impl AggregateUDFImpl for Own {
 
 /// One group, also for sliding windows.
 #[derive(Debug)]
-struct One {
+pub(crate) struct One {
     store: Box<dyn Store>,
+}
+
+impl One {
+    pub(crate) fn new(store: Box<dyn Store>) -> One {
+        One { store }
+    }
 }
 
 fn scalars(arrays: &[ArrayRef]) -> Result<Vec<ScalarValue>> {
@@ -515,15 +521,28 @@ impl Accumulator for Sliding {
 }
 
 /// Many groups.
-struct Groups {
+pub(crate) struct Groups {
     store: Box<dyn Store>,
 }
 
 impl Groups {
+    pub(crate) fn new(store: Box<dyn Store>) -> Groups {
+        Groups { store }
+    }
+
     fn emitted(&self, emit_to: EmitTo) -> usize {
         match emit_to {
             EmitTo::All => self.store.groups(),
             EmitTo::First(n) => n,
+        }
+    }
+
+    /// Forgets groups that are given away; with all of them gone the room that they had, so that a grouping that spilled has it again.
+    fn forget(&mut self, n: usize) {
+        if n == self.store.groups() {
+            self.store = self.store.empty();
+        } else {
+            self.store.drop_first(n);
         }
     }
 }
@@ -543,14 +562,14 @@ impl GroupsAccumulator for Groups {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let n = self.emitted(emit_to);
         let results = self.store.results(n)?;
-        self.store.drop_first(n);
+        self.forget(n);
         Ok(results)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let n = self.emitted(emit_to);
         let states = self.store.states(n)?;
-        self.store.drop_first(n);
+        self.forget(n);
         Ok(states)
     }
 
@@ -711,6 +730,7 @@ mod tests {
         covar_pop(n, f), corr(f, d), corr(d, d), regr_slope(d, n), regr_intercept(f, n), regr_r2(d, f), regr_count(d, f), \
         regr_avgx(d, f), regr_avgy(d, f), regr_sxx(n, d), regr_syy(n, d), regr_sxy(n, f), median(f), median(d), \
         percentile_cont(n, 0.3), percentile_disc(x, 0.7), percentile_disc(0.25) within group (order by f desc), mode(x), mode(n), \
+        array_agg(n order by n desc nulls first), string_agg(x, '+' order by d, x), array_agg(x order by x) filter (where n > 0), \
         any_value(x), min_by(x, n), max_by(x, f), bit_and(n), bit_or(n), bit_xor(n), \
         median(n) filter (where n > 0), var_pop(f) filter (where x > 'b')";
     const DISTINCT: &str = "sum(distinct n), avg(distinct d), count(distinct x), var_samp(distinct f), median(distinct n)";
@@ -849,7 +869,7 @@ mod tests {
     fn states_that_are_spilled_and_merged_give_the_same() {
         let all = table(20_000, 6_000);
         let sql = "select * from (select k, var_pop(f) as v, covar_pop(n, d) as c, median(f) as m, percentile_cont(d, 0.3) as p, \
-            percentile_disc(x, 0.5) as q, mode(x) as o, max_by(n, x) as b, sum(f) as s from t group by k) where m > 12";
+            percentile_disc(x, 0.5) as q, mode(x) as o, string_agg(x, '+' order by n, x) as t, max_by(n, x) as b, sum(f) as s from t group by k) where m > 12";
         // A sort would want more memory than there is.
         let sorted = |text: String| {
             let mut lines: Vec<&str> = text.lines().collect();

@@ -763,6 +763,14 @@ impl Totals {
             }
             Sums::Doubles(sums) => sums.drop_first(n),
         }
+        // A grouping that spilled has the room again.
+        if self.counts.is_empty() {
+            self.counts.shrink_to_fit();
+            match &mut self.sums {
+                Sums::Decimals(sums) => *sums = DecimalSums::default(),
+                Sums::Doubles(sums) => *sums = DoubleSums::default(),
+            }
+        }
     }
 
     fn size(&self) -> usize {

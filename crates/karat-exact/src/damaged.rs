@@ -14,7 +14,9 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::checksums::CheckedFile;
 use crate::error::ExactError;
+use crate::panics::{caught, told_of};
 
 /// The local files that a plan reads.
 pub(crate) fn files(plan: &Arc<dyn ExecutionPlan>) -> BTreeSet<PathBuf> {
@@ -42,49 +44,85 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The error with the name of the file, if it is one of a decoder.
+/// The error with the name of the file, if it is one of a decoder or a panic that a file explains.
 pub(crate) async fn named(error: ExactError, files: BTreeSet<PathBuf>) -> ExactError {
-    let ExactError::Io { source, .. } = &error else {
-        return error;
+    let may_be_of_a_file = match &error {
+        ExactError::Io { source, .. } => source.is::<ParquetError>() && !error.is_denied(),
+        ExactError::Panic(_) => true,
+        // A panic of a task, as DataFusion hands it on.
+        ExactError::Internal(text) => text.contains("panicked"),
+        _ => false,
     };
-    if !source.is::<ParquetError>() || error.is_denied() {
+    if !may_be_of_a_file {
         return error;
     }
-    // A decoder that panics here has told enough before.
     let search = move || files.iter().find_map(|path| damage(path));
     match tokio::task::spawn_blocking(search).await {
-        Ok(Some(found)) => found,
+        Ok(Some(found)) => {
+            told_of(&error.to_string());
+            found
+        }
         _ => error,
     }
 }
 
+/// What a decoder gives; bytes that make it panic are as broken as those that it refuses.
+fn decoded<T>(
+    decode: impl FnOnce() -> Result<T, ParquetError>,
+) -> std::result::Result<T, ParquetError> {
+    match caught(decode) {
+        Ok(decoded) => decoded,
+        Err(ExactError::Panic(text)) => Err(ParquetError::General(text)),
+        Err(error) => Err(ParquetError::General(error.to_string())),
+    }
+}
+
+/// What is said of a file whose decoder failed.
+fn told(path: &Path, what: &str, error: &ParquetError) -> ExactError {
+    ExactError::Io {
+        what: format!("`{}` is damaged: {what}", path.display()),
+        source: Box::new(innermost(error)),
+    }
+}
+
+/// What `open` makes of the footer of a Parquet file; a footer at which its decoder panics is an error with the name of the file.
+pub fn open_footer<T>(
+    path: &Path,
+    open: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<Result<T, ParquetError>, ExactError> {
+    match caught(open) {
+        Ok(opened) => Ok(opened),
+        Err(ExactError::Panic(text)) => Err(told(path, FOOTER, &ParquetError::General(text))),
+        Err(error) => Err(error),
+    }
+}
+
+const FOOTER: &str = "its footer cannot be read";
+
 /// What of a file cannot be decoded.
 fn damage(path: &Path) -> Option<ExactError> {
-    let told = |what: &str, error: ParquetError| ExactError::Io {
-        what: format!("`{}` is damaged: {what}", path.display()),
-        source: Box::new(innermost(&error)),
-    };
-    let open = || -> Result<_, ParquetError> {
-        ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+    let open = || {
+        decoded(|| ParquetRecordBatchReaderBuilder::try_new(CheckedFile::new(File::open(path)?)))
     };
     let columns = match open() {
         Ok(reader) => reader.parquet_schema().num_columns(),
-        Err(error) => return Some(told("its footer cannot be read", error)),
+        Err(error) => return Some(told(path, FOOTER, &error)),
     };
     for column in 0..columns {
         let reader = open().ok()?;
         let name = reader.parquet_schema().column(column).path().string();
         let mask = ProjectionMask::leaves(reader.parquet_schema(), [column]);
-        let decoded = reader.with_projection(mask).build().and_then(|rows| {
-            for batch in rows {
+        let read = decoded(|| {
+            for batch in reader.with_projection(mask).build()? {
                 batch.map_err(ParquetError::from)?;
             }
             Ok(())
         });
-        if let Err(error) = decoded {
+        if let Err(error) = read {
             return Some(told(
+                path,
                 &format!("its column `{name}` cannot be decoded"),
-                error,
+                &error,
             ));
         }
     }

@@ -10,6 +10,7 @@ use crate::accumulators;
 use crate::aggregates::{self, Extreme};
 use crate::approximate::Different;
 use crate::checked::{Checked, Clock, Operation, Places};
+use crate::collected::Collected;
 use crate::elementary::Elementary;
 use crate::named::Named;
 use crate::numbers::Op;
@@ -237,9 +238,15 @@ impl Registry {
             defaults.aggregate_functions().take().unwrap_or_default();
         aggregate.retain(|f| AGGREGATES.contains(&f.name()));
         for function in &mut aggregate {
-            if matches!(function.name(), "min" | "max") {
-                let inner = function.as_ref().clone();
-                *function = Arc::new(AggregateUDF::new_from_impl(Extreme { inner }));
+            let inner = function.as_ref().clone();
+            match function.name() {
+                "min" | "max" => {
+                    *function = Arc::new(AggregateUDF::new_from_impl(Extreme { inner }));
+                }
+                "array_agg" | "string_agg" => {
+                    *function = Arc::new(AggregateUDF::new_from_impl(Collected { inner }));
+                }
+                _ => {}
             }
         }
         aggregate.extend(aggregates::functions(settings.rounding));

@@ -29,6 +29,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::aggregates::GroupedTotals;
+use crate::checksums::CheckedFile;
 use crate::double_stats::{DoubleStats, Prepared, Statistic};
 use crate::error::ExactError;
 use crate::groups::{Groups, KeyValues};
@@ -39,6 +40,8 @@ use crate::pages::{ColumnPages, Values, each_string};
 const ROWS: usize = 4096;
 /// Chunks between two looks at memory and at whoever waits.
 const CHUNKS_AT_A_TIME: usize = 64;
+/// New groups after which memory is looked at before that.
+const GROUPS_AT_A_TIME: usize = 1 << 13;
 /// Groups of all parts together; with more the ordinary plan is no slower, and it can spill.
 const GROUPS: usize = 1 << 23;
 
@@ -153,6 +156,8 @@ pub(crate) struct Part {
     /// Whether nothing is asked but statistics of one column by one key.
     pairs_only: bool,
     counted: usize,
+    /// What all this holds, once there are no more files.
+    memory: Option<MemoryReservation>,
 }
 
 /// Where the results of an aggregate come from.
@@ -232,6 +237,7 @@ impl Part {
             as_array,
             pairs_only,
             counted: 0,
+            memory: None,
             grouping,
         })
     }
@@ -244,10 +250,11 @@ impl Part {
     ) -> Result<Part> {
         loop {
             let Some(file) = queue.files.get(queue.next.fetch_add(1, Ordering::Relaxed)) else {
+                self.memory = Some(memory);
                 return Ok(self);
             };
             let path = LocalFileSystem::new().path_to_filesystem(&file.object_meta.location)?;
-            let opened = Arc::new(File::open(path)?);
+            let opened = Arc::new(CheckedFile::new(File::open(path)?));
             let meta = ParquetMetaDataReader::new().parse_and_finish(opened.as_ref())?;
             let columns = self.columns_in(&meta)?;
             for index in 0..meta.num_row_groups() {
@@ -267,6 +274,7 @@ impl Part {
                     self.check(&queue, &memory)?;
                     tokio::task::yield_now().await;
                 }
+                self.check(&queue, &memory)?;
             }
         }
     }
@@ -326,6 +334,9 @@ impl Part {
                 return Ok(false);
             }
             self.chunk(row_group, rows)?;
+            if self.groups.len() - self.counted > GROUPS_AT_A_TIME {
+                break;
+            }
         }
         Ok(true)
     }
@@ -424,6 +435,12 @@ impl Part {
 
     /// Takes in the groups of other rows.
     pub(crate) fn absorb(&mut self, other: Part) -> Result<()> {
+        // In the worst case all groups of the other are new here, while it still has them.
+        let size = self.size();
+        if let Some(memory) = &self.memory {
+            memory.try_resize(size + other.size())?;
+        }
+        let held = other.memory;
         let Some(groups) = self.groups.groups_of(&other.groups)? else {
             return Err(too_many_groups());
         };
@@ -451,6 +468,10 @@ impl Part {
                 }
                 _ => {}
             }
+        }
+        drop(held);
+        if let Some(memory) = &self.memory {
+            memory.try_resize(self.size())?;
         }
         Ok(())
     }
@@ -557,7 +578,7 @@ struct RowGroup {
 impl RowGroup {
     fn open(
         part: &Part,
-        file: &Arc<File>,
+        file: &Arc<CheckedFile>,
         meta: &ParquetMetaData,
         index: usize,
         columns: &[usize],

@@ -24,9 +24,10 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{PlanProperties, replace_children_if_necessary};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
@@ -39,11 +40,14 @@ use futures::{StreamExt, stream};
 use crate::error::ExactError;
 use crate::fitting_joins::{fitting, is_fitting, share};
 use crate::run_memory::RunMemory;
+use crate::window_pieces::WindowPieces;
 
 /// A partition with less memory than this spills all the time.
 const BYTES_PARTITION: usize = 32 << 20;
 /// Under a limit of so many bytes batches are one row longer: 1,024 rows under 128 MiB, the usual 8,192 from 1 GiB on.
 const BYTES_BATCH_ROW: usize = 128 << 10;
+/// What each of the first rows of an order may take where they are held, with the batch that it is part of.
+const BYTES_FIRST_ROW: usize = 2 << 10;
 /// Shorter batches than this cost more than they save.
 const ROWS_AT_LEAST: usize = 512;
 /// How long the operators of a failed plan are waited for.
@@ -79,7 +83,9 @@ pub(crate) async fn physical(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let physical = in_one_order(state.create_physical_plan(plan).await?)?;
     match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => fitting(physical, &share(bytes)),
+        MemoryLimit::Finite(bytes) => {
+            fitting(with_spilling_limits(physical, bytes)?, &share(bytes))
+        }
         _ => Ok(physical),
     }
 }
@@ -130,7 +136,33 @@ async fn merging(state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn Exe
     let state = SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .build();
-    in_one_order(state.create_physical_plan(plan).await?)
+    let merging = in_one_order(state.create_physical_plan(plan).await?)?;
+    match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => with_spilling_limits(merging, bytes),
+        _ => Ok(merging),
+    }
+}
+
+/// The plan with a whole sort wherever the first rows of an order are so many that to hold them could take more than there is: what
+/// DataFusion holds for `order by … limit` it cannot spill.
+fn with_spilling_limits(
+    plan: Arc<dyn ExecutionPlan>,
+    bytes: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = plan.children().into_iter().cloned();
+    let children = children.map(|child| with_spilling_limits(child, bytes));
+    let plan = replace_children_if_necessary(plan.clone(), children.collect::<Result<_>>()?)?;
+    let Some(sort) = plan.downcast_ref::<SortExec>() else {
+        return Ok(plan);
+    };
+    let partitions = plan.output_partitioning().partition_count().max(1);
+    match sort.fetch() {
+        Some(rows) if rows > bytes / partitions / BYTES_FIRST_ROW => {
+            let sorted = Arc::new(sort.with_fetch(None));
+            Ok(Arc::new(LocalLimitExec::new(sorted, rows)))
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// The plan with one stream of rows at the end. Above the last sort DataFusion may deal rows out to threads again, to compute a
@@ -175,7 +207,8 @@ fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HashJoinExec>() || is_fitting(plan) || plan.children().into_iter().any(has_hash_join)
 }
 
-/// Puts a count of bytes below each window that holds all of its rows: DataFusion does not count them.
+/// Windows by key run some partitions at a time ([`crate::window_pieces`]); below those that hold all of their rows bytes are counted:
+/// DataFusion does not.
 #[derive(Debug)]
 pub(crate) struct CountedWindows;
 
@@ -189,16 +222,22 @@ impl PhysicalOptimizerRule for CountedWindows {
         if children.is_empty() {
             return Ok(plan);
         }
-        let window = plan.is::<WindowAggExec>();
         let mut below = Vec::with_capacity(children.len());
         for child in children {
-            let child = self.optimize(child.clone(), config)?;
-            below.push(match window && !child.is::<HeldRows>() {
-                true => Arc::new(HeldRows::new(child)) as Arc<dyn ExecutionPlan>,
-                false => child,
-            });
+            below.push(self.optimize(child.clone(), config)?);
         }
-        replace_children_if_necessary(plan, below)
+        let plan = replace_children_if_necessary(plan, below)?;
+        if !plan.is::<WindowAggExec>() {
+            return Ok(plan);
+        }
+        let plan = WindowPieces::of(plan);
+        match plan.children().as_slice() {
+            [child] if plan.is::<WindowAggExec>() && !child.is::<HeldRows>() => {
+                let held = Arc::new(HeldRows::new(Arc::clone(child)));
+                replace_children_if_necessary(plan, vec![held])
+            }
+            _ => Ok(plan),
+        }
     }
 
     fn name(&self) -> &str {

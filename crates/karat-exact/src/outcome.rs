@@ -78,14 +78,18 @@ struct Decision {
 
 impl Run {
     async fn start(&mut self, plan: &LogicalPlan) -> Result<(), ExactError> {
-        caught_in(async {
+        let started = caught_in(async {
             let physical = memory::physical(&self.state, plan).await;
             let physical = physical.map_err(cannot_run)?;
             self.files = damaged::files(&physical);
             self.rows = Some(memory::run(&self.state, plan, physical).await?);
             Ok(())
         })
-        .await?
+        .await;
+        match started {
+            Ok(started) => started,
+            Err(panic) => Err(damaged::named(panic, std::mem::take(&mut self.files)).await),
+        }
     }
 
     async fn next(mut self) -> Result<Option<(RecordBatch, Run)>, DataFusionError> {
@@ -93,9 +97,10 @@ impl Run {
             let batch = match &mut self.rows {
                 Some(rows) => match caught_in(rows.next()).await {
                     Ok(batch) => batch,
-                    Err(error) => {
+                    Err(panic) => {
                         self.rows = None;
-                        return Err(error.into());
+                        let files = std::mem::take(&mut self.files);
+                        return Err(damaged::named(panic, files).await.into());
                     }
                 },
                 None => None,

@@ -3,7 +3,6 @@
 //! Flat columns in the encodings that nearly all files have: plain, and by dictionary. For anything else this module has an error and
 //! no opinion: whoever gets one reads the file with DataFusion, which knows all encodings and says what is wrong with a file.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::buffer::{BooleanBuffer, Buffer};
@@ -12,6 +11,8 @@ use datafusion::parquet::column::page::{Page, PageReader};
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::ColumnChunkMetaData;
 use datafusion::parquet::file::serialized_reader::SerializedPageReader;
+
+use crate::checksums::CheckedFile;
 
 /// Values that are unpacked together; a multiple of eight, so that they begin at a byte.
 const BLOCK: usize = 32;
@@ -30,7 +31,7 @@ pub(crate) enum Values<'p> {
 
 /// One column of one row group.
 pub(crate) struct ColumnPages {
-    pages: SerializedPageReader<File>,
+    pages: SerializedPageReader<CheckedFile>,
     physical: PhysicalType,
     /// Bytes of a value; none for strings.
     width: Option<usize>,
@@ -53,7 +54,7 @@ struct DataPage {
 impl ColumnPages {
     /// The pages of a flat column; `optional` if it may hold nulls.
     pub(crate) fn open(
-        file: Arc<File>,
+        file: Arc<CheckedFile>,
         chunk: &ColumnChunkMetaData,
         rows: usize,
     ) -> Result<ColumnPages> {

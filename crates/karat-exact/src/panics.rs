@@ -90,6 +90,12 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
+/// What an error says that holds the messages of panics: they need not be told again.
+pub(crate) fn told_of(text: &str) {
+    let mut untold = UNTOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    untold.retain(|kept| !text.contains(&kept.message));
+}
+
 fn told(panic: &(dyn Any + Send)) -> ExactError {
     let message = message(panic);
     let mut untold = UNTOLD.lock().unwrap_or_else(PoisonError::into_inner);

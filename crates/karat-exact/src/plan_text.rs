@@ -82,6 +82,7 @@ fn word(name: &str) -> String {
         "SortMergeJoinExec" => "merge join",
         "SortPreservingMergeExec" => "merge sorted",
         "UnionExec" => "union all",
+        "WindowPiecesExec" => "by partitions",
         other => return other.trim_end_matches("Exec").to_owned(),
     };
     known.to_owned()

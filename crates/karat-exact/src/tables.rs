@@ -30,6 +30,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use crate::checksums::CheckedReaders;
 use crate::error::ExactError;
 use crate::nested::plain;
 use crate::numbers::canonical;
@@ -311,7 +312,9 @@ pub(crate) fn file_scan(
     let mut statistics = Statistics::new_unknown(&files.schema);
     statistics.num_rows = Precision::Exact(rows);
     statistics.total_byte_size = Precision::Inexact(bytes);
-    let source = Arc::new(ParquetSource::new(files.schema.clone()));
+    let source = ParquetSource::new(files.schema.clone())
+        .with_parquet_file_reader_factory(Arc::new(CheckedReaders::new()));
+    let source = Arc::new(source);
     let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
         .with_file_group(FileGroup::new(group))
         .with_statistics(statistics)

@@ -314,10 +314,79 @@ pub(crate) fn root_of_quotient(a: &Dyadic, b: &Dyadic) -> f64 {
 }
 
 /// A sum of integers times powers of two, exact at any width: two's complement from 2^(64 · lowest) up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ExactSum {
-    limbs: Vec<u64>,
-    lowest: i32,
+    limbs: Limbs,
+    lowest: i16,
+}
+
+/// Limbs that are kept beside the sum: those of squares of doubles of one magnitude, and of integers, are no more.
+const FEW: usize = 4;
+
+#[derive(Clone, Debug)]
+enum Limbs {
+    Few(u8, [u64; FEW]),
+    Many(Vec<u64>),
+}
+
+impl Default for ExactSum {
+    fn default() -> ExactSum {
+        ExactSum {
+            limbs: Limbs::Few(0, [0; FEW]),
+            lowest: 0,
+        }
+    }
+}
+
+impl Limbs {
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Limbs::Few(length, few) => &few[..usize::from(*length)],
+            Limbs::Many(many) => many,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u64] {
+        match self {
+            Limbs::Few(length, few) => &mut few[..usize::from(*length)],
+            Limbs::Many(many) => many,
+        }
+    }
+
+    fn is_negative(&self) -> bool {
+        self.as_slice().last().is_some_and(|top| top >> 63 == 1)
+    }
+
+    /// At least so many limbs, by the sign.
+    fn extend(&mut self, wanted: usize) {
+        let have = self.as_slice().len();
+        if have >= wanted {
+            return;
+        }
+        let fill = if self.is_negative() { u64::MAX } else { 0 };
+        match self {
+            Limbs::Few(length, few) if wanted <= FEW => {
+                few[have..wanted].fill(fill);
+                *length = wanted as u8;
+            }
+            Limbs::Few(..) => {
+                let mut many = Vec::with_capacity(wanted);
+                many.extend_from_slice(self.as_slice());
+                many.resize(wanted, fill);
+                *self = Limbs::Many(many);
+            }
+            Limbs::Many(many) => many.resize(wanted, fill),
+        }
+    }
+
+    /// Makes room for so many lower limbs.
+    fn deepen(&mut self, more: usize) {
+        let have = self.as_slice().len();
+        self.extend(have + more);
+        let all = self.as_mut_slice();
+        all.copy_within(..have, more);
+        all[..more].fill(0);
+    }
 }
 
 impl ExactSum {
@@ -330,20 +399,24 @@ impl ExactSum {
         if length == 0 {
             return;
         }
-        let (at, shift) = (exponent.div_euclid(64), exponent.rem_euclid(64) as u32);
-        if self.limbs.is_empty() {
+        // The exponents of products of doubles have thirteen bits.
+        let (at, shift) = (
+            exponent.div_euclid(64) as i16,
+            exponent.rem_euclid(64) as u32,
+        );
+        if self.limbs.as_slice().is_empty() {
             self.lowest = at;
         }
         if at < self.lowest {
-            let more = (self.lowest - at) as usize;
-            self.limbs.splice(0..0, std::iter::repeat_n(0, more));
+            self.limbs.deepen((self.lowest - at) as usize);
             self.lowest = at;
         }
         let from = (at - self.lowest) as usize;
-        self.extend(from + length + 2);
+        self.limbs.extend(from + length + 2);
         let mut carry = false;
         let mut below = 0u64;
-        for (index, slot) in self.limbs[from..].iter_mut().enumerate() {
+        let limbs = self.limbs.as_mut_slice();
+        for (index, slot) in limbs[from..].iter_mut().enumerate() {
             if index > length && !carry {
                 break;
             }
@@ -360,24 +433,16 @@ impl ExactSum {
             carry = one || two;
         }
         // The top limb is below all that is added later, and has room for its carries.
-        let top = self.limbs.last().copied().unwrap_or(0) as i64;
+        let top = limbs.last().copied().unwrap_or(0) as i64;
         if !(i64::MIN / 4..i64::MAX / 4).contains(&top) {
-            self.extend(self.limbs.len() + 1);
-        }
-    }
-
-    /// At least so many limbs, by the sign.
-    fn extend(&mut self, length: usize) {
-        if self.limbs.len() < length {
-            let negative = self.limbs.last().is_some_and(|top| *top >> 63 == 1);
-            self.limbs
-                .resize(length, if negative { u64::MAX } else { 0 });
+            let longer = limbs.len() + 1;
+            self.limbs.extend(longer);
         }
     }
 
     pub(crate) fn value(&self) -> Dyadic {
-        let negative = self.limbs.last().is_some_and(|top| *top >> 63 == 1);
-        let mut limbs = self.limbs.clone();
+        let negative = self.limbs.is_negative();
+        let mut limbs = self.limbs.as_slice().to_vec();
         if negative {
             let mut carry = true;
             for limb in &mut limbs {
@@ -389,16 +454,20 @@ impl ExactSum {
         Dyadic::new(negative, limbs, 64 * i64::from(self.lowest))
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, with what the allocator keeps beside them.
     pub(crate) fn heap(&self) -> usize {
-        self.limbs.capacity() * 8
+        match &self.limbs {
+            Limbs::Few(..) => 0,
+            Limbs::Many(many) => many.capacity() * 8 + 16,
+        }
     }
 
     /// Appends the sum's bytes: how many limbs, the lowest's place, the limbs.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend((self.limbs.len() as u32).to_le_bytes());
-        bytes.extend(self.lowest.to_le_bytes());
-        for limb in &self.limbs {
+        let limbs = self.limbs.as_slice();
+        bytes.extend((limbs.len() as u32).to_le_bytes());
+        bytes.extend(i32::from(self.lowest).to_le_bytes());
+        for limb in limbs {
             bytes.extend(limb.to_le_bytes());
         }
     }
@@ -407,21 +476,53 @@ impl ExactSum {
     pub(crate) fn merge(&mut self, bytes: &mut &[u8]) -> Option<()> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (lowest, mut rest) = rest.split_first_chunk::<4>()?;
-        let mut limbs = Vec::new();
-        for _ in 0..u32::from_le_bytes(*length) {
+        let length = u32::from_le_bytes(*length) as usize;
+        let mut limbs = Limbs::Few(0, [0; FEW]);
+        limbs.extend(length.min(rest.len() / 8 + 1));
+        for slot in limbs.as_mut_slice() {
             let (limb, tail) = rest.split_first_chunk::<8>()?;
-            limbs.push(u64::from_le_bytes(*limb));
+            *slot = u64::from_le_bytes(*limb);
             rest = tail;
         }
-        let lowest = i32::from_le_bytes(*lowest);
-        let other = ExactSum { limbs, lowest }.value();
-        self.add(
-            other.negative,
-            &other.limbs,
-            i32::try_from(other.exponent).ok()?,
-        );
         *bytes = rest;
+        let lowest = i16::try_from(i32::from_le_bytes(*lowest)).ok()?;
+        let other = ExactSum { limbs, lowest };
+        if self.limbs.as_slice().is_empty() {
+            *self = other;
+            return Some(());
+        }
+        self.absorb(&other);
         Some(())
+    }
+
+    /// Adds another sum.
+    fn absorb(&mut self, other: &ExactSum) {
+        let more = other.limbs.as_slice();
+        if other.lowest < self.lowest {
+            self.limbs.deepen((self.lowest - other.lowest) as usize);
+            self.lowest = other.lowest;
+        }
+        let from = (other.lowest - self.lowest) as usize;
+        self.limbs.extend(from + more.len() + 1);
+        let fill = if other.limbs.is_negative() {
+            u64::MAX
+        } else {
+            0
+        };
+        let mut carry = false;
+        let limbs = self.limbs.as_mut_slice();
+        for (index, slot) in limbs[from..].iter_mut().enumerate() {
+            let limb = more.get(index).copied().unwrap_or(fill);
+            let (first, one) = slot.overflowing_add(limb);
+            let (second, two) = first.overflowing_add(u64::from(carry));
+            *slot = second;
+            carry = one || two;
+        }
+        let top = limbs.last().copied().unwrap_or(0) as i64;
+        if !(i64::MIN / 4..i64::MAX / 4).contains(&top) {
+            let longer = limbs.len() + 1;
+            self.limbs.extend(longer);
+        }
     }
 }
 
@@ -487,12 +588,18 @@ mod tests {
             prop_assert!(sum.value().minus(&total).is_zero());
             let mut bytes = Vec::new();
             sum.encode(&mut bytes);
-            let mut copy = ExactSum::default();
-            prop_assert!(copy.merge(&mut bytes.as_slice()).is_some());
-            for (negative, limbs, exponent) in &values {
-                copy.add(!negative, limbs, *exponent);
+            // Merged into nothing, and into another sum.
+            for other in [&[][..], &values[..1]] {
+                let mut copy = ExactSum::default();
+                for (negative, limbs, exponent) in other {
+                    copy.add(*negative, limbs, *exponent);
+                }
+                prop_assert!(copy.merge(&mut bytes.as_slice()).is_some());
+                for (negative, limbs, exponent) in values.iter().chain(other) {
+                    copy.add(!negative, limbs, *exponent);
+                }
+                prop_assert!(copy.value().is_zero());
             }
-            prop_assert!(copy.value().is_zero());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
-use karat_exact::{DataFileRef, FileSet, type_name};
+use karat_exact::{DataFileRef, FileSet, open_footer, type_name};
 use karat_lake::Table;
 use karat_source::{FeedSpec, Known, Mode, ReadCount, SourceConfig, open_source};
 use parquet::arrow::ArrowWriter;
@@ -311,7 +311,8 @@ fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
     for path in files {
         let file = File::open(path).map_err(Failure::io("open", path))?;
         let size = file.metadata().map_err(Failure::io("open", path))?.len();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
+        let opened = open_footer(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
+        let reader = opened.map_err(|error| {
             Failure::usage(
                 format!("`{}` is no Parquet file: {error}", path.display()),
                 "text files are known by their names: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, each also with `.gz`",

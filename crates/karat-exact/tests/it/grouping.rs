@@ -363,6 +363,101 @@ fn what_codes_cannot_do_the_ordinary_plan_does() {
     assert!(broken.starts_with("error: "), "{broken}");
 }
 
+/// Moments by many groups, collected rows, and the first rows of an order where these are many: little memory gives the same answer.
+#[test]
+fn what_holds_much_spills() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let set = write(folder.path(), &many(40_000), &layout());
+    tables.insert_plain("t", set).unwrap();
+    let plenty = engine(folder.path(), 2, 512, None);
+    let little = engine(folder.path(), 2, 512, Some(8 << 20));
+    for sql in [
+        "select sum(v) a, sum(c) b, count(*) n from (select u, var_pop(x) v, corr(x, i) c from t group by u)",
+        "select count(*) a, sum(v) b from (select u, s, stddev_pop(m) v, regr_r2(x, m) w from t group by u, s)",
+        "select max(length(a)) a, sum(cardinality(b)) b from (select i, string_agg(s, ', ' order by u desc) a, \
+         array_agg(w order by x, u) b from t group by i)",
+        "select u, s from t order by x desc, u limit 3 offset 39000",
+        "select max(u) a, sum(i) b from (select u, i from t order by s desc, u limit 35000)",
+    ] {
+        let (expected, _) = run(&plenty, &tables, sql);
+        let (found, plan) = run(&little, &tables, sql);
+        assert!(!expected.starts_with("error"), "{sql}: {expected}");
+        assert_eq!(found, expected, "{sql}\n{plan}");
+    }
+}
+
+/// More rows than windows by key take at a time: partitions that are one row, some, more than a piece, and one alone.
+#[test]
+fn windows_by_key_are_groups_at_each_row() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let set = write(folder.path(), &many(120_000), &layout());
+    tables.insert_plain("t", set).unwrap();
+    for key in ["u", "i, d", "n, s", "d", "coalesce(n, 0) * 0"] {
+        let every = format!(
+            "over (partition by {key} order by u rows between unbounded preceding and unbounded following)"
+        );
+        let windows = format!(
+            "select count(*) a, sum(c) b, sum(v) c, sum(f) d from (select count(*) {every} c, sum(i) {every} v, first_value(u) {every} f from t)"
+        );
+        let groups = format!(
+            "select sum(c) a, sum(c * c) b, sum(c * v) c, sum(c * f) d from (select count(*) c, sum(i) v, min(u) f from t group by {key})"
+        );
+        let plenty = engine(folder.path(), 2, 8192, None);
+        let little = engine(folder.path(), 2, 512, Some(32 << 20));
+        let (expected, _) = run(&plenty, &tables, &groups);
+        // What has one partition must hold it.
+        let is_one = key.contains('*');
+        for engine in [Some(plenty), Some(little).filter(|_| !is_one)]
+            .into_iter()
+            .flatten()
+        {
+            let (found, plan) = run(&engine, &tables, &windows);
+            assert_eq!(found, expected, "{windows}\n{plan}");
+            assert!(plan.contains("by partitions"), "{plan}");
+        }
+    }
+}
+
+#[test]
+fn what_is_collected_has_its_order_its_nulls_and_its_filter() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let rows = [
+        (1, 0, 1, 5, 1.5, 0, 0),
+        (2, 0, 2, 5, f64::NAN, 0, 0b100),
+        (3, 0, 3, 6, -0.0, 0, 0b1),
+        (4, 0, 4, 6, 0.0, 0, 0b1),
+        (5, 0, 5, 7, 2.5, 0, 0b1),
+        (6, 0, 6, 5, 1.5, 0, 0),
+    ];
+    tables
+        .insert_plain("t", write(folder.path(), &batch(&rows), &layout()))
+        .unwrap();
+    let engine = engine(folder.path(), 2, 2, None);
+    let found = |sql: &str| run(&engine, &tables, sql).0;
+    let collected = "string_agg(s, '+' order by u desc) a, array_to_string(array_agg(i order by x desc, u), ' ', '-') b, \
+        array_to_string(array_agg(s order by i nulls first), ' ', '-') c, array_to_string(array_agg(u) filter (where x > 1), ' ') d";
+    expect![[r#"
+        n,a,b,c,d
+        5,desk ü+de+d,- 1 6,de d desk ü,0 1 5
+        6,null,3 4,- -,null
+        7,null,5,-,4
+    "#]]
+    .assert_eq(&found(&format!("select n, {collected} from t group by n")));
+    expect![[r#"
+        a,b,c,d
+        desk ü+de+d,- 5 1 6 3 4,de d - - - desk ü,0 1 4 5
+    "#]]
+    .assert_eq(&found(&format!("select {collected} from t")));
+    expect![[r#"
+        a,b,c,d
+        null,null,null,null
+    "#]]
+    .assert_eq(&found(&format!("select {collected} from t where u < 0")));
+}
+
 /// The dictionary of a key names its group before a row does, and the row's value is null.
 #[test]
 fn a_group_of_nulls_has_no_least_value() {

@@ -360,6 +360,54 @@ fn a_footer_that_contradicts_itself_and_a_damaged_column() {
     .assert_eq(&said);
 }
 
+/// One bit of a file flipped that pyarrow 22 wrote with `write_page_checksum=True`: in its body, in the Arrow schema of its footer (at
+/// which the decoder panics), in the footer's offset of a page.
+#[test]
+fn a_flipped_bit_is_told_with_its_file() {
+    let project = Project::empty();
+    let good = include_bytes!("../golden/checksums.parquet");
+    std::fs::write(project.path("good.parquet"), good).unwrap();
+    let ask = |file: &str, sql: &str| told(&project, &["-q", "--table", &format!("t={file}"), sql]);
+    let mut said = ask("good.parquet", "select sum(id) from t where id > 3");
+    for (place, bit, sql) in [
+        (137, 1, "select sum(id) from t where id > 3"),
+        (137, 1, "select id % 1, sum(id), min(at) from t group by 1"),
+        (1297, 1, "select sum(id) from t"),
+        (872, 1, "select sum(id) from t where id > 3"),
+    ] {
+        let mut flipped = good.to_vec();
+        flipped[place] ^= bit;
+        std::fs::write(project.path("flipped.parquet"), flipped).unwrap();
+        said += &ask("flipped.parquet", sql);
+    }
+    expect![[r#"
+        sum(t.id)
+              774
+        (1 row)
+        --- exit 0
+        --- stderr
+        error: `flipped.parquet` is damaged: its column `id` cannot be decoded
+          caused by: Parquet error: the checksum of a page is not that of its bytes
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+        --- stderr
+        error: `flipped.parquet` is damaged: its column `id` cannot be decoded
+          caused by: Parquet error: the checksum of a page is not that of its bytes
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+        --- stderr
+        error: `flipped.parquet` is damaged: its footer cannot be read
+          caused by: Parquet error: Int type with bit width of 128 and signed of true not supported (arrow-ipc-59.3.2/src/convert.rs:332)
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+        --- stderr
+        error: `flipped.parquet` is damaged: its column `id` cannot be decoded
+          caused by: Parquet error: column start and length should not be negative (parquet-59.3.2/src/file/metadata/mod.rs:1063)
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+    "#]].assert_eq(&said);
+}
+
 /// The engine's own first_value meets an order of fewer columns than it was made for (DataFusion 55.2). The process goes on, and
 /// nothing of Rust's own report of a panic is printed.
 #[test]
