@@ -30,6 +30,7 @@ mod extremes;
 mod failures;
 pub mod fingerprint;
 mod fitting_joins;
+mod frames;
 mod functions;
 mod geometry;
 mod grouped_pages;

@@ -33,6 +33,7 @@ use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_err
 use crate::conditions;
 use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
 use crate::error::SqlError;
+use crate::frames::with_typed_offsets;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::rows::{folded, spelled_out};
 use crate::scalar::Scalar;
@@ -119,7 +120,7 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
 }
 
 /// The error with its place in the text, if it is one of ours.
-fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
+pub(crate) fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
     match (place, error) {
         (Some((line, column)), DataFusionError::External(inner)) => {
             match inner.downcast::<SqlError>() {
@@ -934,7 +935,19 @@ impl CheckedExpressions {
                 Some(typed) => Expr::WindowFunction(Box::new(typed)),
                 None => {
                     whole_default(&function, schema)?;
-                    return Ok(Transformed::no(Expr::WindowFunction(function)));
+                    let params = &function.params;
+                    let frame = with_typed_offsets(
+                        &params.window_frame,
+                        &params.order_by,
+                        schema,
+                        self.rules.timezone,
+                    )?;
+                    let Some(frame) = frame else {
+                        return Ok(Transformed::no(Expr::WindowFunction(function)));
+                    };
+                    let mut typed = function;
+                    typed.params.window_frame = frame;
+                    Expr::WindowFunction(typed)
                 }
             },
             Expr::ScalarFunction(ScalarFunction { func, args })

@@ -6,6 +6,7 @@ mod answers;
 mod comparisons;
 mod errors;
 mod fingerprint;
+mod frames;
 mod functions;
 mod grouping;
 mod harness;
