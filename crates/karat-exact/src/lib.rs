@@ -66,6 +66,7 @@ mod scalar;
 mod scan_filters;
 mod series;
 mod session;
+mod slips;
 mod sort;
 mod stream;
 mod subqueries;

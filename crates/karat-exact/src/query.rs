@@ -14,16 +14,14 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::FutureExt;
 
 use crate::BatchStream;
 use crate::bags::counted;
 use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::conversion::whole_days;
-use crate::dialect::{Understood, with_struct_types};
+use crate::dialect::{DEPTH, Understood, tokens};
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -35,6 +33,7 @@ use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
+use crate::slips::corrected;
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -44,8 +43,6 @@ use crate::zones::at_time_zone_as_call;
 
 /// Provenance columns, which no model may read (B2).
 const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
-/// Nesting of expressions and queries that is still parsed.
-const DEPTH: usize = 200;
 
 /// What a query is for: a model is held to more rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -362,28 +359,9 @@ fn outline(text: &str) -> String {
 
 /// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
 fn parse(sql: &str) -> Result<Statement, SqlError> {
-    let dialect = Understood;
-    let mut tokens = Tokenizer::new(&dialect, sql)
-        .tokenize_with_location()
-        .map_err(|error| SqlError {
-            message: lower_first(&error.message),
-            line: Some(error.location.line),
-            column: Some(error.location.column),
-            hint: None,
-            kind: SqlErrorKind::Syntax,
-        })?;
-    for token in &mut tokens {
-        if let Token::Word(word) = &mut token.token
-            && word.quote_style.is_some()
-        {
-            word.value = word.value.to_lowercase();
-            word.keyword = Keyword::NoKeyword;
-        }
-    }
-    with_struct_types(&mut tokens);
-    let statements = Parser::new(&dialect)
+    let statements = Parser::new(&Understood)
         .with_recursion_limit(DEPTH)
-        .with_tokens_with_locations(tokens)
+        .with_tokens_with_locations(tokens(sql)?)
         .parse_statements()
         .map_err(|error| match error {
             ParserError::RecursionLimitExceeded => SqlError {
@@ -405,6 +383,7 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some(mut statement @ Statement::Query(_)), None) => {
+            corrected(&mut statement)?;
             at_time_zone_as_call(&mut statement);
             Ok(statement)
         }
@@ -417,14 +396,6 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
             "only SELECT is understood",
             "karat writes tables by `run`; a query reads",
         )),
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
     }
 }
 

@@ -15,3 +15,4 @@ mod mistakes;
 mod order;
 mod outcomes;
 mod queries;
+mod slips;
