@@ -6,6 +6,7 @@
 
 mod accumulators;
 mod aggregates;
+mod aliases;
 mod approximate;
 mod arrow_types;
 mod bags;
@@ -21,6 +22,7 @@ mod damaged;
 mod dialect;
 mod dictionary_aggregate;
 mod digests;
+mod domains;
 mod double_stats;
 mod doubles;
 mod elementary;
@@ -66,6 +68,7 @@ mod scalar;
 mod scan_filters;
 mod series;
 mod session;
+mod sets;
 mod slips;
 mod sort;
 mod stream;

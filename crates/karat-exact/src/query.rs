@@ -10,7 +10,8 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
@@ -18,10 +19,12 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use futures::FutureExt;
 
 use crate::BatchStream;
+use crate::aliases::{meant, tables_apart};
 use crate::bags::counted;
 use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::conversion::whole_days;
 use crate::dialect::{DEPTH, Understood, tokens};
+use crate::domains::over_domains;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -33,6 +36,7 @@ use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
+use crate::sets::over_columns;
 use crate::slips::corrected;
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
@@ -170,9 +174,17 @@ impl Engine {
                 // What cannot be told apart by its text either is told as it was.
                 as_written(state, titled).map_err(|_| error)?
             }
+            Ok(plan) if takes_a_table_for_a_column(&plan)? => {
+                let mut apart = statement;
+                title_all(&mut apart);
+                tables_apart(&mut apart);
+                // One that is a field of a column after all has its own mistake.
+                as_written(state, apart).unwrap_or(plan)
+            }
             planned => planned?,
         };
-        joinable(counted(plan)?, self.settings.rules())
+        let plan = over_columns(counted(plan)?)?;
+        over_domains(joinable(plan, self.settings.rules())?)
     }
 
     /// Runs a planned query: its rows in their one order.
@@ -226,6 +238,29 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether `t.k` was read as a field of a column `t` that has none.
+fn takes_a_table_for_a_column(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.see_expressions(|expr| {
+            found |= expr.has(|e| {
+                let Expr::ScalarFunction(call) = e else {
+                    return Ok(false);
+                };
+                let of = call
+                    .args
+                    .first()
+                    .filter(|_| call.func.name() == "get_field");
+                let of = of.and_then(|of| of.get_type(&schema).ok());
+                Ok(of.is_some_and(|of| !of.is_nested()))
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
 }
 
 /// Plans a statement over the tables of a session.
@@ -383,6 +418,7 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some(mut statement @ Statement::Query(_)), None) => {
+            meant(&mut statement);
             corrected(&mut statement)?;
             at_time_zone_as_call(&mut statement);
             Ok(statement)

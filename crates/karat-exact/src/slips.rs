@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use arrow::compute::kernels::cast_utils::IntervalUnit;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval,
-    JoinConstraint, JoinOperator, LimitClause, NamedWindowExpr, Query, Select, SelectFlavor,
-    Spanned, Statement, TableFactor, TableWithJoins, Value, VisitorMut, WindowFrameBound,
-    WindowFrameUnits, WindowSpec, WindowType,
+    BinaryOperator, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Interval, JoinConstraint, JoinOperator, LimitClause, NamedWindowExpr, Query, Select,
+    SelectFlavor, Spanned, Statement, TableFactor, TableWithJoins, Value, VisitorMut,
+    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
@@ -104,6 +104,34 @@ impl VisitorMut for Slips {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let looked = match expr {
             Expr::Function(call) => self.call(call),
+            // The parser takes all that follows for its right side.
+            Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right)
+                if matches!(
+                    **right,
+                    Expr::BinaryOp {
+                        op: BinaryOperator::And | BinaryOperator::Or,
+                        ..
+                    }
+                ) =>
+            {
+                Err(slip(
+                    SqlErrorKind::Syntax,
+                    right.span().start,
+                    "`is distinct from` would take all that follows it for its right side"
+                        .to_owned(),
+                    "put it in brackets: (a is distinct from b) and c",
+                ))
+            }
+            Expr::InSubquery { expr: values, .. } if matches!(**values, Expr::Tuple(_)) => {
+                Err(slip(
+                    SqlErrorKind::Refused,
+                    values.span().start,
+                    format!(
+                        "`{values} in (select …)` stands elsewhere than as a condition of `where`"
+                    ),
+                    "write exists, or not exists (select 1 from … where x = a and y = b)",
+                ))
+            }
             Expr::Extract { field, expr, .. } => part(&field.to_string(), expr.span()),
             _ => Ok(()),
         };

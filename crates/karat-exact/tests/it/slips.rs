@@ -71,13 +71,13 @@ fn joins_have_conditions() {
         6
         select count(*) from d.t natural join d.u
         count(*) bigint
-        1
+        2
         select count(*) from d.t, d.u
         count(*) bigint
         6
         select count(*) from d.t join d.u using (k)
         count(*) bigint
-        1
+        2
         select count(*) from d.t positional join d.u
         Refused: 1:26: `positional join` is not offered
         hint: number the rows, or find the latest one, in a subquery, and join by that; an alias of this name is written with `as`
@@ -85,7 +85,7 @@ fn joins_have_conditions() {
         Syntax: 1:40: Expected: MATCH_CONDITION, found: on
         select count(*) from d.t as asof join d.u on asof.k = u.k
         count(*) bigint
-        1
+        2
         select k from d.t semi join d.u on t.k = u.k
         k bigint
         1
@@ -135,6 +135,13 @@ fn what_is_not_there_is_told() {
         select count(*) over w from d.t
         Name: 1:22: no window `w`
         hint: write over (…), or give the select a clause: window w as (…)
+        select k from d.t where k is not distinct from 1 and i > 0
+        Syntax: 1:48: `is distinct from` would take all that follows it for its right side
+        hint: put it in brackets: (a is distinct from b) and c
+        select k from d.t limit -1
+        k bigint
+        error: `limit` and `offset` count rows: less than 0 there are not
+        hint: write a number of at least 0
         select k, count(*) over w from d.t window w as (order by k)
         k bigint, count(*) ORDER BY [d.t.k ASC NULLS LAST] ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW bigint
         1 | 1
@@ -155,6 +162,8 @@ fn what_is_not_there_is_told() {
         "select date_part('decade', date '2024-01-01')",
         "select extract(years from date '2024-01-01'), extract(qtr from date '2024-01-01'), date_part('msec', time '10:00')",
         "select count(*) over w from d.t",
+        "select k from d.t where k is not distinct from 1 and i > 0",
+        "select k from d.t limit -1",
         "select k, count(*) over w from d.t window w as (order by k)",
         "select k from d.t order by k desc fetch first 2 rows only",
         "select k from d.t order by k offset 1 rows fetch next row only",
