@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::dialect::{Understood, statements, tokens};
 use crate::error::SqlError;
 use crate::session::{is_known, unknown_function};
+use crate::spellings::SPELLINGS;
 use crate::walks;
 
 /// What DataFusion plans by name, without a function of that name.
@@ -58,7 +59,10 @@ impl Visitor for Calls {
 }
 
 fn wrong_call(name: &str) -> Option<SqlError> {
-    let known = is_known(name) || PLANNED_BY_NAME.contains(&name) || name.starts_with("karat_");
+    let known = is_known(name)
+        || PLANNED_BY_NAME.contains(&name)
+        || SPELLINGS.contains(&name)
+        || name.starts_with("karat_");
     let refused = crate::functions::refused(name).is_some();
     (refused || !known).then(|| unknown_function(name))
 }

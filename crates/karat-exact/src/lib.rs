@@ -71,6 +71,7 @@ mod session;
 mod sets;
 mod slips;
 mod sort;
+mod spellings;
 mod stream;
 mod subqueries;
 mod tables;

@@ -38,6 +38,7 @@ use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::sets::over_columns;
 use crate::slips::corrected;
+use crate::spellings::in_our_spelling;
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -418,6 +419,7 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some(mut statement @ Statement::Query(_)), None) => {
+            in_our_spelling(&mut statement);
             meant(&mut statement);
             corrected(&mut statement)?;
             at_time_zone_as_call(&mut statement);

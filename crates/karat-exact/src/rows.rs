@@ -39,6 +39,7 @@ use crate::missing::mistakes;
 use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
 use crate::session::{ClockUse, Settings, clock_use, sql_error};
+use crate::spellings::in_our_spelling;
 use crate::total;
 use crate::walks::{self, Walk};
 use crate::zones::at_time_zone_as_call;
@@ -236,6 +237,7 @@ impl Compiler<'_> {
             ));
         }
         walks::edit(&mut parsed.expr, &mut Fold);
+        in_our_spelling(&mut parsed.expr);
         at_time_zone_as_call(&mut parsed.expr);
         Ok(parsed.expr)
     }

@@ -18,4 +18,5 @@ mod outcomes;
 mod queries;
 mod sets;
 mod slips;
+mod spellings;
 mod subqueries;
