@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 
 use arrow::compute::kernels::cast_utils::IntervalUnit;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Interval, JoinConstraint, JoinOperator, LimitClause, NamedWindowExpr, Query, Select,
-    SelectFlavor, Spanned, Statement, TableFactor, TableWithJoins, Value, VisitorMut,
-    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, JoinConstraint, JoinOperator, LimitClause,
+    NamedWindowExpr, Query, Select, SelectFlavor, SetExpr, Spanned, Statement, TableFactor,
+    TableWithJoins, UnaryOperator, Value, VisitorMut, WindowFrameBound, WindowFrameUnits,
+    WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
@@ -93,6 +94,7 @@ impl VisitorMut for Slips {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetched(query);
+        beside_doubles(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -226,6 +228,61 @@ fn fetched(query: &mut Query) {
         Some(_) => return,
     }
     query.fetch = None;
+}
+
+/// Number literals in columns of `values` that hold doubles are doubles.
+fn beside_doubles(body: &mut SetExpr) {
+    if let SetExpr::Values(values) = body {
+        let width = values.rows.first().map_or(0, |row| row.content.len());
+        for at in 0..width {
+            let mut cells = values.rows.iter().filter_map(|row| row.content.get(at));
+            if !cells.any(is_double) {
+                continue;
+            }
+            for cell in values
+                .rows
+                .iter_mut()
+                .filter_map(|row| row.content.get_mut(at))
+            {
+                if is_number(cell) {
+                    *cell = Expr::Cast {
+                        kind: CastKind::Cast,
+                        expr: Box::new(cell.clone()),
+                        data_type: DataType::Double(ExactNumberInfo::None),
+                        array: false,
+                        format: None,
+                    };
+                }
+            }
+        }
+    }
+}
+
+fn is_double(cell: &Expr) -> bool {
+    let double = |of: &DataType| {
+        matches!(
+            of,
+            DataType::Double(_) | DataType::DoublePrecision | DataType::Real | DataType::Float8
+        )
+    };
+    match cell {
+        Expr::TypedString(text) => double(&text.data_type),
+        Expr::Cast { data_type, .. } => double(data_type),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_double(expr),
+        _ => false,
+    }
+}
+
+fn is_number(cell: &Expr) -> bool {
+    match cell {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus | UnaryOperator::Plus,
+            expr,
+        } => is_number(expr),
+        Expr::Nested(expr) => is_number(expr),
+        _ => false,
+    }
 }
 
 fn joined(from: &mut TableWithJoins) -> Result<(), SqlError> {

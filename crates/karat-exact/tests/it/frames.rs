@@ -37,10 +37,10 @@ fn an_offset_finer_than_the_column_counts_exactly() {
         2 | [1]
         3 | [2]
         select x, array_agg(x) over (order by x range between 0.5 preceding and current row) a from (values (double '1'),(1.5),(1.75)) v(x)
-        x decimal(30,15), a list<decimal(30,15)>
-        1.000000000000000 | [1.000000000000000]
-        1.500000000000000 | [1.000000000000000, 1.500000000000000]
-        1.750000000000000 | [1.500000000000000, 1.750000000000000]
+        x double, a list<double>
+        1.0 | [1.0]
+        1.5 | [1.0, 1.5]
+        1.75 | [1.5, 1.75]
         select x, count(*) over (order by x range between 100 preceding and current row) n from (values (1.5),(9.5),(-9.5)) v(x)
         x decimal(2,1), n bigint
         -9.5 | 1

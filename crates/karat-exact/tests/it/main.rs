@@ -12,6 +12,7 @@ mod grouping;
 mod harness;
 mod interpreter;
 mod mistakes;
+mod mixtures;
 mod names;
 mod order;
 mod outcomes;
