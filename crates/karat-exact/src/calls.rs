@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::dialect::{Understood, statements, tokens};
 use crate::error::SqlError;
 use crate::session::{is_known, unknown_function};
+use crate::spellings::SPELLINGS;
 use crate::walks;
 
 /// What DataFusion plans by name, without a function of that name.
@@ -15,14 +16,15 @@ const PLANNED_BY_NAME: [&str; 4] = ["map", "make_map", "unnest", "unnest_outer"]
 
 /// Such calls in a query, in text order. A text that does not parse has none: planning says what is wrong with it.
 pub fn wrong_calls_in_query(sql: &str) -> Vec<SqlError> {
-    let statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap_or_default();
+    let statements = statements(sql).unwrap_or_default();
     wrong_calls(&statements)
 }
 
 /// The same for one expression of a silver model.
 pub fn wrong_calls_in_expression(sql: &str) -> Vec<SqlError> {
-    let parser = Parser::new(&GenericDialect {}).try_with_sql(sql);
-    let expr = parser.and_then(|mut parser| parser.parse_expr());
+    let tokens = tokens(sql).unwrap_or_default();
+    let mut parser = Parser::new(&Understood).with_tokens_with_locations(tokens);
+    let expr = parser.parse_expr();
     expr.map_or_else(|_| Vec::new(), |expr| wrong_calls(&expr))
 }
 
@@ -57,7 +59,10 @@ impl Visitor for Calls {
 }
 
 fn wrong_call(name: &str) -> Option<SqlError> {
-    let known = is_known(name) || PLANNED_BY_NAME.contains(&name) || name.starts_with("karat_");
+    let known = is_known(name)
+        || PLANNED_BY_NAME.contains(&name)
+        || SPELLINGS.contains(&name)
+        || name.starts_with("karat_");
     let refused = crate::functions::refused(name).is_some();
     (refused || !known).then(|| unknown_function(name))
 }

@@ -472,7 +472,17 @@ impl Carrier {
                     .collect();
                 let (exprs, input) = self.without_subqueries(&exprs, input)?;
                 let (by, exprs) = exprs.split_at(node.group_expr.len());
-                self.grouped(input, by, exprs, columns)
+                match by {
+                    [Expr::GroupingSet(sets)]
+                        if by[0]
+                            .column_refs()
+                            .into_iter()
+                            .any(|column| input.cells.contains_key(column)) =>
+                    {
+                        self.over_sets(input, sets, exprs, columns)
+                    }
+                    _ => self.grouped(input, by, exprs, columns),
+                }
             }
             LogicalPlan::Window(node) => {
                 let input = self.node(&node.input)?;

@@ -1,11 +1,19 @@
 //! The SQL that is understood: DataFusion's general dialect, functions of elements (`x -> x + 1`), `order by all`, and types of structs
-//! in round brackets.
+//! in round brackets, numbers like `1_000` and `0x1F`.
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::error::{SqlError, SqlErrorKind};
+use crate::slips::read_numbers;
+
+/// Nesting of expressions and queries that is still parsed.
+pub(crate) const DEPTH: usize = 200;
 
 /// The dialect of all queries.
 #[derive(Debug)]
@@ -45,6 +53,10 @@ impl Dialect for Understood {
     }
 
     fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn supports_numeric_literal_underscores(&self) -> bool {
         true
     }
 
@@ -120,8 +132,46 @@ impl Dialect for Understood {
     }
 }
 
+/// The statements of a text as a query is read; what does not parse is an error.
+pub(crate) fn statements(sql: &str) -> Option<Vec<Statement>> {
+    let parser = Parser::new(&Understood).with_tokens_with_locations(tokens(sql).ok()?);
+    parser.with_recursion_limit(DEPTH).parse_statements().ok()
+}
+
+/// The tokens of a text, names folded to lower case, quoted or not (F3).
+pub(crate) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let mut tokens = Tokenizer::new(&Understood, sql)
+        .tokenize_with_location()
+        .map_err(|error| SqlError {
+            message: lower_first(&error.message),
+            line: Some(error.location.line),
+            column: Some(error.location.column),
+            hint: None,
+            kind: SqlErrorKind::Syntax,
+        })?;
+    for token in &mut tokens {
+        if let Token::Word(word) = &mut token.token
+            && word.quote_style.is_some()
+        {
+            word.value = word.value.to_lowercase();
+            word.keyword = Keyword::NoKeyword;
+        }
+    }
+    read_numbers(&mut tokens, sql)?;
+    with_struct_types(&mut tokens);
+    Ok(tokens)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
 /// The tokens with `struct(a integer)`, where it is a type, written with angle brackets, as the parser of this dialect knows it.
-pub(crate) fn with_struct_types(tokens: &mut [TokenWithSpan]) {
+fn with_struct_types(tokens: &mut [TokenWithSpan]) {
     // For each open bracket whether it is one of a struct's type.
     let mut open: Vec<bool> = Vec::new();
     let (mut names_type, mut is_struct) = (false, false);
@@ -156,7 +206,6 @@ pub(crate) fn with_struct_types(tokens: &mut [TokenWithSpan]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::sql::sqlparser::parser::Parser;
 
     /// A text that the general dialect takes means the same here.
     #[test]

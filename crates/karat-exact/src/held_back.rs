@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::common::{NullEquality, Result};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
@@ -24,6 +25,9 @@ pub(crate) fn held_back(
 ) -> Arc<dyn OptimizerRule + Send + Sync> {
     let is_right = match rule.name() {
         "eliminate_join" => no_join_can_fail,
+        "push_down_filter" => asks_for_groups,
+        "extract_equijoin_predicate" => keeps_nulls_apart,
+        "eliminate_cross_join" => has_no_equal_nulls,
         "single_distinct_aggregation_to_group_by" => is_of_distinct_values,
         _ => return rule,
     };
@@ -64,6 +68,46 @@ fn no_join_can_fail(plan: &LogicalPlan) -> Result<bool> {
                 })
             })?;
             return Ok(TreeNodeRecursion::Jump);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(!found)
+}
+
+/// A condition that names no column, like `2 = 1` of `select 2 as k, count(*) … where k = 1`, goes below a grouping with the others: there it
+/// takes the rows from the group of all rows, which is there without rows too.
+fn asks_for_groups(plan: &LogicalPlan) -> Result<bool> {
+    let LogicalPlan::Filter(filter) = plan else {
+        return Ok(true);
+    };
+    let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref() else {
+        return Ok(true);
+    };
+    let by = &aggregate.group_expr;
+    let always = by.is_empty() || by.iter().any(|e| matches!(e, Expr::GroupingSet(_)));
+    let conditions = split_conjunction(&filter.predicate);
+    Ok(!always || conditions.into_iter().all(|e| e.any_column_refs()))
+}
+
+/// A join by keys of which null equals null, with a condition beside them: its equalities would become keys, and null equal null in them.
+fn keeps_nulls_apart(plan: &LogicalPlan) -> Result<bool> {
+    Ok(match plan {
+        LogicalPlan::Join(join) => {
+            join.null_equality == NullEquality::NullEqualsNothing
+                || join.on.is_empty()
+                || join.filter.is_none()
+        }
+        _ => true,
+    })
+}
+
+/// The same of inner joins that are taken apart and put together anew with the conditions over them.
+fn has_no_equal_nulls(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node {
+            found |= join.join_type == JoinType::Inner
+                && join.null_equality == NullEquality::NullEqualsNull;
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

@@ -1683,6 +1683,8 @@ What an operation gives, by the types of its operands (rule E1). Written by a te
 - A quotient and an average are rounded once, by the project's rule, to the scale of their type. Sums, products and differences keep every digit.
 - `x / 0`, `x % 0` and `div(x, 0)` are errors for every type, doubles included. Otherwise doubles follow IEEE 754; their sums and averages are those of exact arithmetic, rounded once.
 - An integer or decimal with a double: the arithmetic is that of doubles, the comparison that of exact values.
+- Where a decimal and a double stand for one value (`coalesce`, `case`, `greatest`, `least`, `nullif`, lists, `values`, `union`): a number of the text is the double nearest to it, a decimal of the rows is refused, since one of the two would be rounded: cast it, `cast(x as double)`, or the doubles, `decimal_from_double(x, s)`.
+- An offset of a RANGE frame counts in units of the column that orders, exactly: of a number, or whole days of a date; of a timestamp it is an interval.
 
 ";
 

@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::dialect::statements;
 use crate::walks;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Query, Select, SelectItem, SetExpr, Spanned, Statement, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 /// Line and column.
 type Place = (u64, u64);
 
 /// Where a query names its column of this number, from 0.
 pub fn output_place(sql: &str, nth: usize) -> Option<(u64, u64)> {
-    let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    let statements = statements(sql)?;
     let [Statement::Query(query)] = statements.as_slice() else {
         return None;
     };
@@ -24,7 +23,7 @@ pub fn output_place(sql: &str, nth: usize) -> Option<(u64, u64)> {
 
 /// What the query's columns are called: as the text has them, where they have no name of their own. None where the text does not tell.
 pub(crate) fn written_titles(sql: &str) -> Option<Vec<String>> {
-    let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    let statements = statements(sql)?;
     let [Statement::Query(query)] = statements.as_slice() else {
         return None;
     };
@@ -83,7 +82,7 @@ pub(crate) fn twin(sql: &str) -> Option<(String, Place)> {
             ControlFlow::Continue(())
         }
     }
-    let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    let statements = statements(sql)?;
     let mut twins = Twins(None);
     walks::read(&statements, &mut twins);
     twins.0

@@ -23,7 +23,7 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::utils::{conjunction, merge_schema};
 use datafusion::logical_expr::{
     Aggregate, Cast, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, ScalarUDF,
-    TryCast,
+    TryCast, Union,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::create_physical_expr;
@@ -33,6 +33,7 @@ use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_err
 use crate::conditions;
 use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
 use crate::error::{SqlError, read_as};
+use crate::frames::with_typed_offsets;
 use crate::numbers::{Number, Op, POWERS, number, power_wide};
 use crate::rows::{folded, spelled_out};
 use crate::scalar::Scalar;
@@ -119,7 +120,7 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
 }
 
 /// The error with its place in the text, if it is one of ours.
-fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
+pub(crate) fn at(place: Option<(u64, u64)>, error: DataFusionError) -> DataFusionError {
     match (place, error) {
         (Some((line, column)), DataFusionError::External(inner)) => {
             match inner.downcast::<SqlError>() {
@@ -645,6 +646,19 @@ impl AnalyzerRule for CheckedExpressions {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = rewrite_plan(plan, &|expr, schema| self.rewrite(expr, schema))?;
         let plan = self.whole_limits(plan)?;
+        let mut widened = false;
+        let plan = plan
+            .walk_up_with_subqueries(|plan| match plan {
+                LogicalPlan::Union(union) => {
+                    let union = self.literals_in_unions(union)?;
+                    widened |= union.transformed;
+                    Ok(union)
+                }
+                // What is above it has its types from it.
+                plan if widened => plan.recompute_schema().map(Transformed::yes),
+                plan => Ok(Transformed::no(plan)),
+            })?
+            .data;
         plan.apply_with_subqueries(|plan| {
             if let LogicalPlan::Union(union) = plan {
                 refuse_mixed_union(&union.inputs)?;
@@ -675,6 +689,45 @@ impl CheckedExpressions {
             })
         })?;
         Ok(plan.data)
+    }
+
+    /// A number of the text in the place of a column of doubles is a double.
+    fn literals_in_unions(&self, union: Union) -> Result<Transformed<LogicalPlan>> {
+        let is_double = |input: &LogicalPlan, at: usize| {
+            let field = input.schema().fields().get(at);
+            field.is_some_and(|field| number(field.data_type()) == Some(Number::Double))
+        };
+        let mut inputs = union.inputs.clone();
+        let mut changed = false;
+        for input in &mut inputs {
+            let LogicalPlan::Projection(projection) = input.as_ref() else {
+                continue;
+            };
+            let mut exprs = projection.expr.clone();
+            let mut mine = false;
+            for (at, expr) in exprs.iter_mut().enumerate() {
+                let own = expr.clone().unalias();
+                let beside = union.inputs.iter().any(|input| is_double(input, at));
+                let exact = matches!(
+                    number(&own.get_type(projection.input.schema())?),
+                    Some(Number::Integer(_) | Number::Decimal(..))
+                );
+                if beside && exact && is_constant(&own) {
+                    let name = projection.schema.field(at).name().clone();
+                    *expr = self.converted(own, &DataType::Float64).alias(name);
+                    mine = true;
+                }
+            }
+            if mine {
+                let made = Projection::try_new(exprs, projection.input.clone())?;
+                *input = LogicalPlan::Projection(made).into();
+                changed = true;
+            }
+        }
+        Ok(match changed {
+            true => Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?)),
+            false => Transformed::no(LogicalPlan::Union(union)),
+        })
     }
 
     /// A join whose keys are numbers of different kinds compares them exactly, in a condition of its own (E6): as keys they would be
@@ -934,22 +987,36 @@ impl CheckedExpressions {
                 Some(typed) => Expr::WindowFunction(Box::new(typed)),
                 None => {
                     whole_default(&function, schema)?;
-                    return Ok(Transformed::no(Expr::WindowFunction(function)));
+                    let params = &function.params;
+                    let frame = with_typed_offsets(
+                        &params.window_frame,
+                        &params.order_by,
+                        schema,
+                        self.rules.timezone,
+                    )?;
+                    let Some(frame) = frame else {
+                        return Ok(Transformed::no(Expr::WindowFunction(function)));
+                    };
+                    let mut typed = function;
+                    typed.params.window_frame = frame;
+                    Expr::WindowFunction(typed)
                 }
             },
             Expr::ScalarFunction(ScalarFunction { func, args })
                 if chosen_from(func.name()).is_some_and(|first| {
-                    doubles_beside_literals(args.iter().skip(first), schema)
+                    doubles_beside_decimals(args.iter().skip(first), schema)
                 }) =>
             {
-                let args = args.into_iter().map(literal_double).collect();
+                refuse_decimals_of_rows(args.iter(), schema)?;
+                let double = |arg| self.beside_doubles(arg, schema);
+                let args = args.into_iter().map(double).collect::<Result<_>>()?;
                 Expr::ScalarFunction(ScalarFunction { func, args })
             }
             Expr::Case(Case {
                 expr,
                 when_then_expr,
                 else_expr,
-            }) if doubles_beside_literals(
+            }) if doubles_beside_decimals(
                 when_then_expr
                     .iter()
                     .map(|(_, then)| then.as_ref())
@@ -957,12 +1024,18 @@ impl CheckedExpressions {
                 schema,
             ) =>
             {
-                let double = |expr: Box<Expr>| Box::new(literal_double(*expr));
+                let arms = when_then_expr.iter().map(|(_, then)| then.as_ref());
+                refuse_decimals_of_rows(arms.chain(else_expr.as_deref()), schema)?;
+                let double = |expr: Box<Expr>| -> Result<Box<Expr>> {
+                    Ok(Box::new(self.beside_doubles(*expr, schema)?))
+                };
                 let arms = when_then_expr.into_iter();
                 Expr::Case(Case {
                     expr,
-                    when_then_expr: arms.map(|(when, then)| (when, double(then))).collect(),
-                    else_expr: else_expr.map(double),
+                    when_then_expr: arms
+                        .map(|(when, then)| Ok((when, double(then)?)))
+                        .collect::<Result<_>>()?,
+                    else_expr: else_expr.map(double).transpose()?,
                 })
             }
             Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
@@ -1003,6 +1076,16 @@ impl CheckedExpressions {
             }
             other => return Ok(Transformed::no(other)),
         }))
+    }
+
+    /// A constant decimal among doubles is the double nearest to it.
+    fn beside_doubles(&self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
+        let decimal = matches!(number(&expr.get_type(schema)?), Some(Number::Decimal(..)));
+        Ok(match literal_double(expr) {
+            expr @ Expr::Literal(..) => expr,
+            expr if decimal => self.converted(expr, &DataType::Float64),
+            expr => expr,
+        })
     }
 
     /// The expression as another type that it is known to fit or fail.
@@ -1124,26 +1207,56 @@ fn chosen_from(name: &str) -> Option<usize> {
     }
 }
 
-/// Whether some of the expressions are doubles, and others number literals of which DataFusion would make decimals of 15 places.
-fn doubles_beside_literals<'a>(
+/// Whether some of the expressions are doubles and others decimals: DataFusion would make decimals of 15 places of all.
+fn doubles_beside_decimals<'a>(
     exprs: impl IntoIterator<Item = &'a Expr>,
     schema: &DFSchema,
 ) -> bool {
-    let (mut doubles, mut literals) = (false, false);
+    let (mut doubles, mut decimals) = (false, false);
     for expr in exprs {
-        match expr {
-            Expr::Literal(ScalarValue::Decimal128(..) | ScalarValue::Decimal256(..), _) => {
-                literals = true;
-            }
-            other => match other.get_type(schema).map(|t| number(&t)) {
-                Ok(Some(Number::Double)) => doubles = true,
-                // Beside a decimal that is no literal the others are decimals.
-                Ok(Some(Number::Decimal(..))) => return false,
-                _ => {}
-            },
+        match expr.get_type(schema).map(|t| number(&t)) {
+            Ok(Some(Number::Double)) => doubles = true,
+            Ok(Some(Number::Decimal(..))) => decimals = true,
+            _ => {}
         }
     }
-    doubles && literals
+    doubles && decimals
+}
+
+/// Whether an expression is a constant of the text, like `-0.5`.
+fn is_constant(expr: &Expr) -> bool {
+    !expr.any_column_refs()
+        && crate::conditions::is_closed(expr)
+        && !matches!(
+            expr.has(|e| Ok(matches!(e, Expr::OuterReferenceColumn(..)))),
+            Ok(true) | Err(_)
+        )
+}
+
+/// A decimal of the rows beside a double has no type that keeps both: the exact one would be rounded, or the double refused (E1, E2).
+fn refuse_decimals_of_rows<'a>(
+    exprs: impl IntoIterator<Item = &'a Expr>,
+    schema: &DFSchema,
+) -> Result<()> {
+    for expr in exprs {
+        let of = expr.get_type(schema)?;
+        if matches!(number(&of), Some(Number::Decimal(..))) && !is_constant(expr) {
+            return Err(at(
+                place_of(expr),
+                type_error(
+                    format!(
+                        "`{}`, {}, stands for one value with doubles",
+                        sql_text(expr),
+                        type_name(&of)
+                    ),
+                    Some(
+                        "cast it, cast(x as double), or the doubles, with decimal_from_double(x, s) or a cast that fails where digits would be lost",
+                    ),
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A decimal literal among doubles is the double nearest to it.

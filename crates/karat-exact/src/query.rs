@@ -10,20 +10,21 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::FutureExt;
 
 use crate::BatchStream;
+use crate::aliases::{meant, tables_apart};
 use crate::bags::counted;
 use crate::carried::{Carried, carried, may_lack_a_rule};
 use crate::conversion::whole_days;
-use crate::dialect::{Understood, with_struct_types};
+use crate::dialect::{DEPTH, Understood, tokens};
+use crate::domains::over_domains;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
@@ -35,6 +36,9 @@ use crate::panics::{caught, caught_in};
 use crate::parameters::Parameters;
 use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
+use crate::sets::over_columns;
+use crate::slips::corrected;
+use crate::spellings::in_our_spelling;
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
 use crate::types::{float_columns, type_name};
@@ -44,8 +48,6 @@ use crate::zones::at_time_zone_as_call;
 
 /// Provenance columns, which no model may read (B2).
 const PROVENANCE: [&str; 4] = ["_run", "_loaded_at", "_epoch", "_delivery"];
-/// Nesting of expressions and queries that is still parsed.
-const DEPTH: usize = 200;
 
 /// What a query is for: a model is held to more rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,9 +175,17 @@ impl Engine {
                 // What cannot be told apart by its text either is told as it was.
                 as_written(state, titled).map_err(|_| error)?
             }
+            Ok(plan) if takes_a_table_for_a_column(&plan)? => {
+                let mut apart = statement;
+                title_all(&mut apart);
+                tables_apart(&mut apart);
+                // One that is a field of a column after all has its own mistake.
+                as_written(state, apart).unwrap_or(plan)
+            }
             planned => planned?,
         };
-        joinable(counted(plan)?, self.settings.rules())
+        let plan = over_columns(counted(plan)?)?;
+        over_domains(joinable(plan, self.settings.rules())?)
     }
 
     /// Runs a planned query: its rows in their one order.
@@ -229,6 +239,29 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether `t.k` was read as a field of a column `t` that has none.
+fn takes_a_table_for_a_column(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.see_expressions(|expr| {
+            found |= expr.has(|e| {
+                let Expr::ScalarFunction(call) = e else {
+                    return Ok(false);
+                };
+                let of = call
+                    .args
+                    .first()
+                    .filter(|_| call.func.name() == "get_field");
+                let of = of.and_then(|of| of.get_type(&schema).ok());
+                Ok(of.is_some_and(|of| !of.is_nested()))
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
 }
 
 /// Plans a statement over the tables of a session.
@@ -362,28 +395,9 @@ fn outline(text: &str) -> String {
 
 /// Exactly one SELECT, with identifiers folded to lower case, quoted or not (F3).
 fn parse(sql: &str) -> Result<Statement, SqlError> {
-    let dialect = Understood;
-    let mut tokens = Tokenizer::new(&dialect, sql)
-        .tokenize_with_location()
-        .map_err(|error| SqlError {
-            message: lower_first(&error.message),
-            line: Some(error.location.line),
-            column: Some(error.location.column),
-            hint: None,
-            kind: SqlErrorKind::Syntax,
-        })?;
-    for token in &mut tokens {
-        if let Token::Word(word) = &mut token.token
-            && word.quote_style.is_some()
-        {
-            word.value = word.value.to_lowercase();
-            word.keyword = Keyword::NoKeyword;
-        }
-    }
-    with_struct_types(&mut tokens);
-    let statements = Parser::new(&dialect)
+    let statements = Parser::new(&Understood)
         .with_recursion_limit(DEPTH)
-        .with_tokens_with_locations(tokens)
+        .with_tokens_with_locations(tokens(sql)?)
         .parse_statements()
         .map_err(|error| match error {
             ParserError::RecursionLimitExceeded => SqlError {
@@ -405,6 +419,9 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
     let mut statements = statements.into_iter();
     match (statements.next(), statements.next()) {
         (Some(mut statement @ Statement::Query(_)), None) => {
+            in_our_spelling(&mut statement);
+            meant(&mut statement);
+            corrected(&mut statement)?;
             at_time_zone_as_call(&mut statement);
             Ok(statement)
         }
@@ -417,14 +434,6 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
             "only SELECT is understood",
             "karat writes tables by `run`; a query reads",
         )),
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
     }
 }
 

@@ -24,9 +24,13 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::checked::{Checked, Operation, refusal, sql_text, type_error};
 use crate::conversion::stored_type;
+use crate::dialect::tokens;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
 use crate::failures::{Failed, Failures, code_of};
@@ -35,6 +39,7 @@ use crate::missing::mistakes;
 use crate::numbers::Why;
 use crate::planning::CheckedExpressions;
 use crate::session::{ClockUse, Settings, clock_use, sql_error};
+use crate::spellings::in_our_spelling;
 use crate::total;
 use crate::walks::{self, Walk};
 use crate::zones::at_time_zone_as_call;
@@ -213,8 +218,18 @@ impl ast::VisitorMut for Fold {
 
 impl Compiler<'_> {
     fn parse(&self, sql: &str) -> PlanResult<ast::Expr> {
-        let dialect = self.state.config().options().sql_parser.dialect;
-        let mut parsed = self.state.sql_to_expr_with_alias(sql, &dialect)?;
+        let nested = self.state.config().options().sql_parser.recursion_limit;
+        let mut parser = Parser::new(&GenericDialect {})
+            .with_recursion_limit(nested.get())
+            .with_tokens_with_locations(tokens(sql)?);
+        let parsed = parser.parse_expr_with_alias().and_then(|parsed| {
+            let next = parser.peek_token();
+            match next.token {
+                Token::EOF => Ok(parsed),
+                _ => parser.expected("end of expression", next),
+            }
+        });
+        let mut parsed = parsed.map_err(|error| DataFusionError::SQL(Box::new(error), None))?;
         if let Some(alias) = &parsed.alias {
             return Err(refusal(
                 format!("`as {alias}` inside an expression"),
@@ -222,6 +237,7 @@ impl Compiler<'_> {
             ));
         }
         walks::edit(&mut parsed.expr, &mut Fold);
+        in_our_spelling(&mut parsed.expr);
         at_time_zone_as_call(&mut parsed.expr);
         Ok(parsed.expr)
     }

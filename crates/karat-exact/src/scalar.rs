@@ -19,6 +19,7 @@ use crate::conversion::{self, Rules, castable, failures};
 use crate::error::ExactError;
 use crate::geometry::Geometry;
 use crate::numbers::{self, Number, Outcome, Why, number, union_failed};
+use crate::session::nearest;
 use crate::types::type_name;
 use crate::vectors::{self, Vector};
 use crate::{binning, digests, intervals, series};
@@ -574,6 +575,24 @@ impl Scalar {
             name => name,
         };
         name.and_then(|name| name.parse().ok()).ok_or_else(|| {
+            if let Some(name) = name {
+                let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+                let same = |zone: &&str| zone.eq_ignore_ascii_case(name);
+                let of_city = |zone: &&str| {
+                    let city = zone.rsplit('/').next();
+                    city.is_some_and(|city| city.eq_ignore_ascii_case(name))
+                };
+                let near = zones.clone().find(same);
+                let near = near.or_else(|| zones.clone().find(of_city));
+                let near = near.or_else(|| nearest(name, zones));
+                let hint = near.map(|near| format!("did you mean '{near}'?"));
+                return type_error(
+                    format!("no time zone `{name}`"),
+                    Some(hint.as_deref().unwrap_or(
+                        "zones are called as in the time-zone database, like 'Europe/Berlin' or 'UTC'",
+                    )),
+                );
+            }
             self.wrong(
                 "takes the name of a time zone as a literal".to_string(),
                 Some("as the time-zone database has it, like 'Europe/Berlin' or 'UTC'"),

@@ -11,6 +11,7 @@ use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, BinaryExpr, Case, Exists, InSubquery, SetComparison, SetQuantifier,
 };
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable, FetchType, Filter, LogicalPlan, Operator, Projection, SkipType,
@@ -49,6 +50,20 @@ pub(crate) fn joinable(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
                 single_values(LogicalPlan::Filter(filter), rules).map(|plan| {
                     Transformed::new_transformed(plan.data, changed || plan.transformed)
                 })
+            }
+            node @ (LogicalPlan::Projection(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Sort(_)) => {
+                let names = NamePreserver::new(&node);
+                let asked = node.change_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let expr = value(expr, &schema)?;
+                    Ok(expr.update_data(|expr| name.restore(expr)))
+                })?;
+                let plan = single_values(asked.data, rules)?;
+                let changed = asked.transformed || plan.transformed;
+                Ok(Transformed::new_transformed(plan.data, changed))
             }
             node => single_values(node, rules),
         }
@@ -155,7 +170,8 @@ fn three(of: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let compared = compared(&of, schema)?;
     let any = of.quantifier == SetQuantifier::Any;
     let decides = match any {
-        true => compared.clone().is_true(),
+        // A condition keeps what is true; as it stands, equality is a join's.
+        true => compared.clone(),
         false => compared.clone().is_false(),
     };
     let decided = exists(&of.subquery, decides, false)?;
@@ -321,7 +337,7 @@ fn without_limit(of: &Subquery) -> Result<Option<Subquery>> {
 
 /// An operator whose correlated subqueries give one row each: more than one is an error of the value (E5).
 fn single_values(node: LogicalPlan, rules: Rules) -> Result<Transformed<LogicalPlan>> {
-    let names = datafusion::logical_expr::expr_rewriter::NamePreserver::new(&node);
+    let names = NamePreserver::new(&node);
     node.change_expressions(|expr| {
         let name = names.save(&expr);
         let expr = expr.walk_up(|expr| match expr {

@@ -98,6 +98,27 @@ pub(crate) fn in_our_words(text: &str) -> Told {
             "a column is written column, or table.column",
         );
     }
+    if text.starts_with("Correlated scalar subquery can only be used in") {
+        return told(
+            Refused,
+            "a subquery that asks for the row stands in `order by`",
+            "give it a name in the select list, and order by that",
+        );
+    }
+    if text.contains("LIMIT must be >= 0") || text.contains("OFFSET must be >= 0") {
+        return told(
+            Type,
+            "`limit` and `offset` count rows: less than 0 there are not",
+            "write a number of at least 0",
+        );
+    }
+    if text.starts_with("Unsupported ast node") || text.contains("Unsupported JOIN operator") {
+        return told(
+            Refused,
+            "this form of SQL is not offered",
+            "docs/sql.md tells what is; look at the part of the query that is less usual",
+        );
+    }
     if let Some(name) = text.strip_prefix("Unsupported SQL type ") {
         return told(
             Type,

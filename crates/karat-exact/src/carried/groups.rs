@@ -1,12 +1,15 @@
 //! Groups: an error in an argument is one of that aggregate, a row in doubt one of every aggregate of its group, an error in a key one
 //! of every group that the row could belong to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::common::{Column, NullEquality, Result};
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::common::{Column, NullEquality, Result, ScalarValue};
+use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, lit};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, lit,
+};
 
 use super::joins::joined;
 use super::{
@@ -151,6 +154,59 @@ impl Carrier {
         }
         rows.plan = project(plan, all)?;
         Ok(rows)
+    }
+
+    /// Grouping sets, some key of which may be an error: the union of a grouping by each set.
+    pub(super) fn over_sets(
+        &mut self,
+        input: Rows,
+        of: &GroupingSet,
+        exprs: &[Expr],
+        outputs: Vec<Column>,
+    ) -> Result<Rows> {
+        let all: Vec<Expr> = of.distinct_expr().into_iter().cloned().collect();
+        let sets: Vec<Vec<Expr>> = match of {
+            GroupingSet::Rollup(keys) => (0..=keys.len()).map(|n| keys[..n].to_vec()).collect(),
+            GroupingSet::Cube(keys) if keys.len() < 16 => (0..1usize << keys.len())
+                .map(|chosen| {
+                    let keys = keys.iter().enumerate();
+                    let keys = keys.filter(|(at, _)| chosen >> at & 1 == 1);
+                    keys.map(|(_, key)| key.clone()).collect()
+                })
+                .collect(),
+            GroupingSet::Cube(_) => return Err(no_rule("a cube of so many columns")),
+            GroupingSet::GroupingSets(sets) => sets.clone(),
+        };
+        let id_type = Aggregate::grouping_id_type(all.len(), 0);
+        let mut ids = BTreeSet::new();
+        let mut parts = Vec::with_capacity(sets.len());
+        for set in sets {
+            let id = all
+                .iter()
+                .fold(0u64, |id, key| id << 1 | u64::from(!set.contains(key)));
+            if !ids.insert(id) || all.len() > 64 {
+                return Err(no_rule("a grouping set that is there twice"));
+            }
+            let columns: Vec<Column> = (0..set.len() + exprs.len())
+                .map(|_| self.column())
+                .collect();
+            let rows = self.grouped(input.clone(), &set, exprs, columns.clone())?;
+            let mut cells = Vec::with_capacity(outputs.len());
+            for key in &all {
+                cells.push(match set.iter().position(|own| own == key) {
+                    Some(at) => Expr::Column(columns[at].clone()),
+                    None => {
+                        let none = ScalarValue::try_new_null(&key.get_type(input.schema())?)?;
+                        Expr::Literal(none, None)
+                    }
+                });
+            }
+            let id = ScalarValue::UInt64(Some(id)).cast_to(&id_type)?;
+            cells.push(Expr::Literal(id, None));
+            cells.extend(columns[set.len()..].iter().cloned().map(Expr::Column));
+            parts.push(self.projected(&cells, outputs.clone(), rows)?);
+        }
+        self.united(parts, outputs)
     }
 
     /// The value and the error of an aggregate, as columns of the groups.

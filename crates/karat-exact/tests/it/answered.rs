@@ -311,7 +311,7 @@ fn comparisons_with_rows_have_three_answers() {
         select x from f.t where (select y from f.some where y = x) = 3
           x bigint / 3
         select x from f.t where (select y from f.some where y > x) = 5
-          Refused: a correlated subquery in this place cannot carry the error of an expression below it (E5) / hint: compute the cast or quotient above it, or write try_cast and nullif(divisor, 0), which give null
+          x bigint / error: a subquery that stands for one value gives more than one row / hint: make it one row: an aggregate like max(x), or a condition on a key
     "#]].assert_eq(&answers);
 }
 

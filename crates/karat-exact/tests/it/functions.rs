@@ -142,8 +142,8 @@ fn moments_from_numbers_and_parts() {
         error: a value cannot be converted without loss in `at_time_zone(cast('2024-03-31 02:30:00' as timestamp), 'Europe/Berlin')`, at 1:8
         hint: where the clocks of a zone change, a local time may not exist or exist twice: give such texts an offset, or leave those rows out
         select timestamp '2024-03-31 02:30:00' at time zone 'Berlin' as a
-        Type: `at_time_zone` takes the name of a time zone as a literal
-        hint: as the time-zone database has it, like 'Europe/Berlin' or 'UTC'
+        Type: no time zone `Berlin`
+        hint: did you mean 'Europe/Berlin'?
         select cast(make_time(23, 59, 0) + interval '2 minutes' as string) as a, cast(to_time('7.05', '%H.%M') as string) as b
         a string, b string
         00:01:00 | 07:05:00

@@ -317,7 +317,6 @@ fn what_only_planning_tells_has_a_place_too() {
         domains/d/gold/e.sql:1:27 an aggregate stands in `where` (conditions on groups go into `having`)
         domains/d/gold/f.sql:1:11 column `d_silver.o.v` is neither grouped by nor in an aggregate (add it to `group by`, or say which value is meant, for example max(x))
         domains/d/gold/g.sql:1:12 `^` is a power in some databases and a bitwise xor in others (for a power write the product: x * x)
-        domains/d/gold/h.sql:1:14 `exists` stands where the engine has no join for it (let it be a condition of its own in `where`, or join a subquery and ask whether it gave a row)
         domains/d/gold/i.sql:1:46 a window function (`over`) stands where rows are chosen (compute it in a subquery, and choose by its column outside)
     "#]].assert_eq(&found.concat());
 }
