@@ -256,6 +256,7 @@ pub fn settle(
     order(&mut occurrences);
     without_collisions(&mut occurrences, &decoded.text);
     without_new_quotes(&mut occurrences, &unparsed);
+    without_gluing(&mut occurrences, &decoded.text);
     without_use(&mut insertions, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
@@ -624,6 +625,32 @@ fn without_new_quotes(occurrences: &mut [Occurrence], unparsed: &[Range<usize>])
                 doubt: Doubt::new(rule::SCATTERED, message),
                 candidates: vec![new.clone()],
                 suggestion: edits.clone(),
+            };
+        }
+    }
+}
+
+/// A backtick parts a name from a letter beside it, in code that is broken there; without it they would be one word.
+fn without_gluing(occurrences: &mut [Occurrence], text: &str) {
+    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let glues = |edit: &Edit| {
+        let loses = |of: fn(&str, char) -> bool| of(&edit.old, '`') && !of(&edit.new, '`');
+        let mut before = text[..edit.range.start].chars().rev();
+        // The `n` of `\n` is no letter.
+        let behind_letter = before.next().is_some_and(is_letter) && before.next() != Some('\\');
+        let before_letter = text[edit.range.end..].starts_with(is_letter);
+        behind_letter && loses(|text, c| text.starts_with(c))
+            || before_letter && loses(|text, c| text.ends_with(c))
+    };
+    for occurrence in occurrences {
+        if let Verdict::Rewritten { new, edits } = &occurrence.verdict
+            && edits.iter().any(glues)
+        {
+            let message = "a letter touches the backtick of the name";
+            occurrence.verdict = Verdict::NeedsPerson {
+                doubt: Doubt::new(rule::SCATTERED, message),
+                candidates: vec![new.clone()],
+                suggestion: Vec::new(),
             };
         }
     }

@@ -406,6 +406,12 @@ fn what_was_found_once_holds() {
             "// Databricks notebook source\n// MAGIC%sql\n// MAGICselect from sales.orders",
             Style::UseCatalog,
         ),
+        // Without its backtick a name would be one word with the letter in front of it.
+        (
+            "g.py",
+            "#\nspark.sql(\"select*d`sales`.`orders`.i\")",
+            Style::Literal,
+        ),
         // A name that is taken back needs no parameter.
         (
             "f.r",
