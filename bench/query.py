@@ -310,13 +310,8 @@ def same(left, right):
 
 
 def measured(engine, query, folder):
-    code = (
-        "import json,sys,runpy;m=runpy.run_path(%r);s,p,r=m['answer'](%r,%r,%r);"
-        "print(json.dumps([s,p,[{k:v if isinstance(v,float) else str(v) for k,v in x.items()} for x in r]]),flush=True);"
-        # Sail's server ends with an error when Python does.
-        "import os;os._exit(0)" % (__file__, engine, query, str(folder))
-    )
-    result = subprocess.run([python_of(engine), "-c", code], capture_output=True, text=True)
+    """The answer of a process of the engine's own, or why there is none."""
+    result = subprocess.run([python_of(engine), __file__, "--answer", engine, "--only", query, "--data", folder], capture_output=True, text=True)
     if result.returncode != 0:
         return None, (result.stderr.strip().splitlines() or [f"exit {result.returncode}"])[-1][:200]
     seconds, peak, rows = json.loads(result.stdout.splitlines()[-1])
@@ -366,10 +361,17 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=QUERIES, default=list(QUERIES))
+    parser.add_argument("--answer", help=argparse.SUPPRESS)
     parser.add_argument("--also", nargs="*", choices=APART, default=[])
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--data", type=pathlib.Path)
     arguments = parser.parse_args()
+    if arguments.answer:
+        seconds, peak, rows = answer(arguments.answer, arguments.only[0], arguments.data)
+        rows = [{name: value if isinstance(value, float) else str(value) for name, value in row.items()} for row in rows]
+        print(json.dumps([seconds, peak, rows]), flush=True)
+        # Sail's server ends with an error when Python does.
+        os._exit(0)
     engines = COMMANDS if arguments.cost else ENGINES + arguments.also
     with tempfile.TemporaryDirectory(prefix="karat-bench-") as name:
         folder = arguments.data or pathlib.Path(name)
