@@ -19,6 +19,8 @@ pub(crate) const DIALECT: GenericDialect = GenericDialect {};
 /// ```
 /// let one = karat_sql::normalised("SELECT  a -- the key\n FROM t;").expect("tokens");
 /// assert_eq!(one, "select a from t");
+/// let grouped = karat_sql::normalised("select 1_000 AS a, 1_0.2_5").expect("tokens");
+/// assert_eq!(grouped, "select 1_000 as a , 1_0.2_5");
 /// ```
 pub fn normalised(sql: &str) -> Result<String, SqlTextError> {
     Ok(join(&tokenize(sql)?))
@@ -66,16 +68,45 @@ pub fn shown(sql: &str) -> String {
 
 /// Splits into tokens without unescaping literals, so that what comes out is what was written.
 pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlTextError> {
-    Tokenizer::new(&DIALECT, sql)
+    let tokens = Tokenizer::new(&DIALECT, sql)
         .with_unescape(false)
-        .tokenize_with_location()
-        .map_err(|error| {
-            let at = Position {
-                line: error.location.line.max(1) as u32,
-                column: error.location.column.max(1) as u32,
-            };
-            SqlTextError::at(at, 1, format!("SQL: {}", lower_first(&error.message)))
-        })
+        .tokenize_with_location();
+    tokens.map(with_grouped_digits).map_err(|error| {
+        let at = Position {
+            line: error.location.line.max(1) as u32,
+            column: error.location.column.max(1) as u32,
+        };
+        SqlTextError::at(at, 1, format!("SQL: {}", lower_first(&error.message)))
+    })
+}
+
+/// The tokens with `1_000`, of which this dialect makes a number and a name, as one number.
+fn with_grouped_digits(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let continues = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            let groups = word.value.strip_prefix('_');
+            let is_digits =
+                |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+            groups
+                .is_some_and(|groups| groups.split('_').all(is_digits))
+                .then(|| word.value.clone())
+        }
+        Token::Number(more, _) if more.starts_with('.') => Some(more.clone()),
+        _ => None,
+    };
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if let Some(last) = joined.last_mut()
+            && let Token::Number(number, false) = &mut last.token
+            && let Some(more) = continues(&token.token)
+        {
+            number.push_str(&more);
+            last.span.end = token.span.end;
+        } else {
+            joined.push(token);
+        }
+    }
+    joined
 }
 
 pub(crate) fn join(tokens: &[TokenWithSpan]) -> String {

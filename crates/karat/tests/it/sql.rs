@@ -41,6 +41,7 @@ fn numbers() {
     expect![[r#"
         0.1  =>  decimal(1,1): 0.1
         0.1 + 0.2  =>  decimal(2,1): 0.3
+        1_000 + 0x1F  =>  bigint: 1031
         1 / 3  =>  decimal(38,6): 0.333333
         7 div 2  =>  exit 2: SQL: `div` is no operator
         div(-7, 2)  =>  bigint: -3
@@ -78,6 +79,7 @@ fn numbers() {
     "#]].assert_eq(&values(&[
         "0.1",
         "0.1 + 0.2",
+        "1_000 + 0x1F",
         "1 / 3",
         "7 div 2",
         "div(-7, 2)",
