@@ -229,33 +229,12 @@ fn what_speaks_against_a_change() {
             "#]],
         ),
         (
-            "print(OLD)",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "if OLD == x: pass",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
             "spark.sql(f\"select * from sales.orders where s in ('{OLD}')\")",
             expect![[r#"
                 1:8 old ?  name/used-otherwise prod.fresh
                 2:15 old.t ?  name/several-values prod.fresh.t
                 3:27 sales.orders -> prod.sales.orders
                 | spark.sql(f"select * from prod.sales.orders where s in ('{OLD}')")
-            "#]],
-        ),
-        (
-            "spark.read.format('jdbc').option('dbtable', OLD + '.t').load()",
-            expect![[r#"
-                1:8 old ?  name/used-otherwise prod.fresh
-                2:15 old.t ?  name/several-values prod.fresh.t
             "#]],
         ),
         (
@@ -267,46 +246,11 @@ fn what_speaks_against_a_change() {
         "#]],
         ),
         (
-            "spark.conf.set('db', OLD)",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "dbutils.notebook.run('x', 0, {'db': OLD})",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "unknown(OLD)",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
             "eval(code)",
             expect![[r#"
             1:8 old ?  name/used-otherwise prod.fresh
             2:15 old.t ?  name/several-values prod.fresh.t
             3:1 Warning shape/run-code: `eval` runs code that no tool can follow
-        "#]],
-        ),
-        (
-            "self.db = OLD",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "df.createOrReplaceTempView(OLD)",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
         "#]],
         ),
         (
@@ -361,40 +305,12 @@ fn what_speaks_against_a_change() {
             "#]],
         ),
         (
-            "x = {OLD: 1}\nx['old']",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
             "def g(db): return spark.table(db + '.t')\ng(OLD)",
             expect![[r#"
                 1:8 old ?  name/used-otherwise prod.fresh
                 2:15 old.t ?  name/several-values prod.fresh.t
                 3:31 ?????.t ?  name/unresolved prod.people.t2 prod.fresh.t
             "#]],
-        ),
-        (
-            "spark.udf.register('f', lambda x: OLD)",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "def g():\n    yield OLD",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
-        (
-            "match OLD:\n    case 'old': pass",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
         ),
         (
             "for i in range(3):\n    spark.table(OLD + '.t')\n    OLD = OLD + '_x'",
@@ -423,19 +339,40 @@ fn what_speaks_against_a_change() {
             3:7 ?????.t ?  name/unresolved prod.people.t2 prod.fresh.t
         "#]],
         ),
-        (
-            "spark.sql('select from",
-            expect![[r#"
-            1:8 old ?  name/used-otherwise prod.fresh
-            2:15 old.t ?  name/several-values prod.fresh.t
-        "#]],
-        ),
     ] {
-        python(
-            &format!("OLD = \"old\"\nspark.table(f\"{{OLD}}.t\")\n{used}\n"),
-            expect,
+        used_beside_a_name(used, expect);
+    }
+    for used in [
+        "print(OLD)",
+        "if OLD == x: pass",
+        "spark.read.format('jdbc').option('dbtable', OLD + '.t').load()",
+        "spark.conf.set('db', OLD)",
+        "dbutils.notebook.run('x', 0, {'db': OLD})",
+        "unknown(OLD)",
+        "self.db = OLD",
+        "df.createOrReplaceTempView(OLD)",
+        "x = {OLD: 1}\nx['old']",
+        "spark.udf.register('f', lambda x: OLD)",
+        "def g():\n    yield OLD",
+        "match OLD:\n    case 'old': pass",
+        "spark.sql('select from",
+    ] {
+        used_beside_a_name(
+            used,
+            expect![[r#"
+                1:8 old ?  name/used-otherwise prod.fresh
+                2:15 old.t ?  name/several-values prod.fresh.t
+            "#]],
         );
     }
+}
+
+/// A constant that makes a name, with something else done to it.
+fn used_beside_a_name(used: &str, expect: Expect) {
+    python(
+        &format!("OLD = \"old\"\nspark.table(f\"{{OLD}}.t\")\n{used}\n"),
+        expect,
+    );
 }
 
 #[test]

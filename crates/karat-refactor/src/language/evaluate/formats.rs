@@ -51,14 +51,7 @@ impl Machine<'_, '_> {
                     };
                     let plain = directive.ends_with(['s', 'd']);
                     let value = if plain { value } else { value.lost() };
-                    self.fill_at(
-                        &mut assembled,
-                        value,
-                        own.home,
-                        own.span(at..start),
-                        Some(own.writing),
-                        directive.to_owned(),
-                    );
+                    self.fill_at(&mut assembled, value, &own, at..start);
                 }
                 if start < text.len() {
                     assembled.push(own.part(start..text.len()));
@@ -148,14 +141,7 @@ impl Machine<'_, '_> {
                     };
                     let value = value.unwrap_or_else(Value::unknown);
                     let value = if plain { value } else { value.lost() };
-                    self.fill_at(
-                        &mut assembled,
-                        value,
-                        own.home,
-                        own.span(at..start),
-                        Some(own.writing),
-                        field.to_owned(),
-                    );
+                    self.fill_at(&mut assembled, value, &own, at..start);
                 }
                 if start < text.len() {
                     assembled.push(own.part(start..text.len()));

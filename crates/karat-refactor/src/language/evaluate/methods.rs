@@ -381,14 +381,7 @@ impl Machine<'_, '_> {
                         assembled.push(own.part(start..at));
                     }
                     start = at + mark.len();
-                    self.fill_at(
-                        &mut assembled,
-                        value.clone(),
-                        own.home,
-                        own.span(at..start),
-                        Some(own.writing),
-                        mark.to_owned(),
-                    );
+                    self.fill_at(&mut assembled, value.clone(), &own, at..start);
                 }
                 if start < text.len() || text.is_empty() {
                     assembled.push(own.part(start..text.len()));

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Given, Machine, SEGMENTS_MAX};
-use crate::fragment::Fragment;
 use crate::language::literal::Writing;
 use crate::language::program::{Expression, Text, TextPart};
 use crate::language::values::{
-    Assembled, Fate, Hole, Literal, LiteralId, Segment, Value, last_letter, texts_given, texts_of,
+    Assembled, Fate, Hole, Literal, LiteralId, Segment, Stretch, Value, last_letter, texts_given,
+    texts_of,
 };
 
 impl Machine<'_, '_> {
@@ -148,17 +148,17 @@ impl Machine<'_, '_> {
         })));
     }
 
+    /// The value in place of a part of a literal, in the literal's own cell.
     pub(super) fn fill_at(
         &mut self,
         into: &mut Assembled,
         value: Value,
-        home: &Arc<Fragment>,
-        span: Range<usize>,
-        inside: Option<&'static Writing>,
-        what: String,
+        own: &Stretch<'_>,
+        part: Range<usize>,
     ) {
-        let cell = std::mem::replace(&mut self.cell, Arc::clone(home));
-        self.fill(into, value, span, inside, what);
+        let what = own.text[part.clone()].to_owned();
+        let cell = std::mem::replace(&mut self.cell, Arc::clone(own.home));
+        self.fill(into, value, own.span(part), Some(own.writing), what);
         self.cell = cell;
     }
 
