@@ -42,6 +42,7 @@ use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::ExactError;
+use crate::given_rows::GivenRows;
 use crate::walks::Walk;
 
 /// A hash table's own bytes for each row, and the hashes while it is made.
@@ -341,7 +342,8 @@ async fn chosen(
         read.push_back((batch, if fits { bytes } else { 0 }));
         if !fits {
             drop(part);
-            let left = Arc::new(Rows::new(schema, read, Some(rows), held));
+            let rest = Some(rows);
+            let left = Arc::new(Given { read, rest, held }.plan(schema));
             let plan = merged(join, left, sides.right, sides.parts)?;
             return Ok(Arc::new(Chosen { plan, _part: None }));
         }
@@ -349,7 +351,8 @@ async fn chosen(
     drop(rows);
     let (batch, bytes) = one_batch(&schema, read)?;
     let read = VecDeque::from([(batch, bytes)]);
-    let left = Arc::new(Rows::new(schema, read, None, held));
+    let rest = None;
+    let left = Arc::new(Given { read, rest, held }.plan(schema));
     let looked_up = join.builder().reset_state();
     let plan = looked_up
         .with_new_children(vec![left, sides.right])?
@@ -478,89 +481,15 @@ fn sorted(
 }
 
 /// Rows that were read, and those that are still to come.
-struct Rows {
-    properties: Arc<PlanProperties>,
-    rows: Mutex<Option<Given>>,
-}
-
 struct Given {
     read: VecDeque<(RecordBatch, usize)>,
     rest: Option<SendableRecordBatchStream>,
     held: MemoryReservation,
 }
 
-impl Rows {
-    fn new(
-        schema: SchemaRef,
-        read: VecDeque<(RecordBatch, usize)>,
-        rest: Option<SendableRecordBatchStream>,
-        held: MemoryReservation,
-    ) -> Rows {
-        Rows {
-            properties: one_partition(EquivalenceProperties::new(schema)),
-            rows: Mutex::new(Some(Given { read, rest, held })),
-        }
-    }
-}
-
-fn one_partition(equal: EquivalenceProperties) -> Arc<PlanProperties> {
-    Arc::new(PlanProperties::new(
-        equal,
-        Partitioning::UnknownPartitioning(1),
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    ))
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").finish_non_exhaustive()
-    }
-}
-
-impl DisplayAs for Rows {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RowsExec")
-    }
-}
-
-impl ExecutionPlan for Rows {
-    fn name(&self) -> &str {
-        "RowsExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn for<'a> FnMut(&'a Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let given = self
-            .rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(given) = given else {
-            return Err(ExactError::Internal("rows are given once".to_owned()).into());
-        };
-        let rows = stream::try_unfold(given, |mut given| async move {
+impl Given {
+    fn plan(self, schema: SchemaRef) -> GivenRows {
+        let rows = stream::try_unfold(self, |mut given| async move {
             if let Some((batch, bytes)) = given.read.pop_front() {
                 // Whoever takes the batch counts it from now on.
                 given.held.shrink(bytes);
@@ -572,9 +501,17 @@ impl ExecutionPlan for Rows {
             };
             Ok(next.map(|batch| (batch, given)))
         });
-        let schema = self.schema();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        GivenRows::new(one_partition(EquivalenceProperties::new(schema)), rows)
     }
+}
+
+fn one_partition(equal: EquivalenceProperties) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        equal,
+        Partitioning::UnknownPartitioning(1),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
 }
 
 /// One partition of a plan.

@@ -37,6 +37,7 @@ mod fitting_joins;
 mod frames;
 mod functions;
 mod geometry;
+mod given_rows;
 mod grouped_pages;
 mod groups;
 mod guesses;

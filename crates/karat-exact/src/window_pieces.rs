@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{concat, partition};
@@ -21,6 +21,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::ExactError;
+use crate::given_rows::GivenRows;
 
 /// Rows of a piece, unless one partition has more.
 const PIECE_ROWS: usize = 1 << 15;
@@ -144,7 +145,7 @@ struct Cutter {
 
 impl Cutter {
     /// The next piece; none at the end.
-    async fn next(&mut self) -> Result<Option<Piece>> {
+    async fn next(&mut self) -> Result<Option<GivenRows>> {
         // Whoever asks has done with the piece before.
         let left = self.piece.iter().map(RecordBatch::get_array_memory_size);
         self.held.try_resize(left.sum())?;
@@ -179,11 +180,9 @@ impl Cutter {
         Ok((!piece.is_empty()).then(|| self.of(piece)))
     }
 
-    fn of(&self, rows: VecDeque<RecordBatch>) -> Piece {
-        Piece {
-            properties: self.properties.clone(),
-            rows: Mutex::new(rows),
-        }
+    fn of(&self, rows: VecDeque<RecordBatch>) -> GivenRows {
+        let rows = stream::iter(rows.into_iter().map(Ok));
+        GivenRows::new(self.properties.clone(), rows)
     }
 
     /// Where the last partition of a batch begins; none if that is before the batch.
@@ -207,53 +206,5 @@ impl Cutter {
     fn keys_of(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         let key = |key: &Arc<dyn PhysicalExpr>| key.evaluate(batch)?.into_array(batch.num_rows());
         self.keys.iter().map(key).collect()
-    }
-}
-
-/// Some of the rows, in place of the input.
-#[derive(Debug)]
-struct Piece {
-    properties: Arc<PlanProperties>,
-    rows: Mutex<VecDeque<RecordBatch>>,
-}
-
-impl DisplayAs for Piece {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PieceExec")
-    }
-}
-
-impl ExecutionPlan for Piece {
-    fn name(&self) -> &str {
-        "PieceExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn for<'a> FnMut(&'a Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = std::mem::take(&mut *rows);
-        let rows = stream::iter(rows.into_iter().map(Ok));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
 }
