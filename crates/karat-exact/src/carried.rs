@@ -24,9 +24,8 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr::WindowFunctionParams;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Distinct, EmptyRelation, Expr, Filter, JoinType, LogicalPlan,
-    Projection, Sort, SortExpr, SubqueryAlias, Union, Window, WindowFrame,
-    WindowFunctionDefinition, lit,
+    AggregateUDF, Distinct, EmptyRelation, Expr, JoinType, LogicalPlan, SortExpr, SubqueryAlias,
+    Union, WindowFrame, WindowFunctionDefinition, lit,
 };
 use datafusion::optimizer::{Optimizer, OptimizerConfig};
 use datafusion::sql::sqlparser::ast::Statement;
@@ -35,6 +34,7 @@ use crate::checked::sql_text;
 use crate::conditions::{self, is_bound, is_closed};
 use crate::error::ExactError;
 use crate::failures::Failures;
+use crate::nodes::{aggregate, filter, joined, project, sort, window};
 use crate::rows::can_fail;
 use crate::total::{first_error, split};
 use crate::walks::{Walk, WalkPlan};
@@ -151,7 +151,7 @@ pub(crate) fn may_lack_a_rule(plan: &LogicalPlan) -> bool {
 
 fn has_scalar_subquery(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         node.see_expressions(|expr| {
             found |= expr.has(|e| Ok(matches!(e, Expr::ScalarSubquery(_))))?;
             Ok(TreeNodeRecursion::Continue)
@@ -218,40 +218,6 @@ impl Rows {
         let plan = project(self.plan, columns.into_iter().map(Expr::Column).collect())?;
         Ok(Rows { plan, ..self })
     }
-}
-
-fn project(input: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Projection(Projection::try_new(
-        exprs,
-        input.into(),
-    )?))
-}
-
-fn filter(input: LogicalPlan, predicate: Expr) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Filter(Filter::try_new(
-        predicate,
-        input.into(),
-    )?))
-}
-
-fn window(input: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Window(Window::try_new(exprs, input.into())?))
-}
-
-fn aggregate(input: LogicalPlan, by: Vec<Expr>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Aggregate(Aggregate::try_new(
-        input.into(),
-        by,
-        exprs,
-    )?))
-}
-
-fn sort(input: LogicalPlan, expr: Vec<SortExpr>) -> LogicalPlan {
-    LogicalPlan::Sort(Sort {
-        expr,
-        input: input.into(),
-        fetch: None,
-    })
 }
 
 /// The expression under the name of a column.
@@ -755,7 +721,7 @@ impl Carrier {
             several,
         );
         let one = project(one, vec![Expr::Column(column.clone()), named(error, &many)])?;
-        let plan = joins::joined(
+        let plan = joined(
             rows.plan.clone(),
             one,
             Vec::new(),
@@ -776,7 +742,7 @@ impl Carrier {
 /// Whether an expression in a plan can fail for what its rows hold.
 fn fallible(plan: &LogicalPlan) -> Result<bool> {
     let mut fallible = false;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         node.see_expressions(|expr| {
             fallible |= can_fail(expr);
             Ok(TreeNodeRecursion::Continue)

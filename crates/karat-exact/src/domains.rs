@@ -5,20 +5,23 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{
-    Column, DFSchema, ExprSchema, JoinConstraint, NullEquality, Result, ScalarValue, TableReference,
+    Column, DFSchema, ExprSchema, NullEquality, Result, ScalarValue, TableReference,
 };
 use datafusion::logical_expr::expr::{Case, Exists, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, FetchType, Filter, Join, JoinType, Limit, LogicalPlan,
-    LogicalPlanBuilder, Projection, SkipType, Sort, SortExpr, Subquery, SubqueryAlias, Window,
-    WindowFrame, WindowFunctionDefinition, lit,
+    Aggregate, Distinct, Expr, FetchType, Join, JoinType, Limit, LogicalPlan, LogicalPlanBuilder,
+    Projection, SkipType, Sort, SortExpr, Subquery, SubqueryAlias, Window, WindowFrame,
+    WindowFunctionDefinition, lit,
 };
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
+use crate::nodes::{self, joined, project};
 use crate::rows::can_fail;
 use crate::walks::{Walk, WalkPlan};
+
+const NULLS_DIFFER: NullEquality = NullEquality::NullEqualsNothing;
 
 /// What begins the names of domains, and of what is computed over them: no text has it.
 const HIDDEN: char = '\u{1}';
@@ -119,36 +122,12 @@ impl Domain {
     }
 }
 
-fn project(input: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {
-    let projection = Projection::try_new(exprs, input.into())?;
-    Ok(LogicalPlan::Projection(projection))
-}
-
 fn columns(plan: &LogicalPlan) -> Vec<Expr> {
     plan.schema()
         .columns()
         .into_iter()
         .map(Expr::Column)
         .collect()
-}
-
-fn joined(
-    left: LogicalPlan,
-    right: LogicalPlan,
-    on: Vec<(Expr, Expr)>,
-    filter: Option<Expr>,
-    kind: JoinType,
-) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Join(Join::try_new(
-        left.into(),
-        right.into(),
-        on,
-        filter,
-        kind,
-        JoinConstraint::On,
-        NullEquality::NullEqualsNothing,
-        false,
-    )?))
 }
 
 /// Keys by which two columns are equal, nulls too. Joins for which null is null do not keep to that in their other conditions: the
@@ -188,11 +167,16 @@ fn asks(expr: &Expr) -> bool {
 
 /// Whether a plan asks for an outer row, or holds an expression that may.
 fn plan_asks(plan: &LogicalPlan) -> bool {
+    has_expression(plan, asks)
+}
+
+/// Whether an expression of a plan is so, or nobody can tell.
+fn has_expression(plan: &LogicalPlan, is: fn(&Expr) -> bool) -> bool {
     let mut found = false;
-    let visited = plan.apply_with_subqueries(|node| {
+    let visited = plan.walk_with_subqueries(|node| {
         node.see_expressions(|expr| {
-            found |= asks(expr);
-            Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+            found |= is(expr);
+            Ok(TreeNodeRecursion::Continue)
         })
     });
     found || visited.is_err()
@@ -306,17 +290,11 @@ impl Domains {
                 input: rows.into(),
                 ..sort
             }),
-            LogicalPlan::Filter(filter) => {
-                LogicalPlan::Filter(Filter::try_new(filter.predicate, rows.into())?)
+            LogicalPlan::Filter(filter) => nodes::filter(rows, filter.predicate)?,
+            LogicalPlan::Window(window) => nodes::window(rows, window.window_expr)?,
+            LogicalPlan::Aggregate(aggregate) => {
+                nodes::aggregate(rows, aggregate.group_expr, aggregate.aggr_expr)?
             }
-            LogicalPlan::Window(window) => {
-                LogicalPlan::Window(Window::try_new(window.window_expr, rows.into())?)
-            }
-            LogicalPlan::Aggregate(aggregate) => LogicalPlan::Aggregate(Aggregate::try_new(
-                rows.into(),
-                aggregate.group_expr,
-                aggregate.aggr_expr,
-            )?),
             _ => project(rows, exprs)?,
         };
         let made = match made.schema().columns() == before {
@@ -385,7 +363,7 @@ impl Domains {
             on.extend(same(outer, key, rows.schema())?);
         }
         let result = Expr::Column(result.clone());
-        *rows = joined(rows.clone(), alias, on, None, JoinType::Left)?;
+        *rows = joined(rows.clone(), alias, on, None, JoinType::Left, NULLS_DIFFER)?;
         Ok(Some(match exists {
             Some(negated) => value(result, negated),
             None => result,
@@ -436,6 +414,7 @@ impl Domains {
             on,
             join.filter,
             join.join_type,
+            NULLS_DIFFER,
         )?;
         let plan = project(plan, before.into_iter().map(Expr::Column).collect())?;
         Ok(Transformed::yes(plan))
@@ -445,7 +424,7 @@ impl Domains {
     fn unnested(&mut self, plan: &LogicalPlan, domain: &Domain) -> Result<Option<LogicalPlan>> {
         if !plan_asks(plan) {
             let (left, right) = (domain.plan.clone(), plan.clone());
-            return joined(left, right, Vec::new(), None, JoinType::Inner).map(Some);
+            return joined(left, right, Vec::new(), None, JoinType::Inner, NULLS_DIFFER).map(Some);
         }
         // A subquery of the subquery that asks for the outer row as well.
         let deep = plan.expressions().iter().any(|expr| {
@@ -475,7 +454,7 @@ impl Domains {
             LogicalPlan::Filter(filter) => {
                 let input = below!(&filter.input);
                 let predicate = domain.inside(&filter.predicate)?;
-                LogicalPlan::Filter(Filter::try_new(predicate, input.into())?)
+                nodes::filter(input, predicate)?
             }
             LogicalPlan::Projection(projection) => {
                 let input = below!(&projection.input);
@@ -597,7 +576,14 @@ impl Domains {
         for ((_, own), found) in domain.columns.iter().zip(&found) {
             on.extend(same(own, found, domain.plan.schema())?);
         }
-        let rows = joined(domain.plan.clone(), rows, on, None, JoinType::Left)?;
+        let rows = joined(
+            domain.plan.clone(),
+            rows,
+            on,
+            None,
+            JoinType::Left,
+            NULLS_DIFFER,
+        )?;
         let there = Expr::Column(Column::new_unqualified(there));
         let exprs = exprs.into_iter().map(|expr| {
             expr.walk_up(|e| match e {
@@ -671,7 +657,7 @@ impl Domains {
                 distinct: false,
             },
         });
-        let rows = Window::try_new(vec![call.alias(number.clone())], rows.into())?;
+        let rows = nodes::window(rows, vec![call.alias(number.clone())])?;
         let number = Expr::Column(Column::new_unqualified(number));
         let within =
             |rows: usize| Expr::Literal(ScalarValue::UInt64(u64::try_from(rows).ok()), None);
@@ -679,8 +665,7 @@ impl Domains {
         if let Some(fetch) = fetch {
             chosen = chosen.and(number.lt_eq(within(skip.saturating_add(fetch))));
         }
-        let rows = Filter::try_new(chosen, LogicalPlan::Window(rows).into())?;
-        let mut rows = project(LogicalPlan::Filter(rows), kept)?;
+        let mut rows = project(nodes::filter(rows, chosen)?, kept)?;
         for projection in above.into_iter().rev() {
             let mut exprs: Vec<Expr> = domain.own().collect();
             for (expr, name) in projection.expr.iter().zip(projection.schema.iter()) {
@@ -740,14 +725,7 @@ fn names_outer(of: &Subquery, domain: &Domain) -> bool {
 
 /// Whether an expression of a plan may fail, as far as it can be told before casts are checked.
 fn may_fail(plan: &LogicalPlan) -> bool {
-    let mut found = false;
-    let visited = plan.apply_with_subqueries(|node| {
-        node.see_expressions(|expr| {
-            found |= may_fail_itself(expr);
-            Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-        })
-    });
-    found || visited.is_err()
+    has_expression(plan, may_fail_itself)
 }
 
 fn may_fail_itself(expr: &Expr) -> bool {

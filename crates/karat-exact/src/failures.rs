@@ -150,7 +150,7 @@ impl Failures {
         };
         walks::read(statement, &mut written);
         let mut found: BTreeMap<String, Failing> = BTreeMap::new();
-        plan.apply_with_subqueries(|node| {
+        plan.walk_with_subqueries(|node| {
             node.see_expressions(|expr| {
                 expr.walk(|e| {
                     if may_fail(e) {

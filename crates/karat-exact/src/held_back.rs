@@ -59,9 +59,9 @@ impl OptimizerRule for HeldBack {
 /// error that would be part of the answer (rule E5).
 fn no_join_can_fail(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         if matches!(node, LogicalPlan::Join(_)) {
-            node.apply_with_subqueries(|below| {
+            node.walk_with_subqueries(|below| {
                 below.see_expressions(|expr| {
                     found |= can_fail(expr);
                     Ok(TreeNodeRecursion::Continue)
@@ -104,7 +104,7 @@ fn keeps_nulls_apart(plan: &LogicalPlan) -> Result<bool> {
 /// The same of inner joins that are taken apart and put together anew with the conditions over them.
 fn has_no_equal_nulls(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node {
             found |= join.join_type == JoinType::Inner
                 && join.null_equality == NullEquality::NullEqualsNull;

@@ -51,6 +51,7 @@ mod missing;
 mod moments;
 mod named;
 mod nested;
+mod nodes;
 mod numbers;
 mod order;
 mod outcome;

@@ -659,7 +659,7 @@ impl AnalyzerRule for CheckedExpressions {
                 plan => Ok(Transformed::no(plan)),
             })?
             .data;
-        plan.apply_with_subqueries(|plan| {
+        plan.walk_with_subqueries(|plan| {
             if let LogicalPlan::Union(union) = plan {
                 refuse_mixed_union(&union.inputs)?;
             }

@@ -244,7 +244,7 @@ impl Engine {
 /// Whether `t.k` was read as a field of a column `t` that has none.
 fn takes_a_table_for_a_column(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
     let mut found = false;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         node.see_expressions(|expr| {
             found |= expr.has(|e| {
@@ -342,7 +342,7 @@ fn may_have_no_way(plan: &LogicalPlan) -> bool {
     };
     let windows = |expr: &Expr| expr.has(|e| Ok(matches!(e, Expr::WindowFunction(_))));
     let mut found = false;
-    let visited = plan.apply_with_subqueries(|node| {
+    let visited = plan.walk_with_subqueries(|node| {
         let filter = matches!(node, LogicalPlan::Filter(_));
         node.see_expressions(|expr| {
             found |= unusual(expr)? || (filter && windows(expr)?);
@@ -439,7 +439,7 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
 
 fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
     let mut tables = BTreeSet::new();
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             // What a function makes is no table.
             && !scan.table_name.table().ends_with("()")
@@ -457,7 +457,7 @@ fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> 
 
 fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {
     let mut found = ClockUse::None;
-    plan.apply_with_subqueries(|node| {
+    plan.walk_with_subqueries(|node| {
         node.see_expressions(|expr| {
             found = found.max(clock_use(expr));
             Ok(TreeNodeRecursion::Continue)
@@ -468,7 +468,7 @@ fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {
 
 fn refuse_provenance(plan: &LogicalPlan) -> Result<(), SqlError> {
     let mut named: Option<Column> = None;
-    let visited = plan.apply_with_subqueries(|node| {
+    let visited = plan.walk_with_subqueries(|node| {
         node.see_expressions(|expr| {
             expr.walk(|inner| {
                 if let Expr::Column(column) = inner
@@ -499,7 +499,7 @@ fn refuse_provenance(plan: &LogicalPlan) -> Result<(), SqlError> {
 /// stands for itself, or `and` and `or` of conditions, come out the same.
 fn refuse_lost_nulls(plan: &LogicalPlan) -> Result<(), SqlError> {
     let mut lost: Option<Option<(u64, u64)>> = None;
-    let visited = plan.apply_with_subqueries(|node| {
+    let visited = plan.walk_with_subqueries(|node| {
         let filter = matches!(node, LogicalPlan::Filter(_));
         node.see_expressions(|expr| {
             if let Some(found) = lost_null(expr, filter, filter) {

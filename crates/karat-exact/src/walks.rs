@@ -1,5 +1,5 @@
 //! Walks over parsed texts and over plans. The walks of sqlparser and DataFusion are generic in who walks, and each walker makes the code of the
-//! whole tree anew; these are compiled once, and call who walks through a pointer. All walking of this crate goes through here.
+//! whole tree anew; these are compiled once, and call who walks through a pointer. Whoever walks over a whole tree in this crate does it here.
 
 use std::ops::ControlFlow;
 
@@ -142,6 +142,12 @@ pub(crate) trait WalkPlan: Sized {
         change: impl FnMut(Self) -> Result<Transformed<Self>>,
     ) -> Result<Transformed<Self>>;
 
+    /// `apply_with_subqueries`.
+    fn walk_with_subqueries(
+        &self,
+        see: impl FnMut(&Self) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion>;
+
     /// `map_expressions`: those of this node alone.
     fn change_expressions(
         self,
@@ -167,6 +173,19 @@ impl WalkPlan for LogicalPlan {
             plan.transform_up_with_subqueries(change)
         }
         walk(self, &mut change)
+    }
+
+    fn walk_with_subqueries(
+        &self,
+        mut see: impl FnMut(&Self) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        fn walk(
+            plan: &LogicalPlan,
+            see: &mut dyn FnMut(&LogicalPlan) -> Result<TreeNodeRecursion>,
+        ) -> Result<TreeNodeRecursion> {
+            plan.apply_with_subqueries(see)
+        }
+        walk(self, &mut see)
     }
 
     fn change_expressions(

@@ -11,12 +11,12 @@ use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, lit,
 };
 
-use super::joins::joined;
 use super::{
     Carrier, Rows, aggregate, case, count_of, filter, min_of, named, no_code, no_rule, project,
     row_number, unaliased, window,
 };
 use crate::checked::sql_text;
+use crate::nodes::joined;
 use crate::total::{aggregate_can_fail, error_of, first_error, total_aggregate, value_of};
 
 /// A key of groups or partitions: its value, and its error if it can be one.

@@ -5,7 +5,7 @@
 //! an error meet all (2). One more copy (3) meets nothing and stands for the left row itself, so that what an outer, semi or anti
 //! join asks, whether the row has a sure partner, is asked over the copies of the row.
 
-use datafusion::common::{Column, JoinConstraint, NullEquality, Result, ScalarValue};
+use datafusion::common::{Column, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, lit,
@@ -16,28 +16,8 @@ use super::{
     some_value, window,
 };
 use crate::failures::UNKNOWN;
+use crate::nodes::joined;
 use crate::total::first_error;
-
-/// A join of two plans.
-pub(super) fn joined(
-    left: LogicalPlan,
-    right: LogicalPlan,
-    on: Vec<(Expr, Expr)>,
-    filter: Option<Expr>,
-    join_type: JoinType,
-    null_equality: NullEquality,
-) -> Result<LogicalPlan> {
-    Ok(LogicalPlan::Join(Join::try_new(
-        left.into(),
-        right.into(),
-        on,
-        filter,
-        join_type,
-        JoinConstraint::On,
-        null_equality,
-        false,
-    )?))
-}
 
 /// What becomes of a left row.
 #[derive(Clone, Copy, PartialEq, Eq)]
