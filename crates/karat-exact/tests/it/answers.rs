@@ -13,13 +13,6 @@ fn numbers() -> Bench {
     )
 }
 
-fn answers(bench: &Bench, queries: &[&str]) -> String {
-    queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)))
-        .collect()
-}
-
 #[test]
 fn doubles_have_one_zero_and_one_nan() {
     expect![[r#"
@@ -50,9 +43,7 @@ fn doubles_have_one_zero_and_one_nan() {
         g bigint, high double, low double
         0 | -inf | inf
         1 | -inf | inf
-    "#]].assert_eq(&answers(
-        &numbers(),
-        &[
+    "#]].assert_eq(&numbers().told(&[
             "select id, rank() over (order by f) as r, row_number() over (order by f desc, id) as n from d.t",
             "select case f when -cast(0 as double) then 'zero' end as z, id from d.t where id < 3",
             "select array_agg(f order by f, id) as all from d.t where id < 3",
@@ -69,9 +60,7 @@ fn sums_of_wide_decimals_do_not_wrap() {
     for threads in [1, 3] {
         let mut bench = numbers();
         bench.threads = threads;
-        said += &answers(
-            &bench,
-            &[
+        said += &bench.told(&[
                 "select sum(x) as s from (select cast('9e75' as decimal(76,0)) * id as x from d.t where id < 2 \
                  union all select cast('9e75' as decimal(76,0)) from d.t) s",
                 "select sum(x) as s from (select cast('9e75' as decimal(76,0)) as x from d.t \
@@ -121,9 +110,7 @@ fn a_cast_may_be_the_key_of_a_join() {
         2
         select id from d.t where id in (select f from d.t)
         id bigint
-    "#]].assert_eq(&answers(
-        &numbers(),
-        &[
+    "#]].assert_eq(&numbers().told(&[
             "select a.id from d.t a join d.t b on cast(cast(a.id as string) as bigint) = b.id where a.id < 3",
             "select id from d.t where cast(id as int) in (select id from d.t where f = 0)",
             "select id from d.t where id in (select f from d.t)",
@@ -176,9 +163,7 @@ fn what_would_be_answered_wrongly_is_refused() {
         b | 0 | 2
         null | 0 | 1
         null | 1 | 5
-    "#]].assert_eq(&answers(
-        &numbers(),
-        &[
+    "#]].assert_eq(&numbers().told(&[
             "select 2 ^ 3 as x",
             "select id from d.t where k like 'a!%' escape '!'",
             "select date '9999-12-31' + interval '1 month 2 days' as x",
@@ -223,9 +208,7 @@ fn a_null_in_a_subquery_is_neither_yes_nor_no() {
         3
         4
         5
-    "#]].assert_eq(&answers(
-        &numbers(),
-        &[
+    "#]].assert_eq(&numbers().told(&[
             "select id from d.t where k not in (select k from d.t where id < 3) and id > 0",
             "select id from d.t where k in (select k from d.t where id < 3) or id = 5",
             "select id from d.t where k not in (select k from d.t where id < 3) or id = 5",
@@ -247,9 +230,7 @@ fn coalesce_may_stand_beside_what_can_fail() {
         id bigint, x string
         4 | b!
         5 | z?
-    "#]].assert_eq(&answers(
-        &numbers(),
-        &[
+    "#]].assert_eq(&numbers().told(&[
             "select id from d.t where 10 / id > 2 and coalesce(k, 'z') <> 'b'",
             "select id, coalesce(k, 'z') || nvl2(k, '!', '?') as x from d.t where cast(id as int) > 3 and nvl(k, 'z') > 'a'",
         ],
@@ -289,7 +270,7 @@ fn days_and_months_of_an_instant_are_local() {
         select extract(epoch from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as x, extract(hour from cast('2024-07-01T12:00:00Z' as timestamp with time zone)) as h
         x double, h integer
         1719835200.0 | 14
-    "#]].assert_eq(&answers(&numbers(), &queries));
+    "#]].assert_eq(&numbers().told(&queries));
 }
 
 #[test]
@@ -318,9 +299,7 @@ fn a_date_in_milliseconds_with_a_time_of_day_fails_its_row() {
         1 | 1969-12-31 | 1969-12-31
         2 | null | null
         3 | null | null
-    "#]].assert_eq(&answers(
-        &bench,
-        &[
+    "#]].assert_eq(&bench.told(&[
             "select id, d from d.t where id <> 2",
             "select d from d.t",
             "select cast(d as timestamp) as t from d.t",
@@ -348,15 +327,12 @@ fn a_filter_above_an_outer_join_stays_with_its_column() {
         k bigint, v bigint, k bigint, v bigint
         2 | 20 | 2 | 21
     "#]]
-    .assert_eq(&answers(
-        &bench,
-        &[
-            "select * from d.a right join d.b on a.k = b.k where a.k + 0 > 1",
-            "select * from d.b left join d.a on a.k = b.k where a.k + 0 > 1",
-            "select count(*) as c from d.a right join d.b on a.k = b.k where coalesce(a.v, 5) > 12",
-            "select * from d.a full join d.b on a.k = b.k where b.v + 0 > 11",
-        ],
-    ));
+    .assert_eq(&bench.told(&[
+        "select * from d.a right join d.b on a.k = b.k where a.k + 0 > 1",
+        "select * from d.b left join d.a on a.k = b.k where a.k + 0 > 1",
+        "select count(*) as c from d.a right join d.b on a.k = b.k where coalesce(a.v, 5) > 12",
+        "select * from d.a full join d.b on a.k = b.k where b.v + 0 > 11",
+    ]));
 }
 
 #[test]
@@ -387,13 +363,10 @@ fn distinct_on_keeps_its_order_under_a_limit() {
         1 | b
         2 | c
     "#]]
-    .assert_eq(&answers(
-        &bench,
-        &[
-            "select distinct on (k) k, n from d.t order by k desc, n desc limit 2",
-            "select distinct on (k) n, k from d.t order by k desc, n desc",
-            "select distinct on (k) n, k from d.t",
-            "select distinct on (k) n, k from d.t limit 2",
-        ],
-    ));
+    .assert_eq(&bench.told(&[
+        "select distinct on (k) k, n from d.t order by k desc, n desc limit 2",
+        "select distinct on (k) n, k from d.t order by k desc, n desc",
+        "select distinct on (k) n, k from d.t",
+        "select distinct on (k) n, k from d.t limit 2",
+    ]));
 }

@@ -6,10 +6,7 @@ use crate::harness::Bench;
 
 fn told(queries: &[&str]) -> String {
     let bench = Bench::new();
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

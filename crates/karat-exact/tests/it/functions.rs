@@ -16,10 +16,7 @@ fn answers(queries: &[&str]) -> String {
         &["id"],
         &["1,a,1\n2,b,300\n3,c,\n"],
     );
-    queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)))
-        .collect()
+    bench.told(queries)
 }
 
 #[test]
@@ -491,10 +488,7 @@ fn nested_columns_of_a_file_are_of_one_kind() {
         "select array_concat(l, ['x'], l) as a from d.n",
         "select l, d, timestamp '2024-01-01 00:00:00' + d as at from d.n order by d desc",
     ];
-    let told: String = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)))
-        .collect();
+    let told = bench.told(&queries);
     expect![[r#"
         select array_concat(l, ['x'], l) as a from d.n
         a list<string>

@@ -91,6 +91,14 @@ impl Bench {
         self.run(sql, &Purpose::Query { strict: false })
     }
 
+    /// Each query, and below it what it gives.
+    pub(crate) fn told(&self, queries: &[&str]) -> String {
+        queries
+            .iter()
+            .map(|sql| format!("{sql}\n{}\n", self.query(sql)))
+            .collect()
+    }
+
     /// The same for the SQL of a model.
     pub(crate) fn model(&self, sql: &str) -> String {
         let purpose = Purpose::Model {

@@ -11,10 +11,7 @@ fn told(queries: &[&str]) -> String {
         &["id"],
         &["1,0.1,0.10\n2,NaN,9346690.85\n3,1e300,2.50\n4,,\n"],
     );
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

@@ -13,10 +13,7 @@ fn told(queries: &[&str]) -> String {
             &["1,1,10\n2,1,30\n3,2,20\n4,3,5\n"],
         )
         .table("d.t", "k Int64; t Int64", &["k"], &["1,7\n2,8\n5,9\n"]);
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

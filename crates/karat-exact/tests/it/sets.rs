@@ -14,10 +14,7 @@ fn told(queries: &[&str]) -> String {
             "3,2,x,2024-02-01\n4,2,9,2024-02-01\n5,,,2024-03-01\n",
         ],
     );
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

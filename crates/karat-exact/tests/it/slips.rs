@@ -8,10 +8,7 @@ fn told(queries: &[&str]) -> String {
     let bench = Bench::new()
         .table("d.t", "k Int64; i Int64", &["k"], &["1,10\n2,20\n3,30\n"])
         .table("d.u", "k Int64; j Int64", &["j"], &["1,5\n1,6\n"]);
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

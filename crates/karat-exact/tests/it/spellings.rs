@@ -11,10 +11,7 @@ fn told(queries: &[&str]) -> String {
         &["id"],
         &["1,2024-02-29\n-7,2023-12-31\n"],
     );
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]

@@ -18,10 +18,7 @@ fn told(queries: &[&str]) -> String {
             &["i"],
             &["1,10,5\n2,20,x\n", "2,30,6\n3,40,7\n"],
         );
-    let each = queries
-        .iter()
-        .map(|sql| format!("{sql}\n{}\n", bench.query(sql)));
-    each.collect()
+    bench.told(queries)
 }
 
 #[test]
