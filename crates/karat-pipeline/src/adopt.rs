@@ -101,8 +101,7 @@ fn not_signed(
     name: &str,
     history: &[CommitRecord],
 ) -> Result<Vec<Input>, PipelineError> {
-    let target = site.project.targets.get(&site.context.target);
-    if target.is_none_or(|target| !target.require_signature) {
+    if !site.demands_signatures() {
         return Ok(Vec::new());
     }
     let ring = KeyRing::load(&site.root.join("keys"))?;

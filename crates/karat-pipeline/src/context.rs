@@ -113,3 +113,11 @@ pub struct Site {
     /// Data files that this execution has proven.
     pub proven: Proven,
 }
+
+impl Site {
+    /// Whether the target takes no version without a signature that counts (G7).
+    pub(crate) fn demands_signatures(&self) -> bool {
+        let target = self.project.targets.get(&self.context.target);
+        target.is_some_and(|target| target.require_signature)
+    }
+}

@@ -160,11 +160,7 @@ pub async fn plan(
             )
         });
         if let Some(stopped) = stopped {
-            let kind = match &model.kind {
-                ModelKind::Silver(_) => "silver",
-                ModelKind::Gold(_) => "gold",
-            };
-            let mut step = PlannedStep::new(kind, table);
+            let mut step = PlannedStep::new(table.layer.as_str(), table);
             step.action = PlannedAction::Skip;
             step.reason = format!("`{stopped}` fails");
             changing.insert(table.clone(), step.action);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use karat_project::{Feed, Graph, Model, ModelKind, Project, TableName};
+use karat_project::{Feed, Graph, Layer, Model, ModelKind, Project, TableName};
 use karat_receipt::Digest;
 use karat_source::{FeedSpec, Source};
 use tokio::task::JoinSet;
@@ -132,7 +132,7 @@ pub async fn run(
         let (table, report) = done.map_err(joined)?;
         let failed = matches!(report.status, StepStatus::Failed | StepStatus::Skipped);
         if failed {
-            skip_dependants(project, &table, &mut waiting, &mut finished);
+            skip_dependants(&table, &mut waiting, &mut finished);
         }
         for inputs in waiting.values_mut() {
             inputs.remove(&table);
@@ -222,7 +222,7 @@ fn spawn(
         };
         let (kind, outcome) = match inner.await {
             Ok(done) => done,
-            Err(error) => (kind_of(&site.project, &table), Err(joined(error))),
+            Err(error) => (kind_of(&table), Err(joined(error))),
         };
         let mut report = match outcome.and_then(has_receipt) {
             Ok(report) => report,
@@ -313,17 +313,16 @@ async fn model_step(
     }
 }
 
-fn kind_of(project: &Project, table: &TableName) -> &'static str {
-    match project.model(table).map(|model| &model.kind) {
-        Some(ModelKind::Gold(_)) => "gold",
-        Some(ModelKind::Silver(_)) => "silver",
-        None => "load",
+/// What makes the table: a load, or the model of a layer.
+fn kind_of(table: &TableName) -> &'static str {
+    match table.layer {
+        Layer::Bronze => "load",
+        layer => layer.as_str(),
     }
 }
 
 /// Everything downstream of a failed step is skipped.
 fn skip_dependants(
-    project: &Project,
     failed: &TableName,
     waiting: &mut BTreeMap<TableName, BTreeSet<TableName>>,
     finished: &mut BTreeMap<TableName, StepReport>,
@@ -335,11 +334,11 @@ fn skip_dependants(
         .collect();
     for table in dependants {
         waiting.remove(&table);
-        let kind = kind_of(project, &table);
+        let kind = kind_of(&table);
         let mut report = StepReport::new(kind, &table.to_string());
         report.status = StepStatus::Skipped;
         report.notes.push(format!("skipped: `{failed}` failed"));
         finished.insert(table.clone(), report);
-        skip_dependants(project, &table, waiting, finished);
+        skip_dependants(&table, waiting, finished);
     }
 }

@@ -105,8 +105,7 @@ impl StepReport {
 
 /// A target that demands signatures gets no commit without a key, nor by one that `verify` would not accept (G7).
 pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
-    let target = site.project.targets.get(&site.context.target);
-    if target.is_none_or(|target| !target.require_signature) {
+    if !site.demands_signatures() {
         return Ok(());
     }
     let target = site.context.target.clone();
@@ -137,8 +136,7 @@ pub(crate) fn check_signed(
     table: &TableName,
     head: Option<&Head>,
 ) -> Result<(), PipelineError> {
-    let target = site.project.targets.get(&site.context.target);
-    if target.is_none_or(|target| !target.require_signature) {
+    if !site.demands_signatures() {
         return Ok(());
     }
     let Some((head, digest)) = head.and_then(|head| Some((head, head.receipt?))) else {

@@ -387,12 +387,7 @@ impl TableCheck<'_> {
         &mut self,
         history: &[CommitRecord],
     ) -> Result<BTreeMap<i64, Opened>, PipelineError> {
-        let must_sign = self
-            .site
-            .project
-            .targets
-            .get(&self.site.context.target)
-            .is_some_and(|target| target.require_signature);
+        let must_sign = self.site.demands_signatures();
         let mut opened = BTreeMap::new();
         let mut unacceptable: BTreeMap<i64, SignatureOutcome> = BTreeMap::new();
         for record in history {
