@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::line::{Reader, Typed};
 use crate::machine;
 use crate::output;
+use crate::site::Interrupt;
 use crate::statement;
 use crate::verb::query::{Desk, Stop};
 
@@ -39,6 +40,8 @@ pub(crate) fn run(desk: &Desk<'_>) -> Result<u8, Failure> {
     let history = known.map(|text| text.lines().map(str::to_owned).collect());
     let mut reader = Reader::new(history.unwrap_or_default());
     let names = names(desk);
+    // Between a line and its statement a Ctrl-C must not end the shell; who listened once is not ended later.
+    drop(Interrupt::listen()?);
     output::print("Exact SQL. `\\?` tells what can be typed, `\\q` leaves.\n")?;
     let mut text = String::new();
     loop {
@@ -73,7 +76,8 @@ pub(crate) fn run(desk: &Desk<'_>) -> Result<u8, Failure> {
             {
                 reader.history.push(entry);
             }
-            show(desk.answer(sql, Stop::OnInterrupt));
+            // Planning is given up, too, as soon as it is done.
+            show(Interrupt::listen().and_then(|interrupt| desk.answer(sql, Stop::On(interrupt))));
         }
         text = rest;
     }

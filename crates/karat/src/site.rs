@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -380,29 +381,46 @@ pub(crate) fn block_on<T>(threads: usize, work: impl Future<Output = T>) -> Resu
     Ok(runtime(threads)?.block_on(work))
 }
 
-/// Runs async work to its end, or to Ctrl-C: then none.
-pub(crate) fn until_interrupt<T: Send + 'static>(
-    threads: usize,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<Option<T>, Failure> {
-    // Threads at work do not hear signals, so this one listens apart.
-    let listener = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::io("listen in", Path::new(".")))?;
-    let workers = runtime(threads)?;
-    let task = workers.spawn(work);
-    let stop = task.abort_handle();
-    let done = listener.block_on(async {
-        tokio::select! {
-            done = task => done.ok(),
-            _ = tokio::signal::ctrl_c() => None,
-        }
-    });
-    stop.abort();
-    // What has not come to a point where it can stop is not waited for.
-    workers.shutdown_background();
-    Ok(done)
+/// A Ctrl-C from now on, which no longer ends the process.
+pub(crate) struct Interrupt {
+    /// Threads at work do not hear signals, so this one listens apart.
+    listener: tokio::runtime::Runtime,
+    heard: Pin<Box<dyn Future<Output = std::io::Result<()>>>>,
+}
+
+impl Interrupt {
+    /// Begins to listen. What is heard before [`Self::or_end_of`] is asked is kept until then.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listener = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::io("listen in", Path::new(".")))?;
+        let mut heard = Box::pin(tokio::signal::ctrl_c());
+        // It begins when it is asked for the first time.
+        let _ = listener.block_on(async { futures::poll!(&mut heard) });
+        Ok(Self { listener, heard })
+    }
+
+    /// Runs async work to its end, or to the interrupt: then none.
+    pub(crate) fn or_end_of<T: Send + 'static>(
+        self,
+        threads: usize,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Option<T>, Failure> {
+        let workers = runtime(threads)?;
+        let task = workers.spawn(work);
+        let stop = task.abort_handle();
+        let done = self.listener.block_on(async {
+            tokio::select! {
+                done = task => done.ok(),
+                _ = self.heard => None,
+            }
+        });
+        stop.abort();
+        // What has not come to a point where it can stop is not waited for.
+        workers.shutdown_background();
+        Ok(done)
+    }
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {

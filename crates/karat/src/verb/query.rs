@@ -25,7 +25,7 @@ use crate::named_files::{AsOf, NamedFiles};
 use crate::output::{self, Voice};
 use crate::scratch::Scratch;
 use crate::shell;
-use crate::site::{self, OpenSite, Wants};
+use crate::site::{self, Interrupt, OpenSite, Wants};
 use crate::statement::{self, Statement};
 
 /// Prints the rows of one SELECT, or opens a shell.
@@ -148,12 +148,11 @@ fn parameters(arguments: &QueryArgs) -> Result<Parameters, Failure> {
 }
 
 /// Whether a query can be given up half way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Only with the process.
     Never,
-    /// By Ctrl-C, which then leaves the process alone.
-    OnInterrupt,
+    /// By this Ctrl-C, which leaves the process alone.
+    On(Interrupt),
 }
 
 /// What queries of this execution read, and how they are answered.
@@ -369,9 +368,9 @@ impl Desk<'_> {
         );
         let ended = match stop {
             Stop::Never => site::block_on(self.threads, work)?,
-            Stop::OnInterrupt => {
-                site::until_interrupt(self.threads, work)?.unwrap_or(Err(Failure::Interrupted))
-            }
+            Stop::On(interrupt) => interrupt
+                .or_end_of(self.threads, work)?
+                .unwrap_or(Err(Failure::Interrupted)),
         }?;
         let Ended::Failed { error, begun } = ended else {
             return Ok(0);

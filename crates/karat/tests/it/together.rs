@@ -127,7 +127,7 @@ impl Running {
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(600), "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -48,6 +48,11 @@ def read(seconds):
     return bool(part)
 
 
+def waits_for_keys():
+    """What is typed before would be shown twice."""
+    return not termios.tcgetattr(terminal)[3] & termios.ICANON
+
+
 def plain():
     return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", seen).decode()
 
@@ -56,13 +61,15 @@ deadline = time.monotonic() + 240
 for prompt, keys in STEPS:
     start = len(seen)
     if prompt is None:
-        # A query that has begun: its line is entered, and nothing more comes.
-        while read(3.0):
-            pass
-    else:
-        # An empty line behind the prompt waits for keys.
-        while (len(seen) == start or not plain().endswith(prompt + "\r")) and time.monotonic() < deadline:
+        # A query that is planned or has begun: its line is entered.
+        while not plain().endswith("\n") and time.monotonic() < deadline:
             if read(0.2) is False:
+                break
+        time.sleep(1)
+    else:
+        # The line before was entered, and an empty one behind the prompt waits for keys.
+        while not (b"\n" in seen[start:] and plain().endswith(prompt + "\r") and waits_for_keys()) and time.monotonic() < deadline:
+            if read(0.05) is False:
                 break
     os.write(terminal, keys.encode())
 while time.monotonic() < deadline and read(0.2) is not False:
