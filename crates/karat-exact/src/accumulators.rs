@@ -714,6 +714,7 @@ impl Accumulator for Distinct {
 mod tests {
     use super::*;
     use crate::engine::{Engine, EngineConfig};
+    use crate::memory;
     use crate::tables::{CATALOG, SCHEMA};
     use arrow::array::{
         Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
@@ -724,6 +725,7 @@ mod tests {
         CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
     };
     use datafusion::datasource::MemTable;
+    use datafusion::physical_plan::collect;
     use datafusion::prelude::SessionContext;
 
     const AGGREGATES: &str = "count(*), sum(f), avg(d), min(f), max(x), var_samp(f), var_pop(d), stddev(n), stddev_pop(f), covar(f, d), \
@@ -814,7 +816,11 @@ mod tests {
             .build()
             .expect("a runtime");
         let batches = tasks
-            .block_on(async { context.sql(sql).await?.collect().await })
+            .block_on(async {
+                let (state, plan) = context.sql(sql).await?.into_parts();
+                // As the engine runs it: rows in the order that was asked for.
+                collect(memory::physical(&state, &plan).await?, state.task_ctx()).await
+            })
             .expect("an answer");
         pretty_format_batches(&batches).expect("a text").to_string()
     }

@@ -131,14 +131,21 @@ struct Case {
     at: u64,
 }
 
-fn cases(kinds: &BTreeMap<Kind, Vec<String>>) -> VecDeque<Case> {
+fn cases(project: &Project, kinds: &BTreeMap<Kind, Vec<String>>) -> VecDeque<Case> {
+    let bytes = |file: &String| std::fs::read(project.path("lake").join(file)).unwrap();
     let mut dice = Dice(7);
     let mut cases = VecDeque::new();
     for (kind, files) in kinds {
         let mut add = |damage, at| {
             let nth = dice.roll(files.len() as u64) as usize;
             let other = match damage {
-                Damage::Exchanged => Some(files[(nth + 1) % files.len()].clone()),
+                // Two of the same bytes can be exchanged, and nothing happened.
+                Damage::Exchanged => {
+                    let (before, from) = files.split_at(nth);
+                    let mut others = from.iter().chain(before);
+                    let other = others.find(|other| bytes(other) != bytes(&files[nth]));
+                    Some(other.expect("files of a kind differ").clone())
+                }
                 _ => None,
             };
             cases.push_back(Case {
@@ -219,7 +226,7 @@ fn whatever_is_done_to_a_file_is_found() {
         .as_str()
         .unwrap()
         .to_owned();
-    let cases = Mutex::new(cases(&kinds));
+    let cases = Mutex::new(cases(&untouched, &kinds));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
