@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+mod allocator;
 mod answer;
 mod args;
 mod demo;
@@ -29,6 +30,7 @@ use failure::Failure;
 use output::Voice;
 
 fn main() -> ExitCode {
+    allocator::begin();
     if cfg!(debug_assertions)
         && let Ok(spec) = std::env::var("KARAT_FAILPOINT")
     {
