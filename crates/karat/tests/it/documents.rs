@@ -157,7 +157,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         seen.document(verb, code, &project.karat(&arguments))
     };
     ask("validate", 0, &[]);
-    ask("plan", 0, &[]);
+    ask("plan", 1, &[]);
     ask("run", 1, &[]);
     ask("status", 0, &[]);
     ask("quarantine list", 0, &[]);

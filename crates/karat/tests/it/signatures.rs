@@ -158,6 +158,88 @@ fn who_may_sign_is_said_by_the_public_keys() {
     );
 }
 
+/// The key that a run would miss, a plan misses: with the same words and code.
+#[test]
+fn a_plan_asks_for_the_key_that_the_run_needs() {
+    let foreseen = |project: &Project| {
+        let before = project.lake_files();
+        let plan = karat(project, &["plan"]);
+        assert_eq!(project.lake_files(), before);
+        let run = karat(project, &["run", "--quiet"]);
+        assert_eq!(plan.code, run.code, "{}\n{}", plan.text(), run.text());
+        assert_eq!(plan.stderr, run.stderr);
+        plan
+    };
+    let keyless = |project: &Project| {
+        let text = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+        let text = text.replace(", key: \"${env:SHOP_KEY}\"", "");
+        project.write("karat.yaml", &text);
+    };
+    let ours = SigningKey::from_seed(&KEY).public_key().to_pem();
+    for key in [
+        String::new(),
+        format!("# revoked: 2026-01-01\n{ours}"),
+        format!("# valid_to: 2020-01-01\n{ours}"),
+    ] {
+        let project = project(true);
+        match key.is_empty() {
+            true => project.remove("keys"),
+            false => project.write("keys/shop.pub", &key),
+        }
+        assert_eq!(foreseen(&project).code, 4, "{key}");
+    }
+    let first = project(true);
+    keyless(&first);
+    expect![[r#"
+        step    table                        would  because                                                                        reads  takes
+        load    shop_bronze.landing__orders  FAIL   target `dev` has `require_signature: true` and the project has no signing key
+        silver  shop_silver.orders           skip   `shop_bronze.landing__orders` fails
+        gold    shop_gold.revenue            skip   `shop_silver.orders` fails
+        1 step would fail, with exit 4; nothing was written
+        --- stderr
+        error: target `dev` has `require_signature: true` and the project has no signing key
+        hint: give the key to the target in karat.yaml: `key: "${file:PATH}"`
+        --- exit 4
+    "#]].assert_eq(&foreseen(&first).text());
+    // A key that is none.
+    let broken = project(true);
+    let plan = broken.karat_with(&["plan"], &[("SHOP_KEY", "no key")]);
+    let run = broken.karat_with(&["run", "--quiet"], &[("SHOP_KEY", "no key")]);
+    assert_eq!((plan.code, plan.stderr), (run.code, run.stderr));
+    assert_ne!(plan.code, 0);
+
+    // Where there is nothing to sign, nobody asks for a key.
+    let made = signed();
+    keyless(&made);
+    assert_eq!(foreseen(&made).code, 0);
+    let model = "domains/shop/gold/revenue.sql";
+    let text = std::fs::read_to_string(made.path(model)).unwrap();
+    made.write(model, &text.replace("sum(amount)", "max(amount)"));
+    expect![[r#"
+        step    table                        would    because                                                                        reads  takes
+        load    shop_bronze.landing__orders  nothing  up to date
+        silver  shop_silver.orders           nothing  up to date
+        gold    shop_gold.revenue            FAIL     target `dev` has `require_signature: true` and the project has no signing key
+        1 step would fail, with exit 4; nothing was written
+        --- stderr
+        error: target `dev` has `require_signature: true` and the project has no signing key
+        hint: give the key to the target in karat.yaml: `key: "${file:PATH}"`
+        --- exit 4
+    "#]]
+    .assert_eq(&foreseen(&made).text());
+
+    // What a killed run left open is signed by whoever takes it up.
+    let killed = project(true);
+    let secret = SigningKey::from_seed(&KEY).to_pkcs8_pem();
+    let run = killed.karat_with(
+        &["run", "--quiet"],
+        &[("SHOP_KEY", &secret), ("KARAT_FAILPOINT", "files.after")],
+    );
+    assert_eq!(run.code, -1, "{}", run.text());
+    keyless(&killed);
+    assert_eq!(foreseen(&killed).code, 4);
+}
+
 /// What becomes of a receipt and its envelope.
 type Forgery = fn(&Receipt, &Value) -> Value;
 
