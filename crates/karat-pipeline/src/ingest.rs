@@ -187,10 +187,19 @@ async fn plan_next(
             known_columns: known_columns(site, feed, head),
             ..spec.clone()
         };
+        let known = known.clone();
         tokio::task::spawn_blocking(move || source.plan(&spec, &known))
             .await
             .map_err(joined)??
     };
+    let mut loads = planned.loads;
+    if loads.is_empty()
+        && head.is_none()
+        && epochs.open().is_none()
+        && let Known::Cursor(position) = &known
+    {
+        loads.push(load_of_no_row(position.clone()));
+    }
     let mut notes = planned.warnings;
     let nothing_there = notes.iter().any(|note| note.starts_with(NO_FILE_MATCHES));
     if feed.cursor.is_some() && feed.deletes.is_none() {
@@ -199,8 +208,8 @@ async fn plan_next(
             feed.bronze
         ));
     }
-    notes.extend(same_marks(spec, &planned.loads, epochs));
-    notes.extend(future_cursor(site, feed, &planned.loads, epochs));
+    notes.extend(same_marks(spec, &loads, epochs));
+    notes.extend(future_cursor(site, feed, &loads, epochs));
     for path in &planned.waiting {
         notes.push(format!(
             "`{path}` is younger than `stable_for`: left for a later run"
@@ -208,7 +217,7 @@ async fn plan_next(
     }
     Ok(FeedPlan {
         open: None,
-        loads: planned.loads,
+        loads,
         late: planned.late,
         notes,
         nothing_there,
@@ -219,6 +228,17 @@ async fn plan_next(
         holds_some: holds_some(epochs),
         refused: None,
     })
+}
+
+/// The first load of a table that a cursor finds without a row: models that read it need not wait for one, as of a full load, and the
+/// feed stands where it stood.
+fn load_of_no_row(position: Option<Value>) -> Load {
+    let position = position.unwrap_or_default();
+    Load {
+        from: position.clone(),
+        to: position,
+        ..Load::default()
+    }
 }
 
 /// Full loads of files that take the place of another with their order mark (B4): meant for one that is delivered again, seldom for

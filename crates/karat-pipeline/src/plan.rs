@@ -310,6 +310,9 @@ async fn plan_feed(
         reasons.push(format!("{objects} new {}", plural(objects, "object")));
     } else if !planned.loads.is_empty() {
         reasons.push(match feed.cursor {
+            _ if planned.is_new && planned.rows == Some(0) => {
+                "the table is made, without a row yet".to_owned()
+            }
             Some(_) => "rows after the position".to_owned(),
             None => "the whole table is read and compared".to_owned(),
         });
