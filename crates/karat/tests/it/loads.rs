@@ -1084,7 +1084,12 @@ fn an_empty_table_that_is_read_by_a_cursor_is_a_table() {
         let plan = project.karat(&["plan"]);
         assert!(plan.stdout.ends_with("nothing to do\n"), "{}", plan.text());
         project.sqlite("insert into o values (1, 'one', '2026-01-05')");
-        project.run(0);
+        let run = project.karat(&["run", "--json"]).json();
+        let how = match silver == history {
+            true => "rebuild: it has taken in no row yet",
+            false => "incremental: 1 new load",
+        };
+        assert_eq!(run["steps"][1]["how"], how, "{run}");
         assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
         assert_eq!(cursor(), "2026-01-05");
         assert_eq!(project.karat(&["verify", "--all"]).code, 0);
