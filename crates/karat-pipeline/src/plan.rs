@@ -254,8 +254,9 @@ async fn plan_feed(
     loaded: &mut Loaded,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("load", &feed.bronze);
+    let spec = sources.spec(feed);
     let planned = match sources.open(&feed.source) {
-        Ok(source) => ingest::foresee(site, feed, &sources.spec(feed), &source).await,
+        Ok(source) => ingest::foresee(site, feed, &spec, &source).await,
         Err(error) => Err(error),
     };
     let planned = match planned {
@@ -322,9 +323,18 @@ async fn plan_feed(
         step.notes
             .push(format!("{again} delivered again with other content"));
     }
-    if !reasons.is_empty() {
+    let readable = planned.loads.iter();
+    let readable = readable.filter(|load| load.is_readable(spec.mode)).count();
+    let is_open = planned.open.is_some_and(|open| open.gone.is_none());
+    if !reasons.is_empty() && (is_open || readable > 0) && loaded.schema.is_some() {
         step.action = PlannedAction::Load;
         step.reason = reasons.join("; ");
+    } else if !reasons.is_empty() {
+        // Noted for the next run, and no version of any table.
+        step.reason = match readable {
+            0 => format!("{}: nothing of it can be loaded", reasons.join("; ")),
+            _ => format!("{}: no row and no header in it", reasons.join("; ")),
+        };
     } else if step.found_nothing {
         step.reason = "nothing is there yet".to_owned();
     } else if planned.holds_some {

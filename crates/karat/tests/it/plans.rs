@@ -324,6 +324,28 @@ fn objects_that_a_run_holds_are_foreseen() {
     let again = foreseen(&project);
     assert!(!again.contains("held "), "{again}");
 
+    // A load of which nothing is left changes no table.
+    let lost = Project::one_feed(feed, SILVER);
+    lost.write_bytes("landing/c.csv.gz", &whole[..whole.len() - 9]);
+    lost.write("landing/d.csv", "");
+    expect![[r#"
+        step    table                would    because                                    reads  takes
+        load    d_bronze.landing__o  nothing  2 new objects: no row and no header in it
+        silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
+        held    c.csv.gz of d_bronze.landing__o: gzip ends early
+        nothing to do, with exit 1
+        --- exit 1
+    "#]].assert_eq(&foreseen(&lost));
+    let empty = Project::one_feed(feed, SILVER);
+    empty.write("landing/d.csv", "");
+    expect![[r#"
+        step    table                would    because                                   reads  takes
+        load    d_bronze.landing__o  nothing  1 new object: no row and no header in it
+        silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
+        nothing to do
+        --- exit 0
+    "#]].assert_eq(&foreseen(&empty));
+
     let extracts = Project::one_feed(
         "{ source: landing, name: o, mode: full, path: \"*.csv\" }",
         SILVER,
