@@ -344,7 +344,8 @@ fn objects_that_a_run_holds_are_foreseen() {
         silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
         nothing to do
         --- exit 0
-    "#]].assert_eq(&foreseen(&empty));
+    "#]]
+    .assert_eq(&foreseen(&empty));
 
     let extracts = Project::one_feed(
         "{ source: landing, name: o, mode: full, path: \"*.csv\" }",
