@@ -402,7 +402,9 @@ impl<'a> SilverStep<'a> {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
         let saw_no_event = self.silver.auto_cdc.is_some()
-            && (last.as_ref()).is_some_and(|last| !last.parameters.contains_key("high_water"));
+            && last
+                .as_ref()
+                .is_some_and(|last| !last.parameters.contains_key("high_water"));
         let facts = Facts {
             exists: head_now.is_some(),
             code_before: last.map(|last| last.code.to_string()),
