@@ -1,6 +1,8 @@
 //! Vouching for versions (G2): a commit without data whose receipt covers those of another writer, which have none, and, where
 //! signatures are demanded, those whose receipt has no signature that counts (G7).
 
+use std::collections::BTreeSet;
+
 use karat_exact::Fingerprint;
 use karat_lake::CommitRecord;
 use karat_project::TableName;
@@ -17,6 +19,8 @@ use crate::verify::vouched_for;
 /// What an adoption covered.
 #[derive(Debug)]
 pub struct Adopted {
+    /// The table.
+    pub table: String,
     /// Versions that had no receipt, or none with a signature that counts.
     pub versions: Vec<i64>,
     /// Version of the adopting commit.
@@ -27,34 +31,84 @@ pub struct Adopted {
     pub fingerprint: Fingerprint,
 }
 
+/// What the adoption of several tables came to.
+#[derive(Debug, Default)]
+pub struct AdoptedAll {
+    /// Tables that waited for a person's word, in the order of their names.
+    pub adopted: Vec<Adopted>,
+    /// Tables of which nobody can vouch, and why.
+    pub failed: Vec<(String, PipelineError)>,
+}
+
+impl AdoptedAll {
+    /// Exit code: of several failures, as of a run (H1).
+    pub fn exit_code(&self) -> u8 {
+        crate::error::exit_code_of(self.failed.iter().map(|(_, error)| error), false)
+    }
+}
+
 /// Adopts every foreign version of a table since its newest receipt, and every version that lacks the signature that is demanded.
 pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, PipelineError> {
     let parsed: TableName = name.parse().map_err(|_| no_table(name))?;
     check_signature(site)?;
-    let _lock = site.lake.lock(name, site.context.wait)?;
-    let table = site.lake.table(&parsed.folder());
-    let Some(now) = head(&table)? else {
+    if head(&site.lake.table(&parsed.folder()))?.is_none() {
         return Err(no_table(name));
+    }
+    let adopted = adopt_waiting(site, &parsed, reason).await?;
+    adopted.ok_or_else(|| PipelineError::Refused {
+        what: format!("`{name}` has no foreign version: its newest commit has a receipt"),
+        hint: "nothing needs to be adopted".to_owned(),
+    })
+}
+
+/// The same for each of these tables that waits for it; all of the lake if `selected` is None. One that fails stops no other.
+pub async fn adopt_all(
+    site: &Site,
+    selected: Option<&BTreeSet<TableName>>,
+    reason: &str,
+) -> Result<AdoptedAll, PipelineError> {
+    check_signature(site)?;
+    let mut all = AdoptedAll::default();
+    for folder in site.lake.tables()? {
+        let schema = format!("{}_{}", folder.domain, folder.layer);
+        let Some(name) = TableName::from_parts(&schema, &folder.table) else {
+            continue;
+        };
+        if selected.is_some_and(|selected| !selected.contains(&name)) {
+            continue;
+        }
+        match adopt_waiting(site, &name, reason).await {
+            Ok(adopted) => all.adopted.extend(adopted),
+            Err(error) => all.failed.push((name.to_string(), error)),
+        }
+    }
+    all.adopted
+        .sort_by(|left, right| left.table.cmp(&right.table));
+    all.failed.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok(all)
+}
+
+/// None if nothing of the table waits for a person's word.
+async fn adopt_waiting(
+    site: &Site,
+    parsed: &TableName,
+    reason: &str,
+) -> Result<Option<Adopted>, PipelineError> {
+    let name = parsed.to_string();
+    let name = name.as_str();
+    let table = site.lake.table(&parsed.folder());
+    // Another run may be at a table that needs no word.
+    if waiting(site, name, &table.history(None)?)?.is_empty() {
+        return Ok(None);
+    }
+    let _lock = site.lake.lock(name, site.context.wait)?;
+    let Some(now) = head(&table)? else {
+        return Ok(None);
     };
     let history = table.history(None)?;
-    let foreign = history
-        .iter()
-        .rev()
-        .take_while(|record| record.receipt.is_none())
-        .map(|record| Input {
-            table: name.to_owned(),
-            version: record.version,
-            receipt: None,
-            fingerprint: String::new(),
-        });
-    let mut covered: Vec<Input> = foreign.collect();
-    covered.extend(not_signed(site, name, &history)?);
-    covered.sort_by_key(|input| input.version);
+    let covered = waiting(site, name, &history)?;
     if covered.is_empty() {
-        return Err(PipelineError::Refused {
-            what: format!("`{name}` has no foreign version: its newest commit has a receipt"),
-            hint: "nothing needs to be adopted".to_owned(),
-        });
+        return Ok(None);
     }
     let last = history.iter().rev().find(|record| record.receipt.is_some());
     let before = match last {
@@ -72,7 +126,7 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
     }
     let mut receipt = receipt_base(
         site,
-        &parsed,
+        parsed,
         Kind::Adopt,
         now.snapshot.version + 1,
         Digest::of(b""),
@@ -87,12 +141,31 @@ pub async fn adopt(site: &Site, name: &str, reason: &str) -> Result<Adopted, Pip
     let excluded = read::excluded(parsed.layer.as_str());
     let published =
         publish_adoption(site, &table, &now, before.as_ref(), receipt, excluded).await?;
-    Ok(Adopted {
+    Ok(Some(Adopted {
+        table: name.to_owned(),
         versions,
         version: published.version,
         receipt: published.receipt,
         fingerprint: published.fingerprint,
-    })
+    }))
+}
+
+/// Versions that wait for a person's word, oldest first.
+fn waiting(site: &Site, name: &str, history: &[CommitRecord]) -> Result<Vec<Input>, PipelineError> {
+    let foreign = history
+        .iter()
+        .rev()
+        .take_while(|record| record.receipt.is_none())
+        .map(|record| Input {
+            table: name.to_owned(),
+            version: record.version,
+            receipt: None,
+            fingerprint: String::new(),
+        });
+    let mut covered: Vec<Input> = foreign.collect();
+    covered.extend(not_signed(site, name, history)?);
+    covered.sort_by_key(|input| input.version);
+    Ok(covered)
 }
 
 /// Versions whose receipt lacks the signature that the target demands, and that nobody has vouched for.

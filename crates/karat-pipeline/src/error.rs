@@ -1,5 +1,7 @@
 //! What can go wrong in a run, with the exit code that it means (H1) and what to do next.
 
+use std::collections::BTreeSet;
+
 use karat_exact::{ExactError, SqlError};
 use karat_lake::{ErrorClass, LakeError};
 use karat_project::Place;
@@ -234,6 +236,21 @@ pub enum PipelineError {
     /// A mistake of karat's own.
     #[error("internal error: {0}; please report it")]
     Internal(String),
+}
+
+/// Exit code of steps with these errors: of several, 2, 4, 5, 3, 1 in this precedence (H1).
+pub(crate) fn exit_code_of<'e>(
+    errors: impl Iterator<Item = &'e PipelineError>,
+    needs_a_person: bool,
+) -> u8 {
+    let mut codes: BTreeSet<u8> = errors.map(PipelineError::exit_code).collect();
+    if needs_a_person {
+        codes.insert(1);
+    }
+    [2, 4, 5, 3, 1]
+        .into_iter()
+        .find(|code| codes.contains(code))
+        .unwrap_or(0)
 }
 
 impl PipelineError {

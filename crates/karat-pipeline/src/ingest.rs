@@ -12,7 +12,8 @@ use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoi
 use karat_project::{Feed, OnAdded, OnMissing, Ratio};
 use karat_receipt::{Closed, Digest, Instant, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
-    FeedSpec, Known, KnownObject, Load, Mode, Object, ReadCount, Source, SourceBatch, SourceError,
+    FeedSpec, Known, KnownObject, LATE_EXTRACT, Load, Mode, Object, ReadCount, Source, SourceBatch,
+    SourceError,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,9 @@ use crate::step::{StepReport, StepStatus, check_signed};
 
 /// How a source begins its warning that no file has ever matched.
 pub(crate) const NO_FILE_MATCHES: &str = "no file matches";
+/// Said of a feed with nothing to load that left out some objects.
+pub(crate) const SOME_ARE_HELD: &str =
+    "some objects are held in quarantine; `karat quarantine list` shows them";
 /// A full load, and what it is compared with, are read for a plan up to this size.
 const FORESEEN_BYTES_MAX: u64 = 64 << 20;
 /// Nanoseconds of a day.
@@ -57,6 +61,14 @@ pub struct FeedPlan {
     pub rows: Option<u64>,
     /// The table's schema after the loads.
     pub schema: Option<SchemaRef>,
+    /// Objects that the loads hold, and why: a run that meets them exits 1.
+    pub held: Vec<(String, String)>,
+    /// Whether the table has no version.
+    pub is_new: bool,
+    /// Whether an earlier run holds some that are as they were.
+    pub holds_some: bool,
+    /// Where the loads stop.
+    pub refused: Option<PipelineError>,
 }
 
 /// A load that a run began and did not settle.
@@ -83,8 +95,8 @@ pub async fn plan(
     plan_next(site, feed, spec, source, head.as_ref(), &epochs).await
 }
 
-/// The same with what becomes of an open load and the rows where they cost little, refusing what a run would refuse by the columns
-/// (B8), and by the rows of a full load (B6).
+/// The same with what becomes of an open load, the rows where they cost little, and what a run would refuse: a version that nobody
+/// signed, a commit without a key (G7), columns (B8), the rows of a full load and its time (B6).
 pub async fn foresee(
     site: &Site,
     feed: &Feed,
@@ -93,6 +105,7 @@ pub async fn foresee(
 ) -> Result<FeedPlan, PipelineError> {
     let table = site.lake.table(&feed.bronze.folder());
     let head = head(&table)?;
+    check_signed(site, &feed.bronze, head.as_ref())?;
     let epochs = Epochs::read(
         &site.lake,
         &feed.bronze,
@@ -106,66 +119,24 @@ pub async fn foresee(
         table: &table,
         read_by_models: &crate::schedule::columns_read_of(&site.project, &feed.bronze),
     };
-    let mut schema = head.as_ref().map(|head| head.snapshot.schema.clone());
+    let open = loader.foresee_open(head.as_ref(), &epochs).await?;
     let mut planned = plan_next(site, feed, spec, source, head.as_ref(), &epochs).await?;
-    if let Some(intent) = epochs.open() {
-        let at_work = manifest::is_at_work(site, &intent.run)?;
-        let gone = match loader.columns_of(&load_of(intent)).await {
-            Ok(columns) if at_work => {
-                // What its columns come to is that run's business.
-                schema = loader
-                    .schema_for(schema.clone(), &columns)
-                    .unwrap_or(schema);
-                None
-            }
-            Ok(columns) => {
-                schema = loader.schema_for(schema, &columns)?;
-                None
-            }
-            Err(PipelineError::Source(error)) if cannot_give_again(&error) => {
-                Some(error.to_string())
-            }
-            Err(error) => return Err(error),
-        };
-        if gone.is_none() {
-            planned.without(intent);
-        }
-        planned.open = Some(OpenLoad {
-            intent: intent.clone(),
-            at_work,
-            gone,
-        });
-    }
-    // An open load that a run would take up comes before.
-    let taken_up = match &planned.open {
-        Some(OpenLoad {
-            intent, gone: None, ..
-        }) => Some(load_of(intent)),
-        _ => None,
-    };
-    let (mut before, mut rows) = match &taken_up {
-        Some(open) => match loader.count(open).await? {
-            Some(rows) => (Before::Load(rows, open), Some(rows)),
-            None => (Before::Unknown, None),
-        },
-        None => (
-            Before::InTheLake(head.as_ref(), &epochs),
-            (!planned.loads.is_empty()).then_some(0),
-        ),
-    };
-    for load in &planned.loads {
-        let columns = loader.columns_of(load).await?;
-        schema = loader.schema_for(schema, &columns)?;
-        let Some(schema) = schema.as_ref().filter(|_| load.is_readable(spec.mode)) else {
-            continue;
-        };
-        let counted = loader.foresee_rows(load, schema, &before).await?;
-        rows = rows.zip(counted).map(|(sum, rows): (u64, u64)| sum + rows);
-        before = counted.map_or(Before::Unknown, |rows| Before::Load(rows, load));
-    }
-    planned.rows = rows;
-    planned.schema = schema;
+    planned.schema = schema_before(head.as_ref());
+    planned.refused = loader
+        .foresee_loads(&mut planned, open, head.as_ref(), &epochs)
+        .await
+        .err();
     Ok(planned)
+}
+
+/// An open load as a plan sees it.
+struct ForeseenOpen {
+    load: OpenLoad,
+    /// The table's schema after it.
+    schema: Option<SchemaRef>,
+    /// Its rows, where they were counted.
+    rows: Option<u64>,
+    notes: Vec<String>,
 }
 
 /// What a full load that is only planned would be compared with.
@@ -176,6 +147,13 @@ enum Before<'a> {
     Load(u64, &'a Load),
     /// Nobody knows.
     Unknown,
+}
+
+/// What a keyed full load does to the rows before it.
+struct Changes {
+    kept: u64,
+    deleted: u64,
+    rows_before: u64,
 }
 
 impl FeedPlan {
@@ -209,10 +187,19 @@ async fn plan_next(
             known_columns: known_columns(site, feed, head),
             ..spec.clone()
         };
+        let known = known.clone();
         tokio::task::spawn_blocking(move || source.plan(&spec, &known))
             .await
             .map_err(joined)??
     };
+    let mut loads = planned.loads;
+    if loads.is_empty()
+        && head.is_none()
+        && epochs.open().is_none()
+        && let Known::Cursor(position) = &known
+    {
+        loads.push(load_of_no_row(position.clone()));
+    }
     let mut notes = planned.warnings;
     let nothing_there = notes.iter().any(|note| note.starts_with(NO_FILE_MATCHES));
     if feed.cursor.is_some() && feed.deletes.is_none() {
@@ -221,8 +208,8 @@ async fn plan_next(
             feed.bronze
         ));
     }
-    notes.extend(same_marks(spec, &planned.loads, epochs));
-    notes.extend(future_cursor(site, feed, &planned.loads, epochs));
+    notes.extend(same_marks(spec, &loads, epochs));
+    notes.extend(future_cursor(site, feed, &loads, epochs));
     for path in &planned.waiting {
         notes.push(format!(
             "`{path}` is younger than `stable_for`: left for a later run"
@@ -230,13 +217,28 @@ async fn plan_next(
     }
     Ok(FeedPlan {
         open: None,
-        loads: planned.loads,
+        loads,
         late: planned.late,
         notes,
         nothing_there,
         rows: None,
         schema: None,
+        held: Vec::new(),
+        is_new: head.is_none(),
+        holds_some: holds_some(epochs),
+        refused: None,
     })
+}
+
+/// The first load of a table that a cursor finds without a row: models that read it need not wait for one, as of a full load, and the
+/// feed stands where it stood.
+fn load_of_no_row(position: Option<Value>) -> Load {
+    let position = position.unwrap_or_default();
+    Load {
+        from: position.clone(),
+        to: position,
+        ..Load::default()
+    }
 }
 
 /// Full loads of files that take the place of another with their order mark (B4): meant for one that is delivered again, seldom for
@@ -407,7 +409,7 @@ async fn load_all(
     let planned_nothing = planned.nothing_there;
     if !planned.late.is_empty() {
         let late = planned.late.into_iter().map(|object| Object {
-            broken: Some(karat_source::LATE_EXTRACT.to_owned()),
+            broken: Some(LATE_EXTRACT.to_owned()),
             ..object
         });
         loader.hold(late.collect(), "late_extract", &epochs, report)?;
@@ -465,17 +467,22 @@ async fn load_all(
         }
         damage::check_present(&feed.bronze, &table, &head.snapshot)?;
     }
-    if epochs
-        .objects()
-        .iter()
-        .any(|(_, object)| object.broken.is_some())
-        && report.status == StepStatus::Unchanged
-    {
-        report.notes.push(
-            "some objects are held in quarantine; `karat quarantine list` shows them".to_owned(),
-        );
+    if holds_some(&epochs) && report.status == StepStatus::Unchanged {
+        report.notes.push(SOME_ARE_HELD.to_owned());
     }
     Ok(())
+}
+
+/// Whether objects of the feed are held in quarantine.
+fn holds_some(epochs: &Epochs) -> bool {
+    let mut objects = epochs.objects().into_iter();
+    objects.any(|(_, object)| object.broken.is_some())
+}
+
+/// Objects of a load that are listed and not loaded, with the reason.
+fn broken_of(objects: &[Object]) -> impl Iterator<Item = (String, String)> + '_ {
+    let reason = |object: &Object| Some((object.path.clone(), object.broken.clone()?));
+    objects.iter().filter_map(reason)
 }
 
 struct Loader<'a> {
@@ -544,6 +551,7 @@ impl Loader<'_> {
         ));
         let gone = match self.columns_of(&load).await {
             Ok(columns) => {
+                self.check_signature()?;
                 let schema = self.schema_for(schema_before(head_now.as_ref()), &columns)?;
                 let digest = epochs::intent_digest(&intent)?;
                 match self
@@ -589,11 +597,7 @@ impl Loader<'_> {
             why.to_owned(),
             intent.objects,
         )?;
-        for object in load.objects {
-            report
-                .broken
-                .push((object.path, object.broken.unwrap_or_default()));
-        }
+        report.broken.extend(broken_of(&load.objects));
         Ok(())
     }
 
@@ -773,12 +777,118 @@ impl Loader<'_> {
         Ok(count.await.map_err(joined)??)
     }
 
-    /// Rows of a planned load, if they cost little; refused if it is a full one that deletes too much (B6).
+    /// What becomes of a load that a run left open: another is at it, it is taken up, or it cannot be read again (A3).
+    async fn foresee_open(
+        &self,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<Option<ForeseenOpen>, PipelineError> {
+        let Some(intent) = epochs.open() else {
+            return Ok(None);
+        };
+        let before = schema_before(head);
+        let mut open = ForeseenOpen {
+            load: OpenLoad {
+                intent: intent.clone(),
+                at_work: manifest::is_at_work(self.site, &intent.run)?,
+                gone: None,
+            },
+            schema: before.clone(),
+            rows: None,
+            notes: Vec::new(),
+        };
+        let load = load_of(intent);
+        let columns = match self.columns_of(&load).await {
+            Ok(columns) => columns,
+            Err(PipelineError::Source(error)) if cannot_give_again(&error) => {
+                open.load.gone = Some(error.to_string());
+                return Ok(Some(open));
+            }
+            Err(error) => return Err(error),
+        };
+        if open.load.at_work {
+            // What its columns come to is that run's business.
+            open.schema = self.schema_for(before.clone(), &columns).unwrap_or(before);
+            return Ok(Some(open));
+        }
+        self.check_signature()?;
+        open.schema = self.schema_for(before, &columns)?;
+        if let Some(schema) = open
+            .schema
+            .as_ref()
+            .filter(|_| load.is_readable(self.spec.mode))
+        {
+            let before = Before::InTheLake(head, epochs);
+            let time = &intent.logical_time;
+            open.rows = self
+                .foresee_rows(&load, schema, &before, time, &mut open.notes)
+                .await?;
+        }
+        Ok(Some(open))
+    }
+
+    /// Schema and rows after an open load and those that are planned, as far as the run would come.
+    async fn foresee_loads(
+        &self,
+        planned: &mut FeedPlan,
+        open: Option<ForeseenOpen>,
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<(), PipelineError> {
+        let mut before = Before::InTheLake(head, epochs);
+        let mut rows = (!planned.loads.is_empty()).then_some(0);
+        let mut taken_up = None;
+        if let Some(open) = open {
+            planned.schema = open.schema;
+            planned.notes.extend(open.notes);
+            if open.load.gone.is_none() {
+                planned.without(&open.load.intent);
+                let load = taken_up.insert(load_of(&open.load.intent));
+                if !open.load.at_work {
+                    planned.held.extend(broken_of(&load.objects));
+                }
+                rows = open.rows;
+                before = open
+                    .rows
+                    .map_or(Before::Unknown, |rows| Before::Load(rows, load));
+            }
+            planned.open = Some(open.load);
+        }
+        let late = planned.late.iter();
+        let late = late.map(|object| (object.path.clone(), LATE_EXTRACT.to_owned()));
+        planned.held.extend(late);
+        if !planned.loads.is_empty() {
+            no_foreign(&self.feed.bronze, head)?;
+            self.check_signature()?;
+        }
+        for load in &planned.loads {
+            planned.held.extend(broken_of(&load.objects));
+            let columns = self.columns_of(load).await?;
+            planned.schema = self.schema_for(planned.schema.take(), &columns)?;
+            let readable = load.is_readable(self.spec.mode);
+            let Some(schema) = planned.schema.as_ref().filter(|_| readable) else {
+                continue;
+            };
+            let time = &self.site.context.logical_time;
+            let counted = self
+                .foresee_rows(load, schema, &before, time, &mut planned.notes)
+                .await?;
+            rows = rows.zip(counted).map(|(sum, rows): (u64, u64)| sum + rows);
+            before = counted.map_or(Before::Unknown, |rows| Before::Load(rows, load));
+        }
+        planned.rows = rows;
+        Ok(())
+    }
+
+    /// Rows of a planned load, if they cost little; refused if it is a full one that deletes too much, or brings changes at a time before
+    /// the newest load's (B6).
     async fn foresee_rows(
         &self,
         load: &Load,
         schema: &SchemaRef,
         before: &Before<'_>,
+        logical_time: &str,
+        notes: &mut Vec<String>,
     ) -> Result<Option<u64>, PipelineError> {
         let Some(rows) = self.count(load).await? else {
             return Ok(None);
@@ -786,30 +896,38 @@ impl Loader<'_> {
         if self.spec.mode != Mode::Full {
             return Ok(Some(rows));
         }
-        let (deleted, rows_before) = match before {
-            Before::Unknown => return Ok(Some(rows)),
-            Before::InTheLake(_, epochs) if self.repeats_last_extract(load, epochs) => {
-                return Ok(Some(rows));
-            }
-            Before::Load(_, other) if load.mark.is_some() && other.mark == load.mark => {
-                return Ok(Some(rows));
-            }
-            // Which keys it has nobody compared; without a row it has none of them.
-            Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, *before),
-            Before::Load(before, _) => (before.saturating_sub(rows), *before),
-            Before::InTheLake(head, epochs) if self.feed.key.is_empty() => {
-                let before = self.rows_of_load_before(load, *head, epochs);
-                (before.saturating_sub(rows), before)
-            }
-            Before::InTheLake(head, epochs) => {
-                let files = head.iter().flat_map(|head| &head.snapshot.files);
-                let bytes: u64 = files.map(|file| file.size).sum();
-                if rows > 0 && bytes > FORESEEN_BYTES_MAX {
+        let mut back = None;
+        let (deleted, rows_before) =
+            match before {
+                Before::Unknown => return Ok(Some(rows)),
+                Before::InTheLake(_, epochs) if self.repeats_last_extract(load, epochs) => {
                     return Ok(Some(rows));
                 }
-                self.foresee_deletes(load, schema, *head, epochs).await?
-            }
-        };
+                Before::Load(_, other) if load.mark.is_some() && other.mark == load.mark => {
+                    return Ok(Some(rows));
+                }
+                // Which keys it has nobody compared; without a row it has none of them.
+                Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, *before),
+                Before::Load(before, _) => (before.saturating_sub(rows), *before),
+                Before::InTheLake(head, epochs) if self.feed.key.is_empty() => {
+                    let before = self.rows_of_load_before(load, *head, epochs);
+                    (before.saturating_sub(rows), before)
+                }
+                Before::InTheLake(head, epochs) => {
+                    back = self.goes_back(logical_time, load, epochs);
+                    let files = head.iter().flat_map(|head| &head.snapshot.files);
+                    let bytes: u64 = files.map(|file| file.size).sum();
+                    if rows > 0 && bytes > FORESEEN_BYTES_MAX {
+                        notes.extend(back.map(|error| {
+                            format!("if the source has changed, the run stops: {error}")
+                        }));
+                        return Ok(Some(rows));
+                    }
+                    let changes = self.foresee_changes(load, schema, *head, epochs).await?;
+                    back = back.filter(|_| changes.kept > 0 || changes.deleted > 0);
+                    (changes.deleted, changes.rows_before)
+                }
+            };
         check_deletes(
             &self.feed.bronze.to_string(),
             self.max_delete(),
@@ -817,17 +935,17 @@ impl Loader<'_> {
             deleted,
             rows_before,
         )?;
-        Ok(Some(rows))
+        back.map_or(Ok(Some(rows)), Err)
     }
 
-    /// Keys that a keyed full load would delete, and those there are: by reading it, as the load itself will.
-    async fn foresee_deletes(
+    /// What a keyed full load would change, and how many keys there are: by reading it, as the load itself will.
+    async fn foresee_changes(
         &self,
         load: &Load,
         schema: &SchemaRef,
         head: Option<&Head>,
         epochs: &Epochs,
-    ) -> Result<(u64, u64), PipelineError> {
+    ) -> Result<Changes, PipelineError> {
         let mut diff = self.state_before(load, schema, head, epochs).await?;
         let rows_before = diff.keys_before();
         let (source, spec, load) = (self.source.clone(), self.spec.clone(), load.clone());
@@ -837,16 +955,21 @@ impl Loader<'_> {
             run: String::new(),
             loaded_at_us: 0,
         };
-        let deleted = tokio::task::spawn_blocking(move || -> Result<u64, PipelineError> {
+        let counting = tokio::task::spawn_blocking(move || -> Result<Changes, PipelineError> {
+            let mut kept = 0;
             source.read(&spec, &load, &mut |batch| {
                 let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &provenance)?;
-                diff.changes(&batch)?;
+                kept += diff.changes(&batch)?.num_rows() as u64;
                 Ok(())
             })?;
             let gone = diff.deletes(&schema).map_err(arrow_error)?;
-            Ok(gone.num_rows() as u64)
+            Ok(Changes {
+                kept,
+                deleted: gone.num_rows() as u64,
+                rows_before,
+            })
         });
-        Ok((deleted.await.map_err(joined)??, rows_before))
+        counting.await.map_err(joined)?
     }
 
     /// How much a full load may delete; none where a person has agreed to all.
@@ -870,12 +993,7 @@ impl Loader<'_> {
         report: &mut StepReport,
     ) -> Result<(), PipelineError> {
         load.epoch = Some(intent.epoch);
-        for object in load.objects.iter().filter(|object| object.broken.is_some()) {
-            report.broken.push((
-                object.path.clone(),
-                object.broken.clone().unwrap_or_default(),
-            ));
-        }
+        report.broken.extend(broken_of(&load.objects));
         let readable = load.is_readable(self.spec.mode);
         let Some(schema) = schema.filter(|_| readable) else {
             let (outcome, reason) = if readable {
@@ -915,7 +1033,9 @@ impl Loader<'_> {
             }
             Err(error) => return Err(error),
         };
-        if let Some(error) = self.goes_back(intent, &load, &landed, epochs) {
+        let changes = landed.kept > 0 || landed.deleted > 0;
+        let back = self.goes_back(&intent.logical_time, &load, epochs);
+        if let Some(error) = back.filter(|_| changes) {
             for file in &landed.files {
                 read::discard(self.table, file);
             }
@@ -977,24 +1097,17 @@ impl Loader<'_> {
 
     /// A live source is as it is now, and `_seq` orders its full loads by their logical time, then by their epoch (B1): changes found at a
     /// time before the newest load's would count as older than what they replace (B6).
-    fn goes_back(
-        &self,
-        intent: &Intent,
-        load: &Load,
-        landed: &Landed,
-        epochs: &Epochs,
-    ) -> Option<PipelineError> {
+    fn goes_back(&self, logical_time: &str, load: &Load, epochs: &Epochs) -> Option<PipelineError> {
         let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
-        let changes = landed.kept > 0 || landed.deleted > 0;
-        if !keyed_full || !changes || !load.objects.is_empty() {
+        if !keyed_full || !load.objects.is_empty() {
             return None;
         }
-        let time = |intent: &Intent| Instant::parse(&intent.logical_time).ok();
+        let time = |text: &str| Instant::parse(text).ok();
         let loads = epochs.done().filter(|done| done.to["mark"].is_string());
-        let newest = loads.max_by_key(|done| time(done))?;
-        (time(intent) < time(newest)).then(|| PipelineError::GoesBack {
+        let newest = loads.max_by_key(|done| time(&done.logical_time))?;
+        (time(logical_time) < time(&newest.logical_time)).then(|| PipelineError::GoesBack {
             table: self.feed.bronze.to_string(),
-            mark: intent.logical_time.clone(),
+            mark: logical_time.to_owned(),
             newest: newest.logical_time.clone(),
         })
     }

@@ -140,12 +140,19 @@ pub fn write(site: &Site, ending: Ending) -> Result<Option<Digest>, PipelineErro
     Ok(newest.map(|(_, head)| head))
 }
 
-/// The newest version of each table that each run made, of runs without a manifest.
+/// The newest version of each table that each run made, of runs without a manifest. The log tells: what another writer committed may
+/// be past reading, and is no reason to leave out the others.
 fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
     let mut unlisted = Vec::new();
-    for (name, (dir, head)) in heads(&site.lake)? {
-        if let Some(run) = &head.run
-            && listed(site, run)?
+    for folder in site.lake.tables()? {
+        let dir = folder.dir();
+        let name = format!("{}_{}.{}", folder.domain, folder.layer, folder.table);
+        let Some(newest) = site.lake.table(&dir).newest_version()? else {
+            continue;
+        };
+        let newest = site.lake.table(&dir).history(Some(newest))?.pop();
+        if let Some(run) = newest.and_then(|record| record.run)
+            && listed(site, &run)?
         {
             continue;
         }

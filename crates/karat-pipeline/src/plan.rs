@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
-use karat_project::{Feed, Gold, Graph, Model, ModelKind, Silver, TableName};
+use karat_project::{Feed, Gold, Graph, Layer, Model, ModelKind, Silver, TableName};
 
 use crate::absent::{Absence, absent};
 use crate::context::Site;
+use crate::damage::check_present;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
 use crate::publish::{head, no_foreign};
 use crate::schedule::Sources;
 use crate::silver::{Decision, SilverStep};
-use crate::step::check_signed;
+use crate::step::{check_signature, check_signed};
 
 /// What a step would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,10 @@ pub struct PlannedStep {
     pub after: Option<String>,
     /// For a person.
     pub notes: Vec<String>,
+    /// Objects that it would hold, with the reason: the run exits 1.
+    pub broken: Vec<(String, String)>,
+    /// Of a feed without a version: no file has ever matched, and the run exits 1.
+    pub found_nothing: bool,
     /// Why a run would stop here, or why that cannot be told.
     pub error: Option<PipelineError>,
 }
@@ -90,6 +95,8 @@ impl PlannedStep {
             bytes: 0,
             after: None,
             notes: Vec::new(),
+            broken: Vec::new(),
+            found_nothing: false,
             error: None,
         }
     }
@@ -100,6 +107,16 @@ impl PlannedStep {
         self.error = Some(error);
         self
     }
+}
+
+/// Exit code of the run that is planned, as far as it can be told.
+pub fn exit_code(steps: &[PlannedStep]) -> u8 {
+    crate::error::exit_code_of(
+        steps.iter().filter_map(|step| step.error.as_ref()),
+        steps
+            .iter()
+            .any(|step| !step.broken.is_empty() || step.found_nothing),
+    )
 }
 
 /// Plans what is selected: all if `selected` is None. Writes nothing.
@@ -117,7 +134,7 @@ pub async fn plan(
         let mut after = Loaded::default();
         let step = plan_feed(site, sources, feed, &mut after).await;
         loaded.insert(feed.bronze.clone(), after);
-        let step = unless_foreign(site, &feed.bronze, step);
+        let step = unless_refused(site, &feed.bronze, step);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
     }
@@ -174,7 +191,7 @@ pub async fn plan(
             }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
-        let mut step = unless_foreign(site, table, step);
+        let mut step = unless_refused(site, table, step);
         step.after = before.map(TableName::to_string);
         changing.insert(table.clone(), step.action);
         steps.push(step);
@@ -182,18 +199,44 @@ pub async fn plan(
     steps
 }
 
-/// A run goes on from no version of another writer, nor, where signatures are demanded, from one that nobody signed.
-fn unless_foreign(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
-    // What cannot be read is told by the step itself.
-    let Ok(head) = head(&site.lake.table(&table.folder())) else {
+/// What a run refuses of a table before it computes anything.
+fn unless_refused(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
+    if step.error.is_some() {
         return step;
-    };
-    let checked =
-        no_foreign(table, head.as_ref()).and_then(|()| check_signed(site, table, head.as_ref()));
-    match checked {
+    }
+    match not_refused(site, table, step.action) {
         Ok(()) => step,
         Err(error) => step.failed(error),
     }
+}
+
+/// That a run finds the table as karat left it, signed and with all its files, and may commit to it (A4, G7).
+fn not_refused(site: &Site, table: &TableName, action: PlannedAction) -> Result<(), PipelineError> {
+    let mut written = vec![table.clone()];
+    if table.layer == Layer::Silver {
+        written.push(table.quarantine());
+    }
+    let mut heads = Vec::new();
+    for name in written {
+        let in_lake = site.lake.table(&name.folder());
+        let head = head(&in_lake)?;
+        check_signed(site, &name, head.as_ref())?;
+        heads.push((name, in_lake, head));
+    }
+    let computes = table.layer != Layer::Bronze && action.changes_the_table();
+    if computes {
+        check_signature(site)?;
+    }
+    for (name, in_lake, head) in &heads {
+        // Who does nothing looks at the table itself.
+        if computes || name == table {
+            no_foreign(name, head.as_ref())?;
+        }
+        if let Some(head) = head.as_ref().filter(|_| !computes) {
+            check_present(name, in_lake, &head.snapshot)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a feed's table after its loads.
@@ -211,8 +254,9 @@ async fn plan_feed(
     loaded: &mut Loaded,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("load", &feed.bronze);
+    let spec = sources.spec(feed);
     let planned = match sources.open(&feed.source) {
-        Ok(source) => ingest::foresee(site, feed, &sources.spec(feed), &source).await,
+        Ok(source) => ingest::foresee(site, feed, &spec, &source).await,
         Err(error) => Err(error),
     };
     let planned = match planned {
@@ -222,6 +266,11 @@ async fn plan_feed(
     loaded.schema = planned.schema;
     step.notes = planned.notes;
     step.rows = planned.rows;
+    step.broken = planned.held;
+    step.found_nothing = planned.nothing_there && planned.is_new;
+    if let Some(error) = planned.refused {
+        return step.failed(error);
+    }
     let mut reasons = Vec::new();
     if let Some(OpenLoad {
         intent,
@@ -251,12 +300,10 @@ async fn plan_feed(
     }
     let new = planned.loads.iter().flat_map(|load| &load.objects);
     let mut again = 0_u64;
-    let mut broken = 0_u64;
     let mut objects = 0_u64;
     for object in new {
         objects += 1;
         again += u64::from(object.delivery > 1);
-        broken += u64::from(object.broken.is_some());
         step.bytes += object.size;
     }
     step.objects += objects;
@@ -264,6 +311,9 @@ async fn plan_feed(
         reasons.push(format!("{objects} new {}", plural(objects, "object")));
     } else if !planned.loads.is_empty() {
         reasons.push(match feed.cursor {
+            _ if planned.is_new && planned.rows == Some(0) => {
+                "the table is made, without a row yet".to_owned()
+            }
             Some(_) => "rows after the position".to_owned(),
             None => "the whole table is read and compared".to_owned(),
         });
@@ -273,21 +323,22 @@ async fn plan_feed(
         step.notes
             .push(format!("{again} delivered again with other content"));
     }
-    if broken > 0 {
-        step.notes.push(format!(
-            "{broken} broken {}: listed, not loaded; the run that meets {} exits 1",
-            plural(broken, "object"),
-            if broken == 1 { "it" } else { "them" }
-        ));
-    }
-    // Which ones the source has said.
-    if !planned.late.is_empty() {
-        step.notes
-            .push("the run that holds an extract exits 1".to_owned());
-    }
-    if !reasons.is_empty() {
+    let readable = planned.loads.iter();
+    let readable = readable.filter(|load| load.is_readable(spec.mode)).count();
+    let is_open = planned.open.is_some_and(|open| open.gone.is_none());
+    if !reasons.is_empty() && (is_open || readable > 0) && loaded.schema.is_some() {
         step.action = PlannedAction::Load;
         step.reason = reasons.join("; ");
+    } else if !reasons.is_empty() {
+        // Noted for the next run, and no version of any table.
+        step.reason = match readable {
+            0 => format!("{}: nothing of it can be loaded", reasons.join("; ")),
+            _ => format!("{}: no row and no header in it", reasons.join("; ")),
+        };
+    } else if step.found_nothing {
+        step.reason = "nothing is there yet".to_owned();
+    } else if planned.holds_some {
+        step.notes.push(ingest::SOME_ARE_HELD.to_owned());
     }
     step
 }

@@ -39,20 +39,11 @@ pub struct RunReport {
 impl RunReport {
     /// Exit code: of several, 2, 4, 5, 3, 1 in this precedence (H1).
     pub fn exit_code(&self) -> u8 {
-        let mut codes: BTreeSet<u8> = self
-            .steps
-            .iter()
-            .filter_map(|step| step.error.as_ref())
-            .map(PipelineError::exit_code)
-            .collect();
         let needs_a_person = |step: &StepReport| !step.broken.is_empty() || step.found_nothing;
-        if self.steps.iter().any(needs_a_person) {
-            codes.insert(1);
-        }
-        [2, 4, 5, 3, 1]
-            .into_iter()
-            .find(|code| codes.contains(code))
-            .unwrap_or(0)
+        crate::error::exit_code_of(
+            self.steps.iter().filter_map(|step| step.error.as_ref()),
+            self.steps.iter().any(needs_a_person),
+        )
     }
 
     /// What the run's manifest says of it.

@@ -96,6 +96,8 @@ pub struct Facts<'a> {
     pub time_passed: bool,
     /// Rows of new deliveries can be told from old ones by their load alone.
     pub by_load: bool,
+    /// The table folds events in, and has seen none yet.
+    pub saw_no_event: bool,
 }
 
 /// Decides how a model's next version comes about (A7). Pure.
@@ -152,6 +154,12 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     if old_changed || loads_changed {
         return Decision::Rebuild {
             reason: "an object that it had read was delivered again".to_owned(),
+        };
+    }
+    // There is nothing to fold new events into: all of them are new.
+    if facts.saw_no_event {
+        return Decision::Rebuild {
+            reason: "it has taken in no row yet".to_owned(),
         };
     }
     Decision::Incremental {
@@ -393,6 +401,10 @@ impl<'a> SilverStep<'a> {
         let time_passed = epochs.last_done().is_none_or(|intent| {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
+        let saw_no_event = self.silver.auto_cdc.is_some()
+            && last
+                .as_ref()
+                .is_some_and(|last| !last.parameters.contains_key("high_water"));
         let facts = Facts {
             exists: head_now.is_some(),
             code_before: last.map(|last| last.code.to_string()),
@@ -407,6 +419,7 @@ impl<'a> SilverStep<'a> {
             uses_clock: clock != ClockUse::None,
             time_passed,
             by_load,
+            saw_no_event,
         };
         let decision = decide(&facts);
         let after_a_load = decide(&Facts {

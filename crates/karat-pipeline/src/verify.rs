@@ -99,6 +99,8 @@ pub struct VerifyReport {
     pub rows_decoded: u64,
     /// Head of the newest manifest.
     pub head: Option<Digest>,
+    /// Versions without the signature that the target demands.
+    pub unsigned: u64,
 }
 
 impl VerifyReport {
@@ -467,6 +469,7 @@ impl TableCheck<'_> {
                 .get(&version)
                 .is_some_and(|opened| vouched.contains(&opened.digest));
             if !is_vouched {
+                self.report.unsigned += u64::from(signature == SignatureOutcome::Unsigned);
                 let detail = format!("signature: {signature}");
                 self.finding(version, "mismatch", None, None, detail);
             }

@@ -316,9 +316,13 @@ fn read_auto_cdc(
         let at = node
             .entry("stored_as_scd_type")
             .map_or(node.at, |entry| entry.key_at);
+        let sequence = match node.entry("sequence_by") {
+            Some(_) => "`_seq` is none, and `valid_from` is missing",
+            None => "`sequence_by` is missing and `valid_from` too",
+        };
         report.error(
             at,
-            "type 2 needs a time: `sequence_by` is missing and `valid_from` too (C5)",
+            format!("type 2 needs a time: {sequence} (C5)"),
             "add `sequence_by` or `valid_from` with a date or timestamp column",
         );
     }

@@ -618,12 +618,16 @@ pub(crate) enum ReceiptVerb {
         what: String,
     },
     /// Vouch for versions that another writer committed or nobody signed.
+    #[command(allow_missing_positional = true)]
     Adopt {
-        /// The table.
-        #[arg(value_hint = ValueHint::Other)]
-        table: String,
-        /// Why; becomes part of the receipt.
+        /// A table of the lake; `+NAME+` or `domain:x` for all that wait among those (see `run --select`).
+        #[arg(value_name = "TABLE|SELECTION", required_unless_present = "all", conflicts_with = "all", value_hint = ValueHint::Other)]
+        table: Option<String>,
+        /// Why; becomes part of the receipts.
         reason: String,
+        /// All tables that wait for a person's word; each is listed.
+        #[arg(long)]
+        all: bool,
     },
 }
 

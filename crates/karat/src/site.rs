@@ -47,6 +47,8 @@ pub(crate) struct Opened {
 pub(crate) struct Wants {
     /// Whether the lake is made if there is none.
     pub(crate) writes: bool,
+    /// Whether the signing key is read: where something is signed, or foretold.
+    pub(crate) signs: bool,
     /// How long to wait for a lock.
     pub(crate) wait: Duration,
     /// `--accept-deletes`.
@@ -62,6 +64,7 @@ impl Wants {
     pub(crate) fn reading() -> Self {
         Self {
             writes: false,
+            signs: false,
             wait: Duration::ZERO,
             accept_deletes: false,
             trigger: "manual".to_owned(),
@@ -73,6 +76,7 @@ impl Wants {
     pub(crate) fn writing() -> Self {
         Self {
             writes: true,
+            signs: true,
             ..Self::reading()
         }
     }
@@ -293,7 +297,7 @@ impl Opened {
 
     /// The site: project, lake, engine and the facts of this execution.
     pub(crate) fn site(self, wants: Wants) -> Result<OpenSite, Failure> {
-        let key = match wants.writes {
+        let key = match wants.signs {
             true => self.signing_key()?,
             false => None,
         };

@@ -1356,6 +1356,19 @@ fn auto_cdc_that_contradicts_itself() {
     );
     check(
         &silver(
+            "from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [a], sequence_by: _seq, stored_as_scd_type: 2 }\n",
+        ),
+        expect![[r#"
+            error: type 2 needs a time: `_seq` is none, and `valid_from` is missing (C5)
+             --> domains/sales/silver/plans.yaml:3:43
+              |
+            3 | auto_cdc: { keys: [a], sequence_by: _seq, stored_as_scd_type: 2 }
+              |                                           ^^^^^^^^^^^^^^^^^^
+              = hint: add `sequence_by` or `valid_from` with a date or timestamp column
+        "#]],
+    );
+    check(
+        &silver(
             "from: landing.plans\nselect: { a: a, b: b }\nauto_cdc: { keys: [], valid_from: b, stored_as_scd_type: 3 }\n",
         ),
         expect![[r#"

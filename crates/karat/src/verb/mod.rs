@@ -20,7 +20,7 @@ pub(crate) mod verify;
 
 use std::collections::BTreeSet;
 
-use karat_project::{Feed, Graph, Project, Selector, TableName};
+use karat_project::{Feed, Graph, Project, Selector, TableName, nearest};
 
 use crate::failure::Failure;
 
@@ -56,10 +56,18 @@ pub(crate) fn feed<'p>(project: &'p Project, name: &str) -> Result<&'p Feed, Fai
         [feed] => Ok(feed),
         [] => {
             let names: Vec<String> = project.feeds().map(Feed::short_name).collect();
-            let hint = if names.is_empty() {
-                "the project declares no feed".to_owned()
-            } else {
-                format!("the project declares: {}", names.join(", "))
+            let mut last_parts = names.iter().filter(|feed| {
+                let last = feed.split_once('.').map(|(_, last)| last);
+                last == Some(name)
+            });
+            let near = match (last_parts.next(), last_parts.next()) {
+                (Some(only), None) => Some(only.as_str()),
+                _ => nearest(name, names.iter().map(String::as_str)),
+            };
+            let hint = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "the project declares no feed".to_owned(),
+                None => format!("the project declares: {}", names.join(", ")),
             };
             Err(Failure::usage(format!("there is no feed `{name}`"), hint))
         }

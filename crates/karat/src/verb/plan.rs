@@ -1,11 +1,10 @@
 //! `karat plan`: what a run would read, write, why, how long it takes and where it stops. Writes nothing.
 
-use karat_pipeline::PipelineError;
 use karat_pipeline::pace::{Estimate, Paces};
-use karat_pipeline::plan::{PlannedAction, PlannedStep, plan};
+use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
 use serde_json::{Value, json};
 
-use super::run::say_error;
+use super::run::{broken_json, held, say_error};
 use crate::args::{Global, LogicalTime, Select};
 use crate::failure::{Failure, error_json};
 use crate::output::{Table, Voice, bytes, counted, seconds};
@@ -29,18 +28,16 @@ pub(crate) fn run(
         .journal_if_there()
         .and_then(|journal| journal.reports(RUNS_REMEMBERED).ok());
     let paces = Paces::of(&reports.unwrap_or_default());
-    let site = opened.site(Wants::reading())?;
-    let steps = site::block_on(threads, plan(&site, sources.as_ref(), selected.as_ref()))?;
+    let site = opened.site(Wants {
+        signs: true,
+        ..Wants::reading()
+    })?;
+    let steps = site::block_on(
+        threads,
+        plan::plan(&site, sources.as_ref(), selected.as_ref()),
+    )?;
     let estimates = paces.estimates(&steps);
-    let codes: Vec<u8> = steps
-        .iter()
-        .filter_map(|step| step.error.as_ref())
-        .map(PipelineError::exit_code)
-        .collect();
-    let code = [2, 4, 5, 3, 1]
-        .into_iter()
-        .find(|code| codes.contains(code))
-        .unwrap_or(0);
+    let code = plan::exit_code(&steps);
     voice.answer(
         || {
             let steps = steps.iter().zip(&estimates);
@@ -64,7 +61,7 @@ fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {
     };
     json!({
         "kind": step.kind, "table": step.table, "action": step.action.word(), "reason": step.reason, "objects": step.objects,
-        "rows": step.rows, "bytes": step.bytes, "seconds": seconds, "notes": step.notes,
+        "rows": step.rows, "bytes": step.bytes, "seconds": seconds, "notes": step.notes, "broken": broken_json(&step.broken),
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
     })
 }
@@ -118,11 +115,15 @@ fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) ->
         ]);
     }
     let mut text = lines.text();
-    if !quiet {
-        for step in steps {
-            for note in &step.notes {
-                text.push_str(&format!("note: {}: {note}\n", step.table));
-            }
+    for step in steps {
+        for (object, reason) in &step.broken {
+            text.push_str(&held(object, &step.table, reason));
+        }
+    }
+    // A note that explains the exit code is no matter of taste.
+    for step in steps.iter().filter(|step| !quiet || step.found_nothing) {
+        for note in &step.notes {
+            text.push_str(&format!("note: {}: {note}\n", step.table));
         }
     }
     let failing = steps
@@ -146,9 +147,16 @@ fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) ->
         };
         parts.push(format!("{steps} would fail, with exit {code}"));
     }
-    text.push_str(&match parts.is_empty() {
-        true => "nothing to do\n".to_owned(),
-        false => format!("{}; nothing was written\n", parts.join(", ")),
-    });
+    let mut end = parts.join(", ");
+    if parts.is_empty() {
+        end.push_str("nothing to do");
+    }
+    if failing == 0 && code != 0 {
+        end.push_str(&format!(", with exit {code}"));
+    }
+    if !parts.is_empty() {
+        end.push_str("; nothing was written");
+    }
+    text.push_str(&format!("{end}\n"));
     text
 }

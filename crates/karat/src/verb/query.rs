@@ -314,9 +314,13 @@ impl Desk<'_> {
 
     fn no_table(&self, reference: &TableRef) -> SqlError {
         let (place, hint) = match (&self.lake, self.named.is_empty()) {
-            (Some(_), _) => (
+            (Some(site), _) => (
                 " in the lake",
-                "`karat status` lists the tables; `--table NAME=PATH` names files".to_owned(),
+                match self.nearest_table(site, &reference.name()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "`karat status` lists the tables; `--table NAME=PATH` names files"
+                        .to_owned(),
+                },
             ),
             (None, true) => ("", "`--table NAME=PATH` names files".to_owned()),
             (None, false) => {
@@ -335,6 +339,17 @@ impl Desk<'_> {
             hint: Some(hint),
             kind: SqlErrorKind::Name,
         }
+    }
+
+    /// The table whose name is like this one.
+    fn nearest_table(&self, site: &OpenSite, name: &str) -> Option<String> {
+        // A lake that cannot be listed is told where it is read.
+        let folders = site.lake.tables().unwrap_or_default();
+        let of_lake = folders
+            .iter()
+            .map(|folder| format!("{}_{}.{}", folder.domain, folder.layer, folder.table));
+        let names: Vec<String> = of_lake.chain(self.named.keys().cloned()).collect();
+        karat_project::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
     fn explain(&self, prepared: &Prepared) -> Result<u8, Failure> {

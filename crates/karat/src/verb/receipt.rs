@@ -1,12 +1,18 @@
 //! `karat receipt`: the record, listed, shown, and completed by a person's word for what another writer did.
 
+use std::collections::BTreeSet;
+
+use karat_pipeline::Site;
+use karat_pipeline::adopt::{self, Adopted};
+use karat_pipeline::manifest::{self, Ending};
 use karat_pipeline::receipts::{self, Recorded};
-use karat_pipeline::{Site, adopt};
+use karat_project::{Layer, Project, TableName};
 use karat_receipt::verify_signature;
 use serde_json::{Value, json};
 
+use super::run::say_error;
 use crate::args::{Global, ReceiptVerb};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_json};
 use crate::output::{Table, Voice, short, thousands};
 use crate::site::{self, Wants};
 
@@ -35,41 +41,117 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u
             // A receipt is a document: people see the same one.
             voice.answer(|| document.clone(), || format!("{document:#}\n"))?;
         }
-        ReceiptVerb::Adopt { table, reason } => {
+        ReceiptVerb::Adopt { table, reason, .. } => {
             if reason.trim().is_empty() {
                 return Err(Failure::usage(
                     "an adoption needs a reason",
                     "say why the versions of another writer are right",
                 ));
             }
+            let one = table.as_deref().filter(|name| !is_selection(name));
+            let selected = match (&table, one) {
+                (Some(selection), None) => Some(selected(&opened.project, selection)?),
+                _ => None,
+            };
             let site = opened.site(Wants::writing())?;
-            adopted(voice, &site, threads, table, reason)?;
+            return match one {
+                Some(table) => adopt_one(voice, &site, threads, table, reason),
+                None => adopt_all(voice, &site, threads, selected.as_ref(), reason),
+            };
         }
     }
     Ok(0)
 }
 
-fn adopted(
+/// Whether several tables are meant, as `--select` writes them.
+fn is_selection(text: &str) -> bool {
+    text.starts_with("domain:") || text.starts_with('+') || text.ends_with('+')
+}
+
+/// The tables that are selected, and those that hold what silver quarantines.
+fn selected(project: &Project, selection: &str) -> Result<BTreeSet<TableName>, Failure> {
+    let selection = [selection.to_owned()];
+    let mut names = super::selected(project, &selection)?.unwrap_or_default();
+    let silver = names.iter().filter(|name| name.layer == Layer::Silver);
+    let quarantines: Vec<TableName> = silver.map(TableName::quarantine).collect();
+    names.extend(quarantines);
+    Ok(names)
+}
+
+fn adopt_one(
     voice: Voice,
     site: &Site,
     threads: usize,
     table: &str,
     reason: &str,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     let adopted = site::block_on(threads, adopt::adopt(site, table, reason))??;
-    let head = karat_pipeline::manifest::write(site, karat_pipeline::manifest::Ending::Whole)?;
+    let head = manifest::write(site, Ending::Whole)?;
     voice.answer(
         || {
-            json!({
-                "table": table, "versions": adopted.versions, "version": adopted.version, "receipt": adopted.receipt.to_string(),
-                "fingerprint": adopted.fingerprint.to_string(), "head": head.map(|head| head.to_string()),
-            })
+            let mut document = adopted_json(&adopted);
+            document["head"] = json!(head.map(|head| head.to_string()));
+            document
         },
+        || adopted_text(&adopted),
+    )?;
+    Ok(0)
+}
+
+/// Adopts what waits among several tables; the code is that of what fails, as of a run (H1).
+fn adopt_all(
+    voice: Voice,
+    site: &Site,
+    threads: usize,
+    selected: Option<&BTreeSet<TableName>>,
+    reason: &str,
+) -> Result<u8, Failure> {
+    let all = site::block_on(threads, adopt::adopt_all(site, selected, reason))??;
+    let head = match all.adopted.is_empty() {
+        true => manifest::newest(&site.lake)?.map(|(_, head)| head),
+        false => manifest::write(site, Ending::Whole)?,
+    };
+    voice.answer(
         || {
-            let versions: Vec<String> = adopted.versions.iter().map(i64::to_string).collect();
-            let word = if versions.len() == 1 { "version" } else { "versions" };
-            format!("`{table}`: {word} {} adopted by version {}\n", versions.join(", "), adopted.version)
+            let adopted: Vec<Value> = all.adopted.iter().map(adopted_json).collect();
+            let failed = all.failed.iter();
+            let failed: Vec<Value> = failed
+                .map(|(table, error)| {
+                    json!({ "table": table, "error": error_json(error, error.hint(), error.exit_code()) })
+                })
+                .collect();
+            json!({ "adopted": adopted, "failed": failed, "head": head.map(|head| head.to_string()) })
         },
+        || match all.adopted.is_empty() && all.failed.is_empty() {
+            true => "no table waits for a person's word\n".to_owned(),
+            false => all.adopted.iter().map(adopted_text).collect(),
+        },
+    )?;
+    for (_, error) in &all.failed {
+        say_error(site, error);
+    }
+    Ok(all.exit_code())
+}
+
+fn adopted_json(adopted: &Adopted) -> Value {
+    json!({
+        "table": adopted.table, "versions": adopted.versions, "version": adopted.version,
+        "receipt": adopted.receipt.to_string(), "fingerprint": adopted.fingerprint.to_string(),
+    })
+}
+
+fn adopted_text(adopted: &Adopted) -> String {
+    let versions: Vec<String> = adopted.versions.iter().map(i64::to_string).collect();
+    let word = if versions.len() == 1 {
+        "version"
+    } else {
+        "versions"
+    };
+    format!(
+        "`{}`: {word} {} adopted by version {}\n",
+        adopted.table,
+        versions.join(", "),
+        adopted.version
     )
 }
 

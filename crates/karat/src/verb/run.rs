@@ -53,6 +53,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
     let journal = opened.journal();
     let open_site = opened.site(Wants {
         writes: true,
+        signs: true,
         wait: arguments.wait.unwrap_or_default(),
         accept_deletes: arguments.accept_deletes,
         trigger: arguments.trigger.clone(),
@@ -127,6 +128,19 @@ fn finish(journal: Option<&Journal>, site: &Site, code: u8, document: &Value) {
     }
 }
 
+/// The line of an object that is listed and not loaded.
+pub(super) fn held(object: &str, table: &str, reason: &str) -> String {
+    format!("held    {object} of {table}: {reason}\n")
+}
+
+/// The same for scripts.
+pub(super) fn broken_json(broken: &[(String, String)]) -> Vec<Value> {
+    let broken = broken.iter();
+    broken
+        .map(|(object, reason)| json!({ "object": object, "reason": reason }))
+        .collect()
+}
+
 fn status_word(report: &RunReport, code: u8) -> &'static str {
     let failed = report
         .steps
@@ -153,11 +167,6 @@ fn json_of(site: &Site, report: &RunReport, code: u8) -> Value {
 }
 
 fn step_json(step: &StepReport) -> Value {
-    let broken: Vec<Value> = step
-        .broken
-        .iter()
-        .map(|(object, reason)| json!({ "object": object, "reason": reason }))
-        .collect();
     // What did nothing read nothing; what failed before it counted has no counts.
     let rows = match step.status {
         _ if !step.rows.is_empty() => json!(step.rows),
@@ -176,7 +185,7 @@ fn step_json(step: &StepReport) -> Value {
         "how": step.how,
         "bytes_read": step.bytes_read,
         "bytes_written": step.bytes_written,
-        "broken": broken,
+        "broken": broken_json(&step.broken),
         "notes": step.notes,
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
     })
@@ -233,7 +242,7 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
     let mut text = lines.text();
     for step in &report.steps {
         for (object, reason) in &step.broken {
-            text.push_str(&format!("held    {object} of {}: {reason}\n", step.table));
+            text.push_str(&held(object, &step.table, reason));
         }
     }
     let count = |status| {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, VerifyArgs};
 use crate::failure::Failure;
-use crate::output::{Table, Voice, counted, short};
-use crate::site::{self, Wants};
+use crate::output::{self, Table, Voice, counted, short};
+use crate::site::{self, Opened, Wants};
 
 /// Prints what was found; 1 if something contradicts the record, 4 if something may not be read.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Result<u8, Failure> {
@@ -20,6 +20,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
     let opened = site::open_lake(voice, global, None, Some(&arguments.resources))?;
     let keys = opened.keys()?;
     let threads = opened.threads;
+    let unsigned = unsigned_hint(&opened);
     let site = opened.site(Wants::reading())?;
     let level = match (arguments.signatures, arguments.files, arguments.all) {
         (true, ..) => Level::Signatures,
@@ -34,10 +35,28 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         verify(&site, &keys, &VerifyOptions { level, only, head }),
     )??;
     voice.answer(|| document(&report), || text(&report))?;
+    if report.unsigned > 0 {
+        output::print_error(&unsigned);
+    }
     Ok(match report.was_denied() {
         true => 4,
         false => u8::from(!report.ok()),
     })
+}
+
+/// What to do about versions without the signature that is demanded, once for all of them.
+fn unsigned_hint(opened: &Opened) -> String {
+    let target = &opened.target;
+    let declared = opened.project.targets.get(target);
+    let key = match declared.is_some_and(|target| target.key.is_some()) {
+        true => String::new(),
+        false => format!(
+            "make a key (`openssl genpkey -algorithm ed25519 -out KEY`), put its public half into the project (`openssl pkey -in KEY -pubout -out keys/NAME.pub`), and give it to target `{target}` in karat.yaml (`key: \"${{file:KEY}}\"`, or `key: \"${{env:VARIABLE}}\"` with its text); then "
+        ),
+    };
+    format!(
+        "hint: target `{target}` has `require_signature: true`: {key}`karat receipt adopt --all REASON` signs for what is right with the target's key\n"
+    )
 }
 
 fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {

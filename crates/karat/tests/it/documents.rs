@@ -157,7 +157,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         seen.document(verb, code, &project.karat(&arguments))
     };
     ask("validate", 0, &[]);
-    ask("plan", 0, &[]);
+    ask("plan", 1, &[]);
     ask("run", 1, &[]);
     ask("status", 0, &[]);
     ask("quarantine list", 0, &[]);
@@ -190,6 +190,17 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         0,
         &["shop_gold.revenue", "it holds nothing"],
     );
+    // Of two more the second names a file that is not there.
+    let added = "{\"add\":{\"path\":\"gone.parquet\",\"partitionValues\":{},\"size\":9,\"modificationTime\":0,\"dataChange\":true}}\n";
+    for (log, more) in [
+        ("gold/revenue/_delta_log/00000000000000000003.json", ""),
+        ("silver/orders/_delta_log/00000000000000000001.json", added),
+    ] {
+        let entry = "{\"commitInfo\":{\"timestamp\":0,\"operation\":\"WRITE\"}}\n";
+        project.write(&format!("lake/shop/{log}"), &format!("{entry}{more}"));
+    }
+    ask("receipt adopt --all", 3, &["they hold nothing"]);
+    project.remove("lake/shop/silver/orders/_delta_log/00000000000000000001.json");
     let name = project
         .lake_files()
         .into_iter()

@@ -1051,3 +1051,93 @@ fn an_empty_table_of_a_database_is_a_table() {
         assert_eq!(project.karat(&["verify", "--all"]).code, 0);
     }
 }
+
+/// The same of one that is read by a cursor, whose position stays where it was until a row comes.
+#[test]
+fn an_empty_table_that_is_read_by_a_cursor_is_a_table() {
+    let current = "from: db.o\nselect: { id: id, v: v }\n";
+    let history = "from: db.o\nselect: { id: id, v: v, day: cast(at as date) }\nauto_cdc: { keys: [id], sequence_by: day, stored_as_scd_type: 2 }\n";
+    for silver in [current, history] {
+        let project = Project::one_feed(
+            "{ source: db, table: o, mode: incremental, cursor: { column: at }, deletes: none }",
+            silver,
+        );
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n from d_silver.t\n",
+        );
+        project.sqlite("create table o (id integer primary key, v text, at text)");
+        let plan = project.karat(&["plan", "--json"]).json();
+        let load = &plan["steps"][0];
+        assert_eq!(load["reason"], "the table is made, without a row yet");
+        project.run(0);
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n0\n");
+        let bronze = project.rows("select id, v, at from d_bronze.db__o");
+        assert_eq!(bronze, "id,v,at\n");
+        let cursor = || {
+            let shown = project.karat(&["position", "show", "--json"]).json();
+            shown["positions"][0]["cursor"].clone()
+        };
+        assert_eq!(cursor(), serde_json::Value::Null);
+        let again = project.karat(&["run", "--json"]).json();
+        assert_eq!(again["status"], "nothing_to_do", "{again}");
+        let plan = project.karat(&["plan"]);
+        assert!(plan.stdout.ends_with("nothing to do\n"), "{}", plan.text());
+        project.sqlite("insert into o values (1, 'one', '2026-01-05')");
+        let run = project.karat(&["run", "--json"]).json();
+        let how = match silver == history {
+            true => "rebuild: it has taken in no row yet",
+            false => "incremental: 1 new load",
+        };
+        assert_eq!(run["steps"][1]["how"], how, "{run}");
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
+        assert_eq!(cursor(), "2026-01-05");
+        assert_eq!(project.karat(&["verify", "--all"]).code, 0);
+    }
+    // A position that was set before the first load stays, too.
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: incremental, cursor: { column: id }, deletes: none }",
+        "from: db.o\nselect: { id: id }\n",
+    );
+    project.sqlite("create table o (id integer primary key)");
+    let set = project.karat(&["position", "set", "db.o", "2"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    project.run(0);
+    assert_eq!(project.rows("select id from d_silver.t"), "id\n");
+    project.sqlite("insert into o values (1), (3)");
+    project.run(0);
+    assert_eq!(project.rows("select id from d_silver.t"), "id\n3\n");
+}
+
+/// So is a feed of files without a row, however it is loaded.
+#[test]
+fn files_of_a_header_alone_are_a_table() {
+    for mode in ["incremental", "full", "full, key: [id]"] {
+        let project = Project::one_feed(
+            &format!("{{ source: landing, name: o, mode: {mode}, path: \"*.csv\" }}"),
+            "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+        );
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n from d_silver.t\n",
+        );
+        // One without a header tells no columns: there is no table to make.
+        project.write("landing/a.csv", "");
+        let run = project.run(0);
+        assert!(
+            run.stdout.contains("3 tables without a version"),
+            "{}",
+            run.text()
+        );
+        project.write("landing/b.csv", "id,v\n");
+        project.run(0);
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n0\n");
+        let bronze = project.rows("select id, v from d_bronze.landing__o");
+        assert_eq!(bronze, "id,v\n");
+        let again = project.karat(&["run", "--json"]).json();
+        assert_eq!(again["status"], "nothing_to_do", "{again}");
+        project.write("landing/c.csv", "id,v\n1,one\n");
+        project.run(0);
+        assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
+    }
+}

@@ -690,20 +690,20 @@ fn feeds_that_name_nothing_are_worth_a_look() {
     .assert_eq(&project.karat(&["validate"]).text());
     std::fs::create_dir(project.path("none")).unwrap();
     expect![[r#"
-        step  table                would    because       reads          takes
-        load  d_bronze.landing__a  load     1 new object  1 object, 5 B  no estimate: never run
-        load  d_bronze.landing__b  nothing  up to date
-        load  d_bronze.landing__c  nothing  up to date
-        load  d_bronze.landing__d  nothing  up to date
-        load  d_bronze.empty__e    nothing  up to date
-        load  d_bronze.none__f     nothing  up to date
+        step  table                would    because               reads          takes
+        load  d_bronze.landing__a  load     1 new object          1 object, 5 B  no estimate: never run
+        load  d_bronze.landing__b  nothing  nothing is there yet
+        load  d_bronze.landing__c  nothing  nothing is there yet
+        load  d_bronze.landing__d  nothing  nothing is there yet
+        load  d_bronze.empty__e    nothing  nothing is there yet
+        load  d_bronze.none__f     nothing  nothing is there yet
         note: d_bronze.landing__b: no file matches `order/*.csv` in the source's folder: did you mean `orders`?
         note: d_bronze.landing__c: no file matches `orders/*.json` in the source's folder: `orders/` holds 1.csv, 2.tsv
         note: d_bronze.landing__d: no file matches `readme.md` in the source's folder: did you mean `readme.txt`?
         note: d_bronze.empty__e: no file matches `*.csv` in the source's folder
         note: d_bronze.none__f: no file matches `*.csv` in the source's folder
-        1 step to do; nothing was written
-        --- exit 0
+        1 step to do, with exit 1; nothing was written
+        --- exit 1
     "#]].assert_eq(&project.karat(&["plan"]).text());
 }
 

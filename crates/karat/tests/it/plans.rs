@@ -2,18 +2,33 @@
 
 use expect_test::expect;
 
-use crate::project::Project;
+use crate::project::{Answer, Project};
 
 const SILVER: &str = "from: landing.o\nselect: { id: cast(id as bigint), v: v }\n";
 
-/// What a plan foresees, the run does: the same error, the same code; and the plan leaves no trace.
+/// What a plan foresees, the run does: the same error, the same objects held, the same code; and the plan leaves no trace.
 fn foreseen(project: &Project) -> String {
+    foreseen_at(project, &[])
+}
+
+fn foreseen_at(project: &Project, time: &[&str]) -> String {
     let before = project.lake_files();
-    let plan = project.karat(&["plan"]);
+    let plan = project.karat(&[&["plan"], time].concat());
     assert_eq!(project.lake_files(), before);
-    let run = project.karat(&["run", "--quiet"]);
+    let run = project.karat(&[&["run", "--quiet"], time].concat());
     assert_eq!(plan.code, run.code, "{}\n{}", plan.text(), run.text());
-    assert_eq!(plan.stderr, run.stderr);
+    let held = |answer: &Answer| -> Vec<String> {
+        let lines = answer.stdout.lines();
+        let held = lines.filter(|line| line.starts_with("held "));
+        held.map(str::to_owned).collect()
+    };
+    assert_eq!(held(&plan), held(&run), "{}\n{}", plan.text(), run.text());
+    let errors = |answer: &Answer| -> Vec<String> {
+        let lines = answer.stderr.lines();
+        let told = lines.filter(|line| !line.starts_with("note: "));
+        told.map(str::to_owned).collect()
+    };
+    assert_eq!(errors(&plan), errors(&run));
     plan.text()
 }
 
@@ -189,4 +204,183 @@ fn an_extract_is_compared_with_the_load_that_is_taken_up_before_it() {
     project.write("landing/2.csv", "id,v\n");
     let told = project.karat(&["plan"]);
     assert_eq!(told.stderr, project.run(1).stderr);
+}
+
+/// Keyed full loads of a database are compared with the lake, and `--at` with the time of the newest load (B6).
+#[test]
+fn a_load_that_goes_back_in_time_is_foreseen() {
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: full, key: [id], max_delete: 100% }",
+        &SILVER.replace("landing", "db"),
+    );
+    project
+        .sqlite("create table o (id integer, v text); insert into o values (1, 'one'), (2, 'two')");
+    let run = project.karat(&["run", "--quiet", "--at", "2062-01-10T00:00:00Z"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let early = ["--at", "2026-01-05T00:00:00Z"];
+    // As long as nothing changed, nothing goes back.
+    let told = foreseen_at(&project, &early);
+    assert!(told.ends_with("--- exit 0\n"), "{told}");
+    for change in [
+        "update o set v = 'zwei' where id = 2",
+        "update o set v = 'two' where id = 2; delete from o where id = 1",
+    ] {
+        project.sqlite(change);
+        let told = foreseen_at(&project, &early);
+        assert!(told.contains("FAIL"), "{told}");
+        expect![[r#"
+            error: `d_bronze.db__o` was not loaded: the logical time TIME is before TIME, that of its newest load, and what changed would count as older
+            hint: run with a later `--at`, or without it; if the clock was wrong or `--at` was, go on with `--at 2062-01-10T00:00:00Z` or later
+            --- exit 1
+        "#]].assert_eq(told.split_once("--- stderr\n").unwrap().1);
+    }
+    // A load that was left open keeps its own time.
+    let killed = project.karat_with(
+        &["run", "--quiet", "--at", "2026-01-05T00:00:00Z"],
+        &[("KARAT_FAILPOINT", "intent.after")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    let told = foreseen_at(&project, &["--at", "2062-01-11T00:00:00Z"]);
+    assert!(told.contains("is before"), "{told}");
+    let told = foreseen_at(&project, &["--at", "2062-01-11T00:00:00Z"]);
+    assert!(told.ends_with("--- exit 0\n"), "{told}");
+}
+
+#[test]
+fn objects_that_a_run_holds_are_foreseen() {
+    let feed = "{ source: landing, name: o, mode: incremental, path: \"*.csv*\" }";
+    let project = Project::one_feed(feed, SILVER);
+    // Nothing there needs a person, too.
+    expect![[r#"
+        step    table                would    because                                   reads  takes
+        load    d_bronze.landing__o  nothing  nothing is there yet
+        silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
+        note: d_bronze.landing__o: no file matches `*.csv*` in the source's folder: there is readme.txt
+        nothing to do, with exit 1
+        --- exit 1
+    "#]].assert_eq(&foreseen(&project));
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    let whole = project.write_gzip("landing/b.csv.gz", "id,v\n2,two\n");
+    project.write_bytes("landing/b.csv.gz", &whole[..whole.len() - 9]);
+    let plan = project.karat(&["plan", "--json"]).json();
+    expect![[r#"[{"object":"b.csv.gz","reason":"gzip ends early"}]"#]]
+        .assert_eq(&plan["steps"][0]["broken"].to_string());
+    expect![[r#"
+        step    table                would    because        reads            takes
+        load    d_bronze.landing__o  load     2 new objects  2 objects, 33 B  no estimate: never run
+        silver  d_silver.t           rebuild  first version                   no estimate: never run
+        held    b.csv.gz of d_bronze.landing__o: gzip ends early
+        2 steps to do, with exit 1; nothing was written
+        --- exit 1
+    "#]]
+    .assert_eq(&foreseen(&project));
+    // From now on it is on record.
+    expect![[r#"
+        step    table                would    because     reads  takes
+        load    d_bronze.landing__o  nothing  up to date
+        silver  d_silver.t           nothing  up to date
+        note: d_bronze.landing__o: some objects are held in quarantine; `karat quarantine list` shows them
+        nothing to do
+        --- exit 0
+    "#]].assert_eq(&foreseen(&project));
+    project.write("landing/c.csv", "id,v\n3,three\n");
+    assert!(!foreseen(&project).contains("b.csv.gz"));
+    // What is on record stops no feed; what comes new does.
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace(" }", ", on_broken_object: stop }"),
+    );
+    assert!(foreseen(&project).ends_with("--- exit 0\n"));
+    project.write_bytes("landing/d.csv.gz", &whole[..whole.len() - 8]);
+    expect![[r#"
+        step    table                would  because                                              reads  takes
+        load    d_bronze.landing__o  FAIL   cannot load `d.csv.gz` of feed `o`: gzip ends early
+        silver  d_silver.t           skip   `d_bronze.landing__o` fails
+        1 step would fail, with exit 1; nothing was written
+        --- stderr
+        error: cannot load `d.csv.gz` of feed `o`: gzip ends early
+        hint: have it delivered again, or take `on_broken_object: stop` from the feed to go on without it
+        --- exit 1
+    "#]].assert_eq(&foreseen(&project));
+
+    // In a load that is refused for its columns, what is broken is known from then on.
+    let project = Project::one_feed(feed, SILVER);
+    project.write("landing/a.csv", "id,v\n1,one\n");
+    project.run(0);
+    project.write("landing/b.csv", "id,w\n2,two\n");
+    project.write_bytes("landing/c.csv.gz", &whole[..whole.len() - 9]);
+    expect![[r#"
+        step    table                would  because                                                                                    reads  takes
+        load    d_bronze.landing__o  FAIL   cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        silver  d_silver.t           skip   `d_bronze.landing__o` fails
+        held    c.csv.gz of d_bronze.landing__o: gzip ends early
+        1 step would fail, with exit 1; nothing was written
+        --- stderr
+        error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
+        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null
+        --- exit 1
+    "#]].assert_eq(&foreseen(&project));
+    let again = foreseen(&project);
+    assert!(!again.contains("held "), "{again}");
+
+    // A load of which nothing is left changes no table.
+    let lost = Project::one_feed(feed, SILVER);
+    lost.write_bytes("landing/c.csv.gz", &whole[..whole.len() - 9]);
+    lost.write("landing/d.csv", "");
+    expect![[r#"
+        step    table                would    because                                    reads  takes
+        load    d_bronze.landing__o  nothing  2 new objects: no row and no header in it
+        silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
+        held    c.csv.gz of d_bronze.landing__o: gzip ends early
+        nothing to do, with exit 1
+        --- exit 1
+    "#]].assert_eq(&foreseen(&lost));
+    let empty = Project::one_feed(feed, SILVER);
+    empty.write("landing/d.csv", "");
+    expect![[r#"
+        step    table                would    because                                   reads  takes
+        load    d_bronze.landing__o  nothing  1 new object: no row and no header in it
+        silver  d_silver.t           wait     `d_bronze.landing__o` has no version yet
+        nothing to do
+        --- exit 0
+    "#]]
+    .assert_eq(&foreseen(&empty));
+
+    let extracts = Project::one_feed(
+        "{ source: landing, name: o, mode: full, path: \"*.csv\" }",
+        SILVER,
+    );
+    extracts.write("landing/2.csv", "id,v\n1,one\n");
+    extracts.run(0);
+    extracts.write("landing/1.csv", "id,v\n1,eins\n");
+    expect![[r#"
+        step    table                would    because     reads  takes
+        load    d_bronze.landing__o  nothing  up to date
+        silver  d_silver.t           nothing  up to date
+        held    1.csv of d_bronze.landing__o: late_extract: a newer full load is already loaded
+        note: d_bronze.landing__o: `1.csv` is older than the newest extract loaded; it is held as late_extract
+        nothing to do, with exit 1
+        --- exit 1
+    "#]].assert_eq(&foreseen(&extracts));
+    assert!(foreseen(&extracts).ends_with("--- exit 0\n"));
+}
+
+/// Files of a version that are gone are seen where nothing would be computed.
+#[test]
+fn missing_files_are_foreseen() {
+    for table in ["bronze/landing__o", "silver/t"] {
+        let project = Project::one_feed(
+            "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+            SILVER,
+        );
+        project.write("landing/a.csv", "id,v\n1,one\n");
+        project.run(0);
+        let files = project.lake_files();
+        let of_table = |name: &&String| name.contains(table) && name.ends_with(".parquet");
+        let file = files.iter().find(of_table).unwrap();
+        project.remove(&format!("lake/{file}"));
+        let told = foreseen(&project);
+        assert!(told.contains("is missing"), "{table}: {told}");
+    }
 }

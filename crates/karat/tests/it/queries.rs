@@ -163,6 +163,16 @@ fn a_table_that_is_not_there() {
             .karat(&["query", "select * from shop_gold.nothing"])
             .text(),
     );
+    project.run(0);
+    let near = project.karat(&["query", "select * from shop_gold.revenues"]);
+    let hint = "hint: did you mean `shop_gold.revenue`?\n";
+    assert!(near.stderr.ends_with(hint), "{}", near.text());
+    // Feeds are known by their last part, too, but not called so.
+    for name in ["orders", "landing.order"] {
+        let near = project.karat(&["schema", "accept", name]);
+        let hint = "hint: did you mean `landing.orders`?\n";
+        assert!(near.stderr.ends_with(hint), "{}", near.text());
+    }
 }
 
 #[test]

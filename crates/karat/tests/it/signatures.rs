@@ -158,6 +158,203 @@ fn who_may_sign_is_said_by_the_public_keys() {
     );
 }
 
+/// The key that a run would miss, a plan misses: with the same words and code.
+#[test]
+fn a_plan_asks_for_the_key_that_the_run_needs() {
+    let foreseen = |project: &Project| {
+        let before = project.lake_files();
+        let plan = karat(project, &["plan"]);
+        assert_eq!(project.lake_files(), before);
+        let run = karat(project, &["run", "--quiet"]);
+        assert_eq!(plan.code, run.code, "{}\n{}", plan.text(), run.text());
+        assert_eq!(plan.stderr, run.stderr);
+        plan
+    };
+    let keyless = |project: &Project| {
+        let text = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+        let text = text.replace(", key: \"${env:SHOP_KEY}\"", "");
+        project.write("karat.yaml", &text);
+    };
+    let ours = SigningKey::from_seed(&KEY).public_key().to_pem();
+    for key in [
+        String::new(),
+        format!("# revoked: 2026-01-01\n{ours}"),
+        format!("# valid_to: 2020-01-01\n{ours}"),
+    ] {
+        let project = project(true);
+        match key.is_empty() {
+            true => project.remove("keys"),
+            false => project.write("keys/shop.pub", &key),
+        }
+        assert_eq!(foreseen(&project).code, 4, "{key}");
+    }
+    let first = project(true);
+    keyless(&first);
+    expect![[r#"
+        step    table                        would  because                                                                        reads  takes
+        load    shop_bronze.landing__orders  FAIL   target `dev` has `require_signature: true` and the project has no signing key
+        silver  shop_silver.orders           skip   `shop_bronze.landing__orders` fails
+        gold    shop_gold.revenue            skip   `shop_silver.orders` fails
+        1 step would fail, with exit 4; nothing was written
+        --- stderr
+        error: target `dev` has `require_signature: true` and the project has no signing key
+        hint: give the key to the target in karat.yaml: `key: "${file:PATH}"`
+        --- exit 4
+    "#]].assert_eq(&foreseen(&first).text());
+    // A key that is none.
+    let broken = project(true);
+    let plan = broken.karat_with(&["plan"], &[("SHOP_KEY", "no key")]);
+    let run = broken.karat_with(&["run", "--quiet"], &[("SHOP_KEY", "no key")]);
+    assert_eq!((plan.code, plan.stderr), (run.code, run.stderr));
+    assert_ne!(plan.code, 0);
+
+    // Where there is nothing to sign, nobody asks for a key.
+    let made = signed();
+    keyless(&made);
+    assert_eq!(foreseen(&made).code, 0);
+    let model = "domains/shop/gold/revenue.sql";
+    let text = std::fs::read_to_string(made.path(model)).unwrap();
+    made.write(model, &text.replace("sum(amount)", "max(amount)"));
+    expect![[r#"
+        step    table                        would    because                                                                        reads  takes
+        load    shop_bronze.landing__orders  nothing  up to date
+        silver  shop_silver.orders           nothing  up to date
+        gold    shop_gold.revenue            FAIL     target `dev` has `require_signature: true` and the project has no signing key
+        1 step would fail, with exit 4; nothing was written
+        --- stderr
+        error: target `dev` has `require_signature: true` and the project has no signing key
+        hint: give the key to the target in karat.yaml: `key: "${file:PATH}"`
+        --- exit 4
+    "#]]
+    .assert_eq(&foreseen(&made).text());
+
+    // What a killed run left open is signed by whoever takes it up.
+    let killed = project(true);
+    let secret = SigningKey::from_seed(&KEY).to_pkcs8_pem();
+    let run = killed.karat_with(
+        &["run", "--quiet"],
+        &[("SHOP_KEY", &secret), ("KARAT_FAILPOINT", "files.after")],
+    );
+    assert_eq!(run.code, -1, "{}", run.text());
+    keyless(&killed);
+    assert_eq!(foreseen(&killed).code, 4);
+}
+
+/// A project whose target did not demand signatures when its tables were made.
+fn late_demand() -> (Project, String) {
+    let project = project(true);
+    let demanding = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    let key = ", key: \"${env:SHOP_KEY}\"";
+    let lenient = demanding
+        .replace(key, "")
+        .replace("true, require_signature: true", "true");
+    project.write("karat.yaml", &lenient);
+    let run = project.karat(&["run", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    project.write("karat.yaml", &demanding);
+    let keyless = demanding.replace(key, "");
+    (project, keyless)
+}
+
+#[test]
+fn all_that_waits_is_adopted_at_once() {
+    let (project, keyless) = late_demand();
+    // Verifying says once what to do, with a key and without.
+    expect![[r#"
+        outcome   table                        version  fingerprint
+        mismatch  shop_bronze.landing__orders        0               signature: unsigned
+        mismatch  shop_gold.revenue                  0               signature: unsigned
+        mismatch  shop_quarantine.orders             0               signature: unsigned
+        mismatch  shop_silver.orders                 0               signature: unsigned
+        NOT as the record says: 4 receipts, 0 files hashed, 0 rows decoded
+        head DIGEST
+        --- stderr
+        hint: target `dev` has `require_signature: true`: `karat receipt adopt --all REASON` signs for what is right with the target's key
+        --- exit 1
+    "#]].assert_eq(&karat(&project, &["verify", "--signatures"]).text());
+    let demanding = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write("karat.yaml", &keyless);
+    expect![[r#"
+        hint: target `dev` has `require_signature: true`: make a key (`openssl genpkey -algorithm ed25519 -out KEY`), put its public half into the project (`openssl pkey -in KEY -pubout -out keys/NAME.pub`), and give it to target `dev` in karat.yaml (`key: "${file:KEY}"`, or `key: "${env:VARIABLE}"` with its text); then `karat receipt adopt --all REASON` signs for what is right with the target's key
+    "#]].assert_eq(&karat(&project, &["verify", "--signatures"]).stderr);
+    let before = project.lake_files();
+    let none = karat(&project, &["receipt", "adopt", "--all", "seen"]);
+    assert_eq!(none.code, 4, "{}", none.text());
+    assert_eq!(project.lake_files(), before);
+    project.write("karat.yaml", &demanding);
+    for mistake in [
+        &["receipt", "adopt", "seen"][..],
+        &["receipt", "adopt", "--all"],
+        &["receipt", "adopt", "--all", " "],
+        &["receipt", "adopt", "--all", TABLE, "seen"],
+        &["receipt", "adopt", "domain:none", "seen"],
+    ] {
+        let answer = karat(&project, mistake);
+        assert_eq!(answer.code, 2, "{mistake:?}: {}", answer.text());
+    }
+    assert_eq!(project.lake_files(), before);
+    // A selection takes what silver quarantines with it.
+    expect![[r#"
+        `shop_bronze.landing__orders`: version 0 adopted by version 1
+        `shop_quarantine.orders`: version 0 adopted by version 1
+        `shop_silver.orders`: version 0 adopted by version 1
+        --- exit 0
+    "#]]
+    .assert_eq(
+        &karat(
+            &project,
+            &["receipt", "adopt", "+shop_silver.orders", "seen"],
+        )
+        .text(),
+    );
+    expect![[r#"
+        `shop_gold.revenue`: version 0 adopted by version 1
+        --- exit 0
+    "#]]
+    .assert_eq(&karat(&project, &["receipt", "adopt", "--all", "seen"]).text());
+    expect![[r#"
+        no table waits for a person's word
+        --- exit 0
+    "#]]
+    .assert_eq(&karat(&project, &["receipt", "adopt", "domain:shop", "seen"]).text());
+    let run = karat(&project, &["run", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    assert_eq!(verified(&project), (0, Vec::new()));
+    assert_eq!(karat(&project, &["verify", "--all"]).code, 0);
+
+    // One of which nobody can vouch stops no other.
+    let (project, _) = late_demand();
+    let files = project.lake_files();
+    let of_silver = |name: &&String| name.contains("silver/orders") && name.ends_with(".parquet");
+    let file = format!("lake/{}", files.iter().find(of_silver).unwrap());
+    let mut bytes = std::fs::read(project.path(&file)).unwrap();
+    bytes[100] ^= 1;
+    project.write_bytes(&file, &bytes);
+    let answer = karat(&project, &["receipt", "adopt", "--all", "seen", "--json"]);
+    let document = answer.json();
+    let tables = |list: &str| -> Vec<String> {
+        let list = document[list].as_array().unwrap().iter();
+        list.map(|one| one["table"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        tables("adopted"),
+        [
+            "shop_bronze.landing__orders",
+            TABLE,
+            "shop_quarantine.orders"
+        ]
+    );
+    assert_eq!(tables("failed"), ["shop_silver.orders"]);
+    assert_eq!(document["failed"][0]["error"]["exit_code"], answer.code);
+    assert_eq!(answer.code, 1, "{}", answer.text());
+    assert!(
+        answer.stderr.contains("shop_silver.orders"),
+        "{}",
+        answer.stderr
+    );
+}
+
 /// What becomes of a receipt and its envelope.
 type Forgery = fn(&Receipt, &Value) -> Value;
 
