@@ -52,8 +52,8 @@ pub(crate) fn of_code(fragment: &Arc<Fragment>, language: Language) -> Vec<Parse
     let text = fragment.text();
     let program = |what: &'static str, grammar: tree_sitter::Language| {
         let (from, parsed) = match syntax::parse(&grammar, text) {
-            Some(tree) => of_program(&tree)?,
-            None => (0, "not parsed".to_owned()),
+            Ok(tree) => of_program(&tree)?,
+            Err(_) => (0, "not parsed".to_owned()),
         };
         let at = fragment.locate(&(from..from + 1)).start;
         Some(Parsed::new(at, what, &parsed))

@@ -17,8 +17,9 @@ use super::syntax::{self, FrontEnd, Walk, children, in_field, named};
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_python::LANGUAGE.into();
     let (masked, shell) = without_magics(text);
-    let Some(tree) = syntax::parse(&language, &masked) else {
-        return Program::not_understood(text);
+    let tree = match syntax::parse(&language, &masked) {
+        Ok(tree) => tree,
+        Err(why) => return Program::not_parsed(text, why.words()),
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = Python {

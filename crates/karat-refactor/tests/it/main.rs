@@ -4,6 +4,7 @@
 
 mod constants;
 mod factory;
+mod not_parsed;
 mod notebooks;
 mod parameter;
 mod programs;
