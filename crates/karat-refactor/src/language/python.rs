@@ -37,7 +37,7 @@ pub fn read(text: &str) -> Program {
 
 /// The text with lines of IPython made comments, length for length, and the commands behind `!`. Lines inside of brackets and triple
 /// quotes stay as they are.
-fn without_magics(text: &str) -> (String, Vec<Range<usize>>) {
+pub(crate) fn without_magics(text: &str) -> (String, Vec<Range<usize>>) {
     let suspicious = |line: &str| {
         let line = line.trim_start();
         let mut letters = line.chars();

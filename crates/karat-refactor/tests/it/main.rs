@@ -16,4 +16,5 @@ mod scala;
 mod show;
 mod soak;
 mod soak_inputs;
+mod spreadsheet;
 mod sql;
