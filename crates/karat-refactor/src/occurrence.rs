@@ -144,6 +144,8 @@ pub mod rule {
     pub const QUALIFIER: &str = "name/qualifier";
     /// The names in a configuration value or a list, used by code elsewhere.
     pub const METADATA: &str = "name/metadata";
+    /// Code that was not read, because it is too long or its grammar gave up.
+    pub const NOT_PARSED: &str = "code/not-parsed";
     /// A path that only begins like a mapped one, or is put together.
     pub const PATH: &str = "path/unresolved";
 }
@@ -223,6 +225,13 @@ pub struct Finding {
     pub severity: Severity,
     /// Edits that would mend it; never made unasked.
     pub suggestion: Vec<Edit>,
+}
+
+impl Finding {
+    /// Whether it says that code was not read.
+    pub(crate) fn is_not_parsed(&self) -> bool {
+        self.doubt.rule == rule::NOT_PARSED
+    }
 }
 
 /// How bad a finding is.

@@ -16,6 +16,7 @@ use crate::factory::expression::{self, Expr, ExprKind, Syntax};
 use crate::format::{Format, tree};
 use crate::fragment::{Fragment, is_placeholder};
 use crate::language::Language;
+use crate::language::python::without_magics;
 use crate::language::{lexer, next_substitution, syntax};
 
 /// One text, parsed: where it lies in the asset, what it is, and a digest of how it parses.
@@ -50,22 +51,29 @@ const STATEMENT_MAX: usize = 256 * 1024;
 /// How a text in a language parses.
 pub(crate) fn of_code(fragment: &Arc<Fragment>, language: Language) -> Vec<Parsed> {
     let text = fragment.text();
-    let program = |what: &'static str, grammar: tree_sitter::Language| {
+    let program = |what: &'static str, text: &str, grammar: tree_sitter::Language| {
         let (from, parsed) = match syntax::parse(&grammar, text) {
-            Some(tree) => of_program(&tree)?,
-            None => (0, "not parsed".to_owned()),
+            // Where a grammar goes on behind a mistake depends on how long the names around it are: that it is one is all that must stay.
+            Ok(tree) if tree.root_node().has_error() => {
+                (of_program(&tree)?.0, "with mistakes".to_owned())
+            }
+            Ok(tree) => of_program(&tree)?,
+            Err(_) => (0, "not parsed".to_owned()),
         };
         let at = fragment.locate(&(from..from + 1)).start;
         Some(Parsed::new(at, what, &parsed))
     };
     match language {
-        Language::Python => program("Python", tree_sitter_python::LANGUAGE.into())
+        Language::Python => {
+            let (text, _) = without_magics(text);
+            program("Python", &text, tree_sitter_python::LANGUAGE.into())
+                .into_iter()
+                .collect()
+        }
+        Language::Scala => program("Scala", text, tree_sitter_scala::LANGUAGE.into())
             .into_iter()
             .collect(),
-        Language::Scala => program("Scala", tree_sitter_scala::LANGUAGE.into())
-            .into_iter()
-            .collect(),
-        Language::R => program("R", tree_sitter_r::LANGUAGE.into())
+        Language::R => program("R", text, tree_sitter_r::LANGUAGE.into())
             .into_iter()
             .collect(),
         Language::Sql => of_sql(fragment),

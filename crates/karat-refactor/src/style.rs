@@ -390,6 +390,9 @@ fn is_name(subject: Subject) -> bool {
 /// The catalog that one statement could set for all names of an asset.
 fn enough(report: &AssetReport) -> Option<String> {
     let mut catalog: Option<String> = None;
+    if report.findings.iter().any(Finding::is_not_parsed) {
+        return None;
+    }
     for occurrence in &report.occurrences {
         match &occurrence.verdict {
             Verdict::Rewritten { new, edits } if is_name(occurrence.subject) => {

@@ -659,6 +659,9 @@ fn taken(
     if is_declared(text, main, parameter) {
         return None;
     }
+    if reader.has_not_parsed() {
+        return Some(format!("`{name}` may be used in code that was not read"));
+    }
     let other = |value: &crate::session::Value| value.only() != Some(parameter.default.as_str());
     if reader.session.widgets.get(name).is_some_and(other) {
         return Some(format!(

@@ -34,6 +34,8 @@ pub struct Program {
     pub shell: Vec<Range<usize>>,
     /// The holes of texts, braces included: code within a text.
     pub holes: Vec<Range<usize>>,
+    /// Why there is nothing of all this, if it was not parsed.
+    pub not_parsed: Option<&'static str>,
 }
 
 /// A statement.
@@ -255,9 +257,12 @@ pub enum TextPart {
 }
 
 impl Program {
-    /// A text that the grammar gave up.
-    pub fn not_understood(text: &str) -> Self {
-        let mut program = Self::default();
+    /// A text without a tree, and why.
+    pub fn not_parsed(text: &str, why: &'static str) -> Self {
+        let mut program = Self {
+            not_parsed: Some(why),
+            ..Self::default()
+        };
         program.broken.push(0..text.len());
         program
     }

@@ -17,8 +17,9 @@ use super::syntax::{self, FrontEnd, Walk, children, in_field, named};
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_python::LANGUAGE.into();
     let (masked, shell) = without_magics(text);
-    let Some(tree) = syntax::parse(&language, &masked) else {
-        return Program::not_understood(text);
+    let tree = match syntax::parse(&language, &masked) {
+        Ok(tree) => tree,
+        Err(why) => return Program::not_parsed(text, why.words()),
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = Python {
@@ -36,7 +37,7 @@ pub fn read(text: &str) -> Program {
 
 /// The text with lines of IPython made comments, length for length, and the commands behind `!`. Lines inside of brackets and triple
 /// quotes stay as they are.
-fn without_magics(text: &str) -> (String, Vec<Range<usize>>) {
+pub(crate) fn without_magics(text: &str) -> (String, Vec<Range<usize>>) {
     let suspicious = |line: &str| {
         let line = line.trim_start();
         let mut letters = line.chars();

@@ -13,8 +13,9 @@ use super::syntax::{self, FrontEnd, Walk, in_field, named};
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_r::LANGUAGE.into();
-    let Some(tree) = syntax::parse(&language, text) else {
-        return Program::not_understood(text);
+    let tree = match syntax::parse(&language, text) {
+        Ok(tree) => tree,
+        Err(why) => return Program::not_parsed(text, why.words()),
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment"]);
     let mut reader = R {

@@ -16,8 +16,9 @@ use super::syntax::{self, FrontEnd, Walk, children, in_field, named};
 /// Reads a cell or file.
 pub fn read(text: &str) -> Program {
     let language = tree_sitter_scala::LANGUAGE.into();
-    let Some(tree) = syntax::parse(&language, text) else {
-        return Program::not_understood(text);
+    let tree = match syntax::parse(&language, text) {
+        Ok(tree) => tree,
+        Err(why) => return Program::not_parsed(text, why.words()),
     };
     let (comments, broken) = syntax::comments_and_errors(&tree, &["comment", "block_comment"]);
     let mut reader = Scala {

@@ -12,9 +12,9 @@ use super::values::{
     Assembled, Carried, Fate, Left, Lender, Literal, LiteralId, Segment, State, Value,
 };
 use crate::fragment::Fragment;
-use crate::occurrence::{Doubt, Means, NotATable, Subject, Verdict};
+use crate::occurrence::{Doubt, Means, NotATable, Severity, Subject, Verdict, rule};
 use crate::reader::Reader;
-use crate::session::Namespace;
+use crate::session::{self, Namespace};
 
 /// A literal holds a name, and is used in other ways too.
 pub(super) const USED_OTHERWISE: &str = "name/used-otherwise";
@@ -397,6 +397,10 @@ pub(crate) fn read(
     namespace: Namespace,
     program: &super::program::Program,
 ) {
+    if let Some(why) = program.not_parsed {
+        not_parsed(reader, cell, namespace, why);
+        return;
+    }
     let mut machine = Machine::new(reader, cell, namespace);
     code_and_comments(&mut machine, cell, program);
     machine.run(program);
@@ -404,6 +408,37 @@ pub(crate) fn read(
     for command in &program.shell {
         let part = cell.part(command.clone(), "shell command");
         reader.read(&part, super::Language::Shell);
+    }
+}
+
+/// A cell that nobody read: its names are left to the independent scanner, which leaves them to a person. It may have done anything to the
+/// session and to the variables, and what they hold may be used in it.
+fn not_parsed(reader: &mut Reader<'_>, cell: &Arc<Fragment>, namespace: Namespace, why: &str) {
+    let first_line = cell.text().lines().next().unwrap_or_default().len();
+    reader.unparsed(cell);
+    reader.finding(
+        cell,
+        0..first_line,
+        Severity::Warning,
+        Doubt::new(
+            rule::NOT_PARSED,
+            format!(
+                "this code was not read: {why}. No name in it is rewritten, and what it does to later cells is not known; mend or divide it, or look \
+                 through it yourself"
+            ),
+        ),
+    );
+    super::take_over(reader);
+    shared(reader, "code that was not read", None);
+    reader.programs.globals.remove(&namespace);
+    let session = &mut reader.session;
+    session.views_incomplete = true;
+    session.database = session::Value::Unknown;
+    session.widgets.clear();
+    for ((of, _), value) in &mut session.variables {
+        if [namespace, Namespace::Conf, Namespace::Sql].contains(of) {
+            *value = session::Value::Unknown;
+        }
     }
 }
 

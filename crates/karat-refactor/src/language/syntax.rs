@@ -7,34 +7,78 @@ use tree_sitter::{Language, Node, ParseOptions, ParseState, Parser, Tree};
 use super::program::{DEPTH_MAX, Expression, Kind, Program, Statement, with_stack};
 
 /// Texts longer than this are not parsed: the grammar's stack could not hold what a hostile one asks for.
-pub(super) const BYTES_MAX: usize = 8 * 1024 * 1024;
+const BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Parses a text; `None` if it is too long or the grammar gives up.
-pub(crate) fn parse(language: &Language, text: &str) -> Option<Tree> {
+/// The text is handed to the parser in pieces of so many bytes, so that it is seen how often it reads on.
+const PIECE: usize = 256;
+
+/// A text with so many hundreds of steps in which no reading of it is without a mistake is no program.
+const LOST_MAX: usize = 1_000;
+
+/// Why a text has no tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotParsed {
+    /// It is longer than [`BYTES_MAX`].
+    TooLong,
+    /// It asks for more work than programs of its length do.
+    TooMuchWork,
+}
+
+impl NotParsed {
+    /// The reason in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::TooLong => "it is longer than 8 MiB",
+            Self::TooMuchWork => {
+                "its grammar gave up (programs of its length need far less work; is it broken, or in another language?)"
+            }
+        }
+    }
+}
+
+/// Parses a text, with a budget: what is no program can keep a grammar busy for hours. Work is counted and not timed, so that every machine
+/// comes to the same answer. Counted are
+///
+/// - steps: real programs need up to two a byte, and a piece is looked at in each;
+/// - pieces that are read: a grammar that looks for the end of a text reads far ahead, and does so again at each of its steps (real programs
+///   are read up to seven times);
+/// - steps in which no reading of the text is without a mistake: each of them tries all that the grammar knows.
+pub(crate) fn parse(language: &Language, text: &str) -> Result<Tree, NotParsed> {
     if text.len() > BYTES_MAX {
-        return None;
+        return Err(NotParsed::TooLong);
     }
     let mut parser = Parser::new();
-    parser.set_language(language).ok()?;
-    // Text that is no program can make the grammar try for hours. Steps are counted, so that the answer does not depend on the clock:
-    // real programs need up to two a byte; the callback comes every hundred.
+    parser
+        .set_language(language)
+        .map_err(|_| NotParsed::TooMuchWork)?;
+    let (mut steps, mut lost) = (0, 0);
     let steps_max = 200 + text.len() / 20;
-    let mut steps = 0;
-    let mut count = |_: &ParseState| {
+    // It comes every hundred steps.
+    let mut count = |state: &ParseState| {
         steps += 1;
-        if steps > steps_max {
+        lost += usize::from(state.has_error());
+        if steps > steps_max || lost > LOST_MAX {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
-    let bytes = text.as_bytes();
+    let mut pieces = 0;
+    let pieces_max = 2_000 + text.len() * 16 / PIECE;
+    let mut read = |at: usize, _| {
+        pieces += 1;
+        // Over the budget the text ends everywhere, and the parser is soon done.
+        let end = if pieces > pieces_max {
+            at
+        } else {
+            text.floor_char_boundary(at.saturating_add(PIECE))
+        };
+        text.as_bytes().get(at..end).unwrap_or_default()
+    };
     let options = ParseOptions::new().progress_callback(&mut count);
-    parser.parse_with_options(
-        &mut |at, _| bytes.get(at..).unwrap_or_default(),
-        None,
-        Some(options),
-    )
+    let tree = parser.parse_with_options(&mut read, None, Some(options));
+    tree.filter(|_| pieces <= pieces_max)
+        .ok_or(NotParsed::TooMuchWork)
 }
 
 /// What a front end collects while it walks a tree.
@@ -79,6 +123,7 @@ impl<'a> Walk<'a> {
             texts: self.texts,
             holes: self.holes,
             shell: Vec::new(),
+            not_parsed: None,
         }
     }
 

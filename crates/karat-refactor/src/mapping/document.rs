@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::read::{COLUMNS, Problem, Reading, Row, Weight, of_rows};
-use super::spreadsheet::{self, Cell};
+use super::spreadsheet::{self, Cell, Sheet};
 use crate::text;
 
 /// Why a document cannot be read at all.
@@ -220,51 +220,88 @@ fn json(bytes: &[u8]) -> Result<Document, String> {
 }
 
 fn spreadsheet(bytes: &[u8]) -> Result<Document, String> {
-    for rows in spreadsheet::sheets(bytes)? {
-        let mut rows = rows.into_iter();
-        let Some((_, first)) = rows.next() else {
-            continue;
-        };
-        let headings: Vec<String> = first.iter().map(|cell| heading(cell.text())).collect();
-        if !headings
-            .iter()
-            .any(|heading| COLUMNS.contains(&heading.as_str()))
-        {
-            continue;
-        }
-        twice(&headings)?;
-        let mut document = Document {
-            headings,
-            ..Document::default()
-        };
-        for (number, cells) in rows {
-            for (heading, cell) in document.headings.iter().zip(&cells) {
-                if COLUMNS.contains(&heading.as_str())
-                    && let Some(message) = not_text(cell)
-                {
-                    document.problems.push(Problem {
-                        row: number,
-                        column: Some(heading.clone()),
-                        message,
-                        weight: Weight::Error,
-                    });
-                }
-            }
-            push(
-                &mut document,
-                number,
-                cells.iter().map(|cell| cell.text().to_owned()),
-            );
-        }
-        return Ok(document);
+    let named = |sheet: &Sheet| {
+        let is_ours = |cell: &Cell| COLUMNS.contains(&heading(cell.text()).as_str());
+        sheet
+            .rows
+            .first()
+            .is_some_and(|(_, cells)| cells.iter().any(is_ours))
+    };
+    let mut sheets: Vec<Sheet> = spreadsheet::sheets(bytes)?
+        .into_iter()
+        .filter(named)
+        .collect();
+    if sheets.iter().any(|sheet| sheet.is_visible) {
+        sheets.retain(|sheet| sheet.is_visible);
     }
-    Err("none of its sheets has the columns of a mapping in its first row".to_owned())
+    if let [one, other, ..] = sheets.as_slice() {
+        return Err(format!(
+            "its sheets `{}` and `{}` both have columns of a mapping: keep one, or hide the other",
+            one.name, other.name
+        ));
+    }
+    let Some(sheet) = sheets.pop() else {
+        return Err("none of its sheets has the columns of a mapping in its first row".to_owned());
+    };
+    let mut rows = sheet.rows.into_iter();
+    let headings: Vec<String> = rows
+        .next()
+        .map(|(_, first)| first.iter().map(|cell| heading(cell.text())).collect())
+        .unwrap_or_default();
+    twice(&headings)?;
+    let mut document = Document {
+        headings,
+        ..Document::default()
+    };
+    let is_ours = |heading: &String| COLUMNS.contains(&heading.as_str());
+    for ((top, bottom), (left, right)) in sheet.merged {
+        let within = document.headings.iter().skip(left).take(right + 1 - left);
+        if let Some(heading) = within.clone().find(|heading| is_ours(heading)) {
+            document.problems.push(Problem {
+                row: top,
+                column: Some(heading.clone()),
+                message: format!(
+                    "the cells of rows {top} to {bottom} are merged, and only the first has a text: unmerge them, and fill in each"
+                ),
+                weight: Weight::Error,
+            });
+        }
+    }
+    if let Some(row) = spreadsheet::hidden_row(bytes) {
+        document.problems.push(Problem {
+            row,
+            column: None,
+            message: "the row is hidden, and counts all the same, as all hidden rows: take out what must not be moved".to_owned(),
+            weight: Weight::Warning,
+        });
+    }
+    for (number, cells) in rows {
+        for (heading, cell) in document.headings.iter().zip(&cells) {
+            if is_ours(heading)
+                && let Some(message) = not_text(cell)
+            {
+                document.problems.push(Problem {
+                    row: number,
+                    column: Some(heading.clone()),
+                    message,
+                    weight: Weight::Error,
+                });
+            }
+        }
+        push(
+            &mut document,
+            number,
+            cells.iter().map(|cell| cell.text().to_owned()),
+        );
+    }
+    Ok(document)
 }
 
 /// What a spreadsheet made of a name.
 fn not_text(cell: &Cell) -> Option<String> {
     match cell {
-        Cell::Text(_) | Cell::Empty => None,
+        // A formula is told as one, as in CSV.
+        Cell::Text(_) | Cell::Empty | Cell::Formula(_) => None,
         Cell::Number(shown) => Some(format!(
             "the cell holds the number {shown}; format the column as text, and check the name (zeros in front are lost)"
         )),
@@ -378,6 +415,40 @@ mod tests {
              ;;;;;/;/Volumes/b;\n\
              p;q;prd;;;;;\n\
              p;q2;prod;;;;;\np;q3;prod;;;;;\n;;;;;/mnt/long;/{}\n", "a".repeat(4096)),
+        ));
+    }
+
+    #[test]
+    fn cells_that_are_no_part_of_a_name() {
+        expect_test::expect![[r#"
+            Error row 2, column `old_database`: `'sales'` has quotes: write the name as it is, without them
+            Error row 3, column `old_database`: write the database without the name of the metastore
+            Error row 4, column `new_catalog`: `prod.sales` holds a dot, and names of Unity Catalog have none: write each part of the name in its own column
+            Error row 5, column `new_table`: `sales.b` holds a dot, and names of Unity Catalog have none: write each part of the name in its own column
+            Error row 6, column `new_schema`: `my sales` holds a blank, and names of Unity Catalog have none
+            Error row 7, column `old_table`: `"d"` has quotes: write the name as it is, without them
+            Error row 8, column `old_table`: `01. Mrz` is a date or number that the spreadsheet made of a name
+            Error row 9, column `old_table`: `3. Mär 24` is a date or number that the spreadsheet made of a name
+            Error row 10, column `old_table`: `2024-03-01 00:00:00` is a date or number that the spreadsheet made of a name
+            Error row 11, column `old_table`: `1E+10` is a number that the spreadsheet rounded; the name it was is lost
+            Error row 12, column `old_table`: `=A2` is a formula, not a value: paste the values
+        "#]].assert_eq(&problems(
+            "m.csv",
+            "old_database,old_table,new_catalog,new_schema,new_table\n\
+             `sales`,orders,prod,,\n\
+             hive_metastore.sales,orders,prod,,\n\
+             sales,a,prod.sales,,\n\
+             sales,b,prod,,sales.b\n\
+             sales,c,prod,my sales,\n\
+             sales,\"\"\"d\"\"\",prod,,\n\
+             sales,01. Mrz,prod,,\n\
+             sales,3. Mär 24,prod,,\n\
+             sales,2024-03-01 00:00:00,prod,,\n\
+             sales,1E+10,prod,,\n\
+             sales,=A2,prod,,\n\
+             sales,  padded  ,prod,,\n\
+             sales,2e5,prod,,\n\
+             sales,2024,prod,,\n",
         ));
     }
 

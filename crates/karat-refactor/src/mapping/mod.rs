@@ -161,12 +161,10 @@ impl Mapping {
     pub fn database(&self, database: &str) -> DatabaseLookup {
         let database = database.to_lowercase();
         let mut schemas = self.databases.get(&database).cloned().unwrap_or_default();
-        if schemas.is_empty() {
-            schemas.extend(
-                self.rules
-                    .iter()
-                    .filter_map(|rule| rule.schema_of(&database)),
-            );
+        let rules = self.rules_of(&database);
+        // Rules about some of its tables alone do not say where the database goes.
+        if !schemas.is_empty() || rules.iter().any(|rule| rule.is_about_all_tables()) {
+            schemas.extend(rules.iter().map(|rule| rule.schema_of(&database)));
         }
         let mut schemas: Vec<NewSchema> = schemas.into_iter().collect();
         match schemas.len() {
@@ -191,11 +189,27 @@ impl Mapping {
         self.table_names.contains(&table.to_lowercase())
     }
 
+    /// The rules by which a table of this database may go that has no row of its own.
+    fn rules_of(&self, database: &str) -> Vec<&Rule> {
+        if !self.knows_database(database) {
+            return Vec::new();
+        }
+        let mut rules: Vec<&Rule> = self.rules.iter().collect();
+        rules.retain(|rule| rule.fits(database));
+        let heaviest = rules
+            .iter()
+            .filter(|rule| rule.is_about_all_tables())
+            .map(|rule| rule.weight())
+            .max();
+        rules.retain(|rule| heaviest.is_none_or(|heaviest| rule.weight() >= heaviest));
+        rules
+    }
+
     /// Whether a rule about this database gives tables other names.
     pub(crate) fn renames_by_rule(&self, database: &str) -> bool {
-        self.rules
+        self.rules_of(database)
             .iter()
-            .any(|rule| rule.matches_database(database) && !rule.keeps_table_names())
+            .any(|rule| !rule.keeps_table_names())
     }
 
     /// The longest mapped path that this path lies in: its length in bytes, and what takes its place. A path is only left at a `/`.
@@ -249,5 +263,44 @@ impl Mapping {
     /// SHA-256 of what the mapping says, free of format and row order; proofs name it.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read::of_pairs;
+
+    /// Where databases go as a whole.
+    fn database(pairs: &[(&str, &str)], database: &str) -> String {
+        format!("{:?}", of_pairs(pairs).database(database))
+            .replace("NewSchema ", "")
+            .replace(['\"', '{', '}'], "")
+    }
+
+    #[test]
+    fn a_database_goes_where_its_rules_and_its_rows_say() {
+        let told = [
+            database(&[("a.*", "m.a.*")], "a"),
+            // A row that the rule agrees with, and one that it does not.
+            database(&[("a.*", "m.a.*"), ("a.t", "m.a.t")], "a"),
+            database(&[("a.*", "m.a.*"), ("a.t", "n.a.t")], "a"),
+            // Some of its tables go elsewhere by another rule.
+            database(&[("a.*", "m.a.*"), ("a.tmp_*", "m.scratch.*")], "a"),
+            database(&[("a.tmp_*", "m.scratch.*")], "a"),
+            // The rule for all databases is about those that others name, where none is closer.
+            database(&[("*.*", "m.*.*"), ("a.t", "n.a.t")], "a"),
+            database(&[("*.*", "m.*.*"), ("a.*", "n.a.*")], "a"),
+            database(&[("*.*", "m.*.*")], "a"),
+        ];
+        expect_test::expect![[r#"
+            One( catalog: m, schema: a )
+            One( catalog: m, schema: a )
+            Several([ catalog: m, schema: a ,  catalog: n, schema: a ])
+            Several([ catalog: m, schema: a ,  catalog: m, schema: scratch ])
+            Unknown
+            Several([ catalog: m, schema: a ,  catalog: n, schema: a ])
+            One( catalog: n, schema: a )
+            Unknown"#]]
+        .assert_eq(&told.join("\n"));
     }
 }

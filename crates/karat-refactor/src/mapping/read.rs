@@ -321,6 +321,11 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
             tell(column, Weight::Error, what);
         }
     }
+    for column in COLUMNS.iter().filter(|column| !column.ends_with("path")) {
+        if let Some(what) = no_name(row.cell(column), column.starts_with("new")) {
+            tell(column, Weight::Error, what);
+        }
+    }
     let has_name = !row.cell("old_database").is_empty();
     if row.cell("old_table").contains('.') && !has_name {
         tell(
@@ -333,6 +338,14 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
             "old_database",
             Weight::Error,
             "a table needs its database; the metastore's own is called `default`".to_owned(),
+        );
+    }
+    let metastore = row.cell("old_database").to_lowercase();
+    if metastore.starts_with("hive_metastore.") || metastore.starts_with("spark_catalog.") {
+        tell(
+            "old_database",
+            Weight::Error,
+            "write the database without the name of the metastore".to_owned(),
         );
     }
     if has_name && row.cell("new_catalog").is_empty() {
@@ -389,6 +402,23 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Why a cell cannot be one part of a name. Names of Unity Catalog have neither dots nor blanks in them; old ones in backticks may.
+fn no_name(cell: &str, is_new: bool) -> Option<String> {
+    if cell.contains(['`', '"', '\'', '[', ']']) {
+        return Some(format!(
+            "`{}` has quotes: write the name as it is, without them",
+            cell.replace('`', "'")
+        ));
+    }
+    if is_new && cell.contains('.') {
+        return Some(format!(
+            "`{cell}` holds a dot, and names of Unity Catalog have none: write each part of the name in its own column"
+        ));
+    }
+    (is_new && cell.contains(char::is_whitespace))
+        .then(|| format!("`{cell}` holds a blank, and names of Unity Catalog have none"))
+}
+
 /// What a spreadsheet did to a cell, if it looks like it.
 fn mangled(cell: &str, is_path: bool) -> Option<String> {
     const ERRORS: &[&str] = &[
@@ -399,7 +429,9 @@ fn mangled(cell: &str, is_path: bool) -> Option<String> {
         return Some(format!("`{cell}` is an error of the spreadsheet's formula"));
     }
     if cell.starts_with('=') || cell.starts_with("+") {
-        return Some(format!("`{cell}` is a formula, not a value"));
+        return Some(format!(
+            "`{cell}` is a formula, not a value: paste the values"
+        ));
     }
     if let Some(letter) = cell.chars().find(|letter| {
         letter.is_control()
@@ -420,7 +452,8 @@ fn mangled(cell: &str, is_path: bool) -> Option<String> {
     let looks_scientific = cell
         .split_once(['E', 'e'])
         .is_some_and(|(number, exponent)| {
-            number.contains(['.', ','])
+            (number.contains(['.', ',']) || exponent.starts_with(['+', '-']))
+                && !number.is_empty()
                 && number
                     .chars()
                     .all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
@@ -435,14 +468,18 @@ fn mangled(cell: &str, is_path: bool) -> Option<String> {
         ));
     }
     let looks_like_date = {
-        let parts: Vec<&str> = cell.split(['-', '.', '/', ' ', ':']).collect();
+        let parts: Vec<&str> = cell
+            .split(['-', '.', '/', ' ', ':'])
+            .filter(|part| !part.is_empty())
+            .collect();
         let months = [
-            "jan", "feb", "mar", "mär", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct",
-            "okt", "nov", "dec", "dez",
+            "jan", "feb", "mar", "mär", "mrz", "apr", "may", "mai", "jun", "jul", "aug", "sep",
+            "sept", "oct", "okt", "nov", "dec", "dez", "janv", "févr", "avr", "juin", "juil",
+            "août", "déc",
         ];
         parts.len() >= 2
             && parts.iter().all(|part| {
-                (!part.is_empty() && part.chars().all(|c| c.is_ascii_digit()))
+                part.chars().all(|c| c.is_ascii_digit())
                     || months.contains(&part.to_lowercase().as_str())
             })
     };

@@ -30,16 +30,23 @@ impl Rule {
         self.new_table.is_empty() || self.new_table == self.table
     }
 
-    /// The schema that all tables of a database go to by this rule, if it is about all tables.
-    pub(super) fn schema_of(&self, database: &str) -> Option<NewSchema> {
-        if self.table != "*" || self.database == "*" {
-            return None;
-        }
-        let matched = captures(&self.database, database)?;
-        Some(NewSchema {
+    /// Whether tables of a database may go by this rule.
+    pub(super) fn fits(&self, database: &str) -> bool {
+        captures(&self.database, database).is_some()
+    }
+
+    /// Whether it is about all tables of its databases.
+    pub(super) fn is_about_all_tables(&self) -> bool {
+        self.table == "*"
+    }
+
+    /// The schema that tables of a database go to by this rule.
+    pub(super) fn schema_of(&self, database: &str) -> NewSchema {
+        let matched = captures(&self.database, database).unwrap_or_default();
+        NewSchema {
             catalog: filled(&self.catalog, &matched, database),
             schema: filled(&self.schema, &matched, database),
-        })
+        }
     }
 
     pub(super) fn apply(&self, old: &OldTable) -> Option<NewTable> {

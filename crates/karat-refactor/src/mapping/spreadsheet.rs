@@ -7,7 +7,7 @@
 
 use std::io::Cursor;
 
-use calamine::{CellErrorType, DataRef, Reader, SheetType, Xlsx, XlsxError};
+use calamine::{CellErrorType, DataRef, Reader, SheetType, SheetVisible, Xlsx, XlsxError};
 
 use crate::packed::Archive;
 
@@ -26,6 +26,8 @@ pub(super) enum Cell {
     Bool(String),
     /// An error of a formula.
     Error(String),
+    /// A formula that nobody has computed: the program that wrote the document left its value out.
+    Formula(String),
 }
 
 impl Cell {
@@ -37,13 +39,47 @@ impl Cell {
             | Self::Number(text)
             | Self::Date(text)
             | Self::Bool(text)
-            | Self::Error(text) => text,
+            | Self::Error(text)
+            | Self::Formula(text) => text,
         }
     }
 }
 
 /// A row: its number from 1, and its cells from column A on.
 pub(super) type SheetRow = (usize, Vec<Cell>);
+
+/// A sheet.
+pub(super) struct Sheet {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether people see it.
+    pub(super) is_visible: bool,
+    /// Its rows that have cells.
+    pub(super) rows: Vec<SheetRow>,
+    /// Cells that were made one: first and last row from 1, first and last column from 0. Only the first of them has the text.
+    pub(super) merged: Vec<((usize, usize), (usize, usize))>,
+}
+
+/// The first row that is hidden, in a document that has any.
+pub(super) fn hidden_row(bytes: &[u8]) -> Option<usize> {
+    let archive = Archive::read(bytes).ok()?;
+    let sheets = archive
+        .members()
+        .iter()
+        .filter(|member| member.name.to_lowercase().contains("worksheets/sheet"));
+    for member in sheets {
+        let part = archive.unpack(member, PART_SIZE_MAX).ok()?;
+        let text = String::from_utf8_lossy(&part);
+        for tag in text.split("<row ").skip(1) {
+            let tag = &tag[..tag.find('>').unwrap_or(tag.len())];
+            let value = |name: &str| tag.split_once(name)?.1.split('"').next();
+            if matches!(value("hidden=\""), Some("1" | "true")) {
+                return value("r=\"").and_then(|number| number.parse().ok());
+            }
+        }
+    }
+    None
+}
 
 /// A part that is unpacked may have this many bytes.
 const PART_SIZE_MAX: u64 = 512 * 1024 * 1024;
@@ -57,20 +93,20 @@ const COLUMNS_MAX: usize = 16_384;
 const CELLS_MAX: usize = 1 << 25;
 
 /// All sheets of a document in their order.
-pub(super) fn sheets(bytes: &[u8]) -> Result<Vec<Vec<SheetRow>>, String> {
+pub(super) fn sheets(bytes: &[u8]) -> Result<Vec<Sheet>, String> {
     check(bytes)?;
     let mut document = Xlsx::new(Cursor::new(bytes)).map_err(|error| match error {
         XlsxError::FileNotFound(part) => format!("it is no XLSX document: it has no `{part}`"),
         other => other.to_string(),
     })?;
-    let names: Vec<String> = document
+    let names: Vec<(String, bool)> = document
         .sheets_metadata()
         .iter()
         .filter(|sheet| sheet.typ == SheetType::WorkSheet)
-        .map(|sheet| sheet.name.clone())
+        .map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible))
         .collect();
     let (mut sheets, mut count) = (Vec::new(), 0);
-    for name in names {
+    for (name, is_visible) in names {
         let mut cells = match document.worksheet_cells_reader(&name) {
             Ok(cells) => cells,
             Err(XlsxError::WorksheetNotFound(_)) => continue,
@@ -104,9 +140,65 @@ pub(super) fn sheets(bytes: &[u8]) -> Result<Vec<Vec<SheetRow>>, String> {
                 cells[column] = cell;
             }
         }
-        sheets.push(rows);
+        drop(cells);
+        formulas(&mut document, &name, &mut rows, &mut count)?;
+        let merged = document
+            .merge_cells_by_sheet_name(&name)
+            .map_err(|error| format!("its sheet `{name}`: {error}"))?
+            .iter()
+            .map(|region| {
+                let ((top, left), (bottom, right)) = (region.start, region.end);
+                (
+                    (top as usize + 1, bottom as usize + 1),
+                    (left as usize, right as usize),
+                )
+            })
+            .collect();
+        sheets.push(Sheet {
+            name,
+            is_visible,
+            rows,
+            merged,
+        });
     }
     Ok(sheets)
+}
+
+/// Puts formulas without a value where the document has nothing.
+fn formulas(
+    document: &mut Xlsx<Cursor<&[u8]>>,
+    name: &str,
+    rows: &mut Vec<SheetRow>,
+    count: &mut usize,
+) -> Result<(), String> {
+    let told = |error: XlsxError| format!("its sheet `{name}`: {error}");
+    let mut cells = document.worksheet_cells_reader(name).map_err(told)?;
+    while let Some(found) = cells.next_formula().map_err(told)? {
+        let (row, column) = found.get_position();
+        let (row, column) = (row as usize + 1, column as usize);
+        if found.get_value().is_empty() || column >= COLUMNS_MAX {
+            continue;
+        }
+        let at = match rows.binary_search_by_key(&row, |(number, _)| *number) {
+            Ok(at) => at,
+            Err(at) => {
+                rows.insert(at, (row, Vec::new()));
+                at
+            }
+        };
+        let cells = &mut rows[at].1;
+        if cells.len() <= column {
+            *count += column + 1 - cells.len();
+            if *count > CELLS_MAX {
+                return Err(format!("it has more than {CELLS_MAX} cells"));
+            }
+            cells.resize(column + 1, Cell::Empty);
+        }
+        if cells[column] == Cell::Empty {
+            cells[column] = Cell::Formula(format!("={}", found.get_value()));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses documents that would take more memory than they have bytes.

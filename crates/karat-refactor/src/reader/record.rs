@@ -233,6 +233,11 @@ impl Reader<'_> {
         !self.found.unparsed.is_empty()
     }
 
+    /// Whether some of the asset's code was not read at all.
+    pub(crate) fn has_not_parsed(&self) -> bool {
+        self.found.findings.iter().any(Finding::is_not_parsed)
+    }
+
     /// Writes a name in another way, by its number.
     pub(crate) fn write_anew(&mut self, index: usize, anew: Vec<Edit>) {
         if let Some(occurrence) = self.found.occurrences.get_mut(index)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Reader;
 use super::names::{NamePart, Pattern, combinations, is_metastore, name_parts, whole};
-use crate::fragment::{Fragment, Refusal};
+use crate::fragment::{self, Fragment, Refusal};
 use crate::mapping::{DatabaseLookup, NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
 use crate::session::Value;
@@ -87,6 +87,18 @@ impl Reader<'_> {
         let touched = !fragment.holes_in(&range).is_empty();
         let (old, verdict) = if touched {
             self.decide_with_holes(fragment, parts)
+        } else if parts
+            .iter()
+            .any(|part| part.text.contains(fragment::is_placeholder))
+        {
+            // The file has the letter that stands for what is decided at run time elsewhere.
+            let doubt = Doubt::new(rule::UNRESOLVED, "a letter of this name is for private use");
+            let verdict = Verdict::NeedsPerson {
+                doubt,
+                candidates: Vec::new(),
+                suggestion: Vec::new(),
+            };
+            (None, verdict)
         } else {
             let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
             let decision = self.decide(&texts, parts.iter().any(|part| part.quoted));

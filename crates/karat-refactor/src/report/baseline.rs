@@ -1,7 +1,8 @@
 //! What is known already: a list of fingerprints, so that a check in CI fails on new two-part names only.
 //!
 //! After the migration every mapped old name that a scan finds is new code in the old way, whether karat could rewrite it or not. What
-//! stood there when the baseline was written may stay; it is told when it is gone, so that the baseline can shrink.
+//! stood there when the baseline was written may stay, also where its file has another name now; it is told when it is gone, so that the
+//! baseline can shrink.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +81,7 @@ impl Baseline {
 
     /// Reads a baseline file.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: File = serde_json::from_str(text).map_err(|error| {
             BaselineError(format!(
                 "the baseline cannot be read: {error}; write it again with `--write-baseline`"
@@ -113,22 +115,55 @@ impl Baseline {
         text
     }
 
-    /// Compares a scan with the baseline.
-    pub fn check<'i>(&self, issues: impl IntoIterator<Item = &'i Issue>) -> Check<'i> {
+    /// Compares a scan with the baseline. `exists` says whether the estate has a file: what the baseline knows of one that is gone, and stands
+    /// in the same line of another now, was moved with it. Each file that is gone lends its lines to one other.
+    pub fn check<'i>(
+        &self,
+        issues: impl IntoIterator<Item = &'i Issue>,
+        exists: impl Fn(&str) -> bool,
+    ) -> Check<'i> {
         let mut check = Check::default();
         let mut seen = BTreeSet::new();
+        let mut unknown: BTreeMap<&str, Vec<&Issue>> = BTreeMap::new();
         for issue in issues.into_iter().filter(|issue| counts(issue)) {
             if self.known.contains_key(&issue.fingerprint) {
                 check.known += 1;
-                seen.insert(issue.fingerprint.as_str());
+                seen.insert(issue.fingerprint.clone());
             } else {
-                check.new.push(issue);
+                unknown.entry(&issue.path).or_default().push(issue);
             }
+        }
+        let paths = self.known.values().map(|known| known.path.as_str());
+        let mut gone: BTreeSet<&str> = paths.filter(|path| !exists(path)).collect();
+        for (_, mut issues) in unknown {
+            let known_in = |path: &str| {
+                let known = issues
+                    .iter()
+                    .filter(|issue| self.known.contains_key(&issue.fingerprint_in(path)));
+                known.count()
+            };
+            let best = gone
+                .iter()
+                .map(|path| (known_in(path), *path))
+                .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(a.1)));
+            if let Some((1.., old)) = best {
+                gone.remove(old);
+                issues.retain(|issue| {
+                    let fingerprint = issue.fingerprint_in(old);
+                    let known = self.known.contains_key(&fingerprint);
+                    if known {
+                        check.known += 1;
+                        seen.insert(fingerprint);
+                    }
+                    !known
+                });
+            }
+            check.new.append(&mut issues);
         }
         let gone = self
             .known
             .values()
-            .filter(|known| !seen.contains(known.fingerprint.as_str()));
+            .filter(|known| !seen.contains(&known.fingerprint));
         check.gone = gone
             .map(|known| (known.path.clone(), known.text.clone()))
             .collect();

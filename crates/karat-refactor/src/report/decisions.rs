@@ -24,6 +24,17 @@ pub enum Answer {
     Keep,
 }
 
+impl Answer {
+    /// The word of it, as people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rewrite => "rewrite",
+            Self::NotATable => "not-a-table",
+            Self::Keep => "keep",
+        }
+    }
+}
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,8 +81,15 @@ struct File {
 impl Decisions {
     /// Reads a decisions file.
     pub fn parse(text: &str) -> Result<Self, DecisionsError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: File = serde_json::from_str(text).map_err(|error| {
-            DecisionsError(format!("the decisions cannot be read: {error}; the file is written by karat, take it back from version control"))
+            let merge = ["<<<<<<<", "=======", ">>>>>>>"];
+            let advice = if text.lines().any(|line| merge.iter().any(|mark| line.starts_with(mark))) {
+                "a merge left its marks in it: keep the entries of both sides, with commas between them"
+            } else {
+                "the file is written by karat, take it back from version control"
+            };
+            DecisionsError(format!("the decisions cannot be read: {error}; {advice}"))
         })?;
         if file.karat_decisions != 1 {
             return Err(DecisionsError(format!(
@@ -91,13 +109,13 @@ impl Decisions {
                 && other.answer != decision.answer
             {
                 return Err(DecisionsError(format!(
-                    "two decisions on `{}` in {} contradict each other: {} says {:?}, {} says {:?}; keep one",
+                    "two decisions on `{}` in {} contradict each other: {} says `{}`, {} says `{}`; keep one",
                     decision.text,
                     decision.path,
                     other.by,
-                    other.answer,
+                    other.answer.word(),
                     decision.by,
-                    decision.answer
+                    decision.answer.word()
                 )));
             }
             decisions
@@ -183,6 +201,8 @@ pub fn apply(report: &mut AssetReport, issues: &[Issue], decisions: &Decisions) 
             IssueKind::Finding if decision.answer != Answer::Rewrite => {
                 settled_findings.insert(issue.index);
             }
+            // Findings are about code: no edit is made for them.
+            IssueKind::Finding => applied.without_edit.push(decision.clone()),
             IssueKind::NeedsPerson => {
                 let Some(occurrence) = report.occurrences.get_mut(issue.index) else {
                     continue;

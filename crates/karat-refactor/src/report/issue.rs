@@ -88,6 +88,22 @@ pub struct Issue {
     /// Index in the report's occurrences or findings.
     #[serde(skip)]
     pub index: usize,
+    /// What the fingerprint is made of, beside the path and the rule: the text, the line without its blanks, and its number among equal ones.
+    #[serde(skip)]
+    made_of: (String, String, usize),
+}
+
+impl Issue {
+    /// The fingerprint that it would have in another file.
+    pub fn fingerprint_in(&self, path: &str) -> String {
+        let (text, line, count) = &self.made_of;
+        let first = digest(&[path, &self.rule, text, line]);
+        if *count > 1 {
+            digest(&[&first, &count.to_string()])
+        } else {
+            first
+        }
+    }
 }
 
 /// All issues of an asset, in the order of the text; `text` is the decoded text that the report is about.
@@ -178,7 +194,8 @@ pub fn issues(report: &AssetReport, text: &str) -> Vec<Issue> {
         let count = seen.entry(issue.fingerprint.clone()).or_default();
         *count += 1;
         if *count > 1 {
-            issue.fingerprint = digest(&[&issue.fingerprint, &count.to_string()]);
+            issue.made_of.2 = *count;
+            issue.fingerprint = issue.fingerprint_in(&issue.path);
         }
     }
     found
@@ -287,6 +304,7 @@ impl Lines {
             line: near.trim().to_owned(),
             fixes: Vec::new(),
             index: 0,
+            made_of: (shown.to_owned(), folded, 1),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod constants;
 mod factory;
+mod not_parsed;
 mod notebooks;
 mod parameter;
 mod programs;
@@ -15,4 +16,5 @@ mod scala;
 mod show;
 mod soak;
 mod soak_inputs;
+mod spreadsheet;
 mod sql;

@@ -6,6 +6,7 @@ use expect_test::expect;
 use karat_refactor::estate::{InMemory, Scan, scan};
 use karat_refactor::report::baseline::Baseline;
 use karat_refactor::report::decisions::{Answer, Decisions};
+use karat_refactor::report::issue::IssueKind;
 use karat_refactor::report::owners::Owners;
 use karat_refactor::report::{Issue, Overview, html, sarif, tables};
 use karat_refactor::{Options, Verdict};
@@ -306,21 +307,124 @@ fn a_decision_needs_a_name_and_a_reason() {
 fn a_check_fails_on_new_names_only() {
     let (_, before) = scanned(&[WRITER], &Decisions::default());
     let baseline = Baseline::parse(&Baseline::of(&before).to_text()).unwrap();
-    assert!(baseline.check(&before).passes());
+    assert!(baseline.check(&before, |_| true).passes());
 
     let moved = format!(
         "{}\n\nselect * from sales.orders;\n",
         WRITER.1.replace("source\n", "source\n\n\n")
     );
     let (_, after) = scanned(&[(WRITER.0, &moved)], &Decisions::default());
-    let check = baseline.check(&after);
+    let check = baseline.check(&after, |_| true);
     let new: Vec<&str> = check.new.iter().map(|issue| issue.line.as_str()).collect();
     assert_eq!(new, ["select * from sales.orders;"]);
     assert_eq!((check.known, check.gone.len()), (2, 0));
 
     let (_, after) = scanned(&[(WRITER.0, "select 1\n")], &Decisions::default());
-    let check = baseline.check(&after);
+    let check = baseline.check(&after, |_| true);
     assert!(check.passes());
     assert_eq!(check.gone.len(), 2);
-    assert!(!Baseline::default().check(&before).passes());
+    assert!(!Baseline::default().check(&before, |_| true).passes());
+}
+
+#[test]
+fn a_file_with_another_name_brings_its_old_names_along() {
+    let (_, before) = scanned(&[WRITER], &Decisions::default());
+    let baseline = Baseline::of(&before);
+    let more = format!(
+        "{}\n-- COMMAND ----------\n\nselect * from sales.orders s;\n",
+        WRITER.1
+    );
+    let checked = |files: &[(&str, &str)]| {
+        let (scan, after) = scanned(files, &Decisions::default());
+        let exists = |path: &str| scan.assets.iter().any(|asset| asset.path == path);
+        let check = baseline.check(&after, exists);
+        let new: Vec<String> = check
+            .new
+            .iter()
+            .map(|issue| format!("{} {}", issue.path, issue.line))
+            .collect();
+        format!(
+            "{} known, {} gone, new: {new:?}\n",
+            check.known,
+            check.gone.len()
+        )
+    };
+    expect![[r#"
+        2 known, 0 gone, new: []
+        2 known, 0 gone, new: ["moved/a.sql select * from sales.orders s;"]
+        2 known, 0 gone, new: ["copied/a.sql insert into sales.orders select * from sales.lost;", "copied/a.sql insert into sales.orders select * from sales.lost;"]
+        2 known, 0 gone, new: ["moved/a.sql insert into sales.orders select * from sales.lost;", "moved/a.sql insert into sales.orders select * from sales.lost;", "moved/a.sql select * from sales.orders s;"]
+    "#]].assert_eq(
+        &[
+            // Moved; moved and one name more; copied; moved and copied.
+            checked(&[("moved/a.sql", WRITER.1)]),
+            checked(&[("moved/a.sql", &more)]),
+            checked(&[WRITER, ("copied/a.sql", WRITER.1)]),
+            checked(&[("copied/a.sql", WRITER.1), ("moved/a.sql", &more)]),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn decisions_that_cannot_be_read_or_made() {
+    let finding = (
+        "n.py",
+        "# Databricks notebook source\nname = 'sales.orders'\nspark.table(name)\nprint(name.split('.')[1])\n",
+    );
+    let (_, issues) = scanned(&[finding], &Decisions::default());
+    let issue = issues
+        .iter()
+        .find(|issue| issue.kind == IssueKind::Finding)
+        .unwrap();
+    let mut decisions = Decisions::default();
+    decisions.decide(issue, Answer::Rewrite, "ann", "three parts", "");
+    let (scan, after) = scanned(&[finding], &decisions);
+    let told: Vec<&str> = scan.assets[0]
+        .decided
+        .without_edit
+        .iter()
+        .map(|one| one.rule.as_str())
+        .collect();
+    assert_eq!(told, [issue.rule.as_str()]);
+    assert_eq!(after.len(), issues.len());
+
+    let mut other = Decisions::default();
+    other.decide(issue, Answer::Keep, "bob", "it stays", "");
+    let entry = |decisions: &Decisions| {
+        let text = decisions.to_text();
+        let (from, to) = (text.find("    {").unwrap(), text.rfind("  ]").unwrap());
+        text[from..to].trim_end().to_owned()
+    };
+    let file =
+        |entries: &str| format!("{{\"karat_decisions\": 1, \"decisions\": [\n{entries}\n]}}");
+    let (ann, bob) = (entry(&decisions), entry(&other));
+    let told = |text: &str| match Decisions::parse(text) {
+        Ok(read) => format!("{} bytes\n", read.to_text().len()),
+        Err(error) => format!("{error}\n"),
+    };
+    assert_eq!(
+        Decisions::parse(&format!("\u{feff}{}", file(&ann))),
+        Ok(decisions.clone())
+    );
+    assert_eq!(
+        Decisions::parse(&file(&format!("{ann},\n{ann}"))),
+        Ok(decisions.clone())
+    );
+    expect![[r#"
+        two decisions on `name.split('.')` in n.py contradict each other: ann says `rewrite`, bob says `keep`; keep one
+        the decisions cannot be read: expected value at line 2 column 1; a merge left its marks in it: keep the entries of both sides, with commas between them
+        the decisions cannot be read: EOF while parsing a string at line 5 column 17; the file is written by karat, take it back from version control
+        the decisions cannot be read: unknown field `who`, expected one of `path`, `rule`, `text`, `line`, `fingerprint`, `answer`, `by`, `why`, `at` at line 9 column 11; the file is written by karat, take it back from version control
+    "#]].assert_eq(
+        &[
+            told(&file(&format!("{ann},\n{bob}"))),
+            told(&file(&format!(
+                "<<<<<<< HEAD\n{ann}\n=======\n{bob}\n>>>>>>> bob"
+            ))),
+            told(&file(&ann)[..120]),
+            told(&file(&ann.replace("\"by\"", "\"who\""))),
+        ]
+        .concat(),
+    );
 }

@@ -148,6 +148,7 @@ pub(crate) fn properties(case: &Case) -> Result<usize, String> {
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
     );
     judge(&before, &then, &reading.mapping, &options.styles)?;
+    one_byte_more(case, &before, &after, &reading.mapping, &options.styles)?;
     prove(
         case,
         &before,
@@ -281,6 +282,58 @@ fn judge(
         }
     }
     Ok(())
+}
+
+/// Somebody changed one more byte of a file: `verify` says so.
+fn one_byte_more(
+    case: &Case,
+    before: &InMemory,
+    made: &Applied,
+    mapping: &Mapping,
+    styles: &Styles,
+) -> Result<(), String> {
+    let dice = &mut Dice(case.dice);
+    let mut files = made.files.clone();
+    let at = dice.roll(files.len());
+    let (name, bytes) = &mut files[at];
+    let right = bytes.clone();
+    let old = before.read(at).unwrap_or_default();
+    soak_inputs::one_byte(dice, bytes, same(&old, &right));
+    if *bytes == right {
+        return Ok(());
+    }
+    let (name, wrong) = (name.clone(), bytes.clone());
+    let after = InMemory::new(
+        files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+    );
+    let judged = verify_in(before, &after, mapping, styles, 1);
+    if judged.iter().all(|one| one.outcome.is_licensed()) {
+        let first = same(&right, &wrong);
+        let ended = old.iter().rev().zip(right.iter().rev());
+        let ends_alike = ended.take_while(|(a, b)| a == b).count();
+        let in_edits = first >= same(&old, &right) && first < right.len() - ends_alike;
+        // Names are the same in any case of letters.
+        if in_edits && wrong.eq_ignore_ascii_case(&right) {
+            return Ok(());
+        }
+        let near = |bytes: &[u8]| {
+            let window = first.saturating_sub(60)..(first + 40).min(bytes.len());
+            String::from_utf8_lossy(bytes.get(window).unwrap_or_default()).into_owned()
+        };
+        return Err(format!(
+            "verify licenses one more byte: {name} at {first}: {:?} and not {:?}",
+            near(&wrong),
+            near(&right)
+        ));
+    }
+    Ok(())
+}
+
+/// How many bytes at the beginning are the same.
+fn same(these: &[u8], those: &[u8]) -> usize {
+    these.iter().zip(those).take_while(|(a, b)| a == b).count()
 }
 
 /// Archives lie on a disk: their members are read, edited and packed again.
@@ -454,6 +507,35 @@ fn what_was_found_once_holds() {
         };
         assert_eq!(properties(&case).err(), None, "{name}");
     }
+}
+
+/// A row for one table does not say where the others of its database go, if a rule says something else.
+#[test]
+fn a_database_with_a_rule_and_an_exception() {
+    let case = Case {
+        files: vec![("a.sql".to_owned(), b"--\nmerge into curated.\xee\x80\x80;\nuse curated;\nselect * from t, facts".to_vec())],
+        mapping: (
+            "m.csv".to_owned(),
+            b"old_database,old_table,new_catalog,new_schema,new_table\ncurated,*,main,curated,*\ncurated,facts,prod,curated,facts\n".to_vec(),
+        ),
+        style: Style::Parameter,
+        dice: 1,
+    };
+    assert_eq!(properties(&case), Ok(2));
+}
+
+/// How a grammar goes on behind a mistake depends on how long the texts in front of it are.
+#[test]
+fn code_with_a_mistake_is_code_with_a_mistake_afterwards() {
+    let text = "# Databricks notebook source\nd\n# COMMAND ----------\n\nname = 'people' + '.emp'\nfor t in ['orders', 'items']:\n    spark.sql(f\"\"\"select * from sales.{t} a\n      left join curated.facts f on f.id = a.id\"\"\")\ndf.write.format('delta').saveAsTable('{}.{}'.format('sales', 'orders'))\n}.{}'";
+    let mapping = "old_database,old_table,new_catalog,new_schema,new_table\ncurated,*,main,curated,*\npeople,emp,prod-eu,people,emp\nsales,items,my-cat,sales_new,items\nsales,orders,my-cat,sales_new,orders\n";
+    let case = Case {
+        files: vec![("b.py".to_owned(), text.as_bytes().to_vec())],
+        mapping: ("m.csv".to_owned(), mapping.as_bytes().to_vec()),
+        style: Style::Parameter,
+        dice: 1,
+    };
+    assert_eq!(properties(&case), Ok(2));
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// From 0 to `sides` - 1.
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -316,6 +316,27 @@ impl Inputs {
     }
 }
 
+/// Changes, takes out or puts in one byte, mostly a likely one, and often near a place.
+pub(crate) fn one_byte(dice: &mut Dice, bytes: &mut Vec<u8>, near: usize) {
+    let at = if dice.one_in(2) {
+        dice.roll(bytes.len().max(1))
+    } else {
+        (near.saturating_sub(4) + dice.roll(32)).min(bytes.len())
+    };
+    let new = if dice.one_in(3) {
+        u8::try_from(dice.roll(256)).unwrap_or(0)
+    } else {
+        *dice.of(b" .`'\"\n#-xA0_,;\\{")
+    };
+    match dice.roll(3) {
+        0 if at < bytes.len() => bytes[at] = new,
+        1 if at < bytes.len() => {
+            bytes.remove(at);
+        }
+        _ => bytes.insert(at.min(bytes.len()), new),
+    }
+}
+
 /// Pairs of words with a dot that stand in a file, as old names.
 fn pairs_in(dice: &mut Dice, bytes: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(bytes);
@@ -523,9 +544,12 @@ fn archive() -> Vec<u8> {
 
 /// The mapping as a workbook.
 pub(crate) fn workbook() -> Vec<u8> {
-    let mut sheet = String::from(
-        r#"<?xml version="1.0" encoding="UTF-8"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>"#,
-    );
+    workbook_of(&[("m", "", &sheet())])
+}
+
+/// The cells of the mapping.
+fn sheet() -> String {
+    let mut sheet = String::from("<sheetData>");
     let headings = HEADINGS.map(str::to_owned);
     for (at, row) in std::iter::once(&headings)
         .chain(&rows(PAIRS, PATHS))
@@ -540,8 +564,30 @@ pub(crate) fn workbook() -> Vec<u8> {
         }
         sheet.push_str("</row>");
     }
-    sheet.push_str("</sheetData></worksheet>");
-    zipped(&[
+    sheet + "</sheetData>"
+}
+
+/// A document of sheets: name, state, and what stands in it.
+pub(crate) fn workbook_of(sheets: &[(&str, &str, &str)]) -> Vec<u8> {
+    let (mut list, mut relations, mut parts) = (String::new(), String::new(), Vec::new());
+    for (at, (name, state, content)) in sheets.iter().enumerate() {
+        list += &format!(
+            "<sheet name=\"{name}\" sheetId=\"{0}\" {state} r:id=\"r{0}\"/>",
+            at + 1
+        );
+        relations += &format!(
+            "<Relationship Id=\"r{0}\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet{0}.xml\"/>",
+            at + 1
+        );
+        parts.push((format!("xl/worksheets/sheet{}.xml", at + 1), format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">{content}</worksheet>")));
+    }
+    let list = format!(
+        "<?xml version=\"1.0\"?><workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"><sheets>{list}</sheets></workbook>"
+    );
+    let relations = format!(
+        "<?xml version=\"1.0\"?><Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">{relations}</Relationships>"
+    );
+    let mut members = vec![
         (
             "[Content_Types].xml",
             r#"<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>"#,
@@ -550,14 +596,13 @@ pub(crate) fn workbook() -> Vec<u8> {
             "_rels/.rels",
             r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
         ),
-        (
-            "xl/workbook.xml",
-            r#"<?xml version="1.0"?><workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="m" sheetId="1" r:id="r1"/></sheets></workbook>"#,
-        ),
-        (
-            "xl/_rels/workbook.xml.rels",
-            r#"<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
-        ),
-        ("xl/worksheets/sheet1.xml", &sheet),
-    ])
+        ("xl/workbook.xml", list.as_str()),
+        ("xl/_rels/workbook.xml.rels", relations.as_str()),
+    ];
+    members.extend(
+        parts
+            .iter()
+            .map(|(name, part)| (name.as_str(), part.as_str())),
+    );
+    zipped(&members)
 }

@@ -94,7 +94,12 @@ pub(crate) fn write(
             }
             None => Baseline::default(),
         };
-        let check = baseline.check(&issues);
+        let paths: BTreeSet<&str> = scan
+            .assets
+            .iter()
+            .map(|asset| asset.path.as_str())
+            .collect();
+        let check = baseline.check(&issues, |path| paths.contains(path));
         checked.asked = true;
         checked.known = check.known;
         checked.gone = check.gone.len();
