@@ -563,6 +563,16 @@ const WEEKDAYS: [&str; 7] = [
     "sunday",
 ];
 
+/// Why a text is no format at all: nothing of a time is in it.
+pub(crate) fn without_fields(format: &str) -> Option<String> {
+    let hint = if format.to_ascii_lowercase().contains("yy") {
+        ": formats are written as in strptime, for example '%Y-%m-%d' for yyyy-MM-dd"
+    } else {
+        ""
+    };
+    (!format.contains('%')).then(|| format!("the format holds no %{hint}"))
+}
+
 impl Format {
     /// Reads a format that holds a date, or says why it is none.
     pub(crate) fn parse(text: &str) -> Result<Format, String> {
@@ -583,13 +593,8 @@ impl Format {
     }
 
     fn pieces(text: &str) -> Result<Format, String> {
-        if !text.contains('%') {
-            let hint = if text.to_ascii_lowercase().contains("yy") {
-                ": formats are written as in strptime, for example '%Y-%m-%d' for yyyy-MM-dd"
-            } else {
-                ""
-            };
-            return Err(format!("the format holds no %{hint}"));
+        if let Some(why) = without_fields(text) {
+            return Err(why);
         }
         let mut pieces = Vec::new();
         let mut bytes = text.bytes();

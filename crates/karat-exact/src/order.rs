@@ -309,9 +309,10 @@ fn under_old_names(
     for (expr, name) in exprs.iter().zip(names) {
         let expr = expr.clone().walk_up(&mut complete)?;
         changed |= expr.transformed;
-        completed.push(match expr.transformed {
-            true => expr.data.alias(name.name.clone()),
-            false => expr.data,
+        completed.push(match (expr.transformed, expr.data) {
+            // A name around a name hides what it is from the optimizer.
+            (true, named @ Expr::Alias(_)) | (false, named) => named,
+            (true, other) => other.alias(name.name.clone()),
         });
     }
     Ok(changed.then_some(completed))

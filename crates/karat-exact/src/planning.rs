@@ -29,6 +29,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
 
+use crate::calendar::without_fields;
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
 use crate::conversion::{Rules, is_text, is_time, lossless, stored_type};
@@ -263,6 +264,8 @@ impl Operators {
                     } else {
                         "cast the other side to a number"
                     }
+                } else if is_text(&l) && is_text(&r) {
+                    "columns of CSV are text until they are cast, for example cast(x as decimal(18, 2)) or cast(x as date)"
                 } else {
                     "dates take whole days or an interval: day + 1, moment + interval '1 hour'"
                 };
@@ -1002,6 +1005,15 @@ impl CheckedExpressions {
                     Expr::WindowFunction(typed)
                 }
             },
+            // The format itself would be the answer, in every row.
+            Expr::ScalarFunction(ScalarFunction { func, args })
+                if func.name() == "to_char"
+                    && let Some(Expr::Literal(format, _)) = args.get(1)
+                    && let Some(why) = format.try_as_str().flatten().and_then(without_fields) =>
+            {
+                let hint = "for example to_char(day, '%Y-%m')";
+                return Err(type_error(format!("`to_char`: {why}"), Some(hint)));
+            }
             Expr::ScalarFunction(ScalarFunction { func, args })
                 if chosen_from(func.name()).is_some_and(|first| {
                     doubles_beside_decimals(args.iter().skip(first), schema)

@@ -1463,7 +1463,7 @@ mod tests {
                 cast(day as date) - interval '1 day' * 2
                   refused: no operation interval * bigint [Type None:None; cast the other side to a number]
                 at - at
-                  refused: no operation string - string [Type Some(1):Some(1); dates take whole days or an interval: day + 1, moment + interval '1 hour']
+                  refused: no operation string - string [Type Some(1):Some(1); columns of CSV are text until they are cast, for example cast(x as decimal(18, 2)) or cast(x as date)]
             "#]],
         );
     }

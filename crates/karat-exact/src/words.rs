@@ -101,8 +101,8 @@ pub(crate) fn in_our_words(text: &str) -> Told {
     if text.starts_with("Correlated scalar subquery can only be used in") {
         return told(
             Refused,
-            "a subquery that asks for the row stands in `order by`",
-            "give it a name in the select list, and order by that",
+            "a subquery that asks for the row stands in `order by` or in the condition of a join",
+            "give it a name in the select list and order by that; or join without it, and write it into `where`",
         );
     }
     if text.contains("LIMIT must be >= 0") || text.contains("OFFSET must be >= 0") {

@@ -33,7 +33,7 @@ impl Scratch {
         let name = uuid::Uuid::new_v4().simple().to_string();
         let path = base.join(format!("{prefix}{name}"));
         private_folder(&path).map_err(Failure::io("make the folder", &path))?;
-        let lock = locked(&path).map_err(Failure::io("lock", &path))?;
+        let lock = own(&path).map_err(Failure::io("lock", &path))?;
         Ok(Self {
             path,
             lock: Some(lock),
@@ -54,12 +54,18 @@ impl Drop for Scratch {
     }
 }
 
+/// Locks a folder that was just made. The lock file gets its name when it is locked: whoever sweeps meanwhile sees none, or a living one.
+fn own(folder: &Path) -> std::io::Result<File> {
+    let unnamed = folder.join("in-use.new");
+    let file = File::create_new(&unnamed)?;
+    file.try_lock()?;
+    fs::rename(unnamed, folder.join(LOCK))?;
+    Ok(file)
+}
+
+/// The lock of a folder whose process is dead.
 fn locked(folder: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))?;
+    let file = OpenOptions::new().write(true).open(folder.join(LOCK))?;
     file.try_lock()?;
     Ok(file)
 }
@@ -83,8 +89,9 @@ fn sweep(base: &Path, prefix: &str) {
         }
         let path = entry.path();
         // Without its lock file a folder is just being made.
-        if path.join(LOCK).is_file() && locked(&path).is_ok() {
+        if let Ok(dead) = locked(&path) {
             let _ = fs::remove_dir_all(&path);
+            drop(dead);
         }
     }
 }
@@ -106,6 +113,17 @@ mod tests {
         assert!(living.path().is_dir());
         assert!(!dead.exists());
         assert!(!path.exists());
+        // Many at once: each keeps what it has made until it lets go.
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let own = Scratch::below(base.path()).unwrap();
+                        fs::write(own.path().join("rows"), "1").unwrap();
+                    }
+                });
+            }
+        });
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

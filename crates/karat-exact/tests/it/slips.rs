@@ -151,6 +151,18 @@ fn what_is_not_there_is_told() {
         select k from d.t order by k offset 1 rows fetch next row only
         k bigint
         2
+        select to_char(date '2024-01-31', 'YYYY-MM')
+        Type: 1:8: `to_char`: the format holds no %: formats are written as in strptime, for example '%Y-%m-%d' for yyyy-MM-dd
+        hint: for example to_char(day, '%Y-%m')
+        select date_format(date '2024-01-31', 'dd.MM')
+        Type: `to_char`: the format holds no %
+        hint: for example to_char(day, '%Y-%m')
+        select to_char(date '2024-01-31', '%Y-%m') as m
+        m string
+        2024-01
+        select a * b from (values ('1', '2')) t(a, b)
+        Type: 1:8: no operation string * string
+        hint: columns of CSV are text until they are cast, for example cast(x as decimal(18, 2)) or cast(x as date)
     "#]].assert_eq(&told(&[
         "select from d.t",
         "from d.t select k",
@@ -164,5 +176,9 @@ fn what_is_not_there_is_told() {
         "select k, count(*) over w from d.t window w as (order by k)",
         "select k from d.t order by k desc fetch first 2 rows only",
         "select k from d.t order by k offset 1 rows fetch next row only",
+        "select to_char(date '2024-01-31', 'YYYY-MM')",
+        "select date_format(date '2024-01-31', 'dd.MM')",
+        "select to_char(date '2024-01-31', '%Y-%m') as m",
+        "select a * b from (values ('1', '2')) t(a, b)",
     ]));
 }

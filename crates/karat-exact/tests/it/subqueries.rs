@@ -56,16 +56,18 @@ fn of_one_value() {
         1
         2
         select id from d.one order by (select count(*) from d.u where u.k < one.k) desc, id
-        Refused: 1:22: a subquery that asks for the row stands in `order by`
-        hint: give it a name in the select list, and order by that
+        Refused: 1:22: a subquery that asks for the row stands in `order by` or in the condition of a join
+        hint: give it a name in the select list and order by that; or join without it, and write it into `where`
         select (select count(*) from d.u where u.k < one.k) c, count(*) n from d.one group by 1
         c bigint, n bigint
         0 | 3
         1 | 1
         select id, row_number() over (order by (select max(i) from d.u where u.k = one.k), id) n from d.one
         id bigint, n bigint
-        error: the engine broke off: internal error: entered unreachable code
-        hint: this is a defect: please report the query; another way to write it may work
+        1 | 1
+        2 | 2
+        3 | 3
+        4 | 4
         select id, (select string_agg(w, ',' order by i) from d.u where u.k > one.k) l from d.one
         id bigint, l string
         1 | x,6,7
@@ -168,6 +170,11 @@ fn beside_each_row() {
         2 | 90
         3 | 40
         4 | null
+        select id, l.i from d.one, lateral (select u.i from d.u where u.k = one.k order by u.k limit 1) l
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+        3 | 20
         select id, v from (select id, [k, id] as list from d.one) t cross join unnest(t.list) q(v) where id < 3
         id bigint, v bigint
         1 | 1
@@ -182,6 +189,7 @@ fn beside_each_row() {
     "#]].assert_eq(&told(&[
         "select id, l.i from d.one left join lateral (select u.i from d.u where u.k >= one.k order by u.i limit 2) l on true",
         "select id, l.c from d.one cross join lateral (select sum(u.i) c from d.u where u.k > one.k) l",
+        "select id, l.i from d.one, lateral (select u.i from d.u where u.k = one.k order by u.k limit 1) l",
         "select id, v from (select id, [k, id] as list from d.one) t cross join unnest(t.list) q(v) where id < 3",
         "select t.id, q.v from (values (1, [1, 2]), (2, [3])) t(id, list), unnest(t.list) as q(v)",
     ]));
