@@ -126,9 +126,23 @@ impl Lake {
         lock::take(name, &path, wait)
     }
 
-    /// Marks a run as being at work, until the mark drops or the process dies.
-    pub fn mark(&self, name: &str) -> Result<RunMark, LakeError> {
-        lock::mark(&self.path(&format!("_karat/locks/{name}.lock"))?)
+    /// Marks a run as being at work, until the mark drops or the process dies. `says` is what [`Self::marked`] tells others.
+    pub fn mark(&self, name: &str, says: &str) -> Result<RunMark, LakeError> {
+        lock::mark(&self.path(&format!("_karat/locks/{name}.lock"))?, says)
+    }
+
+    /// What a mark says, if a run on this machine is at work under it.
+    pub fn marked(&self, name: &str) -> Result<Option<String>, LakeError> {
+        let path = self.path(&format!("_karat/locks/{name}.lock"))?;
+        if !lock::is_marked(&path)? {
+            return Ok(None);
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(says) => Ok(Some(says)),
+            // It ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LakeError::io("read the lock", &path)(error)),
+        }
     }
 
     /// Whether a run on this machine is at work under this mark.

@@ -3,6 +3,7 @@
 //! It keeps the second process from doing work in vain. Correctness rests on the commit, not on it.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,11 +62,13 @@ impl Drop for RunMark {
 }
 
 /// The file gets its name when it is locked: who finds it without a lock knows that its process is dead.
-pub(crate) fn mark(path: &Path) -> Result<RunMark, LakeError> {
+pub(crate) fn mark(path: &Path, says: &str) -> Result<RunMark, LakeError> {
     let dir = path.parent().unwrap_or(path);
     create_dirs(dir)?;
-    let (temporary, file) = create_temporary(dir)?;
+    let (temporary, mut file) = create_temporary(dir)?;
     file.lock().map_err(LakeError::io("lock", &temporary))?;
+    file.write_all(says.as_bytes())
+        .map_err(LakeError::io("write", &temporary))?;
     std::fs::rename(&temporary, path).map_err(LakeError::io("create", path))?;
     Ok(RunMark {
         _guard: LockGuard { _file: file },

@@ -9,6 +9,7 @@ use karat_lake::Lake;
 use karat_project::Project;
 use karat_receipt::SigningKey;
 
+use crate::at_work::Claims;
 use crate::proven::Proven;
 
 /// One execution's facts. Nothing below this reads a clock, an environment or a random source.
@@ -112,6 +113,8 @@ pub struct Site {
     pub context: Context,
     /// Data files that this execution has proven.
     pub proven: Proven,
+    /// Runs that began before this execution.
+    pub claims: Claims,
 }
 
 impl Site {

@@ -91,7 +91,7 @@ impl<'a> GoldStep<'a> {
     /// Brings the model up to date.
     pub async fn run(&self) -> Result<StepReport, PipelineError> {
         let name = self.model.name.to_string();
-        let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
+        let _lock = self.site.lock(&name)?;
         let mut report = StepReport::new("gold", &name);
         let state = self.state().await?;
         check_signed(self.site, &self.model.name, state.head.as_ref())?;

@@ -18,6 +18,7 @@ use karat_source::{
 use serde_json::{Value, json};
 
 use crate::accounting::{self, Terms};
+use crate::at_work;
 use crate::bronze::{self, PayloadColumn, Provenance};
 use crate::context::{Event, Site};
 use crate::damage;
@@ -26,7 +27,6 @@ use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
-use crate::manifest;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
@@ -375,7 +375,7 @@ async fn load_all(
     report: &mut StepReport,
 ) -> Result<(), PipelineError> {
     let name = feed.bronze.to_string();
-    let _lock: LockGuard = site.lake.lock(&name, site.context.wait)?;
+    let _lock: LockGuard = site.lock(&name)?;
     let table = site.lake.table(&feed.bronze.folder());
     let loader = Loader {
         site,
@@ -790,7 +790,7 @@ impl Loader<'_> {
         let mut open = ForeseenOpen {
             load: OpenLoad {
                 intent: intent.clone(),
-                at_work: manifest::is_at_work(self.site, &intent.run)?,
+                at_work: at_work::is_at_work(self.site, &intent.run)?,
                 gone: None,
             },
             schema: before.clone(),

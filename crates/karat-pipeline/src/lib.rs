@@ -13,6 +13,7 @@ pub mod absent;
 pub mod accounting;
 mod address;
 pub mod adopt;
+pub mod at_work;
 pub mod bronze;
 mod clock;
 pub mod context;

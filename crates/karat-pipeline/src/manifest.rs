@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use karat_lake::{Lake, Put, RunMark, failpoint};
+use karat_lake::{Lake, Put, failpoint};
 use karat_receipt::{Digest, Manifest, TableState};
 
+use crate::at_work;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
@@ -75,28 +76,6 @@ pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineEr
     Ok(heads)
 }
 
-/// Whether a run is at work on this machine, kept in the lake until it ends or its process dies.
-fn mark_of(run: &str) -> String {
-    format!("run.{run}")
-}
-
-/// Whether a run is at work on this machine.
-pub fn is_at_work(site: &Site, run: &str) -> Result<bool, PipelineError> {
-    Ok(site.lake.is_marked(&mark_of(run))?)
-}
-
-/// Marks this run as being at work, so that nobody takes its commits for those of a dead run. Marks of dead ones are cleared away.
-pub fn at_work(site: &Site) -> Result<RunMark, PipelineError> {
-    for name in site.lake.list("_karat/locks")? {
-        if let Some(mark) = name.strip_suffix(".lock")
-            && mark.starts_with("run.")
-        {
-            site.lake.is_marked(mark)?;
-        }
-    }
-    Ok(site.lake.mark(&mark_of(&site.context.run))?)
-}
-
 /// What a run did to one table that no manifest lists yet.
 struct Unlisted {
     table: String,
@@ -126,7 +105,7 @@ pub fn write(site: &Site, ending: Ending) -> Result<Option<Digest>, PipelineErro
     let unlisted = unlisted(site)?;
     let mut dead: BTreeSet<&str> = BTreeSet::new();
     for change in &unlisted {
-        if change.run != site.context.run && !site.lake.is_marked(&mark_of(&change.run))? {
+        if change.run != site.context.run && !at_work::is_at_work(site, &change.run)? {
             dead.insert(&change.run);
         }
     }

@@ -10,6 +10,7 @@ use karat_receipt::Digest;
 use karat_source::{FeedSpec, Source};
 use tokio::task::JoinSet;
 
+use crate::at_work;
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::error::PipelineError;
@@ -80,9 +81,9 @@ pub async fn run(
     selected: Option<&BTreeSet<TableName>>,
 ) -> Result<RunReport, PipelineError> {
     let project = &site.project;
-    let _mark = manifest::at_work(&site)?;
     let work = work(project, selected);
     let order: Vec<TableName> = work.iter().map(|(table, _)| table.clone()).collect();
+    let _mark = at_work::begin(&site, &order)?;
     let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {

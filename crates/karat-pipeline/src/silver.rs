@@ -285,7 +285,7 @@ impl<'a> SilverStep<'a> {
 
     async fn run_judged(&self) -> Result<StepReport, PipelineError> {
         let name = self.model.name.to_string();
-        let _lock = self.site.lake.lock(&name, self.site.context.wait)?;
+        let _lock = self.site.lock(&name)?;
         let mut report = StepReport::new("silver", &name);
         let Some(mut state) = self.state().await? else {
             report.notes.push(format!(

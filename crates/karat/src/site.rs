@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use karat_exact::{Engine, EngineConfig};
 use karat_lake::Lake;
+use karat_pipeline::at_work::Claims;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::proven::Proven;
 use karat_pipeline::{Context, Progress, Silent, Site};
@@ -331,6 +332,7 @@ impl Opened {
             lake,
             engine,
             proven: Proven::default(),
+            claims: Claims::default(),
         };
         Ok(OpenSite { site, scratch })
     }

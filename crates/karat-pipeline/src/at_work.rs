@@ -1,0 +1,77 @@
+//! Runs at work on this machine (A5): each keeps a mark in the lake that names its tables, until it ends or its process dies. Of two that
+//! share a table the later one gives way, or waits, before it reads: both see the same order, so they never stop each other.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use karat_lake::{LakeError, LockGuard, RunMark};
+use karat_project::TableName;
+
+use crate::context::Site;
+use crate::error::PipelineError;
+
+/// How long a run waits for another that begins at this moment.
+const GATE_WAIT: Duration = Duration::from_secs(30);
+/// Between two looks at a mark.
+const STEP: Duration = Duration::from_millis(25);
+
+/// Runs that began before this one, by the tables that they are to work on.
+#[derive(Debug, Default)]
+pub struct Claims(OnceLock<BTreeMap<String, Vec<String>>>);
+
+/// The name of a run's mark.
+fn mark_of(run: &str) -> String {
+    format!("run.{run}")
+}
+
+/// Whether a run is at work on this machine.
+pub fn is_at_work(site: &Site, run: &str) -> Result<bool, PipelineError> {
+    Ok(site.lake.is_marked(&mark_of(run))?)
+}
+
+/// Marks this run as being at work on these tables, so that nobody takes its commits for those of a dead run. Marks of dead ones are
+/// cleared away.
+pub(crate) fn begin(site: &Site, tables: &[TableName]) -> Result<RunMark, PipelineError> {
+    let _gate = site.lake.lock("begin", GATE_WAIT)?;
+    let mut before: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in site.lake.list("_karat/locks")? {
+        let Some(mark) = name.strip_suffix(".lock") else {
+            continue;
+        };
+        if mark.starts_with("run.")
+            && let Some(theirs) = site.lake.marked(mark)?
+        {
+            for table in theirs.lines() {
+                let marks = before.entry(table.to_owned()).or_default();
+                marks.push(mark.to_owned());
+            }
+        }
+    }
+    let ours: String = tables.iter().map(|table| format!("{table}\n")).collect();
+    let mark = site.lake.mark(&mark_of(&site.context.run), &ours)?;
+    // A process has one run; a second one would only wait for the same.
+    let _ = site.claims.0.set(before);
+    Ok(mark)
+}
+
+impl Site {
+    /// Takes the lock of a table that this run works on, waiting as long as it may for runs that began before.
+    pub(crate) fn lock(&self, table: &str) -> Result<LockGuard, LakeError> {
+        let mut left = self.context.wait;
+        let before = self.claims.0.get().and_then(|claims| claims.get(table));
+        for mark in before.into_iter().flatten() {
+            while self.lake.is_marked(mark)? {
+                if left.is_zero() {
+                    return Err(LakeError::Locked {
+                        name: table.to_owned(),
+                    });
+                }
+                let step = STEP.min(left);
+                std::thread::sleep(step);
+                left -= step;
+            }
+        }
+        self.lake.lock(table, left)
+    }
+}
