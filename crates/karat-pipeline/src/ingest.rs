@@ -30,6 +30,7 @@ use crate::manifest;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
+use crate::reshaped;
 use crate::step::{StepReport, StepStatus, check_signed};
 
 /// How a source begins its warning that no file has ever matched.
@@ -111,6 +112,7 @@ pub async fn foresee(
         &feed.bronze,
         head.as_ref().map(|head| &head.snapshot),
     )?;
+    reshaped::check(site, feed, &epochs)?;
     let loader = Loader {
         site,
         feed,
@@ -393,6 +395,7 @@ async fn load_all(
         &feed.bronze,
         head_now.as_ref().map(|head| &head.snapshot),
     )?;
+    reshaped::check(site, feed, &epochs)?;
     if let Some(open) = epochs.open().cloned() {
         loader
             .take_up(open, head_now.clone(), &epochs, report)
