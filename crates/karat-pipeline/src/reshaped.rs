@@ -3,6 +3,7 @@
 
 use karat_project::{Feed, FeedShape};
 use karat_receipt::Intent;
+use karat_source::Load;
 
 use crate::context::Site;
 use crate::epochs::Epochs;
@@ -22,10 +23,7 @@ pub(crate) fn check(site: &Site, feed: &Feed, epochs: &Epochs) -> Result<(), Pip
             continue;
         };
         if let Some((before, now)) = before.differs(&now, with_cursor) {
-            let mut hint = format!(
-                "take the change back, or give feed `{}` another `name`, so that it makes a table of its own, and its models the new `from`",
-                feed.short_name()
-            );
+            let mut hint = another_name(feed);
             if now.starts_with("`cursor") {
                 hint.push_str("; or say with `karat position set` from which value on to read");
             }
@@ -39,6 +37,35 @@ pub(crate) fn check(site: &Site, feed: &Feed, epochs: &Epochs) -> Result<(), Pip
         }
     }
     Ok(())
+}
+
+/// Refuses a keyed full load whose order mark lies before one that is loaded: `file_order` was another then, and `_seq` would take its rows
+/// for older ones. With one order such an extract is late, and held (B6).
+pub(crate) fn check_mark(feed: &Feed, load: &Load, epochs: &Epochs) -> Result<(), PipelineError> {
+    let (Some(mark), Some(object)) = (load.mark.as_deref(), load.objects.first()) else {
+        return Ok(());
+    };
+    let newest = epochs.done().filter_map(|done| done.to["mark"].as_str());
+    let Some(newest) = newest
+        .max()
+        .filter(|newest| !feed.key.is_empty() && mark < *newest)
+    else {
+        return Ok(());
+    };
+    Err(PipelineError::Refused {
+        what: format!(
+            "`{}` has the order mark `{mark}`, and `{}` holds a load with `{newest}`, made with another `file_order`: the rows of that one would count as the newer",
+            object.path, feed.bronze
+        ),
+        hint: another_name(feed),
+    })
+}
+
+fn another_name(feed: &Feed) -> String {
+    format!(
+        "take the change back, or give feed `{}` another `name`, so that it makes a table of its own, and its models the new `from`",
+        feed.short_name()
+    )
 }
 
 /// None if the lake has lost the text, which `verify` tells.

@@ -10,7 +10,7 @@ pub struct FeedShape {
     mode: String,
     /// Of a full feed: with a key, bronze holds changes.
     key: Option<String>,
-    /// Of files: what orders them.
+    /// Of files that are new each time: what orders them. Full loads are compared by their marks.
     file_order: Option<String>,
     cursor: Option<String>,
 }
@@ -26,9 +26,7 @@ impl FeedShape {
         Self {
             mode: feed.mode.as_str().to_owned(),
             key: (feed.mode == Mode::Full).then(|| quoted_list(&feed.key)),
-            file_order: feed
-                .table
-                .is_none()
+            file_order: (feed.table.is_none() && feed.mode == Mode::Incremental)
                 .then(|| quoted(feed.file_order.as_deref().unwrap_or(""))),
             cursor: feed
                 .cursor
@@ -56,7 +54,7 @@ impl FeedShape {
         };
         Some(Self {
             key: (mode == "full").then(|| value("key").unwrap_or("").to_owned()),
-            file_order: (value("table") == Some("\"\""))
+            file_order: (value("table") == Some("\"\"") && mode == "incremental")
                 .then(|| value("file_order").unwrap_or("\"\"").to_owned()),
             cursor: cursor.map(renamed),
             mode,

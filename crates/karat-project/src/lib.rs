@@ -32,8 +32,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use decode::{At, Ratio, fold_name, parse_duration};
-pub use feed_shape::FeedShape;
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
+pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
     Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,

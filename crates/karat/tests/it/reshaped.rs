@@ -123,7 +123,35 @@ fn files_get_another_order() {
     expect![[r#"
         id,v
         1,new
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+#[test]
+fn full_loads_of_files_get_another_order() {
+    let by = |order: &str| {
+        format!(
+            "{{ source: landing, name: e, mode: full, key: [id], max_delete: 100%, path: \"*.csv\", file_order: '{order}' }}"
+        )
+    };
+    let project = Project::one_feed(&by("_(\\w)"), TABLE);
+    project.write("landing/e_b_1.csv", "id,v\n1,old\n");
+    project.run(0);
+    project.write("landing/e_a_2.csv", "id,v\n1,new\n");
+    project.run(1);
+    // `2` comes after `1`, and before the `b` that is in the table.
+    declare(&project, &by("(\\d)"));
+    expect![[r#"
+        plan --quiet -> 2
+        error: `e_a_2.csv` has the order mark `2`, and `d_bronze.landing__e` holds a load with `b`, made with another `file_order`: the rows of that one would count as the newer
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `e_a_2.csv` has the order mark `2`, and `d_bronze.landing__e` holds a load with `b`, made with another `file_order`: the rows of that one would count as the newer
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 0
+        id,v
+        1,old
+    "#]].assert_eq(&said(&project));
 }
 
 #[test]
@@ -164,10 +192,14 @@ fn a_database_table_gets_another_cursor() {
         1,a
         2,b
         3,c
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     // A column that the source calls otherwise from now on is the same cursor.
     project.sqlite("alter table o rename column id to nr; insert into o values (4, 400, 'd')");
-    declare(&project, &by("nr").replace("mode:", "rename: { id: nr }, mode:"));
+    declare(
+        &project,
+        &by("nr").replace("mode:", "rename: { id: nr }, mode:"),
+    );
     project.run(0);
     expect![[r#"
         id,v
@@ -175,5 +207,41 @@ fn a_database_table_gets_another_cursor() {
         2,b
         3,c
         4,d
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+/// A key orders rows of one cursor value; what bronze has of them it has by any key.
+#[test]
+fn a_database_table_gets_a_key() {
+    let by = |key: &str| {
+        format!(
+            "{{ source: db, table: o, mode: incremental, cursor: {{ column: rev, lag: 5 }}, deletes: none{key} }}"
+        )
+    };
+    let project = Project::one_feed(&by(""), "from: db.o\nselect: { id: id, v: v }\n");
+    project.sqlite("create table o (id integer, rev integer, v text); insert into o values (1, 1, 'a'), (2, 2, 'b')");
+    project.run(0);
+    project.sqlite("insert into o values (3, 3, 'c')");
+    declare(&project, &by(", key: [id]"));
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,c
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    project.sqlite("insert into o values (4, 4, 'd'); update o set v = 'B' where id = 2");
+    declare(&project, &by(", key: [id, rev]"));
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,B
+        2,b
+        3,c
+        4,d
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
 }
