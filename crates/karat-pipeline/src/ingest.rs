@@ -560,6 +560,13 @@ impl Loader<'_> {
         report: &mut StepReport,
     ) -> Result<(), PipelineError> {
         let load = load_of(&intent);
+        if let Some(why) = reshaped::since_open(self.site, self.feed, &intent)? {
+            report.notes.push(format!(
+                "closed load {} of `{}`, left open by run {}: {why}",
+                intent.epoch, self.feed.bronze, intent.run
+            ));
+            return self.close(intent.epoch, Outcome::Unreadable, why, Vec::new());
+        }
         report.notes.push(format!(
             "took up load {} of `{}`, left open by run {}",
             intent.epoch, self.feed.bronze, intent.run
@@ -812,6 +819,12 @@ impl Loader<'_> {
             rows: None,
             notes: Vec::new(),
         };
+        if !open.load.at_work {
+            open.load.gone = reshaped::since_open(self.site, self.feed, intent)?;
+            if open.load.gone.is_some() {
+                return Ok(Some(open));
+            }
+        }
         let load = load_of(intent);
         let columns = match self.columns_of(&load).await {
             Ok(columns) => columns,

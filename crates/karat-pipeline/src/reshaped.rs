@@ -68,6 +68,18 @@ fn another_name(feed: &Feed) -> String {
     )
 }
 
+/// Why an open load of a feed that is declared otherwise now is not taken up: its range and objects are those of the other declaration.
+pub(crate) fn since_open(
+    site: &Site,
+    feed: &Feed,
+    open: &Intent,
+) -> Result<Option<String>, PipelineError> {
+    let before = recorded(site, open)?;
+    let differs = before.and_then(|before| before.differs(&FeedShape::of(feed), true));
+    Ok(differs
+        .map(|(before, now)| format!("it was planned with {before}, and its feed now has {now}")))
+}
+
 /// None if the lake has lost the text, which `verify` tells.
 fn recorded(site: &Site, load: &Intent) -> Result<Option<FeedShape>, PipelineError> {
     let text = site.lake.get(&layout::code(load.code))?;

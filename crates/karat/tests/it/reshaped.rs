@@ -245,3 +245,43 @@ fn a_database_table_gets_a_key() {
     "#]]
     .assert_eq(&project.rows("select * from d_silver.t"));
 }
+
+/// What a killed run had planned is of the declaration that it had.
+#[test]
+fn an_open_load_of_another_declaration_is_closed() {
+    let by = |mode: &str| {
+        format!(
+            "{{ source: landing, name: e, mode: {mode}, path: \"*.csv\", file_order: '_(\\d+)' }}"
+        )
+    };
+    let project = Project::one_feed(&by("incremental"), TABLE);
+    project.write("landing/e_1.csv", "id,v\n1,a\n2,b\n");
+    project.write("landing/e_2.csv", "id,v\n1,c\n");
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "intent.after")]);
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    // The killed run had both files in one load; each is a full load of its own now.
+    declare(&project, &by("full, max_delete: 100%"));
+    expect![[r#"
+        step    table                would    because        reads                    takes
+        load    d_bronze.landing__e  load     2 new objects  2 objects, 3 rows, 22 B  no estimate: never run
+        silver  d_silver.t           rebuild  first version                           no estimate: never run
+        note: d_bronze.landing__e: load 1, left open by run RUN, cannot be taken up: it was planned with `mode: incremental`, and its feed now has `mode: full`; it is closed, and what is there is planned anew
+        2 steps to do; nothing was written
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["plan"]).text());
+    project.run(0);
+    expect![[r#"
+        id,v,_epoch,_op
+        1,a,2,R
+        2,b,2,R
+        1,c,3,R
+    "#]]
+    .assert_eq(
+        &project.rows("select id, v, _epoch, _op from d_bronze.landing__e order by _epoch, id"),
+    );
+    expect![[r#"
+        id,v
+        1,c
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
