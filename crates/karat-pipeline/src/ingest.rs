@@ -112,6 +112,7 @@ pub async fn foresee(
         &feed.bronze,
         head.as_ref().map(|head| &head.snapshot),
     )?;
+    epochs.check_whole(&feed.bronze)?;
     reshaped::check(site, feed, &epochs)?;
     let loader = Loader {
         site,
@@ -396,6 +397,7 @@ async fn load_all(
         &feed.bronze,
         head_now.as_ref().map(|head| &head.snapshot),
     )?;
+    epochs.check_whole(&feed.bronze)?;
     reshaped::check(site, feed, &epochs)?;
     if let Some(open) = epochs.open().cloned() {
         loader

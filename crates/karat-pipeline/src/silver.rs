@@ -358,6 +358,7 @@ impl<'a> SilverStep<'a> {
         };
         check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
+        feed_epochs.check_whole(&self.feed.bronze)?;
         reshaped::check(self.site, self.feed, &feed_epochs)?;
         let head_now = head(&self.table)?;
         let quarantine = head(&self.quarantine)?;

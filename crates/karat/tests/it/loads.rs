@@ -1217,3 +1217,40 @@ fn files_of_a_header_alone_are_a_table() {
         assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
     }
 }
+
+/// Without the record of a load nobody knows what is in the table: its rows would come in twice, or be missed for ever.
+#[test]
+fn a_record_with_a_hole_is_told() {
+    let loaded = Project::one_feed(
+        "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
+        "from: landing.e\nselect: { id: id }\n",
+    );
+    for id in [1, 2] {
+        loaded.write(&format!("landing/e_{id}.csv"), &format!("id\n{id}\n"));
+        loaded.run(0);
+    }
+    let told = |project: &Project| {
+        let plan = project.karat(&["plan", "--quiet"]);
+        assert_eq!(plan.code, 1, "{}", plan.text());
+        assert_eq!(project.rows("select * from d_silver.t"), "id\n1\n2\n");
+        project.run(1).stderr
+    };
+    let intent = Project::copy_of(&loaded);
+    intent.remove("lake/_karat/intents/d/landing__e/1.json");
+    expect![[r#"
+        error: `d_bronze.landing__e` is not as its record says: its file `_karat/intents/d/landing__e/1.json` is missing: what that load brought is not known
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(&told(&intent));
+    let commits = Project::copy_of(&loaded);
+    commits.remove("lake/d/bronze");
+    expect![[r#"
+        error: `d_bronze.landing__e` is not as its record says: its file `_karat/intents/d/landing__e/1.json` is followed by others, and its load is neither in the table nor closed: commits of the table were lost
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(&told(&commits));
+    // A model is made anew.
+    let model = Project::copy_of(&loaded);
+    model.remove("lake/_karat/intents/d/silver.t");
+    model.remove("lake/d/silver");
+    model.run(0);
+    assert_eq!(model.rows("select * from d_silver.t"), "id\n1\n2\n");
+}
