@@ -57,6 +57,27 @@ impl Epochs {
         Ok(epochs)
     }
 
+    /// Refuses a feed whose record has a hole: what it had loaded would be loaded again, or count as loaded and be nowhere. Models need no
+    /// such check; without a record they are rebuilt.
+    pub fn check_whole(&self, table: &TableName) -> Result<(), PipelineError> {
+        let newest = self.intents.keys().next_back().copied().unwrap_or(0);
+        let hole = (1..=newest.max(self.committed)).find_map(|epoch| {
+            if !self.intents.contains_key(&epoch) {
+                return Some((epoch, "is missing: what that load brought is not known"));
+            }
+            let lost = "is followed by others, and its load is neither in the table nor closed: commits of the table were lost";
+            (epoch < newest && !self.is_settled(epoch)).then_some((epoch, lost))
+        });
+        match hole {
+            None => Ok(()),
+            Some((epoch, how)) => Err(PipelineError::Damaged {
+                table: table.to_string(),
+                file: format!("{}/{epoch}.json", layout::intents(table)),
+                how,
+            }),
+        }
+    }
+
     /// The newest epoch that the table carries; 0 if none.
     pub fn committed(&self) -> i64 {
         self.committed

@@ -30,6 +30,7 @@ use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
 use crate::read;
+use crate::reshaped;
 use crate::step::{StepReport, StepStatus, check_signed};
 
 /// How a source begins its warning that no file has ever matched.
@@ -111,6 +112,8 @@ pub async fn foresee(
         &feed.bronze,
         head.as_ref().map(|head| &head.snapshot),
     )?;
+    epochs.check_whole(&feed.bronze)?;
+    reshaped::check(site, feed, &epochs)?;
     let loader = Loader {
         site,
         feed,
@@ -152,6 +155,7 @@ enum Before<'a> {
 /// What a keyed full load does to the rows before it.
 struct Changes {
     kept: u64,
+    repeated: u64,
     deleted: u64,
     rows_before: u64,
 }
@@ -393,6 +397,8 @@ async fn load_all(
         &feed.bronze,
         head_now.as_ref().map(|head| &head.snapshot),
     )?;
+    epochs.check_whole(&feed.bronze)?;
+    reshaped::check(site, feed, &epochs)?;
     if let Some(open) = epochs.open().cloned() {
         loader
             .take_up(open, head_now.clone(), &epochs, report)
@@ -425,6 +431,7 @@ async fn load_all(
     for load in planned.loads {
         let epoch = epochs.next();
         loader.check_signature()?;
+        reshaped::check_mark(feed, &load, &epochs)?;
         let intent = loader.intent(epoch, &load)?;
         let schema = match loader.schema_of(head_now.as_ref(), &load).await {
             Ok(schema) => schema,
@@ -509,7 +516,17 @@ struct Landed {
     unchanged: u64,
     repeated: u64,
     deleted: u64,
+    /// Of a keyed full load: whether a key is new, has other content, or is gone.
+    changes_a_key: Option<bool>,
     load_fingerprint: Option<String>,
+}
+
+impl Landed {
+    /// Whether the table would be another after it.
+    fn changes_anything(&self) -> bool {
+        let any = self.kept > 0 || !self.files.is_empty();
+        self.changes_a_key.unwrap_or(any)
+    }
 }
 
 impl Loader<'_> {
@@ -545,6 +562,13 @@ impl Loader<'_> {
         report: &mut StepReport,
     ) -> Result<(), PipelineError> {
         let load = load_of(&intent);
+        if let Some(why) = reshaped::since_open(self.site, self.feed, &intent)? {
+            report.notes.push(format!(
+                "closed load {} of `{}`, left open by run {}: {why}",
+                intent.epoch, self.feed.bronze, intent.run
+            ));
+            return self.close(intent.epoch, Outcome::Unreadable, why, Vec::new());
+        }
         report.notes.push(format!(
             "took up load {} of `{}`, left open by run {}",
             intent.epoch, self.feed.bronze, intent.run
@@ -797,6 +821,12 @@ impl Loader<'_> {
             rows: None,
             notes: Vec::new(),
         };
+        if !open.load.at_work {
+            open.load.gone = reshaped::since_open(self.site, self.feed, intent)?;
+            if open.load.gone.is_some() {
+                return Ok(Some(open));
+            }
+        }
         let load = load_of(intent);
         let columns = match self.columns_of(&load).await {
             Ok(columns) => columns,
@@ -863,6 +893,7 @@ impl Loader<'_> {
         }
         for load in &planned.loads {
             planned.held.extend(broken_of(&load.objects));
+            reshaped::check_mark(self.feed, load, epochs)?;
             let columns = self.columns_of(load).await?;
             planned.schema = self.schema_for(planned.schema.take(), &columns)?;
             let readable = load.is_readable(self.spec.mode);
@@ -924,6 +955,9 @@ impl Loader<'_> {
                         return Ok(Some(rows));
                     }
                     let changes = self.foresee_changes(load, schema, *head, epochs).await?;
+                    if let Some(error) = self.shares_keys(load, changes.repeated) {
+                        return Err(error);
+                    }
                     back = back.filter(|_| changes.kept > 0 || changes.deleted > 0);
                     (changes.deleted, changes.rows_before)
                 }
@@ -956,15 +990,16 @@ impl Loader<'_> {
             loaded_at_us: 0,
         };
         let counting = tokio::task::spawn_blocking(move || -> Result<Changes, PipelineError> {
-            let mut kept = 0;
             source.read(&spec, &load, &mut |batch| {
                 let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &provenance)?;
-                kept += diff.changes(&batch)?.num_rows() as u64;
+                diff.changes(&batch)?;
                 Ok(())
             })?;
             let gone = diff.deletes(&schema).map_err(arrow_error)?;
+            let counts = diff.counts();
             Ok(Changes {
-                kept,
+                kept: counts.new_in_the_end,
+                repeated: counts.repeated,
                 deleted: gone.num_rows() as u64,
                 rows_before,
             })
@@ -1033,7 +1068,15 @@ impl Loader<'_> {
             }
             Err(error) => return Err(error),
         };
-        let changes = landed.kept > 0 || landed.deleted > 0;
+        if let Some(error) = self.shares_keys(&load, landed.repeated) {
+            for file in &landed.files {
+                read::discard(self.table, file);
+            }
+            let reason = error.to_string();
+            self.close(intent.epoch, Outcome::Refused, reason, Vec::new())?;
+            return Err(error);
+        }
+        let changes = landed.changes_anything();
         let back = self.goes_back(&intent.logical_time, &load, epochs);
         if let Some(error) = back.filter(|_| changes) {
             for file in &landed.files {
@@ -1044,12 +1087,6 @@ impl Loader<'_> {
             return Err(error);
         }
         report.bytes_read += landed.count.bytes;
-        let share = Terms::from([
-            ("read".to_owned(), landed.count.rows),
-            ("kept".to_owned(), landed.kept),
-            ("unchanged".to_owned(), landed.unchanged),
-        ]);
-        report.add_rows(&share);
         if landed.repeated > 0 {
             report.notes.push(format!(
                 "in a load of `{}`, {} a `key` that stands before in the same load: the last row of a key counts",
@@ -1063,13 +1100,21 @@ impl Loader<'_> {
         if landed.deleted > 0 {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
-        let equal_load = self.equals_last_full_load(&landed, head_now.as_ref())?
-            || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs);
-        if equal_load
-            || (landed.files.is_empty()
-                && landed.kept == 0
-                && self.says_nothing_new(&load, head_now.as_ref(), epochs))
-        {
+        let nothing_new = self.equals_last_full_load(&landed, head_now.as_ref())?
+            || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs)
+            || (!landed.changes_anything()
+                && self.says_nothing_new(&load, head_now.as_ref(), epochs));
+        let kept = if nothing_new { 0 } else { landed.kept };
+        let share = Terms::from([
+            ("read".to_owned(), landed.count.rows),
+            ("kept".to_owned(), kept),
+            (
+                "unchanged".to_owned(),
+                landed.unchanged + landed.kept - kept,
+            ),
+        ]);
+        report.add_rows(&share);
+        if nothing_new {
             for file in &landed.files {
                 read::discard(self.table, file);
             }
@@ -1168,9 +1213,20 @@ impl Loader<'_> {
             .any(|intent| intent.to["mark"].as_str() == load.mark.as_deref());
         is_keyed
             && !load.objects.is_empty()
-            && landed.files.is_empty()
+            && !landed.changes_anything()
             && !takes_a_place
             && head.is_some_and(|head| head.snapshot.schema.fields() == schema.fields())
+    }
+
+    /// A full load of a database whose `key` does not tell its rows apart: `_seq` orders them by that key (B1), so none is the last.
+    fn shares_keys(&self, load: &Load, repeated: u64) -> Option<PipelineError> {
+        (load.objects.is_empty() && repeated > 0).then(|| PipelineError::NotUnique {
+            table: self.feed.bronze.to_string(),
+            key: self.feed.key.join(", "),
+            at: Vec::new(),
+            hint: "name the columns that identify a row in the feed's `key`, or leave it out of a feed of another `name`: then each load is kept whole"
+                .to_owned(),
+        })
     }
 
     /// What a keyed full load is compared with.
@@ -1232,8 +1288,9 @@ impl Loader<'_> {
         if keyed_full {
             diff = Some(self.state_before(load, schema, head, epochs).await?);
         } else if cursor {
-            // With all columns in bronze, the content has the cursor and whatever key the source has.
-            let by_content = self.feed.key.is_empty() && self.feed.columns.is_none();
+            // With all columns in bronze, the content has the cursor and whatever key the source has. A key that was declared since
+            // the last load makes other places of the same rows.
+            let by_content = self.feed.columns.is_none();
             let mut seen = Window::new(&payload, by_content);
             if let Some(head) = head {
                 let mut stream = self.bronze_rows(head).await?;
@@ -1470,6 +1527,7 @@ impl Landing {
             unchanged: 0,
             repeated: 0,
             deleted: 0,
+            changes_a_key: None,
             load_fingerprint: None,
         };
         let mut content = if self.fingerprinted {
@@ -1526,6 +1584,8 @@ impl Landing {
             landed.repeated = diff.counts().repeated;
             let gone = diff.deletes(&self.schema).map_err(arrow_error)?;
             landed.deleted = gone.num_rows() as u64;
+            let is_new = diff.counts().new_in_the_end > 0;
+            landed.changes_a_key = Some(is_new || landed.deleted > 0);
             if let Err(error) = self.check_deletes(rows_read, landed.deleted) {
                 writer.abort();
                 return Err(error);

@@ -23,6 +23,9 @@ pub struct DiffCounts {
     pub deleted: u64,
     /// Rows whose key stands before in the same load, with other content.
     pub repeated: u64,
+    /// Keys that are new, or have other content than before once the whole load is read: a key that stands in it twice may come back to
+    /// what it was.
+    pub new_in_the_end: u64,
 }
 
 /// Compares a keyed full load with the state that bronze holds.
@@ -31,6 +34,8 @@ pub struct FullDiff {
     payload: Vec<String>,
     converter: RowConverter,
     before: HashMap<OwnedRow, (u128, bool)>,
+    /// What keys that this load changed were before.
+    was: HashMap<OwnedRow, u128>,
     counts: DiffCounts,
 }
 
@@ -48,6 +53,7 @@ impl FullDiff {
             payload: payload.to_vec(),
             converter: RowConverter::new(fields)?,
             before: HashMap::new(),
+            was: HashMap::new(),
             counts: DiffCounts::default(),
         })
     }
@@ -86,15 +92,26 @@ impl FullDiff {
         for (row, hash) in hashes.iter().enumerate() {
             let key = keys.row(row).owned();
             let op = match self.before.get_mut(&key) {
-                None => "I",
+                None => {
+                    self.counts.new_in_the_end += 1;
+                    "I"
+                }
                 Some((known, seen)) if known == hash => {
                     *seen = true;
                     self.counts.unchanged += 1;
                     keep.push(false);
                     continue;
                 }
-                Some((_, seen)) => {
+                Some((known, seen)) => {
                     self.counts.repeated += u64::from(*seen);
+                    match self.was.get(&key) {
+                        Some(was) if was == hash => self.counts.new_in_the_end -= 1,
+                        Some(was) => self.counts.new_in_the_end += u64::from(was == known),
+                        None => {
+                            self.was.insert(key.clone(), *known);
+                            self.counts.new_in_the_end += 1;
+                        }
+                    }
                     "U"
                 }
             };
@@ -152,7 +169,8 @@ pub struct Window {
     newest: HashMap<u128, u128>,
     /// Each content that a place has had.
     had: HashSet<(u128, u128)>,
-    /// Of a feed without a declared key: each content. Its places may be digests of columns, and become others when one is added.
+    /// Of a feed with all columns: each content. Its places may be digests of columns, and become others when one is added or a key is
+    /// declared.
     contents: Option<HashSet<u128>>,
 }
 

@@ -38,6 +38,7 @@ use crate::publish::{
     sha256_of_name,
 };
 use crate::read;
+use crate::reshaped;
 use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
     ScdType,
@@ -357,6 +358,8 @@ impl<'a> SilverStep<'a> {
         };
         check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
+        feed_epochs.check_whole(&self.feed.bronze)?;
+        reshaped::check(self.site, self.feed, &feed_epochs)?;
         let head_now = head(&self.table)?;
         let quarantine = head(&self.quarantine)?;
         let epochs = Epochs::read(

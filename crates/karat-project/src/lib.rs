@@ -7,13 +7,14 @@
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
-//! `model`, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
+//! `model`, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
 mod decode;
 mod diagnostic;
 mod domain_file;
+mod feed_shape;
 mod files;
 mod graph;
 mod links;
@@ -32,6 +33,7 @@ use std::path::Path;
 
 pub use decode::{At, Ratio, fold_name, parse_duration};
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
+pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
     Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Expectation,

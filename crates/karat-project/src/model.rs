@@ -789,7 +789,7 @@ pub struct Gold {
 }
 
 /// Text that cannot be mistaken for anything else in a code text.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", one_line(text).replace('"', "\\\""))
 }
 
@@ -805,7 +805,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
     )
 }
 
-fn quoted_list(items: &[String]) -> String {
+pub(crate) fn quoted_list(items: &[String]) -> String {
     items
         .iter()
         .map(|item| quoted(item))

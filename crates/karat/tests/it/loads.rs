@@ -953,6 +953,82 @@ fn a_full_load_of_a_database_does_not_go_back_in_time() {
     assert_eq!(project.karat(&["verify"]).code, 0);
 }
 
+/// A rerun with nothing to do writes nothing, also where an extract has a key twice.
+#[test]
+fn a_key_that_stands_twice_in_a_load() {
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: full, key: [k], path: \"*.csv\", file_order: '_(\\d+)' }",
+        "from: landing.e\nselect: { k: k, v: v }\nauto_cdc: { keys: [k] }\n",
+    );
+    project.write("landing/a_1.csv", "k,v\na,1\na,2\nb,1\n,x\n,y\n");
+    project.run(0);
+    project.write("landing/a_2.csv", "k,v\nb,1\na,1\na,2\n,x\n,y\n");
+    let run = project.karat(&["run", "--json"]).json();
+    expect![[r#"{"kept":0,"read":5,"unchanged":5}"#]]
+        .assert_eq(&serde_json::to_string(&run["steps"][0]["rows"]).unwrap());
+    assert_eq!(run["status"], "nothing_to_do", "{run}");
+    expect![[r#"
+        k,v
+        a,2
+        b,1
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    // Of a database no row is the last of its key.
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: full, key: [k], max_delete: 100% }",
+        "from: db.o\nselect: { k: k, v: v }\nkey: [k]\n",
+    );
+    project.sqlite("create table o (k text, v text); insert into o values ('a', '1'), (null, 'x')");
+    project.run(0);
+    project.sqlite("insert into o values ('a', '2')");
+    let plan = project.karat(&["plan", "--quiet"]);
+    expect![[r#"
+        step    table           would  because                                                                    reads  takes
+        load    d_bronze.db__o  FAIL   `d_bronze.db__o` was not committed: its rows are not unique by `key: [k]`
+        silver  d_silver.t      skip   `d_bronze.db__o` fails
+        1 step would fail, with exit 1; nothing was written
+        --- stderr
+        error: `d_bronze.db__o` was not committed: its rows are not unique by `key: [k]`
+        hint: name the columns that identify a row in the feed's `key`, or leave it out of a feed of another `name`: then each load is kept whole
+        --- exit 1
+    "#]].assert_eq(&plan.text());
+    expect![[r#"
+                 table           version   time  rows
+        failed   d_bronze.db__o           N s
+        skipped  d_silver.t               N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: `d_bronze.db__o` was not committed: its rows are not unique by `key: [k]`
+        hint: name the columns that identify a row in the feed's `key`, or leave it out of a feed of another `name`: then each load is kept whole
+        --- exit 1
+    "#]].assert_eq(&project.run(1).text());
+    project.sqlite("delete from o where k = 'a' and v = '1'; insert into o values (null, 'y')");
+    project.run(1);
+    project.sqlite("delete from o where v = 'y'");
+    project.run(0);
+    expect![[r#"
+        k,v
+        a,2
+        ,x
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+/// What a report says was kept is in the table.
+#[test]
+fn a_whole_load_like_the_one_before_keeps_nothing() {
+    let project = Project::one_feed(
+        "{ source: db, table: o, mode: full }",
+        "from: db.o\nselect: { k: k }\n",
+    );
+    project.sqlite("create table o (k text); insert into o values ('a'), ('b')");
+    project.run(0);
+    let run = project.karat(&["run", "--json"]).json();
+    expect![[r#"{"kept":0,"read":2,"unchanged":2}"#]]
+        .assert_eq(&serde_json::to_string(&run["steps"][0]["rows"]).unwrap());
+}
+
 /// What takes the place of something else, and what no longer reads, is told.
 #[test]
 fn loads_that_hide_rows_are_told() {
@@ -1140,4 +1216,41 @@ fn files_of_a_header_alone_are_a_table() {
         project.run(0);
         assert_eq!(project.rows("select n from d_gold.g"), "n\n1\n");
     }
+}
+
+/// Without the record of a load nobody knows what is in the table: its rows would come in twice, or be missed for ever.
+#[test]
+fn a_record_with_a_hole_is_told() {
+    let loaded = Project::one_feed(
+        "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
+        "from: landing.e\nselect: { id: id }\n",
+    );
+    for id in [1, 2] {
+        loaded.write(&format!("landing/e_{id}.csv"), &format!("id\n{id}\n"));
+        loaded.run(0);
+    }
+    let told = |project: &Project| {
+        let plan = project.karat(&["plan", "--quiet"]);
+        assert_eq!(plan.code, 1, "{}", plan.text());
+        assert_eq!(project.rows("select * from d_silver.t"), "id\n1\n2\n");
+        project.run(1).stderr
+    };
+    let intent = Project::copy_of(&loaded);
+    intent.remove("lake/_karat/intents/d/landing__e/1.json");
+    expect![[r#"
+        error: `d_bronze.landing__e` is not as its record says: its file `_karat/intents/d/landing__e/1.json` is missing: what that load brought is not known
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(&told(&intent));
+    let commits = Project::copy_of(&loaded);
+    commits.remove("lake/d/bronze");
+    expect![[r#"
+        error: `d_bronze.landing__e` is not as its record says: its file `_karat/intents/d/landing__e/1.json` is followed by others, and its load is neither in the table nor closed: commits of the table were lost
+        hint: `karat verify` lists all that differs; restore the file from a backup of the lake
+    "#]].assert_eq(&told(&commits));
+    // A model is made anew.
+    let model = Project::copy_of(&loaded);
+    model.remove("lake/_karat/intents/d/silver.t");
+    model.remove("lake/d/silver");
+    model.run(0);
+    assert_eq!(model.rows("select * from d_silver.t"), "id\n1\n2\n");
 }

@@ -27,6 +27,7 @@ mod readers;
 mod rebuild;
 mod refactor;
 mod refactor_proof;
+mod reshaped;
 mod runs;
 mod signatures;
 mod silver;

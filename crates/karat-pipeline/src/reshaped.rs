@@ -1,0 +1,87 @@
+//! A feed that is no longer declared as its table was loaded: rows of both declarations in one table would have no common order, or another
+//! meaning (B1, B6, B7), so neither loads nor models go on. What of a declaration counts is decided in `karat_project::FeedShape`.
+
+use karat_project::{Feed, FeedShape};
+use karat_receipt::Intent;
+use karat_source::Load;
+
+use crate::context::Site;
+use crate::epochs::Epochs;
+use crate::error::PipelineError;
+use crate::layout;
+
+/// Refuses a feed whose committed loads were made with another mode, key, order of files or cursor. `position set` says from where on
+/// another cursor reads.
+pub(crate) fn check(site: &Site, feed: &Feed, epochs: &Epochs) -> Result<(), PipelineError> {
+    let now = FeedShape::of(feed);
+    let loads = [
+        (epochs.last_done(), false),
+        (epochs.last_done().and(epochs.last_current()), true),
+    ];
+    for (load, with_cursor) in loads {
+        let Some(before) = load.map(|load| recorded(site, load)).transpose()?.flatten() else {
+            continue;
+        };
+        if let Some((before, now)) = before.differs(&now, with_cursor) {
+            let mut hint = another_name(feed);
+            if now.starts_with("`cursor") {
+                hint.push_str("; or say with `karat position set` from which value on to read");
+            }
+            return Err(PipelineError::Refused {
+                what: format!(
+                    "`{}` was loaded with {before}, and its feed now has {now}: rows of both would not make one table",
+                    feed.bronze
+                ),
+                hint,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a keyed full load whose order mark lies before one that is loaded: `file_order` was another then, and `_seq` would take its rows
+/// for older ones. With one order such an extract is late, and held (B6).
+pub(crate) fn check_mark(feed: &Feed, load: &Load, epochs: &Epochs) -> Result<(), PipelineError> {
+    let (Some(mark), Some(object)) = (load.mark.as_deref(), load.objects.first()) else {
+        return Ok(());
+    };
+    let newest = epochs.done().filter_map(|done| done.to["mark"].as_str());
+    let Some(newest) = newest
+        .max()
+        .filter(|newest| !feed.key.is_empty() && mark < *newest)
+    else {
+        return Ok(());
+    };
+    Err(PipelineError::Refused {
+        what: format!(
+            "`{}` has the order mark `{mark}`, and `{}` holds a load with `{newest}`, made with another `file_order`: the rows of that one would count as the newer",
+            object.path, feed.bronze
+        ),
+        hint: another_name(feed),
+    })
+}
+
+fn another_name(feed: &Feed) -> String {
+    format!(
+        "take the change back, or give feed `{}` another `name`, so that it makes a table of its own, and its models the new `from`",
+        feed.short_name()
+    )
+}
+
+/// Why an open load of a feed that is declared otherwise now is not taken up: its range and objects are those of the other declaration.
+pub(crate) fn since_open(
+    site: &Site,
+    feed: &Feed,
+    open: &Intent,
+) -> Result<Option<String>, PipelineError> {
+    let before = recorded(site, open)?;
+    let differs = before.and_then(|before| before.differs(&FeedShape::of(feed), true));
+    Ok(differs
+        .map(|(before, now)| format!("it was planned with {before}, and its feed now has {now}")))
+}
+
+/// None if the lake has lost the text, which `verify` tells.
+fn recorded(site: &Site, load: &Intent) -> Result<Option<FeedShape>, PipelineError> {
+    let text = site.lake.get(&layout::code(load.code))?;
+    Ok(text.and_then(|bytes| FeedShape::recorded(&String::from_utf8_lossy(&bytes))))
+}

@@ -1,0 +1,287 @@
+//! A feed whose declaration changed in what its rows depend on, after it was loaded (B1, B6, B7): nothing goes on with both.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+
+use crate::project::Project;
+
+const TABLE: &str = "from: landing.e\nselect: { id: id, v: v }\nkey: [id]\n";
+
+fn declare(project: &Project, feed: &str) {
+    project.write(
+        "domains/d/domain.yaml",
+        &format!("domain: d\nfeeds:\n  - {feed}\n"),
+    );
+}
+
+/// What plan, run and a run of the model alone say, with their exit codes, and the rows that stand.
+fn said(project: &Project) -> String {
+    let mut text = String::new();
+    for arguments in [
+        &["plan", "--quiet"][..],
+        &["run", "--quiet"],
+        &["run", "--quiet", "--select", "d_silver.t"],
+    ] {
+        let answer = project.karat(arguments);
+        writeln!(text, "{} -> {}", arguments.join(" "), answer.code).unwrap();
+        text += &answer.stderr;
+    }
+    text + &project.rows("select * from d_silver.t")
+}
+
+#[test]
+fn a_full_feed_gets_a_key_or_loses_it() {
+    let full = |key: &str| {
+        format!(
+            "{{ source: landing, name: e, mode: full, {key}max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }}"
+        )
+    };
+    let project = Project::one_feed(&full(""), TABLE);
+    project.write("landing/e_1.csv", "id,v\n1,a\n2,b\n");
+    project.run(0);
+    project.write("landing/e_2.csv", "id,v\n1,a\n");
+    project.run(0);
+    // Row 2 is gone from the newest extract; among all rows of all extracts it is there.
+    declare(&project, &full("key: [id], "));
+    expect![[r#"
+        plan --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 2
+        error: `d_bronze.landing__e` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        id,v
+        1,a
+    "#]].assert_eq(&said(&project));
+    declare(&project, &full(""));
+    project.run(0);
+
+    let project = Project::one_feed(&full("key: [id], "), TABLE);
+    project.write("landing/e_1.csv", "id,v\n1,a\n2,b\n");
+    project.run(0);
+    project.write("landing/e_2.csv", "id,v\n1,a\n2,c\n");
+    project.run(0);
+    // The newest load holds what it changed, and not row 1.
+    declare(&project, &full(""));
+    expect![[r#"
+        plan --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with `key: id`, and its feed now has no `key`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with `key: id`, and its feed now has no `key`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 2
+        error: `d_bronze.landing__e` was loaded with `key: id`, and its feed now has no `key`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        id,v
+        1,a
+        2,c
+    "#]].assert_eq(&said(&project));
+}
+
+#[test]
+fn files_get_another_order() {
+    let files = |order: &str| {
+        format!("{{ source: landing, name: e, mode: incremental, path: \"*.csv\"{order} }}")
+    };
+    let project = Project::one_feed(
+        &files(""),
+        "from: landing.e\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.write("landing/e_9.csv", "id,v\n1,old\n");
+    project.run(0);
+    // `10` comes before the `e_9.csv` that is in the table.
+    declare(&project, &files(", file_order: '_(\\d+)'"));
+    project.write("landing/e_10.csv", "id,v\n1,new\n");
+    expect![[r#"
+        plan --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with no `file_order`, and its feed now has `file_order: _(\\d+)`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `d_bronze.landing__e` was loaded with no `file_order`, and its feed now has `file_order: _(\\d+)`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 2
+        error: `d_bronze.landing__e` was loaded with no `file_order`, and its feed now has `file_order: _(\\d+)`: rows of both would not make one table
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        id,v
+        1,old
+    "#]].assert_eq(&said(&project));
+    // Another name is another table.
+    declare(
+        &project,
+        &files(", file_order: '_(\\d+)'").replace("name: e", "name: f"),
+    );
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.f\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,new
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+#[test]
+fn full_loads_of_files_get_another_order() {
+    let by = |order: &str| {
+        format!(
+            "{{ source: landing, name: e, mode: full, key: [id], max_delete: 100%, path: \"*.csv\", file_order: '{order}' }}"
+        )
+    };
+    let project = Project::one_feed(&by("_(\\w)"), TABLE);
+    project.write("landing/e_b_1.csv", "id,v\n1,old\n");
+    project.run(0);
+    project.write("landing/e_a_2.csv", "id,v\n1,new\n");
+    project.run(1);
+    // `2` comes after `1`, and before the `b` that is in the table.
+    declare(&project, &by("(\\d)"));
+    expect![[r#"
+        plan --quiet -> 2
+        error: `e_a_2.csv` has the order mark `2`, and `d_bronze.landing__e` holds a load with `b`, made with another `file_order`: the rows of that one would count as the newer
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `e_a_2.csv` has the order mark `2`, and `d_bronze.landing__e` holds a load with `b`, made with another `file_order`: the rows of that one would count as the newer
+        hint: take the change back, or give feed `landing.e` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 0
+        id,v
+        1,old
+    "#]].assert_eq(&said(&project));
+}
+
+#[test]
+fn a_database_table_gets_another_cursor() {
+    let by = |column: &str| {
+        format!(
+            "{{ source: db, table: o, mode: incremental, cursor: {{ column: {column} }}, deletes: none }}"
+        )
+    };
+    let project = Project::one_feed(
+        &by("rev"),
+        "from: db.o\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.sqlite("create table o (id integer, rev integer, v text); insert into o values (1, 100, 'a'), (2, 200, 'b')");
+    project.run(0);
+    // Row 3 lies after the position by `rev`, and before it by `id`.
+    project.sqlite("insert into o values (3, 300, 'c')");
+    declare(&project, &by("id"));
+    expect![[r#"
+        plan --quiet -> 2
+        error: `d_bronze.db__o` was loaded with `cursor: rev`, and its feed now has `cursor: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`; or say with `karat position set` from which value on to read
+        run --quiet -> 2
+        error: `d_bronze.db__o` was loaded with `cursor: rev`, and its feed now has `cursor: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`; or say with `karat position set` from which value on to read
+        run --quiet --select d_silver.t -> 2
+        error: `d_bronze.db__o` was loaded with `cursor: rev`, and its feed now has `cursor: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`; or say with `karat position set` from which value on to read
+        id,v
+        1,a
+        2,b
+    "#]].assert_eq(&said(&project));
+    let set = project.karat(&["position", "set", "db.o", "2", "--quiet"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,c
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    // A column that the source calls otherwise from now on is the same cursor.
+    project.sqlite("alter table o rename column id to nr; insert into o values (4, 400, 'd')");
+    declare(
+        &project,
+        &by("nr").replace("mode:", "rename: { id: nr }, mode:"),
+    );
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,c
+        4,d
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+/// A key orders rows of one cursor value; what bronze has of them it has by any key.
+#[test]
+fn a_database_table_gets_a_key() {
+    let by = |key: &str| {
+        format!(
+            "{{ source: db, table: o, mode: incremental, cursor: {{ column: rev, lag: 5 }}, deletes: none{key} }}"
+        )
+    };
+    let project = Project::one_feed(&by(""), "from: db.o\nselect: { id: id, v: v }\n");
+    project.sqlite("create table o (id integer, rev integer, v text); insert into o values (1, 1, 'a'), (2, 2, 'b')");
+    project.run(0);
+    project.sqlite("insert into o values (3, 3, 'c')");
+    declare(&project, &by(", key: [id]"));
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,c
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+    project.sqlite("insert into o values (4, 4, 'd'); update o set v = 'B' where id = 2");
+    declare(&project, &by(", key: [id, rev]"));
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,B
+        2,b
+        3,c
+        4,d
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
+
+/// What a killed run had planned is of the declaration that it had.
+#[test]
+fn an_open_load_of_another_declaration_is_closed() {
+    let by = |mode: &str| {
+        format!(
+            "{{ source: landing, name: e, mode: {mode}, path: \"*.csv\", file_order: '_(\\d+)' }}"
+        )
+    };
+    let project = Project::one_feed(&by("incremental"), TABLE);
+    project.write("landing/e_1.csv", "id,v\n1,a\n2,b\n");
+    project.write("landing/e_2.csv", "id,v\n1,c\n");
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "intent.after")]);
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    // The killed run had both files in one load; each is a full load of its own now.
+    declare(&project, &by("full, max_delete: 100%"));
+    expect![[r#"
+        step    table                would    because        reads                    takes
+        load    d_bronze.landing__e  load     2 new objects  2 objects, 3 rows, 22 B  no estimate: never run
+        silver  d_silver.t           rebuild  first version                           no estimate: never run
+        note: d_bronze.landing__e: load 1, left open by run RUN, cannot be taken up: it was planned with `mode: incremental`, and its feed now has `mode: full`; it is closed, and what is there is planned anew
+        2 steps to do; nothing was written
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["plan"]).text());
+    project.run(0);
+    expect![[r#"
+        id,v,_epoch,_op
+        1,a,2,R
+        2,b,2,R
+        1,c,3,R
+    "#]]
+    .assert_eq(
+        &project.rows("select id, v, _epoch, _op from d_bronze.landing__e order by _epoch, id"),
+    );
+    expect![[r#"
+        id,v
+        1,c
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
+}
