@@ -368,3 +368,18 @@ fn notebooks_of_databricks_are_databricks_sql() {
         ("d.ipynb", magic),
     ]));
 }
+
+#[test]
+fn columns_of_a_table_whose_database_is_given_apart() {
+    check(
+        "use people;\nshow columns in orders in sales; show columns from sales.orders from sales; show columns in emp;",
+        expect![[r#"
+            1:5 people -> `prod-eu`.people
+            2:17 orders in sales ?  shape/database-apart prod.sales.orders
+            2:52 sales.orders from sales ?  shape/database-apart prod.sales.orders
+            2:93 emp -> `prod-eu`.people.emp
+            | use `prod-eu`.people;
+            | show columns in orders in sales; show columns from sales.orders from sales; show columns in `prod-eu`.people.emp;
+        "#]],
+    );
+}

@@ -9,9 +9,10 @@ use super::lexer::{self, Kind, Token};
 use super::{second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::Language;
-use crate::mapping::{NewTable, quoted};
+use crate::mapping::{NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
 use crate::reader::{NamePart, Reader, Spot};
+use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
 
 /// Reads all statements of a text.
@@ -1338,9 +1339,8 @@ impl Statement<'_, '_, '_> {
         }
         if self.eat(&mut at, "COLUMNS") {
             self.eat_any(&mut at, in_or_from);
-            let mut behind = self.named_or_path(at, Role::Name);
-            if self.eat_any(&mut behind, in_or_from) {
-                self.database(behind);
+            if !self.columns_of_database_apart(at) {
+                self.named_or_path(at, Role::Name);
             }
             return true;
         }
@@ -1360,6 +1360,37 @@ impl Statement<'_, '_, '_> {
                 "CONF",
             ],
         )
+    }
+
+    /// `SHOW COLUMNS IN t IN db`: the table is one of `db`, whatever is current, and a name with a catalog may not stand in front of the second
+    /// `IN`. Whether the statement was one of these.
+    fn columns_of_database_apart(&mut self, at: usize) -> bool {
+        let Some((table, behind)) = self.name_at(at) else {
+            return false;
+        };
+        let mut at = behind;
+        if !self.eat_any(&mut at, &["IN", "FROM"]) {
+            return false;
+        }
+        let Some((database, _)) = self.name_at(at) else {
+            return false;
+        };
+        let (Some(first), Some(named), Some(last)) = (table.first(), table.last(), database.last())
+        else {
+            return false;
+        };
+        let candidates = match self.reader.mapping.table(&last.text, &named.text) {
+            TableLookup::Mapped(new) => vec![new.sql()],
+            _ => Vec::new(),
+        };
+        let doubt = Doubt::new(
+            DATABASE_APART.id,
+            "the database is given apart from the table; in Unity Catalog give the three-part name alone, without the second `IN`",
+        );
+        let range = first.range.start..last.range.end;
+        self.reader
+            .needs_person(self.fragment, range, doubt, candidates);
+        true
     }
 
     fn describe(&mut self, at: usize) {
