@@ -30,6 +30,18 @@ impl Rule {
         self.new_table.is_empty() || self.new_table == self.table
     }
 
+    /// Whether its tables, of this database or of any, go to this catalog under the schema and table names that they have.
+    pub(super) fn only_adds(&self, catalog: &str, database: Option<&str>) -> bool {
+        let schema_stays = match database {
+            Some(database) => self
+                .schema_of(database)
+                .schema
+                .eq_ignore_ascii_case(database),
+            None => self.schema.is_empty() || self.schema == self.database,
+        };
+        schema_stays && self.keeps_table_names() && self.catalog.eq_ignore_ascii_case(catalog)
+    }
+
     /// Whether tables of a database may go by this rule.
     pub(super) fn fits(&self, database: &str) -> bool {
         captures(&self.database, database).is_some()

@@ -18,3 +18,4 @@ mod soak;
 mod soak_inputs;
 mod spreadsheet;
 mod sql;
+mod verify;

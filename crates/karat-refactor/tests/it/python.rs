@@ -170,23 +170,21 @@ fn the_session_goes_on_between_languages() {
             "spark.sql(f'use {db}')\nspark.table('t')",
         ]),
         expect![[r#"
-            2:18 sales -> prod.sales
+            2:18 sales ?  name/takes-along prod.sales
             6:14 orders -> prod.sales.orders
             8:14 items not a table: temporary view
             9:14 sales.items -> prod.sales.items
             14:22 orders -> prod.sales.orders
-            18:35 old -> prod.fresh
+            18:35 old ?  name/takes-along prod.fresh
             19:14 t -> prod.fresh.t2
             23:28 t -> prod.fresh.t2
             23:35 items not a table: temporary view
             27:17 ????? ?  name/unresolved
             28:14 t ?  name/database-unknown prod.fresh.t2
             18:1 Note refused/catalog-interface: `spark.catalog.setCurrentDatabase` needs runtime 14.3 LTS on shared clusters
-            | # MAGIC %sql use prod.sales
             | spark.table('prod.sales.orders')
             | spark.table('prod.sales.items')
             | # MAGIC spark.table("prod.sales.orders")
-            | spark.catalog.setCurrentDatabase('prod.fresh')
             | spark.table('prod.fresh.t2')
             | # MAGIC %sql select * from prod.fresh.t2 join items
         "#]],

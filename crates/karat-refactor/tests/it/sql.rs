@@ -348,11 +348,11 @@ fn notebooks_of_databricks_are_databricks_sql() {
         2:28 sales.orders -> prod.sales.orders
         | select [x] from dbo.x join prod.sales.orders where y = @y
         == b.ipynb
-        1:161 sales -> prod.sales
+        1:161 sales ?  name/takes-along prod.sales
         1:182 sales.items -> prod.sales.items
         1:248 dbo.x ?  name/not-mapped
         1:259 sales.orders -> prod.sales.orders
-        | {"metadata": {"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}, "cells": [{"cell_type": "code", "source": ["use prod.sales; select * from prod.sales.items"]}, {"cell_type": "code", "source": ["select [x] from dbo.x join prod.sales.orders where y = @y"]}]}
+        | {"metadata": {"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}, "cells": [{"cell_type": "code", "source": ["use sales; select * from prod.sales.items"]}, {"cell_type": "code", "source": ["select [x] from dbo.x join prod.sales.orders where y = @y"]}]}
         == c.ipynb
         1:114 sales ?  name/other-dialect prod.sales
         1:135 sales.items ?  name/other-dialect prod.sales.items
