@@ -565,3 +565,49 @@ fn functions_of_included_notebooks() {
         ),
     ]));
 }
+
+#[test]
+fn what_branches_and_loops_make_current_is_one_of_several() {
+    check(
+        &cells(&[
+            "if x:\n    spark.sql('use sales')\nelse:\n    spark.sql('use people')\n    spark.table('emp')\nspark.table('orders')",
+            "spark.sql('use sales')\nif y:\n    spark.sql('use people')\nspark.table('orders')",
+            "spark.sql('use sales')\nfor y in ys:\n    spark.sql('use people')\nspark.table('orders')",
+            "spark.sql('use sales')\nif z:\n    spark.conf.set('k', 'sales.orders')\nelse:\n    spark.conf.set('k', 'people.emp')\nspark.table('orders')",
+            "# MAGIC %sql select * from ${k}",
+            "if z:\n    spark.sql('use sales')\nelse:\n    spark.sql('use sales')\nspark.table('items')",
+        ]),
+        expect![[r#"
+            3:20 sales -> prod.sales
+            5:20 people -> `prod-eu`.people
+            6:18 emp -> `prod-eu`.people.emp
+            7:14 orders ?  name/database-unknown prod.sales.orders
+            11:16 sales -> prod.sales
+            13:20 people -> `prod-eu`.people
+            14:14 orders ?  name/database-unknown prod.sales.orders
+            18:16 sales -> prod.sales
+            20:20 people -> `prod-eu`.people
+            21:14 orders ?  name/database-unknown prod.sales.orders
+            25:16 sales -> prod.sales
+            27:26 sales.orders not a table: text that is data
+            29:26 people.emp not a table: text that is data
+            30:14 orders -> prod.sales.orders
+            34:28 ????? ?  name/several-values `prod-eu`.people.emp prod.sales.orders
+            39:20 sales -> prod.sales
+            41:20 sales -> prod.sales
+            42:14 items -> prod.sales.items
+            |     spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            |     spark.table('`prod-eu`.people.emp')
+            | spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales')
+            | spark.table('prod.sales.orders')
+            |     spark.sql('use prod.sales')
+            |     spark.sql('use prod.sales')
+            | spark.table('prod.sales.items')
+        "#]],
+    );
+}

@@ -383,3 +383,16 @@ fn columns_of_a_table_whose_database_is_given_apart() {
         "#]],
     );
 }
+
+#[test]
+fn names_that_identifier_puts_together_are_told() {
+    check(
+        "select * from identifier('sales.orders') join identifier(:db || '.orders') join identifier(x);",
+        expect![[r#"
+            1:27 sales.orders -> prod.sales.orders
+            1:58 :db || '.orders' ?  name/unresolved
+            1:92 x ?  name/unresolved
+            | select * from identifier('prod.sales.orders') join identifier(:db || '.orders') join identifier(x);
+        "#]],
+    );
+}

@@ -896,7 +896,7 @@ impl Statement<'_, '_, '_> {
                 "`IDENTIFIER` puts the name together at run time",
             );
             self.reader
-                .region(self.fragment, range, Means::NeedsPerson(doubt));
+                .needs_person(self.fragment, range, doubt, Vec::new());
         }
         close + 1
     }
