@@ -611,3 +611,26 @@ fn what_branches_and_loops_make_current_is_one_of_several() {
         "#]],
     );
 }
+
+#[test]
+fn text_behind_a_list_in_quotes_is_not_in_quotes() {
+    check(
+        &cells(&[
+            r#"spark.sql(f"select * from sales.orders where id in ({','.join(f"'{i}'" for i in ids)})")
+chosen = ",".join(["'" + i + "'" for i in ids])
+spark.sql("select * from sales.items where id in (%s) and x = 1" % chosen)
+name = "sales.orders"
+spark.sql("select * from sales.items where t = '" + name + "'")
+spark.table(name)"#,
+        ]),
+        expect![[r#"
+            2:27 sales.orders -> prod.sales.orders
+            4:26 sales.items -> prod.sales.items
+            5:9 sales.orders ?  name/used-otherwise prod.sales.orders
+            6:26 sales.items -> prod.sales.items
+            | spark.sql(f"select * from prod.sales.orders where id in ({','.join(f"'{i}'" for i in ids)})")
+            | spark.sql("select * from prod.sales.items where id in (%s) and x = 1" % chosen)
+            | spark.sql("select * from prod.sales.items where t = '" + name + "'")
+        "#]],
+    );
+}
