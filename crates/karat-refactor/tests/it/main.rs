@@ -7,6 +7,7 @@ mod factory;
 mod not_parsed;
 mod notebooks;
 mod parameter;
+mod patterns;
 mod programs;
 mod properties;
 mod python;

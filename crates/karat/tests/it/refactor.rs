@@ -329,7 +329,8 @@ fn decisions_that_are_not_there_are_a_mistake() {
         3error: cannot read the decisions `typo.json`
           caused by: No such file or directory (os error 2)
         hint: check the path: it, or a folder on the way to it, is not there
-    "#]].assert_eq(&format!("{}{}", scan.code, scan.stderr));
+    "#]]
+    .assert_eq(&format!("{}{}", scan.code, scan.stderr));
     let apply = ["refactor", "apply", "code", "--out", "new"];
     let apply = project.karat(&[&apply[..], &mapped[..]].concat());
     assert_eq!(apply.code, scan.code, "{}", apply.text());
