@@ -453,7 +453,8 @@ fn patterns_17_to_25_stay_as_they_are() {
         2:4 sales.items -> prod.shop.item
         | -- prod.sales.orders
         | /* prod.shop.item */ select 1;
-    "#]].assert_eq(&shown(&comments, &mapping(), &options));
+    "#]]
+    .assert_eq(&shown(&comments, &mapping(), &options));
 }
 
 #[test]

@@ -634,3 +634,18 @@ spark.table(name)"#,
         "#]],
     );
 }
+
+#[test]
+fn datasets_of_a_declarative_pipeline() {
+    check(
+        &cells(&[
+            "import dlt\n@dlt.table\ndef a():\n    return spark.table('LIVE.b').join(spark.readStream.table('live.c')).join(spark.table('sales.orders'))",
+        ]),
+        expect![[r#"
+            5:25 LIVE.b not a table: temporary view
+            5:63 live.c not a table: temporary view
+            5:91 sales.orders -> prod.sales.orders
+            |     return spark.table('LIVE.b').join(spark.readStream.table('live.c')).join(spark.table('prod.sales.orders'))
+        "#]],
+    );
+}
