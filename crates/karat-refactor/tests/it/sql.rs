@@ -396,3 +396,17 @@ fn names_that_identifier_puts_together_are_told() {
         "#]],
     );
 }
+
+#[test]
+fn deep_nesting_is_read() {
+    let (open, close) = ("(".repeat(8_000), ")".repeat(8_000));
+    let text =
+        format!("select {open}1{close} from sales.orders;\nselect {open} from sales.items;\n");
+    let scan = scanned(&[("a.sql", &text)], &mapping());
+    let verdicts = scan.assets[0].occurrences.iter();
+    let verdicts: Vec<&str> = verdicts.map(|found| found.verdict.word()).collect();
+    expect![[r#"
+        rewritten
+        rewritten"#]]
+    .assert_eq(&verdicts.join("\n"));
+}

@@ -67,6 +67,7 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         fragment,
         text: fragment.text(),
         tokens,
+        closes: closes(fragment.text(), tokens),
         ctes: Vec::new(),
         aliases: BTreeSet::new(),
         implicit: BTreeMap::new(),
@@ -218,11 +219,30 @@ const ENDS_FROM: &[&str] = &[
 /// Words that begin a query.
 const BEGINS_QUERY: &[&str] = &["SELECT", "WITH", "FROM", "TABLE", "VALUES", "MAP", "REDUCE"];
 
+/// The parenthesis that closes each one that opens: found once, so that deep nesting costs no more than long text.
+fn closes(text: &str, tokens: &[Token]) -> BTreeMap<usize, usize> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut closes = BTreeMap::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match &text[token.range.clone()] {
+            "(" if token.kind == Kind::Symbol => open.push(at),
+            ")" if token.kind == Kind::Symbol => {
+                closes.extend(open.pop().map(|open| (open, at)));
+            }
+            _ => {}
+        }
+    }
+    closes.extend(open.into_iter().map(|open| (open, tokens.len())));
+    closes
+}
+
 pub(super) struct Statement<'s, 'r, 'e> {
     reader: &'r mut Reader<'e>,
     fragment: &'s Arc<Fragment>,
     pub(super) text: &'s str,
     pub(super) tokens: &'s [Token],
+    /// The parenthesis that closes each one that opens; by index, ascending.
+    closes: BTreeMap<usize, usize>,
     /// Common table expressions that can be seen, in lower case, innermost query last.
     ctes: Vec<BTreeSet<String>>,
     /// Aliases of the statement, implicit ones too, in lower case.
@@ -286,6 +306,9 @@ impl Statement<'_, '_, '_> {
 
     /// The index of the parenthesis that closes the one at `open`, or the end.
     fn close(&self, open: usize) -> usize {
+        if let Some(close) = self.closes.get(&open) {
+            return *close;
+        }
         let mut depth = 0usize;
         for at in open..self.tokens.len() {
             if self.kind(at) == Some(Kind::Symbol) {
