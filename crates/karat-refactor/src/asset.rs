@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
 use crate::constants::Told;
+use crate::current::without_moving_others;
 use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
@@ -257,6 +258,7 @@ pub fn settle(
     without_collisions(&mut occurrences, &decoded.text);
     without_new_quotes(&mut occurrences, &unparsed);
     without_gluing(&mut occurrences, &decoded.text);
+    without_moving_others(&mut occurrences, &decoded.text);
     without_use(&mut insertions, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))

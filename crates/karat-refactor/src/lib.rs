@@ -10,6 +10,7 @@
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`constants`]: texts that fill names elsewhere; whether they may change.
+//! - `current`: the names that a `USE` takes along.
 //! - [`edit`]: edits of an asset's text.
 //! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
@@ -34,6 +35,7 @@
 pub mod asset;
 pub mod candidates;
 pub mod constants;
+mod current;
 pub mod edit;
 pub mod estate;
 pub mod factory;

@@ -136,6 +136,8 @@ pub mod rule {
     pub const SEVERAL: &str = "name/several-values";
     /// The name is put together from several places of the file.
     pub const SCATTERED: &str = "name/scattered";
+    /// A `USE` that would take names along which stay as they are.
+    pub const TAKES_ALONG: &str = "name/takes-along";
     /// Backticks make one name of it, dot included.
     pub const QUOTED_DOT: &str = "name/quoted-dot";
     /// The SQL around it is not that of Databricks.

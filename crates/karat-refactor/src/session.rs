@@ -95,3 +95,70 @@ impl Session {
         }
     }
 }
+
+/// What a branch of a program may change of the session, apart from the variables of its own language.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    catalog: Option<String>,
+    database: Value,
+    temporary_views: BTreeSet<String>,
+    views_incomplete: bool,
+    settings: BTreeMap<String, Value>,
+}
+
+impl Current {
+    /// What is current after one of two ways, and it is not known which.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let catalog = match (self.catalog, other.catalog) {
+            (Some(this), Some(that)) if this != that => Some("?".to_owned()),
+            (this, that) => this.or(that),
+        };
+        let mut temporary_views = self.temporary_views;
+        temporary_views.extend(other.temporary_views);
+        let mut settings = self.settings;
+        for (name, value) in other.settings {
+            let joined = match settings.remove(&name) {
+                Some(this) => this.or(value),
+                // Not set on the other way: whoever reads it came this way.
+                None => value,
+            };
+            settings.insert(name, joined);
+        }
+        Self {
+            catalog,
+            database: self.database.or(other.database),
+            temporary_views,
+            views_incomplete: self.views_incomplete || other.views_incomplete,
+            settings,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn current(&self) -> Current {
+        let settings = self
+            .variables
+            .iter()
+            .filter(|((of, _), _)| *of == Namespace::Conf)
+            .map(|((_, name), value)| (name.clone(), value.clone()))
+            .collect();
+        Current {
+            catalog: self.catalog.clone(),
+            database: self.database.clone(),
+            temporary_views: self.temporary_views.clone(),
+            views_incomplete: self.views_incomplete,
+            settings,
+        }
+    }
+
+    pub(crate) fn make_current(&mut self, current: Current) {
+        self.catalog = current.catalog;
+        self.database = current.database;
+        self.temporary_views = current.temporary_views;
+        self.views_incomplete = current.views_incomplete;
+        self.variables.retain(|(of, _), _| *of != Namespace::Conf);
+        let settings = current.settings.into_iter();
+        self.variables
+            .extend(settings.map(|(name, value)| ((Namespace::Conf, name), value)));
+    }
+}

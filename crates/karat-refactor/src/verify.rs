@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use crate::asset::{self, AssetReport, Decoded};
 use crate::candidates::{Candidate, Scanner, Shape};
+use crate::current::{is_looked_up, is_made_current};
 use crate::edit::applied;
 use crate::estate::{Files, in_parallel, scan};
-use crate::mapping::{DatabaseLookup, Mapping, TableLookup};
+use crate::fragment;
+use crate::mapping::{DatabaseLookup, Mapping, TableLookup, quoted};
 use crate::occurrence::{NotATable, Subject, Verdict};
 use crate::reader::{Options, is_metastore, name_parts};
 use crate::style::{self, Styles};
@@ -287,10 +289,12 @@ fn walk_through(
     let mut unchanged_bare: Vec<&crate::occurrence::Occurrence> = Vec::new();
     let mut unchanged: Vec<&crate::occurrence::Occurrence> = Vec::new();
     let mut parameters = Parameters::of(report);
+    let mut moved = Moved::default();
     for (at, place) in places.iter().enumerate() {
         if place.range.start < i {
             continue;
         }
+        moved.read(&text[i..place.range.start]);
         let gap = place.range.start - i;
         if after
             .get(j..)
@@ -328,6 +332,9 @@ fn walk_through(
                     unchanged_bare.push(occurrence);
                 }
                 unchanged.extend(place.occurrence);
+                if let Some(change) = place.occurrence.and_then(|found| moved.stays(found, text)) {
+                    return Outcome::Unlicensed(change);
+                }
                 old.len()
             }
             (false, Some(length)) => {
@@ -336,6 +343,9 @@ fn walk_through(
                     changed_places.insert(place.range.start);
                 }
                 parameters.note(place, &after[j..j + length]);
+                if let Some(occurrence) = place.occurrence {
+                    moved.changes(occurrence, text, &after[j..j + length]);
+                }
                 if let Some(occurrence) = place.occurrence
                     && occurrence.subject == Subject::Database
                     && let Some(database) = &occurrence.old
@@ -353,7 +363,26 @@ fn walk_through(
             {
                 continue;
             }
-            (false, None) => return unlicensed(text, after, i, j, &places),
+            (false, None) => {
+                // The name itself is right, and what stands behind it is not: that is what was hit.
+                let whole = match rest.starts_with(old.as_bytes()) {
+                    true => Some(old.len()),
+                    false => place.changed_length(after, j, old),
+                };
+                let ends = |length: &usize| {
+                    let next = after[j + length..].chars().next();
+                    next.is_none_or(|next| {
+                        !(next.is_alphanumeric() || matches!(next, '_' | '.' | '`'))
+                    })
+                };
+                return match whole
+                    .filter(|length| after.is_char_boundary(j + length))
+                    .filter(ends)
+                {
+                    Some(length) => unlicensed(text, after, place.range.end, j + length, &places),
+                    None => unlicensed(text, after, i, j, &places),
+                };
+            }
         };
         i = place.range.end;
         j += length;
@@ -380,6 +409,57 @@ fn walk_through(
         changes += 1;
     }
     Outcome::Licensed { changes }
+}
+
+/// The catalog that a `USE` goes to which had none in front: names behind it that stay are looked for there now.
+#[derive(Default)]
+struct Moved(Option<String>);
+
+impl Moved {
+    /// What stands between two names.
+    fn read(&mut self, text: &str) {
+        if self.0.is_some() {
+            let lower = text.to_ascii_lowercase();
+            if lower.contains("use catalog") || lower.contains("set catalog") {
+                self.0 = None;
+            }
+        }
+    }
+
+    /// A name was changed to this.
+    fn changes(&mut self, occurrence: &crate::occurrence::Occurrence, text: &str, new: &str) {
+        if occurrence.subject == Subject::Database
+            && is_made_current(text, occurrence.range.start)
+            && let Some(parts) = name_of(new)
+            && let [catalog, _] = parts.as_slice()
+        {
+            self.0 = Some(catalog.clone());
+        }
+    }
+
+    /// A name stays; what it means now, if that is not what the mapping says.
+    fn stays(&mut self, occurrence: &crate::occurrence::Occurrence, text: &str) -> Option<Change> {
+        if occurrence.subject == Subject::Database
+            && occurrence.text.contains('.')
+            && is_made_current(text, occurrence.range.start)
+        {
+            self.0 = None;
+        }
+        let catalog = self.0.as_deref().filter(|_| is_looked_up(occurrence))?;
+        match &occurrence.verdict {
+            Verdict::Rewritten { .. } => wrong_in(occurrence, catalog, text),
+            _ => {
+                let now = format!("{}.{}", quoted(catalog), &text[occurrence.range.clone()]);
+                Some(Change {
+                    what: format!(
+                        "`{}` means `{now}` now, and the mapping does not say so",
+                        &text[occurrence.range.clone()]
+                    ),
+                    ..misread(occurrence, &now, "", text)
+                })
+            }
+        }
+    }
 }
 
 /// Which names take their catalog from a parameter now, and which of the texts are put in that they need.
@@ -481,7 +561,7 @@ fn misread(
         column,
         what: format!(
             "`{}` means `{now}` now, and the mapping says `{right}`",
-            occurrence.text
+            &text[occurrence.range.clone()]
         ),
         before: line_of(text, occurrence.range.start),
         after: line_of(text, occurrence.range.start),
@@ -583,23 +663,20 @@ fn places<'r>(
                 {
                     place.forms.push(form);
                 }
-                place
-                    .names
-                    .extend(candidates.iter().filter_map(|candidate| name_of(candidate)));
+                // One of several may be the wrong one, and a name in the place of a variable is no longer decided at run time.
+                if let [candidate] = candidates.as_slice()
+                    && !is_decided_later(occurrence)
+                {
+                    place.names.extend(name_of(candidate));
+                }
                 place
                     .names
                     .extend(mapped_name(&text[occurrence.range.clone()], mapping));
-                let mut catalogs: Vec<&str> = mapping.catalogs().collect();
-                if !candidates.is_empty() {
-                    catalogs.retain(|catalog| {
-                        candidates.iter().all(|candidate| {
-                            name_of(candidate).is_some_and(|parts| parts[0] == *catalog)
-                        })
-                    });
-                }
-                for catalog in catalogs {
-                    place.prefixes.push(format!("{catalog}."));
-                    place.prefixes.push(format!("`{catalog}`."));
+                for catalog in mapping.catalogs() {
+                    if is_right_in_front(occurrence, catalog, mapping) {
+                        place.prefixes.push(format!("{catalog}."));
+                        place.prefixes.push(format!("`{catalog}`."));
+                    }
                 }
             }
             Verdict::NotATable {
@@ -657,6 +734,33 @@ fn places<'r>(
         )
     });
     places
+}
+
+/// Whether parts of a name are put in at run time.
+fn is_decided_later(occurrence: &crate::occurrence::Occurrence) -> bool {
+    occurrence.text.contains(fragment::is_placeholder)
+}
+
+/// Whether this catalog in front of what stands there is right for every mapped table that it may be.
+fn is_right_in_front(
+    occurrence: &crate::occurrence::Occurrence,
+    catalog: &str,
+    mapping: &Mapping,
+) -> bool {
+    let Some(parts) = name_of(&occurrence.text) else {
+        return false;
+    };
+    let known = |part: &'_ str| (!part.contains(fragment::is_placeholder)).then(|| part.to_owned());
+    let (database, table) = match (occurrence.subject, parts.as_slice()) {
+        (Subject::Path, _) => return false,
+        (Subject::Database, [database]) => (known(database), None),
+        // A bare name needs a schema too, if it is not a whole name in a variable.
+        (_, [whole]) if known(whole).is_some() => return false,
+        (_, [_]) => (None, None),
+        (_, [database, table]) => (known(database), known(table)),
+        _ => return false,
+    };
+    mapping.only_adds(catalog, database.as_deref(), table.as_deref())
 }
 
 /// The parts of a written name, in lower case.
@@ -809,6 +913,11 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
         format!("the notebook line `{trimmed}`")
     } else if trimmed.starts_with("--") || trimmed.starts_with("//") || trimmed.starts_with('#') {
         format!("the comment `{trimmed}`")
+    } else if ["--", "//", "/*", "#"]
+        .iter()
+        .any(|mark| shown.trim_start().starts_with(mark))
+    {
+        format!("the comment `{}`", shown.trim())
     } else if let Some(clause) = CLAUSES
         .iter()
         .find(|clause| word.eq_ignore_ascii_case(clause))

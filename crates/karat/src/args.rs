@@ -152,7 +152,7 @@ pub(crate) enum RefactorVerb {
 /// What is known beside the code, and the reports to write.
 #[derive(Debug, Args)]
 pub(crate) struct RefactorReports {
-    /// Decisions of people, as `karat refactor decide` writes them; a file that is not there holds none.
+    /// Decisions of people, as `karat refactor decide` writes them.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) decisions: Option<PathBuf>,
     /// Write report.html (one page, no network), report.json, issues.csv, assets.csv and tables.csv into this folder.

@@ -212,6 +212,42 @@ impl Mapping {
             .any(|rule| !rule.keeps_table_names())
     }
 
+    /// Whether the catalog in front is all that becomes of every table that this may be, and there is one; `None` is any database, or any table.
+    pub(crate) fn only_adds(
+        &self,
+        catalog: &str,
+        database: Option<&str>,
+        table: Option<&str>,
+    ) -> bool {
+        let meant = |wanted: Option<&str>, name: &str| {
+            wanted.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name))
+        };
+        let mut any = false;
+        for (old, news) in &self.tables {
+            if !meant(database, &old.database) || !meant(table, &old.table) {
+                continue;
+            }
+            any = true;
+            let stays = |new: &NewTable| {
+                new.catalog.eq_ignore_ascii_case(catalog)
+                    && new.schema.eq_ignore_ascii_case(&old.database)
+                    && new.table.eq_ignore_ascii_case(&old.table)
+            };
+            if !news.iter().all(stays) {
+                return false;
+            }
+        }
+        let rules: Vec<&Rule> = match database {
+            Some(database) => self.rules_of(&database.to_lowercase()),
+            None => self.rules.iter().collect(),
+        };
+        let database = database.map(str::to_lowercase);
+        any |= !rules.is_empty();
+        any && rules
+            .iter()
+            .all(|rule| rule.only_adds(catalog, database.as_deref()))
+    }
+
     /// The longest mapped path that this path lies in: its length in bytes, and what takes its place. A path is only left at a `/`.
     pub fn path(&self, path: &str) -> Option<(usize, &str)> {
         self.paths.iter().find_map(|(old, new)| {

@@ -9,7 +9,7 @@ use karat_receipt::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::rules::Rule;
-use super::{Mapping, NewSchema, NewTable, OldTable};
+use super::{Mapping, NewSchema, NewTable, OldTable, TableLookup};
 
 /// The columns that karat reads; a document may have more, which are kept.
 pub const COLUMNS: [&str; 7] = [
@@ -170,6 +170,7 @@ pub fn of_rows(rows: &[Row]) -> Reading {
                     } else {
                         new_table
                     },
+                    row: row.number,
                 });
             } else {
                 mapping.table_names.insert(table.clone());
@@ -281,11 +282,81 @@ pub fn of_rows(rows: &[Row]) -> Reading {
             });
         }
     }
+    let shared = with_one_new_name(&reading.mapping, &seen);
+    reading.problems.extend(shared);
+    if facts.is_empty() && reading.problems.is_empty() {
+        reading.problems.push(Problem {
+            row: 1,
+            column: None,
+            message: "no row below says what becomes of a table, a database or a path, so no name would be found".to_owned(),
+            weight: Weight::Error,
+        });
+    }
     facts.sort();
     facts.dedup();
     reading.mapping.digest = Digest::of(facts.join("\n").as_bytes()).to_string();
     reading.problems.sort();
     reading
+}
+
+/// Tables that would get one new name by a rule and a row, or by two rules, if there are such tables: the mapping does not say which there are.
+fn with_one_new_name(mapping: &Mapping, rows: &BTreeMap<OldTable, usize>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut tell = |row: usize, column: &str, message: String| {
+        problems.push(Problem {
+            row,
+            column: Some(column.to_owned()),
+            message,
+            weight: Weight::Warning,
+        });
+    };
+    for (old, news) in &mapping.tables {
+        for new in news {
+            for rule in &mapping.rules {
+                let Some(other) = rule.source_of(new).filter(|other| other != old) else {
+                    continue;
+                };
+                let TableLookup::Mapped(its) = mapping.table(&other.database, &other.table) else {
+                    continue;
+                };
+                if its.sql().eq_ignore_ascii_case(&new.sql()) {
+                    tell(
+                        rows.get(old).copied().unwrap_or(rule.row),
+                        "new_table",
+                        format!(
+                            "`{old}` becomes `{}`, and so would `{other}` by the rule in row {}, if there is such a table",
+                            new.sql(),
+                            rule.row
+                        ),
+                    );
+                }
+            }
+        }
+    }
+    let mut targets: BTreeMap<NewSchema, &Rule> = BTreeMap::new();
+    for rule in &mapping.rules {
+        let Some(target) = rule.target() else {
+            continue;
+        };
+        match targets.get(&target) {
+            Some(first) if first.database != rule.database => tell(
+                rule.row,
+                "new_schema",
+                format!(
+                    "tables of one name in `{}` and in `{}` (row {}) would both go to `{}`, under that name",
+                    rule.database,
+                    first.database,
+                    first.row,
+                    target.sql()
+                ),
+            ),
+            Some(_) => {}
+            None => {
+                targets.insert(target, rule);
+            }
+        }
+    }
+    problems
 }
 
 /// A path as it is looked up: without `dbfs:`, without a slash at its end.

@@ -13,6 +13,8 @@ pub(super) struct Rule {
     pub(super) schema: String,
     /// `*` stands for what the `*` of the table matched; empty means the table's own name.
     pub(super) new_table: String,
+    /// Its row in the document.
+    pub(super) row: usize,
 }
 
 impl Rule {
@@ -28,6 +30,18 @@ impl Rule {
 
     pub(super) fn keeps_table_names(&self) -> bool {
         self.new_table.is_empty() || self.new_table == self.table
+    }
+
+    /// Whether its tables, of this database or of any, go to this catalog under the schema and table names that they have.
+    pub(super) fn only_adds(&self, catalog: &str, database: Option<&str>) -> bool {
+        let schema_stays = match database {
+            Some(database) => self
+                .schema_of(database)
+                .schema
+                .eq_ignore_ascii_case(database),
+            None => self.schema.is_empty() || self.schema == self.database,
+        };
+        schema_stays && self.keeps_table_names() && self.catalog.eq_ignore_ascii_case(catalog)
     }
 
     /// Whether tables of a database may go by this rule.
@@ -47,6 +61,41 @@ impl Rule {
             catalog: filled(&self.catalog, &matched, database),
             schema: filled(&self.schema, &matched, database),
         }
+    }
+
+    /// The one table that this rule would give a name, if there is such a table; `None` if it gives it to none, or to those of several databases.
+    pub(super) fn source_of(&self, new: &NewTable) -> Option<OldTable> {
+        let back = |new_pattern: &str, old_pattern: &str, name: &str| {
+            let pattern = if new_pattern.is_empty() {
+                old_pattern
+            } else {
+                new_pattern
+            };
+            let pattern = pattern.to_lowercase();
+            let matched = captures(&pattern, name)?;
+            let stars = |pattern: &str| pattern.matches('*').count();
+            (stars(&pattern) == stars(old_pattern)).then(|| filled(old_pattern, &matched, name))
+        };
+        let old = OldTable {
+            database: back(&self.schema, &self.database, &new.schema.to_lowercase())?,
+            table: back(&self.new_table, &self.table, &new.table.to_lowercase())?,
+        };
+        self.catalog
+            .eq_ignore_ascii_case(&new.catalog)
+            .then_some(old)
+    }
+
+    /// Where the tables of its one database go, if it takes all of them along under their own names.
+    pub(super) fn target(&self) -> Option<NewSchema> {
+        let alone =
+            !self.database.contains('*') && self.is_about_all_tables() && self.keeps_table_names();
+        alone.then(|| {
+            let schema = self.schema_of(&self.database);
+            NewSchema {
+                catalog: schema.catalog.to_lowercase(),
+                schema: schema.schema.to_lowercase(),
+            }
+        })
     }
 
     pub(super) fn apply(&self, old: &OldTable) -> Option<NewTable> {

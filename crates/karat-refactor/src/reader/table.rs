@@ -215,6 +215,10 @@ impl Reader<'_> {
             [database, _] if database == "global_temp" => {
                 return Decision::NotATable(NotATable::TemporaryView);
             }
+            // A dataset of the same declarative pipeline.
+            [database, _] if database == "live" && !self.mapping.knows_database("live") => {
+                return Decision::NotATable(NotATable::TemporaryView);
+            }
             [database, _] if database == "information_schema" => {
                 return Decision::NotATable(NotATable::AlreadyThreePart);
             }

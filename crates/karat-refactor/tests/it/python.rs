@@ -170,23 +170,21 @@ fn the_session_goes_on_between_languages() {
             "spark.sql(f'use {db}')\nspark.table('t')",
         ]),
         expect![[r#"
-            2:18 sales -> prod.sales
+            2:18 sales ?  name/takes-along prod.sales
             6:14 orders -> prod.sales.orders
             8:14 items not a table: temporary view
             9:14 sales.items -> prod.sales.items
             14:22 orders -> prod.sales.orders
-            18:35 old -> prod.fresh
+            18:35 old ?  name/takes-along prod.fresh
             19:14 t -> prod.fresh.t2
             23:28 t -> prod.fresh.t2
             23:35 items not a table: temporary view
             27:17 ????? ?  name/unresolved
             28:14 t ?  name/database-unknown prod.fresh.t2
             18:1 Note refused/catalog-interface: `spark.catalog.setCurrentDatabase` needs runtime 14.3 LTS on shared clusters
-            | # MAGIC %sql use prod.sales
             | spark.table('prod.sales.orders')
             | spark.table('prod.sales.items')
             | # MAGIC spark.table("prod.sales.orders")
-            | spark.catalog.setCurrentDatabase('prod.fresh')
             | spark.table('prod.fresh.t2')
             | # MAGIC %sql select * from prod.fresh.t2 join items
         "#]],
@@ -566,4 +564,88 @@ fn functions_of_included_notebooks() {
             ]),
         ),
     ]));
+}
+
+#[test]
+fn what_branches_and_loops_make_current_is_one_of_several() {
+    check(
+        &cells(&[
+            "if x:\n    spark.sql('use sales')\nelse:\n    spark.sql('use people')\n    spark.table('emp')\nspark.table('orders')",
+            "spark.sql('use sales')\nif y:\n    spark.sql('use people')\nspark.table('orders')",
+            "spark.sql('use sales')\nfor y in ys:\n    spark.sql('use people')\nspark.table('orders')",
+            "spark.sql('use sales')\nif z:\n    spark.conf.set('k', 'sales.orders')\nelse:\n    spark.conf.set('k', 'people.emp')\nspark.table('orders')",
+            "# MAGIC %sql select * from ${k}",
+            "if z:\n    spark.sql('use sales')\nelse:\n    spark.sql('use sales')\nspark.table('items')",
+        ]),
+        expect![[r#"
+            3:20 sales -> prod.sales
+            5:20 people -> `prod-eu`.people
+            6:18 emp -> `prod-eu`.people.emp
+            7:14 orders ?  name/database-unknown prod.sales.orders
+            11:16 sales -> prod.sales
+            13:20 people -> `prod-eu`.people
+            14:14 orders ?  name/database-unknown prod.sales.orders
+            18:16 sales -> prod.sales
+            20:20 people -> `prod-eu`.people
+            21:14 orders ?  name/database-unknown prod.sales.orders
+            25:16 sales -> prod.sales
+            27:26 sales.orders not a table: text that is data
+            29:26 people.emp not a table: text that is data
+            30:14 orders -> prod.sales.orders
+            34:28 ????? ?  name/several-values `prod-eu`.people.emp prod.sales.orders
+            39:20 sales -> prod.sales
+            41:20 sales -> prod.sales
+            42:14 items -> prod.sales.items
+            |     spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            |     spark.table('`prod-eu`.people.emp')
+            | spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales')
+            | spark.table('prod.sales.orders')
+            |     spark.sql('use prod.sales')
+            |     spark.sql('use prod.sales')
+            | spark.table('prod.sales.items')
+        "#]],
+    );
+}
+
+#[test]
+fn text_behind_a_list_in_quotes_is_not_in_quotes() {
+    check(
+        &cells(&[
+            r#"spark.sql(f"select * from sales.orders where id in ({','.join(f"'{i}'" for i in ids)})")
+chosen = ",".join(["'" + i + "'" for i in ids])
+spark.sql("select * from sales.items where id in (%s) and x = 1" % chosen)
+name = "sales.orders"
+spark.sql("select * from sales.items where t = '" + name + "'")
+spark.table(name)"#,
+        ]),
+        expect![[r#"
+            2:27 sales.orders -> prod.sales.orders
+            4:26 sales.items -> prod.sales.items
+            5:9 sales.orders ?  name/used-otherwise prod.sales.orders
+            6:26 sales.items -> prod.sales.items
+            | spark.sql(f"select * from prod.sales.orders where id in ({','.join(f"'{i}'" for i in ids)})")
+            | spark.sql("select * from prod.sales.items where id in (%s) and x = 1" % chosen)
+            | spark.sql("select * from prod.sales.items where t = '" + name + "'")
+        "#]],
+    );
+}
+
+#[test]
+fn datasets_of_a_declarative_pipeline() {
+    check(
+        &cells(&[
+            "import dlt\n@dlt.table\ndef a():\n    return spark.table('LIVE.b').join(spark.readStream.table('live.c')).join(spark.table('sales.orders'))",
+        ]),
+        expect![[r#"
+            5:25 LIVE.b not a table: temporary view
+            5:63 live.c not a table: temporary view
+            5:91 sales.orders -> prod.sales.orders
+            |     return spark.table('LIVE.b').join(spark.readStream.table('live.c')).join(spark.table('prod.sales.orders'))
+        "#]],
+    );
 }

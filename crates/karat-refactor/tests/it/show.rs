@@ -41,7 +41,13 @@ pub(crate) fn show(files: &[(&str, &str)]) -> String {
 
 /// The same with another mapping.
 pub(crate) fn show_with(files: &[(&str, &str)], mapping: &Mapping) -> String {
-    let scan = scanned(files, mapping);
+    shown(files, mapping, &Options::default())
+}
+
+/// The same with options.
+pub(crate) fn shown(files: &[(&str, &str)], mapping: &Mapping, options: &Options) -> String {
+    let tree = InMemory::new(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let scan = scan(&tree, mapping, options, 2);
     let mut shown = String::new();
     for report in &scan.assets {
         let before = files

@@ -102,3 +102,39 @@ fn one_sheet_is_the_mapping() {
         ("old", "state=\"hidden\"", &old),
     ]));
 }
+
+#[test]
+fn tables_that_would_get_one_new_name_by_a_rule() {
+    let told = |rows: &str| {
+        let text = format!("old_database,old_table,new_catalog,new_schema,new_table\n{rows}");
+        let reading = document::read("m.csv", text.as_bytes()).unwrap();
+        let told = reading.problems.iter();
+        told.map(|problem| format!("{:?}: {problem}\n", problem.weight))
+            .collect::<String>()
+    };
+    let told = [
+        told("a,*,p,s,*\nb,t,p,s,t\n"),
+        told("dev_*,*,p,*,*\nb,t,p,sales,t\n"),
+        told("a,x_*,p,s,*\nb,t,p,s,t\n"),
+        told("a,*,p,s,*\nb,*,p,s,*\n"),
+        // A row that its own rule agrees with, a rule that a row takes the table from, and rules that part.
+        told("a,*,p,s,*\na,t,p,s,t\n"),
+        told("a,*,p,s,*\nb,t,p,s,t\na,t,p,s,t1\n"),
+        told("a,*,p,s,*\nb,*,q,s,*\nc,*,p,s,c_*\n*,*,p,*,*\n"),
+        told(""),
+    ];
+    expect![[r#"
+        Warning: row 3, column `new_table`: `b.t` becomes `p.s.t`, and so would `a.t` by the rule in row 2, if there is such a table
+        --
+        Warning: row 3, column `new_table`: `b.t` becomes `p.sales.t`, and so would `dev_sales.t` by the rule in row 2, if there is such a table
+        --
+        --
+        Warning: row 3, column `new_schema`: tables of one name in `b` and in `a` (row 2) would both go to `p.s`, under that name
+        --
+        --
+        Warning: row 4, column `new_table`: `a.t` becomes `p.s.t1`, and so would `a.t1` by the rule in row 2, if there is such a table
+        --
+        --
+        Error: row 1: no row below says what becomes of a table, a database or a path, so no name would be found
+    "#]].assert_eq(&told.join("--\n"));
+}

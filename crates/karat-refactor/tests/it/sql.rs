@@ -348,11 +348,11 @@ fn notebooks_of_databricks_are_databricks_sql() {
         2:28 sales.orders -> prod.sales.orders
         | select [x] from dbo.x join prod.sales.orders where y = @y
         == b.ipynb
-        1:161 sales -> prod.sales
+        1:161 sales ?  name/takes-along prod.sales
         1:182 sales.items -> prod.sales.items
         1:248 dbo.x ?  name/not-mapped
         1:259 sales.orders -> prod.sales.orders
-        | {"metadata": {"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}, "cells": [{"cell_type": "code", "source": ["use prod.sales; select * from prod.sales.items"]}, {"cell_type": "code", "source": ["select [x] from dbo.x join prod.sales.orders where y = @y"]}]}
+        | {"metadata": {"language_info": {"name": "sql"}, "application/vnd.databricks.v1+notebook": {"language": "sql"}}, "cells": [{"cell_type": "code", "source": ["use sales; select * from prod.sales.items"]}, {"cell_type": "code", "source": ["select [x] from dbo.x join prod.sales.orders where y = @y"]}]}
         == c.ipynb
         1:114 sales ?  name/other-dialect prod.sales
         1:135 sales.items ?  name/other-dialect prod.sales.items
@@ -367,4 +367,46 @@ fn notebooks_of_databricks_are_databricks_sql() {
         ("c.ipynb", &studio),
         ("d.ipynb", magic),
     ]));
+}
+
+#[test]
+fn columns_of_a_table_whose_database_is_given_apart() {
+    check(
+        "use people;\nshow columns in orders in sales; show columns from sales.orders from sales; show columns in emp;",
+        expect![[r#"
+            1:5 people -> `prod-eu`.people
+            2:17 orders in sales ?  shape/database-apart prod.sales.orders
+            2:52 sales.orders from sales ?  shape/database-apart prod.sales.orders
+            2:93 emp -> `prod-eu`.people.emp
+            | use `prod-eu`.people;
+            | show columns in orders in sales; show columns from sales.orders from sales; show columns in `prod-eu`.people.emp;
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_identifier_puts_together_are_told() {
+    check(
+        "select * from identifier('sales.orders') join identifier(:db || '.orders') join identifier(x);",
+        expect![[r#"
+            1:27 sales.orders -> prod.sales.orders
+            1:58 :db || '.orders' ?  name/unresolved
+            1:92 x ?  name/unresolved
+            | select * from identifier('prod.sales.orders') join identifier(:db || '.orders') join identifier(x);
+        "#]],
+    );
+}
+
+#[test]
+fn deep_nesting_is_read() {
+    let (open, close) = ("(".repeat(8_000), ")".repeat(8_000));
+    let text =
+        format!("select {open}1{close} from sales.orders;\nselect {open} from sales.items;\n");
+    let scan = scanned(&[("a.sql", &text)], &mapping());
+    let verdicts = scan.assets[0].occurrences.iter();
+    let verdicts: Vec<&str> = verdicts.map(|found| found.verdict.word()).collect();
+    expect![[r#"
+        rewritten
+        rewritten"#]]
+    .assert_eq(&verdicts.join("\n"));
 }

@@ -20,9 +20,9 @@ use crate::args::{RefactorAnswer, RefactorDecide, RefactorReports};
 use crate::failure::Failure;
 use crate::output::{Voice, counted};
 
-/// The decisions of a file; none where there is no file yet.
+/// The decisions of a file. A file that was named and is not there is a mistake: what people decided would be lost in silence.
 pub(crate) fn decisions(path: Option<&Path>) -> Result<Decisions, Failure> {
-    let Some(path) = path.filter(|path| path.exists()) else {
+    let Some(path) = path else {
         return Ok(Decisions::default());
     };
     let text = fs::read_to_string(path).map_err(Failure::io("read the decisions", path))?;
@@ -229,7 +229,9 @@ pub(crate) fn decide(
             "`karat refactor scan` lists what is open",
         ));
     }
-    let mut all = decisions(Some(&arguments.decisions))?;
+    // The first decision makes the file.
+    let file = Some(arguments.decisions.as_path()).filter(|file| file.exists());
+    let mut all = decisions(file)?;
     for issue in &issues {
         all.decide(issue, answer, &arguments.by, &arguments.why, at);
     }

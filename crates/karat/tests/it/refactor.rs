@@ -165,7 +165,7 @@ fn verify_names_what_another_tool_destroyed() {
         1 file, 0 changes licensed by the mapping, 0 occurrences still open
         1 file changed in a way that nothing licenses
         " -- keep" to "": 1
-        nb.sql:6:64: `-- keep`
+        nb.sql:6:64: the comment `-- keep`
           before: insert overwrite table sales.orders partition (dt='2024-01-01') -- keep
           after:  insert overwrite table sales.orders partition (dt='2024-01-01')
         1 file, 0 changes licensed by the mapping, 0 occurrences still open
@@ -318,4 +318,28 @@ fn the_catalog_from_a_parameter() {
         "{}",
         told.text()
     );
+}
+
+#[test]
+fn decisions_that_are_not_there_are_a_mistake() {
+    let project = estate();
+    let mapped = ["--mapping", "mapping.csv", "--decisions", "typo.json"];
+    let scan = project.karat(&[&["refactor", "scan", "code"], &mapped[..]].concat());
+    expect![[r#"
+        3error: cannot read the decisions `typo.json`
+          caused by: No such file or directory (os error 2)
+        hint: check the path: it, or a folder on the way to it, is not there
+    "#]]
+    .assert_eq(&format!("{}{}", scan.code, scan.stderr));
+    let apply = ["refactor", "apply", "code", "--out", "new"];
+    let apply = project.karat(&[&apply[..], &mapped[..]].concat());
+    assert_eq!(apply.code, scan.code, "{}", apply.text());
+    assert!(!project.path("new").exists());
+    // The first decision makes the file.
+    let place = ["refactor", "decide", "code", "deep/open.sql:1"];
+    let why = ["--answer", "keep", "--by", "ann", "--why", "not ours"];
+    let decide = project.karat(&[&place[..], &mapped[..], &why[..]].concat());
+    assert_eq!(decide.code, 0, "{}", decide.text());
+    let scan = project.karat(&[&["refactor", "scan", "code"], &mapped[..]].concat());
+    assert_eq!(scan.code, 0, "{}", scan.text());
 }

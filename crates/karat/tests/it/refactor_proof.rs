@@ -394,9 +394,9 @@ fn whoever_tampers_is_told() {
         1: the proof does not hold: a.png: it is not the file that the proof leads to: its SHA-256 after is e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855, the proof says ae4b3280e56e2faf83f414a6e3dabe9d5fbe18976544c05fed121accb85b53fc
         mismatch  a.png: its SHA-256 after is another
         -- a forged edit
-        1: the proof does not hold: nb.py: the mapping does not license an edit: `sales.items` became a name that the mapping does not say
+        1: the proof does not hold: nb.py: the mapping does not license an edit: the cell marker `# MAGIC %sql select * from sales.items -- keep`
         ok        7 files, 8 edits
-        nb.py:6:28: `sales.items` became a name that the mapping does not say
+        nb.py:6:39: the cell marker `# MAGIC %sql select * from sales.items -- keep`
           before: # MAGIC %sql select * from sales.items -- keep
           after:  # MAGIC %sql select * from `prod-eu`.sales.items
         7 files, 4 changes licensed by the mapping, 1 occurrence still open

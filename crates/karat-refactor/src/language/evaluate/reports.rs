@@ -292,7 +292,7 @@ impl Machine<'_, '_> {
         let mut before: Option<(usize, &'static Writing)> = None;
         let mut last = None;
         for segment in text {
-            let quoted = builder.text().ends_with(['\'', '"']);
+            let quoted = ends_in_open_quotes(builder.text());
             match segment {
                 Segment::Source {
                     home: of,
@@ -446,4 +446,27 @@ fn layer(namespace: Namespace) -> &'static str {
         Namespace::R => "R text",
         Namespace::Conf | Namespace::Sql => "text",
     }
+}
+
+/// Whether what comes next stands in quotes that were opened just now. Where comments may hold quotes, the last one counts as one that opens.
+fn ends_in_open_quotes(text: &str) -> bool {
+    if !text.ends_with(['\'', '"']) {
+        return false;
+    }
+    if text.contains("--") || text.contains("/*") {
+        return true;
+    }
+    let mut open = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => {
+                letters.next();
+            }
+            '\'' | '"' if open == Some(letter) => open = None,
+            '\'' | '"' if open.is_none() => open = Some(letter),
+            _ => {}
+        }
+    }
+    open.is_some()
 }

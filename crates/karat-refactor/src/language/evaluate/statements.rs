@@ -6,7 +6,7 @@ use super::Machine;
 use crate::language::program::{Expression, Kind, Statement, with_stack};
 use crate::language::values::{Fate, Value};
 use crate::rules;
-use crate::session::Namespace;
+use crate::session::{Current, Namespace};
 
 impl Machine<'_, '_> {
     pub(super) fn block(&mut self, statements: &[Statement]) -> Value {
@@ -66,7 +66,9 @@ impl Machine<'_, '_> {
                 let element = self.element(&iterable);
                 let before = self.frame().variables.clone();
                 self.assign(target, element);
+                let current = self.reader.session.current();
                 self.block(body);
+                self.or_current(current);
                 self.join(vec![before]);
             }
             Statement::While { condition, body } => {
@@ -74,7 +76,9 @@ impl Machine<'_, '_> {
                 let condition = self.expression(condition);
                 self.tested(&condition);
                 let before = self.frame().variables.clone();
+                let current = self.reader.session.current();
                 self.block(body);
+                self.or_current(current);
                 self.join(vec![before]);
             }
             Statement::Branch {
@@ -156,10 +160,13 @@ impl Machine<'_, '_> {
 
     pub(super) fn branch(&mut self, arms: &[Vec<Statement>], complete: bool) -> Value {
         let before = self.frame().variables.clone();
+        let current_before = self.reader.session.current();
         let mut ends = Vec::new();
+        let mut current: Option<Current> = None;
         let mut value: Option<Value> = None;
         for arm in arms {
             self.frame().variables = before.clone();
+            self.reader.session.make_current(current_before.clone());
             let left_before = std::mem::take(&mut self.frame().left);
             let arm_value = self.block(arm);
             let left = std::mem::replace(&mut self.frame().left, left_before);
@@ -171,15 +178,33 @@ impl Machine<'_, '_> {
             // A branch that returns leaves nothing behind.
             if !left {
                 ends.push(end);
+                let here = self.reader.session.current();
+                current = Some(match current {
+                    Some(others) => others.or(here),
+                    None => here,
+                });
             }
         }
         if !complete || ends.is_empty() {
             ends.push(before);
+            current = Some(match current {
+                Some(others) => others.or(current_before),
+                None => current_before,
+            });
+        }
+        if let Some(current) = current {
+            self.reader.session.make_current(current);
         }
         self.frame().variables = ends.pop().unwrap_or_default();
         ends.reverse();
         self.join(ends);
         value.unwrap_or_else(Value::unknown)
+    }
+
+    /// What was current before may be so still: what came since may not have been run.
+    fn or_current(&mut self, before: Current) {
+        let here = self.reader.session.current();
+        self.reader.session.make_current(before.or(here));
     }
 
     /// Joins the variables of the current frame with others that are possible too.

@@ -9,9 +9,10 @@ use super::lexer::{self, Kind, Token};
 use super::{second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::Language;
-use crate::mapping::{NewTable, quoted};
+use crate::mapping::{NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
 use crate::reader::{NamePart, Reader, Spot};
+use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
 
 /// Reads all statements of a text.
@@ -66,6 +67,7 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         fragment,
         text: fragment.text(),
         tokens,
+        closes: closes(fragment.text(), tokens),
         ctes: Vec::new(),
         aliases: BTreeSet::new(),
         implicit: BTreeMap::new(),
@@ -217,11 +219,30 @@ const ENDS_FROM: &[&str] = &[
 /// Words that begin a query.
 const BEGINS_QUERY: &[&str] = &["SELECT", "WITH", "FROM", "TABLE", "VALUES", "MAP", "REDUCE"];
 
+/// The parenthesis that closes each one that opens: found once, so that deep nesting costs no more than long text.
+fn closes(text: &str, tokens: &[Token]) -> BTreeMap<usize, usize> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut closes = BTreeMap::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match &text[token.range.clone()] {
+            "(" if token.kind == Kind::Symbol => open.push(at),
+            ")" if token.kind == Kind::Symbol => {
+                closes.extend(open.pop().map(|open| (open, at)));
+            }
+            _ => {}
+        }
+    }
+    closes.extend(open.into_iter().map(|open| (open, tokens.len())));
+    closes
+}
+
 pub(super) struct Statement<'s, 'r, 'e> {
     reader: &'r mut Reader<'e>,
     fragment: &'s Arc<Fragment>,
     pub(super) text: &'s str,
     pub(super) tokens: &'s [Token],
+    /// The parenthesis that closes each one that opens; by index, ascending.
+    closes: BTreeMap<usize, usize>,
     /// Common table expressions that can be seen, in lower case, innermost query last.
     ctes: Vec<BTreeSet<String>>,
     /// Aliases of the statement, implicit ones too, in lower case.
@@ -285,6 +306,9 @@ impl Statement<'_, '_, '_> {
 
     /// The index of the parenthesis that closes the one at `open`, or the end.
     fn close(&self, open: usize) -> usize {
+        if let Some(close) = self.closes.get(&open) {
+            return *close;
+        }
         let mut depth = 0usize;
         for at in open..self.tokens.len() {
             if self.kind(at) == Some(Kind::Symbol) {
@@ -895,7 +919,7 @@ impl Statement<'_, '_, '_> {
                 "`IDENTIFIER` puts the name together at run time",
             );
             self.reader
-                .region(self.fragment, range, Means::NeedsPerson(doubt));
+                .needs_person(self.fragment, range, doubt, Vec::new());
         }
         close + 1
     }
@@ -1338,9 +1362,8 @@ impl Statement<'_, '_, '_> {
         }
         if self.eat(&mut at, "COLUMNS") {
             self.eat_any(&mut at, in_or_from);
-            let mut behind = self.named_or_path(at, Role::Name);
-            if self.eat_any(&mut behind, in_or_from) {
-                self.database(behind);
+            if !self.columns_of_database_apart(at) {
+                self.named_or_path(at, Role::Name);
             }
             return true;
         }
@@ -1360,6 +1383,37 @@ impl Statement<'_, '_, '_> {
                 "CONF",
             ],
         )
+    }
+
+    /// `SHOW COLUMNS IN t IN db`: the table is one of `db`, whatever is current, and a name with a catalog may not stand in front of the second
+    /// `IN`. Whether the statement was one of these.
+    fn columns_of_database_apart(&mut self, at: usize) -> bool {
+        let Some((table, behind)) = self.name_at(at) else {
+            return false;
+        };
+        let mut at = behind;
+        if !self.eat_any(&mut at, &["IN", "FROM"]) {
+            return false;
+        }
+        let Some((database, _)) = self.name_at(at) else {
+            return false;
+        };
+        let (Some(first), Some(named), Some(last)) = (table.first(), table.last(), database.last())
+        else {
+            return false;
+        };
+        let candidates = match self.reader.mapping.table(&last.text, &named.text) {
+            TableLookup::Mapped(new) => vec![new.sql()],
+            _ => Vec::new(),
+        };
+        let doubt = Doubt::new(
+            DATABASE_APART.id,
+            "the database is given apart from the table; in Unity Catalog give the three-part name alone, without the second `IN`",
+        );
+        let range = first.range.start..last.range.end;
+        self.reader
+            .needs_person(self.fragment, range, doubt, candidates);
+        true
     }
 
     fn describe(&mut self, at: usize) {
