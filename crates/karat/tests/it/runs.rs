@@ -584,6 +584,23 @@ fn what_a_rule_warns_of_is_told() {
     assert!(run.stderr.contains(said), "{}", run.text());
 }
 
+/// A cast that fits no row empties what is built on it, and no limit was broken.
+#[test]
+fn rows_that_all_went_into_quarantine_are_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    project.write("landing/a.csv", "id\none\ntwo\n");
+    let run = project.karat(&["run"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let said = "note: d_silver.t: every row that was read, 2, went into quarantine: ";
+    assert!(run.stderr.contains(said), "{}", run.text());
+    project.write("landing/b.csv", "id\nthree\n4\n");
+    let run = project.karat(&["run"]);
+    assert!(!run.stderr.contains("every row"), "{}", run.text());
+}
+
 /// Exit 0 says that every selected table is current (H1): one that could never be made is not.
 #[test]
 fn a_feed_that_finds_nothing_is_told() {
