@@ -229,7 +229,7 @@ pub fn settle(
         if covering.covers(&occurrences, candidate) {
             continue;
         }
-        let means = regions.over(&candidate.range).cloned();
+        let means = regions.over(&candidate.written).cloned();
         let verdict = explain(&decoded.text, candidate, means);
         if let Verdict::NeedsPerson { doubt, .. } = &verdict
             && doubt.rule == rule::NOT_UNDERSTOOD
@@ -417,8 +417,8 @@ impl Covering {
                 return false;
             }
             let occurrence = &occurrences[at];
-            let inside = occurrence.range.start <= candidate.range.start
-                && candidate.range.end <= occurrence.range.end;
+            let inside = occurrence.range.start <= candidate.written.start
+                && candidate.written.end <= occurrence.range.end;
             let touches = occurrence.range.end > candidate.range.start;
             // Something that was proven harmless explains only what lies in it; an edit or a question also what it touches.
             if inside || touches && !matches!(occurrence.verdict, Verdict::NotATable { .. }) {

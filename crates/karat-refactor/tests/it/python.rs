@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 
-use crate::show::show;
+use crate::show::{after, mapping, scanned, show};
 
 fn check(text: &str, expect: Expect) {
     expect.assert_eq(&show(&[("nb.py", text)]));
@@ -566,4 +566,46 @@ fn functions_of_included_notebooks() {
             ]),
         ),
     ]));
+}
+
+/// What is left of a text after its edits has nothing open in it: a check without a baseline passes.
+#[test]
+fn what_is_rewritten_is_understood_when_it_is_read_again() {
+    let before = r#"def f(x):
+    return spark.table("sales." + x)
+df.write.mode("append").saveAsTable("sales." + name())
+spark.sql("select * from sales." + name() + " where a")
+t = "sales." + name()
+spark.table(t)
+spark.sql("optimize " + 'sales.' + name())
+spark.table("sales.%s" % name())
+"#;
+    let scan = scanned(&[("nb.py", before)], &mapping());
+    let edited = after(&scan.assets[0], before);
+    expect![[r#"
+        2:25 prod.sales.????? not a table: already a name of Unity Catalog
+        3:38 prod.sales.????? not a table: already a name of Unity Catalog
+        4:26 prod.sales.????? not a table: already a name of Unity Catalog
+        5:6 prod.sales.????? not a table: already a name of Unity Catalog
+        7:26 prod.sales.????? not a table: already a name of Unity Catalog
+        8:14 prod.sales.????? not a table: already a name of Unity Catalog
+        3:1 Note refused/default-format: `saveAsTable` without a format: Parquet before runtime 8.0, Delta since
+    "#]]
+    .assert_eq(&show(&[("nb.py", &edited)]));
+}
+
+/// What is open in front of a text that is put in is told of the literal, not of the code behind it.
+#[test]
+fn a_name_that_is_put_in_later_is_explained_by_its_literal() {
+    check(
+        r#"print("sales." + name())
+helper("sales." + name())
+# "sales." + name()
+"#,
+        expect![[r#"
+            1:8 sales." + not a table: text that is data
+            2:9 sales." + ?  name/not-followed
+            3:4 sales." + not a table: comment
+        "#]],
+    );
 }
