@@ -20,6 +20,7 @@ use crate::occurrence::{
 use crate::reader::{Reader, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
+use crate::rules;
 use crate::session::Session;
 use crate::shape::{self, Parsed};
 use crate::text::{self, Encoding};
@@ -258,6 +259,7 @@ pub fn settle(
     without_new_quotes(&mut occurrences, &unparsed);
     without_gluing(&mut occurrences, &decoded.text);
     without_use(&mut insertions, &occurrences);
+    rules::about_new_paths(&mut findings, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });

@@ -38,8 +38,6 @@ DeltaTable.forPath(spark, f"/mnt/raw/{name}")
             7:28 sales.orders -> prod.sales.orders
             8:29 /mnt/raw/????? -> /Volumes/prod/raw
             6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
-            6:46 Warning refused/dbfs-paths: `/mnt/raw/chk`: mounts know no rights of Unity Catalog; use a volume or an external location
-            8:29 Warning refused/dbfs-paths: `/mnt/raw/…`: mounts know no rights of Unity Catalog; use a volume or an external location
             |     .saveAsTable("prod.sales.orders"))
             | df.write.insertInto('`prod-eu`.people.emp')
             | x = spark.read.table("prod.sales.items").where("a.b = 1")
@@ -384,7 +382,6 @@ print(f"read '{u}'")
             8:6 /mnt/raw/x -> /Volumes/prod/raw
             9:26 old.t -> prod.fresh.t2
             10:6 people.emp -> `prod-eu`.people.emp
-            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | p = "/Volumes/prod/raw/x"
             | spark.sql(f"create table prod.fresh.t2 location '{p}'")
             | u = "`prod-eu`.people.emp"
@@ -414,13 +411,10 @@ pd.read_csv(f"/dbfs/mnt/raw/{name}.csv")
             8:6 dbfs:/mnt/lake/gold/t -> abfss://gold@acc.dfs.core.windows.net
             10:15 /dbfs/mnt/raw/?????.csv -> /Volumes/prod/raw
             1:7 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            2:7 Warning refused/dbfs-paths: `/dbfs/mnt/raw/x`: the driver's window on DBFS is not there on shared clusters
             3:6 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
             4:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
-            6:6 Warning refused/dbfs-paths: `/mnt/raw/z`: mounts know no rights of Unity Catalog; use a volume or an external location
             7:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
-            8:6 Warning refused/dbfs-paths: `dbfs:/mnt/lake/gold/t`: mounts know no rights of Unity Catalog; use a volume or an external location
-            10:15 Warning refused/dbfs-paths: `/dbfs/mnt/raw/…`: the driver's window on DBFS is not there on shared clusters
+            8:6 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/t`: storage is reached by its address; an external location or a volume must cover it
             | open("/Volumes/prod/raw/x")
             | q = "/Volumes/prod/raw/z"
             | r = "abfss://gold@acc.dfs.core.windows.net/t"
@@ -606,6 +600,31 @@ helper("sales." + name())
             1:8 sales." + not a table: text that is data
             2:9 sales." + ?  name/not-followed
             3:4 sales." + not a table: comment
+        "#]],
+    );
+}
+
+#[test]
+fn paths_that_are_rewritten_are_told_only_if_the_new_path_is_refused() {
+    check(
+        r#"spark.read.csv("/mnt/raw/x.csv")
+spark.read.csv(f"/mnt/lake/gold/{name()}/x.csv")
+spark.read.csv("/mnt/other/x.csv")
+open("/mnt/raw/x.csv")
+spark.sql("create table a using delta location '/mnt/raw/y'")
+"#,
+        expect![[r#"
+            1:17 /mnt/raw/x.csv -> /Volumes/prod/raw
+            2:18 /mnt/lake/gold/?????/x.csv -> abfss://gold@acc.dfs.core.windows.net
+            4:7 /mnt/raw/x.csv ?  name/used-otherwise /Volumes/prod/raw
+            5:25 a ?  name/not-mapped
+            5:49 /mnt/raw/y -> /Volumes/prod/raw
+            2:18 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/…`: storage is reached by its address; an external location or a volume must cover it
+            3:17 Warning refused/dbfs-paths: `/mnt/other/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
+            4:7 Warning refused/dbfs-paths: `/mnt/raw/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | spark.read.csv("/Volumes/prod/raw/x.csv")
+            | spark.read.csv(f"abfss://gold@acc.dfs.core.windows.net/{name()}/x.csv")
+            | spark.sql("create table a using delta location '/Volumes/prod/raw/y'")
         "#]],
     );
 }
