@@ -36,6 +36,7 @@ DeltaTable.forPath(spark, f"/mnt/raw/{name}")
             6:46 /mnt/raw/chk -> /Volumes/prod/raw
             6:70 sales.items -> prod.sales.items
             7:28 sales.orders -> prod.sales.orders
+            7:75 t not a table: column behind an alias
             8:29 /mnt/raw/????? -> /Volumes/prod/raw
             6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
             |     .saveAsTable("prod.sales.orders"))
