@@ -21,6 +21,7 @@ use crate::occurrence::{
 use crate::reader::{Reader, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
+use crate::rules;
 use crate::session::Session;
 use crate::shape::{self, Parsed};
 use crate::text::{self, Encoding};
@@ -230,7 +231,7 @@ pub fn settle(
         if covering.covers(&occurrences, candidate) {
             continue;
         }
-        let means = regions.over(&candidate.range).cloned();
+        let means = regions.over(&candidate.written).cloned();
         let verdict = explain(&decoded.text, candidate, means);
         if let Verdict::NeedsPerson { doubt, .. } = &verdict
             && doubt.rule == rule::NOT_UNDERSTOOD
@@ -260,6 +261,7 @@ pub fn settle(
     without_gluing(&mut occurrences, &decoded.text);
     without_moving_others(&mut occurrences, &decoded.text);
     without_use(&mut insertions, &occurrences);
+    rules::about_new_paths(&mut findings, &occurrences);
     findings.sort_by(|a, b| {
         (a.range.start, a.range.end, &a.doubt).cmp(&(b.range.start, b.range.end, &b.doubt))
     });
@@ -419,8 +421,8 @@ impl Covering {
                 return false;
             }
             let occurrence = &occurrences[at];
-            let inside = occurrence.range.start <= candidate.range.start
-                && candidate.range.end <= occurrence.range.end;
+            let inside = occurrence.range.start <= candidate.written.start
+                && candidate.written.end <= occurrence.range.end;
             let touches = occurrence.range.end > candidate.range.start;
             // Something that was proven harmless explains only what lies in it; an edit or a question also what it touches.
             if inside || touches && !matches!(occurrence.verdict, Verdict::NotATable { .. }) {

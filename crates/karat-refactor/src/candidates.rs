@@ -28,6 +28,8 @@ pub enum Shape {
 pub struct Candidate {
     /// Bytes of the decoded text of the asset.
     pub range: Range<usize>,
+    /// Those of them that are written out: of `sales." + t` only `sales.`.
+    pub written: Range<usize>,
     /// What it looks like.
     pub shape: Shape,
 }
@@ -183,7 +185,8 @@ impl<'m> Scanner<'m> {
         let length = rest
             .find(|letter| !is_name_letter(letter))
             .unwrap_or(rest.len());
-        let length = if length == 0 {
+        let is_put_in = length == 0;
+        let length = if is_put_in {
             // A name that is put in later: `sales.{t}`, `sales." + t`, `sales.%s`.
             rest.chars()
                 .next()
@@ -196,6 +199,7 @@ impl<'m> Scanner<'m> {
             return (name > behind).then_some(Candidate {
                 // `"sales." + t`.
                 range: start..behind,
+                written: start..behind,
                 shape: Shape::Pair,
             });
         }
@@ -203,8 +207,10 @@ impl<'m> Scanner<'m> {
             self.mapping.table(&text[start..end], &rest[..length]),
             TableLookup::Mapped(_) | TableLookup::Contradiction(_)
         );
+        let end = name + length;
         Some(Candidate {
-            range: start..name + length,
+            range: start..end,
+            written: start..if is_put_in { behind } else { end },
             shape: if mapped {
                 Shape::MappedPair
             } else {
@@ -287,6 +293,7 @@ fn bare(text: &str, start: usize, end: usize) -> Option<Candidate> {
         .any(|known| word.eq_ignore_ascii_case(known))
         .then_some(Candidate {
             range: start..end,
+            written: start..end,
             shape: Shape::Bare,
         })
 }
@@ -303,6 +310,7 @@ fn path(text: &str, start: usize, end: usize) -> Option<Candidate> {
     }
     Some(Candidate {
         range: start..end,
+        written: start..end,
         shape: Shape::Path,
     })
 }

@@ -61,6 +61,7 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
     let mut state = std::mem::take(&mut reader.programs);
     leave(reader, &state);
     paths(reader, &mut state);
+    super::evaluate::columns::settle(reader, &state);
     super::constants::settle(reader, &mut state);
     demote(reader, &state);
     super::parameter::apply(reader, &state);

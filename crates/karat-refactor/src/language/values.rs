@@ -4,7 +4,7 @@
 //! edited there, wherever it is used. What is put in from a variable is a hole with all texts that it can be. The evaluation is in
 //! [`super::evaluate`]; what is decided at the end of an asset is in [`super::settle`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -198,6 +198,7 @@ impl Value {
                     .trim_start_matches(|letter| letter != '.')
                     .trim_start_matches('.')
             );
+            let shortened = super::evaluate::columns::without_frame(&shortened);
             return Self::Object(shortened.into());
         }
         Self::Object(path.into())
@@ -717,6 +718,19 @@ pub(super) struct Use {
     pub(super) holes: Vec<Filling>,
 }
 
+/// A name in front of a column of a data frame, which may be a table.
+#[derive(Clone, Debug)]
+pub(super) struct Qualified {
+    /// Its occurrence, by its number.
+    pub(super) index: usize,
+    /// Its first part in lower case: what an alias would be called.
+    pub(super) name: String,
+    /// Whether the frame is known to be that table.
+    pub(super) is_frame: bool,
+    /// The table, if its database is written too.
+    pub(super) table: Option<(String, String)>,
+}
+
 /// A literal in a hole.
 #[derive(Clone, Debug)]
 pub(super) struct Filling {
@@ -864,6 +878,14 @@ pub(crate) struct State {
     pub(super) calls: usize,
     /// Literals of included notebooks, by where they stand there.
     pub(super) lenders: BTreeMap<Lender, LiteralId>,
+    /// Names in front of columns of data frames that may be tables.
+    pub(super) qualified: Vec<Qualified>,
+    /// Aliases that data frames get anywhere, in lower case.
+    pub(super) aliases: BTreeSet<String>,
+    /// Whether a data frame gets an alias that is not known.
+    pub(super) aliases_incomplete: bool,
+    /// Tables that are read as data frames: database and table.
+    pub(super) frames: BTreeSet<(String, String)>,
 }
 
 impl State {

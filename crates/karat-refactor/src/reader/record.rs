@@ -285,6 +285,13 @@ impl Reader<'_> {
         }
     }
 
+    /// A name, by its number, turned out to be no table.
+    pub(crate) fn is_no_table(&mut self, index: usize, reason: NotATable) {
+        if let Some(occurrence) = self.found.occurrences.get_mut(index) {
+            occurrence.verdict = Verdict::NotATable { reason };
+        }
+    }
+
     /// All candidates in this stretch that have no occurrence of their own are this. Inner regions win over outer ones.
     pub fn region(&mut self, fragment: &Arc<Fragment>, range: Range<usize>, means: Means) {
         if !self.is_own(fragment, range.start) {

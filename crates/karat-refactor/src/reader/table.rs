@@ -1,5 +1,6 @@
 //! Names of tables: what they stand for in the session, what the mapping makes of them, and the edits that write it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -58,6 +59,101 @@ impl Reader<'_> {
                 )),
             ),
         }
+    }
+
+    /// How many parts of a dotted name (in lower case) are a table in front of a column, if the mapping says so, or a catalog of the mapping.
+    pub(crate) fn qualifier_length(&self, lower: &[String]) -> Option<usize> {
+        let is_mapped = |database: &str, table: &str| {
+            matches!(
+                self.mapping.table(database, table),
+                TableLookup::Mapped(_) | TableLookup::Contradiction(_)
+            )
+        };
+        match lower {
+            [catalog, database, table, _, ..]
+                if is_metastore(catalog) && is_mapped(database, table)
+                    || self.mapping.has_catalog(catalog) =>
+            {
+                Some(3)
+            }
+            [database, table, _, ..] if is_mapped(database, table) => Some(2),
+            _ => None,
+        }
+    }
+
+    /// The table that a name stands for here, if the mapping moves it: database and table. Of a name of Unity Catalog the database is empty.
+    pub(crate) fn table_of_text(&self, text: &str) -> Option<(String, String)> {
+        let parts = name_parts(text, 0..text.len())?;
+        let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+        match self.decide(&texts, parts.iter().any(|part| part.quoted)) {
+            Decision::Mapped { old, .. } => {
+                let (database, table) = old.split_once('.')?;
+                Some((database.to_owned(), table.to_owned()))
+            }
+            Decision::NotATable(NotATable::AlreadyThreePart) => {
+                Some((String::new(), texts.last()?.to_lowercase()))
+            }
+            Decision::NotATable(_) | Decision::Doubt { .. } => None,
+        }
+    }
+
+    /// The new table names that tables of this name get, in whichever database, where they are others.
+    pub(crate) fn renamed_tables(&self, table: &str) -> BTreeSet<String> {
+        if !self.mapping.knows_table_name(table) {
+            return BTreeSet::new();
+        }
+        let tables = self.mapping.tables().filter(|(old, _)| old.table == table);
+        let news = tables.flat_map(|(_, news)| news);
+        news.filter(|new| !new.table.eq_ignore_ascii_case(table))
+            .map(|new| new.table.clone())
+            .collect()
+    }
+
+    /// The new table name of a table, if it is another one.
+    pub(crate) fn renamed(&self, database: &str, table: &str) -> Option<String> {
+        match self.mapping.table(database, table) {
+            TableLookup::Mapped(new) => {
+                (!new.table.eq_ignore_ascii_case(table)).then_some(new.table)
+            }
+            _ => None,
+        }
+    }
+
+    /// `orders.id` where `sales.orders` becomes a table of another name: the column's table changes with it.
+    pub(crate) fn rename_qualifier(
+        &mut self,
+        fragment: &Arc<Fragment>,
+        part: &NamePart,
+        new: &str,
+    ) {
+        let written = if part.quoted {
+            format!("`{}`", new.replace('`', "``"))
+        } else {
+            quoted(new)
+        };
+        let verdict = match fragment.edit(part.range.clone(), &written) {
+            Ok(edit) => Verdict::Rewritten {
+                new: new.to_owned(),
+                edits: vec![edit],
+            },
+            Err(refusal) => Verdict::NeedsPerson {
+                doubt: Doubt::new(
+                    rule::QUALIFIER,
+                    format!("the table is `{new}` now, which cannot be written here: {refusal}"),
+                ),
+                candidates: vec![new.to_owned()],
+                suggestion: Vec::new(),
+            },
+        };
+        let range = part.range.clone();
+        self.occurrence(
+            fragment,
+            range,
+            Subject::Qualifier,
+            Role::Name,
+            None,
+            verdict,
+        );
     }
 
     fn name(

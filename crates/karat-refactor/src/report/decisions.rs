@@ -183,6 +183,42 @@ pub struct Applied {
     pub without_edit: Vec<Decision>,
 }
 
+/// Why no edit can be made for an open question, if so: a decision to rewrite would come to nothing. `report` is that of its asset.
+pub fn why_no_edit(report: &AssetReport, issue: &Issue) -> Option<String> {
+    if issue.kind != IssueKind::NeedsPerson {
+        return Some("it is about the code, for which karat makes no edits".to_owned());
+    }
+    let verdict = report.occurrences.get(issue.index).map(|one| &one.verdict);
+    let Some(Verdict::NeedsPerson {
+        candidates,
+        suggestion,
+        ..
+    }) = verdict
+    else {
+        return Some("it is settled already".to_owned());
+    };
+    if suggestion.is_empty() {
+        return Some(match candidates.as_slice() {
+            [] => "karat knows no new name for it".to_owned(),
+            [only] => format!("karat suggests no edit that would write `{only}` here"),
+            several => format!(
+                "karat does not know which of `{}` it becomes",
+                several.join("`, `")
+            ),
+        });
+    }
+    let made = report.edits();
+    (!suggestion.iter().all(|edit| is_free(edit, &made)))
+        .then(|| "an edit that is made anyway changes the same bytes".to_owned())
+}
+
+/// Whether an edit meets none of those that are made.
+fn is_free(edit: &Edit, made: &[Edit]) -> bool {
+    made.iter().all(|other| {
+        other == edit || other.range.end <= edit.range.start || edit.range.end <= other.range.start
+    })
+}
+
 /// Puts the decisions in the place of open verdicts and findings. `issues` are those of the report.
 pub fn apply(report: &mut AssetReport, issues: &[Issue], decisions: &Decisions) -> Applied {
     let mut applied = Applied::default();
@@ -217,13 +253,7 @@ pub fn apply(report: &mut AssetReport, issues: &[Issue], decisions: &Decisions) 
                 };
                 match decision.answer {
                     Answer::Rewrite => {
-                        let free = |edit: &Edit| {
-                            taken.iter().all(|other| {
-                                other == edit
-                                    || other.range.end <= edit.range.start
-                                    || edit.range.end <= other.range.start
-                            })
-                        };
+                        let free = |edit: &Edit| is_free(edit, &taken);
                         if suggestion.is_empty() || !suggestion.iter().all(free) {
                             applied.without_edit.push(decision.clone());
                             continue;

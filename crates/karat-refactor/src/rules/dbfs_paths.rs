@@ -9,9 +9,9 @@ pub(super) static RULE: Rule = Rule {
     severity: Severity::Warning,
     finds: "A path of DBFS, of a mount, or straight into storage.",
     why: "DBFS and mounts know no rights; standard clusters do not offer `/dbfs`. Files belong in volumes, tables in the catalog, storage behind external locations.",
-    before: r#"spark.read.csv("/mnt/raw/x.csv")"#,
-    after: r#"spark.read.csv("/Volumes/prod/raw/files/x.csv")"#,
-    not_safe: "The path must be moved for all that read and write it at once; `abfss://` paths work where an external location covers them.",
+    before: r#"spark.read.csv("/mnt/landing/x.csv")"#,
+    after: r#"spark.read.csv("/Volumes/prod/landing/files/x.csv")"#,
+    not_safe: "The path must be moved for all that read and write it at once; `abfss://` paths work where an external location covers them. Of a path that the mapping moves, this is told of the new one only.",
 };
 
 /// Paths of the workspace, of volumes and of the driver's own files.

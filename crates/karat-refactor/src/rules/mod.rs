@@ -4,12 +4,13 @@
 //! test and manual page. Rules look at one call, attribute, import, path or SQL text; the evaluation tells them what it is called on.
 //! They find and never edit.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fragment::{Fragment, is_placeholder};
 use crate::language::evaluate::{Given, Machine};
-use crate::occurrence::{Doubt, Severity};
+use crate::occurrence::{Doubt, Finding, Occurrence, Severity, Subject, Verdict};
 use crate::reader::Reader;
 use crate::session::Namespace;
 
@@ -272,20 +273,48 @@ pub(crate) fn path(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, range: Ran
     let Some(text) = fragment.text().get(range.clone()) else {
         return;
     };
-    let Some(what) = dbfs_paths::check(text) else {
+    let Some(doubt) = doubt_of_path(text) else {
         return;
     };
+    reader.finding(fragment, range, dbfs_paths::RULE.severity, doubt);
+}
+
+/// What is told of a path, with a placeholder where something is put in; `None` for paths that Unity Catalog takes.
+fn doubt_of_path(text: &str) -> Option<Doubt> {
+    let what = dbfs_paths::check(text)?;
     let known: String = text
         .chars()
         .take_while(|letter| !is_placeholder(*letter))
         .take(80)
         .collect();
     let open = if known.len() < text.len() { "…" } else { "" };
-    let message = format!("`{known}{open}`: {what}");
-    reader.finding(
-        fragment,
-        range,
-        dbfs_paths::RULE.severity,
-        Doubt::new(dbfs_paths::RULE.id, message),
-    );
+    Some(Doubt::new(
+        dbfs_paths::RULE.id,
+        format!("`{known}{open}`: {what}"),
+    ))
+}
+
+/// What is told of paths that are rewritten is about the new path: nothing, if Unity Catalog takes it.
+pub(crate) fn about_new_paths(findings: &mut Vec<Finding>, occurrences: &[Occurrence]) {
+    let mut rewritten: BTreeMap<(usize, usize), String> = BTreeMap::new();
+    for occurrence in occurrences {
+        if let (Subject::Path, Verdict::Rewritten { new, .. }, Some(old)) =
+            (occurrence.subject, &occurrence.verdict, &occurrence.old)
+            && let Some((_, rest)) = occurrence.text.split_once(old.as_str())
+        {
+            let place = (occurrence.range.start, occurrence.range.end);
+            rewritten.insert(place, format!("{new}{rest}"));
+        }
+    }
+    findings.retain_mut(|finding| {
+        let place = (finding.range.start, finding.range.end);
+        let new = rewritten.get(&place);
+        let Some(new) = new.filter(|_| finding.doubt.rule == dbfs_paths::RULE.id) else {
+            return true;
+        };
+        let doubt = doubt_of_path(new);
+        let is_refused = doubt.is_some();
+        finding.doubt = doubt.unwrap_or_else(|| finding.doubt.clone());
+        is_refused
+    });
 }

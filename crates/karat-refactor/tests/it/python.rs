@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 
-use crate::show::show;
+use crate::show::{after, mapping, scanned, show};
 
 fn check(text: &str, expect: Expect) {
     expect.assert_eq(&show(&[("nb.py", text)]));
@@ -36,10 +36,9 @@ DeltaTable.forPath(spark, f"/mnt/raw/{name}")
             6:46 /mnt/raw/chk -> /Volumes/prod/raw
             6:70 sales.items -> prod.sales.items
             7:28 sales.orders -> prod.sales.orders
+            7:75 t not a table: column behind an alias
             8:29 /mnt/raw/????? -> /Volumes/prod/raw
             6:1 Note refused/default-format: `toTable` without a format: Parquet before runtime 8.0, Delta since
-            6:46 Warning refused/dbfs-paths: `/mnt/raw/chk`: mounts know no rights of Unity Catalog; use a volume or an external location
-            8:29 Warning refused/dbfs-paths: `/mnt/raw/…`: mounts know no rights of Unity Catalog; use a volume or an external location
             |     .saveAsTable("prod.sales.orders"))
             | df.write.insertInto('`prod-eu`.people.emp')
             | x = spark.read.table("prod.sales.items").where("a.b = 1")
@@ -382,7 +381,6 @@ print(f"read '{u}'")
             8:6 /mnt/raw/x -> /Volumes/prod/raw
             9:26 old.t -> prod.fresh.t2
             10:6 people.emp -> `prod-eu`.people.emp
-            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | p = "/Volumes/prod/raw/x"
             | spark.sql(f"create table prod.fresh.t2 location '{p}'")
             | u = "`prod-eu`.people.emp"
@@ -412,13 +410,10 @@ pd.read_csv(f"/dbfs/mnt/raw/{name}.csv")
             8:6 dbfs:/mnt/lake/gold/t -> abfss://gold@acc.dfs.core.windows.net
             10:15 /dbfs/mnt/raw/?????.csv -> /Volumes/prod/raw
             1:7 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            2:7 Warning refused/dbfs-paths: `/dbfs/mnt/raw/x`: the driver's window on DBFS is not there on shared clusters
             3:6 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
             4:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
-            6:6 Warning refused/dbfs-paths: `/mnt/raw/z`: mounts know no rights of Unity Catalog; use a volume or an external location
             7:1 Note refused/default-format: `load` without a format: Parquet before runtime 8.0, Delta since
-            8:6 Warning refused/dbfs-paths: `dbfs:/mnt/lake/gold/t`: mounts know no rights of Unity Catalog; use a volume or an external location
-            10:15 Warning refused/dbfs-paths: `/dbfs/mnt/raw/…`: the driver's window on DBFS is not there on shared clusters
+            8:6 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/t`: storage is reached by its address; an external location or a volume must cover it
             | open("/Volumes/prod/raw/x")
             | q = "/Volumes/prod/raw/z"
             | r = "abfss://gold@acc.dfs.core.windows.net/t"
@@ -564,6 +559,73 @@ fn functions_of_included_notebooks() {
             ]),
         ),
     ]));
+}
+
+/// What is left of a text after its edits has nothing open in it: a check without a baseline passes.
+#[test]
+fn what_is_rewritten_is_understood_when_it_is_read_again() {
+    let before = r#"def f(x):
+    return spark.table("sales." + x)
+df.write.mode("append").saveAsTable("sales." + name())
+spark.sql("select * from sales." + name() + " where a")
+t = "sales." + name()
+spark.table(t)
+spark.sql("optimize " + 'sales.' + name())
+spark.table("sales.%s" % name())
+"#;
+    let scan = scanned(&[("nb.py", before)], &mapping());
+    let edited = after(&scan.assets[0], before);
+    expect![[r#"
+        2:25 prod.sales.????? not a table: already a name of Unity Catalog
+        3:38 prod.sales.????? not a table: already a name of Unity Catalog
+        4:26 prod.sales.????? not a table: already a name of Unity Catalog
+        5:6 prod.sales.????? not a table: already a name of Unity Catalog
+        7:26 prod.sales.????? not a table: already a name of Unity Catalog
+        8:14 prod.sales.????? not a table: already a name of Unity Catalog
+        3:1 Note refused/default-format: `saveAsTable` without a format: Parquet before runtime 8.0, Delta since
+    "#]]
+    .assert_eq(&show(&[("nb.py", &edited)]));
+}
+
+/// What is open in front of a text that is put in is told of the literal, not of the code behind it.
+#[test]
+fn a_name_that_is_put_in_later_is_explained_by_its_literal() {
+    check(
+        r#"print("sales." + name())
+helper("sales." + name())
+# "sales." + name()
+"#,
+        expect![[r#"
+            1:8 sales." + not a table: text that is data
+            2:9 sales." + ?  name/not-followed
+            3:4 sales." + not a table: comment
+        "#]],
+    );
+}
+
+#[test]
+fn paths_that_are_rewritten_are_told_only_if_the_new_path_is_refused() {
+    check(
+        r#"spark.read.csv("/mnt/raw/x.csv")
+spark.read.csv(f"/mnt/lake/gold/{name()}/x.csv")
+spark.read.csv("/mnt/other/x.csv")
+open("/mnt/raw/x.csv")
+spark.sql("create table a using delta location '/mnt/raw/y'")
+"#,
+        expect![[r#"
+            1:17 /mnt/raw/x.csv -> /Volumes/prod/raw
+            2:18 /mnt/lake/gold/?????/x.csv -> abfss://gold@acc.dfs.core.windows.net
+            4:7 /mnt/raw/x.csv ?  name/used-otherwise /Volumes/prod/raw
+            5:25 a ?  name/not-mapped
+            5:49 /mnt/raw/y -> /Volumes/prod/raw
+            2:18 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/…`: storage is reached by its address; an external location or a volume must cover it
+            3:17 Warning refused/dbfs-paths: `/mnt/other/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
+            4:7 Warning refused/dbfs-paths: `/mnt/raw/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
+            | spark.read.csv("/Volumes/prod/raw/x.csv")
+            | spark.read.csv(f"abfss://gold@acc.dfs.core.windows.net/{name()}/x.csv")
+            | spark.sql("create table a using delta location '/Volumes/prod/raw/y'")
+        "#]],
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Reports: issues with fingerprints, decisions, baseline, overview, HTML, CSV and SARIF.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use expect_test::expect;
 use karat_refactor::estate::{InMemory, Scan, scan};
 use karat_refactor::report::baseline::Baseline;
-use karat_refactor::report::decisions::{Answer, Decisions};
+use karat_refactor::report::decisions::{Answer, Decisions, why_no_edit};
 use karat_refactor::report::issue::IssueKind;
 use karat_refactor::report::owners::Owners;
 use karat_refactor::report::{Issue, Overview, html, sarif, tables};
@@ -427,4 +428,30 @@ fn decisions_that_cannot_be_read_or_made() {
         ]
         .concat(),
     );
+}
+
+/// A decision to rewrite comes to something, or is not taken at all.
+#[test]
+fn a_rewrite_is_decided_only_where_there_is_an_edit() {
+    let pandas = (
+        "n.py",
+        "# Databricks notebook source\npandas.read_sql('select * from sales.orders', engine)\nprint(spark.table('sales.x').rdd.map(f))\n",
+    );
+    let mut shown = String::new();
+    for files in [[pandas], [PIPELINE]] {
+        let (scan, issues) = scanned(&files, &Decisions::default());
+        for issue in &issues {
+            let why = why_no_edit(&scan.assets[0], issue);
+            let why = why.unwrap_or_else(|| "can be rewritten".to_owned());
+            writeln!(shown, "{} {}: {why}", issue.rule, issue.text).unwrap();
+        }
+    }
+    expect![[r#"
+        name/not-followed sales.orders: karat knows no new name for it
+        refused/rdd spark.table('sales.x').rdd: it is about the code, for which karat makes no edits
+        name/not-mapped sales.x: karat knows no new name for it
+        name/metadata sales.orders: can be rewritten
+        name/metadata sales.items: can be rewritten
+    "#]]
+    .assert_eq(&shown);
 }

@@ -77,7 +77,6 @@ import sales.orders
             21:32 Note refused/catalog-interface: `spark.catalog.cacheTable` needs runtime 14.3 LTS on shared clusters
             33:1 Note refused/catalog-interface: `spark.catalog.tableExists` needs runtime 14.3 LTS on shared clusters
             34:13 Warning shape/split-at-dots: with three parts, the first is the catalog and the second the schema
-            35:16 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | val table: String = "prod.sales.orders"
             |   SELECT * FROM prod.sales.items
             | spark.sql(s"select * from prod.$db.orders where x = '${y}'")
@@ -144,7 +143,6 @@ sql(r"(select * from sales.items)")
             19:8 sales.orders not a table: text that is data
             20:22 sales.orders -> prod.sales.orders
             23:22 sales.items -> prod.sales.items
-            12:10 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             16:33 Note name/from-caller: the name is given by the caller of this function, and judged there
             22:1 Error refused/r-functions: `dapply` runs R on the cluster, which shared access mode refuses
             | q <- "select * from prod.sales.orders"
@@ -207,7 +205,6 @@ fn shell_cells() {
             5:37 sales.orders -> prod.sales.orders
             6:14 sales.orders not a table: text that is data
             1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 2 edits
-            4:24 Warning refused/dbfs-paths: `/dbfs/mnt/raw/y`: the driver's window on DBFS is not there on shared clusters
             | # MAGIC ls /mnt/raw/x "/Volumes/prod/raw/y"
             | # MAGIC spark-sql -e "select * from prod.sales.orders where d = $x"
         "#]],

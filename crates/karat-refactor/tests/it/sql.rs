@@ -114,12 +114,7 @@ fn statements_that_are_not_queries() {
             8:77 prod.sales.orders not a table: already a name of Unity Catalog
             8:108 conf ?  name/not-mapped
             8:122 sales.orders ?  name/metadata
-            4:60 Warning refused/dbfs-paths: `/mnt/raw/items`: mounts know no rights of Unity Catalog; use a volume or an external location
-            6:27 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            6:61 Warning refused/dbfs-paths: `dbfs:/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
-            6:156 Warning refused/dbfs-paths: `dbfs:/mnt/lake/gold/sales`: mounts know no rights of Unity Catalog; use a volume or an external location
-            7:30 Warning refused/dbfs-paths: `/mnt/raw/in`: mounts know no rights of Unity Catalog; use a volume or an external location
-            7:79 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
+            6:156 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/sales`: storage is reached by its address; an external location or a volume must cover it
             | vacuum prod.sales.orders; optimize prod.sales.orders zorder by (id); refresh table prod.sales.orders; msck repair table prod.sales.orders;
             | analyze table prod.sales.orders compute statistics; describe history prod.sales.orders; show partitions prod.sales.orders;
             | select * from table_changes('prod.sales.orders', 1); restore table prod.sales.orders to version as of 1; generate symlink_format_manifest for table prod.sales.orders;

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use karat_refactor::asset::AssetReport;
 use karat_refactor::estate::Scan;
 use karat_refactor::report::baseline::Baseline;
-use karat_refactor::report::decisions::{Answer, Decisions};
+use karat_refactor::report::decisions::{Answer, Decisions, why_no_edit};
 use karat_refactor::report::issue::{Issue, IssueKind};
 use karat_refactor::report::overview::Overview;
 use karat_refactor::report::owners::Owners;
@@ -209,7 +210,7 @@ pub(crate) fn decide(
         RefactorAnswer::NotATable => Answer::NotATable,
         RefactorAnswer::Keep => Answer::Keep,
     };
-    let open = |issue: &&Issue| {
+    let open = |issue: &Issue| {
         let here = issue.path == path && issue.start.line == line;
         let rule = arguments
             .rule
@@ -217,18 +218,41 @@ pub(crate) fn decide(
             .is_none_or(|rule| *rule == issue.rule);
         here && rule && matches!(issue.kind, IssueKind::NeedsPerson | IssueKind::Finding)
     };
-    let issues: Vec<&Issue> = scan
-        .assets
-        .iter()
-        .flat_map(|asset| &asset.issues)
-        .filter(open)
+    let assets = scan.assets.iter();
+    let mut asked: Vec<(&AssetReport, &Issue)> = assets
+        .flat_map(|asset| asset.issues.iter().map(move |issue| (asset, issue)))
+        .filter(|(_, issue)| open(issue))
         .collect();
-    if issues.is_empty() {
+    if asked.is_empty() {
         return Err(Failure::usage(
             format!("nothing is open in line {line} of `{path}`"),
             "`karat refactor scan` lists what is open",
         ));
     }
+    if answer == Answer::Rewrite {
+        let mut refused = Vec::new();
+        asked.retain(|(asset, issue)| {
+            let why = why_no_edit(asset, issue);
+            refused.extend(why.iter().map(|why| format!("{}: {why}", told(issue))));
+            why.is_none()
+        });
+        if asked.is_empty() {
+            return Err(Failure::NeedsPerson {
+                what: format!(
+                    "cannot decide to rewrite line {line} of `{path}`, there is no edit to make: {}",
+                    refused.join("; ")
+                ),
+                hint: "write the new name there by hand and scan again, or answer `keep` or `not-a-table`"
+                    .to_owned(),
+            });
+        }
+        for one in &refused {
+            voice.note(&format!(
+                "note: stays open, there is no edit to make: {one}"
+            ));
+        }
+    }
+    let issues: Vec<&Issue> = asked.into_iter().map(|(_, issue)| issue).collect();
     // The first decision makes the file.
     let file = Some(arguments.decisions.as_path()).filter(|file| file.exists());
     let mut all = decisions(file)?;

@@ -321,6 +321,31 @@ fn the_catalog_from_a_parameter() {
 }
 
 #[test]
+fn a_rewrite_without_an_edit_is_no_decision() {
+    let project = Project::of(&[
+        ("mapping.csv", MAPPING),
+        (
+            "code/a.py",
+            "pandas.read_sql('select * from sales.orders', engine)\n",
+        ),
+    ]);
+    let mut decide = vec!["refactor", "decide", "code", "a.py:1", "--mapping"];
+    decide.extend(["mapping.csv", "--decisions", "d.json", "--by", "ann"]);
+    decide.extend(["--why", "it is ours", "--answer", "rewrite"]);
+    let told = project.karat(&decide);
+    expect![[r#"
+        --- stderr
+        error: cannot decide to rewrite line 1 of `a.py`, there is no edit to make: a.py:1:32: this text is given to `pandas.read_sql`, which is not followed (name/not-followed): karat knows no new name for it
+        hint: write the new name there by hand and scan again, or answer `keep` or `not-a-table`
+        --- exit 1
+    "#]].assert_eq(&told.text());
+    assert!(!project.path("d.json").exists());
+    decide.pop();
+    decide.push("not-a-table");
+    assert_eq!(project.karat(&decide).code, 0);
+}
+
+#[test]
 fn decisions_that_are_not_there_are_a_mistake() {
     let project = estate();
     let mapped = ["--mapping", "mapping.csv", "--decisions", "typo.json"];

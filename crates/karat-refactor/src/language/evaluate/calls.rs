@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Given, Machine};
+use super::{Given, Machine, columns};
 use crate::language::calls;
 use crate::language::calls::Place;
 use crate::language::program::{Argument, Expression, Kind};
@@ -183,7 +183,26 @@ impl Machine<'_, '_> {
         if !apart_values.is_empty() && (apart_values.len() > 1 || given.len() > 1) {
             self.database_apart(expression, given);
         }
-        Value::object(&result)
+        let read = given.iter().find(|argument| {
+            let place = meaning
+                .places
+                .iter()
+                .find(|(_, _, place)| matches!(place, Place::Table(_)));
+            place.is_some_and(|(_, name, _)| {
+                argument.name.as_deref().is_none_or(|known| known == *name)
+            })
+        });
+        let is_frame = matches!(
+            method,
+            "table" | "read_table" | "forName" | "spark_read_table" | "tbl" | "tableToDF"
+        );
+        let table = read
+            .filter(|_| is_frame)
+            .and_then(|argument| self.reader.table_of_text(&argument.value.only_text()?));
+        self.state
+            .frames
+            .extend(table.clone().filter(|(database, _)| !database.is_empty()));
+        Value::object(&columns::frame_of(result, table))
     }
 
     /// An argument whose meaning is known.
@@ -221,9 +240,9 @@ impl Machine<'_, '_> {
         let value = &argument.value;
         match place {
             Place::Table(role) => self.table(value, &argument.span, role),
-            Place::Sql => self.sql(value, &argument.span, false),
+            Place::Sql => self.sql(value, &argument.span),
             Place::SqlElsewhere => self.sql_elsewhere(value, &argument.span),
-            Place::Condition => self.sql(value, &argument.span, true),
+            Place::Condition => self.condition(value, &argument.span, path),
             Place::Database => self.database(value, &argument.span, false),
             Place::SetDatabase => self.database(value, &argument.span, true),
             Place::SetCatalog => {
@@ -250,6 +269,11 @@ impl Machine<'_, '_> {
                     Fate::Column
                 };
                 self.fate(value, &fate);
+                if matches!(method, "alias" | "as" | "withColumn") {
+                    self.alias(value, method);
+                } else if fate == Fate::Column {
+                    self.columns(value, &argument.span, path, method);
+                }
             }
             Place::Shown => self.fate(value, &Fate::Shown),
             Place::Word => self.fate(value, &Fate::Word),

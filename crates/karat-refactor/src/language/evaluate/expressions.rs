@@ -197,6 +197,7 @@ impl Machine<'_, '_> {
             Value::Object(path) => {
                 // A column of a data frame, a key of a row.
                 self.fate(&key, &Fate::Column);
+                self.columns_of(&key, &index.span, &path);
                 Value::object(&format!("{path}[]"))
             }
             Value::Texts { .. } => {

@@ -259,7 +259,7 @@ impl Machine<'_, '_> {
                     } else {
                         self.format(&query, &spliced, false)
                     };
-                    self.sql(&query, &given[0].span, false);
+                    self.sql(&query, &given[0].span);
                     return Some(Value::object("spark.sql()"));
                 }
                 None

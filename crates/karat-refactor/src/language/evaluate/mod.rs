@@ -6,6 +6,7 @@
 
 mod assignments;
 mod calls;
+pub(super) mod columns;
 mod expressions;
 mod formats;
 mod functions;

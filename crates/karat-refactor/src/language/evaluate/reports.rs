@@ -27,20 +27,24 @@ impl Machine<'_, '_> {
         });
     }
 
-    pub(super) fn sql(&mut self, value: &Value, span: &Range<usize>, condition: bool) {
-        if condition {
-            let query = value
-                .known_texts()
-                .iter()
-                .any(|text| text.to_ascii_lowercase().contains("select "));
-            if !query {
-                self.fate(value, &Fate::Column);
-                return;
-            }
-        }
+    pub(super) fn sql(&mut self, value: &Value, span: &Range<usize>) {
         self.report(value, span, "the SQL text", |machine, fragment| {
             machine.reader.read(fragment, Language::Sql);
         });
+    }
+
+    /// SQL of an expression on the columns of what `path` is; a query in it is read as such.
+    pub(super) fn condition(&mut self, value: &Value, span: &Range<usize>, path: &str) {
+        let query = value
+            .known_texts()
+            .iter()
+            .any(|text| text.to_ascii_lowercase().contains("select "));
+        if !query {
+            self.fate(value, &Fate::Column);
+            self.columns_of(value, span, path);
+            return;
+        }
+        self.sql(value, span);
     }
 
     /// SQL that another session runs: what is current in this one, and its views, mean nothing there.
@@ -50,7 +54,7 @@ impl Machine<'_, '_> {
             ..session::Session::default()
         };
         let here = std::mem::replace(&mut self.reader.session, elsewhere);
-        self.sql(value, span, false);
+        self.sql(value, span);
         self.reader.session = here;
     }
 
@@ -111,6 +115,7 @@ impl Machine<'_, '_> {
                 for name in names {
                     let name = name.trim_matches('`').to_lowercase();
                     if made {
+                        self.state.aliases.insert(name.clone());
                         self.reader.session.temporary_views.insert(name);
                     } else {
                         self.reader.session.temporary_views.remove(&name);
@@ -266,6 +271,18 @@ impl Machine<'_, '_> {
 
     pub(super) fn note_caller(&mut self, span: Range<usize>) {
         rules::from_caller(self, span);
+    }
+
+    /// The fragment of a text, with the literals that stand in it and those that fill its holes.
+    pub(super) fn assembled(
+        &mut self,
+        text: &Assembled,
+        complete: bool,
+        written: &Range<usize>,
+    ) -> (Arc<Fragment>, Vec<LiteralId>, Vec<Filling>) {
+        let mut made = Made::default();
+        let fragment = self.fragment(text, complete, written, &mut made);
+        (fragment, made.sources, made.holes)
     }
 
     /// The fragment of a text. Bytes of literals lead back to them; words that variables hold are holes.

@@ -10,6 +10,8 @@ mod second_reading;
 mod spot;
 mod statement;
 
+pub(crate) use statement::dotted_names;
+
 use std::ops::Range;
 use std::sync::Arc;
 

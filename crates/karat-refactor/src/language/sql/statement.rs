@@ -9,8 +9,8 @@ use super::lexer::{self, Kind, Token};
 use super::{second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::Language;
-use crate::mapping::{NewTable, TableLookup, quoted};
-use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
+use crate::mapping::{NewTable, TableLookup};
+use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
 use crate::reader::{NamePart, Reader, Spot};
 use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
@@ -329,31 +329,7 @@ impl Statement<'_, '_, '_> {
 
     /// The parts of the name that begins here, and the index behind it.
     fn name_at(&self, at: usize) -> Option<(Vec<NamePart>, usize)> {
-        let mut parts = Vec::new();
-        let mut at = at;
-        while self.is_name(at) {
-            let token = &self.tokens[at];
-            let raw = &self.text[token.range.clone()];
-            let quoted = token.kind == Kind::Quoted;
-            let text = if quoted {
-                let inner = raw.strip_prefix('`').unwrap_or(raw);
-                inner.strip_suffix('`').unwrap_or(inner).replace("``", "`")
-            } else {
-                raw.to_owned()
-            };
-            parts.push(NamePart {
-                range: token.range.clone(),
-                text,
-                quoted,
-            });
-            at += 1;
-            if self.token_text(at) == "." && self.is_name(at + 1) {
-                at += 1;
-            } else {
-                break;
-            }
-        }
-        (!parts.is_empty()).then_some((parts, at))
+        name_at(self.text, self.tokens, at)
     }
 
     /// The statement from `at` on; whether its kind is known.
@@ -1554,7 +1530,9 @@ impl Statement<'_, '_, '_> {
             if let Some(Some(new)) = self.implicit.get(&lower[0]).cloned()
                 && !new.table.eq_ignore_ascii_case(&lower[0])
             {
-                return self.rename_qualifier(&parts[0], &new);
+                return self
+                    .reader
+                    .rename_qualifier(self.fragment, &parts[0], &new.table);
             }
             return self.explain(&lower, range, NotATable::AliasColumn);
         }
@@ -1589,39 +1567,64 @@ impl Statement<'_, '_, '_> {
             self.reader.not_a_table(self.fragment, range, reason);
         }
     }
+}
 
-    /// `orders.id` where `from sales.orders` becomes a table of another name: the column's table changes with it.
-    fn rename_qualifier(&mut self, part: &NamePart, new: &NewTable) {
-        let written = if part.quoted {
-            format!("`{}`", new.table.replace('`', "``"))
+/// The parts of the name that begins at a token, and the index of the token behind it.
+fn name_at(text: &str, tokens: &[Token], at: usize) -> Option<(Vec<NamePart>, usize)> {
+    let is_name = |at: usize| {
+        let kind = tokens.get(at).map(|token| token.kind);
+        matches!(kind, Some(Kind::Word | Kind::Quoted))
+    };
+    let is_dot = |at: usize| {
+        tokens
+            .get(at)
+            .is_some_and(|token| &text[token.range.clone()] == ".")
+    };
+    let mut parts = Vec::new();
+    let mut at = at;
+    while is_name(at) {
+        let token = &tokens[at];
+        let raw = &text[token.range.clone()];
+        let quoted = token.kind == Kind::Quoted;
+        let inner = if quoted {
+            let inner = raw.strip_prefix('`').unwrap_or(raw);
+            inner.strip_suffix('`').unwrap_or(inner).replace("``", "`")
         } else {
-            quoted(&new.table)
+            raw.to_owned()
         };
-        let verdict = match self.fragment.edit(part.range.clone(), &written) {
-            Ok(edit) => Verdict::Rewritten {
-                new: new.table.clone(),
-                edits: vec![edit],
-            },
-            Err(refusal) => Verdict::NeedsPerson {
-                doubt: Doubt::new(
-                    rule::QUALIFIER,
-                    format!(
-                        "the table is `{}` now, which cannot be written here: {refusal}",
-                        new.table
-                    ),
-                ),
-                candidates: vec![new.table.clone()],
-                suggestion: Vec::new(),
-            },
-        };
-        let range = part.range.clone();
-        self.reader.occurrence(
-            self.fragment,
-            range,
-            Subject::Qualifier,
-            Role::Name,
-            None,
-            verdict,
-        );
+        parts.push(NamePart {
+            range: token.range.clone(),
+            text: inner,
+            quoted,
+        });
+        at += 1;
+        if is_dot(at) && is_name(at + 1) {
+            at += 1;
+        } else {
+            break;
+        }
     }
+    (!parts.is_empty()).then_some((parts, at))
+}
+
+/// The dotted names of an expression that are no calls.
+pub(crate) fn dotted_names(text: &str) -> Vec<Vec<NamePart>> {
+    let mut tokens = lexer::tokens(text);
+    tokens.retain(|token| !matches!(token.kind, Kind::Blank | Kind::Comment));
+    let mut names = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let Some((parts, behind)) = name_at(text, &tokens, at) else {
+            at += 1;
+            continue;
+        };
+        let is_called = tokens
+            .get(behind)
+            .is_some_and(|token| &text[token.range.clone()] == "(");
+        if parts.len() > 1 && !is_called {
+            names.push(parts);
+        }
+        at = behind;
+    }
+    names
 }
