@@ -19,3 +19,4 @@ mod soak;
 mod soak_inputs;
 mod spreadsheet;
 mod sql;
+mod values;
