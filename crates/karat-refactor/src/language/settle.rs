@@ -13,7 +13,7 @@ use super::values::{
 };
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, Means, NotATable, Role, Severity, Subject, Verdict, rule};
-use crate::reader::{Reader, is_called_like_database};
+use crate::reader::{Reader, is_called_like_database, is_metastore};
 use crate::session::{self, Namespace};
 
 /// A literal holds a name, and is used in other ways too.
@@ -85,7 +85,7 @@ fn whole_names(reader: &mut Reader<'_>, state: &State) {
             _ => !is_database && literal.for_others.is_some(),
         };
         if !is_asked
-            || is_database && !reader.mapping.knows_database(text)
+            || is_database && (is_metastore(text) || !reader.mapping.knows_database(text))
             || !reader.is_own(&literal.home, content.start)
         {
             continue;

@@ -23,7 +23,7 @@ impl Reader<'_> {
         let Some(range) = whole(&parts) else { return };
         let table = match parts.as_slice() {
             [database] => {
-                if self.mapping.knows_database(&database.text) {
+                if self.mapping.knows_database(&database.text) && !is_metastore(&database.text) {
                     let old = Some(database.text.to_lowercase());
                     let (candidates, suggestion) =
                         self.database_for_others(fragment, &database.text);
