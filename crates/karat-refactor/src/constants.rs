@@ -84,12 +84,17 @@ pub struct Decided {
     pub refused: BTreeMap<Place, Refused>,
     /// Those that are names by themselves, and must not change because of what another asset does with them.
     pub kept: BTreeMap<Place, String>,
+    /// Those that other assets make names of, and that stay.
+    pub elsewhere: BTreeSet<Place>,
 }
 
 impl Decided {
     /// Whether nothing is decided.
     pub fn is_empty(&self) -> bool {
-        self.new.is_empty() && self.refused.is_empty() && self.kept.is_empty()
+        self.new.is_empty()
+            && self.refused.is_empty()
+            && self.kept.is_empty()
+            && self.elsewhere.is_empty()
     }
 
     /// The assets whose verdicts are others by it.
@@ -98,6 +103,7 @@ impl Decided {
         self.new.keys().any(of_asset)
             || self.refused.keys().any(of_asset)
             || self.kept.keys().any(of_asset)
+            || self.elsewhere.iter().any(of_asset)
             || told
                 .made
                 .iter()
@@ -239,6 +245,8 @@ pub fn decide(
             let news = known.news.iter().map(|new| (*new).to_owned()).collect();
             let why = known.why();
             decided.refused.insert(place.clone(), Refused { news, why });
+        } else if known.used_elsewhere && !known.is_name && !known.news.is_empty() {
+            decided.elsewhere.insert(place.clone());
         }
     }
     decided

@@ -84,6 +84,8 @@ pub struct Hole {
     pub inner: Range<usize>,
     /// All texts that it can be, if they are known; empty if not. A single one stands in the fragment itself.
     pub values: Vec<String>,
+    /// Texts that it can be among others, if not all are known.
+    pub likely: Vec<String>,
     /// How a person calls it, as `{db}` or `widget env`.
     pub what: String,
     /// The number in its placeholder: unique among the layers of one fragment.
@@ -446,10 +448,19 @@ impl Builder {
         self.holes.push(Hole {
             inner: start..start + text.len(),
             values,
+            likely: Vec::new(),
             what: what.to_owned(),
             mark,
         });
         self.push(outer, &text, PieceKind::Hole { hole: index })
+    }
+
+    /// What the last hole can be among other texts; it stays open.
+    pub fn likely(&mut self, texts: Vec<String>) -> &mut Self {
+        if let Some(hole) = self.holes.last_mut().filter(|hole| hole.values.is_empty()) {
+            hole.likely = texts;
+        }
+        self
     }
 
     /// Text that stands nowhere in the outer text, as a line break between the elements of a list of lines.

@@ -69,6 +69,8 @@ pub enum NotATable {
     OtherWord,
     /// A host, an address, a file name.
     HostOrFile,
+    /// A part of names that are judged where they are put together.
+    NamePart,
     /// A person has decided that it stays.
     Decided,
 }
@@ -90,6 +92,7 @@ impl NotATable {
             Self::WorkspacePath => "path of the workspace",
             Self::OtherWord => "another word of the language",
             Self::HostOrFile => "host or file name",
+            Self::NamePart => "part of names that are judged where they are put together",
             Self::Decided => "decided by a person",
         }
     }
@@ -146,6 +149,8 @@ pub mod rule {
     pub const QUALIFIER: &str = "name/qualifier";
     /// The names in a configuration value or a list, used by code elsewhere.
     pub const METADATA: &str = "name/metadata";
+    /// A value that others read or may exchange: the default of a widget.
+    pub const PARAMETER: &str = "name/parameter";
     /// Code that was not read, because it is too long or its grammar gave up.
     pub const NOT_PARSED: &str = "code/not-parsed";
     /// A path that only begins like a mapped one, or is put together.

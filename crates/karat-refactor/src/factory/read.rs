@@ -19,7 +19,7 @@ use crate::fragment::{Escape, Fragment, Refusal};
 use crate::language::Language;
 use crate::mapping::TableLookup;
 use crate::occurrence::{Doubt, Means, NotATable, Role, Severity, Subject, Verdict, rule};
-use crate::reader::Reader;
+use crate::reader::{Reader, is_called_like_database};
 use crate::session::Session;
 
 /// A dataset that has no room for a catalog.
@@ -105,6 +105,13 @@ fn data() -> Suspicion {
     )
 }
 
+fn passed_to_notebook(name: &str) -> Suspicion {
+    let message = format!(
+        "passed to a notebook as `{name}`; right only if the notebook takes three-part names there, so change both together"
+    );
+    Suspicion::new(rule::METADATA, message)
+}
+
 struct Document<'d, 'e> {
     reader: &'d mut Reader<'e>,
     file: &'d Arc<Fragment>,
@@ -123,7 +130,7 @@ impl Document<'_, '_> {
             .text(spot.id)
             .is_some_and(suspect::is_worth_reading);
         if !worth && spot.meaning != Meaning::Notebook {
-            return;
+            return self.word(spot);
         }
         let Some(fragment) = self.tree.fragment(self.file, spot.id) else {
             return;
@@ -137,6 +144,41 @@ impl Document<'_, '_> {
         for text in deployed(self.reader, &fragment, arm) {
             self.text(&text, spot);
         }
+    }
+
+    /// A word by itself: a database, if what it is given to reads like one.
+    fn word(&mut self, spot: &Spot) {
+        let (name, suspicion) = match &spot.meaning {
+            Meaning::NotebookParameter { name, .. } => (name.as_str(), passed_to_notebook(name)),
+            Meaning::Value(Holder::Parameter(name) | Holder::Variable(name)) => {
+                (name.as_str(), data())
+            }
+            Meaning::Data => (self.tree.key(spot.id).unwrap_or_default(), data()),
+            Meaning::Sql(_) | Meaning::Notebook | Meaning::TableName | Meaning::Not(_) => return,
+        };
+        let system = match &spot.meaning {
+            Meaning::Value(holder) => self.fed.get(holder).cloned().flatten(),
+            _ => None,
+        };
+        let is_foreign = |system: &System| matches!(system, System::Foreign(_) | System::Files);
+        let in_queries = match &system {
+            Some(systems) if systems.iter().all(is_foreign) => return,
+            Some(systems) => systems.iter().all(|system| *system == System::Databricks),
+            None => false,
+        };
+        let Some(fragment) = self.tree.fragment(self.file, spot.id) else {
+            return;
+        };
+        // What only queries read is judged there: its names get the catalog in front.
+        if in_queries {
+            if is_called_like_database(name) && self.reader.mapping.knows_database(fragment.text())
+            {
+                let reason = NotATable::NamePart;
+                self.reader.not_a_table(&fragment, whole(&fragment), reason);
+            }
+            return;
+        }
+        suspect::database(self.reader, &fragment, name, &suspicion);
     }
 
     /// A text as the factory gets it.
@@ -247,10 +289,7 @@ impl Document<'_, '_> {
                 }
             }
             Meaning::NotebookParameter { name, .. } => {
-                let message = format!(
-                    "passed to a notebook as `{name}`; right only if the notebook takes three-part names there, so change both together"
-                );
-                suspect::read(self.reader, text, &Suspicion::new(rule::METADATA, message));
+                suspect::read(self.reader, text, &passed_to_notebook(name));
             }
             Meaning::TableName => {
                 let suspicion = match self.tree.text_at(self.resource.properties, &["type"]) {

@@ -139,6 +139,8 @@ fn pattern_38_sql_in_concat() {
         )],
         expect![[r#"
             curated.sales -> main.curated.sales
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated ? name/metadata main.curated [curated -> main.curated]
             - "query": {"value": "@concat('SELECT * FROM curated.sales WHERE x=''', pipeline().parameters.t, ''' AND s = ''raw.stg_a''')", "type": "Expression"}
             + "query": {"value": "@concat('SELECT * FROM main.curated.sales WHERE x=''', pipeline().parameters.t, ''' AND s = ''raw.stg_a''')", "type": "Expression"}
         "#]],
@@ -157,6 +159,8 @@ fn pattern_38_interpolation() {
         expect![[r#"
             raw.stg_a -> land.bronze.a
             `curated`.`dim` -> main.curated.dim
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated ? name/metadata main.curated [curated -> main.curated]
             - "query": "select *\nfrom raw.stg_a where d = '@{pipeline().parameters.t}' and \"x\" = 'é' union select * from `curated`.`dim`"
             + "query": "select *\nfrom land.bronze.a where d = '@{pipeline().parameters.t}' and \"x\" = 'é' union select * from main.`curated`.`dim`"
         "#]],
@@ -176,6 +180,8 @@ fn pattern_38_templates_that_are_replaced() {
             curated.<<TABLE>> -> main.curated.sales
             <<DB>>.stg_b ? name/not-mapped 
             raw.stg_a is no table: field of a column
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated is no table: part of names that are judged where they are put together
             - "query": "@replace(replace('select * from curated.<<TABLE>> join <<DB>>.stg_b on raw.stg_a', '<<TABLE>>', 'sales'), '<<DB>>', variables('schema'))"
             + "query": "@replace(replace('select * from main.curated.<<TABLE>> join <<DB>>.stg_b on raw.stg_a', '<<TABLE>>', 'sales'), '<<DB>>', variables('schema'))"
         "#]],
@@ -191,6 +197,8 @@ fn pattern_38_names_split_over_arguments() {
         )],
         expect![[r#"
             raw.', pipeline().parameters.t ? name/unresolved land.bronze.a|land.bronze.stg_b
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated ? name/metadata main.curated [curated -> main.curated]
         "#]],
     );
     check(
@@ -203,6 +211,8 @@ fn pattern_38_names_split_over_arguments() {
         expect![[r#"
             variables('schema'), '.sales -> main.curated.sales
             pipeline().parameters.db, '.sales ? name/unresolved main.curated.sales
+            curated is no table: part of names that are judged where they are put together
+            curated is no table: part of names that are judged where they are put together
             - "query": "@concat('select * from ', variables('schema'), '.sales, ', pipeline().parameters.db, '.sales')"
             + "query": "@concat('select * from ', 'main.', variables('schema'), '.sales, ', pipeline().parameters.db, '.sales')"
         "#]],
@@ -219,7 +229,11 @@ fn pattern_38_names_split_over_arguments() {
             ),
         ],
         expect![[r#"
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated is no table: part of names that are judged where they are put together
             @{variables('schema')}.sales -> main.curated.sales
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated is no table: part of names that are judged where they are put together
             - "query": "select * from @{variables('schema')}.sales"
             + "query": "select * from main.@{variables('schema')}.sales"
         "#]],
@@ -234,6 +248,8 @@ fn pattern_38_names_split_over_arguments() {
         expect![[r#"
             curated.sales -> main.curated.sales
             raw.stg_a -> land.bronze.a
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated ? name/metadata main.curated [curated -> main.curated]
             - "query": "@concat('select * from ', if(equals(1, 2), 'curated.sales', 'raw.stg_a'), ' where 1 = 1')"
             + "query": "@concat('select * from ', if(equals(1, 2), 'main.curated.sales', 'land.bronze.a'), ' where 1 = 1')"
         "#]],
@@ -264,6 +280,7 @@ fn pattern_39_notebooks_and_their_parameters() {
             ("factory/f.json", factory),
         ],
         expect![[r#"
+            curated ? name/metadata main.curated [curated -> main.curated]
             curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
             curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
             raw.stg_a ? name/metadata land.bronze.a [raw -> land.bronze] [stg_a -> a]
@@ -273,6 +290,7 @@ fn pattern_39_notebooks_and_their_parameters() {
             passes /MDP/load target=curated.sales
             passes /MDP/load task=
             calls /MDP/load (notebook activity)
+            raw ? name/metadata land.bronze [raw -> land.bronze]
             calls run (pipeline)
         "#]],
     );
@@ -371,6 +389,8 @@ fn patterns_14_and_15_escapes_and_case() {
         )],
         expect![[r#"
             CURATED.Sales -> main.curated.sales
+            curated ? name/metadata main.curated [curated -> main.curated]
+            curated ? name/metadata main.curated [curated -> main.curated]
             - "query": "SELECT * FROM CURATED.Sales -- curated.dim\r\nWHERE 'curated.dim' = \"\u0063urated.dim\""
             + "query": "SELECT * FROM main.CURATED.Sales -- curated.dim\r\nWHERE 'curated.dim' = \"\u0063urated.dim\""
         "#]],
@@ -411,6 +431,7 @@ fn jobs_and_bundles() {
     check(
         &[("bundle/databricks.yml", bundle)],
         expect![[r#"
+            curated ? name/metadata main.curated [curated -> main.curated]
             curated.sales ? name/metadata main.curated.sales [curated -> main.curated]
             dbfs:/mnt/raw ? name/metadata abfss://raw@lake.dfs.core.windows.net [dbfs:/mnt/raw -> abfss://raw@lake.dfs.core.windows.net]
             ! databricks/cluster-access-mode NONE

@@ -133,7 +133,9 @@ fn call(
             let message = format!(
                 "passed to a notebook as `{name}`; right only if the notebook takes three-part names there, so change both together"
             );
-            suspect::read(reader, &fragment, &Suspicion::new(rule::METADATA, message));
+            let suspicion = Suspicion::new(rule::METADATA, message);
+            suspect::database(reader, &fragment, &name, &suspicion);
+            suspect::read(reader, &fragment, &suspicion);
         }
     }
 }

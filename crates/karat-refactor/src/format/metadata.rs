@@ -35,6 +35,9 @@ fn suspicion() -> Suspicion {
 pub(crate) fn read_tree(reader: &mut Reader<'_>, file: &Arc<Fragment>, tree: &Tree) {
     for id in tree.ids() {
         if !tree.text(id).is_some_and(suspect::is_worth_reading) {
+            if let (Some(key), Some(fragment)) = (tree.key(id), tree.fragment(file, id)) {
+                suspect::database(reader, &fragment, key, &suspicion());
+            }
             continue;
         }
         let Some(fragment) = tree.fragment(file, id) else {

@@ -11,7 +11,7 @@ use crate::edit::Edit;
 use crate::fragment::{Fragment, PieceKind, has_placeholder};
 use crate::mapping::{NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
-use crate::reader::{NamePart, Reader, is_metastore};
+use crate::reader::{NamePart, Reader, is_called_like_database, is_metastore};
 
 /// Why names in a text are for a person.
 #[derive(Clone, Debug)]
@@ -49,6 +49,18 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &Arc<Fragment>, suspicion: &Su
         name(reader, text, &parts, suspicion);
     }
     path(reader, text, suspicion);
+}
+
+/// A value whose key, or whatever holds it, reads like a database: a mapped database is for a person too.
+pub(crate) fn database(
+    reader: &mut Reader<'_>,
+    text: &Arc<Fragment>,
+    key: &str,
+    suspicion: &Suspicion,
+) {
+    if is_called_like_database(key) && !text.text().contains('.') {
+        reader.value_for_others(text, suspicion.doubt());
+    }
 }
 
 /// What of a text is written here, in stretches without a hole: the bytes of a hole are code, and explained as such.

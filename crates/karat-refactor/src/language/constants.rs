@@ -33,6 +33,8 @@ pub(super) fn borrowed(state: &mut State, lender: &Lender, text: &str) -> Litera
         broken: false,
         lender: Some(lender.clone()),
         is_local: false,
+        is_like_database: false,
+        for_others: None,
     });
     state.lenders.insert(lender.clone(), id);
     id
@@ -60,7 +62,7 @@ pub(super) fn lender(
     }
 }
 
-fn own_place(reader: &Reader<'_>, literal: &Literal, content: &Range<usize>) -> Place {
+pub(super) fn own_place(reader: &Reader<'_>, literal: &Literal, content: &Range<usize>) -> Place {
     (reader.asset.into(), literal.home.locate(content).start)
 }
 
@@ -75,7 +77,7 @@ fn is_of_mapping(reader: &Reader<'_>, text: &str) -> bool {
 }
 
 /// The bytes between the quotes of a literal that is one name or a part of one, and nothing else.
-fn content_of(literal: &Literal) -> Option<(Range<usize>, &str)> {
+pub(super) fn content_of(literal: &Literal) -> Option<(Range<usize>, &str)> {
     let [
         Segment::Source {
             home,
@@ -383,7 +385,7 @@ fn by_themselves(
 }
 
 /// The text of a literal, as a layer of its own.
-fn layer_of(
+pub(super) fn layer_of(
     reader: &Reader<'_>,
     literal: &Literal,
     content: &Range<usize>,

@@ -12,8 +12,8 @@ use super::values::{
     Assembled, Carried, Fate, Left, Lender, Literal, LiteralId, Segment, State, Value,
 };
 use crate::fragment::Fragment;
-use crate::occurrence::{Doubt, Means, NotATable, Severity, Subject, Verdict, rule};
-use crate::reader::Reader;
+use crate::occurrence::{Doubt, Means, NotATable, Role, Severity, Subject, Verdict, rule};
+use crate::reader::{Reader, is_called_like_database, is_metastore};
 use crate::session::{self, Namespace};
 
 /// A literal holds a name, and is used in other ways too.
@@ -65,7 +65,84 @@ pub(crate) fn finish(reader: &mut Reader<'_>) {
     super::constants::settle(reader, &mut state);
     demote(reader, &state);
     super::parameter::apply(reader, &state);
+    whole_names(reader, &state);
     regions(reader, &state);
+}
+
+/// Literals that are a mapped database where one reads like it, or a name that others may exchange, and that nothing else told.
+fn whole_names(reader: &mut Reader<'_>, state: &State) {
+    let mut told: Option<BTreeSet<(usize, usize)>> = None;
+    for literal in &state.literals {
+        let is_named = literal.fates.contains(&Fate::Named) || literal.lender.is_some();
+        let Some((content, text)) = super::constants::content_of(literal).filter(|_| !is_named)
+        else {
+            continue;
+        };
+        let is_database = !text.contains('.');
+        let is_asked = match &literal.name {
+            _ if literal.is_like_database => true,
+            Some(name) if is_called_like_database(name) => true,
+            _ => !is_database && literal.for_others.is_some(),
+        };
+        if !is_asked
+            || is_database && (is_metastore(text) || !reader.mapping.knows_database(text))
+            || !reader.is_own(&literal.home, content.start)
+        {
+            continue;
+        }
+        let Some(layer) = super::constants::layer_of(reader, literal, &content) else {
+            continue;
+        };
+        let place = literal.home.locate(&content);
+        let told = told.get_or_insert_with(|| {
+            let all = (0..reader.occurrences()).filter_map(|index| reader.occurrence_at(index));
+            all.map(|one| (one.range.start, one.range.end)).collect()
+        });
+        if told
+            .range(..(place.end, 0))
+            .next_back()
+            .is_some_and(|(_, end)| *end > place.start)
+        {
+            continue;
+        }
+        if let Some(why) = &literal.for_others {
+            reader.value_for_others(&layer, Doubt::new(rule::PARAMETER, why));
+            continue;
+        }
+        if !is_database {
+            continue;
+        }
+        let is_filled = literal.fates.contains(&Fate::Filled);
+        let is_filled_elsewhere = literal.fates.iter().all(is_aside)
+            && reader
+                .facts
+                .constants
+                .elsewhere
+                .contains(&super::constants::own_place(reader, literal, &content));
+        let verdict = match meaning(literal) {
+            _ if is_filled_elsewhere => Verdict::NotATable {
+                reason: NotATable::NamePart,
+            },
+            Some(Means::NeedsPerson(doubt)) => {
+                let (candidates, suggestion) = reader.database_for_others(&layer, text);
+                Verdict::NeedsPerson {
+                    doubt,
+                    candidates,
+                    suggestion,
+                }
+            }
+            Some(Means::NotATable(NotATable::StringData)) | None if is_filled => {
+                Verdict::NotATable {
+                    reason: NotATable::NamePart,
+                }
+            }
+            Some(Means::NotATable(reason)) => Verdict::NotATable { reason },
+            None => continue,
+        };
+        let whole = 0..layer.text().len();
+        let old = Some(text.to_lowercase());
+        reader.occurrence(&layer, whole, Subject::Database, Role::Name, old, verdict);
+    }
 }
 
 /// Leaves variables, functions and methods to the notebooks that include this one.

@@ -697,6 +697,10 @@ pub(super) struct Literal {
     pub(super) lender: Option<Lender>,
     /// Whether it stands in a function.
     pub(super) is_local: bool,
+    /// Whether it stands where a database does: under such a key, in front of a dot.
+    pub(super) is_like_database: bool,
+    /// What it is for those who may exchange it, as `the default of the widget …`.
+    pub(super) for_others: Option<String>,
 }
 
 impl Literal {

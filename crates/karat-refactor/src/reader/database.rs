@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Reader;
-use super::names::{NamePart, combinations, is_metastore, whole};
+use super::names::{self, NamePart, combinations, is_metastore, whole};
 use crate::fragment::{Fragment, Refusal};
 use crate::mapping::{DatabaseLookup, quoted};
 use crate::occurrence::{Doubt, NotATable, Role, Subject, Verdict, rule};
@@ -40,11 +40,20 @@ impl Reader<'_> {
         } else {
             let names = combinations(fragment, std::slice::from_ref(database));
             match names {
-                None => needs(
-                    rule::UNRESOLVED,
-                    "the database is decided at run time".to_owned(),
-                    Vec::new(),
-                ),
+                None => {
+                    let likely = names::likely(fragment, std::slice::from_ref(database));
+                    let schemas = likely.iter().filter_map(|parts| {
+                        match self.mapping.database(&parts.join(".")) {
+                            DatabaseLookup::One(schema) => Some(schema.sql()),
+                            _ => None,
+                        }
+                    });
+                    needs(
+                        rule::UNRESOLVED,
+                        "the database is decided at run time".to_owned(),
+                        schemas.collect(),
+                    )
+                }
                 Some(names) => {
                     let names: Vec<String> = names.iter().map(|parts| parts.join(".")).collect();
                     old = names.first().filter(|_| names.len() == 1).cloned();

@@ -7,11 +7,13 @@
 //! - `names`: written names and their parts.
 //! - `table`, `database`, `path`: what names mean, and what becomes of them.
 //! - `constant`: what the texts that fill a name would have to be.
+//! - `passed`: names that are values which others read.
 //! - `record`: what is kept of it.
 
 mod constant;
 mod database;
 mod names;
+mod passed;
 mod path;
 mod record;
 mod table;
@@ -31,6 +33,7 @@ use crate::shape;
 use crate::style::Styles;
 
 pub(crate) use constant::Wish;
+pub(crate) use names::is_called_like_database;
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
 
 /// What is known about the estate as a whole before its notebooks are read.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::fragment::{self, Fragment};
+use crate::fragment::{self, Fragment, Hole};
 
 /// One part of a written name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,25 @@ pub(super) fn whole(parts: &[NamePart]) -> Option<Range<usize>> {
 
 /// All texts that a name can be, part by part; `None` if a hole in it is open, or there are too many.
 pub(super) fn combinations(fragment: &Fragment, parts: &[NamePart]) -> Option<Vec<Vec<String>>> {
+    combinations_by(fragment, parts, |hole| &hole.values)
+}
+
+/// Texts that a name can be among others, part by part; none if nothing is known of a hole in it.
+pub(super) fn likely(fragment: &Fragment, parts: &[NamePart]) -> Vec<Vec<String>> {
+    fn of_hole(hole: &Hole) -> &Vec<String> {
+        match hole.values.is_empty() {
+            true => &hole.likely,
+            false => &hole.values,
+        }
+    }
+    combinations_by(fragment, parts, of_hole).unwrap_or_default()
+}
+
+fn combinations_by(
+    fragment: &Fragment,
+    parts: &[NamePart],
+    of_hole: impl Fn(&Hole) -> &Vec<String>,
+) -> Option<Vec<Vec<String>>> {
     let range = whole(parts)?;
     let holes = fragment.holes_in(&range);
     let mut texts: Vec<Vec<(String, bool)>> = vec![
@@ -96,12 +115,13 @@ pub(super) fn combinations(fragment: &Fragment, parts: &[NamePart]) -> Option<Ve
             continue;
         }
         let mark = fragment::placeholder(hole.mark);
-        if hole.values.is_empty() {
+        let values = of_hole(hole);
+        if values.is_empty() {
             return None;
         }
         let mut filled = Vec::new();
         for text in &texts {
-            for value in &hole.values {
+            for value in values {
                 filled.push(
                     text.iter()
                         .map(|(part, quoted)| (part.replace(&mark, value), *quoted))
@@ -167,6 +187,30 @@ impl Pattern {
         let _ = fragment;
         Self::Known(text)
     }
+}
+
+/// Whether something with this name reads like it held a database: `db`, `target_schema`, `sourceDatabaseName`.
+pub(crate) fn is_called_like_database(name: &str) -> bool {
+    const WORDS: &[&str] = &["db", "dbs", "dbname", "catalog", "namespace"];
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let lower = last.to_lowercase();
+    if lower.contains("database") || lower.contains("schema") || lower.ends_with("db") {
+        return true;
+    }
+    let mut words: Vec<String> = vec![String::new()];
+    let mut before_is_small = false;
+    for letter in last.chars() {
+        if !letter.is_alphanumeric() || letter.is_uppercase() && before_is_small {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(letter.to_lowercase());
+        }
+        before_is_small = letter.is_lowercase();
+    }
+    words.iter().any(|word| WORDS.contains(&word.as_str()))
 }
 
 /// Whether a catalog is the metastore itself.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Reader;
-use super::names::{NamePart, Pattern, combinations, is_metastore, name_parts, whole};
+use super::names::{self, NamePart, Pattern, combinations, is_metastore, name_parts, whole};
 use crate::fragment::{self, Fragment, Refusal};
 use crate::mapping::{DatabaseLookup, NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
@@ -587,15 +587,24 @@ impl Reader<'_> {
                 },
             );
         }
-        let candidates = self.candidates_for(&pattern);
-        (
-            None,
-            needs(
-                rule::UNRESOLVED,
-                format!("the name is decided at run time by {}", names.join(", ")),
-                candidates,
-            ),
-        )
+        let mut message = format!("the name is decided at run time by {}", names.join(", "));
+        let mut candidates = Vec::new();
+        for likely in names::likely(fragment, parts) {
+            let texts: Vec<&str> = likely.iter().map(String::as_str).collect();
+            if let Decision::Mapped { old, new } = self.decide(&texts, false) {
+                if candidates.is_empty() {
+                    message.push_str(&format!("; one value that is known makes `{old}` of it"));
+                }
+                candidates.push(new.sql());
+            }
+        }
+        for candidate in self.candidates_for(&pattern) {
+            if !candidates.contains(&candidate) {
+                candidates.push(candidate);
+            }
+        }
+        candidates.truncate(8);
+        (None, needs(rule::UNRESOLVED, message, candidates))
     }
 
     /// Whether a value is that of a widget of the same name whose default is a catalog other than the metastore.
@@ -711,7 +720,7 @@ impl Reader<'_> {
     }
 
     /// The edits that write a new name over the parts of the old one. Parts that stay, without regard to case, keep their bytes.
-    fn rewrite(
+    pub(super) fn rewrite(
         &self,
         fragment: &Arc<Fragment>,
         parts: &[NamePart],

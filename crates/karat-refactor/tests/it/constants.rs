@@ -131,6 +131,7 @@ if DB == None: pass
     python(
         "DB = 'sales'\nspark.sql(f'select * from {DB}.items')\nspark.table('%s.items' % DB)\nprint(DB)\n",
         expect![[r#"
+            1:7 sales not a table: part of names that are judged where they are put together
             2:27 sales.items -> prod.sales.items
             3:14 sales.items -> prod.sales.items
             | spark.sql(f'select * from prod.{DB}.items')
@@ -309,7 +310,7 @@ fn what_speaks_against_a_change() {
             expect![[r#"
                 1:8 old ?  name/used-otherwise prod.fresh
                 2:15 old.t ?  name/several-values prod.fresh.t
-                3:31 ?????.t ?  name/unresolved prod.people.t2 prod.fresh.t
+                3:31 ?????.t ?  name/unresolved prod.fresh.t prod.people.t2
             "#]],
         ),
         (
@@ -317,7 +318,7 @@ fn what_speaks_against_a_change() {
             expect![[r#"
                 1:8 old ?  name/used-otherwise prod.fresh
                 2:15 old.t ?  name/several-values prod.fresh.t
-                4:17 ?????.t ?  name/unresolved prod.people.t2 prod.fresh.t
+                4:17 ?????.t ?  name/unresolved prod.fresh.t prod.people.t2
             "#]],
         ),
         (

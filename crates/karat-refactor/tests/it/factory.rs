@@ -27,6 +27,8 @@ fn what_a_pipeline_passes_decides_the_names_of_its_notebook() {
         | df = spark.table(f"prod.{db}.orders")
         | spark.sql(f"select * from prod.{db}.items")
         == pipeline/p.json
+        1:87 sales ?  name/metadata prod.sales
+        2:126 sales ?  name/metadata prod.sales
     "#]]
     .assert_eq(&show(&[
         ("etl/load.py", NOTEBOOK),
@@ -42,6 +44,7 @@ fn a_parameter_with_a_default_counts_where_something_starts_the_pipeline() {
         7:20 ?????.orders ?  name/unresolved prod.sales.orders
         8:27 ?????.items ?  name/unresolved prod.sales.items
         == pipeline/p.json
+        1:87 sales ?  name/metadata prod.sales
     "#]]
     .assert_eq(&show(&[
         ("etl/load.py", NOTEBOOK),
@@ -55,6 +58,7 @@ fn a_parameter_with_a_default_counts_where_something_starts_the_pipeline() {
         | df = spark.table(f"prod.{db}.orders")
         | spark.sql(f"select * from prod.{db}.items")
         == pipeline/p.json
+        1:87 sales ?  name/metadata prod.sales
         == trigger/t.json
     "#]]
     .assert_eq(&show(&[

@@ -20,4 +20,5 @@ mod soak;
 mod soak_inputs;
 mod spreadsheet;
 mod sql;
+mod values;
 mod verify;

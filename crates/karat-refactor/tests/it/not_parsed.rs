@@ -58,6 +58,7 @@ fn scala_that_is_read_again_at_each_step() {
         Style::Literal,
         &expect![[r#"
             5 Warning code/not-parsed: this code was not read: its grammar gave up (programs of its length need far less work; is it broken, or in another language?). No name in it is rewritten, and what it does to later cells is not known; mend or divide it, or look through it yourself
+            2 sales name/not-followed
             3 sales.items rewritten
             6 sales.orders name/not-understood
             8 sales.orders rewritten
@@ -77,6 +78,7 @@ fn scala_that_is_read_again_at_each_step() {
             5 Warning code/not-parsed: this code was not read: its grammar gave up (programs of its length need far less work; is it broken, or in another language?). No name in it is rewritten, and what it does to later cells is not known; mend or divide it, or look through it yourself
             8 Warning style/parameter: the catalog stays written out: `catalog_prod` may be used in code that was not read
             12 Warning style/parameter: the catalog stays written out: `catalog_prod` may be used in code that was not read
+            2 sales name/not-followed
             3 sales.items rewritten
             6 sales.orders name/not-understood
             8 sales.orders rewritten
@@ -93,6 +95,7 @@ fn scala_that_is_read_again_at_each_step() {
         Style::UseCatalog,
         &expect![[r#"
             5 Warning code/not-parsed: this code was not read: its grammar gave up (programs of its length need far less work; is it broken, or in another language?). No name in it is rewritten, and what it does to later cells is not known; mend or divide it, or look through it yourself
+            2 sales name/not-followed
             3 sales.items rewritten
             6 sales.orders name/not-understood
             8 sales.orders rewritten
@@ -119,6 +122,7 @@ fn python_with_too_many_steps() {
         Style::Literal,
         &expect![[r#"
             4 Warning code/not-parsed: this code was not read: its grammar gave up (programs of its length need far less work; is it broken, or in another language?). No name in it is rewritten, and what it does to later cells is not known; mend or divide it, or look through it yourself
+            2 sales name/not-followed
             407 .orders name/unresolved
             408 emp name/database-unknown
             0 statements put in

@@ -209,6 +209,7 @@ fn patterns_1_to_16_are_rewritten() {
         | val q = """select * from prod.shop.item
         | spark.sql(s"select ${col} from `prod-eu`.raw.x where a = $x")
         == 13.py
+        1:12 curated not a table: part of names that are judged where they are put together
         2:36 curated.v -> prod.curated.v
         2:63 curated.view_????? -> prod.curated.*
         | spark.sql(f"CREATE OR REPLACE VIEW prod.curated.v AS SELECT * FROM prod.{DEFAULT}.view_{n}")
@@ -614,6 +615,8 @@ fn patterns_26_to_37_are_told() {
         2:1 Note shape/called-by-name: which attribute is meant is decided at run time
         | name = 'prod.sales.orders'
         == names.py
+        2:16 cleansed not a table: part of names that are judged where they are put together
+        3:13 sales ?  name/not-followed prod.sales prod.shop
     "#]].assert_eq(&show_with(files, &mapping()));
 }
 

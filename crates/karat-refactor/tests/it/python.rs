@@ -102,6 +102,7 @@ fn values_are_followed_across_cells() {
         ]),
         expect![[r#"
             2:6 sales.orders -> prod.sales.orders
+            3:7 sales not a table: part of names that are judged where they are put together
             4:12 sales.orders -> prod.sales.orders
             4:28 old.t -> prod.fresh.t2
             10:27 sales.items -> prod.sales.items
@@ -143,7 +144,8 @@ unknown("sales.orders")
 list(map(load, ["sales.orders"]))
 "#,
         expect![[r#"
-            2:26 ?????.????? ?  name/unresolved
+            1:20 sales not a table: part of names that are judged where they are put together
+            2:26 ?????.????? ?  name/unresolved prod.sales.orders
             14:7 old.t -> prod.fresh.t2
             15:12 sales.items -> prod.sales.items
             16:9 people.emp -> `prod-eu`.people.emp
@@ -504,6 +506,7 @@ fn values_that_make_names_of_another_kind_are_left_to_a_person() {
 fn constants_of_included_notebooks() {
     expect![[r#"
         == config.py
+        2:7 sales not a table: part of names that are judged where they are put together
         3:11 sales.orders -> prod.sales.orders
         | ORDERS = 'prod.sales.orders'
         == etl/load.py

@@ -51,6 +51,7 @@ import sales.orders
 "#,
         expect![[r#"
             1:4 sales.orders not a table: comment
+            2:11 sales not a table: part of names that are judged where they are put together
             3:22 sales.orders -> prod.sales.orders
             5:17 sales.items -> prod.sales.items
             7:27 sales.orders -> prod.sales.orders

@@ -154,6 +154,7 @@ fn substitutions_are_holes() {
          select * from ${db}.orders join ${other}.items join sales.${t} join curated.${t} join curated.fact_${y};\n\
          set my.db = curated; use ${my.db}; select * from facts;",
         expect![[r#"
+            1:32 sales ?  name/parameter prod.sales
             2:15 sales.orders -> prod.sales.orders
             2:33 ?????.items ?  name/unresolved prod.sales.items
             2:53 sales.????? -> prod.sales.*

@@ -30,6 +30,9 @@ impl Machine<'_, '_> {
             Kind::Index { object, index } => {
                 let key = self.expression(index);
                 let holder = self.expression(object);
+                if let Some(key) = key.only_text() {
+                    self.under_name(&value, &key);
+                }
                 match (&holder, object.dotted()) {
                     (Value::Map(pairs), Some(name)) => {
                         let known = key.only_text();

@@ -14,15 +14,20 @@ use crate::session;
 
 impl Machine<'_, '_> {
     pub(super) fn given(&mut self, arguments: &[Argument]) -> Vec<Given> {
-        arguments
-            .iter()
-            .map(|argument| Given {
+        let mut all = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let value = self.expression(&argument.value);
+            if let Some(name) = &argument.name {
+                self.under_name(&value, name);
+            }
+            all.push(Given {
                 name: argument.name.clone(),
-                value: self.expression(&argument.value),
+                value,
                 span: argument.value.span.clone(),
                 spread: argument.spread,
-            })
-            .collect()
+            });
+        }
+        all
     }
 
     pub(super) fn call(

@@ -74,7 +74,11 @@ impl Machine<'_, '_> {
                         }
                         _ => self.expression(key),
                     };
-                    known.push((key, self.expression(value)));
+                    let value = self.expression(value);
+                    if let Some(key) = key.only_text() {
+                        self.under_name(&value, &key);
+                    }
+                    known.push((key, value));
                 }
                 Value::Map(Arc::new(known)).bounded()
             }

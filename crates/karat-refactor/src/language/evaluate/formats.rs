@@ -57,6 +57,7 @@ impl Machine<'_, '_> {
                     assembled.push(own.part(start..text.len()));
                 }
             }
+            self.parts_of_names(&assembled);
             let value = Value::text(assembled);
             results = Some(match results {
                 Some(before) => before.or(value),
@@ -147,6 +148,7 @@ impl Machine<'_, '_> {
                     assembled.push(own.part(start..text.len()));
                 }
             }
+            self.parts_of_names(&assembled);
             let value = Value::text(assembled);
             results = Some(match results {
                 Some(before) => before.or(value),

@@ -106,7 +106,11 @@ impl Machine<'_, '_> {
     pub(super) fn parameter(&mut self, parameter: &Parameter, given: Option<Value>) -> Value {
         match (given, &parameter.default) {
             (Some(value), _) => value,
-            (None, Some(default)) => self.expression(default).or_else(),
+            (None, Some(default)) => {
+                let default = self.expression(default);
+                self.under_name(&default, &parameter.name);
+                default.or_else()
+            }
             (None, None) => Value::object(&parameter.name),
         }
     }

@@ -57,6 +57,10 @@ impl Machine<'_, '_> {
                 let name = named("name", 0)?.only_text();
                 let default = named("defaultValue", 1).unwrap_or_else(Value::unknown);
                 self.words(given);
+                let shown = name.clone().unwrap_or_default();
+                for argument in given.iter().skip(1) {
+                    self.for_others(&argument.value, &shown);
+                }
                 if let Some(name) = name {
                     let choices = if method == "text" {
                         None

@@ -7,6 +7,7 @@
 mod assignments;
 mod calls;
 pub(super) mod columns;
+mod databases;
 mod expressions;
 mod formats;
 mod functions;

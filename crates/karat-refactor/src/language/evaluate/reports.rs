@@ -349,13 +349,14 @@ impl Machine<'_, '_> {
                     builder.escape(&Closed);
                     let what = shown_of(&home, &written);
                     let values = complete.then(|| known.clone()).into_iter().collect();
+                    let likely = vec![known.clone()];
                     made.holes.push(Filling {
                         literal: *literal,
                         mark: builder.mark(),
                         place: home.locate(&written),
                         is_whole: true,
                     });
-                    builder.hole(written.clone(), values, &what);
+                    builder.hole(written.clone(), values, &what).likely(likely);
                     before = None;
                 }
                 Segment::Fixed(known) => {
@@ -370,7 +371,9 @@ impl Machine<'_, '_> {
                         } else {
                             Vec::new()
                         };
-                        builder.hole(written.clone(), values, &what);
+                        builder
+                            .hole(written.clone(), values, &what)
+                            .likely(vec![known.clone()]);
                     } else {
                         builder.invented(known);
                     }
@@ -398,7 +401,9 @@ impl Machine<'_, '_> {
                         }
                     };
                     let mark = builder.mark();
-                    builder.hole(place.clone(), values, &hole.what);
+                    builder
+                        .hole(place.clone(), values, &hole.what)
+                        .likely(hole.value.known_texts());
                     let place = home.locate(&place);
                     if self.is_open_parameter(&hole.value) {
                         made.from_caller.push(place.clone());

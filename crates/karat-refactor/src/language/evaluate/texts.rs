@@ -33,6 +33,8 @@ impl Machine<'_, '_> {
                     broken,
                     lender: None,
                     is_local: !self.entered.is_empty(),
+                    is_like_database: false,
+                    for_others: None,
                 });
                 self.state.by_place.insert(place, id);
                 id
@@ -77,6 +79,7 @@ impl Machine<'_, '_> {
             literal.holes = holes;
             literal.text = assembled.clone();
         }
+        self.parts_of_names(&assembled);
         if text.foreign || assembled.len() > SEGMENTS_MAX {
             return Value::text(assembled).lost();
         }
@@ -203,6 +206,7 @@ impl Machine<'_, '_> {
                 }
             }
         }
+        self.parts_of_names(&assembled);
         let value = Value::text(assembled);
         match &value {
             Value::Texts { alternatives, .. } if alternatives[0].len() > SEGMENTS_MAX => {
