@@ -97,7 +97,7 @@ impl Session {
 }
 
 /// What a branch of a program may change of the session, apart from the variables of its own language.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Current {
     catalog: Option<String>,
     database: Value,
