@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::candidates::{Candidate, Scanner, Shape};
 use crate::constants::Told;
-use crate::current::without_moving_others;
+use crate::current::{Behind, without_moving_others};
 use crate::edit::{Edit, Insertion};
 use crate::format::{self, Format};
 use crate::fragment::Fragment;
@@ -72,6 +72,9 @@ pub struct AssetReport {
     /// What decisions of people did.
     #[serde(skip)]
     pub decided: Applied,
+    /// Names that are looked up behind a `USE`, here and in notebooks that it includes.
+    #[serde(skip)]
+    pub(crate) behind: BTreeSet<Behind>,
 }
 
 impl AssetReport {
@@ -128,6 +131,7 @@ impl AssetReport {
             told: Told::default(),
             issues: Vec::new(),
             decided: Applied::default(),
+            behind: BTreeSet::new(),
         }
     }
 }
@@ -299,6 +303,7 @@ pub fn settle(
         told,
         issues: Vec::new(),
         decided: Applied::default(),
+        behind: BTreeSet::new(),
     }
 }
 
@@ -598,7 +603,7 @@ pub(crate) fn rewrite_comments(report: &mut AssetReport, text: &str, mapping: &M
 }
 
 /// Drops insertions of which no edited name needs any more.
-fn without_use(insertions: &mut Vec<Insertion>, occurrences: &[Occurrence]) {
+pub(crate) fn without_use(insertions: &mut Vec<Insertion>, occurrences: &[Occurrence]) {
     let edited: HashSet<&Range<usize>> = occurrences
         .iter()
         .filter(|occurrence| matches!(&occurrence.verdict, Verdict::Rewritten { edits, .. } if !edits.is_empty()))

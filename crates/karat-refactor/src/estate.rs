@@ -13,6 +13,7 @@ use karat_receipt::Digest;
 use crate::asset::{self, AssetReport, Counts};
 use crate::candidates::Scanner;
 use crate::constants::{self, Decided, Place, Told};
+use crate::current;
 use crate::factory::Factory;
 use crate::format::Format;
 use crate::language::R_SOURCE;
@@ -105,6 +106,7 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
     let all: Vec<usize> = (0..files.paths().len()).collect();
     let mut assets = read(&facts, &all);
     settle_constants(&mut assets, &mut facts, files, read);
+    leave_uses(&mut assets, &mut facts, files, read);
     let included: HashSet<String> = assets
         .iter()
         .flat_map(|asset| &asset.calls)
@@ -123,6 +125,39 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
         }
     }
     Scan { assets }
+}
+
+/// A `USE` that would take names of other notebooks along is left to a person; the assets with such are read once more.
+fn leave_uses(
+    assets: &mut Vec<AssetReport>,
+    facts: &mut Facts,
+    files: &dyn Files,
+    read: impl Fn(&Facts, &[usize]) -> Vec<AssetReport> + Copy,
+) {
+    for _ in 0..=ROUNDS_MAX {
+        let taking = current::taking_along(assets);
+        let edited: Vec<(bool, bool)> = assets
+            .iter()
+            .map(|report| current::edits_one_of(report, &taking))
+            .collect();
+        let again: Vec<usize> = (0..assets.len()).filter(|index| edited[*index].0).collect();
+        if again.is_empty() {
+            return;
+        }
+        facts.uses_left.extend(taking);
+        if edited.iter().any(|(_, by_constant)| *by_constant) {
+            // A text that fills a `USE` fills other names too: all is decided once more.
+            facts.constants = Decided::default();
+            let all: Vec<usize> = (0..assets.len()).collect();
+            *assets = read(facts, &all);
+            settle_constants(assets, facts, files, read);
+            continue;
+        }
+        for (index, report) in again.iter().zip(read(facts, &again)) {
+            assets[*index] = report;
+            assets[*index].told = Told::default();
+        }
+    }
 }
 
 /// What fills names in several places changes only if all of them agree; the assets that it concerns are read once more when that is known.
@@ -280,8 +315,10 @@ fn one(
         Err(doubt) => return unread(AssetReport::unread(path, &bytes, doubt), options),
     };
     let reader = Reader::new(path, mapping, options, facts, notebooks, Session::new());
-    let (found, _) = notebooks.guarded(index, || asset::read(reader, &decoded));
+    let (found, session) = notebooks.guarded(index, || asset::read(reader, &decoded));
     let mut report = asset::settle(path, &bytes, &decoded, found, scanner);
+    report.behind = session.uses.behind;
+    current::leave(&mut report, &facts.uses_left);
     if options.comments {
         asset::rewrite_comments(&mut report, &decoded.text, mapping);
     }

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::current::{Place, Uses};
+
 /// What a variable, widget or parameter can be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Value {
@@ -84,6 +86,8 @@ pub struct Session {
     pub(crate) carried: crate::language::Carried,
     /// Whether anything was done that makes the list of temporary views incomplete.
     pub views_incomplete: bool,
+    /// The `USE`s behind which names are looked up.
+    pub(crate) uses: Uses,
 }
 
 impl Session {
@@ -97,13 +101,14 @@ impl Session {
 }
 
 /// What a branch of a program may change of the session, apart from the variables of its own language.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Current {
     catalog: Option<String>,
     database: Value,
     temporary_views: BTreeSet<String>,
     views_incomplete: bool,
     settings: BTreeMap<String, Value>,
+    uses: BTreeSet<Place>,
 }
 
 impl Current {
@@ -115,6 +120,8 @@ impl Current {
         };
         let mut temporary_views = self.temporary_views;
         temporary_views.extend(other.temporary_views);
+        let mut uses = self.uses;
+        uses.extend(other.uses);
         let mut settings = self.settings;
         for (name, value) in other.settings {
             let joined = match settings.remove(&name) {
@@ -130,6 +137,7 @@ impl Current {
             temporary_views,
             views_incomplete: self.views_incomplete || other.views_incomplete,
             settings,
+            uses,
         }
     }
 }
@@ -148,6 +156,7 @@ impl Session {
             temporary_views: self.temporary_views.clone(),
             views_incomplete: self.views_incomplete,
             settings,
+            uses: self.uses.last.clone(),
         }
     }
 
@@ -156,6 +165,7 @@ impl Session {
         self.database = current.database;
         self.temporary_views = current.temporary_views;
         self.views_incomplete = current.views_incomplete;
+        self.uses.last = current.uses;
         self.variables.retain(|(of, _), _| *of != Namespace::Conf);
         let settings = current.settings.into_iter();
         self.variables

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::asset::{self, AssetReport, Decoded};
 use crate::candidates::{Candidate, Scanner, Shape};
-use crate::current::{is_looked_up, is_made_current};
+use crate::current::{Behind, is_looked_up, is_made_current, standing_at};
 use crate::edit::applied;
 use crate::estate::{Files, in_parallel, scan};
 use crate::fragment;
@@ -137,6 +137,7 @@ pub fn verify_in(
         (styles, threads),
         &mut judged,
     );
+    judge_uses(before, (&reports, &changed), &mut judged);
     for path in after.paths() {
         if before.paths().binary_search(path).is_err() {
             judged.push(Judged {
@@ -527,6 +528,68 @@ impl<'r> Parameters<'r> {
             });
         }
         None
+    }
+}
+
+/// Names of any notebook that stay behind a `USE` which went to a catalog must mean the right table there.
+fn judge_uses(
+    before: &dyn Files,
+    (reports, changed): (&[AssetReport], &[BTreeSet<usize>]),
+    judged: &mut [Judged],
+) {
+    let index_of = |path: &str| {
+        let found = reports.binary_search_by(|report| report.path.as_str().cmp(path));
+        found.ok()
+    };
+    let behind: BTreeSet<&Behind> = reports.iter().flat_map(|report| &report.behind).collect();
+    for one in behind {
+        let (Some(used), Some(name)) = (index_of(&one.used.0), index_of(&one.name.0)) else {
+            continue;
+        };
+        let moved = changed[used].contains(&one.used.1) && judged[used].outcome.is_licensed();
+        if !moved || changed[name].contains(&one.name.1) {
+            continue;
+        }
+        let catalog = standing_at(&reports[used], one.used.1).find_map(|occurrence| {
+            let new = match &occurrence.verdict {
+                Verdict::Rewritten { new, .. } => new,
+                Verdict::NeedsPerson { candidates, .. } => candidates.first()?,
+                Verdict::NotATable { .. } => return None,
+            };
+            name_of(new.trim_end_matches(".*"))?.into_iter().next()
+        });
+        let text_of = |index: usize| {
+            let bytes = before.read(index).ok()?;
+            Some(asset::decode(&reports[index].path, &bytes).ok()?.text)
+        };
+        let (Some(catalog), Some(text), Some(of_name)) = (catalog, text_of(used), text_of(name))
+        else {
+            continue;
+        };
+        let here = standing_at(&reports[name], one.name.1).find(|found| {
+            is_looked_up(found)
+                || one.is_bare && matches!(found.verdict, Verdict::NeedsPerson { .. })
+        });
+        let Some(here) = here else { continue };
+        let is_right = matches!(here.verdict, Verdict::Rewritten { .. })
+            // A name made of texts elsewhere is judged with those.
+            && (here.made_of.is_some() || wrong_in(here, &catalog, &of_name).is_none());
+        if is_right {
+            continue;
+        }
+        let (line, column) = text::line_and_column(&text, one.used.1);
+        let (line_of_name, _) = text::line_and_column(&of_name, one.name.1);
+        judged[used].outcome = Outcome::Unlicensed(Change {
+            line,
+            column,
+            what: format!(
+                "this goes to the catalog `{catalog}`, and `{}` in line {line_of_name} of {}, which stays, is looked for there now",
+                &of_name[here.range.clone()],
+                one.name.0
+            ),
+            before: line_of(&text, one.used.1),
+            after: line_of(&text, one.used.1),
+        });
     }
 }
 

@@ -720,3 +720,27 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
         _ => return None,
     })
 }
+
+/// How far a call of this name evaluates what it is given.
+pub enum Evaluates {
+    /// All of it.
+    All,
+    /// Up to where it fails, and what follows goes on.
+    UntilItFails,
+    /// Some of it.
+    Some,
+    /// All of it, and what follows is not reached.
+    AndLeaves,
+}
+
+/// The calls that do not simply evaluate what they are given.
+pub fn evaluates(namespace: Namespace, name: &str) -> Evaluates {
+    match (namespace, name) {
+        (Namespace::Scala, "Try") | (Namespace::R, "try" | "tryCatch" | "try_fetch") => {
+            Evaluates::UntilItFails
+        }
+        (Namespace::R, "switch" | "ifelse") => Evaluates::Some,
+        (Namespace::R, "stop") => Evaluates::AndLeaves,
+        _ => Evaluates::All,
+    }
+}

@@ -88,7 +88,18 @@ pub enum Statement {
         /// Whether one of the arms runs in any case.
         complete: bool,
     },
-    /// A statement that runs its body once, as `with` or `try` without a failure.
+    /// A body that may stop anywhere: `try`.
+    Try {
+        /// The body.
+        body: Vec<Statement>,
+        /// What runs if all of the body did.
+        otherwise: Vec<Statement>,
+        /// One of these runs if it stopped; without any, so does what is around it.
+        handlers: Vec<Vec<Statement>>,
+        /// What runs in any case.
+        finally: Vec<Statement>,
+    },
+    /// A statement that runs its body once, as `with`.
     Block {
         /// What is bound first, as in `with a as b`.
         bindings: Vec<(Option<Expression>, Expression)>,
@@ -97,6 +108,8 @@ pub enum Statement {
     },
     /// Leaves the function with a value.
     Return(Option<Expression>),
+    /// Raises an error: what stands behind it is not reached.
+    Raise(Expression),
     /// `import module`, `from module import names`, `library(module)`.
     Import {
         /// The statement.
@@ -272,6 +285,17 @@ impl Expression {
     /// An expression of a kind.
     pub fn new(span: Range<usize>, kind: Kind) -> Self {
         Self { span, kind }
+    }
+
+    /// The same in a place where it may not be evaluated.
+    pub fn if_at_all(self) -> Self {
+        let span = self.span.clone();
+        let branch = Statement::Branch {
+            conditions: Vec::new(),
+            arms: vec![vec![Statement::Expression(self)]],
+            complete: false,
+        };
+        Self::new(span, Kind::Block(vec![branch]))
     }
 
     /// Names joined by dots, as `spark.read`, if it is no more than that.

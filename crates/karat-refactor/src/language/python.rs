@@ -194,13 +194,12 @@ impl<'a> FrontEnd<'a> for Python<'a> {
                 }
             }
             "try_statement" => {
-                into.push(Statement::Block {
-                    bindings: Vec::new(),
-                    body: self.body(node, "body"),
-                });
+                let body = self.body(node, "body");
+                let (mut otherwise, mut handlers, mut finally) =
+                    (Vec::new(), Vec::new(), Vec::new());
                 for clause in named(node) {
                     match clause.kind() {
-                        "else_clause" => into.extend(self.body(clause, "body")),
+                        "else_clause" => otherwise.extend(self.body(clause, "body")),
                         "except_clause" | "except_group_clause" => {
                             let mut arm = Vec::new();
                             for block in named(clause)
@@ -209,20 +208,22 @@ impl<'a> FrontEnd<'a> for Python<'a> {
                             {
                                 arm.extend(self.statements(block));
                             }
-                            into.push(Statement::Branch {
-                                conditions: Vec::new(),
-                                arms: vec![arm],
-                                complete: false,
-                            });
+                            handlers.push(arm);
                         }
                         "finally_clause" => {
                             for block in named(clause) {
-                                into.extend(self.statements(block));
+                                finally.extend(self.statements(block));
                             }
                         }
                         _ => {}
                     }
                 }
+                into.push(Statement::Try {
+                    body,
+                    otherwise,
+                    handlers,
+                    finally,
+                });
             }
             "with_statement" => {
                 let mut bindings = Vec::new();
@@ -248,7 +249,15 @@ impl<'a> FrontEnd<'a> for Python<'a> {
                         }
                     }
                 }
-                let body = self.body(node, "body");
+                let mut body = self.body(node, "body");
+                if bindings.iter().any(|(_, value)| swallows_errors(value)) {
+                    body = vec![Statement::Try {
+                        body,
+                        otherwise: Vec::new(),
+                        handlers: vec![Vec::new()],
+                        finally: Vec::new(),
+                    }];
+                }
                 into.push(Statement::Block { bindings, body });
             }
             "function_definition" => {
@@ -349,10 +358,11 @@ impl<'a> FrontEnd<'a> for Python<'a> {
                     function: Box::new(function),
                     arguments,
                 };
-                into.push(Statement::Expression(Expression::new(
-                    node.byte_range(),
-                    call,
-                )));
+                let call = Expression::new(node.byte_range(), call);
+                into.push(match kind {
+                    "raise_statement" => Statement::Raise(call),
+                    _ => Statement::Expression(call),
+                });
             }
             "block" | "module" => into.extend(self.statements(node)),
             // Errors and whatever a later grammar adds: its parts, in order.
@@ -864,4 +874,17 @@ fn writing(open: &str, close: &str) -> Option<&'static Writing> {
         dollars: false,
         ascii: bytes,
     })
+}
+
+/// Whether a `with` of this goes on behind its body when that fails.
+fn swallows_errors(context: &Expression) -> bool {
+    let Kind::Call { function, .. } = &context.kind else {
+        return false;
+    };
+    let path = function.dotted().unwrap_or_default();
+    let name = path.rsplit('.').next().unwrap_or_default();
+    matches!(
+        name,
+        "suppress" | "raises" | "assertRaises" | "assertRaisesRegex"
+    )
 }

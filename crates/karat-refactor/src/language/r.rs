@@ -365,6 +365,11 @@ impl R<'_> {
                     }
                 }
             }
+            "&&" | "||" => {
+                let left = self.field(node, "lhs");
+                let right = self.field(node, "rhs");
+                Kind::Other(vec![left, right.if_at_all()])
+            }
             "==" | "!=" | "%in%" => {
                 let left = self.field(node, "lhs");
                 let right = self.field(node, "rhs");

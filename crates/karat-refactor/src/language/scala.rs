@@ -309,52 +309,35 @@ impl<'a> FrontEnd<'a> for Scala<'a> {
                 }])
             }
             "try_expression" => {
-                let mut statements = Vec::new();
                 let body = node
                     .child_by_field_name("body")
                     .map(|body| self.body(body))
                     .unwrap_or_default();
+                let (mut handlers, mut finally) = (Vec::new(), Vec::new());
                 for clause in named(node) {
                     match clause.kind() {
                         "catch_clause" => {
-                            let mut arms = Vec::new();
                             for cases in named(clause) {
                                 if matches!(cases.kind(), "case_block" | "indented_cases") {
-                                    arms.extend(self.cases(cases));
+                                    handlers.extend(self.cases(cases));
                                 }
                             }
-                            statements.push(Statement::Branch {
-                                conditions: Vec::new(),
-                                arms,
-                                complete: false,
-                            });
                         }
                         "finally_clause" => {
                             for inner in named(clause) {
-                                statements.extend(self.body(inner));
+                                finally.extend(self.body(inner));
                             }
                         }
                         _ => {}
                     }
                 }
                 // The value is that of the body.
-                statements.insert(
-                    0,
-                    Statement::Block {
-                        bindings: Vec::new(),
-                        body,
-                    },
-                );
-                if statements.len() == 1 {
-                    return Kind::Block(statements);
-                }
-                let first = statements.remove(0);
-                let rest = Expression::new(node.byte_range(), Kind::Block(statements));
-                let body = Expression::new(node.byte_range(), Kind::Block(vec![first]));
-                Kind::Choice {
-                    condition: None,
-                    arms: vec![body, rest],
-                }
+                Kind::Block(vec![Statement::Try {
+                    body,
+                    otherwise: Vec::new(),
+                    handlers,
+                    finally,
+                }])
             }
             "for_expression" => {
                 let (loops, conditions) = self.enumerators(node);
@@ -450,10 +433,12 @@ impl<'a> FrontEnd<'a> for Scala<'a> {
                         value,
                     })
                     .collect();
-                Kind::Call {
+                let shown = Kind::Call {
                     function,
                     arguments,
-                }
+                };
+                let shown = Expression::new(node.byte_range(), shown);
+                Kind::Block(vec![Statement::Raise(shown)])
             }
             kind if kind.ends_with("_definition")
                 || matches!(
@@ -847,6 +832,7 @@ impl Scala<'_> {
                 }
             }
             "++" => Kind::Sum(vec![left, right]),
+            "&&" | "||" => Kind::Other(vec![left, right.if_at_all()]),
             name if name.starts_with(|letter: char| letter.is_alphabetic()) => {
                 let span = left.span.start..right.span.start;
                 let function = Kind::Attribute {

@@ -155,6 +155,14 @@ impl Reader<'_> {
             }
             _ => return,
         };
+        self.session.uses.last.clear();
+        if self.session.catalog.is_none()
+            && let Some(range) = whole(parts)
+            && self.is_own(fragment, range.start)
+        {
+            let place = (self.asset.into(), fragment.locate(&range).start);
+            self.session.uses.last.insert(place);
+        }
         self.session.database = match combinations(fragment, std::slice::from_ref(database)) {
             Some(names) => Value::OneOf(
                 names
@@ -170,5 +178,6 @@ impl Reader<'_> {
     pub fn use_catalog(&mut self, catalog: &str) {
         self.session.catalog = (!is_metastore(catalog)).then(|| catalog.to_lowercase());
         self.session.database = Value::text("default");
+        self.session.uses.last.clear();
     }
 }

@@ -21,7 +21,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::constants::Decided;
+use crate::constants::{Decided, Place};
 use crate::format::Format;
 use crate::fragment::Fragment;
 use crate::language::{self, Language};
@@ -47,6 +47,8 @@ pub struct Facts {
     pub sql_server_projects: Vec<String>,
     /// What becomes of texts that fill names, as far as that is decided.
     pub constants: Decided,
+    /// `USE`s that are left to a person, each with a name that it would take along.
+    pub(crate) uses_left: BTreeMap<Place, String>,
 }
 
 /// The other notebooks of the estate, for `%run`.
@@ -199,6 +201,8 @@ impl<'e> Reader<'e> {
             let words = self.includes.may_read(self.asset, target);
             language::shared(self, target, words.as_ref());
         }
+        // What is behind what says nothing to the other one.
+        let behind = std::mem::take(&mut self.session.uses.behind);
         match self.includes.after(self.asset, target, &self.session) {
             Some(session) => self.session = session,
             // What we cannot read may do anything to the session.
@@ -207,6 +211,7 @@ impl<'e> Reader<'e> {
                 self.session.database = Value::Unknown;
             }
         }
+        self.session.uses.behind.extend(behind);
     }
 
     /// The asset calls another one.

@@ -115,7 +115,7 @@ impl Reader<'_> {
         });
         let place = fragment.locate(&range);
         let verdict = whole_in(&place, verdict);
-        self.found.occurrences.push(Occurrence {
+        let occurrence = Occurrence {
             range: place,
             text: text.to_owned(),
             layers: fragment.layers().into_iter().map(str::to_owned).collect(),
@@ -125,7 +125,9 @@ impl Reader<'_> {
             tables,
             verdict,
             made_of: None,
-        });
+        };
+        self.session.uses.note(self.asset, &occurrence);
+        self.found.occurrences.push(occurrence);
     }
 
     /// Whether a place lies in this asset. Functions of included notebooks are entered too; what is seen in their text is told

@@ -156,3 +156,91 @@ fn what_cannot_be_read_is_licensed_if_it_is_the_same() {
     assert_eq!(licensed(&same), [true]);
     assert_eq!(licensed(&other), [false]);
 }
+
+/// A `USE` of one notebook and names behind it, in others or made of constants.
+#[test]
+fn a_use_stays_where_it_would_take_names_of_other_notebooks_along() {
+    let notebook = |cells: &str| format!("# Databricks notebook source\n{cells}\n");
+    let told = [
+        show(&[
+            (
+                "etl.py",
+                &notebook(
+                    "# MAGIC %run ./s\n\n# COMMAND ----------\n\nspark.table('legacy.foo')\nspark.table('orders')",
+                ),
+            ),
+            (
+                "s.py",
+                &notebook("spark.sql('use sales')\nspark.table('orders')"),
+            ),
+        ]),
+        show(&[
+            (
+                "etl.py",
+                &notebook("spark.sql('use sales')\n\n# COMMAND ----------\n\n# MAGIC %run ./s"),
+            ),
+            ("s.py", &notebook("spark.table('legacy.foo')")),
+        ]),
+        show(&[(
+            "a.py",
+            &notebook("db = 'sales'\nspark.sql(f'use {db}')\nspark.table('legacy.foo')"),
+        )]),
+        show(&[(
+            "b.py",
+            &notebook(
+                "db = 'sales'\nspark.catalog.setCurrentDatabase(db)\nspark.table('legacy.foo')",
+            ),
+        )]),
+        show(&[(
+            "c.sql",
+            "use people;\nuse sales;\nselect * from emptied, orders;",
+        )]),
+        // Nothing stays.
+        show(&[
+            (
+                "etl.py",
+                &notebook(
+                    "# MAGIC %run ./s\n\n# COMMAND ----------\n\nspark.table('people.emp')\nspark.table('orders')",
+                ),
+            ),
+            ("s.py", &notebook("spark.sql('use sales')")),
+        ]),
+    ];
+    expect_test::expect![[r#"
+        == etl.py
+        6:14 legacy.foo ?  name/not-mapped
+        7:14 orders -> prod.sales.orders
+        | spark.table('prod.sales.orders')
+        == s.py
+        2:16 sales ?  name/takes-along prod.sales
+        3:14 orders -> prod.sales.orders
+        | spark.table('prod.sales.orders')
+        --
+        == etl.py
+        2:16 sales ?  name/takes-along prod.sales
+        == s.py
+        2:14 legacy.foo ?  name/not-mapped
+        --
+        3:17 sales ?  name/takes-along prod.sales
+        4:14 legacy.foo ?  name/not-mapped
+        --
+        2:7 sales ?  name/takes-along prod.sales
+        4:14 legacy.foo ?  name/not-mapped
+        3:1 Note refused/catalog-interface: `spark.catalog.setCurrentDatabase` needs runtime 14.3 LTS on shared clusters
+        --
+        1:5 people ?  name/takes-along `prod-eu`.people
+        2:5 sales ?  name/takes-along prod.sales
+        3:15 emptied ?  name/not-mapped
+        3:24 orders -> prod.sales.orders
+        | select * from emptied, prod.sales.orders;
+        --
+        == etl.py
+        6:14 people.emp -> `prod-eu`.people.emp
+        7:14 orders -> prod.sales.orders
+        | spark.table('`prod-eu`.people.emp')
+        | spark.table('prod.sales.orders')
+        == s.py
+        2:16 sales -> prod.sales
+        | spark.sql('use prod.sales')
+    "#]].assert_eq(&told.join("--\n"));
+}

@@ -714,3 +714,129 @@ fn datasets_of_a_declarative_pipeline() {
         "#]],
     );
 }
+
+#[test]
+fn what_may_not_have_been_run_makes_current_one_of_several() {
+    check(
+        &cells(&[
+            "spark.sql('use people')\ntry:\n    spark.sql('use sales')\nexcept Exception:\n    pass\nspark.table('orders')",
+            "spark.sql('use people')\ntry:\n    spark.sql('use sales')\n    spark.sql('use people')\nexcept Exception:\n    spark.table('orders')\nspark.table('emp')",
+            "spark.sql('use people')\ntry:\n    spark.sql('use sales')\nexcept Exception as e:\n    raise e\nfinally:\n    print('x')\nspark.table('orders')",
+            "spark.sql('use people')\nspark.sql('use sales') if a else None\nspark.table('orders')",
+            "spark.sql('use people')\na and spark.sql('use sales')\nspark.table('orders')",
+            "spark.sql('use people')\nspark.sql('use sales') or a\nspark.table('orders')",
+            "spark.sql('use people')\nwith suppress(Exception):\n    spark.sql('use sales')\nspark.table('orders')",
+            "spark.sql('use people')\nwith open('x') as f:\n    spark.sql('use sales')\nspark.table('orders')",
+        ]),
+        expect![[r#"
+            2:16 people -> `prod-eu`.people
+            4:20 sales -> prod.sales
+            7:14 orders ?  name/database-unknown prod.sales.orders
+            11:16 people -> `prod-eu`.people
+            13:20 sales -> prod.sales
+            14:20 people -> `prod-eu`.people
+            16:18 orders ?  name/database-unknown prod.sales.orders
+            17:14 emp ?  name/database-unknown `prod-eu`.people.emp
+            21:16 people -> `prod-eu`.people
+            23:20 sales -> prod.sales
+            28:14 orders -> prod.sales.orders
+            32:16 people -> `prod-eu`.people
+            33:16 sales -> prod.sales
+            34:14 orders ?  name/database-unknown prod.sales.orders
+            38:16 people -> `prod-eu`.people
+            39:22 sales -> prod.sales
+            40:14 orders ?  name/database-unknown prod.sales.orders
+            44:16 people -> `prod-eu`.people
+            45:16 sales -> prod.sales
+            46:14 orders -> prod.sales.orders
+            50:16 people -> `prod-eu`.people
+            52:20 sales -> prod.sales
+            53:14 orders ?  name/database-unknown prod.sales.orders
+            57:16 people -> `prod-eu`.people
+            59:20 sales -> prod.sales
+            60:14 orders -> prod.sales.orders
+            | spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            | spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            |     spark.sql('use `prod-eu`.people')
+            | spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            | spark.table('prod.sales.orders')
+            | spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales') if a else None
+            | spark.sql('use `prod-eu`.people')
+            | a and spark.sql('use prod.sales')
+            | spark.sql('use `prod-eu`.people')
+            | spark.sql('use prod.sales') or a
+            | spark.table('prod.sales.orders')
+            | spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            | spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            | spark.table('prod.sales.orders')
+        "#]],
+    );
+    check(
+        &cells(&[
+            "def f(d):\n    if a:\n        spark.sql('use people')\n        return 1\n    spark.sql('use sales')\nspark.sql('use sales')\nf()\nspark.table('orders')",
+            "def g():\n    spark.sql('use sales')\nspark.sql('use people')\nif a:\n    g()\nspark.table('orders')",
+            "spark.sql('use people')\n[g() for x in xs]\nspark.table('orders')",
+            "spark.sql('use people')\nfoo(g)\nspark.table('orders')",
+            "spark.sql('use people')\ng()\nspark.table('orders')",
+        ]),
+        expect![[r#"
+            4:24 people -> `prod-eu`.people
+            6:20 sales -> prod.sales
+            7:16 sales -> prod.sales
+            9:14 orders ?  name/database-unknown prod.sales.orders
+            14:20 sales -> prod.sales
+            15:16 people -> `prod-eu`.people
+            18:14 orders ?  name/database-unknown prod.sales.orders
+            22:16 people -> `prod-eu`.people
+            24:14 orders ?  name/database-unknown prod.sales.orders
+            28:16 people -> `prod-eu`.people
+            30:14 orders ?  name/database-unknown prod.sales.orders
+            34:16 people -> `prod-eu`.people
+            36:14 orders -> prod.sales.orders
+            |         spark.sql('use `prod-eu`.people')
+            |     spark.sql('use prod.sales')
+            | spark.sql('use prod.sales')
+            |     spark.sql('use prod.sales')
+            | spark.sql('use `prod-eu`.people')
+            | spark.sql('use `prod-eu`.people')
+            | spark.sql('use `prod-eu`.people')
+            | spark.sql('use `prod-eu`.people')
+            | spark.table('prod.sales.orders')
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_that_nobody_called_may_not_have_made_a_database_current() {
+    expect![[r#"
+        == common.py
+        2:16 people -> `prod-eu`.people
+        4:20 sales -> prod.sales
+        | spark.sql('use `prod-eu`.people')
+        |     spark.sql('use prod.sales')
+        == etl.py
+        6:14 orders ?  name/database-unknown prod.sales.orders
+        11:14 orders -> prod.sales.orders
+        | spark.table('prod.sales.orders')
+    "#]]
+    .assert_eq(&show(&[
+        (
+            "etl.py",
+            &cells(&[
+                "# MAGIC %run ./common",
+                "spark.table('orders')",
+                "use_sales()\nspark.table('orders')",
+            ]),
+        ),
+        (
+            "common.py",
+            &cells(&["spark.sql('use people')\ndef use_sales():\n    spark.sql('use sales')"]),
+        ),
+    ]));
+}

@@ -211,3 +211,85 @@ fn shell_cells() {
         "#]],
     );
 }
+
+#[test]
+fn what_may_have_failed_makes_current_one_of_several() {
+    check(
+        "nb.scala",
+        r#"spark.sql("use people")
+try { spark.sql("use sales") } catch { case e: Exception => println(e) }
+spark.table("orders")
+spark.sql("use people")
+try { spark.sql("use sales") } catch { case e: Exception => throw e }
+spark.table("orders")
+spark.sql("use people")
+Try { spark.sql("use sales") }
+spark.table("orders")
+spark.sql("use people")
+val ok = scala.util.Try(spark.sql("use sales")).isSuccess
+spark.table("orders")
+spark.sql("use people")
+a && spark.sql("use sales").isEmpty
+spark.table("orders")
+"#,
+        expect![[r#"
+            1:16 people -> `prod-eu`.people
+            2:22 sales -> prod.sales
+            3:14 orders ?  name/database-unknown prod.sales.orders
+            4:16 people -> `prod-eu`.people
+            5:22 sales -> prod.sales
+            6:14 orders -> prod.sales.orders
+            7:16 people -> `prod-eu`.people
+            8:22 sales -> prod.sales
+            9:14 orders ?  name/database-unknown prod.sales.orders
+            10:16 people -> `prod-eu`.people
+            11:40 sales -> prod.sales
+            12:14 orders ?  name/database-unknown prod.sales.orders
+            13:16 people -> `prod-eu`.people
+            14:21 sales -> prod.sales
+            15:14 orders ?  name/database-unknown prod.sales.orders
+            | spark.sql("use `prod-eu`.people")
+            | try { spark.sql("use prod.sales") } catch { case e: Exception => println(e) }
+            | spark.sql("use `prod-eu`.people")
+            | try { spark.sql("use prod.sales") } catch { case e: Exception => throw e }
+            | spark.table("prod.sales.orders")
+            | spark.sql("use `prod-eu`.people")
+            | Try { spark.sql("use prod.sales") }
+            | spark.sql("use `prod-eu`.people")
+            | val ok = scala.util.Try(spark.sql("use prod.sales")).isSuccess
+            | spark.sql("use `prod-eu`.people")
+            | a && spark.sql("use prod.sales").isEmpty
+        "#]],
+    );
+    check(
+        "nb.R",
+        r#"sql("use people")
+tryCatch({ sql("use sales") }, error = function(e) print(e))
+tableToDF("orders")
+sql("use people")
+try(sql("use sales"))
+tableToDF("orders")
+sql("use people")
+if (a) sql("use sales") else stop("x")
+tableToDF("orders")
+"#,
+        expect![[r#"
+            1:10 people -> `prod-eu`.people
+            2:21 sales -> prod.sales
+            3:12 orders ?  name/database-unknown prod.sales.orders
+            4:10 people -> `prod-eu`.people
+            5:14 sales -> prod.sales
+            6:12 orders ?  name/database-unknown prod.sales.orders
+            7:10 people -> `prod-eu`.people
+            8:17 sales -> prod.sales
+            9:12 orders -> prod.sales.orders
+            | sql("use `prod-eu`.people")
+            | tryCatch({ sql("use prod.sales") }, error = function(e) print(e))
+            | sql("use `prod-eu`.people")
+            | try(sql("use prod.sales"))
+            | sql("use `prod-eu`.people")
+            | if (a) sql("use prod.sales") else stop("x")
+            | tableToDF("prod.sales.orders")
+        "#]],
+    );
+}

@@ -141,3 +141,39 @@ fn what_was_destroyed_behind_a_name_is_named() {
     "#]]
     .assert_eq(&told);
 }
+
+#[test]
+fn names_of_other_notebooks_behind_a_use_that_moved() {
+    let notebook = |cells: &str| format!("# Databricks notebook source\n{cells}\n");
+    let caller = |name: &str| {
+        notebook(&format!(
+            "# MAGIC %run ./s\n\n# COMMAND ----------\n\nspark.table('{name}')"
+        ))
+    };
+    let mut told = String::new();
+    for name in ["legacy.t", "cleansed.a", "sales.customers"] {
+        let (old, new) = (
+            notebook("spark.sql('use raw')"),
+            notebook("spark.sql('use prod.raw')"),
+        );
+        let tree =
+            |s: &str| InMemory::new([("etl.py", caller(name).as_bytes()), ("s.py", s.as_bytes())]);
+        for judged in verify(&tree(&old), &tree(&new), &several(), 1) {
+            let said = match judged.outcome {
+                Outcome::Unlicensed(change) => {
+                    format!("{}:{} {}", change.line, change.column, change.what)
+                }
+                outcome => format!("licensed: {}", outcome.is_licensed()),
+            };
+            writeln!(told, "{} {said}", judged.path).expect("a text can be written to");
+        }
+    }
+    expect![[r#"
+        etl.py licensed: true
+        s.py 2:16 this goes to the catalog `prod`, and `legacy.t` in line 6 of etl.py, which stays, is looked for there now
+        etl.py licensed: true
+        s.py licensed: true
+        etl.py licensed: true
+        s.py 2:16 this goes to the catalog `prod`, and `sales.customers` in line 6 of etl.py, which stays, is looked for there now
+    "#]].assert_eq(&told);
+}

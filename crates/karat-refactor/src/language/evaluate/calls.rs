@@ -36,6 +36,32 @@ impl Machine<'_, '_> {
         function: &Expression,
         arguments: &[Argument],
     ) -> Value {
+        let name = match &function.kind {
+            Kind::Name(name) | Kind::Attribute { name, .. } => name.as_str(),
+            _ => "",
+        };
+        match calls::evaluates(self.namespace, name) {
+            calls::Evaluates::All => self.called(expression, function, arguments),
+            calls::Evaluates::UntilItFails => {
+                self.in_attempt(|machine| machine.called(expression, function, arguments))
+            }
+            calls::Evaluates::Some => {
+                self.maybe(|machine| machine.called(expression, function, arguments))
+            }
+            calls::Evaluates::AndLeaves => {
+                let value = self.called(expression, function, arguments);
+                self.frame().left = true;
+                value
+            }
+        }
+    }
+
+    fn called(
+        &mut self,
+        expression: &Expression,
+        function: &Expression,
+        arguments: &[Argument],
+    ) -> Value {
         // What is called, without evaluating a method as if it were a value.
         let (receiver, method) = match &function.kind {
             Kind::Attribute { object, name } => {

@@ -87,15 +87,19 @@ impl Machine<'_, '_> {
                     let value = self.expression(condition);
                     self.tested(&value);
                 }
-                let mut arms = arms
-                    .iter()
-                    .map(|arm| self.expression(arm))
-                    .collect::<Vec<_>>()
-                    .into_iter();
-                match arms.next() {
-                    Some(first) => arms.fold(first, Value::or),
-                    None => Value::unknown(),
-                }
+                let values = match (condition, arms.as_slice()) {
+                    // `a or b`: the first one is evaluated in any case.
+                    (None, [first, others @ ..]) => {
+                        let mut values = vec![self.expression(first)];
+                        for other in others {
+                            values.push(self.maybe(|machine| machine.expression(other)));
+                        }
+                        values
+                    }
+                    (_, arms) => self.one_of(arms, arms.len() > 1, Self::expression),
+                };
+                let all = values.into_iter().reduce(Value::or);
+                all.unwrap_or_else(Value::unknown)
             }
             Kind::Lambda(function) => Value::Function(self.closure(function)),
             Kind::Comprehension {
@@ -113,7 +117,7 @@ impl Machine<'_, '_> {
                     let value = self.expression(condition);
                     self.tested(&value);
                 }
-                let value = self.expression(element);
+                let value = self.maybe(|machine| machine.expression(element));
                 self.frames.pop();
                 Value::List(Arc::new(vec![value.or_else()]))
             }

@@ -72,7 +72,7 @@ impl Machine<'_, '_> {
             .get(&(class, "__init__".to_owned()))
             .cloned()
         {
-            self.enter(&initialiser, &[], true);
+            self.maybe(|machine| machine.enter(&initialiser, &[], true));
         }
     }
 
@@ -218,6 +218,9 @@ impl Machine<'_, '_> {
         self.frames.push(frame);
         let last = self.block(&closure.function.body);
         let frame = self.frames.pop().unwrap_or_default();
+        if let Some(early) = frame.current.clone() {
+            self.or_current(early);
+        }
         self.broken = broken;
         for value in frame.returned.iter().chain([&last]) {
             self.returned(value);
@@ -258,7 +261,7 @@ impl Machine<'_, '_> {
 
     /// Enters a function whose result goes where nobody follows it.
     pub(super) fn enter_for_others(&mut self, closure: &Arc<Closure>) {
-        let value = self.enter(closure, &[], true);
+        let value = self.maybe(|machine| machine.enter(closure, &[], true));
         let fate = Fate::Aside("is returned to code that is not followed");
         self.fate(&value, &fate);
     }

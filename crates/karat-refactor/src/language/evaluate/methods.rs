@@ -174,7 +174,8 @@ impl Machine<'_, '_> {
                             })
                             .collect();
                     }
-                    results.push(self.enter(&closure, &elements, false));
+                    let result = self.maybe(|machine| machine.enter(&closure, &elements, false));
+                    results.push(result);
                 }
                 Value::Object(path) if path.as_ref() == "println" || path.as_ref() == "print" => {
                     self.fate(&element, &Fate::Shown)

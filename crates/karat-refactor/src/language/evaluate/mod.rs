@@ -29,7 +29,7 @@ use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, NotATable};
 use crate::reader::Reader;
 use crate::rules;
-use crate::session::{self, Namespace};
+use crate::session::{self, Current, Namespace};
 
 /// Functions inside functions are entered to this depth.
 const CALLS_DEEP: usize = 8;
@@ -74,6 +74,8 @@ pub(crate) struct Machine<'r, 'e> {
     entered: Vec<usize>,
     broken: Vec<Range<usize>>,
     class: Option<Arc<str>>,
+    /// What was current at any place of each body that may stop anywhere.
+    attempts: Vec<Current>,
 }
 
 #[derive(Default)]
@@ -82,6 +84,8 @@ struct Frame {
     returned: Option<Value>,
     /// Whether statements from here on may not be reached.
     left: bool,
+    /// What was current where it returned early.
+    current: Option<Current>,
     /// Parameters of which nothing is known.
     open: BTreeSet<String>,
 }
@@ -117,6 +121,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             entered: Vec::new(),
             broken: Vec::new(),
             class: None,
+            attempts: Vec::new(),
         }
     }
 

@@ -60,6 +60,7 @@ impl Machine<'_, '_> {
 
     pub(super) fn database(&mut self, value: &Value, span: &Range<usize>, current: bool) {
         let known = value.all_texts();
+        let mut uses = std::collections::BTreeSet::new();
         self.report(
             value,
             span,
@@ -73,9 +74,13 @@ impl Machine<'_, '_> {
                 machine.reader.database(fragment, &parts);
                 if current {
                     machine.reader.use_database(fragment, &parts);
+                    uses.extend(machine.reader.session.uses.last.iter().cloned());
                 }
             },
         );
+        if current {
+            self.reader.session.uses.last = uses;
+        }
         if current && known.is_none() {
             self.reader.session.database = session::Value::Unknown;
         }

@@ -13,6 +13,7 @@ impl Machine<'_, '_> {
         let mut last = Value::Constant("None".into());
         for statement in statements {
             last = with_stack(|| self.statement(statement));
+            self.note_current();
         }
         last
     }
@@ -66,9 +67,7 @@ impl Machine<'_, '_> {
                 let element = self.element(&iterable);
                 let before = self.frame().variables.clone();
                 self.assign(target, element);
-                let current = self.reader.session.current();
-                self.block(body);
-                self.or_current(current);
+                self.maybe(|machine| machine.block(body));
                 self.join(vec![before]);
             }
             Statement::While { condition, body } => {
@@ -76,9 +75,7 @@ impl Machine<'_, '_> {
                 let condition = self.expression(condition);
                 self.tested(&condition);
                 let before = self.frame().variables.clone();
-                let current = self.reader.session.current();
-                self.block(body);
-                self.or_current(current);
+                self.maybe(|machine| machine.block(body));
                 self.join(vec![before]);
             }
             Statement::Branch {
@@ -91,6 +88,16 @@ impl Machine<'_, '_> {
                     self.tested(&value);
                 }
                 return self.branch(arms, *complete);
+            }
+            Statement::Try {
+                body,
+                otherwise,
+                handlers,
+                finally,
+            } => {
+                let value = self.tries(body, otherwise, handlers);
+                self.block(finally);
+                return value;
             }
             Statement::Block { bindings, body } => {
                 for (target, value) in bindings {
@@ -106,6 +113,10 @@ impl Machine<'_, '_> {
                     .as_ref()
                     .map_or_else(nothing, |value| self.expression(value));
                 self.returns(value);
+            }
+            Statement::Raise(value) => {
+                self.expression(value);
+                self.frame().left = true;
             }
             Statement::Import {
                 span,
@@ -156,6 +167,120 @@ impl Machine<'_, '_> {
             None => value,
         });
         frame.left = true;
+        let here = self.reader.session.current();
+        let frame = self.frame();
+        frame.current = Some(match frame.current.take() {
+            Some(others) => others.or(here),
+            None => here,
+        });
+    }
+
+    /// A body that may stop anywhere, and what runs then.
+    fn tries(
+        &mut self,
+        body: &[Statement],
+        otherwise: &[Statement],
+        handlers: &[Vec<Statement>],
+    ) -> Value {
+        let before = self.frame().variables.clone();
+        let left_before = std::mem::take(&mut self.frame().left);
+        let (mut value, on_the_way) = self.attempt(|machine| machine.block(body));
+        let after = self.frame().variables.clone();
+        self.block(otherwise);
+        let mut ends = Vec::new();
+        if !self.frame().left || handlers.is_empty() {
+            ends.push((
+                self.frame().variables.clone(),
+                self.reader.session.current(),
+            ));
+        }
+        let left = self.frame().left;
+        self.frame().variables = after;
+        self.join(vec![before]);
+        let stopped = self.frame().variables.clone();
+        for handler in handlers {
+            self.frame().variables.clone_from(&stopped);
+            self.reader.session.make_current(on_the_way.clone());
+            self.frame().left = false;
+            let of_handler = self.block(handler);
+            if !self.frame().left {
+                value = value.or(of_handler);
+                ends.push((
+                    std::mem::take(&mut self.frame().variables),
+                    self.reader.session.current(),
+                ));
+            }
+        }
+        self.frame().left = left_before || ends.is_empty() || left && handlers.is_empty();
+        if let Some((variables, current)) = ends.pop() {
+            self.frame().variables = variables;
+            let (others, currents): (Vec<_>, Vec<_>) = ends.into_iter().rev().unzip();
+            self.join(others);
+            let current = currents.into_iter().fold(current, |all, one| one.or(all));
+            self.reader.session.make_current(current);
+        }
+        value
+    }
+
+    /// Does what may stop anywhere; with all that may be current when it does.
+    fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Current) {
+        let before = self.reader.session.current();
+        self.attempts.push(before.clone());
+        let result = work(self);
+        self.note_current();
+        (result, self.attempts.pop().unwrap_or(before))
+    }
+
+    /// Does what may stop anywhere, unnoticed.
+    pub(super) fn in_attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let (result, on_the_way) = self.attempt(work);
+        self.or_current(on_the_way);
+        result
+    }
+
+    /// Does what may not be done at all.
+    pub(super) fn maybe<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let left = self.frame().left;
+        let before = self.reader.session.current();
+        let result = work(self);
+        self.or_current(before);
+        self.frame().left = left;
+        result
+    }
+
+    /// Does one of several things, or none if they are not complete.
+    pub(super) fn one_of<T>(
+        &mut self,
+        ways: &[T],
+        complete: bool,
+        mut work: impl FnMut(&mut Self, &T) -> Value,
+    ) -> Vec<Value> {
+        let before = self.reader.session.current();
+        let mut current = (!complete || ways.is_empty()).then(|| before.clone());
+        let mut values = Vec::with_capacity(ways.len());
+        for way in ways {
+            self.reader.session.make_current(before.clone());
+            values.push(work(self, way));
+            let here = self.reader.session.current();
+            current = Some(match current {
+                Some(others) => others.or(here),
+                None => here,
+            });
+        }
+        self.reader.session.make_current(current.unwrap_or(before));
+        values
+    }
+
+    fn note_current(&mut self) {
+        if self.attempts.is_empty() {
+            return;
+        }
+        let here = self.reader.session.current();
+        for attempt in &mut self.attempts {
+            if *attempt != here {
+                *attempt = attempt.clone().or(here.clone());
+            }
+        }
     }
 
     pub(super) fn branch(&mut self, arms: &[Vec<Statement>], complete: bool) -> Value {
@@ -202,7 +327,7 @@ impl Machine<'_, '_> {
     }
 
     /// What was current before may be so still: what came since may not have been run.
-    fn or_current(&mut self, before: Current) {
+    pub(super) fn or_current(&mut self, before: Current) {
         let here = self.reader.session.current();
         self.reader.session.make_current(before.or(here));
     }
@@ -253,11 +378,21 @@ fn assigned(statements: &[Statement], into: &mut BTreeSet<String>) {
                     assigned(body, into)
                 }
                 Statement::Branch { arms, .. } => arms.iter().for_each(|arm| assigned(arm, into)),
+                Statement::Try {
+                    body,
+                    otherwise,
+                    handlers,
+                    finally,
+                } => {
+                    let parts = [body, otherwise, finally].into_iter().chain(handlers);
+                    parts.for_each(|part| assigned(part, into));
+                }
                 Statement::Forget(names) => into.extend(names.iter().cloned()),
                 Statement::Expression(_)
                 | Statement::Function(_)
                 | Statement::Class { .. }
                 | Statement::Return(_)
+                | Statement::Raise(_)
                 | Statement::Import { .. } => {}
             }
         }
