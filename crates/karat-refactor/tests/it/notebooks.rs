@@ -221,6 +221,7 @@ fn a_use_stays_where_it_would_take_names_of_other_notebooks_along() {
         == s.py
         2:14 legacy.foo ?  name/not-mapped
         --
+        2:7 sales not a table: part of names that are judged where they are put together
         3:17 sales ?  name/takes-along prod.sales
         4:14 legacy.foo ?  name/not-mapped
         --
