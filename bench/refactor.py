@@ -52,7 +52,8 @@ def write_mapping(names, path):
     with open(path, "w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["old_database", "old_table", "new_catalog", "new_schema", "new_table"])
-        writer.writerows([database, table, "main", database, table] for database, table in names)
+        # A mapping without a table is a mistake; where a search finds none, this one stands for none.
+        writer.writerows([database, table, "main", database, table] for database, table in names or [("no_such_database", "no_such_table")])
 
 
 def karat(*arguments):
