@@ -365,7 +365,7 @@ fn whoever_tampers_is_told() {
         1: the proof does not hold: nb.py: it writes `sales.orders`, which becomes `prod.sales.orders`, and the proof does not say so
         ok        7 files, 7 edits
         -- occurrences are left out
-        1: the proof does not hold: the proof counts 0 occurrences, and there are 8 in the tree before
+        1: the proof does not hold: the proof counts 0 occurrences, and there are 9 in the tree before
         ok        7 files, 7 edits
         -- the mapping's digest
         1: the proof does not hold: the proof was made with another mapping: what it says has the SHA-256 00, that of this one is 358580861cb2902c8504bc11a9323b1cc1f8c9ed6a4a9e7ae72d3e5cf816fd17
