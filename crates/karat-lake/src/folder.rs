@@ -150,6 +150,11 @@ impl Lake {
         lock::is_marked(&self.path(&format!("_karat/locks/{name}.lock"))?)
     }
 
+    /// Waits for the run under this mark: whether it ended before the time was over, of which what was waited is taken off.
+    pub fn wait_for(&self, name: &str, left: &mut Duration) -> Result<bool, LakeError> {
+        lock::within(left, || Ok(!self.is_marked(name)?))
+    }
+
     /// All tables of the lake, sorted.
     pub fn tables(&self) -> Result<Vec<TableDir>, LakeError> {
         let mut tables = Vec::new();

@@ -28,23 +28,33 @@ pub(crate) fn take(name: &str, path: &Path, wait: Duration) -> Result<LockGuard,
         .write(true)
         .open(path)
         .map_err(LakeError::io("open the lock", path))?;
-    let mut left = wait;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(LockGuard { _file: file }),
-            Err(TryLockError::WouldBlock) if left.is_zero() => {
-                return Err(LakeError::Locked {
-                    name: name.to_owned(),
-                });
-            }
-            Err(TryLockError::WouldBlock) => {
-                let step = STEP.min(left);
-                std::thread::sleep(step);
-                left -= step;
-            }
-            Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", path)(error)),
-        }
+    let locked = within(&mut { wait }, || match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(LakeError::io("lock", path)(error)),
+    })?;
+    if locked {
+        return Ok(LockGuard { _file: file });
     }
+    Err(LakeError::Locked {
+        name: name.to_owned(),
+    })
+}
+
+/// Whether something is so before this time is over, of which what was waited is taken off.
+pub(crate) fn within(
+    left: &mut Duration,
+    mut is_so: impl FnMut() -> Result<bool, LakeError>,
+) -> Result<bool, LakeError> {
+    while !is_so()? {
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let step = STEP.min(*left);
+        std::thread::sleep(step);
+        *left -= step;
+    }
+    Ok(true)
 }
 
 /// Says that a run is at work: a lock with a name of its own, whose file goes with it.

@@ -13,8 +13,6 @@ use crate::error::PipelineError;
 
 /// How long a run waits for another that begins at this moment.
 const GATE_WAIT: Duration = Duration::from_secs(30);
-/// Between two looks at a mark.
-const STEP: Duration = Duration::from_millis(25);
 
 /// Runs that began before this one, by the tables that they are to work on.
 #[derive(Debug, Default)]
@@ -61,15 +59,10 @@ impl Site {
         let mut left = self.context.wait;
         let before = self.claims.0.get().and_then(|claims| claims.get(table));
         for mark in before.into_iter().flatten() {
-            while self.lake.is_marked(mark)? {
-                if left.is_zero() {
-                    return Err(LakeError::Locked {
-                        name: table.to_owned(),
-                    });
-                }
-                let step = STEP.min(left);
-                std::thread::sleep(step);
-                left -= step;
+            if !self.lake.wait_for(mark, &mut left)? {
+                return Err(LakeError::Locked {
+                    name: table.to_owned(),
+                });
             }
         }
         self.lake.lock(table, left)
