@@ -47,6 +47,11 @@ impl TableDir {
     pub fn dir(&self) -> String {
         format!("{}/{}/{}", self.domain, self.layer, self.table)
     }
+
+    /// The name by which SQL and receipts call the table: `domain_layer.table`.
+    pub fn name(&self) -> String {
+        format!("{}_{}.{}", self.domain, self.layer, self.table)
+    }
 }
 
 impl Lake {

@@ -67,10 +67,7 @@ pub fn heads(lake: &Lake) -> Result<BTreeMap<String, (String, Head)>, PipelineEr
         let dir = folder.dir();
         let table = lake.table(&dir);
         if let Some(head) = head(&table)? {
-            heads.insert(
-                format!("{}_{}.{}", folder.domain, folder.layer, folder.table),
-                (dir, head),
-            );
+            heads.insert(folder.name(), (dir, head));
         }
     }
     Ok(heads)
@@ -125,7 +122,7 @@ fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
     let mut unlisted = Vec::new();
     for folder in site.lake.tables()? {
         let dir = folder.dir();
-        let name = format!("{}_{}.{}", folder.domain, folder.layer, folder.table);
+        let name = folder.name();
         let Some(newest) = site.lake.table(&dir).newest_version()? else {
             continue;
         };

@@ -24,7 +24,7 @@ pub fn list(site: &Site, only: Option<&str>) -> Result<Vec<Recorded>, PipelineEr
     let mut recorded = Vec::new();
     let mut known = false;
     for folder in site.lake.tables()? {
-        let name = format!("{}_{}.{}", folder.domain, folder.layer, folder.table);
+        let name = folder.name();
         if only.is_some_and(|only| only != name) {
             continue;
         }

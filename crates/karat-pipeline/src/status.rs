@@ -36,7 +36,7 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
     let mut tables = Vec::new();
     for folder in site.lake.tables()? {
         let dir = folder.dir();
-        let name = format!("{}_{}.{}", folder.domain, folder.layer, folder.table);
+        let name = folder.name();
         let found = head(&site.lake.table(&dir)).and_then(|head| match head {
             Some(head) => Ok(Some((receipt_of(site, &head)?, head))),
             None => Ok(None),

@@ -160,10 +160,7 @@ pub async fn verify(
     let mut logs: BTreeMap<String, TableLog> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for folder in site.lake.tables()? {
-        names.insert(
-            format!("{}_{}.{}", folder.domain, folder.layer, folder.table),
-            (folder.layer.clone(), folder.dir()),
-        );
+        names.insert(folder.name(), (folder.layer.clone(), folder.dir()));
     }
     if let Some((only, _)) = &options.only
         && !names.contains_key(only)

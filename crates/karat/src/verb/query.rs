@@ -12,6 +12,7 @@ use karat_exact::{
     Engine, ExactError, FileSet, Parameters, Prepared, Purpose, SqlError, SqlErrorKind, Tables,
     function_names, type_name,
 };
+use karat_lake::TableDir;
 use karat_pipeline::{PipelineError, cut, damage, manifest};
 use karat_project::TableName;
 use karat_sql::TableRef;
@@ -345,9 +346,7 @@ impl Desk<'_> {
     fn nearest_table(&self, site: &OpenSite, name: &str) -> Option<String> {
         // A lake that cannot be listed is told where it is read.
         let folders = site.lake.tables().unwrap_or_default();
-        let of_lake = folders
-            .iter()
-            .map(|folder| format!("{}_{}.{}", folder.domain, folder.layer, folder.table));
+        let of_lake = folders.iter().map(TableDir::name);
         let names: Vec<String> = of_lake.chain(self.named.keys().cloned()).collect();
         karat_project::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
     }
