@@ -14,12 +14,14 @@ use crate::layout;
 /// another cursor reads.
 pub(crate) fn check(site: &Site, feed: &Feed, epochs: &Epochs) -> Result<(), PipelineError> {
     let now = FeedShape::of(feed);
-    let loads = [
-        (epochs.last_done(), false),
-        (epochs.last_done().and(epochs.last_current()), true),
-    ];
-    for (load, with_cursor) in loads {
-        let Some(before) = load.map(|load| recorded(site, load)).transpose()?.flatten() else {
+    let Some(done) = epochs.last_done() else {
+        return Ok(());
+    };
+    let current = epochs.last_current().unwrap_or(done);
+    // The rows are those of the one, the position is that of the other; mostly both have one declaration.
+    let rows = (done.code != current.code).then_some((done, false));
+    for (load, with_cursor) in rows.into_iter().chain([(current, true)]) {
+        let Some(before) = recorded(site, load)? else {
             continue;
         };
         if let Some((before, now)) = before.differs(&now, with_cursor) {
