@@ -35,6 +35,7 @@ use crate::style::Styles;
 pub(crate) use constant::Wish;
 pub(crate) use names::is_called_like_database;
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
+pub(crate) use passed::of_widget;
 
 /// What is known about the estate as a whole before its notebooks are read.
 #[derive(Clone, Debug, Default)]

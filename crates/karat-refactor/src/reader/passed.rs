@@ -10,6 +10,13 @@ use crate::fragment::{Fragment, has_placeholder};
 use crate::mapping::{DatabaseLookup, NewTable, TableLookup};
 use crate::occurrence::{Doubt, Role, Subject, Verdict};
 
+/// Why the value of a widget is left to a person.
+pub(crate) fn of_widget(widget: &str) -> String {
+    format!(
+        "a value of the widget `{widget}`, to which anybody may give another; change it together with what reads the widget"
+    )
+}
+
 impl Reader<'_> {
     /// A text that is a value for others: if it is a mapped table as a whole, or a mapped database, a person is told.
     pub(crate) fn value_for_others(&mut self, fragment: &Arc<Fragment>, doubt: Doubt) {

@@ -102,13 +102,18 @@ const KEEPS: &[&str] = &[
 
 /// The path of the frame that a call gives which reads a table.
 pub(super) fn frame_of(result: String, table: Option<(String, String)>) -> String {
-    let is_word = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
     match table {
         Some((database, table)) if is_word(&database) && is_word(&table) => {
             format!("{result}{FRAME}{database}/{table}")
         }
         _ => result,
     }
+}
+
+/// What can stand in a path and be found in it again.
+fn is_word(text: &str) -> bool {
+    text.chars()
+        .all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
 /// A path without the table that it is: its middle was cut out, and an alias may have been there.
@@ -133,7 +138,6 @@ fn table_of(path: &str) -> Option<((String, String), bool)> {
         }
         joined |= method == "join";
     }
-    let is_word = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
     is_word(table).then(|| ((database.to_owned(), table.to_owned()), joined))
 }
 
@@ -201,19 +205,20 @@ impl Machine<'_, '_> {
             return;
         }
         let name = &lower[0];
-        let news = match frame {
-            Some(((database, table), _)) if table == name && !database.is_empty() => {
+        let frames_own = frame
+            .map(|((database, table), _)| (database, table))
+            .filter(|(database, table)| *table == name && !database.is_empty());
+        let news = match (frames_own, frame) {
+            (Some((database, table)), _) => {
                 self.reader.renamed(database, table).into_iter().collect()
             }
             // A frame of another table has no such qualifier, unless others are joined to it.
-            Some((_, false)) => return,
-            _ => self.reader.renamed_tables(name),
+            (None, Some((_, false))) => return,
+            (None, _) => self.reader.renamed_tables(name),
         };
-        let is_frame =
-            frame.is_some_and(|((database, table), _)| table == name && !database.is_empty());
-        match news.iter().collect::<Vec<_>>().as_slice() {
-            [] => return,
-            [only] => self.reader.rename_qualifier(fragment, &parts[0], only),
+        match (news.first(), news.len()) {
+            (None, _) => return,
+            (Some(only), 1) => self.reader.rename_qualifier(fragment, &parts[0], only),
             _ => {
                 let message = "tables of this name get several new names, and which one this column is of is not known";
                 let doubt = Doubt::new(rule::QUALIFIER, message);
@@ -222,7 +227,7 @@ impl Machine<'_, '_> {
                 self.reader.needs_person(fragment, range, doubt, candidates);
             }
         }
-        self.note_qualified(index, name.clone(), is_frame, None);
+        self.note_qualified(index, name.clone(), frames_own.is_some(), None);
     }
 
     fn note_qualified(

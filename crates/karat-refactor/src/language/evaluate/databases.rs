@@ -3,7 +3,7 @@
 
 use super::Machine;
 use crate::language::values::{Assembled, LiteralId, Segment, Value};
-use crate::reader::is_called_like_database;
+use crate::reader::{is_called_like_database, of_widget};
 
 impl Machine<'_, '_> {
     /// A value under a name: a key, an argument, a parameter.
@@ -60,10 +60,7 @@ impl Machine<'_, '_> {
         }
         for id in literals_of(value) {
             if let Some(literal) = self.state.literals.get_mut(id) {
-                let why = format!(
-                    "a value of the widget `{widget}`, to which anybody may give another; change it together with what reads the widget"
-                );
-                literal.for_others = Some(why);
+                literal.for_others = Some(of_widget(widget));
                 literal.is_like_database |= is_called_like_database(widget);
             }
         }

@@ -11,7 +11,7 @@ use crate::fragment::Fragment;
 use crate::language::Language;
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
-use crate::reader::{NamePart, Reader, Spot, is_called_like_database};
+use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
 use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
 
@@ -1074,10 +1074,7 @@ impl Statement<'_, '_, '_> {
                 Some(at) => {
                     let inside = string_inside(self.fragment, self.tokens[at].range.clone());
                     if inside.text().contains('.') || is_called_like_database(&name) {
-                        let why = format!(
-                            "a value of the widget `{name}`, to which anybody may give another; change it together with what reads the widget"
-                        );
-                        let doubt = Doubt::new(rule::PARAMETER, why);
+                        let doubt = Doubt::new(rule::PARAMETER, of_widget(&name));
                         self.reader.value_for_others(&inside, doubt);
                     }
                     Value::text(inside.text())
