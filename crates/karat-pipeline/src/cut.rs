@@ -48,6 +48,17 @@ pub fn as_of(site: &Site, time: &str) -> Result<Cut, PipelineError> {
     }
 }
 
+/// The number of a table's version in a cut; None if the cut has no such table.
+pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, PipelineError> {
+    match cut {
+        Cut::Newest => Ok(site.lake.table(&name.folder()).newest_version()?),
+        Cut::Manifest(manifest) => {
+            let state = manifest.tables.get(&name.to_string());
+            Ok(state.map(|state| state.version))
+        }
+    }
+}
+
 /// The files of a table in a cut; None if the cut has no such table.
 pub fn file_set(
     site: &Site,

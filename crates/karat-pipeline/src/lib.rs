@@ -5,7 +5,7 @@
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs between two, [`damage`] which
 //! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time;
 //! [`journal`] is the cache beside the project.
 
@@ -21,6 +21,7 @@ mod current;
 pub mod cut;
 pub mod damage;
 pub mod deliveries;
+pub mod diff;
 pub mod epochs;
 pub mod error;
 pub mod gold;

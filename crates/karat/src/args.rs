@@ -104,6 +104,8 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
     /// Exact SQL on the lake, or on files.
     Query(QueryArgs),
+    /// What differs between two versions of a table, or between two tables: rows by key, columns, sums.
+    Diff(DiffArgs),
     /// Look at the sources.
     #[command(subcommand)]
     Source(SourceVerb),
@@ -480,6 +482,34 @@ pub(crate) struct QueryArgs {
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// A table of the lake, like `sales_gold.revenue`, at a version, a run or a time: `sales_gold.revenue@3`; or a Parquet, CSV or NDJSON file,
+    /// a folder or pattern of such files, or the folder of a Delta table, like `tables/revenue@3`. A table of the lake alone is compared with
+    /// the version before its newest, one with `@` with its newest.
+    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    pub(crate) old: String,
+    /// The same of the new; `@4` is that version of the same table.
+    #[arg(value_name = "NEW", value_hint = ValueHint::AnyPath)]
+    pub(crate) new: Option<String>,
+    /// Columns that identify a row, with commas between them; without it, the key that the project declares; without that, rows are compared as
+    /// a whole.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) key: Vec<String>,
+    /// Compare only these columns, with commas between them.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Show so many of the rows that differ.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) limit: u32,
+    /// For scripts: exit 1 if anything differs.
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }

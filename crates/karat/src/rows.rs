@@ -289,6 +289,26 @@ fn json_cell(
     })
 }
 
+/// One value as people read it; null is `null`, an empty text `""`.
+pub(crate) fn cell(column: &dyn Array, row: usize) -> Result<String, ArrowError> {
+    match column.is_null(row) {
+        true => Ok("null".to_owned()),
+        false => Ok(table_cell(&formatter(column)?, column, row)),
+    }
+}
+
+/// One value as JSON. Decimals are texts, since a program would read a number as a double.
+pub(crate) fn json_value(column: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+    let text = json_cell(&formatter(column)?, column, row)?;
+    match column.data_type() {
+        _ if column.is_null(row) => Ok(Value::Null),
+        number if number.is_decimal() => Ok(Value::String(text)),
+        // A decimal may lie inside.
+        nested if nested.is_nested() => Ok(Value::String(text)),
+        _ => serde_json::from_str(&text).map_err(|error| ArrowError::JsonError(error.to_string())),
+    }
+}
+
 fn formatter(column: &dyn Array) -> Result<ArrayFormatter<'_>, ArrowError> {
     ArrayFormatter::try_new(column, &FormatOptions::new())
 }

@@ -359,6 +359,25 @@ impl Deref for OpenSite {
     }
 }
 
+/// An engine, and the lake if there is a project: what reads files alone needs none.
+pub(crate) fn engine_and_lake(
+    voice: Voice,
+    global: &Global,
+    at: Option<&str>,
+    resources: &Resources,
+    scratch: &Scratch,
+) -> Result<(Engine, Option<OpenSite>), Failure> {
+    if global.project.is_none() && find_root(global).is_err() {
+        let threads = machine::threads(resources.threads);
+        let memory = machine::memory(resources.memory);
+        let moment = Moment::now(at)?;
+        return Ok((engine(scratch, threads, memory, &moment, None)?, None));
+    }
+    let opened = open_lake(voice, global, at, Some(resources))?;
+    let site = opened.site(Wants::reading())?;
+    Ok((site.engine.clone(), Some(site)))
+}
+
 /// An engine without a project is one in UTC that rounds half away from zero.
 pub(crate) fn engine(
     scratch: &Scratch,

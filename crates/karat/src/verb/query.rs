@@ -21,12 +21,12 @@ use serde_json::json;
 use crate::answer::{self, Answer};
 use crate::args::{Format, Global, QueryArgs};
 use crate::failure::{Failure, error_json, error_text};
-use crate::machine::{self, Moment};
+use crate::machine;
 use crate::named_files::{AsOf, NamedFiles};
 use crate::output::{self, Voice};
 use crate::scratch::Scratch;
 use crate::shell;
-use crate::site::{self, Interrupt, OpenSite, Wants};
+use crate::site::{self, Interrupt, OpenSite};
 use crate::statement::{self, Statement};
 
 /// Prints the rows of one SELECT, or opens a shell.
@@ -75,19 +75,7 @@ fn answered(
     let parameters = parameters(arguments)?;
     let threads = machine::threads(arguments.resources.threads);
     let at = arguments.time.at.as_deref();
-    // A query on files alone needs no project.
-    let (engine, lake) = if global.project.is_none() && site::find_root(global).is_err() {
-        let memory = machine::memory(arguments.resources.memory);
-        let moment = Moment::now(at)?;
-        (
-            site::engine(&scratch, threads, memory, &moment, None)?,
-            None,
-        )
-    } else {
-        let opened = site::open_lake(voice, global, at, Some(&arguments.resources))?;
-        let site = opened.site(Wants::reading())?;
-        (site.engine.clone(), Some(site))
-    };
+    let (engine, lake) = site::engine_and_lake(voice, global, at, &arguments.resources, &scratch)?;
     let desk = Desk {
         voice,
         arguments,

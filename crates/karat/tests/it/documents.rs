@@ -166,6 +166,14 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         0,
         &["select country as name from shop_gold.revenue"],
     );
+    for (file, select) in [
+        ("old.parquet", "select 1 as k, 1.5 as v, 'x' as w, 1 as was"),
+        ("new.parquet", "select 1 as k, 2.5 as v, 7 as w, 1 as comes"),
+    ] {
+        let made = project.karat(&["query", "--format", "parquet", "--output", file, select]);
+        assert_eq!(made.code, 0, "{}", made.text());
+    }
+    ask("diff", 0, &["old.parquet", "new.parquet", "--key", "k"]);
     ask("receipt list", 0, &[]);
     ask("receipt show", 0, &["shop_gold.revenue"]);
     ask("position show", 0, &[]);

@@ -9,6 +9,7 @@ mod beside;
 mod crash;
 mod demo;
 mod dice;
+mod diff;
 mod discover;
 mod documents;
 mod first_run;
