@@ -8,7 +8,7 @@
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
 //! `model`, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
-//! the tables. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
+//! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
 mod decode;
@@ -23,6 +23,7 @@ mod model_file;
 mod nearest;
 mod partial;
 mod project_file;
+mod recorded;
 mod reference;
 mod schema;
 mod table_name;
@@ -43,6 +44,7 @@ pub use model::{
 };
 pub use nearest::nearest;
 pub use partial::{Partial, Standing, Standings};
+pub use recorded::{NotRecorded, recorded_project};
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
 pub use yaml::place_in_text;

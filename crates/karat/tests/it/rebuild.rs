@@ -1,9 +1,9 @@
 //! Silver and gold of a run, rebuilt from bronze and `_karat/` alone: the recorded code on the recorded inputs is the version (A7).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use karat_lake::Lake;
+use karat_project::{TableName, recorded_project};
 use karat_receipt::{Manifest, Receipt};
 
 use crate::project::{Project, copy_folder};
@@ -155,214 +155,15 @@ impl Record {
         &self.code[&self.receipts[table].code.to_string()]
     }
 
-    /// A project that says what the recorded code says; where the sources were, it does not know.
-    fn project(&self) -> Vec<(String, String)> {
-        let mut files = Vec::new();
-        let mut head = String::new();
-        let mut sources = BTreeMap::new();
-        let mut feeds: BTreeMap<&str, String> = BTreeMap::new();
-        for table in self.of_layers(&["silver", "gold"]) {
-            let (schema, name) = table.split_once('.').unwrap();
-            let (domain, layer) = schema.rsplit_once('_').unwrap();
-            let model = Lines::of(self.code(table));
-            head = format!(
-                "karat: 1\nproject: rebuilt\nrounding: {}\ntimezone: {}\n",
-                model.one("rounding"),
-                model.one("timezone"),
-            );
-            let mut yaml = "access: public\nallow_float: as it was\n".to_owned();
-            for key in ["key", "cluster_by"] {
-                if let Some(columns) = model.get(key) {
-                    writeln!(yaml, "{key}: [{}]", list(columns).join(", ")).unwrap();
-                }
-            }
-            if layer == "gold" {
-                let sql = format!("{}\n", unescaped(model.one("sql")));
-                files.push((format!("domains/{domain}/gold/{name}.sql"), sql));
-            } else {
-                let feed = Lines::of(self.code(model.one("from")));
-                let (kind, entry) = feed_entry(&feed, &model);
-                let (_, of_feed) = model.one("from").split_once('.').unwrap();
-                let (source, _) = of_feed.split_once("__").unwrap();
-                sources.insert(source.to_owned(), kind);
-                *feeds.entry(domain).or_default() += &entry;
-                yaml += &silver(&model);
-            }
-            files.push((format!("domains/{domain}/{layer}/{name}.yaml"), yaml));
-        }
-        head += "sources:\n";
-        for (source, kind) in sources {
-            writeln!(head, "  {source}: {{ type: {kind}, path: unknown }}").unwrap();
-        }
-        files.push(("karat.yaml".to_owned(), head));
-        for (domain, entries) in feeds {
-            let text = format!("domain: {domain}\nfeeds:\n{entries}");
-            files.push((format!("domains/{domain}/domain.yaml"), text));
-        }
-        files
+    /// A project that says what the recorded code says.
+    fn project(&self) -> BTreeMap<String, String> {
+        let name = |table: &String| table.parse::<TableName>().unwrap();
+        let shaping = self
+            .receipts
+            .keys()
+            .filter(|table| !table.contains("_quarantine."));
+        let code = shaping.map(|table| (name(table), self.code(table).to_owned()));
+        let of = name(self.of_layers(&["gold"])[0]);
+        recorded_project(&of, &code.collect()).unwrap()
     }
-}
-
-/// What of a feed acts when silver reads it, as an entry of the control table; and its kind of source.
-fn feed_entry(feed: &Lines<'_>, model: &Lines<'_>) -> (&'static str, String) {
-    let (_, name) = feed.one("bronze").split_once("__").unwrap();
-    let (source, _) = feed
-        .one("bronze")
-        .rsplit_once('.')
-        .unwrap()
-        .1
-        .split_once("__")
-        .unwrap();
-    let (mode, key) = model.one("mode").split_once(" key ").unwrap();
-    let (on_duplicate, file_order) = model
-        .one("on_duplicate")
-        .split_once(" file_order ")
-        .unwrap();
-    let mut entry = format!("  - source: {source}\n    name: {name}\n    mode: {mode}\n");
-    writeln!(entry, "    key: [{}]", list(key).join(", ")).unwrap();
-    writeln!(
-        entry,
-        "    null_values: [{}]",
-        list_quoted(model.one("null_values"))
-    )
-    .unwrap();
-    if let Some(deletes) = model.get("deletes") {
-        let (_, column) = deletes.split_once(' ').unwrap();
-        writeln!(entry, "    deletes: {{ soft: {} }}", list(column)[0]).unwrap();
-    }
-    let table = &list(feed.one("table"))[0];
-    if table.is_empty() {
-        writeln!(entry, "    path: {}", json(&list(feed.one("path"))[0])).unwrap();
-        writeln!(entry, "    on_duplicate: {}", on_duplicate.to_lowercase()).unwrap();
-        if !list(file_order)[0].is_empty() {
-            writeln!(entry, "    file_order: {}", json(&list(file_order)[0])).unwrap();
-        }
-        return ("files", entry);
-    }
-    writeln!(entry, "    table: {table}").unwrap();
-    if let Some(cursor) = feed.get("cursor") {
-        let column = &list(cursor.split(' ').next().unwrap())[0];
-        writeln!(entry, "    cursor: {{ column: {column} }}").unwrap();
-    }
-    ("sqlite", entry)
-}
-
-fn silver(model: &Lines<'_>) -> String {
-    let mut yaml = format!("from: {}\nselect:\n", model.one("from"));
-    for column in model.all("select") {
-        let (name, sql) = column.split_once(' ').unwrap();
-        writeln!(yaml, "  {name}: {}", json(&unescaped(sql))).unwrap();
-    }
-    yaml += "expectations:\n";
-    for rule in model.all("expect") {
-        let mut words = rule.splitn(3, ' ');
-        let (name, action) = (words.next().unwrap(), words.next().unwrap());
-        let rest = words.next().unwrap();
-        let (on, sql) = match rest.strip_prefix("on all ") {
-            Some(sql) => (", on: all", sql),
-            None => ("", rest),
-        };
-        let expect = match sql {
-            "" => String::new(),
-            sql => format!(", expect: {}", json(&unescaped(sql))),
-        };
-        writeln!(yaml, "  {name}: {{ action: {action}{on}{expect} }}").unwrap();
-    }
-    if let Some(scd) = model.get("scd") {
-        let (kind, keys) = scd.split_once(" keys ").unwrap();
-        let keys = list(keys).join(", ");
-        writeln!(
-            yaml,
-            "auto_cdc:\n  keys: [{keys}]\n  stored_as_scd_type: {kind}"
-        )
-        .unwrap();
-        for key in ["sequence_by", "valid_from"] {
-            let column = &list(model.one(key))[0];
-            if !column.is_empty() {
-                writeln!(yaml, "  {key}: {column}").unwrap();
-            }
-        }
-        let deletes = unescaped(model.one("apply_as_deletes"));
-        if !deletes.is_empty() {
-            writeln!(yaml, "  apply_as_deletes: {}", json(&deletes)).unwrap();
-        }
-        let (word, columns) = model.one("track").split_once(' ').unwrap();
-        let columns = list(columns).join(", ");
-        match word {
-            "only" => writeln!(yaml, "  track_history_column_list: [{columns}]").unwrap(),
-            "except" => writeln!(yaml, "  track_history_except_column_list: [{columns}]").unwrap(),
-            _ => {}
-        }
-    }
-    yaml
-}
-
-/// The lines of recorded code: a key, a blank, the rest.
-struct Lines<'c>(Vec<(&'c str, &'c str)>);
-
-impl<'c> Lines<'c> {
-    fn of(code: &'c str) -> Self {
-        let lines = code.lines().skip(1);
-        Self(lines.map(|line| line.split_once(' ').unwrap()).collect())
-    }
-
-    fn all(&self, key: &str) -> impl Iterator<Item = &'c str> {
-        let lines = self.0.iter().filter(move |(of, _)| *of == key);
-        lines.map(|(_, rest)| *rest).collect::<Vec<_>>().into_iter()
-    }
-
-    fn get(&self, key: &str) -> Option<&'c str> {
-        self.all(key).next()
-    }
-
-    fn one(&self, key: &str) -> &'c str {
-        self.get(key)
-            .unwrap_or_else(|| panic!("no `{key}` in {:?}", self.0))
-    }
-}
-
-/// Quoted texts with blanks between.
-fn list(text: &str) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut rest = text;
-    while let Some(begun) = rest.strip_prefix('"') {
-        let mut escaped = false;
-        let end = begun
-            .find(|letter| {
-                let ends = letter == '"' && !escaped;
-                escaped = letter == '\\' && !escaped;
-                ends
-            })
-            .unwrap();
-        texts.push(unescaped(&begun[..end]));
-        rest = begun[end + 1..].trim_start();
-    }
-    assert!(rest.is_empty(), "{text}");
-    texts
-}
-
-fn list_quoted(text: &str) -> String {
-    let texts: Vec<String> = list(text).iter().map(|text| json(text)).collect();
-    texts.join(", ")
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        out.push(match letter {
-            '\\' => match letters.next().unwrap() {
-                'n' => '\n',
-                'r' => '\r',
-                other => other,
-            },
-            letter => letter,
-        });
-    }
-    out
-}
-
-/// A text as YAML reads it in one line.
-fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap()
 }
