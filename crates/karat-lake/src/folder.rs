@@ -215,7 +215,7 @@ impl Lake {
         }
     }
 
-    fn path(&self, rel: &str) -> Result<PathBuf, LakeError> {
+    pub(crate) fn path(&self, rel: &str) -> Result<PathBuf, LakeError> {
         check_name(rel)?;
         Ok(self.root.join(rel))
     }

@@ -25,6 +25,8 @@ mod log;
 mod log_store;
 pub mod table;
 
+mod link;
+
 pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
 pub use error::{CommitError, ErrorClass, LakeError};
 pub use folder::{Lake, Put, TableDir};

@@ -113,6 +113,13 @@ impl Listing {
         self.commits.range(from..).copied()
     }
 
+    /// Names of the commits and checkpoints up to `version`.
+    pub(crate) fn files_up_to(&self, version: i64) -> impl Iterator<Item = String> {
+        let commits = self.commits.range(..=version).copied().map(commit_name);
+        let checkpoints = self.checkpoints.range(..=version);
+        commits.chain(checkpoints.flat_map(|(_, names)| names.clone()))
+    }
+
     pub(crate) fn commit_path(&self, version: i64) -> PathBuf {
         self.dir.join(commit_name(version))
     }

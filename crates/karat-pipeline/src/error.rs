@@ -239,7 +239,7 @@ pub enum PipelineError {
 }
 
 /// Exit code of steps with these errors: of several, 2, 4, 5, 3, 1 in this precedence (H1).
-pub(crate) fn exit_code_of<'e>(
+pub fn exit_code_of<'e>(
     errors: impl Iterator<Item = &'e PipelineError>,
     needs_a_person: bool,
 ) -> u8 {

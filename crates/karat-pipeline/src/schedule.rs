@@ -260,16 +260,23 @@ async fn step(
         };
         return ("load", outcome);
     }
+    (kind_of(table), model(site, table).await)
+}
+
+/// Brings the table of one model up to date, by itself: the run's manifest is left to [`run`].
+pub async fn model(site: &Site, table: &TableName) -> Result<StepReport, PipelineError> {
+    let internal = |what: &str| Err(PipelineError::Internal(format!("`{table}` {what}")));
     let Some(model) = site.project.model(table) else {
-        return (
-            "gold",
-            Err(PipelineError::Internal(format!(
-                "`{table}` is no feed and no model"
-            ))),
-        );
+        return internal("is no feed and no model");
     };
-    let (kind, outcome) = model_step(site, table, model).await;
-    let outcome = outcome.map_err(|error| {
+    let outcome = match &model.kind {
+        ModelKind::Silver(silver) => match site.project.feed(&silver.from) {
+            Some(feed) => SilverStep::new(site, model, silver, feed).run().await,
+            None => internal("reads no feed"),
+        },
+        ModelKind::Gold(gold) => GoldStep::new(site, model, gold).run().await,
+    };
+    outcome.map_err(|error| {
         let mut read = model.inputs.clone();
         read.push(table.clone());
         match damage::named(site, &read, error) {
@@ -279,30 +286,7 @@ async fn step(
             },
             other => other,
         }
-    });
-    (kind, outcome)
-}
-
-async fn model_step(
-    site: &Site,
-    table: &TableName,
-    model: &Model,
-) -> (&'static str, Result<StepReport, PipelineError>) {
-    match &model.kind {
-        ModelKind::Silver(silver) => {
-            let Some(feed) = site.project.feed(&silver.from) else {
-                return (
-                    "silver",
-                    Err(PipelineError::Internal(format!("`{table}` reads no feed"))),
-                );
-            };
-            (
-                "silver",
-                SilverStep::new(site, model, silver, feed).run().await,
-            )
-        }
-        ModelKind::Gold(gold) => ("gold", GoldStep::new(site, model, gold).run().await),
-    }
+    })
 }
 
 /// What makes the table: a load, or the model of a layer.

@@ -102,6 +102,8 @@ pub(crate) enum Verb {
     Status,
     /// Check receipts, logs, files and rows against each other; runs no model.
     Verify(VerifyArgs),
+    /// Make recorded versions again, from the code and the inputs that are on record, and compare; writes nothing into the lake.
+    Replay(ReplayArgs),
     /// Exact SQL on the lake, or on files.
     Query(QueryArgs),
     /// What differs between two versions of a table, or between two tables: rows by key, columns, sums.
@@ -438,6 +440,21 @@ pub(crate) struct VerifyArgs {
     /// Also that the lake still has the run of this head, which `karat run` printed: nothing up to it was cut off.
     #[arg(long, value_name = "DIGEST", conflicts_with = "table")]
     pub(crate) head: Option<String>,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The run whose silver and gold versions are made again, as `karat run` printed it and `karat receipt list` shows it; without it, the
+    /// newest run that made any.
+    #[arg(value_name = "RUN", value_hint = ValueHint::Other)]
+    pub(crate) run: Option<String>,
+    /// Make the newest version of this model's table again, or the one of a number, like `sales_silver.orders@3`: whatever work was saved when
+    /// it was made, the rebuild must give the same.
+    #[arg(long, value_name = "TABLE[@VERSION]", num_args = 1.., conflicts_with = "run", value_hint = ValueHint::Other)]
+    pub(crate) rebuild: Vec<String>,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }

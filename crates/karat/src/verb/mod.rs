@@ -11,6 +11,7 @@ pub(crate) mod query;
 pub(crate) mod receipt;
 pub(crate) mod refactor;
 mod refactor_report;
+pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;

@@ -59,7 +59,7 @@ fn unsigned_hint(opened: &Opened) -> String {
     )
 }
 
-fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {
+pub(super) fn table_and_version(text: &str) -> Result<(String, Option<i64>), Failure> {
     match text.split_once('@') {
         None => Ok((text.to_owned(), None)),
         Some((table, version)) => match version.parse() {

@@ -181,6 +181,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("schema accept", 0, &["landing.orders"]);
     ask("source test", 0, &[]);
     ask("source discover", 0, &["landing", "orders"]);
+    ask("replay", 0, &[]);
     ask("doctor", 0, &[]);
     ask("verify", 0, &[]);
 
@@ -218,6 +219,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     let bytes = fs::read(project.path(&file)).unwrap();
     project.write(&file, "something else");
     ask("verify", 1, &[]);
+    ask("replay", 1, &["--rebuild", "shop_gold.revenue@0"]);
     project.write_bytes(&file, &bytes);
 
     ask(

@@ -28,6 +28,7 @@ mod readers;
 mod rebuild;
 mod refactor;
 mod refactor_proof;
+mod replay;
 mod reshaped;
 mod runs;
 mod signatures;

@@ -41,7 +41,7 @@ allow_float: the scale gives doubles
     ("domains/stock/gold/today.yaml", "key: [item, country]\n"),
 ];
 
-fn original() -> Project {
+pub(crate) fn original() -> Project {
     let project = two_days::project();
     for (name, text) in MORE {
         project.write(name, text);
