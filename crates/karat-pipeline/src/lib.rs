@@ -6,7 +6,7 @@
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs between two, [`damage`] which
-//! file of them is not as it was written, [`replay`] puts a version's recorded code and inputs into a lake of their own, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time;
+//! file of them is not as it was written, [`fixture`] tests a model on a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time;
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -24,6 +24,7 @@ pub mod deliveries;
 pub mod diff;
 pub mod epochs;
 pub mod error;
+pub mod fixture;
 pub mod gold;
 mod high_water;
 pub mod ingest;

@@ -19,10 +19,11 @@ use karat_project::{
 use karat_receipt::Digest;
 
 use crate::bronze::{self, PayloadColumn};
+use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::ingest::ColumnsRead;
 use crate::scd::{END_AT, START_AT};
-use crate::schedule::columns_read;
+use crate::schedule::{columns_read, columns_read_of};
 
 /// One thing wrong with a model's SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +223,26 @@ pub fn check(
     checked
 }
 
+/// The columns of one table, as far as they are declared or loaded; none where nobody knows them.
+pub fn columns_of(
+    project: &Project,
+    lake: Option<&Lake>,
+    engine: &Engine,
+    table: &TableName,
+) -> Result<Option<SchemaRef>, PipelineError> {
+    let mut nodes = HashMap::new();
+    let mut planner = Planner {
+        standings: &Standings::default(),
+        project,
+        engine,
+        assumed: HashSet::new(),
+    };
+    planner.learn(&mut nodes, lake, table)?;
+    Ok(nodes
+        .get(table)
+        .and_then(|node: &Node| node.columns.schema().cloned()))
+}
+
 fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
     let mut text = format!(
         "{karat_version}\n{}\nallow_float {}\n",
@@ -322,6 +343,55 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// Plans a table and what it reads, and nothing else.
+    fn learn(
+        &mut self,
+        nodes: &mut HashMap<TableName, Node>,
+        lake: Option<&Lake>,
+        table: &TableName,
+    ) -> Result<(), PipelineError> {
+        if nodes.contains_key(table) {
+            return Ok(());
+        }
+        let columns = if let Some(feed) = self.project.feed(table) {
+            let mut schema = bronze_schema(self.project, lake, feed);
+            if schema.is_none() && is_text(self.project, feed) {
+                let reads = columns_read_of(self.project, table);
+                schema = Some(assumed_schema(&reads));
+                self.assumed.insert(table.clone());
+            }
+            schema.map_or(Columns::Unknown, |schema| Columns::Known { schema })
+        } else if let Some(model) = self.project.model(table) {
+            for input in &model.inputs {
+                self.learn(nodes, lake, input)?;
+            }
+            let known = |input| {
+                nodes
+                    .get(input)
+                    .is_some_and(|node| node.columns.schema().is_some())
+            };
+            match model.inputs.iter().all(known) {
+                false => Columns::Unknown,
+                true => {
+                    let (columns, findings) = self.plan(model, nodes, Basis::Firm);
+                    if let Some(finding) = findings.into_iter().next() {
+                        return Err(PipelineError::Sql {
+                            at: finding.at,
+                            table: table.to_string(),
+                            error: finding.error,
+                        });
+                    }
+                    columns
+                }
+            }
+        } else {
+            Columns::Unknown
+        };
+        let key = String::new();
+        nodes.insert(table.clone(), Node { key, columns });
+        Ok(())
+    }
+
     /// Plans a model that was not planned again, because something new reads it.
     fn make_known(&self, nodes: &mut HashMap<TableName, Node>, table: &TableName) {
         let unread = nodes

@@ -207,6 +207,7 @@ pub(crate) fn expected(of: &Type) -> String {
         Type::Integer { min, max } if *max == min + 1 => format!("{min} or {max}"),
         Type::Integer { min, max } => format!("a whole number from {min} to {max}"),
         Type::Text | Type::Setting => "text".into(),
+        Type::Cell => "a value, or nothing for null".into(),
         Type::Name => "a name: lower case letters, digits and `_`, a letter first".into(),
         Type::Column => "a column's name".into(),
         Type::Expression => "a SQL expression".into(),
@@ -312,7 +313,7 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
             }
             _ => wrong_type(node, of, name, report),
         },
-        Type::Text | Type::Setting => {
+        Type::Text | Type::Setting | Type::Cell => {
             if node.scalar().is_none() {
                 wrong_type(node, of, name, report);
             } else if matches!(of, Type::Setting)
@@ -398,6 +399,7 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
             for entry in node.entries() {
                 check_map_key(entry, *keys, name, report);
                 match entry.value.data {
+                    Data::Null if matches!(inner, Type::Cell) => {}
                     Data::Null => report.error(
                         entry.key_at,
                         format!("`{}` has no value", printable(&entry.key)),
@@ -464,7 +466,7 @@ fn encoding_of_other_name(word: &str) -> Option<&'static str> {
 fn check_map_key(entry: &Entry, keys: MapKey, name: &str, report: &mut Reporter) {
     let key = entry.key.as_str();
     let fine = match keys {
-        MapKey::Column => !key.trim().is_empty(),
+        MapKey::Column | MapKey::Table => !key.trim().is_empty(),
         MapKey::Rule if BUILT_IN_RULES.contains(&key) => true,
         MapKey::Rule if RESERVED_RULES.contains(&key) => {
             report.error(

@@ -511,7 +511,8 @@ fn read_rename(node: &Node) -> BTreeMap<String, String> {
     let entries = node.get("rename").map(Node::entries).unwrap_or(&[]);
     entries
         .iter()
-        .filter_map(|entry| Some((fold_name(&entry.key), entry.value.scalar()?.to_string())))
+        // Both go by their folded names (F3), however a header spells them.
+        .filter_map(|entry| Some((fold_name(&entry.key), fold_name(entry.value.scalar()?))))
         .collect()
 }
 

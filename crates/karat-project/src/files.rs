@@ -23,6 +23,8 @@ pub(crate) struct DomainFiles {
     /// `None` if the file cannot be read.
     pub(crate) silver: BTreeMap<String, Option<u32>>,
     pub(crate) gold: BTreeMap<String, GoldFiles>,
+    /// Files of tests.
+    pub(crate) tests: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +105,7 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
         domain: None,
         silver: BTreeMap::new(),
         gold: BTreeMap::new(),
+        tests: Vec::new(),
     };
     let mut found = false;
     for (name, path, kind) in list(root, folder, report) {
@@ -113,7 +116,8 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
             }
             ("silver", Kind::Folder) => read_silver(root, &path, &mut domain, report),
             ("gold", Kind::Folder) => read_gold(root, &path, &mut domain, report),
-            ("products" | "repairs" | "feeds.csv" | "tests", _) => {
+            ("tests", Kind::Folder) => read_tests(root, &path, &mut domain, report),
+            ("products" | "repairs" | "feeds.csv", _) => {
                 let at = Place::whole(report.add_file(&path, String::new()));
                 report.error(
                     at,
@@ -203,6 +207,15 @@ fn read_gold(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mut 
                     ),
                 );
             }
+        }
+    }
+}
+
+fn read_tests(root: &Path, folder: &Path, domain: &mut DomainFiles, report: &mut Reporter) {
+    for (name, path, kind) in list(root, folder, report) {
+        let hint = "a file of tests is a .yaml file";
+        if model_stem(&name, &path, kind, &["yaml"], hint, report).is_some() {
+            domain.tests.extend(read(root, &path, report));
         }
     }
 }

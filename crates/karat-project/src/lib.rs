@@ -6,7 +6,7 @@
 //!
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
-//! checks trees against them, `project_file`, `domain_file` and `model_file` read one kind of file each into the types of
+//! checks trees against them, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
 //! `model`, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
@@ -27,6 +27,7 @@ mod recorded;
 mod reference;
 mod schema;
 mod table_name;
+mod test_file;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ pub use partial::{Partial, Standing, Standings};
 pub use recorded::{NotRecorded, recorded_project};
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
 pub use table_name::{Layer, NotATableName, TableName};
+pub use test_file::{GivenRows, ModelTest};
 pub use yaml::place_in_text;
 
 use crate::diagnostic::Reporter;
@@ -226,9 +228,19 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
         sources: settings.sources,
         domains,
         models: Vec::new(),
+        tests: Vec::new(),
         files: Vec::new(),
     };
     let mut models: Vec<Model> = drafts.into_iter().map(|draft| draft.model).collect();
+    let all: Vec<&Model> = models.iter().collect();
+    for domain in &found.domains {
+        for file in &domain.tests {
+            if let Some(node) = parse(*file, &schema::TESTS, report) {
+                let tests = test_file::read(&domain.name, &node, &project.domains, &all, report);
+                project.tests.extend(tests);
+            }
+        }
+    }
     write_code(&mut models, &project);
     project.models = models;
     Partial { project, standings }
@@ -314,6 +326,7 @@ fn read_target(variables: &Variables<'_>, target: Option<&str>, report: &mut Rep
         sources: settings.sources,
         domains: Vec::new(),
         models: Vec::new(),
+        tests: Vec::new(),
         files: Vec::new(),
     }
 }

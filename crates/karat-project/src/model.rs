@@ -10,6 +10,7 @@ use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
 use crate::graph::Graph;
 use crate::table_name::TableName;
+use crate::test_file::ModelTest;
 
 /// What a project declares. One without mistakes comes from [`crate::Loaded::sound`].
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Project {
     pub domains: Vec<Domain>,
     /// Silver and gold models, sorted by table name.
     pub models: Vec<Model>,
+    /// Tests of models, in the order of their files.
+    pub tests: Vec<ModelTest>,
     /// The files that were read, relative to the project folder: [`Place::file`] counts in this list.
     pub files: Vec<PathBuf>,
 }
@@ -756,6 +759,8 @@ pub struct AutoCdc {
     /// Where the SQL of `apply_as_deletes` stands, if there is one.
     pub deletes_at: Place,
     pub(crate) deletes_normalised: String,
+    /// Columns that `apply_as_deletes` names, of bronze or selected.
+    pub deletes_read: Vec<String>,
 }
 
 impl AutoCdc {

@@ -339,6 +339,7 @@ fn read_auto_cdc(
         (None, None) => Track::All,
     };
     let mut deletes_normalised = String::new();
+    let mut deletes_read = Vec::new();
     let mut apply_as_deletes = None;
     if let Some(when) = node.get("apply_as_deletes")
         && let Some(expression) = decode::expression(when, report)
@@ -348,6 +349,7 @@ fn read_auto_cdc(
             .iter()
             .filter(|named| named.qualifier.is_empty())
         {
+            deletes_read.push(named.name.clone());
             bronze_columns.push(At {
                 value: named.name.clone(),
                 at: place_in(when, named.span, report),
@@ -365,6 +367,7 @@ fn read_auto_cdc(
         track,
         deletes_at: node.get("apply_as_deletes").map_or(node.at, |sql| sql.at),
         deletes_normalised,
+        deletes_read,
     })
 }
 

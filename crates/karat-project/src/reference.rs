@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::schema::{Choice, KINDS, Key, MapKey, Object, Presence, Type};
 
 /// What [`json_schema`] takes.
-pub const SCHEMA_KINDS: [&str; 4] = ["karat", "domain", "silver", "gold"];
+pub const SCHEMA_KINDS: [&str; 5] = ["karat", "domain", "silver", "gold", "tests"];
 
 /// The JSON Schema (draft 2020-12) of a kind of file, for editors; `None` for an unknown kind.
 pub fn json_schema(kind: &str) -> Option<Value> {
@@ -80,6 +80,7 @@ fn type_schema(of: &Type) -> Value {
         Type::Bool => json!({ "type": "boolean" }),
         Type::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Type::Text | Type::Expression => json!({ "type": ["string", "number", "boolean"] }),
+        Type::Cell => json!({ "type": ["string", "number", "boolean", "null"] }),
         Type::Setting | Type::Column => json!({ "type": "string" }),
         Type::Name => json!({ "type": "string", "pattern": NAME }),
         Type::Ratio => {
@@ -93,7 +94,7 @@ fn type_schema(of: &Type) -> Value {
             let names = match keys {
                 MapKey::Name | MapKey::Output => json!({ "pattern": NAME }),
                 MapKey::Rule => json!({ "pattern": "^([a-z][a-z0-9_]*|_expression|_rescued)$" }),
-                MapKey::Column => json!({}),
+                MapKey::Column | MapKey::Table => json!({}),
             };
             json!({ "type": "object", "propertyNames": names, "additionalProperties": type_schema(of) })
         }
@@ -129,7 +130,7 @@ fn available(choices: &[Choice]) -> Vec<&'static str> {
 }
 
 /// A project with a bit of everything: each file's path stands in its first line. A test loads it out of the page.
-const EXAMPLE: [&str; 6] = [
+const EXAMPLE: [&str; 7] = [
     r#"# karat.yaml
 karat: 1
 project: contoso
@@ -199,6 +200,20 @@ group by o.order_date, c.country
 description: Revenue by day and by the country of the customer today.
 key: [order_date, country]
 access: public
+"#,
+    r#"# domains/sales/tests/daily_revenue.yaml
+model: sales_gold.daily_revenue
+tests:
+  - name: an order counts for the country of its customer today
+    given:
+      sales_silver.orders:
+        - { order_id: 1, customer_id: 7, order_date: 2026-01-05, amount: 10.00 }
+        - { order_id: 2, customer_id: 7, order_date: 2026-01-05, amount: 2.50 }
+      sales_silver.customers:
+        - { customer_id: 7, country: CH, __START_AT: 2026-01-01T00:00:00 }
+        - { customer_id: 7, country: DE, __START_AT: 2020-01-01T00:00:00, __END_AT: 2026-01-01T00:00:00 }
+    expect:
+      - { order_date: 2026-01-05, country: CH, orders: 2, revenue: 12.50 }
 "#,
 ];
 
@@ -334,6 +349,7 @@ fn value_of(of: &Type) -> String {
         Type::Integer { min, max } if *max == min + 1 => format!("{min}, {max}"),
         Type::Integer { .. } => "number".to_string(),
         Type::Text => "text".to_string(),
+        Type::Cell => "value".to_string(),
         Type::Setting => "text, variables".to_string(),
         Type::Name => "name".to_string(),
         Type::Column => "column".to_string(),
@@ -344,6 +360,7 @@ fn value_of(of: &Type) -> String {
         Type::Choice(_) => "word".to_string(),
         Type::List(of) => format!("list of {}", value_of(of)),
         Type::Map(of, MapKey::Column) => format!("column: {}", value_of(of)),
+        Type::Map(of, MapKey::Table) => format!("table: {}", value_of(of)),
         Type::Map(of, _) => format!("name: {}", value_of(of)),
         Type::Object(_) | Type::Tagged(_) => "map".to_string(),
         Type::ChoiceOr(..) => "word or map".to_string(),

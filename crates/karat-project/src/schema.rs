@@ -40,6 +40,8 @@ pub(crate) enum Type {
     },
     /// Any text; a number or a boolean counts as the text that was written.
     Text,
+    /// A value of a row: any text, or nothing, which is null.
+    Cell,
     /// Text in which `${env:NAME}` and `${file:PATH}` are replaced (A9).
     Setting,
     /// One of our own names: `[a-z][a-z0-9_]*`.
@@ -75,6 +77,8 @@ pub(crate) enum MapKey {
     Rule,
     /// A column of bronze.
     Column,
+    /// A feed or table.
+    Table,
 }
 
 #[derive(Debug)]
@@ -139,12 +143,13 @@ const fn later(word: &'static str, doc: &'static str) -> Choice {
     }
 }
 
-/// The four kinds of file, by the name that [`crate::json_schema`] takes.
-pub(crate) const KINDS: [(&str, &Object, &str); 4] = [
+/// The kinds of file, by the name that [`crate::json_schema`] takes.
+pub(crate) const KINDS: [(&str, &Object, &str); 5] = [
     ("karat", &PROJECT, "karat.yaml"),
     ("domain", &DOMAIN, "domains/*/domain.yaml"),
     ("silver", &SILVER, "domains/*/silver/*.yaml"),
     ("gold", &GOLD, "domains/*/gold/*.yaml"),
+    ("tests", &TESTS, "domains/*/tests/*.yaml"),
 ];
 
 pub(crate) static PROJECT: Object = Object {
@@ -788,6 +793,64 @@ pub(crate) static GOLD: Object = Object {
         default("access", ACCESS, "private", ACCESS_DOC),
         not_yet("incremental", "Recompute only what changed."),
         not_yet("checks", "Rules on the whole table."),
-        not_yet("tests", "Small fixtures."),
+    ],
+};
+
+const ROWS: Type = Type::List(&Type::Map(&Type::Cell, MapKey::Column));
+
+pub(crate) static TESTS: Object = Object {
+    name: "a file of tests",
+    doc: "Tests of one model: what it makes of a few rows. `karat test` runs them; no lake and no source is needed.",
+    keys: &[
+        required(
+            "model",
+            Type::Text,
+            "The model's table, like `sales_gold.daily_revenue`; one of this domain.",
+        ),
+        required("tests", Type::List(&Type::Object(&TEST)), "The tests."),
+    ],
+};
+
+static TEST: Object = Object {
+    name: "a test",
+    doc: "Rows that the model reads, and what it must make of them.",
+    keys: &[
+        required("name", Type::Text, "What it shows."),
+        optional(
+            "at",
+            Type::Text,
+            "The logical time of `now()` and `current_date`, as RFC 3339; without it, 2000-01-01T00:00:00Z.",
+        ),
+        optional(
+            "given",
+            Type::Map(&ROWS, MapKey::Table),
+            "Rows by feed (`source.feed`, with the names of the source) or table; columns that are left out are null, tables that are left out are empty. Rows of a feed are loaded as one object.",
+        ),
+        optional(
+            "expect",
+            ROWS,
+            "The rows that the model makes, in any order; only the columns that are named are compared. `[]`: none.",
+        ),
+        optional(
+            "quarantine",
+            Type::List(&Type::Object(&HELD)),
+            "Of a silver model: exactly these rows are held back. `[]`: none.",
+        ),
+    ],
+};
+
+static HELD: Object = Object {
+    name: "a row in quarantine",
+    doc: "A row that is held back.",
+    keys: &[
+        required(
+            "row",
+            Type::Integer {
+                min: 1,
+                max: 1_000_000,
+            },
+            "Its number among the rows that are given, from 1.",
+        ),
+        required("rules", Type::List(&Type::Text), "The rules that it broke."),
     ],
 };

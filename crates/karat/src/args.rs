@@ -100,6 +100,8 @@ pub(crate) enum Verb {
     Run(RunArgs),
     /// Show the tables of the lake: versions, rows, fingerprints.
     Status,
+    /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
+    Test(TestArgs),
     /// Check receipts, logs, files and rows against each other; runs no model.
     Verify(VerifyArgs),
     /// Make recorded versions again, from the code and the inputs that are on record, and compare; writes nothing into the lake.
@@ -420,6 +422,18 @@ pub(crate) struct RunArgs {
     /// What set the run off, for the record.
     #[arg(long, value_name = "WORD", default_value = "manual")]
     pub(crate) trigger: String,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    /// Only tests whose name has this text in it.
+    #[arg(long, value_name = "TEXT", value_hint = ValueHint::Other)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
 }
 
 /// Arguments of `verify`.

@@ -96,6 +96,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Plan { select, time } => verb::plan::run(voice, global, &select, &time),
         Verb::Run(arguments) => verb::run::run(voice, global, &arguments),
         Verb::Status => verb::status::run(voice, global),
+        Verb::Test(arguments) => verb::test::run(voice, global, &arguments),
         Verb::Verify(arguments) => verb::verify::run(voice, global, &arguments),
         Verb::Replay(arguments) => verb::replay::run(voice, global, &arguments),
         Verb::Query(arguments) => verb::query::run(voice, global, &arguments),

@@ -310,7 +310,19 @@ impl Opened {
             self.lake()?
         };
         let (engine, scratch) = self.engine()?;
-        let site = Site {
+        let site = self.over(lake, engine, key, wants);
+        Ok(OpenSite { site, scratch })
+    }
+
+    /// The same over another lake and engine than the project's own.
+    pub(crate) fn over(
+        self,
+        lake: Lake,
+        engine: Engine,
+        key: Option<SigningKey>,
+        wants: Wants,
+    ) -> Site {
+        Site {
             context: Context {
                 run: self.moment.run.clone(),
                 logical_time_us: self.moment.logical_us(),
@@ -333,8 +345,7 @@ impl Opened {
             engine,
             proven: Proven::default(),
             claims: Claims::default(),
-        };
-        Ok(OpenSite { site, scratch })
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use karat_pipeline::fixture::{Landed, Stand};
 use karat_pipeline::{PipelineError, Sources};
 use karat_project::{self as project, Feed, OnBrokenObject, OnDuplicate, Project};
 use karat_source::{self as source, FeedSpec, Source, SourceConfig, open_source};
@@ -39,6 +40,45 @@ impl ProjectSources {
             now_ns,
             opened: Mutex::new(BTreeMap::new()),
         }
+    }
+}
+
+/// The one source of a test: what was landed for it.
+struct OneSource {
+    landed: Landed,
+    now_ns: i64,
+}
+
+impl Sources for OneSource {
+    fn open(&self, _name: &str) -> Result<Arc<dyn Source>, PipelineError> {
+        let config = SourceConfig {
+            now_ns: self.now_ns,
+            ..SourceConfig::new(self.landed.path.clone())
+        };
+        Ok(Arc::from(open_source(self.landed.kind, &config)?))
+    }
+
+    fn spec(&self, _feed: &Feed) -> FeedSpec {
+        self.landed.spec.clone()
+    }
+}
+
+/// Stands in for the project's sources where models are tested.
+pub(crate) struct TestSources {
+    /// Wall clock in nanoseconds since 1970.
+    pub(crate) now_ns: i64,
+}
+
+impl Stand for TestSources {
+    fn sources(&self, landed: &Landed) -> Arc<dyn Sources> {
+        Arc::new(OneSource {
+            landed: landed.clone(),
+            now_ns: self.now_ns,
+        })
+    }
+
+    fn spec(&self, feed: &Feed) -> FeedSpec {
+        spec(feed)
     }
 }
 

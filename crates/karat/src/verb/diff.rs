@@ -373,8 +373,51 @@ fn text(
         text.push('\n');
     }
     text.push_str(&columns_text(diff, sums));
-    text.push_str(&rows_text(diff, rows));
+    text.push_str(&rows_text(diff, rows, &Words::OF_A_DIFF));
     text
+}
+
+/// What rows that differ are called.
+pub(super) struct Words {
+    added: &'static str,
+    removed: &'static str,
+    changed: &'static str,
+}
+
+impl Words {
+    const OF_A_DIFF: Self = Self {
+        added: "added",
+        removed: "removed",
+        changed: "changed",
+    };
+    /// Of what a test expects, the old, and what was made, the new.
+    pub(super) const OF_A_TEST: Self = Self {
+        added: "unexpected",
+        removed: "missing",
+        changed: "differs",
+    };
+
+    fn of(&self, change: &str) -> &'static str {
+        match change {
+            "added" => self.added,
+            "removed" => self.removed,
+            _ => self.changed,
+        }
+    }
+
+    fn width(&self) -> usize {
+        self.added
+            .len()
+            .max(self.removed.len())
+            .max(self.changed.len())
+    }
+}
+
+/// The rows that differ, one a line.
+pub(super) fn difference(diff: &Diff, words: &Words) -> Result<String, Failure> {
+    let rows = diff.first.as_ref().map(rows).transpose();
+    let rows = rows.map_err(not_shown)?.unwrap_or_default();
+    Ok(rows_text(diff, &rows, words).trim_start().to_owned())
 }
 
 fn columns_text(diff: &Diff, sums: &[Option<[Cell; 3]>]) -> String {
@@ -397,7 +440,7 @@ fn columns_text(diff: &Diff, sums: &[Option<[Cell; 3]>]) -> String {
     }
 }
 
-fn rows_text(diff: &Diff, rows: &[Row]) -> String {
+fn rows_text(diff: &Diff, rows: &[Row], words: &Words) -> String {
     let Some(first) = &diff.first else {
         return String::new();
     };
@@ -408,11 +451,9 @@ fn rows_text(diff: &Diff, rows: &[Row]) -> String {
             let pairs = pairs.map(|(name, cell)| format!("{name}={}", cell.text));
             pairs.collect::<Vec<_>>().join(", ")
         };
-        let mut line = format!(
-            "{:<8} {}",
-            row.change,
-            pairs(&first.identity, &row.identity)
-        );
+        let word = words.of(&row.change);
+        let width = words.width();
+        let mut line = format!("{word:<width$}  {}", pairs(&first.identity, &row.identity));
         if row.change == "changed" {
             let changes = row.differing.iter().map(|(nth, old, new)| {
                 format!("{} {} → {}", first.others[*nth], old.text, new.text)

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::Voice;
 
 /// Files of the new project.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (".gitignore", include_str!("../starter/gitignore")),
     (
         "domains/shop/domain.yaml",
@@ -25,6 +25,10 @@ const FILES: [(&str, &str); 6] = [
     (
         "domains/shop/gold/revenue.yaml",
         include_str!("../starter/revenue.yaml"),
+    ),
+    (
+        "domains/shop/tests/revenue.yaml",
+        include_str!("../starter/revenue_tests.yaml"),
     ),
     (
         "landing/orders/orders_20260105.csv",

@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod tour;
 pub(crate) mod validate;
 pub(crate) mod verify;

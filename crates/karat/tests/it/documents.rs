@@ -182,6 +182,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("source test", 0, &[]);
     ask("source discover", 0, &["landing", "orders"]);
     ask("replay", 0, &[]);
+    ask("test", 0, &[]);
     ask("doctor", 0, &[]);
     ask("verify", 0, &[]);
 
@@ -296,6 +297,12 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     );
 
     // What fails.
+    project.write(
+        "domains/shop/tests/one.yaml",
+        "model: shop_gold.revenue\ntests: [ { name: n, given: { shop_silver.orders: [ { amount: x } ] } } ]\n",
+    );
+    ask("test", 1, &[]);
+    project.remove("domains/shop/tests");
     project.write(
         "domains/shop/gold/revenue.sql",
         "select count(*) / 0 as revenue from shop_silver.orders\n",

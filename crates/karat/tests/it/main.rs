@@ -19,6 +19,7 @@ mod golden;
 mod history;
 mod loads;
 mod mistakes;
+mod model_tests;
 mod numbers;
 mod peers;
 mod plans;

@@ -28,7 +28,7 @@ fn all_mistakes_of_the_files_at_once() {
         "select country, sum(amount) as revenue\nfrom shop_silver.orders\ngroup by\n",
     );
     expect![[r#"
-        3 mistakes
+        4 mistakes
         --- stderr
         error: SQL: expected an expression, found the end of the text
          --> domains/shop/gold/revenue.sql:3:9
@@ -49,6 +49,13 @@ fn all_mistakes_of_the_files_at_once() {
         4 | expectation: {}
           | ^^^^^^^^^^^
           = hint: did you mean `expectations`?
+
+        error: `shop_gold.revenue` does not read `shop_silver.orders`
+         --> domains/shop/tests/revenue.yaml:6:7
+          |
+        6 |       shop_silver.orders:
+          |       ^^^^^^^^^^^^^^^^^^
+          = hint: it reads: 
 
         --- exit 2
     "#]]
@@ -326,8 +333,8 @@ fn verbs_of_later_versions_are_refused_by_name() {
     let project = Project::initial();
     expect![[r#"
         --- stderr
-        error: the verb `replay` is not there yet
-        hint: `karat help` shows what there is
+        error: run `RUN` made no version of a silver or gold table
+        hint: `karat receipt list` shows which run made what
         --- exit 2
     "#]]
     .assert_eq(&project.karat(&["replay", "RUN"]).text());

@@ -1,0 +1,183 @@
+//! Tests of models: rows that are given and rows that are expected, as written. What the values mean is decided by the tables' types, which
+//! are known later.
+
+use std::path::PathBuf;
+
+use crate::decode::{At, text};
+use crate::diagnostic::{Place, Reporter};
+use crate::model::{Domain, Model, ModelKind};
+use crate::nearest::{did_you_mean, nearest};
+use crate::table_name::{Layer, TableName};
+use crate::yaml::Node;
+
+/// One test of a model.
+#[derive(Clone, Debug)]
+pub struct ModelTest {
+    /// What it shows.
+    pub name: String,
+    /// The model.
+    pub model: TableName,
+    /// Its file, relative to the project folder.
+    pub file: PathBuf,
+    /// Where it stands.
+    pub at: Place,
+    /// The logical time, RFC 3339, if it states one.
+    pub logical_time: Option<String>,
+    /// Rows of tables that the model reads; those that are not named are empty.
+    pub given: Vec<(TableName, GivenRows)>,
+    /// The rows that the model must make, in no order; only the columns that are named are compared. None: whatever they are.
+    pub expect: Option<GivenRows>,
+    /// The rows, by number from 1 in what is given, that quarantine must hold, and the rules that they broke. None: whatever it holds.
+    pub quarantine: Option<Vec<(u64, Vec<String>)>>,
+}
+
+/// Rows as text; null is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenRows {
+    /// Columns in the order in which they are first named.
+    pub columns: Vec<At<String>>,
+    /// A value for each column.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl GivenRows {
+    fn of(node: &Node) -> Self {
+        let mut columns: Vec<At<String>> = Vec::new();
+        for entry in node.items().iter().flat_map(Node::entries) {
+            if columns.iter().all(|known| known.value != entry.key) {
+                columns.push(At {
+                    value: entry.key.clone(),
+                    at: entry.key_at,
+                });
+            }
+        }
+        let rows = node.items().iter().map(|row| {
+            let cell = |column: &At<String>| {
+                let value = row.get(&column.value)?;
+                value.scalar().map(str::to_owned)
+            };
+            columns.iter().map(cell).collect()
+        });
+        let rows = rows.collect();
+        Self { columns, rows }
+    }
+}
+
+/// Reads a file of tests.
+pub(crate) fn read(
+    domain: &str,
+    node: &Node,
+    domains: &[Domain],
+    models: &[&Model],
+    report: &mut Reporter,
+) -> Vec<ModelTest> {
+    let Some(named) = text(node, "model") else {
+        return Vec::new();
+    };
+    let model = models
+        .iter()
+        .find(|model| model.name.to_string() == named.value && model.name.domain == domain);
+    let Some(model) = model else {
+        let names: Vec<String> = models
+            .iter()
+            .filter(|model| model.name.domain == domain)
+            .map(|model| model.name.to_string())
+            .collect();
+        let names = names.iter().map(String::as_str);
+        let hint = did_you_mean(&named.value, names)
+            .unwrap_or_else(|| format!("write it like `{domain}_gold.revenue`"));
+        report.error(
+            named.at,
+            format!("domain `{domain}` has no model `{}`", named.value),
+            hint,
+        );
+        return Vec::new();
+    };
+    let tests = node.get("tests").map(Node::items).unwrap_or(&[]);
+    let mut found: Vec<ModelTest> = Vec::new();
+    for test in tests {
+        let Some(name) = text(test, "name") else {
+            continue;
+        };
+        if found.iter().any(|other| other.name == name.value) {
+            let message = format!("two tests of this file are called `{}`", name.value);
+            report.error(name.at, message, "give one another name");
+        }
+        found.push(ModelTest {
+            model: model.name.clone(),
+            file: PathBuf::from(report.path(test.at.file)),
+            at: name.at,
+            name: name.value,
+            logical_time: text(test, "at").map(|time| time.value),
+            given: given(test, model, domains, report),
+            expect: test.get("expect").map(GivenRows::of),
+            quarantine: quarantine(test, model, report),
+        });
+    }
+    found
+}
+
+fn given(
+    test: &Node,
+    model: &Model,
+    domains: &[Domain],
+    report: &mut Reporter,
+) -> Vec<(TableName, GivenRows)> {
+    let mut given: Vec<(TableName, GivenRows)> = Vec::new();
+    let entries = test.get("given").map(Node::entries).unwrap_or(&[]);
+    for entry in entries {
+        let feeds = domains.iter().flat_map(|domain| &domain.feeds);
+        let of_feed = feeds
+            .filter(|feed| feed.short_name() == entry.key)
+            .map(|feed| &feed.bronze);
+        let table = of_feed
+            .chain(&model.inputs)
+            .find(|table| model.inputs.contains(table) && is_meant(table, &entry.key, domains));
+        match table {
+            Some(table) => given.push((table.clone(), GivenRows::of(&entry.value))),
+            None => {
+                let read: Vec<String> = model.inputs.iter().map(ToString::to_string).collect();
+                let near = nearest(&entry.key, read.iter().map(String::as_str));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it reads: {}", read.join(", ")),
+                };
+                let message = format!("`{}` does not read `{}`", model.name, entry.key);
+                report.error(entry.key_at, message, hint);
+            }
+        }
+    }
+    given
+}
+
+/// A feed goes by its short name or by its bronze table, a model by its table.
+fn is_meant(table: &TableName, key: &str, domains: &[Domain]) -> bool {
+    let mut feeds = domains.iter().flat_map(|domain| &domain.feeds);
+    let of_feed = feeds.any(|feed| feed.bronze == *table && feed.short_name() == key);
+    of_feed || table.to_string() == key
+}
+
+fn quarantine(
+    test: &Node,
+    model: &Model,
+    report: &mut Reporter,
+) -> Option<Vec<(u64, Vec<String>)>> {
+    let node = test.get("quarantine")?;
+    if model.name.layer != Layer::Silver || !matches!(model.kind, ModelKind::Silver(_)) {
+        report.error(
+            node.at,
+            "only silver models have a quarantine",
+            "leave `quarantine` out",
+        );
+        return None;
+    }
+    let rows = node.items().iter().filter_map(|row| {
+        let number = text(row, "row")?.value.parse().ok()?;
+        let rules = row.get("rules").map(Node::items).unwrap_or(&[]);
+        let rules = rules.iter().filter_map(|rule| rule.scalar());
+        let mut rules: Vec<String> = rules.map(str::to_owned).collect();
+        rules.sort();
+        Some((number, rules))
+    });
+    Some(rows.collect())
+}

@@ -1,0 +1,188 @@
+//! `karat test`: tests of models on a few rows, each in a lake of its own in a folder for temporary files.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use karat_lake::Lake;
+use karat_pipeline::PipelineError;
+use karat_pipeline::fixture::{self, Tested};
+use karat_project::{ModelTest, Project};
+use serde_json::{Value, json};
+
+use super::diff::{self, Words};
+use crate::args::{Global, TestArgs};
+use crate::failure::{Failure, error_json};
+use crate::machine::Moment;
+use crate::output::{Voice, counted, seconds};
+use crate::scratch::Scratch;
+use crate::site::{self, Opened, Wants};
+use crate::sources::TestSources;
+
+/// The logical time of a test that states none.
+const AT: &str = "2000-01-01T00:00:00Z";
+
+/// One test that was run.
+struct Ran {
+    test: ModelTest,
+    outcome: Result<Tested, PipelineError>,
+}
+
+impl Ran {
+    fn passed(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(Tested::passed)
+    }
+
+    /// `domains/sales/tests/revenue.yaml:4`.
+    fn place(&self) -> String {
+        format!("{}:{}", self.test.file.display(), self.test.at.line)
+    }
+}
+
+/// Prints what did not come out as expected; 1 if there is any.
+pub(crate) fn run(voice: Voice, global: &Global, arguments: &TestArgs) -> Result<u8, Failure> {
+    let begun = Instant::now();
+    let root = site::find_root(global)?;
+    let load = |moment| -> Result<Opened, Failure> {
+        let loaded = karat_project::load_for_lake(
+            &root,
+            &crate::machine::variable,
+            global.target.as_deref(),
+        );
+        let project = unsigned(loaded.sound().map_err(Failure::Project)?);
+        let resources = Some(&arguments.resources);
+        Ok(Opened::of(root.clone(), project, global, moment, resources))
+    };
+    let opened = load(Moment::now(None)?)?;
+    let threads = opened.threads;
+    let selected = super::selected(&opened.project, &arguments.select.select)?;
+    let wanted = |test: &&ModelTest| {
+        let name = arguments.name.as_deref();
+        name.is_none_or(|text| test.name.contains(text))
+            && selected
+                .as_ref()
+                .is_none_or(|tables| tables.contains(&test.model))
+    };
+    let tests: Vec<ModelTest> = opened
+        .project
+        .tests
+        .iter()
+        .filter(wanted)
+        .cloned()
+        .collect();
+    if tests.is_empty() {
+        return Err(Failure::usage(
+            match opened.project.tests.is_empty() {
+                true => "the project has no tests",
+                false => "no test is selected",
+            },
+            "a test of a model is written into `domains/DOMAIN/tests/NAME.yaml`; docs/project.md has the keys",
+        ));
+    }
+    // A lake that cannot be read is no part of a test; types of databases are then not known.
+    let loaded = opened.lake().ok();
+    let scratch = Scratch::temporary()?;
+    let mut ran = Vec::new();
+    for (nth, test) in tests.into_iter().enumerate() {
+        let folder = scratch.path().join(format!("test-{nth}"));
+        let moment = Moment::now(Some(test.logical_time.as_deref().unwrap_or(AT)))?;
+        let outcome = one(load(moment)?, &folder, loaded.as_ref(), &test, threads)?;
+        fs::remove_dir_all(&folder).map_err(Failure::io("remove the folder", &folder))?;
+        ran.push(Ran { test, outcome });
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let shown = shown(&ran)?;
+    voice.answer(
+        || document(&ran, &shown),
+        || {
+            let failed = ran.iter().filter(|one| !one.passed()).count() as u64;
+            let all = counted(ran.len() as u64, "test");
+            let end = match failed {
+                0 => format!("{all} passed in {}\n", seconds(took)),
+                _ => format!("{failed} of {all} failed, in {}\n", seconds(took)),
+            };
+            shown.iter().map(|text| text.as_str()).collect::<String>() + &end
+        },
+    )?;
+    Ok(u8::from(!ran.iter().all(Ran::passed)))
+}
+
+/// What a test makes is signed by nobody.
+fn unsigned(mut project: Project) -> Project {
+    for target in project.targets.values_mut() {
+        target.require_signature = false;
+        target.key = None;
+    }
+    project
+}
+
+fn one(
+    opened: Opened,
+    folder: &Path,
+    loaded: Option<&Lake>,
+    test: &ModelTest,
+    threads: usize,
+) -> Result<Result<Tested, PipelineError>, Failure> {
+    fs::create_dir_all(folder).map_err(Failure::io("make the folder", folder))?;
+    let lake = Lake::create(&folder.join("lake"))?;
+    let sources = TestSources {
+        now_ns: opened.moment.now_ns(),
+    };
+    let (engine, _spilled) = opened.engine()?;
+    let site = opened.over(lake, engine, None, Wants::reading());
+    let files = folder.join("files");
+    site::block_on(threads, fixture::run(&site, &sources, &files, loaded, test))
+}
+
+/// What there is to say of each test; nothing of one that passed.
+fn shown(ran: &[Ran]) -> Result<Vec<String>, Failure> {
+    ran.iter().map(text).collect()
+}
+
+fn text(ran: &Ran) -> Result<String, Failure> {
+    if ran.passed() {
+        return Ok(String::new());
+    }
+    let mut text = format!("FAILED {}: {}\n", ran.place(), ran.test.name);
+    match &ran.outcome {
+        Err(error) => {
+            text.push_str(&format!("  {}\n", error.to_string().replace('\n', "\n  ")));
+            if let Some(hint) = error.hint() {
+                text.push_str(&format!("  hint: {hint}\n"));
+            }
+        }
+        Ok(tested) => {
+            if let Some(rows) = tested.rows.as_ref().filter(|rows| !rows.is_empty()) {
+                let told = diff::difference(rows, &Words::OF_A_TEST)?;
+                text.push_str(&format!("  {}\n", told.trim_end().replace('\n', "\n  ")));
+            }
+            for (rows, word) in [
+                (&tested.not_held, "not held"),
+                (&tested.held, "held, and not expected"),
+            ] {
+                for (row, rules) in rows {
+                    let rules = rules.join(", ");
+                    text.push_str(&format!("  quarantine: row {row} ({rules}) is {word}\n"));
+                }
+            }
+        }
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+fn document(ran: &[Ran], shown: &[String]) -> Value {
+    let tests: Vec<Value> = ran
+        .iter()
+        .zip(shown)
+        .map(|(one, text)| {
+            let error = one.outcome.as_ref().err();
+            let error = error.map(|error| error_json(error, error.hint(), error.exit_code()));
+            json!({
+                "name": one.test.name, "model": one.test.model.to_string(), "place": one.place(), "ok": one.passed(),
+                "text": (!text.is_empty()).then_some(text.trim_end()), "error": error,
+            })
+        })
+        .collect();
+    json!({ "ok": ran.iter().all(Ran::passed), "tests": tests })
+}
