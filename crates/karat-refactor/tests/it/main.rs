@@ -4,6 +4,7 @@
 
 mod columns;
 mod constants;
+mod deep;
 mod factory;
 mod not_parsed;
 mod notebooks;

@@ -9,6 +9,7 @@ use super::lexer::{self, Kind, Token};
 use super::{second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::Language;
+use crate::language::program::with_stack;
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
 use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
@@ -67,8 +68,9 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         fragment,
         text: fragment.text(),
         tokens,
-        closes: closes(fragment.text(), tokens),
+        parentheses: Parentheses::of(fragment.text(), tokens),
         ctes: Vec::new(),
+        visible: BTreeMap::new(),
         aliases: BTreeSet::new(),
         implicit: BTreeMap::new(),
         named: BTreeSet::new(),
@@ -219,21 +221,40 @@ const ENDS_FROM: &[&str] = &[
 /// Words that begin a query.
 const BEGINS_QUERY: &[&str] = &["SELECT", "WITH", "FROM", "TABLE", "VALUES", "MAP", "REDUCE"];
 
-/// The parenthesis that closes each one that opens: found once, so that deep nesting costs no more than long text.
-fn closes(text: &str, tokens: &[Token]) -> BTreeMap<usize, usize> {
-    let mut open: Vec<usize> = Vec::new();
-    let mut closes = BTreeMap::new();
-    for (at, token) in tokens.iter().enumerate() {
-        match &text[token.range.clone()] {
-            "(" if token.kind == Kind::Symbol => open.push(at),
-            ")" if token.kind == Kind::Symbol => {
-                closes.extend(open.pop().map(|open| (open, at)));
+/// The parentheses of a statement: found once, so that deep nesting costs no more than long text.
+struct Parentheses {
+    /// The one that closes each one that opens; by index.
+    closes: BTreeMap<usize, usize>,
+    /// The first token behind a row of opening ones, for each of the row.
+    inner: BTreeMap<usize, usize>,
+}
+
+impl Parentheses {
+    fn of(text: &str, tokens: &[Token]) -> Self {
+        let mut open: Vec<usize> = Vec::new();
+        let mut closes = BTreeMap::new();
+        let mut inner = BTreeMap::new();
+        let mut row = 0;
+        for (at, token) in tokens.iter().enumerate() {
+            match &text[token.range.clone()] {
+                "(" if token.kind == Kind::Symbol => {
+                    open.push(at);
+                    row += 1;
+                    continue;
+                }
+                ")" if token.kind == Kind::Symbol => {
+                    closes.extend(open.pop().map(|open| (open, at)));
+                }
+                _ => {}
             }
-            _ => {}
+            inner.extend((at - row..at).map(|open| (open, at)));
+            row = 0;
         }
+        let end = tokens.len();
+        inner.extend((end - row..end).map(|open| (open, end)));
+        closes.extend(open.into_iter().map(|open| (open, end)));
+        Self { closes, inner }
     }
-    closes.extend(open.into_iter().map(|open| (open, tokens.len())));
-    closes
 }
 
 pub(super) struct Statement<'s, 'r, 'e> {
@@ -241,10 +262,11 @@ pub(super) struct Statement<'s, 'r, 'e> {
     fragment: &'s Arc<Fragment>,
     pub(super) text: &'s str,
     pub(super) tokens: &'s [Token],
-    /// The parenthesis that closes each one that opens; by index, ascending.
-    closes: BTreeMap<usize, usize>,
+    parentheses: Parentheses,
     /// Common table expressions that can be seen, in lower case, innermost query last.
-    ctes: Vec<BTreeSet<String>>,
+    ctes: Vec<Vec<String>>,
+    /// In how many of these queries each of them is declared.
+    visible: BTreeMap<String, usize>,
     /// Aliases of the statement, implicit ones too, in lower case.
     aliases: BTreeSet<String>,
     /// Tables without an alias, by the name that stands for it, with the new table name.
@@ -304,9 +326,14 @@ impl Statement<'_, '_, '_> {
         matches!(self.kind(at), Some(Kind::Word | Kind::Quoted))
     }
 
+    /// The first token behind the parentheses that open the statement.
+    pub(super) fn behind_open(&self) -> usize {
+        self.parentheses.inner.get(&0).copied().unwrap_or(0)
+    }
+
     /// The index of the parenthesis that closes the one at `open`, or the end.
     fn close(&self, open: usize) -> usize {
-        if let Some(close) = self.closes.get(&open) {
+        if let Some(close) = self.parentheses.closes.get(&open) {
             return *close;
         }
         let mut depth = 0usize;
@@ -492,7 +519,16 @@ impl Statement<'_, '_, '_> {
 
     /// Walks over expressions and clauses. `query`: FROM means a list of tables here. `factor`: the text opens with a table.
     fn walk(&mut self, from: usize, end: usize, query: bool, factor: bool) {
-        self.ctes.push(BTreeSet::new());
+        self.ctes.push(Vec::new());
+        with_stack(|| self.clauses(from, end, query, factor));
+        for name in self.ctes.pop().unwrap_or_default() {
+            if let Some(count) = self.visible.get_mut(&name) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    fn clauses(&mut self, from: usize, end: usize, query: bool, factor: bool) {
         let mut at = from;
         let mut in_from = factor;
         let mut in_values = false;
@@ -506,8 +542,9 @@ impl Statement<'_, '_, '_> {
                     let symbol = self.token_text(at);
                     if symbol == "(" {
                         let close = self.close(at).min(end);
-                        for inner in at + 1..close {
-                            if in_values && self.kind(inner) == Some(Kind::String) {
+                        let row = if in_values { at + 1..close } else { 0..0 };
+                        for inner in row {
+                            if self.kind(inner) == Some(Kind::String) {
                                 self.data_row(inner);
                             }
                         }
@@ -582,7 +619,6 @@ impl Statement<'_, '_, '_> {
                 _ => at += 1,
             }
         }
-        self.ctes.pop();
     }
 
     fn opens_query(&self, at: usize, from: usize) -> bool {
@@ -612,11 +648,8 @@ impl Statement<'_, '_, '_> {
     }
 
     fn leads_to_query(&self, open: usize) -> bool {
-        let mut at = open;
-        while self.token_text(at) == "(" {
-            at += 1;
-        }
-        self.is_any(at, BEGINS_QUERY)
+        let inner = self.parentheses.inner.get(&open).copied();
+        self.is_any(inner.unwrap_or(open), BEGINS_QUERY)
     }
 
     /// A string that names a table.
@@ -689,7 +722,8 @@ impl Statement<'_, '_, '_> {
 
     fn declare(&mut self, name: &str) {
         if let Some(scope) = self.ctes.last_mut() {
-            scope.insert(name.to_owned());
+            scope.push(name.to_owned());
+            *self.visible.entry(name.to_owned()).or_default() += 1;
         }
     }
 
@@ -906,7 +940,7 @@ impl Statement<'_, '_, '_> {
         self.seen.insert(range.start);
         let lower: Vec<String> = parts.iter().map(|part| part.text.to_lowercase()).collect();
         if let [only] = lower.as_slice()
-            && self.ctes.iter().any(|scope| scope.contains(only))
+            && self.visible.get(only).is_some_and(|count| *count > 0)
         {
             if self.reader.mapping.knows_table_name(only) {
                 self.reader
