@@ -29,6 +29,8 @@ pub enum Place {
     SetCatalog,
     /// A path of storage.
     Path,
+    /// The path of a table that the catalog keeps.
+    Location,
     /// A path of the driver's own files.
     File,
     /// The name of a temporary view that is made here.
@@ -237,7 +239,11 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
         "sql" if session => of(&[(0, "sqlQuery", Place::Sql), (0, "query", Place::Sql)]),
         "table" if path.contains("writeStream") => of(&[(0, "tableName", WRITE)]),
         "table" if session || is_reader(path) => of(&[(0, "tableName", READ)]),
-        "saveAsTable" | "toTable" => of(&[(0, "name", WRITE), (0, "tableName", WRITE)]),
+        "saveAsTable" | "toTable" => of(&[
+            (0, "name", WRITE),
+            (0, "tableName", WRITE),
+            (usize::MAX, "path", Place::Location),
+        ]),
         "insertInto" => of(&[(0, "tableName", WRITE)]),
         "writeTo" => of(&[(0, "table", WRITE)]),
         "mergeInto" => Meaning {
@@ -512,7 +518,7 @@ fn catalog_call(method: &str, count: usize) -> Option<Meaning> {
             of(&[(0, "tableName", NAMED), (1, "dbName", Place::Apart)])
         }
         "createTable" | "createExternalTable" => {
-            of(&[(0, "tableName", WRITE), (1, "path", Place::Path)])
+            of(&[(0, "tableName", WRITE), (1, "path", Place::Location)])
         }
         "listTables" | "getDatabase" | "databaseExists" | "listFunctions" => {
             of(&[(0, "dbName", Place::Database)])
@@ -560,7 +566,7 @@ fn delta_table(method: &str, count: usize) -> Option<Meaning> {
         },
         "convertToDelta" => of(&[(0, "identifier", NAMED)]),
         "tableName" => of(&[(0, "identifier", WRITE)]),
-        "location" => of(&[(0, "location", Place::Path)]),
+        "location" => of(&[(0, "location", Place::Location)]),
         "addColumn"
         | "addColumns"
         | "partitionedBy"
@@ -605,7 +611,7 @@ fn pipeline(method: &str) -> Option<Meaning> {
             places: &[
                 (0, "name", MAKES),
                 (usize::MAX, "target", MAKES),
-                (usize::MAX, "path", Place::Path),
+                (usize::MAX, "path", Place::Location),
             ],
             rest: Place::Word,
         },
@@ -692,9 +698,13 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
         }
         "listColumns" if count <= 1 => of(&[(0, "tableName", NAMED)]),
         "listColumns" | "tableExists" => of(&[(0, "", Place::Apart), (1, "", Place::Apart)]),
-        "saveAsTable" | "insertInto" => of(&[(1, "tableName", WRITE)]),
+        "saveAsTable" => of(&[
+            (1, "tableName", WRITE),
+            (usize::MAX, "path", Place::Location),
+        ]),
+        "insertInto" => of(&[(1, "tableName", WRITE)]),
         "createTable" | "createExternalTable" => {
-            of(&[(0, "tableName", WRITE), (1, "path", Place::Path)])
+            of(&[(0, "tableName", WRITE), (1, "path", Place::Location)])
         }
         "createOrReplaceTempView" | "registerTempTable" => of(&[(1, "viewName", Place::View)]),
         "dropTempView" | "dropTempTable" => of(&[(0, "viewName", Place::DroppedView)]),
@@ -719,6 +729,16 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
         | "count" | "options" | "Sys.getenv" | "Sys.setenv" | "set.seed" => all(Place::Column),
         _ => return None,
     })
+}
+
+/// Whether a writer that ends with a call of this name writes files, or a table that the catalog keeps; nothing if it does not end there.
+pub fn writes_files(method: &str) -> Option<bool> {
+    match method {
+        "save" | "start" | "parquet" | "csv" | "json" | "orc" | "text" | "avro" | "xml"
+        | "delta" | "jdbc" => Some(true),
+        "saveAsTable" | "toTable" | "table" => Some(false),
+        _ => None,
+    }
 }
 
 /// How far a call of this name evaluates what it is given.

@@ -6,6 +6,7 @@ mod columns;
 mod constants;
 mod deep;
 mod factory;
+mod locations;
 mod not_parsed;
 mod notebooks;
 mod parameter;

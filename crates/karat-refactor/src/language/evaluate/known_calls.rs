@@ -338,15 +338,18 @@ impl Machine<'_, '_> {
         }
     }
 
-    pub(super) fn option_value(&mut self, _path: &str, key: &str, value: &Given) {
+    pub(super) fn option_value(&mut self, path: &str, key: &str, value: &Given) {
         match key {
+            "path" if path.contains("write") && !self.writes_files => {
+                self.location(&value.value, &value.span)
+            }
             "path"
             | "checkpointlocation"
             | "cloudfiles.schemalocation"
             | "badrecordspath"
             | "tempdir"
             | "cloudfiles.backfilllocation"
-            | "schemalocation" => self.path(&value.value, &value.span),
+            | "schemalocation" => self.path(&value.value),
             "dbtable" | "query" | "preparequery" | "url" | "dbtablename" | "collection"
             | "database" | "subscribe" | "topic" => {
                 self.fate(&value.value, &Fate::Foreign);

@@ -665,6 +665,12 @@ impl Statement<'_, '_, '_> {
         self.reader.path(&inner, 0..inner.text().len());
     }
 
+    /// A string that is the place of a table or schema.
+    fn string_location(&mut self, at: usize) {
+        let inner = string_inside(self.fragment, self.tokens[at].range.clone());
+        self.reader.location(&inner, 0..inner.text().len());
+    }
+
     /// A string in a row that is written into a table: whoever reads it may take it for a name.
     fn data_row(&mut self, at: usize) {
         let range = self.tokens[at].range.clone();
@@ -1081,7 +1087,7 @@ impl Statement<'_, '_, '_> {
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             self.eat_if_exists(&mut at);
             let at = self.database(at);
-            self.tail(at, end, false);
+            self.tail(at, end, false, true);
             return true;
         }
         if self.eat(&mut at, "FUNCTION") {
@@ -1134,16 +1140,16 @@ impl Statement<'_, '_, '_> {
             if self.is(at, "IDENTIFIER") {
                 at = self.identifier_clause(at, Role::Write);
             }
-            self.tail(at, end, true);
+            self.tail(at, end, true, !temporary);
             return true;
         };
         if self.is(at, "IDENTIFIER") && self.token_text(behind) == "(" {
             let at = self.identifier_clause(at, Role::Write);
-            self.tail(at, end, true);
+            self.tail(at, end, true, !temporary);
             return true;
         }
         // The body still sees what the name meant before.
-        self.tail(behind, end, true);
+        self.tail(behind, end, true, !temporary);
         if temporary || live && parts.len() == 1 {
             self.temporary_view(&parts);
         } else {
@@ -1170,15 +1176,15 @@ impl Statement<'_, '_, '_> {
             .not_a_table(self.fragment, range, NotATable::TemporaryView);
     }
 
-    /// What follows the name of a new table, view or database.
-    fn tail(&mut self, at: usize, end: usize, may_hold_query: bool) {
+    /// What follows the name of a new table, view or database; whether the catalog keeps it.
+    fn tail(&mut self, at: usize, end: usize, may_hold_query: bool, is_kept: bool) {
         let mut at = at;
         while at < end {
             if self.is_any(at, &["LOCATION", "MANAGED"]) {
                 self.eat(&mut at, "MANAGED");
                 self.eat(&mut at, "LOCATION");
                 if self.kind(at) == Some(Kind::String) {
-                    self.string_path(at);
+                    self.string_location(at);
                     at += 1;
                 }
             } else if self.is_any(at, &["LIKE", "CLONE"]) && may_hold_query {
@@ -1193,7 +1199,10 @@ impl Statement<'_, '_, '_> {
                         .eq_ignore_ascii_case("path");
                     let value = key + 1 + usize::from(self.token_text(key + 1) == "=");
                     if is_path && value < close && self.kind(value) == Some(Kind::String) {
-                        self.string_path(value);
+                        match is_kept {
+                            true => self.string_location(value),
+                            false => self.string_path(value),
+                        }
                     }
                 }
                 at = close + 1;
@@ -1260,7 +1269,7 @@ impl Statement<'_, '_, '_> {
         self.eat_any(&mut at, &["STREAMING", "MATERIALIZED"]);
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             let at = self.database(at);
-            self.tail(at, end, false);
+            self.tail(at, end, false, true);
             return true;
         }
         if !self.eat_any(&mut at, &["TABLE", "VIEW"]) {
@@ -1272,7 +1281,7 @@ impl Statement<'_, '_, '_> {
             if self.is(at, "RENAME") && self.is(at + 1, "TO") {
                 at = self.named_or_path(at + 2, Role::Write);
             } else if self.is(at, "LOCATION") && self.kind(at + 1) == Some(Kind::String) {
-                self.string_path(at + 1);
+                self.string_location(at + 1);
                 at += 2;
             } else if self.is(at, "AS")
                 && (self.is_any(at + 1, BEGINS_QUERY) || self.token_text(at + 1) == "(")
