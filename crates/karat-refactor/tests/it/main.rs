@@ -17,6 +17,7 @@ mod python;
 mod report;
 mod rules;
 mod scala;
+mod script;
 mod show;
 mod soak;
 mod soak_inputs;

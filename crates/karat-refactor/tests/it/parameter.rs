@@ -539,11 +539,11 @@ fn comments_only_if_asked() {
         # sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
         spark.table('prod.sales.orders')
         # MAGIC %md about sales.items.
-        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* sales.items */
+        select /*+ broadcast(prod.sales.orders) */ 1 from prod.sales.orders /* sales.items */
         # Databricks notebook source
         # prod.sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
         spark.table('prod.sales.orders')
         # MAGIC %md about prod.sales.items.
-        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* prod.sales.items */
+        select /*+ broadcast(prod.sales.orders) */ 1 from prod.sales.orders /* prod.sales.items */
     "#]].assert_eq(&shown);
 }

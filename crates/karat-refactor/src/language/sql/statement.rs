@@ -6,9 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lexer::{self, Kind, Token};
-use super::{second_reading, string_inside, with_substitutions};
+use super::{script, second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
-use crate::language::Language;
 use crate::language::program::with_stack;
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
@@ -19,43 +18,84 @@ use crate::session::{Namespace, Value};
 /// Reads all statements of a text.
 pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let text = fragment.text();
-    let mut statement: Vec<Token> = Vec::new();
-    for token in lexer::tokens(text) {
-        match token.kind {
-            Kind::Blank => {}
-            Kind::Comment => {
-                reader.region(fragment, token.range, Means::NotATable(NotATable::Comment));
-            }
-            Kind::Symbol if &text[token.range.clone()] == ";" => {
-                run_substituted(reader, fragment, &statement);
-                statement.clear();
-            }
-            _ => statement.push(token),
-        }
+    let mut tokens = lexer::tokens(text);
+    for token in tokens.iter().filter(|token| token.kind == Kind::Comment) {
+        let range = token.range.clone();
+        reader.region(fragment, range, Means::NotATable(NotATable::Comment));
     }
-    run_substituted(reader, fragment, &statement);
+    let hints = without_comments(text, &mut tokens);
+    for hint in &hints {
+        // What no statement tells of it.
+        let doubt = Doubt::new(rule::QUALIFIER, "a hint names this");
+        reader.region(fragment, hint.clone(), Means::NeedsPerson(doubt));
+    }
+    script::read(reader, fragment, &tokens, &hints);
 }
 
-/// Puts in what `${name}` stands for at this point of the session.
-fn run_substituted(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
+/// Takes blanks and comments away; the hints among them, `/*+ … */`.
+fn without_comments(text: &str, tokens: &mut Vec<Token>) -> Vec<Range<usize>> {
+    let mut hints = Vec::new();
+    tokens.retain(|token| {
+        if token.kind == Kind::Comment && text[token.range.clone()].starts_with("/*+") {
+            hints.push(token.range.clone());
+        }
+        !matches!(token.kind, Kind::Blank | Kind::Comment)
+    });
+    hints
+}
+
+/// Reads a statement, with what `${name}` stands for at this point of the session. `hints` are those of the text.
+pub(super) fn run_substituted(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+) {
+    substituted(reader, fragment, tokens, hints, true);
+}
+
+/// The same for a condition or value of a script.
+pub(super) fn expression(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+) {
+    substituted(reader, fragment, tokens, hints, false);
+}
+
+fn substituted(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+    is_statement: bool,
+) {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return;
     };
     let range = first.range.start..last.range.end;
-    match with_substitutions(reader, fragment, range) {
-        None => run(reader, fragment, tokens),
+    match with_substitutions(reader, fragment, range.clone()) {
+        None => {
+            let from = hints.partition_point(|hint| hint.start < range.start);
+            let to = hints.partition_point(|hint| hint.start < range.end);
+            run(reader, fragment, tokens, &hints[from..to], is_statement);
+        }
         Some(filled) => {
-            let tokens = lexer::tokens(filled.text());
-            let tokens: Vec<Token> = tokens
-                .into_iter()
-                .filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
-                .collect();
-            run(reader, &filled, &tokens);
+            let mut tokens = lexer::tokens(filled.text());
+            let hints = without_comments(filled.text(), &mut tokens);
+            run(reader, &filled, &tokens, &hints, is_statement);
         }
     }
 }
 
-fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
+fn run(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+    is_statement: bool,
+) {
     if tokens.is_empty() {
         return;
     }
@@ -78,7 +118,13 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         seen: BTreeSet::new(),
         read: BTreeSet::new(),
     };
-    if statement.whole(0) {
+    if !is_statement {
+        statement.walk(0, tokens.len(), false, false);
+        statement.settle_chains();
+    } else if statement.whole(0) {
+        for hint in hints {
+            statement.hint(hint);
+        }
         statement.settle_chains();
         let (seen, read) = (
             std::mem::take(&mut statement.seen),
@@ -87,6 +133,19 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         compare(reader, fragment, tokens, &seen, &read);
     }
 }
+
+/// Hints whose arguments are tables; those of others are columns.
+const HINTS_OF_TABLES: &[&str] = &[
+    "BROADCAST",
+    "BROADCASTJOIN",
+    "MAPJOIN",
+    "MERGE",
+    "MERGEJOIN",
+    "SHUFFLE_HASH",
+    "SHUFFLE_MERGE",
+    "SHUFFLE_REPLICATE_NL",
+    "SKEW",
+];
 
 /// Statements that a parser reads too.
 const PARSED: &[&str] = &[
@@ -495,10 +554,8 @@ impl Statement<'_, '_, '_> {
             }
             "EXECUTE" => {
                 let mut next = next;
-                if self.eat(&mut next, "IMMEDIATE") && self.kind(next) == Some(Kind::String) {
-                    let inner = string_inside(self.fragment, self.tokens[next].range.clone());
-                    self.reader.read(&inner, Language::Sql);
-                }
+                // What it runs is told by the script.
+                self.eat(&mut next, "IMMEDIATE");
                 self.walk(next, end, false, false);
             }
             "DECLARE" | "CALL" | "END" | "IF" | "WHILE" | "RETURN" => {
@@ -1554,6 +1611,55 @@ impl Statement<'_, '_, '_> {
         at.min(end).max(close)
     }
 
+    /// The names of a hint, which are settled with those of expressions.
+    fn hint(&mut self, hint: &Range<usize>) {
+        let inside = hint.start + "/*+".len()..hint.end;
+        let Some(text) = self.text.get(inside.clone()) else {
+            return;
+        };
+        let mut tokens = lexer::tokens(text.strip_suffix("*/").unwrap_or(text));
+        tokens.retain(|token| !matches!(token.kind, Kind::Blank | Kind::Comment));
+        for token in &mut tokens {
+            token.range.start += inside.start;
+            token.range.end += inside.start;
+        }
+        let shown = |at: usize| {
+            tokens
+                .get(at)
+                .map_or("", |token| &self.text[token.range.clone()])
+        };
+        let (mut at, mut depth, mut of_tables) = (0, 0_usize, false);
+        while at < tokens.len() {
+            match shown(at) {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let Some((mut parts, behind)) = name_at(self.text, &tokens, at) else {
+                at += 1;
+                continue;
+            };
+            if depth == 0 {
+                let word = shown(at);
+                of_tables = HINTS_OF_TABLES
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(word));
+            } else if of_tables {
+                // As a table stands in front of a column.
+                let end = parts.last().map_or(0, |part| part.range.end);
+                parts.push(NamePart {
+                    range: end..end,
+                    text: "*".to_owned(),
+                    quoted: false,
+                });
+                self.chains.push((parts, false));
+            } else if parts.len() > 1 {
+                self.chains.push((parts, false));
+            }
+            at = behind;
+        }
+    }
+
     /// Dotted names of expressions, now that all tables and aliases are known.
     fn settle_chains(&mut self) {
         for (parts, call) in std::mem::take(&mut self.chains) {
@@ -1598,6 +1704,9 @@ impl Statement<'_, '_, '_> {
                     .needs_person(self.fragment, range, doubt, Vec::new());
             }
             return self.explain(&lower, range, NotATable::OtherWord);
+        }
+        if lower.len() >= 4 && self.reader.mapping.has_catalog(&lower[0]) {
+            return self.explain(&lower, range, NotATable::AlreadyThreePart);
         }
         if lower.len() >= 3 && self.reader.mapping.knows_database(&lower[0]) {
             // A table in front of a column that no FROM clause of the statement names.
