@@ -350,6 +350,14 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
             places: &[(0, "path", Place::File), (1, "", Place::File)],
             rest: Place::Word,
         },
+        // Modules and the loggers that are called after them.
+        "getLogger" | "at_level" | "set_level" | "import_module" => all(Place::Word),
+        "patch" if path == "mocker" || path == "mock" || path.ends_with("unittest.mock") => {
+            Meaning {
+                places: &[(0, "target", Place::Word)],
+                rest: Place::Unknown,
+            }
+        }
         "expr" | "selectExpr" | "filter" | "where" => all(Place::Condition),
         "createDataFrame" | "parallelize" | "range" | "toDF"
             if session || method == "toDF" || path.ends_with("sc") =>

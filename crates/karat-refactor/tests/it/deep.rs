@@ -178,7 +178,7 @@ fn nesting_costs_no_more_than_length() {
         rows.sql: sales.items rewritten, sales.orders rewritten, (style/use-catalog)
         sql.py: sales.items rewritten, sales.orders rewritten,
         tables.sql: sales.items rewritten, sales.orders rewritten, (style/use-catalog)
-        texts.py: sales.orders name/not-understood, (code/not-parsed)
+        texts.py: sales.orders name/not-understood,
         texts.scala: sales.orders rewritten,
         with.sql: sales.orders rewritten,
     "#]].assert_eq(&shown);

@@ -1157,6 +1157,11 @@ impl Statement<'_, '_, '_> {
             }
             return true;
         }
+        if self.eat(&mut at, "VOLUME") {
+            let at = self.volume(at);
+            self.tail(at, end, false, true);
+            return true;
+        }
         if self.eat(&mut at, "WIDGET") {
             // `CREATE WIDGET TEXT db DEFAULT "sales"`.
             let name = self
@@ -1213,6 +1218,21 @@ impl Statement<'_, '_, '_> {
             self.table(&parts, Role::Write);
         }
         true
+    }
+
+    /// The name of a volume: only Unity Catalog has them. One without its catalog is left open.
+    fn volume(&mut self, at: usize) -> usize {
+        let mut at = at;
+        self.eat_if_exists(&mut at);
+        let Some((parts, behind)) = self.name_at(at) else {
+            return at;
+        };
+        if let [catalog, _, volume] = parts.as_slice() {
+            let range = catalog.range.start..volume.range.end;
+            self.reader
+                .not_a_table(self.fragment, range, NotATable::AlreadyThreePart);
+        }
+        behind
     }
 
     fn temporary_view(&mut self, parts: &[NamePart]) {
@@ -1286,6 +1306,10 @@ impl Statement<'_, '_, '_> {
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             self.eat_if_exists(&mut at);
             self.database(at);
+            return true;
+        }
+        if self.eat(&mut at, "VOLUME") {
+            self.volume(at);
             return true;
         }
         if self.eat(&mut at, "FUNCTION") {
