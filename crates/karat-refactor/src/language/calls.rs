@@ -675,6 +675,8 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
             (1, "statement", Place::SqlOver),
             (1, "query", Place::SqlOver),
         ]),
+        // SQL over data frames of R, by SQLite.
+        "sqldf" => all(Place::Foreign),
         "query_hive" => of(&[(0, "query", Place::SqlElsewhere)]),
         "spark_read_table" | "tbl_cache" | "tbl_uncache" => of(&[(1, "name", READ)]),
         "dbReadTable" | "dbExistsTable" | "dbRemoveTable" => {
@@ -739,11 +741,11 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
     })
 }
 
-/// Whether a writer that ends with a call of this name writes files, or a table that the catalog keeps; nothing if it does not end there.
+/// Whether a reader or writer that ends with a call of this name has files, or a table that the catalog keeps; nothing if it does not end there.
 pub fn writes_files(method: &str) -> Option<bool> {
     match method {
-        "save" | "start" | "parquet" | "csv" | "json" | "orc" | "text" | "avro" | "xml"
-        | "delta" | "jdbc" => Some(true),
+        "save" | "start" | "load" | "parquet" | "csv" | "json" | "orc" | "text" | "avro"
+        | "xml" | "delta" | "jdbc" => Some(true),
         "saveAsTable" | "toTable" | "table" => Some(false),
         _ => None,
     }

@@ -85,6 +85,8 @@ fn locations_in_programs() {
         14:33 /mnt/lake/gold -> abfss://gold@acc.dfs.core.windows.net
         15:26 sales.items -> prod.sales.items
         16:19 /mnt/raw/o -> /Volumes/prod/raw
+        17:43 /mnt/raw/p ?  refused/location-in-volume
+        17:69 sales.orders -> prod.sales.orders
         1:42 Warning refused/dbfs-paths: `/mnt/raw/a`: mounts know no rights of Unity Catalog; use a volume or an external location
         3:1 Note refused/default-format: `save` without a format: Parquet before runtime 8.0, Delta since
         4:1 Note refused/default-format: `saveAsTable` without a format: Parquet before runtime 8.0, Delta since
@@ -102,6 +104,7 @@ fn locations_in_programs() {
         12:9 Warning refused/dbfs-paths: `/mnt/raw/l`: mounts know no rights of Unity Catalog; use a volume or an external location
         14:33 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net`: storage is reached by its address; an external location or a volume must cover it
         15:48 Error refused/location-in-volume: `/mnt/raw/m` becomes `/Volumes/prod/raw/m`, and Unity Catalog refuses a table or schema whose location lies in a volume: write the URL of an external location (`abfss://…`, `s3://…`), or drop the location, so that the catalog manages it
+        17:43 Warning refused/dbfs-paths: `/mnt/raw/p`: mounts know no rights of Unity Catalog; use a volume or an external location
         | df.write.format('delta').option('path', '/mnt/raw/a').mode('append').saveAsTable('prod.sales.orders')
         | df.write.format('delta').option('path', '/Volumes/prod/raw/b').mode('append').save()
         | df.write.save('/Volumes/prod/raw/c')
@@ -116,6 +119,7 @@ fn locations_in_programs() {
         | other = '/Volumes/prod/raw/m' if x else 'abfss://gold@acc.dfs.core.windows.net'
         | spark.sql(f"create table prod.sales.items location '{other}/n'")
         | df.write.parquet('/Volumes/prod/raw/o')
+        | frames[0].format('delta').option('path', '/mnt/raw/p').saveAsTable('prod.sales.orders')
         == b.scala
         1:42 /mnt/raw/a ?  refused/location-in-volume
         1:68 sales.orders -> prod.sales.orders
@@ -151,7 +155,8 @@ fn locations_in_programs() {
              spark.sql(f\"create table sales.items location '{base}/l'\")\n\
              other = '/mnt/raw/m' if x else '/mnt/lake/gold'\n\
              spark.sql(f\"create table sales.items location '{other}/n'\")\n\
-             df.write.parquet('/mnt/raw/o')\n",
+             df.write.parquet('/mnt/raw/o')\n\
+             frames[0].format('delta').option('path', '/mnt/raw/p').saveAsTable('sales.orders')\n",
         ),
         (
             "b.scala",

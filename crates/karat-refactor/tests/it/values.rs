@@ -148,3 +148,29 @@ fn longer_names() {
         ),
     ]));
 }
+
+/// Options behind a format, on whatever it is called, and data frames of R.
+#[test]
+fn tables_of_others_by_their_options() {
+    expect![[r#"
+        == a.py
+        3:48 sales.orders not a table: table of another system
+        4:41 sales.items not a table: table of another system
+        4:61 /mnt/raw/x -> /Volumes/prod/raw
+        5:11 sales.orders ?  name/not-followed
+        5:29 sales.items ?  name/not-followed
+        |     reader.options(query='select * from sales.items', path='/Volumes/prod/raw/x').load()
+        == b.r
+        2:27 orders not a table: table of another system
+        3:27 sales.orders not a table: table of another system
+    "#]].assert_eq(&show(&[
+        (
+            "a.py",
+            "def load(frame, table):\n    reader = frame.unknown[0].format('com.databricks.spark.redshift')\n    \
+             reader.option('url', u).option('dbtable', 'sales.orders').load()\n    \
+             reader.options(query='select * from sales.items', path='/mnt/raw/x').load()\n\
+             x.format('sales.orders').y('sales.items')\n",
+        ),
+        ("b.r", "library(sqldf)\nx <- sqldf('select * from orders')\ny <- sqldf(\"select * from sales.orders\")\n"),
+    ]));
+}

@@ -200,16 +200,12 @@ impl Machine<'_, '_> {
                 let format = text(0)?;
                 Some(self.format(&format, &given[1..], true))
             }
-            (_, "option")
-                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
-            {
+            (_, "option") if is_of_reader_or_writer(path) => {
                 self.option(path, given);
                 // Which source is read decides about `load` and `table`.
                 Some(Value::object(&format!("{path}.option()")))
             }
-            (_, "options")
-                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
-            {
+            (_, "options") if is_of_reader_or_writer(path) => {
                 self.options(path, given);
                 Some(Value::object(&format!("{path}.options()")))
             }
@@ -340,7 +336,7 @@ impl Machine<'_, '_> {
 
     pub(super) fn option_value(&mut self, path: &str, key: &str, value: &Given) {
         match key {
-            "path" if path.contains("write") && !self.writes_files => {
+            "path" if !path.contains("read") && !self.writes_files => {
                 self.location(&value.value, &value.span)
             }
             "path"
@@ -425,4 +421,12 @@ fn is_foreign(format: &str) -> bool {
         || format.contains("elasticsearch")
         || format.contains("cassandra")
         || format.contains("jdbc")
+}
+
+/// Whether options are those of a reader or writer of Spark; a format in front of them says so, whatever it is called on: texts that `format`
+/// fills have no options.
+fn is_of_reader_or_writer(path: &str) -> bool {
+    ["read", "write", "Stream", ".format()"]
+        .iter()
+        .any(|part| path.contains(part))
 }
