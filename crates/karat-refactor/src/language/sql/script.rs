@@ -344,7 +344,7 @@ impl Script<'_> {
     /// Closes what is open within the innermost block that ends with one of these words; none if there is no such block.
     fn back_to(&mut self, words: &[&str]) -> Option<()> {
         let is_open = |word: &&str| self.words.get(*word).is_some_and(|count| *count > 0);
-        if !words.iter().any(|word| is_open(word)) {
+        if !words.iter().any(is_open) {
             return None;
         }
         let at = self
@@ -745,10 +745,9 @@ impl Run<'_, '_> {
             self.run_text(reader, at);
             return;
         }
-        for at in at..end {
-            if tokens[at].kind == Kind::String {
-                self.leave_text(reader, at);
-            }
+        let all = tokens.iter().enumerate().take(end).skip(at);
+        for (at, _) in all.filter(|(_, token)| token.kind == Kind::String) {
+            self.leave_text(reader, at);
         }
         reader.session.database = Value::Unknown;
     }
