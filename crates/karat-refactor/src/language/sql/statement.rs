@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::lexer::{self, Kind, Token};
 use super::{script, second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
-use crate::language::program::with_stack;
+use crate::language::program::{DEPTH_MAX, with_stack};
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
 use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
@@ -576,12 +576,33 @@ impl Statement<'_, '_, '_> {
 
     /// Walks over expressions and clauses. `query`: FROM means a list of tables here. `factor`: the text opens with a table.
     fn walk(&mut self, from: usize, end: usize, query: bool, factor: bool) {
+        if self.ctes.len() >= DEPTH_MAX {
+            return self.too_deep(from, end);
+        }
         self.ctes.push(Vec::new());
         with_stack(|| self.clauses(from, end, query, factor));
         for name in self.ctes.pop().unwrap_or_default() {
             if let Some(count) = self.visible.get_mut(&name) {
                 *count = count.saturating_sub(1);
             }
+        }
+    }
+
+    /// What is nested so deeply is left to a person.
+    fn too_deep(&mut self, from: usize, end: usize) {
+        let last = end.min(self.tokens.len()).checked_sub(1);
+        if let (Some(first), Some(last)) = (
+            self.tokens.get(from),
+            last.and_then(|at| self.tokens.get(at)),
+        ) && first.range.start < last.range.end
+        {
+            let range = first.range.start..last.range.end;
+            let doubt = Doubt::new(
+                rule::NOT_UNDERSTOOD,
+                "this stands in more parentheses than are followed",
+            );
+            self.reader
+                .region(self.fragment, range, Means::NeedsPerson(doubt));
         }
     }
 
