@@ -18,7 +18,7 @@ use crate::occurrence::{
     Call, Doubt, Finding, Found, Means, NotATable, Occurrence, Passed, Region, Role, Severity,
     Subject, Verdict, rule,
 };
-use crate::reader::{Reader, name_parts};
+use crate::reader::{Reader, is_metastore, name_parts};
 use crate::report::Issue;
 use crate::report::decisions::Applied;
 use crate::rules;
@@ -460,6 +460,9 @@ fn explain(text: &str, candidate: &Candidate, means: Option<Means>) -> Verdict {
     }
     match means {
         Some(Means::NotATable(reason)) => return not(reason),
+        _ if candidate.shape != Shape::Bare && has_parts_in_front(before) => {
+            return not(NotATable::LongerName);
+        }
         Some(Means::NeedsPerson(doubt)) => {
             return Verdict::NeedsPerson {
                 doubt,
@@ -492,6 +495,39 @@ fn explain(text: &str, candidate: &Candidate, means: Option<Means>) -> Verdict {
         candidates: Vec::new(),
         suggestion: Vec::new(),
     }
+}
+
+/// Whether other parts of one dotted name stand right in front, written out from its beginning: `app.sales.orders` is no name of the metastore,
+/// whose own names are the only ones that may stand in front of a database.
+fn has_parts_in_front(before: &str) -> bool {
+    /// No name is longer.
+    const FRONT_MAX: usize = 256;
+    let Some(parts) = before.strip_suffix('.') else {
+        return false;
+    };
+    let belongs = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
+    let mut letters = parts.chars().rev().take(FRONT_MAX);
+    let boundary = letters.find(|letter| !belongs(*letter));
+    let length: usize = parts
+        .chars()
+        .rev()
+        .take(FRONT_MAX)
+        .take_while(|letter| belongs(*letter))
+        .map(char::len_utf8)
+        .sum();
+    let front = &parts[parts.len() - length..];
+    let is_whole = match boundary {
+        Some(letter) => letter.is_whitespace() || "'\"(,=[;".contains(letter),
+        None => length == parts.len(),
+    };
+    let begins_like_a_name =
+        front.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
+    let last = front.rsplit('.').next().unwrap_or(front);
+    is_whole
+        && begins_like_a_name
+        && !front.contains("..")
+        && !last.is_empty()
+        && !is_metastore(last)
 }
 
 /// Where two occurrences want different bytes in one place, or one says table and the other not, a person decides.

@@ -71,6 +71,8 @@ pub enum NotATable {
     HostOrFile,
     /// A part of names that are judged where they are put together.
     NamePart,
+    /// The end of a longer dotted name, whose other parts stand in front: a module, a host, a name with a catalog.
+    LongerName,
     /// A person has decided that it stays.
     Decided,
 }
@@ -92,6 +94,7 @@ impl NotATable {
             Self::WorkspacePath => "path of the workspace",
             Self::OtherWord => "another word of the language",
             Self::HostOrFile => "host or file name",
+            Self::LongerName => "end of a longer dotted name",
             Self::NamePart => "part of names that are judged where they are put together",
             Self::Decided => "decided by a person",
         }

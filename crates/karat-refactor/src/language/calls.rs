@@ -29,6 +29,8 @@ pub enum Place {
     SetCatalog,
     /// A path of storage.
     Path,
+    /// The path of a table that the catalog keeps.
+    Location,
     /// A path of the driver's own files.
     File,
     /// The name of a temporary view that is made here.
@@ -237,7 +239,11 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
         "sql" if session => of(&[(0, "sqlQuery", Place::Sql), (0, "query", Place::Sql)]),
         "table" if path.contains("writeStream") => of(&[(0, "tableName", WRITE)]),
         "table" if session || is_reader(path) => of(&[(0, "tableName", READ)]),
-        "saveAsTable" | "toTable" => of(&[(0, "name", WRITE), (0, "tableName", WRITE)]),
+        "saveAsTable" | "toTable" => of(&[
+            (0, "name", WRITE),
+            (0, "tableName", WRITE),
+            (usize::MAX, "path", Place::Location),
+        ]),
         "insertInto" => of(&[(0, "tableName", WRITE)]),
         "writeTo" => of(&[(0, "table", WRITE)]),
         "mergeInto" => Meaning {
@@ -344,6 +350,14 @@ pub fn meaning(namespace: Namespace, path: &str, method: &str, count: usize) -> 
             places: &[(0, "path", Place::File), (1, "", Place::File)],
             rest: Place::Word,
         },
+        // Modules and the loggers that are called after them.
+        "getLogger" | "at_level" | "set_level" | "import_module" => all(Place::Word),
+        "patch" if path == "mocker" || path == "mock" || path.ends_with("unittest.mock") => {
+            Meaning {
+                places: &[(0, "target", Place::Word)],
+                rest: Place::Unknown,
+            }
+        }
         "expr" | "selectExpr" | "filter" | "where" => all(Place::Condition),
         "createDataFrame" | "parallelize" | "range" | "toDF"
             if session || method == "toDF" || path.ends_with("sc") =>
@@ -512,7 +526,7 @@ fn catalog_call(method: &str, count: usize) -> Option<Meaning> {
             of(&[(0, "tableName", NAMED), (1, "dbName", Place::Apart)])
         }
         "createTable" | "createExternalTable" => {
-            of(&[(0, "tableName", WRITE), (1, "path", Place::Path)])
+            of(&[(0, "tableName", WRITE), (1, "path", Place::Location)])
         }
         "listTables" | "getDatabase" | "databaseExists" | "listFunctions" => {
             of(&[(0, "dbName", Place::Database)])
@@ -560,7 +574,7 @@ fn delta_table(method: &str, count: usize) -> Option<Meaning> {
         },
         "convertToDelta" => of(&[(0, "identifier", NAMED)]),
         "tableName" => of(&[(0, "identifier", WRITE)]),
-        "location" => of(&[(0, "location", Place::Path)]),
+        "location" => of(&[(0, "location", Place::Location)]),
         "addColumn"
         | "addColumns"
         | "partitionedBy"
@@ -605,7 +619,7 @@ fn pipeline(method: &str) -> Option<Meaning> {
             places: &[
                 (0, "name", MAKES),
                 (usize::MAX, "target", MAKES),
-                (usize::MAX, "path", Place::Path),
+                (usize::MAX, "path", Place::Location),
             ],
             rest: Place::Word,
         },
@@ -661,6 +675,8 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
             (1, "statement", Place::SqlOver),
             (1, "query", Place::SqlOver),
         ]),
+        // SQL over data frames of R, by SQLite.
+        "sqldf" => all(Place::Foreign),
         "query_hive" => of(&[(0, "query", Place::SqlElsewhere)]),
         "spark_read_table" | "tbl_cache" | "tbl_uncache" => of(&[(1, "name", READ)]),
         "dbReadTable" | "dbExistsTable" | "dbRemoveTable" => {
@@ -692,9 +708,13 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
         }
         "listColumns" if count <= 1 => of(&[(0, "tableName", NAMED)]),
         "listColumns" | "tableExists" => of(&[(0, "", Place::Apart), (1, "", Place::Apart)]),
-        "saveAsTable" | "insertInto" => of(&[(1, "tableName", WRITE)]),
+        "saveAsTable" => of(&[
+            (1, "tableName", WRITE),
+            (usize::MAX, "path", Place::Location),
+        ]),
+        "insertInto" => of(&[(1, "tableName", WRITE)]),
         "createTable" | "createExternalTable" => {
-            of(&[(0, "tableName", WRITE), (1, "path", Place::Path)])
+            of(&[(0, "tableName", WRITE), (1, "path", Place::Location)])
         }
         "createOrReplaceTempView" | "registerTempTable" => of(&[(1, "viewName", Place::View)]),
         "dropTempView" | "dropTempTable" => of(&[(0, "viewName", Place::DroppedView)]),
@@ -719,6 +739,16 @@ fn r(path: &str, method: &str, count: usize) -> Option<Meaning> {
         | "count" | "options" | "Sys.getenv" | "Sys.setenv" | "set.seed" => all(Place::Column),
         _ => return None,
     })
+}
+
+/// Whether a reader or writer that ends with a call of this name has files, or a table that the catalog keeps; nothing if it does not end there.
+pub fn writes_files(method: &str) -> Option<bool> {
+    match method {
+        "save" | "start" | "load" | "parquet" | "csv" | "json" | "orc" | "text" | "avro"
+        | "xml" | "delta" | "jdbc" => Some(true),
+        "saveAsTable" | "toTable" | "table" => Some(false),
+        _ => None,
+    }
 }
 
 /// How far a call of this name evaluates what it is given.

@@ -425,7 +425,7 @@ fn against(fate: &Fate) -> Option<String> {
     let why = match fate {
         Fate::Named | Fate::Filled => return None,
         Fate::Unknown(why) | Fate::Broken(why) => return Some(why.clone()),
-        Fate::Path | Fate::File | Fate::Segment => "is part of a path too",
+        Fate::Path | Fate::Location | Fate::File | Fate::Segment => "is part of a path too",
         Fate::View => "names a temporary view too",
         Fate::Column => "names a column too",
         Fate::Shown => "is shown too",

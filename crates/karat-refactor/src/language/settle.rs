@@ -195,7 +195,10 @@ fn paths(reader: &mut Reader<'_>, state: &mut State) {
         let mut fates = literal.fates.iter().filter(|fate| !is_aside(fate));
         let shown = fates.clone().next().is_some() && fates.all(|fate| *fate == Fate::Shown);
         let first = reader.occurrences();
-        if !fragment.text().is_empty() && !shown {
+        let is_location = literal.fates.contains(&Fate::Location);
+        if !fragment.text().is_empty() && is_location {
+            reader.location(&fragment, 0..fragment.text().len());
+        } else if !fragment.text().is_empty() && !shown {
             reader.path(&fragment, 0..fragment.text().len());
         }
         let occurrences = first..reader.occurrences();
@@ -283,7 +286,8 @@ fn begins_like_a_path(literal: &Literal) -> bool {
         .unwrap_or(text)
         .to_ascii_lowercase();
     STARTS.iter().any(|start| lower.starts_with(start))
-        || literal.fates.contains(&Fate::Path) && text.starts_with('/')
+        || text.starts_with('/')
+            && (literal.fates.contains(&Fate::Path) || literal.fates.contains(&Fate::Location))
         || lower == "/mnt"
 }
 
@@ -316,7 +320,7 @@ pub(super) fn obstacle(literal: &Literal, subject: Subject) -> Option<String> {
         (Fate::Unknown(_) | Fate::Foreign, Subject::Path) => None,
         (Fate::Unknown(why), _) => Some(why.clone()),
         (
-            Fate::Path | Fate::File | Fate::Segment,
+            Fate::Path | Fate::Location | Fate::File | Fate::Segment,
             Subject::Table | Subject::Database | Subject::Qualifier,
         ) => Some("is part of a path too".to_owned()),
         (Fate::Quoted, Subject::Table | Subject::Database | Subject::Qualifier) => {
@@ -453,10 +457,12 @@ fn meaning(literal: &Literal) -> Option<Means> {
     if fates.contains(&Fate::Notebook) {
         return not(NotATable::WorkspacePath);
     }
-    if fates
-        .iter()
-        .any(|fate| matches!(fate, Fate::Path | Fate::File | Fate::Segment))
-    {
+    if fates.iter().any(|fate| {
+        matches!(
+            fate,
+            Fate::Path | Fate::Location | Fate::File | Fate::Segment
+        )
+    }) {
         return not(NotATable::PathSegment);
     }
     if fates.contains(&Fate::View) {

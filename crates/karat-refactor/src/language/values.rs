@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::literal::Writing;
 use super::program::Function;
 use crate::fragment::Fragment;
+use crate::reader::Reader;
 use crate::session::Namespace;
 
 /// More texts than this are as good as any text.
@@ -493,6 +494,16 @@ impl Value {
         }
     }
 
+    /// Whether all that it can be begins with a text that stands in the asset itself.
+    pub(super) fn begins_in(&self, reader: &Reader<'_>) -> bool {
+        let Self::Texts { alternatives, .. } = self else {
+            return false;
+        };
+        alternatives.iter().all(|assembled| {
+            matches!(assembled.first(), Some(Segment::Source { home, range, .. }) if reader.is_own(home, range.start))
+        })
+    }
+
     /// The texts that are known, with `…` for what is not.
     pub(super) fn shapes(&self) -> Vec<String> {
         let Self::Texts { alternatives, .. } = self else {
@@ -646,6 +657,8 @@ pub(super) enum Fate {
     Named,
     /// It is a path of storage.
     Path,
+    /// It is the path of a table that the catalog keeps.
+    Location,
     /// It is a part of a path, and not its beginning.
     Segment,
     /// It is a path of the driver's own files.

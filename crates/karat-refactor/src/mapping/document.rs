@@ -432,6 +432,10 @@ mod tests {
             Error row 10, column `old_table`: `2024-03-01 00:00:00` is a date or number that the spreadsheet made of a name
             Error row 11, column `old_table`: `1E+10` is a number that the spreadsheet rounded; the name it was is lost
             Error row 12, column `old_table`: `=A2` is a formula, not a value: paste the values
+            Error row 13, column `new_catalog`: `hive_metastore` cannot be the new catalog: it is the metastore that names move away from, or belongs to Databricks; write a catalog of your own, and leave out rows of tables that stay
+            Error row 14, column `new_catalog`: `spark_catalog` cannot be the new catalog: it is the metastore that names move away from, or belongs to Databricks; write a catalog of your own, and leave out rows of tables that stay
+            Error row 15, column `new_catalog`: `system` cannot be the new catalog: it is the metastore that names move away from, or belongs to Databricks; write a catalog of your own, and leave out rows of tables that stay
+            Error row 16, column `new_catalog`: `samples` cannot be the new catalog: it is the metastore that names move away from, or belongs to Databricks; write a catalog of your own, and leave out rows of tables that stay
         "#]].assert_eq(&problems(
             "m.csv",
             "old_database,old_table,new_catalog,new_schema,new_table\n\
@@ -446,6 +450,10 @@ mod tests {
              sales,2024-03-01 00:00:00,prod,,\n\
              sales,1E+10,prod,,\n\
              sales,=A2,prod,,\n\
+             sales,h,Hive_Metastore,,\n\
+             sales,i,spark_catalog,,\n\
+             sales,j,system,,\n\
+             samples,*,samples,,\n\
              sales,  padded  ,prod,,\n\
              sales,2e5,prod,,\n\
              sales,2024,prod,,\n",

@@ -373,6 +373,15 @@ fn normal_path(path: &str) -> String {
 /// No storage has longer paths.
 const PATH_SIZE_MAX: usize = 4096;
 
+/// Catalogs that no table can move to: the metastore itself by its names, and those of Databricks.
+const NO_TARGETS: &[&str] = &[
+    "hive_metastore",
+    "spark_catalog",
+    "system",
+    "samples",
+    "__databricks_internal",
+];
+
 /// What is wrong with single cells.
 fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
     let mut tell = |column: &str, weight: Weight, message: String| {
@@ -424,6 +433,17 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
             "new_catalog",
             Weight::Error,
             "the new catalog is missing".to_owned(),
+        );
+    }
+    let catalog = row.cell("new_catalog").to_lowercase();
+    if NO_TARGETS.contains(&catalog.as_str()) {
+        tell(
+            "new_catalog",
+            Weight::Error,
+            format!(
+                "`{catalog}` cannot be the new catalog: it is the metastore that names move away from, or belongs to Databricks; write a catalog of \
+                 your own, and leave out rows of tables that stay"
+            ),
         );
     }
     let stars = |column: &str| row.cell(column).matches('*').count();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Reader;
 use crate::fragment::{self, Fragment};
 use crate::occurrence::{Doubt, Role, Subject, Verdict, rule};
+use crate::rules::LOCATION_IN_VOLUME;
 
 impl Reader<'_> {
     /// A path of storage: rewritten if the mapping moves it, else no occurrence. A range that holds more than the path is fine as
@@ -81,6 +82,75 @@ impl Reader<'_> {
         };
         self.occurrence(fragment, range, Subject::Path, Role::Name, old, verdict);
     }
+
+    /// A path of storage that is the place of a table or schema: like [`Reader::path`], but it may not come to lie in a volume.
+    pub(crate) fn location(&mut self, fragment: &Arc<Fragment>, range: Range<usize>) {
+        let Some(text) = fragment.text().get(range.clone()) else {
+            return;
+        };
+        let literal_end = text.find(fragment::is_placeholder).unwrap_or(text.len());
+        let literal = &text[..literal_end];
+        let skipped = path_scheme(literal);
+        if let Some((length, new)) = self.mapping.path(&literal[skipped..])
+            && is_volume(new)
+        {
+            let doubt = in_volume(&format!(
+                "`{}` would become `{new}{}`",
+                &literal[..skipped + length],
+                &literal[skipped + length..]
+            ));
+            let old = Some(literal[skipped..skipped + length].to_owned());
+            let verdict = Verdict::NeedsPerson {
+                doubt,
+                candidates: Vec::new(),
+                suggestion: Vec::new(),
+            };
+            crate::rules::path(self, fragment, range.clone());
+            self.occurrence(fragment, range, Subject::Path, Role::Name, old, verdict);
+            return;
+        }
+        // What is put in at the beginning says where it lies.
+        let first = range.start..range.start + 1;
+        let put_in: Vec<String> = match literal_end {
+            0 => fragment
+                .holes_in(&first)
+                .first()
+                .map(|hole| [hole.values.clone(), hole.likely.clone()].concat())
+                .unwrap_or_default(),
+            _ => vec![literal.to_owned()],
+        };
+        if let Some(doubt) = put_in.iter().find_map(|path| self.doubt_of_location(path)) {
+            self.finding(fragment, range.clone(), LOCATION_IN_VOLUME.severity, doubt);
+        }
+        self.path(fragment, range);
+    }
+
+    /// What is the matter with the place of a table or schema that begins so.
+    pub(crate) fn doubt_of_location(&self, path: &str) -> Option<Doubt> {
+        if is_volume(path) {
+            return Some(in_volume(&format!("`{path}` lies in a volume")));
+        }
+        let (length, new) = self.mapping.path(&path[path_scheme(path)..])?;
+        let rest = &path[path_scheme(path) + length..];
+        is_volume(new).then(|| in_volume(&format!("`{path}` becomes `{new}{rest}`")))
+    }
+}
+
+fn is_volume(path: &str) -> bool {
+    const START: &str = "/volumes/";
+    let path = &path[path_scheme(path)..];
+    path.get(..START.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(START))
+}
+
+fn in_volume(what: &str) -> Doubt {
+    Doubt::new(
+        LOCATION_IN_VOLUME.id,
+        format!(
+            "{what}, and Unity Catalog refuses a table or schema whose location lies in a volume: write the URL of an external location \
+             (`abfss://…`, `s3://…`), or drop the location, so that the catalog manages it"
+        ),
+    )
 }
 
 /// The length of what Databricks allows in front of a path without changing it: `dbfs:`, `/dbfs`.

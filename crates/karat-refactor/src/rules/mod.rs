@@ -48,6 +48,7 @@ mod input_file_name;
 mod java_udf;
 mod jvm;
 mod listed_names;
+mod location_in_volume;
 mod mounts;
 mod name_helper;
 mod notebook_context;
@@ -63,6 +64,7 @@ mod storage_keys;
 mod udf_runtime;
 
 pub(crate) use database_apart::RULE as DATABASE_APART;
+pub(crate) use location_in_volume::RULE as LOCATION_IN_VOLUME;
 
 /// All rules, in the order of their names.
 pub static RULES: &[&Rule] = &[
@@ -79,6 +81,7 @@ pub static RULES: &[&Rule] = &[
     &input_file_name::RULE,
     &java_udf::RULE,
     &jvm::RULE,
+    &location_in_volume::RULE,
     &mounts::RULE,
     &notebook_context::RULE,
     &r_on_clusters::RULE,

@@ -327,8 +327,9 @@ fn what_speaks_against_a_change() {
                 1:8 old ?  name/used-otherwise prod.fresh
                 2:15 old.t ?  name/several-values prod.fresh.t
                 3:26 sales.orders -> prod.sales.orders
-                3:49 /mnt/raw/old -> /Volumes/prod/raw
-                | spark.sql(f"create table prod.sales.orders location '/Volumes/prod/raw/{OLD}'")
+                3:49 /mnt/raw/old ?  refused/location-in-volume
+                3:49 Warning refused/dbfs-paths: `/mnt/raw/old`: mounts know no rights of Unity Catalog; use a volume or an external location
+                | spark.sql(f"create table prod.sales.orders location '/mnt/raw/{OLD}'")
             "#]],
         ),
         (

@@ -4,7 +4,9 @@
 
 mod columns;
 mod constants;
+mod deep;
 mod factory;
+mod locations;
 mod not_parsed;
 mod notebooks;
 mod parameter;
@@ -15,6 +17,7 @@ mod python;
 mod report;
 mod rules;
 mod scala;
+mod script;
 mod show;
 mod soak;
 mod soak_inputs;

@@ -245,3 +245,37 @@ fn a_use_stays_where_it_would_take_names_of_other_notebooks_along() {
         | spark.sql('use prod.sales')
     "#]].assert_eq(&told.join("--\n"));
 }
+
+/// A function of an included notebook changes what is current, where it is called.
+#[test]
+fn a_use_in_a_function_of_an_included_notebook() {
+    expect![[r#"
+        == a.py
+        4:14 loose ?  name/database-unknown prod.misc.loose
+        8:28 orders -> prod.sales.orders
+        12:28 orders ?  name/database-unknown prod.sales.orders
+        12:40 sales.items -> prod.sales.items
+        15:14 emp ?  name/database-unknown `prod-eu`.people.emp
+        17:14 emp ?  name/database-unknown `prod-eu`.people.emp
+        | # MAGIC %sql select * from prod.sales.orders
+        | # MAGIC %sql select * from orders join prod.sales.items
+        == setup.py
+        3:20 sales -> prod.sales
+        6:24 people -> `prod-eu`.people
+        8:15 Note name/from-caller: the name is given by the caller of this function, and judged there
+        |     spark.sql('use prod.sales')
+        |         spark.sql('use `prod-eu`.people')
+    "#]].assert_eq(&show(&[
+        (
+            "a.py",
+            "# Databricks notebook source\n# MAGIC %run ./setup\n# COMMAND ----------\nspark.table('loose')\n# COMMAND ----------\nuse_sales()\n\
+             # COMMAND ----------\n# MAGIC %sql select * from orders\n# COMMAND ----------\nmaybe(x)\n# COMMAND ----------\n\
+             # MAGIC %sql select * from orders join sales.items\n# COMMAND ----------\nuse_any('people')\nspark.table('emp')\nuse_any(y)\nspark.table('emp')\n",
+        ),
+        (
+            "setup.py",
+            "# Databricks notebook source\ndef use_sales():\n    spark.sql('use sales')\ndef maybe(x):\n    if x:\n        spark.sql('use people')\n\
+             def use_any(db):\n    spark.sql(f'use {db}')\n",
+        ),
+    ]));
+}

@@ -539,11 +539,55 @@ fn comments_only_if_asked() {
         # sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
         spark.table('prod.sales.orders')
         # MAGIC %md about sales.items.
-        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* sales.items */
+        select /*+ broadcast(prod.sales.orders) */ 1 from prod.sales.orders /* sales.items */
         # Databricks notebook source
         # prod.sales.orders, hive_metastore.sales.orders, /x/sales.orders, `sales`.`items`, sales.nothing
         spark.table('prod.sales.orders')
         # MAGIC %md about prod.sales.items.
-        select /*+ broadcast(sales.orders) */ 1 from prod.sales.orders /* prod.sales.items */
+        select /*+ broadcast(prod.sales.orders) */ 1 from prod.sales.orders /* prod.sales.items */
     "#]].assert_eq(&shown);
+}
+
+/// Scripts, statements in variables and names in hints, in two styles: licensed, proven, and done once.
+#[test]
+fn scripts_and_hints() {
+    let files = [(
+        "a.sql",
+        "-- Databricks notebook source
+begin
+  declare q string default 'delete from sales.orders';
+  if (select count(*) from sales.items) > 0 then use sales; else select /*+ broadcast(sales.orders, i) */ 1 from sales.orders join sales.items i; end if;
+  execute immediate q;
+  for r as select * from sales.orders do insert into old.t select r.id; end for;
+end;
+select /*+ merge(t), mapjoin(old.t) */ t.x from old.t join sales.orders;
+",
+    )];
+    let shown = [Style::Literal, Style::Parameter]
+        .map(|style| moved_with(&Styles::all(style), &mapping(), &files));
+    expect![[r#"
+        -- Databricks notebook source
+        begin
+          declare q string default 'delete from prod.sales.orders';
+          if (select count(*) from prod.sales.items) > 0 then use prod.sales; else select /*+ broadcast(prod.sales.orders, i) */ 1 from prod.sales.orders join prod.sales.items i; end if;
+          execute immediate q;
+          for r as select * from prod.sales.orders do insert into prod.fresh.t2 select r.id; end for;
+        end;
+        select /*+ merge(t2), mapjoin(prod.fresh.t2) */ t2.x from prod.fresh.t2 join prod.sales.orders;
+        --
+        -- Databricks notebook source
+        CREATE WIDGET TEXT catalog DEFAULT 'prod';
+
+        -- COMMAND ----------
+        begin
+          declare q string default 'delete from prod.sales.orders';
+          if (select count(*) from IDENTIFIER(:catalog || '.sales.items')) > 0 then use IDENTIFIER(:catalog || '.sales'); else select /*+ broadcast(sales.orders, i) */ 1 from IDENTIFIER(:catalog || '.sales.orders') join IDENTIFIER(:catalog || '.sales.items') i; end if;
+          execute immediate q;
+          for r as select * from IDENTIFIER(:catalog || '.sales.orders') do insert into IDENTIFIER(:catalog || '.fresh.t2') select r.id; end for;
+        end;
+        select /*+ merge(t2), mapjoin(fresh.t2) */ t2.x from IDENTIFIER(:catalog || '.fresh.t2') join IDENTIFIER(:catalog || '.sales.orders');
+        ? 3:41 the catalog stays written out: a SQL string takes no parameter
+        ? 8:18 the catalog stays written out: no parameter stands for this catalog alone
+        ? 8:40 the catalog stays written out: no parameter stands for this catalog alone
+    "#]].assert_eq(&shown.join("--\n"));
 }

@@ -146,25 +146,28 @@ fn patterns_1_to_16_are_rewritten() {
         | spark.table("prod.curated.t")
         == 07.py
         1:25 curated.t -> prod.curated.t
-        1:57 /mnt/raw/t -> /Volumes/prod/raw/files
-        | spark.sql("CREATE TABLE prod.curated.t USING DELTA LOCATION '/Volumes/prod/raw/files/t'")
+        1:57 /mnt/raw/t ?  refused/location-in-volume
+        1:57 Warning refused/dbfs-paths: `/mnt/raw/t`: mounts know no rights of Unity Catalog; use a volume or an external location
+        | spark.sql("CREATE TABLE prod.curated.t USING DELTA LOCATION '/mnt/raw/t'")
         == 07.scala
         1:27 curated.t -> prod.curated.t
-        2:14 /mnt/raw/t -> /Volumes/prod/raw/files
+        2:14 /mnt/raw/t ?  refused/location-in-volume
+        2:14 Warning refused/dbfs-paths: `/mnt/raw/t`: mounts know no rights of Unity Catalog; use a volume or an external location
         | spark.sql("""create table prod.curated.t
-        |   |location "/Volumes/prod/raw/files/t" """.stripMargin)
         == 07.sql
         1:14 curated.t -> prod.curated.t
-        1:46 /mnt/raw/t -> /Volumes/prod/raw/files
+        1:46 /mnt/raw/t ?  refused/location-in-volume
         2:23 curated.u -> prod.curated.u
         2:51 adl://lake.azuredatalakestore.net/raw/u -> abfss://raw@lake.dfs.core.windows.net
         3:14 curated.v -> prod.curated.v
-        3:34 dbfs:/mnt/raw/v -> /Volumes/prod/raw/files
-        1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 6 edits
+        3:34 dbfs:/mnt/raw/v ?  refused/location-in-volume
+        1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 4 edits
+        1:46 Warning refused/dbfs-paths: `/mnt/raw/t`: mounts know no rights of Unity Catalog; use a volume or an external location
         2:51 Warning refused/dbfs-paths: `abfss://raw@lake.dfs.core.windows.net/u`: storage is reached by its address; an external location or a volume must cover it
-        | create table prod.curated.t using delta location "/Volumes/prod/raw/files/t";
+        3:34 Warning refused/dbfs-paths: `dbfs:/mnt/raw/v`: mounts know no rights of Unity Catalog; use a volume or an external location
+        | create table prod.curated.t using delta location "/mnt/raw/t";
         | create external table prod.curated.u (a int) location 'abfss://raw@lake.dfs.core.windows.net/u';
-        | create table prod.curated.v location '/Volumes/prod/raw/files/v';
+        | create table prod.curated.v location 'dbfs:/mnt/raw/v';
         == 08.py
         2:25 curated.t -> prod.curated.t
         3:19 sales.items -> prod.shop.item

@@ -380,10 +380,10 @@ print(f"read '{u}'")
             3:27 log ?  name/not-mapped
             4:7 sales.items ?  name/used-otherwise prod.sales.items
             7:4 sales.items not a table: text that is data
-            8:6 /mnt/raw/x -> /Volumes/prod/raw
+            8:6 /mnt/raw/x ?  refused/location-in-volume
             9:26 old.t -> prod.fresh.t2
             10:6 people.emp -> `prod-eu`.people.emp
-            | p = "/Volumes/prod/raw/x"
+            8:6 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
             | spark.sql(f"create table prod.fresh.t2 location '{p}'")
             | u = "`prod-eu`.people.emp"
         "#]],
@@ -620,13 +620,13 @@ spark.sql("create table a using delta location '/mnt/raw/y'")
             2:18 /mnt/lake/gold/?????/x.csv -> abfss://gold@acc.dfs.core.windows.net
             4:7 /mnt/raw/x.csv ?  name/used-otherwise /Volumes/prod/raw
             5:25 a ?  name/not-mapped
-            5:49 /mnt/raw/y -> /Volumes/prod/raw
+            5:49 /mnt/raw/y ?  refused/location-in-volume
             2:18 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/…`: storage is reached by its address; an external location or a volume must cover it
             3:17 Warning refused/dbfs-paths: `/mnt/other/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
             4:7 Warning refused/dbfs-paths: `/mnt/raw/x.csv`: mounts know no rights of Unity Catalog; use a volume or an external location
+            5:49 Warning refused/dbfs-paths: `/mnt/raw/y`: mounts know no rights of Unity Catalog; use a volume or an external location
             | spark.read.csv("/Volumes/prod/raw/x.csv")
             | spark.read.csv(f"abfss://gold@acc.dfs.core.windows.net/{name()}/x.csv")
-            | spark.sql("create table a using delta location '/Volumes/prod/raw/y'")
         "#]],
     );
 }

@@ -109,3 +109,68 @@ fn a_database_as_a_parameter_of_pipelines_and_jobs() {
         "#]],
     );
 }
+
+/// Parts in front of a mapped pair make another name of it; modules and loggers are no tables.
+#[test]
+fn longer_names() {
+    expect![[r#"
+        == a.py
+        3:20 sales.orders not a table: text that is data
+        4:8 sales.orders not a table: text that is data
+        4:36 sales.items ?  name/not-followed
+        5:12 sales.orders not a table: end of a longer dotted name
+        5:26 sales.orders ?  name/not-followed
+        5:58 sales.orders ?  name/not-followed
+        6:9 sales.orders ?  name/not-followed
+        6:28 sales.orders ?  name/not-followed
+        6:48 sales.orders ?  name/not-followed
+        == b.json
+        1:17 sales.orders not a table: end of a longer dotted name
+        1:38 sales.orders ?  name/metadata prod.sales.orders
+        1:58 sales.orders not a table: end of a longer dotted name
+        1:78 sales.orders ?  name/metadata
+        == c.sql
+        1:29 app.sales.orders not a table: already a name of Unity Catalog
+        1:70 app.sales.orders not a table: already a name of Unity Catalog
+        1:97 /mnt/raw/x ?  refused/location-in-volume
+        1:122 sales.orders ?  name/not-understood
+        1:97 Warning refused/dbfs-paths: `/mnt/raw/x`: mounts know no rights of Unity Catalog; use a volume or an external location
+    "#]].assert_eq(&show(&[
+        (
+            "a.py",
+            "import logging\nfrom unittest.mock import patch\nlogging.getLogger('sales.orders')\npatch('sales.orders', lambda: run('sales.items'))\n\
+             f('see app.sales.orders, sales.orders and hive_metastore.sales.orders')\nf(f'{c}.sales.orders', '$c.sales.orders', 'a-b.sales.orders')\n",
+        ),
+        ("b.json", "{\"x\": \"app.core.sales.orders\", \"y\": \"sales.orders\", \"app.sales.orders.z\": \"..sales.orders\"}"),
+        (
+            "c.sql",
+            "create volume if not exists app.sales.orders; create external volume app.sales.orders location '/mnt/raw/x'; drop volume sales.orders",
+        ),
+    ]));
+}
+
+/// Options behind a format, on whatever it is called, and data frames of R.
+#[test]
+fn tables_of_others_by_their_options() {
+    expect![[r#"
+        == a.py
+        3:48 sales.orders not a table: table of another system
+        4:41 sales.items not a table: table of another system
+        4:61 /mnt/raw/x -> /Volumes/prod/raw
+        5:11 sales.orders ?  name/not-followed
+        5:29 sales.items ?  name/not-followed
+        |     reader.options(query='select * from sales.items', path='/Volumes/prod/raw/x').load()
+        == b.r
+        2:27 orders not a table: table of another system
+        3:27 sales.orders not a table: table of another system
+    "#]].assert_eq(&show(&[
+        (
+            "a.py",
+            "def load(frame, table):\n    reader = frame.unknown[0].format('com.databricks.spark.redshift')\n    \
+             reader.option('url', u).option('dbtable', 'sales.orders').load()\n    \
+             reader.options(query='select * from sales.items', path='/mnt/raw/x').load()\n\
+             x.format('sales.orders').y('sales.items')\n",
+        ),
+        ("b.r", "library(sqldf)\nx <- sqldf('select * from orders')\ny <- sqldf(\"select * from sales.orders\")\n"),
+    ]));
+}

@@ -71,7 +71,7 @@ impl Machine<'_, '_> {
                         (Some(value), name.clone())
                     }
                     _ => {
-                        let holder = self.expression(object);
+                        let holder = self.chain(object, name);
                         match &holder {
                             Value::Class(_) | Value::Instance(_) => {
                                 (Some(self.attribute(function, object, name)), name.clone())
@@ -118,6 +118,15 @@ impl Machine<'_, '_> {
             }
             None => self.known(expression, "", &method, &given),
         }
+    }
+
+    /// What a method is called on. The last of a chain says whether what is written is files or a table that the catalog keeps.
+    fn chain(&mut self, object: &Expression, method: &str) -> Value {
+        let before = self.writes_files;
+        self.writes_files = calls::writes_files(method).unwrap_or(before);
+        let holder = self.expression(object);
+        self.writes_files = before;
+        holder
     }
 
     pub(super) fn index_value(&mut self, holder: &Value, index: &Expression) -> Value {
@@ -247,6 +256,7 @@ impl Machine<'_, '_> {
         if let (
             Value::List(values),
             Place::Path
+            | Place::Location
             | Place::Column
             | Place::Condition
             | Place::Word
@@ -283,7 +293,8 @@ impl Machine<'_, '_> {
                     None => self.reader.session.database = session::Value::Unknown,
                 }
             }
-            Place::Path => self.path(value, &argument.span),
+            Place::Path => self.path(value),
+            Place::Location => self.location(value, &argument.span),
             Place::File => self.fate(value, &Fate::File),
             Place::View => self.view(value, &argument.span, true),
             Place::DroppedView => self.view(value, &argument.span, false),

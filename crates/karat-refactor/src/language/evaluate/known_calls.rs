@@ -200,16 +200,12 @@ impl Machine<'_, '_> {
                 let format = text(0)?;
                 Some(self.format(&format, &given[1..], true))
             }
-            (_, "option")
-                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
-            {
+            (_, "option") if is_of_reader_or_writer(path) => {
                 self.option(path, given);
                 // Which source is read decides about `load` and `table`.
                 Some(Value::object(&format!("{path}.option()")))
             }
-            (_, "options")
-                if path.contains("read") || path.contains("write") || path.contains("Stream") =>
-            {
+            (_, "options") if is_of_reader_or_writer(path) => {
                 self.options(path, given);
                 Some(Value::object(&format!("{path}.options()")))
             }
@@ -338,15 +334,18 @@ impl Machine<'_, '_> {
         }
     }
 
-    pub(super) fn option_value(&mut self, _path: &str, key: &str, value: &Given) {
+    pub(super) fn option_value(&mut self, path: &str, key: &str, value: &Given) {
         match key {
+            "path" if !path.contains("read") && !self.writes_files => {
+                self.location(&value.value, &value.span)
+            }
             "path"
             | "checkpointlocation"
             | "cloudfiles.schemalocation"
             | "badrecordspath"
             | "tempdir"
             | "cloudfiles.backfilllocation"
-            | "schemalocation" => self.path(&value.value, &value.span),
+            | "schemalocation" => self.path(&value.value),
             "dbtable" | "query" | "preparequery" | "url" | "dbtablename" | "collection"
             | "database" | "subscribe" | "topic" => {
                 self.fate(&value.value, &Fate::Foreign);
@@ -422,4 +421,12 @@ fn is_foreign(format: &str) -> bool {
         || format.contains("elasticsearch")
         || format.contains("cassandra")
         || format.contains("jdbc")
+}
+
+/// Whether options are those of a reader or writer of Spark; a format in front of them says so, whatever it is called on: texts that `format`
+/// fills have no options.
+fn is_of_reader_or_writer(path: &str) -> bool {
+    ["read", "write", "Stream", ".format()"]
+        .iter()
+        .any(|part| path.contains(part))
 }

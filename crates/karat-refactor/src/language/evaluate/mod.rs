@@ -76,6 +76,8 @@ pub(crate) struct Machine<'r, 'e> {
     class: Option<Arc<str>>,
     /// What was current at any place of each body that may stop anywhere.
     attempts: Vec<Current>,
+    /// Whether what is written at the end of the chain of calls is files.
+    writes_files: bool,
 }
 
 #[derive(Default)]
@@ -122,6 +124,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             broken: Vec::new(),
             class: None,
             attempts: Vec::new(),
+            writes_files: false,
         }
     }
 

@@ -93,13 +93,33 @@ impl Machine<'_, '_> {
         }
     }
 
-    pub(super) fn path(&mut self, value: &Value, _span: &Range<usize>) {
+    pub(super) fn path(&mut self, value: &Value) {
+        self.path_with(value, &Fate::Path);
+    }
+
+    /// The path of a table that the catalog keeps.
+    pub(super) fn location(&mut self, value: &Value, span: &Range<usize>) {
+        self.path_with(value, &Fate::Location);
+        // A text of this asset is told where it stands.
+        if value.begins_in(self.reader) {
+            return;
+        }
+        let texts = value.known_texts();
+        let doubt = texts
+            .iter()
+            .find_map(|path| self.reader.doubt_of_location(path));
+        if let Some(doubt) = doubt {
+            self.found(&rules::LOCATION_IN_VOLUME, span.clone(), &doubt.message);
+        }
+    }
+
+    fn path_with(&mut self, value: &Value, fate: &Fate) {
         // Only what a path begins with says where it lies.
         if let Value::Texts { alternatives, .. } = value {
             for alternative in alternatives.iter() {
                 let mut parts = alternative.iter();
                 if let Some(first) = parts.next() {
-                    self.fate(&Value::text(vec![first.clone()]), &Fate::Path);
+                    self.fate(&Value::text(vec![first.clone()]), fate);
                 }
                 let first = first_literal(alternative);
                 let rest = parts
@@ -110,7 +130,7 @@ impl Machine<'_, '_> {
             }
             return;
         }
-        self.fate(value, &Fate::Path);
+        self.fate(value, fate);
     }
 
     pub(super) fn view(&mut self, value: &Value, _span: &Range<usize>, made: bool) {

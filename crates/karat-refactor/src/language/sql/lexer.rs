@@ -41,17 +41,22 @@ pub(crate) struct Token {
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 4);
     let mut at = 0;
+    // Whether no statement has begun.
+    let mut is_between = true;
     while at < text.len() {
         let behind_dot = tokens
             .last()
             .is_some_and(|token| &text[token.range.clone()] == ".");
-        let (kind, length) = if text.as_bytes()[at] == b'#' && is_between_statements(text, &tokens)
-        {
-            let rest = &text[at..];
-            (Kind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
-        } else {
-            next(&text[at..], behind_dot)
-        };
+        let (kind, length) =
+            if is_between && text.as_bytes()[at] == b'#' && begins_line(text, &tokens) {
+                let rest = &text[at..];
+                (Kind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
+            } else {
+                next(&text[at..], behind_dot)
+            };
+        if !matches!(kind, Kind::Blank | Kind::Comment) {
+            is_between = &text[at..at + length] == ";";
+        }
         tokens.push(Token {
             kind,
             range: at..at + length,
@@ -61,19 +66,13 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// Whether a line begins here and no statement has begun: what follows a `#` there is a comment of Hive's users, or the line that names
-/// the interpreter of a script. SQL has no other use for it in front of a statement.
-fn is_between_statements(text: &str, tokens: &[Token]) -> bool {
-    let first_on_its_line = tokens.last().is_none_or(|token| {
+/// Whether a line begins here. Where no statement has begun, what follows a `#` is a comment of Hive's users, or the line that names the
+/// interpreter of a script. SQL has no other use for it in front of a statement.
+fn begins_line(text: &str, tokens: &[Token]) -> bool {
+    tokens.last().is_none_or(|token| {
         token.kind == Kind::Blank
             && (text[token.range.clone()].contains(['\n', '\r']) || token.range.start == 0)
-    });
-    first_on_its_line
-        && tokens
-            .iter()
-            .rev()
-            .find(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
-            .is_none_or(|token| &text[token.range.clone()] == ";")
+    })
 }
 
 /// The first token of a text that is not empty, and its length.

@@ -1,11 +1,13 @@
 //! Databricks SQL: which tables, databases and paths a text names, statement by statement; what it does to the session.
 //!
-//! A scan over tokens that knows the clauses in which names stand, and never fails ([`statement`]). Where a
+//! A scan over tokens that knows the clauses in which names stand, and never fails ([`statement`]); which statements run in any case is told by
+//! [`script`]. Where a
 //! parser parses the statement too, what both say is compared ([`second_reading`]). SQL of other systems is told by its signs ([`dialect`]).
 //! Where a parameter may stand for a catalog is told by [`spot`]. `${name}` is a hole, filled from widgets and `spark.conf`.
 
 pub(crate) mod dialect;
 pub(crate) mod lexer;
+mod script;
 mod second_reading;
 mod spot;
 mod statement;

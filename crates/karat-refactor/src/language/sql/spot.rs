@@ -35,7 +35,7 @@ impl Statement<'_, '_, '_> {
         if self.text[name.end..].starts_with('@') {
             return Spot::Literal("`@` behind a name needs the name itself");
         }
-        let mut first = 0;
+        let mut first = self.behind_open().min(at);
         while self.token_text(first) == "(" || first < at && self.is_any(first, IN_FRONT) {
             first += 1;
         }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lexer::{self, Kind, Token};
-use super::{second_reading, string_inside, with_substitutions};
+use super::{script, second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
-use crate::language::Language;
+use crate::language::program::{DEPTH_MAX, with_stack};
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
 use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
@@ -18,43 +18,84 @@ use crate::session::{Namespace, Value};
 /// Reads all statements of a text.
 pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
     let text = fragment.text();
-    let mut statement: Vec<Token> = Vec::new();
-    for token in lexer::tokens(text) {
-        match token.kind {
-            Kind::Blank => {}
-            Kind::Comment => {
-                reader.region(fragment, token.range, Means::NotATable(NotATable::Comment));
-            }
-            Kind::Symbol if &text[token.range.clone()] == ";" => {
-                run_substituted(reader, fragment, &statement);
-                statement.clear();
-            }
-            _ => statement.push(token),
-        }
+    let mut tokens = lexer::tokens(text);
+    for token in tokens.iter().filter(|token| token.kind == Kind::Comment) {
+        let range = token.range.clone();
+        reader.region(fragment, range, Means::NotATable(NotATable::Comment));
     }
-    run_substituted(reader, fragment, &statement);
+    let hints = without_comments(text, &mut tokens);
+    for hint in &hints {
+        // What no statement tells of it.
+        let doubt = Doubt::new(rule::QUALIFIER, "a hint names this");
+        reader.region(fragment, hint.clone(), Means::NeedsPerson(doubt));
+    }
+    script::read(reader, fragment, &tokens, &hints);
 }
 
-/// Puts in what `${name}` stands for at this point of the session.
-fn run_substituted(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
+/// Takes blanks and comments away; the hints among them, `/*+ … */`.
+fn without_comments(text: &str, tokens: &mut Vec<Token>) -> Vec<Range<usize>> {
+    let mut hints = Vec::new();
+    tokens.retain(|token| {
+        if token.kind == Kind::Comment && text[token.range.clone()].starts_with("/*+") {
+            hints.push(token.range.clone());
+        }
+        !matches!(token.kind, Kind::Blank | Kind::Comment)
+    });
+    hints
+}
+
+/// Reads a statement, with what `${name}` stands for at this point of the session. `hints` are those of the text.
+pub(super) fn run_substituted(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+) {
+    substituted(reader, fragment, tokens, hints, true);
+}
+
+/// The same for a condition or value of a script.
+pub(super) fn expression(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+) {
+    substituted(reader, fragment, tokens, hints, false);
+}
+
+fn substituted(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+    is_statement: bool,
+) {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return;
     };
     let range = first.range.start..last.range.end;
-    match with_substitutions(reader, fragment, range) {
-        None => run(reader, fragment, tokens),
+    match with_substitutions(reader, fragment, range.clone()) {
+        None => {
+            let from = hints.partition_point(|hint| hint.start < range.start);
+            let to = hints.partition_point(|hint| hint.start < range.end);
+            run(reader, fragment, tokens, &hints[from..to], is_statement);
+        }
         Some(filled) => {
-            let tokens = lexer::tokens(filled.text());
-            let tokens: Vec<Token> = tokens
-                .into_iter()
-                .filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
-                .collect();
-            run(reader, &filled, &tokens);
+            let mut tokens = lexer::tokens(filled.text());
+            let hints = without_comments(filled.text(), &mut tokens);
+            run(reader, &filled, &tokens, &hints, is_statement);
         }
     }
 }
 
-fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
+fn run(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+    is_statement: bool,
+) {
     if tokens.is_empty() {
         return;
     }
@@ -67,8 +108,9 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         fragment,
         text: fragment.text(),
         tokens,
-        closes: closes(fragment.text(), tokens),
+        parentheses: Parentheses::of(fragment.text(), tokens),
         ctes: Vec::new(),
+        visible: BTreeMap::new(),
         aliases: BTreeSet::new(),
         implicit: BTreeMap::new(),
         named: BTreeSet::new(),
@@ -76,7 +118,13 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         seen: BTreeSet::new(),
         read: BTreeSet::new(),
     };
-    if statement.whole(0) {
+    if !is_statement {
+        statement.walk(0, tokens.len(), false, false);
+        statement.settle_chains();
+    } else if statement.whole(0) {
+        for hint in hints {
+            statement.hint(hint);
+        }
         statement.settle_chains();
         let (seen, read) = (
             std::mem::take(&mut statement.seen),
@@ -85,6 +133,19 @@ fn run(reader: &mut Reader<'_>, fragment: &Arc<Fragment>, tokens: &[Token]) {
         compare(reader, fragment, tokens, &seen, &read);
     }
 }
+
+/// Hints whose arguments are tables; those of others are columns.
+const HINTS_OF_TABLES: &[&str] = &[
+    "BROADCAST",
+    "BROADCASTJOIN",
+    "MAPJOIN",
+    "MERGE",
+    "MERGEJOIN",
+    "SHUFFLE_HASH",
+    "SHUFFLE_MERGE",
+    "SHUFFLE_REPLICATE_NL",
+    "SKEW",
+];
 
 /// Statements that a parser reads too.
 const PARSED: &[&str] = &[
@@ -219,21 +280,40 @@ const ENDS_FROM: &[&str] = &[
 /// Words that begin a query.
 const BEGINS_QUERY: &[&str] = &["SELECT", "WITH", "FROM", "TABLE", "VALUES", "MAP", "REDUCE"];
 
-/// The parenthesis that closes each one that opens: found once, so that deep nesting costs no more than long text.
-fn closes(text: &str, tokens: &[Token]) -> BTreeMap<usize, usize> {
-    let mut open: Vec<usize> = Vec::new();
-    let mut closes = BTreeMap::new();
-    for (at, token) in tokens.iter().enumerate() {
-        match &text[token.range.clone()] {
-            "(" if token.kind == Kind::Symbol => open.push(at),
-            ")" if token.kind == Kind::Symbol => {
-                closes.extend(open.pop().map(|open| (open, at)));
+/// The parentheses of a statement: found once, so that deep nesting costs no more than long text.
+struct Parentheses {
+    /// The one that closes each one that opens; by index.
+    closes: BTreeMap<usize, usize>,
+    /// The first token behind a row of opening ones, for each of the row.
+    inner: BTreeMap<usize, usize>,
+}
+
+impl Parentheses {
+    fn of(text: &str, tokens: &[Token]) -> Self {
+        let mut open: Vec<usize> = Vec::new();
+        let mut closes = BTreeMap::new();
+        let mut inner = BTreeMap::new();
+        let mut row = 0;
+        for (at, token) in tokens.iter().enumerate() {
+            match &text[token.range.clone()] {
+                "(" if token.kind == Kind::Symbol => {
+                    open.push(at);
+                    row += 1;
+                    continue;
+                }
+                ")" if token.kind == Kind::Symbol => {
+                    closes.extend(open.pop().map(|open| (open, at)));
+                }
+                _ => {}
             }
-            _ => {}
+            inner.extend((at - row..at).map(|open| (open, at)));
+            row = 0;
         }
+        let end = tokens.len();
+        inner.extend((end - row..end).map(|open| (open, end)));
+        closes.extend(open.into_iter().map(|open| (open, end)));
+        Self { closes, inner }
     }
-    closes.extend(open.into_iter().map(|open| (open, tokens.len())));
-    closes
 }
 
 pub(super) struct Statement<'s, 'r, 'e> {
@@ -241,10 +321,11 @@ pub(super) struct Statement<'s, 'r, 'e> {
     fragment: &'s Arc<Fragment>,
     pub(super) text: &'s str,
     pub(super) tokens: &'s [Token],
-    /// The parenthesis that closes each one that opens; by index, ascending.
-    closes: BTreeMap<usize, usize>,
+    parentheses: Parentheses,
     /// Common table expressions that can be seen, in lower case, innermost query last.
-    ctes: Vec<BTreeSet<String>>,
+    ctes: Vec<Vec<String>>,
+    /// In how many of these queries each of them is declared.
+    visible: BTreeMap<String, usize>,
     /// Aliases of the statement, implicit ones too, in lower case.
     aliases: BTreeSet<String>,
     /// Tables without an alias, by the name that stands for it, with the new table name.
@@ -304,9 +385,14 @@ impl Statement<'_, '_, '_> {
         matches!(self.kind(at), Some(Kind::Word | Kind::Quoted))
     }
 
+    /// The first token behind the parentheses that open the statement.
+    pub(super) fn behind_open(&self) -> usize {
+        self.parentheses.inner.get(&0).copied().unwrap_or(0)
+    }
+
     /// The index of the parenthesis that closes the one at `open`, or the end.
     fn close(&self, open: usize) -> usize {
-        if let Some(close) = self.closes.get(&open) {
+        if let Some(close) = self.parentheses.closes.get(&open) {
             return *close;
         }
         let mut depth = 0usize;
@@ -468,10 +554,8 @@ impl Statement<'_, '_, '_> {
             }
             "EXECUTE" => {
                 let mut next = next;
-                if self.eat(&mut next, "IMMEDIATE") && self.kind(next) == Some(Kind::String) {
-                    let inner = string_inside(self.fragment, self.tokens[next].range.clone());
-                    self.reader.read(&inner, Language::Sql);
-                }
+                // What it runs is told by the script.
+                self.eat(&mut next, "IMMEDIATE");
                 self.walk(next, end, false, false);
             }
             "DECLARE" | "CALL" | "END" | "IF" | "WHILE" | "RETURN" => {
@@ -492,7 +576,37 @@ impl Statement<'_, '_, '_> {
 
     /// Walks over expressions and clauses. `query`: FROM means a list of tables here. `factor`: the text opens with a table.
     fn walk(&mut self, from: usize, end: usize, query: bool, factor: bool) {
-        self.ctes.push(BTreeSet::new());
+        if self.ctes.len() >= DEPTH_MAX {
+            return self.too_deep(from, end);
+        }
+        self.ctes.push(Vec::new());
+        with_stack(|| self.clauses(from, end, query, factor));
+        for name in self.ctes.pop().unwrap_or_default() {
+            if let Some(count) = self.visible.get_mut(&name) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// What is nested so deeply is left to a person.
+    fn too_deep(&mut self, from: usize, end: usize) {
+        let last = end.min(self.tokens.len()).checked_sub(1);
+        if let (Some(first), Some(last)) = (
+            self.tokens.get(from),
+            last.and_then(|at| self.tokens.get(at)),
+        ) && first.range.start < last.range.end
+        {
+            let range = first.range.start..last.range.end;
+            let doubt = Doubt::new(
+                rule::NOT_UNDERSTOOD,
+                "this stands in more parentheses than are followed",
+            );
+            self.reader
+                .region(self.fragment, range, Means::NeedsPerson(doubt));
+        }
+    }
+
+    fn clauses(&mut self, from: usize, end: usize, query: bool, factor: bool) {
         let mut at = from;
         let mut in_from = factor;
         let mut in_values = false;
@@ -506,8 +620,9 @@ impl Statement<'_, '_, '_> {
                     let symbol = self.token_text(at);
                     if symbol == "(" {
                         let close = self.close(at).min(end);
-                        for inner in at + 1..close {
-                            if in_values && self.kind(inner) == Some(Kind::String) {
+                        let row = if in_values { at + 1..close } else { 0..0 };
+                        for inner in row {
+                            if self.kind(inner) == Some(Kind::String) {
                                 self.data_row(inner);
                             }
                         }
@@ -582,7 +697,6 @@ impl Statement<'_, '_, '_> {
                 _ => at += 1,
             }
         }
-        self.ctes.pop();
     }
 
     fn opens_query(&self, at: usize, from: usize) -> bool {
@@ -612,11 +726,8 @@ impl Statement<'_, '_, '_> {
     }
 
     fn leads_to_query(&self, open: usize) -> bool {
-        let mut at = open;
-        while self.token_text(at) == "(" {
-            at += 1;
-        }
-        self.is_any(at, BEGINS_QUERY)
+        let inner = self.parentheses.inner.get(&open).copied();
+        self.is_any(inner.unwrap_or(open), BEGINS_QUERY)
     }
 
     /// A string that names a table.
@@ -630,6 +741,12 @@ impl Statement<'_, '_, '_> {
     fn string_path(&mut self, at: usize) {
         let inner = string_inside(self.fragment, self.tokens[at].range.clone());
         self.reader.path(&inner, 0..inner.text().len());
+    }
+
+    /// A string that is the place of a table or schema.
+    fn string_location(&mut self, at: usize) {
+        let inner = string_inside(self.fragment, self.tokens[at].range.clone());
+        self.reader.location(&inner, 0..inner.text().len());
     }
 
     /// A string in a row that is written into a table: whoever reads it may take it for a name.
@@ -689,7 +806,8 @@ impl Statement<'_, '_, '_> {
 
     fn declare(&mut self, name: &str) {
         if let Some(scope) = self.ctes.last_mut() {
-            scope.insert(name.to_owned());
+            scope.push(name.to_owned());
+            *self.visible.entry(name.to_owned()).or_default() += 1;
         }
     }
 
@@ -906,7 +1024,7 @@ impl Statement<'_, '_, '_> {
         self.seen.insert(range.start);
         let lower: Vec<String> = parts.iter().map(|part| part.text.to_lowercase()).collect();
         if let [only] = lower.as_slice()
-            && self.ctes.iter().any(|scope| scope.contains(only))
+            && self.visible.get(only).is_some_and(|count| *count > 0)
         {
             if self.reader.mapping.knows_table_name(only) {
                 self.reader
@@ -1047,7 +1165,7 @@ impl Statement<'_, '_, '_> {
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             self.eat_if_exists(&mut at);
             let at = self.database(at);
-            self.tail(at, end, false);
+            self.tail(at, end, false, true);
             return true;
         }
         if self.eat(&mut at, "FUNCTION") {
@@ -1058,6 +1176,11 @@ impl Statement<'_, '_, '_> {
                 }
                 self.walk(behind, end, false, false);
             }
+            return true;
+        }
+        if self.eat(&mut at, "VOLUME") {
+            let at = self.volume(at);
+            self.tail(at, end, false, true);
             return true;
         }
         if self.eat(&mut at, "WIDGET") {
@@ -1100,22 +1223,37 @@ impl Statement<'_, '_, '_> {
             if self.is(at, "IDENTIFIER") {
                 at = self.identifier_clause(at, Role::Write);
             }
-            self.tail(at, end, true);
+            self.tail(at, end, true, !temporary);
             return true;
         };
         if self.is(at, "IDENTIFIER") && self.token_text(behind) == "(" {
             let at = self.identifier_clause(at, Role::Write);
-            self.tail(at, end, true);
+            self.tail(at, end, true, !temporary);
             return true;
         }
         // The body still sees what the name meant before.
-        self.tail(behind, end, true);
+        self.tail(behind, end, true, !temporary);
         if temporary || live && parts.len() == 1 {
             self.temporary_view(&parts);
         } else {
             self.table(&parts, Role::Write);
         }
         true
+    }
+
+    /// The name of a volume: only Unity Catalog has them. One without its catalog is left open.
+    fn volume(&mut self, at: usize) -> usize {
+        let mut at = at;
+        self.eat_if_exists(&mut at);
+        let Some((parts, behind)) = self.name_at(at) else {
+            return at;
+        };
+        if let [catalog, _, volume] = parts.as_slice() {
+            let range = catalog.range.start..volume.range.end;
+            self.reader
+                .not_a_table(self.fragment, range, NotATable::AlreadyThreePart);
+        }
+        behind
     }
 
     fn temporary_view(&mut self, parts: &[NamePart]) {
@@ -1136,15 +1274,15 @@ impl Statement<'_, '_, '_> {
             .not_a_table(self.fragment, range, NotATable::TemporaryView);
     }
 
-    /// What follows the name of a new table, view or database.
-    fn tail(&mut self, at: usize, end: usize, may_hold_query: bool) {
+    /// What follows the name of a new table, view or database; whether the catalog keeps it.
+    fn tail(&mut self, at: usize, end: usize, may_hold_query: bool, is_kept: bool) {
         let mut at = at;
         while at < end {
             if self.is_any(at, &["LOCATION", "MANAGED"]) {
                 self.eat(&mut at, "MANAGED");
                 self.eat(&mut at, "LOCATION");
                 if self.kind(at) == Some(Kind::String) {
-                    self.string_path(at);
+                    self.string_location(at);
                     at += 1;
                 }
             } else if self.is_any(at, &["LIKE", "CLONE"]) && may_hold_query {
@@ -1159,7 +1297,10 @@ impl Statement<'_, '_, '_> {
                         .eq_ignore_ascii_case("path");
                     let value = key + 1 + usize::from(self.token_text(key + 1) == "=");
                     if is_path && value < close && self.kind(value) == Some(Kind::String) {
-                        self.string_path(value);
+                        match is_kept {
+                            true => self.string_location(value),
+                            false => self.string_path(value),
+                        }
                     }
                 }
                 at = close + 1;
@@ -1186,6 +1327,10 @@ impl Statement<'_, '_, '_> {
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             self.eat_if_exists(&mut at);
             self.database(at);
+            return true;
+        }
+        if self.eat(&mut at, "VOLUME") {
+            self.volume(at);
             return true;
         }
         if self.eat(&mut at, "FUNCTION") {
@@ -1226,7 +1371,7 @@ impl Statement<'_, '_, '_> {
         self.eat_any(&mut at, &["STREAMING", "MATERIALIZED"]);
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             let at = self.database(at);
-            self.tail(at, end, false);
+            self.tail(at, end, false, true);
             return true;
         }
         if !self.eat_any(&mut at, &["TABLE", "VIEW"]) {
@@ -1238,7 +1383,7 @@ impl Statement<'_, '_, '_> {
             if self.is(at, "RENAME") && self.is(at + 1, "TO") {
                 at = self.named_or_path(at + 2, Role::Write);
             } else if self.is(at, "LOCATION") && self.kind(at + 1) == Some(Kind::String) {
-                self.string_path(at + 1);
+                self.string_location(at + 1);
                 at += 2;
             } else if self.is(at, "AS")
                 && (self.is_any(at + 1, BEGINS_QUERY) || self.token_text(at + 1) == "(")
@@ -1511,6 +1656,55 @@ impl Statement<'_, '_, '_> {
         at.min(end).max(close)
     }
 
+    /// The names of a hint, which are settled with those of expressions.
+    fn hint(&mut self, hint: &Range<usize>) {
+        let inside = hint.start + "/*+".len()..hint.end;
+        let Some(text) = self.text.get(inside.clone()) else {
+            return;
+        };
+        let mut tokens = lexer::tokens(text.strip_suffix("*/").unwrap_or(text));
+        tokens.retain(|token| !matches!(token.kind, Kind::Blank | Kind::Comment));
+        for token in &mut tokens {
+            token.range.start += inside.start;
+            token.range.end += inside.start;
+        }
+        let shown = |at: usize| {
+            tokens
+                .get(at)
+                .map_or("", |token| &self.text[token.range.clone()])
+        };
+        let (mut at, mut depth, mut of_tables) = (0, 0_usize, false);
+        while at < tokens.len() {
+            match shown(at) {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let Some((mut parts, behind)) = name_at(self.text, &tokens, at) else {
+                at += 1;
+                continue;
+            };
+            if depth == 0 {
+                let word = shown(at);
+                of_tables = HINTS_OF_TABLES
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(word));
+            } else if of_tables {
+                // As a table stands in front of a column.
+                let end = parts.last().map_or(0, |part| part.range.end);
+                parts.push(NamePart {
+                    range: end..end,
+                    text: "*".to_owned(),
+                    quoted: false,
+                });
+                self.chains.push((parts, false));
+            } else if parts.len() > 1 {
+                self.chains.push((parts, false));
+            }
+            at = behind;
+        }
+    }
+
     /// Dotted names of expressions, now that all tables and aliases are known.
     fn settle_chains(&mut self) {
         for (parts, call) in std::mem::take(&mut self.chains) {
@@ -1555,6 +1749,9 @@ impl Statement<'_, '_, '_> {
                     .needs_person(self.fragment, range, doubt, Vec::new());
             }
             return self.explain(&lower, range, NotATable::OtherWord);
+        }
+        if lower.len() >= 4 && self.reader.mapping.has_catalog(&lower[0]) {
+            return self.explain(&lower, range, NotATable::AlreadyThreePart);
         }
         if lower.len() >= 3 && self.reader.mapping.knows_database(&lower[0]) {
             // A table in front of a column that no FROM clause of the statement names.
