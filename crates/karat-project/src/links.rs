@@ -180,6 +180,9 @@ impl Tables<'_> {
         at: Place,
         report: &mut Reporter,
     ) -> Option<TableName> {
+        // Names have no case (F3): a feed of the table `Invoice` is called `invoice`.
+        let folded = from.to_lowercase();
+        let from = folded.as_str();
         let Some((first, second)) = from.split_once('.') else {
             report.error(
                 at,
