@@ -12,7 +12,7 @@ use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
 use crate::publish::{head, no_foreign};
-use crate::schedule::Sources;
+use crate::schedule::{Sources, check_made, inputs_outside};
 use crate::silver::{Decision, SilverStep};
 use crate::step::{check_signature, check_signed};
 
@@ -180,6 +180,13 @@ pub async fn plan(
             let mut step = PlannedStep::new(table.layer.as_str(), table);
             step.action = PlannedAction::Skip;
             step.reason = format!("`{stopped}` fails");
+            changing.insert(table.clone(), step.action);
+            steps.push(step);
+            continue;
+        }
+        let outside = inputs_outside(project, table, wanted);
+        if let Err(error) = check_made(site, table, &outside) {
+            let step = PlannedStep::new(table.layer.as_str(), table).failed(error);
             changing.insert(table.clone(), step.action);
             steps.push(step);
             continue;
