@@ -108,6 +108,30 @@ fn draft_columns(draft: &Draft) -> BTreeSet<String> {
     }
 }
 
+/// B7: what a window brings again with other content is one more row of bronze, and only `auto_cdc` knows that it is the same row.
+fn warn_of_rows_read_again(feed: &Feed, draft: &Draft, at: Place, report: &mut Reporter) {
+    let ModelKind::Silver(silver) = &draft.model.kind else {
+        return;
+    };
+    let has_window = feed
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| cursor.lag.is_some());
+    // An `auto_cdc` that cannot be read is a mistake, and told as one.
+    if !has_window || silver.auto_cdc.is_some() || report.files_with_errors().contains(&at.file) {
+        return;
+    }
+    report.warning(
+        at,
+        format!(
+            "`{}` may hold a row of `{}` twice: its cursor's `lag` reads rows again, and one that changed meanwhile, or has a new column, is one row more",
+            draft.model.name,
+            feed.short_name()
+        ),
+        "say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts",
+    );
+}
+
 /// B10: two feeds that make one table; gives these tables.
 fn check_feeds(domains: &[Domain], report: &mut Reporter) -> BTreeSet<TableName> {
     let mut twins = BTreeSet::new();
@@ -168,6 +192,9 @@ impl Tables<'_> {
                     report.error(column.at, message, hint);
                 }
             }
+        }
+        if let Some(feed) = self.feeds.get(&bronze) {
+            warn_of_rows_read_again(feed, draft, from.at, report);
         }
         vec![(bronze, from.at)]
     }

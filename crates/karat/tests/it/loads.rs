@@ -97,6 +97,7 @@ fn a_broken_object_is_held_and_comes_back_mended() {
     .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         {
+          "counts": [],
           "rows": [],
           "objects": [
             {
@@ -104,7 +105,9 @@ fn a_broken_object_is_held_and_comes_back_mended() {
               "reason": "gzip ends early",
               "table": "d_bronze.landing__orders"
             }
-          ]
+          ],
+          "rows_held": 0,
+          "objects_held": 1
         }
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list", "--json"]).stdout);
@@ -395,6 +398,68 @@ fn an_equal_full_load_is_no_news() {
     );
 }
 
+/// Without `auto_cdc` nothing says that a row of the window, read again with a column more, is the one that bronze has (B7).
+#[test]
+fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
+    let feed = "{ source: db, table: o, mode: incremental, cursor: { column: at, lag: 10 }, deletes: none }";
+    let silver = "from: db.o\nselect: { id: id, v: v }\n";
+    let rows = "select id, v from d_silver.t order by id";
+    let project = Project::one_feed(feed, silver);
+    project.sqlite(
+        "create table o (id integer, v text, at integer);
+         insert into o values (1, 'a', 100), (2, 'b', 105), (3, 'old', 50)",
+    );
+    expect![[r#"
+        no mistakes in 1 model; SQL of 1 model not planned: the columns that it reads are known after the first load
+        --- stderr
+        warning: `d_silver.t` may hold a row of `db.o` twice: its cursor's `lag` reads rows again, and one that changed meanwhile, or has a new column, is one row more
+         --> domains/d/silver/t.yaml:1:7
+          |
+        1 | from: db.o
+          |       ^^^^
+          = hint: say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    let run = project.run(0);
+    assert!(!run.stderr.contains("again"), "{}", run.text());
+    project.sqlite(
+        "alter table o add column note text default 'x'; insert into o values (4, 'c', 106, 'y')",
+    );
+    let run = project.karat(&["run"]);
+    let notes = run.stderr.lines().filter(|line| line.starts_with("note: "));
+    let notes: Vec<&str> = notes.collect();
+    expect![[r#"
+        note: d_bronze.db__o: 2 rows were read again with `note`, which bronze did not have: `d_silver.t` holds both readings; with `auto_cdc: { keys: [COLUMN] }` the newest counts
+    "#]].assert_eq(&format!("{}\n", notes.join("\n")));
+    expect![[r#"
+        id,v
+        1,a
+        1,a
+        2,b
+        2,b
+        3,old
+        4,c
+    "#]]
+    .assert_eq(&project.rows(rows));
+    // With what it advises, the same lake has each row once.
+    project.write(
+        "domains/d/silver/t.yaml",
+        &format!("{silver}auto_cdc: {{ keys: [id] }}\n"),
+    );
+    let validate = project.karat(&["validate"]);
+    assert_eq!(validate.stderr, "", "{}", validate.text());
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,old
+        4,c
+    "#]]
+    .assert_eq(&project.rows(rows));
+}
+
 #[test]
 fn a_cursor_reads_its_window_again() {
     let project = Project::one_feed(
@@ -439,7 +504,7 @@ fn a_cursor_reads_its_window_again() {
     // A value that no load could go on from is refused where it is typed.
     expect![[r#"
         --- stderr
-        error: the cursor `at` of `d_bronze.db__orders` has a lag, and the value given is not a number
+        error: the cursor `at` of `d_bronze.db__orders` holds numbers, and the value given is no number
         hint: `karat position show` shows the value that it has
         --- exit 2
     "#]]
