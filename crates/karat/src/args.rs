@@ -587,6 +587,7 @@ pub(crate) enum PositionVerb {
         #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
         feed: String,
         /// The cursor's value.
+        #[arg(allow_negative_numbers = true)]
         value: String,
     },
 }

@@ -398,6 +398,73 @@ fn an_equal_full_load_is_no_news() {
     );
 }
 
+/// A value that has no place among those of the cursor would stop each load after it, or have it read nothing (B7).
+#[test]
+fn a_position_of_another_kind_is_refused() {
+    let feed = "{ source: db, table: o, mode: incremental, cursor: { column: at }, deletes: none }";
+    let silver = "from: db.o\nselect: { id: id }\n";
+    let project = Project::one_feed(feed, silver);
+    project
+        .sqlite("create table o (id integer, at integer); insert into o values (1, -7), (2, -3)");
+    let set = |value: &str| project.karat(&["position", "set", "db.o", value]).text();
+    // Before the first load the source says what the column holds.
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__o` holds numbers, and the value given is no number
+        hint: give a value as the column has it, like `1200`
+        --- exit 2
+    "#]]
+    .assert_eq(&set("2026-01-05"));
+    expect![[r#"
+        `db.o` reads on after the value given (recorded as epoch 1)
+        --- exit 0
+    "#]]
+    .assert_eq(&set("-5"));
+    project.run(0);
+    assert_eq!(project.rows("select id from d_bronze.db__o"), "id\n2\n");
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__o` holds numbers, and the value given is no number
+        hint: `karat position show` shows the value that it has
+        --- exit 2
+    "#]]
+    .assert_eq(&set("soon"));
+    assert!(set("nan").ends_with("--- exit 2\n"));
+    assert!(set("-10").ends_with("--- exit 0\n"));
+    project.run(0);
+    assert_eq!(
+        project.rows("select id from d_bronze.db__o order by id"),
+        "id\n1\n2\n"
+    );
+    // Dates are texts in SQLite; those that it has say so.
+    project.sqlite("create table e (id integer, at date); insert into e values (1, '2026-01-05')");
+    project.write(
+        "domains/d/domain.yaml",
+        &format!(
+            "domain: d\nfeeds:\n  - {}\n",
+            feed.replace("table: o", "table: e")
+        ),
+    );
+    project.write("domains/d/silver/t.yaml", &silver.replace("db.o", "db.e"));
+    project.run(0);
+    let set = |value: &str| project.karat(&["position", "set", "db.e", value]).text();
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__e` holds dates or times, and the value given is no date or time
+        hint: `karat position show` shows the value that it has
+        --- exit 2
+    "#]].assert_eq(&set("17"));
+    assert!(set("2026-01-04").ends_with("--- exit 0\n"));
+    // Another cursor has values of its own.
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace("column: at", "column: id"),
+    );
+    assert!(set("2026-01-04").ends_with("--- exit 2\n"));
+    assert!(set("0").ends_with("--- exit 0\n"));
+}
+
 /// Without `auto_cdc` nothing says that a row of the window, read again with a column more, is the one that bronze has (B7).
 #[test]
 fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
