@@ -6,7 +6,8 @@
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
-//! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time;
+//! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time, [`untyped`] which read columns
+//! without a type;
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -52,6 +53,7 @@ pub mod status;
 pub mod step;
 pub mod undated;
 mod unique;
+pub mod untyped;
 pub mod verify;
 
 pub use context::{Context, Event, Progress, Silent, Site};

@@ -1,5 +1,6 @@
-//! What a source holds by name, listed once for any number of feeds: which of them name nothing.
+//! What a source holds by name, listed once for any number of feeds: which of them name nothing, read columns without a type, or pass near names over.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -27,7 +28,11 @@ pub struct Inventory {
 enum Names {
     /// Relative paths with `/`, sorted.
     Files(Vec<String>),
-    Tables(Vec<String>),
+    Tables {
+        names: Vec<String>,
+        /// Columns without a declared type, folded and as spelled, by table in lower case.
+        untyped: BTreeMap<String, Vec<(String, String)>>,
+    },
     /// Too many, or not all can be seen.
     Untold,
 }
@@ -63,8 +68,11 @@ impl Inventory {
     }
 
     /// Of a database.
-    pub(crate) fn of_tables(tables: Vec<String>) -> Inventory {
-        Inventory::new(Names::Tables(tables))
+    pub(crate) fn of_tables(
+        names: Vec<String>,
+        untyped: BTreeMap<String, Vec<(String, String)>>,
+    ) -> Inventory {
+        Inventory::new(Names::Tables { names, untyped })
     }
 
     fn new(names: Names) -> Inventory {
@@ -78,7 +86,7 @@ impl Inventory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match &self.names {
-            Names::Files(names) | Names::Tables(names) => names.is_empty(),
+            Names::Files(names) | Names::Tables { names, .. } => names.is_empty(),
             Names::Untold => false,
         }
     }
@@ -92,7 +100,7 @@ impl Inventory {
                     _ => Found::Perhaps,
                 }
             }
-            (Names::Tables(tables), _, Some(table)) => {
+            (Names::Tables { names: tables, .. }, _, Some(table)) => {
                 if tables.iter().any(|name| name.eq_ignore_ascii_case(table)) {
                     return Found::Perhaps;
                 }
@@ -108,6 +116,23 @@ impl Inventory {
 }
 
 impl Inventory {
+    /// The columns that a feed reads of its table and that declare no type, as the source spells them.
+    #[must_use]
+    pub fn untyped_of(&self, feed: &FeedSpec) -> Vec<&str> {
+        let (Names::Tables { untyped, .. }, Some(table)) = (&self.names, &feed.table) else {
+            return Vec::new();
+        };
+        let columns = untyped.get(&table.to_lowercase()).into_iter().flatten();
+        let is_read = |(folded, name): &&(String, String)| {
+            let chosen = feed.columns.as_ref();
+            chosen.is_none_or(|chosen| chosen.contains(folded) || chosen.contains(name))
+        };
+        columns
+            .filter(is_read)
+            .map(|(_, name)| name.as_str())
+            .collect()
+    }
+
     /// The files that a feed names, as far as that can be told quickly.
     #[must_use]
     pub fn files_of(&self, feed: &FeedSpec) -> Vec<&str> {

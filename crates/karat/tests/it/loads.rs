@@ -1386,3 +1386,64 @@ fn a_record_with_a_hole_is_told() {
     model.run(0);
     assert_eq!(model.rows("select * from d_silver.t"), "id\n1\n2\n");
 }
+
+/// Columns that a view calculates may have no type, and a run infers none (B3): it is told before the run, by it, and in quarantine.
+#[test]
+fn a_view_without_types_is_told_with_what_to_declare() {
+    let project = Project::one_feed(
+        "{ source: db, table: totals, mode: full }",
+        "from: db.totals\nselect: { id: id, total: total }\n",
+    );
+    project.sqlite(
+        "create table o (id integer primary key, amount integer, at text);
+         insert into o values (1, 5, 'x'), (2, 7, 'y');
+         create view totals as select id, sum(amount) as total, cast(count(*) as integer) as n from o group by id",
+    );
+    expect![[r#"
+        no mistakes in 1 model; SQL of 1 model not planned: the columns that it reads are known after the first load
+        --- stderr
+        warning: column `total` of `totals` declares no type and is read as binary: a row with a number or a text in it goes into quarantine
+         --> domains/d/domain.yaml:3:26
+          |
+        3 |   - { source: db, table: totals, mode: full }
+          |                          ^^^^^^
+          = hint: give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    expect![[r#"
+        totals (full)
+        from: db.totals
+        select:
+          id:    id
+          total: total
+          "n":   n
+          note: column `total` declares no type: it is read as binary, and cells that are none are rescued: give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["source", "discover", "db", "Totals"]).text());
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: DB.Totals\nselect: { id: id, total: total }\n",
+    );
+    project.run(0);
+    expect![[r#"
+        table       rule      rows
+        d_silver.t  _rescued     2
+
+        table       object           row  rules     what failed
+        d_silver.t  totals  5a40e23337d3  _rescued  no_declared_type
+        d_silver.t  totals  7276aa52e3d7  _rescued  no_declared_type
+        2 rows, 0 objects in quarantine
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    // As it is said.
+    project.sqlite("drop view totals; create view totals as select id, cast(sum(amount) as integer) as total from o group by id");
+    project.remove("lake");
+    let validate = project.karat(&["validate"]);
+    assert_eq!(validate.stderr, "", "{}", validate.text());
+    project.run(0);
+    assert_eq!(
+        project.rows("select id, total from d_silver.t order by id"),
+        "id,total\n1,5\n2,7\n"
+    );
+}
