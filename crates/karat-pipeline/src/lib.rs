@@ -7,7 +7,7 @@
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`damage`] which
 //! file of them is not as it was written, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time, [`untyped`] which read columns
-//! without a type;
+//! without a type, [`near_misses`] which files they pass over by a letter;
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -34,6 +34,7 @@ pub mod layout;
 pub mod manifest;
 mod marks;
 pub mod model_check;
+pub mod near_misses;
 pub mod pace;
 pub mod plan;
 pub mod position;

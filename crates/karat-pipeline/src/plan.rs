@@ -11,6 +11,7 @@ use crate::damage::check_present;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
+use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
 use crate::schedule::{Sources, check_made, inputs_outside};
 use crate::silver::{Decision, SilverStep};
@@ -159,6 +160,13 @@ pub async fn plan(
             (Some(_), None) => {}
             (None, Some(hint)) => step.notes.push(format!("{}: {hint}", absence.message)),
             (None, None) => step.notes.push(absence.message),
+        }
+    }
+    let planned = project.feeds().filter(|feed| wanted(&feed.bronze));
+    for (table, note) in near_misses(project, sources, planned) {
+        let table = table.to_string();
+        if let Some(step) = steps.iter_mut().find(|step| step.table == table) {
+            step.notes.push(note);
         }
     }
     for table in Graph::of(project).order() {

@@ -153,6 +153,103 @@ impl Inventory {
     }
 }
 
+/// Endings of packed files.
+const PACKED: [&str; 7] = [".gz", ".bz2", ".zip", ".zst", ".xz", ".z", ".7z"];
+/// Endings of files with rows; others beside them are marks, sums and notes.
+const ROWS: [&str; 10] = [
+    ".csv", ".tsv", ".txt", ".dat", ".psv", ".json", ".ndjson", ".jsonl", ".parquet", ".xlsx",
+];
+
+impl Inventory {
+    /// Files that a feed passes over although their names are those of its files but for the ending or the case of letters, and no other
+    /// feed reads them. Nothing where that cannot be told quickly.
+    pub fn near_misses(&mut self, feed: &FeedSpec, others: &[FeedSpec]) -> Vec<String> {
+        let (Names::Files(paths), Some(pattern)) = (&self.names, &feed.path) else {
+            return Vec::new();
+        };
+        let fixed = &pattern[..pattern.find(is_wild).unwrap_or(pattern.len())];
+        let folder = &fixed[..fixed.rfind('/').map_or(0, |slash| slash + 1)];
+        let first = paths.partition_point(|path| path.as_str() < folder);
+        let candidates = paths[first..].iter();
+        let candidates: Vec<&String> = candidates
+            .take_while(|path| path.starts_with(folder))
+            .collect();
+        let Some(left) = self
+            .comparisons_left
+            .checked_sub(BUILDING + candidates.len())
+        else {
+            return Vec::new();
+        };
+        self.comparisons_left = left;
+        let lower = pattern.to_lowercase();
+        let (Some(exact), Some(near)) = (Matcher::new(pattern), Near::of(&lower)) else {
+            return Vec::new();
+        };
+        // Most paths differ before the first `*` or ending, whatever the case of their letters.
+        let ending = fixed[folder.len()..].find('.');
+        let stem = &fixed.as_bytes()[..ending.map_or(fixed.len(), |dot| folder.len() + dot)];
+        let begins = |path: &str| {
+            let beginning = path.as_bytes().get(..stem.len());
+            beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(stem))
+        };
+        let missed = candidates
+            .into_iter()
+            .filter(|path| begins(path) && near.is(path) && !exact.matches(path));
+        let read_by_another = |path: &String| {
+            let mut patterns = others.iter().filter_map(|other| other.path.as_deref());
+            patterns.any(|other| Matcher::new(other).is_some_and(|other| other.matches(path)))
+        };
+        missed
+            .filter(|path| !read_by_another(path))
+            .cloned()
+            .collect()
+    }
+}
+
+/// What is nearly a pattern, which is in lower case.
+struct Near<'p> {
+    pattern: Matcher<'p>,
+    /// Of a pattern like `orders*.csv`, whose files have a name of their own: its ending.
+    ending: Option<&'p str>,
+}
+
+impl Near<'_> {
+    fn of(pattern: &str) -> Option<Near<'_>> {
+        let name = &pattern[pattern.rfind('/').map_or(0, |slash| slash + 1)..];
+        let is_named = name.starts_with(|first: char| !is_wild(first) && first != '.');
+        let after = name.rfind(['*', '?', ']', '}']).map_or(0, |wild| wild + 1);
+        let ending = name[after..].find('.').map(|dot| &name[after + dot..]);
+        let is_packed = |ending: &str| PACKED.iter().any(|packed| ending.ends_with(packed));
+        let is_of_rows = |ending: &&str| ROWS.contains(ending) || is_packed(ending);
+        Some(Near {
+            pattern: Matcher::new(pattern)?,
+            ending: ending.filter(is_of_rows).filter(|_| is_named),
+        })
+    }
+
+    fn is(&self, path: &str) -> bool {
+        let path = path.to_lowercase();
+        let packed = PACKED.iter().find_map(|ending| path.strip_suffix(ending));
+        let bare = packed.unwrap_or(&path);
+        if self.pattern.matches(&path) || self.pattern.matches(bare) {
+            return true;
+        }
+        let Some(ending) = self.ending else {
+            return false;
+        };
+        // Packed where the pattern says so, and not here; or rows in another format.
+        let unpacked = PACKED.iter().find_map(|packed| ending.strip_suffix(packed));
+        let stem = ROWS.iter().find_map(|rows| bare.strip_suffix(rows));
+        let of_stem = stem.map(|stem| format!("{stem}{ending}"));
+        let of_packed = unpacked
+            .map(|unpacked| format!("{}{ending}", bare.strip_suffix(unpacked).unwrap_or(bare)));
+        [of_stem, of_packed]
+            .iter()
+            .flatten()
+            .any(|path| self.pattern.matches(path))
+    }
+}
+
 /// All files below a folder; None if there are too many or one cannot be seen.
 fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) -> Option<()> {
     if depth > DEPTH_MAX {
@@ -381,6 +478,53 @@ mod tests {
             ("entries/**/d.csv", "no `**` in `entries/`, but old"),
         ] {
             assert_eq!(find(&paths, pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_nearly_a_feeds_are_told() {
+        let paths = [
+            "in/Orders_3.csv",
+            "in/notes.md",
+            "in/old/orders_0.csv.gz",
+            "in/orders_1.csv",
+            "in/orders_1.csv.gz",
+            "in/orders_1.csv.sha256",
+            "in/orders_2.CSV",
+            "in/orders_3.tsv",
+            "in/orders_lines.txt",
+            "in/readme.txt",
+        ];
+        let missed = |pattern: &str, others: &[&str]| {
+            let mut inventory = Inventory::new(Names::Files(
+                paths.iter().map(|path| (*path).to_owned()).collect(),
+            ));
+            let feed = |pattern: &str| FeedSpec {
+                path: Some(pattern.to_owned()),
+                ..FeedSpec::default()
+            };
+            let others: Vec<FeedSpec> = others.iter().map(|other| feed(other)).collect();
+            inventory.near_misses(&feed(pattern), &others).join(" ")
+        };
+        for (pattern, others, expected) in [
+            (
+                "in/orders*.csv",
+                &["in/orders_lines*"][..],
+                "in/Orders_3.csv in/orders_1.csv.gz in/orders_2.CSV in/orders_3.tsv",
+            ),
+            ("in/*.csv", &[], "in/orders_1.csv.gz in/orders_2.CSV"),
+            (
+                "in/orders*.csv.gz",
+                &["in/*.tsv", "in/*.txt"],
+                "in/Orders_3.csv in/orders_1.csv in/orders_2.CSV",
+            ),
+            ("in/orders_1.csv.gz", &[], "in/orders_1.csv"),
+            ("in/orders_3.csv", &[], "in/Orders_3.csv in/orders_3.tsv"),
+            ("in/orders*", &[], "in/Orders_3.csv"),
+            ("in/**", &[], ""),
+            ("none/*.csv", &[], ""),
+        ] {
+            assert_eq!(missed(pattern, others), expected, "{pattern}");
         }
     }
 

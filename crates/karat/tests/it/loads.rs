@@ -1447,3 +1447,36 @@ fn a_view_without_types_is_told_with_what_to_declare() {
         "id,total\n1,5\n2,7\n"
     );
 }
+
+/// Files that a pattern misses by a letter are passed over, and that is said (B4).
+#[test]
+fn files_beside_those_of_a_feed_are_noted() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"orders*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    for name in [
+        "orders_1.csv",
+        "orders_2.CSV",
+        "Orders_3.csv",
+        "orders_4.csv.gz",
+        "orders_5.txt",
+        "orders_1.csv.md5",
+    ] {
+        project.write(&format!("landing/{name}"), "id\n1\n");
+    }
+    let notes = |arguments: &[&str]| {
+        let answer = project.karat(arguments);
+        assert_eq!(answer.code, 0, "{}", answer.text());
+        let lines = answer.stdout.lines().filter(|line| line.contains("note: "));
+        lines
+            .map(|line| format!("{}\n", line.trim()))
+            .collect::<String>()
+    };
+    expect![[r#"
+        note: d_bronze.landing__o: `Orders_3.csv`, `orders_2.CSV`, `orders_4.csv.gz` and 1 more are not read: their names do not match `orders*.csv`; widen `path` of the feed if they belong to it
+    "#]].assert_eq(&notes(&["plan"]));
+    assert_eq!(notes(&["source", "test", "landing"]), notes(&["plan"]));
+    project.run(0);
+    assert!(notes(&["plan"]).contains("Orders_3.csv"));
+}
