@@ -180,6 +180,7 @@ impl Tables<'_> {
                     && !PROVENANCE.contains(&name)
                 {
                     let hint = did_you_mean(name, known.iter().map(String::as_str));
+                    let hint = name_with_blanks(feed, name).or(hint);
                     let message = format!(
                         "unknown column `{}`: the feed `{}` declares its `columns`",
                         printable(name),
@@ -522,24 +523,39 @@ fn refuse_provenance(name: &str, at: Place, report: &mut Reporter) {
     );
 }
 
+/// What bronze calls a column of this spelling.
+fn bronze_name(name: &str) -> String {
+    let folded = fold_name(name);
+    match folded.starts_with('_') {
+        true => format!("src_{folded}"),
+        false => folded,
+    }
+}
+
 /// The bronze columns of a feed that declares them; `None` if only the data tells.
 fn known_bronze_columns(feed: &Feed) -> Option<BTreeSet<String>> {
     let declared = feed.columns.as_ref()?;
-    let bronze_name = |name: &String| {
-        let folded = fold_name(name);
-        if folded.starts_with('_') {
-            format!("src_{folded}")
-        } else {
-            folded
-        }
-    };
     Some(
         declared
             .iter()
-            .map(bronze_name)
+            .map(|name| bronze_name(name))
             .chain(feed.rename.keys().cloned())
             .collect(),
     )
+}
+
+/// What to write for a column that the feed declares with blanks around its name: they are part of it (F1).
+fn name_with_blanks(feed: &Feed, wanted: &str) -> Option<String> {
+    let mut declared = feed.columns.as_ref()?.iter();
+    let spelled = declared.find(|name| {
+        let bare = name.trim();
+        bare != name.as_str() && fold_name(bare) == wanted
+    })?;
+    Some(format!(
+        "`columns` has it as `{}`, with blanks around it: write `{}`",
+        printable(spelled),
+        bronze_name(spelled)
+    ))
 }
 
 /// Names each cycle once, at the reference that closes it.

@@ -253,7 +253,7 @@ impl Table {
         by_spelling.or_else(|| self.columns.iter().position(|c| c.folded == wanted)).ok_or_else(|| {
             let all: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
             SourceError::new(ErrorKind::Drift, format!("cannot read table `{}`: it has no column `{wanted}`, which the feed names as {as_what}", self.name))
-                .hint(format!("its columns: {}", all.join(", ")))
+                .hint(format!("name one of its columns in the feed: {}", all.join(", ")))
                 .object(&self.name)
         })
     }

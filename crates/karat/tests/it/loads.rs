@@ -1480,3 +1480,81 @@ fn files_beside_those_of_a_feed_are_noted() {
     project.run(0);
     assert!(notes(&["plan"]).contains("Orders_3.csv"));
 }
+
+/// What `columns` choose must stand in the header as it is written; blanks that nobody sees are told (F1).
+#[test]
+fn a_header_with_blanks_is_told_as_it_stands() {
+    let feed =
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\", columns: [id, amount] }";
+    let project = Project::one_feed(feed, "from: landing.o\nselect: { id: id }\n");
+    project.write("landing/a.csv", "id, amount ,Order No\n1,2,3\n");
+    expect![[r#"
+        error: cannot read `a.csv`: it has no column `amount`, which the feed's `columns` choose
+        hint: the header has it with blanks around it: write `" amount "` in `columns`, quotes and blanks included; models call it `src__amount_`
+    "#]].assert_eq(&project.run(1).stderr);
+    let domain = |columns: &str| {
+        let feed = feed.replace("[id, amount]", columns);
+        project.write(
+            "domains/d/domain.yaml",
+            &format!("domain: d\nfeeds:\n  - {feed}\n"),
+        );
+    };
+    domain("[id, number]");
+    expect![[r#"
+        error: cannot read `a.csv`: it has no column `number`, which the feed's `columns` choose
+        hint: its header names `id`, ` amount `, `Order No`: write one of these in `columns`, or take `number` out of it
+    "#]].assert_eq(&project.run(1).stderr);
+    domain("[id, ' amount ', Order No]");
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: id, amount: amount, no: order_no }\n",
+    );
+    expect![[r#"
+        error: unknown column `amount`: the feed `landing.o` declares its `columns`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: `columns` has it as ` amount `, with blanks around it: write `src__amount_`
+
+        error: the project has 1 mistake
+        hint: `karat validate` lists them at any time
+    "#]]
+    .assert_eq(&project.run(2).stderr);
+    project.write(
+        "domains/d/domain.yaml",
+        &format!(
+            "domain: d\nfeeds:\n  - {}\n",
+            feed.replace(", columns: [id, amount]", "")
+        ),
+    );
+    expect![[r#"
+        error: no column `amount`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: the source calls it ` amount `, with blanks around it: write `src__amount_`
+    "#]]
+    .assert_eq(&project.run(2).stderr);
+    expect![[r#"
+        error: no column `amount`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: the source calls it ` amount `, with blanks around it: write `src__amount_`
+
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).stderr);
+    expect![[r#"
+        a.csv (incremental)
+        from: landing.o
+        select:
+          id:           cast(id as bigint)
+          src__amount_: cast(src__amount_ as bigint)
+          order_no:     cast(order_no as bigint)
+          note: 1 row of `a.csv` looked at, utf-8
+          note: the header has blanks around ` amount `: they are part of the name, and bronze calls it `src__amount_`
+    "#]].assert_eq(&project.karat(&["source", "discover", "landing", "o"]).stdout);
+}
