@@ -451,9 +451,9 @@ pub(crate) struct QueryArgs {
     /// Read the tables of the lake as this run left them.
     #[arg(long, value_name = "RUN", value_hint = ValueHint::Other)]
     pub(crate) run: Option<String>,
-    /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or, of
-    /// Delta tables named by --table, at the version of this number.
-    #[arg(long, value_name = "TIME|RUN|VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
+    /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or at
+    /// the version of this number: of Delta tables named by --table, and of a table of the lake that is read alone. `TABLE@VERSION` names the table.
+    #[arg(long, value_name = "TIME|RUN|[TABLE@]VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet, CSV or NDJSON file (text files: all columns text), a folder or pattern of such files, or the folder
     /// of a Delta table. May be given several times.
