@@ -597,6 +597,12 @@ pub(crate) enum PositionVerb {
 pub(crate) enum QuarantineVerb {
     /// List rows that broke rules and objects that could not be loaded.
     List {
+        /// Only of these: a silver model or its quarantine table, the bronze table of a feed; `+NAME+` or `domain:x` (see `run --select`).
+        #[arg(value_name = "TABLE|SELECTION", value_hint = ValueHint::Other)]
+        tables: Vec<String>,
+        /// List so many rows and so many objects at most; the counts are of all.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
         /// Show what the rows hold; only at a terminal.
         #[arg(long)]
         show_values: bool,

@@ -1558,3 +1558,94 @@ fn a_header_with_blanks_is_told_as_it_stands() {
           note: the header has blanks around ` amount `: they are part of the name, and bronze calls it `src__amount_`
     "#]].assert_eq(&project.karat(&["source", "discover", "landing", "o"]).stdout);
 }
+
+/// What is in quarantine is counted first, and only as much of it is listed as was asked for.
+#[test]
+fn a_part_of_the_quarantine_is_listed() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv*\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nexpectations: { short: { expect: length(v) < 4, action: quarantine }, has_v: { expect: v <> '', action: quarantine } }\n",
+    );
+    project.write(
+        "domains/d/silver/u.yaml",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    project.write(
+        "landing/a.csv",
+        "id,v\nx,three\ny,four\n3,\n4,ok\n5,seven\n",
+    );
+    project.write("landing/b.csv.gz", "no gzip\n");
+    project.run(1);
+    let list = |more: &[&str]| {
+        project
+            .karat(&[&["quarantine", "list"], more].concat())
+            .text()
+    };
+    expect![[r#"
+        table       rule         rows
+        d_silver.t  _expression     2
+        d_silver.t  has_v           1
+        d_silver.t  short           2
+        d_silver.u  _expression     2
+
+        table       object  row  rules        what failed
+        d_silver.t  a.csv     2  _expression  id: cast(id as bigint)
+
+        table                object    reason
+        d_bronze.landing__o  b.csv.gz  it is no gzip, and should be by its name or by `compression`
+        6 rows, 1 object in quarantine; 1 row and 1 object listed
+        --- exit 0
+    "#]]
+    .assert_eq(&list(&["--limit", "1"]));
+    let one = list(&["d_silver.u"]);
+    expect![[r#"
+        table       rule         rows
+        d_silver.u  _expression     2
+
+        table       object  row  rules        what failed
+        d_silver.u  a.csv     2  _expression  id: cast(id as bigint)
+        d_silver.u  a.csv     3  _expression  id: cast(id as bigint)
+        2 rows, 0 objects in quarantine
+        --- exit 0
+    "#]]
+    .assert_eq(&one);
+    assert_eq!(list(&["d_quarantine.u"]), one);
+    expect![[r#"
+        table                object    reason
+        d_bronze.landing__o  b.csv.gz  it is no gzip, and should be by its name or by `compression`
+        0 rows, 1 object in quarantine
+        --- exit 0
+    "#]]
+    .assert_eq(&list(&["landing.o"]));
+    assert_eq!(list(&["domain:d"]), list(&[]));
+    expect![[r#"
+        --- stderr
+        error: cannot select `d_silver.w`: no table or feed has this name
+        hint: did you mean `d_silver.t`?
+        --- exit 2
+    "#]]
+    .assert_eq(&list(&["d_silver.w"]));
+    let json = project
+        .karat(&["quarantine", "list", "--json", "--limit", "2", "d_silver.t"])
+        .json();
+    assert_eq!(json["rows"].as_array().unwrap().len(), 2);
+    expect![[r#"[{"table":"d_silver.t","rule":"_expression","rows":2},{"table":"d_silver.t","rule":"has_v","rows":1},{"table":"d_silver.t","rule":"short","rows":2}] 4 0"#]].assert_eq(&format!("{} {} {}", json["counts"], json["rows_held"], json["objects_held"]));
+    // What the lake has is listed where the project has a mistake.
+    project.write(
+        "domains/d/silver/u.yaml",
+        "from: landing.o\nselct: { id: id }\n",
+    );
+    let listed = project.karat(&["quarantine", "list", "d_silver.u"]);
+    assert!(
+        one.starts_with(&listed.stdout) && listed.code == 0,
+        "{}",
+        listed.text()
+    );
+    expect![[r#"
+        --- stderr
+        note: the project has 1 mistake, which `karat validate` shows; the lake is read without what the project declares
+        error: nothing of `d_silver.w` can be in quarantine: the lake has no such silver or bronze table
+        hint: it has: d_silver.t, d_silver.u, d_bronze.landing__o
+        --- exit 2
+    "#]].assert_eq(&list(&["d_silver.w"]));
+}
