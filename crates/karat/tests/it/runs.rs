@@ -504,7 +504,7 @@ fn adopted_rows_stay_until_the_model_is_computed_again() {
     assert!(!held(&project));
     project.remove("landing/b.csv");
     let verified = project.karat(&["verify"]);
-    let said = "foreign   d/silver/t/another.parquet  another writer named it, and no receipt states its SHA-256, which is ";
+    let said = "foreign  d/silver/t/another.parquet  another writer named it, and no receipt states its SHA-256, which is ";
     assert!(verified.stdout.contains(said), "{}", verified.text());
     let adopted = project.karat(&["receipt", "adopt", "d_silver.t", "a copy"]);
     assert_eq!(adopted.code, 0, "{}", adopted.text());
