@@ -508,6 +508,14 @@ struct Header {
     columns: Vec<PayloadColumn>,
 }
 
+/// The way out where a file is wrong, and not the project: as long as it lies there, its feed waits.
+fn mistaken(place: &str) -> &'static str {
+    match place.starts_with('`') {
+        true => "; if the file is wrong, have it delivered again, or take it away until then",
+        false => "",
+    }
+}
+
 /// What reading a load came to.
 struct Landed {
     files: Vec<WrittenFile>,
@@ -766,7 +774,8 @@ impl Loader<'_> {
                     table,
                     what: format!("column `{name}`, which a model reads, is missing in {place}"),
                     hint: format!(
-                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"
+                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null{}",
+                        mistaken(place)
                     ),
                 });
             }

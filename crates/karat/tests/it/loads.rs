@@ -699,7 +699,7 @@ fn columns_come_go_and_are_renamed() {
         head DIGEST
         --- stderr
         error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_3.csv`
-        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
     let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
@@ -726,7 +726,7 @@ fn columns_come_go_and_are_renamed() {
     project.write("landing/a_4.csv", "id\n4\n");
     expect![[r#"
         error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_4.csv`
-        hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+        hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null; if the file is wrong, have it delivered again, or take it away until then
     "#]].assert_eq(&project.run(1).stderr);
     expect![[r#"
         accepted: v of `landing.orders` may be missing, and is null then
@@ -1502,7 +1502,7 @@ fn a_header_with_blanks_is_told_as_it_stands() {
     domain("[id, number]");
     expect![[r#"
         error: cannot read `a.csv`: it has no column `number`, which the feed's `columns` choose
-        hint: its header names `id`, ` amount `, `Order No`: write one of these in `columns`, or take `number` out of it
+        hint: its header names `id`, ` amount `, `Order No`: write one of these in `columns`, or take `number` out of it; if the file is wrong, have it delivered again, or take it away until then
     "#]].assert_eq(&project.run(1).stderr);
     domain("[id, ' amount ', Order No]");
     project.write(
