@@ -241,8 +241,10 @@ impl Near<'_> {
         let unpacked = PACKED.iter().find_map(|packed| ending.strip_suffix(packed));
         let stem = ROWS.iter().find_map(|rows| bare.strip_suffix(rows));
         let of_stem = stem.map(|stem| format!("{stem}{ending}"));
-        let of_packed = unpacked
-            .map(|unpacked| format!("{}{ending}", bare.strip_suffix(unpacked).unwrap_or(bare)));
+        let of_packed = unpacked.and_then(|unpacked| {
+            let stem = bare.strip_suffix(unpacked)?;
+            Some(format!("{stem}{ending}"))
+        });
         [of_stem, of_packed]
             .iter()
             .flatten()
