@@ -92,10 +92,12 @@ pub enum LakeError {
         why: String,
     },
     /// The version asked for does not exist.
-    #[error("`{table}` has no version {version} (newest is {newest})")]
+    #[error("`{table}` has no version {version}: it has {}", versions(*oldest, *newest))]
     NoVersion {
         /// Folder of the table.
         table: String,
+        /// The oldest that can be read.
+        oldest: i64,
         /// Version asked for.
         version: i64,
         /// Newest version.
@@ -381,5 +383,13 @@ mod tests {
             error.hint().as_deref(),
             Some("give this user the right to write in `/lake/x/_delta_log`")
         );
+    }
+}
+
+/// The versions that there are.
+fn versions(oldest: i64, newest: i64) -> String {
+    match oldest == newest {
+        true => format!("only {newest}"),
+        false => format!("{oldest} to {newest}"),
     }
 }

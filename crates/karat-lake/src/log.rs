@@ -98,6 +98,14 @@ impl Listing {
         Ok((!empty).then_some(listing))
     }
 
+    /// The oldest version that can be read: what expired logs leave begins with a checkpoint.
+    pub(crate) fn oldest(&self) -> i64 {
+        match self.commits.first() {
+            Some(0) | None => 0,
+            Some(_) => self.checkpoints.keys().next().copied().unwrap_or(0),
+        }
+    }
+
     /// The newest version.
     pub(crate) fn newest(&self) -> i64 {
         let newest = [

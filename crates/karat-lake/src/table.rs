@@ -171,10 +171,11 @@ impl Table {
         let Some(listing) = Listing::read(&self.path)? else {
             return Ok(None);
         };
-        let newest = listing.newest();
-        if version < 0 || version > newest {
+        let (oldest, newest) = (listing.oldest(), listing.newest());
+        if version < oldest || version > newest {
             return Err(LakeError::NoVersion {
                 table: self.dir.clone(),
+                oldest,
                 version,
                 newest,
             });

@@ -9,6 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use karat_project::Feed;
+use karat_source::names;
 
 /// karat's own columns, in table order, after the payload that the table was created with.
 pub const OWN: &[&str] = &[
@@ -86,6 +87,23 @@ pub fn payload(schema: &Schema) -> Vec<&Field> {
         .map(AsRef::as_ref)
         .filter(|field| !OWN.contains(&field.name().as_str()))
         .collect()
+}
+
+/// What to write for a column that is not there, where the source has one of that name with blanks around it: they are part of the name
+/// (F1, F3), and nobody sees them.
+pub fn name_with_blanks(schema: &Schema, wanted: &str) -> Option<String> {
+    let of_blanks = |field: &&Field| {
+        let spelled = field.metadata().get("comment");
+        spelled.is_some_and(|spelled| {
+            spelled.trim() != spelled && names::fold(spelled.trim(), 1) == wanted.to_lowercase()
+        })
+    };
+    let field = payload(schema).into_iter().find(of_blanks)?;
+    Some(format!(
+        "the source calls it `{}`, with blanks around it: write `{}`",
+        field.metadata().get("comment")?,
+        field.name()
+    ))
 }
 
 /// Compares a load's columns with a table's.

@@ -1,4 +1,4 @@
-//! Which version of a table a query reads: the newest, or the one of a run's manifest (A10).
+//! Which version of a table a query reads: the newest, the one of a run's manifest (A10), or one by its number.
 
 use karat_exact::FileSet;
 use karat_project::TableName;
@@ -17,6 +17,8 @@ pub enum Cut {
     Newest,
     /// Versions as one run left them.
     Manifest(Box<Manifest>),
+    /// One version; of one table only, since each table counts its own.
+    Version(i64),
 }
 
 /// The cut that a run left.
@@ -68,6 +70,7 @@ pub fn file_set(
     let table = site.lake.table(&name.folder());
     let snapshot = match cut {
         Cut::Newest => table.load()?,
+        Cut::Version(version) => table.load_at(*version)?,
         Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {
             Some(state) => table.load_at(state.version)?,
             None => None,

@@ -104,6 +104,16 @@ pub enum PipelineError {
         /// The way out.
         hint: String,
     },
+    /// A model was selected without what it reads.
+    #[error(
+        "cannot make `{table}`: `{input}`, which it reads, has no version yet and is not selected"
+    )]
+    NotMade {
+        /// Table of the model.
+        table: String,
+        /// The table that was never loaded or made.
+        input: String,
+    },
     /// A full load would delete too much.
     #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
     Deletes {
@@ -287,6 +297,7 @@ impl PipelineError {
             Self::Expectation { .. }
             | Self::Limit { .. }
             | Self::NotUnique { .. }
+            | Self::NotMade { .. }
             | Self::Deletes { .. }
             | Self::GoesBack { .. }
             | Self::Drift { .. }
@@ -319,6 +330,9 @@ impl PipelineError {
                 "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
             ),
             Self::Limit { .. } => Some("nothing was written; look at the source, or raise the rule's `limit`".to_owned()),
+            Self::NotMade { table, .. } => {
+                Some(format!("`karat run --select +{table}` loads and makes what it reads before it"))
+            }
             Self::Deletes { deleted, before, .. } if deleted == before => {
                 Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
             }

@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
-use karat_project::{Feed, OnAdded, OnMissing, Ratio};
+use karat_project::{Feed, ModelKind, OnAdded, OnMissing, Ratio};
 use karat_receipt::{Closed, Digest, Instant, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
     FeedSpec, Known, KnownObject, LATE_EXTRACT, Load, Mode, Object, ReadCount, Source, SourceBatch,
@@ -508,12 +508,22 @@ struct Header {
     columns: Vec<PayloadColumn>,
 }
 
+/// The way out where a file is wrong, and not the project: as long as it lies there, its feed waits.
+fn mistaken(place: &str) -> &'static str {
+    match place.starts_with('`') {
+        true => "; if the file is wrong, have it delivered again, or take it away until then",
+        false => "",
+    }
+}
+
 /// What reading a load came to.
 struct Landed {
     files: Vec<WrittenFile>,
     count: ReadCount,
     kept: u64,
     unchanged: u64,
+    /// Of a cursor: kept rows that bronze had, but for columns that are new.
+    widened: u64,
     repeated: u64,
     deleted: u64,
     /// Of a keyed full load: whether a key is new, has other content, or is gone.
@@ -764,7 +774,8 @@ impl Loader<'_> {
                     table,
                     what: format!("column `{name}`, which a model reads, is missing in {place}"),
                     hint: format!(
-                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null"
+                        "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null{}",
+                        mistaken(place)
                     ),
                 });
             }
@@ -1125,6 +1136,7 @@ impl Loader<'_> {
                 intent.objects.clone(),
             );
         }
+        let doubled = self.doubled(landed.widened, &schema, head_now.as_ref());
         let published = self
             .publish_load(
                 intent,
@@ -1137,7 +1149,33 @@ impl Loader<'_> {
             )
             .await?;
         report.committed(published.version, &published.fingerprint.to_string());
+        report.notes.extend(doubled);
         Ok(())
+    }
+
+    /// Rows of a cursor's window that came again because a column is new, if a model has no way to tell that they are the same (B7).
+    fn doubled(&self, widened: u64, schema: &SchemaRef, head: Option<&Head>) -> Option<String> {
+        let rows = match widened {
+            0 => return None,
+            1 => "1 row was".to_owned(),
+            rows => format!("{rows} rows were"),
+        };
+        let mut models = self.site.project.models.iter();
+        let model = models.find(|model| match &model.kind {
+            ModelKind::Silver(silver) => {
+                silver.from == self.feed.bronze && silver.auto_cdc.is_none()
+            }
+            ModelKind::Gold(_) => false,
+        })?;
+        let before = &head?.snapshot.schema;
+        let added = bronze::payload(schema).into_iter();
+        let added = added.filter(|field| before.field_with_name(field.name()).is_err());
+        let added: Vec<String> = added.map(|field| format!("`{}`", field.name())).collect();
+        Some(format!(
+            "{rows} read again with {}, which bronze did not have: `{}` holds both readings; with `auto_cdc: {{ keys: [COLUMN] }}` the newest counts",
+            added.join(", "),
+            model.name
+        ))
     }
 
     /// A live source is as it is now, and `_seq` orders its full loads by their logical time, then by their epoch (B1): changes found at a
@@ -1293,6 +1331,9 @@ impl Loader<'_> {
             let by_content = self.feed.columns.is_none();
             let mut seen = Window::new(&payload, by_content);
             if let Some(head) = head {
+                let before = bronze::payload(&head.snapshot.schema);
+                let before = before.iter().map(|field| field.name().clone());
+                seen = seen.with_columns_before(before.collect());
                 let mut stream = self.bronze_rows(head).await?;
                 while let Some(batch) = stream
                     .try_next()
@@ -1525,6 +1566,7 @@ impl Landing {
             count: ReadCount::default(),
             kept: 0,
             unchanged: 0,
+            widened: 0,
             repeated: 0,
             deleted: 0,
             changes_a_key: None,
@@ -1568,6 +1610,7 @@ impl Landing {
             } else if let Some(window) = &window {
                 let news = window.news(&batch).map_err(arrow_error)?;
                 landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
+                landed.widened += window.widened(&news).map_err(arrow_error)?;
                 batch = news;
             }
             let batch = failpoint::rows("load.changed", batch);

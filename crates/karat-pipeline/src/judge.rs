@@ -13,6 +13,7 @@ use karat_receipt::ExpectationCount;
 use karat_source::pattern::OrderPattern;
 
 use crate::address;
+use crate::bronze;
 use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
@@ -216,7 +217,7 @@ impl Judge {
             Some((nth, error)) => PipelineError::Sql {
                 table: table.clone(),
                 at: Some(places.get(nth).copied().unwrap_or(model.at)),
-                error,
+                error: with_spelling(error, bronze),
             },
             None => PipelineError::Internal(format!("an expression of `{table}` has no program")),
         };
@@ -1015,6 +1016,19 @@ fn shown(name: &str, sql: &str) -> String {
     }
     let beginning: String = sql.chars().take(EXPRESSION_MAX).collect();
     format!("{name}: {beginning}…")
+}
+
+/// The mistake, with what the source calls a column that is not there.
+pub(crate) fn with_spelling(error: SqlError, bronze: &Schema) -> SqlError {
+    let missing = error.message.strip_prefix("no column `");
+    let missing = missing.and_then(|rest| rest.strip_suffix('`'));
+    match missing.and_then(|name| bronze::name_with_blanks(bronze, name)) {
+        Some(hint) => SqlError {
+            hint: Some(hint),
+            ..error
+        },
+        None => error,
+    }
 }
 
 /// The reason in `_rescued`, a word of the source's reader.

@@ -172,6 +172,8 @@ pub struct Window {
     /// Of a feed with all columns: each content. Its places may be digests of columns, and become others when one is added or a key is
     /// declared.
     contents: Option<HashSet<u128>>,
+    /// The payload columns that bronze had before this load, where the load brings more.
+    before: Option<Vec<String>>,
 }
 
 impl Window {
@@ -179,10 +181,34 @@ impl Window {
     pub fn new(payload: &[String], by_content: bool) -> Self {
         Self {
             payload: payload.to_vec(),
+            before: None,
             newest: HashMap::new(),
             had: HashSet::new(),
             contents: by_content.then(HashSet::new),
         }
+    }
+
+    /// Says which payload columns bronze had before this load.
+    #[must_use]
+    pub fn with_columns_before(mut self, before: Vec<String>) -> Self {
+        self.before = (before.len() < self.payload.len()).then_some(before);
+        self
+    }
+
+    /// How many of these rows, which are news, bronze would have but for the columns that this load brings.
+    pub fn widened(&self, news: &RecordBatch) -> Result<u64, ArrowError> {
+        let Some(before) = &self.before else {
+            return Ok(0);
+        };
+        let hashes = content_hashes(news, before)?;
+        let widened = places(news)?
+            .into_iter()
+            .zip(hashes)
+            .filter(|(place, content)| {
+                let known = |contents: &HashSet<u128>| contents.contains(content);
+                self.had.contains(&(*place, *content)) || self.contents.as_ref().is_some_and(known)
+            });
+        Ok(widened.count() as u64)
     }
 
     /// Takes in rows of bronze, oldest first.

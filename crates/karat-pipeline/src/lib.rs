@@ -5,8 +5,12 @@
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs between two, [`damage`] which
-//! file of them is not as it was written, [`fixture`] tests a model on a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, which [`proven`] asks before rows are used; [`model_check`] and [`plan`] say what would be done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was loaded, [`undated`] whose deletes may have no time;
+//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
+//! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
+//! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own; [`model_check`] and [`plan`] say what would be
+//! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
+//! loaded, [`undated`] whose deletes may have no time, [`untyped`] which read columns without a type, [`near_misses`] which files they pass
+//! over by a letter;
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -35,6 +39,7 @@ pub mod layout;
 pub mod manifest;
 mod marks;
 pub mod model_check;
+pub mod near_misses;
 pub mod pace;
 pub mod plan;
 pub mod position;
@@ -55,6 +60,7 @@ pub mod status;
 pub mod step;
 pub mod undated;
 mod unique;
+pub mod untyped;
 pub mod verify;
 
 pub use context::{Context, Event, Progress, Silent, Site};

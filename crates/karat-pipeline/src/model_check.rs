@@ -22,6 +22,7 @@ use crate::bronze::{self, PayloadColumn};
 use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::ingest::ColumnsRead;
+use crate::judge::with_spelling;
 use crate::scd::{END_AT, START_AT};
 use crate::schedule::{columns_read, columns_read_of};
 
@@ -534,7 +535,7 @@ impl Planner<'_> {
             findings.push(Finding {
                 table: model.name.clone(),
                 at: Some(expressions.get(nth).map_or(model.at, |(_, _, at)| *at)),
-                error,
+                error: with_spelling(error, input),
             });
         }
         let mut nth = 0..;

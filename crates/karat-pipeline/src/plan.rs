@@ -11,8 +11,9 @@ use crate::damage::check_present;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
+use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
-use crate::schedule::Sources;
+use crate::schedule::{Sources, check_made, inputs_outside};
 use crate::silver::{Decision, SilverStep};
 use crate::step::{check_signature, check_signed};
 
@@ -161,6 +162,13 @@ pub async fn plan(
             (None, None) => step.notes.push(absence.message),
         }
     }
+    let planned = project.feeds().filter(|feed| wanted(&feed.bronze));
+    for (table, note) in near_misses(project, sources, planned) {
+        let table = table.to_string();
+        if let Some(step) = steps.iter_mut().find(|step| step.table == table) {
+            step.notes.push(note);
+        }
+    }
     for table in Graph::of(project).order() {
         let Some(model) = project.model(table).filter(|model| wanted(&model.name)) else {
             continue;
@@ -180,6 +188,13 @@ pub async fn plan(
             let mut step = PlannedStep::new(table.layer.as_str(), table);
             step.action = PlannedAction::Skip;
             step.reason = format!("`{stopped}` fails");
+            changing.insert(table.clone(), step.action);
+            steps.push(step);
+            continue;
+        }
+        let outside = inputs_outside(project, table, wanted);
+        if let Err(error) = check_made(site, table, &outside) {
+            let step = PlannedStep::new(table.layer.as_str(), table).failed(error);
             changing.insert(table.clone(), step.action);
             steps.push(step);
             continue;

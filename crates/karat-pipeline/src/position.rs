@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use karat_project::{Feed, Lag, TableName};
 use karat_receipt::{Closed, Intent, Outcome};
+use karat_source::sqlite::reads_as_time;
 use serde_json::{Value, json};
 
 use crate::context::Site;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::publish::head;
+use crate::reshaped;
+use crate::schedule::Sources;
 use crate::step::keep_code;
 
 /// Where a feed stands.
@@ -36,19 +40,19 @@ pub fn show(site: &Site, bronze: &TableName) -> Result<Position, PipelineError> 
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: match epochs.last_current().map(|intent| &intent.to["position"]) {
-            // A source may keep more beside the value than a person asks for; of files and full loads it keeps no value at all.
-            Some(Value::Object(position)) => position.get("cursor").cloned().unwrap_or(Value::Null),
-            Some(value) => value.clone(),
-            None => Value::Null,
-        },
+        cursor: epochs.last_current().map_or(Value::Null, cursor_value),
         objects: objects.len() - held,
         held,
     })
 }
 
 /// Sets the cursor of an incremental feed: the next load reads what lies after `value`.
-pub fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> {
+pub fn set(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    value: &str,
+) -> Result<i64, PipelineError> {
     let Some(cursor) = &feed.cursor else {
         return Err(PipelineError::Refused {
             what: format!(
@@ -58,22 +62,24 @@ pub fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> 
             hint: "only feeds with `cursor` have a position that can be set".to_owned(),
         });
     };
-    // A value that the lag cannot be taken from would stop every load after it.
-    let (fits, kind) = match cursor.lag {
-        Some(Lag::Time(_)) => (
-            karat_source::sqlite::reads_as_time(value),
-            "a date or time, like `2026-10-29 08:00:00`",
-        ),
-        Some(Lag::Count(_)) => (value.parse::<f64>().is_ok_and(f64::is_finite), "a number"),
-        None => (true, ""),
-    };
-    if !fits {
+    let known = position_of(site, feed)?;
+    let column = column_type(site, sources, feed, &cursor.column)?;
+    let kind = Kind::of(cursor.lag, &known, column.as_ref());
+    if let Some(kind) = kind.filter(|kind| !kind.fits(value)) {
         return Err(PipelineError::Refused {
             what: format!(
-                "the cursor `{}` of `{}` has a lag, and the value given is not {kind}",
-                cursor.column, feed.bronze
+                "the cursor `{}` of `{}` holds {}, and the value given is {}",
+                cursor.column,
+                feed.bronze,
+                kind.words(),
+                kind.missed()
             ),
-            hint: "`karat position show` shows the value that it has".to_owned(),
+            hint: match known {
+                Value::Null => {
+                    format!("give a value as the column has it, like {}", kind.example())
+                }
+                _ => "`karat position show` shows the value that it has".to_owned(),
+            },
         });
     }
     let _lock = site
@@ -111,6 +117,107 @@ pub fn set(site: &Site, feed: &Feed, value: &str) -> Result<i64, PipelineError> 
     };
     epochs::close(&site.lake, &feed.bronze, &closed)?;
     Ok(epoch)
+}
+
+/// What the values of a cursor are, as far as a value of another kind has no place among them: no load could go on from it (B7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Time,
+}
+
+impl Kind {
+    /// The lag says it, else the position that the feed has, else the column.
+    fn of(lag: Option<Lag>, known: &Value, column: Option<&DataType>) -> Option<Self> {
+        match (lag, known, column) {
+            (Some(Lag::Time(_)), ..) => Some(Self::Time),
+            (Some(Lag::Count(_)), ..) => Some(Self::Number),
+            (None, Value::Number(_) | Value::Object(_), _) => Some(Self::Number),
+            (None, Value::String(text), _) if !typed_number(text, column) => {
+                reads_as_time(text).then_some(Self::Time)
+            }
+            (None, _, Some(DataType::Int64 | DataType::Float64)) => Some(Self::Number),
+            _ => None,
+        }
+    }
+
+    fn fits(self, value: &str) -> bool {
+        match self {
+            Self::Number => value.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Time => reads_as_time(value),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Number => "numbers",
+            Self::Time => "dates or times",
+        }
+    }
+
+    fn missed(self) -> &'static str {
+        match self {
+            Self::Number => "no number",
+            Self::Time => "no date or time",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Number => "`1200`",
+            Self::Time => "`2026-10-29 08:00:00`",
+        }
+    }
+}
+
+/// A position of a column of numbers that was set by hand is kept as text.
+fn typed_number(text: &str, column: Option<&DataType>) -> bool {
+    let is_number = matches!(column, Some(DataType::Int64 | DataType::Float64));
+    is_number && Kind::Number.fits(text)
+}
+
+/// The position that the feed has; null where it is that of another cursor.
+fn position_of(site: &Site, feed: &Feed) -> Result<Value, PipelineError> {
+    let epochs = read(site, &feed.bronze)?;
+    let Some(current) = epochs.last_current() else {
+        return Ok(Value::Null);
+    };
+    match reshaped::since_open(site, feed, current)? {
+        Some(_) => Ok(Value::Null),
+        None => Ok(cursor_value(current)),
+    }
+}
+
+/// A source may keep more beside the value than a person asks for; of files and full loads it keeps no value at all.
+fn cursor_value(intent: &Intent) -> Value {
+    match &intent.to["position"] {
+        Value::Object(position) => position.get("cursor").cloned().unwrap_or(Value::Null),
+        value => value.clone(),
+    }
+}
+
+/// The cursor's type in bronze, else in the source; None where neither can be seen.
+fn column_type(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    column: &str,
+) -> Result<Option<DataType>, PipelineError> {
+    let renamed = feed
+        .rename
+        .iter()
+        .find(|(_, source)| source.as_str() == column);
+    let in_bronze = renamed.map_or(column, |(bronze, _)| bronze);
+    if let Some(head) = head(&site.lake.table(&feed.bronze.folder()))?
+        && let Ok(field) = head.snapshot.schema.field_with_name(in_bronze)
+    {
+        return Ok(Some(field.data_type().clone()));
+    }
+    let header = sources.open(&feed.source).ok();
+    let header = header.and_then(|source| source.header(&sources.spec(feed), None).ok()?);
+    let header = header.unwrap_or_default();
+    let found = header.into_iter().find(|field| field.name == column);
+    Ok(found.map(|field| field.data_type))
 }
 
 fn read(site: &Site, bronze: &TableName) -> Result<Epochs, PipelineError> {

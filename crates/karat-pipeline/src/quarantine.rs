@@ -1,5 +1,7 @@
 //! What is held back: rows that broke rules, objects that could not be loaded (C3, B4).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
@@ -48,20 +50,48 @@ pub struct HeldObject {
     pub reason: String,
 }
 
-/// Everything in quarantine: rows of all tables, objects of these feeds.
+/// Rows that are held, by table and rule, in this order; a row that broke several rules counts for each.
+pub fn counts(rows: &[HeldRow]) -> BTreeMap<(&str, &str), u64> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        for rule in &row.rules {
+            *counts
+                .entry((row.table.as_str(), rule.as_str()))
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// The silver tables that have a quarantine in the lake.
+pub fn tables(site: &Site) -> Result<Vec<TableName>, PipelineError> {
+    let names = manifest::heads(&site.lake)?.into_keys();
+    let silver = names.filter_map(|name| silver_of(&name)?.parse().ok());
+    Ok(silver.collect())
+}
+
+/// The silver table that a quarantine table, `d_quarantine.t`, belongs to.
+pub fn silver_of(name: &str) -> Option<String> {
+    let (domain, table) = name.split_once("_quarantine.")?;
+    Some(format!("{domain}_silver.{table}"))
+}
+
+/// What is in quarantine: rows of these silver tables (of all if None), objects of these feeds.
 pub async fn list(
     site: &Site,
+    only: Option<&BTreeSet<TableName>>,
     feeds: &[TableName],
 ) -> Result<(Vec<HeldRow>, Vec<HeldObject>), PipelineError> {
     let mut rows = Vec::new();
     for (name, (dir, head)) in manifest::heads(&site.lake)? {
-        let Some((domain, _)) = name.split_once("_quarantine.") else {
+        let Some(table) = silver_of(&name) else {
             continue;
         };
-        let table = format!(
-            "{domain}_silver.{}",
-            name.rsplit('.').next().unwrap_or_default()
-        );
+        let is_wanted =
+            |only: &BTreeSet<TableName>| only.iter().any(|one| one.to_string() == table);
+        if !only.is_none_or(is_wanted) {
+            continue;
+        }
         let lake_table = site.lake.table(&dir);
         let set = read::file_set(
             &lake_table,

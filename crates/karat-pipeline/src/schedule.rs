@@ -17,6 +17,7 @@ use crate::error::PipelineError;
 use crate::gold::GoldStep;
 use crate::ingest::{self, ColumnsRead, joined};
 use crate::manifest::{self, Ending};
+use crate::publish::head;
 use crate::silver::SilverStep;
 use crate::step::{StepReport, StepStatus};
 
@@ -115,7 +116,10 @@ pub async fn run(
                 site.clone(),
                 sources.clone(),
                 table.clone(),
-                reads.get(&table).cloned().unwrap_or_default(),
+                Known {
+                    reads: reads.get(&table).cloned().unwrap_or_default(),
+                    outside: inputs_outside(project, &table, |input| order.contains(input)),
+                },
             );
         }
         let Some(done) = running.join_next().await else {
@@ -138,6 +142,45 @@ pub async fn run(
     let mut report = RunReport { steps, head: None };
     report.head = manifest::write(&site, report.ending())?;
     Ok(report)
+}
+
+/// What the rest of the project says of one step.
+struct Known {
+    /// Of a feed: the payload columns that models read.
+    reads: ColumnsRead,
+    /// Of a model: what it reads and this run does not make.
+    outside: Vec<TableName>,
+}
+
+/// What the model of this table reads that is not selected.
+pub(crate) fn inputs_outside(
+    project: &Project,
+    table: &TableName,
+    is_selected: impl Fn(&TableName) -> bool,
+) -> Vec<TableName> {
+    let inputs = project.model(table).map(|model| model.inputs.iter());
+    let outside = inputs.into_iter().flatten();
+    outside
+        .filter(|input| !is_selected(input))
+        .cloned()
+        .collect()
+}
+
+/// That all of these have a version: what is selected without them would wait for ever, and never be current (H1).
+pub(crate) fn check_made(
+    site: &Site,
+    table: &TableName,
+    outside: &[TableName],
+) -> Result<(), PipelineError> {
+    for input in outside {
+        if head(&site.lake.table(&input.folder()))?.is_none() {
+            return Err(PipelineError::NotMade {
+                table: table.to_string(),
+                input: input.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Feeds first, then models in the order of the graph.
@@ -198,7 +241,7 @@ fn spawn(
     site: Arc<Site>,
     sources: Arc<dyn Sources>,
     table: TableName,
-    reads: ColumnsRead,
+    known: Known,
 ) {
     running.spawn(async move {
         let name = table.to_string();
@@ -210,7 +253,7 @@ fn spawn(
         // A task of its own: should karat panic in it, that is the failure of this step alone.
         let inner = {
             let (site, table) = (site.clone(), table.clone());
-            tokio::spawn(async move { step(&site, sources.as_ref(), &table, &reads).await })
+            tokio::spawn(async move { step(&site, sources.as_ref(), &table, &known).await })
         };
         let (kind, outcome) = match inner.await {
             Ok(done) => done,
@@ -249,16 +292,19 @@ async fn step(
     site: &Site,
     sources: &dyn Sources,
     table: &TableName,
-    reads: &ColumnsRead,
+    known: &Known,
 ) -> (&'static str, Result<StepReport, PipelineError>) {
     if let Some(feed) = site.project.feed(table) {
         let outcome = match sources.open(&feed.source) {
-            Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, reads)
+            Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, &known.reads)
                 .await
                 .map_err(|error| damage::named(site, std::slice::from_ref(table), error)),
             Err(error) => Err(error),
         };
         return ("load", outcome);
+    }
+    if let Err(error) = check_made(site, table, &known.outside) {
+        return (kind_of(table), Err(error));
     }
     (kind_of(table), model(site, table).await)
 }

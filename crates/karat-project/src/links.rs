@@ -108,6 +108,30 @@ fn draft_columns(draft: &Draft) -> BTreeSet<String> {
     }
 }
 
+/// B7: what a window brings again with other content is one more row of bronze, and only `auto_cdc` knows that it is the same row.
+fn warn_of_rows_read_again(feed: &Feed, draft: &Draft, at: Place, report: &mut Reporter) {
+    let ModelKind::Silver(silver) = &draft.model.kind else {
+        return;
+    };
+    let has_window = feed
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| cursor.lag.is_some());
+    // An `auto_cdc` that cannot be read is a mistake, and told as one.
+    if !has_window || silver.auto_cdc.is_some() || report.files_with_errors().contains(&at.file) {
+        return;
+    }
+    report.warning(
+        at,
+        format!(
+            "`{}` may hold a row of `{}` twice: its cursor's `lag` reads rows again, and one that changed meanwhile, or has a new column, is one row more",
+            draft.model.name,
+            feed.short_name()
+        ),
+        "say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts",
+    );
+}
+
 /// B10: two feeds that make one table; gives these tables.
 fn check_feeds(domains: &[Domain], report: &mut Reporter) -> BTreeSet<TableName> {
     let mut twins = BTreeSet::new();
@@ -156,6 +180,7 @@ impl Tables<'_> {
                     && !PROVENANCE.contains(&name)
                 {
                     let hint = did_you_mean(name, known.iter().map(String::as_str));
+                    let hint = name_with_blanks(feed, name).or(hint);
                     let message = format!(
                         "unknown column `{}`: the feed `{}` declares its `columns`",
                         printable(name),
@@ -169,6 +194,9 @@ impl Tables<'_> {
                 }
             }
         }
+        if let Some(feed) = self.feeds.get(&bronze) {
+            warn_of_rows_read_again(feed, draft, from.at, report);
+        }
         vec![(bronze, from.at)]
     }
 
@@ -180,6 +208,9 @@ impl Tables<'_> {
         at: Place,
         report: &mut Reporter,
     ) -> Option<TableName> {
+        // Names have no case (F3): a feed of the table `Invoice` is called `invoice`.
+        let folded = from.to_lowercase();
+        let from = folded.as_str();
         let Some((first, second)) = from.split_once('.') else {
             report.error(
                 at,
@@ -492,24 +523,39 @@ fn refuse_provenance(name: &str, at: Place, report: &mut Reporter) {
     );
 }
 
+/// What bronze calls a column of this spelling.
+fn bronze_name(name: &str) -> String {
+    let folded = fold_name(name);
+    match folded.starts_with('_') {
+        true => format!("src_{folded}"),
+        false => folded,
+    }
+}
+
 /// The bronze columns of a feed that declares them; `None` if only the data tells.
 fn known_bronze_columns(feed: &Feed) -> Option<BTreeSet<String>> {
     let declared = feed.columns.as_ref()?;
-    let bronze_name = |name: &String| {
-        let folded = fold_name(name);
-        if folded.starts_with('_') {
-            format!("src_{folded}")
-        } else {
-            folded
-        }
-    };
     Some(
         declared
             .iter()
-            .map(bronze_name)
+            .map(|name| bronze_name(name))
             .chain(feed.rename.keys().cloned())
             .collect(),
     )
+}
+
+/// What to write for a column that the feed declares with blanks around its name: they are part of it (F1).
+fn name_with_blanks(feed: &Feed, wanted: &str) -> Option<String> {
+    let mut declared = feed.columns.as_ref()?.iter();
+    let spelled = declared.find(|name| {
+        let bare = name.trim();
+        bare != name.as_str() && fold_name(bare) == wanted
+    })?;
+    Some(format!(
+        "`columns` has it as `{}`, with blanks around it: write `{}`",
+        printable(spelled),
+        bronze_name(spelled)
+    ))
 }
 
 /// Names each cycle once, at the reference that closes it.

@@ -674,6 +674,16 @@ impl Sampled {
                 self.encoding
             ));
         }
+        let blank = self.columns.iter().filter(|column| {
+            let name = column.source_name.trim();
+            !name.is_empty() && name != column.source_name
+        });
+        for column in blank {
+            notes.push(format!(
+                "the header has blanks around `{}`: they are part of the name, and bronze calls it `{}`",
+                column.source_name, column.name
+            ));
+        }
         if let [only] = &self.columns[..]
             && let Some(delimiter) = [";", "\t", "|", ","]
                 .iter()
@@ -1608,6 +1618,25 @@ fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
         })
 }
 
+/// What to write in `columns` for a name that no header has: blanks around a name are part of it (F1), and nobody sees them.
+fn what_to_choose(missing: &str, found: &[String]) -> String {
+    let bare = |name: &str| names::fold(name.trim(), 1);
+    let blank = found
+        .iter()
+        .find(|name| name.trim() != name.as_str() && bare(name) == bare(missing));
+    if let Some(name) = blank {
+        return format!(
+            "the header has it with blanks around it: write `\"{name}\"` in `columns`, quotes and blanks included; models call it `{}`",
+            names::fold(name, 1)
+        );
+    }
+    let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "its header names {}: write one of these in `columns`, or take `{missing}` out of it; if the file is wrong, have it delivered again, or take it away until then",
+        names.join(", ")
+    )
+}
+
 /// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
 fn layout(
     reader: &mut CsvReader<Body>,
@@ -1646,7 +1675,7 @@ fn layout(
             .find(|c| !found.contains(c) && !folded.contains(c))
     {
         return Err(SourceError::new(ErrorKind::Drift, format!("cannot read `{path}`: it has no column `{missing}`, which the feed's `columns` choose"))
-            .hint(format!("its header names: {}", found.join(", ")))
+            .hint(what_to_choose(missing, &found))
             .object(path));
     }
     for (source_name, name) in found.iter().zip(folded) {

@@ -1,5 +1,6 @@
-//! What a source holds by name, listed once for any number of feeds: which of them name nothing.
+//! What a source holds by name, listed once for any number of feeds: which of them name nothing, read columns without a type, or pass near names over.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -27,7 +28,11 @@ pub struct Inventory {
 enum Names {
     /// Relative paths with `/`, sorted.
     Files(Vec<String>),
-    Tables(Vec<String>),
+    Tables {
+        names: Vec<String>,
+        /// Columns without a declared type, folded and as spelled, by table in lower case.
+        untyped: BTreeMap<String, Vec<(String, String)>>,
+    },
     /// Too many, or not all can be seen.
     Untold,
 }
@@ -63,8 +68,11 @@ impl Inventory {
     }
 
     /// Of a database.
-    pub(crate) fn of_tables(tables: Vec<String>) -> Inventory {
-        Inventory::new(Names::Tables(tables))
+    pub(crate) fn of_tables(
+        names: Vec<String>,
+        untyped: BTreeMap<String, Vec<(String, String)>>,
+    ) -> Inventory {
+        Inventory::new(Names::Tables { names, untyped })
     }
 
     fn new(names: Names) -> Inventory {
@@ -78,7 +86,7 @@ impl Inventory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match &self.names {
-            Names::Files(names) | Names::Tables(names) => names.is_empty(),
+            Names::Files(names) | Names::Tables { names, .. } => names.is_empty(),
             Names::Untold => false,
         }
     }
@@ -92,7 +100,7 @@ impl Inventory {
                     _ => Found::Perhaps,
                 }
             }
-            (Names::Tables(tables), _, Some(table)) => {
+            (Names::Tables { names: tables, .. }, _, Some(table)) => {
                 if tables.iter().any(|name| name.eq_ignore_ascii_case(table)) {
                     return Found::Perhaps;
                 }
@@ -108,6 +116,23 @@ impl Inventory {
 }
 
 impl Inventory {
+    /// The columns that a feed reads of its table and that declare no type, as the source spells them.
+    #[must_use]
+    pub fn untyped_of(&self, feed: &FeedSpec) -> Vec<&str> {
+        let (Names::Tables { untyped, .. }, Some(table)) = (&self.names, &feed.table) else {
+            return Vec::new();
+        };
+        let columns = untyped.get(&table.to_lowercase()).into_iter().flatten();
+        let is_read = |(folded, name): &&(String, String)| {
+            let chosen = feed.columns.as_ref();
+            chosen.is_none_or(|chosen| chosen.contains(folded) || chosen.contains(name))
+        };
+        columns
+            .filter(is_read)
+            .map(|(_, name)| name.as_str())
+            .collect()
+    }
+
     /// The files that a feed names, as far as that can be told quickly.
     #[must_use]
     pub fn files_of(&self, feed: &FeedSpec) -> Vec<&str> {
@@ -125,6 +150,105 @@ impl Inventory {
             .take_while(|path| path.starts_with(literal))
             .filter(|path| matcher.matches(path))
             .collect()
+    }
+}
+
+/// Endings of packed files.
+const PACKED: [&str; 7] = [".gz", ".bz2", ".zip", ".zst", ".xz", ".z", ".7z"];
+/// Endings of files with rows; others beside them are marks, sums and notes.
+const ROWS: [&str; 10] = [
+    ".csv", ".tsv", ".txt", ".dat", ".psv", ".json", ".ndjson", ".jsonl", ".parquet", ".xlsx",
+];
+
+impl Inventory {
+    /// Files that a feed passes over although their names are those of its files but for the ending or the case of letters, and no other
+    /// feed reads them. Nothing where that cannot be told quickly.
+    pub fn near_misses(&mut self, feed: &FeedSpec, others: &[FeedSpec]) -> Vec<String> {
+        let (Names::Files(paths), Some(pattern)) = (&self.names, &feed.path) else {
+            return Vec::new();
+        };
+        let fixed = &pattern[..pattern.find(is_wild).unwrap_or(pattern.len())];
+        let folder = &fixed[..fixed.rfind('/').map_or(0, |slash| slash + 1)];
+        let first = paths.partition_point(|path| path.as_str() < folder);
+        let candidates = paths[first..].iter();
+        let candidates: Vec<&String> = candidates
+            .take_while(|path| path.starts_with(folder))
+            .collect();
+        let Some(left) = self
+            .comparisons_left
+            .checked_sub(BUILDING + candidates.len())
+        else {
+            return Vec::new();
+        };
+        self.comparisons_left = left;
+        let lower = pattern.to_lowercase();
+        let (Some(exact), Some(near)) = (Matcher::new(pattern), Near::of(&lower)) else {
+            return Vec::new();
+        };
+        // Most paths differ before the first `*` or ending, whatever the case of their letters.
+        let ending = fixed[folder.len()..].find('.');
+        let stem = &fixed.as_bytes()[..ending.map_or(fixed.len(), |dot| folder.len() + dot)];
+        let begins = |path: &str| {
+            let beginning = path.as_bytes().get(..stem.len());
+            beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(stem))
+        };
+        let missed = candidates
+            .into_iter()
+            .filter(|path| begins(path) && near.is(path) && !exact.matches(path));
+        let read_by_another = |path: &String| {
+            let mut patterns = others.iter().filter_map(|other| other.path.as_deref());
+            patterns.any(|other| Matcher::new(other).is_some_and(|other| other.matches(path)))
+        };
+        missed
+            .filter(|path| !read_by_another(path))
+            .cloned()
+            .collect()
+    }
+}
+
+/// What is nearly a pattern, which is in lower case.
+struct Near<'p> {
+    pattern: Matcher<'p>,
+    /// Of a pattern like `orders*.csv`, whose files have a name of their own: its ending.
+    ending: Option<&'p str>,
+}
+
+impl Near<'_> {
+    fn of(pattern: &str) -> Option<Near<'_>> {
+        let name = &pattern[pattern.rfind('/').map_or(0, |slash| slash + 1)..];
+        let is_named = name.starts_with(|first: char| !is_wild(first) && first != '.');
+        let after = name.rfind(['*', '?', ']', '}']).map_or(0, |wild| wild + 1);
+        let ending = name[after..].find('.').map(|dot| &name[after + dot..]);
+        let is_packed = |ending: &str| PACKED.iter().any(|packed| ending.ends_with(packed));
+        let is_of_rows = |ending: &&str| ROWS.contains(ending) || is_packed(ending);
+        Some(Near {
+            pattern: Matcher::new(pattern)?,
+            ending: ending.filter(is_of_rows).filter(|_| is_named),
+        })
+    }
+
+    fn is(&self, path: &str) -> bool {
+        let path = path.to_lowercase();
+        let packed = PACKED.iter().find_map(|ending| path.strip_suffix(ending));
+        let bare = packed.unwrap_or(&path);
+        if self.pattern.matches(&path) || self.pattern.matches(bare) {
+            return true;
+        }
+        let Some(ending) = self.ending else {
+            return false;
+        };
+        // Packed where the pattern says so, and not here; or rows in another format.
+        let unpacked = PACKED.iter().find_map(|packed| ending.strip_suffix(packed));
+        let stem = ROWS.iter().find_map(|rows| bare.strip_suffix(rows));
+        let of_stem = stem.map(|stem| format!("{stem}{ending}"));
+        let of_packed = unpacked.and_then(|unpacked| {
+            let stem = bare.strip_suffix(unpacked)?;
+            Some(format!("{stem}{ending}"))
+        });
+        [of_stem, of_packed]
+            .iter()
+            .flatten()
+            .any(|path| self.pattern.matches(path))
     }
 }
 
@@ -356,6 +480,53 @@ mod tests {
             ("entries/**/d.csv", "no `**` in `entries/`, but old"),
         ] {
             assert_eq!(find(&paths, pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_nearly_a_feeds_are_told() {
+        let paths = [
+            "in/Orders_3.csv",
+            "in/notes.md",
+            "in/old/orders_0.csv.gz",
+            "in/orders_1.csv",
+            "in/orders_1.csv.gz",
+            "in/orders_1.csv.sha256",
+            "in/orders_2.CSV",
+            "in/orders_3.tsv",
+            "in/orders_lines.txt",
+            "in/readme.txt",
+        ];
+        let missed = |pattern: &str, others: &[&str]| {
+            let mut inventory = Inventory::new(Names::Files(
+                paths.iter().map(|path| (*path).to_owned()).collect(),
+            ));
+            let feed = |pattern: &str| FeedSpec {
+                path: Some(pattern.to_owned()),
+                ..FeedSpec::default()
+            };
+            let others: Vec<FeedSpec> = others.iter().map(|other| feed(other)).collect();
+            inventory.near_misses(&feed(pattern), &others).join(" ")
+        };
+        for (pattern, others, expected) in [
+            (
+                "in/orders*.csv",
+                &["in/orders_lines*"][..],
+                "in/Orders_3.csv in/orders_1.csv.gz in/orders_2.CSV in/orders_3.tsv",
+            ),
+            ("in/*.csv", &[], "in/orders_1.csv.gz in/orders_2.CSV"),
+            (
+                "in/orders*.csv.gz",
+                &["in/*.tsv", "in/*.txt"],
+                "in/Orders_3.csv in/orders_1.csv in/orders_2.CSV",
+            ),
+            ("in/orders_1.csv.gz", &[], "in/orders_1.csv"),
+            ("in/orders_3.csv", &[], "in/Orders_3.csv in/orders_3.tsv"),
+            ("in/orders*", &[], "in/Orders_3.csv"),
+            ("in/**", &[], ""),
+            ("none/*.csv", &[], ""),
+        ] {
+            assert_eq!(missed(pattern, others), expected, "{pattern}");
         }
     }
 

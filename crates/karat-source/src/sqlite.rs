@@ -2,7 +2,7 @@
 //!
 //! Opened read-only; each plan and each read is one transaction, so that it sees one state of the database even while others write.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,11 @@ struct TableColumn {
 }
 
 impl TableColumn {
+    /// As columns of a view are that are calculated, and any column may be.
+    fn is_untyped(&self) -> bool {
+        self.declared.trim().is_empty()
+    }
+
     fn column(&self) -> Column {
         Column {
             name: self.folded.clone(),
@@ -171,7 +176,6 @@ impl Sqlite {
     }
 
     fn table(&self, transaction: &Transaction, wanted: &str) -> Result<Table, SourceError> {
-        let fail = |e| self.fail(&format!("read the columns of table `{wanted}` of"), e);
         let tables = self.tables(transaction)?;
         let Some(name) = tables
             .iter()
@@ -196,7 +200,13 @@ impl Sqlite {
             })
             .object(wanted));
         };
-        let fail = |e| fail(e).object(name);
+        self.table_of(transaction, name)
+    }
+
+    /// The columns of a table of exactly this name.
+    fn table_of(&self, transaction: &Transaction, name: &str) -> Result<Table, SourceError> {
+        let doing = format!("read the columns of table `{name}` of");
+        let fail = |e| self.fail(&doing, e).object(name);
         let mut statement = transaction
             .prepare(
                 "SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
@@ -220,7 +230,7 @@ impl Sqlite {
             })
             .collect();
         Ok(Table {
-            name: name.clone(),
+            name: name.to_owned(),
             columns,
         })
     }
@@ -243,7 +253,7 @@ impl Table {
         by_spelling.or_else(|| self.columns.iter().position(|c| c.folded == wanted)).ok_or_else(|| {
             let all: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
             SourceError::new(ErrorKind::Drift, format!("cannot read table `{}`: it has no column `{wanted}`, which the feed names as {as_what}", self.name))
-                .hint(format!("its columns: {}", all.join(", ")))
+                .hint(format!("name one of its columns in the feed: {}", all.join(", ")))
                 .object(&self.name)
         })
     }
@@ -542,6 +552,17 @@ impl CellColumn {
     }
 }
 
+/// What to do about a column without a declared type.
+pub const GIVE_A_TYPE: &str = "give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed";
+
+/// Why cells are rescued: where all of them are of columns without a type, no value but a blob would ever fit.
+fn reason(misfits: &Map<String, Value>, untyped: &[&str]) -> &'static str {
+    match misfits.keys().all(|name| untyped.contains(&name.as_str())) {
+        true => "no_declared_type",
+        false => "type_mismatch",
+    }
+}
+
 /// A cell as JSON with its type, for `_rescued`.
 fn rescued_cell(cell: ValueRef) -> Value {
     match cell {
@@ -771,7 +792,7 @@ impl Sqlite {
                 stays_double,
             }
         };
-        let untyped = chosen.iter().filter(|c| c.declared.trim().is_empty());
+        let untyped = chosen.iter().filter(|c| c.is_untyped());
         Ok(Discovered {
             name: table.name.clone(),
             columns: chosen.iter().zip(&profiles).map(column).collect(),
@@ -782,7 +803,7 @@ impl Sqlite {
                 .map(|&i| table.columns[i].folded.clone())
                 .collect(),
             notes: untyped
-                .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued", c.name))
+                .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued: {GIVE_A_TYPE}", c.name))
                 .collect(),
         })
     }
@@ -1102,7 +1123,22 @@ impl Source for Sqlite {
             .busy_timeout(Duration::ZERO)
             .map_err(|e| self.fail("open the database", e))?;
         let transaction = self.begin(&mut connection)?;
-        Ok(Inventory::of_tables(self.tables(&transaction)?))
+        let tables = self.tables(&transaction)?;
+        let mut untyped = BTreeMap::new();
+        for name in &tables {
+            // What cannot be described (a view that is broken) is the run's business.
+            let Ok(table) = self.table_of(&transaction, name) else {
+                continue;
+            };
+            let columns = table.columns.iter().filter(|column| column.is_untyped());
+            let columns: Vec<(String, String)> = columns
+                .map(|column| (column.folded.clone(), column.name.clone()))
+                .collect();
+            if !columns.is_empty() {
+                untyped.insert(name.to_lowercase(), columns);
+            }
+        }
+        Ok(Inventory::of_tables(tables, untyped))
     }
 
     fn header(
@@ -1200,6 +1236,9 @@ impl Source for Sqlite {
         let key = table.key(feed)?;
         let columns: Vec<Column> = chosen.iter().map(|&i| table.columns[i].column()).collect();
         let schema = schema(&columns);
+        let untyped = chosen.iter().map(|&i| &table.columns[i]);
+        let untyped = untyped.filter(|column| column.is_untyped());
+        let untyped: Vec<&str> = untyped.map(|column| column.folded.as_str()).collect();
         let cursor = match feed.mode {
             Mode::Full => None,
             Mode::Incremental => feed.cursor.as_ref(),
@@ -1291,7 +1330,7 @@ impl Source for Sqlite {
                 rescued.push_null();
             } else {
                 rescued.push(
-                    json!({"reason": "type_mismatch", "cells": misfits})
+                    json!({"reason": reason(&misfits, &untyped), "cells": misfits})
                         .to_string()
                         .as_bytes(),
                 );

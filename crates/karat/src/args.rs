@@ -484,9 +484,9 @@ pub(crate) struct QueryArgs {
     /// Read the tables of the lake as this run left them.
     #[arg(long, value_name = "RUN", value_hint = ValueHint::Other)]
     pub(crate) run: Option<String>,
-    /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or, of
-    /// Delta tables named by --table, at the version of this number.
-    #[arg(long, value_name = "TIME|RUN|VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
+    /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or at
+    /// the version of this number: of Delta tables named by --table, and of a table of the lake that is read alone. `TABLE@VERSION` names the table.
+    #[arg(long, value_name = "TIME|RUN|[TABLE@]VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet, CSV or NDJSON file (text files: all columns text), a folder or pattern of such files, or the folder
     /// of a Delta table. May be given several times.
@@ -648,6 +648,7 @@ pub(crate) enum PositionVerb {
         #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
         feed: String,
         /// The cursor's value.
+        #[arg(allow_negative_numbers = true)]
         value: String,
     },
 }
@@ -657,6 +658,12 @@ pub(crate) enum PositionVerb {
 pub(crate) enum QuarantineVerb {
     /// List rows that broke rules and objects that could not be loaded.
     List {
+        /// Only of these: a silver model or its quarantine table, the bronze table of a feed; `+NAME+` or `domain:x` (see `run --select`).
+        #[arg(value_name = "TABLE|SELECTION", value_hint = ValueHint::Other)]
+        tables: Vec<String>,
+        /// List so many rows and so many objects at most; the counts are of all.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
         /// Show what the rows hold; only at a terminal.
         #[arg(long)]
         show_values: bool,
@@ -743,6 +750,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use expect_test::expect_file;
+    use std::collections::BTreeSet;
     use std::fmt::Write;
 
     #[test]
@@ -779,6 +787,86 @@ mod tests {
             section(verb, "karat", &mut page);
         }
         expect_file!["../../../docs/cli.md"].assert_eq(&page);
+    }
+
+    /// A reader of the rules must not type what is not there: `docs/semantics.md` says of each verb and option that it has none yet.
+    #[test]
+    fn the_rules_say_which_verbs_and_options_are_not_there_yet() {
+        fn longs(command: &clap::Command, found: &mut BTreeSet<String>) {
+            let options = command
+                .get_arguments()
+                .filter_map(|option| option.get_long());
+            found.extend(options.map(|long| format!("--{long}")));
+            command
+                .get_subcommands()
+                .for_each(|verb| longs(verb, found));
+        }
+        let rules = include_str!("../../../docs/semantics.md");
+        let start = rules.find("## Not there yet").expect("a section");
+        let end = start + rules[start..].find("\n## A ").expect("the rules follow");
+        let (section, body) = (&rules[start..end], &rules[end..]);
+        let words = |text: &str, of: fn(&str) -> bool| -> BTreeSet<String> {
+            let is_inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            let words = text.split(|c| !is_inside(c));
+            words.filter(|word| of(word)).map(str::to_owned).collect()
+        };
+        let mut command = Cli::command();
+        command.build();
+        let mut known = BTreeSet::new();
+        longs(&command, &mut known);
+        let is_option = |word: &str| {
+            let name = word.strip_prefix("--");
+            name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+        };
+        let unknown: Vec<String> = words(body, is_option).difference(&known).cloned().collect();
+        let said = words(section, is_option);
+        let kept_back: Vec<&String> = unknown
+            .iter()
+            .filter(|option| !said.contains(*option))
+            .collect();
+        assert!(
+            kept_back.is_empty(),
+            "{kept_back:?} of the rules are in no verb and not in the section"
+        );
+
+        let line = section
+            .lines()
+            .find(|line| line.starts_with("| verbs |"))
+            .expect("a line");
+        let line = line.split('|').nth(2).expect("a cell");
+        let verbs: BTreeSet<String> = line
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect();
+        for verb in &verbs {
+            let last = verb.rsplit(' ').next().unwrap_or_default();
+            assert!(
+                crate::NOT_YET.contains(&last),
+                "`karat {verb}` would be called a typing mistake"
+            );
+            let arguments = ["karat"].into_iter().chain(verb.split(' '));
+            assert!(
+                Cli::try_parse_from(arguments).is_err(),
+                "`karat {verb}` is there"
+            );
+        }
+        let code: BTreeSet<&str> = body.split('`').skip(1).step_by(2).collect();
+        for verb in crate::NOT_YET {
+            let named = code.iter().any(|code| {
+                *code == verb
+                    || code.starts_with(&format!("{verb} -"))
+                    || *code == format!("quarantine {verb}")
+            });
+            let is_said = verbs
+                .iter()
+                .any(|said| said.rsplit(' ').next() == Some(verb));
+            assert!(
+                !named || is_said,
+                "the rules name `{verb}`, and the section does not"
+            );
+        }
     }
 
     const JSON_SHAPES: &str = include_str!("json_shapes.md");

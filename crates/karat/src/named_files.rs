@@ -26,6 +26,8 @@ pub(crate) enum AsOf {
     Newest,
     /// The one of this number.
     Version(i64),
+    /// Of one table, by name, the one of this number.
+    TableVersion(String, i64),
     /// The newest up to this time.
     Time(DateTime<Utc>),
     /// The one that a run left.
@@ -33,11 +35,16 @@ pub(crate) enum AsOf {
 }
 
 impl AsOf {
-    /// A number is a version, RFC 3339 a time, anything else the name of a run.
+    /// A number is a version, `TABLE@NUMBER` that of one table, RFC 3339 a time, anything else the name of a run.
     pub(crate) fn parse(text: Option<&str>) -> Self {
         let Some(text) = text else {
             return Self::Newest;
         };
+        if let Some((table, version)) = text.rsplit_once('@')
+            && let Ok(version) = version.parse()
+        {
+            return Self::TableVersion(table.to_lowercase(), version);
+        }
         match (text.parse(), machine::parse_time(text)) {
             (Ok(version), _) => Self::Version(version),
             (_, Ok(time)) => Self::Time(time),
@@ -108,7 +115,8 @@ impl<'s> NamedFiles<'s> {
         let place = Path::new(path);
         if place.join("_delta_log").is_dir() {
             self.has_versions = true;
-            return Ok((name, delta(place, self.as_of)?));
+            let set = delta(place, &name, self.as_of)?;
+            return Ok((name, set));
         }
         let files = matching(path)?;
         let files = match kind(&files, path)? {
@@ -172,12 +180,14 @@ fn kind(files: &[PathBuf], path: &str) -> Result<Kind, Failure> {
         .ok_or_else(|| nothing_there(path))
 }
 
-fn delta(folder: &Path, as_of: &AsOf) -> Result<FileSet, Failure> {
+fn delta(folder: &Path, name: &str, as_of: &AsOf) -> Result<FileSet, Failure> {
     let folder = std::path::absolute(folder).map_err(Failure::io("find", folder))?;
     let table = Table::at(&folder);
     let snapshot = match as_of {
         AsOf::Newest => table.load()?,
         AsOf::Version(version) => table.load_at(*version)?,
+        AsOf::TableVersion(of, version) if of == name => table.load_at(*version)?,
+        AsOf::TableVersion(..) => table.load()?,
         AsOf::Time(time) => {
             let limit = time.timestamp_millis();
             let version =

@@ -87,7 +87,7 @@ fn append_overwrite_and_history() {
     let error = table.load_at(9).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`ledger/silver/entries` has no version 9 (newest is 2)"
+        "`ledger/silver/entries` has no version 9: it has 0 to 2"
     );
 
     let history = table.history(None).unwrap();

@@ -276,9 +276,9 @@ fn cursors_that_would_lose_rows_are_refused() {
     expect![[r#"
         from {"cursor":null,"from":null} to 5
            id | at | x
-        ∅: 1 | ∅ | ∅   U t 0102bff00000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"integer","text":"1"}}}
-        ∅: 3 | ∅ | ∅   U t 0102c0080000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"real","text":"2.5"}}}
-        ∅: 2 | 5 | ∅   U t 02c014000000000000800000000000000002c0000000000000008000000000000000   {"reason":"type_mismatch","cells":{"x":{"type":"text","text":"a"}}}
+        ∅: 1 | ∅ | ∅   U t 0102bff00000000000008000000000000000   {"reason":"no_declared_type","cells":{"x":{"type":"integer","text":"1"}}}
+        ∅: 3 | ∅ | ∅   U t 0102c0080000000000008000000000000000   {"reason":"no_declared_type","cells":{"x":{"type":"real","text":"2.5"}}}
+        ∅: 2 | 5 | ∅   U t 02c014000000000000800000000000000002c0000000000000008000000000000000   {"reason":"no_declared_type","cells":{"x":{"type":"text","text":"a"}}}
     "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
     expect![[r#"
@@ -287,7 +287,7 @@ fn cursors_that_would_lose_rows_are_refused() {
     "#]].assert_eq(&read_next(&folder, &by_cursor("t", "x", None), &mut Value::Null));
     expect![[r#"
         Drift: cannot read table `t`: it has no column `nope`, which the feed names as cursor
-        hint: its columns: id, at, x
+        hint: name one of its columns in the feed: id, at, x
     "#]]
     .assert_eq(&read_next(
         &folder,

@@ -366,9 +366,9 @@ fn columns_not_chosen_do_not_land_even_when_a_row_is_rescued() {
         "A,secret\n1,s\n",
         &spec,
         expect![[r#"
-        Drift: cannot read `t.csv`: it has no column `c`, which the feed's `columns` choose
-        hint: its header names: A, secret
-    "#]],
+            Drift: cannot read `t.csv`: it has no column `c`, which the feed's `columns` choose
+            hint: its header names `A`, `secret`: write one of these in `columns`, or take `c` out of it; if the file is wrong, have it delivered again, or take it away until then
+        "#]],
     );
 }
 

@@ -51,9 +51,11 @@ pub(crate) fn selected(
 
 /// The feed called `source.feed`, or after its bronze table.
 pub(crate) fn feed<'p>(project: &'p Project, name: &str) -> Result<&'p Feed, Failure> {
+    // As in SQL and in selections, letters have no case (F3).
+    let folded = name.to_lowercase();
     let found: Vec<&Feed> = project
         .feeds()
-        .filter(|feed| feed.short_name() == name || feed.bronze.to_string() == name)
+        .filter(|feed| feed.short_name() == folded || feed.bronze.to_string() == folded)
         .collect();
     match found.as_slice() {
         [feed] => Ok(feed),

@@ -84,8 +84,9 @@ fn short_name(bronze: &TableName) -> String {
 fn set(voice: Voice, global: &Global, name: &str, value: &str) -> Result<u8, Failure> {
     let opened = site::open(global, None, None)?;
     let feed = super::feed(&opened.project, name)?.clone();
+    let sources = opened.sources();
     let site = opened.site(Wants::writing())?;
-    let epoch = position::set(&site, &feed, value)?;
+    let epoch = position::set(&site, sources.as_ref(), &feed, value)?;
     voice.answer(
         || json!({ "feed": feed.short_name(), "table": feed.bronze.to_string(), "epoch": epoch, "cursor": value }),
         || format!("`{}` reads on after the value given (recorded as epoch {epoch})\n", feed.short_name()),

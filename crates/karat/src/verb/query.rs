@@ -159,6 +159,20 @@ pub(crate) struct Desk<'a> {
     notes: Vec<String>,
 }
 
+/// A version by number, asked of more than one table of a lake, or of another one.
+fn version_of_several(version: &str, tables: Option<&[String]>) -> Failure {
+    let read = match tables {
+        Some(tables) => format!("`{}`", tables.join("`, `")),
+        None => "all tables".to_owned(),
+    };
+    Failure::usage(
+        format!(
+            "`--as-of {version}` is a version of one table, and what is read of the lake is {read}"
+        ),
+        "write `TABLE@VERSION` where that table alone is read; for several tables give a time or a run",
+    )
+}
+
 impl Desk<'_> {
     /// Answers one statement.
     pub(crate) fn answer(&self, sql: &str, stop: Stop) -> Result<u8, Failure> {
@@ -185,7 +199,7 @@ impl Desk<'_> {
     pub(crate) fn tables(&self) -> Result<Vec<(String, u64, usize)>, Failure> {
         let mut tables: BTreeMap<String, (u64, usize)> = BTreeMap::new();
         if let Some(site) = &self.lake {
-            let cut = self.cut(site)?;
+            let cut = self.cut(site, None)?;
             for name in manifest::heads(&site.lake)?.into_keys() {
                 if let Ok(table) = name.parse::<TableName>()
                     && let Some(set) = cut::file_set(site, &cut, &table)?
@@ -211,20 +225,26 @@ impl Desk<'_> {
         let (Some(site), Ok(table)) = (&self.lake, name.parse::<TableName>()) else {
             return Ok(None);
         };
-        let set = cut::file_set(site, &self.cut(site)?, &table)?;
+        let cut = self.cut(site, Some(&[table.to_string()]))?;
+        let set = cut::file_set(site, &cut, &table)?;
         Ok(set.map(|set| set.schema))
     }
 
-    fn cut(&self, site: &OpenSite) -> Result<cut::Cut, Failure> {
+    /// What is read of the lake; `tables` are the names of what that is, none for all.
+    fn cut(&self, site: &OpenSite, tables: Option<&[String]>) -> Result<cut::Cut, Failure> {
         Ok(match (&self.arguments.run, &self.as_of) {
             (Some(run), _) | (None, AsOf::Run(run)) => cut::of_run(site, run)?,
             (None, AsOf::Time(time)) => cut::as_of(site, &time.to_rfc3339())?,
-            (None, AsOf::Version(version)) => {
-                return Err(Failure::usage(
-                    format!("`--as-of {version}` is the version of one table, and a lake has many"),
-                    "for the tables of a lake give a time or a run",
-                ));
-            }
+            (None, AsOf::Version(version)) => match tables {
+                Some([_]) => cut::Cut::Version(*version),
+                _ => return Err(version_of_several(&version.to_string(), tables)),
+            },
+            (None, AsOf::TableVersion(of, version)) => match tables {
+                Some([only]) if only == of => cut::Cut::Version(*version),
+                // It is one of `--table`, which has it.
+                _ if self.named.contains_key(of) => cut::Cut::Newest,
+                _ => return Err(version_of_several(&format!("{of}@{version}"), tables)),
+            },
             (None, AsOf::Newest) => cut::Cut::Newest,
         })
     }
@@ -286,7 +306,8 @@ impl Desk<'_> {
         let Some(site) = &self.lake else {
             return Err(missing(of_lake[0]));
         };
-        let cut = self.cut(site)?;
+        let names: Vec<String> = of_lake.iter().map(|reference| reference.name()).collect();
+        let cut = self.cut(site, Some(&names))?;
         for reference in of_lake {
             let parsed: Option<TableName> = reference.name().parse().ok();
             let set = match &parsed {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use karat_pipeline::near_misses::near_misses;
 use karat_pipeline::{PipelineError, Sources};
 use karat_project::{Feed, Mode, fold_name};
 use karat_source::{Discovered, DiscoveredColumn};
@@ -35,6 +36,9 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
     let mut lines = Table::new(&["source", "outcome", ""]);
     let mut documents: Vec<Value> = Vec::new();
     let mut errors: Vec<PipelineError> = Vec::new();
+    let feeds = opened.project.feeds();
+    let feeds = feeds.filter(|feed| names.contains(&feed.source));
+    let passed_over = near_misses(&opened.project, sources.as_ref(), feeds);
     for name in &names {
         let tested = sources
             .open(name)
@@ -45,12 +49,22 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
                 for detail in &report.details {
                     lines.row([String::new(), String::new(), detail.clone()]);
                 }
-                documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details, "error": null }));
+                let notes = passed_over.iter().filter(|(table, _)| {
+                    let feed = opened.project.feed(table);
+                    feed.is_some_and(|feed| feed.source == *name)
+                });
+                let notes: Vec<String> = notes
+                    .map(|(table, note)| format!("{table}: {note}"))
+                    .collect();
+                for note in &notes {
+                    lines.row([String::new(), String::new(), format!("note: {note}")]);
+                }
+                documents.push(json!({ "source": name, "ok": true, "summary": report.summary, "details": report.details, "notes": notes, "error": null }));
             }
             Err(error) => {
                 // Why is said once, on stderr.
                 lines.row([name.clone(), "FAILED".to_owned(), String::new()]);
-                documents.push(json!({ "source": name, "ok": false, "summary": null, "details": [], "error": error_json(&error, error.hint(), error.exit_code()) }));
+                documents.push(json!({ "source": name, "ok": false, "summary": null, "details": [], "notes": [], "error": error_json(&error, error.hint(), error.exit_code()) }));
                 errors.push(error);
             }
         }

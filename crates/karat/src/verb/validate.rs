@@ -8,6 +8,7 @@ use karat_lake::Lake;
 use karat_pipeline::absent;
 use karat_pipeline::model_check::{self, Checked, Finding};
 use karat_pipeline::undated::{self, Undated};
+use karat_pipeline::untyped::{self, Untyped};
 use karat_project::{
     Diagnostic, Model, ModelKind, Partial, Place, Project, Severity, Standings, TableName,
     place_in_text, shown_line,
@@ -99,6 +100,15 @@ fn look(
         ));
     }
     for Undated { at, message, hint } in undated::undated(&opened.project, sources.as_ref()) {
+        diagnostics.push(warning(
+            &opened.project,
+            &mut lines,
+            at,
+            message,
+            Some(hint),
+        ));
+    }
+    for Untyped { at, message, hint } in untyped::untyped(&opened.project, sources.as_ref()) {
         diagnostics.push(warning(
             &opened.project,
             &mut lines,

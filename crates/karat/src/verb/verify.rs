@@ -107,6 +107,10 @@ fn text(report: &VerifyReport) -> String {
     if report.tables.is_empty() && report.files.is_empty() {
         return "the lake has no tables yet: nothing to verify\n".to_owned();
     }
+    // Tables and files are two lists with one first column.
+    let outcomes = report.tables.iter().map(|table| table.outcome);
+    let outcomes = outcomes.chain(report.files.iter().map(|file| file.outcome));
+    let width = outcomes.map(str::len).max().unwrap_or_default();
     let mut lines = Table::new(&["outcome", "table", ">version", "fingerprint", ""]);
     for table in &report.tables {
         let fingerprint = table
@@ -116,7 +120,7 @@ fn text(report: &VerifyReport) -> String {
             .map(short)
             .unwrap_or_default();
         lines.row([
-            table.outcome.to_owned(),
+            format!("{:<width$}", table.outcome),
             table.table.clone(),
             table.version.to_string(),
             fingerprint,
@@ -124,12 +128,18 @@ fn text(report: &VerifyReport) -> String {
         ]);
     }
     let mut text = lines.text();
+    let mut files = Table::new(&["outcome", "file", ""]);
     for file in &report.files {
-        text.push_str(&format!(
-            "{:<9} {}  {}\n",
-            file.outcome, file.path, file.detail
-        ));
+        files.row([
+            format!("{:<width$}", file.outcome),
+            file.path.clone(),
+            file.detail.clone(),
+        ]);
     }
+    if !report.tables.is_empty() && !report.files.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&files.text());
     let looked_at = format!(
         "{}, {} hashed, {} decoded",
         counted(report.receipts, "receipt"),

@@ -186,7 +186,7 @@ fn a_broken_file_beside_one_that_drifted() {
         head DIGEST
         --- stderr
         error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
-        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null
+        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
     expect![[r#"
@@ -305,13 +305,13 @@ fn a_position_that_is_written_otherwise_than_its_column() {
         "update o set at = replace(at, 'T', ' '); insert into o values (2, '2026-10-29 11:00:00')",
     );
     let written = project.run(1).stderr;
-    project.karat(&["position", "set", "db.o", "soon"]);
-    let none = project.run(1).stderr;
+    // What would have no place at all is refused where it is typed.
+    let none = project.karat(&["position", "set", "db.o", "soon"]).stderr;
     expect![[r#"
         error: cannot go on reading table `o` by `at`: the position and the column write a time differently (separator, zone or digits), and texts are ordered by their bytes
         hint: set the position anew with `karat position set`, to a value written as the column's
-        error: cannot go on reading table `o` by `at`: the position is no date, and the column holds dates
-        hint: set the position anew with `karat position set`, to a value written as the column's
+        error: the cursor `at` of `d_bronze.db__o` holds dates or times, and the value given is no date or time
+        hint: `karat position show` shows the value that it has
     "#]].assert_eq(&(written + &none));
     project.karat(&["position", "set", "db.o", "2026-10-29"]);
     project.run(0);

@@ -49,7 +49,7 @@ fn a_table_of_a_database() {
           code:       code
           note:       note
         auto_cdc: { keys: [id] }
-          note: column `note` declares no type: it is read as binary, and cells that are none are rescued
+          note: column `note` declares no type: it is read as binary, and cells that are none are rescued: give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed
     "#]].assert_eq(&proposed(&project, "db", "sales"));
     expect![[r#"
         id,order,c_2nd,amount,price,paid,day,changed_at,seen,zoned,code,note

@@ -97,6 +97,7 @@ fn a_broken_object_is_held_and_comes_back_mended() {
     .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         {
+          "counts": [],
           "rows": [],
           "objects": [
             {
@@ -104,7 +105,9 @@ fn a_broken_object_is_held_and_comes_back_mended() {
               "reason": "gzip ends early",
               "table": "d_bronze.landing__orders"
             }
-          ]
+          ],
+          "rows_held": 0,
+          "objects_held": 1
         }
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list", "--json"]).stdout);
@@ -395,6 +398,135 @@ fn an_equal_full_load_is_no_news() {
     );
 }
 
+/// A value that has no place among those of the cursor would stop each load after it, or have it read nothing (B7).
+#[test]
+fn a_position_of_another_kind_is_refused() {
+    let feed = "{ source: db, table: o, mode: incremental, cursor: { column: at }, deletes: none }";
+    let silver = "from: db.o\nselect: { id: id }\n";
+    let project = Project::one_feed(feed, silver);
+    project
+        .sqlite("create table o (id integer, at integer); insert into o values (1, -7), (2, -3)");
+    let set = |value: &str| project.karat(&["position", "set", "db.o", value]).text();
+    // Before the first load the source says what the column holds.
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__o` holds numbers, and the value given is no number
+        hint: give a value as the column has it, like `1200`
+        --- exit 2
+    "#]]
+    .assert_eq(&set("2026-01-05"));
+    expect![[r#"
+        `db.o` reads on after the value given (recorded as epoch 1)
+        --- exit 0
+    "#]]
+    .assert_eq(&set("-5"));
+    project.run(0);
+    assert_eq!(project.rows("select id from d_bronze.db__o"), "id\n2\n");
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__o` holds numbers, and the value given is no number
+        hint: `karat position show` shows the value that it has
+        --- exit 2
+    "#]]
+    .assert_eq(&set("soon"));
+    assert!(set("nan").ends_with("--- exit 2\n"));
+    assert!(set("-10").ends_with("--- exit 0\n"));
+    project.run(0);
+    assert_eq!(
+        project.rows("select id from d_bronze.db__o order by id"),
+        "id\n1\n2\n"
+    );
+    // Dates are texts in SQLite; those that it has say so.
+    project.sqlite("create table e (id integer, at date); insert into e values (1, '2026-01-05')");
+    project.write(
+        "domains/d/domain.yaml",
+        &format!(
+            "domain: d\nfeeds:\n  - {}\n",
+            feed.replace("table: o", "table: e")
+        ),
+    );
+    project.write("domains/d/silver/t.yaml", &silver.replace("db.o", "db.e"));
+    project.run(0);
+    let set = |value: &str| project.karat(&["position", "set", "db.e", value]).text();
+    expect![[r#"
+        --- stderr
+        error: the cursor `at` of `d_bronze.db__e` holds dates or times, and the value given is no date or time
+        hint: `karat position show` shows the value that it has
+        --- exit 2
+    "#]].assert_eq(&set("17"));
+    assert!(set("2026-01-04").ends_with("--- exit 0\n"));
+    // Another cursor has values of its own.
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace("column: at", "column: id"),
+    );
+    assert!(set("2026-01-04").ends_with("--- exit 2\n"));
+    assert!(set("0").ends_with("--- exit 0\n"));
+}
+
+/// Without `auto_cdc` nothing says that a row of the window, read again with a column more, is the one that bronze has (B7).
+#[test]
+fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
+    let feed = "{ source: db, table: o, mode: incremental, cursor: { column: at, lag: 10 }, deletes: none }";
+    let silver = "from: db.o\nselect: { id: id, v: v }\n";
+    let rows = "select id, v from d_silver.t order by id";
+    let project = Project::one_feed(feed, silver);
+    project.sqlite(
+        "create table o (id integer, v text, at integer);
+         insert into o values (1, 'a', 100), (2, 'b', 105), (3, 'old', 50)",
+    );
+    expect![[r#"
+        no mistakes in 1 model; SQL of 1 model not planned: the columns that it reads are known after the first load
+        --- stderr
+        warning: `d_silver.t` may hold a row of `db.o` twice: its cursor's `lag` reads rows again, and one that changed meanwhile, or has a new column, is one row more
+         --> domains/d/silver/t.yaml:1:7
+          |
+        1 | from: db.o
+          |       ^^^^
+          = hint: say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    let run = project.run(0);
+    assert!(!run.stderr.contains("again"), "{}", run.text());
+    project.sqlite(
+        "alter table o add column note text default 'x'; insert into o values (4, 'c', 106, 'y')",
+    );
+    let run = project.karat(&["run"]);
+    let notes = run.stderr.lines().filter(|line| line.starts_with("note: "));
+    let notes: Vec<&str> = notes.collect();
+    expect![[r#"
+        note: d_bronze.db__o: 2 rows were read again with `note`, which bronze did not have: `d_silver.t` holds both readings; with `auto_cdc: { keys: [COLUMN] }` the newest counts
+    "#]].assert_eq(&format!("{}\n", notes.join("\n")));
+    expect![[r#"
+        id,v
+        1,a
+        1,a
+        2,b
+        2,b
+        3,old
+        4,c
+    "#]]
+    .assert_eq(&project.rows(rows));
+    // With what it advises, the same lake has each row once.
+    project.write(
+        "domains/d/silver/t.yaml",
+        &format!("{silver}auto_cdc: {{ keys: [id] }}\n"),
+    );
+    let validate = project.karat(&["validate"]);
+    assert_eq!(validate.stderr, "", "{}", validate.text());
+    project.run(0);
+    expect![[r#"
+        id,v
+        1,a
+        2,b
+        3,old
+        4,c
+    "#]]
+    .assert_eq(&project.rows(rows));
+}
+
 #[test]
 fn a_cursor_reads_its_window_again() {
     let project = Project::one_feed(
@@ -439,7 +571,7 @@ fn a_cursor_reads_its_window_again() {
     // A value that no load could go on from is refused where it is typed.
     expect![[r#"
         --- stderr
-        error: the cursor `at` of `d_bronze.db__orders` has a lag, and the value given is not a number
+        error: the cursor `at` of `d_bronze.db__orders` holds numbers, and the value given is no number
         hint: `karat position show` shows the value that it has
         --- exit 2
     "#]]
@@ -567,7 +699,7 @@ fn columns_come_go_and_are_renamed() {
         head DIGEST
         --- stderr
         error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_3.csv`
-        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+        hint: if it is now called `value`, add `rename: { v: value }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
     let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
@@ -594,7 +726,7 @@ fn columns_come_go_and_are_renamed() {
     project.write("landing/a_4.csv", "id\n4\n");
     expect![[r#"
         error: cannot load `d_bronze.landing__orders`: column `v`, which a model reads, is missing in `a_4.csv`
-        hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null
+        hint: if it was renamed, add `rename: { v: NEW_NAME }` to the feed; if it is gone for good, `karat schema accept landing.orders` loads it as null; if the file is wrong, have it delivered again, or take it away until then
     "#]].assert_eq(&project.run(1).stderr);
     expect![[r#"
         accepted: v of `landing.orders` may be missing, and is null then
@@ -1253,4 +1385,261 @@ fn a_record_with_a_hole_is_told() {
     model.remove("lake/d/silver");
     model.run(0);
     assert_eq!(model.rows("select * from d_silver.t"), "id\n1\n2\n");
+}
+
+/// Columns that a view calculates may have no type, and a run infers none (B3): it is told before the run, by it, and in quarantine.
+#[test]
+fn a_view_without_types_is_told_with_what_to_declare() {
+    let project = Project::one_feed(
+        "{ source: db, table: totals, mode: full }",
+        "from: db.totals\nselect: { id: id, total: total }\n",
+    );
+    project.sqlite(
+        "create table o (id integer primary key, amount integer, at text);
+         insert into o values (1, 5, 'x'), (2, 7, 'y');
+         create view totals as select id, sum(amount) as total, cast(count(*) as integer) as n from o group by id",
+    );
+    expect![[r#"
+        no mistakes in 1 model; SQL of 1 model not planned: the columns that it reads are known after the first load
+        --- stderr
+        warning: column `total` of `totals` declares no type and is read as binary: a row with a number or a text in it goes into quarantine
+         --> domains/d/domain.yaml:3:26
+          |
+        3 |   - { source: db, table: totals, mode: full }
+          |                          ^^^^^^
+          = hint: give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed
+
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["validate"]).text());
+    expect![[r#"
+        totals (full)
+        from: db.totals
+        select:
+          id:    id
+          total: total
+          "n":   n
+          note: column `total` declares no type: it is read as binary, and cells that are none are rescued: give it one in the database (in a view `cast(… as integer)`, `real` or `text`), or leave it out with `columns` of the feed
+        --- exit 0
+    "#]].assert_eq(&project.karat(&["source", "discover", "db", "Totals"]).text());
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: DB.Totals\nselect: { id: id, total: total }\n",
+    );
+    project.run(0);
+    assert_eq!(
+        project.rows("select rules, why from d_quarantine.t"),
+        "rules,why\n_rescued,no_declared_type\n_rescued,no_declared_type\n"
+    );
+    // As it is said.
+    project.sqlite("drop view totals; create view totals as select id, cast(sum(amount) as integer) as total from o group by id");
+    project.remove("lake");
+    let validate = project.karat(&["validate"]);
+    assert_eq!(validate.stderr, "", "{}", validate.text());
+    project.run(0);
+    assert_eq!(
+        project.rows("select id, total from d_silver.t order by id"),
+        "id,total\n1,5\n2,7\n"
+    );
+}
+
+/// Files that a pattern misses by a letter are passed over, and that is said (B4).
+#[test]
+fn files_beside_those_of_a_feed_are_noted() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"orders*.csv\" }",
+        "from: landing.o\nselect: { id: id }\n",
+    );
+    for name in [
+        "orders_1.csv",
+        "orders_2.CSV",
+        "Orders_3.csv",
+        "orders_4.csv.gz",
+        "orders_5.txt",
+        "orders_1.csv.md5",
+    ] {
+        project.write(&format!("landing/{name}"), "id\n1\n");
+    }
+    let notes = |arguments: &[&str]| {
+        let answer = project.karat(arguments);
+        assert_eq!(answer.code, 0, "{}", answer.text());
+        let lines = answer.stdout.lines().filter(|line| line.contains("note: "));
+        lines
+            .map(|line| format!("{}\n", line.trim()))
+            .collect::<String>()
+    };
+    expect![[r#"
+        note: d_bronze.landing__o: `Orders_3.csv`, `orders_2.CSV`, `orders_4.csv.gz` and 1 more are not read: their names do not match `orders*.csv`; widen `path` of the feed if they belong to it
+    "#]].assert_eq(&notes(&["plan"]));
+    assert_eq!(notes(&["source", "test", "landing"]), notes(&["plan"]));
+    project.run(0);
+    assert!(notes(&["plan"]).contains("Orders_3.csv"));
+}
+
+/// What `columns` choose must stand in the header as it is written; blanks that nobody sees are told (F1).
+#[test]
+fn a_header_with_blanks_is_told_as_it_stands() {
+    let feed =
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\", columns: [id, amount] }";
+    let project = Project::one_feed(feed, "from: landing.o\nselect: { id: id }\n");
+    project.write("landing/a.csv", "id, amount ,Order No\n1,2,3\n");
+    expect![[r#"
+        error: cannot read `a.csv`: it has no column `amount`, which the feed's `columns` choose
+        hint: the header has it with blanks around it: write `" amount "` in `columns`, quotes and blanks included; models call it `src__amount_`
+    "#]].assert_eq(&project.run(1).stderr);
+    let domain = |columns: &str| {
+        let feed = feed.replace("[id, amount]", columns);
+        project.write(
+            "domains/d/domain.yaml",
+            &format!("domain: d\nfeeds:\n  - {feed}\n"),
+        );
+    };
+    domain("[id, number]");
+    expect![[r#"
+        error: cannot read `a.csv`: it has no column `number`, which the feed's `columns` choose
+        hint: its header names `id`, ` amount `, `Order No`: write one of these in `columns`, or take `number` out of it; if the file is wrong, have it delivered again, or take it away until then
+    "#]].assert_eq(&project.run(1).stderr);
+    domain("[id, ' amount ', Order No]");
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: id, amount: amount, no: order_no }\n",
+    );
+    expect![[r#"
+        error: unknown column `amount`: the feed `landing.o` declares its `columns`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: `columns` has it as ` amount `, with blanks around it: write `src__amount_`
+
+        error: the project has 1 mistake
+        hint: `karat validate` lists them at any time
+    "#]]
+    .assert_eq(&project.run(2).stderr);
+    project.write(
+        "domains/d/domain.yaml",
+        &format!(
+            "domain: d\nfeeds:\n  - {}\n",
+            feed.replace(", columns: [id, amount]", "")
+        ),
+    );
+    expect![[r#"
+        error: no column `amount`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: the source calls it ` amount `, with blanks around it: write `src__amount_`
+    "#]]
+    .assert_eq(&project.run(2).stderr);
+    expect![[r#"
+        error: no column `amount`
+         --> domains/d/silver/t.yaml:2:27
+          |
+        2 | select: { id: id, amount: amount, no: order_no }
+          |                           ^^^^^^
+          = hint: the source calls it ` amount `, with blanks around it: write `src__amount_`
+
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).stderr);
+    expect![[r#"
+        a.csv (incremental)
+        from: landing.o
+        select:
+          id:           cast(id as bigint)
+          src__amount_: cast(src__amount_ as bigint)
+          order_no:     cast(order_no as bigint)
+          note: 1 row of `a.csv` looked at, utf-8
+          note: the header has blanks around ` amount `: they are part of the name, and bronze calls it `src__amount_`
+    "#]].assert_eq(&project.karat(&["source", "discover", "landing", "o"]).stdout);
+}
+
+/// What is in quarantine is counted first, and only as much of it is listed as was asked for.
+#[test]
+fn a_part_of_the_quarantine_is_listed() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv*\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nexpectations: { short: { expect: length(v) < 4, action: quarantine }, has_v: { expect: v <> '', action: quarantine } }\n",
+    );
+    project.write(
+        "domains/d/silver/u.yaml",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    project.write(
+        "landing/a.csv",
+        "id,v\nx,three\ny,four\n3,\n4,ok\n5,seven\n",
+    );
+    project.write("landing/b.csv.gz", "no gzip\n");
+    project.run(1);
+    let list = |more: &[&str]| {
+        project
+            .karat(&[&["quarantine", "list"], more].concat())
+            .text()
+    };
+    expect![[r#"
+        table       rule         rows
+        d_silver.t  _expression     2
+        d_silver.t  has_v           1
+        d_silver.t  short           2
+        d_silver.u  _expression     2
+
+        table       object  row  rules        what failed
+        d_silver.t  a.csv     2  _expression  id: cast(id as bigint)
+
+        table                object    reason
+        d_bronze.landing__o  b.csv.gz  it is no gzip, and should be by its name or by `compression`
+        6 rows, 1 object in quarantine; 1 row and 1 object listed
+        --- exit 0
+    "#]]
+    .assert_eq(&list(&["--limit", "1"]));
+    let one = list(&["d_silver.u"]);
+    expect![[r#"
+        table       rule         rows
+        d_silver.u  _expression     2
+
+        table       object  row  rules        what failed
+        d_silver.u  a.csv     2  _expression  id: cast(id as bigint)
+        d_silver.u  a.csv     3  _expression  id: cast(id as bigint)
+        2 rows, 0 objects in quarantine
+        --- exit 0
+    "#]]
+    .assert_eq(&one);
+    assert_eq!(list(&["d_quarantine.u"]), one);
+    expect![[r#"
+        table                object    reason
+        d_bronze.landing__o  b.csv.gz  it is no gzip, and should be by its name or by `compression`
+        0 rows, 1 object in quarantine
+        --- exit 0
+    "#]]
+    .assert_eq(&list(&["landing.o"]));
+    assert_eq!(list(&["domain:d"]), list(&[]));
+    expect![[r#"
+        --- stderr
+        error: cannot select `d_silver.w`: no table or feed has this name
+        hint: did you mean `d_silver.t`?
+        --- exit 2
+    "#]]
+    .assert_eq(&list(&["d_silver.w"]));
+    let json = project
+        .karat(&["quarantine", "list", "--json", "--limit", "2", "d_silver.t"])
+        .json();
+    assert_eq!(json["rows"].as_array().unwrap().len(), 2);
+    expect![[r#"[{"table":"d_silver.t","rule":"_expression","rows":2},{"table":"d_silver.t","rule":"has_v","rows":1},{"table":"d_silver.t","rule":"short","rows":2}] 4 0"#]].assert_eq(&format!("{} {} {}", json["counts"], json["rows_held"], json["objects_held"]));
+    // What the lake has is listed where the project has a mistake.
+    project.write(
+        "domains/d/silver/u.yaml",
+        "from: landing.o\nselct: { id: id }\n",
+    );
+    let listed = project.karat(&["quarantine", "list", "d_silver.u"]);
+    assert!(
+        one.starts_with(&listed.stdout) && listed.code == 0,
+        "{}",
+        listed.text()
+    );
+    expect![[r#"
+        --- stderr
+        note: the project has 1 mistake, which `karat validate` shows; the lake is read without what the project declares
+        error: nothing of `d_silver.w` can be in quarantine: the lake has no such silver or bronze table
+        hint: it has: d_silver.t, d_silver.u, d_bronze.landing__o
+        --- exit 2
+    "#]].assert_eq(&list(&["d_silver.w"]));
 }

@@ -83,7 +83,8 @@ tests:
     expect![[r#"
         4 tests passed in N s
         --- exit 0
-    "#]].assert_eq(&project.karat(&["test"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["test"]).text());
     // Neither a lake nor a source came into being, and nothing of the project changed.
     assert!(!project.path("lake").exists() && !project.path(".karat").exists());
     let one = project.karat(&["test", "--select", "d_gold.current"]);
@@ -147,7 +148,8 @@ tests:
 
         6 of 6 tests failed, in N s
         --- exit 1
-    "#]].assert_eq(&project.karat(&["test"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["test"]).text());
     assert_eq!(
         project.karat(&["run", "--quiet"]).code,
         3,

@@ -318,7 +318,7 @@ fn objects_that_a_run_holds_are_foreseen() {
         1 step would fail, with exit 1; nothing was written
         --- stderr
         error: cannot load `d_bronze.landing__o`: column `v`, which a model reads, is missing in `b.csv`
-        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null
+        hint: if it is now called `w`, add `rename: { v: w }` to the feed; if it is gone for good, `karat schema accept landing.o` loads it as null; if the file is wrong, have it delivered again, or take it away until then
         --- exit 1
     "#]].assert_eq(&foreseen(&project));
     let again = foreseen(&project);

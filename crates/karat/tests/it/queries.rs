@@ -763,22 +763,35 @@ fn a_delta_table_as_it_was() {
         before.contains("has no version that was there then"),
         "{before}"
     );
-    assert!(
-        rows(&["--as-of", "7"]).contains("--- exit"),
-        "{}",
-        rows(&["--as-of", "7"])
-    );
+    let other = rows(&["--as-of", "7"]);
+    assert!(other.contains("has no version 7: it has 0 to 1"), "{other}");
+    // A table of the lake has versions of its own: one that is read alone.
+    let lake = |as_of: &str, sql: &str| project.karat(&["query", "--as-of", as_of, sql]).text();
+    let count = "select count(*) as n from shop_silver.orders";
+    assert_eq!(lake("1", count), lake("shop_silver.orders@1", count));
+    assert_ne!(lake("0", count), lake("1", count));
+    let described = lake("0", "describe shop_silver.orders");
+    assert!(described.ends_with("--- exit 0\n"), "{described}");
     expect![[r#"
         --- stderr
-        error: `--as-of 1` is the version of one table, and a lake has many
-        hint: for the tables of a lake give a time or a run
+        error: `shop/silver/orders` has no version 5: it has 0 to 1
         --- exit 2
     "#]]
-    .assert_eq(
-        &project
-            .karat(&["query", "--as-of", "1", "select * from shop_gold.revenue"])
-            .text(),
-    );
+    .assert_eq(&lake("5", count));
+    let join = "select count(*) as n from shop_silver.orders o join shop_gold.revenue r on o.country = r.country";
+    expect![[r#"
+        --- stderr
+        error: `--as-of 1` is a version of one table, and what is read of the lake is `shop_silver.orders`, `shop_gold.revenue`
+        hint: write `TABLE@VERSION` where that table alone is read; for several tables give a time or a run
+        --- exit 2
+    "#]]
+    .assert_eq(&lake("1", join));
+    expect![[r#"
+        --- stderr
+        error: `--as-of shop_silver.orders@1` is a version of one table, and what is read of the lake is `shop_gold.revenue`
+        hint: write `TABLE@VERSION` where that table alone is read; for several tables give a time or a run
+        --- exit 2
+    "#]].assert_eq(&lake("shop_silver.orders@1", "select * from shop_gold.revenue"));
 }
 
 #[test]

@@ -504,7 +504,7 @@ fn adopted_rows_stay_until_the_model_is_computed_again() {
     assert!(!held(&project));
     project.remove("landing/b.csv");
     let verified = project.karat(&["verify"]);
-    let said = "foreign   d/silver/t/another.parquet  another writer named it, and no receipt states its SHA-256, which is ";
+    let said = "foreign  d/silver/t/another.parquet  another writer named it, and no receipt states its SHA-256, which is ";
     assert!(verified.stdout.contains(said), "{}", verified.text());
     let adopted = project.karat(&["receipt", "adopt", "d_silver.t", "a copy"]);
     assert_eq!(adopted.code, 0, "{}", adopted.text());
@@ -616,8 +616,6 @@ fn a_feed_that_finds_nothing_is_told() {
         --- exit 1
     "#]]
     .assert_eq(&project.run(1).text());
-    let other = project.karat(&["run", "--select", "d_silver.t", "--quiet"]);
-    assert_eq!(other.code, 0, "{}", other.text());
     project.remove("domains");
     expect![[r#"
         --- stderr
@@ -625,6 +623,50 @@ fn a_feed_that_finds_nothing_is_told() {
         hint: a domain is a folder in `domains/` with a domain.yaml; `karat init FOLDER` writes one to look at
         --- exit 2
     "#]].assert_eq(&project.run(2).text());
+}
+
+/// What is selected without what it reads is not current after the run (H1), and the plan says so.
+#[test]
+fn a_model_selected_without_its_inputs_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\nkey: [id]\n",
+    );
+    project.write("landing/a.csv", "id\n1\n");
+    project.write("domains/d/gold/g.sql", "select id from d_silver.t");
+    project.write("domains/d/gold/h.sql", "select id from d_gold.g");
+    expect![[r#"
+                 table       version   time  rows
+        failed   d_silver.t           N s
+        skipped  d_gold.g             N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        --- stderr
+        start d_silver.t
+        finish d_silver.t failed 0 rows N s
+        note: d_gold.g: skipped: `d_silver.t` failed
+        error: cannot make `d_silver.t`: `d_bronze.landing__o`, which it reads, has no version yet and is not selected
+        hint: `karat run --select +d_silver.t` loads and makes what it reads before it
+        --- exit 1
+    "#]].assert_eq(
+        &project
+            .karat(&["run", "--select", "d_silver.t", "d_gold.g"])
+            .text(),
+    );
+    expect![[r#"
+        step  table     would  because                                                                                     reads  takes
+        gold  d_gold.h  FAIL   cannot make `d_gold.h`: `d_gold.g`, which it reads, has no version yet and is not selected
+        1 step would fail, with exit 1; nothing was written
+        --- stderr
+        error: cannot make `d_gold.h`: `d_gold.g`, which it reads, has no version yet and is not selected
+        hint: `karat run --select +d_gold.h` loads and makes what it reads before it
+        --- exit 1
+    "#]].assert_eq(&project.karat(&["plan", "--select", "d_gold.h"]).text());
+    let run = project.karat(&["run", "--select", "d_gold.h", "--json"]);
+    expect![[r#"{"message":"cannot make `d_gold.h`: `d_gold.g`, which it reads, has no version yet and is not selected","causes":[],"hint":"`karat run --select +d_gold.h` loads and makes what it reads before it","exit_code":1}"#]].assert_eq(&run.json()["steps"][0]["error"].to_string());
+    let run = project.karat(&["run", "--select", "+d_gold.h", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let run = project.karat(&["run", "--select", "d_gold.h", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
 }
 
 /// A lake is made in an empty folder, and nowhere else.

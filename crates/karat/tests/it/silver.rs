@@ -57,6 +57,13 @@ expectations:
     "#]]
     .assert_eq(&counts.concat());
     expect![[r#"
+        table       rule         rows
+        d_silver.t  _expression     3
+        d_silver.t  _rescued        2
+        d_silver.t  not_seven       1
+        d_silver.t  positive        4
+        d_silver.t  small           2
+
         table       object  row  rules                      what failed
         d_silver.t  a.csv     5  not_seven, positive
         d_silver.t  a.csv     6  positive
@@ -97,6 +104,9 @@ fn rows_of_a_database_have_addresses() {
     let run = project.karat(&["run", "--quiet", "--at", "2026-01-05T20:00:00Z"]);
     assert_eq!(run.code, 0, "{}", run.text());
     expect![[r#"
+        table       rule         rows
+        d_silver.t  _expression     3
+
         table       object           row  rules        what failed
         d_silver.t  o       34b77d7e067f  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
         d_silver.t  o       0a19538ffc24  _expression  n: cast(n as bigint) + 1
