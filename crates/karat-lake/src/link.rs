@@ -23,11 +23,8 @@ impl Lake {
     pub fn link_table(&self, dir: &str, version: i64, other: &Lake) -> Result<(), LakeError> {
         let table = self.table(dir);
         let Some(snapshot) = table.load_at(version)? else {
-            return Err(LakeError::NoVersion {
-                table: dir.to_owned(),
-                version,
-                newest: -1,
-            });
+            let log = table.path().join("_delta_log");
+            return Err(LakeError::corrupt(log, "the log of the table is missing"));
         };
         let to = other.root().join(dir);
         let listing = Listing::read(table.path())?;
