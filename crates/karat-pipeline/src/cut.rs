@@ -54,6 +54,7 @@ pub fn as_of(site: &Site, time: &str) -> Result<Cut, PipelineError> {
 pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, PipelineError> {
     match cut {
         Cut::Newest => Ok(site.lake.table(&name.folder()).newest_version()?),
+        Cut::Version(version) => Ok(Some(*version)),
         Cut::Manifest(manifest) => {
             let state = manifest.tables.get(&name.to_string());
             Ok(state.map(|state| state.version))

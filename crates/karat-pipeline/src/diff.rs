@@ -67,12 +67,8 @@ impl Side {
 /// Which version of a table of the lake is meant.
 #[derive(Debug, Clone)]
 pub enum At {
-    /// The newest.
-    Newest,
     /// The one before the newest.
     Before,
-    /// The one of this number.
-    Version(i64),
     /// The one that this cut holds.
     Cut(Box<Cut>),
 }
@@ -91,14 +87,12 @@ pub fn of_lake(site: &Site, name: &TableName, at: &At) -> Result<(Side, i64), Pi
         });
     };
     let version = match at {
-        At::Newest => newest,
         At::Before if newest == 0 => {
             return Err(refused(format!(
                 "`{name}` has one version only: there is none before it to compare with"
             )));
         }
         At::Before => newest - 1,
-        At::Version(version) => *version,
         At::Cut(cut) => cut::version(site, cut, name)?
             .ok_or_else(|| refused(format!("`{name}` was not there yet")))?,
     };

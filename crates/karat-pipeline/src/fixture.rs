@@ -499,7 +499,7 @@ async fn compare(
 
 /// What quarantine holds, by the number of the row that was given.
 async fn held(site: &Site, landed: &Landed) -> Result<Vec<(u64, Vec<String>)>, PipelineError> {
-    let (rows, _) = quarantine::list(site, &[]).await?;
+    let (rows, _) = quarantine::list(site, None, &[]).await?;
     let mut found = Vec::new();
     for row in rows {
         let place = match (&landed.lines, row.row) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::error::ArrowError;
-use karat_pipeline::cut;
+use karat_pipeline::cut::{self, Cut};
 use karat_pipeline::diff::{At, ColumnDiff, Diff, First, Question, Side, diff, of_lake};
 use karat_pipeline::{PipelineError, damage};
 use karat_project::TableName;
@@ -107,7 +107,7 @@ impl Operand {
             let at = match version {
                 Some(BEFORE) => At::Before,
                 Some(version) => at(site, version)?,
-                None => At::Newest,
+                None => At::Cut(Box::new(Cut::Newest)),
             };
             let (side, version) = of_lake(site, &name, &at)?;
             return Ok(Operand {
@@ -145,14 +145,14 @@ impl Operand {
 }
 
 fn at(site: &OpenSite, version: &str) -> Result<At, Failure> {
-    Ok(
-        match AsOf::parse(Some(version.strip_prefix('v').unwrap_or(version))) {
-            AsOf::Newest => At::Newest,
-            AsOf::Version(version) => At::Version(version),
-            AsOf::Time(time) => At::Cut(Box::new(cut::as_of(site, &time.to_rfc3339())?)),
-            AsOf::Run(_) => At::Cut(Box::new(cut::of_run(site, version)?)),
-        },
-    )
+    let number = version.strip_prefix('v').unwrap_or(version);
+    let cut = match AsOf::parse(Some(number)) {
+        AsOf::Newest => Cut::Newest,
+        AsOf::Version(version) | AsOf::TableVersion(_, version) => Cut::Version(version),
+        AsOf::Time(time) => cut::as_of(site, &time.to_rfc3339())?,
+        AsOf::Run(_) => cut::of_run(site, version)?,
+    };
+    Ok(At::Cut(Box::new(cut)))
 }
 
 /// The error with the damaged file of the lake that caused it, if one did.
