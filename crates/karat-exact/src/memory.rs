@@ -39,6 +39,7 @@ use futures::{StreamExt, stream};
 
 use crate::error::ExactError;
 use crate::fitting_joins::{fitting, is_fitting, share};
+use crate::large_pages::LargePages;
 use crate::run_memory::RunMemory;
 use crate::window_pieces::WindowPieces;
 
@@ -96,10 +97,13 @@ pub(crate) async fn run(
     plan: &LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
 ) -> Result<SendableRecordBatchStream> {
-    if !has_hash_join(&physical) {
-        return execute_stream(physical, state.task_ctx());
-    }
     let all = state.runtime_env();
+    let mut pages = LargePages::default();
+    let physical = pages.fitted(all, physical).await?;
+    if !has_hash_join(&physical) {
+        let rows = execute_stream(physical, state.task_ctx())?;
+        return Ok(kept(rows, pages));
+    }
     let memory = Arc::new(RunMemory::new(Arc::clone(&all.memory_pool)));
     let own = RuntimeEnv {
         memory_pool: memory.clone(),
@@ -119,11 +123,22 @@ pub(crate) async fn run(
         drop(rows);
         // A join that is slow to end leaves less memory to the next plan, which spills then.
         let _ = tokio::time::timeout(LETTING_GO, memory.is_let_go()).await;
-        let merging = merging(state, plan).await?;
-        return execute_stream(merging, state.task_ctx());
+        let merging = pages.fitted(all, merging(state, plan).await?).await?;
+        let rows = execute_stream(merging, state.task_ctx())?;
+        return Ok(kept(rows, pages));
     }
     let rows = stream::iter(first).chain(rows);
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+    Ok(kept(rows, pages))
+}
+
+/// The rows, with what their plan reads kept as long as they are.
+fn kept(rows: SendableRecordBatchStream, pages: LargePages) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let rows = rows.inspect(move |_| {
+        let _ = &pages;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
 /// The plan with merge joins wherever columns must be equal.
@@ -330,7 +345,7 @@ impl ExecutionPlan for HeldRows {
 
 /// What SQL calls the operator that asked for memory under this name.
 pub(crate) fn operator(consumer: &str) -> &'static str {
-    const OPERATORS: [(&str, &str); 16] = [
+    const OPERATORS: [(&str, &str); 17] = [
         (
             "HashJoinInput",
             "a join, for the side that it looks rows up in,",
@@ -352,6 +367,7 @@ pub(crate) fn operator(consumer: &str) -> &'static str {
         ("AggregateStream", "`group by` or `distinct`"),
         ("Aggregate", "`group by` or `distinct`"),
         ("Hash", "`group by` or `distinct`"),
+        ("PageReaders", "reading Parquet files with large pages"),
         ("Buffer", "rows on their way"),
     ];
     OPERATORS
