@@ -51,6 +51,8 @@ const BYTES_BATCH_ROW: usize = 128 << 10;
 const BYTES_FIRST_ROW: usize = 2 << 10;
 /// Shorter batches than this cost more than they save.
 const ROWS_AT_LEAST: usize = 512;
+/// What DataFusion reserves for a run that is merged: two batches, and two of their keys.
+const BYTES_RUN_IN_MERGE: usize = 2 << 20;
 /// How long the operators of a failed plan are waited for.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
@@ -75,6 +77,15 @@ pub(crate) fn merge_reserve(partitions: usize, limit: Option<usize>, usual: usiz
         Some(bytes) => usual.min(bytes / partitions.max(1) / 3),
         None => usual,
     }
+}
+
+/// Runs that a merge reads at once, at most. Without a bound the first of the sorts that run side by side takes all memory that is left
+/// for as many of its runs as go in, and whether the others get any is a matter of who was first; what each keeps for merging is enough
+/// for so many of rows of a thousand bytes.
+pub(crate) fn merged_at_once(partitions: usize, limit: usize, reserve: usize) -> usize {
+    let of_reserve = reserve / BYTES_RUN_IN_MERGE;
+    let of_limit = limit / partitions.max(1) / BYTES_RUN_IN_MERGE / 4;
+    of_reserve.max(of_limit).max(2)
 }
 
 /// The plan that fits into the limit.
