@@ -571,3 +571,250 @@ fn small() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        ArrayRef, BooleanArray, Decimal128Array, Int64Array, ListArray, StringArray,
+        TimestampMicrosecondArray,
+    };
+    use arrow::datatypes::Int32Type;
+    use arrow::record_batch::RecordBatch;
+    use arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use expect_test::{Expect, expect};
+    use futures::TryStreamExt;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{Engine, EngineConfig, FileSet, Purpose, Rounding, Tables};
+
+    /// A row takes a little more than a thousand bytes.
+    const ROWS: i64 = 24_000;
+
+    /// A table of one file and one row group; its texts are one page of 24 MB, as DuckDB writes them.
+    fn table(folder: &TempDir) -> Tables {
+        let (rows, nulls) = (|| 0..ROWS, |id: &i64| *id % 5 != 0);
+        let text = |id| format!("{id:064}").repeat(16);
+        let list = |id: i64| nulls(&id).then(|| vec![Some(id as i32), None]);
+        let times = rows().map(|id| id * 1_000_001).collect::<Vec<_>>();
+        let decimals = rows().map(|id| nulls(&id).then(|| i128::from(id) << 70));
+        let columns: [(&str, ArrayRef); 6] = [
+            ("Id", Arc::new(rows().collect::<Int64Array>())),
+            (
+                "d",
+                Arc::new(
+                    decimals
+                        .collect::<Decimal128Array>()
+                        .with_precision_and_scale(38, 3)
+                        .expect("fits"),
+                ),
+            ),
+            (
+                "at",
+                Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+            ),
+            (
+                "b",
+                Arc::new(
+                    rows()
+                        .map(|id| nulls(&id).then_some(id % 2 == 0))
+                        .collect::<BooleanArray>(),
+                ),
+            ),
+            (
+                "l",
+                Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
+                    rows().map(list),
+                )),
+            ),
+            (
+                "s",
+                Arc::new(
+                    rows()
+                        .map(|id| nulls(&id).then(|| text(id)))
+                        .collect::<StringArray>(),
+                ),
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.map(|(name, column)| (name, column, true)),
+        );
+        let batch = batch.expect("a batch");
+        let all = usize::MAX;
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_data_page_size_limit(all)
+            .set_data_page_row_count_limit(all)
+            .build();
+        let path = folder.path().join("wide.parquet");
+        let file = File::create(&path).expect("a file");
+        let mut writer =
+            ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.close().expect("written");
+        let size = path.metadata().expect("a file").len();
+        let files = FileSet {
+            schema: batch.schema(),
+            files: vec![DataFileRef {
+                path,
+                size,
+                rows: ROWS as u64,
+            }],
+            key: None,
+        };
+        let mut tables = Tables::new();
+        tables.insert_plain("wide", files).expect("a table");
+        tables
+    }
+
+    fn engine(folder: &TempDir, limit_mib: Option<usize>) -> Engine {
+        Engine::new(EngineConfig {
+            threads: 2,
+            memory_bytes: limit_mib.map(|mib| mib << 20),
+            spill_dir: folder.path().join("spilled"),
+            logical_time_us: 0,
+            timezone: "UTC".to_owned(),
+            rounding: Rounding::HalfAwayFromZero,
+            batch_rows: 8192,
+        })
+        .expect("an engine")
+    }
+
+    /// How each scan of a question is read under a limit.
+    async fn check(limit_mib: usize, sql: &str, expected: Expect) {
+        let folder = TempDir::new().expect("a folder");
+        let tables = table(&folder);
+        let engine = engine(&folder, Some(limit_mib));
+        let prepared = engine.prepare(sql, &tables, &Purpose::Query { strict: false });
+        let prepared = prepared.map_err(|error| error.message).expect("planned");
+        let plan = prepared.physical().await.expect("planned");
+        let mut pages = LargePages::default();
+        let plan = pages
+            .fitted(engine.state.runtime_env(), plan)
+            .await
+            .expect("fits");
+        let mut told = String::new();
+        plan.walk_down(|node| {
+            let scan = node.downcast_ref::<DataSourceExec>();
+            let scan = scan.and_then(|scan| scan.downcast_to_file_source::<ParquetSource>());
+            if let Some((config, _)) = scan {
+                let groups = &config.file_groups;
+                let readers = groups.iter().filter(|group| !group.is_empty()).count();
+                let mut files = groups.iter().flat_map(FileGroup::files);
+                let own = |file: &PartitionedFile| file.path().filename() == Some("wide.parquet");
+                let kind = match files.all(own) {
+                    true => "the file",
+                    false => "small pages",
+                };
+                told += &format!("{readers} of {} partitions read {kind}\n", groups.len());
+            }
+            Ok(Transformed::no(node))
+        })
+        .expect("walked");
+        let held = pages.held.as_ref().map_or(0, MemoryReservation::size);
+        told += &format!("counted: {} MiB\n", held >> 20);
+        expected.assert_eq(&told);
+        drop(pages);
+        let left = std::fs::read_dir(folder.path().join("spilled"));
+        let left = left
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flat_map(|entry| std::fs::read_dir(entry.path()));
+        assert_eq!(left.flatten().count(), 0, "what was written is removed");
+    }
+
+    #[tokio::test]
+    async fn large_pages_are_counted_then_read_one_by_one_then_cut() {
+        let one = "select count(*), max(s) from wide";
+        let two = "select count(*) from (select s, id from wide union all select s, id + 1 from wide) q where s <> 'x'";
+        check(
+            512,
+            one,
+            expect![[r#"
+            2 of 2 partitions read the file
+            counted: 11 MiB
+        "#]],
+        )
+        .await;
+        check(
+            64,
+            one,
+            expect![[r#"
+            1 of 2 partitions read the file
+            counted: 0 MiB
+        "#]],
+        )
+        .await;
+        check(
+            64,
+            two,
+            expect![[r#"
+            2 of 2 partitions read small pages
+            2 of 2 partitions read small pages
+            counted: 0 MiB
+        "#]],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_read_does_not_count() {
+        check(
+            64,
+            "select count(*), max(d), max(l[1]) from wide",
+            expect![[r#"
+                2 of 2 partitions read the file
+                counted: 0 MiB
+            "#]],
+        )
+        .await;
+        check(
+            64,
+            "select count(*), max(s) from wide where id < 0",
+            expect![[r#"
+                2 of 2 partitions read the file
+                counted: 0 MiB
+            "#]],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn small_pages_hold_the_same_values() {
+        let folder = TempDir::new().expect("a folder");
+        let tables = table(&folder);
+        let columns = "id, d, at, b, l, length(s) as n, substr(s, 60, 9) as t";
+        let sql = format!(
+            "select {columns} from wide where id % 997 = 3 union all select {columns} from wide where id % 1009 = 5"
+        );
+        let mut answers = Vec::new();
+        for limit in [None, Some(64)] {
+            let engine = engine(&folder, limit);
+            let prepared = engine.prepare(&sql, &tables, &Purpose::Query { strict: false });
+            let prepared = prepared.map_err(|error| error.message).expect("planned");
+            let rows = engine.stream(&prepared).await.expect("runs");
+            let rows: Vec<RecordBatch> = rows.try_collect().await.expect("runs");
+            answers.push(pretty_format_batches(&rows).expect("a text").to_string());
+        }
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0].lines().count(), 4 + 25 + 24);
+    }
+
+    #[test]
+    fn a_page_that_does_not_fit_is_told_with_what_would_do() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 << 20));
+        let holds = |mib: usize| Held {
+            by_pages: mib << 20,
+            largest: Some(("s".to_owned(), (mib - 20) << 20)),
+            ..Held::default()
+        };
+        let path = Path::new("big.parquet");
+        assert!(alone(&pool, path, &holds(190)).is_ok());
+        let told = alone(&pool, path, &holds(193)).expect_err("too large");
+        expect!["not enough memory: `big.parquet` has pages of up to 173 MiB (column `s`), and whoever reads the columns that are asked for holds 193 MiB at once: raise `--memory` to 65 MiB or more, ask for fewer columns, or have the file written with smaller row groups"].assert_eq(&ExactError::from(told).to_string());
+    }
+}
