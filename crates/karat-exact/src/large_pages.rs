@@ -310,12 +310,12 @@ impl Scan {
         for file in self.files {
             let size = file.file.object_meta.size;
             let bound = |reader: usize| (size as u128 * reader as u128 / readers as u128) as i64;
-            for reader in 0..readers {
+            for (reader, group) in groups.iter_mut().enumerate().take(readers) {
                 let mut part = file.file.clone();
                 if readers > 1 {
                     part = part.with_range(bound(reader), bound(reader + 1));
                 }
-                groups[reader].push(part);
+                group.push(part);
             }
         }
         let in_order = self.config.preserve_order;
