@@ -2,7 +2,8 @@
 //! decodes is somebody else's to notice.
 //!
 //! The reader of the `parquet` crate leaves them alone as it is built here, so what it asks for passes through this module: a range of
-//! bytes that begins at a page, for DataFusion's scans ([`CheckedReaders`]), and single pages of a file ([`CheckedFile`]).
+//! bytes that begins at a page, for DataFusion's scans ([`CheckedReaders`]), and single pages of a file ([`CheckedFile`]). What a page's head
+//! says of its size is read here too ([`page_sizes`]).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -46,19 +47,35 @@ impl Body {
 /// The body of the page whose head begins here; none if there is no checksum, or no head that is understood: the decoder tells of that.
 fn body(bytes: &[u8]) -> Option<Body> {
     let mut head = Head { bytes, at: 0 };
-    // Kind of page, size without compression, size, checksum.
-    let mut numbers = [0i64; 4];
-    for number in &mut numbers {
-        if head.byte()? != 1 << 4 | I32 {
-            return None;
-        }
-        *number = head.zigzag()?;
-    }
+    let [_, _, length] = head.first_numbers()?;
+    let checksum = head.next_number()?;
     head.skip_struct(0)?;
     Some(Body {
         from: head.at,
-        length: usize::try_from(numbers[2]).ok()?,
-        checksum: numbers[3] as u32,
+        length: usize::try_from(length).ok()?,
+        checksum: checksum as u32,
+    })
+}
+
+/// What a page takes.
+pub(crate) struct PageSizes {
+    /// Bytes of its head.
+    pub(crate) head: usize,
+    /// Bytes of its body as it lies in the file.
+    pub(crate) compressed: usize,
+    /// Bytes of its body without compression.
+    pub(crate) plain: usize,
+}
+
+/// The sizes of the page whose head begins here; none if these bytes hold no whole head that is understood.
+pub(crate) fn page_sizes(bytes: &[u8]) -> Option<PageSizes> {
+    let mut head = Head { bytes, at: 0 };
+    let [_, plain, compressed] = head.first_numbers()?;
+    head.skip_struct(0)?;
+    Some(PageSizes {
+        head: head.at,
+        compressed: usize::try_from(compressed).ok()?,
+        plain: usize::try_from(plain).ok()?,
     })
 }
 
@@ -111,6 +128,23 @@ impl Head<'_> {
             shift += 7;
         }
         None
+    }
+
+    /// Kind of page, size without compression, size.
+    fn first_numbers(&mut self) -> Option<[i64; 3]> {
+        let mut numbers = [0i64; 3];
+        for number in &mut numbers {
+            *number = self.next_number()?;
+        }
+        Some(numbers)
+    }
+
+    /// The number in the field that follows at once.
+    fn next_number(&mut self) -> Option<i64> {
+        match self.byte()? == (1 << 4 | I32) {
+            true => self.zigzag(),
+            false => None,
+        }
     }
 
     fn zigzag(&mut self) -> Option<i64> {

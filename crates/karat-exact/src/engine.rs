@@ -64,7 +64,7 @@ impl Engine {
         let usual = session.options().execution.sort_spill_reservation_bytes;
         let reserve = memory::merge_reserve(partitions, config.memory_bytes, usual);
         let session = session.with_sort_spill_reservation_bytes(reserve);
-        let runtime = runtime(&config)?;
+        let runtime = runtime(&config, partitions, reserve)?;
         let state = session_state(&settings, session, runtime);
         Ok(Engine { settings, state })
     }
@@ -97,11 +97,17 @@ pub fn check_time_zone(name: &str) -> Result<(), ExactError> {
     time_zone(name).map(drop)
 }
 
-fn runtime(config: &EngineConfig) -> Result<Arc<RuntimeEnv>, ExactError> {
+fn runtime(
+    config: &EngineConfig,
+    partitions: usize,
+    reserve: usize,
+) -> Result<Arc<RuntimeEnv>, ExactError> {
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![config.spill_dir.clone()]));
     let mut builder = RuntimeEnvBuilder::new().with_disk_manager_builder(spill);
     if let Some(bytes) = config.memory_bytes {
+        let runs = memory::merged_at_once(partitions, bytes, reserve);
+        builder = builder.with_max_spill_merge_fan_in(runs);
         let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
         builder = builder.with_memory_pool(Arc::new(pool));
     }

@@ -39,6 +39,7 @@ use futures::{StreamExt, stream};
 
 use crate::error::ExactError;
 use crate::fitting_joins::{fitting, is_fitting, share};
+use crate::large_pages::LargePages;
 use crate::run_memory::RunMemory;
 use crate::window_pieces::WindowPieces;
 
@@ -50,6 +51,8 @@ const BYTES_BATCH_ROW: usize = 128 << 10;
 const BYTES_FIRST_ROW: usize = 2 << 10;
 /// Shorter batches than this cost more than they save.
 const ROWS_AT_LEAST: usize = 512;
+/// What DataFusion reserves for a run that is merged: two batches, and two of their keys.
+const BYTES_RUN_IN_MERGE: usize = 2 << 20;
 /// How long the operators of a failed plan are waited for.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
@@ -76,6 +79,15 @@ pub(crate) fn merge_reserve(partitions: usize, limit: Option<usize>, usual: usiz
     }
 }
 
+/// Runs that a merge reads at once, at most. Without a bound the first of the sorts that run side by side takes all memory that is left
+/// for as many of its runs as go in, and whether the others get any is a matter of who was first; what each keeps for merging is enough
+/// for so many of rows of a thousand bytes.
+pub(crate) fn merged_at_once(partitions: usize, limit: usize, reserve: usize) -> usize {
+    let of_reserve = reserve / BYTES_RUN_IN_MERGE;
+    let of_limit = limit / partitions.max(1) / BYTES_RUN_IN_MERGE / 4;
+    of_reserve.max(of_limit).max(2)
+}
+
 /// The plan that fits into the limit.
 pub(crate) async fn physical(
     state: &SessionState,
@@ -96,10 +108,13 @@ pub(crate) async fn run(
     plan: &LogicalPlan,
     physical: Arc<dyn ExecutionPlan>,
 ) -> Result<SendableRecordBatchStream> {
-    if !has_hash_join(&physical) {
-        return execute_stream(physical, state.task_ctx());
-    }
     let all = state.runtime_env();
+    let mut pages = LargePages::default();
+    let physical = pages.fitted(all, physical).await?;
+    if !has_hash_join(&physical) {
+        let rows = execute_stream(physical, state.task_ctx())?;
+        return Ok(kept(rows, pages));
+    }
     let memory = Arc::new(RunMemory::new(Arc::clone(&all.memory_pool)));
     let own = RuntimeEnv {
         memory_pool: memory.clone(),
@@ -119,11 +134,22 @@ pub(crate) async fn run(
         drop(rows);
         // A join that is slow to end leaves less memory to the next plan, which spills then.
         let _ = tokio::time::timeout(LETTING_GO, memory.is_let_go()).await;
-        let merging = merging(state, plan).await?;
-        return execute_stream(merging, state.task_ctx());
+        let merging = pages.fitted(all, merging(state, plan).await?).await?;
+        let rows = execute_stream(merging, state.task_ctx())?;
+        return Ok(kept(rows, pages));
     }
     let rows = stream::iter(first).chain(rows);
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+    Ok(kept(rows, pages))
+}
+
+/// The rows, with what their plan reads kept as long as they are.
+fn kept(rows: SendableRecordBatchStream, pages: LargePages) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let rows = rows.inspect(move |_| {
+        let _ = &pages;
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
 /// The plan with merge joins wherever columns must be equal.
@@ -330,7 +356,7 @@ impl ExecutionPlan for HeldRows {
 
 /// What SQL calls the operator that asked for memory under this name.
 pub(crate) fn operator(consumer: &str) -> &'static str {
-    const OPERATORS: [(&str, &str); 16] = [
+    const OPERATORS: [(&str, &str); 17] = [
         (
             "HashJoinInput",
             "a join, for the side that it looks rows up in,",
@@ -352,6 +378,7 @@ pub(crate) fn operator(consumer: &str) -> &'static str {
         ("AggregateStream", "`group by` or `distinct`"),
         ("Aggregate", "`group by` or `distinct`"),
         ("Hash", "`group by` or `distinct`"),
+        ("PageReaders", "reading Parquet files with large pages"),
         ("Buffer", "rows on their way"),
     ];
     OPERATORS

@@ -324,7 +324,8 @@ pub(crate) fn file_scan(
     Ok(DataSourceExec::from_data_source(config))
 }
 
-fn partitioned(file: &DataFileRef) -> Result<PartitionedFile> {
+/// A file as scans take it.
+pub(crate) fn partitioned(file: &DataFileRef) -> Result<PartitionedFile> {
     let location = Path::from_absolute_path(&file.path)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     Ok(PartitionedFile::new_from_meta(ObjectMeta {
