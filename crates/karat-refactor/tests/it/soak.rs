@@ -447,6 +447,12 @@ fn what_was_found_once_holds() {
             "# Databricks notebook source\n# MAGIC %run .\n\n# MAGIC %sql\n# MAGIC use old;\n# MAGIC\n# MAGIC DROP TABLE IF EXISTS t",
             Style::Literal,
         ),
+        // The source of a MERGE whose target has become a parameter.
+        (
+            "a.sql",
+            "-- Databricks notebook source\nuse sales\n-- COMMAND ----------\nmerge into people.emp t using(c",
+            Style::Parameter,
+        ),
         // A backtick of a new name pairs up with a stray one.
         (
             "c.py",

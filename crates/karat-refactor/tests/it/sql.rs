@@ -33,6 +33,24 @@ fn reads_and_writes() {
 }
 
 #[test]
+fn the_source_behind_a_target_that_is_a_parameter() {
+    check(
+        "merge into identifier(:target) t using sales.items s on t.id = s.id when matched then delete;\n\
+         update identifier('sales.orders') o set x = (select max(x) from sales.items);",
+        expect![[r#"
+            1:12 identifier ?  name/two-readings
+            1:23 :target ?  name/unresolved
+            1:40 sales.items -> prod.sales.items
+            2:8 identifier ?  name/two-readings
+            2:20 sales.orders -> prod.sales.orders
+            2:65 sales.items -> prod.sales.items
+            | merge into identifier(:target) t using prod.sales.items s on t.id = s.id when matched then delete;
+            | update identifier('prod.sales.orders') o set x = (select max(x) from prod.sales.items);
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_no_table() {
     check(
         "with orders as (select 1 id), x as (select * from orders) select orders.id, sales.orders from orders join x, loose;\n\

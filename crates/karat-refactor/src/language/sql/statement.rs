@@ -1049,7 +1049,11 @@ impl Statement<'_, '_, '_> {
     /// The table that a statement changes, with an alias if it may have one; the index behind it.
     fn target(&mut self, at: usize, aliased: bool) -> usize {
         if self.is(at, "IDENTIFIER") && self.token_text(at + 1) == "(" {
-            return self.identifier_clause(at, Role::Write);
+            let behind = self.identifier_clause(at, Role::Write);
+            return match aliased {
+                true => self.behind_factor(behind, self.tokens.len(), None),
+                false => behind,
+            };
         }
         let Some((parts, behind)) = self.name_at(at) else {
             return at;
