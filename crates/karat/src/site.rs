@@ -12,7 +12,7 @@ use karat_pipeline::at_work::Claims;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::proven::Proven;
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Project, Rounding, TableName, Target};
+use karat_project::{Project, Rounding, Severity, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::args::{Global, Resources};
@@ -135,6 +135,32 @@ pub(crate) fn open(
         Moment::now(at)?,
         resources,
     ))
+}
+
+/// The same for a verb that asks the sources alone: whoever writes the first feeds and models looks at the sources meanwhile, so of a project
+/// with mistakes only karat.yaml must be without one. The reader is told.
+pub(crate) fn open_sources(voice: Voice, global: &Global) -> Result<Opened, Failure> {
+    let root = find_root(global)?;
+    let moment = Moment::now(None)?;
+    let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
+    let mistakes = || {
+        let found = loaded.diagnostics.iter();
+        found.filter(|found| found.severity == Severity::Error)
+    };
+    if mistakes().any(|mistake| mistake.file == Path::new("karat.yaml")) {
+        return Err(Failure::Project(mistakes().cloned().collect()));
+    }
+    let count = mistakes().count();
+    if count > 0 {
+        voice.note(&format!(
+            "note: the project has {}, which `karat validate` shows; the sources are asked all the same",
+            counted(count as u64, "mistake")
+        ));
+    }
+    let (project, _) = loaded.partial.split();
+    let mut opened = Opened::of(root, project, global, moment, None);
+    opened.mistakes = count;
+    Ok(opened)
 }
 
 /// The same for a verb that reads the lake alone: who may read it need not reach the sources, and of a project with mistakes only

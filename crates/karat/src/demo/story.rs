@@ -403,6 +403,9 @@ impl Stage {
         drop(killed);
         teller.working("the same days in another order, with one thread, in a copy");
         self.tell_same(teller, &tables)?;
+        teller.working("karat replay");
+        self.tell_replayed(teller, &karat)?;
+        self.tell_changed(teller, &karat)?;
         teller.working("the same sum as doubles");
         let total = self.tell_doubles(teller, &karat)?;
         self.tell_other_reader(teller, &tables, &total);
@@ -749,6 +752,39 @@ impl Stage {
                 "karat status",
             );
         }
+        Ok(())
+    }
+
+    /// The second day once more, from its record alone.
+    fn tell_replayed(&self, teller: &mut Teller<'_>, karat: &Karat) -> Result<(), DemoError> {
+        let answer = karat.answer(&["replay", "--json"], &[0, 1])?;
+        let ok = answer.code == 0 && answer.get("/ok")? == &Value::Bool(true);
+        let text = format!(
+            "day 2 made again from recorded code and inputs, {} silver and gold tables: {}",
+            answer.list("/tables")?.len(),
+            if ok { "the same" } else { "not all the same" },
+        );
+        teller.fact("replay", ok, text, "karat replay");
+        Ok(())
+    }
+
+    /// What the second day changed of the first day's balances: late and corrected entries.
+    fn tell_changed(&self, teller: &mut Teller<'_>, karat: &Karat) -> Result<(), DemoError> {
+        let answer = karat.answer(&["diff", GOLD, "--json"], &[0])?;
+        let rows = |what: &str| -> Result<u64, DemoError> {
+            Ok(answer.get(&format!("/rows/{what}"))?.as_u64().unwrap_or(0))
+        };
+        let sums = answer.list("/columns")?.iter();
+        let difference = sums
+            .filter(|column| column["column"] == "balance")
+            .find_map(|column| column["sum"]["difference"].as_str())
+            .unwrap_or("0");
+        let (changed, added) = (rows("changed")?, rows("added")?);
+        let text = format!(
+            "what day 2 did to the daily balances: {changed} of day 1 corrected, {added} added, {difference} in all"
+        );
+        let command = spelt(&["diff", GOLD]);
+        teller.fact("correction", changed > 0 && added > 0, text, &command);
         Ok(())
     }
 

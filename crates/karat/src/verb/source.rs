@@ -15,7 +15,7 @@ use crate::site::{self, Opened};
 
 /// Tests or discovers.
 pub(crate) fn run(voice: Voice, global: &Global, what: &SourceVerb) -> Result<u8, Failure> {
-    let opened = site::open(global, None, None)?;
+    let opened = site::open_sources(voice, global)?;
     match what {
         SourceVerb::Test { name } => test(voice, &opened, name.as_deref()),
         SourceVerb::Discover { name, feed, write } => {

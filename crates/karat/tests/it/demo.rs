@@ -254,6 +254,32 @@ fn each_printed_command_says_what_the_demo_printed() {
                     false => "same",
                 }
             }
+        } else if fact.command == "karat replay" {
+            let models = state.matches("_silver.").count() + state.matches("_gold.").count();
+            assert_eq!(numbers(&fact.text).last(), Some(&(models as u64)), "{said}");
+            let last = shown.stdout.lines().last().unwrap();
+            assert!(
+                last.starts_with(&format!("{models} versions made again")),
+                "{said}"
+            );
+            "replay"
+        } else if fact.command.starts_with("karat diff") {
+            let rows = shown.stdout.lines().nth(1).unwrap();
+            let (text, _) = fact.text.split_once(" in all").unwrap();
+            let words: Vec<&str> = text.split([':', ',']).map(str::trim).collect();
+            let count = |words: &str| words.split(' ').next().unwrap().to_owned();
+            for (printed, word) in [(count(words[1]), "changed"), (count(words[2]), "added")] {
+                assert!(
+                    printed != "0" && rows.contains(&format!(" {printed} {word}")),
+                    "{said}"
+                );
+            }
+            let balance = shown
+                .stdout
+                .lines()
+                .find(|line| line.starts_with("balance"));
+            assert!(balance.unwrap().ends_with(words[3]), "{said}");
+            "correction"
         } else if fact.command.contains("awk") {
             let sums: Vec<&str> = shown.stdout.split_whitespace().skip(1).step_by(2).collect();
             assert_eq!(sums.len(), 5, "{said}");
@@ -299,8 +325,22 @@ fn each_printed_command_says_what_the_demo_printed() {
     assert_eq!(
         compared,
         [
-            "day", "planted", "day", "planted", "held", "killed", "same", "recorded", "doubles",
-            "exact", "reader", "attack", "again", "head"
+            "day",
+            "planted",
+            "day",
+            "planted",
+            "held",
+            "killed",
+            "same",
+            "recorded",
+            "replay",
+            "correction",
+            "doubles",
+            "exact",
+            "reader",
+            "attack",
+            "again",
+            "head"
         ]
     );
     let looked = place.type_lines(&format!("{begin}\nset -e"), &more[0].command);

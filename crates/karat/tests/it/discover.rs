@@ -117,3 +117,32 @@ fn a_source_that_is_not_declared_is_told_once() {
     "#]]
     .assert_eq(&project.karat(&["source", "test", "nope"]).text());
 }
+
+#[test]
+fn sources_answer_while_models_are_still_wrong() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"o_*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigin) }\n",
+    );
+    project.write("landing/o_1.csv", "id\n7\n");
+    project.write("domains/d/gold/g.sql", "selec 1\n");
+    let tested = project.karat(&["source", "test", "landing"]);
+    assert_eq!(tested.code, 0, "{}", tested.text());
+    assert!(
+        tested.stderr.starts_with("note: the project has ")
+            && tested.stderr.contains("`karat validate` shows"),
+        "{}",
+        tested.text()
+    );
+    let found = project.karat(&["source", "discover", "landing", "o"]);
+    assert_eq!(found.code, 0, "{}", found.text());
+    assert!(
+        found.stdout.contains("cast(id as bigint)"),
+        "{}",
+        found.text()
+    );
+    // Where the sources stand themselves, nothing may be wrong.
+    let karat = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write("karat.yaml", &karat.replace("type: files", "type: file"));
+    assert_eq!(project.karat(&["source", "test"]).code, 2);
+}
