@@ -494,7 +494,7 @@ pub(crate) static FEED: Object = Object {
         optional(
             "columns",
             Type::ColumnsOrMap,
-            "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9). Of JSON also a map of columns to JSON Pointers: `city: /address/city` begins at the record; with `records` a pointer with a slash first begins at the document, one without at the record.",
+            "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9). Of JSON one that no record has is null; also a map of columns to JSON Pointers: `city: /address/city` begins at the record; with `records` a pointer with a slash first begins at the document, one without at the record.",
         ),
         optional(
             "file_order",

@@ -296,11 +296,7 @@ impl Book {
     }
 
     /// Gives the cells that hold something, row after row; stops when told to.
-    fn cells(
-        &mut self,
-        sheet: &str,
-        each: &mut dyn FnMut(u32, u32, Data) -> Result<bool, SourceError>,
-    ) -> Result<(), CellsError> {
+    fn cells(&mut self, sheet: &str, each: EachCell) -> Result<(), CellsError> {
         match self {
             Self::Xlsx(book) => {
                 let mut cells = book
@@ -331,6 +327,11 @@ impl Book {
     }
 }
 
+/// Takes a row, by its number from 1; false ends the reading.
+type EachRow<'e> = &'e mut dyn FnMut(u32, &[Data]) -> Result<bool, SourceError>;
+/// Takes a cell, by its row and column from 0; false ends the reading.
+type EachCell<'e> = &'e mut dyn FnMut(u32, u32, Data) -> Result<bool, SourceError>;
+
 enum CellsError {
     Damaged,
     Other(SourceError),
@@ -342,10 +343,7 @@ impl From<SourceError> for CellsError {
     }
 }
 
-fn held<E>(
-    range: Result<calamine::Range<Data>, E>,
-    each: &mut dyn FnMut(u32, u32, Data) -> Result<bool, SourceError>,
-) -> Result<(), CellsError> {
+fn held<E>(range: Result<calamine::Range<Data>, E>, each: EachCell) -> Result<(), CellsError> {
     let range = range.map_err(|_| CellsError::Damaged)?;
     let (first_row, first_column) = range.start().unwrap_or((0, 0));
     for (row, column, value) in range.used_cells() {
@@ -424,11 +422,7 @@ impl SheetReader {
     }
 
     /// Gives each row with its number in the sheet, from 1, and the cells of the columns that land; stops when told to. How many rows were empty.
-    fn rows(
-        &mut self,
-        object: &Opened,
-        each: &mut dyn FnMut(u32, &[Data]) -> Result<bool, SourceError>,
-    ) -> Result<u64, SourceError> {
+    fn rows(&mut self, object: &Opened, each: EachRow) -> Result<u64, SourceError> {
         let area = self.area;
         let mut filling = Filling {
             header_row: self.header_row,
@@ -500,7 +494,7 @@ impl Filling {
         object: &Opened,
         row: u32,
         cells: &[(u32, Data)],
-        each: &mut dyn FnMut(u32, &[Data]) -> Result<bool, SourceError>,
+        each: EachRow,
     ) -> Result<bool, SourceError> {
         if !self.gap(object, row, each)? {
             return Ok(false);
@@ -509,12 +503,7 @@ impl Filling {
     }
 
     /// The rows before this one that hold nothing but a part of a merged cell.
-    fn gap(
-        &mut self,
-        object: &Opened,
-        row: u32,
-        each: &mut dyn FnMut(u32, &[Data]) -> Result<bool, SourceError>,
-    ) -> Result<bool, SourceError> {
+    fn gap(&mut self, object: &Opened, row: u32, each: EachRow) -> Result<bool, SourceError> {
         let Some(last) = self.last else {
             return Ok(true);
         };
@@ -540,7 +529,7 @@ impl Filling {
         object: &Opened,
         row: u32,
         cells: &[(u32, Data)],
-        each: &mut dyn FnMut(u32, &[Data]) -> Result<bool, SourceError>,
+        each: EachRow,
     ) -> Result<bool, SourceError> {
         let mut cells = cells.to_vec();
         for (merged, value) in self.merged.iter().zip(&mut self.values) {
@@ -555,6 +544,7 @@ impl Filling {
                 }
             }
         }
+        cells.sort_by_key(|(at, _)| *at);
         let Some(columns) = &self.columns else {
             let is_header = match self.header_row {
                 Some(number) => row + 1 >= number,
@@ -566,7 +556,6 @@ impl Filling {
             if let Some(number) = self.header_row.filter(|number| row + 1 > *number) {
                 return Err(object.broken(&format!("its header, row {number}, is empty")));
             }
-            cells.sort_by_key(|(at, _)| *at);
             self.columns = Some(header(object, row, &cells)?);
             self.last = Some(row);
             return Ok(true);
@@ -575,13 +564,16 @@ impl Filling {
         let line: Vec<Data> = columns
             .iter()
             .map(|(at, _)| {
-                let found = cells.iter().find(|(column, _)| column == at);
-                found.map_or(Data::Empty, |(_, value)| value.clone())
+                let found = cells.binary_search_by_key(at, |(column, _)| *column);
+                found.map_or(Data::Empty, |place| cells[place].1.clone())
             })
             .collect();
-        let extra = cells
-            .iter()
-            .any(|(at, _)| !columns.iter().any(|(column, _)| column == at));
+        let lands = |at: &u32| {
+            columns
+                .binary_search_by_key(at, |(column, _)| *column)
+                .is_ok()
+        };
+        let extra = cells.iter().any(|(at, _)| !lands(at));
         if line.iter().all(|value| *value == Data::Empty) && !extra {
             self.blank += 1;
             return Ok(true);

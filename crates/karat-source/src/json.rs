@@ -627,6 +627,16 @@ mod tests {
         assert_eq!(told("{\"a\":[1"), "it ends early at 7");
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { rng_seed: proptest::test_runner::RngSeed::Fixed(7), failure_persistence: None, cases: 4_000, ..Default::default() })]
+
+        #[test]
+        fn any_text_is_judged_as_serde_json_does(text in r#"([\[\]{}:, ]|"[a\\u0n]{0,4}"|-?[0-9]{1,2}(\.[0-9]|e[0-9])?|true|null|[a-z"\\.+-]){0,9}"#) {
+            let serde: Result<serde::de::IgnoredAny, _> = serde_json::from_str(&text);
+            proptest::prop_assert_eq!(only_value(text.as_bytes()).is_ok(), serde.is_ok(), "{}", told(&text));
+        }
+    }
+
     #[test]
     fn a_million_brackets_are_no_matter() {
         let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);

@@ -199,7 +199,7 @@ const NO_JSON: &str = "it is no JSON: ";
 struct Wanted {
     records: Option<Pointer>,
     /// Declared columns, in their order.
-    columns: Option<Vec<(String, From)>>,
+    columns: Option<Vec<(String, Origin)>>,
     document: Option<String>,
     /// The pointers that begin at the document.
     outside: Vec<Pointer>,
@@ -208,7 +208,7 @@ struct Wanted {
 
 /// Where a declared column comes from.
 #[derive(Clone)]
-enum From {
+enum Origin {
     /// From the record itself.
     Record(Vec<Token>),
     /// From the element that the so-manieth `*` of `records` stands for.
@@ -217,7 +217,7 @@ enum From {
     Document(usize),
 }
 
-impl From {
+impl Origin {
     fn value<'t>(&self, record: &Record<'t>) -> Result<Option<&'t [u8]>, Repeated> {
         match self {
             Self::Record(tokens) => match record.text {
@@ -263,10 +263,10 @@ impl Wanted {
             let is_absolute = text.starts_with('/') && wanted.records.is_some();
             let stars = |tokens: &[Token]| tokens.iter().filter(|t| **t == Token::Each).count();
             let from = match (&wanted.records, is_absolute, stars(&pointer.0)) {
-                (_, false, 0) => From::Record(pointer.0),
+                (_, false, 0) => Origin::Record(pointer.0),
                 (Some(_), true, 0) => {
                     wanted.outside.push(pointer);
-                    From::Document(wanted.outside.len() - 1)
+                    Origin::Document(wanted.outside.len() - 1)
                 }
                 (Some(records), true, count) => {
                     let last = pointer.0.iter().rposition(|t| *t == Token::Each);
@@ -277,7 +277,7 @@ impl Wanted {
                             "leaves the way to the records before its last `*`",
                         ));
                     }
-                    From::Around(count - 1, pointer.0[end..].to_vec())
+                    Origin::Around(count - 1, pointer.0[end..].to_vec())
                 }
                 _ => return Err(fail(name, "names several values")),
             };
@@ -313,6 +313,13 @@ impl Wanted {
             .filter(|(source, name)| is_chosen(source, name))
             .map(|(source, name)| text(name, source))
             .collect();
+        // What a feed takes is there, if only as null: a field that no record of a file has is as good as one that some lack.
+        for name in chosen.into_iter().flatten() {
+            let is_it = |column: &Column| column.source_name == *name || column.name == *name;
+            if !columns.iter().any(is_it) {
+                columns.push(text(names::fold(name, columns.len() + 1), name.clone()));
+            }
+        }
         if let Some(document) = &self.document {
             if columns.iter().any(|column| column.name == *document) {
                 return Err(SourceError::new(
@@ -594,6 +601,9 @@ fn expand<'t>(
     Ok(true)
 }
 
+/// Takes a value, and how deep it nests; false ends the reading.
+type EachValue<'e> = &'e mut dyn FnMut(&[u8], usize) -> Result<bool, SourceError>;
+
 /// A text that is read once, in pieces; of it no more than a record is held.
 struct Stream<'o> {
     input: Decoded<Part>,
@@ -789,11 +799,7 @@ impl<'o> Stream<'o> {
     }
 
     /// Hands over what the way leads to; false if that ended the reading. Anything beside it is passed.
-    fn walk(
-        &mut self,
-        way: &[Token],
-        each: &mut dyn FnMut(&[u8], usize) -> Result<bool, SourceError>,
-    ) -> Result<bool, SourceError> {
+    fn walk(&mut self, way: &[Token], each: EachValue) -> Result<bool, SourceError> {
         let Some((token, rest)) = way.split_first() else {
             let (value, depth) = self.value(true)?;
             return each(&self.buffer[value], depth);
@@ -878,7 +884,7 @@ struct Rows<'w> {
     /// Without declared columns: the column of each field.
     by_name: HashMap<String, usize>,
     /// With them: where each comes from, and its column.
-    declared: Vec<(From, usize)>,
+    declared: Vec<(Origin, usize)>,
     document: Option<usize>,
     /// Where the value of each column stands in the record.
     places: Vec<Option<Range<usize>>>,
@@ -890,7 +896,7 @@ impl<'w> Rows<'w> {
     fn new(object: &Opened, of: &Object, wanted: &'w Wanted, columns: Vec<Column>) -> Self {
         let place = |name: &str| columns.iter().position(|column| column.source_name == name);
         let declared = wanted.columns.iter().flatten();
-        let declared: Vec<(From, usize)> = declared
+        let declared: Vec<(Origin, usize)> = declared
             .filter_map(|(name, from)| Some((from.clone(), place(name)?)))
             .collect();
         let document = wanted.document.as_deref().and_then(place);
@@ -1015,13 +1021,13 @@ impl<'w> Rows<'w> {
                 Ok(Some(value)) => self.place(at, value, record.encoding, flaws),
                 Ok(None) => self.texts[at].push_null(),
                 Err(Repeated) => match self.declared[nth].0.clone() {
-                    From::Around(around, tokens) => {
+                    Origin::Around(around, tokens) => {
                         self.push_repeated(at, record.around[around], &tokens, flaws)
                     }
-                    From::Record(tokens) => {
+                    Origin::Record(tokens) => {
                         self.push_repeated(at, record.text.unwrap_or_default(), &tokens, flaws)
                     }
-                    From::Document(_) => self.texts[at].push_null(),
+                    Origin::Document(_) => self.texts[at].push_null(),
                 },
             }
         }

@@ -65,7 +65,9 @@ fn formats_of_files() {
         "{ source: landing, name: e, mode: full, path: e.parquet, excel: {}, unpack: {}, columns: { a: b } }",
         "{ source: shop, table: t, mode: full, excel: {}, unpack: {} }",
     ];
-    check(&feed(&feeds.join("\n  - ")), expect![[r#"
+    check(
+        &feed(&feeds.join("\n  - ")),
+        expect![[r#"
         error: `json` says nothing with format `csv`
          --> domains/sales/domain.yaml:3:58
           |
@@ -155,7 +157,8 @@ fn formats_of_files() {
         8 |   - { source: shop, table: t, mode: full, excel: {}, unpack: {} }
           |                                                      ^^^^^^
           = hint: remove it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

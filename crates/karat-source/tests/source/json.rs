@@ -126,6 +126,15 @@ fn lines_that_are_no_record_are_set_aside() {
         10: ∅   {"reason":"invalid_json","json":{"byte":7,"why":"it ends early"},"text_bytes":6}
     "#]],
     );
+    chosen.columns = Some(vec!["Not there".to_owned(), "b".to_owned()]);
+    check(
+        "{\"a\":1,\"b\":2}\n",
+        &chosen,
+        expect![[r#"
+           b | not_there
+        1: 2 | ∅
+    "#]],
+    );
     let document = JsonOptions {
         document: Some("raw".to_owned()),
         ..JsonOptions::default()

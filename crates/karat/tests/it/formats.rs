@@ -284,7 +284,8 @@ fn parquet_of_pyarrow_keeps_types_and_values() {
         _run        string
         _loaded_at  timestamp with time zone
         (20 rows)
-    "#]].assert_eq(
+    "#]]
+    .assert_eq(
         &project
             .karat(&["query", "describe d_bronze.landing__o"])
             .stdout,
@@ -312,13 +313,15 @@ fn lists_structs_and_maps_are_compared_and_set_aside_like_any_value() {
         run RUN: 2 tables written, 0 unchanged, N s
         head DIGEST
         --- exit 0
-    "#]].assert_eq(&project.run(0).text());
+    "#]]
+    .assert_eq(&project.run(0).text());
     expect![[r#"
         id,tags,inner,pairs,at
         1,"[a, null]","{x: 1, Y: 0.5}",{k: 1},2026-01-05T12:00:00.000001
         2,[],"{x: 2, Y: null}",{},2026-01-05T12:00:00.000001
         3,,"{x: null, Y: null}",{k: null},2026-01-05T12:00:00.000001
-    "#]].assert_eq(&project.rows("select * from d_silver.t"));
+    "#]]
+    .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
         id,_op,_row,_object,tags,_rescued
         1,I,1,day1.parquet,[a],
@@ -335,7 +338,8 @@ fn lists_structs_and_maps_are_compared_and_set_aside_like_any_value() {
         table       object        row  rules     what failed
         d_silver.t  day2.parquet    4  _rescued  finer_than_microseconds
         1 row, 0 objects in quarantine
-    "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
+    "#]]
+    .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     assert_eq!(project.karat(&["verify"]).code, 0);
 }
 
