@@ -262,9 +262,15 @@ fn bronze_schema(project: &Project, lake: Option<&Lake>, feed: &Feed) -> Option<
     if let Some(Ok(Some(snapshot))) = lake.map(|lake| lake.table(&feed.bronze.folder()).load()) {
         return Some(snapshot.schema);
     }
-    let columns = feed.columns.as_ref().filter(|_| is_text(project, feed))?;
+    let pointers = feed.pointers.as_ref();
+    let named = pointers.map(|pointers| pointers.iter().map(|(name, _)| name.clone()).collect());
+    let columns: Vec<String> = named.or_else(|| feed.columns.clone())?;
+    if !is_text(project, feed) {
+        return None;
+    }
     let columns: Vec<PayloadColumn> = columns
         .iter()
+        .chain(&feed.json.document)
         .map(|column| PayloadColumn {
             name: bronze::bronze_name(&fold_name(column), &feed.rename),
             source_name: column.clone(),
@@ -275,7 +281,12 @@ fn bronze_schema(project: &Project, lake: Option<&Lake>, feed: &Feed) -> Option<
 }
 
 /// Text formats: every payload column is a string (B3).
-pub(crate) fn is_text(project: &Project, feed: &Feed) -> bool {
+fn is_text(project: &Project, feed: &Feed) -> bool {
+    is_of_files(project, feed) && feed.format.is_text()
+}
+
+/// Whether the feed's rows come from files.
+pub(crate) fn is_of_files(project: &Project, feed: &Feed) -> bool {
     matches!(
         project.sources.get(&feed.source).map(|source| &source.kind),
         Some(SourceKind::Files { .. })
@@ -608,7 +619,7 @@ impl Planner<'_> {
         }
         let feed = self.project.feeds().find(|feed| feed.bronze == silver.from);
         let undated = feed.and_then(|feed| {
-            crate::judge::undated_deletes(cdc, feed, is_text(self.project, feed), &selected)
+            crate::judge::undated_deletes(cdc, feed, is_of_files(self.project, feed), &selected)
         });
         if let Some((what, hint)) = undated.filter(|_| basis == Basis::Firm) {
             findings.push(Finding {

@@ -31,7 +31,7 @@ use crate::judge::{
     quarantine_schema,
 };
 use crate::layout;
-use crate::model_check::is_text;
+use crate::model_check::is_of_files;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
     ADOPTED_GO, Change, Head, Published, head, no_foreign, own_receipt, publish, read_receipt,
@@ -457,7 +457,7 @@ impl<'a> SilverStep<'a> {
             read_schema,
             &code,
         )?;
-        let of_files = is_text(&self.site.project, self.feed);
+        let of_files = is_of_files(&self.site.project, self.feed);
         let undated =
             self.silver.auto_cdc.as_ref().and_then(|cdc| {
                 judge::undated_deletes(cdc, self.feed, of_files, &judge.selected())

@@ -220,6 +220,7 @@ pub(crate) fn expected(of: &Type) -> String {
             Type::Object(object) => format!("a list; each item is {}", object.name),
             _ => "a list".into(),
         },
+        Type::ColumnsOrMap => "a list of columns, or a map of columns to JSON Pointers".into(),
         Type::Map(..) => "a map of names".into(),
         Type::Object(object) => format!("a map with {}", key_list(object)),
         Type::Tagged(_) => "a map with `type` and what the type needs".into(),
@@ -262,7 +263,9 @@ fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         return;
     }
     let hint = match (of, node.scalar()) {
-        (Type::List(Type::Column), Some(word)) => format!("write `{name}: [{}]`", printable(word)),
+        (Type::List(Type::Column) | Type::ColumnsOrMap, Some(word)) => {
+            format!("write `{name}: [{}]`", printable(word))
+        }
         (Type::Bool, Some(word)) if ["yes", "on", "y"].contains(&word.to_lowercase().as_str()) => {
             format!("write `{name}: true`")
         }
@@ -376,6 +379,11 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::ChoiceOr(choices, object) => match &node.data {
             Data::Map(_) => check_object(node, object, report),
             _ => check_choice(node, choices, of, name, report),
+        },
+        Type::ColumnsOrMap => match &node.data {
+            Data::List(_) => check_type(node, &Type::List(&Type::Text), name, report),
+            Data::Map(_) => check_type(node, &Type::Map(&Type::Text, MapKey::Output), name, report),
+            _ => wrong_type(node, of, name, report),
         },
         Type::List(inner) => match &node.data {
             Data::List(items) => {

@@ -10,8 +10,8 @@ use crate::decode::{
 use crate::diagnostic::{Place, Reporter};
 use crate::links::domain_marker;
 use crate::model::{
-    Compression, Csv, Cursor, Deletes, Domain, Encoding, Feed, Lag, Mode, OnAdded, OnBrokenObject,
-    OnDuplicate, OnMissing, OnSchemaChange, bare,
+    Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed, Format, Json, Lag, Mode,
+    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, Unpack, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::project_file::ProjectFile;
@@ -24,10 +24,13 @@ const MAX_DELETE: Ratio = Ratio {
 };
 
 /// Keys that say something about files only.
-const FILE_KEYS: [&str; 9] = [
+const FILE_KEYS: [&str; 12] = [
     "path",
     "format",
     "csv",
+    "json",
+    "excel",
+    "unpack",
     "columns",
     "file_order",
     "parts",
@@ -147,8 +150,22 @@ fn read_feed(
     no_twins(&key, "key", report);
     let cursor = read_cursor(node);
     let csv = read_csv(node, defaults, report);
+    let unpack = read_unpack(node, defaults, report);
+    let format = choice(node, "format", &Format::WORDS)
+        .or_else(|| Format::by_ending(&text(node, "path")?.value))
+        .unwrap_or(Format::Csv);
+    if kind == Some("files") {
+        check_format_keys(node, format, report);
+    }
+    let json = read_json(node, report);
+    let excel = read_excel(node, report);
+    let pointers = read_pointers(node, format, json.records.as_deref(), report);
     let declared = texts(node, "columns");
-    if let Some(declared) = &declared {
+    let names = match &pointers {
+        Some(pointers) => Some(pointers.iter().map(|(name, _)| name.clone()).collect()),
+        None => declared.clone(),
+    };
+    if let Some(declared) = &names {
         let folded: Vec<At<String>> = declared
             .iter()
             .map(|name| At {
@@ -182,7 +199,7 @@ fn read_feed(
             );
         }
     }
-    if kind == Some("files") && !csv.header && declared.is_none() {
+    if kind == Some("files") && format == Format::Csv && !csv.header && declared.is_none() {
         let at = node
             .get("csv")
             .and_then(|csv| csv.entry("header"))
@@ -264,7 +281,17 @@ fn read_feed(
         key: bare(&key),
         cursor,
         csv,
+        format,
+        json,
+        excel,
+        unpack,
         columns: declared.map(|declared| bare(&declared)),
+        pointers: pointers.map(|pointers| {
+            let pointers = pointers.into_iter();
+            pointers
+                .map(|(name, pointer)| (name.value, pointer))
+                .collect()
+        }),
         file_order_at: file_order.as_ref().map(|order| order.at),
         file_order: file_order.map(|order| order.value),
         parts,
@@ -498,6 +525,172 @@ fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv 
             .unwrap_or(csv.max_line_bytes);
     }
     csv
+}
+
+/// Keys that say something about one format only.
+fn check_format_keys(node: &Node, format: Format, report: &mut Reporter) {
+    let keys: [(&str, &[Format], &str); 4] = [
+        ("csv", &[Format::Csv], "remove it"),
+        (
+            "json",
+            &[Format::Ndjson, Format::Json],
+            "add `format: ndjson` (each line a document) or `format: json`, or remove it",
+        ),
+        (
+            "excel",
+            &[Format::Excel],
+            "add `format: excel`, or remove it",
+        ),
+        (
+            "unpack",
+            &[Format::Csv, Format::Ndjson, Format::Json, Format::Excel],
+            "remove it",
+        ),
+    ];
+    for (key, formats, hint) in keys {
+        if let (Some(entry), false) = (node.entry(key), formats.contains(&format)) {
+            let message = format!("`{key}` says nothing with format `{}`", format.as_str());
+            report.error(entry.key_at, message, hint);
+        }
+    }
+}
+
+/// What is read of a workbook.
+fn read_excel(node: &Node, report: &mut Reporter) -> Excel {
+    let Some(excel) = node.get("excel") else {
+        return Excel::default();
+    };
+    let range = text(excel, "range");
+    if let Some(range) = &range
+        && !is_range(&range.value)
+    {
+        report.error(
+            range.at,
+            format!("`{}` is no range of a sheet", printable(&range.value)),
+            "write it like `A1:F`, `B3:D200` or `A:F`",
+        );
+    }
+    let header_row = text(excel, "header_row").and_then(|row| row.value.parse().ok());
+    Excel {
+        sheet: text(excel, "sheet").map(|sheet| sheet.value),
+        header_row,
+        range: range.map(|range| range.value),
+        fill_merged: flag(excel, "fill_merged").unwrap_or(false),
+    }
+}
+
+/// Two corners, each a column with or without a row.
+fn is_range(text: &str) -> bool {
+    let is_corner = |corner: &str| {
+        let letters = corner.trim_end_matches(|c: char| c.is_ascii_digit());
+        let row = &corner[letters.len()..];
+        (1..=3).contains(&letters.len())
+            && letters.bytes().all(|b| b.is_ascii_alphabetic())
+            && (row.is_empty() || row.parse::<u32>().is_ok_and(|row| row > 0))
+    };
+    let text = text.replace('$', "");
+    text.split_once(':')
+        .is_some_and(|(from, to)| is_corner(from.trim()) && is_corner(to.trim()))
+}
+
+/// What is read of JSON.
+fn read_json(node: &Node, report: &mut Reporter) -> Json {
+    let mut json = Json::default();
+    let Some(entry) = node.entry("json") else {
+        return json;
+    };
+    if let Some(records) = text(&entry.value, "records") {
+        if !records.value.starts_with('/') {
+            report.error(
+                records.at,
+                "`records` must begin with `/`: it is a JSON Pointer from the document",
+                "like `/orders/*`",
+            );
+        }
+        json.records = Some(records.value);
+    }
+    json.document = column(&entry.value, "document").map(|document| document.value);
+    let max = text(&entry.value, "max_record_bytes").and_then(|max| max.value.parse().ok());
+    json.max_record_bytes = max.unwrap_or(json.max_record_bytes);
+    json
+}
+
+/// Columns and the pointer to each. A `*` of a pointer stands for the element that the same `*` of `records` stands for.
+fn read_pointers(
+    node: &Node,
+    format: Format,
+    records: Option<&str>,
+    report: &mut Reporter,
+) -> Option<Vec<(At<String>, String)>> {
+    let entry = node.entry("columns")?;
+    if !matches!(entry.value.data, Data::Map(_)) {
+        return None;
+    }
+    if !matches!(format, Format::Ndjson | Format::Json) {
+        report.error(
+            entry.key_at,
+            "`columns` with pointers is for JSON",
+            "write a list, like `columns: [id, name]`",
+        );
+    }
+    let mut pointers = Vec::new();
+    for entry in entry.value.entries() {
+        let Some(pointer) = entry.value.scalar() else {
+            continue;
+        };
+        let way = |text: &str| -> Vec<String> {
+            let text = text.strip_prefix('/').unwrap_or(text);
+            text.split('/').map(str::to_string).collect()
+        };
+        let tokens = way(pointer);
+        if let Some(last) = tokens.iter().rposition(|token| token == "*") {
+            let follows = records.is_some_and(|records| {
+                pointer.starts_with('/') && way(records).get(..=last) == Some(&tokens[..=last])
+            });
+            if !follows {
+                report.error(
+                    entry.value.at,
+                    format!("the pointer of `{}` has a `*` that `records` does not have", printable(&entry.key)),
+                    "a `*` stands for the element that the same `*` of `records` stands for; for a row an element, add it to `records`",
+                );
+            }
+        }
+        let name = At {
+            value: entry.key.clone(),
+            at: entry.key_at,
+        };
+        pointers.push((name, pointer.to_string()));
+    }
+    Some(pointers)
+}
+
+/// Each key of `unpack` falls back to the same key of the defaults.
+fn read_unpack(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Unpack {
+    let mut unpack = Unpack::default();
+    let layers = [
+        defaults.and_then(|defaults| defaults.get("unpack")),
+        node.get("unpack"),
+    ];
+    for layer in layers.into_iter().flatten() {
+        let number = |key: &str| text(layer, key).and_then(|number| number.value.parse().ok());
+        unpack.max_ratio = number("max_ratio").unwrap_or(unpack.max_ratio);
+        unpack.max_bytes = number("max_bytes").unwrap_or(unpack.max_bytes);
+        if let Some(members) = text(layer, "members") {
+            if let Some((message, hint)) = path_problem(&members.value) {
+                let message = message.replace("`path`", "`members`");
+                report.error(
+                    members.at,
+                    message.replace("the source's folder", "the archive"),
+                    hint.replace(
+                        "from the source's folder, like `plans/*.csv`",
+                        "like `*.csv`",
+                    ),
+                );
+            }
+            unpack.members = Some(members.value);
+        }
+    }
+    unpack
 }
 
 /// `'\t'` in single quotes is a backslash and a letter in YAML; nobody means that.

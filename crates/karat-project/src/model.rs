@@ -256,8 +256,18 @@ pub struct Feed {
     pub cursor: Option<Cursor>,
     /// How text files are written.
     pub csv: Csv,
+    /// What the files are written in.
+    pub format: Format,
+    /// What is read of JSON.
+    pub json: Json,
+    /// What is read of a workbook.
+    pub excel: Excel,
+    /// How far packed files may grow, and what is read of an archive.
+    pub unpack: Unpack,
     /// Declared or chosen columns, in the source's spelling.
     pub columns: Option<Vec<String>>,
+    /// Of JSON: columns and the pointer to each, in their order.
+    pub pointers: Option<Vec<(String, String)>>,
     /// Regular expression with one group.
     pub file_order: Option<String>,
     /// Whether files of one mark are one load.
@@ -338,6 +348,39 @@ impl Feed {
                 },
             ),
         );
+        // What is left out keeps the digest that a feed had before the key was known.
+        if self.format != Format::Csv {
+            let json = &self.json;
+            let told = |key: &str, value: &Option<String>| match value {
+                Some(value) => format!(" {key} {}", quoted(value)),
+                None => String::new(),
+            };
+            let records = told("records", &json.records);
+            let document = told("document", &json.document);
+            line(
+                "format",
+                format!("{}{records}{document}", self.format.as_str()),
+            );
+        }
+        if self.format == Format::Excel {
+            let excel = &self.excel;
+            line(
+                "excel",
+                format!(
+                    "sheet {} header_row {} range {} fill_merged {}",
+                    quoted(excel.sheet.as_deref().unwrap_or("")),
+                    excel.header_row.unwrap_or(0),
+                    quoted(excel.range.as_deref().unwrap_or("")),
+                    excel.fill_merged
+                ),
+            );
+        }
+        for (name, pointer) in self.pointers.iter().flatten() {
+            line("column", format!("{} {}", quoted(name), quoted(pointer)));
+        }
+        if let Some(members) = &self.unpack.members {
+            line("unpack", format!("members {}", quoted(members)));
+        }
         if let Some(columns) = &self.columns {
             line("columns", quoted_list(columns));
         }
@@ -433,6 +476,126 @@ impl Default for Csv {
     }
 }
 
+/// What the files of a feed are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Text with separators.
+    Csv,
+    /// JSON, each line a document.
+    Ndjson,
+    /// JSON.
+    Json,
+    /// Parquet.
+    Parquet,
+    /// Avro object container files.
+    Avro,
+    /// Workbooks.
+    Excel,
+}
+
+impl Format {
+    pub(crate) const WORDS: [(&'static str, Format); 6] = [
+        ("csv", Format::Csv),
+        ("ndjson", Format::Ndjson),
+        ("json", Format::Json),
+        ("parquet", Format::Parquet),
+        ("avro", Format::Avro),
+        ("excel", Format::Excel),
+    ];
+
+    /// The word in `domain.yaml`.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(_, format)| *format == self)
+            .map_or("", |(word, _)| word)
+    }
+
+    /// Whether it knows no types: every payload column is a string (B3).
+    pub fn is_text(self) -> bool {
+        !matches!(self, Self::Parquet | Self::Avro)
+    }
+
+    /// Whether its files may be packed.
+    pub(crate) fn may_be_packed(self) -> bool {
+        matches!(self, Self::Csv | Self::Ndjson | Self::Json)
+    }
+
+    /// By the ending of a feed's pattern, if that tells it.
+    pub(crate) fn by_ending(path: &str) -> Option<Self> {
+        let path = path.to_lowercase();
+        let packings = [".gz", ".zst", ".bz2", ".zip"];
+        let packing = packings
+            .into_iter()
+            .find_map(|ending| path.strip_suffix(ending));
+        let (_, ending) = packing.unwrap_or(&path).rsplit_once('.')?;
+        let format = match ending {
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "json" => Self::Json,
+            "parquet" => Self::Parquet,
+            "avro" => Self::Avro,
+            "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => Self::Excel,
+            _ => return None,
+        };
+        (packing.is_none() || format.may_be_packed()).then_some(format)
+    }
+}
+
+/// What is read of a workbook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excel {
+    /// Name or number of the sheet.
+    pub sheet: Option<String>,
+    /// The row that names the columns.
+    pub header_row: Option<u32>,
+    /// What is read of the sheet.
+    pub range: Option<String>,
+    /// Whether every cell that a merged one covers has its value.
+    pub fill_merged: bool,
+}
+
+/// What is read of a JSON file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Json {
+    /// Pointer to the records.
+    pub records: Option<String>,
+    /// Column that keeps each record whole.
+    pub document: Option<String>,
+    /// Longest record.
+    pub max_record_bytes: u64,
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Json {
+            records: None,
+            document: None,
+            max_record_bytes: 64 << 20,
+        }
+    }
+}
+
+/// How far packed files may grow, and what is read of an archive. The limits shape no row, so they are no part of a load's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpack {
+    /// An object may grow to so many times its size.
+    pub max_ratio: u64,
+    /// And to so many bytes.
+    pub max_bytes: u64,
+    /// Pattern of the files in an archive that are read; `None` for all.
+    pub members: Option<String>,
+}
+
+impl Default for Unpack {
+    fn default() -> Self {
+        Unpack {
+            max_ratio: 250,
+            max_bytes: 256 << 30,
+            members: None,
+        }
+    }
+}
+
 /// A text encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -475,13 +638,22 @@ pub enum Compression {
     None,
     /// gzip.
     Gzip,
+    /// Zstandard.
+    Zstd,
+    /// bzip2.
+    Bzip2,
+    /// A ZIP archive.
+    Zip,
 }
 
 impl Compression {
-    pub(crate) const WORDS: [(&'static str, Compression); 3] = [
+    pub(crate) const WORDS: [(&'static str, Compression); 6] = [
         ("auto", Compression::Auto),
         ("none", Compression::None),
         ("gzip", Compression::Gzip),
+        ("zstd", Compression::Zstd),
+        ("bzip2", Compression::Bzip2),
+        ("zip", Compression::Zip),
     ];
 
     /// The word in `domain.yaml`.

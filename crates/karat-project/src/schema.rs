@@ -59,6 +59,8 @@ pub(crate) enum Type {
     /// Exactly one of these words.
     Choice(&'static [Choice]),
     List(&'static Type),
+    /// A list of columns, or a map from columns to where each comes from.
+    ColumnsOrMap,
     Map(&'static Type, MapKey),
     Object(&'static Object),
     /// An object whose keys depend on the word under `type`.
@@ -397,6 +399,7 @@ pub(crate) static DEFAULTS: Object = Object {
         optional("null_values", Type::List(&Type::Text), "See the feed."),
         optional("stable_for", Type::Duration, "See the feed."),
         optional("csv", Type::Object(&CSV), "See the feed."),
+        optional("unpack", Type::Object(&UNPACK), "See the feed."),
     ],
 };
 
@@ -437,17 +440,20 @@ pub(crate) static FEED: Object = Object {
             Type::Text,
             "Which files, relative to the source's folder: `*` within a folder, `**` across folders; names that begin with a dot too (files).",
         ),
-        default(
+        optional(
             "format",
             Type::Choice(&[
                 word("csv", "text with separators: CSV, TSV and their kin"),
-                later("json", "JSON and NDJSON"),
-                later("parquet", "Parquet"),
-                later("avro", "Avro"),
-                later("excel", "Excel"),
+                word("ndjson", "JSON, each line a document"),
+                word("json", "JSON, most times one document or one array"),
+                word("parquet", "Parquet, with the types of its writer"),
+                word(
+                    "avro",
+                    "Avro object container files, with the types of their writer",
+                ),
+                word("excel", "a workbook: xlsx, xlsm, xlsb, xls, ods"),
             ]),
-            "csv",
-            "Format of the files (files).",
+            "Format of the files (files). Left out: by the ending of `path` (`.ndjson`, `.jsonl`, `.json`, each also packed; `.parquet`, `.avro`; `.xlsx` and its like), else `csv`.",
         ),
         required(
             "mode",
@@ -479,10 +485,21 @@ pub(crate) static FEED: Object = Object {
             Type::Object(&CSV),
             "How the text is written (files).",
         ),
+        optional("json", Type::Object(&JSON), "What is read of JSON (files)."),
+        optional(
+            "excel",
+            Type::Object(&EXCEL),
+            "What is read of a workbook (files).",
+        ),
+        optional(
+            "unpack",
+            Type::Object(&UNPACK),
+            "How far packed files may grow, and what is read of an archive (files).",
+        ),
         optional(
             "columns",
-            Type::List(&Type::Text),
-            "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9).",
+            Type::ColumnsOrMap,
+            "With `header: false`: the names of the columns, in order. Otherwise: which columns to take, in the source's spelling (B9). Of JSON one that no record has is null; also a map of columns to JSON Pointers: `city: /address/city` begins at the record; with `records` a pointer with a slash first begins at the document, one without at the record.",
         ),
         optional(
             "file_order",
@@ -579,6 +596,91 @@ static CURSOR: Object = Object {
     ],
 };
 
+static JSON: Object = Object {
+    name: "`json`",
+    doc: "What is read of a JSON file. Every value lands as its text: numbers with their digits, nested values as they stand in the file (B3).",
+    keys: &[
+        optional(
+            "records",
+            Type::Text,
+            "JSON Pointer to the records, where `*` stands for each element of an array: `/orders/*`, `/orders/*/items/*`. Left out: each document is one, or each element of a document that is an array.",
+        ),
+        optional(
+            "document",
+            Type::Column,
+            "A column that keeps each record whole, as it stands in the file.",
+        ),
+        optional(
+            "max_record_bytes",
+            Type::Integer {
+                min: 1024,
+                max: 256 << 20,
+            },
+            "Longest record, 256 MiB at most; a longer one makes the file a broken object. Left out: 64 MiB.",
+        ),
+    ],
+};
+
+static EXCEL: Object = Object {
+    name: "`excel`",
+    doc: "What is read of a workbook. A cell lands as the text that Excel shows for a value without a format: `12`, `0.1`, `2026-01-05`, `TRUE`; of a formula its last value. Errors (`#N/A`) and days that are none (29 February 1900, before 1900) are set aside.",
+    keys: &[
+        optional(
+            "sheet",
+            Type::Text,
+            "Name of the sheet, or its number from 1. Left out: the first that is not hidden.",
+        ),
+        optional(
+            "header_row",
+            Type::Integer {
+                min: 1,
+                max: 1_048_576,
+            },
+            "The row that names the columns, by its number in the sheet. Left out: the first that holds something.",
+        ),
+        optional(
+            "range",
+            Type::Text,
+            "What is read of the sheet, like `A1:F` or `B3:D200`. Left out: all.",
+        ),
+        default(
+            "fill_merged",
+            Type::Bool,
+            "false",
+            "Whether every cell that a merged one covers has its value (xlsx, xls); otherwise the first has it.",
+        ),
+    ],
+};
+
+static UNPACK: Object = Object {
+    name: "`unpack`",
+    doc: "How packed files are unpacked: what grows beyond the limits is a broken object (B4).",
+    keys: &[
+        default(
+            "max_ratio",
+            Type::Integer {
+                min: 2,
+                max: 1_000_000,
+            },
+            "250",
+            "How many times its size an object may grow to; up to 64 MiB it may in any case.",
+        ),
+        optional(
+            "max_bytes",
+            Type::Integer {
+                min: 1024,
+                max: 1 << 50,
+            },
+            "How many bytes an object may grow to. Left out: 256 GiB, of a workbook 2 GiB.",
+        ),
+        optional(
+            "members",
+            Type::Text,
+            "Which files of a ZIP archive are read, like `*.csv`: `*` within a folder, `**` across folders. Left out: all.",
+        ),
+    ],
+};
+
 static CSV: Object = Object {
     name: "`csv`",
     doc: "How a text file is written (F1).",
@@ -616,12 +718,15 @@ static CSV: Object = Object {
         default(
             "compression",
             Type::Choice(&[
-                word("auto", "by the file's first bytes"),
+                word("auto", "by the file's first bytes, else by its name"),
                 word("none", "not compressed"),
                 word("gzip", "gzip"),
-                later("zstd", "Zstandard"),
-                later("bzip2", "bzip2"),
-                later("zip", "zip"),
+                word("zstd", "Zstandard"),
+                word("bzip2", "bzip2"),
+                word(
+                    "zip",
+                    "a ZIP archive: its files together are one object, read in the order of their names",
+                ),
             ]),
             "auto",
             "Compression.",

@@ -298,6 +298,11 @@ impl<R: Read> CsvReader<R> {
         self.line
     }
 
+    /// Lines up to the end of the record.
+    pub(crate) fn lines(&self) -> u64 {
+        self.line.max(self.next_line - 1)
+    }
+
     /// Whether the record is an empty line.
     pub fn is_blank(&self) -> bool {
         matches!(self.spans[..], [Span { start, end, kind: FieldKind::Plain }] if start == end)
@@ -445,7 +450,7 @@ impl<R: Read> CsvReader<R> {
                 .hint("have it delivered again")
                 .object(&self.name)
                 .cause(e),
-                _ => SourceError::io("read", &self.name, e),
+                _ => crate::format::reading(&self.name, e),
             })?;
         let from = self.end;
         self.end += n;

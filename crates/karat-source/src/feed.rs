@@ -108,8 +108,16 @@ pub struct FeedSpec {
     pub key: Vec<String>,
     /// Cursor of an incremental feed of a database.
     pub cursor: Option<Cursor>,
+    /// What files are written in.
+    pub format: Format,
     /// How text files are written.
     pub csv: CsvOptions,
+    /// What is read of JSON.
+    pub json: JsonOptions,
+    /// What is read of a workbook.
+    pub excel: ExcelOptions,
+    /// How far packed files may grow, and what is read of an archive.
+    pub unpack: Unpack,
     /// Without a header: the names of the fields. With one, or of a table: the columns that may land (B9).
     pub columns: Option<Vec<String>>,
     /// Texts that silver reads as null: a proposal of types passes over them.
@@ -149,6 +157,90 @@ pub enum Lag {
     Number(i64),
 }
 
+/// What the files of a feed are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Text with separators.
+    #[default]
+    Csv,
+    /// Lines that are each a JSON document.
+    Ndjson,
+    /// JSON documents, most times one.
+    Json,
+    /// Parquet.
+    Parquet,
+    /// Avro object container files.
+    Avro,
+    /// Workbooks: xlsx, xlsb, xls, ods.
+    Excel,
+}
+
+impl Format {
+    /// Whether it is text, which may be packed.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Ndjson | Self::Json)
+    }
+}
+
+/// How far packed files may grow, and what is read of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpack {
+    /// An object that grows to more than this many times its size is a broken one; a small one may.
+    pub max_ratio: u64,
+    /// So is one of more bytes.
+    pub max_bytes: u64,
+    /// Glob of the files in an archive that are read; none for all.
+    pub members: Option<String>,
+}
+
+impl Default for Unpack {
+    fn default() -> Self {
+        Self {
+            max_ratio: 250,
+            max_bytes: 256 << 30,
+            members: None,
+        }
+    }
+}
+
+/// What is read of a workbook.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExcelOptions {
+    /// Name of the sheet, or its number from 1; none for the first that is visible.
+    pub sheet: Option<String>,
+    /// Row of the sheet, from 1, that names the columns; none for the first that holds something.
+    pub header_row: Option<u32>,
+    /// What is read of the sheet, like `A1:F`.
+    pub range: Option<String>,
+    /// Each cell that a merged one takes the place of has its value.
+    pub fill_merged: bool,
+}
+
+/// What is read of a JSON file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonOptions {
+    /// JSON Pointer to the records, `*` for each element of an array. None: each document, or each element of one that is an array.
+    pub records: Option<String>,
+    /// Column that keeps the record as it stands in the file.
+    pub document: Option<String>,
+    /// Columns and the pointer to each: from the record, or with `records` and a slash first from the document.
+    pub columns: Option<Vec<(String, String)>>,
+    /// A record of more bytes makes its object a broken one.
+    pub max_record_bytes: usize,
+}
+
+impl Default for JsonOptions {
+    fn default() -> Self {
+        Self {
+            records: None,
+            document: None,
+            columns: None,
+            max_record_bytes: 64 << 20,
+        }
+    }
+}
+
 /// How a text file is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsvOptions {
@@ -162,7 +254,7 @@ pub struct CsvOptions {
     pub header: bool,
     /// A byte order mark wins over this.
     pub encoding: Encoding,
-    /// Plain or gzip.
+    /// How it is packed.
     pub compression: Compression,
     /// As SQL Server's bulk copy reads: a row ends at the terminator that follows its last column; one before that belongs to the field.
     pub terminator_in_fields: bool,
@@ -231,13 +323,19 @@ impl Encoding {
 /// How the bytes of a file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// Gzip if it begins like gzip or is called `.gz`.
+    /// By its first bytes, else by its name.
     #[default]
     Auto,
     /// As it is.
     None,
     /// Gzip, of one or several members.
     Gzip,
+    /// Zstandard, of one or several frames.
+    Zstd,
+    /// Bzip2, of one or several streams.
+    Bzip2,
+    /// A ZIP archive, whose members together are the object.
+    Zip,
 }
 
 /// An object that bronze, or the list of broken ones, already has.

@@ -6,35 +6,39 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::Read;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::DataType;
-use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind, over_limit};
-use crate::decode::{Decoded, hex};
+use crate::avro_file::{self, Avro};
+use crate::csv::over_limit;
+use crate::csv_file::{self, Csv, Runs};
+use crate::decode::hex;
+use crate::excel_file::{self, Excel};
+use crate::format::{FileFormat, ObjectCount, Opened, Sample, SampleColumn, reason_in};
+use crate::json_file::{self, Json};
+use crate::packed::{self, CHUNK_BYTES, Packing};
+use crate::parquet_file::{self, Parquet};
 use crate::pattern::{OrderPattern, misordered};
-use crate::rows::{BATCH_ROWS, Layout, RowBuilder};
 use crate::{
-    Column, Compression, CsvOptions, Discovered, Encoding, ErrorKind, FeedSpec, Inventory, Known,
+    Column, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory, Known,
     KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
-    SourceConfig, SourceError, TestReport, discover, names,
+    SourceConfig, SourceError, TestReport, discover, typed,
 };
 
-/// Bytes read at a time; fits the second-level cache together with its marks.
-const CHUNK_BYTES: usize = 256 << 10;
-/// As much of a file as a header takes, most times.
-const HEADER_BYTES: usize = 16 << 10;
 /// Bytes of new files for which threads are worth starting.
 const BYTES_FOR_THREADS: u64 = 8 << 20;
+/// Objects whose columns are remembered.
+const COLUMNS_REMEMBERED: usize = 10_000;
 /// Folders deeper than this are taken for a loop of links.
 const DEPTH_MAX: usize = 64;
 
@@ -44,6 +48,8 @@ pub struct Files {
     root: PathBuf,
     now_ns: i64,
     chunk: usize,
+    /// What [`Files::columns`] found.
+    columns: Mutex<HashMap<String, Option<Vec<Column>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,40 +82,6 @@ struct Proved {
     changed_meanwhile: bool,
 }
 
-enum Body {
-    Plain(File),
-    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
-}
-
-impl Read for Body {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Plain(file) => file.read(out),
-            Self::Gzip(file) => file.read(out),
-        }
-    }
-}
-
-impl Body {
-    fn new(file: File, packed: bool) -> Self {
-        if packed {
-            Self::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                CHUNK_BYTES,
-                file,
-            ))))
-        } else {
-            Self::Plain(file)
-        }
-    }
-
-    fn file(&self) -> &File {
-        match self {
-            Self::Plain(file) => file,
-            Self::Gzip(file) => file.get_ref().get_ref(),
-        }
-    }
-}
-
 impl Files {
     /// The source at the folder of this configuration. Does not touch the disk.
     pub fn open(config: &SourceConfig) -> Result<Self, SourceError> {
@@ -117,6 +89,7 @@ impl Files {
             root: config.path.clone(),
             now_ns: config.now_ns,
             chunk: CHUNK_BYTES,
+            columns: Mutex::default(),
         })
     }
 
@@ -252,7 +225,6 @@ impl Files {
 
     /// Hashes a file and proves that it can be unpacked to its end.
     fn prove(&self, listed: &Listed, feed: &FeedSpec) -> Result<Option<Proved>, SourceError> {
-        let csv = &feed.csv;
         if listed.broken.is_some() {
             return Ok(Some(Proved {
                 sha256: hex(&Sha256::digest(b"")),
@@ -266,25 +238,34 @@ impl Files {
             other => other.map_err(|e| SourceError::io("open", &listed.path, e))?,
         };
         let fail = |e| SourceError::io("read", &listed.path, e);
-        let packed = is_packed(&mut file, &listed.path, csv.compression).map_err(fail)?;
+        let is_text = feed.format.is_text();
+        let packing = match is_text {
+            true => Packing::of(&mut file, &listed.path, feed.csv.compression).map_err(fail)?,
+            false => Packing::Plain,
+        };
         let mut hashing = Hashing {
             inner: &mut file,
             hash: Sha256::new(),
             bytes: 0,
             failed: None,
         };
-        let mut runs = Runs::new(csv);
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let mut broken = if packed {
-            unpack(&mut hashing, &mut chunk, &mut runs)
-        } else {
-            None
+        let mut runs = Runs::new(&feed.csv);
+        let mut broken = match packing {
+            Packing::Plain | Packing::Zip => None,
+            stream => packed::prove_stream(
+                &mut hashing,
+                stream,
+                listed.size,
+                &feed.unpack,
+                &mut |bytes| runs.see(bytes),
+            ),
         };
+        let mut chunk = vec![0; CHUNK_BYTES];
         // Plain, or what is left behind the place where unpacking failed.
         loop {
             match hashing.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(n) if !packed => runs.see(&chunk[..n]),
+                Ok(n) if packing == Packing::Plain && is_text => runs.see(&chunk[..n]),
                 Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(fail(e)),
@@ -298,18 +279,27 @@ impl Files {
         let stat = file.metadata().map_err(fail)?;
         let changed_meanwhile =
             bytes != listed.size || stat.len() != listed.size || mtime_ns(&stat) != listed.mtime_ns;
-        if broken.is_none() && !packed && !changed_meanwhile {
-            file.seek(SeekFrom::Start(0)).map_err(fail)?;
-            let mut start = Vec::with_capacity(START_BYTES);
-            let mut head = (&file).take(START_BYTES as u64);
-            head.read_to_end(&mut start).map_err(fail)?;
-            broken = no_text(&start);
+        if broken.is_none() && packing == Packing::Plain && is_text && !changed_meanwhile {
+            broken = packed::no_text(&mut file).map_err(fail)?;
         }
-        if broken.is_none() && !changed_meanwhile && csv.header {
-            broken = self.header_flaw(&file, packed, &listed.path, feed)?;
-        }
-        if broken.is_none() && !changed_meanwhile && runs.are_suspicious() {
-            broken = self.cut(file, packed, &listed.path, csv)?;
+        if broken.is_none() && !changed_meanwhile {
+            let opened = Opened {
+                feed,
+                path: &listed.path,
+                file,
+                stat,
+                chunk: self.chunk,
+            };
+            let whole = whole(&opened, packing, runs);
+            let whole = whole.and_then(|why| match why {
+                // What is read for them may be all of it.
+                None if format_of(feed).columns_are_costly() => self.columns(&opened).map(|_| None),
+                why => Ok(why),
+            });
+            broken = match whole {
+                Err(e) if e.kind() == ErrorKind::Broken => Some(reason_in(&e, &listed.path)),
+                other => other?,
+            };
         }
         Ok(Some(Proved {
             sha256,
@@ -318,75 +308,12 @@ impl Files {
         }))
     }
 
-    /// Why no names can be had from the header.
-    fn header_flaw(
+    /// Opens the object that was planned; refuses another.
+    fn open_object<'a>(
         &self,
-        file: &File,
-        packed: bool,
-        path: &str,
-        feed: &FeedSpec,
-    ) -> Result<Option<String>, SourceError> {
-        let csv = &feed.csv;
-        let fail = |e| SourceError::io("read", path, e);
-        let mut file = file.try_clone().map_err(fail)?;
-        file.seek(SeekFrom::Start(0)).map_err(fail)?;
-        let input = Decoded::new(Body::new(file, packed), csv.encoding);
-        let mut reader = CsvReader::new(
-            input,
-            path,
-            Dialect::new(csv)?,
-            self.chunk.min(HEADER_BYTES),
-        );
-        match header_names(&mut reader, csv, path) {
-            Ok(None) => Ok(None),
-            Ok(Some(names)) => {
-                let folded = names::fold_unique(&names).map(drop);
-                let why = folded.err().or_else(|| other_delimiter(&names, feed));
-                Ok(why.map(|why| format!("{HEADER}{why}")))
-            }
-            Err(e) if e.kind() == ErrorKind::Broken => {
-                let message = e.to_string();
-                let why = message.strip_prefix(&format!("cannot read the header of `{path}`: "));
-                // A row that is too long is told with its line.
-                Ok(why.map(|why| format!("{HEADER}{why}")))
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Cuts the whole file into rows, to see whether each can be held. Only for files where one might be too long.
-    fn cut(
-        &self,
-        mut file: File,
-        packed: bool,
-        path: &str,
-        csv: &CsvOptions,
-    ) -> Result<Option<String>, SourceError> {
-        file.seek(SeekFrom::Start(0))
-            .map_err(|e| SourceError::io("read", path, e))?;
-        let mut reader = CsvReader::new(
-            Decoded::new(Body::new(file, packed), csv.encoding),
-            path,
-            Dialect::new(csv)?,
-            self.chunk,
-        );
-        loop {
-            match reader.advance() {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                Err(e) if e.kind() == ErrorKind::Broken => {
-                    let message = e.to_string();
-                    let reason = message
-                        .strip_prefix(&format!("cannot read `{path}`: "))
-                        .unwrap_or(&message);
-                    return Ok(Some(reason.to_owned()));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    fn open_body(&self, feed: &FeedSpec, object: &Object) -> Result<(Body, Metadata), SourceError> {
+        feed: &'a FeedSpec,
+        object: &'a Object,
+    ) -> Result<Opened<'a>, SourceError> {
         let mut file = File::open(self.absolute(&object.path))
             .map_err(|e| SourceError::io("open", &object.path, e))?;
         let fail = |e| SourceError::io("read", &object.path, e);
@@ -410,94 +337,82 @@ impl Files {
             if hex(&hashing.hash.finalize()) != object.sha256 {
                 return Err(changed());
             }
-            file.seek(SeekFrom::Start(0)).map_err(fail)?;
         }
-        let packed = is_packed(&mut file, &object.path, feed.csv.compression).map_err(fail)?;
-        Ok((Body::new(file, packed), stat))
-    }
-
-    fn open_csv(
-        &self,
-        feed: &FeedSpec,
-        object: &Object,
-    ) -> Result<(CsvReader<Body>, Metadata), SourceError> {
-        let dialect = Dialect::new(&feed.csv)?;
-        let (body, stat) = self.open_body(feed, object)?;
-        Ok((
-            CsvReader::new(
-                Decoded::new(body, feed.csv.encoding),
-                &object.path,
-                dialect,
-                self.chunk,
-            ),
+        Ok(Opened {
+            feed,
+            path: &object.path,
+            file,
             stat,
-        ))
+            chunk: self.chunk,
+        })
     }
 
-    /// Reads the rows of one object; stops when `each` says so.
+    /// The columns of an object; those of a whole file that had to be read for them are remembered.
+    fn columns(&self, opened: &Opened) -> Result<Option<Vec<Column>>, SourceError> {
+        let format = format_of(opened.feed);
+        if !format.columns_are_costly() {
+            return format.columns(opened);
+        }
+        let feed = opened.feed;
+        let asked = format!(
+            "{} {:?} {:?} {:?} {:?} {:?} {:?} {} {} {}",
+            feed.name,
+            feed.format,
+            feed.json,
+            feed.excel,
+            feed.columns,
+            feed.unpack,
+            feed.csv.compression,
+            opened.path,
+            opened.stat.len(),
+            mtime_ns(&opened.stat),
+        );
+        let known = |known: &mut HashMap<String, _>| known.get(&asked).cloned();
+        let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(columns) = known(&mut columns) {
+            return Ok(columns);
+        }
+        drop(columns);
+        let found = format.columns(opened)?;
+        let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        if columns.len() >= COLUMNS_REMEMBERED {
+            columns.clear();
+        }
+        columns.insert(asked, found.clone());
+        Ok(found)
+    }
+
+    /// Reads the rows of one object.
     fn read_object(
         &self,
         feed: &FeedSpec,
         object: &Object,
         each: &mut dyn FnMut(arrow::record_batch::RecordBatch) -> Result<(), SourceError>,
     ) -> Result<ObjectCount, SourceError> {
-        let (mut reader, before) = self.open_csv(feed, object)?;
-        let mut count = ObjectCount::default();
-        let Some(layout) = layout(&mut reader, feed, &object.path)? else {
-            return Ok(count);
+        let opened = self.open_object(feed, object)?;
+        let Some(columns) = self.columns(&opened)? else {
+            return Ok(ObjectCount::default());
         };
-        let several = layout.slots.len() > 1;
-        reader.expect_fields(layout.slots.len());
-        let op = match feed.mode {
-            Mode::Full => "R",
-            Mode::Incremental => "I",
-        };
-        let mut builder = RowBuilder::new(layout, &object.path, op, &object.mark, BATCH_ROWS);
-        while reader.advance()? {
-            if several && reader.is_blank() {
-                count.blank_lines += 1;
-                continue;
-            }
-            if builder.push(&reader)
-                && let Some(batch) = builder.finish()?
-            {
-                each(batch)?;
-            }
-        }
-        if let Some(batch) = builder.finish()? {
-            each(batch)?;
-        }
-        let body = reader.into_input();
-        let after = body
-            .file()
+        let count = format_of(feed).read(&opened, object, columns, each)?;
+        let before = &opened.stat;
+        let after = opened
+            .file
             .metadata()
             .map_err(|e| SourceError::io("read", &object.path, e))?;
-        if after.len() != before.len() || mtime_ns(&after) != mtime_ns(&before) {
+        if after.len() != before.len() || mtime_ns(&after) != mtime_ns(before) {
             return Err(SourceError::new(ErrorKind::Changed, format!("cannot read `{}`: it was written to while it was read", object.path))
                 .hint("let the sender write elsewhere and move the file when it is complete, or set `stable_for`")
                 .object(&object.path));
         }
-        count.rows = builder.rows;
-        count.rescued = builder.rows_rescued;
         Ok(count)
     }
 
     /// Objects without rows are never duplicates (B4). One that cannot be read counts as having some.
     fn has_rows(&self, feed: &FeedSpec, object: &Object) -> bool {
-        let first = || -> Result<bool, SourceError> {
-            let (mut reader, _) = self.open_csv(feed, object)?;
-            let Some(layout) = layout(&mut reader, feed, &object.path)? else {
-                return Ok(false);
-            };
-            reader.expect_fields(layout.slots.len());
-            while reader.advance()? {
-                if layout.slots.len() <= 1 || !reader.is_blank() {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        first().unwrap_or(true)
+        let opened = self.open_object(feed, object);
+        opened
+            .and_then(|opened| format_of(feed).has_rows(&opened))
+            .unwrap_or(true)
     }
 
     /// Columns of some files together, the newest of them last, and what their first rows have in common.
@@ -506,8 +421,9 @@ impl Files {
         let mut failed = None;
         // The newest tells most about what comes next.
         for listed in files.iter().rev().take(SAMPLE_FILES) {
-            match self.sample_file(feed, listed, &mut sampled) {
-                Ok(()) => {}
+            match self.sample_file(feed, listed) {
+                Ok(Some(sample)) => sampled.add(feed, sample),
+                Ok(None) => {}
                 Err(e)
                     if matches!(
                         e.kind(),
@@ -529,66 +445,10 @@ impl Files {
         Ok(sampled.discovered(feed, files))
     }
 
-    fn sample_file(
-        &self,
-        feed: &FeedSpec,
-        listed: &Listed,
-        sampled: &mut Sampled,
-    ) -> Result<(), SourceError> {
-        let path = &listed.path;
-        let object = Object {
-            path: path.clone(),
-            size: listed.size,
-            mtime_ns: listed.mtime_ns,
-            sha256: String::new(),
-            delivery: 1,
-            duplicate_of: None,
-            broken: None,
-            mark: String::new(),
-        };
-        let (mut reader, _) = self.open_csv(feed, &object)?;
-        let mut pending = false;
-        let names = match (feed.csv.header, &feed.columns) {
-            (false, Some(columns)) => columns.clone(),
-            (false, None) => {
-                pending = next_record(&mut reader)?;
-                sampled.names_are_made_up = true;
-                (1..=reader.spans().len())
-                    .map(|i| format!("column_{i}"))
-                    .collect()
-            }
-            (true, _) => match header_names(&mut reader, &feed.csv, path)? {
-                Some(names) => names,
-                // A file without a line says nothing.
-                None => return Ok(()),
-            },
-        };
-        let folded = names::fold_all(&names, path)?;
-        let several = names.len() > 1;
-        reader.expect_fields(names.len());
-        let mut profiles = vec![discover::Profile::default(); names.len()];
-        let mut rows = 0;
-        while rows < SAMPLE_ROWS && (pending || reader.advance()?) {
-            pending = false;
-            if several && reader.is_blank() {
-                continue;
-            }
-            // What a row lacks or has too much is rescued, not typed.
-            if reader.spans().len() == names.len() {
-                for (profile, span) in profiles.iter_mut().zip(reader.spans()) {
-                    let value = reader.field(*span);
-                    let value = String::from_utf8_lossy(&value);
-                    if !feed.null_values.iter().any(|null| *null == value) {
-                        profile.see(&value);
-                    }
-                }
-            }
-            rows += 1;
-        }
-        sampled.rows += rows;
-        sampled.encoding = reader.encoding().name();
-        sampled.add(feed, &names, &folded, &profiles);
-        Ok(())
+    fn sample_file(&self, feed: &FeedSpec, listed: &Listed) -> Result<Option<Sample>, SourceError> {
+        let object = listed.object("", String::new(), 1, None);
+        let opened = self.open_object(feed, &object)?;
+        format_of(feed).sample(&opened, SAMPLE_ROWS)
     }
 }
 
@@ -602,16 +462,34 @@ const SAMPLE_ROWS_MAX: u64 = 200_000;
 struct Sampled {
     files: usize,
     rows: u64,
-    encoding: &'static str,
+    written: &'static str,
     names_are_made_up: bool,
     notes: Vec<String>,
     columns: Vec<SampledColumn>,
+}
+
+impl SampledColumn {
+    fn proposed(self) -> DiscoveredColumn {
+        let Some(typed) = self.typed else {
+            return self.profile.propose(self.name, &self.source_name);
+        };
+        let (proposed, stays_double) = self.profile.propose_declared(&self.name, "", &typed);
+        DiscoveredColumn {
+            name: self.name,
+            source_name: self.source_name,
+            source_type: typed.to_string(),
+            proposed,
+            stays_double,
+        }
+    }
 }
 
 #[derive(Debug)]
 struct SampledColumn {
     name: String,
     source_name: String,
+    /// Its type, if the format gives one.
+    typed: Option<DataType>,
     profile: discover::Profile,
     /// The first file that had it, and how many had it.
     since: usize,
@@ -619,29 +497,35 @@ struct SampledColumn {
 }
 
 impl Sampled {
-    fn add(
-        &mut self,
-        feed: &FeedSpec,
-        names: &[String],
-        folded: &[String],
-        profiles: &[discover::Profile],
-    ) {
-        let chosen = feed.columns.as_deref().filter(|_| feed.csv.header);
-        for ((source_name, name), profile) in names.iter().zip(folded).zip(profiles) {
-            if chosen.is_some_and(|chosen| !chosen.contains(source_name) && !chosen.contains(name))
+    fn add(&mut self, feed: &FeedSpec, sample: Sample) {
+        self.rows += sample.rows;
+        self.written = sample.written;
+        self.names_are_made_up |= sample.names_are_made_up;
+        let has_names = feed.csv.header || feed.format != Format::Csv;
+        let chosen = feed.columns.as_deref().filter(|_| has_names);
+        for SampleColumn {
+            source_name,
+            name,
+            typed,
+            profile,
+        } in sample.columns
+        {
+            if chosen
+                .is_some_and(|chosen| !chosen.contains(&source_name) && !chosen.contains(&name))
             {
                 continue;
             }
-            match self.columns.iter_mut().find(|column| column.name == *name) {
+            match self.columns.iter_mut().find(|column| column.name == name) {
                 Some(column) => {
-                    column.profile.join(profile);
+                    column.profile.join(&profile);
                     column.since = self.files;
                     column.files += 1;
                 }
                 None => self.columns.push(SampledColumn {
-                    name: name.clone(),
-                    source_name: source_name.clone(),
-                    profile: profile.clone(),
+                    name,
+                    source_name,
+                    typed,
+                    profile,
                     since: self.files,
                     files: usize::from(self.files == 0),
                 }),
@@ -671,7 +555,7 @@ impl Sampled {
             notes.push(format!(
                 "{} of {of} looked at, {}",
                 plural(self.rows, "row"),
-                self.encoding
+                self.written
             ));
         }
         let blank = self.columns.iter().filter(|column| {
@@ -684,7 +568,7 @@ impl Sampled {
                 column.source_name, column.name
             ));
         }
-        if let [only] = &self.columns[..]
+        if let (Format::Csv, [only]) = (feed.format, &self.columns[..])
             && let Some(delimiter) = [";", "\t", "|", ","]
                 .iter()
                 .find(|d| only.source_name.contains(**d))
@@ -698,7 +582,7 @@ impl Sampled {
         for column in self.columns {
             // In every file since the first that had it: what a model reads may not go missing (B8).
             if column.files == column.since + 1 {
-                columns.push(column.profile.propose(column.name, &column.source_name));
+                columns.push(column.proposed());
             } else {
                 notes.push(format!("`{}` is not in every file: left out", column.name));
             }
@@ -711,13 +595,6 @@ impl Sampled {
             notes,
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct ObjectCount {
-    rows: u64,
-    rescued: u64,
-    blank_lines: u64,
 }
 
 impl Source for Files {
@@ -753,27 +630,31 @@ impl Source for Files {
             return Ok(vec![self.sample(feed, &files)?]);
         }
         let mut found = Vec::new();
-        for glob in ["**/*.csv", "**/*.csv.gz", "**/*.tsv", "**/*.tsv.gz"] {
+        let all = FeedSpec {
+            path: Some("**/*".to_owned()),
+            ..FeedSpec::default()
+        };
+        for listed in self.list(&all)?.into_iter().filter(|l| l.broken.is_none()) {
+            let Some((format, delimiter)) = by_ending(&listed.path) else {
+                continue;
+            };
             let mut feed = FeedSpec {
-                path: Some(glob.to_owned()),
+                path: Some(listed.path.clone()),
                 mode: Mode::Incremental,
+                format,
                 ..FeedSpec::default()
             };
-            if glob.contains("tsv") {
-                feed.csv.delimiter = "\t".to_owned();
-            }
-            for listed in self.list(&feed)?.into_iter().filter(|l| l.broken.is_none()) {
-                found.push(
-                    self.sample(&feed, &[&listed])
-                        .unwrap_or_else(|e| Discovered {
-                            name: listed.path.clone(),
-                            columns: Vec::new(),
-                            mode_hint: "incremental".to_owned(),
-                            key_hint: Vec::new(),
-                            notes: vec![e.to_string()],
-                        }),
-                );
-            }
+            feed.csv.delimiter = delimiter.to_owned();
+            found.push(
+                self.sample(&feed, &[&listed])
+                    .unwrap_or_else(|e| Discovered {
+                        name: listed.path.clone(),
+                        columns: Vec::new(),
+                        mode_hint: "incremental".to_owned(),
+                        key_hint: Vec::new(),
+                        notes: vec![e.to_string()],
+                    }),
+            );
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
@@ -799,8 +680,7 @@ impl Source for Files {
             )
             .hint("name one of the load's objects"));
         };
-        let (mut reader, _) = self.open_csv(feed, object)?;
-        Ok(layout(&mut reader, feed, &object.path)?.map(|l| l.columns))
+        self.columns(&self.open_object(feed, object)?)
     }
 
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError> {
@@ -814,7 +694,8 @@ impl Source for Files {
                 .hint("remove `cursor:` from the feed"));
             }
         };
-        Dialect::new(&feed.csv)?;
+        packed::check(feed)?;
+        format_of(feed).check(feed)?;
         let order = Self::order(feed)?;
         let mark_of = |path: &str| -> Result<String, SourceError> {
             let Some(order) = &order else {
@@ -871,7 +752,7 @@ impl Source for Files {
                 .is_some_and(|reason| match reason {
                     // Held for its place alone: once that is another, it is loaded.
                     LATE_EXTRACT => !is_late(&mark),
-                    reason => may_be_whole_now(reason, &listed, &feed.csv),
+                    reason => may_be_whole_now(reason, &listed, feed),
                 });
             if let Some(before) = before
                 && as_before
@@ -1294,21 +1175,6 @@ fn mtime_ns(stat: &Metadata) -> i64 {
     }
 }
 
-/// Leaves the file at its start.
-fn is_packed(file: &mut File, path: &str, compression: Compression) -> std::io::Result<bool> {
-    let by_content = match compression {
-        Compression::None => return Ok(false),
-        Compression::Gzip => return Ok(true),
-        Compression::Auto => {
-            let mut magic = [0; 2];
-            let found = file.read_exact(&mut magic).is_ok() && magic == [0x1F, 0x8B];
-            file.seek(SeekFrom::Start(0))?;
-            found
-        }
-    };
-    Ok(by_content || path.to_ascii_lowercase().ends_with(".gz"))
-}
-
 struct Hashing<'a> {
     inner: &'a mut File,
     hash: Sha256,
@@ -1335,356 +1201,87 @@ impl Read for Hashing<'_> {
     }
 }
 
-const HEADER: &str = "its header cannot be read: ";
 /// Why a full extract that is older than the newest loaded one is not loaded (B6).
 pub const LATE_EXTRACT: &str = "late_extract: a newer full load is already loaded";
 const FOLDER: &str = "it is a folder, not a file";
 const NO_FILE: &str = "it is no regular file";
 const LINK: &str = "it is a link that leads nowhere";
 const NAME: &str = "its name is not valid Unicode: rename it";
-const GZIP_EMPTY: &str = "it is empty, and should be gzip by its name or by `compression`";
-const GZIP_NONE: &str = "it is no gzip, and should be by its name or by `compression`";
-const GZIP_SHORT: &str = "gzip ends early";
-const GZIP_DAMAGED: &str = "gzip is damaged";
-const GZIP_FOLLOWED: &str = "gzip is complete, but bytes that are no gzip follow it";
-
 /// Whether an object known to be broken for this reason might be whole under the settings of today, though its bytes are the same.
-fn may_be_whole_now(reason: &str, listed: &Listed, csv: &CsvOptions) -> bool {
+fn may_be_whole_now(reason: &str, listed: &Listed, feed: &FeedSpec) -> bool {
     match reason {
         FOLDER | NO_FILE | LINK | NAME => listed.broken.is_none(),
-        GZIP_EMPTY | GZIP_NONE | GZIP_SHORT | GZIP_DAMAGED | GZIP_FOLLOWED => {
-            csv.compression == Compression::None
+        reason if reason.starts_with(csv_file::HEADER) => true,
+        reason if json_file::may_be_whole_now(reason, feed) => true,
+        reason if typed::may_be_whole_now(reason) => true,
+        reason if parquet_file::may_be_whole_now(reason, feed) => true,
+        reason if avro_file::may_be_whole_now(reason, feed) => true,
+        reason if excel_file::may_be_whole_now(reason, feed) => true,
+        // Also as earlier versions said it, which read neither bzip2 nor Zstandard nor archives.
+        reason if reason.starts_with("it is ") && reason.contains(packed::NOT_TEXT) => {
+            !feed.format.is_text()
+                || ["bzip2", "Zstandard", "ZIP"]
+                    .iter()
+                    .any(|now_read| reason.contains(now_read))
         }
-        header if header.starts_with(HEADER) => true,
+        reason if packed::may_be_whole_now(reason, feed) => true,
         other => {
-            other.contains("is longer than") && !other.contains(&over_limit(csv.max_line_bytes))
+            other.contains("is longer than")
+                && !other.contains(&over_limit(feed.csv.max_line_bytes))
         }
     }
 }
 
-/// Bytes at the start of a file by which a format is known.
-const START_BYTES: usize = 16;
-
-/// Why it is no text, if its first bytes are those of another format.
-fn no_text(start: &[u8]) -> Option<String> {
-    let what = match start {
-        [
-            b'B',
-            b'Z',
-            b'h',
-            b'1'..=b'9',
-            b'1',
-            b'A',
-            b'Y',
-            b'&',
-            b'S',
-            b'Y',
-            ..,
-        ] => "bzip2",
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => "Zstandard",
-        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => "xz",
-        [0x04, 0x22, 0x4D, 0x18, ..] => "LZ4",
-        [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => "7z",
-        [b'P', b'K', 3, 4, ..] => "a ZIP archive or a workbook",
-        [0xD0, 0xCF, 0x11, 0xE0, ..] => "an Office document",
-        [b'P', b'A', b'R', b'1', 0..0x20, ..] => "Parquet",
-        [b'A', b'R', b'R', b'O', b'W', b'1', 0, ..] => "Arrow",
-        [b'O', b'b', b'j', 1, ..] => "Avro",
-        [b'S', b'Q', b'L', b'i', b't', b'e', b' ', ..] if start.ends_with(&[0]) => "SQLite",
-        [b'%', b'P', b'D', b'F', b'-', ..] => "PDF",
+/// The format, and the delimiter, that the ending of a path tells.
+fn by_ending(path: &str) -> Option<(Format, &'static str)> {
+    let path = path.to_lowercase();
+    let packings = [".gz", ".zst", ".bz2", ".zip"];
+    let unpacked = packings
+        .iter()
+        .find_map(|packing| path.strip_suffix(packing));
+    let (_, ending) = unpacked.unwrap_or(&path).rsplit_once('.')?;
+    let (format, delimiter) = match ending {
+        "csv" => (Format::Csv, ","),
+        "tsv" => (Format::Csv, "\t"),
+        "ndjson" | "jsonl" => (Format::Ndjson, ","),
+        "json" => (Format::Json, ","),
+        "parquet" => (Format::Parquet, ","),
+        "avro" => (Format::Avro, ","),
+        "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => (Format::Excel, ","),
         _ => return None,
     };
-    Some(format!(
-        "it is {what}, not text: files are read as text, plain or gzip"
-    ))
+    (unpacked.is_none() || format.is_text()).then_some((format, delimiter))
 }
 
-/// Unpacks to the end, member after member; the reason if that fails.
-fn unpack(packed: &mut Hashing, chunk: &mut [u8], runs: &mut Runs) -> Option<String> {
-    let mut input = BufReader::with_capacity(CHUNK_BYTES, packed);
-    let mut members = 0;
-    loop {
-        // Trouble with the disk is kept by `Hashing`; it looks like an early end here.
-        let next = loop {
-            match input.fill_buf() {
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                other => break other.ok().and_then(|bytes| bytes.first().copied()),
-            }
-        };
-        match (next, members) {
-            (None, 0) => return Some(GZIP_EMPTY.to_owned()),
-            (None, _) => return None,
-            (Some(0x1F), _) => {}
-            (Some(_), 0) => return Some(GZIP_NONE.to_owned()),
-            (Some(_), _) => return Some(GZIP_FOLLOWED.to_owned()),
-        }
-        let mut member = GzDecoder::new(input);
-        loop {
-            match member.read(chunk) {
-                Ok(0) => break,
-                Ok(n) => runs.see(&chunk[..n]),
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    return Some(GZIP_SHORT.to_owned());
+/// The format that a feed is written in.
+fn format_of(feed: &FeedSpec) -> &'static dyn FileFormat {
+    match feed.format {
+        Format::Csv => &Csv,
+        Format::Ndjson | Format::Json => &Json,
+        Format::Parquet => &Parquet,
+        Format::Avro => &Avro,
+        Format::Excel => &Excel,
+    }
+}
+
+/// Why an object whose stream could be unpacked is not whole.
+fn whole(opened: &Opened, packing: Packing, mut runs: Runs) -> Result<Option<String>, SourceError> {
+    let mut long = runs.are_suspicious();
+    if packing == Packing::Zip {
+        let mut texts = opened.parts()?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        while let Some(mut part) = texts.next()? {
+            runs = Runs::new(&opened.feed.csv);
+            loop {
+                match part.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => runs.see(&chunk[..n]),
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(crate::format::reading(opened.path, e)),
                 }
-                Err(_) => return Some(GZIP_DAMAGED.to_owned()),
             }
-        }
-        input = member.into_inner();
-        members += 1;
-    }
-}
-
-/// Whether a row might be longer than it may be. Cheap: looks for two bytes a chunk; the rows themselves are cut only if it might.
-struct Runs {
-    last: u8,
-    quote: Option<u8>,
-    bytes_max: usize,
-    bytes: usize,
-    run: usize,
-    longest: usize,
-    /// A terminator may be text, so that runs do not tell how long a row is.
-    hidden: bool,
-}
-
-impl Runs {
-    fn new(csv: &CsvOptions) -> Self {
-        let last = csv
-            .terminator
-            .as_ref()
-            .and_then(|t| t.as_bytes().last().copied())
-            .unwrap_or(b'\n');
-        let quote = csv.quote.and_then(|q| u8::try_from(q).ok());
-        let hidden = csv.terminator_in_fields
-            || csv.terminator.as_ref().is_some_and(|t| t.len() > 1)
-            || is_utf16(csv.encoding);
-        // Runs between the first and the last terminator of a chunk are not looked at.
-        let hidden = hidden || csv.max_line_bytes < CHUNK_BYTES;
-        // A byte of Windows-1252 makes at most three of UTF-8.
-        let bytes_max = if csv.encoding == Encoding::Utf8 {
-            csv.max_line_bytes
-        } else {
-            csv.max_line_bytes / 3
-        };
-        Self {
-            last,
-            quote,
-            bytes_max,
-            bytes: 0,
-            run: 0,
-            longest: 0,
-            hidden,
+            long |= runs.are_suspicious();
         }
     }
-
-    fn see(&mut self, chunk: &[u8]) {
-        if self.bytes == 0 && (chunk.starts_with(b"\xFF\xFE") || chunk.starts_with(b"\xFE\xFF")) {
-            self.hidden = true;
-            self.bytes_max /= 2;
-        }
-        self.bytes = self.bytes.saturating_add(chunk.len());
-        self.hidden = self.hidden
-            || self
-                .quote
-                .is_some_and(|q| memchr::memchr(q, chunk).is_some());
-        match memchr::memrchr(self.last, chunk) {
-            None => self.run = self.run.saturating_add(chunk.len()),
-            Some(last) => {
-                self.run += memchr::memchr(self.last, chunk).unwrap_or(last);
-                self.longest = self.longest.max(self.run);
-                self.run = chunk.len() - last - 1;
-            }
-        }
-    }
-
-    fn are_suspicious(&self) -> bool {
-        let longest = self.longest.max(self.run);
-        longest > self.bytes_max.min(FIELDS_MAX) || (self.hidden && self.bytes > self.bytes_max)
-    }
-}
-
-fn is_utf16(encoding: Encoding) -> bool {
-    matches!(
-        encoding,
-        Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be
-    )
-}
-
-fn next_record(reader: &mut CsvReader<Body>) -> Result<bool, SourceError> {
-    while reader.advance()? {
-        if !reader.is_blank() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The names in the header; none if the file holds no line. A header from which no names can be had breaks the file.
-fn header_names(
-    reader: &mut CsvReader<Body>,
-    csv: &CsvOptions,
-    path: &str,
-) -> Result<Option<Vec<String>>, SourceError> {
-    if !next_record(reader)? {
-        return Ok(None);
-    }
-    let has = |byte: u8, quoted: bool| {
-        reader.spans().iter().any(|span| {
-            (quoted || span.kind == FieldKind::Plain)
-                && memchr::memchr(byte, &reader.field(*span)).is_some()
-        })
-    };
-    let fields = || reader.spans().iter().map(|span| reader.field(*span));
-    let zeros: usize = fields()
-        .map(|field| memchr::memchr_iter(0, &field).count())
-        .sum();
-    let (why, hint) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
-        (
-            "a quote in it is never closed",
-            "check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)",
-        )
-    } else if zeros > 0 && 4 * zeros >= reader.record().len() {
-        (
-            "it holds zero bytes, as UTF-16 does",
-            "check `encoding` under `csv` of the feed; UTF-16 needs it where no byte order mark says so",
-        )
-    } else if csv.terminator.is_none() && has(b'\r', false) {
-        (
-            "lines end in a carriage return alone",
-            "declare `terminator: \"\\r\"` under `csv` of the feed",
-        )
-    } else if fields().any(|field| field.iter().any(is_no_text)) {
-        (
-            "it holds control characters, as no text does",
-            "check that it is a text file, and `encoding` under `csv` of the feed",
-        )
-    } else if fields().any(|field| std::str::from_utf8(&field).is_err()) {
-        (
-            "it is not valid in its encoding",
-            "declare `encoding` under `csv` of the feed, e.g. `windows-1252`",
-        )
-    } else {
-        return Ok(Some(
-            reader
-                .spans()
-                .iter()
-                .map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned())
-                .collect(),
-        ));
-    };
-    Err(SourceError::new(
-        ErrorKind::Broken,
-        format!("cannot read the header of `{path}`: {why}"),
-    )
-    .hint(hint)
-    .object(path))
-}
-
-/// A control character that no name of a column holds, whatever breaks its lines.
-fn is_no_text(byte: &u8) -> bool {
-    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1C..=0x1F)
-}
-
-/// What a header of one column says that is the known columns between other delimiters.
-fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
-    let [only] = names else { return None };
-    let is_known = |name: &String| feed.known_columns.contains(name);
-    if is_known(&names::fold(only, 1)) {
-        return None;
-    }
-    let usual = [";", "\t", "|", ","].into_iter();
-    usual
-        .filter(|delimiter| *delimiter != feed.csv.delimiter)
-        .find_map(|delimiter| {
-            let parts: Vec<String> = only
-                .split(delimiter)
-                .enumerate()
-                .map(|(i, part)| names::fold(part.trim_matches(['"', ' ']), i + 1))
-                .collect();
-            let known: Vec<String> = parts
-                .iter()
-                .filter(|part| is_known(part))
-                .map(|part| format!("`{part}`"))
-                .collect();
-            // One name may be chance, and a new column may be among them.
-            (known.len() > 1 && 2 * known.len() > parts.len()).then(|| {
-            format!(
-                "it is one column with the delimiter `{}`; with `{}` it has the known columns {}",
-                feed.csv.delimiter.escape_default(),
-                delimiter.escape_default(),
-                known.join(", ")
-            )
-        })
-        })
-}
-
-/// What to write in `columns` for a name that no header has: blanks around a name are part of it (F1), and nobody sees them.
-fn what_to_choose(missing: &str, found: &[String]) -> String {
-    let bare = |name: &str| names::fold(name.trim(), 1);
-    let blank = found
-        .iter()
-        .find(|name| name.trim() != name.as_str() && bare(name) == bare(missing));
-    if let Some(name) = blank {
-        return format!(
-            "the header has it with blanks around it: write `\"{name}\"` in `columns`, quotes and blanks included; models call it `{}`",
-            names::fold(name, 1)
-        );
-    }
-    let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
-    format!(
-        "its header names {}: write one of these in `columns`, or take `{missing}` out of it; if the file is wrong, have it delivered again, or take it away until then",
-        names.join(", ")
-    )
-}
-
-/// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
-fn layout(
-    reader: &mut CsvReader<Body>,
-    feed: &FeedSpec,
-    path: &str,
-) -> Result<Option<Layout>, SourceError> {
-    let column = |name: String, source_name: &str| Column {
-        name,
-        source_name: source_name.to_owned(),
-        data_type: DataType::Utf8,
-    };
-    if !feed.csv.header {
-        let Some(names) = feed.columns.as_deref().filter(|c| !c.is_empty()) else {
-            return Err(SourceError::new(ErrorKind::Config, format!("cannot name the columns of feed `{}`: its files have no header and it declares no columns", feed.name))
-                .hint("declare `columns: [first, second, …]`; `karat source discover` writes a proposal"));
-        };
-        let folded = names::fold_all(names, &feed.name)?;
-        let columns: Vec<Column> = names
-            .iter()
-            .zip(folded)
-            .map(|(source_name, name)| column(name, source_name))
-            .collect();
-        let slots = (0..columns.len()).map(Some).collect();
-        return Ok(Some(Layout { columns, slots }));
-    }
-    let Some(found) = header_names(reader, &feed.csv, path)? else {
-        return Ok(None);
-    };
-    let folded = names::fold_all(&found, path)?;
-    let mut columns = Vec::new();
-    let mut slots = Vec::new();
-    let chosen = feed.columns.as_deref();
-    if let Some(chosen) = chosen
-        && let Some(missing) = chosen
-            .iter()
-            .find(|c| !found.contains(c) && !folded.contains(c))
-    {
-        return Err(SourceError::new(ErrorKind::Drift, format!("cannot read `{path}`: it has no column `{missing}`, which the feed's `columns` choose"))
-            .hint(what_to_choose(missing, &found))
-            .object(path));
-    }
-    for (source_name, name) in found.iter().zip(folded) {
-        if chosen.is_none_or(|chosen| chosen.contains(source_name) || chosen.contains(&name)) {
-            slots.push(Some(columns.len()));
-            columns.push(column(name, source_name));
-        } else {
-            slots.push(None);
-        }
-    }
-    Ok(Some(Layout { columns, slots }))
+    format_of(opened.feed).flaw(opened, long)
 }

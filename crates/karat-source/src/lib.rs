@@ -1,26 +1,37 @@
 //! Where data comes from: what a feed asks for, what a source holds, and the rows of a load as Arrow batches (rules B1 to B8, F1, F3).
 //!
 //! Modules in the order data passes through them: [`feed`] says what is asked and what was planned; [`pattern`] reads the order mark of a path;
-//! [`files`] lists, hashes and delivers objects; [`decode`] makes UTF-8 of their bytes; [`csv`] cuts it into rows; [`names`] folds column names;
+//! [`files`] lists, hashes and delivers objects, `packed` unpacks them, `format` says what each format does with one; [`decode`] makes UTF-8 of
+//! their bytes; [`csv`] cuts it into rows, `csv_file` those of one object, `json` and `json_file` do so with JSON, `parquet_file` and `avro_file` with Parquet and Avro,
+//! whose types `typed` brings into bronze, `excel_file` with workbooks; [`names`] folds column names;
 //! [`rows`] builds the batches; [`sqlite`] reads a database file; [`inventory`] tells which feeds name nothing. What is done with the rows is left to others: this crate writes nothing.
 
+mod avro_file;
 pub mod csv;
+mod csv_file;
 pub mod decode;
 mod discover;
 pub mod error;
+mod excel_file;
 pub mod feed;
 pub mod files;
+mod format;
 pub mod inventory;
+mod json;
+mod json_file;
 pub mod names;
+mod packed;
+mod parquet_file;
 pub mod pattern;
 pub mod rows;
 pub mod sqlite;
+mod typed;
 
 pub use error::{ErrorKind, SourceError};
 pub use feed::{
-    Column, Compression, CsvOptions, Cursor, Discovered, DiscoveredColumn, Encoding, FeedSpec,
-    Known, KnownObject, Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source,
-    SourceBatch, SourceConfig, TestReport,
+    Column, Compression, CsvOptions, Cursor, Discovered, DiscoveredColumn, Encoding, ExcelOptions,
+    FeedSpec, Format, JsonOptions, Known, KnownObject, Lag, Load, Mode, Object, Planned, ReadCount,
+    SinkError, Source, SourceBatch, SourceConfig, TestReport, Unpack,
 };
 pub use files::LATE_EXTRACT;
 pub use inventory::{Found, Inventory};
@@ -35,6 +46,6 @@ pub fn open_source(kind: &str, config: &SourceConfig) -> Result<Box<dyn Source>,
             ErrorKind::Config,
             format!("cannot open a source of type `{other}`: karat reads `files` and `sqlite`"),
         )
-        .hint("set `type: files` (CSV, TSV) or `type: sqlite`")),
+        .hint("set `type: files` or `type: sqlite`")),
     }
 }

@@ -195,57 +195,59 @@ pub(crate) struct Layout {
     pub(crate) slots: Vec<Option<usize>>,
 }
 
+impl Layout {
+    /// Columns land where they stand.
+    fn is_straight(&self) -> bool {
+        self.slots.len() == self.columns.len()
+            && self
+                .slots
+                .iter()
+                .enumerate()
+                .all(|(i, slot)| *slot == Some(i))
+    }
+}
+
 /// Fills batches with the records of one file.
 pub(crate) struct RowBuilder {
     layout: Layout,
     schema: SchemaRef,
-    object: String,
-    op: &'static str,
-    /// Order mark and a zero byte.
-    seq_prefix: Vec<u8>,
     columns: Vec<TextColumn>,
-    lines: Vec<i64>,
-    rescued: TextColumn,
     /// Columns land where they stand.
     straight: bool,
-    bytes: usize,
-    batch_rows: usize,
-    pub(crate) rows: u64,
-    pub(crate) rows_rescued: u64,
+    /// Lines of the texts of the object that were read before.
+    lines_before: u64,
+    pub(crate) own: OwnColumns,
 }
 
 impl RowBuilder {
-    pub(crate) fn new(
-        layout: Layout,
-        object: &str,
-        op: &'static str,
-        mark: &str,
-        batch_rows: usize,
-    ) -> Self {
-        let straight = layout
-            .slots
-            .iter()
-            .enumerate()
-            .all(|(i, slot)| *slot == Some(i));
+    pub(crate) fn new(layout: Layout, object: &str, op: &'static str, mark: &str) -> Self {
+        let columns = layout.columns.iter();
         Self {
+            straight: layout.is_straight(),
             schema: schema(&layout.columns),
-            columns: layout
-                .columns
-                .iter()
-                .map(|_| TextColumn::default())
-                .collect(),
+            columns: columns.map(|_| TextColumn::default()).collect(),
             layout,
-            object: object.to_owned(),
-            op,
-            seq_prefix: [mark.as_bytes(), &[0]].concat(),
-            lines: Vec::with_capacity(batch_rows),
-            rescued: TextColumn::default(),
-            straight,
-            bytes: 0,
-            batch_rows,
-            rows: 0,
-            rows_rescued: 0,
+            lines_before: 0,
+            own: OwnColumns::new(object, op, mark),
         }
+    }
+
+    /// Goes on with another text of the same object, whose header may name the same columns in another order; false if it names others.
+    pub(crate) fn go_on(&mut self, layout: Layout, lines_before: u64) -> bool {
+        let Layout { columns, slots } = layout;
+        let known = &self.layout.columns;
+        let place = |column: &Column| known.iter().position(|one| one.name == column.name);
+        let places: Option<Vec<usize>> = columns.iter().map(place).collect();
+        let Some(places) = places.filter(|places| places.len() == known.len()) else {
+            return false;
+        };
+        self.layout.slots = slots
+            .into_iter()
+            .map(|slot| slot.map(|at| places[at]))
+            .collect();
+        self.straight = self.layout.is_straight();
+        self.lines_before = lines_before;
+        true
     }
 
     /// Takes the reader's record; true if the batch is full.
@@ -253,12 +255,12 @@ impl RowBuilder {
         let spans = reader.spans();
         let fits =
             spans.len() == self.layout.slots.len() && !reader.is_flawed() && reader.is_valid();
+        let mut rescued = None;
         if fits && self.straight {
             let beyond = reader.record_and_beyond();
             for (column, span) in self.columns.iter_mut().zip(spans) {
                 column.push_field(reader, beyond, *span);
             }
-            self.rescued.push_null();
         } else if fits {
             let beyond = reader.record_and_beyond();
             for (slot, span) in self.layout.slots.iter().zip(spans) {
@@ -266,18 +268,16 @@ impl RowBuilder {
                     self.columns[*at].push_field(reader, beyond, *span);
                 }
             }
-            self.rescued.push_null();
         } else {
-            self.push_carefully(reader);
+            rescued = self.push_carefully(reader);
         }
-        self.lines.push(reader.line() as i64);
-        self.rows += 1;
-        self.bytes += reader.record().len();
-        self.lines.len() >= self.batch_rows || self.bytes >= BATCH_BYTES
+        let line = self.lines_before + reader.line();
+        self.own
+            .push(line, rescued.as_deref(), reader.record().len())
     }
 
-    /// A record that does not fit: places what can be placed and keeps the rest in `_rescued`.
-    fn push_carefully<R: Read>(&mut self, reader: &CsvReader<R>) {
+    /// A record that does not fit: places what can be placed and gives the rest, for `_rescued`.
+    fn push_carefully<R: Read>(&mut self, reader: &CsvReader<R>) -> Option<String> {
         let spans = reader.spans();
         let valid = reader.is_valid();
         let mut reasons: Vec<&str> = Vec::new();
@@ -379,27 +379,84 @@ impl RowBuilder {
             details.insert("bytes".to_owned(), Value::Object(invalid));
         }
         if reasons.is_empty() {
-            self.rescued.push_null();
-            return;
+            return None;
         }
         let mut rescued = Map::new();
         rescued.insert("reason".to_owned(), json!(reasons.join(", ")));
         rescued.extend(details);
-        self.rescued
-            .push(Value::Object(rescued).to_string().as_bytes());
-        self.rows_rescued += 1;
+        Some(Value::Object(rescued).to_string())
     }
 
     /// The rows so far; none if there are none.
     pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>, SourceError> {
-        let rows = self.lines.len();
-        if rows == 0 {
+        if self.own.is_empty() {
             return Ok(None);
         }
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 5);
-        for column in &mut self.columns {
-            arrays.push(Arc::new(column.finish()?));
+        let columns = self.columns.iter_mut();
+        let payload = columns
+            .map(|column| Ok(Arc::new(column.finish()?) as ArrayRef))
+            .collect::<Result<Vec<_>, SourceError>>()?;
+        self.own.finish(&self.schema, payload).map(Some)
+    }
+}
+
+/// The columns that every row of an object has beside its payload, being filled.
+pub(crate) struct OwnColumns {
+    object: String,
+    op: &'static str,
+    /// Order mark and a zero byte.
+    seq_prefix: Vec<u8>,
+    lines: Vec<i64>,
+    rescued: TextColumn,
+    bytes: usize,
+    batch_rows: usize,
+    pub(crate) rows: u64,
+    pub(crate) rows_rescued: u64,
+}
+
+impl OwnColumns {
+    pub(crate) fn new(object: &str, op: &'static str, mark: &str) -> Self {
+        Self {
+            object: object.to_owned(),
+            op,
+            seq_prefix: [mark.as_bytes(), &[0]].concat(),
+            lines: Vec::with_capacity(BATCH_ROWS),
+            rescued: TextColumn::default(),
+            bytes: 0,
+            batch_rows: BATCH_ROWS,
+            rows: 0,
+            rows_rescued: 0,
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// A row that stands in this line and was made of so many bytes; true if the batch is full.
+    #[inline]
+    pub(crate) fn push(&mut self, line: u64, rescued: Option<&str>, bytes: usize) -> bool {
+        match rescued {
+            None => self.rescued.push_null(),
+            Some(text) => {
+                self.rescued.push(text.as_bytes());
+                self.rows_rescued += 1;
+            }
+        }
+        self.lines.push(line as i64);
+        self.rows += 1;
+        self.bytes += bytes;
+        self.lines.len() >= self.batch_rows || self.bytes >= BATCH_BYTES
+    }
+
+    /// The rows so far with their payload; begins anew.
+    pub(crate) fn finish(
+        &mut self,
+        schema: &SchemaRef,
+        payload: Vec<ArrayRef>,
+    ) -> Result<RecordBatch, SourceError> {
+        let rows = self.lines.len();
+        let mut arrays = payload;
         let length = self.seq_prefix.len() + 8;
         let mut seq = Vec::with_capacity(length * rows);
         let first = self.rows - rows as u64 + 1;
@@ -424,8 +481,6 @@ impl RowBuilder {
         ))));
         arrays.push(Arc::new(self.rescued.finish()?));
         self.bytes = 0;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map(Some)
-            .map_err(internal)
+        RecordBatch::try_new(Arc::clone(schema), arrays).map_err(internal)
     }
 }

@@ -56,6 +56,112 @@ fn unknown_key() {
 }
 
 #[test]
+fn formats_of_files() {
+    let feeds = [
+        "{ source: landing, name: a, mode: full, path: a.csv, json: { records: /x/* } }",
+        "{ source: landing, name: b, mode: full, path: b.jsonl.zst, csv: { delimiter: ; }, json: { records: x/*, document: raw } }",
+        "{ source: landing, name: c, mode: full, path: c.json, json: { records: /x/* }, key: [id], columns: { it: id, other: /y/*/id } }",
+        "{ source: landing, name: d, mode: full, path: d.xlsx, excel: { range: 4:7, sheet: 2 }, unpack: { members: /etc/*, max_ratio: 1 } }",
+        "{ source: landing, name: e, mode: full, path: e.parquet, excel: {}, unpack: {}, columns: { a: b } }",
+        "{ source: shop, table: t, mode: full, excel: {}, unpack: {} }",
+    ];
+    check(
+        &feed(&feeds.join("\n  - ")),
+        expect![[r#"
+        error: `json` says nothing with format `csv`
+         --> domains/sales/domain.yaml:3:58
+          |
+        3 |   - { source: landing, name: a, mode: full, path: a.csv, json: { records: /x/* } }
+          |                                                          ^^^^
+          = hint: add `format: ndjson` (each line a document) or `format: json`, or remove it
+
+        error: `csv` says nothing with format `ndjson`
+         --> domains/sales/domain.yaml:4:64
+          |
+        4 | … { source: landing, name: b, mode: full, path: b.jsonl.zst, csv: { delimiter: ; }, json: { records: x/*, document: raw }…
+          |                                                              ^^^
+          = hint: remove it
+
+        error: `records` must begin with `/`: it is a JSON Pointer from the document
+         --> domains/sales/domain.yaml:4:104
+          |
+        4 | … source: landing, name: b, mode: full, path: b.jsonl.zst, csv: { delimiter: ; }, json: { records: x/*, document: raw } }
+          |                                                                                                    ^^^
+          = hint: like `/orders/*`
+
+        error: key column `id` is not in `columns`
+         --> domains/sales/domain.yaml:5:90
+          |
+        5 | …e: landing, name: c, mode: full, path: c.json, json: { records: /x/* }, key: [id], columns: { it: id, other: /y/*/id } }
+          |                                                                                ^^
+          = hint: did you mean `it`?
+
+        error: the pointer of `other` has a `*` that `records` does not have
+         --> domains/sales/domain.yaml:5:121
+          |
+        5 | …e: landing, name: c, mode: full, path: c.json, json: { records: /x/* }, key: [id], columns: { it: id, other: /y/*/id } }
+          |                                                                                                               ^^^^^^^
+          = hint: a `*` stands for the element that the same `*` of `records` stands for; for a row an element, add it to `records`
+
+        error: `4:7` is no range of a sheet
+         --> domains/sales/domain.yaml:6:75
+          |
+        6 | …landing, name: d, mode: full, path: d.xlsx, excel: { range: 4:7, sheet: 2 }, unpack: { members: /etc/*, max_ratio: 1 } }
+          |                                                              ^^^
+          = hint: write it like `A1:F`, `B3:D200` or `A:F`
+
+        error: `members` leaves the archive
+         --> domains/sales/domain.yaml:6:111
+          |
+        6 | …landing, name: d, mode: full, path: d.xlsx, excel: { range: 4:7, sheet: 2 }, unpack: { members: /etc/*, max_ratio: 1 } }
+          |                                                                                                  ^^^^^^
+          = hint: write it like `*.csv`
+
+        error: `max_ratio` must be a whole number from 2 to 1000000, found 1
+         --> domains/sales/domain.yaml:6:130
+          |
+        6 | …landing, name: d, mode: full, path: d.xlsx, excel: { range: 4:7, sheet: 2 }, unpack: { members: /etc/*, max_ratio: 1 } }
+          |                                                                                                                     ^
+
+        error: `excel` says nothing with format `parquet`
+         --> domains/sales/domain.yaml:7:62
+          |
+        7 |   - { source: landing, name: e, mode: full, path: e.parquet, excel: {}, unpack: {}, columns: { a: b } }
+          |                                                              ^^^^^
+          = hint: add `format: excel`, or remove it
+
+        error: `unpack` says nothing with format `parquet`
+         --> domains/sales/domain.yaml:7:73
+          |
+        7 |   - { source: landing, name: e, mode: full, path: e.parquet, excel: {}, unpack: {}, columns: { a: b } }
+          |                                                                         ^^^^^^
+          = hint: remove it
+
+        error: `columns` with pointers is for JSON
+         --> domains/sales/domain.yaml:7:85
+          |
+        7 |   - { source: landing, name: e, mode: full, path: e.parquet, excel: {}, unpack: {}, columns: { a: b } }
+          |                                                                                     ^^^^^^^
+          = hint: write a list, like `columns: [id, name]`
+
+        error: `excel` says nothing for a sqlite source
+         --> domains/sales/domain.yaml:8:43
+          |
+        8 |   - { source: shop, table: t, mode: full, excel: {}, unpack: {} }
+          |                                           ^^^^^
+          = hint: remove it
+
+        error: `unpack` says nothing for a sqlite source
+         --> domains/sales/domain.yaml:8:54
+          |
+        8 |   - { source: shop, table: t, mode: full, excel: {}, unpack: {} }
+          |                                                      ^^^^^^
+          = hint: remove it
+    "#]],
+    );
+}
+
+#[test]
 fn wrong_type() {
     check(
         &feed("{ source: shop, table: t, mode: full, key: id }"),
@@ -1071,78 +1177,77 @@ fn secrets_do_not_show() {
 #[test]
 fn not_available_yet() {
     check(
-        "--- karat.yaml\nkarat: 1\nproject: p\nparams: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }\n",
+        "--- karat.yaml\nkarat: 1\nproject: p\nparams: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }\n",
         expect![[r#"
-        error: mode `cdc` is not available in this version
-         --> domains/d/domain.yaml:3:35
-          |
-        3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
-          |                                   ^^^
-          = hint: use `full` or `incremental`
+            error: mode `cdc` is not available in this version
+             --> domains/d/domain.yaml:3:35
+              |
+            3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
+              |                                   ^^^
+              = hint: use `full` or `incremental`
 
-        error: `where` is not available in this version
-         --> domains/d/domain.yaml:3:40
-          |
-        3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
-          |                                        ^^^^^
-          = hint: remove it
+            error: `where` is not available in this version
+             --> domains/d/domain.yaml:3:40
+              |
+            3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
+              |                                        ^^^^^
+              = hint: remove it
 
-        error: `mask` is not available in this version
-         --> domains/d/domain.yaml:3:50
-          |
-        3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
-          |                                                  ^^^^
-          = hint: remove it
+            error: `mask` is not available in this version
+             --> domains/d/domain.yaml:3:50
+              |
+            3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
+              |                                                  ^^^^
+              = hint: remove it
 
-        error: `done_file` is not available in this version
-         --> domains/d/domain.yaml:4:55
-          |
-        4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }
-          |                                                       ^^^^^^^^^
-          = hint: remove it
+            error: `done_file` is not available in this version
+             --> domains/d/domain.yaml:4:55
+              |
+            4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }
+              |                                                       ^^^^^^^^^
+              = hint: remove it
 
-        error: deletes `key_diff` is not available in this version
-         --> domains/d/domain.yaml:4:78
-          |
-        4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }
-          |                                                                              ^^^^^^^^
-          = hint: use `none`, or a map with `soft`
+            error: deletes `key_diff` is not available in this version
+             --> domains/d/domain.yaml:4:78
+              |
+            4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }
+              |                                                                              ^^^^^^^^
+              = hint: use `none`, or a map with `soft`
 
-        error: format `json` is not available in this version
-         --> domains/d/domain.yaml:4:96
-          |
-        4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: json }
-          |                                                                                                ^^^^
-          = hint: use `csv`
+            error: `format` must be `csv`, `ndjson`, `json`, `parquet`, `avro` or `excel`, found `orc`
+             --> domains/d/domain.yaml:4:96
+              |
+            4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }
+              |                                                                                                ^^^
 
-        error: `params` is not available in this version
-         --> karat.yaml:3:1
-          |
-        3 | params: { a: date }
-          | ^^^^^^
-          = hint: remove it
+            error: `params` is not available in this version
+             --> karat.yaml:3:1
+              |
+            3 | params: { a: date }
+              | ^^^^^^
+              = hint: remove it
 
-        error: format `iceberg` is not available in this version
-         --> karat.yaml:4:41
-          |
-        4 | targets: { dev: { lake: ./lake, format: iceberg } }
-          |                                         ^^^^^^^
-          = hint: use `delta`
+            error: format `iceberg` is not available in this version
+             --> karat.yaml:4:41
+              |
+            4 | targets: { dev: { lake: ./lake, format: iceberg } }
+              |                                         ^^^^^^^
+              = hint: use `delta`
 
-        error: source type `postgres` is not available in this version
-         --> karat.yaml:6:15
-          |
-        6 |   pg: { type: postgres, dsn: * }
-          |               ^^^^^^^^
-          = hint: available: files, sqlite
+            error: source type `postgres` is not available in this version
+             --> karat.yaml:6:15
+              |
+            6 |   pg: { type: postgres, dsn: * }
+              |               ^^^^^^^^
+              = hint: available: files, sqlite
 
-        error: unknown source type `fils`
-         --> karat.yaml:8:14
-          |
-        8 |   m: { type: fils, path: l }
-          |              ^^^^
-          = hint: did you mean `files`?
-    "#]],
+            error: unknown source type `fils`
+             --> karat.yaml:8:14
+              |
+            8 |   m: { type: fils, path: l }
+              |              ^^^^
+              = hint: did you mean `files`?
+        "#]],
     );
     check(
         &silver(

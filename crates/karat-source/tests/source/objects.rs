@@ -648,7 +648,7 @@ fn what_cannot_be_listed_is_told() {
         .unwrap();
     expect![[r#"
         Config: cannot open a source of type `oracle`: karat reads `files` and `sqlite`
-        hint: set `type: files` (CSV, TSV) or `type: sqlite`
+        hint: set `type: files` or `type: sqlite`
     "#]]
     .assert_eq(&error_text(&error));
 }
@@ -718,16 +718,16 @@ fn what_can_be_no_object_is_held_by_name_and_the_rest_goes_on() {
     expect![[r#"
         load - {"objects":0} -> {"objects":11}
         a.csv: whole
-        b.bz2: it is bzip2, not text: files are read as text, plain or gzip
+        b.bz2: bzip2 ends early
         caf\xE9.csv: its name is not valid Unicode: rename it
         latin.csv: its header cannot be read: it is not valid in its encoding
         link.csv: it is a link that leads nowhere
         loop.csv: it is a link that leads nowhere
-        p.parquet: it is Parquet, not text: files are read as text, plain or gzip
+        p.parquet: it is Parquet, not text
         rand.csv: its header cannot be read: it is not valid in its encoding
         u.csv: its header cannot be read: it holds zero bytes, as UTF-16 does
-        w.xlsx: it is a ZIP archive or a workbook, not text: files are read as text, plain or gzip
-        z.zst: it is Zstandard, not text: files are read as text, plain or gzip
+        w.xlsx: ZIP archive ends early
+        z.zst: Zstandard ends early
         warning: `sub` is a folder that `*` matches too; what is in it is not read: `*/*` would name it
     "#]].assert_eq(&shown);
 }

@@ -14,6 +14,7 @@ mod discover;
 mod documents;
 mod first_run;
 mod flips;
+mod formats;
 mod gold;
 mod golden;
 mod history;

@@ -1,0 +1,488 @@
+//! One CSV object: its header, where its fields go, whether each of its rows can be held, and its rows.
+//!
+//! An archive holds several texts, each with a header of its own; together they are one object, and their lines are counted through. How text is cut
+//! into rows is left to `csv`, how batches are built to `rows`.
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+
+use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind};
+use crate::decode::Decoded;
+use crate::format::{FileFormat, ObjectCount, Opened, Sample, SampleColumn, not_there, reason_in};
+use crate::packed::{CHUNK_BYTES, Part};
+use crate::rows::{Layout, RowBuilder};
+use crate::{
+    Column, CsvOptions, Encoding, ErrorKind, FeedSpec, Object, SourceError, discover, names,
+};
+
+/// As much of a file as a header takes, most times.
+const HEADER_BYTES: usize = 16 << 10;
+/// How a reason begins that is about the header.
+pub(crate) const HEADER: &str = "its header cannot be read: ";
+
+/// The format.
+pub(crate) struct Csv;
+
+impl FileFormat for Csv {
+    fn check(&self, feed: &FeedSpec) -> Result<(), SourceError> {
+        Dialect::new(&feed.csv).map(drop)
+    }
+
+    fn flaw(&self, object: &Opened, long: bool) -> Result<Option<String>, SourceError> {
+        if object.feed.csv.header
+            && let Some(why) = header_flaw(object)?
+        {
+            return Ok(Some(why));
+        }
+        if long { cut(object) } else { Ok(None) }
+    }
+
+    fn columns(&self, object: &Opened) -> Result<Option<Vec<Column>>, SourceError> {
+        let mut texts = object.parts()?;
+        while let Some(part) = texts.next()? {
+            let mut reader = reader(object, part, object.chunk)?;
+            if let Some(layout) = layout(&mut reader, object.feed, object.path)? {
+                return Ok(Some(layout.columns));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has_rows(&self, object: &Opened) -> Result<bool, SourceError> {
+        let mut texts = object.parts()?;
+        while let Some(part) = texts.next()? {
+            let mut reader = reader(object, part, object.chunk)?;
+            let Some(layout) = layout(&mut reader, object.feed, object.path)? else {
+                continue;
+            };
+            reader.expect_fields(layout.slots.len());
+            while reader.advance()? {
+                if layout.slots.len() <= 1 || !reader.is_blank() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn read(
+        &self,
+        object: &Opened,
+        of: &Object,
+        _: Vec<Column>,
+        each: &mut dyn FnMut(RecordBatch) -> Result<(), SourceError>,
+    ) -> Result<ObjectCount, SourceError> {
+        let mut count = ObjectCount::default();
+        let mut texts = object.parts()?;
+        let mut builder: Option<RowBuilder> = None;
+        let mut lines_before = 0;
+        while let Some(part) = texts.next()? {
+            let member = part.member.clone();
+            let mut reader = reader(object, part, object.chunk)?;
+            let Some(layout) = layout(&mut reader, object.feed, object.path)? else {
+                continue;
+            };
+            let several = layout.slots.len() > 1;
+            reader.expect_fields(layout.slots.len());
+            let builder = match &mut builder {
+                Some(builder) => {
+                    if !builder.go_on(layout, lines_before) {
+                        return Err(object.broken(&other_columns(None, member.as_deref())));
+                    }
+                    builder
+                }
+                first => first.insert(RowBuilder::new(layout, object.path, object.op(), &of.mark)),
+            };
+            while reader.advance()? {
+                if several && reader.is_blank() {
+                    count.blank_lines += 1;
+                    continue;
+                }
+                if builder.push(&reader)
+                    && let Some(batch) = builder.finish()?
+                {
+                    each(batch)?;
+                }
+            }
+            lines_before += reader.lines();
+        }
+        let Some(mut builder) = builder else {
+            return Ok(count);
+        };
+        if let Some(batch) = builder.finish()? {
+            each(batch)?;
+        }
+        count.rows = builder.own.rows;
+        count.rescued = builder.own.rows_rescued;
+        Ok(count)
+    }
+
+    fn sample(&self, object: &Opened, rows_max: u64) -> Result<Option<Sample>, SourceError> {
+        let mut texts = object.parts()?;
+        let Some(part) = texts.next()? else {
+            return Ok(None);
+        };
+        let feed = object.feed;
+        let mut reader = reader(object, part, object.chunk)?;
+        let mut sample = Sample::default();
+        let mut pending = false;
+        let names = match (feed.csv.header, &feed.columns) {
+            (false, Some(columns)) => columns.clone(),
+            (false, None) => {
+                pending = next_record(&mut reader)?;
+                sample.names_are_made_up = true;
+                (1..=reader.spans().len())
+                    .map(|i| format!("column_{i}"))
+                    .collect()
+            }
+            (true, _) => match header_names(&mut reader, &feed.csv, object.path)? {
+                Some(names) => names,
+                // A file without a line says nothing.
+                None => return Ok(None),
+            },
+        };
+        let folded = names::fold_all(&names, object.path)?;
+        let several = names.len() > 1;
+        reader.expect_fields(names.len());
+        let mut profiles = vec![discover::Profile::default(); names.len()];
+        while sample.rows < rows_max && (pending || reader.advance()?) {
+            pending = false;
+            if several && reader.is_blank() {
+                continue;
+            }
+            // What a row lacks or has too much is rescued, not typed.
+            if reader.spans().len() == names.len() {
+                for (profile, span) in profiles.iter_mut().zip(reader.spans()) {
+                    let value = reader.field(*span);
+                    let value = String::from_utf8_lossy(&value);
+                    if !feed.null_values.iter().any(|null| *null == value) {
+                        profile.see(&value);
+                    }
+                }
+            }
+            sample.rows += 1;
+        }
+        sample.written = reader.encoding().name();
+        let names = names.into_iter().zip(folded).zip(profiles);
+        sample.columns = names
+            .map(|((source_name, name), profile)| SampleColumn {
+                source_name,
+                name,
+                typed: None,
+                profile,
+            })
+            .collect();
+        Ok(Some(sample))
+    }
+}
+
+/// A reader of one text of the object.
+fn reader(object: &Opened, part: Part, chunk: usize) -> Result<CsvReader<Part>, SourceError> {
+    let csv = &object.feed.csv;
+    let input = Decoded::new(part, csv.encoding);
+    Ok(CsvReader::new(
+        input,
+        object.path,
+        Dialect::new(csv)?,
+        chunk,
+    ))
+}
+
+/// The members of an archive have the same columns.
+fn other_columns(first: Option<&str>, member: Option<&str>) -> String {
+    format!(
+        "its member `{}` has other columns than `{}`; `members` under `unpack` of the feed names those that are read",
+        member.unwrap_or_default(),
+        first.unwrap_or_default()
+    )
+}
+
+/// Why no names can be had from the header.
+fn header_flaw(object: &Opened) -> Result<Option<String>, SourceError> {
+    let (feed, path) = (object.feed, object.path);
+    let mut first: Option<(Option<String>, Vec<String>)> = None;
+    let mut texts = object.parts()?;
+    while let Some(part) = texts.next()? {
+        let member = part.member.clone();
+        let mut reader = reader(object, part, object.chunk.min(HEADER_BYTES))?;
+        let names = match header_names(&mut reader, &feed.csv, path) {
+            Ok(None) => continue,
+            Ok(Some(names)) => names,
+            Err(e) if e.kind() == ErrorKind::Broken => {
+                let message = e.to_string();
+                let why = message.strip_prefix(&format!("cannot read the header of `{path}`: "));
+                // A row that is too long is told with its line.
+                return Ok(why.map(|why| format!("{HEADER}{why}")));
+            }
+            Err(e) => return Err(e),
+        };
+        let mut folded = match names::fold_unique(&names) {
+            Ok(folded) => folded,
+            Err(why) => return Ok(Some(format!("{HEADER}{why}"))),
+        };
+        if let Some(why) = other_delimiter(&names, feed) {
+            return Ok(Some(format!("{HEADER}{why}")));
+        }
+        folded.sort_unstable();
+        match &first {
+            Some((name, first)) if *first != folded => {
+                return Ok(Some(other_columns(name.as_deref(), member.as_deref())));
+            }
+            Some(_) => {}
+            None => first = Some((member, folded)),
+        }
+    }
+    Ok(None)
+}
+
+/// Cuts the whole object into rows, to see whether each can be held. Only where one might be too long.
+fn cut(object: &Opened) -> Result<Option<String>, SourceError> {
+    let mut texts = object.parts()?;
+    while let Some(part) = texts.next()? {
+        let mut reader = reader(object, part, object.chunk)?;
+        loop {
+            match reader.advance() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(e) if e.kind() == ErrorKind::Broken => {
+                    return Ok(Some(reason_in(&e, object.path)));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a row might be longer than it may be. Cheap: looks for two bytes a chunk; the rows themselves are cut only if it might.
+pub(crate) struct Runs {
+    last: u8,
+    quote: Option<u8>,
+    bytes_max: usize,
+    bytes: usize,
+    run: usize,
+    longest: usize,
+    /// A terminator may be text, so that runs do not tell how long a row is.
+    hidden: bool,
+}
+
+impl Runs {
+    pub(crate) fn new(csv: &CsvOptions) -> Self {
+        let last = csv
+            .terminator
+            .as_ref()
+            .and_then(|t| t.as_bytes().last().copied())
+            .unwrap_or(b'\n');
+        let quote = csv.quote.and_then(|q| u8::try_from(q).ok());
+        let hidden = csv.terminator_in_fields
+            || csv.terminator.as_ref().is_some_and(|t| t.len() > 1)
+            || is_utf16(csv.encoding);
+        // Runs between the first and the last terminator of a chunk are not looked at.
+        let hidden = hidden || csv.max_line_bytes < CHUNK_BYTES;
+        // A byte of Windows-1252 makes at most three of UTF-8.
+        let bytes_max = if csv.encoding == Encoding::Utf8 {
+            csv.max_line_bytes
+        } else {
+            csv.max_line_bytes / 3
+        };
+        Self {
+            last,
+            quote,
+            bytes_max,
+            bytes: 0,
+            run: 0,
+            longest: 0,
+            hidden,
+        }
+    }
+
+    pub(crate) fn see(&mut self, chunk: &[u8]) {
+        if self.bytes == 0 && (chunk.starts_with(b"\xFF\xFE") || chunk.starts_with(b"\xFE\xFF")) {
+            self.hidden = true;
+            self.bytes_max /= 2;
+        }
+        self.bytes = self.bytes.saturating_add(chunk.len());
+        self.hidden = self.hidden
+            || self
+                .quote
+                .is_some_and(|q| memchr::memchr(q, chunk).is_some());
+        match memchr::memrchr(self.last, chunk) {
+            None => self.run = self.run.saturating_add(chunk.len()),
+            Some(last) => {
+                self.run += memchr::memchr(self.last, chunk).unwrap_or(last);
+                self.longest = self.longest.max(self.run);
+                self.run = chunk.len() - last - 1;
+            }
+        }
+    }
+
+    pub(crate) fn are_suspicious(&self) -> bool {
+        let longest = self.longest.max(self.run);
+        longest > self.bytes_max.min(FIELDS_MAX) || (self.hidden && self.bytes > self.bytes_max)
+    }
+}
+
+fn is_utf16(encoding: Encoding) -> bool {
+    matches!(
+        encoding,
+        Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be
+    )
+}
+
+fn next_record(reader: &mut CsvReader<Part>) -> Result<bool, SourceError> {
+    while reader.advance()? {
+        if !reader.is_blank() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The names in the header; none if the file holds no line. A header from which no names can be had breaks the file.
+fn header_names(
+    reader: &mut CsvReader<Part>,
+    csv: &CsvOptions,
+    path: &str,
+) -> Result<Option<Vec<String>>, SourceError> {
+    if !next_record(reader)? {
+        return Ok(None);
+    }
+    let has = |byte: u8, quoted: bool| {
+        reader.spans().iter().any(|span| {
+            (quoted || span.kind == FieldKind::Plain)
+                && memchr::memchr(byte, &reader.field(*span)).is_some()
+        })
+    };
+    let fields = || reader.spans().iter().map(|span| reader.field(*span));
+    let zeros: usize = fields()
+        .map(|field| memchr::memchr_iter(0, &field).count())
+        .sum();
+    let (why, hint) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
+        (
+            "a quote in it is never closed",
+            "check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)",
+        )
+    } else if zeros > 0 && 4 * zeros >= reader.record().len() {
+        (
+            "it holds zero bytes, as UTF-16 does",
+            "check `encoding` under `csv` of the feed; UTF-16 needs it where no byte order mark says so",
+        )
+    } else if csv.terminator.is_none() && has(b'\r', false) {
+        (
+            "lines end in a carriage return alone",
+            "declare `terminator: \"\\r\"` under `csv` of the feed",
+        )
+    } else if fields().any(|field| field.iter().any(is_no_text)) {
+        (
+            "it holds control characters, as no text does",
+            "check that it is a text file, and `encoding` under `csv` of the feed",
+        )
+    } else if fields().any(|field| std::str::from_utf8(&field).is_err()) {
+        (
+            "it is not valid in its encoding",
+            "declare `encoding` under `csv` of the feed, e.g. `windows-1252`",
+        )
+    } else {
+        return Ok(Some(
+            reader
+                .spans()
+                .iter()
+                .map(|s| String::from_utf8_lossy(&reader.field(*s)).into_owned())
+                .collect(),
+        ));
+    };
+    Err(SourceError::new(
+        ErrorKind::Broken,
+        format!("cannot read the header of `{path}`: {why}"),
+    )
+    .hint(hint)
+    .object(path))
+}
+
+/// A control character that no name of a column holds, whatever breaks its lines.
+fn is_no_text(byte: &u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1C..=0x1F)
+}
+
+/// What a header of one column says that is the known columns between other delimiters.
+fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
+    let [only] = names else { return None };
+    let is_known = |name: &String| feed.known_columns.contains(name);
+    if is_known(&names::fold(only, 1)) {
+        return None;
+    }
+    let usual = [";", "\t", "|", ","].into_iter();
+    usual
+        .filter(|delimiter| *delimiter != feed.csv.delimiter)
+        .find_map(|delimiter| {
+            let parts: Vec<String> = only
+                .split(delimiter)
+                .enumerate()
+                .map(|(i, part)| names::fold(part.trim_matches(['"', ' ']), i + 1))
+                .collect();
+            let known: Vec<String> = parts
+                .iter()
+                .filter(|part| is_known(part))
+                .map(|part| format!("`{part}`"))
+                .collect();
+            // One name may be chance, and a new column may be among them.
+            (known.len() > 1 && 2 * known.len() > parts.len()).then(|| {
+            format!(
+                "it is one column with the delimiter `{}`; with `{}` it has the known columns {}",
+                feed.csv.delimiter.escape_default(),
+                delimiter.escape_default(),
+                known.join(", ")
+            )
+        })
+        })
+}
+
+/// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
+fn layout(
+    reader: &mut CsvReader<Part>,
+    feed: &FeedSpec,
+    path: &str,
+) -> Result<Option<Layout>, SourceError> {
+    let column = |name: String, source_name: &str| Column {
+        name,
+        source_name: source_name.to_owned(),
+        data_type: DataType::Utf8,
+    };
+    if !feed.csv.header {
+        let Some(names) = feed.columns.as_deref().filter(|c| !c.is_empty()) else {
+            return Err(SourceError::new(ErrorKind::Config, format!("cannot name the columns of feed `{}`: its files have no header and it declares no columns", feed.name))
+                .hint("declare `columns: [first, second, …]`; `karat source discover` writes a proposal"));
+        };
+        let folded = names::fold_all(names, &feed.name)?;
+        let columns: Vec<Column> = names
+            .iter()
+            .zip(folded)
+            .map(|(source_name, name)| column(name, source_name))
+            .collect();
+        let slots = (0..columns.len()).map(Some).collect();
+        return Ok(Some(Layout { columns, slots }));
+    }
+    let Some(found) = header_names(reader, &feed.csv, path)? else {
+        return Ok(None);
+    };
+    let folded = names::fold_all(&found, path)?;
+    let mut columns = Vec::new();
+    let mut slots = Vec::new();
+    let chosen = feed.columns.as_deref();
+    if let Some(chosen) = chosen
+        && let Some(missing) = chosen
+            .iter()
+            .find(|c| !found.contains(c) && !folded.contains(c))
+    {
+        return Err(not_there(path, missing, &found));
+    }
+    for (source_name, name) in found.iter().zip(folded) {
+        if chosen.is_none_or(|chosen| chosen.contains(source_name) || chosen.contains(&name)) {
+            slots.push(Some(columns.len()));
+            columns.push(column(name, source_name));
+        } else {
+            slots.push(None);
+        }
+    }
+    Ok(Some(Layout { columns, slots }))
+}
