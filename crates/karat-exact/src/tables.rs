@@ -1,7 +1,8 @@
 //! Tables that a query may read: immutable Parquet files with a declared unique key.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
@@ -326,7 +327,16 @@ pub(crate) fn file_scan(
 
 /// A file as scans take it.
 pub(crate) fn partitioned(file: &DataFileRef) -> Result<PartitionedFile> {
-    let location = Path::from_absolute_path(&file.path)
+    // Object stores take no path with `..`.
+    let climbs = file
+        .path
+        .components()
+        .any(|part| part == Component::ParentDir);
+    let path = match climbs {
+        true => Cow::Owned(file.path.canonicalize()?),
+        false => Cow::Borrowed(file.path.as_path()),
+    };
+    let location = Path::from_absolute_path(path)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     Ok(PartitionedFile::new_from_meta(ObjectMeta {
         location,

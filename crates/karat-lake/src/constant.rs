@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -51,6 +51,10 @@ impl OneValue {
                 repeated(values.offsets(), values.value_data())?
             }
             other => {
+                // Of values that are no number there are no bounds, and what a file says of its pages is put together otherwise.
+                if other.is_floating() && !is_number(array) {
+                    return None;
+                }
                 let width = other.primitive_width()?;
                 let data = array.to_data();
                 let from = data.offset() * width;
@@ -60,6 +64,15 @@ impl OneValue {
             }
         };
         Some(OneValue::Bytes(bytes))
+    }
+}
+
+/// Whether the first value of floating point is a number.
+fn is_number(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float64 => !array.as_primitive::<Float64Type>().value(0).is_nan(),
+        DataType::Float32 => !array.as_primitive::<Float32Type>().value(0).is_nan(),
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -242,8 +242,28 @@ fn check_name(rel: &str) -> Result<(), LakeError> {
     Ok(())
 }
 
+/// Absolute, and without `..`: object stores take no path with it. What is there is asked where that leads, so that links count as they do
+/// for everybody else.
 fn absolute(path: &Path) -> Result<PathBuf, LakeError> {
-    std::path::absolute(path).map_err(LakeError::io("find the folder", path))
+    let whole = std::path::absolute(path).map_err(LakeError::io("find the folder", path))?;
+    if !whole.components().any(|part| part == Component::ParentDir) {
+        return Ok(whole);
+    }
+    let mut found = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            Component::ParentDir => {
+                found = match found.canonicalize() {
+                    Ok(known) => known,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => found,
+                    Err(error) => return Err(LakeError::io("find the folder", found)(error)),
+                };
+                found.pop();
+            }
+            part => found.push(part),
+        }
+    }
+    Ok(found)
 }
 
 fn visible_folders(path: &Path) -> Result<Vec<String>, LakeError> {

@@ -343,7 +343,9 @@ fn key(old: &Side, new: &Side, question: &Question) -> Result<Option<Vec<String>
     let in_new: BTreeSet<String> = new.columns().map(|column| column.name).collect();
     let mut both: Vec<String> = old.columns().map(|column| column.name).collect();
     both.retain(|name| in_new.contains(name));
-    match (&question.key, &new.files.key) {
+    // A file has no key of its own, whichever side it is on.
+    let declared = new.files.key.as_ref().or(old.files.key.as_ref());
+    match (&question.key, declared) {
         (Some(key), _) => {
             let key = folded(key);
             known(&key, &both, old, new)?;

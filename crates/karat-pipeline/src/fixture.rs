@@ -21,7 +21,7 @@ use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::ingest::{self, arrow_error};
 use crate::layout;
-use crate::model_check::{columns_of, is_text};
+use crate::model_check::{columns_of, is_of_files};
 use crate::publish::{Change, publish};
 use crate::quarantine;
 use crate::read;
@@ -38,6 +38,8 @@ pub struct Tested {
     pub not_held: Vec<(u64, Vec<String>)>,
     /// Rows in quarantine that nobody expects, with their rules.
     pub held: Vec<(u64, Vec<String>)>,
+    /// All rows in quarantine, where the test says nothing of them: why a row may be missing.
+    pub aside: Vec<(u64, Vec<String>)>,
 }
 
 impl Tested {
@@ -101,6 +103,11 @@ pub async fn run(
     if let Some(expected) = &test.expect {
         tested.rows = Some(compare(site, folder, model, expected).await?);
     }
+    if let (None, Some(landed)) = (&test.quarantine, &landed)
+        && landed.lines.is_some()
+    {
+        tested.aside = held(site, landed).await?;
+    }
     if let (Some(expected), Some(landed)) = (&test.quarantine, &landed) {
         let found = held(site, landed).await?;
         let lacks = |of: &[(u64, Vec<String>)], row: &&(u64, Vec<String>)| !of.contains(row);
@@ -135,10 +142,21 @@ async fn load(
     };
     let none = GivenRows::default();
     let given = test.given.iter().find(|(table, _)| *table == feed.bronze);
-    let rows = with_what_is_read(feed, silver, given.map_or(&none, |(_, rows)| rows));
-    let landed = match is_text(&site.project, feed) {
-        true => as_csv(feed, stand.spec(feed), &rows, folder)?,
-        false => as_database(feed, stand.spec(feed), &rows, folder, loaded)?,
+    let rows = given.map_or(&none, |(_, rows)| rows);
+    check_spelling(feed, silver, rows)?;
+    let rows = with_what_is_read(feed, silver, rows);
+    let landed = match (is_of_files(&site.project, feed), feed.format.is_text()) {
+        (true, true) => as_csv(feed, stand.spec(feed), &rows, folder)?,
+        (true, false) => {
+            return Err(PipelineError::Refused {
+                what: format!(
+                    "feed `{}` brings typed files, whose rows cannot be given as text yet",
+                    feed.short_name()
+                ),
+                hint: "test the models that read its silver table".to_owned(),
+            });
+        }
+        (false, _) => as_database(feed, stand.spec(feed), &rows, folder, loaded)?,
     };
     let source = stand.sources(&landed).open(&feed.source)?;
     let reads = schedule::columns_read_of(&site.project, &feed.bronze);
@@ -156,18 +174,53 @@ async fn load(
     }
 }
 
+/// What bronze calls a column that is given.
+fn in_bronze(feed: &Feed, name: &str) -> String {
+    bronze::bronze_name(&fold_name(name), &feed.rename)
+}
+
+/// Columns of bronze that a model reads, and those that its feed needs.
+fn read_by<'m>(feed: &'m Feed, silver: &'m Silver) -> impl Iterator<Item = &'m String> {
+    let selected = silver.select.iter().flat_map(|column| &column.reads);
+    let cdc = silver.auto_cdc.iter().flat_map(|cdc| &cdc.deletes_read);
+    let cursor = feed.cursor.iter().map(|cursor| &cursor.column);
+    selected.chain(cdc).chain(&feed.key).chain(cursor)
+}
+
+/// A source may have more columns than the model reads; one that is almost one of those is a slip.
+fn check_spelling(feed: &Feed, silver: &Silver, rows: &GivenRows) -> Result<(), PipelineError> {
+    for column in &rows.columns {
+        let name = in_bronze(feed, &column.value);
+        if read_by(feed, silver).any(|read| *read == name) {
+            continue;
+        }
+        let unnamed = |read: &&String| {
+            let mut given = rows.columns.iter();
+            !given.any(|column| in_bronze(feed, &column.value) == **read)
+        };
+        let left = read_by(feed, silver).filter(unnamed).map(String::as_str);
+        if let Some(near) = nearest(&name, left) {
+            return Err(PipelineError::Refused {
+                what: format!(
+                    "the rows for `{}` have a column `{}`, which the model does not read",
+                    feed.short_name(),
+                    column.value
+                ),
+                hint: format!("did you mean `{near}`?"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The rows with the columns that the model reads and that are not given: null.
 fn with_what_is_read(feed: &Feed, silver: &Silver, rows: &GivenRows) -> GivenRows {
     let mut rows = rows.clone();
-    let named = |name: &str| bronze::bronze_name(&fold_name(name), &feed.rename);
-    let mut known: Vec<String> = rows
-        .columns
-        .iter()
-        .map(|column| named(&column.value))
+    let columns = rows.columns.iter();
+    let mut known: Vec<String> = columns
+        .map(|column| in_bronze(feed, &column.value))
         .collect();
-    let selected = silver.select.iter().flat_map(|column| &column.reads);
-    let cdc = silver.auto_cdc.iter().flat_map(|cdc| &cdc.deletes_read);
-    for name in selected.chain(cdc).chain(&feed.key) {
+    for name in read_by(feed, silver) {
         if known.contains(name) || bronze::OWN.contains(&name.as_str()) {
             continue;
         }
@@ -214,6 +267,9 @@ fn as_csv(
         lines: Some(lines),
         spec: FeedSpec {
             path: Some(file),
+            format: Default::default(),
+            json: Default::default(),
+            unpack: Default::default(),
             csv: Default::default(),
             columns: None,
             file_order: None,

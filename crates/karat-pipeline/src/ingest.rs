@@ -1172,7 +1172,7 @@ impl Loader<'_> {
         let added = added.filter(|field| before.field_with_name(field.name()).is_err());
         let added: Vec<String> = added.map(|field| format!("`{}`", field.name())).collect();
         Some(format!(
-            "{rows} read again with {}, which bronze did not have: `{}` holds both readings; with `auto_cdc: {{ keys: [COLUMN] }}` the newest counts",
+            "{rows} read again with {}, which bronze did not have: `{}` holds both readings; with a primary key at the source, or `key` in the feed from its first load on, and `auto_cdc: {{ keys: [COLUMN] }}` in the model the newest counts",
             added.join(", "),
             model.name
         ))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use karat_lake::{Lake, Put, failpoint};
+use karat_project::{Layer, TableName};
 use karat_receipt::{Digest, Manifest, TableState};
 
 use crate::at_work;
@@ -29,6 +30,41 @@ pub fn newest(lake: &Lake) -> Result<Option<(Manifest, Digest)>, PipelineError> 
         }
     }
     Ok(newest)
+}
+
+/// The version of each table that the newest manifest holds.
+pub(crate) fn versions(lake: &Lake) -> Result<BTreeMap<String, i64>, PipelineError> {
+    let newest = newest(lake)?.map(|(manifest, _)| manifest.tables);
+    let tables = newest.into_iter().flatten();
+    Ok(tables.map(|(name, state)| (name, state.version)).collect())
+}
+
+/// That a table still has the version that the newest manifest holds: false if it is gone as a whole and a model makes it again (A7). What
+/// was received nobody can make again; and a table that lost some commits would go on from a state that its record contradicts.
+pub(crate) fn check_kept(
+    site: &Site,
+    table: &TableName,
+    recorded: &BTreeMap<String, i64>,
+) -> Result<bool, PipelineError> {
+    let name = table.to_string();
+    let Some(version) = recorded.get(&name) else {
+        return Ok(true);
+    };
+    let folder = table.folder();
+    match site.lake.table(&folder).newest_version()? {
+        Some(newest) if newest >= *version => Ok(true),
+        None if table.layer != Layer::Bronze => Ok(false),
+        Some(_) => Err(PipelineError::Damaged {
+            table: name,
+            file: format!("{folder}/_delta_log"),
+            how: "ends before the version that the newest run recorded: commits were lost",
+        }),
+        None => Err(PipelineError::Damaged {
+            table: name,
+            file: folder,
+            how: "is gone, and the newest run recorded a version of it",
+        }),
+    }
 }
 
 /// The manifest of a run.

@@ -11,9 +11,11 @@ use crate::damage::check_present;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
+use crate::manifest::{self, check_kept};
 use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
-use crate::schedule::{Sources, check_made, inputs_outside};
+
+use crate::schedule::{Sources, check_made, inputs_outside, written_by};
 use crate::silver::{Decision, SilverStep};
 use crate::step::{check_signature, check_signed};
 
@@ -131,11 +133,13 @@ pub async fn plan(
     let mut steps = Vec::new();
     let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
     let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
+    // A manifest that cannot be read stops the run, which says so.
+    let recorded = manifest::versions(&site.lake).unwrap_or_default();
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
         let mut after = Loaded::default();
         let step = plan_feed(site, sources, feed, &mut after).await;
         loaded.insert(feed.bronze.clone(), after);
-        let step = unless_refused(site, &feed.bronze, step);
+        let step = unless_refused(site, &feed.bronze, step, &recorded);
         changing.insert(feed.bronze.clone(), step.action);
         steps.push(step);
     }
@@ -206,7 +210,7 @@ pub async fn plan(
             }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
-        let mut step = unless_refused(site, table, step);
+        let mut step = unless_refused(site, table, step, &recorded);
         step.after = before.map(TableName::to_string);
         changing.insert(table.clone(), step.action);
         steps.push(step);
@@ -215,24 +219,31 @@ pub async fn plan(
 }
 
 /// What a run refuses of a table before it computes anything.
-fn unless_refused(site: &Site, table: &TableName, step: PlannedStep) -> PlannedStep {
+fn unless_refused(
+    site: &Site,
+    table: &TableName,
+    step: PlannedStep,
+    recorded: &BTreeMap<String, i64>,
+) -> PlannedStep {
     if step.error.is_some() {
         return step;
     }
-    match not_refused(site, table, step.action) {
+    match not_refused(site, table, step.action, recorded) {
         Ok(()) => step,
         Err(error) => step.failed(error),
     }
 }
 
 /// That a run finds the table as karat left it, signed and with all its files, and may commit to it (A4, G7).
-fn not_refused(site: &Site, table: &TableName, action: PlannedAction) -> Result<(), PipelineError> {
-    let mut written = vec![table.clone()];
-    if table.layer == Layer::Silver {
-        written.push(table.quarantine());
-    }
+fn not_refused(
+    site: &Site,
+    table: &TableName,
+    action: PlannedAction,
+    recorded: &BTreeMap<String, i64>,
+) -> Result<(), PipelineError> {
     let mut heads = Vec::new();
-    for name in written {
+    for name in written_by(table) {
+        check_kept(site, &name, recorded)?;
         let in_lake = site.lake.table(&name.folder());
         let head = head(&in_lake)?;
         check_signed(site, &name, head.as_ref())?;

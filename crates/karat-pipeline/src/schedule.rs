@@ -99,6 +99,7 @@ pub async fn run(
         waiting.insert(table.clone(), inputs);
     }
     let reads = columns_read(project);
+    let recorded = Arc::new(manifest::versions(&site.lake)?);
     let mut finished: BTreeMap<TableName, StepReport> = BTreeMap::new();
     let mut running: JoinSet<(TableName, StepReport)> = JoinSet::new();
     loop {
@@ -119,6 +120,7 @@ pub async fn run(
                 Known {
                     reads: reads.get(&table).cloned().unwrap_or_default(),
                     outside: inputs_outside(project, &table, |input| order.contains(input)),
+                    recorded: recorded.clone(),
                 },
             );
         }
@@ -150,6 +152,8 @@ struct Known {
     reads: ColumnsRead,
     /// Of a model: what it reads and this run does not make.
     outside: Vec<TableName>,
+    /// Versions that the newest run recorded.
+    recorded: Arc<BTreeMap<String, i64>>,
 }
 
 /// What the model of this table reads that is not selected.
@@ -294,6 +298,16 @@ async fn step(
     table: &TableName,
     known: &Known,
 ) -> (&'static str, Result<StepReport, PipelineError>) {
+    let mut gone = Vec::new();
+    for written in written_by(table) {
+        match manifest::check_kept(site, &written, &known.recorded) {
+            Ok(true) => {}
+            Ok(false) => gone.push(format!(
+                "the folder of `{written}` was gone: it is made anew, and `verify` tells of the versions that were there"
+            )),
+            Err(error) => return (kind_of(table), Err(error)),
+        }
+    }
     if let Some(feed) = site.project.feed(table) {
         let outcome = match sources.open(&feed.source) {
             Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, &known.reads)
@@ -306,7 +320,12 @@ async fn step(
     if let Err(error) = check_made(site, table, &known.outside) {
         return (kind_of(table), Err(error));
     }
-    (kind_of(table), model(site, table).await)
+    let made = model(site, table).await;
+    let made = made.map(|mut report| {
+        report.notes.extend(gone);
+        report
+    });
+    (kind_of(table), made)
 }
 
 /// Brings the table of one model up to date, by itself: the run's manifest is left to [`run`].
@@ -333,6 +352,14 @@ pub async fn model(site: &Site, table: &TableName) -> Result<StepReport, Pipelin
             other => other,
         }
     })
+}
+
+/// The tables that one step writes.
+pub(crate) fn written_by(table: &TableName) -> Vec<TableName> {
+    match table.layer {
+        Layer::Silver => vec![table.clone(), table.quarantine()],
+        _ => vec![table.clone()],
+    }
 }
 
 /// What makes the table: a load, or the model of a layer.

@@ -78,6 +78,15 @@ pub fn fold_name(name: &str) -> String {
         .collect()
 }
 
+/// What bronze calls a column of this spelling at the source: no `_` comes first (B2).
+pub(crate) fn bronze_name(name: &str) -> String {
+    let folded = fold_name(name);
+    match folded.starts_with('_') {
+        true => format!("src_{folded}"),
+        false => folded,
+    }
+}
+
 /// Whether a name is one of ours: `[a-z][a-z0-9_]*`.
 pub(crate) fn is_own_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())

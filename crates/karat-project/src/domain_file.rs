@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::decode::{
-    self, At, Ratio, choice, column, columns, flag, fold_name, is_own_name, parse_duration,
-    printable, ratio, text, texts,
+    self, At, Ratio, bronze_name, choice, column, columns, flag, fold_name, is_own_name,
+    parse_duration, printable, ratio, text, texts,
 };
 use crate::diagnostic::{Place, Reporter};
 use crate::links::domain_marker;
@@ -246,7 +246,7 @@ fn read_feed(
         );
     }
     let rename = read_rename(node);
-    let deletes = read_deletes(node);
+    let deletes = read_deletes(node, &rename);
     if let (Some(entry), Some(Mode::Full)) = (node.entry("deletes"), mode) {
         report.error(
             entry.key_at,
@@ -705,14 +705,20 @@ fn read_rename(node: &Node) -> BTreeMap<String, String> {
     entries
         .iter()
         // Both go by their folded names (F3), however a header spells them.
-        .filter_map(|entry| Some((fold_name(&entry.key), fold_name(entry.value.scalar()?))))
+        .filter_map(|entry| Some((fold_name(&entry.key), bronze_name(entry.value.scalar()?))))
         .collect()
 }
 
-fn read_deletes(node: &Node) -> Option<Deletes> {
+fn read_deletes(node: &Node, rename: &BTreeMap<String, String>) -> Option<Deletes> {
     let deletes = node.get("deletes")?;
+    // As a cursor may: by the name that the column has at the source now.
+    let in_bronze = |name: String| {
+        let mut renames = rename.iter();
+        let found = renames.find(|(_, source)| **source == name);
+        found.map_or(name.clone(), |(bronze, _)| bronze.clone())
+    };
     match deletes.data {
-        Data::Map(_) => column(deletes, "soft").map(|soft| Deletes::Soft(soft.value)),
+        Data::Map(_) => column(deletes, "soft").map(|soft| Deletes::Soft(in_bronze(soft.value))),
         _ => (deletes.scalar() == Some("none")).then_some(Deletes::Never),
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{Feed, Mode, quoted, quoted_list};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedShape {
     mode: String,
-    /// Of a full feed: with a key, bronze holds changes.
+    /// Of a full feed: with a key, bronze holds changes. Of a cursor: the key is a part of `_seq`.
     key: Option<String>,
     /// Of files that are new each time: what orders them. Full loads are compared by their marks.
     file_order: Option<String>,
@@ -25,7 +25,7 @@ impl FeedShape {
         };
         Self {
             mode: feed.mode.as_str().to_owned(),
-            key: (feed.mode == Mode::Full).then(|| quoted_list(&feed.key)),
+            key: (feed.mode == Mode::Full || feed.cursor.is_some()).then(|| quoted_list(&feed.key)),
             file_order: (feed.table.is_none() && feed.mode == Mode::Incremental)
                 .then(|| quoted(feed.file_order.as_deref().unwrap_or(""))),
             cursor: feed
@@ -53,7 +53,8 @@ impl FeedShape {
             found.map_or(name, |(_, bronze)| bronze).to_owned()
         };
         Some(Self {
-            key: (mode == "full").then(|| value("key").unwrap_or("").to_owned()),
+            key: (mode == "full" || value("cursor").is_some())
+                .then(|| value("key").unwrap_or("").to_owned()),
             file_order: (value("table") == Some("\"\"") && mode == "incremental")
                 .then(|| value("file_order").unwrap_or("\"\"").to_owned()),
             cursor: cursor.map(renamed),

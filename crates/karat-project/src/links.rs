@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decode::{PROVENANCE, fold_name, printable};
+use crate::decode::{PROVENANCE, bronze_name, fold_name, printable};
 use crate::diagnostic::{Place, Reporter};
 use crate::graph::{self, Edges};
 use crate::model::{Access, Domain, Feed, ModelKind};
@@ -128,7 +128,7 @@ fn warn_of_rows_read_again(feed: &Feed, draft: &Draft, at: Place, report: &mut R
             draft.model.name,
             feed.short_name()
         ),
-        "say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts",
+        "say what names a row: with a primary key at the source, or `key` in the feed from its first load on, and `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts",
     );
 }
 
@@ -521,15 +521,6 @@ fn refuse_provenance(name: &str, at: Place, report: &mut Reporter) {
         ),
         "query it in bronze with `karat query`",
     );
-}
-
-/// What bronze calls a column of this spelling.
-fn bronze_name(name: &str) -> String {
-    let folded = fold_name(name);
-    match folded.starts_with('_') {
-        true => format!("src_{folded}"),
-        false => folded,
-    }
 }
 
 /// The bronze columns of a feed that declares them; `None` if only the data tells.

@@ -920,7 +920,7 @@ pub struct AutoCdc {
     pub keys: Vec<String>,
     /// Selected column that orders events; `None`: `_seq` alone.
     pub sequence_by: Option<String>,
-    /// When an event deletes its key: SQL over bronze.
+    /// When an event deletes its key: SQL over the selected columns, and those of bronze under other names.
     pub apply_as_deletes: Option<String>,
     /// 1 or 2.
     pub scd_type: u8,

@@ -154,7 +154,7 @@ domain: sales
 owner: sales-data@contoso.example
 feeds:
   # A table with a column that grows: bronze `sales_bronze.shop__orders`.
-  - { source: shop, table: orders, mode: incremental, cursor: { column: updated_at, lag: 15m }, deletes: none }
+  - { source: shop, table: orders, mode: incremental, key: [order_id], cursor: { column: updated_at, lag: 15m }, deletes: none }
   # The whole list of customers every day, each file a full load; with a key, bronze stores the changes.
   - source: landing
     name: customers

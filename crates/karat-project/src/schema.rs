@@ -851,7 +851,7 @@ static AUTO_CDC: Object = Object {
         optional(
             "apply_as_deletes",
             Type::Expression,
-            "When an event deletes its key: SQL over the columns of bronze.",
+            "When an event deletes its key: SQL over the selected columns, and those of bronze under other names.",
         ),
         default(
             "stored_as_scd_type",

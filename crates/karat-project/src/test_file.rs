@@ -44,7 +44,10 @@ impl GivenRows {
     fn of(node: &Node) -> Self {
         let mut columns: Vec<At<String>> = Vec::new();
         for entry in node.items().iter().flat_map(Node::entries) {
-            if columns.iter().all(|known| known.value != entry.key) {
+            if columns
+                .iter()
+                .all(|known| !is_same(&known.value, &entry.key))
+            {
                 columns.push(At {
                     value: entry.key.clone(),
                     at: entry.key_at,
@@ -53,14 +56,20 @@ impl GivenRows {
         }
         let rows = node.items().iter().map(|row| {
             let cell = |column: &At<String>| {
-                let value = row.get(&column.value)?;
-                value.scalar().map(str::to_owned)
+                let mut entries = row.entries().iter();
+                let entry = entries.find(|entry| is_same(&entry.key, &column.value))?;
+                entry.value.scalar().map(str::to_owned)
             };
             columns.iter().map(cell).collect()
         });
         let rows = rows.collect();
         Self { columns, rows }
     }
+}
+
+/// Names have no case (F3).
+fn is_same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 /// Reads a file of tests.
@@ -94,6 +103,10 @@ pub(crate) fn read(
         return Vec::new();
     };
     let tests = node.get("tests").map(Node::items).unwrap_or(&[]);
+    if let (Some(entry), true) = (node.entry("tests"), tests.is_empty()) {
+        let hint = "write one, or remove the file";
+        report.error(entry.key_at, "the file has no test", hint);
+    }
     let mut found: Vec<ModelTest> = Vec::new();
     for test in tests {
         let Some(name) = text(test, "name") else {
@@ -102,6 +115,11 @@ pub(crate) fn read(
         if found.iter().any(|other| other.name == name.value) {
             let message = format!("two tests of this file are called `{}`", name.value);
             report.error(name.at, message, "give one another name");
+        }
+        if test.get("expect").is_none() && test.get("quarantine").is_none() {
+            let message = format!("test `{}` expects nothing", name.value);
+            let hint = "say what the model must make: `expect`, of a silver model also `quarantine`; `[]` is no row";
+            report.error(name.at, message, hint);
         }
         found.push(ModelTest {
             model: model.name.clone(),
@@ -124,6 +142,10 @@ fn given(
     report: &mut Reporter,
 ) -> Vec<(TableName, GivenRows)> {
     let mut given: Vec<(TableName, GivenRows)> = Vec::new();
+    // A model whose own text is wrong reads what nobody knows.
+    if model.inputs.is_empty() {
+        return given;
+    }
     let entries = test.get("given").map(Node::entries).unwrap_or(&[]);
     for entry in entries {
         let feeds = domains.iter().flat_map(|domain| &domain.feeds);

@@ -108,6 +108,8 @@ pub struct FeedSpec {
     pub key: Vec<String>,
     /// Cursor of an incremental feed of a database.
     pub cursor: Option<Cursor>,
+    /// Whether rows are followed through their changes (`auto_cdc`): a cursor must then find them named by a key.
+    pub followed: bool,
     /// What files are written in.
     pub format: Format,
     /// How text files are written.

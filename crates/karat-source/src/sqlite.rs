@@ -1070,6 +1070,29 @@ fn cursor_of(table: &str) -> String {
     format!("read the cursor of table `{table}` of")
 }
 
+impl Sqlite {
+    /// Rows that are followed need a name: without one, a row that changes while its cursor stands still is another row, and which reading
+    /// is the later nobody could tell (B1).
+    fn check_named(&self, feed: &FeedSpec) -> Result<(), SourceError> {
+        if !feed.followed {
+            return Ok(());
+        }
+        let mut connection = self.connect()?;
+        let transaction = self.begin(&mut connection)?;
+        let table = self.feed_table(&transaction, feed)?;
+        if !table.key(feed)?.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "cannot follow rows of `{}` with `auto_cdc`: it has no primary key, and feed `{}` no `key` (B1)",
+            table.name, feed.name
+        );
+        Err(SourceError::new(ErrorKind::Config, what)
+            .hint("declare the columns that name a row as `key` of the feed; a feed that was loaded without needs another `name`, too")
+            .object(&table.name))
+    }
+}
+
 impl Source for Sqlite {
     fn kind(&self) -> &'static str {
         "sqlite"
@@ -1161,6 +1184,7 @@ impl Source for Sqlite {
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError> {
         match (feed.mode, from, &feed.cursor) {
             (Mode::Incremental, Known::Cursor(position), Some(cursor)) => {
+                self.check_named(feed)?;
                 self.plan_cursor(feed, cursor, position.as_ref().filter(|p| !p.is_null()))
             }
             (Mode::Full, Known::Full { mark }, _) => {

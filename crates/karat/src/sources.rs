@@ -1,12 +1,14 @@
 //! Opens the sources that the project declares, each once, and tells them what feeds ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use karat_pipeline::fixture::{Landed, Stand};
 use karat_pipeline::{PipelineError, Sources};
-use karat_project::{self as project, Feed, OnBrokenObject, OnDuplicate, Project};
+use karat_project::{
+    self as project, Feed, ModelKind, OnBrokenObject, OnDuplicate, Project, TableName,
+};
 use karat_source::{self as source, FeedSpec, Source, SourceConfig, open_source};
 
 use crate::site::without_dots;
@@ -15,6 +17,8 @@ use crate::site::without_dots;
 pub(crate) struct ProjectSources {
     /// Kind and place by name.
     declared: BTreeMap<String, (&'static str, PathBuf)>,
+    /// Feeds whose rows a model follows by `auto_cdc`.
+    followed: BTreeSet<TableName>,
     now_ns: i64,
     opened: Mutex<BTreeMap<String, Arc<dyn Source>>>,
 }
@@ -35,8 +39,13 @@ impl ProjectSources {
                 )
             })
             .collect();
+        let followed = project.models.iter().filter_map(|model| match &model.kind {
+            ModelKind::Silver(silver) => silver.auto_cdc.as_ref().map(|_| silver.from.clone()),
+            ModelKind::Gold(_) => None,
+        });
         Self {
             declared,
+            followed: followed.collect(),
             now_ns,
             opened: Mutex::new(BTreeMap::new()),
         }
@@ -107,8 +116,20 @@ impl Sources for ProjectSources {
     }
 
     fn spec(&self, feed: &Feed) -> FeedSpec {
-        spec(feed)
+        FeedSpec {
+            followed: self.followed.contains(&feed.bronze),
+            ..spec(feed)
+        }
     }
+}
+
+/// The key by the names that a database has for it now; `key` names columns of bronze (B8).
+fn key_at_source(feed: &Feed) -> Vec<String> {
+    let now = |name: &String| match &feed.table {
+        Some(_) => feed.rename.get(name).unwrap_or(name).clone(),
+        None => name.clone(),
+    };
+    feed.key.iter().map(now).collect()
 }
 
 /// What a source must know of a feed.
@@ -122,7 +143,7 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
             project::Mode::Full => source::Mode::Full,
             project::Mode::Incremental => source::Mode::Incremental,
         },
-        key: feed.key.clone(),
+        key: key_at_source(feed),
         cursor: feed.cursor.as_ref().map(|cursor| source::Cursor {
             column: cursor.column.clone(),
             lag: cursor.lag.map(|lag| match lag {
@@ -133,6 +154,7 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
             }),
             nulls_include: cursor.nulls_include,
         }),
+        followed: false,
         csv: source::CsvOptions {
             delimiter: csv.delimiter.clone(),
             terminator: csv.terminator.clone(),

@@ -40,6 +40,7 @@ fn full(table: &str) -> FeedSpec {
 fn by_cursor(table: &str, column: &str, lag: Option<Lag>) -> FeedSpec {
     FeedSpec {
         mode: Mode::Incremental,
+        followed: false,
         cursor: Some(Cursor {
             column: column.to_owned(),
             lag,

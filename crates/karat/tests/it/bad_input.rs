@@ -845,3 +845,99 @@ fn a_full_disk() {
         .assert_eq(&full.text());
     }
 }
+
+/// Columns that are no number in all rows of a group have no bounds.
+#[test]
+fn columns_that_are_no_number_anywhere() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: full, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), x: cast(x as double), y: cast(x as real) }\nkey: [id]\nallow_float: NaN is told here\n",
+    );
+    let rows: String = (0..20_000).map(|id| format!("{id},NaN\n")).collect();
+    project.write("landing/1.csv", &format!("id,x\n{rows}"));
+    project.run(0);
+    assert_eq!(
+        project.rows("select count(*) as n, count(distinct x) as x, max(y) as y from d_silver.t"),
+        "n,x,y\n20000,1,NaN\n"
+    );
+    let verify = project.karat(&["verify"]);
+    assert_eq!(verify.code, 0, "{}", verify.text());
+}
+
+/// What was received does not begin anew where its folder or its last commits are gone: the record knows better. A model's table is made
+/// again as a whole, and the reader is told.
+#[test]
+fn tables_that_are_gone() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: id }\nkey: [id]\n",
+    );
+    project.write(
+        "domains/d/gold/g.sql",
+        "select count(*) as n from d_silver.t\n",
+    );
+    project.write("landing/1.csv", "id\n1\n");
+    project.run(0);
+    project.write("landing/2.csv", "id\n2\n");
+    project.run(0);
+    for (gone, table) in [
+        ("lake/d/bronze/landing__o", "d_bronze.landing__o"),
+        (
+            "lake/d/silver/t/_delta_log/00000000000000000001.json",
+            "d_silver.t",
+        ),
+    ] {
+        let broken = Project::copy_of(&project);
+        broken.remove(gone);
+        for verb in ["plan", "run"] {
+            let told = broken.karat(&[verb]);
+            assert_eq!(told.code, 1, "{gone}: {}", told.text());
+            let message = format!("error: `{table}` is not as its record says: its file `");
+            assert!(told.stderr.contains(&message), "{gone}: {}", told.text());
+        }
+    }
+    project.remove("lake/d/silver/t");
+    let run = project.karat(&["run"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let note = "note: d_silver.t: the folder of `d_silver.t` was gone: it is made anew";
+    assert!(run.stderr.contains(note), "{}", run.text());
+    assert_eq!(project.rows("select * from d_gold.g"), "n\n2\n");
+}
+
+#[test]
+fn paths_that_climb() {
+    let project = Project::initial();
+    let karat = std::fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write(
+        "karat.yaml",
+        &karat.replace("./lake", "landing/../../beside"),
+    );
+    let inner = Project::empty();
+    let root = inner.path("project");
+    crate::project::copy_folder(&project.path("."), &root);
+    let up = root.join("domains/..");
+    let karat = |verb: &[&str]| {
+        let project = up.display().to_string();
+        let answer = inner.karat(&[&["--project", &project, "--quiet"], verb].concat());
+        assert_eq!(answer.code, 0, "{verb:?} {}", answer.text());
+        answer.stdout
+    };
+    karat(&["run"]);
+    assert!(inner.path("beside/_karat").is_dir());
+    karat(&["verify"]);
+    karat(&["replay"]);
+    let file = "project/../beside/o.parquet";
+    let query = "select * from shop_gold.revenue";
+    let out = inner.path("beside/o.parquet").display().to_string();
+    karat(&["query", "--format", "parquet", "--output", &out, query]);
+    let table = format!("t={file}");
+    let found = inner.karat(&[
+        "query",
+        "--table",
+        &table,
+        "--format",
+        "csv",
+        "select count(*) as n from t",
+    ]);
+    assert_eq!(found.stdout, "n\r\n3\r\n", "{}", found.text());
+}

@@ -299,7 +299,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     // What fails.
     project.write(
         "domains/shop/tests/one.yaml",
-        "model: shop_gold.revenue\ntests: [ { name: n, given: { shop_silver.orders: [ { amount: x } ] } } ]\n",
+        "model: shop_gold.revenue\ntests: [ { name: n, given: { shop_silver.orders: [ { amount: x } ] }, expect: [] } ]\n",
     );
     ask("test", 1, &[]);
     project.remove("domains/shop/tests");

@@ -484,7 +484,7 @@ fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
           |
         1 | from: db.o
           |       ^^^^
-          = hint: say what names a row: with `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts
+          = hint: say what names a row: with a primary key at the source, or `key` in the feed from its first load on, and `auto_cdc: { keys: [COLUMN] }` in the model the newest reading counts
 
         --- exit 0
     "#]].assert_eq(&project.karat(&["validate"]).text());
@@ -497,7 +497,7 @@ fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
     let notes = run.stderr.lines().filter(|line| line.starts_with("note: "));
     let notes: Vec<&str> = notes.collect();
     expect![[r#"
-        note: d_bronze.db__o: 2 rows were read again with `note`, which bronze did not have: `d_silver.t` holds both readings; with `auto_cdc: { keys: [COLUMN] }` the newest counts
+        note: d_bronze.db__o: 2 rows were read again with `note`, which bronze did not have: `d_silver.t` holds both readings; with a primary key at the source, or `key` in the feed from its first load on, and `auto_cdc: { keys: [COLUMN] }` in the model the newest counts
     "#]].assert_eq(&format!("{}\n", notes.join("\n")));
     expect![[r#"
         id,v
@@ -509,22 +509,66 @@ fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
         4,c
     "#]]
     .assert_eq(&project.rows(rows));
-    // With what it advises, the same lake has each row once.
+    // Without a `key` nobody could tell which of two readings is the later, so `auto_cdc` is refused; and a `key` is a part of `_seq`, so it
+    // is not given to a table that has rows without.
     project.write(
         "domains/d/silver/t.yaml",
         &format!("{silver}auto_cdc: {{ keys: [id] }}\n"),
     );
-    let validate = project.karat(&["validate"]);
-    assert_eq!(validate.stderr, "", "{}", validate.text());
-    project.run(0);
     expect![[r#"
-        id,v
-        1,a
-        2,b
-        3,old
-        4,c
-    "#]]
-    .assert_eq(&project.rows(rows));
+                 table           version   time  rows
+        failed   d_bronze.db__o           N s
+        skipped  d_silver.t               N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: cannot follow rows of `o` with `auto_cdc`: it has no primary key, and feed `o` no `key` (B1)
+        hint: declare the columns that name a row as `key` of the feed; a feed that was loaded without needs another `name`, too
+        --- exit 2
+    "#]].assert_eq(&project.run(2).text());
+    let keyed = feed.replace("mode:", "key: [id], mode:");
+    let declare = |feed: &str| {
+        project.write(
+            "domains/d/domain.yaml",
+            &format!("domain: d\nfeeds:\n  - {feed}\n"),
+        );
+    };
+    declare(&keyed);
+    expect![[r#"
+                 table           version   time  rows
+        failed   d_bronze.db__o           N s
+        skipped  d_silver.t               N s
+        run RUN: 0 tables written, 0 unchanged, 1 failed, 1 skipped, N s
+        head DIGEST
+        --- stderr
+        error: `d_bronze.db__o` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`
+        --- exit 2
+    "#]].assert_eq(&project.run(2).text());
+    declare(&keyed.replace("table: o,", "table: o, name: p,"));
+    project.write(
+        "domains/d/silver/t.yaml",
+        &format!(
+            "{}auto_cdc: {{ keys: [id] }}\n",
+            silver.replace("db.o", "db.p")
+        ),
+    );
+    project.run(0);
+    // What changes while its cursor stands still is seen, also when it goes back.
+    for (sql, expected) in [
+        (
+            "update o set v = 'A' where id = 1",
+            "id,v\n1,A\n2,b\n3,old\n4,c\n",
+        ),
+        (
+            "update o set v = 'a' where id = 1",
+            "id,v\n1,a\n2,b\n3,old\n4,c\n",
+        ),
+    ] {
+        project.sqlite(sql);
+        project.run(0);
+        assert_eq!(project.rows(rows), expected, "{sql}");
+    }
 }
 
 #[test]
@@ -1376,7 +1420,7 @@ fn a_record_with_a_hole_is_told() {
     let commits = Project::copy_of(&loaded);
     commits.remove("lake/d/bronze");
     expect![[r#"
-        error: `d_bronze.landing__e` is not as its record says: its file `_karat/intents/d/landing__e/1.json` is followed by others, and its load is neither in the table nor closed: commits of the table were lost
+        error: `d_bronze.landing__e` is not as its record says: its file `d/bronze/landing__e` is gone, and the newest run recorded a version of it
         hint: `karat verify` lists all that differs; restore the file from a backup of the lake
     "#]].assert_eq(&told(&commits));
     // A model is made anew.

@@ -28,7 +28,7 @@ fn all_mistakes_of_the_files_at_once() {
         "select country, sum(amount) as revenue\nfrom shop_silver.orders\ngroup by\n",
     );
     expect![[r#"
-        4 mistakes
+        3 mistakes
         --- stderr
         error: SQL: expected an expression, found the end of the text
          --> domains/shop/gold/revenue.sql:3:9
@@ -49,13 +49,6 @@ fn all_mistakes_of_the_files_at_once() {
         4 | expectation: {}
           | ^^^^^^^^^^^
           = hint: did you mean `expectations`?
-
-        error: `shop_gold.revenue` does not read `shop_silver.orders`
-         --> domains/shop/tests/revenue.yaml:6:7
-          |
-        6 |       shop_silver.orders:
-          |       ^^^^^^^^^^^^^^^^^^
-          = hint: it reads: 
 
         --- exit 2
     "#]]

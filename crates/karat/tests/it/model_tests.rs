@@ -103,10 +103,13 @@ tests:
     expect: [ { k: a, v: 3 }, { k: c, v: 2 } ]
   - name: no number
     given: { d_silver.history: [ { k: a, v: one } ] }
+    expect: []
   - name: one key twice
-    given: { d_silver.history: [ { k: a, __START_AT: 2026-01-01 }, { k: a, __START_AT: 2026-01-01 } ] }
+    given: { d_silver.history: [ { k: a, __START_AT: 2026-01-01 }, { K: a, __start_at: 2026-01-01 } ] }
+    expect: []
   - name: no such column
     given: { d_silver.history: [ { kk: a } ] }
+    expect: []
   - name: nobody expects it
     given: { d_silver.history: [ { k: a, v: 1 } ] }
     expect: []
@@ -119,6 +122,16 @@ tests:
   - name: held
     given: { landing.e: [ { k: a, Value: 1, at: 2026-01-01 }, { k: b, Value: -1, at: 2026-01-01 } ] }
     quarantine: [ { row: 1, rules: [positive] } ]
+  - name: aside
+    given: { landing.e: [ { k: a, Value: -1, at: 2026-01-01 } ] }
+    expect: [ { k: a, v: -1 } ]
+  - name: a slip
+    at: yesterday
+    given: { landing.e: [ { k: a, Valu: 1, at: 2026-01-01 } ] }
+    expect: [ { k: a, v: 1 } ]
+  - name: another
+    given: { landing.e: [ { k: a, Vv: 1, at: 2026-01-01 } ] }
+    expect: [ { k: a, v: 1 } ]
 ",
     );
     expect![[r#"
@@ -131,22 +144,34 @@ tests:
           row 1 for `d_silver.history`: the value of `v` is no decimal(9,2)
           hint: write it as SQL reads it from text; null is `null`, or leaving it out
 
-        FAILED domains/d/tests/all.yaml:8: one key twice
+        FAILED domains/d/tests/all.yaml:9: one key twice
           two rows that are given for `d_silver.history` have one key (k, __START_AT)
           hint: a table never holds such rows: give one of them another key
 
-        FAILED domains/d/tests/all.yaml:10: no such column
+        FAILED domains/d/tests/all.yaml:12: no such column
           `d_silver.history` has no column `kk`
           hint: did you mean `k`?
 
-        FAILED domains/d/tests/all.yaml:12: nobody expects it
+        FAILED domains/d/tests/all.yaml:15: nobody expects it
           unexpected  k=a, v=1.00, day=2000-01-01
 
         FAILED domains/d/tests/held.yaml:3: held
           quarantine: row 1 (positive) is not held
           quarantine: row 2 (positive) is held, and not expected
 
-        6 of 6 tests failed, in N s
+        FAILED domains/d/tests/held.yaml:6: aside
+          missing     k=a, v=-1.00
+          in quarantine: row 1 (positive)
+
+        FAILED domains/d/tests/held.yaml:9: a slip
+          `at: yesterday` is no time
+          hint: write it like TIME
+
+        FAILED domains/d/tests/held.yaml:13: another
+          the rows for `landing.e` have a column `Vv`, which the model does not read
+          hint: did you mean `v`?
+
+        9 of 9 tests failed, in N s
         --- exit 1
     "#]]
     .assert_eq(&project.karat(&["test"]).text());

@@ -158,7 +158,7 @@ fn full_loads_of_files_get_another_order() {
 fn a_database_table_gets_another_cursor() {
     let by = |column: &str| {
         format!(
-            "{{ source: db, table: o, mode: incremental, cursor: {{ column: {column} }}, deletes: none }}"
+            "{{ source: db, table: o, mode: incremental, key: [id], cursor: {{ column: {column} }}, deletes: none }}"
         )
     };
     let project = Project::one_feed(
@@ -211,9 +211,9 @@ fn a_database_table_gets_another_cursor() {
     .assert_eq(&project.rows("select * from d_silver.t"));
 }
 
-/// A key orders rows of one cursor value; what bronze has of them it has by any key.
+/// A key is a part of `_seq`: rows with another, or with none, would not sort among the others by the time of their reading.
 #[test]
-fn a_database_table_gets_a_key() {
+fn a_database_table_keeps_its_key() {
     let by = |key: &str| {
         format!(
             "{{ source: db, table: o, mode: incremental, cursor: {{ column: rev, lag: 5 }}, deletes: none{key} }}"
@@ -224,26 +224,57 @@ fn a_database_table_gets_a_key() {
     project.run(0);
     project.sqlite("insert into o values (3, 3, 'c')");
     declare(&project, &by(", key: [id]"));
-    project.run(0);
     expect![[r#"
+        plan --quiet -> 2
+        error: `d_bronze.db__o` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet -> 2
+        error: `d_bronze.db__o` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`
+        run --quiet --select d_silver.t -> 2
+        error: `d_bronze.db__o` was loaded with no `key`, and its feed now has `key: id`: rows of both would not make one table
+        hint: take the change back, or give feed `db.o` another `name`, so that it makes a table of its own, and its models the new `from`
         id,v
         1,a
         2,b
-        3,c
-    "#]]
-    .assert_eq(&project.rows("select * from d_silver.t"));
-    project.sqlite("insert into o values (4, 4, 'd'); update o set v = 'B' where id = 2");
-    declare(&project, &by(", key: [id, rev]"));
+    "#]].assert_eq(&said(&project));
+}
+
+/// What is called otherwise at the source now is the same column of bronze, whichever part of a feed names it (B8).
+#[test]
+fn a_key_and_a_mark_of_deletes_are_renamed_at_the_source() {
+    let feed = |more: &str| {
+        format!(
+            "{{ source: db, table: o, mode: incremental, key: [id], cursor: {{ column: rev }}, {more} }}"
+        )
+    };
+    let project = Project::one_feed(
+        &feed("deletes: { soft: gone }"),
+        "from: db.o\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    project.sqlite("create table o (id integer, rev integer, v text, gone integer); insert into o values (1, 1, 'a', 0), (2, 2, 'b', 0)");
     project.run(0);
-    expect![[r#"
-        id,v
-        1,a
-        2,B
-        2,b
-        3,c
-        4,d
-    "#]]
-    .assert_eq(&project.rows("select * from d_silver.t"));
+    project.sqlite(
+        "alter table o rename column id to ident; alter table o rename column gone to weg;
+         update o set rev = 3, weg = 1 where ident = 1; insert into o values (4, 4, 'd', 0)",
+    );
+    for soft in ["weg", "gone"] {
+        declare(
+            &project,
+            &feed(&format!(
+                "deletes: {{ soft: {soft} }}, rename: {{ id: Ident, gone: weg }}"
+            )),
+        );
+        let validate = project.karat(&["validate"]);
+        assert_eq!(validate.code, 0, "{}", validate.text());
+        project.run(0);
+        expect![[r#"
+            id,v
+            2,b
+            4,d
+        "#]]
+        .assert_eq(&project.rows("select * from d_silver.t"));
+    }
 }
 
 /// What a killed run had planned is of the declaration that it had.
