@@ -486,6 +486,38 @@ fn holds_some(epochs: &Epochs) -> bool {
     objects.any(|(_, object)| object.broken.is_some())
 }
 
+/// Broken objects of loads that a killed run committed and never told of: no manifest has them yet (A10, B4).
+pub(crate) fn untold(
+    site: &Site,
+    bronze: &TableName,
+    recorded: &BTreeMap<String, i64>,
+) -> Result<Vec<(String, String)>, PipelineError> {
+    let table = site.lake.table(&bronze.folder());
+    let told = recorded.get(&bronze.to_string()).copied();
+    let newest = table.newest_version()?;
+    if newest.is_none() || newest <= told {
+        return Ok(Vec::new());
+    }
+    let epoch_at = |version: Option<i64>| -> Result<i64, PipelineError> {
+        let snapshot = match version {
+            Some(version) => table.load_at(version)?,
+            None => None,
+        };
+        let epoch = snapshot.and_then(|snapshot| {
+            let app = layout::app(bronze);
+            snapshot.app_versions.get(&app).copied()
+        });
+        Ok(epoch.unwrap_or(0))
+    };
+    let (from, snapshot) = (epoch_at(told)?, table.load()?);
+    let epochs = Epochs::read(&site.lake, bronze, snapshot.as_ref())?;
+    let done = epochs.done().filter(|intent| intent.epoch > from);
+    let objects = done.flat_map(|intent| &intent.objects);
+    Ok(objects
+        .filter_map(|object| Some((object.path.clone(), object.broken.clone()?)))
+        .collect())
+}
+
 /// Objects of a load that are listed and not loaded, with the reason.
 fn broken_of(objects: &[Object]) -> impl Iterator<Item = (String, String)> + '_ {
     let reason = |object: &Object| Some((object.path.clone(), object.broken.clone()?));

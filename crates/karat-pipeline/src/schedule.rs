@@ -309,12 +309,22 @@ async fn step(
         }
     }
     if let Some(feed) = site.project.feed(table) {
+        let untold = match ingest::untold(site, table, &known.recorded) {
+            Ok(untold) => untold,
+            Err(error) => return ("load", Err(error)),
+        };
         let outcome = match sources.open(&feed.source) {
             Ok(source) => ingest::load(site, feed, &sources.spec(feed), &source, &known.reads)
                 .await
                 .map_err(|error| damage::named(site, std::slice::from_ref(table), error)),
             Err(error) => Err(error),
         };
+        let outcome = outcome.map(|mut report| {
+            let told = report.broken.clone();
+            let untold = untold.into_iter().filter(|one| !told.contains(one));
+            report.broken.extend(untold);
+            report
+        });
         return ("load", outcome);
     }
     if let Err(error) = check_made(site, table, &known.outside) {

@@ -63,7 +63,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &DiffArgs) -> Result
 /// The two texts: what is left out of the second is the first's.
 fn operands(old: &str, new: Option<&str>) -> (String, Option<String>) {
     let (place, version) = parts(old);
-    let of_lake = place.parse::<TableName>().is_ok();
+    let of_lake = place.to_lowercase().parse::<TableName>().is_ok();
     match (new, version) {
         (Some(at), _) if at.starts_with('@') => (old.to_owned(), Some(format!("{place}{at}"))),
         (Some(new), _) => (old.to_owned(), Some(new.to_owned())),
@@ -103,7 +103,9 @@ impl Operand {
         notes: &mut Vec<String>,
     ) -> Result<Self, Failure> {
         let (place, version) = parts(text);
-        if let (Ok(name), Some(site)) = (place.parse::<TableName>(), lake) {
+        // Names of tables have no case (F3).
+        let named = place.to_lowercase().parse::<TableName>();
+        if let (Ok(name), Some(site)) = (named.clone(), lake) {
             let at = match version {
                 Some(BEFORE) => At::Before,
                 Some(version) => at(site, version)?,
@@ -116,7 +118,7 @@ impl Operand {
                 version: Some(version),
             });
         }
-        if place.parse::<TableName>().is_ok() && !Path::new(place).exists() {
+        if named.is_ok() && !Path::new(place).exists() {
             return Err(Failure::usage(
                 format!("`{place}` is a table of a lake, and there is no project here"),
                 "go to a project's folder, or name it with `--project DIR`",

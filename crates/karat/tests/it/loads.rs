@@ -571,6 +571,27 @@ fn a_column_that_is_added_is_told_where_a_window_is_read_twice() {
     }
 }
 
+/// A run that was killed said nothing of the objects that it held: the next one does, and the one after is done with it (B4, H1).
+#[test]
+fn what_a_killed_run_held_is_told_by_the_next() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv.gz\" }",
+        "from: landing.o\nselect: { id: id }\nkey: [id]\n",
+    );
+    project.write_gzip("landing/1.csv.gz", "id\n1\n");
+    let packed = project.write_gzip("landing/2.csv.gz", &"some,text\n".repeat(1000));
+    project.write_bytes("landing/2.csv.gz", &packed[..packed.len() / 2]);
+    let killed = project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "commit.after")]);
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    let next = project.run(1);
+    assert!(
+        next.stdout.contains("held    2.csv.gz of d_bronze.landing__o"),
+        "{}",
+        next.text()
+    );
+    project.run(0);
+}
+
 #[test]
 fn a_cursor_reads_its_window_again() {
     let project = Project::one_feed(
