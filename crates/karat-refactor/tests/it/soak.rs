@@ -453,6 +453,12 @@ fn what_was_found_once_holds() {
             "-- Databricks notebook source\nuse sales\n-- COMMAND ----------\nmerge into people.emp t using(c",
             Style::Parameter,
         ),
+        // Names that only the parser sees, which reads no statement with a parameter for a name.
+        (
+            "b.sql",
+            "use sales;with c(select*from order)insert overwrite table sales.items partition(t='\\')select''from c join e.e",
+            Style::Parameter,
+        ),
         // A backtick of a new name pairs up with a stray one.
         (
             "c.py",

@@ -14,6 +14,7 @@ use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
 use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
 use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
+use crate::style::Style;
 
 /// Reads all statements of a text.
 pub(super) fn read(reader: &mut Reader<'_>, fragment: &Arc<Fragment>) {
@@ -179,6 +180,7 @@ fn compare(
             "a parser and karat's own scan do not agree on whether this is a table",
         )
     };
+    let is_read_otherwise = !found.only_parser.is_empty();
     for range in found.only_parser {
         reader.needs_person(
             fragment,
@@ -186,6 +188,13 @@ fn compare(
             doubt(),
             Vec::new(),
         );
+    }
+    // With a name put together in it the parser would not read the statement any more, and what only it saw would be gone.
+    if is_read_otherwise && reader.options.styles.of(reader.asset) == Style::Parameter {
+        for at in seen {
+            reader.distrust(fragment, *at, doubt());
+        }
+        return;
     }
     // The parser does not name every table that a statement changes.
     for at in found
