@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
-use karat_project::{Feed, ModelKind, OnAdded, OnMissing, Ratio};
+use karat_project::{Feed, ModelKind, OnAdded, OnMissing, Ratio, TableName};
 use karat_receipt::{Closed, Digest, Instant, Intent, IntentObject, Kind, ObjectRef, Outcome};
 use karat_source::{
     FeedSpec, Known, KnownObject, LATE_EXTRACT, Load, Mode, Object, ReadCount, Source, SourceBatch,

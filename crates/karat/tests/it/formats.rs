@@ -59,6 +59,9 @@ fn packed_files_of_any_kind_fill_one_table() {
     "#]]
     .assert_eq(&project.rows("select * from d_silver.t"));
     expect![[r#"
+        table       rule      rows
+        d_silver.t  _rescued     1
+
         table       object  row  rules     what failed
         d_silver.t  d.zip     6  _rescued  missing_fields
 
@@ -171,6 +174,10 @@ fn json_documents_and_their_arrays_are_two_tables() {
     "#]]
     .assert_eq(&project.rows("select id, total from d_silver.orders"));
     expect![[r#"
+        table            rule      rows
+        d_silver.lines   _rescued     1
+        d_silver.orders  _rescued     1
+
         table            object          row  rules     what failed
         d_silver.lines   orders/b.jsonl    1  _rescued  invalid_json
         d_silver.orders  orders/b.jsonl    2  _rescued  invalid_json
@@ -335,6 +342,9 @@ fn lists_structs_and_maps_are_compared_and_set_aside_like_any_value() {
         &project.rows("select id, _op, _row, _object, tags, _rescued from d_bronze.landing__o"),
     );
     expect![[r#"
+        table       rule      rows
+        d_silver.t  _rescued     1
+
         table       object        row  rules     what failed
         d_silver.t  day2.parquet    4  _rescued  finer_than_microseconds
         1 row, 0 objects in quarantine
