@@ -585,7 +585,8 @@ fn what_a_killed_run_held_is_told_by_the_next() {
     assert_eq!(killed.code, -1, "{}", killed.text());
     let next = project.run(1);
     assert!(
-        next.stdout.contains("held    2.csv.gz of d_bronze.landing__o"),
+        next.stdout
+            .contains("held    2.csv.gz of d_bronze.landing__o"),
         "{}",
         next.text()
     );
