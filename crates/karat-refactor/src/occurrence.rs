@@ -146,6 +146,8 @@ pub mod rule {
     pub const TAKES_ALONG: &str = "name/takes-along";
     /// Backticks make one name of it, dot included.
     pub const QUOTED_DOT: &str = "name/quoted-dot";
+    /// A name without quotes has letters that only a quoted one may have.
+    pub const LETTERS: &str = "name/letters";
     /// The SQL around it is not that of Databricks.
     pub const OTHER_DIALECT: &str = "name/other-dialect";
     /// A column qualifier that the new name breaks.

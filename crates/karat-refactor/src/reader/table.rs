@@ -280,6 +280,19 @@ impl Reader<'_> {
     /// What a name without holes stands for.
     pub(super) fn decide(&self, parts: &[&str], any_quoted: bool) -> Decision {
         let lower: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
+        if !any_quoted && !lower.iter().all(|part| part.is_ascii()) {
+            return Decision::Doubt {
+                doubt: Doubt::new(
+                    rule::LETTERS,
+                    format!(
+                        "`{}` has letters that a name has only between backticks, and that no table of the metastore has",
+                        lower.join(".")
+                    ),
+                ),
+                candidates: Vec::new(),
+                old: None,
+            };
+        }
         let (database, table) = match lower.as_slice() {
             [table] if any_quoted && table.contains('.') => {
                 return Decision::Doubt {

@@ -459,6 +459,12 @@ fn what_was_found_once_holds() {
             "use sales;with c(select*from order)insert overwrite table sales.items partition(t='\\')select''from c join e.e",
             Style::Parameter,
         ),
+        // A letter that a name has only between backticks.
+        (
+            "h.py",
+            "spark.sql(\"select*from t join curated.Ú\")\n('')",
+            Style::UseCatalog,
+        ),
         // A backtick of a new name pairs up with a stray one.
         (
             "c.py",
