@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use karat_project::{Feed, Place, Project, TableName, nearest};
-use karat_source::{Found, Inventory};
+use karat_source::{FeedSpec, Found, Inventory};
 
-use crate::schedule::Sources;
+use crate::inventories::Inventories;
 
 /// A name that leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +25,10 @@ const HINTS_MAX: usize = 50;
 /// Names that a hint tells.
 const TOLD_MAX: usize = 3;
 
-/// Such feeds among these, in order. Each source is listed once; one that cannot be is the run's business.
+/// Such feeds among these, in order.
 pub fn absent<'p>(
     project: &Project,
-    sources: &dyn Sources,
+    inventories: &mut Inventories<'_>,
     feeds: impl Iterator<Item = &'p Feed>,
 ) -> Vec<Absence> {
     let mut by_source: BTreeMap<&str, Vec<&Feed>> = BTreeMap::new();
@@ -41,8 +41,8 @@ pub fn absent<'p>(
         let Some(declared) = project.sources.get(name) else {
             continue;
         };
-        let listed = sources.open(name).ok().map(|source| source.inventory());
-        let (Some(Ok(mut inventory)), Some(first)) = (listed, feeds.first()) else {
+        let specs: Vec<FeedSpec> = feeds.iter().map(|feed| inventories.spec(feed)).collect();
+        let (Some(inventory), Some(first)) = (inventories.source(name), feeds.first()) else {
             continue;
         };
         if inventory.is_empty() {
@@ -54,25 +54,24 @@ pub fn absent<'p>(
             });
             continue;
         }
-        for feed in feeds {
-            absences.extend(look(sources, feed, &mut inventory, &mut hints_left));
+        for (feed, spec) in feeds.iter().zip(&specs) {
+            absences.extend(look(feed, spec, inventory, &mut hints_left));
         }
     }
     absences
 }
 
 fn look(
-    sources: &dyn Sources,
     feed: &Feed,
+    spec: &FeedSpec,
     inventory: &mut Inventory,
     hints_left: &mut usize,
 ) -> Option<Absence> {
-    let spec = sources.spec(feed);
     let Found::Nothing {
         missing,
         within,
         beside,
-    } = inventory.find(&spec)
+    } = inventory.find(spec)
     else {
         return None;
     };

@@ -10,7 +10,7 @@
 //! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own; [`model_check`] and [`plan`] say what would be
 //! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
 //! loaded, [`undated`] whose deletes may have no time, [`untyped`] which read columns without a type, [`near_misses`] which files they pass
-//! over by a letter;
+//! over by a letter, all four from one list of each source, [`inventories`];
 //! [`journal`] is the cache beside the project.
 
 pub mod absent;
@@ -32,6 +32,7 @@ pub mod fixture;
 pub mod gold;
 mod high_water;
 pub mod ingest;
+pub mod inventories;
 pub mod journal;
 pub mod judge;
 pub mod known_rows;

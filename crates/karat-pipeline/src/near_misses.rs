@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use karat_project::{Feed, Project, TableName};
 use karat_source::FeedSpec;
 
-use crate::schedule::Sources;
+use crate::inventories::Inventories;
 
 /// Names that a note tells.
 const TOLD_MAX: usize = 3;
 
-/// What is passed over, in words, by feed. Each source is listed once; one that cannot be is the run's business.
+/// What is passed over, in words, by feed.
 pub fn near_misses<'p>(
     project: &'p Project,
-    sources: &dyn Sources,
+    inventories: &mut Inventories<'_>,
     feeds: impl Iterator<Item = &'p Feed>,
 ) -> Vec<(TableName, String)> {
     let mut by_source: BTreeMap<&str, Vec<&Feed>> = BTreeMap::new();
@@ -23,17 +23,14 @@ pub fn near_misses<'p>(
     }
     let mut told = Vec::new();
     for (name, feeds) in by_source {
-        let listed = sources.open(name).ok().map(|source| source.inventory());
-        let Some(Ok(mut inventory)) = listed else {
+        let of_source = project.feeds().filter(|feed| feed.source == name);
+        let all: Vec<FeedSpec> = of_source.map(|feed| inventories.spec(feed)).collect();
+        let specs: Vec<FeedSpec> = feeds.iter().map(|feed| inventories.spec(feed)).collect();
+        let Some(inventory) = inventories.source(name) else {
             continue;
         };
-        let all: Vec<FeedSpec> = project
-            .feeds()
-            .filter(|feed| feed.source == name)
-            .map(|feed| sources.spec(feed))
-            .collect();
-        for feed in feeds {
-            let missed = inventory.near_misses(&sources.spec(feed), &all);
+        for (feed, spec) in feeds.into_iter().zip(&specs) {
+            let missed = inventory.near_misses(spec, &all);
             if let Some(note) = note(feed, &missed) {
                 told.push((feed.bronze.clone(), note));
             }

@@ -11,6 +11,7 @@ use crate::damage::check_present;
 use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
+use crate::inventories::Inventories;
 use crate::manifest::{self, check_kept};
 use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
@@ -146,7 +147,8 @@ pub async fn plan(
     let idle = project
         .feeds()
         .filter(|feed| changing.get(&feed.bronze) == Some(&PlannedAction::Nothing));
-    let mut absences: BTreeMap<String, Absence> = absent(project, sources, idle)
+    let mut inventories = Inventories::of(sources);
+    let mut absences: BTreeMap<String, Absence> = absent(project, &mut inventories, idle)
         .into_iter()
         .map(|absence| (absence.table.to_string(), absence))
         .collect();
@@ -167,7 +169,7 @@ pub async fn plan(
         }
     }
     let planned = project.feeds().filter(|feed| wanted(&feed.bronze));
-    for (table, note) in near_misses(project, sources, planned) {
+    for (table, note) in near_misses(project, &mut inventories, planned) {
         let table = table.to_string();
         if let Some(step) = steps.iter_mut().find(|step| step.table == table) {
             step.notes.push(note);

@@ -1,14 +1,11 @@
 //! Full loads whose order mark is perhaps no date, where a model dates deletes by it (C4, C5): worth a look before the first delete
 //! stops that model. What is surely no date is a mistake, and `judge` tells it.
 
-use std::collections::BTreeMap;
-
 use karat_project::{AutoCdc, Feed, Mode, ModelKind, Place, Project};
-use karat_source::Inventory;
 use karat_source::pattern::OrderPattern;
 
+use crate::inventories::Inventories;
 use crate::marks::mark_date;
-use crate::schedule::Sources;
 
 /// A feed whose deletes may have no time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +19,8 @@ pub struct Undated {
 }
 
 /// Such feeds of files, in order. One whose files are there is judged by them, else by its `file_order`.
-pub fn undated(project: &Project, sources: &dyn Sources) -> Vec<Undated> {
+pub fn undated(project: &Project, inventories: &mut Inventories<'_>) -> Vec<Undated> {
     let mut found = Vec::new();
-    let mut inventories: BTreeMap<&str, Option<Inventory>> = BTreeMap::new();
     for model in &project.models {
         let ModelKind::Silver(silver) = &model.kind else {
             continue;
@@ -38,13 +34,9 @@ pub fn undated(project: &Project, sources: &dyn Sources) -> Vec<Undated> {
         else {
             continue;
         };
-        let inventory = inventories.entry(&feed.source).or_insert_with(|| {
-            let source = sources.open(&feed.source).ok()?;
-            source.inventory().ok()
-        });
-        let files = inventory.as_ref().map_or_else(Vec::new, |inventory| {
-            inventory.files_of(&sources.spec(feed))
-        });
+        let spec = inventories.spec(feed);
+        let inventory = inventories.source(&feed.source);
+        let files = inventory.map_or_else(Vec::new, |inventory| inventory.files_of(&spec));
         let Some(why) = doubt(feed, &files) else {
             continue;
         };

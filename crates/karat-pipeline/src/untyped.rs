@@ -1,13 +1,10 @@
 //! Columns of databases that declare no type: a run never infers one (B3), so each row with a value in such a column goes into quarantine.
 //! Worth a look before the first run, and no mistake, since blobs need no type.
 
-use std::collections::BTreeMap;
-
 use karat_project::{Place, Project};
-use karat_source::Inventory;
 use karat_source::sqlite::GIVE_A_TYPE;
 
-use crate::schedule::Sources;
+use crate::inventories::Inventories;
 
 /// A feed whose table has such columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,23 +17,16 @@ pub struct Untyped {
     pub hint: String,
 }
 
-/// Such feeds, in order. Each source is looked at once; one that cannot be is the run's business.
-pub fn untyped(project: &Project, sources: &dyn Sources) -> Vec<Untyped> {
-    let mut inventories: BTreeMap<&str, Option<Inventory>> = BTreeMap::new();
+/// Such feeds, in order.
+pub fn untyped(project: &Project, inventories: &mut Inventories<'_>) -> Vec<Untyped> {
     let mut found = Vec::new();
     for feed in project.feeds() {
         let Some(table) = &feed.table else {
             continue;
         };
-        let inventory = inventories.entry(&feed.source).or_insert_with(|| {
-            let source = sources.open(&feed.source).ok()?;
-            source.inventory().ok()
-        });
-        let spec = sources.spec(feed);
-        let columns = inventory
-            .as_ref()
-            .map(|inventory| inventory.untyped_of(&spec));
-        let columns = columns.unwrap_or_default();
+        let spec = inventories.spec(feed);
+        let inventory = inventories.source(&feed.source);
+        let columns = inventory.map_or_else(Vec::new, |inventory| inventory.untyped_of(&spec));
         let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
         let (which, they) = match names.as_slice() {
             [] => continue,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use karat_pipeline::inventories::Inventories;
 use karat_pipeline::near_misses::near_misses;
 use karat_pipeline::{PipelineError, Sources};
 use karat_project::{Feed, Mode, fold_name};
@@ -38,7 +39,11 @@ fn test(voice: Voice, opened: &Opened, only: Option<&str>) -> Result<u8, Failure
     let mut errors: Vec<PipelineError> = Vec::new();
     let feeds = opened.project.feeds();
     let feeds = feeds.filter(|feed| names.contains(&feed.source));
-    let passed_over = near_misses(&opened.project, sources.as_ref(), feeds);
+    let passed_over = near_misses(
+        &opened.project,
+        &mut Inventories::of(sources.as_ref()),
+        feeds,
+    );
     for name in &names {
         let tested = sources
             .open(name)

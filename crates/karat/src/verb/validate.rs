@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use karat_exact::SqlError;
 use karat_lake::Lake;
-use karat_pipeline::absent;
+use karat_pipeline::absent::{self, Absence};
+use karat_pipeline::inventories::Inventories;
 use karat_pipeline::model_check::{self, Checked, Finding};
 use karat_pipeline::undated::{self, Undated};
 use karat_pipeline::untyped::{self, Untyped};
@@ -89,33 +90,23 @@ fn look(
         }
     }
     let sources = opened.sources();
-    for absence in absent::absent(&opened.project, sources.as_ref(), opened.project.feeds()) {
-        let hint = absence.hint;
-        diagnostics.push(warning(
-            &opened.project,
-            &mut lines,
-            absence.at,
-            absence.message,
-            hint,
-        ));
-    }
-    for Undated { at, message, hint } in undated::undated(&opened.project, sources.as_ref()) {
-        diagnostics.push(warning(
-            &opened.project,
-            &mut lines,
-            at,
-            message,
-            Some(hint),
-        ));
-    }
-    for Untyped { at, message, hint } in untyped::untyped(&opened.project, sources.as_ref()) {
-        diagnostics.push(warning(
-            &opened.project,
-            &mut lines,
-            at,
-            message,
-            Some(hint),
-        ));
+    let mut inventories = Inventories::of(sources.as_ref());
+    let absences = absent::absent(&opened.project, &mut inventories, opened.project.feeds());
+    let undated = undated::undated(&opened.project, &mut inventories);
+    let untyped = untyped::untyped(&opened.project, &mut inventories);
+    let absences = absences.into_iter().map(
+        |Absence {
+             at, message, hint, ..
+         }| (at, message, hint),
+    );
+    let undated = undated
+        .into_iter()
+        .map(|Undated { at, message, hint }| (at, message, Some(hint)));
+    let untyped = untyped
+        .into_iter()
+        .map(|Untyped { at, message, hint }| (at, message, Some(hint)));
+    for (at, message, hint) in absences.chain(undated).chain(untyped) {
+        diagnostics.push(warning(&opened.project, &mut lines, at, message, hint));
     }
     diagnostics.sort_by(|a, b| {
         (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
