@@ -269,14 +269,19 @@ impl Opened {
         ))
     }
 
+    /// A folder for rows that do not fit into memory: in the project, or for temporary files where it may not be written in.
+    pub(crate) fn scratch(&self) -> Result<Scratch, Failure> {
+        match self.cache_folder().is_dir() {
+            true => {
+                Scratch::below(&self.cache_folder().join("spill")).or_else(|_| Scratch::temporary())
+            }
+            false => Scratch::temporary(),
+        }
+    }
+
     /// An engine for this project, and the folder for rows that do not fit into memory.
     pub(crate) fn engine(&self) -> Result<(Engine, Scratch), Failure> {
-        let scratch = match self.cache_folder().is_dir() {
-            // A project that may not be written in can still be read.
-            true => Scratch::below(&self.cache_folder().join("spill"))
-                .or_else(|_| Scratch::temporary())?,
-            false => Scratch::temporary()?,
-        };
+        let scratch = self.scratch()?;
         let engine = engine(
             &scratch,
             self.threads,

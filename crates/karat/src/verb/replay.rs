@@ -30,8 +30,8 @@ struct Replayed {
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &ReplayArgs) -> Result<u8, Failure> {
     let opened = site::open_lake(voice, global, None, Some(&arguments.resources))?;
     let threads = opened.threads;
-    // Beside the spilled rows of the project, if it may be written in: what is made again is as large as what it is compared with.
-    let (_, scratch) = opened.engine()?;
+    // Beside the spilled rows of the project: what is made again is as large as what it is compared with.
+    let scratch = opened.scratch()?;
     let site = opened.site(Wants::reading())?;
     let (run, versions) = wanted(&site, arguments)?;
     let own = env!("CARGO_PKG_VERSION");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::diff::{self, Words};
 use crate::args::{Global, TestArgs};
 use crate::failure::{Failure, error_json};
-use crate::machine::Moment;
+use crate::machine::{self, Moment};
 use crate::output::{Voice, counted, seconds};
 use crate::scratch::Scratch;
 use crate::site::{self, Opened, Wants};
@@ -43,17 +43,11 @@ impl Ran {
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &TestArgs) -> Result<u8, Failure> {
     let begun = Instant::now();
     let root = site::find_root(global)?;
-    let load = |moment| -> Result<Opened, Failure> {
-        let loaded = karat_project::load_for_lake(
-            &root,
-            &crate::machine::variable,
-            global.target.as_deref(),
-        );
-        let project = for_tests(loaded.sound().map_err(Failure::Project)?);
-        let resources = Some(&arguments.resources);
-        Ok(Opened::of(root.clone(), project, global, moment, resources))
-    };
-    let opened = load(Moment::now(None)?)?;
+    let loaded = karat_project::load_for_lake(&root, &machine::variable, global.target.as_deref());
+    let project = for_tests(loaded.sound().map_err(Failure::Project)?);
+    let resources = Some(&arguments.resources);
+    let at = |moment| Opened::of(root.clone(), project.clone(), global, moment, resources);
+    let opened = at(Moment::now(None)?);
     let threads = opened.threads;
     let selected = super::selected(&opened.project, &arguments.select.select)?;
     let wanted = |test: &&ModelTest| {
@@ -80,20 +74,20 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &TestArgs) -> Result
         ));
     }
     // A lake that cannot be read is no part of a test; types of databases are then not known.
-    let loaded = opened.lake().ok();
+    let lake = opened.lake().ok();
     let scratch = Scratch::temporary()?;
     let mut ran = Vec::new();
     for (nth, test) in tests.into_iter().enumerate() {
         let folder = scratch.path().join(format!("test-{nth}"));
-        let at = test.logical_time.as_deref().unwrap_or(AT);
-        let outcome = match Moment::now(Some(at)) {
+        let time = test.logical_time.as_deref().unwrap_or(AT);
+        let outcome = match Moment::now(Some(time)) {
             Ok(moment) => {
-                let outcome = one(load(moment)?, &folder, loaded.as_ref(), &test, threads)?;
+                let outcome = one(at(moment), &folder, lake.as_ref(), &test, threads)?;
                 fs::remove_dir_all(&folder).map_err(Failure::io("remove the folder", &folder))?;
                 outcome
             }
             Err(_) => Err(PipelineError::Refused {
-                what: format!("`at: {at}` is no time"),
+                what: format!("`at: {time}` is no time"),
                 hint: "write it like 2026-10-29T18:00:00Z".to_owned(),
             }),
         };
