@@ -19,9 +19,6 @@ use crate::ingest::arrow_error;
 use crate::publish::read_receipt;
 use crate::read;
 
-/// Columns that say how a row came, not what it is (B2); no difference by themselves.
-const PROVENANCE: &[&str] = read::BRONZE_EXCLUDED;
-
 /// One of the two.
 #[derive(Debug, Clone)]
 pub struct Side {
@@ -31,6 +28,8 @@ pub struct Side {
     pub files: FileSet,
     /// Fingerprint of its receipt, if it has one.
     pub fingerprint: Option<String>,
+    /// Columns that say how a row came, not what it is (B2): no difference by themselves.
+    pub provenance: &'static [&'static str],
 }
 
 impl Side {
@@ -60,7 +59,7 @@ impl Side {
                 name: field.name().to_lowercase(),
                 field,
             })
-            .filter(|column| !PROVENANCE.contains(&column.name.as_str()))
+            .filter(|column| !self.provenance.contains(&column.name.as_str()))
     }
 }
 
@@ -120,6 +119,7 @@ pub fn of_lake(site: &Site, name: &TableName, at: &At) -> Result<(Side, i64), Pi
         name: format!("{name}@{version}"),
         files: read::file_set(&table, &snapshot, files, unique_key(&site.project, name)),
         fingerprint,
+        provenance: read::excluded(name.layer.as_str()),
     };
     Ok((side, version))
 }

@@ -51,10 +51,10 @@ impl Tested {
     }
 }
 
-/// Opens a source of this kind at this place, with what it must know of the feed.
-pub trait Stand: Sync {
-    /// The same as for a run, over what was landed.
-    fn sources(&self, landed: &Landed) -> Arc<dyn Sources>;
+/// Sources over rows that were landed for a test.
+pub trait LandedSources: Sync {
+    /// Sources of which each gives what was landed.
+    fn over(&self, landed: &Landed) -> Arc<dyn Sources>;
     /// What the project's own sources are told of the feed.
     fn spec(&self, feed: &Feed) -> FeedSpec;
 }
@@ -76,7 +76,7 @@ pub struct Landed {
 /// database only a loaded table knows the types.
 pub async fn run(
     site: &Site,
-    stand: &dyn Stand,
+    sources: &dyn LandedSources,
     folder: &Path,
     loaded: Option<&Lake>,
     test: &ModelTest,
@@ -87,7 +87,7 @@ pub async fn run(
     let mut landed = None;
     match &model.kind {
         ModelKind::Silver(silver) => {
-            landed = Some(load(site, stand, folder, loaded, silver, test).await?);
+            landed = Some(load(site, sources, folder, loaded, silver, test).await?);
         }
         ModelKind::Gold(_) => {
             for table in &model.inputs {
@@ -128,7 +128,7 @@ pub async fn run(
 /// Loads the rows of a silver model's feed, as a source gives them.
 async fn load(
     site: &Site,
-    stand: &dyn Stand,
+    sources: &dyn LandedSources,
     folder: &Path,
     loaded: Option<&Lake>,
     silver: &Silver,
@@ -146,7 +146,7 @@ async fn load(
     check_spelling(feed, silver, rows)?;
     let rows = with_what_is_read(feed, silver, rows);
     let landed = match (is_of_files(&site.project, feed), feed.format.is_text()) {
-        (true, true) => as_csv(feed, stand.spec(feed), &rows, folder)?,
+        (true, true) => as_csv(feed, sources.spec(feed), &rows, folder)?,
         (true, false) => {
             return Err(PipelineError::Refused {
                 what: format!(
@@ -156,9 +156,9 @@ async fn load(
                 hint: "test the models that read its silver table".to_owned(),
             });
         }
-        (false, _) => as_database(feed, stand.spec(feed), &rows, folder, loaded)?,
+        (false, _) => as_database(feed, sources.spec(feed), &rows, folder, loaded)?,
     };
-    let source = stand.sources(&landed).open(&feed.source)?;
+    let source = sources.over(&landed).open(&feed.source)?;
     let reads = schedule::columns_read_of(&site.project, &feed.bronze);
     let report = ingest::load(site, feed, &landed.spec, &source, &reads).await?;
     match (report.error, report.broken.into_iter().next()) {
@@ -537,12 +537,14 @@ async fn compare(
             key: key.clone(),
         },
         fingerprint: None,
+        provenance: &[],
     };
     let live = read::in_written_order(&made);
     let new = Side {
         name: "made".to_owned(),
         files: read::file_set(&table, &made, live, key),
         fingerprint: None,
+        provenance: &[],
     };
     let question = Question {
         key: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use karat_pipeline::fixture::{Landed, Stand};
+use karat_pipeline::fixture::{Landed, LandedSources};
 use karat_pipeline::{PipelineError, Sources};
 use karat_project::{
     self as project, Feed, ModelKind, OnBrokenObject, OnDuplicate, Project, TableName,
@@ -78,8 +78,8 @@ pub(crate) struct TestSources {
     pub(crate) now_ns: i64,
 }
 
-impl Stand for TestSources {
-    fn sources(&self, landed: &Landed) -> Arc<dyn Sources> {
+impl LandedSources for TestSources {
+    fn over(&self, landed: &Landed) -> Arc<dyn Sources> {
         Arc::new(OneSource {
             landed: landed.clone(),
             now_ns: self.now_ns,

@@ -139,6 +139,7 @@ impl Operand {
                 name: text.to_owned(),
                 files: set,
                 fingerprint: None,
+                provenance: &[],
             },
             table: None,
             version: None,

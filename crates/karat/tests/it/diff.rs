@@ -163,6 +163,16 @@ fn random_files_as_counted_by_hand() {
         let shown = whole["first"].as_array().unwrap().len();
         assert_eq!(shown, added + removed + 2 * changed, "seed {seed}");
     }
+    // Provenance is of bronze tables; a file's column of such a name is a column.
+    project.write("a.csv", "k,_run\n1,x\n");
+    project.write("b.csv", "k,_run\n1,y\n");
+    let same_name = project.karat(&["diff", "a.csv", "b.csv", "--key", "k", "--json"]);
+    assert_eq!(
+        same_name.json()["rows"]["changed"],
+        1,
+        "{}",
+        same_name.text()
+    );
     project.write("twice.csv", "k,v\n1,1\n1,2\n");
     expect![[r#"
         --- stderr
