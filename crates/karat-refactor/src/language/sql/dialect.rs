@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::lexer::{self, Kind, Token};
+use super::lexer::{self, Kind, Token, Tokens};
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, rule};
 use crate::reader::Reader;
@@ -165,26 +165,36 @@ const HEAD_TOKENS_MAX: usize = 4096;
 pub(crate) fn sign(text: &str) -> Option<&'static str> {
     let mut tokens = lexer::tokens(text);
     tokens.retain(|token| !matches!(token.kind, Kind::Blank | Kind::Comment));
-    let tokens = Tokens { text, tokens };
+    let tokens = Statements { text, tokens };
     (0..tokens.tokens.len()).find_map(|at| tokens.sign_at(at))
 }
 
 /// The tokens of a text without blanks and comments.
-struct Tokens<'t> {
+struct Statements<'t> {
     text: &'t str,
     tokens: Vec<Token>,
 }
 
-impl Tokens<'_> {
+impl Tokens for Statements<'_> {
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+}
+
+impl Statements<'_> {
     fn sign_at(&self, at: usize) -> Option<&'static str> {
-        let next = self.shown(at + 1);
+        let next = self.token_text(at + 1);
         match self.kind(at)? {
             Kind::Word => {
                 if self.is(at, "go") && self.is_alone_on_its_line(at) {
                     Some("a batch that ends with `GO`")
                 } else if self.is(at, "dbo") && next == "." {
                     Some("the schema `dbo`")
-                } else if self.shown(at) == "N" && next.starts_with('\'') && self.touches(at) {
+                } else if self.token_text(at) == "N" && next.starts_with('\'') && self.touches(at) {
                     Some("a text `N'…'`")
                 } else if FOREIGN_WORDS.iter().any(|word| self.is(at, word)) {
                     Some("a type or option of SQL Server, Oracle, PostgreSQL or Redshift")
@@ -196,10 +206,10 @@ impl Tokens<'_> {
                     None
                 }
             }
-            Kind::Quoted if self.shown(at).eq_ignore_ascii_case("`dbo`") && next == "." => {
+            Kind::Quoted if self.token_text(at).eq_ignore_ascii_case("`dbo`") && next == "." => {
                 Some("the schema `dbo`")
             }
-            Kind::Symbol => match self.shown(at) {
+            Kind::Symbol => match self.token_text(at) {
                 "@" if self.is_variable(at) => Some("a variable `@…`"),
                 "[" if self.is_name_in_brackets(at) => Some("a name in brackets"),
                 ":" if next == "=" && self.touches(at) => Some("an assignment `:=`"),
@@ -208,25 +218,6 @@ impl Tokens<'_> {
             },
             _ => None,
         }
-    }
-
-    fn kind(&self, at: usize) -> Option<Kind> {
-        self.tokens.get(at).map(|token| token.kind)
-    }
-
-    /// A token as it is written; nothing behind the last.
-    fn shown(&self, at: usize) -> &str {
-        self.tokens
-            .get(at)
-            .map_or("", |token| &self.text[token.range.clone()])
-    }
-
-    fn is(&self, at: usize, word: &str) -> bool {
-        self.shown(at).eq_ignore_ascii_case(word)
-    }
-
-    fn is_one_of(&self, at: usize, words: &[&str]) -> bool {
-        words.iter().any(|word| self.is(at, word))
     }
 
     fn range(&self, at: usize) -> Range<usize> {
@@ -260,7 +251,7 @@ impl Tokens<'_> {
 
     /// `@x`, `@@rowcount`; not `orders@v12`, which is a version of a table.
     fn is_variable(&self, at: usize) -> bool {
-        let named = matches!(self.kind(at + 1), Some(Kind::Word)) || self.shown(at + 1) == "@";
+        let named = matches!(self.kind(at + 1), Some(Kind::Word)) || self.token_text(at + 1) == "@";
         let before = self.text[..self.range(at).start].chars().next_back();
         let apart =
             before.is_none_or(|letter| letter.is_whitespace() || "(,=+-*/<>%|;".contains(letter));
@@ -270,12 +261,12 @@ impl Tokens<'_> {
     /// `[Order Details]` where a name stands; not `items[0]`, `items[i]` or `raw:items[*]`.
     fn is_name_in_brackets(&self, at: usize) -> bool {
         let named = self
-            .shown(at + 1)
+            .token_text(at + 1)
             .starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
         let close = (at + 1..self.tokens.len()).find(|at| self.kind(*at) != Some(Kind::Word));
-        let whole = close.is_some_and(|close| self.shown(close) == "]");
+        let whole = close.is_some_and(|close| self.token_text(close) == "]");
         let no_subscript = at == 0
-            || matches!(self.shown(at - 1), "." | "," | "(" | ";")
+            || matches!(self.token_text(at - 1), "." | "," | "(" | ";")
             || self.is_one_of(at - 1, BEFORE_A_NAME);
         named && whole && no_subscript
     }
@@ -286,11 +277,11 @@ impl Tokens<'_> {
             return false;
         }
         let in_a_list = at > 0
-            && (matches!(self.shown(at - 1), "," | "(" | ".")
+            && (matches!(self.token_text(at - 1), "," | "(" | ".")
                 || self.is_one_of(at - 1, BEFORE_A_NAME));
         let called = match self.kind(at + 1) {
             Some(Kind::Word) => !self.is_one_of(at + 1, &["as", "from", "immediate"]),
-            _ => self.shown(at + 1) == "(" && self.kind(at + 2) == Some(Kind::String),
+            _ => self.token_text(at + 1) == "(" && self.kind(at + 2) == Some(Kind::String),
         };
         self.is_first_on_its_line(at) && !in_a_list && called
     }

@@ -204,6 +204,31 @@ fn quoted(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
+/// Tokens of a text, asked by their number; behind the last there is nothing.
+pub(super) trait Tokens {
+    fn text(&self) -> &str;
+    fn tokens(&self) -> &[Token];
+
+    fn kind(&self, at: usize) -> Option<Kind> {
+        self.tokens().get(at).map(|token| token.kind)
+    }
+
+    /// A token as it is written.
+    fn token_text(&self, at: usize) -> &str {
+        self.tokens()
+            .get(at)
+            .map_or("", |token| &self.text()[token.range.clone()])
+    }
+
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.token_text(at).eq_ignore_ascii_case(word)
+    }
+
+    fn is_one_of(&self, at: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(at, word))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

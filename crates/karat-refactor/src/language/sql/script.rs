@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::lexer::{Kind, Token};
+use super::lexer::{Kind, Token, Tokens};
 use super::{statement, string_inside};
 use crate::fragment::Fragment;
 use crate::language::Language;
@@ -108,21 +108,17 @@ fn exits(steps: &[Step]) -> BTreeMap<usize, usize> {
     exits
 }
 
-impl Script<'_> {
-    fn shown(&self, at: usize) -> &str {
+impl Tokens for Script<'_> {
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn tokens(&self) -> &[Token] {
         self.tokens
-            .get(at)
-            .map_or("", |token| &self.text[token.range.clone()])
     }
+}
 
-    fn is(&self, at: usize, word: &str) -> bool {
-        self.shown(at).eq_ignore_ascii_case(word)
-    }
-
-    fn is_any(&self, at: usize, words: &[&str]) -> bool {
-        words.iter().any(|word| self.is(at, word))
-    }
-
+impl Script<'_> {
     /// How many statements up to each step change what is current.
     fn uses(&self) -> Vec<usize> {
         let mut uses = Vec::with_capacity(self.steps.len() + 1);
@@ -130,7 +126,7 @@ impl Script<'_> {
         uses.push(count);
         for step in &self.steps {
             if let Step::Statement(tokens) = step {
-                let may_change = self.is_any(tokens.start, &["USE", "EXECUTE", "CALL"])
+                let may_change = self.is_one_of(tokens.start, &["USE", "EXECUTE", "CALL"])
                     || self.is(tokens.start, "SET") && self.is(tokens.start + 1, "CATALOG");
                 count += usize::from(may_change);
             }
@@ -143,7 +139,7 @@ impl Script<'_> {
         let mut from = 0;
         for at in 0..=self.tokens.len() {
             let is_end = at == self.tokens.len()
-                || self.tokens[at].kind == Kind::Symbol && self.shown(at) == ";";
+                || self.tokens[at].kind == Kind::Symbol && self.token_text(at) == ";";
             if is_end {
                 self.piece(from, at);
                 from = at + 1;
@@ -158,9 +154,9 @@ impl Script<'_> {
     fn piece(&mut self, from: usize, end: usize) {
         let mut at = from;
         while at < end {
-            let label = (self.shown(at + 1) == ":"
-                && self.is_any(at + 2, &["BEGIN", "LOOP", "WHILE", "REPEAT", "FOR"]))
-            .then(|| self.shown(at).trim_matches('`').to_lowercase());
+            let label = (self.token_text(at + 1) == ":"
+                && self.is_one_of(at + 2, &["BEGIN", "LOOP", "WHILE", "REPEAT", "FOR"]))
+            .then(|| self.token_text(at).trim_matches('`').to_lowercase());
             let opening = if label.is_some() { at + 2 } else { at };
             match self.opening(opening, end, label) {
                 Some(behind) => at = behind,
@@ -182,9 +178,9 @@ impl Script<'_> {
 
     /// What opens, continues or closes a block here; the token behind it, or none if a statement begins here.
     fn opening(&mut self, at: usize, end: usize, label: Option<String>) -> Option<usize> {
-        let word = self.shown(at).to_ascii_uppercase();
+        let word = self.token_text(at).to_ascii_uppercase();
         match word.as_str() {
-            "BEGIN" if !self.is_any(at + 1, &["TRANSACTION", "TRAN", "WORK"]) => {
+            "BEGIN" if !self.is_one_of(at + 1, &["TRANSACTION", "TRAN", "WORK"]) => {
                 self.enter(Block::Compound, label, "");
                 let mut at = at + 1;
                 if self.is(at, "NOT") && self.is(at + 1, "ATOMIC") {
@@ -240,7 +236,7 @@ impl Script<'_> {
                 self.enter(Block::Loop, label, "LOOP");
                 Some(at + 1)
             }
-            "REPEAT" if self.shown(at + 1) != "(" => {
+            "REPEAT" if self.token_text(at + 1) != "(" => {
                 self.enter(Block::Loop, label, "REPEAT");
                 Some(at + 1)
             }
@@ -252,7 +248,7 @@ impl Script<'_> {
             }
             "END" => self.end(at, end),
             "LEAVE" | "ITERATE" if at + 2 == end => {
-                let label = self.shown(at + 1).trim_matches('`').to_lowercase();
+                let label = self.token_text(at + 1).trim_matches('`').to_lowercase();
                 self.steps.push(Step::Leave(label));
                 Some(end)
             }
@@ -293,7 +289,7 @@ impl Script<'_> {
                 at += 1;
             }
             at += 1;
-            if self.shown(at) != "," {
+            if self.token_text(at) != "," {
                 break;
             }
             at += 1;
@@ -362,13 +358,13 @@ impl Script<'_> {
         let (mut parentheses, mut cases) = (0_usize, 0_usize);
         for at in from..end {
             match self.tokens[at].kind {
-                Kind::Symbol => match self.shown(at) {
+                Kind::Symbol => match self.token_text(at) {
                     "(" => parentheses += 1,
                     ")" => parentheses = parentheses.saturating_sub(1),
                     _ => {}
                 },
                 Kind::Word if parentheses == 0 => {
-                    if cases == 0 && self.is_any(at, words) {
+                    if cases == 0 && self.is_one_of(at, words) {
                         return Some(at);
                     }
                     if self.is(at, "CASE") {
@@ -710,7 +706,7 @@ impl Run<'_, '_> {
     fn execute(&mut self, reader: &mut Reader<'_>, at: usize, end: usize) {
         let tokens = self.script.tokens;
         if is_run(self.script.text, tokens, at) {
-            let name = self.script.shown(at).trim_matches('`').to_lowercase();
+            let name = self.script.token_text(at).trim_matches('`').to_lowercase();
             let variable = self.variables.executed.get_mut(&name);
             let Some(variable) = variable.filter(|one| !one.is_open && !one.texts.is_empty())
             else {
@@ -740,7 +736,7 @@ impl Run<'_, '_> {
             return;
         }
         let is_text = tokens.get(at).map(|token| token.kind) == Some(Kind::String);
-        let is_whole = at + 1 >= end || self.script.is_any(at + 1, &["USING", "INTO"]);
+        let is_whole = at + 1 >= end || self.script.is_one_of(at + 1, &["USING", "INTO"]);
         if is_text && is_whole {
             self.run_text(reader, at);
             return;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::lexer::Tokens;
 use super::statement::Statement;
 use crate::reader::Spot;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::lexer::{self, Kind, Token};
+use super::lexer::{self, Kind, Token, Tokens};
 use super::{script, second_reading, string_inside, with_substitutions};
 use crate::fragment::Fragment;
 use crate::language::program::{DEPTH_MAX, with_stack};
@@ -349,23 +349,20 @@ pub(super) struct Statement<'s, 'r, 'e> {
     read: BTreeSet<usize>,
 }
 
-impl Statement<'_, '_, '_> {
-    pub(super) fn token_text(&self, at: usize) -> &str {
+impl Tokens for Statement<'_, '_, '_> {
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn tokens(&self) -> &[Token] {
         self.tokens
-            .get(at)
-            .map_or("", |token| &self.text[token.range.clone()])
     }
+}
 
-    fn kind(&self, at: usize) -> Option<Kind> {
-        self.tokens.get(at).map(|token| token.kind)
-    }
-
-    pub(super) fn is(&self, at: usize, word: &str) -> bool {
-        self.token_text(at).eq_ignore_ascii_case(word)
-    }
-
+impl Statement<'_, '_, '_> {
+    /// Whether a word, and no name in quotes, is one of these.
     pub(super) fn is_any(&self, at: usize, words: &[&str]) -> bool {
-        self.kind(at) == Some(Kind::Word) && words.iter().any(|word| self.is(at, word))
+        self.kind(at) == Some(Kind::Word) && self.is_one_of(at, words)
     }
 
     fn eat(&self, at: &mut usize, word: &str) -> bool {
