@@ -53,32 +53,7 @@ impl Packing {
             [0x1F, 0x8B, ..] => Self::Gzip,
             // A frame, or one that is to be skipped.
             [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..0x60, 0x2A, 0x4D, 0x18, ..] => Self::Zstd,
-            [
-                b'B',
-                b'Z',
-                b'h',
-                b'1'..=b'9',
-                b'1',
-                b'A',
-                b'Y',
-                b'&',
-                b'S',
-                b'Y',
-                ..,
-            ]
-            | [
-                b'B',
-                b'Z',
-                b'h',
-                b'1'..=b'9',
-                0x17,
-                0x72,
-                0x45,
-                0x38,
-                0x50,
-                0x90,
-                ..,
-            ] => Self::Bzip2,
+            _ if is_bzip2(&start, BZIP2_BLOCK) || is_bzip2(&start, BZIP2_END) => Self::Bzip2,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
             _ => Self::by_name(path).unwrap_or(Self::Plain),
         })
@@ -105,6 +80,14 @@ impl Packing {
             Self::Zip => "ZIP archive",
         }
     }
+}
+
+/// How a block of bzip2 begins behind its header, and how the end of a stream does: the digits of two constants.
+const BZIP2_BLOCK: &[u8; 6] = b"1AY&SY";
+const BZIP2_END: &[u8; 6] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
+
+fn is_bzip2(start: &[u8], then: &[u8; 6]) -> bool {
+    matches!(start, [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if rest.starts_with(then))
 }
 
 fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
@@ -134,19 +117,7 @@ pub(crate) fn no_text(file: &mut File) -> io::Result<Option<String>> {
         [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => "7z",
         [0x1F, 0x8B, ..] => "gzip",
         [0x28, 0xB5, 0x2F, 0xFD, ..] => "Zstandard",
-        [
-            b'B',
-            b'Z',
-            b'h',
-            b'1'..=b'9',
-            b'1',
-            b'A',
-            b'Y',
-            b'&',
-            b'S',
-            b'Y',
-            ..,
-        ] => "bzip2",
+        _ if is_bzip2(&start, BZIP2_BLOCK) => "bzip2",
         [b'P', b'K', 3, 4, ..] => "a ZIP archive or a workbook",
         [0xD0, 0xCF, 0x11, 0xE0, ..] => "an Office document",
         [b'P', b'A', b'R', b'1', 0..0x20, ..] => "Parquet",
