@@ -49,13 +49,19 @@ impl FileFormat for Json {
     fn columns(&self, object: &Opened) -> Result<Option<Vec<Column>>, SourceError> {
         let wanted = Wanted::of(object.feed)?;
         let mut fields = Fields::default();
-        let mut records = 0_u64;
+        let (mut records, mut with_columns) = (0_u64, 0_u64);
         each_record(object, &wanted, &mut |record| {
             records += 1;
-            if wanted.columns.is_none()
-                && let Ok(text) = &record.text
-                && let Some(members) = Items::of_object(text)
-            {
+            let Ok(text) = &record.text else {
+                return Ok(true);
+            };
+            let members = match &wanted.columns {
+                Some(_) => None,
+                None => Items::of_object(text),
+            };
+            let is_kept = wanted.columns.is_some() || wanted.document.is_some();
+            with_columns += u64::from(is_kept || members.is_some());
+            if let Some(members) = members {
                 for member in members {
                     fields.see(member.name, records);
                     if fields.seen.len() > COLUMNS_MAX {
@@ -69,6 +75,13 @@ impl FileFormat for Json {
         })?;
         if records == 0 {
             return Ok(None);
+        }
+        // One line that is no JSON is a row to rescue; where all are, the file is something else. With `records`, there may be lines of none.
+        let lines_are_records = object.feed.format == Format::Ndjson && wanted.records.is_none();
+        if with_columns == 0 && lines_are_records {
+            return Err(object.broken(NO_RECORD).hint(
+                "if it holds one document over several lines, declare `format: json`; if what its records are stands deeper, say where with `records` under `json`",
+            ));
         }
         wanted.layout(object, fields).map(Some)
     }
@@ -178,7 +191,8 @@ impl FileFormat for Json {
 }
 
 /// How reasons begin that another setting of the feed may do away with.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
+    NO_RECORD,
     "its fields cannot be columns",
     "its records have more than",
     "it holds several documents",
@@ -191,6 +205,9 @@ pub(crate) fn may_be_whole_now(reason: &str, feed: &FeedSpec) -> bool {
     SETTINGS.iter().any(|start| reason.starts_with(start))
         || (reason.starts_with(NO_JSON) && feed.format != Format::Json)
 }
+
+/// Why a file of lines is no NDJSON.
+const NO_RECORD: &str = "none of its lines is a JSON object";
 
 /// How the reason begins of a file that is no JSON.
 const NO_JSON: &str = "it is no JSON: ";

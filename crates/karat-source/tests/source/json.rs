@@ -208,6 +208,25 @@ fn what_is_no_json_is_a_broken_object() {
     ] {
         check(text, &json(), expected);
     }
+    // Of lines, one that is no JSON is a row; a file of nothing else is no NDJSON (B4).
+    for text in [
+        "\u{1}\u{2}\n\u{3}garbage\n",
+        "7\n[1]\n",
+        "{\"a\": 1",
+        "[\n{\"a\": 1}\n",
+    ] {
+        let expected = match text.starts_with("[\n") {
+            true => expect![[r#"
+                   a
+                1: ∅   {"reason":"invalid_json","json":{"byte":2,"why":"it ends early"},"text":"["}
+                2: 1
+            "#]],
+            false => expect![[r#"
+                broken: none of its lines is a JSON object
+            "#]],
+        };
+        check(text, &ndjson(), expected);
+    }
 }
 
 #[test]
