@@ -698,57 +698,6 @@ fn a_cursor_reads_its_window_again() {
     .assert_eq(&project.rows("select count(*) as rows from d_bronze.db__orders"));
 }
 
-/// Whatever changes between the runs, within the lag: silver is what the database holds.
-#[test]
-fn a_cursor_follows_its_table() {
-    let project = Project::one_feed(
-        "{ source: db, table: o, mode: incremental, key: [id], cursor: { column: at, lag: 2h }, deletes: { soft: gone } }",
-        "from: db.o\nselect: { id: id, v: v }\nauto_cdc: { keys: [id] }\n",
-    );
-    project.sqlite("create table o (id integer primary key, v text, at timestamp, gone boolean)");
-    let mut dice = 7u64;
-    let mut roll = |sides: u64| {
-        dice = dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (dice >> 33) % sides
-    };
-    let database = rusqlite::Connection::open(project.path("shop.db")).unwrap();
-    for hour in 0..8 {
-        for _ in 0..4 {
-            // Committed late: up to two hours behind the newest.
-            let at = format!("2026-01-01 {:02}:{:02}:00", 8 + hour - roll(3), roll(60));
-            let gone = ["0", "1", "null", "0"][roll(4) as usize];
-            database
-                .execute_batch(&format!(
-                    // A row's own cursor only grows.
-                    "insert into o values ({}, 'v{}', '{at}', {gone}) on conflict do update set v = excluded.v, at = excluded.at, gone = excluded.gone where excluded.at > at",
-                    roll(6),
-                    roll(3)
-                ))
-                .unwrap();
-        }
-        project.run(0);
-        let mut rows = "id,v\n".to_owned();
-        let mut statement = database
-            .prepare("select id, v from o where gone is null or gone = 0 order by id")
-            .unwrap();
-        let mut found = statement.query([]).unwrap();
-        while let Some(row) = found.next().unwrap() {
-            rows.push_str(&format!(
-                "{},{}\n",
-                row.get::<_, i64>(0).unwrap(),
-                row.get::<_, String>(1).unwrap()
-            ));
-        }
-        assert_eq!(
-            project.rows("select * from d_silver.t"),
-            rows,
-            "hour {hour}"
-        );
-    }
-}
-
 #[test]
 fn columns_come_go_and_are_renamed() {
     let project = Project::one_feed(FILES, ORDERS);
