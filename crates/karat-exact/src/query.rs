@@ -37,6 +37,7 @@ use crate::parameters::Parameters;
 use crate::plan_text;
 use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::sets::over_columns;
+use crate::slices::{Slice, SliceSources, sliced, sources};
 use crate::slips::corrected;
 use crate::spellings::in_our_spelling;
 use crate::subqueries::joinable;
@@ -155,6 +156,48 @@ impl Engine {
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
     }
 
+    /// Plans a part of a query's answer, as [`Engine::prepare`] plans the whole: the same rows as among all, by the same rules.
+    pub fn prepare_slice(
+        &self,
+        sql: &str,
+        tables: &Tables,
+        purpose: &Purpose,
+        slice: &Slice,
+    ) -> Result<Prepared, SqlError> {
+        caught(|| {
+            let state = self.state_over(tables, sql)?;
+            let planned = self.planned_text(&state, sql)?;
+            let sliced = sliced(&planned, slice).map_err(|error| sql_error(error, sql))?;
+            guarded(state, sliced, sql, purpose)?.carrying(sql)
+        })
+        .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
+    }
+
+    /// Which tables hold the columns `by` of a query's answer, so that a part of it needs only a part of them, and which do not. Of the
+    /// tables only the columns and keys need to be known.
+    pub fn slice_sources(
+        &self,
+        sql: &str,
+        tables: &KnownTables,
+        by: &[String],
+    ) -> Result<SliceSources, SqlError> {
+        caught(|| {
+            let known = without_files(tables).map_err(|error| sql_error(error.into(), sql))?;
+            let state = self.state_over(&known, sql)?;
+            let planned = self.planned_text(&state, sql)?;
+            sources(&planned, by).map_err(|error| sql_error(error, sql))
+        })
+        .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
+    }
+
+    /// A model's text, planned: nobody gives it values.
+    fn planned_text(&self, state: &SessionState, sql: &str) -> Result<LogicalPlan, SqlError> {
+        let mut statement = parse(sql)?;
+        Parameters::new().bind(&mut statement)?;
+        self.planned(state, statement)
+            .map_err(|error| sql_error(error, sql))
+    }
+
     fn state_over(&self, tables: &Tables, sql: &str) -> Result<SessionState, SqlError> {
         let catalog = tables.catalog().map_err(|error| sql_error(error, sql))?;
         Ok(SessionStateBuilder::new_from_existing(self.state.clone())
@@ -199,22 +242,11 @@ impl Engine {
     pub fn plan_schema(
         &self,
         sql: &str,
-        tables: &BTreeMap<String, (SchemaRef, Option<Vec<String>>)>,
+        tables: &KnownTables,
         purpose: &Purpose,
     ) -> Result<SchemaRef, Vec<SqlError>> {
         let one = |error: SqlError| vec![error];
-        let mut known = Tables::new();
-        for (name, (schema, key)) in tables {
-            let files = FileSet {
-                schema: schema.clone(),
-                files: Vec::new(),
-                key: key.clone(),
-            };
-            let (schema, table) = name.split_once('.').unwrap_or((SCHEMA, name));
-            known
-                .insert(schema, table, files)
-                .map_err(|error| one(sql_error(error.into(), sql)))?;
-        }
+        let known = without_files(tables).map_err(|error| one(sql_error(error.into(), sql)))?;
         let state = self.state_over(&known, sql).map_err(one)?;
         let mut statement = parse(sql).map_err(one)?;
         // Nobody gives a model values.
@@ -239,6 +271,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// Columns and key of tables, by name.
+pub type KnownTables = BTreeMap<String, (SchemaRef, Option<Vec<String>>)>;
+
+fn without_files(tables: &KnownTables) -> Result<Tables, ExactError> {
+    let mut known = Tables::new();
+    for (name, (schema, key)) in tables {
+        let files = FileSet {
+            schema: schema.clone(),
+            files: Vec::new(),
+            key: key.clone(),
+        };
+        let (schema, table) = name.split_once('.').unwrap_or((SCHEMA, name));
+        known.insert(schema, table, files)?;
+    }
+    Ok(known)
 }
 
 /// Whether `t.k` was read as a field of a column `t` that has none.

@@ -1,10 +1,14 @@
-//! A gold model: one SELECT over versions of tables, rebuilt in full when anything it depends on changed (A7, D).
+//! A gold model: one SELECT over versions of tables, computed again when anything it depends on changed: in full, or as far as the changes
+//! reach (A7, D).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::TryStreamExt;
-use karat_exact::{ClockUse, ExactError, Purpose, Tables};
-use karat_lake::{CanonicalWriter, Layout, Table, WrittenFile, failpoint};
+use arrow::array::RecordBatch;
+use arrow::compute::{filter_record_batch, not};
+use arrow::datatypes::Schema;
+use futures::{StreamExt, TryStreamExt};
+use karat_exact::{BatchStream, ClockUse, ExactError, Purpose, SortColumn, Tables, batch_stream};
+use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
 use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
@@ -14,7 +18,8 @@ use crate::context::{Event, Site};
 use crate::damage;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
-use crate::ingest::joined;
+use crate::increment::{self, Approach, Part};
+use crate::ingest::{arrow_error, joined};
 use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
@@ -22,6 +27,7 @@ use crate::publish::{
 };
 use crate::read;
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
+use crate::touched::Touched;
 use crate::unique::UniqueKey;
 
 /// Why a gold model is stale, or that it is not.
@@ -41,6 +47,24 @@ pub enum Staleness {
     },
 }
 
+/// What a run would do with a gold model.
+pub struct GoldPlan {
+    /// Whether it is stale.
+    pub staleness: Staleness,
+    /// Which part is computed, if not all.
+    pub part: Option<String>,
+    /// Rows that are read.
+    pub rows: u64,
+    /// Bytes of the files that are read.
+    pub bytes: u64,
+}
+
+/// Files of models that are made by parts are small, so that a part rewrites little.
+const PART_LAYOUT: Layout = Layout {
+    rows_per_file: 131_072,
+    rows_per_group: 131_072,
+};
+
 /// One gold model at work.
 pub struct GoldStep<'a> {
     site: &'a Site,
@@ -54,6 +78,8 @@ struct State {
     epochs: Epochs,
     inputs: BTreeMap<String, (TableName, Head, String)>,
     staleness: Staleness,
+    /// It is stale, and nothing but rows of its inputs is why.
+    only_inputs_changed: bool,
 }
 
 /// The key that makes rows of a table unique, as declared (D2).
@@ -76,16 +102,65 @@ impl<'a> GoldStep<'a> {
     }
 
     /// Whether a run would compute it, and over how many rows.
-    pub async fn plan(&self) -> Result<(Staleness, u64, u64), PipelineError> {
+    pub async fn plan(&self) -> Result<GoldPlan, PipelineError> {
         let state = self.state().await?;
-        let files = state
-            .inputs
-            .values()
-            .flat_map(|(_, head, _)| &head.snapshot.files);
-        let (rows, bytes) = files.fold((0, 0), |(rows, bytes), file| {
-            (rows + file.rows, bytes + file.size)
-        });
-        Ok((state.staleness, rows, bytes))
+        let mut plan = GoldPlan {
+            staleness: state.staleness.clone(),
+            part: None,
+            rows: 0,
+            bytes: 0,
+        };
+        let mut approach = None;
+        if let Staleness::Stale { reason } = &state.staleness {
+            approach = Some(self.approach(&state, reason).await?);
+        }
+        let part = match &approach {
+            Some(Approach::Part(part)) => Some(part),
+            Some(Approach::Whole { reason }) => {
+                let reason = reason.clone();
+                plan.staleness = Staleness::Stale { reason };
+                None
+            }
+            None => None,
+        };
+        plan.part = part.map(|part| part.words.clone());
+        for files in self.files_read(&state, part)?.values() {
+            plan.rows += files.iter().map(|file| file.rows).sum::<u64>();
+            plan.bytes += files.iter().map(|file| file.size).sum::<u64>();
+        }
+        Ok(plan)
+    }
+
+    /// All of it, or a part.
+    async fn approach(&self, state: &State, reason: &str) -> Result<Approach, PipelineError> {
+        match (&state.head, state.epochs.last_current()) {
+            (Some(head), Some(last)) if state.only_inputs_changed => {
+                let model = (self.model, self.gold);
+                let reason = reason.to_owned();
+                increment::approach(self.site, model, (head, last), &state.inputs, reason).await
+            }
+            _ => Ok(Approach::Whole {
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+
+    /// The files that are read, by input.
+    fn files_read<'s>(
+        &self,
+        state: &'s State,
+        part: Option<&Part>,
+    ) -> Result<BTreeMap<&'s str, Vec<&'s LiveFile>>, PipelineError> {
+        let mut read = BTreeMap::new();
+        for (name, (_, head, _)) in &state.inputs {
+            let files = read::in_written_order(&head.snapshot);
+            let files = match part {
+                Some(part) => part.input_files(name, files)?,
+                None => files,
+            };
+            read.insert(name.as_str(), files);
+        }
+        Ok(read)
     }
 
     /// Brings the model up to date.
@@ -101,7 +176,7 @@ impl<'a> GoldStep<'a> {
                 report.fingerprint = Some(read_receipt(self.site, digest)?.fingerprint);
             }
         }
-        match &state.staleness {
+        let reason = match &state.staleness {
             Staleness::Current => {
                 if let Some(head) = &state.head {
                     damage::check_present(&self.model.name, &self.table, &head.snapshot)?;
@@ -114,8 +189,8 @@ impl<'a> GoldStep<'a> {
                     .push(format!("`{table}` has no version yet: nothing to read"));
                 return Ok(report);
             }
-            Staleness::Stale { reason } => report.how = Some(format!("rebuild: {reason}")),
-        }
+            Staleness::Stale { reason } => reason.clone(),
+        };
         crate::step::check_signature(self.site)?;
         no_foreign(&self.model.name, state.head.as_ref())?;
         if let Some(head) = &state.head
@@ -123,7 +198,17 @@ impl<'a> GoldStep<'a> {
         {
             report.notes.push(ADOPTED_GO.to_owned());
         }
-        self.compute(state, &mut report).await?;
+        let part = match self.approach(&state, &reason).await? {
+            Approach::Part(part) => {
+                report.how = Some(format!("incremental: {}", part.words));
+                Some(part)
+            }
+            Approach::Whole { reason } => {
+                report.how = Some(format!("rebuild: {reason}"));
+                None
+            }
+        };
+        self.compute(state, part, &mut report).await?;
         Ok(report)
     }
 
@@ -145,6 +230,7 @@ impl<'a> GoldStep<'a> {
                     staleness: Staleness::Waiting {
                         table: input.to_string(),
                     },
+                    only_inputs_changed: false,
                 });
             };
             let Some(digest) = head.receipt else {
@@ -158,27 +244,28 @@ impl<'a> GoldStep<'a> {
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }
         let code = Digest::of(self.model.code_text().as_bytes());
-        let staleness = self.staleness(head_now.as_ref(), &epochs, &inputs, code)?;
+        let stale = self.stale(head_now.as_ref(), &epochs, &inputs, code);
         Ok(State {
             head: head_now,
             epochs,
             inputs,
-            staleness,
+            only_inputs_changed: matches!(stale, Some((_, true))),
+            staleness: match stale {
+                Some((reason, _)) => Staleness::Stale { reason },
+                None => Staleness::Current,
+            },
         })
     }
 
-    fn staleness(
+    /// Why the model is stale, and whether only its inputs' rows are why; None if it is current.
+    fn stale(
         &self,
         head: Option<&Head>,
         epochs: &Epochs,
         inputs: &BTreeMap<String, (TableName, Head, String)>,
         code: Digest,
-    ) -> Result<Staleness, PipelineError> {
-        let stale = |reason: &str| {
-            Ok(Staleness::Stale {
-                reason: reason.to_owned(),
-            })
-        };
+    ) -> Option<(String, bool)> {
+        let stale = |reason: &str| Some((reason.to_owned(), false));
         if head.is_none() {
             return stale("first version");
         }
@@ -197,7 +284,7 @@ impl<'a> GoldStep<'a> {
                 .get(name)
                 .is_none_or(|before| &before.fingerprint != fingerprint)
             {
-                return stale(&format!("`{name}` changed"));
+                return Some((format!("`{name}` changed"), true));
             }
         }
         let uses = match (last.to["uses_clock"].as_bool(), last.to["day"].as_str()) {
@@ -209,19 +296,24 @@ impl<'a> GoldStep<'a> {
         if seen_at(&last.logical_time) != seen_at(&self.site.context.logical_time) {
             return stale("it asks for the time");
         }
-        Ok(Staleness::Current)
+        None
     }
 
-    async fn compute(&self, state: State, report: &mut StepReport) -> Result<(), PipelineError> {
+    async fn compute(
+        &self,
+        state: State,
+        part: Option<Part>,
+        report: &mut StepReport,
+    ) -> Result<(), PipelineError> {
         let name = self.model.name.to_string();
         let mut tables = Tables::new();
-        for (table, head, _) in state.inputs.values() {
+        let files_read = self.files_read(&state, part.as_ref())?;
+        for (name, (table, head, _)) in &state.inputs {
             let lake_table = self.site.lake.table(&table.folder());
-            let files = read::in_written_order(&head.snapshot);
             let set = read::file_set(
                 &lake_table,
                 &head.snapshot,
-                files,
+                files_read[name.as_str()].iter().copied(),
                 unique_key(&self.site.project, table),
             );
             tables.insert(&table.schema(), &table.table, set)?;
@@ -231,15 +323,16 @@ impl<'a> GoldStep<'a> {
             cluster_by: self.model.cluster_by.clone(),
             allow_float: self.model.allow_float.is_some(),
         };
-        let prepared = self
-            .site
-            .engine
-            .prepare(&self.gold.sql, &tables, &purpose)
-            .map_err(|error| PipelineError::Sql {
-                at: None,
-                table: name.clone(),
-                error,
-            })?;
+        let (engine, sql) = (&self.site.engine, &self.gold.sql);
+        let prepared = match &part {
+            Some(part) => engine.prepare_slice(sql, &tables, &purpose, &part.touched.slice()?),
+            None => engine.prepare(sql, &tables, &purpose),
+        };
+        let prepared = prepared.map_err(|error| PipelineError::Sql {
+            at: None,
+            table: name.clone(),
+            error,
+        })?;
         report.notes.extend(prepared.notes());
 
         let code = keep_code(self.site, self.model.code_text())?;
@@ -284,14 +377,24 @@ impl<'a> GoldStep<'a> {
         for (table, head, _) in state.inputs.values() {
             let lake_table = self.site.lake.table(&table.folder());
             prove_list(self.site, &lake_table, head)?;
-            prove(self.site, &lake_table, &head.snapshot.files).await?;
+            let files = &files_read[table.to_string().as_str()];
+            prove(self.site, &lake_table, files.iter().copied()).await?;
         }
         let schema = prepared.schema();
-        let mut rows = self.site.engine.stream(&prepared).await?;
+        let rows = self.site.engine.stream(&prepared).await?;
+        let (mut rows, removed) = match (&part, &state.head) {
+            (Some(part), Some(head)) => self.among_the_others(part, head, rows).await?,
+            (_, Some(head)) => (rows, head.snapshot.files.clone()),
+            (_, None) => (rows, Vec::new()),
+        };
+        let layout = match &self.gold.incremental {
+            Some(_) => PART_LAYOUT,
+            None => Layout::default(),
+        };
         let mut writer = CanonicalWriter::new(
             self.site.lake.root().join(self.model.name.folder()),
             schema.clone(),
-            Layout::default(),
+            layout,
             intent.epoch,
             0,
             &[],
@@ -325,11 +428,6 @@ impl<'a> GoldStep<'a> {
         let written: u64 = added.iter().map(|file| file.rows).sum();
         accounting::same(&name, computed, written, "rows of the query, and written")?;
 
-        let removed = state
-            .head
-            .as_ref()
-            .map(|head| head.snapshot.files.clone())
-            .unwrap_or_default();
         let schema_same = state
             .head
             .as_ref()
@@ -375,27 +473,34 @@ impl<'a> GoldStep<'a> {
                 head.snapshot.files.iter().map(|file| file.rows).sum(),
             );
         }
-        receipt.accounting.insert("written".to_owned(), written);
-        receipt.bytes_read = state
-            .inputs
-            .values()
-            .flat_map(|(_, head, _)| &head.snapshot.files)
-            .map(|file| file.size)
-            .sum();
+        // The version in full, also where only a part of it was computed (G6).
+        let stands = match (&part, &state.head) {
+            (Some(_), Some(head)) => {
+                let rows = |files: &[LiveFile]| files.iter().map(|file| file.rows).sum::<u64>();
+                rows(&head.snapshot.files) - rows(&removed)
+            }
+            _ => 0,
+        };
+        let version = stands + written;
+        receipt.accounting.insert("written".to_owned(), version);
+        let read = || files_read.values().flatten();
+        let rewritten = match &part {
+            Some(_) => removed.iter().map(|file| file.size).sum(),
+            None => 0,
+        };
+        let rows_read: u64 = read().map(|file| file.rows).sum();
+        receipt.bytes_read = rewritten + read().map(|file| file.size).sum::<u64>();
+        if part.is_some() {
+            let share = [
+                ("read".to_owned(), rows_read),
+                ("written".to_owned(), written),
+            ];
+            receipt.accounting_run = BTreeMap::from(share);
+        }
         report.bytes_read = receipt.bytes_read;
         report.bytes_written = added.iter().map(|file| file.size).sum();
-        report.rows = BTreeMap::from([
-            (
-                "read".to_owned(),
-                state
-                    .inputs
-                    .values()
-                    .flat_map(|(_, head, _)| &head.snapshot.files)
-                    .map(|file| file.rows)
-                    .sum(),
-            ),
-            ("kept".to_owned(), written),
-        ]);
+        let rows = [("read".to_owned(), rows_read), ("kept".to_owned(), version)];
+        report.rows = BTreeMap::from(rows);
         let published = publish(
             self.site,
             &self.table,
@@ -405,7 +510,10 @@ impl<'a> GoldStep<'a> {
                 added,
                 removed,
                 app: layout::app(&self.model.name),
-                operation: "OVERWRITE",
+                operation: match part {
+                    Some(_) => "MERGE",
+                    None => "OVERWRITE",
+                },
                 receipt,
                 excluded: &[],
             },
@@ -414,6 +522,70 @@ impl<'a> GoldStep<'a> {
         report.committed(published.version, &published.fingerprint.to_string());
         Ok(())
     }
+
+    /// The new rows of a part, in one order with the rows that stay of the files which hold rows of that part; and these files.
+    async fn among_the_others(
+        &self,
+        part: &Part,
+        head: &Head,
+        new: BatchStream,
+    ) -> Result<(BatchStream, Vec<LiveFile>), PipelineError> {
+        let by: Vec<String> = part.touched.names().map(str::to_owned).collect();
+        let ways = BTreeSet::from([by.clone()]);
+        let mut removed = Vec::new();
+        for file in part.touched.files(&head.snapshot.files, &ways)? {
+            let set = read::file_set(&self.table, &head.snapshot, [file], None);
+            let mut rows = self.site.engine.scan(&set, Some(&by)).await?;
+            while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+                if part.touched.has(&batch)?.true_count() > 0 {
+                    removed.push(file.clone());
+                    break;
+                }
+            }
+        }
+        prove(self.site, &self.table, &removed).await?;
+        let set = read::file_set(&self.table, &head.snapshot, &removed, None);
+        let standing = read::scan(self.site, &set, "gold.standing").await?;
+        let touched = part.touched.clone();
+        let stay = standing.map(move |batch| {
+            let batch = batch?;
+            others(&touched, &batch).map_err(told)
+        });
+        let schema = new.schema();
+        let order = row_order(self.model, &schema);
+        let rows = batch_stream(schema, stay.chain(new.map_err(ExactError::from)));
+        Ok((self.site.engine.sort(rows, &order).await?, removed))
+    }
+}
+
+/// The rows that a part leaves as they are.
+fn others(touched: &Touched, batch: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+    let others = not(&touched.has(batch)?).map_err(arrow_error)?;
+    filter_record_batch(batch, &others).map_err(arrow_error)
+}
+
+/// A failure within a stream of rows.
+fn told(error: PipelineError) -> ExactError {
+    match error {
+        PipelineError::Exact(error) => error,
+        other => ExactError::Internal(other.to_string()),
+    }
+}
+
+/// The order of a model's rows (D2): as declared, then all columns.
+fn row_order(model: &Model, schema: &Schema) -> Vec<SortColumn> {
+    let first = match model.cluster_by.is_empty() {
+        true => model.key.as_deref().unwrap_or_default(),
+        false => &model.cluster_by,
+    };
+    let mut order: Vec<&String> = first.iter().collect();
+    for field in schema.fields() {
+        if !order.contains(&field.name()) {
+            order.push(field.name());
+        }
+    }
+    let columns = order.into_iter();
+    columns.map(|name| SortColumn::ascending(name)).collect()
 }
 
 /// Whether new files have the very bytes of the live ones, in order (G8).

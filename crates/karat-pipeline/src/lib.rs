@@ -2,7 +2,7 @@
 //!
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
-//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, whose
+//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, the second by parts where `increment` finds what `touched` them; whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
@@ -31,6 +31,7 @@ pub mod error;
 pub mod fixture;
 pub mod gold;
 mod high_water;
+mod increment;
 pub mod ingest;
 pub mod inventories;
 pub mod journal;
@@ -59,6 +60,7 @@ pub mod schema_accept;
 pub mod silver;
 pub mod status;
 pub mod step;
+mod touched;
 pub mod undated;
 mod unique;
 pub mod untyped;

@@ -2,25 +2,26 @@
 //! beside reading the files. A project with mistakes is planned as far as it goes: who reads a table that is wrong is not blamed.
 //! A model that passed, with the same code over the same inputs, is not planned again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::fingerprint::schema_text;
 use karat_exact::{
-    Engine, Purpose, RowExpressions, SqlError, SqlErrorKind, float_columns, output_place,
-    wrong_calls_in_expression, wrong_calls_in_query,
+    Engine, KnownTables, Purpose, RowExpressions, SqlError, SqlErrorKind, float_columns,
+    output_place, wrong_calls_in_expression, wrong_calls_in_query,
 };
 use karat_lake::Lake;
 use karat_project::{
-    AutoCdc, Expectation, Feed, Gold, Graph, Model, ModelKind, Place, Project, Silver, SourceKind,
-    Standing, Standings, TableName, fold_name,
+    AutoCdc, Expectation, Feed, Gold, Graph, Incremental, Model, ModelKind, Place, Project, Silver,
+    SourceKind, Standing, Standings, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
 use crate::bronze::{self, PayloadColumn};
 use crate::error::PipelineError;
 use crate::gold::unique_key;
+use crate::increment;
 use crate::ingest::ColumnsRead;
 use crate::judge::with_spelling;
 use crate::scd::{END_AT, START_AT};
@@ -250,6 +251,12 @@ fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
         model.code_text(),
         model.allow_float.is_some()
     );
+    if let ModelKind::Gold(gold) = &model.kind
+        && let Some(incremental) = &gold.incremental
+    {
+        let Incremental { by, rebuild_on, .. } = incremental;
+        text.push_str(&format!("incremental {by:?} {rebuild_on:?}\n"));
+    }
     for (name, node) in model.inputs.iter().zip(inputs) {
         text.push_str(&format!("{name} {}\n", node.key));
     }
@@ -491,7 +498,7 @@ impl Planner<'_> {
         nodes: &HashMap<TableName, Node>,
         findings: &mut Vec<Finding>,
     ) -> Option<SchemaRef> {
-        let mut schemas: BTreeMap<String, (SchemaRef, Option<Vec<String>>)> = BTreeMap::new();
+        let mut schemas = KnownTables::new();
         for input in &model.inputs {
             if let Some(schema) = nodes.get(input).and_then(|node| node.columns.schema()) {
                 let key = unique_key(self.project, input);
@@ -507,6 +514,13 @@ impl Planner<'_> {
         match self.engine.plan_schema(&gold.sql, &schemas, &purpose) {
             Ok(schema) => {
                 findings.extend(self.floats(model, &schema));
+                // Columns that are none are told beside the file.
+                let are_columns = |by: &[String]| by.iter().all(|one| gold.columns.contains(one));
+                if let Some(incremental) = &gold.incremental
+                    && are_columns(&incremental.by)
+                {
+                    findings.extend(self.incremental(model, gold, incremental, &schemas));
+                }
                 Some(schema)
             }
             Err(errors) => {
@@ -518,6 +532,32 @@ impl Planner<'_> {
                 None
             }
         }
+    }
+
+    /// Why a model cannot be kept up to date by the columns that it states.
+    fn incremental(
+        &self,
+        model: &Model,
+        gold: &Gold,
+        incremental: &Incremental,
+        tables: &KnownTables,
+    ) -> Vec<Finding> {
+        let found = self
+            .engine
+            .slice_sources(&gold.sql, tables, &incremental.by)
+            .map_err(|error| vec![error])
+            .and_then(|sources| increment::check(model, incremental, &sources));
+        let errors = found.err().unwrap_or_default().into_iter();
+        let findings = errors.map(|error| Finding {
+            table: model.name.clone(),
+            at: Some(incremental.at),
+            error: SqlError {
+                line: None,
+                column: None,
+                ..error
+            },
+        });
+        findings.collect()
     }
 
     /// The schema of the expressions that are sound; of the others the mistakes are told.

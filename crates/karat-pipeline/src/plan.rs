@@ -445,21 +445,30 @@ async fn plan_gold(
     before: Option<&TableName>,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("gold", &model.name);
-    let (staleness, rows, bytes) = match GoldStep::new(site, model, gold).plan().await {
+    let planned = match GoldStep::new(site, model, gold).plan().await {
         Ok(planned) => planned,
         Err(error) => return step.failed(error),
     };
-    step.rows = Some(rows);
-    step.bytes = bytes;
-    match (staleness, before) {
+    step.rows = Some(planned.rows);
+    step.bytes = planned.bytes;
+    match (planned.staleness, before) {
         (Staleness::Stale { reason }, _) => {
-            step.action = PlannedAction::Rebuild;
-            step.reason = reason;
+            step.action = match planned.part {
+                Some(_) => PlannedAction::Incremental,
+                None => PlannedAction::Rebuild,
+            };
+            step.reason = planned.part.unwrap_or(reason);
         }
         (Staleness::Current, None) => {}
         (Staleness::Current, Some(before)) => {
             step.action = PlannedAction::Rebuild;
             step.reason = format!("`{before}` will change");
+            if let Some(incremental) = &gold.incremental {
+                let by = incremental.by.join(", ");
+                step.reason += &format!(
+                    "; of `{by}` only the values that it touches, if all that changes holds them"
+                );
+            }
         }
         (Staleness::Waiting { table }, None) => {
             step.action = PlannedAction::Wait;

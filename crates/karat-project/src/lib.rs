@@ -39,9 +39,9 @@ pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
     Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel,
-    Expectation, Feed, Format, Gold, Json, Lag, Mode, Model, ModelKind, OnAdded, OnBrokenObject,
-    OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting,
-    Silver, SourceDecl, SourceKind, TableFormat, Target, Track, Unpack,
+    Expectation, Feed, Format, Gold, Incremental, Json, Lag, Mode, Model, ModelKind, OnAdded,
+    OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding,
+    SelectColumn, Setting, Silver, SourceDecl, SourceKind, TableFormat, Target, Track, Unpack,
 };
 pub use nearest::nearest;
 pub use partial::{Partial, Standing, Standings};

@@ -962,7 +962,20 @@ pub struct Gold {
     pub sql: String,
     /// Output columns, in order.
     pub columns: Vec<String>,
+    /// How a version is made from the one before, if not in full.
+    pub incremental: Option<Incremental>,
     pub(crate) normalised: String,
+}
+
+/// That only the rows of some values are computed again (A7). It is no part of the code: the table is the same.
+#[derive(Clone, Debug)]
+pub struct Incremental {
+    /// Output columns whose values tell which rows.
+    pub by: Vec<String>,
+    /// Inputs that do not hold these columns: where one of them changed, all is computed.
+    pub rebuild_on: Vec<TableName>,
+    /// Where it stands.
+    pub at: Place,
 }
 
 /// Text that cannot be mistaken for anything else in a code text.

@@ -6,12 +6,13 @@ use karat_sql::Query;
 
 use crate::decode::{
     self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name,
-    printable, ratio, text,
+    printable, ratio, text, texts,
 };
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
-    Access, Action, AutoCdc, Expectation, Gold, Model, ModelKind, SelectColumn, Silver, Track, bare,
+    Access, Action, AutoCdc, Expectation, Gold, Incremental, Model, ModelKind, SelectColumn,
+    Silver, Track, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
@@ -476,6 +477,14 @@ pub(crate) fn read_gold(
             allow_float: None,
         },
     };
+    let key = node.and_then(|node| columns(node, "key"));
+    let incremental = node
+        .and_then(|node| node.get("incremental"))
+        .map(|node| read_incremental(node, &outputs, key.as_deref(), report));
+    let cluster_by = match &incremental {
+        Some(incremental) if common.cluster_by.is_empty() => incremental.by.clone(),
+        _ => common.cluster_by,
+    };
     let model = Model {
         name: TableName::new(domain, Layer::Gold, table),
         file: PathBuf::from(report.path(sql_file)),
@@ -483,10 +492,8 @@ pub(crate) fn read_gold(
         description: common.description,
         inputs: Vec::new(),
         access: common.access,
-        key: node
-            .and_then(|node| columns(node, "key"))
-            .map(|key| bare(&key)),
-        cluster_by: common.cluster_by,
+        key: key.map(|key| bare(&key)),
+        cluster_by,
         allow_float: common.allow_float,
         kind: ModelKind::Gold(Gold {
             normalised: query
@@ -494,6 +501,7 @@ pub(crate) fn read_gold(
                 .map(|query| query.normalised().to_string())
                 .unwrap_or_default(),
             columns: columns_of,
+            incremental,
             sql,
         }),
         code: String::new(),
@@ -509,6 +517,53 @@ pub(crate) fn read_gold(
         access_known: true,
         bronze_columns: Vec::new(),
         silver_outputs: Vec::new(),
+    }
+}
+
+fn read_incremental(
+    node: &Node,
+    outputs: &[&str],
+    key: Option<&[At<String>]>,
+    report: &mut Reporter,
+) -> Incremental {
+    let by = columns(node, "by").unwrap_or_default();
+    no_twins(&by, "by", report);
+    if !outputs.is_empty() {
+        selected(&by, outputs, report);
+    }
+    if by.is_empty() && node.get("by").is_some() {
+        report.error(
+            node.at,
+            "`by` names no column",
+            "name the columns whose values tell which rows to compute again",
+        );
+    }
+    if let Some(key) = key
+        && let Some(column) = by
+            .iter()
+            .find(|column| key.iter().all(|one| one.value != column.value))
+    {
+        report.error(
+            column.at,
+            format!("`key` does not hold `{}`", printable(&column.value)),
+            "a key is proved among the rows that are computed: add the column to `key`, or leave `key` out",
+        );
+    }
+    let mut rebuild_on = Vec::new();
+    for name in texts(node, "rebuild_on").unwrap_or_default() {
+        match name.value.parse::<TableName>() {
+            Ok(table) => rebuild_on.push(table),
+            Err(_) => report.error(
+                name.at,
+                format!("`{}` is no table name", printable(&name.value)),
+                "write it like `sales_silver.orders`",
+            ),
+        }
+    }
+    Incremental {
+        by: bare(&by),
+        rebuild_on,
+        at: node.at,
     }
 }
 

@@ -203,6 +203,7 @@ group by o.order_date, c.country
     r#"# domains/sales/gold/daily_revenue.yaml
 description: Revenue by day and by the country of the customer today.
 key: [order_date, country]
+incremental: { by: [order_date], rebuild_on: [sales_silver.customers] }
 access: public
 "#,
     r#"# domains/sales/tests/daily_revenue.yaml

@@ -896,8 +896,29 @@ pub(crate) static GOLD: Object = Object {
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
-        not_yet("incremental", "Recompute only what changed."),
+        optional(
+            "incremental",
+            Type::Object(&INCREMENTAL),
+            "Compute only the rows of the values that changes of the inputs touch; the table is that of a rebuild (A7).",
+        ),
         not_yet("checks", "Rules on the whole table."),
+    ],
+};
+
+static INCREMENTAL: Object = Object {
+    name: "incremental",
+    doc: "Which rows are computed again. A model is refused where a table that it reads does not hold the columns, so that a change of it could touch any row.",
+    keys: &[
+        required(
+            "by",
+            Type::List(&Type::Column),
+            "Columns of the model whose values tell which rows, like a business date. Without `cluster_by`, the rows are ordered by them first; a `key` must hold them.",
+        ),
+        optional(
+            "rebuild_on",
+            Type::List(&Type::Text),
+            "Tables that the model reads and that do not hold the columns: a change of one computes all.",
+        ),
     ],
 };
 

@@ -18,6 +18,7 @@ mod formats;
 mod gold;
 mod golden;
 mod history;
+mod increments;
 mod loads;
 mod mistakes;
 mod model_tests;
