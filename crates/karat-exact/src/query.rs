@@ -30,6 +30,7 @@ use crate::error::{ExactError, SqlError, SqlErrorKind};
 use crate::memory;
 use crate::missing::mistakes;
 use crate::order::{Unknown, complete, order_answer};
+use crate::origins::of_row;
 use crate::outcome::outcome;
 use crate::outputs::{output_place, title_all, written_titles};
 use crate::panics::{caught, caught_in};
@@ -79,6 +80,16 @@ pub struct Prepared {
     tables: BTreeSet<String>,
     clock: ClockUse,
     notes: Vec<String>,
+}
+
+/// What tells where a row of an answer comes from.
+pub struct Origins {
+    /// The row once more, computed from the rows that stand behind it.
+    pub again: Prepared,
+    /// Tables, and their distinct rows that stand behind it. A table that is joined twice is there twice.
+    pub tables: Vec<(String, Prepared)>,
+    /// Tables that are read as well, and whose part in it cannot be told.
+    pub untold: Vec<String>,
 }
 
 impl Prepared {
@@ -186,6 +197,34 @@ impl Engine {
             let state = self.state_over(&known, sql)?;
             let planned = self.planned_text(&state, sql)?;
             sources(&planned, by).map_err(|error| sql_error(error, sql))
+        })
+        .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
+    }
+
+    /// Plans what tells where a row of a query's answer comes from. The row has the answer's columns, in their order.
+    pub fn prepare_origins(
+        &self,
+        sql: &str,
+        tables: &Tables,
+        row: &RecordBatch,
+    ) -> Result<Origins, SqlError> {
+        caught(|| {
+            let state = self.state_over(tables, sql)?;
+            let planned = self.planned_text(&state, sql)?;
+            let found = of_row(&planned, row).map_err(|error| sql_error(error, sql))?;
+            let purpose = Purpose::Query { strict: false };
+            let prepare = |plan| {
+                guarded(state.clone(), plan, sql, &purpose).and_then(|one| one.carrying(sql))
+            };
+            let mut tables = Vec::with_capacity(found.tables.len());
+            for (table, plan) in found.tables {
+                tables.push((table, prepare(plan)?));
+            }
+            Ok(Origins {
+                again: prepare(found.again)?,
+                tables,
+                untold: found.untold,
+            })
         })
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
     }

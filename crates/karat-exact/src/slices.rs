@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ExactError;
+use crate::origins::name_of;
 use crate::walks::{Walk, WalkPlan};
 
 /// Which part of an answer: the rows whose columns each have one of the values given for them.
@@ -442,15 +443,6 @@ fn is_one_of(column: &Column, values: &ArrayRef) -> Result<Expr> {
         0 => among,
         _ => among.or(expr.is_null()),
     })
-}
-
-/// The name under which a table is read, `schema.table`.
-fn name_of(scan: &TableScan) -> String {
-    let name = &scan.table_name;
-    match name.schema() {
-        Some(schema) => format!("{schema}.{}", name.table()),
-        None => name.table().to_owned(),
-    }
 }
 
 fn plain(expr: &Expr) -> Option<&Column> {

@@ -29,6 +29,19 @@ pub(crate) fn of(batch: &RecordBatch, row: usize) -> String {
     format!("{object}@{}:{place}", number("_delivery").unwrap_or(1))
 }
 
+/// What a row of bronze says: I, U, D, T or R (B2).
+pub(crate) fn op(batch: &RecordBatch, row: usize) -> &str {
+    let column = batch.column_by_name("_op");
+    let column = column.and_then(|column| column.as_string_opt::<i32>());
+    column.map_or("", |column| column.value(row))
+}
+
+/// The load that brought a row of bronze.
+pub(crate) fn epoch(batch: &RecordBatch, row: usize) -> Option<i64> {
+    let column = batch.column_by_name("_epoch")?;
+    Some(column.as_primitive_opt::<Int64Type>()?.value(row))
+}
+
 /// The beginning of the digest of a row's `_seq`.
 pub(crate) fn position(batch: &RecordBatch, row: usize) -> Option<String> {
     let seq = batch

@@ -7,7 +7,7 @@
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
 //! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
-//! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own; [`model_check`] and [`plan`] say what would be
+//! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, where [`explain`] finds what stands behind a row; [`model_check`] and [`plan`] say what would be
 //! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
 //! loaded, [`undated`] whose deletes may have no time, [`untyped`] which read columns without a type, [`near_misses`] which files they pass
 //! over by a letter, all four from one list of each source, [`inventories`];
@@ -28,6 +28,7 @@ pub mod deliveries;
 pub mod diff;
 pub mod epochs;
 pub mod error;
+pub mod explain;
 pub mod fixture;
 pub mod gold;
 mod high_water;

@@ -10,6 +10,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use futures::{StreamExt, TryStreamExt};
+use karat_exact::fingerprint::row_hashes;
 use karat_exact::{BatchStream, ClockUse, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
 use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
@@ -25,6 +26,7 @@ use crate::damage;
 use crate::deliveries::{self, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
+use crate::explain::Received;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{
     self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER,
@@ -1126,6 +1128,71 @@ impl<'a> SilverStep<'a> {
             if found.len() >= ADDRESSES_MAX {
                 found.truncate(ADDRESSES_MAX);
                 break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The rows of bronze from which rows of the table with these keys come, in the order of bronze.
+    pub(crate) async fn received(
+        &self,
+        rows: &RecordBatch,
+    ) -> Result<Vec<Received>, PipelineError> {
+        let Some(state) = self.state().await? else {
+            return Ok(Vec::new());
+        };
+        let selected = state.judge.selected();
+        let named: Vec<String> = match (&self.silver.auto_cdc, self.key()) {
+            (Some(cdc), _) => cdc.keys.clone(),
+            (None, []) => selected
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+            (None, key) => key.to_vec(),
+        };
+        let hashes = |batch: &RecordBatch| -> Result<Vec<u128>, PipelineError> {
+            let schema = batch.schema();
+            let at: Result<Vec<usize>, _> =
+                named.iter().map(|name| schema.index_of(name)).collect();
+            let keys = batch
+                .project(&at.map_err(arrow_error)?)
+                .map_err(arrow_error)?;
+            Ok(row_hashes(&keys)?)
+        };
+        let wanted = hashes(rows)?;
+        let all = Decision::Rebuild {
+            reason: String::new(),
+        };
+        let files = self.files_of(&state, &all);
+        prove(self.site, &state.bronze_table, files.iter().copied()).await?;
+        let total = files.iter().map(|file| file.rows).sum();
+        let mut set = read::file_set(&state.bronze_table, &state.bronze.snapshot, files, None);
+        set.schema = state.read_schema.clone();
+        let scanned = self.site.engine.scan(&set, None).await?;
+        let (mut bronze, _) = self.current_rows(&state, scanned, total).await?;
+        let feed_epochs = Epochs::read(
+            &self.site.lake,
+            &self.feed.bronze,
+            Some(&state.bronze.snapshot),
+        )?;
+        let mut found = Vec::new();
+        while let Some(batch) = bronze.try_next().await.map_err(ExactError::from)? {
+            let (selected, batch) = state.judge.selected_of(&batch, &state.reading)?;
+            for (row, hash) in hashes(&selected)?.into_iter().enumerate() {
+                for of in (0..wanted.len()).filter(|of| wanted[*of] == hash) {
+                    let epoch = address::epoch(&batch, row).unwrap_or(0);
+                    let intent = feed_epochs.done().find(|intent| intent.epoch == epoch);
+                    found.push(Received {
+                        of,
+                        address: address::of(&batch, row),
+                        op: address::op(&batch, row).to_owned(),
+                        epoch,
+                        run: intent.map_or_else(String::new, |intent| intent.run.clone()),
+                        loaded_at: intent
+                            .map_or_else(String::new, |intent| intent.logical_time.clone()),
+                    });
+                }
             }
         }
         Ok(found)

@@ -106,6 +106,8 @@ pub(crate) enum Verb {
     Verify(VerifyArgs),
     /// Make recorded versions again, from the code and the inputs that are on record, and compare; writes nothing into the lake.
     Replay(ReplayArgs),
+    /// Why a row is what it is: the rows that recorded code made it from, and the objects and lines they were received in.
+    Explain(ExplainArgs),
     /// Exact SQL on the lake, or on files.
     Query(QueryArgs),
     /// What differs between two versions of a table, or between two tables: rows by key, columns, sums.
@@ -469,6 +471,25 @@ pub(crate) struct ReplayArgs {
     /// it was made, the rebuild must give the same.
     #[arg(long, value_name = "TABLE[@VERSION]", num_args = 1.., conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) rebuild: Vec<String>,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A silver or gold table, at its newest version or at the one of a number, like `sales_gold.revenue@3`.
+    #[arg(value_name = "TABLE[@VERSION]", value_hint = ValueHint::Other)]
+    pub(crate) table: String,
+    /// Which row: a condition over the table's columns that holds for one. A table of one row needs none.
+    #[arg(long = "where", value_name = "SQL", value_hint = ValueHint::Other)]
+    pub(crate) condition: Option<String>,
+    /// Show only this column of the row.
+    #[arg(long, value_name = "COLUMN", value_hint = ValueHint::Other)]
+    pub(crate) column: Option<String>,
+    /// Show so many rows of each table that stands behind the row.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }

@@ -406,6 +406,7 @@ impl Stage {
         teller.working("karat replay");
         self.tell_replayed(teller, &karat)?;
         self.tell_changed(teller, &karat)?;
+        self.tell_why(teller, &karat)?;
         teller.working("the same sum as doubles");
         let total = self.tell_doubles(teller, &karat)?;
         self.tell_other_reader(teller, &tables, &total);
@@ -785,6 +786,32 @@ impl Stage {
         );
         let command = spelt(&["diff", GOLD]);
         teller.fact("correction", changed > 0 && added > 0, text, &command);
+        Ok(())
+    }
+
+    /// What made a balance of day 1 that day 2 corrected: the entries, and the lines of the files that they came in.
+    fn tell_why(&self, teller: &mut Teller<'_>, karat: &Karat) -> Result<(), DemoError> {
+        let answer = karat.answer(&["diff", GOLD, "--json"], &[0])?;
+        let mut first = answer.list("/first")?.iter();
+        let corrected = first.find(|row| row["change"] == "changed");
+        let of = |column: &str| corrected.and_then(|row| row["row"][column].as_str());
+        let (day, currency) = (
+            of("book_date").unwrap_or_default(),
+            of("currency").unwrap_or_default(),
+        );
+        let condition = format!("book_date = '{day}' and currency = '{currency}'");
+        let question = ["explain", GOLD, "--where", &condition, "--limit", "1"];
+        let answer = karat.answer(&[&question[..], &["--json"]].concat(), &[0])?;
+        let entries = answer.get("/row/entries")?.as_u64().unwrap_or(0);
+        let count = answer.get("/sources/0/count")?.as_u64().unwrap_or(0);
+        let text = format!(
+            "{currency} {} of {day} is made of {} entries, and of these the same again; the first came in {}",
+            plain(answer.get("/row/balance")?),
+            thousands(count),
+            plain(answer.get("/sources/0/rows/0/received/0/address")?),
+        );
+        let ok = *answer.get("/same")? == true && count == entries && count > 0;
+        teller.fact("why", ok, text, &spelt(&question));
         Ok(())
     }
 

@@ -12,12 +12,12 @@ use karat_project::{Diagnostic, TableName};
 use serde_json::{Value, json};
 
 use super::verify::table_and_version;
-use crate::args::{Global, ReplayArgs};
+use crate::args::{Global, ReplayArgs, Resources};
 use crate::failure::{Failure, error_json, error_text};
 use crate::output::{self, Table, Voice, counted, seconds, short};
 use crate::progress;
 use crate::scratch::Scratch;
-use crate::site::{self, Wants};
+use crate::site::{self, OpenSite, Wants};
 
 /// One version, made again.
 struct Replayed {
@@ -74,17 +74,9 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &ReplayArgs) -> Resu
 /// Which versions, and the run if one is asked for.
 fn wanted(site: &Site, arguments: &ReplayArgs) -> Result<(Option<String>, Vec<Recorded>), Failure> {
     if !arguments.rebuild.is_empty() {
-        let mut versions = Vec::new();
-        for text in &arguments.rebuild {
-            let (name, version) = table_and_version(text)?;
-            let table: TableName =
-                name.parse()
-                    .map_err(|error: karat_project::NotATableName| {
-                        Failure::usage(error.to_string(), "`karat status` lists the tables")
-                    })?;
-            versions.push(of_table(site, &table, version)?);
-        }
-        return Ok((None, versions));
+        let texts = arguments.rebuild.iter();
+        let versions = texts.map(|text| recorded(site, text));
+        return Ok((None, versions.collect::<Result<_, _>>()?));
     }
     if let Some(run) = &arguments.run {
         return Ok((Some(run.clone()), of_run(site, run)?));
@@ -101,6 +93,17 @@ fn wanted(site: &Site, arguments: &ReplayArgs) -> Result<(Option<String>, Vec<Re
     ))
 }
 
+/// The version that a text like `sales_silver.orders@3` names, the newest without a number.
+pub(super) fn recorded(site: &Site, text: &str) -> Result<Recorded, Failure> {
+    let (name, version) = table_and_version(text)?;
+    let table: TableName = name
+        .parse()
+        .map_err(|error: karat_project::NotATableName| {
+            Failure::usage(error.to_string(), "`karat status` lists the tables")
+        })?;
+    Ok(of_table(site, &table, version)?)
+}
+
 /// Makes one version again in `folder`.
 fn replay(
     voice: Voice,
@@ -111,31 +114,16 @@ fn replay(
     folder: &Path,
     threads: usize,
 ) -> Result<Result<Outcome, PipelineError>, Failure> {
-    let lake = Lake::create(&folder.join("lake"))?;
-    for (name, text) in stage(site, of, &lake)? {
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Failure::io("make the folder", parent))?;
-        }
-        fs::write(&path, text).map_err(Failure::io("write", &path))?;
-    }
-    let staged = Global {
-        project: Some(folder.to_path_buf()),
-        target: None,
-        ..global.clone()
-    };
-    let at = of.receipt.logical_time.as_str();
-    let opened = match site::open(&staged, Some(at), Some(&arguments.resources)) {
-        Err(Failure::Project(mistakes)) => return Ok(Err(not_read(of, &mistakes))),
-        opened => opened?,
-    };
     let wants = Wants {
         writes: true,
         trigger: "replay".to_owned(),
         progress: progress::listener(voice.quiet, global.progress),
         ..Wants::reading()
     };
-    let staged = opened.site(wants)?;
+    let staged = match staged(global, &arguments.resources, site, of, folder, wants)? {
+        Ok(staged) => staged,
+        Err(error) => return Ok(Err(error)),
+    };
     let progress = &staged.context.progress;
     let table = of.table.to_string();
     progress.event(&Event::Started {
@@ -157,6 +145,36 @@ fn replay(
     Ok(compare(of, &staged))
 }
 
+/// The project and the lake of a version's recorded code and inputs, opened in `folder`.
+pub(super) fn staged(
+    global: &Global,
+    resources: &Resources,
+    site: &Site,
+    of: &Recorded,
+    folder: &Path,
+    wants: Wants,
+) -> Result<Result<OpenSite, PipelineError>, Failure> {
+    let lake = Lake::create(&folder.join("lake"))?;
+    for (name, text) in stage(site, of, &lake)? {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Failure::io("make the folder", parent))?;
+        }
+        fs::write(&path, text).map_err(Failure::io("write", &path))?;
+    }
+    let staged = Global {
+        project: Some(folder.to_path_buf()),
+        target: None,
+        ..global.clone()
+    };
+    let at = of.receipt.logical_time.as_str();
+    let opened = match site::open(&staged, Some(at), Some(resources)) {
+        Err(Failure::Project(mistakes)) => return Ok(Err(not_read(of, &mistakes))),
+        opened => opened?,
+    };
+    Ok(Ok(opened.site(wants)?))
+}
+
 /// This version of karat takes the recorded code for wrong.
 fn not_read(of: &Recorded, mistakes: &[Diagnostic]) -> PipelineError {
     let (table, version) = (&of.table, of.receipt.version);
@@ -172,8 +190,8 @@ fn not_read(of: &Recorded, mistakes: &[Diagnostic]) -> PipelineError {
     }
 }
 
-/// Removes a folder that this verb has made in its own folder for temporary files.
-fn remove(folder: &Path, scratch: &Scratch) -> Result<(), Failure> {
+/// Removes a folder that was made in a verb's own folder for temporary files.
+pub(super) fn remove(folder: &Path, scratch: &Scratch) -> Result<(), Failure> {
     if !folder.starts_with(scratch.path()) || !folder.exists() {
         return Ok(());
     }

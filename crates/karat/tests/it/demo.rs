@@ -280,6 +280,27 @@ fn each_printed_command_says_what_the_demo_printed() {
                 .find(|line| line.starts_with("balance"));
             assert!(balance.unwrap().ends_with(words[3]), "{said}");
             "correction"
+        } else if fact.command.starts_with("karat explain") {
+            let (balance, entries) = fact.text.split_once(" is made of ").unwrap();
+            let (_, balance) = balance
+                .split(" of ")
+                .next()
+                .unwrap()
+                .split_once(' ')
+                .unwrap();
+            let (entries, address) = entries.split_once(" entries").unwrap();
+            let address = address.rsplit(' ').next().unwrap();
+            assert!(
+                shown
+                    .stdout
+                    .contains(&format!(": {entries} rows, the first 1\n")),
+                "{said}"
+            );
+            assert!(shown.stdout.contains("rows below: the same"), "{said}");
+            for printed in [balance, address] {
+                assert!(shown.stdout.contains(&format!(" {printed}")), "{said}");
+            }
+            "why"
         } else if fact.command.contains("awk") {
             let sums: Vec<&str> = shown.stdout.split_whitespace().skip(1).step_by(2).collect();
             assert_eq!(sums.len(), 5, "{said}");
@@ -335,6 +356,7 @@ fn each_printed_command_says_what_the_demo_printed() {
             "recorded",
             "replay",
             "correction",
+            "why",
             "doubles",
             "exact",
             "reader",

@@ -12,6 +12,7 @@ mod dice;
 mod diff;
 mod discover;
 mod documents;
+mod explains;
 mod first_run;
 mod flips;
 mod formats;
