@@ -1,11 +1,12 @@
 //! What can go wrong in a run, with the exit code that it means (H1) and what to do next.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use karat_exact::{ExactError, SqlError};
 use karat_lake::{ErrorClass, LakeError};
 use karat_project::Place;
-use karat_receipt::{ReceiptError, SignatureOutcome};
+use karat_receipt::{CheckCount, ReceiptError, SignatureOutcome};
 use karat_source::{ErrorKind as SourceErrorKind, SourceError};
 use thiserror::Error;
 
@@ -91,6 +92,40 @@ pub enum PipelineError {
         limit: String,
         /// Addresses of the first rows that break it.
         at: Vec<String>,
+    },
+    /// Checks with `action: fail` are broken.
+    #[error("{}", broken_text(table, *version, broken))]
+    Check {
+        /// Table of the model.
+        table: String,
+        /// The version that was there and is checked; None: the one that was to be made.
+        version: Option<i64>,
+        /// What is broken.
+        broken: Vec<BrokenCheck>,
+        /// What all checks counted.
+        checks: Vec<CheckCount>,
+    },
+    /// A check could not be computed.
+    #[error("`{table}` cannot be checked: its check `{check}` fails: {source}")]
+    FailedCheck {
+        /// Table of the model.
+        table: String,
+        /// Name of the check.
+        check: String,
+        /// What failed.
+        source: ExactError,
+    },
+    /// A table that a check reads has no version.
+    #[error(
+        "`{table}` cannot be checked: `{input}`, which its check `{check}` reads, has no version yet"
+    )]
+    NotChecked {
+        /// Table of the model.
+        table: String,
+        /// Name of the check.
+        check: String,
+        /// The table that was never made.
+        input: String,
     },
     /// Two rows have one key.
     #[error("`{table}` was not committed: its rows are not unique by `key: [{key}]`{}", places(at, at.len() as u64))]
@@ -248,6 +283,37 @@ pub enum PipelineError {
     Internal(String),
 }
 
+/// A check that is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenCheck {
+    /// Its name.
+    pub name: String,
+    /// What is wrong, with counts and without values.
+    pub what: String,
+    /// Where the first rows are (H2).
+    pub at: Vec<String>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl fmt::Display for BrokenCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = places(&self.at, self.at.len() as u64 + self.more);
+        write!(f, "check `{}`: {}{places}", self.name, self.what)
+    }
+}
+
+fn broken_text(table: &str, version: Option<i64>, broken: &[BrokenCheck]) -> String {
+    let broken: Vec<String> = broken.iter().map(BrokenCheck::to_string).collect();
+    let broken = broken.join("; ");
+    match version {
+        None => format!("`{table}` was not committed: {broken}"),
+        Some(version) => {
+            format!("version {version} of `{table}` is not what it should be: {broken}")
+        }
+    }
+}
+
 /// Exit code of steps with these errors: of several, 2, 4, 5, 3, 1 in this precedence (H1).
 pub fn exit_code_of<'e>(
     errors: impl Iterator<Item = &'e PipelineError>,
@@ -280,7 +346,9 @@ impl PipelineError {
                 ErrorClass::Refused => 2,
                 ErrorClass::Io | ErrorClass::Corrupt => 3,
             },
-            Self::Exact(error) | Self::Compute { source: error, .. } => match error {
+            Self::Exact(error)
+            | Self::Compute { source: error, .. }
+            | Self::FailedCheck { source: error, .. } => match error {
                 ExactError::Refused { .. } => 2,
                 error if error.is_denied() => 4,
                 _ => 3,
@@ -298,6 +366,8 @@ impl PipelineError {
             | Self::Limit { .. }
             | Self::NotUnique { .. }
             | Self::NotMade { .. }
+            | Self::Check { .. }
+            | Self::NotChecked { .. }
             | Self::Deletes { .. }
             | Self::GoesBack { .. }
             | Self::Drift { .. }
@@ -319,13 +389,22 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Lake(error) => error.hint(),
-            Self::Exact(error) | Self::Compute { source: error, .. } => error.hint(),
+            Self::Exact(error) | Self::Compute { source: error, .. } | Self::FailedCheck { source: error, .. } => error.hint(),
             Self::Source(error) => error.hint_text().map(str::to_owned),
             Self::Receipt(error) | Self::Document { source: error, .. } => error.hint().map(str::to_owned),
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Expectation { table, .. } => Some(format!(
                 "nothing was written; look at the source rows of `{table}`, correct them there, or give the rule the action `quarantine`"
             )),
+            Self::Check { version: None, .. } => Some(
+                "nothing was written, and readers see the version before; correct the rows where they come from, or give the check the action `warn`".to_owned(),
+            ),
+            Self::Check { .. } => Some(
+                "the version stays as it is; correct the rows where they come from, the table that the check reads, or the check".to_owned(),
+            ),
+            Self::NotChecked { input, .. } => {
+                Some(format!("make it first: `karat run --select +{input}`; or leave the check out"))
+            }
             Self::FailedExpectation { .. } => Some(
                 "an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`".to_owned(),
             ),

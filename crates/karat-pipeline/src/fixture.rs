@@ -11,7 +11,7 @@ use karat_lake::{CanonicalWriter, Lake, Layout};
 use karat_project::{
     Feed, GivenRows, Model, ModelKind, ModelTest, Silver, TableName, fold_name, nearest,
 };
-use karat_receipt::{Digest, Kind};
+use karat_receipt::{CheckCount, Digest, Kind};
 use karat_source::FeedSpec;
 
 use crate::bronze;
@@ -38,6 +38,10 @@ pub struct Tested {
     pub not_held: Vec<(u64, Vec<String>)>,
     /// Rows in quarantine that nobody expects, with their rules.
     pub held: Vec<(u64, Vec<String>)>,
+    /// Checks that are to be broken and are not.
+    pub kept: Vec<String>,
+    /// Checks that are broken and are not to be: name, kind, what they counted.
+    pub broken: Vec<(String, String, u64)>,
     /// All rows in quarantine, where the test says nothing of them: why a row may be missing.
     pub aside: Vec<(u64, Vec<String>)>,
 }
@@ -48,6 +52,8 @@ impl Tested {
         self.rows.as_ref().is_none_or(Diff::is_empty)
             && self.not_held.is_empty()
             && self.held.is_empty()
+            && self.kept.is_empty()
+            && self.broken.is_empty()
     }
 }
 
@@ -72,7 +78,7 @@ pub struct Landed {
     lines: Option<Vec<i64>>,
 }
 
-/// Runs a test: `site` is a lake for this test alone, `folder` a folder for files, `loaded` the project's lake, if there is one: of a
+/// Runs a test; `fails` are the checks whose action in the model is `fail`. `site` is a lake for this test alone, `folder` a folder for files, `loaded` the project's lake, if there is one: of a
 /// database only a loaded table knows the types.
 pub async fn run(
     site: &Site,
@@ -80,6 +86,7 @@ pub async fn run(
     folder: &Path,
     loaded: Option<&Lake>,
     test: &ModelTest,
+    fails: &[String],
 ) -> Result<Tested, PipelineError> {
     let Some(model) = site.project.model(&test.model) else {
         return Err(PipelineError::Internal(format!("no `{}`", test.model)));
@@ -98,8 +105,30 @@ pub async fn run(
             }
         }
     }
-    schedule::model(site, &test.model).await?;
+    for table in model.checked_against() {
+        if let Some((_, rows)) = test.given.iter().find(|(given, _)| given == table) {
+            stand_in(site, loaded, table, rows).await?;
+        }
+    }
+    let report = schedule::model(site, &test.model).await?;
     let mut tested = Tested::default();
+    let asked = report.checks.iter().filter(|check| check.violations > 0);
+    let broken: Vec<&CheckCount> = asked.collect();
+    let expected = test.checks.as_deref().unwrap_or_default();
+    let is_broken = |name: &&String| broken.iter().any(|check| check.name == **name);
+    tested.kept = expected
+        .iter()
+        .filter(|name| !is_broken(name))
+        .cloned()
+        .collect();
+    let unexpected = broken.iter().filter(|check| {
+        // In a test each check warns, so that the rows are there to be compared: what it says in the model decides.
+        let may = test.checks.is_none() && !fails.contains(&check.name);
+        !expected.contains(&check.name) && !may
+    });
+    tested.broken = unexpected
+        .map(|check| (check.name.clone(), check.kind.clone(), check.violations))
+        .collect();
     if let Some(expected) = &test.expect {
         tested.rows = Some(compare(site, folder, model, expected).await?);
     }

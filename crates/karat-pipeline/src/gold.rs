@@ -13,6 +13,7 @@ use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
 use crate::accounting;
+use crate::audit::{self, Candidate};
 use crate::clock;
 use crate::context::{Event, Site};
 use crate::damage;
@@ -180,6 +181,7 @@ impl<'a> GoldStep<'a> {
             Staleness::Current => {
                 if let Some(head) = &state.head {
                     damage::check_present(&self.model.name, &self.table, &head.snapshot)?;
+                    audit::present(self.site, self.model, head, &mut report).await?;
                 }
                 return Ok(report);
             }
@@ -446,7 +448,11 @@ impl<'a> GoldStep<'a> {
                 reason: "equal to the version before".to_owned(),
                 objects: Vec::new(),
             };
-            return epochs::close(&self.site.lake, &self.model.name, &closed);
+            epochs::close(&self.site.lake, &self.model.name, &closed)?;
+            if let Some(head) = &state.head {
+                audit::present(self.site, self.model, head, report).await?;
+            }
+            return Ok(());
         }
 
         let mut receipt = receipt_base(
@@ -501,6 +507,13 @@ impl<'a> GoldStep<'a> {
         report.bytes_written = added.iter().map(|file| file.size).sum();
         let rows = [("read".to_owned(), rows_read), ("kept".to_owned(), version)];
         report.rows = BTreeMap::from(rows);
+        let candidate = Candidate {
+            base: state.head.as_ref(),
+            schema: &schema,
+            added: &added,
+            removed: &removed,
+        };
+        audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         let published = publish(
             self.site,
             &self.table,

@@ -15,6 +15,9 @@ pub const RECEIPTS: &str = "_karat/receipts";
 /// Folder of the recorded code.
 pub const CODE: &str = "_karat/code";
 
+/// Folder of what was checked on versions that were there already.
+pub const AUDITS: &str = "_karat/audits";
+
 /// Folder of what people accepted for the schemas of feeds.
 pub const SCHEMA: &str = "_karat/schema";
 
@@ -60,6 +63,14 @@ pub fn closed(table: &TableName, epoch: i64) -> String {
 /// Folder of what people accepted for a feed's schema.
 pub fn accepted(table: &TableName) -> String {
     format!("{SCHEMA}/{}/{}", table.domain, table.table)
+}
+
+/// What was checked on a version of a model's table that was there already, under the digest of all that the outcome follows from.
+pub fn audit(table: &TableName, of: Digest) -> String {
+    format!(
+        "{AUDITS}/{}/{}.{}/{of}.json",
+        table.domain, table.layer, table.table
+    )
 }
 
 /// The application name of a table's writer, in the table's own transaction.

@@ -4,6 +4,7 @@
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
 //! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, the second by parts where `increment` finds what `touched` them; whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
+//! `audit` makes the `checks` of a model on a version before it is visible;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
 //! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
 //! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
@@ -18,7 +19,9 @@ pub mod accounting;
 mod address;
 pub mod adopt;
 pub mod at_work;
+mod audit;
 pub mod bronze;
+mod checks;
 mod clock;
 pub mod context;
 mod current;

@@ -13,12 +13,13 @@ use karat_exact::{
 };
 use karat_lake::Lake;
 use karat_project::{
-    AutoCdc, Expectation, Feed, Gold, Graph, Incremental, Model, ModelKind, Place, Project, Silver,
-    SourceKind, Standing, Standings, TableName, fold_name,
+    AutoCdc, Check, Expectation, Feed, Gold, Graph, Incremental, Model, ModelKind, Place, Project,
+    Silver, SourceKind, Standing, Standings, THIS, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
 use crate::bronze::{self, PayloadColumn};
+use crate::checks::{self, Asking};
 use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::increment;
@@ -147,6 +148,12 @@ pub fn check(
                 .filter_map(|input| nodes.get(input))
                 .collect();
             let key = key_of(model, &inputs, karat_version);
+            let others: Vec<(&TableName, Option<&Node>)> = model
+                .checked_against()
+                .into_iter()
+                .map(|other| (other, nodes.get(other)))
+                .collect();
+            let key = with_checks(key, project, model, &others);
             let blocked = inputs
                 .iter()
                 .find(|node| matches!(node.columns, Columns::Unknown | Columns::Wrong));
@@ -183,7 +190,7 @@ pub fn check(
             nodes.insert(model.name.clone(), Node { key, columns });
         }
         for (model, ..) in &open {
-            for input in &model.inputs {
+            for input in model.comes_after() {
                 planner.make_known(&mut nodes, input);
             }
         }
@@ -198,7 +205,11 @@ pub fn check(
                             models
                                 .iter()
                                 .map(|(model, key, basis)| {
-                                    let (columns, findings) = planner.plan(model, nodes, *basis);
+                                    let (columns, mut findings) =
+                                        planner.plan(model, nodes, *basis);
+                                    if let Columns::Known { schema } = &columns {
+                                        findings.extend(planner.checks(model, schema, nodes));
+                                    }
                                     (model.name.clone(), key.clone(), columns, findings)
                                 })
                                 .collect::<Vec<_>>()
@@ -215,7 +226,7 @@ pub fn check(
             });
         for (name, key, columns, findings) in outcomes {
             checked.planned += 1;
-            if matches!(columns, Columns::Known { .. }) {
+            if matches!(columns, Columns::Known { .. }) && findings.is_empty() {
                 checked.keys.insert(key.clone());
             }
             checked.findings.extend(findings);
@@ -259,6 +270,24 @@ fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
     }
     for (name, node) in model.inputs.iter().zip(inputs) {
         text.push_str(&format!("{name} {}\n", node.key));
+    }
+    Digest::of(text.as_bytes()).to_string()
+}
+
+/// The same with the model's checks, and the columns of what they read.
+fn with_checks(
+    key: String,
+    project: &Project,
+    model: &Model,
+    others: &[(&TableName, Option<&Node>)],
+) -> String {
+    if model.checks.is_empty() {
+        return key;
+    }
+    let mut text = format!("{key}\n{}", project.checks_text(model));
+    for (name, node) in others {
+        let key = node.map_or("", |node| node.key.as_str());
+        text.push_str(&format!("{name} {key}\n"));
     }
     Digest::of(text.as_bytes()).to_string()
 }
@@ -459,6 +488,47 @@ impl Planner<'_> {
             _ => Columns::Wrong,
         };
         (columns, told)
+    }
+
+    /// What is wrong with the checks of a model whose columns are known; of one that reads what nobody knows yet nothing is said.
+    fn checks(
+        &self,
+        model: &Model,
+        schema: &SchemaRef,
+        nodes: &HashMap<TableName, Node>,
+    ) -> Vec<Finding> {
+        let asking = Asking {
+            model,
+            schema,
+            // Only its type counts.
+            logical_time: "2000-01-01T00:00:00Z",
+            timezone: &self.project.timezone,
+        };
+        let own = (schema.clone(), unique_key(self.project, &model.name));
+        let mut schemas = BTreeMap::from([
+            (THIS.to_owned(), own.clone()),
+            (model.name.to_string(), own),
+        ]);
+        let mut unknown = HashSet::new();
+        for table in model.checks.iter().flat_map(|check| &check.reads) {
+            match nodes.get(table).and_then(|node| node.columns.schema()) {
+                Some(schema) => {
+                    let key = unique_key(self.project, table);
+                    schemas.insert(table.to_string(), (schema.clone(), key));
+                }
+                None => drop(unknown.insert(table)),
+            }
+        }
+        let known = |check: &&Check| !check.reads.iter().any(|table| unknown.contains(table));
+        let checks = model.checks.iter().filter(known);
+        checks
+            .flat_map(|check| checks::plan(self.engine, &asking, check, &schemas))
+            .map(|(at, error)| Finding {
+                table: model.name.clone(),
+                at: Some(at),
+                error,
+            })
+            .collect()
     }
 
     /// Columns of floating point that nobody asked for.

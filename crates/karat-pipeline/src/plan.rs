@@ -6,6 +6,7 @@ use arrow::datatypes::SchemaRef;
 use karat_project::{Feed, Gold, Graph, Layer, Model, ModelKind, Silver, TableName};
 
 use crate::absent::{Absence, absent};
+use crate::audit;
 use crate::context::Site;
 use crate::damage::check_present;
 use crate::error::PipelineError;
@@ -29,6 +30,8 @@ pub enum PlannedAction {
     Rebuild,
     /// Compute a model from what is new.
     Incremental,
+    /// Make the checks of a model on the version that is there.
+    Check,
     /// Nothing.
     Nothing,
     /// Nothing, because there is no input.
@@ -46,6 +49,7 @@ impl PlannedAction {
             Self::Load => "load",
             Self::Rebuild => "rebuild",
             Self::Incremental => "incremental",
+            Self::Check => "check",
             Self::Nothing => "nothing",
             Self::Wait => "wait",
             Self::Skip => "skip",
@@ -77,6 +81,8 @@ pub struct PlannedStep {
     pub bytes: u64,
     /// Of a model: an input that this run changes before.
     pub after: Option<String>,
+    /// The checks that it would make (C7), in the order of the model.
+    pub checks: Vec<PlannedCheck>,
     /// For a person.
     pub notes: Vec<String>,
     /// Objects that it would hold, with the reason: the run exits 1.
@@ -98,6 +104,7 @@ impl PlannedStep {
             rows: None,
             bytes: 0,
             after: None,
+            checks: Vec::new(),
             notes: Vec::new(),
             broken: Vec::new(),
             found_nothing: false,
@@ -111,6 +118,53 @@ impl PlannedStep {
         self.error = Some(error);
         self
     }
+}
+
+/// A check of a step to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCheck {
+    /// Its name.
+    pub name: String,
+    /// What it asks, in one word.
+    pub kind: &'static str,
+    /// `fail` or `warn`.
+    pub action: &'static str,
+}
+
+/// The checks of a model that a step makes: on the version that it makes, else on the one that is there if what they follow from changed.
+fn plan_checks(
+    site: &Site,
+    model: &Model,
+    step: &mut PlannedStep,
+    changing: &BTreeMap<TableName, PlannedAction>,
+) -> Result<(), PipelineError> {
+    if step.action == PlannedAction::Nothing && !model.checks.is_empty() {
+        let table = site.lake.table(&model.name.folder());
+        let mut read = model.checks.iter().flat_map(|check| &check.reads);
+        let changes = read.find(|table| {
+            let action = changing.get(*table);
+            action.is_some_and(|action| action.changes_the_table())
+        });
+        let due = match head(&table)? {
+            Some(head) => audit::due(site, model, &head)?,
+            None => None,
+        };
+        step.reason = match (changes, due) {
+            (Some(table), _) => format!("`{table}`, which its checks read, will change"),
+            (None, Some(due)) => due.reason(),
+            (None, None) => return Ok(()),
+        };
+        step.action = PlannedAction::Check;
+    }
+    if step.action == PlannedAction::Check || step.action.changes_the_table() {
+        let checks = model.checks.iter().map(|check| PlannedCheck {
+            name: check.name.clone(),
+            kind: check.kind.as_str(),
+            action: check.action.as_str(),
+        });
+        step.checks = checks.collect();
+    }
+    Ok(())
 }
 
 /// Exit code of the run that is planned, as far as it can be told.
@@ -184,7 +238,7 @@ pub async fn plan(
                 .get(*input)
                 .is_some_and(|action| action.changes_the_table())
         });
-        let stopped = model.inputs.iter().find(|input| {
+        let stopped = model.comes_after().into_iter().find(|input| {
             matches!(
                 changing.get(*input),
                 Some(PlannedAction::Fail | PlannedAction::Skip)
@@ -214,6 +268,9 @@ pub async fn plan(
         };
         let mut step = unless_refused(site, table, step, &recorded);
         step.after = before.map(TableName::to_string);
+        if let Err(error) = plan_checks(site, model, &mut step, &changing) {
+            step = step.failed(error);
+        }
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }

@@ -70,7 +70,7 @@ pub async fn scan(
     Ok(batch_stream(files.schema.clone(), counted))
 }
 
-fn data_file(table: &Table, path: &str, size: u64, rows: u64) -> DataFileRef {
+pub(crate) fn data_file(table: &Table, path: &str, size: u64, rows: u64) -> DataFileRef {
     DataFileRef {
         path: table.path().join(path),
         size,

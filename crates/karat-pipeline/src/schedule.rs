@@ -89,9 +89,10 @@ pub async fn run(
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {
             Work::Load => BTreeSet::new(),
+            // What only its checks read is made before it, too.
             Work::Model(model) => model
-                .inputs
-                .iter()
+                .comes_after()
+                .into_iter()
                 .filter(|input| order.contains(input))
                 .cloned()
                 .collect(),
@@ -268,6 +269,9 @@ fn spawn(
             Err(error) => {
                 let mut report = StepReport::new(kind, &name);
                 report.status = StepStatus::Failed;
+                if let PipelineError::Check { checks, .. } = &error {
+                    report.checks.clone_from(checks);
+                }
                 report.error = Some(error);
                 report
             }

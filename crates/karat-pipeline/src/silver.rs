@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::accounting::{self, Terms};
 use crate::address;
+use crate::audit::{self, Candidate};
 use crate::clock;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
@@ -315,6 +316,9 @@ impl<'a> SilverStep<'a> {
                 if let Some(head) = head {
                     damage::check_present(name, table, &head.snapshot)?;
                 }
+            }
+            if let Some(head) = &state.head {
+                audit::present(self.site, self.model, head, &mut report).await?;
             }
             return Ok(report);
         }
@@ -1328,6 +1332,14 @@ impl<'a> SilverStep<'a> {
             bytes_read: 0,
             ..receipt.clone()
         };
+        // Before quarantine, which is written first: of a version that breaks a check nothing stays.
+        let candidate = Candidate {
+            base: state.head.as_ref(),
+            schema: &computed.schema,
+            added: &computed.added,
+            removed: &computed.removed,
+        };
+        audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         self.publish_quarantine(state, quarantine_receipt, &computed)
             .await?;
         failpoint::hit("between.tables");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use karat_project::TableName;
-use karat_receipt::{Digest, KeyRing, Kind, Receipt, verify_signature};
+use karat_receipt::{CheckCount, Digest, KeyRing, Kind, Receipt, verify_signature};
 
 use crate::accounting::Terms;
 use crate::context::Site;
@@ -61,6 +61,8 @@ pub struct StepReport {
     pub broken: Vec<(String, String)>,
     /// Of a feed without a version: no file has ever matched.
     pub found_nothing: bool,
+    /// The checks that were made, on the version that the step made, would have made or found (C7).
+    pub checks: Vec<CheckCount>,
     /// For a person.
     pub notes: Vec<String>,
     /// Why it failed.
@@ -84,6 +86,7 @@ impl StepReport {
             how: None,
             broken: Vec::new(),
             found_nothing: false,
+            checks: Vec::new(),
             notes: Vec::new(),
             error: None,
             seconds: 0.0,
@@ -183,6 +186,7 @@ pub fn receipt_base(
         tzdata: karat_exact::TZDATA_VERSION.to_owned(),
         unicode: karat_exact::UNICODE_VERSION.to_owned(),
         expectations: Vec::new(),
+        audit: None,
         accounting: BTreeMap::new(),
         accounting_run: BTreeMap::new(),
         fingerprint: String::new(),

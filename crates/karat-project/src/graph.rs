@@ -33,7 +33,9 @@ impl Graph {
             short_names.push((feed.short_name(), feed.bronze.clone()));
         }
         for model in &project.models {
-            reads.insert(model.name.clone(), model.inputs.clone());
+            // What only its checks read is made before it, too.
+            let before = model.comes_after().into_iter().cloned().collect();
+            reads.insert(model.name.clone(), before);
         }
         let names: Vec<TableName> = reads.keys().cloned().collect();
         let by_name: BTreeMap<&TableName, usize> = names

@@ -7,10 +7,11 @@
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
-//! `model`, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
+//! `model`, `checks` those of whole tables, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
+mod checks;
 mod decode;
 mod diagnostic;
 mod domain_file;
@@ -33,6 +34,7 @@ mod yaml;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+pub use checks::{Check, CheckAction, CheckKind, SqlText, SumBounds, THIS};
 pub use decode::{At, Ratio, fold_name, parse_duration};
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use feed_shape::FeedShape;

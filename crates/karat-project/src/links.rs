@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::{Check, CheckKind, Drafted, THIS};
 use crate::decode::{PROVENANCE, bronze_name, fold_name, printable};
 use crate::diagnostic::{Place, Reporter};
 use crate::graph::{self, Edges};
 use crate::model::{Access, Domain, Feed, ModelKind};
-use crate::model_file::{Draft, place_of};
+use crate::model_file::{Draft, place_in, place_of};
 use crate::nearest::{did_you_mean, nearest};
 use crate::table_name::{Layer, TableName};
+use crate::yaml::Node;
+use karat_sql::{Query, Span};
 
 /// Bronze's own columns that a silver expression may read (B2).
 const BRONZE_COLUMNS: [&str; 6] = ["_seq", "_op", "_object", "_row", "_rescued", "_fixes"];
@@ -38,7 +41,8 @@ pub(crate) fn check(
     let twins = check_feeds(domains, report);
     let mut found: Vec<(Option<TableName>, Vec<TableName>, bool)> =
         Vec::with_capacity(drafts.len());
-    let mut edges: Vec<(TableName, Vec<(TableName, Place)>)> = Vec::with_capacity(drafts.len());
+    let mut checked: Vec<Vec<Vec<(TableName, Place)>>> = Vec::with_capacity(drafts.len());
+    let mut edges: Vec<(TableName, Vec<Edge>)> = Vec::with_capacity(drafts.len());
     {
         let mut tables = Tables {
             feeds: domains
@@ -80,11 +84,38 @@ pub(crate) fn check(
             let mut inputs: Vec<TableName> = reads.iter().map(|(name, _)| name.clone()).collect();
             inputs.sort();
             inputs.dedup();
-            edges.push((draft.model.name.clone(), reads));
+            let mut own: Vec<Edge> = Vec::new();
+            own.extend(reads.into_iter().map(|(to, at)| Edge {
+                to,
+                at,
+                check: None,
+            }));
+            let mut of_checks = Vec::new();
+            for drafted in &draft.checks {
+                let reads = tables.check_check(&draft.model.name, drafted, report);
+                // Of its own table a check sees the version that is about to be made.
+                let others = reads.iter().filter(|(to, _)| *to != draft.model.name);
+                own.extend(others.map(|(to, at)| Edge {
+                    to: to.clone(),
+                    at: *at,
+                    check: Some(drafted.check.name.clone()),
+                }));
+                of_checks.push(reads);
+            }
+            checked.push(of_checks);
+            edges.push((draft.model.name.clone(), own));
             found.push((from, inputs, all_known));
         }
     }
     check_cycles(&edges, report);
+    for (draft, of_checks) in drafts.iter_mut().zip(checked) {
+        let name = draft.model.name.clone();
+        draft.model.checks = std::mem::take(&mut draft.checks)
+            .into_iter()
+            .zip(of_checks)
+            .map(|(drafted, reads)| linked(&name, drafted, reads))
+            .collect();
+    }
     for (draft, (from, inputs, all_known)) in drafts.iter_mut().zip(found) {
         draft.model.inputs = inputs;
         draft.reads_known = all_known;
@@ -93,6 +124,28 @@ pub(crate) fn check(
         }
     }
     twins
+}
+
+/// What a model reads, where it says so, and which of its checks does; none: its rows come from there.
+struct Edge {
+    to: TableName,
+    at: Place,
+    check: Option<String>,
+}
+
+/// A check with the tables that were found for it.
+fn linked(model: &TableName, drafted: Drafted, reads: Vec<(TableName, Place)>) -> Check {
+    let mut check = drafted.check;
+    if let (CheckKind::ForeignKey { references, .. }, Some((found, _))) =
+        (&mut check.kind, reads.first())
+    {
+        *references = found.clone();
+    }
+    let others = reads.into_iter().map(|(name, _)| name);
+    check.reads = others.filter(|name| name != model).collect();
+    check.reads.sort();
+    check.reads.dedup();
+    check
 }
 
 /// Names are compared in lower case (F3).
@@ -301,20 +354,69 @@ impl Tables<'_> {
         let Some((file, query)) = &draft.query else {
             return Vec::new();
         };
+        self.check_query(&draft.model.name, query, &At::File(*file), report)
+    }
+
+    /// The tables of a check that were found, with their places; of a foreign key its one.
+    fn check_check(
+        &mut self,
+        model: &TableName,
+        drafted: &Drafted,
+        report: &mut Reporter,
+    ) -> Vec<(TableName, Place)> {
+        if let Some((references, keys)) = &drafted.references {
+            let folded = references.value.to_lowercase();
+            let parts: Vec<String> = folded.split('.').map(str::to_owned).collect();
+            let table = match parts.as_slice() {
+                [this] if this == THIS => Some(model.clone()),
+                _ => self.find_table(&model.domain, &parts, references.at, report),
+            };
+            let Some(table) = table else {
+                return Vec::new();
+            };
+            if let Some((_, Some(columns))) = self.models.get(&table) {
+                let unknown = keys.iter().filter(|key| !columns.contains(&key.value));
+                for key in unknown {
+                    let hint = did_you_mean(&key.value, columns.iter().map(String::as_str))
+                        .unwrap_or_else(|| "name its columns in `keys`".to_owned());
+                    report.error(
+                        key.at,
+                        format!("`{table}` has no column `{}`", printable(&key.value)),
+                        hint,
+                    );
+                }
+            }
+            return vec![(table, references.at)];
+        }
+        let mut reads = Vec::new();
+        for (query, node) in &drafted.queries {
+            reads.extend(self.check_query(model, query, &At::Scalar(node), report));
+        }
+        reads
+    }
+
+    /// The tables of a query that were found, with their places; what it names and nobody has is told. A check calls the table of its
+    /// model `this`.
+    fn check_query(
+        &mut self,
+        model: &TableName,
+        query: &Query,
+        stands: &At<'_>,
+        report: &mut Reporter,
+    ) -> Vec<(TableName, Place)> {
         let mut reads = Vec::new();
         let mut resolved: Vec<Option<TableName>> = Vec::with_capacity(query.tables.len());
         for table in &query.tables {
-            let name = self.find_table(
-                &draft.model.name.domain,
-                &table.parts,
-                place_of(*file, table.span),
-                report,
-            );
-            reads.extend(name.clone().map(|name| (name, place_of(*file, table.span))));
+            let at = stands.place(table.span, report);
+            let name = match (table.parts.as_slice(), stands) {
+                ([this], At::Scalar(_)) if this == THIS => Some(model.clone()),
+                _ => self.find_table(&model.domain, &table.parts, at, report),
+            };
+            reads.extend(name.clone().map(|name| (name, at)));
             resolved.push(name);
         }
         for column in &query.columns {
-            let at = place_of(*file, column.span);
+            let at = stands.place(column.span, report);
             if PROVENANCE.contains(&column.name.as_str()) {
                 refuse_provenance(&column.name, at, report);
                 continue;
@@ -508,6 +610,23 @@ impl Tables<'_> {
     }
 }
 
+/// Where a query stands.
+enum At<'q> {
+    /// In a file of its own.
+    File(u32),
+    /// In a scalar of a YAML file.
+    Scalar(&'q Node),
+}
+
+impl At<'_> {
+    fn place(&self, span: Span, report: &Reporter) -> Place {
+        match self {
+            At::File(file) => place_of(*file, span),
+            At::Scalar(node) => place_in(node, span, report),
+        }
+    }
+}
+
 /// Stands in the set of broken tables for all feeds of a domain whose `domain.yaml` could not be read.
 pub(crate) fn domain_marker(domain: &str) -> TableName {
     TableName::new(domain, Layer::Bronze, "")
@@ -550,7 +669,7 @@ fn name_with_blanks(feed: &Feed, wanted: &str) -> Option<String> {
 }
 
 /// Names each cycle once, at the reference that closes it.
-fn check_cycles(edges: &[(TableName, Vec<(TableName, Place)>)], report: &mut Reporter) {
+fn check_cycles(edges: &[(TableName, Vec<Edge>)], report: &mut Reporter) {
     let index: BTreeMap<&TableName, usize> = edges
         .iter()
         .enumerate()
@@ -561,7 +680,7 @@ fn check_cycles(edges: &[(TableName, Vec<(TableName, Place)>)], report: &mut Rep
         .map(|(_, reads)| {
             reads
                 .iter()
-                .filter_map(|(name, _)| index.get(name).copied())
+                .filter_map(|edge| index.get(&edge.to).copied())
                 .collect()
         })
         .collect();
@@ -571,27 +690,41 @@ fn check_cycles(edges: &[(TableName, Vec<(TableName, Place)>)], report: &mut Rep
         let smallest = (0..names.len()).min_by_key(|at| names[*at]).unwrap_or(0);
         names.rotate_left(smallest);
         let first = names[0];
-        let next = names.get(1).copied().unwrap_or(first);
-        let at = edges[index[first]]
-            .1
-            .iter()
-            .find(|(name, _)| name == next)
-            .map(|(_, at)| *at);
-        let path: Vec<String> = names
-            .iter()
-            .chain([&first])
-            .map(|name| format!("`{name}`"))
+        let next = |at: usize| names[(at + 1) % names.len()];
+        // Where its rows come from, else what a check of it reads.
+        let edge = |at: usize| {
+            let mut to_next: Vec<&Edge> = edges[index[names[at]]]
+                .1
+                .iter()
+                .filter(|edge| edge.to == *next(at))
+                .collect();
+            to_next.sort_by_key(|edge| edge.check.is_some());
+            to_next.first().copied()
+        };
+        let path: Vec<String> = (0..names.len())
+            .map(|at| match edge(at).and_then(|edge| edge.check.as_ref()) {
+                Some(check) => format!("`{}` (in its check `{check}`)", names[at]),
+                None => format!("`{}`", names[at]),
+            })
+            .chain([format!("`{first}`")])
             .collect();
-        if let Some(at) = at {
+        let by_check = (0..names.len())
+            .filter_map(edge)
+            .find(|edge| edge.check.is_some());
+        // A check can be taken out of the way.
+        let told = by_check.or_else(|| edge(0));
+        if let Some(edge) = told {
             let message = match names.len() {
                 1 => format!("`{first}` reads itself"),
                 _ => format!("cycle: {}", path.join(" reads ")),
             };
-            report.error(
-                at,
-                message,
-                "a table cannot depend on itself; break the cycle with a table of its own",
-            );
+            let hint = match by_check {
+                Some(_) => {
+                    "what a check reads is made before it: move the check to the table that is made last, which can read both"
+                }
+                None => "a table cannot depend on itself; break the cycle with a table of its own",
+            };
+            report.error(edge.at, message, hint);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::checks::{Check, checks_text};
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
 use crate::graph::Graph;
@@ -70,6 +71,11 @@ impl Project {
             .binary_search_by(|model| model.name.cmp(name))
             .ok()
             .map(|at| &self.models[at])
+    }
+
+    /// The canonical text of a model's checks, for their digest: alike where they ask the same. Empty where it has none.
+    pub fn checks_text(&self, model: &Model) -> String {
+        checks_text(&model.checks, self.rounding.as_str(), &self.timezone)
     }
 
     /// The named target, or the default one.
@@ -756,6 +762,8 @@ pub struct Model {
     pub cluster_by: Vec<String>,
     /// Why its columns may be doubles.
     pub allow_float: Option<String>,
+    /// What each version must keep before it is visible (C7), in the order in which they are written. No part of the code.
+    pub checks: Vec<Check>,
     /// Silver or gold.
     pub kind: ModelKind,
     pub(crate) code: String,
@@ -766,6 +774,23 @@ impl Model {
     /// space, the order of expectations, a limit, a description leave it alone. Rounding and time zone are part of it (E2, A6).
     pub fn code_text(&self) -> &str {
         &self.code
+    }
+
+    /// Tables that its checks read and its rows do not, sorted.
+    pub fn checked_against(&self) -> Vec<&TableName> {
+        let reads = self.checks.iter().flat_map(|check| &check.reads);
+        let mut tables: Vec<&TableName> =
+            reads.filter(|table| !self.inputs.contains(table)).collect();
+        tables.sort();
+        tables.dedup();
+        tables
+    }
+
+    /// All tables that are made before this one: what its rows are made from, and what its checks read.
+    pub fn comes_after(&self) -> Vec<&TableName> {
+        let mut tables: Vec<&TableName> = self.inputs.iter().collect();
+        tables.extend(self.checked_against());
+        tables
     }
 
     /// The table's column names in order; SCD 2's own columns last.
@@ -984,7 +1009,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Keeps a text on its line, so that no literal can look like a line of its own.
-fn one_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(['\\', '\n', '\r']) {
         return Cow::Borrowed(text);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use karat_sql::Query;
 
+use crate::checks::{self, Drafted};
 use crate::decode::{
     self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name,
     printable, ratio, text, texts,
@@ -26,6 +27,8 @@ pub(crate) struct Draft {
     pub(crate) from: Option<At<String>>,
     /// Gold: its query, if it parses, and the file it stands in.
     pub(crate) query: Option<(u32, Query)>,
+    /// Its checks; those of the model are filled in when links are checked.
+    pub(crate) checks: Vec<Drafted>,
     /// The files that declare it.
     pub(crate) files: Vec<u32>,
     /// Whether all that it reads was found; said when links are checked.
@@ -86,6 +89,7 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         key: key.map(|key| bare(&key)),
         cluster_by: common.cluster_by,
         allow_float: common.allow_float,
+        checks: Vec::new(),
         kind: ModelKind::Silver(Silver {
             // Replaced when the feed is found; without one there is no project.
             from: TableName::new(domain, Layer::Bronze, "unknown"),
@@ -109,6 +113,7 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         model,
         from: text(node, "from"),
         query: None,
+        checks: common.checks,
         files: vec![file],
         reads_known: false,
         selected,
@@ -154,7 +159,7 @@ fn read_select(
 }
 
 /// Where a span of a scalar's SQL stands in the file. Cheap where it is asked for often: a scalar on one line without escapes.
-fn place_in(node: &Node, span: karat_sql::Span, report: &Reporter) -> Place {
+pub(crate) fn place_in(node: &Node, span: karat_sql::Span, report: &Reporter) -> Place {
     let written = node.at.length;
     let quotes = match node.scalar().map(|text| text.chars().count() as u32) {
         Some(length) if length == written => Some(0),
@@ -373,7 +378,7 @@ fn read_auto_cdc(
 }
 
 /// Reports the names that `outputs` does not have.
-fn selected(names: &[At<String>], outputs: &[&str], report: &mut Reporter) {
+pub(crate) fn selected(names: &[At<String>], outputs: &[&str], report: &mut Reporter) {
     for name in names
         .iter()
         .filter(|name| !outputs.contains(&name.value.as_str()))
@@ -393,6 +398,7 @@ struct Common {
     access: Access,
     cluster_by: Vec<String>,
     allow_float: Option<String>,
+    checks: Vec<Drafted>,
 }
 
 impl Common {
@@ -434,6 +440,10 @@ impl Common {
             .unwrap_or_default(),
             cluster_by: bare(&cluster_by),
             allow_float: allow_float.map(|reason| reason.value),
+            checks: match outputs.is_empty() {
+                true => checks::read(node, &[], report),
+                false => checks::read(node, &with_history, report),
+            },
         }
     }
 }
@@ -475,6 +485,7 @@ pub(crate) fn read_gold(
             access: Access::Private,
             cluster_by: Vec::new(),
             allow_float: None,
+            checks: Vec::new(),
         },
     };
     let key = node.and_then(|node| columns(node, "key"));
@@ -495,6 +506,7 @@ pub(crate) fn read_gold(
         key: key.map(|key| bare(&key)),
         cluster_by,
         allow_float: common.allow_float,
+        checks: Vec::new(),
         kind: ModelKind::Gold(Gold {
             normalised: query
                 .as_ref()
@@ -510,6 +522,7 @@ pub(crate) fn read_gold(
         model,
         from: None,
         query: query.map(|query| (sql_file, query)),
+        checks: common.checks,
         files: vec![sql_file],
         reads_known: false,
         selected: 0,

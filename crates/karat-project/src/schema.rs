@@ -782,6 +782,7 @@ pub(crate) static SILVER: Object = Object {
             Type::Object(&AUTO_CDC),
             "Makes events the current state or the history of each key (C4).",
         ),
+        optional("checks", CHECKS, CHECKS_DOC),
         optional(
             "key",
             Type::List(&Type::Column),
@@ -792,7 +793,6 @@ pub(crate) static SILVER: Object = Object {
         default("access", ACCESS, "private", ACCESS_DOC),
         not_yet("where", "A filter: use an expectation with `action: drop`."),
         not_yet("truncate_to", "Cut finer timestamps to microseconds (F2)."),
-        not_yet("checks", "Rules on the whole table."),
         not_yet("flows", "Several feeds into one table."),
     ],
 };
@@ -831,6 +831,164 @@ static EXPECTATION: Object = Object {
             "Which rows. Left out: all but deletes and truncates.",
         ),
         optional("description", Type::Text, "Why."),
+    ],
+};
+
+const CHECKS: Type = Type::Map(&Type::Object(&CHECK), MapKey::Name);
+const CHECKS_DOC: &str =
+    "Rules for the whole table, by name: a version that breaks one is never visible (C7).";
+
+static CHECK: Object = Object {
+    name: "a check",
+    doc: "A rule for the whole table, made on each version before it is visible (C7). It has one of the keys from `unique` to `sql`. In queries the table is called `this`, or by its own name; other silver and gold tables of the project may be read as in a gold model.",
+    keys: &[
+        optional(
+            "unique",
+            Type::List(&Type::Column),
+            "No two rows have the same values in these columns; null is a value, as in `key`.",
+        ),
+        optional(
+            "not_null",
+            Type::List(&Type::Column),
+            "None of these columns is null.",
+        ),
+        optional(
+            "foreign_key",
+            Type::Object(&FOREIGN_KEY),
+            "The values of columns stand in those of another table, or of the same.",
+        ),
+        optional("rows", Type::Object(&ROW_COUNT), "How many rows there are."),
+        optional(
+            "sum",
+            Type::Object(&SUM),
+            "What the sum of an expression is.",
+        ),
+        optional(
+            "freshness",
+            Type::Object(&FRESHNESS),
+            "How old the newest value of a column may be.",
+        ),
+        optional(
+            "volume",
+            Type::Object(&VOLUME),
+            "How far the number of rows may be from that of the versions before.",
+        ),
+        optional(
+            "same_as",
+            Type::Object(&SAME_AS),
+            "Another query gives the same rows.",
+        ),
+        optional(
+            "sql",
+            Type::Text,
+            "A SELECT whose rows are what is wrong, like `select id from this where debit <> credit`.",
+        ),
+        optional(
+            "where",
+            Type::Expression,
+            "Which rows are asked: SQL over the table's columns. Not beside `volume`, `same_as` and `sql`.",
+        ),
+        default(
+            "action",
+            Type::Choice(&[
+                word("fail", "make no version"),
+                word("warn", "make it, and say so"),
+            ]),
+            "fail",
+            "What happens when it is broken.",
+        ),
+        optional("description", Type::Text, "Why."),
+    ],
+};
+
+static FOREIGN_KEY: Object = Object {
+    name: "`foreign_key`",
+    doc: "Each row has its partner in a table. A row with a null in one of `columns` is exempt. The table is made before this one.",
+    keys: &[
+        required("columns", Type::List(&Type::Column), "The columns."),
+        required(
+            "references",
+            Type::Text,
+            "The table, like `accounts_silver.accounts`.",
+        ),
+        optional(
+            "keys",
+            Type::List(&Type::Column),
+            "Its columns, one for each of `columns`. Left out: those of the same names.",
+        ),
+    ],
+};
+
+const COUNT: Type = Type::Integer {
+    min: 0,
+    max: u64::MAX >> 1,
+};
+
+static ROW_COUNT: Object = Object {
+    name: "`rows`",
+    doc: "How many rows there are.",
+    keys: &[
+        optional("min", COUNT, "At least so many."),
+        optional("max", COUNT, "At most so many."),
+    ],
+};
+
+static SUM: Object = Object {
+    name: "`sum`",
+    doc: "What the sum of an expression over all rows is, exactly; 0 where there is no row.",
+    keys: &[
+        required(
+            "of",
+            Type::Expression,
+            "A number for each row: SQL over the table's columns; no double.",
+        ),
+        optional("equals", Type::Text, "What the sum is: a decimal."),
+        optional("tolerance", Type::Text, "How far from `equals` it may be."),
+        optional("min", Type::Text, "At least this."),
+        optional("max", Type::Text, "At most this."),
+    ],
+};
+
+static FRESHNESS: Object = Object {
+    name: "`freshness`",
+    doc: "How old the newest value of a column may be at the run's logical time (A6); a table without one is not fresh. Asked by each run, also where nothing is new.",
+    keys: &[
+        required(
+            "column",
+            Type::Column,
+            "A date or timestamp. Without an offset it is one of the project's time zone, a date its beginning.",
+        ),
+        required("within", Type::Duration, "How old it may be."),
+    ],
+};
+
+static VOLUME: Object = Object {
+    name: "`volume`",
+    doc: "How far the number of rows may be from the mean of the versions before, as their receipts state them. Where there is none it passes, with a note.",
+    keys: &[
+        required("within", Type::Ratio, "Share of the mean."),
+        required(
+            "of_last",
+            Type::Duration,
+            "Which versions count: those whose logical time is not longer before this one's.",
+        ),
+    ],
+};
+
+static SAME_AS: Object = Object {
+    name: "`same_as`",
+    doc: "Two queries give the same rows, as often and in any order; numbers are equal by value.",
+    keys: &[
+        required(
+            "query",
+            Type::Text,
+            "A SELECT over silver and gold tables, with as many columns.",
+        ),
+        optional(
+            "this",
+            Type::Text,
+            "A SELECT over `this`. Left out: all columns of the table.",
+        ),
     ],
 };
 
@@ -895,13 +1053,13 @@ pub(crate) static GOLD: Object = Object {
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
+        optional("checks", CHECKS, CHECKS_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
         optional(
             "incremental",
             Type::Object(&INCREMENTAL),
             "Compute only the rows of the values that changes of the inputs touch; the table is that of a rebuild (A7).",
         ),
-        not_yet("checks", "Rules on the whole table."),
     ],
 };
 
@@ -961,6 +1119,11 @@ static TEST: Object = Object {
             "quarantine",
             Type::List(&Type::Object(&HELD)),
             "Of a silver model: exactly these rows are held back. `[]`: none.",
+        ),
+        optional(
+            "checks",
+            Type::List(&Type::Text),
+            "Exactly these checks of the model are broken. `[]`: none. Left out: none with the action `fail`. `rows`, `volume` and `freshness` are not asked of a few rows, nor what reads tables that are not given.",
         ),
     ],
 };

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use crate::decode::{At, text};
+use crate::checks::{Check, CheckKind};
+use crate::decode::{At, text, texts};
 use crate::diagnostic::{Place, Reporter};
 use crate::model::{Domain, Model, ModelKind};
 use crate::nearest::{did_you_mean, nearest};
@@ -29,6 +30,22 @@ pub struct ModelTest {
     pub expect: Option<GivenRows>,
     /// The rows, by number from 1 in what is given, that quarantine must hold, and the rules that they broke. None: whatever it holds.
     pub quarantine: Option<Vec<(u64, Vec<String>)>>,
+    /// The checks that the rows must break, no others, sorted. None: no check may be broken whose action is `fail`.
+    pub checks: Option<Vec<String>>,
+}
+
+impl ModelTest {
+    /// Whether a check can be asked of a few rows: not of how many there are and when they came, and only if the test gives what it reads.
+    pub fn asks(&self, model: &Model, check: &Check) -> bool {
+        let of_a_run = matches!(
+            check.kind,
+            CheckKind::Rows { .. } | CheckKind::Volume { .. } | CheckKind::Freshness { .. }
+        );
+        let is_there = |table: &TableName| {
+            model.inputs.contains(table) || self.given.iter().any(|(given, _)| given == table)
+        };
+        !of_a_run && check.reads.iter().all(is_there)
+    }
 }
 
 /// Rows as text; null is none.
@@ -116,9 +133,10 @@ pub(crate) fn read(
             let message = format!("two tests of this file are called `{}`", name.value);
             report.error(name.at, message, "give one another name");
         }
-        if test.get("expect").is_none() && test.get("quarantine").is_none() {
+        let says = ["expect", "quarantine", "checks"];
+        if says.iter().all(|key| test.get(key).is_none()) {
             let message = format!("test `{}` expects nothing", name.value);
-            let hint = "say what the model must make: `expect`, of a silver model also `quarantine`; `[]` is no row";
+            let hint = "say what the model must make: `expect`, of a silver model also `quarantine`, of one with checks `checks`; `[]` is none";
             report.error(name.at, message, hint);
         }
         found.push(ModelTest {
@@ -130,7 +148,11 @@ pub(crate) fn read(
             given: given(test, model, domains, report),
             expect: test.get("expect").map(GivenRows::of),
             quarantine: quarantine(test, model, report),
+            checks: None,
         });
+        if let Some(read) = found.last_mut() {
+            read.checks = broken(test, model, read, report);
+        }
     }
     found
 }
@@ -152,13 +174,14 @@ fn given(
         let of_feed = feeds
             .filter(|feed| feed.short_name() == entry.key)
             .map(|feed| &feed.bronze);
+        let read = model.comes_after();
         let table = of_feed
-            .chain(&model.inputs)
-            .find(|table| model.inputs.contains(table) && is_meant(table, &entry.key, domains));
+            .chain(read.iter().copied())
+            .find(|table| read.contains(table) && is_meant(table, &entry.key, domains));
         match table {
             Some(table) => given.push((table.clone(), GivenRows::of(&entry.value))),
             None => {
-                let read: Vec<String> = model.inputs.iter().map(ToString::to_string).collect();
+                let read: Vec<String> = read.iter().map(ToString::to_string).collect();
                 let near = nearest(&entry.key, read.iter().map(String::as_str));
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -177,6 +200,45 @@ fn is_meant(table: &TableName, key: &str, domains: &[Domain]) -> bool {
     let mut feeds = domains.iter().flat_map(|domain| &domain.feeds);
     let of_feed = feeds.any(|feed| feed.bronze == *table && feed.short_name() == key);
     of_feed || table.to_string() == key
+}
+
+/// The checks that a test says are broken.
+fn broken(
+    test: &Node,
+    model: &Model,
+    read: &ModelTest,
+    report: &mut Reporter,
+) -> Option<Vec<String>> {
+    let mut names = texts(test, "checks")?;
+    for name in &names {
+        let check = model.checks.iter().find(|check| check.name == name.value);
+        let (message, hint) = match check {
+            None => {
+                let known = || model.checks.iter().map(|check| check.name.as_str());
+                let hint = did_you_mean(&name.value, known()).unwrap_or_else(|| {
+                    format!("its checks: {}", known().collect::<Vec<_>>().join(", "))
+                });
+                (
+                    format!("`{}` has no check `{}`", model.name, name.value),
+                    hint,
+                )
+            }
+            Some(check) if !read.asks(model, check) => {
+                let hint = match check.reads.first() {
+                    Some(table) => format!("give rows of `{table}`"),
+                    None => "`rows`, `volume` and `freshness` say something of runs".to_owned(),
+                };
+                (
+                    format!("check `{}` cannot be asked of these rows", name.value),
+                    hint,
+                )
+            }
+            Some(_) => continue,
+        };
+        report.error(name.at, message, hint);
+    }
+    names.sort_by(|a, b| a.value.cmp(&b.value));
+    Some(names.into_iter().map(|name| name.value).collect())
 }
 
 fn quarantine(

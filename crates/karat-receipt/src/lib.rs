@@ -16,6 +16,7 @@
 //! - [`chain`]: whether a table's receipts follow from one another.
 //! - [`error`]: the one error type.
 
+pub mod audit;
 pub mod canonical;
 pub mod chain;
 pub mod digest;
@@ -28,6 +29,7 @@ pub mod live;
 pub mod manifest;
 pub mod receipt;
 
+pub use audit::{Audit, Audited, CheckCount};
 pub use chain::{ChainFinding, ChainLink, ChainProblem, check_chain};
 pub use digest::{Digest, DigestWriter};
 pub use envelope::{

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::digest::Digest;
 use crate::error::ReceiptError;
 use crate::instant::Instant;
@@ -49,6 +50,9 @@ pub struct Receipt {
     pub unicode: String,
     /// What each expectation counted.
     pub expectations: Vec<ExpectationCount>,
+    /// The checks that the version was held to before it was visible (C7); left out where its model has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// Row accounting of the version in full (G6): `read`, `kept`, `duplicate`, `quarantined`, and so on.
     pub accounting: BTreeMap<String, u64>,
     /// Row accounting of this run's share.

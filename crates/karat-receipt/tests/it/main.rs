@@ -92,5 +92,6 @@ pub(crate) fn example() -> Receipt {
         bytes_written: 2200,
         previous: Some(Digest::of(b"receipt before")),
         reason: None,
+        audit: None,
     }
 }

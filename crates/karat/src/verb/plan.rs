@@ -62,6 +62,7 @@ fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {
     json!({
         "kind": step.kind, "table": step.table, "action": step.action.word(), "reason": step.reason, "objects": step.objects,
         "rows": step.rows, "bytes": step.bytes, "seconds": seconds, "notes": step.notes, "broken": broken_json(&step.broken),
+        "checks": step.checks.iter().map(|check| json!({ "name": check.name, "kind": check.kind, "action": check.action })).collect::<Vec<_>>(),
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
     })
 }
@@ -120,6 +121,14 @@ fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) ->
             text.push_str(&held(object, &step.table, reason));
         }
     }
+    for step in steps.iter().filter(|step| !step.checks.is_empty()) {
+        let checks: Vec<String> = step
+            .checks
+            .iter()
+            .map(|check| format!("{} ({})", check.name, check.kind))
+            .collect();
+        text.push_str(&format!("checks  {}: {}\n", step.table, checks.join(", ")));
+    }
     // A note that explains the exit code is no matter of taste.
     for step in steps.iter().filter(|step| !quiet || step.found_nothing) {
         for note in &step.notes {
@@ -139,6 +148,12 @@ fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) ->
     }
     if unknown > 0 && unknown < to_do {
         parts.push(format!("{unknown} without an estimate"));
+    }
+    let checked = steps.iter();
+    let checked = checked.filter(|step| step.action == PlannedAction::Check);
+    let checked = checked.count() as u64;
+    if checked > 0 {
+        parts.push(format!("{} to check", counted(checked, "version")));
     }
     if failing > 0 {
         let steps = match to_do {

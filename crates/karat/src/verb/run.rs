@@ -186,6 +186,7 @@ fn step_json(step: &StepReport) -> Value {
         "bytes_read": step.bytes_read,
         "bytes_written": step.bytes_written,
         "broken": broken_json(&step.broken),
+        "checks": step.checks,
         "notes": step.notes,
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
     })

@@ -7,7 +7,7 @@ use std::time::Instant;
 use karat_lake::Lake;
 use karat_pipeline::PipelineError;
 use karat_pipeline::fixture::{self, Tested};
-use karat_project::{ModelKind, ModelTest, Project};
+use karat_project::{Check, CheckAction, ModelKind, ModelTest, Project};
 use serde_json::{Value, json};
 
 use super::diff::{self, Words};
@@ -126,14 +126,36 @@ fn for_tests(mut project: Project) -> Project {
     project
 }
 
+/// Leaves out the checks that cannot be asked of a test's rows, and lets the others warn, so that there are rows to compare; gives the names
+/// of those that would fail a run.
+fn checks_for(project: &mut Project, test: &ModelTest) -> Vec<String> {
+    let mut fails = Vec::new();
+    for model in &mut project.models {
+        let all = std::mem::take(&mut model.checks);
+        let asked = all
+            .into_iter()
+            .filter(|check| model.name == test.model && test.asks(model, check));
+        let mut asked: Vec<Check> = asked.collect();
+        for check in &mut asked {
+            if check.action == CheckAction::Fail {
+                fails.push(check.name.clone());
+            }
+            check.action = CheckAction::Warn;
+        }
+        model.checks = asked;
+    }
+    fails
+}
+
 fn one(
-    opened: Opened,
+    mut opened: Opened,
     folder: &Path,
     loaded: Option<&Lake>,
     test: &ModelTest,
     threads: usize,
 ) -> Result<Result<Tested, PipelineError>, Failure> {
     fs::create_dir_all(folder).map_err(Failure::io("make the folder", folder))?;
+    let fails = checks_for(&mut opened.project, test);
     let lake = Lake::create(&folder.join("lake"))?;
     let sources = TestSources {
         now_ns: opened.moment.now_ns(),
@@ -141,7 +163,10 @@ fn one(
     let (engine, _spilled) = opened.engine()?;
     let site = opened.over(lake, engine, None, Wants::reading());
     let files = folder.join("files");
-    site::block_on(threads, fixture::run(&site, &sources, &files, loaded, test))
+    site::block_on(
+        threads,
+        fixture::run(&site, &sources, &files, loaded, test, &fails),
+    )
 }
 
 /// What there is to say of each test; nothing of one that passed.
@@ -169,6 +194,15 @@ fn text(ran: &Ran) -> Result<String, Failure> {
                     let rules = rules.join(", ");
                     text.push_str(&format!("  in quarantine: row {row} ({rules})\n"));
                 }
+            }
+            for (name, kind, count) in &tested.broken {
+                let times = counted(*count, "violation");
+                text.push_str(&format!("  check `{name}` ({kind}) is broken: {times}\n"));
+            }
+            for name in &tested.kept {
+                text.push_str(&format!(
+                    "  check `{name}` is expected to be broken, and holds\n"
+                ));
             }
             for (rows, word) in [
                 (&tested.not_held, "not held"),

@@ -6,6 +6,7 @@ mod accounting;
 mod adventures;
 mod bad_input;
 mod beside;
+mod checks;
 mod crash;
 mod demo;
 mod dice;
