@@ -553,10 +553,7 @@ impl<'a> Subject<'a> {
         let within = |rows: u64, min: Option<u64>, max: Option<u64>| {
             let is_broken = min.is_some_and(|min| rows < min) || max.is_some_and(|max| rows > max);
             let mut found = Found::count(u64::from(is_broken));
-            found.what = Some(format!(
-                "{}, of {rows}",
-                checks::said(check, found.violations)
-            ));
+            found.what = Some(checks::said(check, rows));
             found
         };
         match asked {

@@ -236,7 +236,7 @@ pub(crate) fn said(check: &Check, count: u64) -> String {
                 max.map(|max| format!("at most {max}")),
             ];
             let limits: Vec<String> = limits.into_iter().flatten().collect();
-            format!("the number of rows is not {}", limits.join(" and "))
+            format!("{rows}, and not {}", limits.join(" and "))
         }
         CheckKind::Sum { of, bounds } => {
             let shown = format!("`sum({})`", of.shown());
@@ -327,7 +327,7 @@ pub(crate) fn plan(
     let mut mistakes = Vec::new();
     if let Some(condition) = &check.condition {
         let is_condition = |of: &DataType| matches!(of, DataType::Boolean | DataType::Null);
-        let what = "`where` is a condition: write what is true or false";
+        let what = ("`where`", "write a condition, which is true or false");
         mistakes.extend(expression(
             engine,
             asking.schema,
@@ -339,7 +339,10 @@ pub(crate) fn plan(
     match &check.kind {
         CheckKind::Sum { of, .. } => {
             let is_exact = |of: &DataType| of.is_integer() || of.is_decimal() || of.is_null();
-            let what = "a sum is exact: cast to decimal (`decimal_from_double(x)`)";
+            let what = (
+                "`of`",
+                "a sum is exact: cast to decimal (`decimal_from_double(x)`)",
+            );
             mistakes.extend(expression(engine, asking.schema, of, is_exact, what));
         }
         CheckKind::Freshness { column, .. } => {
@@ -378,7 +381,9 @@ pub(crate) fn plan(
             None => width,
         };
         if other != width {
-            let message = format!("it gives {other} columns, and is held against {width}");
+            let message = format!(
+                "it does not give as many columns as it is held against: {other}, and not {width}"
+            );
             let hint = match this {
                 Some(_) => "give as many columns, in the same order",
                 None => {
@@ -412,7 +417,7 @@ fn expression(
     schema: &SchemaRef,
     written: &SqlText,
     fits: impl Fn(&DataType) -> bool,
-    otherwise: &str,
+    (what, otherwise): (&str, &str),
 ) -> Vec<Mistake> {
     let expressions = [("x".to_owned(), written.sql.clone())];
     match RowExpressions::compile(engine, schema.clone(), &expressions) {
@@ -422,7 +427,7 @@ fn expression(
             match fits(found) {
                 true => Vec::new(),
                 false => {
-                    let message = format!("this is a {}", type_name(found));
+                    let message = format!("{what} is a {}", type_name(found));
                     vec![(written.at, of_type(message, otherwise))]
                 }
             }

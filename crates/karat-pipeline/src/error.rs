@@ -305,11 +305,15 @@ impl fmt::Display for BrokenCheck {
 
 fn broken_text(table: &str, version: Option<i64>, broken: &[BrokenCheck]) -> String {
     let broken: Vec<String> = broken.iter().map(BrokenCheck::to_string).collect();
-    let broken = broken.join("; ");
+    let broken = match broken.as_slice() {
+        [one] => format!(" {one}"),
+        // Each on a line of its own.
+        several => several.iter().map(|one| format!("\n  {one}")).collect(),
+    };
     match version {
-        None => format!("`{table}` was not committed: {broken}"),
+        None => format!("`{table}` was not committed:{broken}"),
         Some(version) => {
-            format!("version {version} of `{table}` is not what it should be: {broken}")
+            format!("version {version} of `{table}` is not what it should be:{broken}")
         }
     }
 }

@@ -165,6 +165,9 @@ pub(crate) fn example_of(object: &Object) -> String {
     }
 }
 
+/// What to do where SQL was cut at a comma.
+const COMMA: &str = "a comma within `{ … }` ends a value: put the SQL in quotes, or write each column on its own line";
+
 /// Reports the key; gives the one that was probably meant.
 fn unknown_key(entry: &Entry, object: &Object, report: &mut Reporter) -> Option<&'static str> {
     let known = object
@@ -175,6 +178,7 @@ fn unknown_key(entry: &Entry, object: &Object, report: &mut Reporter) -> Option<
     let meant = nearest(&entry.key, known.clone());
     let hint = match meant {
         Some(name) => format!("did you mean `{name}`?"),
+        None if entry.key.contains(')') => COMMA.to_owned(),
         None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
     };
     report.error(
@@ -421,7 +425,7 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
                         entry.key_at,
                         format!("`{}` has no value", printable(&entry.key)),
                         if entry.key.contains(')') {
-                            "a comma within `{ … }` ends a value: put the SQL in quotes, or write each column on its own line".to_owned()
+                            COMMA.to_owned()
                         } else {
                             format!("expected {}", expected(inner))
                         },

@@ -205,6 +205,10 @@ description: Revenue by day and by the country of the customer today.
 key: [order_date, country]
 incremental: { by: [order_date], rebuild_on: [sales_silver.customers] }
 access: public
+checks:
+  has_country: { not_null: [country] }
+  all_counted: { same_as: { this: "select sum(revenue) from this", query: "select sum(amount) from sales_silver.orders" } }
+  as_usual:    { volume: { within: 20%, of_last: 28d }, action: warn }
 "#,
     r#"# domains/sales/tests/daily_revenue.yaml
 model: sales_gold.daily_revenue

@@ -840,7 +840,7 @@ const CHECKS_DOC: &str =
 
 static CHECK: Object = Object {
     name: "a check",
-    doc: "A rule for the whole table, made on each version before it is visible (C7). It has one of the keys from `unique` to `sql`. In queries the table is called `this`, or by its own name; other silver and gold tables of the project may be read as in a gold model.",
+    doc: "A rule for the whole table, made on each version before it is visible (C7). It has one of the keys from `unique` to `sql`. In queries the table is called `this`, or by its own name; other silver and gold tables may be read as in a gold model, and are made before this one. A check reads the whole version, also where the table is made incrementally; what `rows`, `volume` and a `unique` over the key ask is known without.",
     keys: &[
         optional(
             "unique",

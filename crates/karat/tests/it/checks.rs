@@ -16,8 +16,7 @@ const FIRST: &str = "2026-01-06T00:00:00Z";
 const SECOND: &str = "2026-01-07T06:00:00Z";
 
 /// One check of each kind, all of which day one keeps.
-const EACH_KIND: &str = "\
-  one_id:         { unique: [id] }
+const EACH_KIND: &str = "  one_id:         { unique: [id] }
   one_amount:     { unique: [doc, amount] }
   has_account:    { not_null: [account, doc] }
   known_account:  { foreign_key: { columns: [account], references: d_silver.accounts, keys: [id] } }
@@ -26,7 +25,7 @@ const EACH_KIND: &str = "\
   sums_to_zero:   { sum: { of: amount, equals: 0, tolerance: 0.005 } }
   fresh:          { freshness: { column: booked_at, within: 26h } }
   as_usual:       { volume: { within: 50%, of_last: 28d } }
-  as_accounts:    { same_as: { this: select account, sum(amount) from this where account is not null group by account, query: \"select id, total from d_silver.accounts\" } }
+  as_accounts:    { same_as: { this: \"select account, sum(amount) from this where account is not null group by account\", query: \"select id, total from d_silver.accounts\" } }
   no_large:
     sql: |
       select id, amount
@@ -81,7 +80,9 @@ fn run_at(project: &Project, at: &str, code: i32) -> Answer {
 /// What a run says of checks: its notes and errors.
 fn said(answer: &Answer) -> String {
     let said = answer.stderr.lines();
-    let said = said.filter(|line| !line.contains("run --quiet"));
+    // Not what goes on meanwhile, which only `--quiet` leaves out together with the notes.
+    let goes_on = ["start ", "progress ", "commit ", "finish "];
+    let said = said.filter(|line| !goes_on.iter().any(|word| line.starts_with(word)));
     said.map(|line| format!("{line}\n")).collect()
 }
 
@@ -112,7 +113,19 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
     for check in audit["checks"].as_array().unwrap() {
         counted.push_str(&format!("{check}\n"));
     }
-    expect![[r#""#]].assert_eq(&counted);
+    expect![[r#"
+        {"name":"one_id","kind":"unique","action":"fail","violations":0,"note":"proven by the key of the model"}
+        {"name":"one_amount","kind":"unique","action":"fail","violations":0,"note":null}
+        {"name":"has_account","kind":"not_null","action":"fail","violations":0,"note":null}
+        {"name":"known_account","kind":"foreign_key","action":"fail","violations":0,"note":null}
+        {"name":"not_too_many","kind":"rows","action":"fail","violations":0,"note":null}
+        {"name":"few_per_doc","kind":"rows","action":"fail","violations":0,"note":null}
+        {"name":"sums_to_zero","kind":"sum","action":"fail","violations":0,"note":null}
+        {"name":"fresh","kind":"freshness","action":"fail","violations":0,"note":null}
+        {"name":"as_usual","kind":"volume","action":"fail","violations":0,"note":"no row in a version of the last 28d: nothing to compare with"}
+        {"name":"as_accounts","kind":"same_as","action":"fail","violations":0,"note":null}
+        {"name":"no_large","kind":"sql","action":"fail","violations":0,"note":null}
+    "#]].assert_eq(&counted);
     assert_eq!(audit["clock"], FIRST);
     assert_eq!(audit["inputs"][0]["table"], "d_silver.accounts");
 
@@ -124,7 +137,20 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
     project.write("landing/entries2.csv", BAD);
     let run = project.karat(&["run", "--json", "--quiet", "--at", SECOND]);
     assert_eq!(run.code, 1, "{}", run.text());
-    expect![[r#""#]].assert_eq(&said(&run));
+    expect![[r#"
+        error: `d_silver.entries` was not committed: 
+          check `one_amount`: 2 rows share their (amount, doc) with another: key e01800f58864
+          check `has_account`: 1 row with a null in (account, doc): key 2a3ef019236f
+          check `known_account`: 1 row whose (account) is not in `d_silver.accounts` (id): key 8db7433d0a37
+          check `not_too_many`: 5 rows, and not at least 1 and at most 4
+          check `few_per_doc`: 3 rows, and not at most 2
+          check `sums_to_zero`: `sum(amount)` is not 0 within 0.005
+          check `fresh`: no `booked_at` lies within 26h before the logical time
+          check `as_usual`: 5 rows are more than 50% off the mean of 2, of 1 version in the last 28d
+          check `as_accounts`: 3 rows of the two answers are in one of them only
+          check `no_large`: its query finds 1 row: key 2a3ef019236f
+        hint: nothing was written, and readers see the version before; correct the rows where they come from, or give the check the action `warn`
+    "#]].assert_eq(&said(&run));
     let steps = run.json()["steps"].clone();
     let mut told = String::new();
     for step in steps.as_array().unwrap() {
@@ -133,7 +159,25 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
             told.push_str(&format!("  {} {}\n", check["name"], check["violations"]));
         }
     }
-    expect![[r#""#]].assert_eq(&told);
+    expect![[r#"
+        "d_bronze.landing__entries" "done"
+        "d_bronze.landing__accounts" "unchanged"
+        "d_silver.accounts" "unchanged"
+        "d_silver.entries" "failed"
+          "one_id" 0
+          "one_amount" 2
+          "has_account" 1
+          "known_account" 1
+          "not_too_many" 1
+          "few_per_doc" 1
+          "sums_to_zero" 1
+          "fresh" 1
+          "as_usual" 1
+          "as_accounts" 3
+          "no_large" 1
+        "d_gold.balances" "skipped"
+    "#]]
+    .assert_eq(&told);
     // Nothing of it is there, in quarantine neither; its dependants were skipped; bronze has the rows (G2).
     let rows = project.rows("select * from d_silver.entries");
     assert_eq!(before.1, rows);
@@ -143,7 +187,8 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
     );
     assert_eq!(before.0, changed);
     // A rerun computes again: neither stuck, nor nothing to do.
-    assert_eq!(run_at(&project, SECOND, 1).stderr, run.stderr);
+    let again = project.karat(&["run", "--quiet", "--at", SECOND]);
+    assert_eq!((again.code, &again.stderr), (1, &run.stderr));
     assert_eq!(project.karat(&["verify", "--quiet"]).code, 0);
     // Mended at the source, it is made; the file that nobody names any more is gone.
     project.write("landing/entries2.csv", GOOD);
@@ -168,9 +213,12 @@ fn warnings_are_told_with_their_places_and_the_version_is_made() {
     );
     project.write("landing/entries2.csv", BAD);
     let run = run_at(&project, FIRST, 0);
-    expect![[r#""#]].assert_eq(&said(&run));
+    expect![[r#"
+        note: d_silver.entries: check `known`: 1 row whose (account) is not in `d_silver.accounts` (id): key 8db7433d0a37 (action: warn)
+        note: d_silver.entries: check `small`: `sum(amount)` is not at most 1.5 (action: warn)
+    "#]].assert_eq(&said(&run));
     let checks = project.receipt("d_silver.entries")["audit"]["checks"].clone();
-    expect![[r#""#]].assert_eq(&checks.to_string());
+    expect![[r#"[{"name":"known","kind":"foreign_key","action":"warn","violations":1,"note":null},{"name":"small","kind":"sum","action":"warn","violations":1,"note":null}]"#]].assert_eq(&checks.to_string());
 }
 
 #[test]
@@ -220,10 +268,32 @@ fn checks_that_change_alone_are_made_once_on_the_version_that_is_there() {
         "checks: { today: { sql: 'select account from this where current_date > date ''2026-01-07''' } }\n",
     );
     step("one that asks for the day", 0);
-    expect![[r#""#]].assert_eq(&told);
+    expect![[r#"
+        new checks that hold
+          plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: two (rows), known (foreign_key)
+          note: d_gold.balances: 2 checks were made on version 0, which was there: its checks changed
+  
+        one that does not
+          plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: two (rows), known (foreign_key)
+          error: version 0 of `d_gold.balances` is not what it should be: check `two`: 2 rows, and not at least 3
+          hint: the version stays as it is; correct the rows where they come from, the table that the check reads, or the check
+          error: version 0 of `d_gold.balances` is not what it should be: check `two`: 2 rows, and not at least 3
+          hint: the version stays as it is; correct the rows where they come from, the table that the check reads, or the check
+        as before
+          plan: gold    d_gold.balances             nothing  up to date
+  
+  
+        one that asks for the day
+          plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: today (sql)
+          note: d_gold.balances: 1 check was made on version 0, which was there: its checks changed
+  
+    "#]].assert_eq(&told);
     // The day after it is asked again, and what a check reads brings it up, too (C7).
     let run = run_at(&project, "2026-01-08T06:00:00Z", 1);
-    expect![[r#""#]].assert_eq(&said(&run));
+    expect![[r#"
+        error: version 0 of `d_gold.balances` is not what it should be: check `today`: its query finds 2 rows: key 5407b91d7552, key 7e9e7fa01b65
+        hint: the version stays as it is; correct the rows where they come from, the table that the check reads, or the check
+    "#]].assert_eq(&said(&run));
     gold(
         "checks: { known: { foreign_key: { columns: [account], references: d_silver.accounts, keys: [id] } } }\n",
     );
@@ -237,7 +307,10 @@ fn checks_that_change_alone_are_made_once_on_the_version_that_is_there() {
         plan.stdout
     );
     let run = run_at(&project, SECOND, 1);
-    expect![[r#""#]].assert_eq(&said(&run));
+    expect![[r#"
+        error: version 0 of `d_gold.balances` is not what it should be: check `known`: 1 row whose (account) is not in `d_silver.accounts` (id): key 7e9e7fa01b65
+        hint: the version stays as it is; correct the rows where they come from, the table that the check reads, or the check
+    "#]].assert_eq(&said(&run));
 }
 
 #[test]
@@ -301,8 +374,7 @@ fn validate(checks: &str, expected: &Expect) {
 #[test]
 fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
     validate(
-        "\
-  nothing:   { action: warn }
+        "  nothing:   { action: warn }
   unknown:   { uniqe: [id] }
   two:       { rows: { min: 1 }, unique: [id] }
   column:    { not_null: [acount] }
@@ -319,12 +391,151 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
   syntax:    { sql: select id frm this }
   bronze:    { sql: select a from d_bronze.landing__entries }
 ",
-        &expect![[r#""#]],
+        &expect![[r#"
+            20 mistakes
+            --- stderr
+            error: check `nothing` asks nothing
+              --> domains/d/silver/entries.yaml:10:3
+               |
+            10 |   nothing:   { action: warn }
+               |   ^^^^^^^
+               = hint: give it one of `unique`, `not_null`, `foreign_key`, `rows`, `sum`, `freshness`, `volume`, `same_as`, `sql`
+
+            error: unknown key `uniqe` in a check
+              --> domains/d/silver/entries.yaml:11:16
+               |
+            11 |   unknown:   { uniqe: [id] }
+               |                ^^^^^
+               = hint: did you mean `unique`?
+
+            error: check `two` asks two things: `rows` and `unique`
+              --> domains/d/silver/entries.yaml:12:34
+               |
+            12 |   two:       { rows: { min: 1 }, unique: [id] }
+               |                                  ^^^^^^
+               = hint: make a check of its own of each
+
+            error: unknown column `acount`
+              --> domains/d/silver/entries.yaml:13:27
+               |
+            13 |   column:    { not_null: [acount] }
+               |                           ^^^^^^
+               = hint: did you mean `account`?
+
+            error: `id` stands twice in `unique`
+              --> domains/d/silver/entries.yaml:14:29
+               |
+            14 |   twins:     { unique: [id, id] }
+               |                             ^^
+               = hint: remove one
+
+            error: there is no table `d_silver.acounts`
+              --> domains/d/silver/entries.yaml:15:63
+               |
+            15 |   table:     { foreign_key: { columns: [account], references: d_silver.acounts } }
+               |                                                               ^^^^^^^^^^^^^^^^
+               = hint: did you mean `d_silver.accounts`?
+
+            error: `d_silver.accounts` has no column `account`
+              --> domains/d/silver/entries.yaml:16:41
+               |
+            16 |   key:       { foreign_key: { columns: [account], references: d_silver.accounts } }
+               |                                         ^^^^^^^
+               = hint: name its columns in `keys`
+
+            error: 2 columns are held against 1
+              --> domains/d/silver/entries.yaml:17:92
+               |
+            17 |   keys:      { foreign_key: { columns: [account, id], references: d_silver.accounts, keys: [id] } }
+               |                                                                                            ^^^
+               = hint: name one of `keys` for each of `columns`, in their order
+
+            error: `min` is more than `max`
+              --> domains/d/silver/entries.yaml:18:16
+               |
+            18 |   limits:    { rows: { min: 3, max: 1 } }
+               |                ^^^^
+               = hint: no table can keep it
+
+            error: `sum` has no bound
+              --> domains/d/silver/entries.yaml:19:16
+               |
+            19 |   bound:     { sum: { of: amount } }
+               |                ^^^
+               = hint: give it `equals`, `min` or `max`
+
+            error: unknown column `amnt`
+              --> domains/d/silver/entries.yaml:20:27
+               |
+            20 |   number:    { sum: { of: amnt, equals: none } }
+               |                           ^^^^
+               = hint: a check sees the columns of the table
+
+            error: `equals` must be a decimal number, like `0` or `-12.50`
+              --> domains/d/silver/entries.yaml:20:41
+               |
+            20 |   number:    { sum: { of: amnt, equals: none } }
+               |                                         ^^^^
+
+            error: `within` must be a share in percent, like `1%`
+              --> domains/d/silver/entries.yaml:21:34
+               |
+            21 |   share:     { volume: { within: 50, of_last: 28 }, where: id > 0 }
+               |                                  ^^
+               = hint: write `50%` if you mean 50 percent
+
+            error: `of_last` must be a time, like `15m` (ms, s, m, h, d)
+              --> domains/d/silver/entries.yaml:21:47
+               |
+            21 |   share:     { volume: { within: 50, of_last: 28 }, where: id > 0 }
+               |                                               ^^
+
+            error: `where` says nothing beside `volume`
+              --> domains/d/silver/entries.yaml:21:53
+               |
+            21 |   share:     { volume: { within: 50, of_last: 28 }, where: id > 0 }
+               |                                                     ^^^^^
+               = hint: remove it: the versions before count all of their rows
+
+            error: `action` must be `fail` or `warn`, found `drop`
+              --> domains/d/silver/entries.yaml:22:38
+               |
+            22 |   action:    { unique: [id], action: drop }
+               |                                      ^^^^
+
+            error: `d_silver.entries` has no column `nme`
+              --> domains/d/silver/entries.yaml:23:28
+               |
+            23 |   star:      { sql: select nme from this x where x.idd = 1 }
+               |                            ^^^
+               = hint: it has: account, amount, booked_at, doc, id
+
+            error: `d_silver.entries` has no column `idd`
+              --> domains/d/silver/entries.yaml:23:52
+               |
+            23 |   star:      { sql: select nme from this x where x.idd = 1 }
+               |                                                    ^^^
+               = hint: did you mean `id`?
+
+            error: SQL: expected end of statement, found this
+              --> domains/d/silver/entries.yaml:24:35
+               |
+            24 |   syntax:    { sql: select id frm this }
+               |                                   ^^^^
+
+            error: reading bronze tables in gold is not available in this version: `d_bronze.landing__entries`
+              --> domains/d/silver/entries.yaml:25:35
+               |
+            25 |   bronze:    { sql: select a from d_bronze.landing__entries }
+               |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^
+               = hint: read it through a silver model
+
+            --- exit 2
+        "#]],
     );
     // What only planning tells.
     validate(
-        "\
-  text:      { sum: { of: doc, equals: 0 } }
+        "  text:      { sum: { of: doc, equals: 0 } }
   condition: { unique: [doc], where: id + 1 }
   fresh:     { freshness: { column: doc, within: 1h } }
   call:      { sql: select nosuch(id) from this }
@@ -336,12 +547,73 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
   width:     { same_as: { query: select id from d_silver.accounts } }
   kinds:     { foreign_key: { columns: [booked_at], references: d_silver.accounts, keys: [total] } }
 ",
-        &expect![[r#""#]],
+        &expect![[r#"
+            7 mistakes
+            --- stderr
+            error: this is a string
+              --> domains/d/silver/entries.yaml:10:27
+               |
+            10 |   text:      { sum: { of: doc, equals: 0 } }
+               |                           ^^^
+               = hint: a sum is exact: cast to decimal (`decimal_from_double(x)`)
+
+            error: this is a bigint
+              --> domains/d/silver/entries.yaml:11:38
+               |
+            11 |   condition: { unique: [doc], where: id + 1 }
+               |                                      ^^^^^^
+               = hint: `where` is a condition: write what is true or false
+
+            error: `doc` is a string: only a date or timestamp tells how fresh a table is
+              --> domains/d/silver/entries.yaml:12:3
+               |
+            12 |   fresh:     { freshness: { column: doc, within: 1h } }
+               |   ^^^^^
+               = hint: name a date or timestamp
+
+            error: no function `nosuch`
+              --> domains/d/silver/entries.yaml:13:21
+               |
+            13 |   call:      { sql: select nosuch(id) from this }
+               |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+            error: Cannot infer common argument type for comparison operation timestamp > bigint
+              --> domains/d/silver/entries.yaml:16:7
+               |
+            16 |       select id
+               |       ^
+
+            error: it gives 1 columns, and is held against 5
+              --> domains/d/silver/entries.yaml:19:34
+               |
+            19 |   width:     { same_as: { query: select id from d_silver.accounts } }
+               |                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               = hint: say with `this` which columns are compared: `this: "select … from this"`
+
+            error: Cannot infer common argument type for comparison operation decimal(18, 2) = timestamp
+              --> domains/d/silver/entries.yaml:20:3
+               |
+            20 |   kinds:     { foreign_key: { columns: [booked_at], references: d_silver.accounts, keys: [total] } }
+               |   ^^^^^
+
+            --- exit 2
+        "#]],
     );
     // What is made after it cannot be read by a check of it.
     validate(
         "  late: { same_as: { this: 'select account, sum(amount) from this group by account', query: 'select account, balance from d_gold.balances' } }\n",
-        &expect![[r#""#]],
+        &expect![[r#"
+            1 mistake
+            --- stderr
+            error: cycle: `d_silver.entries` (in its check `late`) reads `d_gold.balances` reads `d_silver.entries`
+              --> domains/d/silver/entries.yaml:10:123
+               |
+            10 | …his: 'select account, sum(amount) from this group by account', query: 'select account, balance from d_gold.balances' } }
+               |                                                                                                      ^^^^^^^^^^^^^^^
+               = hint: what a check reads is made before it: move the check to the table that is made last, which can read both
+
+            --- exit 2
+        "#]],
     );
 }
 
@@ -369,5 +641,13 @@ tests:
 ",
     );
     let answer = project.karat(&["test"]);
-    expect![[r#""#]].assert_eq(&answer.text());
+    expect![[r#"
+        FAILED domains/d/tests/entries.yaml:9: wrong in two ways
+          check `sums_to_zero` (sum) is broken: 1 violation
+          check `has_account` is expected to be broken, and holds
+
+        1 of 3 tests failed, in N s
+        --- exit 1
+    "#]]
+    .assert_eq(&answer.text());
 }
