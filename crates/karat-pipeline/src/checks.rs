@@ -1,8 +1,9 @@
 //! What a check asks of a table, as SQL over `this` (C7). Pure: who asks it is [`crate::audit`], and [`crate::model_check`] plans it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use karat_exact::{Engine, Purpose, RowExpressions, SqlError, SqlErrorKind, type_name};
@@ -420,7 +421,13 @@ fn expression(
     (what, otherwise): (&str, &str),
 ) -> Vec<Mistake> {
     let expressions = [("x".to_owned(), written.sql.clone())];
-    match RowExpressions::compile(engine, schema.clone(), &expressions) {
+    // As SQL sees the table: in lower case (F3).
+    let folded = schema.fields().iter().map(|field| {
+        let name = field.name().to_lowercase();
+        field.as_ref().clone().with_name(name)
+    });
+    let folded = Arc::new(Schema::new(folded.collect::<Vec<_>>()));
+    match RowExpressions::compile(engine, folded, &expressions) {
         Ok(compiled) => {
             let found = compiled.output_schema();
             let found = found.field(0).data_type();

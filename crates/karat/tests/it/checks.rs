@@ -138,7 +138,7 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
     let run = project.karat(&["run", "--json", "--quiet", "--at", SECOND]);
     assert_eq!(run.code, 1, "{}", run.text());
     expect![[r#"
-        error: `d_silver.entries` was not committed: 
+        error: `d_silver.entries` was not committed:
           check `one_amount`: 2 rows share their (amount, doc) with another: key e01800f58864
           check `has_account`: 1 row with a null in (account, doc): key 2a3ef019236f
           check `known_account`: 1 row whose (account) is not in `d_silver.accounts` (id): key 8db7433d0a37
@@ -203,7 +203,59 @@ fn a_version_that_breaks_a_check_is_never_made_and_one_that_keeps_all_tells_so()
     let verified = project.karat(&["verify", "--files"]);
     assert_eq!(verified.code, 0, "{}", verified.text());
     assert!(!verified.stdout.contains("orphan"), "{}", verified.text());
-    expect![[r#""#]].assert_eq(&project.rows("select account, balance from d_gold.balances"));
+    expect![[r#"
+        account,balance
+        a,15.00
+        b,-15.00
+    "#]]
+    .assert_eq(&project.rows("select account, balance from d_gold.balances"));
+}
+
+#[test]
+fn histories_own_tables_reserved_words_and_tables_without_rows_are_checked() {
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: incremental, path: \"e*.csv\" }",
+        "from: landing.e
+select: { id: cast(id as bigint), parent: cast(parent as bigint), order: order, date: cast(date as date), at: cast(at as timestamp with time zone) }
+auto_cdc: { keys: [id], sequence_by: at, stored_as_scd_type: 2 }
+checks:
+  tree:    { foreign_key: { columns: [parent], references: this, keys: [id] } }
+  named:   { foreign_key: { columns: [parent], references: d_silver.t, keys: [id] } }
+  current: { unique: [id], where: __end_at is null }
+  history: { unique: [__START_AT, id] }
+  day:     { freshness: { column: date, within: 30h } }
+  moment:  { freshness: { column: at, within: 20h }, where: \"\\\"order\\\" = 'p'\" }
+  words:   { not_null: [order, date] }
+  window:  { sql: \"select id from (select id, row_number() over (partition by id order by at) as n from this) where n > 5\" }
+",
+    );
+    project.write(
+        "domains/d/gold/none.sql",
+        "select id, count(*) as n from d_silver.t where false group by id\n",
+    );
+    project.write("domains/d/gold/none.yaml", "key: [id]\nchecks: { some: { rows: { min: 1 }, action: warn }, nothing: { sum: { of: n, equals: 0 } }, as_before: { volume: { within: 10%, of_last: 1d } } }\n");
+    project.write("landing/e1.csv", "id,parent,order,date,at\n1,,p,2026-01-05,2026-01-05T10:00:00Z\n2,1,p,2026-01-05,2026-01-05T12:00:00Z\n2,1,q,2026-01-05,2026-01-05T13:00:00Z\n");
+    let validated = project.karat(&["validate"]);
+    assert_eq!(validated.code, 0, "{}", validated.text());
+    expect![[r#"
+        note: d_gold.none: check `some`: 0 rows, and not at least 1 (action: warn)
+    "#]]
+    .assert_eq(&said(&run_at(&project, "2026-01-06T05:00:00Z", 0)));
+    project.write(
+        "landing/e2.csv",
+        "id,parent,order,date,at\n3,9,,2026-01-05,2026-01-05T14:00:00Z\n",
+    );
+    // A second more than 30 hours after the beginning of the day.
+    expect![[r#"
+        note: d_gold.none: skipped: `d_silver.t` failed
+        error: `d_silver.t` was not committed:
+          check `tree`: 1 row whose (parent) is not in `d_silver.t` (id): key 27f5dc6ee158
+          check `named`: 1 row whose (parent) is not in `d_silver.t` (id): key 27f5dc6ee158
+          check `day`: no `date` lies within 30h before the logical time
+          check `words`: 1 row with a null in (date, order): key 27f5dc6ee158
+        hint: nothing was written, and readers see the version before; correct the rows where they come from, or give the check the action `warn`
+    "#]]
+    .assert_eq(&said(&run_at(&project, "2026-01-06T06:00:01Z", 1)));
 }
 
 #[test]
@@ -550,19 +602,19 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
         &expect![[r#"
             7 mistakes
             --- stderr
-            error: this is a string
+            error: `of` is a string
               --> domains/d/silver/entries.yaml:10:27
                |
             10 |   text:      { sum: { of: doc, equals: 0 } }
                |                           ^^^
                = hint: a sum is exact: cast to decimal (`decimal_from_double(x)`)
 
-            error: this is a bigint
+            error: `where` is a bigint
               --> domains/d/silver/entries.yaml:11:38
                |
             11 |   condition: { unique: [doc], where: id + 1 }
                |                                      ^^^^^^
-               = hint: `where` is a condition: write what is true or false
+               = hint: write a condition, which is true or false
 
             error: `doc` is a string: only a date or timestamp tells how fresh a table is
               --> domains/d/silver/entries.yaml:12:3
@@ -583,7 +635,7 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
             16 |       select id
                |       ^
 
-            error: it gives 1 columns, and is held against 5
+            error: it does not give as many columns as it is held against: 1, and not 5
               --> domains/d/silver/entries.yaml:19:34
                |
             19 |   width:     { same_as: { query: select id from d_silver.accounts } }
