@@ -327,7 +327,8 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
     }
     for (key, of) in inner {
         // `csv` and `on_schema_change` are the same in the defaults and in a feed: shown once, with the feed.
-        if object.name == "`defaults`" {
+        // So are the checks of silver and gold: shown with silver.
+        if object.name == "`defaults`" || (object.name == "a gold model" && key == "checks.NAME") {
             continue;
         }
         write_object(page, of, &format!("`{key}`"), (depth + 1).min(5));

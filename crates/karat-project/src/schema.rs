@@ -1053,7 +1053,11 @@ pub(crate) static GOLD: Object = Object {
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
-        optional("checks", CHECKS, CHECKS_DOC),
+        optional(
+            "checks",
+            CHECKS,
+            "Rules for the whole table, by name, as in a silver model (C7).",
+        ),
         default("access", ACCESS, "private", ACCESS_DOC),
         optional(
             "incremental",
