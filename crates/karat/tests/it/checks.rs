@@ -288,12 +288,9 @@ fn checks_that_change_alone_are_made_once_on_the_version_that_is_there() {
         let plan: Vec<&str> = plan.collect();
         told.push_str(&format!("{what}\n  plan: {}\n", plan.join(" | ")));
         for _ in 0..2 {
-            let run = run_at(&project, SECOND, code);
-            told.push_str(&format!(
-                "  {}",
-                said(&run).replace('\n', "\n  ").trim_end()
-            ));
-            told.push('\n');
+            for line in said(&run_at(&project, SECOND, code)).lines() {
+                told.push_str(&format!("  {line}\n"));
+            }
         }
         assert_eq!(before, versions(&project));
     };
@@ -324,7 +321,6 @@ fn checks_that_change_alone_are_made_once_on_the_version_that_is_there() {
         new checks that hold
           plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: two (rows), known (foreign_key)
           note: d_gold.balances: 2 checks were made on version 0, which was there: its checks changed
-  
         one that does not
           plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: two (rows), known (foreign_key)
           error: version 0 of `d_gold.balances` is not what it should be: check `two`: 2 rows, and not at least 3
@@ -333,12 +329,9 @@ fn checks_that_change_alone_are_made_once_on_the_version_that_is_there() {
           hint: the version stays as it is; correct the rows where they come from, the table that the check reads, or the check
         as before
           plan: gold    d_gold.balances             nothing  up to date
-  
-  
         one that asks for the day
           plan: gold    d_gold.balances             check    its checks changed | checks  d_gold.balances: today (sql)
           note: d_gold.balances: 1 check was made on version 0, which was there: its checks changed
-  
     "#]].assert_eq(&told);
     // The day after it is asked again, and what a check reads brings it up, too (C7).
     let run = run_at(&project, "2026-01-08T06:00:00Z", 1);

@@ -140,6 +140,12 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         "domain: d\nfeeds:\n  - { source: landing, name: packed, mode: incremental, path: \"packed/*.csv.gz\" }\n  \
          - { source: db, table: t, mode: incremental, cursor: { column: id }, deletes: none }\n",
     );
+    let gold = "domains/shop/gold/revenue.yaml";
+    let revenue = fs::read_to_string(project.path(gold)).unwrap();
+    project.write(
+        gold,
+        &format!("{revenue}checks: {{ some: {{ rows: {{ min: 1 }} }} }}\n"),
+    );
     let karat = fs::read_to_string(project.path("karat.yaml")).unwrap();
     project.write(
         "karat.yaml",
