@@ -2,7 +2,7 @@
 //! beside reading the files. A project with mistakes is planned as far as it goes: who reads a table that is wrong is not blamed.
 //! A model that passed, with the same code over the same inputs, is not planned again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
