@@ -246,29 +246,33 @@ fn document(found: &Found, shown: &RecordBatch) -> Result<Value, ArrowError> {
         let place = |one: &Received| json!({ "address": one.address, "op": one.op, "epoch": one.epoch, "run": one.run, "loaded_at": one.loaded_at });
         of_row.map(place).collect()
     };
-    let mut document = json!({
+    let mut sources = Vec::new();
+    for (nth, source) in found
+        .explained
+        .iter()
+        .flat_map(|one| one.sources.iter().enumerate())
+    {
+        let mut rows = Vec::with_capacity(source.rows.num_rows());
+        for row in 0..source.rows.num_rows() {
+            let values = object(&source.rows, row)?;
+            rows.push(json!({ "row": values, "received": received(nth, row) }));
+        }
+        sources.push(json!({
+            "table": source.table.to_string(), "version": source.version, "count": source.count, "rows": rows,
+        }));
+    }
+    let explained = found.explained.as_ref();
+    Ok(json!({
         "table": found.of.table.to_string(), "version": receipt.version, "run": receipt.run,
         "code": receipt.code.to_string(), "row": object(shown, 0)?,
-    });
-    match &found.explained {
-        None => document["received"] = json!(received(0, 0)),
-        Some(explained) => {
-            let mut sources = Vec::with_capacity(explained.sources.len());
-            for (nth, source) in explained.sources.iter().enumerate() {
-                let mut rows = Vec::with_capacity(source.rows.num_rows());
-                for row in 0..source.rows.num_rows() {
-                    rows.push(json!({ "row": object(&source.rows, row)?, "received": received(nth, row) }));
-                }
-                sources.push(json!({
-                    "table": source.table.to_string(), "version": source.version, "count": source.count, "rows": rows,
-                }));
-            }
-            document["same"] = json!(explained.same);
-            document["sources"] = json!(sources);
-            document["untold"] = json!(explained.untold);
-        }
-    }
-    Ok(document)
+        "received": match explained {
+            None => received(0, 0),
+            Some(_) => Vec::new(),
+        },
+        "same": explained.map(|one| one.same),
+        "sources": sources,
+        "untold": explained.map_or(&[][..], |one| one.untold.as_slice()),
+    }))
 }
 
 fn object(rows: &RecordBatch, row: usize) -> Result<Value, ArrowError> {

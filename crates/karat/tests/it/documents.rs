@@ -180,6 +180,16 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         assert_eq!(made.code, 0, "{}", made.text());
     }
     ask("diff", 0, &["old.parquet", "new.parquet", "--key", "k"]);
+    ask(
+        "explain",
+        0,
+        &["shop_gold.revenue", "--where", "country = 'CH'"],
+    );
+    ask(
+        "explain",
+        0,
+        &["shop_silver.orders", "--where", "order_id = 1"],
+    );
     ask("receipt list", 0, &[]);
     ask("receipt show", 0, &["shop_gold.revenue"]);
     ask("position show", 0, &[]);

@@ -337,6 +337,35 @@ fn a_model_whose_inputs_do_not_hold_the_columns_is_refused() {
     "#]].assert_eq(&all);
 }
 
+/// Checks are made on the whole version that a part would make, and hold it back as a rebuild's (C7).
+#[test]
+fn checks_see_the_whole_version() {
+    let project = project();
+    project.write(
+        "domains/d/gold/daily.yaml",
+        "key: [day, name]\nincremental: { by: [day], rebuild_on: [d_silver.a] }\nchecks:\n  balance: { sum: { of: total, max: 10 } }\n  days: { rows: { min: 2 } }\n",
+    );
+    project.write(
+        "landing/e_1.csv",
+        "id,day,acc,v,op\n1,2026-01-01,a0,4,I\n2,2026-01-02,a1,4,I\n",
+    );
+    project.run(0);
+    project.write("landing/e_2.csv", "id,day,acc,v,op\n3,2026-01-02,a1,3,I\n");
+    let held = project.run(1);
+    assert!(held.stderr.contains("check `balance`"), "{}", held.text());
+    assert_eq!(
+        project.rows("select sum(total) as total from d_gold.daily"),
+        "total\n8.00\n"
+    );
+    project.write("landing/e_3.csv", "id,day,acc,v,op\n3,2026-01-02,a1,2,I\n");
+    expect!["incremental: 1 of 2 `day`: `d_silver.t` changed"]
+        .assert_eq(&how(&project, "d_gold.daily"));
+    assert_eq!(
+        project.rows("select sum(total) as total from d_gold.daily"),
+        "total\n10.00\n"
+    );
+}
+
 /// Killed anywhere, an incremental version is made again, the same (A2).
 #[test]
 fn a_part_survives_a_kill() {
