@@ -87,6 +87,8 @@ pub struct CanonicalWriter {
     /// The schema with field ids, under which rows wait and are written.
     physical: SchemaRef,
     layout: Layout,
+    /// A word before the epoch in the names of the files.
+    writer: &'static str,
     epoch: i64,
     first_ordinal: u32,
     waiting: Vec<RecordBatch>,
@@ -142,6 +144,7 @@ impl CanonicalWriter {
             schema,
             physical,
             layout,
+            writer: "",
             epoch,
             first_ordinal,
             waiting: Vec::new(),
@@ -151,6 +154,12 @@ impl CanonicalWriter {
             encoder: Worker::new(encoder),
             observer: Worker::new(observer),
         })
+    }
+
+    /// Names the files `{sha256}-{writer}{epoch}-{ordinal}.parquet`: where a table has a second writer, its epochs are numbers of their own.
+    #[must_use]
+    pub fn of_writer(self, writer: &'static str) -> Self {
+        Self { writer, ..self }
     }
 
     /// The schema as the files hold it and a commit must state it.
@@ -207,7 +216,7 @@ impl CanonicalWriter {
                 sha256,
                 rows,
             } = encoded;
-            let path = format!("{sha256}-{}-{ordinal}.parquet", self.epoch);
+            let path = format!("{sha256}-{}{}-{ordinal}.parquet", self.writer, self.epoch);
             let target = self.dir.join(&path);
             let existed = target.is_file();
             // Over an existing file too: same name is same bytes, and this heals one that was damaged.

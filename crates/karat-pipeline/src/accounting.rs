@@ -9,6 +9,12 @@ use crate::error::PipelineError;
 /// Terms of one version or one run's share, by name.
 pub type Terms = BTreeMap<String, u64>;
 
+/// Of silver, apart from the outcomes: rows that were read with a repair in their place.
+pub const REPAIRED: &str = "repaired";
+
+/// Of silver, apart from the outcomes: rows that were not read since a repair takes them out.
+pub const DISCARDED: &str = "discarded";
+
 /// What a row that was read can become, per layer.
 fn outcomes(layer: &str) -> &'static [&'static str] {
     match layer {

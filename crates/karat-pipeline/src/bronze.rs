@@ -25,6 +25,10 @@ pub const OWN: &[&str] = &[
     "_loaded_at",
 ];
 
+/// karat's column of tables that have repairs (C3): null of a row as it was received, else what the repair is, as JSON text. It comes with
+/// the first repair, so that tables without one are as they were.
+pub const REPAIR: &str = "_repair";
+
 fn own_field(name: &str) -> Field {
     let data_type = match name {
         "_seq" => DataType::Binary,
@@ -85,7 +89,10 @@ pub fn payload(schema: &Schema) -> Vec<&Field> {
         .fields()
         .iter()
         .map(AsRef::as_ref)
-        .filter(|field| !OWN.contains(&field.name().as_str()))
+        .filter(|field| {
+            let name = field.name().as_str();
+            name != REPAIR && !OWN.contains(&name)
+        })
         .collect()
 }
 
@@ -163,6 +170,20 @@ pub fn evolve_schema(table: &SchemaRef, added: &[PayloadColumn]) -> SchemaRef {
         .map(|field| field.as_ref().clone())
         .collect();
     fields.extend(added.iter().map(payload_field));
+    Arc::new(Schema::new(fields))
+}
+
+/// The table's schema with the column of repairs at its end.
+pub fn with_repairs(table: &SchemaRef) -> SchemaRef {
+    if table.field_with_name(REPAIR).is_ok() {
+        return table.clone();
+    }
+    let mut fields: Vec<Field> = table
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .collect();
+    fields.push(own_field(REPAIR));
     Arc::new(Schema::new(fields))
 }
 

@@ -1,9 +1,10 @@
 //! Which version of a table a query reads: the newest, the one of a run's manifest (A10), or one by its number.
 
 use karat_exact::FileSet;
-use karat_project::TableName;
+use karat_project::{Layer, TableName};
 use karat_receipt::{Instant, Manifest};
 
+use crate::bronze::REPAIR;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::unique_key;
@@ -79,6 +80,14 @@ pub fn file_set(
     };
     Ok(snapshot.map(|snapshot| {
         let files = read::in_written_order(&snapshot);
-        read::file_set(&table, &snapshot, files, unique_key(&site.project, name))
+        let mut key = unique_key(&site.project, name);
+        if let Some(key) = &mut key
+            && name.layer == Layer::Bronze
+            && snapshot.schema.field_with_name(REPAIR).is_ok()
+        {
+            // A repair has the `_seq` and the delivery of the row that it repairs.
+            key.push(REPAIR.to_owned());
+        }
+        read::file_set(&table, &snapshot, files, key)
     }))
 }

@@ -24,15 +24,29 @@ impl Epochs {
         table: &TableName,
         snapshot: Option<&Snapshot>,
     ) -> Result<Self, PipelineError> {
+        Self::of_writer(lake, layout::intents(table), &layout::app(table), snapshot)
+    }
+
+    /// The same of the repairs of a feed, which have epochs of their own (C3).
+    pub fn of_repairs(
+        lake: &Lake,
+        bronze: &TableName,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self, PipelineError> {
+        let folder = layout::repair_intents(bronze);
+        Self::of_writer(lake, folder, &layout::repair_app(bronze), snapshot)
+    }
+
+    fn of_writer(
+        lake: &Lake,
+        folder: String,
+        app: &str,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self, PipelineError> {
         let mut epochs = Self::default();
         if let Some(snapshot) = snapshot {
-            epochs.committed = snapshot
-                .app_versions
-                .get(&layout::app(table))
-                .copied()
-                .unwrap_or(0);
+            epochs.committed = snapshot.app_versions.get(app).copied().unwrap_or(0);
         }
-        let folder = layout::intents(table);
         for name in lake.list(&folder)? {
             let path = format!("{folder}/{name}");
             let Some(stem) = name.strip_suffix(".json") else {
@@ -223,9 +237,27 @@ pub fn write_intent(
     table: &TableName,
     intent: &Intent,
 ) -> Result<Digest, PipelineError> {
+    put_intent(lake, &layout::intents(table), table, intent)
+}
+
+/// The same of a repair of this feed.
+pub fn write_repair_intent(
+    lake: &Lake,
+    bronze: &TableName,
+    intent: &Intent,
+) -> Result<Digest, PipelineError> {
+    put_intent(lake, &layout::repair_intents(bronze), bronze, intent)
+}
+
+fn put_intent(
+    lake: &Lake,
+    folder: &str,
+    table: &TableName,
+    intent: &Intent,
+) -> Result<Digest, PipelineError> {
     failpoint::hit("intent.before");
     let bytes = intent.to_bytes()?;
-    match lake.put_if_absent(&layout::intent(table, intent.epoch), &bytes)? {
+    match lake.put_if_absent(&format!("{folder}/{}.json", intent.epoch), &bytes)? {
         Put::Created => {}
         Put::Exists => {
             return Err(PipelineError::LostRace {
@@ -244,8 +276,18 @@ pub fn intent_digest(intent: &Intent) -> Result<Digest, PipelineError> {
 
 /// Settles an epoch without a commit.
 pub fn close(lake: &Lake, table: &TableName, closed: &Closed) -> Result<(), PipelineError> {
+    put_closed(lake, &layout::intents(table), closed)
+}
+
+/// The same of a repair of this feed.
+pub fn close_repair(lake: &Lake, bronze: &TableName, closed: &Closed) -> Result<(), PipelineError> {
+    put_closed(lake, &layout::repair_intents(bronze), closed)
+}
+
+fn put_closed(lake: &Lake, folder: &str, closed: &Closed) -> Result<(), PipelineError> {
     failpoint::hit("close.before");
-    lake.put_if_absent(&layout::closed(table, closed.epoch), &closed.to_bytes())?;
+    let path = format!("{folder}/{}.closed.json", closed.epoch);
+    lake.put_if_absent(&path, &closed.to_bytes())?;
     failpoint::hit("close.after");
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use karat_lake::{CanonicalWriter, Layout, LockGuard, Table, WrittenFile, failpoint};
 use karat_project::{Feed, ModelKind, OnAdded, OnMissing, Ratio, TableName};
 use karat_receipt::{Closed, Digest, Instant, Intent, IntentObject, Kind, ObjectRef, Outcome};
@@ -28,7 +28,9 @@ use crate::error::PipelineError;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
 use crate::proven::{prove, prove_list};
-use crate::publish::{Change, Head, Published, head, no_foreign, publish, read_receipt};
+use crate::publish::{
+    Change, Head, Published, head, newest_load, no_foreign, publish, read_receipt,
+};
 use crate::read;
 use crate::reshaped;
 use crate::step::{StepReport, StepStatus, check_signed};
@@ -1263,7 +1265,7 @@ impl Loader<'_> {
         else {
             return Ok(false);
         };
-        let before = read_receipt(self.site, digest)?;
+        let before = newest_load(self.site, digest)?;
         Ok(before.parameters.get("load_fingerprint") == Some(now))
     }
 
@@ -1488,11 +1490,18 @@ impl Loader<'_> {
     }
 
     async fn bronze_rows(&self, head: &Head) -> Result<karat_exact::BatchStream, PipelineError> {
-        let files = read::in_written_order(&head.snapshot);
+        let files = read::of_loads(&head.snapshot);
         prove_list(self.site, self.table, head)?;
         prove(self.site, self.table, files.iter().copied()).await?;
         let set = read::file_set(self.table, &head.snapshot, files, None);
-        read::scan(self.site, &set, "load.known").await
+        let rows = read::scan(self.site, &set, "load.known").await?;
+        // The source is compared with what it said: a repair is no word of it.
+        let received = rows.map(|batch| {
+            let batch = batch.map_err(karat_exact::ExactError::from)?;
+            crate::repairs::received(batch)
+                .map_err(|error| karat_exact::ExactError::Internal(error.to_string()))
+        });
+        Ok(karat_exact::batch_stream(set.schema.clone(), received))
     }
 
     fn no_key(&self, error: arrow::error::ArrowError) -> PipelineError {

@@ -12,11 +12,12 @@ use karat_project::{Action, AutoCdc, Deletes, Expectation, Feed, Mode, Model, Pl
 use karat_receipt::ExpectationCount;
 use karat_source::pattern::OrderPattern;
 
-use crate::address;
+use crate::address::{self, Columns};
 use crate::bronze;
 use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
+use crate::repairs::Repairs;
 use crate::scd::{DELETE, EXISTING, GONE, SEQUENCE};
 
 /// Built-in rule: an expression of the select failed.
@@ -33,6 +34,20 @@ pub const RULE_VALID_FROM_NULL: &str = "valid_from_null";
 pub const RULE_VALID_FROM_ORDER: &str = "valid_from_order";
 /// Built-in rule of AUTO CDC: equal in order, different in content.
 pub const RULE_SEQUENCE_TIE: &str = "sequence_tie";
+
+/// Whether a person may let a row go on that breaks this rule: not where a value that the row needs does not exist, nor where its place
+/// among the events of its key is not known (C3).
+pub fn can_be_waived(rule: &str) -> bool {
+    ![
+        RULE_EXPRESSION,
+        RULE_KEY_NULL,
+        RULE_SEQUENCE_NULL,
+        RULE_VALID_FROM_NULL,
+        RULE_VALID_FROM_ORDER,
+        RULE_SEQUENCE_TIE,
+    ]
+    .contains(&rule)
+}
 
 /// Address columns that travel with an event so that a tie can be quarantined.
 pub const ADDRESS: &[&str] = &["_object", "_delivery", "_row"];
@@ -370,11 +385,12 @@ impl Judge {
         used
     }
 
-    /// Judges one batch of bronze rows.
+    /// Judges one batch of bronze rows, in which repairs stand in the place of the rows that they repair.
     pub fn judge(
         &self,
         batch: &RecordBatch,
         reading: &Reading,
+        repairs: &Repairs,
         counts: &mut JudgeCounts,
     ) -> Result<Judged, PipelineError> {
         let batch = self.only_read(batch, reading, counts)?;
@@ -443,6 +459,7 @@ impl Judge {
             }
         }
         counts.judged += rows as u64;
+        waive(&batch, repairs, &mut broken);
         let found = Found { broken, failures };
         self.decide(&batch, selected_batch, sequence, delete, &found, counts)
     }
@@ -894,6 +911,24 @@ impl Judge {
         }
         all
     }
+}
+
+/// A rule that a release waives for a row counts as met by it (C3).
+fn waive(batch: &RecordBatch, repairs: &Repairs, broken: &mut Vec<(String, Action, Vec<bool>)>) {
+    if repairs.is_empty() {
+        return;
+    }
+    let columns = Columns::of(batch);
+    for (rule, _, rows) in broken.iter_mut() {
+        if !can_be_waived(rule) {
+            continue;
+        }
+        for (row, is_broken) in rows.iter_mut().enumerate() {
+            *is_broken &= !(*is_broken && repairs.waives(&columns, row, rule));
+        }
+    }
+    // Built-in rules are counted where a row breaks them.
+    broken.retain(|(rule, _, rows)| rule != RULE_RESCUED || rows.iter().any(|row| *row));
 }
 
 /// What is wrong with an `apply_as_deletes` of this type, if it is no condition.

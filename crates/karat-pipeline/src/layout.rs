@@ -73,6 +73,24 @@ pub fn audit(table: &TableName, of: Digest) -> String {
     )
 }
 
+/// What the documents of a feed's repairs call their writer: it has epochs of its own, beside those of the loads.
+pub fn repair_writer(bronze: &TableName) -> String {
+    format!("{REPAIR}{bronze}")
+}
+
+/// Begins the name of a feed's second writer, its repairs.
+pub const REPAIR: &str = "repair:";
+
+/// Folder of the intents of a feed's repairs.
+pub fn repair_intents(bronze: &TableName) -> String {
+    format!("{INTENTS}/{}/repair.{}", bronze.domain, bronze.table)
+}
+
+/// The application name of a feed's repairs, in the transactions of its bronze table.
+pub fn repair_app(bronze: &TableName) -> String {
+    format!("{REPAIR}{}.{}", bronze.domain, bronze.table)
+}
+
 /// The application name of a table's writer, in the table's own transaction.
 pub fn app(table: &TableName) -> String {
     match table.layer.as_str() {

@@ -2,11 +2,12 @@
 //!
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
-//! silver reads; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic processors, the second by parts where `increment` finds what `touched` them; whose
+//! silver reads, [`repairs`] which rows stand in the place of others; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic
+//! processors, the second by parts where `increment` finds what `touched` them; whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! `audit` makes the `checks` of a model on a version before it is visible;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
+//! [`repair`] makes repairs of rows in quarantine; [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
 //! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
 //! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, where [`explain`] finds what stands behind a row; [`model_check`] and [`plan`] say what would be
 //! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
@@ -16,7 +17,7 @@
 
 pub mod absent;
 pub mod accounting;
-mod address;
+pub mod address;
 pub mod adopt;
 pub mod at_work;
 mod audit;
@@ -55,6 +56,8 @@ pub mod publish;
 pub mod quarantine;
 pub mod read;
 pub mod receipts;
+pub mod repair;
+pub mod repairs;
 pub mod replay;
 mod reshaped;
 mod row_json;

@@ -485,9 +485,19 @@ async fn plan_silver(
                     step.action = PlannedAction::Incremental;
                     step.reason = format!("`{before}` is loaded before it");
                 }
-                (Decision::Incremental { after }, None) => {
+                (Decision::Incremental { after, repaired }, None) => {
                     step.action = PlannedAction::Incremental;
-                    step.reason = format!("loads after {after} of `{}`", silver.from);
+                    step.reason = match (planned.rows, repaired) {
+                        (_, 0) => format!("loads after {after} of `{}`", silver.from),
+                        (0, 1) => "a row in quarantine was repaired".to_owned(),
+                        (0, rows) => format!("{rows} rows in quarantine were repaired"),
+                        (_, rows) => format!(
+                            "loads after {after} of `{}`, and repairs of {rows} {} in quarantine",
+                            silver.from,
+                            plural(rows, "row")
+                        ),
+                    };
+                    step.rows = Some(planned.rows + repaired);
                 }
             }
         }

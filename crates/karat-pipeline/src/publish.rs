@@ -81,6 +81,17 @@ pub(crate) fn own_receipt(
     Ok((None, adopted))
 }
 
+/// The receipt that a feed's table had before people repaired rows of it.
+pub(crate) fn newest_load(site: &Site, digest: Digest) -> Result<Receipt, PipelineError> {
+    let mut receipt = read_receipt(site, digest)?;
+    while receipt.kind == Kind::Repair
+        && let Some(previous) = receipt.previous
+    {
+        receipt = read_receipt(site, previous)?;
+    }
+    Ok(receipt)
+}
+
 /// Reads the receipt that a head names.
 pub fn receipt_of(site: &Site, head: &Head) -> Result<Option<Receipt>, PipelineError> {
     let Some(digest) = head.receipt else {

@@ -97,7 +97,26 @@ pub fn in_written_order(snapshot: &Snapshot) -> Vec<&LiveFile> {
     files
 }
 
-/// Epoch and ordinal that a data file's name states: `{sha256}-{epoch}-{ordinal}.parquet`.
+/// Stands before the epoch in the name of a file of repairs.
+pub const REPAIR_WRITER: &str = "r";
+
+/// Whether a data file of bronze holds repairs, and no rows of a load (C3). Of a file that another writer made its name does not tell, and
+/// only its rows do.
+pub fn is_of_repairs(path: &str) -> bool {
+    let stem = path.strip_suffix(".parquet").unwrap_or(path);
+    let epoch = stem.rsplitn(3, '-').nth(1).unwrap_or_default();
+    crate::publish::sha256_of_name(path).is_some() && epoch.starts_with(REPAIR_WRITER)
+}
+
+/// The live files of a bronze table that hold rows as they were received, in the order in which they were written.
+pub fn of_loads(snapshot: &Snapshot) -> Vec<&LiveFile> {
+    let mut files = in_written_order(snapshot);
+    files.retain(|file| !is_of_repairs(&file.path));
+    files
+}
+
+/// Epoch and ordinal that a data file's name states: `{sha256}-{epoch}-{ordinal}.parquet`; 0 of one that is
+/// no load's.
 pub fn written(path: &str) -> (i64, u64) {
     let stem = path.strip_suffix(".parquet").unwrap_or(path);
     let mut parts = stem.rsplitn(3, '-');

@@ -18,7 +18,7 @@ use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Rece
 use serde_json::json;
 
 use crate::accounting::{self, Terms};
-use crate::address;
+use crate::address::{self, Address, Columns};
 use crate::audit::{self, Candidate};
 use crate::clock;
 use crate::context::{Event, Site};
@@ -41,6 +41,7 @@ use crate::publish::{
     sha256_of_name,
 };
 use crate::read;
+use crate::repairs::{self, News, Placed, Repairs};
 use crate::reshaped;
 use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
@@ -65,10 +66,12 @@ pub enum Decision {
         /// Why.
         reason: String,
     },
-    /// From the loads after this epoch.
+    /// From the loads after this epoch, and from repairs of rows that it holds back.
     Incremental {
         /// Newest load that the table has taken in.
         after: i64,
+        /// Rows in quarantine that were repaired.
+        repaired: u64,
     },
 }
 
@@ -88,6 +91,10 @@ pub struct Facts<'a> {
     pub reading_before: &'a Reading,
     /// What is to be read now.
     pub reading: &'a Reading,
+    /// Rows that the newest version took in and that were repaired since.
+    pub repaired: u64,
+    /// All of these are in its quarantine, and it can take them in like new ones.
+    pub repaired_apart: bool,
     /// Whether bronze changed without a load: versions of another writer were adopted.
     pub adopted: bool,
     /// Whether the table itself holds what a person adopted.
@@ -121,7 +128,16 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
             reason: "it asks for the time".to_owned(),
         };
     }
-    if facts.available == facts.consumed {
+    if facts.repaired > 0 && !facts.repaired_apart {
+        let (rows, were) = match facts.repaired {
+            1 => ("row", "was"),
+            _ => ("rows", "were"),
+        };
+        return Decision::Rebuild {
+            reason: format!("{} {rows} that it had read {were} repaired", facts.repaired),
+        };
+    }
+    if facts.available == facts.consumed && facts.repaired == 0 {
         let reason = match (facts.left_open, facts.adopted) {
             (true, _) => "an earlier run left it open",
             (_, true) => "its feed's table changed without a load",
@@ -168,6 +184,7 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     }
     Decision::Incremental {
         after: facts.consumed,
+        repaired: facts.repaired,
     }
 }
 
@@ -206,6 +223,16 @@ struct State {
     quarantine: Option<Head>,
     epochs: Epochs,
     reading: Reading,
+    /// Those that count for what is read.
+    repairs: Arc<Repairs>,
+    /// The newest repair of the feed.
+    repaired_to: i64,
+    /// Repairs that the newest version has not taken in.
+    news: News,
+    /// The quarantine without the rows of those repairs, where it holds all of them.
+    apart: Option<Apart>,
+    /// Whether every row of bronze was written by karat.
+    only_ours: bool,
     available: i64,
     decision: Decision,
     /// What it would be with one more load.
@@ -257,7 +284,7 @@ impl<'a> SilverStep<'a> {
             let sizes = files.iter().map(|file| (file.rows, file.size));
             sizes.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
         };
-        let whole = size(&read::in_written_order(&state.bronze.snapshot));
+        let whole = size(&read::of_loads(&state.bronze.snapshot));
         let planned = |decision: &Decision, files: Vec<&LiveFile>, after_a_load| SilverPlan {
             rows: size(&files).0,
             bytes: size(&files).1,
@@ -339,10 +366,13 @@ impl<'a> SilverStep<'a> {
             Decision::Incremental { .. } => match self.incremental(&state, &mut report).await? {
                 Some(outcome) => outcome,
                 None => {
-                    report.how = Some(
-                        "rebuild: late or tied events reach behind what the table has taken in"
-                            .to_owned(),
-                    );
+                    let why = match self.silver.auto_cdc {
+                        Some(_) => "late or tied events reach behind what the table has taken in",
+                        None => {
+                            "more of the repaired rows break a rule than its limit allows of all"
+                        }
+                    };
+                    report.how = Some(format!("rebuild: {why}"));
                     self.rebuild(&state, &mut report).await?
                 }
             },
@@ -382,7 +412,19 @@ impl<'a> SilverStep<'a> {
             .last_done()
             .and_then(|intent| intent.to["bronze_epoch"].as_i64())
             .unwrap_or(0);
+        let consumed_repairs = epochs
+            .last_done()
+            .and_then(|intent| intent.to["repair_epoch"].as_i64())
+            .unwrap_or(0);
         let reading = deliveries::reading(self.feed, &feed_epochs, available);
+        let repairs = Repairs::read(self.site, &bronze_table, &bronze).await?;
+        let repairs = repairs.in_force(&reading);
+        let repaired_to = bronze
+            .snapshot
+            .app_versions
+            .get(&layout::repair_app(&self.feed.bronze))
+            .copied()
+            .unwrap_or(0);
         let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
         // The code of the version is in the receipt of the model's newest own version.
         let (last, holds_adopted) = match (&head_now, epochs.last_done()) {
@@ -410,6 +452,17 @@ impl<'a> SilverStep<'a> {
         let time_passed = epochs.last_done().is_none_or(|intent| {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
+        let news = repairs.news(consumed_repairs, consumed);
+        let apart = match (&quarantine, &last) {
+            (Some(quarantine), Some(last))
+                if !news.of.is_empty()
+                    && self.silver.auto_cdc.is_none()
+                    && no_adoption_since(self.site, &bronze, last)? =>
+            {
+                self.apart(quarantine, epochs.committed(), &news.of).await?
+            }
+            _ => None,
+        };
         let saw_no_event = self.silver.auto_cdc.is_some()
             && last
                 .as_ref()
@@ -422,6 +475,8 @@ impl<'a> SilverStep<'a> {
             available,
             reading_before: &reading_before,
             reading: &reading,
+            repaired: news.of.len() as u64,
+            repaired_apart: apart.is_some(),
             adopted,
             holds_adopted,
             left_open: epochs.open().is_some(),
@@ -442,6 +497,11 @@ impl<'a> SilverStep<'a> {
             epoch: epochs.next(),
             epochs,
             reading,
+            repairs: Arc::new(repairs),
+            repaired_to,
+            news,
+            apart,
+            only_ours,
             available,
             decision,
             after_a_load,
@@ -450,6 +510,47 @@ impl<'a> SilverStep<'a> {
             bronze_table,
             read_schema,
         }))
+    }
+
+    /// The quarantine without the rows at these addresses; None if it does not hold all of them.
+    async fn apart(
+        &self,
+        quarantine: &Head,
+        committed: i64,
+        of: &BTreeSet<Address>,
+    ) -> Result<Option<Apart>, PipelineError> {
+        let mut apart = Apart::default();
+        let mut found = 0;
+        let files = read::in_written_order(&quarantine.snapshot);
+        // What a killed run held back is no part of the newest version.
+        for file in files
+            .into_iter()
+            .filter(|file| read::written(&file.path).0 <= committed)
+        {
+            prove(self.site, &self.quarantine, [file]).await?;
+            let set = read::file_set(&self.quarantine, &quarantine.snapshot, [file], None);
+            let batches: Vec<RecordBatch> = read::scan(self.site, &set, "silver.held_before")
+                .await?
+                .try_collect()
+                .await
+                .map_err(ExactError::from)?;
+            let mut rest = Vec::new();
+            let before = found;
+            for batch in batches {
+                let columns = Columns::of(&batch);
+                let stays: BooleanArray = (0..batch.num_rows())
+                    .map(|row| Some(!of.contains(&columns.at(row))))
+                    .collect();
+                found += batch.num_rows() - stays.true_count();
+                let stays = filter_record_batch(&batch, &stays).map_err(arrow_error)?;
+                rest.push(failpoint::rows("silver.stays_held", stays));
+            }
+            if found > before {
+                apart.files.push(file.clone());
+                apart.rest.extend(rest);
+            }
+        }
+        Ok((found == of.len()).then_some(apart))
     }
 
     /// What judges rows of this schema; refused if they are none that the model can read.
@@ -479,7 +580,7 @@ impl<'a> SilverStep<'a> {
 
     /// The bronze files that a decision reads.
     fn files_of<'s>(&self, state: &'s State, decision: &Decision) -> Vec<&'s LiveFile> {
-        let files = read::in_written_order(&state.bronze.snapshot);
+        let files = read::of_loads(&state.bronze.snapshot);
         match decision {
             Decision::Nothing => Vec::new(),
             Decision::Rebuild { .. } => match state.reading.only_epoch {
@@ -489,7 +590,7 @@ impl<'a> SilverStep<'a> {
                     .collect(),
                 None => files,
             },
-            Decision::Incremental { after } => files
+            Decision::Incremental { after, .. } => files
                 .into_iter()
                 .filter(|file| read::written(&file.path).0 > *after)
                 .collect(),
@@ -512,7 +613,10 @@ impl<'a> SilverStep<'a> {
                 .epochs
                 .last_done()
                 .map_or(serde_json::Value::Null, |intent| intent.to.clone()),
-            to: json!({ "bronze_epoch": state.available }),
+            to: match state.repaired_to {
+                0 => json!({ "bronze_epoch": state.available }),
+                repairs => json!({ "bronze_epoch": state.available, "repair_epoch": repairs }),
+            },
             objects: Vec::new(),
             inputs: BTreeMap::from([(
                 self.feed.bronze.to_string(),
@@ -536,31 +640,54 @@ impl<'a> SilverStep<'a> {
         &self,
         state: &State,
         files: &[&LiveFile],
+        is_rebuilt: bool,
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<BatchStream, PipelineError> {
         prove_list(self.site, &state.bronze_table, &state.bronze)?;
         prove(self.site, &state.bronze_table, files.iter().copied()).await?;
-        let mut set = read::file_set(
-            &state.bronze_table,
-            &state.bronze.snapshot,
-            files.iter().copied(),
-            None,
-        );
-        set.schema = state.read_schema.clone();
-        let scanned = read::scan(self.site, &set, "silver.scanned").await?;
         let total: u64 = files.iter().map(|file| file.rows).sum();
-        let (stream, to_judge) = self.current_rows(state, scanned, total).await?;
-        lock(aside).to_judge = to_judge;
+        let placed = Placed::default();
+        let mut rows = self.rows_in_place(state, files, &placed).await?;
+        let mut of_news = 0;
+        if let Decision::Incremental { repaired: 1.., .. } = &state.decision
+            && !is_rebuilt
+        {
+            // Like new rows: their table does not have them.
+            let news = &state.news;
+            let repaired = state.repairs.rows_at(&news.rows, &state.read_schema)?;
+            let repaired = failpoint::rows("silver.repaired", repaired);
+            placed.repaired.add(repaired.num_rows() as u64);
+            placed.discarded.add(news.discarded);
+            of_news = news.of.len() as u64;
+            let repaired = futures::stream::iter([Ok(repaired)]);
+            let both = rows.map_err(ExactError::from).chain(repaired);
+            rows = batch_stream(state.read_schema.clone(), both);
+        }
+        let (stream, to_judge) = self.current_rows(state, rows).await?;
+        {
+            let mut aside = lock(aside);
+            aside.to_judge = to_judge;
+            aside.placed = placed;
+            if state.only_ours {
+                let loads: BTreeSet<i64> = files
+                    .iter()
+                    .map(|file| read::written(&file.path).0)
+                    .collect();
+                let in_files = state.repairs.count(0, |load| loads.contains(&load));
+                aside.in_force = Some(in_files + of_news);
+            }
+        }
         let judge = state.judge.clone();
         let reading = Arc::new(state.reading.clone());
+        let repairs = state.repairs.clone();
         // Batches are judged side by side, and taken in their order.
         let judging = stream.map(move |batch| {
-            let (judge, reading) = (judge.clone(), reading.clone());
+            let (judge, reading, repairs) = (judge.clone(), reading.clone(), repairs.clone());
             let task = batch.map(|batch| {
                 let batch = failpoint::rows("silver.read", batch);
                 tokio::spawn(async move {
                     let mut counts = JudgeCounts::default();
-                    let judged = judge.judge(&batch, &reading, &mut counts)?;
+                    let judged = judge.judge(&batch, &reading, &repairs, &mut counts)?;
                     Ok((batch.num_rows() as u64, counts, judged))
                 })
             });
@@ -598,25 +725,45 @@ impl<'a> SilverStep<'a> {
         Ok(batch_stream(state.judge.kept_schema(), judged))
     }
 
+    /// Rows of some bronze files with repairs in their place.
+    async fn rows_in_place(
+        &self,
+        state: &State,
+        files: &[&LiveFile],
+        placed: &Placed,
+    ) -> Result<BatchStream, PipelineError> {
+        let snapshot = &state.bronze.snapshot;
+        let mut set = read::file_set(&state.bronze_table, snapshot, files.iter().copied(), None);
+        set.schema = repairs::scanned_schema(&snapshot.schema, &state.read_schema);
+        let scanned = read::scan(self.site, &set, "silver.scanned").await?;
+        Ok(repairs::in_place(
+            scanned,
+            &set.schema,
+            state.read_schema.clone(),
+            state.repairs.clone(),
+            files.iter().map(|file| file.rows).sum(),
+            placed.clone(),
+        ))
+    }
+
     /// A keyed full feed without `auto_cdc` is read as its current rows: the newest of each key that is not deleted. Of other feeds
     /// every row is read. How many there are to judge is counted here.
     async fn current_rows(
         &self,
         state: &State,
         stream: BatchStream,
-        total: u64,
     ) -> Result<(BatchStream, Passed), PipelineError> {
+        let (given, current) = (Passed::default(), Passed::default());
+        let counted = given.clone();
+        let schema = state.read_schema.clone();
         if self.feed.mode == Mode::Incremental
             || self.feed.key.is_empty()
             || self.silver.auto_cdc.is_some()
         {
-            let all = Passed::default();
-            all.add(total);
-            return Ok((stream, all));
+            let all = stream.inspect_ok(move |batch| counted.add(batch.num_rows() as u64));
+            let all = all.map_err(ExactError::from);
+            return Ok((batch_stream(schema, all), given));
         }
-        let (given, current) = (Passed::default(), Passed::default());
-        let counted = given.clone();
-        let schema = state.read_schema.clone();
         let key = self.feed.key.clone();
         let reading = state.reading.clone();
         let stream = batch_stream(
@@ -659,7 +806,7 @@ impl<'a> SilverStep<'a> {
         let bytes_read: u64 = files.iter().map(|file| file.size).sum();
         report.bytes_read += bytes_read;
         let aside = Arc::new(Mutex::new(Aside::default()));
-        let judged = self.judged(state, &files, &aside).await?;
+        let judged = self.judged(state, &files, true, &aside).await?;
         let removed = state
             .head
             .as_ref()
@@ -701,11 +848,13 @@ impl<'a> SilverStep<'a> {
             kept_before: 0,
             bytes_read,
             replaces: true,
+            apart: Apart::default(),
             high_water: aside.high_water,
         })
     }
 
-    /// Only the new loads. None: an event reaches behind what the table has taken in, so that only a rebuild is right.
+    /// Only the new loads, and rows in quarantine that were repaired. None: only a rebuild is right, since an event reaches behind what the
+    /// table has taken in, or can tell whether a limit is exceeded.
     async fn incremental(
         &self,
         state: &State,
@@ -725,7 +874,7 @@ impl<'a> SilverStep<'a> {
         let files = self.files_of(state, &state.decision);
         let mut bytes_read: u64 = files.iter().map(|file| file.size).sum();
         let aside = Arc::new(Mutex::new(Aside::default()));
-        let judged = self.judged(state, &files, &aside).await?;
+        let judged = self.judged(state, &files, false, &aside).await?;
         let computed = if self.silver.auto_cdc.is_none() {
             let schema = state.judge.selected();
             let mut unique = UniqueKey::in_any_order(self.key());
@@ -734,13 +883,33 @@ impl<'a> SilverStep<'a> {
                 .prove_new_keys(state, head, &added, &mut unique)
                 .await?;
             let aside = self.take_aside(&aside)?;
+            // A limit is a share of the rows newly judged (C2): a few repaired ones would exceed it that do not among all.
+            if !state.news.of.is_empty() && state.judge.gate(&aside.counts).is_err() {
+                for file in &added {
+                    read::discard(&self.table, file);
+                }
+                return Ok(None);
+            }
             let share = aside.terms(None, added.iter().map(|file| file.rows).sum());
+            let mut full = accounting::add(&before.accounting, &share);
+            // Rows that were held back were read before, too: they have another outcome now.
+            let of_news = state.news.of.len() as u64;
+            for (term, rows) in [
+                ("read", of_news),
+                ("quarantined", of_news),
+                (accounting::REPAIRED, state.news.repaired_before),
+            ] {
+                if let Some(count) = full.get_mut(term) {
+                    *count = count.saturating_sub(rows);
+                }
+            }
             Computed {
                 schema,
                 added,
                 removed: Vec::new(),
-                full: accounting::add(&before.accounting, &share),
+                full,
                 share,
+                apart: state.apart.clone().unwrap_or_default(),
                 kept_before,
                 counts: aside.counts,
                 quarantined: aside.quarantined,
@@ -774,14 +943,27 @@ impl<'a> SilverStep<'a> {
                 quarantined: aside.quarantined,
                 bytes_read,
                 replaces: false,
+                apart: Apart::default(),
                 high_water: aside.high_water,
             }
         };
         report.bytes_read += bytes_read;
-        let loads = state.available - consumed_of(&state.decision);
-        let word = if loads == 1 { "load" } else { "loads" };
-        report.how = Some(format!("incremental: {loads} new {word}"));
+        report.how = Some(format!("incremental: {}", self.news_of(state)));
         Ok(Some(computed))
+    }
+
+    /// `1 new load, 2 repaired rows`.
+    fn news_of(&self, state: &State) -> String {
+        let counted = |count: u64, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            more => Some(format!("{more} {what}s")),
+        };
+        let loads = state.available - consumed_of(&state.decision);
+        let loads = counted(u64::try_from(loads).unwrap_or(0), "new load");
+        let rows = counted(state.news.of.len() as u64, "repaired row");
+        let parts: Vec<String> = loads.into_iter().chain(rows).collect();
+        parts.join(", ")
     }
 
     /// What gathered beside the stream, which has come to its end: every row was judged.
@@ -790,6 +972,11 @@ impl<'a> SilverStep<'a> {
         let table = self.model.name.to_string();
         let (given, judged) = (aside.to_judge.rows(), aside.counts.read);
         accounting::same(&table, given, judged, "rows to judge, and judged")?;
+        if let Some(in_force) = aside.in_force {
+            let placed = aside.placed.repaired.rows() + aside.placed.discarded.rows();
+            let what = "repairs that count, and rows that they stand for";
+            accounting::same(&table, in_force, placed, what)?;
+        }
         Ok(aside)
     }
 
@@ -1116,11 +1303,10 @@ impl<'a> SilverStep<'a> {
             reason: String::new(),
         };
         let files = self.files_of(state, &all);
-        let total = files.iter().map(|file| file.rows).sum();
-        let mut set = read::file_set(&state.bronze_table, &state.bronze.snapshot, files, None);
-        set.schema = state.read_schema.clone();
-        let scanned = self.site.engine.scan(&set, None).await?;
-        let (mut rows, _) = self.current_rows(state, scanned, total).await?;
+        let rows = self
+            .rows_in_place(state, &files, &Placed::default())
+            .await?;
+        let (mut rows, _) = self.current_rows(state, rows).await?;
         let mut found = Vec::new();
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             let (selected, batch) = state.judge.selected_of(&batch, &state.reading)?;
@@ -1170,11 +1356,9 @@ impl<'a> SilverStep<'a> {
         };
         let files = self.files_of(&state, &all);
         prove(self.site, &state.bronze_table, files.iter().copied()).await?;
-        let total = files.iter().map(|file| file.rows).sum();
-        let mut set = read::file_set(&state.bronze_table, &state.bronze.snapshot, files, None);
-        set.schema = state.read_schema.clone();
-        let scanned = self.site.engine.scan(&set, None).await?;
-        let (mut bronze, _) = self.current_rows(&state, scanned, total).await?;
+        let placed = Placed::default();
+        let rows_read = self.rows_in_place(&state, &files, &placed).await?;
+        let (mut bronze, _) = self.current_rows(&state, rows_read).await?;
         let feed_epochs = Epochs::read(
             &self.site.lake,
             &self.feed.bronze,
@@ -1398,6 +1582,7 @@ impl<'a> SilverStep<'a> {
         let Computed {
             quarantined: rows,
             replaces,
+            apart,
             ..
         } = computed;
         let replaces = *replaces;
@@ -1423,13 +1608,20 @@ impl<'a> SilverStep<'a> {
         let what = "rows that a rule or a tie holds back, and held";
         accounting::same(&receipt.table, held_back, arrived, what)?;
         let none = arrived == 0;
-        if already || (none && ahead.is_empty() && (!replaces || nothing_before)) {
+        let untouched = ahead.is_empty() && apart.files.is_empty();
+        if already || (none && untouched && (!replaces || nothing_before)) {
             return Ok(());
         }
         let schema = quarantine_schema();
         let stream = batch_stream(
             schema.clone(),
-            futures::stream::iter(rows.iter().cloned().map(Ok).collect::<Vec<_>>()),
+            futures::stream::iter(
+                rows.iter()
+                    .chain(&apart.rest)
+                    .cloned()
+                    .map(Ok)
+                    .collect::<Vec<_>>(),
+            ),
         );
         let order: Vec<SortColumn> = schema
             .fields()
@@ -1451,7 +1643,7 @@ impl<'a> SilverStep<'a> {
         let added = writer.finish()?;
         let removed = match (&state.quarantine, replaces) {
             (Some(head), true) => head.snapshot.files.clone(),
-            _ => ahead,
+            _ => ahead.into_iter().chain(apart.files.clone()).collect(),
         };
         let held = |files: &[LiveFile]| files.iter().map(|file| file.rows).sum::<u64>();
         let before = state
@@ -1459,10 +1651,18 @@ impl<'a> SilverStep<'a> {
             .as_ref()
             .map_or(0, |head| held(&head.snapshot.files));
         let new: u64 = added.iter().map(|file| file.rows).sum();
-        accounting::same(&receipt.table, held_back, new, "rows held, and written")?;
+        let stay: u64 = apart.rest.iter().map(|batch| batch.num_rows() as u64).sum();
+        let what = "rows held, and written";
+        accounting::same(&receipt.table, held_back + stay, new, what)?;
+        let repaired = match apart.files.is_empty() {
+            true => 0,
+            false => state.news.of.len() as u64,
+        };
+        let what = "rows held before; that stay, and that were repaired";
+        accounting::same(&receipt.table, held(&apart.files), stay + repaired, what)?;
         let term = |rows: u64| Terms::from([("kept".to_owned(), rows)]);
         receipt.accounting = term(before - held(&removed) + new);
-        receipt.accounting_run = term(new);
+        receipt.accounting_run = term(held_back);
         publish(
             self.site,
             &self.quarantine,
@@ -1472,7 +1672,11 @@ impl<'a> SilverStep<'a> {
                 added,
                 removed,
                 app,
-                operation: if replaces { "OVERWRITE" } else { "APPEND" },
+                operation: match (replaces, stay) {
+                    (true, _) => "OVERWRITE",
+                    (false, 0) => "APPEND",
+                    (false, _) => "MERGE",
+                },
                 receipt,
                 excluded: &[],
             },
@@ -1495,7 +1699,16 @@ struct Computed {
     kept_before: u64,
     bytes_read: u64,
     replaces: bool,
+    /// What becomes of rows that were held back before.
+    apart: Apart,
     high_water: Option<String>,
+}
+
+/// Files of a quarantine that hold rows which were repaired, and the other rows of these files.
+#[derive(Clone, Default)]
+struct Apart {
+    files: Vec<LiveFile>,
+    rest: Vec<RecordBatch>,
 }
 
 impl Computed {
@@ -1527,6 +1740,10 @@ struct Aside {
     high_water: Option<String>,
     /// Rows that are to be judged, counted before.
     to_judge: Passed,
+    /// Rows in whose place a repair stands.
+    placed: Placed,
+    /// Repairs of rows that are read; None where another writer may have taken such rows away.
+    in_force: Option<u64>,
 }
 
 impl Aside {
@@ -1542,6 +1759,16 @@ impl Aside {
             ("deleted".to_owned(), 0),
             ("unchanged".to_owned(), 0),
         ]);
+        // Rows with a repair in their place are read like others, discarded ones are not: both are counted apart (G6).
+        let placed = &self.placed;
+        for (term, rows) in [
+            (accounting::REPAIRED, placed.repaired.rows()),
+            (accounting::DISCARDED, placed.discarded.rows()),
+        ] {
+            if rows > 0 {
+                terms.insert(term.to_owned(), rows);
+            }
+        }
         if let Some(events) = events {
             let mut of_events = events.terms();
             of_events.remove("kept");
@@ -1571,9 +1798,23 @@ fn read_schema(bronze: &Schema) -> SchemaRef {
     Arc::new(Schema::new(read.cloned().collect::<Vec<_>>()))
 }
 
+/// Whether nobody adopted versions of another writer since the version of bronze that a version was made from.
+fn no_adoption_since(site: &Site, bronze: &Head, last: &Receipt) -> Result<bool, PipelineError> {
+    let made_from = last.inputs.first().and_then(|input| input.receipt);
+    let mut next = bronze.receipt;
+    while let Some(digest) = next.filter(|_| next != made_from) {
+        let receipt = read_receipt(site, digest)?;
+        if receipt.kind == Kind::Adopt {
+            return Ok(false);
+        }
+        next = receipt.previous;
+    }
+    Ok(next.is_some())
+}
+
 fn consumed_of(decision: &Decision) -> i64 {
     match decision {
-        Decision::Incremental { after } => *after,
+        Decision::Incremental { after, .. } => *after,
         _ => 0,
     }
 }

@@ -4,7 +4,7 @@ use karat_project::ModelKind;
 
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::publish::{head, receipt_of};
+use crate::publish::{head, newest_load, receipt_of};
 
 /// One table.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct TableStatus {
     pub fingerprint: Option<String>,
     /// Digest of its receipt.
     pub receipt: Option<String>,
-    /// Logical time of the run that made it.
+    /// Logical time of the run that made it; of a feed, that loaded it.
     pub fresh_as_of: Option<String>,
     /// Whether the project still declares it.
     pub declared: bool,
@@ -49,6 +49,12 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
         let (receipt, head) = head.unzip();
         let receipt = receipt.flatten();
         let digest = head.as_ref().and_then(|head| head.receipt);
+        // A repair brings no newer row of the source.
+        let fresh_as_of = match digest {
+            Some(digest) => newest_load(site, digest).ok(),
+            None => None,
+        };
+        let fresh_as_of = fresh_as_of.map(|receipt| receipt.logical_time);
         tables.push(TableStatus {
             declared: declares(site, &name),
             table: name,
@@ -58,7 +64,7 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
             rows: head.map(|head| head.snapshot.files.iter().map(|file| file.rows).sum()),
             fingerprint: receipt.as_ref().map(|receipt| receipt.fingerprint.clone()),
             receipt: digest.map(|digest| digest.to_string()),
-            fresh_as_of: receipt.map(|receipt| receipt.logical_time),
+            fresh_as_of,
             problem,
         });
     }

@@ -208,6 +208,8 @@ struct TableLog {
     versions: Option<BTreeMap<i64, LogEntry>>,
     /// Epochs of the table's own writer that it carries.
     epochs: BTreeSet<i64>,
+    /// Epochs of its repairs.
+    repairs: BTreeSet<i64>,
 }
 
 /// What an entry of a log says, and the receipt that it names.
@@ -258,6 +260,7 @@ impl TableCheck<'_> {
                     dir: self.dir.to_owned(),
                     versions: None,
                     epochs: BTreeSet::new(),
+                    repairs: BTreeSet::new(),
                 });
             }
         };
@@ -327,12 +330,14 @@ impl TableCheck<'_> {
         history: &[CommitRecord],
         opened: &BTreeMap<i64, Opened>,
     ) -> Result<TableLog, PipelineError> {
-        let app = self.name.parse().map(|name: TableName| layout::app(&name));
+        let name = self.name.parse::<TableName>().ok();
+        let apps = name.map(|name| (layout::app(&name), layout::repair_app(&name)));
         let mut versions = BTreeMap::new();
-        let mut epochs = BTreeSet::new();
+        let (mut epochs, mut repairs) = (BTreeSet::new(), BTreeSet::new());
         for record in history {
-            if let Ok(app) = &app {
+            if let Some((app, repair_app)) = &apps {
                 epochs.extend(record.app_versions.get(app));
+                repairs.extend(record.app_versions.get(repair_app));
             }
             let digest = entry_digest(&self.site.lake, self.dir, record.version)?;
             let Some(digest) = digest else { continue };
@@ -353,6 +358,7 @@ impl TableCheck<'_> {
             dir: self.dir.to_owned(),
             versions: Some(versions),
             epochs,
+            repairs,
         })
     }
 
@@ -480,7 +486,11 @@ impl TableCheck<'_> {
             return Ok(());
         };
         // The quarantine table is written under the intent of its silver table.
-        let path = intent_path(&receipt.table, receipt.epoch);
+        let writer = match receipt.kind {
+            Kind::Repair => format!("{}{}", layout::REPAIR, receipt.table),
+            _ => receipt.table.clone(),
+        };
+        let path = intent_path(&writer, receipt.epoch);
         match self.site.lake.get(&path)? {
             None => {
                 self.report.file(
@@ -828,11 +838,14 @@ fn adopted_versions(opened: &BTreeMap<i64, Opened>) -> BTreeSet<i64> {
     adopted
 }
 
-/// Path of the intent behind a receipt's table and epoch.
-fn intent_path(table: &str, epoch: i64) -> String {
+/// Path of the intent of a writer's epoch: of a table, or of the repairs of one.
+fn intent_path(writer: &str, epoch: i64) -> String {
+    let repaired = writer.strip_prefix(layout::REPAIR);
+    let table = repaired.unwrap_or(writer);
     let (schema, name) = table.split_once('.').unwrap_or((table, ""));
     let (domain, layer) = schema.rsplit_once('_').unwrap_or((schema, ""));
     let folder = match layer {
+        "bronze" if repaired.is_some() => format!("repair.{name}"),
         "bronze" => name.to_owned(),
         "quarantine" => format!("silver.{name}"),
         layer => format!("{layer}.{name}"),

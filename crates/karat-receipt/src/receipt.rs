@@ -89,6 +89,8 @@ pub enum Kind {
     Transform,
     /// A person adopted versions that karat did not write.
     Adopt,
+    /// A person repaired rows of bronze that were in quarantine.
+    Repair,
 }
 
 /// A table that was read.

@@ -688,7 +688,72 @@ pub(crate) enum QuarantineVerb {
         /// Show what the rows hold; only at a terminal.
         #[arg(long)]
         show_values: bool,
+        /// List the repairs instead: by whom, why, and whether they count.
+        #[arg(long)]
+        repaired: bool,
     },
+    /// Show one row: the rules that it broke, its place in the source, its repairs.
+    Show {
+        /// The row, as `quarantine list` names it.
+        #[arg(value_name = "ID", value_hint = ValueHint::Other)]
+        id: String,
+        /// Of this silver or bronze table.
+        #[arg(long, value_name = "TABLE", value_hint = ValueHint::Other)]
+        table: Option<String>,
+        /// Show what the row holds; only at a terminal.
+        #[arg(long)]
+        show_values: bool,
+    },
+    /// Give rows other values; they are judged by the same rules.
+    Fix {
+        #[command(flatten)]
+        rows: RepairRows,
+        /// Only of rows that broke this rule; with TABLE instead of IDs.
+        #[arg(long, value_name = "NAME", conflicts_with = "ids", value_hint = ValueHint::Other)]
+        rule: Option<String>,
+        /// Give a column a value, as the source would have written it; `COLUMN=` is null, `COLUMN=""` the empty text.
+        #[arg(long, value_name = "COLUMN=VALUE", required_unless_present = "row", value_parser = parse_set)]
+        set: Vec<(String, String)>,
+        /// A JSON object that states the row whole; columns that it does not name are null.
+        #[arg(long, value_name = "FILE.json", value_hint = ValueHint::FilePath)]
+        row: Option<PathBuf>,
+    },
+    /// Let rows go on although they break rules.
+    Release {
+        #[command(flatten)]
+        rows: RepairRows,
+        /// Waive this rule; may be given more than once; without it, all that the row broke. With TABLE instead of IDs: of the rows that broke it.
+        #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+        rule: Vec<String>,
+    },
+    /// Leave rows out of what is read.
+    Discard {
+        #[command(flatten)]
+        rows: RepairRows,
+        /// Only rows that broke this rule; with TABLE instead of IDs.
+        #[arg(long, value_name = "NAME", conflicts_with = "ids", value_hint = ValueHint::Other)]
+        rule: Option<String>,
+    },
+}
+
+/// Which rows a repair is for, and why it is made.
+#[derive(Debug, Args)]
+pub(crate) struct RepairRows {
+    /// Rows, as `quarantine list` names them.
+    #[arg(value_name = "ID", required_unless_present = "table", value_hint = ValueHint::Other)]
+    pub(crate) ids: Vec<String>,
+    /// Rows of this silver table or of this feed's bronze table; without IDs, all in quarantine that the other options choose.
+    #[arg(long, value_name = "TABLE", value_hint = ValueHint::Other)]
+    pub(crate) table: Option<String>,
+    /// Only rows of this object; with TABLE instead of IDs.
+    #[arg(long, value_name = "OBJECT", conflicts_with = "ids", value_hint = ValueHint::Other)]
+    pub(crate) object: Option<String>,
+    /// Why; becomes part of the record.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Wait this long for a run that is at the feed, like `10m`; without it, do not wait.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Verbs of `receipt`.
@@ -761,6 +826,13 @@ fn parse_size(text: &str) -> Result<usize, String> {
 
 /// `90s`, `10m`, `2h`; a bare number is seconds.
 /// As in the project's files: `--wait 5` is not taken for seconds where `stable_for: 5` is refused.
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, value)) if !column.is_empty() => Ok((column.to_owned(), value.to_owned())),
+        _ => Err("it is written COLUMN=VALUE".to_owned()),
+    }
+}
+
 fn parse_duration(text: &str) -> Result<Duration, String> {
     karat_project::parse_duration(text)
         .ok_or_else(|| "write a duration with its unit, like `90s`, `10m` or `2h`".to_owned())

@@ -377,9 +377,15 @@ fn intents(
                 let detail = format!("code of `{folder}/{epoch}.json`");
                 report.file(&code_path, "missing", detail);
             }
-            let log = logs.get(&intent.feed_or_model);
-            let carried =
-                log.is_some_and(|log| log.versions.is_none() || log.epochs.contains(epoch));
+            let repaired = intent.feed_or_model.strip_prefix(layout::REPAIR);
+            let log = logs.get(repaired.unwrap_or(&intent.feed_or_model));
+            let carried = log.is_some_and(|log| {
+                let epochs = match repaired {
+                    Some(_) => &log.repairs,
+                    None => &log.epochs,
+                };
+                log.versions.is_none() || epochs.contains(epoch)
+            });
             if carried || closed.contains(&(folder.clone(), *epoch)) {
                 continue;
             }

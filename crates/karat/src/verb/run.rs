@@ -28,6 +28,9 @@ pub(crate) const TERMS: [&str; 8] = [
     "written",
 ];
 
+/// Terms that are no outcome of a row that was read.
+const APART: [&str; 2] = [accounting::REPAIRED, accounting::DISCARDED];
+
 /// The table of steps fits a terminal of this width, unless names are long.
 const WIDTH: usize = 80;
 /// Room that terms have in any case.
@@ -340,7 +343,7 @@ fn gold_text(rows: &Terms) -> String {
 }
 
 /// `12 read = 10 kept + 2 duplicate`; terms that are 0 are left out. Rows that a full load no longer brings were not read: of a feed,
-/// deletes stand apart, `12 read = 12 kept; 3 deleted` (G6).
+/// deletes stand apart, `12 read = 12 kept; 3 deleted`; and so do rows of silver with a repair in their place (G6).
 fn rows_text(rows: &Terms) -> String {
     let Some(read) = rows.get("read") else {
         return String::new();
@@ -361,8 +364,11 @@ fn rows_text(rows: &Terms) -> String {
     let names = names.into_iter().filter(|name| rows[*name] > 0);
     let (apart, outcomes): (Vec<&String>, Vec<&String>) = {
         let deleted = rows.get("deleted").copied().unwrap_or(0);
-        let all: u64 = names.clone().map(|name| rows[name]).sum();
-        names.partition(|name| *name == "deleted" && all - deleted == *read)
+        let outcomes = names.clone().filter(|name| !APART.contains(&name.as_str()));
+        let all: u64 = outcomes.map(|name| rows[name]).sum();
+        names.partition(|name| {
+            APART.contains(&name.as_str()) || (*name == "deleted" && all - deleted == *read)
+        })
     };
     let terms = |names: Vec<&String>| -> Vec<String> {
         let term = |name: &String| format!("{} {name}", thousands(rows[name]));

@@ -166,7 +166,12 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("plan", 1, &[]);
     ask("run", 1, &[]);
     ask("status", 0, &[]);
+    let id = "orders/orders_20260105.csv@1:6";
+    let row = [id, "--set", "country=ch", "--reason", "so"];
+    ask("quarantine fix", 0, &row);
     ask("quarantine list", 0, &[]);
+    ask("quarantine list --repaired", 0, &[]);
+    ask("quarantine show", 0, &[id]);
     ask(
         "query",
         0,

@@ -302,14 +302,14 @@ fn a_range_does_not_end_before_it_begins() {
 }
 
 #[derive(Clone)]
-struct Event {
-    key: String,
-    value: String,
-    day: u32,
-    delete: bool,
+pub(crate) struct Event {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) day: u32,
+    pub(crate) delete: bool,
     /// The delete of a full load that no longer has the key.
-    gone: bool,
-    seq: u64,
+    pub(crate) gone: bool,
+    pub(crate) seq: u64,
 }
 
 impl Event {
@@ -319,7 +319,7 @@ impl Event {
 }
 
 /// The naive model: sort, then walk.
-fn naive(events: &[Event], history: bool) -> Vec<String> {
+pub(crate) fn naive(events: &[Event], history: bool) -> Vec<String> {
     naive_and_deleted(events, history).0
 }
 

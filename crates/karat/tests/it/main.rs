@@ -33,6 +33,7 @@ mod readers;
 mod rebuild;
 mod refactor;
 mod refactor_proof;
+mod repairs;
 mod replay;
 mod reshaped;
 mod runs;

@@ -331,10 +331,10 @@ fn verbs_of_later_versions_are_refused_by_name() {
         --- exit 2
     "#]]
     .assert_eq(&project.karat(&["replay", "RUN"]).text());
-    let fix = project.karat(&["quarantine", "fix", "--json"]);
-    assert_eq!(fix.code, 2);
-    expect!["the verb `fix` is not there yet"]
-        .assert_eq(fix.json()["error"]["message"].as_str().unwrap());
+    let backfill = project.karat(&["backfill", "--json"]);
+    assert_eq!(backfill.code, 2);
+    expect!["the verb `backfill` is not there yet"]
+        .assert_eq(backfill.json()["error"]["message"].as_str().unwrap());
 }
 
 #[test]

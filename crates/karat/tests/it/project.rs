@@ -174,15 +174,18 @@ pub(crate) fn terms(accounting: &Value) -> String {
     let read = accounting["read"].as_u64().unwrap();
     let mut sum = 0;
     let mut parts = Vec::new();
+    let mut apart = String::new();
     for (name, count) in accounting.as_object().unwrap() {
         let count = count.as_u64().unwrap();
-        if name != "read" && count > 0 {
+        if ["repaired", "discarded"].contains(&name.as_str()) {
+            apart.push_str(&format!("; {count} {name}"));
+        } else if name != "read" && count > 0 {
             sum += count;
             parts.push(format!("{count} {name}"));
         }
     }
     let sign = if sum == read { "=" } else { "<>" };
-    format!("{read} read {sign} {}", parts.join(" + "))
+    format!("{read} read {sign} {}{apart}", parts.join(" + "))
 }
 
 fn karat_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {
