@@ -20,12 +20,6 @@ pub(crate) fn op(batch: &RecordBatch, row: usize) -> &str {
     column.map_or("", |column| column.value(row))
 }
 
-/// The load that brought a row of bronze.
-pub(crate) fn epoch(batch: &RecordBatch, row: usize) -> Option<i64> {
-    let column = batch.column_by_name("_epoch")?;
-    Some(column.as_primitive_opt::<Int64Type>()?.value(row))
-}
-
 /// The beginning of the digest of a row's `_seq`.
 pub(crate) fn position(batch: &RecordBatch, row: usize) -> Option<String> {
     let columns = Columns::of(batch);

@@ -17,6 +17,7 @@ use crate::gold::unique_key;
 use crate::ingest::arrow_error;
 use crate::publish::head;
 use crate::read;
+use crate::repairs::Repair;
 use crate::replay::Recorded;
 use crate::silver::SilverStep;
 
@@ -57,6 +58,8 @@ pub struct Received {
     pub run: String,
     /// The logical time of that run.
     pub loaded_at: String,
+    /// The repair that stands in its place (C3).
+    pub repair: Option<Repair>,
 }
 
 /// The one row of a version for which a condition holds.

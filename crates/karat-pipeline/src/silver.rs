@@ -1364,16 +1364,23 @@ impl<'a> SilverStep<'a> {
             &self.feed.bronze,
             Some(&state.bronze.snapshot),
         )?;
+        let newest = state.repairs.newest().into_iter();
+        let repaired: BTreeMap<Address, usize> = newest.map(|(of, _, row)| (of, row)).collect();
         let mut found = Vec::new();
         while let Some(batch) = bronze.try_next().await.map_err(ExactError::from)? {
             let (selected, batch) = state.judge.selected_of(&batch, &state.reading)?;
+            let columns = Columns::of(&batch);
             for (row, hash) in hashes(&selected)?.into_iter().enumerate() {
                 for of in (0..wanted.len()).filter(|of| wanted[*of] == hash) {
-                    let epoch = address::epoch(&batch, row).unwrap_or(0);
+                    let epoch = columns.epoch(row);
+                    let at = columns.at(row);
                     let intent = feed_epochs.done().find(|intent| intent.epoch == epoch);
                     found.push(Received {
                         of,
-                        address: address::of(&batch, row),
+                        repair: repaired
+                            .get(&at)
+                            .map(|repair| state.repairs.repair(*repair).clone()),
+                        address: at.to_string(),
                         op: address::op(&batch, row).to_owned(),
                         epoch,
                         run: intent.map_or_else(String::new, |intent| intent.run.clone()),

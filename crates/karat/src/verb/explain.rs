@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use karat_pipeline::explain::{Explained, Received, Source, of_gold, of_silver, row_where};
+use karat_pipeline::repairs::Repair;
 use karat_pipeline::replay::{Recorded, of_table};
 use karat_pipeline::{PipelineError, Site};
 use karat_project::Layer;
@@ -230,8 +231,17 @@ fn lines_of(received: &[Received], row: usize, indent: &str) -> String {
     let of_row = received.iter().filter(|one| one.of == row);
     of_row
         .map(|one| {
+            let repaired = one.repair.as_ref().map_or_else(String::new, |repair| {
+                let Repair {
+                    kind,
+                    principal,
+                    reason,
+                    ..
+                } = repair;
+                format!("{indent}  {} by {principal}: {reason}\n", kind.word())
+            });
             format!(
-                "{indent}{}  {}  load {} at {}, run {}\n",
+                "{indent}{}  {}  load {} at {}, run {}\n{repaired}",
                 one.address, one.op, one.epoch, one.loaded_at, one.run
             )
         })
@@ -243,7 +253,7 @@ fn document(found: &Found, shown: &RecordBatch) -> Result<Value, ArrowError> {
     let received = |nth: usize, row: usize| -> Vec<Value> {
         let all = found.received.get(nth).map_or(&[][..], Vec::as_slice);
         let of_row = all.iter().filter(|one| one.of == row);
-        let place = |one: &Received| json!({ "address": one.address, "op": one.op, "epoch": one.epoch, "run": one.run, "loaded_at": one.loaded_at });
+        let place = |one: &Received| json!({ "address": one.address, "op": one.op, "epoch": one.epoch, "run": one.run, "loaded_at": one.loaded_at, "repair": one.repair });
         of_row.map(place).collect()
     };
     let mut sources = Vec::new();

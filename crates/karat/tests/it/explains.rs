@@ -304,6 +304,37 @@ fn every_row_of_any_query_comes_again_from_what_is_told() {
     "#]].assert_eq(&told);
 }
 
+/// A repair stands in the place of its row, and is told with who gave it and why (C3).
+#[test]
+fn a_repaired_row_tells_its_repair() {
+    let project = project();
+    let silver = "from: landing.e\nselect:\n  id: cast(id as bigint)\n  v: \"cast(v as decimal(18,2))\"\nexpectations: { booked: { expect: \"v > 0\", action: quarantine } }\nauto_cdc: { keys: [id] }\n";
+    project.write("domains/d/silver/s.yaml", silver);
+    project.run(0);
+    let fixed = project.karat(&[
+        "quarantine",
+        "fix",
+        "e_1.csv@1:5",
+        "--set",
+        "v=4",
+        "--reason",
+        "the sign was wrong",
+    ]);
+    assert_eq!(fixed.code, 0, "{}", fixed.text());
+    project.run(0);
+    let explained = project
+        .karat(&["explain", "d_silver.s", "--where", "id = 4", "--json"])
+        .json();
+    let received = &explained["received"][0];
+    assert_eq!(explained["row"]["v"], "4.00", "{explained}");
+    assert_eq!(received["address"], "e_1.csv@1:5", "{explained}");
+    assert_eq!(received["repair"]["kind"], "fix", "{explained}");
+    assert_eq!(
+        received["repair"]["reason"], "the sign was wrong",
+        "{explained}"
+    );
+}
+
 #[test]
 fn what_cannot_be_explained_is_said() {
     let project = project();

@@ -77,7 +77,7 @@ expectations:
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"position":null,"rules":["not_seven","positive"],"why":null}"#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"a.csv@1:5","table":"d_silver.t","object":"a.csv","row":5,"position":null,"rules":["not_seven","positive"],"why":null,"repair":null}"#]].assert_eq(&rows[0].to_string());
     expect![[r#"
         _object,_delivery,_row,rules,row
         a.csv,1,5,"not_seven,positive","{""amount"":""-1"",""id"":""7""}"
@@ -114,7 +114,7 @@ fn rows_of_a_database_have_addresses() {
         3 rows, 0 objects in quarantine
     "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
-    expect![[r#"{"id":"o@1:34b77d7e067f","table":"d_silver.t","object":"o","row":null,"position":"34b77d7e067f","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))"}"#]].assert_eq(&rows[0].to_string());
+    expect![[r#"{"id":"o@1:34b77d7e067f","table":"d_silver.t","object":"o","row":null,"position":"34b77d7e067f","rules":["_expression"],"why":"amount: cast(decimal_from_double(amount) as decimal(4, 2))","repair":null}"#]].assert_eq(&rows[0].to_string());
     project.write(
         "domains/d/silver/t.yaml",
         "from: db.o\nselect: { id: id, n: n }\nexpectations: { number: { expect: \"n = '1'\", action: fail } }\n",
