@@ -49,6 +49,16 @@ def encode(text, codec):
     return b"".join(c.encode("latin-1") if c in "\x81\x8d\x8f\x90\x9d" else c.encode(codec) for c in text)
 
 
+def shown(name):
+    """A name that is no UTF-8 as karat writes it: `\\xff` for a byte that is no letter of ASCII."""
+    try:
+        name.encode()
+        return name
+    except UnicodeEncodeError:
+        marks = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 39: "\\'", 92: "\\\\"}
+        return "".join(marks.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in os.fsencode(name))
+
+
 def files_of(root):
     """Path below the root to path on the disk; links are not followed. A file stands for itself."""
     if root.is_file():
@@ -59,7 +69,7 @@ def files_of(root):
         for name in names:
             path = pathlib.Path(folder) / name
             if path.is_file() and not path.is_symlink():
-                found[path.relative_to(root).as_posix()] = path
+                found["/".join(map(shown, path.relative_to(root).parts))] = path
     return found
 
 

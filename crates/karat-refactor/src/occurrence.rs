@@ -142,6 +142,8 @@ pub mod rule {
     pub const SEVERAL: &str = "name/several-values";
     /// The name is put together from several places of the file.
     pub const SCATTERED: &str = "name/scattered";
+    /// Its own new name stands in the same statement, or the statement copies from the metastore.
+    pub const BESIDE_NEW: &str = "name/beside-its-new-name";
     /// A `USE` that would take names along which stay as they are.
     pub const TAKES_ALONG: &str = "name/takes-along";
     /// Backticks make one name of it, dot included.

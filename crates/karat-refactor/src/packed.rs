@@ -49,16 +49,20 @@ impl Member {
 
 /// An archive in memory.
 #[derive(Debug)]
-pub struct Archive<'b> {
-    archive: ZipArchive<Cursor<&'b [u8]>>,
+pub struct Archive<B> {
+    archive: ZipArchive<Cursor<B>>,
     members: Vec<Member>,
 }
 
-impl<'b> Archive<'b> {
+impl<B: AsRef<[u8]> + Clone> Archive<B> {
     /// Reads the directory of an archive.
-    pub fn read(bytes: &'b [u8]) -> Result<Self, PackedError> {
+    pub fn read(bytes: B) -> Result<Self, PackedError> {
         const END: &[u8] = b"PK\x05\x06";
-        if !bytes.windows(END.len()).any(|window| window == END) {
+        if !bytes
+            .as_ref()
+            .windows(END.len())
+            .any(|window| window == END)
+        {
             return Err(broken("it has no directory"));
         }
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(told)?;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use karat_receipt::Digest;
+use sqlparser::ast::Statement;
 use sqlparser::dialect::DatabricksDialect;
 use sqlparser::parser::Parser;
 
@@ -17,7 +18,7 @@ use crate::format::{Format, tree};
 use crate::fragment::{Fragment, is_placeholder};
 use crate::language::Language;
 use crate::language::python::without_magics;
-use crate::language::{lexer, next_substitution, syntax};
+use crate::language::{has_table_query, lexer, next_substitution, syntax};
 
 /// One text, parsed: where it lies in the asset, what it is, and a digest of how it parses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,7 +135,12 @@ fn of_sql(fragment: &Arc<Fragment>) -> Vec<Parsed> {
                 .and_then(|mut parser| parser.parse_statements())
                 .ok()
         });
-        let parsed = parsed.flatten().map(|statements| {
+        // What it does not know behind SHOW is a list of words for it, without the dots that join them.
+        let is_read = |statements: &Vec<Statement>| {
+            let of_words = |one: &Statement| matches!(one, Statement::ShowVariable { .. });
+            !statements.iter().any(of_words) && !has_table_query(statements)
+        };
+        let parsed = parsed.flatten().filter(is_read).map(|statements| {
             let written: Vec<String> = statements.iter().map(ToString::to_string).collect();
             without_names(&written.join(";"))
         });

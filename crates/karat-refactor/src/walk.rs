@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use karat_receipt::{Digest, DigestWriter};
 
@@ -44,8 +45,11 @@ enum Place {
     Broken(Doubt),
 }
 
+/// An archive that was opened, and its name.
+type Opened = (PathBuf, Arc<Archive<Arc<[u8]>>>);
+
 /// An estate on a disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Walk {
     paths: Vec<String>,
     places: Vec<Place>,
@@ -57,7 +61,11 @@ pub struct Walk {
     pub links: Vec<String>,
     /// Files of binary kinds, relative to the root, sorted.
     binary: Vec<String>,
+    /// Files and links whose name is no UTF-8, by the name that they have here.
+    misnamed: BTreeMap<String, PathBuf>,
     root: PathBuf,
+    /// The archive that was read last: its notebooks are read one after another.
+    opened: Mutex<Option<Opened>>,
 }
 
 impl Walk {
@@ -88,10 +96,17 @@ impl Walk {
     /// Where a file of the tree lies on the disk.
     pub fn disk_path(&self, path: &str) -> PathBuf {
         if self.root.is_dir() {
-            self.root.join(path)
+            self.root.join(self.path_in_tree(path))
         } else {
             self.root.clone()
         }
+    }
+
+    /// The path of a file or link in any copy of the tree.
+    pub fn path_in_tree<'p>(&'p self, path: &'p str) -> &'p Path {
+        self.misnamed
+            .get(path)
+            .map_or(Path::new(path), PathBuf::as_path)
     }
 
     /// The SHA-256 of every file of the estate, read as an asset or not.
@@ -137,15 +152,30 @@ impl Walk {
             };
             for entry in entries {
                 let entry = entry?;
-                let name = entry.file_name().to_string_lossy().into_owned();
+                let raw = entry.path();
+                let name = shown_name(&entry.file_name());
                 let path = format!("{prefix}{name}");
                 let kind = entry.file_type()?;
+                let is_misnamed = raw
+                    .strip_prefix(&self.root)
+                    .is_ok_and(|inside| inside.to_str().is_none());
+                if is_misnamed && !kind.is_dir() {
+                    let inside = raw.strip_prefix(&self.root).unwrap_or(&raw);
+                    self.misnamed.insert(path.clone(), inside.to_path_buf());
+                }
                 if kind.is_symlink() {
                     // A link to a file is another name of it; a link to a folder may be a circle.
                     self.links.push(path);
                 } else if kind.is_dir() {
                     let of_estate = of_estate && !SKIPPED.contains(&name.as_str());
                     open.push((entry.path(), format!("{path}/"), of_estate));
+                } else if kind.is_file() && of_estate && is_misnamed {
+                    self.files.push(path.clone());
+                    let doubt = Doubt::new(
+                        "file/name",
+                        "its name is no UTF-8: it is copied, and not read; give it another name",
+                    );
+                    found.push((path, Place::Broken(doubt)));
                 } else if kind.is_file() && of_estate {
                     self.file(&entry.path(), &path, found);
                 } else if kind.is_file() {
@@ -208,8 +238,7 @@ impl Files for Walk {
                 fs::read(path).map_err(unreadable)
             }
             Place::Member { archive, index } => {
-                let bytes = archive_bytes(archive)?;
-                let archive = Archive::read(&bytes).map_err(broken)?;
+                let archive = self.opened(archive)?;
                 let member = archive
                     .members()
                     .get(*index)
@@ -232,6 +261,30 @@ impl Files for Walk {
         let mut digest = DigestWriter::new();
         std::io::copy(&mut fs::File::open(file).ok()?, &mut digest).ok()?;
         Some(digest.finish())
+    }
+}
+
+impl Walk {
+    fn opened(&self, archive: &Path) -> Result<Arc<Archive<Arc<[u8]>>>, Doubt> {
+        let mut last = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, opened)) = last.as_ref()
+            && path == archive
+        {
+            return Ok(Arc::clone(opened));
+        }
+        *last = None;
+        let bytes: Arc<[u8]> = archive_bytes(archive)?.into();
+        let opened = Arc::new(Archive::read(bytes).map_err(broken)?);
+        *last = Some((archive.to_path_buf(), Arc::clone(&opened)));
+        Ok(opened)
+    }
+}
+
+/// A name as text; bytes that are no UTF-8 as `\xff`, so that two such names differ.
+fn shown_name(name: &std::ffi::OsStr) -> String {
+    match name.to_str() {
+        Some(name) => name.to_owned(),
+        None => name.as_encoded_bytes().escape_ascii().to_string(),
     }
 }
 

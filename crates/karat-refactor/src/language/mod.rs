@@ -37,7 +37,7 @@ use crate::session::Namespace;
 
 pub(crate) use evaluate::{R_SOURCE, take_over};
 pub(crate) use settle::{finish, shared};
-pub(crate) use sql::{dialect, lexer, next_substitution};
+pub(crate) use sql::{dialect, has_table_query, lexer, next_substitution};
 pub(crate) use values::{Carried, State};
 
 /// A language.

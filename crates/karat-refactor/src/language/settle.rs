@@ -175,6 +175,7 @@ fn leave(reader: &mut Reader<'_>, state: &State) {
     let left = Left {
         globals,
         classes: state.classes.clone(),
+        dispatches: state.dispatches.clone(),
         lent,
     };
     reader.session.carried = Carried(Some(Arc::new(left)));

@@ -182,6 +182,20 @@ pub(super) struct Closure {
     pub(super) namespace: Namespace,
 }
 
+/// What a function with Python's `@singledispatch` runs: itself, or what was registered for the type of its first argument.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatch {
+    /// Itself, for arguments of other types.
+    pub(super) otherwise: Arc<Closure>,
+    /// In the order of the text.
+    pub(super) registered: Vec<Arc<Closure>>,
+    /// Whether something was registered that is not followed.
+    pub(super) incomplete: bool,
+}
+
+/// Such functions by the address of their code.
+pub(super) type Dispatches = HashMap<usize, Dispatch>;
+
 impl Value {
     pub(super) fn unknown() -> Self {
         Self::Unknown(Arc::new(Vec::new()))
@@ -764,11 +778,12 @@ pub(super) struct Filling {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carried(pub(super) Option<Arc<Left>>);
 
-/// Variables, functions and methods, without places in the notebook they come from.
+/// Variables, functions, methods and what is registered, without places in the notebook they come from.
 #[derive(Debug, Default)]
 pub(super) struct Left {
     pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
     pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+    pub(super) dispatches: Dispatches,
     /// The literals that [`Segment::Lent`] means, with what stands in them.
     pub(super) lent: Vec<(Lender, String)>,
 }
@@ -889,6 +904,8 @@ pub(crate) struct State {
     pub(super) seen: Carried,
     /// Methods by class.
     pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
+    /// What is run by the type of an argument.
+    pub(super) dispatches: Dispatches,
     /// Notebook-level options by key, as `spark.conf.set`.
     pub(super) findings: std::collections::HashSet<(&'static str, usize, usize)>,
     /// Calls of functions that were evaluated so far.

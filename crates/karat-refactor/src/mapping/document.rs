@@ -418,6 +418,18 @@ mod tests {
         ));
     }
 
+    /// In SQL `${db}` is a variable, in whatever quotes (found by the soak).
+    #[test]
+    fn new_names_that_would_be_filled_in() {
+        expect_test::expect![[r#"
+            Error row 2, column `new_table`: `sale${db}s` holds `${` or `{{`, and Spark or a template would fill in what stands behind it
+            Error row 3, column `new_schema`: `{{x}}` holds `${` or `{{`, and Spark or a template would fill in what stands behind it
+        "#]].assert_eq(&problems(
+            "m.csv",
+            "old_database,old_table,new_catalog,new_schema,new_table\nsales,items,prod,items,sale${db}s\nsales,orders,prod,{{x}},orders\n",
+        ));
+    }
+
     #[test]
     fn cells_that_are_no_part_of_a_name() {
         expect_test::expect![[r#"

@@ -506,6 +506,11 @@ fn no_name(cell: &str, is_new: bool) -> Option<String> {
             "`{cell}` holds a dot, and names of Unity Catalog have none: write each part of the name in its own column"
         ));
     }
+    if is_new && (cell.contains("${") || cell.contains("{{")) {
+        return Some(format!(
+            "`{cell}` holds `${{` or `{{{{`, and Spark or a template would fill in what stands behind it"
+        ));
+    }
     (is_new && cell.contains(char::is_whitespace))
         .then(|| format!("`{cell}` holds a blank, and names of Unity Catalog have none"))
 }

@@ -33,8 +33,8 @@ use crate::shape;
 use crate::style::Styles;
 
 pub(crate) use constant::Wish;
-pub(crate) use names::is_called_like_database;
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
+pub(crate) use names::{is_called_like_database, whole};
 pub(crate) use passed::of_widget;
 
 /// What is known about the estate as a whole before its notebooks are read.
@@ -117,6 +117,8 @@ pub struct Reader<'e> {
     spots: Vec<Spot>,
     /// What the name that is reported next would have its holes be filled with.
     wish: Option<Wish>,
+    /// Names of Unity Catalog that the SQL statement being read has already, in lower case.
+    pub(crate) beside: BTreeSet<String>,
     /// The holes of each occurrence.
     filled: Vec<constant::Filled>,
     ended: bool,
@@ -163,6 +165,7 @@ impl<'e> Reader<'e> {
             spot: Spot::None,
             spots: Vec::new(),
             wish: None,
+            beside: BTreeSet::new(),
             filled: Vec::new(),
             ended: false,
         }

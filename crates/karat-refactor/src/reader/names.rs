@@ -76,7 +76,7 @@ pub fn name_parts(text: &str, range: Range<usize>) -> Option<Vec<NamePart>> {
 }
 
 /// The whole range of a name.
-pub(super) fn whole(parts: &[NamePart]) -> Option<Range<usize>> {
+pub(crate) fn whole(parts: &[NamePart]) -> Option<Range<usize>> {
     Some(parts.first()?.range.start..parts.last()?.range.end)
 }
 

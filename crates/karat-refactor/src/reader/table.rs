@@ -202,6 +202,7 @@ impl Reader<'_> {
             let verdict = match decision {
                 Decision::Mapped { old, new } => {
                     let verdict = self.rewrite(fragment, parts, &old, &new);
+                    let verdict = self.unless_beside(verdict, &new);
                     mapped = Some(new);
                     verdict
                 }
@@ -225,6 +226,26 @@ impl Reader<'_> {
         }
         self.table_occurrence(fragment, range, (subject, role), old, verdict, tables);
         mapped
+    }
+
+    /// A statement that has the new name too moves or compares the two: with one name it would copy a table onto itself.
+    fn unless_beside(&self, verdict: Verdict, new: &NewTable) -> Verdict {
+        let full = format!("{}.{}.{}", new.catalog, new.schema, new.table).to_lowercase();
+        let in_schema = full.split_once('.').map_or("", |(_, rest)| rest);
+        let is_beside = self.beside.contains(&full) || self.beside.contains(in_schema);
+        match verdict {
+            Verdict::Rewritten { edits, .. } if is_beside => Verdict::NeedsPerson {
+                doubt: Doubt::new(
+                    rule::BESIDE_NEW,
+                    format!(
+                        "this statement names `{full}` too, which this name would become: does it copy or compare the two?"
+                    ),
+                ),
+                candidates: vec![new.sql()],
+                suggestion: edits,
+            },
+            verdict => verdict,
+        }
     }
 
     /// The tables that a name can be, in full: what [`Occurrence::tables`](crate::Occurrence::tables) tells.

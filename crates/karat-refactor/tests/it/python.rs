@@ -840,3 +840,64 @@ fn a_function_that_nobody_called_may_not_have_made_a_database_current() {
         ),
     ]));
 }
+
+/// Which function of `@singledispatch` runs is not followed: all that could take the arguments agree, or a person decides.
+#[test]
+fn functions_chosen_by_the_type_of_an_argument() {
+    let helpers = cells(&[r#"import psycopg2
+import functools
+from functools import singledispatch
+
+@singledispatch
+def run(database: str, port: str, query: str):
+    psycopg2.connect(f"dbname={database} port={port}").cursor().execute(query)
+
+@run.register
+def _(configs: dict, query: str):
+    psycopg2.connect(configs["url"]).cursor().execute(query)
+
+@functools.singledispatch
+def both(name):
+    return spark.table(name)
+
+@both.register(list)
+def _(names):
+    return [spark.table(name) for name in names]
+
+@singledispatch
+def either(name):
+    return spark.table(name)
+
+either.register(dict, lambda name: log(name))
+
+@singledispatch
+def added(name):
+    return spark.table(name)
+
+for kind in kinds:
+    added.register(kind)(of_somebody)
+"#]);
+    let user = cells(&[
+        "# MAGIC %run ./helpers",
+        r#"run(configs, "delete from sales.orders")
+run("d", "p", query="delete from sales.orders")
+run("delete from sales.orders")
+both("sales.items")
+either("sales.items")
+added("people.emp")"#,
+    ]);
+    expect![[r#"
+        == helpers.py
+        20:25 name ?  name/unresolved
+        16:24 Note name/from-caller: the name is given by the caller of this function, and judged there
+        24:24 Note name/from-caller: the name is given by the caller of this function, and judged there
+        30:24 Note name/from-caller: the name is given by the caller of this function, and judged there
+        == user.py
+        6:27 sales.orders not a table: table of another system
+        7:34 sales.orders not a table: table of another system
+        8:18 sales.orders ?  name/not-followed
+        9:7 sales.items ?  name/used-otherwise prod.sales.items
+        10:9 sales.items ?  name/used-otherwise prod.sales.items
+        11:8 people.emp ?  name/used-otherwise `prod-eu`.people.emp
+    "#]].assert_eq(&show(&[("helpers.py", &helpers), ("user.py", &user)]));
+}

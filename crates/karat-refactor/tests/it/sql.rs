@@ -411,3 +411,36 @@ fn names_that_identifier_puts_together_are_told() {
         "#]],
     );
 }
+
+/// Scripts of the migration itself copy from the old name to the new one: with one name they would copy a table onto itself.
+#[test]
+fn an_old_name_beside_its_new_one() {
+    let text = "sync table prod.sales.orders from hive_metastore.sales.orders;
+sync schema prod.sales from hive_metastore.sales dry run;
+create table prod.sales.orders deep clone hive_metastore.sales.orders;
+insert into prod.sales.orders select * from sales.orders o join people.emp e on e.id = o.id;
+select * from prod.sales.items join sales.orders;
+use catalog prod;
+create or replace table sales.orders deep clone hive_metastore.sales.orders;
+select * from sales.items join hive_metastore.sales.orders;
+";
+    expect![[r#"
+        1:12 prod.sales.orders not a table: already a name of Unity Catalog
+        1:35 hive_metastore.sales.orders ?  name/beside-its-new-name
+        2:29 hive_metastore.sales ?  name/beside-its-new-name
+        3:14 prod.sales.orders not a table: already a name of Unity Catalog
+        3:43 hive_metastore.sales.orders ?  name/beside-its-new-name prod.sales.orders
+        4:13 prod.sales.orders not a table: already a name of Unity Catalog
+        4:45 sales.orders ?  name/beside-its-new-name prod.sales.orders
+        4:65 people.emp -> `prod-eu`.people.emp
+        5:15 prod.sales.items not a table: already a name of Unity Catalog
+        5:37 sales.orders -> prod.sales.orders
+        7:25 sales.orders not a table: already a name of Unity Catalog
+        7:49 hive_metastore.sales.orders ?  name/beside-its-new-name prod.sales.orders
+        8:15 sales.items not a table: already a name of Unity Catalog
+        8:32 hive_metastore.sales.orders -> prod.sales.orders
+        | insert into prod.sales.orders select * from sales.orders o join `prod-eu`.people.emp e on e.id = o.id;
+        | select * from prod.sales.items join prod.sales.orders;
+        | select * from sales.items join prod.sales.orders;
+    "#]].assert_eq(&show(&[("a.sql", text)]));
+}

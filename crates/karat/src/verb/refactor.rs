@@ -487,12 +487,10 @@ fn run_apply(voice: Voice, arguments: &RefactorApply) -> Result<u8, Failure> {
         write_by_owner(folder, &arguments.path, &plan.patches)?;
     }
     if let Some(out) = &arguments.out {
-        write_tree(&arguments.path, out, &files, &plan.changed)?;
+        write_tree(out, &files, &plan.changed)?;
     }
     if arguments.in_place {
-        for changed in &plan.changed {
-            write_whole(&files.disk_path(&changed.path), &changed.bytes)?;
-        }
+        exchange(&files, &plan.changed)?;
     }
     if let Some(path) = &arguments.inverse {
         write_whole(path, plan.inverse.as_bytes())?;
@@ -625,13 +623,13 @@ fn check_out(path: &Path, out: &Path) -> Result<(), Failure> {
 }
 
 /// The whole tree, untouched files byte for byte; there under its name once it is complete.
-fn write_tree(root: &Path, out: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
+fn write_tree(out: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
     let name = out
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let part = out.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = fill_tree(root, &part, files, changed)
+    let written = fill_tree(&part, files, changed)
         .and_then(|()| fs::rename(&part, out).map_err(Failure::io("write", out)));
     if written.is_err() {
         let _ = fs::remove_dir_all(&part);
@@ -639,30 +637,30 @@ fn write_tree(root: &Path, out: &Path, files: &Walk, changed: &[Changed]) -> Res
     written
 }
 
-fn fill_tree(root: &Path, part: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
+fn fill_tree(part: &Path, files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
     let changed: BTreeMap<&str, &[u8]> = changed
         .iter()
         .map(|file| (file.path.as_str(), file.bytes.as_slice()))
         .collect();
     fs::create_dir_all(part).map_err(Failure::io("write", part))?;
     for path in &files.files {
-        let target = part.join(path);
+        let target = part.join(files.path_in_tree(path));
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(Failure::io("write", folder))?;
         }
-        let source = if root.is_dir() {
-            root.join(path)
-        } else {
-            root.to_path_buf()
+        let source = files.disk_path(path);
+        let Some(bytes) = changed.get(path.as_str()) else {
+            fs::copy(&source, &target).map_err(Failure::io("copy", &source))?;
+            continue;
         };
-        fs::copy(&source, &target).map_err(Failure::io("copy", &source))?;
-        if let Some(bytes) = changed.get(path.as_str()) {
-            fs::write(&target, bytes).map_err(Failure::io("write", &target))?;
-        }
+        // Rights come last: the file may be one that nobody may write.
+        fs::write(&target, bytes)
+            .and_then(|()| fs::set_permissions(&target, fs::metadata(&source)?.permissions()))
+            .map_err(Failure::io("write", &target))?;
     }
     #[cfg(unix)]
     for path in &files.links {
-        let (source, target) = (root.join(path), part.join(path));
+        let (source, target) = (files.disk_path(path), part.join(files.path_in_tree(path)));
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(Failure::io("write", folder))?;
         }
@@ -673,8 +671,47 @@ fn fill_tree(root: &Path, part: &Path, files: &Walk, changed: &[Changed]) -> Res
     Ok(())
 }
 
+/// Exchanges files of a tree: none of them before all new bytes lie beside them.
+fn exchange(files: &Walk, changed: &[Changed]) -> Result<(), Failure> {
+    let mut parts: Vec<(PathBuf, PathBuf)> = Vec::with_capacity(changed.len());
+    let mut prepare = || -> Result<(), Failure> {
+        for file in changed {
+            let path = files.disk_path(&file.path);
+            let part = beside(&path, &file.bytes).map_err(Failure::io("write", &path))?;
+            parts.push((part, path));
+        }
+        Ok(())
+    };
+    let prepared = prepare();
+    let mut left = parts.iter();
+    let done = prepared.and_then(|()| {
+        left.try_for_each(|(part, path)| {
+            fs::rename(part, path)
+                .inspect_err(|_| {
+                    let _ = fs::remove_file(part);
+                })
+                .map_err(Failure::io("write", path))
+        })
+    });
+    for (part, _) in left {
+        let _ = fs::remove_file(part);
+    }
+    done
+}
+
 /// Exchanges a file whole: the new bytes lie beside it before it goes.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let write = || {
+        let part = beside(path, bytes)?;
+        fs::rename(&part, path).inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+    };
+    write().map_err(Failure::io("write", path))
+}
+
+/// Writes bytes beside the file that they are for, with its rights; where they lie. Nothing lies there after an error.
+fn beside(path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -687,13 +724,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         if let Ok(known) = fs::metadata(path) {
             fs::set_permissions(&part, known.permissions())?;
         }
-        fs::rename(&part, path)
+        Ok(())
     };
-    write()
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
-        .map_err(Failure::io("write", path))
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&part);
+    })?;
+    Ok(part)
 }
 
 fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
@@ -708,6 +744,7 @@ fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
         machine::threads(arguments.threads),
     );
     judged.extend(compare_binary(&before, &after)?);
+    judged.extend(compare_links(&before, &after)?);
     let wrong = judged
         .iter()
         .filter(|file| !file.outcome.is_licensed())
@@ -834,6 +871,47 @@ fn compare_binary(before: &Walk, after: &Walk) -> Result<Vec<Judged>, Failure> {
             found.push(judged(path, Outcome::Added));
         }
     }
+    Ok(found)
+}
+
+/// Links must lead where they led.
+fn compare_links(before: &Walk, after: &Walk) -> Result<Vec<Judged>, Failure> {
+    let target = |walk: &Walk, path: &String| {
+        let disk = walk.disk_path(path);
+        fs::read_link(&disk).map_err(Failure::io("read the link", &disk))
+    };
+    let mut found = Vec::new();
+    for path in &before.links {
+        let outcome = if after.links.binary_search(path).is_err() {
+            Outcome::Missing
+        } else {
+            let (old, new) = (target(before, path)?, target(after, path)?);
+            if old == new {
+                continue;
+            }
+            Outcome::Unlicensed(karat_refactor::verify::Change {
+                line: 1,
+                column: 1,
+                what: "the target of a link".to_owned(),
+                before: old.display().to_string(),
+                after: new.display().to_string(),
+            })
+        };
+        found.push(Judged {
+            path: path.clone(),
+            outcome,
+            open: 0,
+        });
+    }
+    let added = after
+        .links
+        .iter()
+        .filter(|path| before.links.binary_search(path).is_err());
+    found.extend(added.map(|path| Judged {
+        path: path.clone(),
+        outcome: Outcome::Added,
+        open: 0,
+    }));
     Ok(found)
 }
 

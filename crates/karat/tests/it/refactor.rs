@@ -368,3 +368,80 @@ fn decisions_that_are_not_there_are_a_mistake() {
     let scan = project.karat(&[&["refactor", "scan", "code"], &mapped[..]].concat());
     assert_eq!(scan.code, 0, "{}", scan.text());
 }
+
+/// Names that no text can be, files that nobody may write, links: a tree is written whole, and links are no way around `verify`.
+#[cfg(unix)]
+#[test]
+fn odd_files_and_links_of_a_tree() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let project = estate();
+    let odd = std::ffi::OsStr::from_bytes(b"odd\xff.sql");
+    fs::write(project.path("code").join(odd), "select * from sales.orders").unwrap();
+    symlink("nb.sql", project.path("code/link.sql")).unwrap();
+    symlink("..", project.path("code/circle")).unwrap();
+    let notebook = project.path("code/nb.sql");
+    fs::set_permissions(&notebook, fs::Permissions::from_mode(0o444)).unwrap();
+    let mapped = ["--mapping", "mapping.csv"];
+    let apply = [
+        "refactor", "apply", "code", "--proof", "p.json", "--out", "new",
+    ];
+    let apply = project.karat(&[&apply[..], &mapped[..]].concat());
+    assert_eq!(apply.code, 1, "{}", apply.text());
+    assert!(
+        apply
+            .stdout
+            .contains("odd\\xff.sql: needs a person: its name is no UTF-8"),
+        "{}",
+        apply.text()
+    );
+    assert_eq!(
+        fs::read(project.path("new").join(odd)).unwrap(),
+        b"select * from sales.orders"
+    );
+    let rights = fs::metadata(project.path("new/nb.sql"))
+        .unwrap()
+        .permissions();
+    assert_eq!(rights.mode() & 0o777, 0o444);
+    let verify = ["refactor", "verify", "code", "new", "--proof", "p.json"];
+    let verify = [&verify[..], &mapped[..]].concat();
+    let told = project.karat(&verify);
+    assert_eq!(told.code, 0, "{}", told.text());
+    fs::remove_file(project.path("new/circle")).unwrap();
+    fs::remove_file(project.path("new/link.sql")).unwrap();
+    symlink("plain.txt", project.path("new/link.sql")).unwrap();
+    let told = project.karat(&verify);
+    assert_eq!(told.code, 1, "{}", told.text());
+    expect![[r#"
+        circle: is gone
+        link.sql:1:1: the target of a link
+          before: nb.sql
+          after:  plain.txt
+    "#]]
+    .assert_eq(
+        &told
+            .stdout
+            .lines()
+            .take(4)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+    );
+}
+
+/// A file that cannot be exchanged stops the work before any other file of the tree is.
+#[test]
+fn in_place_is_all_or_nothing() {
+    let project = estate();
+    // No name is left for the new bytes, which lie beside the file first.
+    let long = format!("code/z{}.sql", "z".repeat(245));
+    project.write(&long, "select * from sales.orders");
+    let before = fs::read(project.path("code/deep/open.sql")).unwrap();
+    let apply = ["refactor", "apply", "code", "--in-place"];
+    let told = project.karat(&[&apply[..], &["--mapping", "mapping.csv"]].concat());
+    assert_eq!(told.code, 3, "{}", told.text());
+    let after = fs::read(project.path("code/deep/open.sql")).unwrap();
+    assert_eq!(after, before);
+    let left = fs::read_dir(project.path("code/deep")).unwrap().count();
+    assert_eq!(left, 1, "nothing lies beside it");
+}

@@ -86,7 +86,7 @@ impl Machine<'_, '_> {
         };
         let given = self.given(arguments);
         match receiver {
-            Some(Value::Function(closure)) => self.enter(&closure, &given, false),
+            Some(Value::Function(closure)) => self.enter_called(&closure, &given),
             Some(Value::Class(class)) => {
                 if let Some(initialiser) = self
                     .state

@@ -78,6 +78,12 @@ impl Machine<'_, '_> {
 
     /// `@dlt.table(name="x")`, `@udf("…")`: evaluated like any call; the data set's name may be that of the function.
     pub(super) fn decorator(&mut self, decorator: &Expression, function: &Arc<Function>) {
+        if self
+            .registers_at(decorator)
+            .is_some_and(|address| self.state.dispatches.contains_key(&address))
+        {
+            return;
+        }
         self.expression(decorator);
         let path = match &decorator.kind {
             Kind::Call { function, .. } => function.dotted(),

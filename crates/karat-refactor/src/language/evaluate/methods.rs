@@ -115,7 +115,11 @@ impl Machine<'_, '_> {
             }
             Value::Function(closure) if matches!(name, "apply" | "__call__") => {
                 let closure = Arc::clone(closure);
-                self.enter(&closure, &given, false)
+                self.enter_called(&closure, &given)
+            }
+            Value::Function(closure) if name == "register" && self.is_dispatched(closure) => {
+                let closure = Arc::clone(closure);
+                self.register(&closure, &given)
             }
             Value::Unknown(_) => self.known(expression, "?", name, &given),
             _ => {

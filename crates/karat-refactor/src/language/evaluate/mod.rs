@@ -8,6 +8,7 @@ mod assignments;
 mod calls;
 pub(super) mod columns;
 mod databases;
+mod dispatch;
 mod expressions;
 mod formats;
 mod functions;
@@ -260,6 +261,14 @@ pub(crate) fn take_over(reader: &mut Reader<'_>) {
     state
         .classes
         .extend(classes.map(|(key, closure)| (key.clone(), Arc::clone(closure))));
+    for (address, dispatch) in &left.dispatches {
+        let known = state.dispatches.entry(*address);
+        let known = known.or_insert_with(|| dispatch.clone());
+        known.incomplete |= dispatch.incomplete;
+        for closure in &dispatch.registered {
+            known.register(closure);
+        }
+    }
 }
 
 impl crate::fragment::Escape for super::literal::Writing {

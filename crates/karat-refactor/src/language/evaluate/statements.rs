@@ -51,6 +51,7 @@ impl Machine<'_, '_> {
                     self.decorator(decorator, function);
                 }
                 self.define(function);
+                self.dispatches(function);
             }
             Statement::Class {
                 name,

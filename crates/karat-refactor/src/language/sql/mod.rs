@@ -9,6 +9,7 @@ pub(crate) mod dialect;
 pub(crate) mod lexer;
 mod script;
 mod second_reading;
+pub(crate) use second_reading::has_table_query;
 mod spot;
 mod statement;
 

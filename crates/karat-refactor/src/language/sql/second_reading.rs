@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{ObjectName, Visit, Visitor};
+use sqlparser::ast::{ObjectName, Query, SetExpr, Statement, Visit, Visitor};
 use sqlparser::dialect::DatabricksDialect;
 use sqlparser::parser::Parser;
 
@@ -87,6 +87,12 @@ impl Relations<'_> {
 impl Visitor for Relations<'_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        // The parser does not tell where the name behind TABLE stands.
+        self.unplaced |= has_table(&query.body);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
         let spans: Vec<_> = relation
             .0
@@ -107,6 +113,35 @@ impl Visitor for Relations<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Whether the parser found a query `TABLE t`: it knows no name of three parts there.
+pub(crate) fn has_table_query(statements: &Vec<Statement>) -> bool {
+    struct Tables(bool);
+    impl Visitor for Tables {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.0 |= has_table(&query.body);
+            ControlFlow::Continue(())
+        }
+    }
+    let mut tables = Tables(false);
+    let _ = statements.visit(&mut tables);
+    tables.0
+}
+
+/// Whether `TABLE t` is a query, or one of those that UNION and its like put together.
+fn has_table(body: &SetExpr) -> bool {
+    let mut open = vec![body];
+    while let Some(body) = open.pop() {
+        match body {
+            SetExpr::Table(_) => return true,
+            SetExpr::SetOperation { left, right, .. } => open.extend([&**left, &**right]),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn line_starts(text: &str) -> Vec<usize> {

@@ -11,7 +11,9 @@ use crate::fragment::Fragment;
 use crate::language::program::{DEPTH_MAX, with_stack};
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
-use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget};
+use crate::reader::{
+    NamePart, Reader, Spot, is_called_like_database, is_metastore, of_widget, whole,
+};
 use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
 use crate::style::Style;
@@ -104,6 +106,43 @@ fn run(
         let means = Means::NotATable(NotATable::StringData);
         reader.region(fragment, token.range.clone(), means);
     }
+    let names = new_names(reader, fragment.text(), tokens);
+    let outer = std::mem::replace(&mut reader.beside, names);
+    read_statement(reader, fragment, tokens, hints, is_statement);
+    reader.beside = outer;
+}
+
+/// Names of Unity Catalog, in lower case: those with three parts that lie in a catalog of the mapping, and those with two where it is current.
+fn new_names(reader: &Reader<'_>, text: &str, tokens: &[Token]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let Some((parts, behind)) = name_at(text, tokens, at) else {
+            at += 1;
+            continue;
+        };
+        if let [catalog, schema, table, ..] = parts.as_slice() {
+            let parts = [&catalog.text, &schema.text, &table.text];
+            let parts = parts.map(|part| part.to_lowercase());
+            if !is_metastore(&parts[0]) && reader.mapping.has_catalog(&parts[0]) {
+                names.insert(parts.join("."));
+            }
+        }
+        if let ([schema, table], Some(_)) = (parts.as_slice(), &reader.session.catalog) {
+            names.insert(format!("{}.{}", schema.text, table.text).to_lowercase());
+        }
+        at = behind.max(at + 1);
+    }
+    names
+}
+
+fn read_statement(
+    reader: &mut Reader<'_>,
+    fragment: &Arc<Fragment>,
+    tokens: &[Token],
+    hints: &[Range<usize>],
+    is_statement: bool,
+) {
     let mut statement = Statement {
         reader,
         fragment,
@@ -180,7 +219,9 @@ fn compare(
             "a parser and karat's own scan do not agree on whether this is a table",
         )
     };
-    let is_read_otherwise = !found.only_parser.is_empty();
+    let only_scan = |at: &&usize| read.contains(&(start + **at));
+    let is_read_otherwise =
+        !found.only_parser.is_empty() || found.only_scan.iter().any(|at| only_scan(&at));
     for range in found.only_parser {
         reader.needs_person(
             fragment,
@@ -189,7 +230,7 @@ fn compare(
             Vec::new(),
         );
     }
-    // With a name put together in it the parser would not read the statement any more, and what only it saw would be gone.
+    // With a name put together in it the parser would not read the statement any more, and what it saw otherwise would be gone.
     if is_read_otherwise && reader.options.styles.of(reader.asset) == Style::Parameter {
         for at in seen {
             reader.distrust(fragment, *at, doubt());
@@ -197,11 +238,7 @@ fn compare(
         return;
     }
     // The parser does not name every table that a statement changes.
-    for at in found
-        .only_scan
-        .into_iter()
-        .filter(|at| read.contains(&(start + at)))
-    {
+    for at in found.only_scan.iter().filter(only_scan) {
         reader.distrust(fragment, start + at, doubt());
     }
 }
@@ -486,6 +523,11 @@ impl Statement<'_, '_, '_> {
             }
             "CACHE" | "UNCACHE" => {
                 let mut next = next;
+                if self.is(next, "SELECT") {
+                    // `CACHE SELECT a FROM t` fills the cache of the disks.
+                    self.walk(next, end, true, false);
+                    return true;
+                }
                 self.eat(&mut next, "LAZY");
                 self.eat(&mut next, "TABLE");
                 self.eat_if_exists(&mut next);
@@ -510,7 +552,8 @@ impl Statement<'_, '_, '_> {
                     self.named_or_path(next, Role::Name);
                 }
             }
-            "MSCK" | "FSCK" | "REPAIR" | "REORG" | "SYNC" => {
+            "SYNC" => self.sync(next),
+            "MSCK" | "FSCK" | "REPAIR" | "REORG" => {
                 let mut next = next;
                 self.eat(&mut next, "REPAIR");
                 self.eat_any(&mut next, &["TABLE", "SCHEMA"]);
@@ -578,6 +621,37 @@ impl Statement<'_, '_, '_> {
             _ => return false,
         }
         true
+    }
+
+    /// `SYNC TABLE new FROM old`: what it copies from lies in the metastore, and keeps its name.
+    fn sync(&mut self, at: usize) {
+        let mut next = at;
+        let of_schema = self.eat(&mut next, "SCHEMA");
+        self.eat(&mut next, "TABLE");
+        let mut behind = next + 1;
+        if let Some((parts, end)) = self.name_at(next) {
+            if of_schema && let Some(range) = whole(&parts) {
+                let means = Means::NotATable(NotATable::AlreadyThreePart);
+                self.reader.region(self.fragment, range, means);
+            } else {
+                self.reader.table(self.fragment, &parts, Role::Write);
+            }
+            behind = end;
+        }
+        if self.eat(&mut behind, "AS") {
+            self.eat(&mut behind, "EXTERNAL");
+        }
+        if self.eat(&mut behind, "FROM")
+            && let Some((parts, _)) = self.name_at(behind)
+            && let Some(range) = whole(&parts)
+        {
+            let doubt = Doubt::new(
+                rule::BESIDE_NEW,
+                "`SYNC` copies from the metastore: what it reads keeps its name",
+            );
+            self.reader
+                .needs_person(self.fragment, range, doubt, Vec::new());
+        }
     }
 
     /// Walks over expressions and clauses. `query`: FROM means a list of tables here. `factor`: the text opens with a table.
@@ -1184,7 +1258,13 @@ impl Statement<'_, '_, '_> {
                 if parts.len() > 1 {
                     self.chains.push((parts, true));
                 }
-                self.walk(behind, end, false, false);
+                let query = ["SELECT", "WITH", "FROM", "TABLE", "VALUES"];
+                let body =
+                    (behind..end).find(|at| self.is(*at, "RETURN") && self.is_any(*at + 1, &query));
+                self.walk(behind, body.unwrap_or(end), false, false);
+                if let Some(body) = body {
+                    self.walk(body + 1, end, true, false);
+                }
             }
             return true;
         }
