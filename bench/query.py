@@ -30,6 +30,8 @@ KARAT = os.environ["KARAT"]
 os.environ["MIMALLOC_PURGE_DELAY"] = "10"
 PLAIN = pathlib.Path(KARAT).parent / "examples" / "plain"
 THREADS = 2
+# Seconds for one answer, the first, cold one of a peer included.
+PATIENCE = 300
 ENGINES = ["karat", "duckdb", "polars", "datafusion"]
 COMMANDS = ["karat", "plain"]
 # Engines with dependencies of their own: each set of them is installed once, beside the environment that this runs in. Sail's server
@@ -152,9 +154,8 @@ def command(engine, tables, folder, *options):
     return [KARAT, "query", "--quiet", "--threads", str(THREADS), "--format", "csv", *options, *named]
 
 
-def answer(engine, query, folder):
+def answer(engine, tables, sql, folder):
     """Runs in a process of its own: seconds of the processor, peak memory in KiB, and the answer as rows of text."""
-    tables, sql = QUERIES[query][0], text_for(engine, query)
     if engine in COMMANDS:
         out = subprocess.run(command(engine, tables, folder) + [sql], check=True, stdout=subprocess.PIPE, text=True).stdout
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -311,9 +312,13 @@ def same(left, right):
     )
 
 
-def measured(engine, query, folder):
+def measured(engine, tables, sql, folder):
     """The answer of a process of the engine's own, or why there is none."""
-    result = subprocess.run([python_of(engine), __file__, "--answer", engine, "--only", query, "--data", folder], capture_output=True, text=True)
+    command = [python_of(engine), __file__, "--answer", engine, "--tables", *tables, "--data", folder]
+    try:
+        result = subprocess.run(command, input=sql, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return None, f"no answer within {PATIENCE} seconds"
     if result.returncode != 0:
         return None, (result.stderr.strip().splitlines() or [f"exit {result.returncode}"])[-1][:200]
     seconds, peak, rows = json.loads(result.stdout.splitlines()[-1])
@@ -334,7 +339,7 @@ def compare(query, folder, rounds, engines, cost):
     failed = {}
     for _ in range(rounds):
         for engine in engines:
-            run, why = measured(engine, query, folder)
+            run, why = measured(engine, QUERIES[query][0], text_for(engine, query), folder)
             if run is None:
                 failed[engine] = why
             else:
@@ -364,12 +369,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=QUERIES, default=list(QUERIES))
     parser.add_argument("--answer", help=argparse.SUPPRESS)
+    parser.add_argument("--tables", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--also", nargs="*", choices=APART, default=[])
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--data", type=pathlib.Path)
     arguments = parser.parse_args()
     if arguments.answer:
-        seconds, peak, rows = answer(arguments.answer, arguments.only[0], arguments.data)
+        seconds, peak, rows = answer(arguments.answer, arguments.tables, sys.stdin.read(), arguments.data)
         rows = [{name: value if isinstance(value, float) else str(value) for name, value in row.items()} for row in rows]
         print(json.dumps([seconds, peak, rows]), flush=True)
         # Sail's server ends with an error when Python does.

@@ -1,6 +1,7 @@
 """TPC-DS and TPC-H: every answer of karat beside DuckDB's, cell by cell.
 
 Usage: cargo xtask bench tpc [--scale N] [--suite ds|h] [--only NUMBER ...] [--data DIR]      (both suites at scale 1 unless told)
+       cargo xtask bench tpc --beside ENGINE ... [--rounds N] [...]      (duckdb polars datafusion chdb sail spark plain; TPC-H unless told)
 
 Rows and questions are those of DuckDB's extensions `tpcds` and `tpch`, written to Parquet. Prints a line a question: rows, seconds of the
 processor and peak memory of each, and whether the answers are equal; karat's figures are those of the whole command, DuckDB's of its warm process.
@@ -9,6 +10,9 @@ Equal means: the same rows in the order that the question asks for. Integers, da
 DuckDB turns decimals into doubles (averages, quotients), karat's decimal must be the rounding of a number that is at most ULPS units in
 the last place away from DuckDB's double: DuckDB adds exactly, then converts and divides, three roundings or four. Where karat rounds more than once, COARSE
 says how often and why. Of standard deviations DuckDB is asked for exact sums first, since its own rounds at each row.
+
+`--beside` measures instead: processor time and peak memory of each engine, medians of rounds in which one process follows the other, as
+bench/query.py measures them. The peers answer the same text; an answer that is another is told (numbers to six digits, since their types differ).
 
 Rows that tie at a LIMIT: karat completes the order (rule D2), and DuckDB is asked with the order that karat states.
 """
@@ -22,10 +26,13 @@ import math
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import query
 
 # DuckDB's extensions need the DuckDB that signed them, which is installed apart.
 sys.path.insert(0, os.path.join(sys.prefix, "duckdb-delta"))
@@ -60,14 +67,19 @@ def write_tables(folder, suite, scale):
     connection.execute(f"call {SUITES[suite][1]}(sf = {scale})")
     folder.mkdir(parents=True, exist_ok=True)
     for (table,) in connection.execute("show tables").fetchall():
-        connection.execute(f"copy {table} to '{folder / table}.parquet' (format parquet)")
+        (folder / table).mkdir()
+        connection.execute(f"copy {table} to '{folder / table / table}.parquet' (format parquet)")
+
+
+def tables_of(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
 def ask_karat(folder, sql, scratch):
     """Rows with their names and types, seconds, and peak MiB; or what karat says."""
     command = [KARAT, "query", "--quiet", "--threads", str(THREADS), "--format", "arrow", "--output", str(scratch)]
-    for file in sorted(folder.glob("*.parquet")):
-        command += ["--table", f"{file.stem}={file}"]
+    for table in tables_of(folder):
+        command += ["--table", f"{table}={folder / table}"]
     scratch.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-S", "-c", MEASURED, *command, sql], capture_output=True, text=True)
     *said, figures = done.stderr.splitlines()
@@ -156,8 +168,8 @@ def well_conditioned(sql):
 
 def open_duckdb(folder, memory):
     connection = duckdb.connect(config={"threads": THREADS, "memory_limit": memory})
-    for file in folder.glob("*.parquet"):
-        connection.execute(f"create view {file.stem} as select * from read_parquet('{file}')")
+    for table in tables_of(folder):
+        connection.execute(f"create view {table} as select * from read_parquet('{folder / table}/*.parquet')")
     return connection
 
 
@@ -200,11 +212,15 @@ def difference(name, connection, question, names, ours):
     return ""
 
 
+def text_of(connection, suite, number):
+    [(sql,)] = connection.execute(f"select query from {SUITES[suite][0]}_queries() where query_nr = {number}").fetchall()
+    return sql
+
 
 def compare(name, number, folder, scratch, memory):
     connection = open_duckdb(folder, memory)
     load(connection, name)
-    [(sql,)] = connection.execute(f"select query from {SUITES[name][0]}_queries() where query_nr = {number}").fetchall()
+    sql = text_of(connection, name, number)
     question = Question(sql)
     label = f"{name} {number}"
     try:
@@ -220,6 +236,60 @@ def compare(name, number, folder, scratch, memory):
     return not wrong, seconds, theirs
 
 
+def close(left, right):
+    """Whether two answers are one, up to the digits that types of numbers leave: by position, since engines name columns in their own ways."""
+
+    def equal(a, b):
+        if isinstance(a, (float, decimal.Decimal)) and isinstance(b, (float, decimal.Decimal)):
+            return abs(float(a) - float(b)) <= 1e-4 + 1e-6 * abs(float(b))
+        return a == b
+
+    left, right = ([list(row.values()) for row in query.cells(rows)] for rows in (left, right))
+    return len(left) == len(right) and all(len(one) == len(other) and all(map(equal, one, other)) for one, other in zip(left, right))
+
+
+def beside(suite, number, folder, sql, engines, rounds):
+    """Medians of one question: seconds and peak of each engine that answers."""
+    tables = [table for table in tables_of(folder) if re.search(rf"\b{table}\b", sql, re.I)]
+    runs, notes = {engine: [] for engine in engines}, {}
+    for _ in range(rounds):
+        for engine in engines:
+            if engine in notes:
+                continue
+            run, why = query.measured(engine, tables, sql.strip().rstrip(";"), folder)
+            if run is None:
+                notes[engine] = f"failed: {why}"
+            else:
+                runs[engine].append(run)
+    expected = next((run[2] for run in runs["karat"]), [])
+    found = {}
+    for engine in engines:
+        if notes.get(engine):
+            print(f"{suite} {number:2} {engine:11} {notes[engine]}", flush=True)
+            continue
+        seconds, peak = statistics.median(run[0] for run in runs[engine]), max(run[1] for run in runs[engine])
+        note = "" if all(close(expected, run[2]) for run in runs[engine]) else "   DIFFERS"
+        print(f"{suite} {number:2} {engine:11} {seconds:7.3f} s   {peak:6.0f} MB{note}", flush=True)
+        found[engine] = (seconds, peak)
+    return found
+
+
+def measure(suite, numbers, folder, arguments):
+    engines = ["karat", *arguments.beside]
+    connection = duckdb.connect()
+    load(connection, suite)
+    found = {number: beside(suite, number, folder, text_of(connection, suite, number), engines, arguments.rounds) for number in numbers}
+    print("\n| | " + " | ".join(engines) + " |\n|---|" + "---|" * len(engines))
+    for number, of in found.items():
+        shown = (f"{of[engine][0]:.2f} s, {of[engine][1]:.0f} MB" if engine in of else "—" for engine in engines)
+        print(f"| {number} | " + " | ".join(shown) + " |")
+    for engine in engines:
+        both = [of for of in found.values() if engine in of and "karat" in of]
+        ours, theirs = (sum(of[name][0] for of in both) for name in ("karat", engine))
+        behind = [str(number) for number, of in found.items() if engine in of and "karat" in of and of["karat"][0] > of[engine][0]]
+        print(f"{engine}: {len(both)} of {len(found)} answered, {theirs:.2f} s, karat {ours:.2f} s; karat behind in {', '.join(behind) or 'none'}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="1")
@@ -227,14 +297,19 @@ def main():
     parser.add_argument("--only", type=int, nargs="*")
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--memory", default="8GB", help="DuckDB's limit")
+    parser.add_argument("--beside", nargs="+", choices=["plain", *query.OPEN])
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     failed = False
     with tempfile.TemporaryDirectory(prefix="karat-tpc-") as name:
-        for suite in [arguments.suite] if arguments.suite else SUITES:
+        for suite in [arguments.suite] if arguments.suite else ["h"] if arguments.beside else SUITES:
             folder = (arguments.data or pathlib.Path(name)) / f"{suite}-{arguments.scale}"
             if not folder.is_dir():
                 write_tables(folder, suite, arguments.scale)
             numbers = arguments.only or range(1, SUITES[suite][2] + 1)
+            if arguments.beside:
+                measure(suite, numbers, folder, arguments)
+                continue
             told = [compare(suite, number, folder, pathlib.Path(name) / "answer.arrow", arguments.memory) for number in numbers]
             right = sum(equal for equal, _, _ in told)
             ours, theirs = sum(seconds for _, seconds, _ in told), sum(seconds for _, _, seconds in told)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +11,11 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::parquet::arrow::ProjectionMask;
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::checksums::CheckedFile;
@@ -99,6 +103,25 @@ pub fn open_footer<T>(
 
 const FOOTER: &str = "its footer cannot be read";
 
+/// What begins every Parquet file.
+const MAGIC: [u8; 4] = *b"PAR1";
+
+/// That a file begins as a Parquet file does and its footer cannot be read; None: it is none.
+pub fn damaged_footer(path: &Path, error: &ParquetError) -> Option<ExactError> {
+    let mut begins = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));
+    (read.is_ok() && begins == MAGIC).then(|| told(path, FOOTER, error))
+}
+
+/// That the parts of a footer cannot all be true; `what` says which.
+pub fn lying_footer(path: &Path, what: String) -> ExactError {
+    told(
+        path,
+        "its footer contradicts itself",
+        &ParquetError::General(what),
+    )
+}
+
 /// What of a file cannot be decoded.
 fn damage(path: &Path) -> Option<ExactError> {
     let open = || {
@@ -126,7 +149,13 @@ fn damage(path: &Path) -> Option<ExactError> {
             ));
         }
     }
-    None
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let indexed = decoded(|| {
+        let file = CheckedFile::new(File::open(path)?);
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+    });
+    let error = indexed.err()?;
+    Some(told(path, "its page index cannot be read", &error))
 }
 
 /// What the innermost of the decoders said.

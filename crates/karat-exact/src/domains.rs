@@ -160,6 +160,35 @@ fn outer_columns(plan: &LogicalPlan) -> Vec<Column> {
     found
 }
 
+/// The rows to be sorted, with the columns that subqueries of the order ask for: the engine adds only those that the order itself names.
+fn with_columns_asked_for(rows: LogicalPlan, sort: &LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(projection) = &rows else {
+        return Ok(rows);
+    };
+    let mut missing: Vec<Column> = Vec::new();
+    for expr in sort.expressions() {
+        expr.walk(|e| {
+            if let Expr::ScalarSubquery(of) | Expr::Exists(Exists { subquery: of, .. }) = e {
+                for column in outer_columns(&of.subquery) {
+                    if !missing.contains(&column) {
+                        missing.push(column);
+                    }
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let below = projection.input.schema();
+    missing.retain(|column| !projection.schema.has_column(column) && below.has_column(column));
+    if missing.is_empty() {
+        return Ok(rows);
+    }
+    let mut exprs = projection.expr.clone();
+    exprs.extend(missing.into_iter().map(Expr::Column));
+    // A column of the answer may have the name of one of them.
+    Ok(project(projection.input.as_ref().clone(), exprs).unwrap_or(rows))
+}
+
 fn asks(expr: &Expr) -> bool {
     expr.has(|e| Ok(matches!(e, Expr::OuterReferenceColumn(..))))
         .unwrap_or(true)
@@ -258,7 +287,10 @@ impl Domains {
         let [input] = node.inputs()[..] else {
             return Ok(Transformed::no(node));
         };
-        let mut rows = input.clone();
+        let mut rows = match node {
+            LogicalPlan::Sort(_) => with_columns_asked_for(input.clone(), &node)?,
+            _ => input.clone(),
+        };
         let conditions = matches!(node, LogicalPlan::Filter(_));
         // Elsewhere the engine has no join even for those that it knows.
         let known = conditions || matches!(node, LogicalPlan::Projection(_));

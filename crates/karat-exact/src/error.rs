@@ -1,6 +1,7 @@
 //! What can go wrong: while planning SQL ([`SqlError`]) and while computing ([`ExactError`]). No message holds a row's value.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
@@ -176,7 +177,12 @@ impl ExactError {
                     Ok(inner) => ExactError::from_datafusion(*inner),
                     Err(inner) => match inner.downcast::<ArrowError>() {
                         Ok(inner) => ExactError::arrow(*inner),
-                        Err(inner) => ExactError::other(&inner.to_string()),
+                        Err(inner) => match inner.downcast::<Arc<DataFusionError>>() {
+                            Ok(shared) => {
+                                ExactError::from_datafusion(DataFusionError::Shared(*shared))
+                            }
+                            Err(inner) => ExactError::other(&inner.to_string()),
+                        },
                     },
                 },
             },
@@ -194,7 +200,7 @@ impl ExactError {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 ExactError::from_datafusion(*inner)
             }
-            DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+            DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
                 Ok(inner) => ExactError::from_datafusion(inner),
                 Err(shared) => ExactError::from_shared(&shared),
             },
@@ -211,13 +217,7 @@ impl ExactError {
                 source,
             },
             DataFusionError::ParquetError(source) => ExactError::parquet(*source),
-            DataFusionError::NotImplemented(text) if text.contains("`retract_batch`") => {
-                ExactError::other(&text)
-            }
-            DataFusionError::NotImplemented(text) => ExactError::refused(
-                format!("the engine cannot compute this: {}", first_line(&text)),
-                String::new(),
-            ),
+            DataFusionError::NotImplemented(text) => ExactError::not_implemented(&text),
             DataFusionError::Execution(text) if text.contains("more than one row") => {
                 ExactError::ManyRows
             }
@@ -232,6 +232,23 @@ impl ExactError {
             }
             other => ExactError::other(&other.strip_backtrace()),
         }
+    }
+
+    /// What the engine below understands and cannot compute.
+    fn not_implemented(text: &str) -> ExactError {
+        if text.contains("`retract_batch`") {
+            return ExactError::other(text);
+        }
+        if text.starts_with("nth_value not supported") {
+            return ExactError::refused(
+                "the count of `nth_value` must be a literal".to_string(),
+                "for example nth_value(x, 2)".to_string(),
+            );
+        }
+        ExactError::refused(
+            format!("the engine cannot compute this: {}", first_line(text)),
+            String::new(),
+        )
     }
 
     /// Bytes of a file that its decoder does not understand.
@@ -273,6 +290,7 @@ impl ExactError {
                 }
                 other => ExactError::other(&other.to_string()),
             },
+            DataFusionError::NotImplemented(text) => ExactError::not_implemented(text),
             other => ExactError::Internal(first_line(&other.strip_backtrace())),
         }
     }

@@ -87,6 +87,7 @@ mod text;
 mod total;
 pub mod trillion;
 pub mod types;
+mod unnest;
 mod vectors;
 mod walks;
 mod wide;
@@ -96,7 +97,7 @@ mod yielding;
 mod zones;
 
 pub use calls::{wrong_calls_in_expression, wrong_calls_in_query};
-pub use damaged::open_footer;
+pub use damaged::{damaged_footer, lying_footer, open_footer};
 pub use engine::{Engine, EngineConfig, check_time_zone};
 pub use error::{ExactError, SqlError, SqlErrorKind};
 pub use fingerprint::Fingerprint;

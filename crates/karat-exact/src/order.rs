@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DataFusionError, Result};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::expr::{
     AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams,
 };
@@ -81,7 +82,34 @@ impl Completion<'_> {
     fn window(&mut self, window: Window) -> Result<Transformed<LogicalPlan>> {
         let names = LogicalPlan::Window(window.clone()).schema().columns();
         let passed = window.input.schema().fields().len();
+        let sliding =
+            under_old_names(&window.window_expr, &names[passed..], |inner| match inner {
+                Expr::WindowFunction(function) => {
+                    Ok(match extreme_of_truth(&function, window.input.schema()) {
+                        Some(extreme) => Transformed::yes(Expr::WindowFunction(Box::new(extreme))),
+                        None => Transformed::no(Expr::WindowFunction(function)),
+                    })
+                }
+                other => Ok(Transformed::no(other)),
+            })?;
+        if let Some(exprs) = sliding {
+            let window = Window::try_new(exprs, window.input)?;
+            let again = self.window(window.clone())?;
+            let plan = match again.transformed {
+                true => again.data,
+                false => LogicalPlan::Window(window),
+            };
+            return Ok(Transformed::yes(plan));
+        }
         let mut numbers: Vec<Expr> = Vec::new();
+        for expr in &window.window_expr {
+            expr.walk(|inner| {
+                if let Expr::WindowFunction(function) = inner {
+                    one_for_all_rows(function)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
         let completed =
             under_old_names(&window.window_expr, &names[passed..], |inner| match inner {
                 Expr::WindowFunction(mut function) if depends_on_ties(&function) => {
@@ -391,6 +419,50 @@ fn from_the_start(bound: &WindowFrameBound) -> bool {
 
 fn to_the_end(bound: &WindowFrameBound) -> bool {
     matches!(bound, WindowFrameBound::Following(rows) if rows.is_null())
+}
+
+/// `bool_and` and `bool_or` over a frame whose start moves, as the least and the greatest of two truths, which can leave rows again.
+fn extreme_of_truth(function: &WindowFunction, schema: &DFSchema) -> Option<WindowFunction> {
+    use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+    let extreme = match function.fun.name() {
+        "bool_and" => min_udaf(),
+        "bool_or" => max_udaf(),
+        _ => return None,
+    };
+    let truth = |arg: &Expr| matches!(arg.get_type(schema), Ok(DataType::Boolean));
+    if from_the_start(&function.params.window_frame.start_bound)
+        || !function.params.args.iter().all(truth)
+    {
+        return None;
+    }
+    Some(WindowFunction {
+        fun: WindowFunctionDefinition::AggregateUDF(extreme),
+        params: function.params.clone(),
+    })
+}
+
+/// That counts, separators and defaults, which window functions take once, are not columns: of which row they were would change the answer.
+fn one_for_all_rows(function: &WindowFunction) -> Result<()> {
+    let name = written_name(function.fun.name());
+    let (first, hint) = match name {
+        "nth_value" => (1, "for example nth_value(x, 2)"),
+        "string_agg" => (1, "for example string_agg(x, ', ')"),
+        "ntile" => (0, "for example ntile(4)"),
+        "lag" | "lead" => (
+            1,
+            "for example lag(x, 1, 0); where x is never null, coalesce(lag(x) over (…), y) has a default of each row's own",
+        ),
+        _ => return Ok(()),
+    };
+    let args = function.params.args.iter().skip(first);
+    match args.clone().find(|arg| !arg.column_refs().is_empty()) {
+        None => Ok(()),
+        Some(arg) => Err(ExactError::refused(
+            format!("`{name}` takes one value for all rows, and `{arg}` is of each row its own"),
+            hint.to_owned(),
+        )
+        .into()),
+    }
 }
 
 /// Whether the function means the same under a longer order: the frames of `range` and `groups` end with the last row that ties

@@ -8,14 +8,14 @@ use arrow::compute::kernels::cast_utils::IntervalUnit;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, Interval, JoinConstraint, JoinOperator, LimitClause,
-    NamedWindowExpr, Query, Select, SelectFlavor, SetExpr, Spanned, Statement, TableFactor,
-    TableWithJoins, UnaryOperator, Value, VisitorMut, WindowFrameBound, WindowFrameUnits,
-    WindowSpec, WindowType,
+    NamedWindowExpr, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Spanned, Statement, TableFactor, TableWithJoins, UnaryOperator, Value, VisitorMut,
+    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
 use crate::error::{SqlError, SqlErrorKind};
-use crate::walks;
+use crate::{unnest, walks};
 
 /// Words before `join` that the parser takes for the alias of a table.
 const KINDS_OF_JOINS: [&str; 2] = ["positional", "asof"];
@@ -94,6 +94,7 @@ impl VisitorMut for Slips {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetched(query);
+        by_all_columns(query);
         beside_doubles(&mut query.body);
         ControlFlow::Continue(())
     }
@@ -101,6 +102,15 @@ impl VisitorMut for Slips {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let looked = self.select(select);
         self.told(looked)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        unnest::without_lateral(table);
+        let places = unnest::with_places(table).map_err(|at| {
+            let what = "the columns of `unnest … with ordinality` have no names".to_owned();
+            slip(SqlErrorKind::Name, at, what, unnest::NAMED)
+        });
+        self.told(places)
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -202,6 +212,33 @@ impl Slips {
             "write over (…), or give the select a clause: window w as (…)",
         ))
     }
+}
+
+/// `order by all` of a select list without `*`, column by column: the engine knows it of plain columns alone.
+fn by_all_columns(query: &mut Query) {
+    let Some(order) = &mut query.order_by else {
+        return;
+    };
+    let (OrderByKind::All(options), SetExpr::Select(select)) = (&order.kind, query.body.as_ref())
+    else {
+        return;
+    };
+    let known = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    };
+    if !select.projection.iter().all(known) {
+        return;
+    }
+    let column = |at: usize| OrderByExpr {
+        expr: Expr::Value(Value::Number(at.to_string(), false).with_empty_span()),
+        options: options.clone(),
+        with_fill: None,
+    };
+    let columns = (1..=select.projection.len()).map(column).collect();
+    order.kind = OrderByKind::Expressions(columns);
 }
 
 /// `fetch first 3 rows only` as a limit.

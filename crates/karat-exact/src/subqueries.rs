@@ -3,10 +3,11 @@
 //!
 //! `x < any (select …)` is true if it is true for some row, false if it is false for all, else unknown. Where only rows are kept for
 //! which a condition is true, unknown is as good as false, and one `exists` says it all; elsewhere two of them give the three answers.
+//! Subqueries in the condition of a join become a filter over it, or columns below it.
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, BinaryExpr, Case, Exists, InSubquery, SetComparison, SetQuantifier,
@@ -14,18 +15,21 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, FetchType, Filter, LogicalPlan, Operator, Projection, SkipType,
-    Subquery, SubqueryAlias, lit,
+    Aggregate, Expr, ExprSchemable, FetchType, Filter, Join, JoinType, LogicalPlan, Operator,
+    Projection, SkipType, Subquery, SubqueryAlias, lit,
 };
 
 use crate::checked::{Checked, Operation};
 use crate::conversion::Rules;
+use crate::error::ExactError;
 use crate::planning::needs_exact_comparison;
 use crate::scalar::Scalar;
 use crate::walks::{Walk, WalkPlan};
 
 /// What the rows of a subquery are called where they are compared with the outer row: both may be of one table.
 const ROWS: &str = "\u{1}rows";
+/// What begins the names of columns that stand for the subqueries of a join's condition.
+const CONDITION: &str = "\u{1}condition";
 /// The value of a subquery's one row.
 const ONLY: &str = "\u{1}only";
 
@@ -34,22 +38,9 @@ pub(crate) fn joinable(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
     let plan = plan.walk_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
         match node {
-            LogicalPlan::Filter(filter) => {
-                let parts = split_conjunction_owned(filter.predicate.clone());
-                let mut changed = false;
-                let mut kept = Vec::with_capacity(parts.len());
-                for part in parts {
-                    let part = condition(part, Alone::Yes, &schema)?;
-                    changed |= part.transformed;
-                    kept.push(part.data);
-                }
-                let filter = match (changed, conjunction(kept)) {
-                    (true, Some(predicate)) => Filter::try_new(predicate, filter.input.clone())?,
-                    _ => filter,
-                };
-                single_values(LogicalPlan::Filter(filter), rules).map(|plan| {
-                    Transformed::new_transformed(plan.data, changed || plan.transformed)
-                })
+            LogicalPlan::Filter(filter) => filtered(filter, &schema, rules),
+            LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(asks_a_table) => {
+                conditional(join, &schema, rules).map(Transformed::yes)
             }
             node @ (LogicalPlan::Projection(_)
             | LogicalPlan::Aggregate(_)
@@ -69,6 +60,105 @@ pub(crate) fn joinable(plan: LogicalPlan, rules: Rules) -> Result<LogicalPlan> {
         }
     })?;
     Ok(plan.data)
+}
+
+fn filtered(filter: Filter, schema: &DFSchema, rules: Rules) -> Result<Transformed<LogicalPlan>> {
+    let parts = split_conjunction_owned(filter.predicate.clone());
+    let mut changed = false;
+    let mut kept = Vec::with_capacity(parts.len());
+    for part in parts {
+        let part = condition(part, Alone::Yes, schema)?;
+        changed |= part.transformed;
+        kept.push(part.data);
+    }
+    let filter = match (changed, conjunction(kept)) {
+        (true, Some(predicate)) => Filter::try_new(predicate, filter.input.clone())?,
+        _ => filter,
+    };
+    single_values(LogicalPlan::Filter(filter), rules)
+        .map(|plan| Transformed::new_transformed(plan.data, changed || plan.transformed))
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
+    )
+}
+
+fn asks_a_table(expr: &Expr) -> bool {
+    expr.has(|e| Ok(is_subquery(e))).unwrap_or(false)
+}
+
+/// A join with subqueries in its condition, of which the engine makes wrong joins. Those of an inner join choose among its rows as a filter
+/// does; of another join each becomes a column of the side that it asks for.
+fn conditional(mut join: Join, schema: &DFSchema, rules: Rules) -> Result<LogicalPlan> {
+    let Some(filter) = join.filter.take() else {
+        return Ok(LogicalPlan::Join(join));
+    };
+    if join.join_type == JoinType::Inner {
+        let parts = split_conjunction_owned(filter);
+        let (asking, plain): (Vec<_>, Vec<_>) = parts.into_iter().partition(asks_a_table);
+        join.filter = conjunction(plain);
+        let rows = LogicalPlan::Join(join);
+        return match conjunction(asking) {
+            Some(asking) => {
+                let filter = Filter::try_new(asking, rows.into())?;
+                Ok(filtered(filter, schema, rules)?.data)
+            }
+            None => Ok(rows),
+        };
+    }
+    let filter = value(filter, schema)?.data;
+    let before = join.schema.columns();
+    let mut beside: [Vec<Expr>; 2] = [Vec::new(), Vec::new()];
+    let sides = [join.left.schema().clone(), join.right.schema().clone()];
+    let filter = filter.walk_down(|expr| {
+        let (Expr::ScalarSubquery(of) | Expr::Exists(Exists { subquery: of, .. })) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let of_side = |schema: &DFSchema| {
+            of.outer_ref_columns.iter().all(|outer| match outer {
+                Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
+                _ => false,
+            })
+        };
+        let Some(side) = sides.iter().position(|schema| of_side(schema)) else {
+            return Err(ExactError::refused(
+                "a subquery in the condition of an outer join asks for rows of both sides".to_owned(),
+                "let it ask for one side, or make an inner join with it and join its rows to the side that is kept".to_owned(),
+            )
+            .into());
+        };
+        let name = format!("{CONDITION}{side}_{}", beside[side].len());
+        beside[side].push(expr.alias(name.clone()));
+        let column = Expr::Column(Column::new_unqualified(name));
+        Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
+    })?;
+    let [left, right] = beside;
+    for (side, more) in [(&mut join.left, left), (&mut join.right, right)] {
+        if more.is_empty() {
+            continue;
+        }
+        let own = side.schema().columns().into_iter().map(Expr::Column);
+        let exprs = own.chain(more).collect();
+        let wider = Projection::try_new(exprs, Arc::clone(side))?;
+        *side = single_values(LogicalPlan::Projection(wider), rules)?
+            .data
+            .into();
+    }
+    let join = Join::try_new(
+        join.left,
+        join.right,
+        join.on,
+        Some(filter.data),
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let visible = before.into_iter().map(Expr::Column).collect();
+    Projection::try_new(visible, LogicalPlan::Join(join).into()).map(LogicalPlan::Projection)
 }
 
 /// Whether a condition decides about a row by itself.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -21,7 +21,8 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path;
@@ -253,6 +254,17 @@ impl ScalarUDFImpl for OneZero {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [one] => Ok(plain(one)),
+            _ => Err(ExactError::Internal("one column has one zero".to_owned()).into()),
+        }
+    }
+
+    /// The column keeps what its file says of it beside its type, as the plan expects.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        match args.arg_fields {
+            [one] => {
+                let field = one.as_ref().clone().with_name(self.name());
+                Ok(Arc::new(field.with_data_type(plain(one.data_type()))))
+            }
             _ => Err(ExactError::Internal("one column has one zero".to_owned()).into()),
         }
     }

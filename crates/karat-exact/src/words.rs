@@ -119,6 +119,34 @@ pub(crate) fn in_our_words(text: &str) -> Told {
             "docs/sql.md tells what is; look at the part of the query that is less usual",
         );
     }
+    if text.starts_with("Unnest should be rewritten") {
+        return told(
+            Refused,
+            "`unnest` stands where no list is taken apart: in `where`, an aggregate, a window or `distinct on`",
+            "take it apart in a subquery: select … from (select unnest(list) as element from t)",
+        );
+    }
+    if text.starts_with("unnest() can only be applied to") {
+        return told(
+            Type,
+            "`unnest` takes a list or a struct",
+            "map_entries(m) is the list of a map's entries",
+        );
+    }
+    if text.starts_with("Aggregate ORDER BY is not implemented for window functions") {
+        return told(
+            Refused,
+            "an aggregate with `over` has no order of its own",
+            "write the order into over (…), with a frame: rows between unbounded preceding and unbounded following",
+        );
+    }
+    if text.starts_with("OVER and WITHIN GROUP") {
+        return told(
+            Refused,
+            "`within group` and `over` do not go together",
+            "compute it by group in a subquery, and join it",
+        );
+    }
     if let Some(name) = text.strip_prefix("Unsupported SQL type ") {
         return told(
             Type,

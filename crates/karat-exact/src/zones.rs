@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::{Expr, Value, VisitMut, VisitorMut};
+
+use crate::spellings::call;
 use crate::walks;
-use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Value, VisitMut, VisitorMut,
-};
 
 /// Replaces the operator everywhere in a parsed text.
 pub(crate) fn at_time_zone_as_call(text: &mut impl VisitMut) {
@@ -26,30 +25,9 @@ impl VisitorMut for Zones {
                 time_zone,
             } = std::mem::replace(expr, nothing)
             {
-                *expr = call(*timestamp, *time_zone);
+                *expr = call("at_time_zone", vec![*timestamp, *time_zone]);
             }
         }
         ControlFlow::Continue(())
     }
-}
-
-fn call(timestamp: Expr, zone: Expr) -> Expr {
-    let args = [timestamp, zone]
-        .into_iter()
-        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
-        .collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("at_time_zone")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }

@@ -31,4 +31,4 @@ pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
 pub use error::{CommitError, ErrorClass, LakeError};
 pub use folder::{Lake, Put, TableDir};
 pub use lock::{LockGuard, RunMark};
-pub use table::{Commit, CommitRecord, LiveFile, Snapshot, Table};
+pub use table::{Commit, CommitRecord, LiveFile, Snapshot, Table, sha256_in_name};

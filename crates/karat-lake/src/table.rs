@@ -72,14 +72,19 @@ pub struct LiveFile {
 impl LiveFile {
     /// The SHA-256 in the file's name, if karat named it.
     pub fn sha256(&self) -> Option<&str> {
-        let digest = self.path.get(..64)?;
-        let named = self.path.as_bytes().get(64) == Some(&b'-');
-        (named
-            && digest
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)))
-        .then_some(digest)
+        sha256_in_name(&self.path)
     }
+}
+
+/// The SHA-256 in the name of a data file, given relative to its table, if karat named it.
+pub fn sha256_in_name(path: &str) -> Option<&str> {
+    let digest = path.get(..64)?;
+    let named = path.as_bytes().get(64) == Some(&b'-');
+    (named
+        && digest
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)))
+    .then_some(digest)
 }
 
 /// A change of a table, for [`Table::commit`].

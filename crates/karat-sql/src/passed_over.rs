@@ -117,8 +117,8 @@ pub(crate) fn in_table(factor: &TableFactor) -> Option<Refusal> {
             with_offset: true, ..
         } => Some((
             at,
-            "SQL: positions of unnested elements are not there yet",
-            "number the elements before they are unnested",
+            "SQL: the positions of elements are asked for otherwise",
+            "write unnest(x) with ordinality as t(element, place), which counts from 1",
         )),
         TableFactor::Table {
             json_path: Some(_), ..

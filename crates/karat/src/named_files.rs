@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
-use karat_exact::{DataFileRef, FileSet, open_footer, type_name};
+use karat_exact::{DataFileRef, FileSet, damaged_footer, lying_footer, open_footer, type_name};
 use karat_lake::Table;
 use karat_source::{FeedSpec, Known, Mode, ReadCount, SourceConfig, open_source};
 use parquet::arrow::ArrowWriter;
@@ -322,20 +322,15 @@ fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
         let file = File::open(path).map_err(Failure::io("open", path))?;
         let size = file.metadata().map_err(Failure::io("open", path))?.len();
         let opened = open_footer(path, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-        let reader = opened.map_err(|error| {
-            Failure::usage(
+        let reader = opened.map_err(|error| match damaged_footer(path, &error) {
+            Some(damaged) => damaged.into(),
+            None => Failure::usage(
                 format!("`{}` is no Parquet file: {error}", path.display()),
                 "text files are known by their names: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, each also with `.gz`",
-            )
+            ),
         })?;
         if let Some(what) = contradiction(reader.metadata()) {
-            return Err(Failure::usage(
-                format!(
-                    "the footer of `{}` contradicts itself: {what}",
-                    path.display()
-                ),
-                "the file is damaged, or was written by a program with a mistake: get it again, or have it written anew",
-            ));
+            return Err(lying_footer(path, what).into());
         }
         for field in reader.schema().fields() {
             let known = fields

@@ -56,8 +56,11 @@ fn of_one_value() {
         1
         2
         select id from d.one order by (select count(*) from d.u where u.k < one.k) desc, id
-        Refused: 1:22: a subquery that asks for the row stands in `order by` or in the condition of a join
-        hint: give it a name in the select list and order by that; or join without it, and write it into `where`
+        id bigint
+        3
+        1
+        2
+        4
         select (select count(*) from d.u where u.k < one.k) c, count(*) n from d.one group by 1
         c bigint, n bigint
         0 | 3
@@ -254,5 +257,243 @@ fn with_errors_where_they_are_seen() {
         "select id from (select id, (select sum(cast(u.w as bigint)) from d.u where u.k > one.k) c from d.one) x",
         "select id, (select cast(u.w as bigint) from d.u where u.k >= one.k order by i desc limit 1) c from d.one",
         "select id, exists(select 1 from d.u where cast(u.w as bigint) > one.k) e from d.one",
+    ]));
+}
+
+/// A subquery in an order, and in the condition of a join: the outer columns need not be in the select list.
+#[test]
+fn of_an_order_and_of_a_join() {
+    expect![[r#"
+        select id from d.one order by (select count(*) from d.u where u.k < one.k) desc, id
+        id bigint
+        3
+        1
+        2
+        4
+        select id from d.one order by (select max(u.i) from d.u where u.k = one.k), id limit 2
+        id bigint
+        1
+        2
+        select id as k from d.one order by (select max(u.i) from d.u where u.k = one.k) desc nulls last, id
+        Refused: 1:27: a subquery that asks for the row stands in `order by` or in the condition of a join
+        hint: give it a name in the select list and order by that; or join without it, and write it into `where`
+        select k, count(*) n from d.one group by k order by (select max(u.i) from d.u where u.k = one.k) desc
+        k bigint, n bigint
+        2 | 1
+        1 | 2
+        null | 1
+        select s from d.one order by exists (select 1 from d.u where u.k > one.k and u.i > 30), s desc
+        s string
+        d
+        c
+        b
+        a
+        select a.id, b.i from d.one a join d.u b on a.k = b.k and b.i = (select max(c.i) from d.u c where c.k = a.k) order by 1
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+        3 | 30
+        select a.id, b.i from d.one a join d.u b on b.i > (select avg(c.i) from d.u c) and a.k = b.k order by 1, 2
+        id bigint, i bigint
+        3 | 30
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and b.i = (select max(c.i) from d.u c where c.k = b.k) order by 1, 2
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+        3 | 30
+        4 | null
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and (select count(*) from d.u c where c.k = a.k) > 1 order by 1, 2
+        id bigint, i bigint
+        1 | null
+        2 | null
+        3 | 20
+        3 | 30
+        4 | null
+        select a.id, b.i from d.one a full join d.u b on a.k = b.k and exists (select 1 from d.u c where c.k > b.k) order by 1, 2
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+        3 | 20
+        3 | 30
+        4 | null
+        null | 40
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and a.k in (select c.k from d.u c where c.i > 20) order by 1, 2
+        id bigint, i bigint
+        1 | null
+        2 | null
+        3 | 20
+        3 | 30
+        4 | null
+        select a.id, b.i from d.one a join d.u b on a.k = b.k and b.i not in (select c.i from d.u c where c.i < 25) order by 1, 2
+        id bigint, i bigint
+        3 | 30
+        select a.id, b.i from d.one a left join d.u b on (select count(*) from d.u c where c.k = a.k and c.i < b.i) = 1 order by 1, 2
+        Refused: a subquery in the condition of an outer join asks for rows of both sides
+        hint: let it ask for one side, or make an inner join with it and join its rows to the side that is kept
+        select a.id, b.i from d.one a join d.u b on a.k = b.k and exists (select 1 from d.u c where c.i > b.i and c.k = a.id) order by 1, 2
+        id bigint, i bigint
+        2 | 10
+        3 | 20
+        3 | 30
+        select a.id, b.i from d.one a join d.u b on a.k = b.k and not exists (select 1 from d.u c where c.i > b.i and c.k = a.id) order by 1, 2
+        id bigint, i bigint
+        1 | 10
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and exists (select 1 from d.u c where c.i > b.i) order by 1, 2
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+        3 | 20
+        3 | 30
+        4 | null
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) order by 1, 2
+        id bigint, i bigint
+        error: a text is no number that fits in `cast(b.w as bigint)`, at 1:64
+        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        select a.id from d.one a join d.u b on a.k = b.k and b.i > (select max(cast(c.w as bigint)) from d.u c where c.k = a.k) order by 1
+        id bigint
+        error: a text is no number that fits in `cast(c.w as bigint)`, at 1:72
+        hint: correct the text, or give the type more digits; try_cast makes others null. A text that is compared with a number is read as that number's type: cast it to what it holds, for example cast(x as decimal(18, 2))
+        select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) where a.id < 3 order by 1, 2
+        id bigint, i bigint
+        1 | 10
+        2 | 10
+    "#]].assert_eq(&told(&[
+        "select id from d.one order by (select count(*) from d.u where u.k < one.k) desc, id",
+        "select id from d.one order by (select max(u.i) from d.u where u.k = one.k), id limit 2",
+        "select id as k from d.one order by (select max(u.i) from d.u where u.k = one.k) desc nulls last, id",
+        "select k, count(*) n from d.one group by k order by (select max(u.i) from d.u where u.k = one.k) desc",
+        "select s from d.one order by exists (select 1 from d.u where u.k > one.k and u.i > 30), s desc",
+        "select a.id, b.i from d.one a join d.u b on a.k = b.k and b.i = (select max(c.i) from d.u c where c.k = a.k) order by 1",
+        "select a.id, b.i from d.one a join d.u b on b.i > (select avg(c.i) from d.u c) and a.k = b.k order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and b.i = (select max(c.i) from d.u c where c.k = b.k) order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and (select count(*) from d.u c where c.k = a.k) > 1 order by 1, 2",
+        "select a.id, b.i from d.one a full join d.u b on a.k = b.k and exists (select 1 from d.u c where c.k > b.k) order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and a.k in (select c.k from d.u c where c.i > 20) order by 1, 2",
+        "select a.id, b.i from d.one a join d.u b on a.k = b.k and b.i not in (select c.i from d.u c where c.i < 25) order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on (select count(*) from d.u c where c.k = a.k and c.i < b.i) = 1 order by 1, 2",
+        "select a.id, b.i from d.one a join d.u b on a.k = b.k and exists (select 1 from d.u c where c.i > b.i and c.k = a.id) order by 1, 2",
+        "select a.id, b.i from d.one a join d.u b on a.k = b.k and not exists (select 1 from d.u c where c.i > b.i and c.k = a.id) order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and exists (select 1 from d.u c where c.i > b.i) order by 1, 2",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) order by 1, 2",
+        "select a.id from d.one a join d.u b on a.k = b.k and b.i > (select max(cast(c.w as bigint)) from d.u c where c.k = a.k) order by 1",
+        "select a.id, b.i from d.one a left join d.u b on a.k = b.k and cast(b.w as bigint) > (select count(*) from d.u c where c.k = b.k) where a.id < 3 order by 1, 2",
+    ]));
+}
+
+/// Places of elements, from 1, beside one list or several.
+#[test]
+fn elements_with_their_places() {
+    expect![[r#"
+        select v, n from unnest([30, 10, 20]) with ordinality as t(v, n) order by n
+        v bigint, n bigint
+        30 | 1
+        10 | 2
+        20 | 3
+        select t.id, e.v, e.n from (values (1, [7, 8]), (2, cast(null as bigint[])), (3, [9])) t(id, list), unnest(t.list) with ordinality as e(v, n) order by 1, 3
+        id bigint, v bigint, n bigint
+        1 | 7 | 1
+        1 | 8 | 2
+        3 | 9 | 1
+        select a, b, n from unnest([1, 2, 3], ['x']) with ordinality as t(a, b, n) order by n
+        a bigint, b string, n bigint
+        1 | x | 1
+        2 | null | 2
+        3 | null | 3
+        select o.id, e.w, e.n from d.one o cross join unnest(string_to_array(concat(o.s, ',z'), ',')) with ordinality e(w, n) where o.id < 3 order by 1, 3
+        id bigint, w string, n bigint
+        1 | a | 1
+        1 | z | 2
+        2 | b | 1
+        2 | z | 2
+        select * from unnest([1]) with ordinality
+        Name: 1:23: the columns of `unnest … with ordinality` have no names
+        hint: name its columns and the places: unnest(x) with ordinality as t(element, place)
+        select * from unnest([1]) with ordinality as t(v)
+        Name: 1:23: the columns of `unnest … with ordinality` have no names
+        hint: name its columns and the places: unnest(x) with ordinality as t(element, place)
+        select sum(n) s from unnest([5, 6]) with ordinality as t(v, n) where v > 5
+        s bigint
+        2
+        select v from unnest([1 / 0, 2]) with ordinality as t(v, n) where n > 5
+        v decimal(38,6)
+        select t.id, e.v, e.n from (values (1, [7, 8]), (3, [9])) t(id, list) left join lateral unnest(t.list) with ordinality as e(v, n) on e.v > 7 order by 1, 3
+        id bigint, v bigint, n bigint
+        1 | 8 | 2
+        3 | 9 | 1
+        select sum(unnest([1, 2])) s
+        Refused: 1:12: `unnest` stands where no list is taken apart: in `where`, an aggregate, a window or `distinct on`
+        hint: take it apart in a subquery: select … from (select unnest(list) as element from t)
+    "#]].assert_eq(&told(&[
+        "select v, n from unnest([30, 10, 20]) with ordinality as t(v, n) order by n",
+        "select t.id, e.v, e.n from (values (1, [7, 8]), (2, cast(null as bigint[])), (3, [9])) t(id, list), unnest(t.list) with ordinality as e(v, n) order by 1, 3",
+        "select a, b, n from unnest([1, 2, 3], ['x']) with ordinality as t(a, b, n) order by n",
+        "select o.id, e.w, e.n from d.one o cross join unnest(string_to_array(concat(o.s, ',z'), ',')) with ordinality e(w, n) where o.id < 3 order by 1, 3",
+        "select * from unnest([1]) with ordinality",
+        "select * from unnest([1]) with ordinality as t(v)",
+        "select sum(n) s from unnest([5, 6]) with ordinality as t(v, n) where v > 5",
+        "select v from unnest([1 / 0, 2]) with ordinality as t(v, n) where n > 5",
+        "select t.id, e.v, e.n from (values (1, [7, 8]), (3, [9])) t(id, list) left join lateral unnest(t.list) with ordinality as e(v, n) on e.v > 7 order by 1, 3",
+        "select sum(unnest([1, 2])) s",
+    ]));
+}
+
+/// What a window function takes once is no column: of which row it was would decide (D2).
+#[test]
+fn what_a_window_takes_once() {
+    expect![[r#"
+        select id, nth_value(s, k) over (order by k) v from d.one
+        Refused: 1:12: `nth_value` takes one value for all rows, and `d.one.k` is of each row its own
+        hint: for example nth_value(x, 2)
+        select id, nth_value(s, k) over (order by id rows between unbounded preceding and current row) v from d.one
+        Refused: 1:12: `nth_value` takes one value for all rows, and `d.one.k` is of each row its own
+        hint: for example nth_value(x, 2)
+        select id, nth_value(s, 1 + 1) over (order by k) v from d.one
+        id bigint, v string
+        1 | b
+        2 | b
+        3 | b
+        4 | b
+        select string_agg(s, s) over (order by k) v from d.one
+        Refused: 1:8: `string_agg` takes one value for all rows, and `d.one.s` is of each row its own
+        hint: for example string_agg(x, ', ')
+        select ntile(k) over (order by id) v from d.one
+        Refused: 1:8: `ntile` takes one value for all rows, and `d.one.k` is of each row its own
+        hint: for example ntile(4)
+        select lag(s, k) over (order by id) v from d.one
+        Refused: 1:8: `lag` takes one value for all rows, and `d.one.k` is of each row its own
+        hint: for example lag(x, 1, 0); where x is never null, coalesce(lag(x) over (…), y) has a default of each row's own
+        select lag(s, 1, s) over (order by id) v from d.one
+        Refused: 1:8: `lag` takes one value for all rows, and `d.one.s` is of each row its own
+        hint: for example lag(x, 1, 0); where x is never null, coalesce(lag(x) over (…), y) has a default of each row's own
+        select nth_value(s, k order by id) v from d.one group by k
+        v string
+        error: the count of `nth_value` must be a literal
+        hint: for example nth_value(x, 2)
+        select string_agg(s, ',' order by id) over (partition by k) v from d.one
+        Refused: 1:39: an aggregate with `over` has no order of its own
+        hint: write the order into over (…), with a frame: rows between unbounded preceding and unbounded following
+        select id, bool_or(k = 2) over (order by id rows 1 preceding) o, bool_and(k = 1) over (order by id rows between current row and 1 following) a from d.one
+        id bigint, o boolean, a boolean
+        1 | false | true
+        2 | false | false
+        3 | true | false
+        4 | true | null
+        select k, count(*) n, max(s) m from d.one group by all order by all desc
+        k bigint, n bigint, m string
+        2 | 1 | c
+        1 | 2 | b
+        null | 1 | d
+    "#]].assert_eq(&told(&[
+        "select id, nth_value(s, k) over (order by k) v from d.one",
+        "select id, nth_value(s, k) over (order by id rows between unbounded preceding and current row) v from d.one",
+        "select id, nth_value(s, 1 + 1) over (order by k) v from d.one",
+        "select string_agg(s, s) over (order by k) v from d.one",
+        "select ntile(k) over (order by id) v from d.one",
+        "select lag(s, k) over (order by id) v from d.one",
+        "select lag(s, 1, s) over (order by id) v from d.one",
+        "select nth_value(s, k order by id) v from d.one group by k",
+        "select string_agg(s, ',' order by id) over (partition by k) v from d.one",
+        "select id, bool_or(k = 2) over (order by id rows 1 preceding) o, bool_and(k = 1) over (order by id rows between current row and 1 following) a from d.one",
+        "select k, count(*) n, max(s) m from d.one group by all order by all desc",
     ]));
 }

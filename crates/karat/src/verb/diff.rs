@@ -163,8 +163,10 @@ fn named(lake: Option<&OpenSite>, both: [&Operand; 2], error: PipelineError) -> 
     let Some(site) = lake else {
         return error;
     };
-    let tables = both.iter().filter_map(|one| one.table.clone());
-    damage::named(site, &tables.collect::<Vec<_>>(), error)
+    let read = both
+        .into_iter()
+        .filter_map(|one| Some((one.table.as_ref()?, &one.side.files)));
+    damage::named_in(site, read, error)
 }
 
 fn not_shown(error: ArrowError) -> Failure {

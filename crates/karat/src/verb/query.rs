@@ -136,6 +136,9 @@ fn parameters(arguments: &QueryArgs) -> Result<Parameters, Failure> {
     Ok(parameters)
 }
 
+/// The tables of the lake that a query reads, with the files of the version that it reads.
+type OfLake = Vec<(TableName, FileSet)>;
+
 /// Whether a query can be given up half way.
 pub(crate) enum Stop {
     /// Only with the process.
@@ -187,10 +190,10 @@ impl Desk<'_> {
                 )),
             },
             Statement::DescribeQuery(sql) => {
-                self.print(columns_batch(&self.prepared(&sql)?.schema())?)
+                self.print(columns_batch(&self.prepared(&sql)?.0.schema())?)
             }
-            Statement::Explain(sql) => self.explain(&self.prepared(&sql)?),
-            Statement::Select(sql) if self.arguments.plan => self.explain(&self.prepared(&sql)?),
+            Statement::Explain(sql) => self.explain(&sql),
+            Statement::Select(sql) if self.arguments.plan => self.explain(&sql),
             Statement::Select(sql) => self.select(&sql, stop),
         }
     }
@@ -249,7 +252,8 @@ impl Desk<'_> {
         })
     }
 
-    fn prepared(&self, sql: &str) -> Result<Prepared, Failure> {
+    /// The query, and what it reads of the lake.
+    fn prepared(&self, sql: &str) -> Result<(Prepared, OfLake), Failure> {
         let failed = |error| Failure::Sql {
             sql: sql.to_owned(),
             error,
@@ -263,17 +267,18 @@ impl Desk<'_> {
                 kind: SqlErrorKind::Syntax,
             })
         })?;
-        let tables = self.read(sql, &references)?;
+        let (tables, of_lake) = self.read(sql, &references)?;
         let purpose = Purpose::Query {
             strict: self.arguments.strict,
         };
-        self.engine
-            .prepare_with(sql, &tables, &purpose, &self.parameters)
-            .map_err(failed)
+        let prepared = self
+            .engine
+            .prepare_with(sql, &tables, &purpose, &self.parameters);
+        Ok((prepared.map_err(failed)?, of_lake))
     }
 
     /// The tables that a query names.
-    fn read(&self, sql: &str, references: &[TableRef]) -> Result<Tables, Failure> {
+    fn read(&self, sql: &str, references: &[TableRef]) -> Result<(Tables, OfLake), Failure> {
         let mut tables = Tables::new();
         let mut of_lake: Vec<&TableRef> = Vec::new();
         for reference in references {
@@ -297,7 +302,7 @@ impl Desk<'_> {
                     "name the folder of a Delta table, or a table of the lake",
                 ));
             }
-            return Ok(tables);
+            return Ok((tables, OfLake::new()));
         }
         let missing = |reference: &TableRef| Failure::Sql {
             sql: sql.to_owned(),
@@ -308,6 +313,7 @@ impl Desk<'_> {
         };
         let names: Vec<String> = of_lake.iter().map(|reference| reference.name()).collect();
         let cut = self.cut(site, Some(&names))?;
+        let mut read = OfLake::new();
         for reference in of_lake {
             let parsed: Option<TableName> = reference.name().parse().ok();
             let set = match &parsed {
@@ -315,11 +321,14 @@ impl Desk<'_> {
                 None => None,
             };
             match (parsed, set) {
-                (Some(table), Some(set)) => tables.insert(&table.schema(), &table.table, set)?,
+                (Some(table), Some(set)) => {
+                    tables.insert(&table.schema(), &table.table, set.clone())?;
+                    read.push((table, set));
+                }
                 _ => return Err(missing(reference)),
             }
         }
-        Ok(tables)
+        Ok((tables, read))
     }
 
     fn no_table(&self, reference: &TableRef) -> SqlError {
@@ -360,8 +369,10 @@ impl Desk<'_> {
         karat_project::nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
-    fn explain(&self, prepared: &Prepared) -> Result<u8, Failure> {
-        let lines = site::block_on(self.threads, prepared.explain())??;
+    fn explain(&self, sql: &str) -> Result<u8, Failure> {
+        let (prepared, read) = self.prepared(sql)?;
+        let lines = site::block_on(self.threads, prepared.explain())?
+            .map_err(|error| self.named(&read, error.into()))?;
         if self.format == Format::Json {
             output::print_json(&json!({ "plan": lines }))?;
         } else {
@@ -371,7 +382,7 @@ impl Desk<'_> {
     }
 
     fn select(&self, sql: &str, stop: Stop) -> Result<u8, Failure> {
-        let prepared = self.prepared(sql)?;
+        let (prepared, read) = self.prepared(sql)?;
         if self.format != Format::Table {
             names_are_different(&prepared.schema())?;
         }
@@ -380,7 +391,6 @@ impl Desk<'_> {
         for note in &notes {
             self.voice.note(&format!("note: {note}"));
         }
-        let read = prepared.tables_read();
         let output = self.arguments.output.clone();
         let work = rows(
             self.engine.clone(),
@@ -409,12 +419,11 @@ impl Desk<'_> {
     }
 
     /// The error with the damaged file of the lake that caused it, if one did.
-    fn named(&self, read: &[String], error: PipelineError) -> PipelineError {
+    fn named(&self, read: &OfLake, error: PipelineError) -> PipelineError {
         let Some(site) = &self.lake else {
             return error;
         };
-        let tables: Vec<TableName> = read.iter().filter_map(|name| name.parse().ok()).collect();
-        damage::named(site, &tables, error)
+        damage::named_in(site, read.iter().map(|(name, set)| (name, set)), error)
     }
 
     /// Rows that karat made itself.

@@ -350,17 +350,20 @@ fn a_footer_that_contradicts_itself_and_a_damaged_column() {
     said += &told(&project, &["--table", "t=many", "select sum(id) from t"]);
     expect![[r#"
         --- stderr
-        error: the footer of `lie.parquet` contradicts itself: the file has 1001 rows and its row groups have 1000
-        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
-        --- exit 2
+        error: `lie.parquet` is damaged: its footer contradicts itself
+          caused by: Parquet error: the file has 1001 rows and its row groups have 1000
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
         --- stderr
-        error: the footer of `lie.parquet` contradicts itself: column `id` of row group 0 has 1001 values for 1000 rows
-        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
-        --- exit 2
+        error: `lie.parquet` is damaged: its footer contradicts itself
+          caused by: Parquet error: column `id` of row group 0 has 1001 values for 1000 rows
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
         --- stderr
-        error: the footer of `lie.parquet` contradicts itself: column `id` of row group 0 has 1000 values for 1001 rows
-        hint: the file is damaged, or was written by a program with a mistake: get it again, or have it written anew
-        --- exit 2
+        error: `lie.parquet` is damaged: its footer contradicts itself
+          caused by: Parquet error: column `id` of row group 0 has 1000 values for 1001 rows
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
         --- stderr
         error: `many/2.parquet` is damaged: its column `id` cannot be decoded
           caused by: Parquet error: Data corruption detected
@@ -368,6 +371,87 @@ fn a_footer_that_contradicts_itself_and_a_damaged_column() {
         --- exit 3
     "#]]
     .assert_eq(&said);
+}
+
+/// What a file says of a column beside its type, like the ids that karat and Iceberg write, is no part of the answer.
+#[test]
+fn columns_with_ids() {
+    let project = Project::empty();
+    let make = "select value as id, value % 2 as k, cast(value as double) / 4 as x, [value] as l from generate_series(1, 5)";
+    let file = [
+        "query",
+        "--format",
+        "parquet",
+        "--output",
+        "t.parquet",
+        make,
+    ];
+    let written = project.karat(&file);
+    assert_eq!(written.code, 0, "{}", written.text());
+    let ask = |sql: &str| told(&project, &["-q", "--table", "t=t.parquet", sql]);
+    let said = [
+        "select k, max(x) as x, count(*) as n from t group by k",
+        "select max(x) as x, sum(x) as s from t",
+        "select x from t where x < 0.6 union select x from t",
+        "select l, x from t group by l, x order by x desc limit 1",
+        "select id, lag(x) over (order by id) as x from t where id < 3",
+    ];
+    let said: String = said.map(ask).concat();
+    expect![[r#"
+        k     x  n
+        0   1.0  2
+        1  1.25  3
+        (2 rows)
+        --- exit 0
+           x     s
+        1.25  3.75
+        (1 row)
+        --- exit 0
+           x
+        0.25
+         0.5
+        0.75
+         1.0
+        1.25
+        (5 rows)
+        --- exit 0
+        l       x
+        [5]  1.25
+        (1 row)
+        --- exit 0
+        id     x
+         1
+         2  0.25
+        (2 rows)
+        --- exit 0
+    "#]]
+    .assert_eq(&said);
+    // The first and the last bytes are those of a Parquet file, and what is between them is not.
+    let mut damaged = std::fs::read(project.path("t.parquet")).unwrap();
+    let end = damaged.len() - 8;
+    damaged[end - 40..end].fill(0xab);
+    std::fs::write(project.path("t.parquet"), &damaged).unwrap();
+    let cut = ask("select 1 from t");
+    std::fs::write(project.path("t.parquet"), &damaged[..end]).unwrap();
+    let cut = cut + &ask("select 1 from t");
+    std::fs::write(project.path("t.parquet"), "id\n1\n").unwrap();
+    let cut = cut + &ask("select 1 from t");
+    expect![[r#"
+        --- stderr
+        error: `t.parquet` is damaged: its footer cannot be read
+          caused by: Parquet error: EOF: Unexpected EOF
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+        --- stderr
+        error: `t.parquet` is damaged: its footer cannot be read
+          caused by: Parquet error: Invalid Parquet file. Corrupt footer
+        hint: get the file again from where it came, or leave it out
+        --- exit 3
+        --- stderr
+        error: `t.parquet` is no Parquet file: EOF: Parquet file too small. Size is 5 but need 8
+        hint: text files are known by their names: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, each also with `.gz`
+        --- exit 2
+    "#]].assert_eq(&cut);
 }
 
 /// One bit of a file flipped that pyarrow 22 wrote with `write_page_checksum=True`: in its body, in the Arrow schema of its footer (at
