@@ -122,14 +122,25 @@ pub fn lying_footer(path: &Path, what: String) -> ExactError {
     )
 }
 
-/// What of a file cannot be decoded.
+/// What of a file cannot be decoded: page after page, or at the places where its page index says that pages are.
 fn damage(path: &Path) -> Option<ExactError> {
+    undecoded(path, PageIndexPolicy::Skip, FOOTER, "").or_else(|| {
+        let index = "its page index cannot be read";
+        undecoded(path, PageIndexPolicy::Optional, index, " by its page index")
+    })
+}
+
+fn undecoded(path: &Path, index: PageIndexPolicy, unopened: &str, how: &str) -> Option<ExactError> {
     let open = || {
-        decoded(|| ParquetRecordBatchReaderBuilder::try_new(CheckedFile::new(File::open(path)?)))
+        decoded(|| {
+            let options = ArrowReaderOptions::new().with_page_index_policy(index);
+            let file = CheckedFile::new(File::open(path)?);
+            ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        })
     };
     let columns = match open() {
         Ok(reader) => reader.parquet_schema().num_columns(),
-        Err(error) => return Some(told(path, FOOTER, &error)),
+        Err(error) => return Some(told(path, unopened, &error)),
     };
     for column in 0..columns {
         let reader = open().ok()?;
@@ -142,20 +153,11 @@ fn damage(path: &Path) -> Option<ExactError> {
             Ok(())
         });
         if let Err(error) = read {
-            return Some(told(
-                path,
-                &format!("its column `{name}` cannot be decoded"),
-                &error,
-            ));
+            let what = format!("its column `{name}` cannot be decoded{how}");
+            return Some(told(path, &what, &error));
         }
     }
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let indexed = decoded(|| {
-        let file = CheckedFile::new(File::open(path)?);
-        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-    });
-    let error = indexed.err()?;
-    Some(told(path, "its page index cannot be read", &error))
+    None
 }
 
 /// What the innermost of the decoders said.

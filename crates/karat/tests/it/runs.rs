@@ -165,9 +165,8 @@ fn data_files_of_older_versions_that_are_gone_or_damaged() {
         .filter(|name| name.starts_with("shop/gold/revenue/") && name.ends_with(".parquet"))
         .next_back()
         .unwrap();
-    let late =
-        "order_id,customer_id,country,amount,op,updated_at\n7,1,fr,1.00,U,2026-01-09 08:00:00\n";
-    project.write("landing/orders/orders_20260109_a.csv", late);
+    let late = "order_id,country,amount,ordered_at\n6,ch,1.00,2026-01-06 08:00:00\n";
+    project.write("landing/orders/orders_20260106.csv", late);
     project.run(0);
     let path = project.path("lake").join(&file);
     let whole = std::fs::read(&path).unwrap();
