@@ -656,10 +656,10 @@ insert overwrite sales.orders partition (d) select * from sales.items
 insert overwrite table sales.orders partition (d = '1') if not exists select * from sales.items
 insert into sales.orders replace where a = 1 select * from sales.items
 insert into sales.orders table sales.items
-insert overwrite directory '/tmp/x' using parquet select * from sales.orders
+insert overwrite directory '/data/x' using parquet select * from sales.orders
 from sales.orders insert into sales.items select * where a = 1 insert into people.emp select * where a = 2
 copy into sales.orders from (select a::int from 's3://b/p') fileformat = csv format_options ('header' = 'true')
-load data local inpath '/tmp/x' overwrite into table sales.orders partition (d = '1')
+load data local inpath '/data/x' overwrite into table sales.orders partition (d = '1')
 update sales.orders set a = 1, b = (select max(b) from sales.items) where sales.orders.c = 2
 delete from sales.orders o where exists (select 1 from sales.items i where i.a = o.a)
 merge into sales.orders t using sales.items s on t.a = s.a when matched and s.b then delete when not matched then insert * when not matched by source then update set t.x = 1
