@@ -1002,11 +1002,12 @@ fn messages_of_the_engine_are_told_in_our_words() {
 
         select unnest(i) as x from a
         --- stderr
-        error: unnest() can only be applied to array, struct and null
+        error: `unnest` takes a list or a struct
          --> line 1, column 8
           |
         1 | select unnest(i) as x from a
           |        ^
+        hint: map_entries(m) is the list of a map's entries
         --- exit 2
 
         select i[1] as x from a
