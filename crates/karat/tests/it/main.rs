@@ -36,6 +36,7 @@ mod refactor_proof;
 mod repairs;
 mod replay;
 mod reshaped;
+mod running;
 mod runs;
 mod signatures;
 mod silver;

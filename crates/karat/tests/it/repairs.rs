@@ -2,7 +2,6 @@
 //! in any order with any events equal to a naive model.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use expect_test::expect;
@@ -10,6 +9,7 @@ use expect_test::expect;
 use crate::dice::Dice;
 use crate::history::{Event, naive};
 use crate::project::{Answer, Project};
+use crate::running::Running;
 
 const FEED: &str =
     "{ source: landing, name: e, mode: incremental, path: \"*.csv\", file_order: '_(\\d+)' }";
@@ -887,18 +887,6 @@ fn rows_of_repairs_are_counted() {
 #[test]
 fn two_repairs_at_once() {
     let project = held();
-    let karat = |words: &[&str], failpoint: &str| {
-        Command::new(env!("CARGO_BIN_EXE_karat"))
-            .args(words)
-            .current_dir(project.path(""))
-            .env("KARAT_FAILPOINT", failpoint)
-            .env("USER", "tester")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
     let first = [
         "quarantine",
         "fix",
@@ -908,14 +896,8 @@ fn two_repairs_at_once() {
         "--reason",
         "first",
     ];
-    let mut stopped = karat(&first, "receipt.after=stop");
     // It stands between receipt and commit, and holds the feed.
-    while !project
-        .path("lake/_karat/intents/d/repair.landing__e/1.json")
-        .exists()
-    {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let stopped = Running::stopped_at(&project, &first, "receipt.after", 1);
     let words = ["discard", "e_1.csv@1:6", "--reason", "second"];
     let refused = quarantine(&project, &words);
     assert_eq!(refused.code, 5, "{}", refused.text());
@@ -924,20 +906,10 @@ fn two_repairs_at_once() {
         .chain(words)
         .chain(["--wait", "1m"])
         .collect();
-    let mut second = karat(&waiting, "");
-    let continued = Command::new("kill")
-        .args(["-CONT", &stopped.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(continued.success());
-    // It may not have stopped yet when it was told to go on.
-    while stopped.try_wait().unwrap().is_none() {
-        let _ = Command::new("kill")
-            .args(["-CONT", &stopped.id().to_string()])
-            .status();
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    let second = Running::start(&project, &waiting, "");
+    for repair in [stopped.go_on(), second.end()] {
+        assert_eq!(repair.code, 0, "{}", repair.text());
     }
-    assert!(second.wait().unwrap().success());
     project.run(0);
     expect!["4 read = 2 kept + 2 quarantined; 1 discarded; 1 repaired"]
         .assert_eq(&project.accounting("d_silver.t"));

@@ -1,10 +1,9 @@
 //! Two runs at once (A5): on one table the second gives way or waits, on others both go on; the end is that of one after the other.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::project::{Answer, Project};
+use crate::running::{Running, wait_for};
 use crate::two_days::{self, contents};
 
 const ORDERS: &str = "shop_bronze.landing__orders";
@@ -69,67 +68,9 @@ fn left_over(project: &Project) -> Vec<String> {
     found
 }
 
-/// A run of its own, as another person would start it.
-struct Running(Child);
-
-impl Running {
-    fn start(project: &Project, more: &[&str], failpoint: &str) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_karat"))
-            .args(["run", "--json", "--quiet", "--threads", "1"])
-            .args(more)
-            .current_dir(project.path(""))
-            .env("KARAT_FAILPOINT", failpoint)
-            .env("USER", "tester")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    /// A run that holds still at a failpoint, when it gets there for the n-th time.
-    fn stopped_at(project: &Project, more: &[&str], failpoint: &str, nth: u32) -> Self {
-        let mut run = Self::start(project, more, &format!("{failpoint}=stop:{nth}"));
-        let stat = format!("/proc/{}/stat", run.0.id());
-        wait_for("the run stops", || {
-            assert!(
-                run.0.try_wait().unwrap().is_none(),
-                "over before {failpoint}"
-            );
-            let text = std::fs::read_to_string(&stat).unwrap();
-            text.rsplit(')')
-                .next()
-                .unwrap()
-                .trim_start()
-                .starts_with('T')
-        });
-        run
-    }
-
-    fn go_on(self) -> Answer {
-        let pid = self.0.id().to_string();
-        let sent = Command::new("kill").args(["-s", "CONT", &pid]).status();
-        assert!(sent.unwrap().success());
-        self.end()
-    }
-
-    fn end(self) -> Answer {
-        let output = self.0.wait_with_output().unwrap();
-        Answer {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(600), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// The words of a run of its own.
+fn run<'w>(more: &[&'w str]) -> Vec<&'w str> {
+    [&["run", "--json", "--quiet", "--threads", "1"], more].concat()
 }
 
 /// Status of each step that is not `unchanged`.
@@ -153,7 +94,7 @@ fn on_a_shared_table_the_second_run_gives_way() {
     let expected = two_domains();
     expected.run(0);
     let project = two_domains();
-    let first = Running::stopped_at(&project, &[], "commit.before", 1);
+    let first = Running::stopped_at(&project, &run(&[]), "commit.before", 1);
     // Who looks is not in the way.
     let status = project.karat(&["status", "--json"]);
     assert_eq!(status.code, 0, "{}", status.text());
@@ -190,7 +131,7 @@ fn beside_a_run_on_some_tables_the_others_are_made() {
     expected.run(0);
     let project = two_domains();
     let shop = ["--select", "domain:shop"];
-    let first = Running::stopped_at(&project, &shop, "intent.after", 1);
+    let first = Running::stopped_at(&project, &run(&shop), "intent.after", 1);
     let second = project.karat(&["run", "--json", "--quiet", "--threads", "1"]);
     assert_eq!(second.code, 5, "{}", second.text());
     let done: Vec<String> = steps(&second);
@@ -214,8 +155,8 @@ fn of_two_runs_that_begin_together_one_does_the_work() {
     expected.run(0);
     for _ in 0..5 {
         let project = two_domains();
-        let first = Running::start(&project, &[], "");
-        let second = Running::start(&project, &[], "");
+        let first = Running::start(&project, &run(&[]), "");
+        let second = Running::start(&project, &run(&[]), "");
         let (first, second) = (first.end(), second.end());
         // The second may begin when the first is over.
         let codes = [first.code, second.code];
@@ -235,8 +176,8 @@ fn runs_that_wait_for_each_other_do_the_work_once() {
     let mut of_one = steps(&expected.karat(&["run", "--json", "--quiet"]));
     let project = two_domains();
     let wait = ["--wait", "60s"];
-    let first = Running::stopped_at(&project, &wait, "files.before", 1);
-    let second = Running::start(&project, &wait, "");
+    let first = Running::stopped_at(&project, &run(&wait), "files.before", 1);
+    let second = Running::start(&project, &run(&wait), "");
     wait_for("both are at work", || left_over(&project).len() >= 2);
     let first = first.go_on();
     let second = second.end();
@@ -267,8 +208,8 @@ fn runs_that_share_no_table_go_on_side_by_side() {
         ("commit.after", 3),
     ] {
         let project = two_domains();
-        let first = Running::stopped_at(&project, &shop, point, nth);
-        let second = Running::start(&project, &stock, "").end();
+        let first = Running::stopped_at(&project, &run(&shop), point, nth);
+        let second = Running::start(&project, &run(&stock), "").end();
         assert_eq!(second.code, 0, "{point}: {}", second.text());
         for looking in ["status", "verify", "plan"] {
             assert_eq!(project.karat(&[looking]).code, 0, "{point}: {looking}");
@@ -279,8 +220,8 @@ fn runs_that_share_no_table_go_on_side_by_side() {
     }
     for _ in 0..3 {
         let project = two_domains();
-        let first = Running::start(&project, &shop, "");
-        let second = Running::start(&project, &stock, "");
+        let first = Running::start(&project, &run(&shop), "");
+        let second = Running::start(&project, &run(&stock), "");
         let (first, second) = (first.end(), second.end());
         assert_eq!(
             (first.code, second.code),
@@ -299,7 +240,7 @@ fn of_two_machines_the_loser_at_the_commit_publishes_nothing() {
     let expected = two_domains();
     expected.run(0);
     let project = two_domains();
-    let first = Running::stopped_at(&project, &[], "commit.before", 1);
+    let first = Running::stopped_at(&project, &run(&[]), "commit.before", 1);
     project.remove("lake/_karat/locks");
     let second = project.karat(&["run", "--json", "--quiet"]);
     assert_eq!(second.code, 0, "{}", second.text());
@@ -323,7 +264,7 @@ fn a_killed_run_blocks_nobody() {
     expected.run(0);
     let project = two_domains();
     for point in ["files.before", "commit.after:2", "manifest.before"] {
-        let killed = Running::start(&project, &[], point).end();
+        let killed = Running::start(&project, &run(&[]), point).end();
         assert_eq!(killed.code, -1, "{point}: {}", killed.text());
     }
     project.run(0);
