@@ -4,13 +4,15 @@
 //! those of its rows. Values that are computed from many rows say nothing of one, and are left out. What stands above the joins that are
 //! found in this way, all their rows make this one row.
 
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{Column, Result, ScalarValue};
-use datafusion::logical_expr::{Distinct, Expr, Filter, LogicalPlan, Projection, TableScan, lit};
+use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::logical_expr::{Distinct, Expr, Filter, LogicalPlan, Projection, lit};
 
-use crate::walks::{Walk, WalkPlan};
+use crate::tables::{name_of, tables_asked, tables_read};
+use crate::walks::Walk;
 
 /// What tells where a row comes from.
 pub(crate) struct Found {
@@ -19,7 +21,7 @@ pub(crate) struct Found {
     /// Rows of tables that stand behind it: table, and the plan of its distinct rows.
     pub(crate) tables: Vec<(String, LogicalPlan)>,
     /// Tables that are read as well, and whose part in it cannot be told.
-    pub(crate) untold: Vec<String>,
+    pub(crate) untold: BTreeSet<String>,
 }
 
 /// That an expression over a plan's columns is this value.
@@ -38,7 +40,7 @@ pub(crate) fn of_row(plan: &LogicalPlan, row: &RecordBatch) -> Result<Found> {
     let mut found = Found {
         again: plan.clone(),
         tables: Vec::new(),
-        untold: Vec::new(),
+        untold: BTreeSet::new(),
     };
     let again = found.below(plan, given.clone())?;
     // Grouping sets and windows make other rows of the same rows, too.
@@ -49,8 +51,6 @@ pub(crate) fn of_row(plan: &LogicalPlan, row: &RecordBatch) -> Result<Found> {
         .iter()
         .map(|(table, _)| table.clone())
         .collect();
-    found.untold.sort();
-    found.untold.dedup();
     found.untold.retain(|table| !told.contains(table));
     Ok(found)
 }
@@ -58,7 +58,7 @@ pub(crate) fn of_row(plan: &LogicalPlan, row: &RecordBatch) -> Result<Found> {
 impl Found {
     /// Goes on below one operator; gives it over the rows that were found.
     fn below(&mut self, plan: &LogicalPlan, given: Vec<Given>) -> Result<LogicalPlan> {
-        self.subqueries(plan)?;
+        self.untold.extend(tables_asked(plan)?);
         let input = |plan: &LogicalPlan| plan.inputs().first().map(|input| (*input).clone());
         let (inner, given) = match plan {
             LogicalPlan::Projection(projection) => {
@@ -168,38 +168,10 @@ impl Found {
                     let distinct = LogicalPlan::Distinct(Distinct::All(of_table));
                     self.tables.push((table, distinct));
                 }
-                _ => self.not_told(leaf)?,
+                _ => self.untold.extend(tables_read(leaf)?),
             }
         }
         Ok(rows)
-    }
-
-    fn not_told(&mut self, plan: &LogicalPlan) -> Result<()> {
-        let untold = &mut self.untold;
-        plan.walk_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                untold.push(name_of(scan));
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(())
-    }
-
-    /// Tables that the expressions of one operator ask.
-    fn subqueries(&mut self, plan: &LogicalPlan) -> Result<()> {
-        let mut plans = Vec::new();
-        plan.see_expressions(|expr| {
-            expr.walk(|expr| {
-                plans.extend(match expr {
-                    Expr::ScalarSubquery(subquery) => Some(subquery.subquery.clone()),
-                    Expr::Exists(exists) => Some(exists.subquery.subquery.clone()),
-                    Expr::InSubquery(among) => Some(among.subquery.subquery.clone()),
-                    _ => None,
-                });
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })?;
-        plans.iter().try_for_each(|plan| self.not_told(plan))
     }
 }
 
@@ -268,20 +240,11 @@ fn leaves_of<'p>(plan: &'p LogicalPlan, leaves: &mut Vec<(&'p LogicalPlan, Optio
             leaves_of(&join.right, leaves);
         }
         LogicalPlan::Filter(filter) => leaves_of(&filter.input, leaves),
-        LogicalPlan::TableScan(scan) => leaves.push((plan, Some(name_of(scan)))),
+        LogicalPlan::TableScan(scan) => leaves.push((plan, name_of(scan))),
         LogicalPlan::SubqueryAlias(alias) => match alias.input.as_ref() {
-            LogicalPlan::TableScan(scan) => leaves.push((plan, Some(name_of(scan)))),
+            LogicalPlan::TableScan(scan) => leaves.push((plan, name_of(scan))),
             _ => leaves.push((plan, None)),
         },
         other => leaves.push((other, None)),
-    }
-}
-
-/// The name under which a table is read, `schema.table`.
-pub(crate) fn name_of(scan: &TableScan) -> String {
-    let name = &scan.table_name;
-    match name.schema() {
-        Some(schema) => format!("{schema}.{}", name.table()),
-        None => name.table().to_owned(),
     }
 }

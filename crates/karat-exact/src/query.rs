@@ -42,7 +42,7 @@ use crate::slices::{Slice, SliceSources, sliced, sources};
 use crate::slips::corrected;
 use crate::spellings::in_our_spelling;
 use crate::subqueries::joinable;
-use crate::tables::{FileSet, SCHEMA, Tables, one_zero};
+use crate::tables::{FileSet, SCHEMA, Tables, one_zero, tables_read};
 use crate::types::{float_columns, type_name};
 use crate::walks::{Walk, WalkPlan};
 use crate::words::in_our_words;
@@ -223,7 +223,7 @@ impl Engine {
             Ok(Origins {
                 again: prepare(found.again)?,
                 tables,
-                untold: found.untold,
+                untold: found.untold.into_iter().collect(),
             })
         })
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
@@ -523,24 +523,6 @@ fn parse(sql: &str) -> Result<Statement, SqlError> {
             "karat writes tables by `run`; a query reads",
         )),
     }
-}
-
-fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>, DataFusionError> {
-    let mut tables = BTreeSet::new();
-    plan.walk_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            // What a function makes is no table.
-            && !scan.table_name.table().ends_with("()")
-        {
-            let name = match scan.table_name.schema() {
-                Some(schema) if schema != SCHEMA => format!("{schema}.{}", scan.table_name.table()),
-                _ => scan.table_name.table().to_owned(),
-            };
-            tables.insert(name);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(tables)
 }
 
 fn plan_clock_use(plan: &LogicalPlan) -> Result<ClockUse, DataFusionError> {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, DataFusionError, JoinType, Result, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
@@ -18,8 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ExactError;
-use crate::origins::name_of;
-use crate::walks::{Walk, WalkPlan};
+use crate::tables::{name_of, tables_asked, tables_read};
 
 /// Which part of an answer: the rows whose columns each have one of the values given for them.
 #[derive(Clone, Debug)]
@@ -115,7 +113,11 @@ impl Slicer {
         by: &[Column],
         equal: &[(Column, Column)],
     ) -> Result<LogicalPlan> {
-        self.subqueries(plan)?;
+        // What is asked of other tables concerns rows of all values.
+        self.note(
+            tables_asked(plan)?,
+            "a subquery asks it for rows of all values",
+        );
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(plan, scan, by),
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => self.kept(plan, by),
@@ -194,11 +196,10 @@ impl Slicer {
 
     fn scan(&mut self, plan: &LogicalPlan, scan: &TableScan, by: &[Column]) -> Result<LogicalPlan> {
         let columns = by.iter().map(|column| column.name.clone()).collect();
-        self.sources
-            .carried
-            .entry(name_of(scan))
-            .or_default()
-            .insert(columns);
+        if let Some(table) = name_of(scan) {
+            let ways = self.sources.carried.entry(table).or_default();
+            ways.insert(columns);
+        }
         self.kept(plan, by)
     }
 
@@ -373,34 +374,15 @@ impl Slicer {
     }
 
     fn note_whole(&mut self, plan: &LogicalPlan, why: &str) -> Result<()> {
-        let whole = &mut self.sources.whole;
-        plan.walk_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                whole.entry(name_of(scan)).or_insert_with(|| why.to_owned());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+        self.note(tables_read(plan)?, why);
         Ok(())
     }
 
-    /// What the expressions of one operator ask of other tables concerns rows of all values.
-    fn subqueries(&mut self, plan: &LogicalPlan) -> Result<()> {
-        let mut plans = Vec::new();
-        plan.see_expressions(|expr| {
-            expr.walk(|expr| {
-                let subquery = match expr {
-                    Expr::ScalarSubquery(subquery) => Some(subquery),
-                    Expr::Exists(exists) => Some(&exists.subquery),
-                    Expr::InSubquery(among) => Some(&among.subquery),
-                    _ => None,
-                };
-                plans.extend(subquery.map(|subquery| subquery.subquery.clone()));
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })?;
-        plans
-            .iter()
-            .try_for_each(|plan| self.note_whole(plan, "a subquery asks it for rows of all values"))
+    fn note(&mut self, tables: BTreeSet<String>, why: &str) {
+        for table in tables {
+            let whole = self.sources.whole.entry(table);
+            whole.or_insert_with(|| why.to_owned());
+        }
     }
 
     /// The plan's rows with the values of the slice.

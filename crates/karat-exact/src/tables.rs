@@ -1,7 +1,7 @@
 //! Tables that a query may read: immutable Parquet files with a declared unique key.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use datafusion::catalog::{
     MemorySchemaProvider, SchemaProvider, Session, TableProvider,
 };
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Constraint, Constraints, DataFusionError, Result, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
@@ -21,8 +22,8 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, TableScan, Volatility,
 };
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path;
@@ -36,11 +37,46 @@ use crate::checksums::CheckedReaders;
 use crate::error::ExactError;
 use crate::nested::plain;
 use crate::numbers::canonical;
+use crate::walks::WalkPlan;
 
 /// Catalog under which tables are registered; no query needs to name it.
 pub(crate) const CATALOG: &str = "karat";
 /// Schema of tables with one-part names.
 pub(crate) const SCHEMA: &str = "public";
+
+/// The name by which a query reads a table, `schema.table`; what a function makes is none.
+pub(crate) fn name_of(scan: &TableScan) -> Option<String> {
+    let name = &scan.table_name;
+    if name.table().ends_with("()") {
+        return None;
+    }
+    Some(match name.schema() {
+        Some(schema) if schema != SCHEMA => format!("{schema}.{}", name.table()),
+        _ => name.table().to_owned(),
+    })
+}
+
+/// The tables that a plan reads, also in subqueries.
+pub(crate) fn tables_read(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut tables = BTreeSet::new();
+    plan.walk_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            tables.extend(name_of(scan));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables)
+}
+
+/// The tables that the expressions of a plan's topmost operator ask, in subqueries.
+pub(crate) fn tables_asked(plan: &LogicalPlan) -> Result<BTreeSet<String>> {
+    let mut tables = BTreeSet::new();
+    plan.apply_subqueries(|subquery| {
+        tables.extend(tables_read(subquery)?);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(tables)
+}
 
 /// One immutable Parquet file.
 #[derive(Clone, Debug)]

@@ -238,6 +238,10 @@ fn a_model_whose_inputs_do_not_hold_the_columns_is_refused() {
             by_day,
         ),
         (
+            "select t.day from d_silver.t as t where t.v = any (select v from d_silver.t as u where u.v > 1)",
+            by_day,
+        ),
+        (
             "select day, v from d_silver.t",
             "incremental: { by: [week] }\n",
         ),
@@ -280,6 +284,14 @@ fn a_model_whose_inputs_do_not_hold_the_columns_is_refused() {
 
 
         error: `d_gold.daily` cannot be computed by `day` alone: all of `d_silver.t` is read, since LIMIT counts rows of all values
+         --> domains/d/gold/daily.yaml:1:14
+          |
+        1 | incremental: { by: [day] }
+          |              ^^^^^^^^^^^^
+          = hint: leave out `incremental`: no part of the model can be told, and it is computed in full
+
+
+        error: `d_gold.daily` cannot be computed by `day` alone: all of `d_silver.t` is read, since a subquery asks it for rows of all values
          --> domains/d/gold/daily.yaml:1:14
           |
         1 | incremental: { by: [day] }
@@ -363,6 +375,29 @@ fn checks_see_the_whole_version() {
     assert_eq!(
         project.rows("select sum(total) as total from d_gold.daily"),
         "total\n10.00\n"
+    );
+}
+
+/// What a function makes is no table that could change.
+#[test]
+fn rows_that_a_function_makes_need_no_day() {
+    let project = project();
+    project.write(
+        "domains/d/gold/daily.sql",
+        "select t.day, s.value as copy, sum(t.v) as total from d_silver.t as t cross join generate_series(1, 2) as s group by t.day, s.value",
+    );
+    project.write("domains/d/gold/daily.yaml", "incremental: { by: [day] }\n");
+    project.write(
+        "landing/e_1.csv",
+        "id,day,acc,v,op\n1,2026-01-01,a0,4,I\n2,2026-01-02,a1,4,I\n",
+    );
+    project.run(0);
+    project.write("landing/e_2.csv", "id,day,acc,v,op\n3,2026-01-02,a1,3,I\n");
+    expect!["incremental: 1 of 2 `day`: `d_silver.t` changed"]
+        .assert_eq(&how(&project, "d_gold.daily"));
+    assert_eq!(
+        project.rows("select sum(total) as total from d_gold.daily"),
+        "total\n22.00\n"
     );
 }
 
