@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use karat_project::Feed;
 use karat_source::names;
@@ -164,13 +164,7 @@ pub fn evolve_schema(table: &SchemaRef, added: &[PayloadColumn]) -> SchemaRef {
     if added.is_empty() {
         return table.clone();
     }
-    let mut fields: Vec<Field> = table
-        .fields()
-        .iter()
-        .map(|field| field.as_ref().clone())
-        .collect();
-    fields.extend(added.iter().map(payload_field));
-    Arc::new(Schema::new(fields))
+    with_more(table, added.iter().map(payload_field))
 }
 
 /// The table's schema with the column of repairs at its end.
@@ -178,12 +172,12 @@ pub fn with_repairs(table: &SchemaRef) -> SchemaRef {
     if table.field_with_name(REPAIR).is_ok() {
         return table.clone();
     }
-    let mut fields: Vec<Field> = table
-        .fields()
-        .iter()
-        .map(|field| field.as_ref().clone())
-        .collect();
-    fields.push(own_field(REPAIR));
+    with_more(table, [own_field(REPAIR)])
+}
+
+fn with_more(table: &SchemaRef, more: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let mut fields: Vec<FieldRef> = table.fields().to_vec();
+    fields.extend(more.into_iter().map(Arc::new));
     Arc::new(Schema::new(fields))
 }
 
