@@ -48,6 +48,14 @@ pub struct Layout {
     pub rows_per_group: usize,
 }
 
+impl Layout {
+    /// Of tables in which a change rewrites the files that it touches: small ones, so that it rewrites little.
+    pub const SMALL_FILES: Self = Self {
+        rows_per_file: 131_072,
+        rows_per_group: 131_072,
+    };
+}
+
 impl Default for Layout {
     fn default() -> Self {
         Self {

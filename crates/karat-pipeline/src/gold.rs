@@ -60,12 +60,6 @@ pub struct GoldPlan {
     pub bytes: u64,
 }
 
-/// Files of models that are made by parts are small, so that a part rewrites little.
-const PART_LAYOUT: Layout = Layout {
-    rows_per_file: 131_072,
-    rows_per_group: 131_072,
-};
-
 /// One gold model at work.
 pub struct GoldStep<'a> {
     site: &'a Site,
@@ -390,7 +384,7 @@ impl<'a> GoldStep<'a> {
             (_, None) => (rows, Vec::new()),
         };
         let layout = match &self.gold.incremental {
-            Some(_) => PART_LAYOUT,
+            Some(_) => Layout::SMALL_FILES,
             None => Layout::default(),
         };
         let mut writer = CanonicalWriter::new(

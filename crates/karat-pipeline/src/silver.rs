@@ -50,12 +50,6 @@ use crate::scd::{
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
-/// Files of AUTO CDC tables are small, so that a changed key rewrites little.
-const CDC_LAYOUT: Layout = Layout {
-    rows_per_file: 131_072,
-    rows_per_group: 131_072,
-};
-
 /// How a model's next version comes about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -1108,7 +1102,13 @@ impl<'a> SilverStep<'a> {
         // Each key was folded into one row, or into ranges that do not begin together.
         let mut unique = UniqueKey::in_any_order(&[]);
         let added = self
-            .write(sorted, table_schema, CDC_LAYOUT, state, &mut unique)
+            .write(
+                sorted,
+                table_schema,
+                Layout::SMALL_FILES,
+                state,
+                &mut unique,
+            )
             .await?;
         Ok(Some(Merged {
             added,
@@ -1165,7 +1165,7 @@ impl<'a> SilverStep<'a> {
         fold: &mut EventFold,
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<Vec<WrittenFile>, PipelineError> {
-        let mut writer = self.writer(fold.table_schema(), CDC_LAYOUT, state)?;
+        let mut writer = self.writer(fold.table_schema(), Layout::SMALL_FILES, state)?;
         let mut high_water = None;
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
             let batch = failpoint::rows("silver.sorted", batch);
@@ -1299,14 +1299,7 @@ impl<'a> SilverStep<'a> {
         state: &State,
         unique: &UniqueKey<'_>,
     ) -> Result<Vec<String>, PipelineError> {
-        let all = Decision::Rebuild {
-            reason: String::new(),
-        };
-        let files = self.files_of(state, &all);
-        let rows = self
-            .rows_in_place(state, &files, &Placed::default())
-            .await?;
-        let (mut rows, _) = self.current_rows(state, rows).await?;
+        let mut rows = self.all_current_rows(state).await?;
         let mut found = Vec::new();
         while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
             let (selected, batch) = state.judge.selected_of(&batch, &state.reading)?;
@@ -1321,6 +1314,18 @@ impl<'a> SilverStep<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// All rows that a rebuild judges, for whoever looks for some of them.
+    async fn all_current_rows(&self, state: &State) -> Result<BatchStream, PipelineError> {
+        let all = Decision::Rebuild {
+            reason: String::new(),
+        };
+        let files = self.files_of(state, &all);
+        prove(self.site, &state.bronze_table, files.iter().copied()).await?;
+        let placed = Placed::default();
+        let rows = self.rows_in_place(state, &files, &placed).await?;
+        Ok(self.current_rows(state, rows).await?.0)
     }
 
     /// The rows of bronze from which rows of the table with these keys come, in the order of bronze.
@@ -1351,14 +1356,7 @@ impl<'a> SilverStep<'a> {
             Ok(row_hashes(&keys)?)
         };
         let wanted = hashes(rows)?;
-        let all = Decision::Rebuild {
-            reason: String::new(),
-        };
-        let files = self.files_of(&state, &all);
-        prove(self.site, &state.bronze_table, files.iter().copied()).await?;
-        let placed = Placed::default();
-        let rows_read = self.rows_in_place(&state, &files, &placed).await?;
-        let (mut bronze, _) = self.current_rows(&state, rows_read).await?;
+        let mut bronze = self.all_current_rows(&state).await?;
         let feed_epochs = Epochs::read(
             &self.site.lake,
             &self.feed.bronze,
