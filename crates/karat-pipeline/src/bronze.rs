@@ -193,7 +193,7 @@ fn payload_field(column: &PayloadColumn) -> Field {
 }
 
 /// Values that are the same for all rows of a batch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Provenance {
     /// Epoch of the load.
     pub epoch: i64,

@@ -148,6 +148,8 @@ struct ForeseenOpen {
 enum Before<'a> {
     /// The newest version.
     InTheLake(Option<&'a Head>, &'a Epochs),
+    /// The rows that a keyed load leaves, which is planned before it and has these columns.
+    Compared(Box<FullDiff>, SchemaRef, &'a Load),
     /// A load of this many rows, which is planned before it.
     Load(u64, &'a Load),
     /// Nobody knows.
@@ -895,8 +897,8 @@ impl Loader<'_> {
         {
             let before = Before::InTheLake(head, epochs);
             let time = &intent.logical_time;
-            open.rows = self
-                .foresee_rows(&load, schema, &before, time, &mut open.notes)
+            (open.rows, _) = self
+                .foresee_rows(&load, schema, before, time, &mut open.notes)
                 .await?;
         }
         Ok(Some(open))
@@ -946,47 +948,58 @@ impl Loader<'_> {
                 continue;
             };
             let time = &self.site.context.logical_time;
-            let counted = self
-                .foresee_rows(load, schema, &before, time, &mut planned.notes)
+            let counted;
+            (counted, before) = self
+                .foresee_rows(load, schema, before, time, &mut planned.notes)
                 .await?;
             rows = rows.zip(counted).map(|(sum, rows): (u64, u64)| sum + rows);
-            before = counted.map_or(Before::Unknown, |rows| Before::Load(rows, load));
         }
         planned.rows = rows;
         Ok(())
     }
 
-    /// Rows of a planned load, if they cost little; refused if it is a full one that deletes too much, or brings changes at a time before
-    /// the newest load's (B6).
-    async fn foresee_rows(
+    /// Rows of a planned load, if they cost little, and what the next one is compared with; refused if it is a full one that deletes too
+    /// much, or brings changes at a time before the newest load's (B6).
+    async fn foresee_rows<'a>(
         &self,
-        load: &Load,
+        load: &'a Load,
         schema: &SchemaRef,
-        before: &Before<'_>,
+        before: Before<'a>,
         logical_time: &str,
         notes: &mut Vec<String>,
-    ) -> Result<Option<u64>, PipelineError> {
+    ) -> Result<(Option<u64>, Before<'a>), PipelineError> {
         let Some(rows) = self.count(load).await? else {
-            return Ok(None);
+            return Ok((None, Before::Unknown));
         };
         if self.spec.mode != Mode::Full {
-            return Ok(Some(rows));
+            return Ok((Some(rows), before));
         }
         let mut back = None;
+        let mut after = Before::Load(rows, load);
+        let of_one_mark = |other: &Load| load.mark.is_some() && other.mark == load.mark;
         let (deleted, rows_before) =
             match before {
-                Before::Unknown => return Ok(Some(rows)),
+                Before::Unknown => return Ok((Some(rows), after)),
                 Before::InTheLake(_, epochs) if self.repeats_last_extract(load, epochs) => {
-                    return Ok(Some(rows));
+                    return Ok((Some(rows), before));
                 }
-                Before::Load(_, other) if load.mark.is_some() && other.mark == load.mark => {
-                    return Ok(Some(rows));
+                Before::Load(_, other) | Before::Compared(_, _, other) if of_one_mark(other) => {
+                    return Ok((Some(rows), after));
                 }
                 // Which keys it has nobody compared; without a row it has none of them.
-                Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, *before),
-                Before::Load(before, _) => (before.saturating_sub(rows), *before),
+                Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, before),
+                Before::Load(before, _) => (before.saturating_sub(rows), before),
+                Before::Compared(state, columns, _) if columns != *schema => {
+                    let before = state.keys_before();
+                    (if rows > 0 { 0 } else { before }, before)
+                }
+                Before::Compared(state, ..) => {
+                    let changes;
+                    (changes, after) = self.foresee_changes(load, schema, state).await?;
+                    (changes.deleted, changes.rows_before)
+                }
                 Before::InTheLake(head, epochs) if self.feed.key.is_empty() => {
-                    let before = self.rows_of_load_before(load, *head, epochs);
+                    let before = self.rows_of_load_before(load, head, epochs);
                     (before.saturating_sub(rows), before)
                 }
                 Before::InTheLake(head, epochs) => {
@@ -997,9 +1010,11 @@ impl Loader<'_> {
                         notes.extend(back.map(|error| {
                             format!("if the source has changed, the run stops: {error}")
                         }));
-                        return Ok(Some(rows));
+                        return Ok((Some(rows), after));
                     }
-                    let changes = self.foresee_changes(load, schema, *head, epochs).await?;
+                    let state = self.state_before(load, schema, head, epochs).await?;
+                    let changes;
+                    (changes, after) = self.foresee_changes(load, schema, Box::new(state)).await?;
                     if let Some(error) = self.shares_keys(load, changes.repeated) {
                         return Err(error);
                     }
@@ -1014,42 +1029,38 @@ impl Loader<'_> {
             deleted,
             rows_before,
         )?;
-        back.map_or(Ok(Some(rows)), Err)
+        back.map_or(Ok((Some(rows), after)), Err)
     }
 
-    /// What a keyed full load would change, and how many keys there are: by reading it, as the load itself will.
-    async fn foresee_changes(
+    /// What a keyed full load would change, how many keys there are, and the state that it leaves: by reading it, as the load itself will.
+    async fn foresee_changes<'a>(
         &self,
-        load: &Load,
+        load: &'a Load,
         schema: &SchemaRef,
-        head: Option<&Head>,
-        epochs: &Epochs,
-    ) -> Result<Changes, PipelineError> {
-        let mut diff = self.state_before(load, schema, head, epochs).await?;
-        let rows_before = diff.keys_before();
-        let (source, spec, load) = (self.source.clone(), self.spec.clone(), load.clone());
-        let (schema, rename) = (schema.clone(), self.feed.rename.clone());
-        let provenance = Provenance {
-            epoch: epochs.next(),
-            run: String::new(),
-            loaded_at_us: 0,
-        };
-        let counting = tokio::task::spawn_blocking(move || -> Result<Changes, PipelineError> {
-            source.read(&spec, &load, &mut |batch| {
-                let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &provenance)?;
-                diff.changes(&batch)?;
+        mut state: Box<FullDiff>,
+    ) -> Result<(Changes, Before<'a>), PipelineError> {
+        let rows_before = state.keys_before();
+        let (source, spec) = (self.source.clone(), self.spec.clone());
+        let (read, columns, rename) = (load.clone(), schema.clone(), self.feed.rename.clone());
+        let counting = tokio::task::spawn_blocking(move || -> Result<_, PipelineError> {
+            source.read(&spec, &read, &mut |batch| {
+                let nowhere = Provenance::default();
+                let batch = bronze::complete(&batch.batch, &columns, &rename, 1, &nowhere)?;
+                state.changes(&batch)?;
                 Ok(())
             })?;
-            let gone = diff.deletes(&schema).map_err(arrow_error)?;
-            let counts = diff.counts();
-            Ok(Changes {
+            let counts = state.counts();
+            let deleted = state.forget_unseen();
+            let changes = Changes {
                 kept: counts.new_in_the_end,
                 repeated: counts.repeated,
-                deleted: gone.num_rows() as u64,
+                deleted,
                 rows_before,
-            })
+            };
+            Ok((changes, state))
         });
-        counting.await.map_err(joined)?
+        let (changes, state) = counting.await.map_err(joined)??;
+        Ok((changes, Before::Compared(state, schema.clone(), load)))
     }
 
     /// How much a full load may delete; none where a person has agreed to all.

@@ -153,6 +153,15 @@ impl FullDiff {
         RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), key_columns)
     }
 
+    /// Leaves the state that the load makes, for one that comes after it, and says how many keys it did not bring.
+    pub fn forget_unseen(&mut self) -> u64 {
+        let before = self.before.len();
+        self.before.retain(|_, (_, seen)| std::mem::take(seen));
+        self.was.clear();
+        self.counts = DiffCounts::default();
+        (before - self.before.len()) as u64
+    }
+
     /// Counts so far.
     pub fn counts(&self) -> DiffCounts {
         self.counts

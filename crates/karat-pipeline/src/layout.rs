@@ -21,6 +21,9 @@ pub const AUDITS: &str = "_karat/audits";
 /// Folder of what people accepted for the schemas of feeds.
 pub const SCHEMA: &str = "_karat/schema";
 
+/// Folder of the notes of runs that were given a key.
+pub const KEYS: &str = "_karat/keys";
+
 /// A receipt, under its digest.
 pub fn receipt(digest: Digest) -> String {
     format!("_karat/receipts/{digest}.json")

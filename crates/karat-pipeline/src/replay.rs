@@ -178,19 +178,31 @@ pub fn stage(
         })?;
     for input in &of.receipt.inputs {
         let table = named(&input.table)?;
-        site.lake.link_table(&table.folder(), input.version, lake)?;
-        let mut next = input.receipt;
-        while let Some(digest) = next {
-            let receipt = read_receipt(site, digest)?;
-            site.lake.link(&layout::receipt(digest), lake)?;
-            site.lake.link(&layout::file_fingerprints(digest), lake)?;
-            next = receipt.previous.filter(|_| receipt.kind == Kind::Adopt);
-        }
-        if table.layer == Layer::Bronze {
-            link_loads(site, &table, lake)?;
-        }
+        link_version(site, &table, input.version, input.receipt, lake)?;
     }
     Ok(files)
+}
+
+/// Links a version of a table into another lake, with its receipt and, of bronze, the record of its loads.
+pub(crate) fn link_version(
+    site: &Site,
+    table: &TableName,
+    version: i64,
+    receipt: Option<Digest>,
+    lake: &Lake,
+) -> Result<(), PipelineError> {
+    site.lake.link_table(&table.folder(), version, lake)?;
+    let mut next = receipt;
+    while let Some(digest) = next {
+        let receipt = read_receipt(site, digest)?;
+        site.lake.link(&layout::receipt(digest), lake)?;
+        site.lake.link(&layout::file_fingerprints(digest), lake)?;
+        next = receipt.previous.filter(|_| receipt.kind == Kind::Adopt);
+    }
+    match table.layer {
+        Layer::Bronze => link_loads(site, table, lake),
+        _ => Ok(()),
+    }
 }
 
 /// What is on record of the loads that a table holds in this lake.
@@ -288,7 +300,8 @@ pub fn compare(of: &Recorded, staged: &Site) -> Result<Outcome, PipelineError> {
     Ok(Outcome::Same)
 }
 
-fn named(table: &str) -> Result<TableName, PipelineError> {
+/// A table that a receipt names.
+pub(crate) fn named(table: &str) -> Result<TableName, PipelineError> {
     table
         .parse()
         .map_err(|_| PipelineError::Internal(format!("a receipt names the table `{table}`")))

@@ -45,8 +45,17 @@ pub struct VerifyOptions {
     pub level: Level,
     /// Only this table (two-part name), and of it only this version if one is given.
     pub only: Option<(String, Option<i64>)>,
-    /// A head that was written down: the manifest of this digest must be in the chain.
-    pub head: Option<Digest>,
+    /// Heads that were written down: the manifest of each must be in the chain.
+    pub heads: Vec<KnownHead>,
+}
+
+/// A head that is known from outside the lake.
+#[derive(Debug, Clone)]
+pub struct KnownHead {
+    /// It.
+    pub digest: Digest,
+    /// Where it is known from, for messages.
+    pub from: String,
 }
 
 /// What was found of one table's version, or of the table as a whole.
@@ -190,7 +199,7 @@ pub async fn verify(
         logs.insert(name.clone(), log);
     }
     if options.only.is_none() {
-        documents::check(&site.lake, &mut report, &logs, options.head)?;
+        documents::check(&site.lake, &mut report, &logs, &options.heads)?;
         orphan_receipts(&site.lake, &seen_receipts, &mut report)?;
     }
     report.files.sort();

@@ -40,7 +40,7 @@ pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
-    Access, Action, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel,
+    Access, Action, Anchor, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel,
     Expectation, Feed, Format, Gold, Incremental, Json, Lag, Mode, Model, ModelKind, OnAdded,
     OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding,
     SelectColumn, Setting, Silver, SourceDecl, SourceKind, TableFormat, Target, Track, Unpack,

@@ -168,8 +168,23 @@ pub struct Target {
     pub require_signature: bool,
     /// The signing key, in PEM.
     pub key: Option<Setting>,
+    /// Where heads are published.
+    pub anchor: Option<Anchor>,
+    /// The URL that is told when runs begin to fail, and when they end well again.
+    pub alerts: Option<Setting>,
     /// Where it is declared.
     pub at: Place,
+}
+
+/// Where the heads of runs are published (G4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// Lines of a file.
+    File(Setting),
+    /// Lines of a file in a Git repository.
+    Git(Setting),
+    /// A URL that takes them by POST.
+    Http(Setting),
 }
 
 /// A table format.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::decode::{self, choice, flag, text};
 use crate::diagnostic::{Place, Reporter};
 use crate::files::reason;
-use crate::model::{Rounding, Setting, SourceDecl, SourceKind, TableFormat, Target};
+use crate::model::{Anchor, Rounding, Setting, SourceDecl, SourceKind, TableFormat, Target};
 use crate::yaml::{Entry, Node};
 
 /// What `karat.yaml` says.
@@ -185,6 +185,8 @@ fn read_targets(
             Missing::Later => Missing::Later,
         };
         let signing_key = setting(&entry.value, "key", &key, variables, of_key, report);
+        let alerts = setting(&entry.value, "alerts", &key, variables, missing, report);
+        let anchor = anchor(&entry.value, &key, variables, missing, report);
         let Some(lake) = lake else {
             continue;
         };
@@ -214,6 +216,8 @@ fn read_targets(
                 format,
                 require_signature: flag(&entry.value, "require_signature").unwrap_or(false),
                 key: signing_key,
+                anchor,
+                alerts,
                 at: entry.key_at,
             },
         );
@@ -234,6 +238,8 @@ fn read_targets(
                 format: TableFormat::Delta,
                 require_signature: false,
                 key: None,
+                anchor: None,
+                alerts: None,
                 at,
             },
         );
@@ -247,6 +253,46 @@ pub(crate) enum Missing {
     Error,
     /// It belongs to a target or a source that is not in use.
     Later,
+}
+
+fn anchor(
+    target: &Node,
+    path: &str,
+    variables: &Variables<'_>,
+    missing: Missing,
+    report: &mut Reporter,
+) -> Option<Anchor> {
+    let entry = target.entry("anchor")?;
+    let path = format!("{path}.anchor");
+    let mut of = |key: &str| setting(&entry.value, key, &path, variables, missing, report);
+    let (file, git, http) = (of("file"), of("git"), of("http"));
+    match (file, git, http) {
+        (Some(file), None, None) => Some(Anchor::File(file)),
+        (None, Some(git), None) => Some(Anchor::Git(git)),
+        (None, None, Some(url)) => {
+            let known = url.value.starts_with("https://") || url.value.starts_with("http://");
+            if !known && missing == Missing::Error {
+                report.error(
+                    url.at,
+                    "`http` is no URL",
+                    "write it whole, like `https://notary.example.com/heads`",
+                );
+            }
+            known.then_some(Anchor::Http(url))
+        }
+        _ => {
+            let given = ["file", "git", "http"].into_iter();
+            // A variable that is missing has been reported.
+            if given.filter(|key| entry.value.entry(key).is_some()).count() != 1 {
+                report.error(
+                    entry.key_at,
+                    "`anchor` says one place",
+                    "write one of `file`, `git` and `http`",
+                );
+            }
+            None
+        }
+    }
 }
 
 /// Replaces the variables in a value. Messages name the key and the variable, never the value.

@@ -198,8 +198,6 @@ pub(crate) static PROJECT: Object = Object {
         not_yet("params", "Declared parameters (A9)."),
         not_yet("externals", "Tables of other catalogs (D1)."),
         not_yet("calendar", "Business days (A9)."),
-        not_yet("anchor", "Where the head of a run is published (G4)."),
-        not_yet("alerts", "Whom to tell."),
         not_yet("schedules", "When to run."),
         not_yet("retention", "How long logs and files are kept (A11)."),
     ],
@@ -244,8 +242,40 @@ pub(crate) static TARGET: Object = Object {
             Type::Setting,
             "Ed25519 key that signs receipts, in PEM: write `${file:PATH}` or `${env:NAME}`.",
         ),
+        optional(
+            "anchor",
+            Type::Object(&ANCHOR),
+            "Where the head of each run is published: whoever can write the lake cannot put an older state of it back unseen (G4).",
+        ),
+        optional(
+            "alerts",
+            Type::Setting,
+            "A URL that is told by POST when a run fails after one that ended well, and when one ends well again.",
+        ),
         not_yet("rights", "Who may read what."),
         not_yet("mirror", "Publish tables in a second format."),
+    ],
+};
+
+static ANCHOR: Object = Object {
+    name: "`anchor`",
+    doc: "One of these. It is worth what it is out of reach for those who write the lake. `karat verify` reads `file` and `git` again: each head there must still be in the lake.",
+    keys: &[
+        optional(
+            "file",
+            Type::Setting,
+            "A file, to which a line of JSON is added for each head.",
+        ),
+        optional(
+            "git",
+            Type::Setting,
+            "A folder of a Git repository: the line is added to `karat-heads.ndjson` in it and committed, and pushed where its branch has an upstream.",
+        ),
+        optional(
+            "http",
+            Type::Setting,
+            "A URL, to which the line is sent by POST.",
+        ),
     ],
 };
 

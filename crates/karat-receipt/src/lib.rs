@@ -14,6 +14,7 @@
 //! - [`keys`]: Ed25519 keys and the key ring of a project (G7).
 //! - [`envelope`]: receipt to in-toto Statement v1 in a DSSE envelope, and back.
 //! - [`chain`]: whether a table's receipts follow from one another.
+//! - [`keyed_run`]: the note of a run that had a key of its starter.
 //! - [`error`]: the one error type.
 
 pub mod audit;
@@ -24,6 +25,7 @@ pub mod envelope;
 pub mod error;
 pub mod instant;
 pub mod intent;
+pub mod keyed_run;
 pub mod keys;
 pub mod live;
 pub mod manifest;
@@ -39,6 +41,7 @@ pub use envelope::{
 pub use error::ReceiptError;
 pub use instant::Instant;
 pub use intent::{Accepted, Closed, InputRef, Intent, IntentObject, Outcome};
+pub use keyed_run::KeyedRun;
 pub use keys::{KeyId, KeyRing, PublicKey, SigningKey, TrustedKey};
 pub use live::live_files_digest;
 pub use manifest::{Manifest, TableState};

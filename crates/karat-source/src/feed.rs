@@ -20,6 +20,8 @@ pub trait Source: Send + Sync {
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError>;
     /// The names of all that is there, for any number of feeds. Reads no content.
     fn inventory(&self) -> Result<Inventory, SourceError>;
+    /// A number that is another when what is there may be another, for any number of feeds. Reads no content; worth nothing beyond this process.
+    fn pulse(&self) -> Result<u64, SourceError>;
     /// Lists, hashes and proves objects whole, or fixes the upper bound of a cursor: what the next loads will read. Reads no row.
     fn plan(&self, feed: &FeedSpec, from: &Known) -> Result<Planned, SourceError>;
     /// The columns of one object (files) or of the feed's table (`object` is none), before reading. None: the object holds no line.

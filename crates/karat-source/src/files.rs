@@ -29,6 +29,7 @@ use crate::json_file::{self, Json};
 use crate::packed::{self, CHUNK_BYTES, Packing};
 use crate::parquet_file::{self, Parquet};
 use crate::pattern::{OrderPattern, misordered};
+use crate::pulse::Pulse;
 use crate::{
     Column, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory, Known,
     KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
@@ -615,6 +616,13 @@ impl Source for Files {
             ),
             details: Vec::new(),
         })
+    }
+
+    fn pulse(&self) -> Result<u64, SourceError> {
+        self.check_root()?;
+        let mut pulse = Pulse::default();
+        pulse.folder(&self.root);
+        Ok(pulse.finish())
     }
 
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {

@@ -23,6 +23,7 @@ pub mod names;
 mod packed;
 mod parquet_file;
 pub mod pattern;
+mod pulse;
 pub mod rows;
 pub mod sqlite;
 mod typed;
@@ -35,6 +36,7 @@ pub use feed::{
 };
 pub use files::LATE_EXTRACT;
 pub use inventory::{Found, Inventory};
+pub use pulse::Pulse;
 pub use rows::{epoch_bytes, with_epoch};
 
 /// Opens a source of the type that the project names (`type:` of a source).

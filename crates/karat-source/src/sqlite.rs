@@ -3,7 +3,7 @@
 //! Opened read-only; each plan and each read is one transaction, so that it sees one state of the database even while others write.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::decode::hex;
+use crate::pulse::Pulse;
 use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema, too_large};
 use crate::{
     Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Inventory, Known, Lag, Load,
@@ -1109,6 +1110,15 @@ impl Source for Sqlite {
             },
             details: tables,
         })
+    }
+
+    fn pulse(&self) -> Result<u64, SourceError> {
+        let mut wal = self.path.as_os_str().to_owned();
+        wal.push("-wal");
+        let mut pulse = Pulse::default();
+        pulse.file(&self.path);
+        pulse.file(Path::new(&wal));
+        Ok(pulse.finish())
     }
 
     fn discover(&self, feed: Option<&FeedSpec>) -> Result<Vec<Discovered>, SourceError> {

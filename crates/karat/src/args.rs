@@ -95,9 +95,15 @@ pub(crate) enum Verb {
         select: Select,
         #[command(flatten)]
         time: LogicalTime,
+        /// Also make each model that the run would make, over all that the lake has today and in a place of its own, and compare: rows, what goes
+        /// into quarantine, which rows break which rule. Takes what these steps take; what feeds would load is not read.
+        #[arg(long)]
+        rehearse: bool,
     },
     /// Load feeds and bring models up to date.
     Run(RunArgs),
+    /// Run what failed in the newest run on this machine, and what depends on it; feeds and models that ended well are left alone.
+    Retry(Running),
     /// Show the tables of the lake: versions, rows, fingerprints.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
@@ -112,6 +118,8 @@ pub(crate) enum Verb {
     Query(QueryArgs),
     /// What differs between two versions of a table, or between two tables: rows by key, columns, sums.
     Diff(DiffArgs),
+    /// What the data of a table or of files look like, and expectations and checks that they keep.
+    Profile(ProfileArgs),
     /// Look at the sources.
     #[command(subcommand)]
     Source(SourceVerb),
@@ -382,7 +390,8 @@ pub(crate) struct RefactorMerge {
 /// Which part of the project.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Select {
-    /// Only these tables: `NAME`, `+NAME` with what it reads, `NAME+` with what reads it, `+NAME+`, or `domain:x`.
+    /// Only these tables: `NAME`, `+NAME` with what it reads, `NAME+` with what reads it, `+NAME+`, or `domain:x`; of `run` and `plan` also
+    /// `changed`, the models whose code is not that of their newest version, with or without `+`.
     #[arg(long, value_name = "SELECTOR", num_args = 1.., allow_hyphen_values = false, value_hint = ValueHint::Other)]
     pub(crate) select: Vec<String>,
 }
@@ -412,6 +421,19 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) select: Select,
     #[command(flatten)]
+    pub(crate) running: Running,
+    /// Stay, and run again whenever a source, or the project, has changed, until Ctrl-C. With --json each run that did something is one line.
+    #[arg(long, conflicts_with_all = ["run_key", "at"])]
+    pub(crate) watch: bool,
+    /// How often --watch looks, like `5s`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "1s", requires = "watch")]
+    pub(crate) every: Duration,
+}
+
+/// How a run is made.
+#[derive(Debug, Args)]
+pub(crate) struct Running {
+    #[command(flatten)]
     pub(crate) time: LogicalTime,
     #[command(flatten)]
     pub(crate) resources: Resources,
@@ -424,6 +446,10 @@ pub(crate) struct RunArgs {
     /// What set the run off, for the record.
     #[arg(long, value_name = "WORD", default_value = "manual")]
     pub(crate) trigger: String,
+    /// A key of whoever starts the run, like the id of a scheduler's activity: once a run with it has ended well, further ones do nothing and say so;
+    /// one that is begun beside it waits for the tables that it is at.
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::Other)]
+    pub(crate) run_key: Option<String>,
 }
 
 /// Arguments of `test`.
@@ -562,6 +588,20 @@ pub(crate) struct DiffArgs {
     /// For scripts: exit 1 if anything differs.
     #[arg(long)]
     pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) resources: Resources,
+}
+
+/// Arguments of `profile`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    /// A table of the lake, like `sales_silver.orders`, at its newest version or at another, a run or a time: `sales_silver.orders@3`; or a
+    /// Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table.
+    #[arg(value_name = "TABLE", value_hint = ValueHint::AnyPath)]
+    pub(crate) table: String,
+    /// Look only at these columns, with commas between them.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -770,6 +810,16 @@ pub(crate) enum ReceiptVerb {
         /// A receipt's digest (or its beginning), or a table with or without version.
         #[arg(value_name = "DIGEST|TABLE[@VERSION]", value_hint = ValueHint::Other)]
         what: String,
+    },
+    /// Write the record of a run into a folder of its own: its manifest, the receipts of all tables back to their first, what they name, the
+    /// public keys, and a program that checks it all without karat. It holds no row.
+    Export {
+        /// The run, as `karat run` printed it and `karat receipt list` shows it; without it, the newest.
+        #[arg(value_hint = ValueHint::Other)]
+        run: Option<String>,
+        /// The folder to make; without it, `karat-export-RUN` here.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
     },
     /// Vouch for versions that another writer committed or nobody signed.
     #[command(allow_missing_positional = true)]

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+mod alerts;
 mod allocator;
+mod anchor;
 mod answer;
 mod args;
 mod demo;
@@ -15,6 +17,7 @@ mod line;
 mod machine;
 mod named_files;
 mod ndjson;
+mod operand;
 mod output;
 mod progress;
 mod rows;
@@ -24,6 +27,7 @@ mod site;
 mod sources;
 mod statement;
 mod verb;
+mod webhook;
 
 use args::{Cli, Verb};
 use failure::Failure;
@@ -93,8 +97,13 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         } => verb::tour::run(voice, global, dir, lines),
         Verb::Doctor => verb::doctor::run(voice, global),
         Verb::Validate => verb::validate::run(voice, global),
-        Verb::Plan { select, time } => verb::plan::run(voice, global, &select, &time),
+        Verb::Plan {
+            select,
+            time,
+            rehearse,
+        } => verb::plan::run(voice, global, &select, &time, rehearse),
         Verb::Run(arguments) => verb::run::run(voice, global, &arguments),
+        Verb::Retry(arguments) => verb::run::retry(voice, global, &arguments),
         Verb::Status => verb::status::run(voice, global),
         Verb::Test(arguments) => verb::test::run(voice, global, &arguments),
         Verb::Verify(arguments) => verb::verify::run(voice, global, &arguments),
@@ -102,6 +111,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Explain(arguments) => verb::explain::run(voice, global, &arguments),
         Verb::Query(arguments) => verb::query::run(voice, global, &arguments),
         Verb::Diff(arguments) => verb::diff::run(voice, global, &arguments),
+        Verb::Profile(arguments) => verb::profile::run(voice, global, &arguments),
         Verb::Source(what) => verb::source::run(voice, global, &what),
         Verb::Schema(what) => verb::schema::run(voice, global, &what),
         Verb::Position(what) => verb::position::run(voice, global, &what),
@@ -123,24 +133,21 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 }
 
 /// Verbs of the design that this version does not have: refused by name, not taken for typing mistakes.
-const NOT_YET: [&str; 21] = [
+const NOT_YET: [&str; 18] = [
     "adopt-table",
     "backfill",
     "close",
     "cluster",
     "erase",
     "executor",
-    "export",
     "import",
     "lineage",
     "maintain",
     "migrate",
     "product",
-    "profile",
     "reconcile",
     "reset",
     "restate",
-    "retry",
     "scheduler",
     "serve",
     "tune",

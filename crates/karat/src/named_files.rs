@@ -315,6 +315,18 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Rows that are there, as a table for a query: in a file.
+pub(crate) fn written(rows: &RecordBatch, path: &Path, name: &str) -> Result<FileSet, Failure> {
+    let file = File::create(path).map_err(Failure::io("write", path))?;
+    let write = |file| {
+        let mut writer = ArrowWriter::try_new(file, rows.schema(), None)?;
+        writer.write(rows)?;
+        writer.close()
+    };
+    write(file).map_err(|error| Failure::io("write", path)(std::io::Error::other(error)))?;
+    parquet(&[path.to_path_buf()], name)
+}
+
 fn parquet(files: &[PathBuf], name: &str) -> Result<FileSet, Failure> {
     let mut fields: Vec<(Arc<Field>, &PathBuf)> = Vec::new();
     let mut refs = Vec::new();

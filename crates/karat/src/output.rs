@@ -244,6 +244,15 @@ pub(crate) fn aligned(cells: &[String], widths: &[usize], aligns: &[Align]) -> S
     line
 }
 
+/// A path as a shell takes it.
+pub(crate) fn in_shell(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=\\".contains(c);
+    match path.chars().all(is_plain) && !path.starts_with('-') {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,10 +11,12 @@ use karat_lake::Lake;
 use karat_pipeline::at_work::Claims;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::proven::Proven;
+use karat_pipeline::verify::KnownHead;
 use karat_pipeline::{Context, Progress, Silent, Site};
 use karat_project::{Project, Rounding, Severity, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
+use crate::anchor;
 use crate::args::{Global, Resources};
 use crate::failure::Failure;
 use crate::machine::{self, Moment};
@@ -297,6 +299,14 @@ impl Opened {
         Ok(KeyRing::load(&self.root.join("keys"))?)
     }
 
+    /// Heads that this target's anchor names.
+    pub(crate) fn anchored_heads(&self) -> Result<Vec<KnownHead>, Failure> {
+        match self.target()?.anchor.as_ref() {
+            Some(anchor) => anchor::published(anchor, &self.root),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
         match &self.target()?.key {
             Some(pem) => Ok(Some(SigningKey::from_pkcs8_pem(pem.value())?)),
@@ -401,23 +411,25 @@ impl Deref for OpenSite {
     }
 }
 
-/// An engine, and the lake if there is a project: what reads files alone needs none.
+/// An engine, and the lake with its project's journal if there is a project: what reads files alone needs none.
 pub(crate) fn engine_and_lake(
     voice: Voice,
     global: &Global,
     at: Option<&str>,
     resources: &Resources,
     scratch: &Scratch,
-) -> Result<(Engine, Option<OpenSite>), Failure> {
+) -> Result<(Engine, Option<OpenSite>, Option<Journal>), Failure> {
     if global.project.is_none() && find_root(global).is_err() {
         let threads = machine::threads(resources.threads);
         let memory = machine::memory(resources.memory);
         let moment = Moment::now(at)?;
-        return Ok((engine(scratch, threads, memory, &moment, None)?, None));
+        let engine = engine(scratch, threads, memory, &moment, None)?;
+        return Ok((engine, None, None));
     }
     let opened = open_lake(voice, global, at, Some(resources))?;
+    let journal = opened.journal_if_there();
     let site = opened.site(Wants::reading())?;
-    Ok((site.engine.clone(), Some(site)))
+    Ok((site.engine.clone(), Some(site), journal))
 }
 
 /// An engine without a project is one in UTC that rounds half away from zero.

@@ -8,23 +8,30 @@ use karat_lake::Lake;
 use karat_project::TableName;
 use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState};
 
-use super::{TableLog, VerifyReport, intent_path, rolled, slashed};
+use super::{KnownHead, TableLog, VerifyReport, intent_path, rolled, slashed};
 use crate::error::PipelineError;
 use crate::layout;
 
-/// Checks all documents of a lake; with `head`, that the chain holds the manifest of that digest.
+/// Checks all documents of a lake, and that the chain holds the manifests of these heads.
 pub(super) fn check(
     lake: &Lake,
     report: &mut VerifyReport,
     logs: &BTreeMap<String, TableLog>,
-    head: Option<Digest>,
+    heads: &[KnownHead],
 ) -> Result<(), PipelineError> {
     let manifests = manifests(lake, report, logs)?;
-    if let Some(head) = head
-        && !manifests.iter().any(|manifest| manifest.digest == head)
-    {
+    let there: BTreeSet<Digest> = manifests.iter().map(|manifest| manifest.digest).collect();
+    let gone: Vec<&KnownHead> = heads
+        .iter()
+        .filter(|head| !there.contains(&head.digest))
+        .collect();
+    if let Some(KnownHead { digest, from }) = gone.last() {
+        let others = match gone.len() {
+            1 => String::new(),
+            all => format!(", nor those of {} before it", all - 1),
+        };
         let detail = format!(
-            "no manifest has the digest {head}: the end of the lake was cut off, or it is another lake"
+            "no manifest has the digest {digest}, which {from} names{others}: the end of the lake was cut off, or it is another lake"
         );
         report.file(layout::RUNS, "missing", detail);
     }

@@ -1,11 +1,8 @@
 //! `karat diff`: two versions of a table, or any two tables, against each other. What differs is found by the pipeline.
 
-use std::path::Path;
-
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::error::ArrowError;
-use karat_pipeline::cut::{self, Cut};
-use karat_pipeline::diff::{At, ColumnDiff, Diff, First, Question, Side, diff, of_lake};
+use karat_pipeline::diff::{ColumnDiff, Diff, First, Question, diff};
 use karat_pipeline::{PipelineError, damage};
 use karat_project::TableName;
 use serde_json::{Map, Value, json};
@@ -13,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{DiffArgs, Global};
 use crate::failure::Failure;
 use crate::machine;
-use crate::named_files::{AsOf, NamedFiles};
+use crate::operand::{BEFORE, Operand, parts};
 use crate::output::{Table, Voice, counted, shown, thousands};
 use crate::rows::{cell, json_value};
 use crate::scratch::Scratch;
@@ -24,7 +21,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &DiffArgs) -> Result
     let scratch = Scratch::temporary()?;
     let threads = machine::threads(arguments.resources.threads);
     let (old, new) = operands(&arguments.old, arguments.new.as_deref());
-    let (engine, lake) =
+    let (engine, lake, _) =
         site::engine_and_lake(voice, global, None, &arguments.resources, &scratch)?;
     let mut notes = Vec::new();
     let old = Operand::open(&old, "old", lake.as_ref(), scratch.path(), &mut notes)?;
@@ -71,91 +68,6 @@ fn operands(old: &str, new: Option<&str>) -> (String, Option<String>) {
         (None, None) if of_lake => (format!("{place}@{BEFORE}"), Some(place.to_owned())),
         (None, None) => (old.to_owned(), None),
     }
-}
-
-/// Stands for the version before the newest; nobody types it.
-const BEFORE: &str = "\u{0}before";
-
-/// Table or path, and what stands behind its last `@`. A file whose own name has an `@` is that file.
-fn parts(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once('@') {
-        Some((place, version)) if !place.is_empty() && !Path::new(text).exists() => {
-            (place, Some(version))
-        }
-        _ => (text, None),
-    }
-}
-
-/// One of the two, opened.
-struct Operand {
-    side: Side,
-    table: Option<TableName>,
-    version: Option<i64>,
-}
-
-impl Operand {
-    /// `stem` names what text files become in the scratch folder.
-    fn open(
-        text: &str,
-        stem: &str,
-        lake: Option<&OpenSite>,
-        scratch: &Path,
-        notes: &mut Vec<String>,
-    ) -> Result<Self, Failure> {
-        let (place, version) = parts(text);
-        // Names of tables have no case (F3).
-        let named = place.to_lowercase().parse::<TableName>();
-        if let (Ok(name), Some(site)) = (named.clone(), lake) {
-            let at = match version {
-                Some(BEFORE) => At::Before,
-                Some(version) => at(site, version)?,
-                None => At::Cut(Box::new(Cut::Newest)),
-            };
-            let (side, version) = of_lake(site, &name, &at)?;
-            return Ok(Operand {
-                side,
-                table: Some(name),
-                version: Some(version),
-            });
-        }
-        if named.is_ok() && !Path::new(place).exists() {
-            return Err(Failure::usage(
-                format!("`{place}` is a table of a lake, and there is no project here"),
-                "go to a project's folder, or name it with `--project DIR`",
-            ));
-        }
-        let as_of = AsOf::parse(version);
-        let mut files = NamedFiles::new(scratch, &as_of, false);
-        let (_, set) = files.open(&format!("{stem}={place}"))?;
-        if version.is_some() && !files.has_versions {
-            return Err(Failure::usage(
-                format!("`{text}`: a file has no versions"),
-                "only tables of a lake and folders of Delta tables take `@VERSION`",
-            ));
-        }
-        notes.append(&mut files.notes);
-        Ok(Operand {
-            side: Side {
-                name: text.to_owned(),
-                files: set,
-                fingerprint: None,
-                provenance: &[],
-            },
-            table: None,
-            version: None,
-        })
-    }
-}
-
-fn at(site: &OpenSite, version: &str) -> Result<At, Failure> {
-    let number = version.strip_prefix('v').unwrap_or(version);
-    let cut = match AsOf::parse(Some(number)) {
-        AsOf::Newest => Cut::Newest,
-        AsOf::Version(version) | AsOf::TableVersion(_, version) => Cut::Version(version),
-        AsOf::Time(time) => cut::as_of(site, &time.to_rfc3339())?,
-        AsOf::Run(_) => cut::of_run(site, version)?,
-    };
-    Ok(At::Cut(Box::new(cut)))
 }
 
 /// The error with the damaged file of the lake that caused it, if one did.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::Voice;
+use crate::output::{Voice, in_shell};
 
 /// Files of the new project.
 const FILES: [(&str, &str); 7] = [
@@ -76,15 +76,6 @@ pub(crate) fn run(voice: Voice, dir: &Path) -> Result<u8, Failure> {
         },
     )?;
     Ok(0)
-}
-
-/// A path as a shell takes it.
-fn in_shell(path: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=\\".contains(c);
-    match path.chars().all(is_plain) && !path.starts_with('-') {
-        true => path.to_owned(),
-        false => format!("'{}'", path.replace('\'', "'\\''")),
-    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

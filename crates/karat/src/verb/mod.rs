@@ -7,11 +7,14 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod position;
+pub(crate) mod profile;
 pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod receipt;
+mod receipt_export;
 pub(crate) mod refactor;
 mod refactor_report;
+mod rehearsal;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -21,12 +24,16 @@ pub(crate) mod test;
 pub(crate) mod tour;
 pub(crate) mod validate;
 pub(crate) mod verify;
+mod watch;
 
 use std::collections::BTreeSet;
 
+use karat_pipeline::changed;
 use karat_project::{Feed, Graph, Project, Selector, TableName, nearest};
 
 use crate::failure::Failure;
+use crate::output::Voice;
+use crate::site::Opened;
 
 /// The tables that `--select` names; None if it was not given.
 pub(crate) fn selected(
@@ -49,6 +56,40 @@ pub(crate) fn selected(
         )),
     }
 }
+
+/// The same where there is a lake: `changed` stands for the models whose code is not that of their newest version, and takes `+` as names do.
+pub(crate) fn selected_of_lake(
+    voice: Voice,
+    opened: &Opened,
+    selectors: &[String],
+) -> Result<Option<BTreeSet<TableName>>, Failure> {
+    let is_changed = |text: &str| text.trim().trim_matches('+') == CHANGED;
+    if !selectors.iter().any(|text| is_changed(text)) {
+        return selected(&opened.project, selectors);
+    }
+    let changed = changed::models(&opened.lake()?, &opened.project)?;
+    if changed.is_empty() {
+        voice.note("note: no model has changed since its newest version was made");
+    }
+    let mut names = Vec::new();
+    for selector in selectors {
+        match is_changed(selector) {
+            true => names.extend(
+                changed
+                    .iter()
+                    .map(|model| selector.trim().replace(CHANGED, &model.to_string())),
+            ),
+            false => names.push(selector.clone()),
+        }
+    }
+    match names.is_empty() {
+        true => Ok(Some(BTreeSet::new())),
+        false => selected(&opened.project, &names),
+    }
+}
+
+/// The word for models whose code has changed.
+const CHANGED: &str = "changed";
 
 /// The feed called `source.feed`, or after its bronze table.
 pub(crate) fn feed<'p>(project: &'p Project, name: &str) -> Result<&'p Feed, Failure> {

@@ -1,9 +1,11 @@
 //! `karat plan`: what a run would read, write, why, how long it takes and where it stops. Writes nothing.
 
+use karat_pipeline::error::exit_code_of;
 use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
 use serde_json::{Value, json};
 
+use super::rehearsal;
 use super::run::{broken_json, held, say_error};
 use crate::args::{Global, LogicalTime, Select};
 use crate::failure::{Failure, error_json};
@@ -19,9 +21,10 @@ pub(crate) fn run(
     global: &Global,
     select: &Select,
     time: &LogicalTime,
+    rehearse: bool,
 ) -> Result<u8, Failure> {
     let opened = site::open(global, time.at.as_deref(), None)?;
-    let selected = super::selected(&opened.project, &select.select)?;
+    let selected = super::selected_of_lake(voice, &opened, &select.select)?;
     let sources = opened.sources();
     let threads = opened.threads;
     let reports = opened
@@ -38,16 +41,39 @@ pub(crate) fn run(
     )?;
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
+    let rehearsed = match rehearse {
+        true => rehearsal::of(voice, global, time, &site, &steps)?,
+        false => Vec::new(),
+    };
+    let failed = || rehearsed.iter().filter_map(|one| one.after.error());
+    let code = match code {
+        0 => exit_code_of(failed(), false),
+        code => code,
+    };
     voice.answer(
         || {
             let steps = steps.iter().zip(&estimates);
             let steps: Vec<Value> = steps
-                .map(|(step, estimate)| json_of(step, *estimate))
+                .map(|(step, estimate)| {
+                    let mut step = json_of(step, *estimate);
+                    let of = rehearsed
+                        .iter()
+                        .find(|one| step["table"] == one.table.to_string());
+                    step["rehearsal"] = of.map_or(Value::Null, rehearsal::document);
+                    step
+                })
                 .collect();
             json!({ "logical_time": site.context.logical_time, "steps": steps })
         },
-        || text(&steps, &estimates, code, voice.quiet),
+        || {
+            let mut text = text(&steps, &estimates, code, voice.quiet);
+            text.push_str(&rehearsal::text(&rehearsed));
+            text
+        },
     )?;
+    for error in failed() {
+        say_error(&site, error);
+    }
     for error in steps.iter().filter_map(|step| step.error.as_ref()) {
         say_error(&site, error);
     }

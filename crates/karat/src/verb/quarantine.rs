@@ -12,6 +12,7 @@ use karat_pipeline::repairs::{Repair, RepairKind};
 use karat_project::TableName;
 use serde_json::{Map, Value, json};
 
+use crate::anchor;
 use crate::args::{Global, QuarantineVerb, RepairRows};
 use crate::failure::Failure;
 use crate::output::{Table, Voice, counted, stdout_is_terminal, thousands};
@@ -446,6 +447,7 @@ fn make(
         },
         || made.iter().map(|one| made_text(kind, one)).collect(),
     )?;
+    anchor::publish_newest(&site, made.iter().any(|one| one.made.is_some()))?;
     Ok(0)
 }
 

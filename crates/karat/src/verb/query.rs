@@ -13,7 +13,8 @@ use karat_exact::{
     function_names, type_name,
 };
 use karat_lake::TableDir;
-use karat_pipeline::{PipelineError, cut, damage, manifest};
+use karat_pipeline::journal::Journal;
+use karat_pipeline::{PipelineError, cut, damage, event_log, manifest};
 use karat_project::TableName;
 use karat_sql::TableRef;
 use serde_json::json;
@@ -22,7 +23,7 @@ use crate::answer::{self, Answer};
 use crate::args::{Format, Global, QueryArgs};
 use crate::failure::{Failure, error_json, error_text};
 use crate::machine;
-use crate::named_files::{AsOf, NamedFiles};
+use crate::named_files::{self, AsOf, NamedFiles};
 use crate::output::{self, Voice};
 use crate::scratch::Scratch;
 use crate::shell;
@@ -75,7 +76,8 @@ fn answered(
     let parameters = parameters(arguments)?;
     let threads = machine::threads(arguments.resources.threads);
     let at = arguments.time.at.as_deref();
-    let (engine, lake) = site::engine_and_lake(voice, global, at, &arguments.resources, &scratch)?;
+    let (engine, lake, journal) =
+        site::engine_and_lake(voice, global, at, &arguments.resources, &scratch)?;
     let desk = Desk {
         voice,
         arguments,
@@ -85,6 +87,8 @@ fn answered(
         named,
         has_versions,
         lake,
+        journal,
+        scratch: &scratch,
         as_of: as_of.clone(),
         parameters,
         notes,
@@ -157,6 +161,8 @@ pub(crate) struct Desk<'a> {
     named: BTreeMap<String, FileSet>,
     has_versions: bool,
     lake: Option<OpenSite>,
+    journal: Option<Journal>,
+    scratch: &'a Scratch,
     as_of: AsOf,
     parameters: Parameters,
     notes: Vec<String>,
@@ -225,6 +231,9 @@ impl Desk<'_> {
         if let Some(set) = self.named.get(name) {
             return Ok(Some(set.schema.clone()));
         }
+        if let Some(set) = self.of_event_log(name)? {
+            return Ok(Some(set.schema));
+        }
         let (Some(site), Ok(table)) = (&self.lake, name.parse::<TableName>()) else {
             return Ok(None);
         };
@@ -283,8 +292,12 @@ impl Desk<'_> {
         let mut of_lake: Vec<&TableRef> = Vec::new();
         for reference in references {
             let name = reference.name();
-            match self.named.get(&name) {
-                Some(set) => insert_named(&mut tables, &name, set.clone())?,
+            let given = match self.named.get(&name) {
+                Some(set) => Some(set.clone()),
+                None => self.of_event_log(&name)?,
+            };
+            match given {
+                Some(set) => insert_named(&mut tables, &name, set)?,
                 None if of_lake.iter().any(|other| other.name() == name) => {}
                 None => of_lake.push(reference),
             }
@@ -331,8 +344,30 @@ impl Desk<'_> {
         Ok((tables, read))
     }
 
+    /// A table of the event log, as it is now, whatever cut of the lake is read.
+    fn of_event_log(&self, name: &str) -> Result<Option<FileSet>, Failure> {
+        let (Some(site), Some((event_log::SCHEMA, table))) = (&self.lake, name.split_once('.'))
+        else {
+            return Ok(None);
+        };
+        match event_log::table(site, self.journal.as_ref(), table)? {
+            Some(rows) => {
+                let path = self.scratch.path().join(format!("{name}.parquet"));
+                Ok(Some(named_files::written(&rows, &path, name)?))
+            }
+            None => Ok(None),
+        }
+    }
+
     fn no_table(&self, reference: &TableRef) -> SqlError {
+        let of_event_log = reference
+            .name()
+            .starts_with(&format!("{}.", event_log::SCHEMA));
         let (place, hint) = match (&self.lake, self.named.is_empty()) {
+            (Some(_), _) if of_event_log => {
+                let names: Vec<&str> = event_log::TABLES.iter().map(|(name, _)| *name).collect();
+                (" in the event log", format!("it has {}", names.join(", ")))
+            }
             (Some(site), _) => (
                 " in the lake",
                 match self.nearest_table(site, &reference.name()) {

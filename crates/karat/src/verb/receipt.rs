@@ -11,6 +11,7 @@ use karat_receipt::verify_signature;
 use serde_json::{Value, json};
 
 use super::run::say_error;
+use crate::anchor;
 use crate::args::{Global, ReceiptVerb};
 use crate::failure::{Failure, error_json};
 use crate::output::{Table, Voice, short, thousands};
@@ -20,13 +21,17 @@ use crate::site::{self, Wants};
 pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u8, Failure> {
     let opened = match what {
         ReceiptVerb::Adopt { .. } => site::open_lake_to_write(global)?,
-        ReceiptVerb::List { .. } | ReceiptVerb::Show { .. } => {
+        ReceiptVerb::List { .. } | ReceiptVerb::Show { .. } | ReceiptVerb::Export { .. } => {
             site::open_lake(voice, global, None, None)?
         }
     };
+    if let ReceiptVerb::Export { run, out } = what {
+        return super::receipt_export::run(voice, opened, run.as_deref(), out.as_deref());
+    }
     let keys = opened.keys()?;
     let threads = opened.threads;
     match what {
+        ReceiptVerb::Export { .. } => {}
         ReceiptVerb::List { table } => {
             let site = opened.site(Wants::reading())?;
             let recorded = receipts::list(&site, table.as_deref())?;
@@ -95,6 +100,7 @@ fn adopt_one(
         },
         || adopted_text(&adopted),
     )?;
+    anchor::publish_newest(site, true)?;
     Ok(0)
 }
 
@@ -130,6 +136,7 @@ fn adopt_all(
     for (_, error) in &all.failed {
         say_error(site, error);
     }
+    anchor::publish_newest(site, !all.adopted.is_empty())?;
     Ok(all.exit_code())
 }
 

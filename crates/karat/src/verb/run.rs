@@ -1,20 +1,28 @@
 //! `karat run`: loads feeds, brings models up to date, prints what became of each row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use karat_pipeline::accounting::{self, Terms};
 use karat_pipeline::journal::{Attempt, Journal};
-use karat_pipeline::{PipelineError, RunReport, Site, StepReport, StepStatus, schedule};
+use karat_pipeline::{PipelineError, RunReport, Site, StepReport, StepStatus, run_key, schedule};
+use karat_project::TableName;
+use karat_receipt::KeyedRun;
 use serde_json::{Value, json};
 
 use super::validate;
-use crate::args::{Global, RunArgs};
+use crate::alerts;
+use crate::anchor;
+use crate::args::{Global, RunArgs, Running};
 use crate::failure::{Failure, error_json, error_text};
 use crate::machine;
 use crate::output::{self, Table, Voice, counted, seconds, thousands, wrapped};
 use crate::progress;
-use crate::site::{self, Wants};
+use crate::site::{self, Opened, Wants};
+
+/// How long a run with a key waits for another, unless told.
+const KEYED_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Terms in the order in which people read them.
 pub(crate) const TERMS: [&str; 8] = [
@@ -38,6 +46,103 @@ const ROOM_MIN: usize = 24;
 
 /// Runs what is selected.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<u8, Failure> {
+    if arguments.watch {
+        return super::watch::run(voice, global, arguments);
+    }
+    once(voice, global, arguments, Telling::Always)
+}
+
+/// What of a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// All.
+    Always,
+    /// Nothing where there was nothing to do; a document on one line.
+    News,
+}
+
+/// Runs what is selected once.
+pub(super) fn once(
+    voice: Voice,
+    global: &Global,
+    arguments: &RunArgs,
+    telling: Telling,
+) -> Result<u8, Failure> {
+    let select = |opened: &Opened| super::selected_of_lake(voice, opened, &arguments.select.select);
+    run_selected(voice, global, &arguments.running, telling, select)
+}
+
+/// Runs what failed in the newest run that the journal knows, and what depends on it.
+pub(crate) fn retry(voice: Voice, global: &Global, arguments: &Running) -> Result<u8, Failure> {
+    run_selected(voice, global, arguments, Telling::Always, |opened| {
+        let failed = failed_in_newest(opened)?;
+        if failed.is_empty() {
+            voice.note(
+                "note: nothing failed in the newest run on this machine: there is nothing to retry",
+            );
+            return Ok(Some(BTreeSet::new()));
+        }
+        super::selected(&opened.project, &failed)
+    })
+}
+
+/// What failed, each with all that depends on it, as `--select` takes it.
+fn failed_in_newest(opened: &Opened) -> Result<Vec<String>, Failure> {
+    let unknown = |what: String| {
+        Failure::usage(
+            what,
+            "`karat run` brings everything up to date; what is current is not made again",
+        )
+    };
+    let journal = opened.journal_if_there();
+    let newest = journal
+        .as_ref()
+        .and_then(|journal| journal.attempts(1).ok()?.pop());
+    let Some(newest) = newest else {
+        return Err(unknown(
+            "no run is known on this machine: there is none to retry".to_owned(),
+        ));
+    };
+    let report = journal.and_then(|journal| journal.reports(1).ok()?.pop());
+    let report: Value = report
+        .and_then(|report| serde_json::from_str(&report).ok())
+        .unwrap_or(Value::Null);
+    let (Some(steps), true) = (
+        report["steps"].as_array(),
+        report["run_id"] == newest.run.as_str(),
+    ) else {
+        return Err(unknown(format!(
+            "run {} has not ended, or ended before its first step: which steps failed is not known",
+            newest.run
+        )));
+    };
+    let declared = |table: &&str| {
+        let name: Option<TableName> = table.parse().ok();
+        let is_feed = opened
+            .project
+            .feeds()
+            .any(|feed| Some(&feed.bronze) == name.as_ref());
+        is_feed
+            || opened
+                .project
+                .models
+                .iter()
+                .any(|model| Some(&model.name) == name.as_ref())
+    };
+    let failed = steps.iter().filter(|step| step["status"] == "failed");
+    let tables = failed
+        .filter_map(|step| step["table"].as_str())
+        .filter(declared);
+    Ok(tables.map(|table| format!("{table}+")).collect())
+}
+
+fn run_selected(
+    voice: Voice,
+    global: &Global,
+    arguments: &Running,
+    telling: Telling,
+    select: impl FnOnce(&Opened) -> Result<Option<BTreeSet<TableName>>, Failure>,
+) -> Result<u8, Failure> {
     let started = Instant::now();
     let opened = site::open(
         global,
@@ -50,20 +155,29 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
             "a domain is a folder in `domains/` with a domain.yaml; `karat init FOLDER` writes one to look at",
         ));
     }
-    let selected = super::selected(&opened.project, &arguments.select.select)?;
+    let selected = select(&opened)?;
     let sources = opened.sources();
     let threads = opened.threads;
     let journal = opened.journal();
     let open_site = opened.site(Wants {
         writes: true,
         signs: true,
-        wait: arguments.wait.unwrap_or_default(),
+        wait: arguments.wait.unwrap_or(match arguments.run_key {
+            Some(_) => KEYED_WAIT,
+            None => Duration::ZERO,
+        }),
         accept_deletes: arguments.accept_deletes,
         trigger: arguments.trigger.clone(),
         progress: progress::listener(voice.quiet, global.progress),
     })?;
     let (site, _scratch) = open_site.split();
     let site = Arc::new(site);
+    if let Some(key) = &arguments.run_key
+        && let Some(done) = run_key::done(&site.lake, key)?
+    {
+        return joined(voice, &done);
+    }
+    let before = alerts::ended_before(journal.as_ref());
     begin(journal.as_ref(), &site);
     let outcome = site::block_on(
         threads,
@@ -72,6 +186,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
+            alerts::tell(&site, before, error.exit_code(), None);
             finish(
                 journal.as_ref(),
                 &site,
@@ -81,9 +196,35 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
             return Err(error.into());
         }
     };
-    let code = report.exit_code();
-    let document = json_of(&site, &report, code);
+    if let (Some(key), 0) = (&arguments.run_key, report.exit_code()) {
+        let note = KeyedRun {
+            key: key.clone(),
+            run: site.context.run.clone(),
+            logical_time: site.context.logical_time.clone(),
+            head: report.head,
+        };
+        run_key::note(&site.lake, &note)?;
+    }
+    let anchored = anchor::publish_newest(&site, report.made_versions());
+    let code = match (report.exit_code(), &anchored) {
+        (0, Err(failure)) => failure.exit_code(),
+        (code, _) => code,
+    };
+    alerts::tell(&site, before, code, Some(&report));
+    let mut document = json_of(&site, &report, code);
+    document["anchored"] = match &anchored {
+        Ok(true) => true.into(),
+        Ok(false) => Value::Null,
+        Err(_) => false.into(),
+    };
     finish(journal.as_ref(), &site, code, &document);
+    let is_news = report.made_versions() || code != 0;
+    if telling == Telling::News && (voice.json || !is_news) {
+        if is_news {
+            output::print(&format!("{document}\n"))?;
+        }
+        return Ok(code);
+    }
     voice.answer(
         || document,
         || text(&site, &report, started.elapsed().as_secs_f64()),
@@ -98,7 +239,29 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
     for error in report.steps.iter().filter_map(|step| step.error.as_ref()) {
         say_error(&site, error);
     }
+    if let Err(failure) = anchored {
+        output::print_error(&failure.text());
+    }
     Ok(code)
+}
+
+/// What a run with this key came to before.
+fn joined(voice: Voice, done: &KeyedRun) -> Result<u8, Failure> {
+    voice.answer(
+        || {
+            json!({
+                "run_id": done.run, "logical_time": done.logical_time, "status": "nothing_to_do",
+                "head": done.head.map(|head| head.to_string()), "steps": [], "exit_code": 0, "anchored": null,
+            })
+        },
+        || {
+            format!(
+                "run {} with the key `{}` ended well already: nothing to do\n",
+                done.run, done.key
+            )
+        },
+    )?;
+    Ok(0)
 }
 
 fn begin(journal: Option<&Journal>, site: &Site) {

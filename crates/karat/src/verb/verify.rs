@@ -1,6 +1,6 @@
 //! `karat verify`: receipts, logs, files and rows against each other.
 
-use karat_pipeline::verify::{Level, VerifyOptions, VerifyReport, verify};
+use karat_pipeline::verify::{KnownHead, Level, VerifyOptions, VerifyReport, verify};
 use karat_receipt::Digest;
 use serde_json::{Value, json};
 
@@ -18,6 +18,11 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         .transpose()?;
     let head = arguments.head.as_deref().map(head).transpose()?;
     let opened = site::open_lake(voice, global, None, Some(&arguments.resources))?;
+    let mut heads = opened.anchored_heads()?;
+    heads.extend(head.map(|digest| KnownHead {
+        digest,
+        from: "`--head`".to_owned(),
+    }));
     let keys = opened.keys()?;
     let threads = opened.threads;
     let unsigned = unsigned_hint(&opened);
@@ -32,7 +37,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
     };
     let report = site::block_on(
         threads,
-        verify(&site, &keys, &VerifyOptions { level, only, head }),
+        verify(&site, &keys, &VerifyOptions { level, only, heads }),
     )??;
     voice.answer(|| document(&report), || text(&report))?;
     if report.unsigned > 0 {

@@ -195,8 +195,23 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         0,
         &["shop_silver.orders", "--where", "order_id = 1"],
     );
+    ask("profile", 0, &["shop_silver.orders"]);
+    let rows: String = (0..12).map(|row| format!("{row},x\n")).collect();
+    project.write("twelve.csv", &format!("id,word\n{rows}"));
+    ask("profile", 0, &["twelve.csv"]);
+    let model = "domains/shop/silver/orders.yaml";
+    let silver = std::fs::read_to_string(project.path(model)).unwrap();
+    for (action, code) in [("warn", 0), ("fail", 1)] {
+        project.write(
+            model,
+            &silver.replace("action: quarantine", &format!("action: {action}")),
+        );
+        ask("plan", code, &["--rehearse"]);
+    }
+    project.write(model, &silver);
     ask("receipt list", 0, &[]);
     ask("receipt show", 0, &["shop_gold.revenue"]);
+    ask("receipt export", 0, &["--out", "record"]);
     ask("position show", 0, &[]);
     ask("position set", 0, &["db.t", "5"]);
     ask("schema accept", 0, &["landing.orders"]);

@@ -4,6 +4,7 @@
 
 mod accounting;
 mod adventures;
+mod anchors;
 mod bad_input;
 mod beside;
 mod checks;
@@ -13,6 +14,7 @@ mod dice;
 mod diff;
 mod discover;
 mod documents;
+mod event_log;
 mod explains;
 mod first_run;
 mod flips;
@@ -27,6 +29,7 @@ mod model_tests;
 mod numbers;
 mod peers;
 mod plans;
+mod profile;
 mod project;
 mod queries;
 mod readers;

@@ -128,6 +128,12 @@ fn a_full_load_that_deletes_too_much_is_foreseen() {
         project.write("landing/3.csv", "id,v\n");
         let told = foreseen(&project);
         assert!(told.contains("empty or keeps none of the 4"), "{told}");
+        project.write("landing/3.csv", "id,v\n1,one\n7,two\n8,three\n9,four\n");
+        let told = foreseen(&project);
+        let swapped = told.contains("deletes 3 of 4 rows");
+        assert_eq!(swapped, !key.is_empty(), "{told}");
+        let run = project.karat(&["run"]);
+        assert_eq!(run.code, i32::from(swapped), "{}", run.text());
     }
 }
 
@@ -383,4 +389,63 @@ fn missing_files_are_foreseen() {
         let told = foreseen(&project);
         assert!(told.contains("is missing"), "{table}: {told}");
     }
+}
+
+/// A rule is rehearsed on all that bronze holds before it is switched on, and nothing of the rehearsal stays (A7).
+#[test]
+fn a_new_rule_is_rehearsed_on_all_history() {
+    let project = Project::initial();
+    project.run(0);
+    let model = "domains/shop/silver/orders.yaml";
+    let text = std::fs::read_to_string(project.path(model)).unwrap();
+    project.write(
+        model,
+        &text.replace(
+            "expectations:\n",
+            "expectations:\n  cheap: { expect: \"amount < 100\", action: quarantine }\n  seen: { expect: \"amount <> 80\" }\n",
+        ),
+    );
+    let before = project.lake_files();
+    let told = project.karat(&["plan", "--rehearse"]);
+    assert_eq!(project.lake_files(), before);
+    let at = told.stdout.find("rehearsed").unwrap();
+    expect![[r#"
+        rehearsed  shop_silver.orders: 2 rows, 4 now
+                   quarantined 3 of 5, 1 now
+                   cheap (quarantine): 2 rows would break it, a new rule; the first: orders/orders_20260105.csv@1:2
+                   known_country (quarantine): 1 row would break it, 1 now; the first: orders/orders_20260105.csv@1:6
+                   seen (warn): 1 row would break it, a new rule
+        rehearsed  shop_gold.revenue: 2 rows, 3 now
+    "#]].assert_eq(&told.stdout[at..]);
+    let document = project.karat(&["plan", "--rehearse", "--json"]).json();
+    let foreseen = &document["steps"][1]["rehearsal"];
+    // The run makes what was rehearsed.
+    project.run(0);
+    let status = project.karat(&["status", "--json"]).json();
+    let tables = status["tables"].as_array().unwrap().clone();
+    let made = tables
+        .iter()
+        .find(|table| table["table"] == "shop_silver.orders");
+    assert_eq!(
+        made.unwrap()["fingerprint"],
+        foreseen["fingerprint"],
+        "{foreseen}"
+    );
+    // A gate that would not open is told with its code.
+    project.write(model, &text.replace("action: quarantine", "action: fail"));
+    let told = project.karat(&["plan", "--rehearse"]);
+    expect![[r#"
+        step    table                        would    because                           reads            takes
+        load    shop_bronze.landing__orders  nothing  up to date
+        silver  shop_silver.orders           rebuild  its code changed                  5 rows, 3,698 B  about N s
+        gold    shop_gold.revenue            rebuild  `shop_silver.orders` will change  2 rows, 1,074 B  about N s
+        2 steps to do, about N s, with exit 1; nothing was written
+        rehearsed  shop_silver.orders: makes no version, for the reason below
+        rehearsed  shop_gold.revenue: skipped, `shop_silver.orders` fails
+        --- stderr
+        progress shop_silver.orders 100
+        error: `shop_silver.orders` was not committed: 1 row breaks `known_country` (action: fail): orders/orders_20260105.csv@1:6
+        hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
+        --- exit 1
+    "#]].assert_eq(&told.text());
 }

@@ -156,9 +156,14 @@ impl Project {
 
     /// Files of the lake by relative path, sorted: what a version is made of.
     pub(crate) fn lake_files(&self) -> Vec<String> {
+        self.files_below("lake")
+    }
+
+    /// Files below a folder of the project, by their paths in it; locks are none.
+    pub(crate) fn files_below(&self, folder: &str) -> Vec<String> {
         let mut found = Vec::new();
-        walk(&self.path("lake"), &mut found);
-        let root = self.path("lake");
+        let root = self.path(folder);
+        walk(&root, &mut found);
         let mut names: Vec<String> = found
             .iter()
             .map(|path| path.strip_prefix(&root).unwrap().display().to_string())

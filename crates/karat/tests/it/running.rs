@@ -50,6 +50,12 @@ impl Running {
         self.end()
     }
 
+    /// Killed, with what it had said.
+    pub(crate) fn killed(mut self) -> Answer {
+        self.0.kill().unwrap();
+        self.end()
+    }
+
     pub(crate) fn end(self) -> Answer {
         let output = self.0.wait_with_output().unwrap();
         Answer {

@@ -4,6 +4,7 @@ use expect_test::expect;
 use karat_receipt::SigningKey;
 
 use crate::project::{Answer, Project};
+use crate::running::{Running, wait_for};
 
 #[test]
 fn a_mistake_in_gold_stops_only_gold() {
@@ -810,4 +811,177 @@ fn verify_tells_of_the_version_that_was_asked_for() {
             "{asked}"
         );
     }
+}
+
+/// `retry` makes what failed and what depends on it, and leaves the rest alone, new files too.
+#[test]
+fn a_retry_runs_what_failed_and_its_dependants() {
+    let project = Project::initial();
+    let none = project.karat(&["retry"]);
+    expect![[r#"
+        --- stderr
+        error: no run is known on this machine: there is none to retry
+        hint: `karat run` brings everything up to date; what is current is not made again
+        --- exit 2
+    "#]]
+    .assert_eq(&none.text());
+    project.write(
+        "domains/shop/gold/broken.sql",
+        "select country, 1 / (count(*) - count(*)) as x from shop_silver.orders group by country",
+    );
+    project.write("domains/shop/gold/broken.yaml", "key: [country]\n");
+    project.write(
+        "domains/shop/gold/after.sql",
+        "select country, x from shop_gold.broken",
+    );
+    project.write("domains/shop/gold/after.yaml", "key: [country]\n");
+    project.run(3);
+    project.write(
+        "domains/shop/gold/broken.sql",
+        "select country, count(*) as x from shop_silver.orders group by country",
+    );
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n9,ch,1.00,2026-01-06 09:00:00\n",
+    );
+    let retried = project.karat(&["retry", "--json"]);
+    assert_eq!(retried.code, 0, "{}", retried.text());
+    let steps = retried.json()["steps"].as_array().unwrap().clone();
+    let made: Vec<&str> = steps
+        .iter()
+        .map(|step| step["table"].as_str().unwrap())
+        .collect();
+    assert_eq!(made, ["shop_gold.broken", "shop_gold.after"]);
+    let again = project.karat(&["retry"]);
+    expect![[r#"
+        nothing to do: 0 tables up to date, N s
+        head DIGEST
+        --- stderr
+        note: nothing failed in the newest run on this machine: there is nothing to retry
+        --- exit 0
+    "#]]
+    .assert_eq(&again.text());
+}
+
+/// `--select changed+`: new code and what reads it; new files and other models wait (A7).
+#[test]
+fn changed_models_are_selected_with_what_reads_them() {
+    let project = Project::initial();
+    project.write(
+        "domains/shop/gold/after.sql",
+        "select country from shop_gold.revenue",
+    );
+    project.write("domains/shop/gold/after.yaml", "key: [country]\n");
+    project.run(0);
+    let none = project.karat(&["run", "--select", "changed+"]);
+    expect![[r#"
+        nothing to do: 0 tables up to date, N s
+        head DIGEST
+        --- stderr
+        note: no model has changed since its newest version was made
+        --- exit 0
+    "#]]
+    .assert_eq(&none.text());
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n9,ch,1.00,2026-01-06 09:00:00\n",
+    );
+    let sql = "domains/shop/gold/revenue.sql";
+    let text = std::fs::read_to_string(project.path(sql)).unwrap();
+    project.write(sql, &format!("-- a comment changes nothing\n{text}"));
+    assert_eq!(project.karat(&["run", "--select", "changed"]).code, 0);
+    project.write(sql, &text.replace("sum(amount)", "max(amount)"));
+    let made = |select: &str| -> Vec<String> {
+        let plan = project.karat(&["plan", "--select", select, "--json"]);
+        let steps = plan.json()["steps"].as_array().unwrap().clone();
+        steps
+            .iter()
+            .map(|step| step["table"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(made("changed"), ["shop_gold.revenue"]);
+    assert_eq!(made("changed+"), ["shop_gold.revenue", "shop_gold.after"]);
+    let run = project.karat(&["run", "--select", "changed+", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    assert!(made("changed").is_empty());
+}
+
+/// A scheduler asks again for what it has asked for: the run that ended well under its key answers, and new files wait for another key.
+#[test]
+fn a_run_key_is_one_run() {
+    let project = Project::initial();
+    let ask = |key: &str| project.karat(&["run", "--run-key", key, "--json"]);
+    let sql = "domains/shop/gold/revenue.sql";
+    let text = std::fs::read_to_string(project.path(sql)).unwrap();
+    project.write(
+        sql,
+        &text.replace("sum(amount)", "sum(1 / (amount - amount))"),
+    );
+    assert_eq!(ask("a-1").code, 3);
+    // What failed is not done.
+    project.write(sql, &text);
+    let first = ask("a-1");
+    assert_eq!((first.code, &first.json()["status"]), (0, &"done".into()));
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n9,ch,1.00,2026-01-06 09:00:00\n",
+    );
+    project.remove(".karat");
+    let again = ask("a-1");
+    let (first, again) = (first.json(), again.json());
+    assert_eq!(
+        (&again["run_id"], &again["head"]),
+        (&first["run_id"], &first["head"])
+    );
+    assert_eq!(again["status"], "nothing_to_do");
+    expect![[r#"
+        run RUN with the key `a-1` ended well already: nothing to do
+        --- exit 0
+    "#]]
+    .assert_eq(
+        &project
+            .karat(&["run", "--run-key", "a-1"])
+            .text()
+            .replace(first["run_id"].as_str().unwrap(), "RUN"),
+    );
+    assert_eq!(ask("a-2").json()["status"], "done");
+    assert_eq!(project.karat(&["verify"]).code, 0);
+}
+
+/// `--watch` takes in what comes, waits where the project has mistakes, and goes on when they are mended.
+#[test]
+fn a_run_that_watches_takes_in_what_comes() {
+    let project = Project::initial();
+    let watching = Running::start(
+        &project,
+        &["run", "--watch", "--every", "50ms", "--json"],
+        "",
+    );
+    let runs = || std::fs::read_dir(project.path("lake/_karat/runs")).map_or(0, Iterator::count);
+    wait_for("the first run", || runs() == 1);
+    let more = |id: u32| {
+        project.write(
+            &format!("landing/orders/orders_2026020{id}.csv"),
+            &format!("order_id,country,amount,ordered_at\n10{id},ch,1.00,2026-02-0{id} 09:00:00\n"),
+        );
+    };
+    more(1);
+    wait_for("the run of a new file", || runs() == 2);
+    let sql = "domains/shop/gold/revenue.sql";
+    let text = std::fs::read_to_string(project.path(sql)).unwrap();
+    project.write(sql, "select nothing from");
+    more(2);
+    project.write(sql, &text);
+    wait_for("the run after the mistake", || runs() == 3);
+    let said = watching.killed();
+    let lines: Vec<&str> = said
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("{\""))
+        .collect();
+    let ids = lines
+        .iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["run_id"].clone());
+    assert!(ids.count() >= 1, "{}", said.text());
+    assert_eq!(project.karat(&["verify"]).code, 0);
 }

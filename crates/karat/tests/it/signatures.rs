@@ -1,4 +1,4 @@
-//! Signed receipts (G7): judged by karat, by `tools/check_receipt.py` and from the standards alone; and what an attacker would do who
+//! Signed receipts (G7): judged by karat, by `tools/check_lake.py` and by OpenSSL; and what an attacker would do who
 //! can write the lake and computes every digest anew.
 
 use std::path::Path;
@@ -71,8 +71,8 @@ fn python(arguments: &[&Path]) -> (bool, String) {
     (output.status.success(), text)
 }
 
-/// What the standards alone say of each receipt.
-fn from_the_standards(project: &Project) -> Vec<String> {
+/// What OpenSSL says of each receipt's signature.
+fn by_openssl(project: &Project) -> Vec<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/dsse.py");
     let (_, text) = python(&[
         &script,
@@ -84,21 +84,18 @@ fn from_the_standards(project: &Project) -> Vec<String> {
         .collect()
 }
 
-/// The checker that comes with karat; with the peers it checks signatures, too.
+/// The checker that comes with karat.
 fn checked(project: &Project) -> (bool, String) {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_receipt.py");
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/check_lake.py");
     let (lake, keys) = (project.path("lake"), project.path("keys"));
-    match std::env::var_os("KARAT_PEERS") {
-        Some(_) => python(&[&tool, &lake, Path::new("--keys"), &keys]),
-        None => python(&[&tool, &lake]),
-    }
+    python(&[Path::new("-B"), &tool, &lake, Path::new("--keys"), &keys])
 }
 
 #[test]
 fn signed_receipts_are_accepted_by_everybody() {
     let project = signed();
     assert_eq!(verified(&project), (0, Vec::new()));
-    assert_eq!(from_the_standards(&project), ["ok"; 4]);
+    assert_eq!(by_openssl(&project), ["ok"; 4]);
     let (accepted, text) = checked(&project);
     assert!(accepted, "{text}");
     let shown = karat(&project, &["receipt", "show", TABLE, "--json"]).json();
@@ -111,6 +108,97 @@ fn signed_receipts_are_accepted_by_everybody() {
         let bytes = std::fs::read(project.path("lake").join(&name)).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{name}");
     }
+}
+
+/// A run's record on its own: whoever has neither karat nor the lake finds whatever was changed in it or taken out of it (G4).
+#[test]
+fn an_exported_record_is_checked_without_karat_and_without_the_lake() {
+    let project = signed();
+    let first =
+        karat(&project, &["receipt", "list", "--json"]).json()["receipts"][0]["run"].clone();
+    project.write(
+        "landing/orders/orders_20260106.csv",
+        "order_id,country,amount,ordered_at\n9,ch,1.00,2026-01-06 09:00:00\n",
+    );
+    let run = karat(&project, &["run", "--json"]);
+    let head = run.json()["head"].as_str().unwrap().to_owned();
+    let told = karat(&project, &["receipt", "export", "--out", "record"]);
+    assert_eq!(told.code, 0, "{}", told.text());
+    let (record, lake) = (project.path("record"), project.path("lake"));
+    // The command that it prints, as it prints it.
+    let line = told
+        .stdout
+        .lines()
+        .find(|line| line.contains("python3"))
+        .unwrap();
+    let checked = Command::new("sh")
+        .args(["-c", line.trim()])
+        .current_dir(project.path("."))
+        .output()
+        .unwrap();
+    let id = SigningKey::from_seed(&KEY).id();
+    let expected = format!(
+        "ok        shop_bronze.landing__orders@1\nok        shop_gold.revenue@1\nok        shop_quarantine.orders@0\nok        shop_silver.orders@1\nhead      {head}\nkeys      {id}\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&checked.stdout), expected);
+    assert!(checked.status.success());
+
+    let tool = record.join("check_receipt.py");
+    let check = |more: &[&Path]| python(&[&[Path::new("-B"), &tool], more].concat());
+    assert!(check(&[&record, Path::new("--lake"), &lake]).0);
+    assert!(!check(&[Path::new("--head"), Path::new("00")]).0);
+    assert!(!check(&[Path::new("--keys"), &lake]).0, "unknown keys");
+    // No value of a row is in it.
+    let documents: Vec<String> = project.files_below("record");
+    for name in &documents {
+        let path = record.join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        if name.starts_with("_karat") {
+            let mut flipped = bytes.clone();
+            flipped[bytes.len() / 2] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            assert!(!check(&[]).0, "{name} changed");
+            std::fs::remove_file(&path).unwrap();
+            // What is cut off at the end only the head tells.
+            let head = [Path::new("--head"), Path::new(&head)];
+            assert!(!check(&head).0, "{name} gone");
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert!(
+            !name.ends_with(".parquet") && !name.contains("_delta_log"),
+            "{name}"
+        );
+    }
+    assert!(check(&[]).0);
+
+    // An older run, as it was then; what is there is not overwritten; what does not hold is not given out.
+    let older = karat(
+        &project,
+        &[
+            "receipt",
+            "export",
+            first.as_str().unwrap(),
+            "--out",
+            "older",
+        ],
+    );
+    assert_eq!(older.code, 0, "{}", older.text());
+    let (holds, text) = python(&[Path::new("-B"), &tool, &project.path("older")]);
+    assert!(holds && text.contains("shop_gold.revenue@0"), "{text}");
+    assert_eq!(
+        karat(&project, &["receipt", "export", "--out", "older"]).code,
+        2
+    );
+    assert_eq!(karat(&project, &["receipt", "export", "never"]).code, 2);
+    let code = documents
+        .iter()
+        .find(|name| name.contains("/code/"))
+        .unwrap();
+    project.remove(&format!("lake/{code}"));
+    let hole = karat(&project, &["receipt", "export", "--out", "hole"]);
+    assert_eq!(hole.code, 1, "{}", hole.text());
+    assert!(hole.stderr.contains(code), "{}", hole.stderr);
+    assert!(!project.path("hole").exists());
 }
 
 #[test]
@@ -459,7 +547,7 @@ fn a_forger_without_the_key_is_found() {
         let (code, said) = verified(&project);
         assert_eq!(code, 1, "{name}");
         assert_eq!(said, [format!("{TABLE}: {expected}")], "{name}");
-        let mut judged = from_the_standards(&project);
+        let mut judged = by_openssl(&project);
         judged.sort();
         assert_eq!(judged, ["ok", "ok", "ok", "wrong"], "{name}");
         let (accepted, text) = checked(&project);
