@@ -98,6 +98,11 @@ pub(crate) fn published(anchor: &Anchor, root: &Path) -> Result<Vec<KnownHead>, 
     if !path.exists() {
         return Ok(Vec::new());
     }
+    let shown = path
+        .strip_prefix(root)
+        .unwrap_or(&path)
+        .display()
+        .to_string();
     let file = File::open(&path).map_err(Failure::io("read the anchor", &path))?;
     let mut heads = Vec::new();
     for (nth, line) in BufReader::new(file).lines().enumerate() {
@@ -106,17 +111,13 @@ pub(crate) fn published(anchor: &Anchor, root: &Path) -> Result<Vec<KnownHead>, 
         let digest: Option<Digest> = document["head"].as_str().and_then(|head| head.parse().ok());
         let Some(digest) = digest else {
             return Err(Failure::usage(
-                format!(
-                    "line {} of the anchor `{}` names no head",
-                    nth + 1,
-                    path.display()
-                ),
+                format!("line {} of the anchor `{}` names no head", nth + 1, shown),
                 "restore the file: karat only ever adds lines to it",
             ));
         };
         heads.push(KnownHead {
             digest,
-            from: format!("line {} of the anchor `{}`", nth + 1, path.display()),
+            from: format!("line {} of the anchor `{}`", nth + 1, shown),
         });
     }
     Ok(heads)

@@ -118,11 +118,11 @@ fn an_older_state_of_the_lake_put_back_is_found_by_the_anchor() {
         .lines()
         .find(|line| line.contains("_karat/runs"));
     let head = second["head"].as_str().unwrap();
-    expect!["missing  _karat/runs  no manifest has the digest HEAD, which line 2 of the anchor `/tmp/.tmpC91H3u/heads.ndjson` names: the end of the lake was cut off, or it is another lake"].assert_eq(&what.unwrap().replace(head, "HEAD"));
+    expect!["missing  _karat/runs  no manifest has the digest HEAD, which line 2 of the anchor `heads.ndjson` names: the end of the lake was cut off, or it is another lake"].assert_eq(&what.unwrap().replace(head, "HEAD"));
     project.write("heads.ndjson", "nothing\n");
     expect![[r#"
         --- stderr
-        error: line 1 of the anchor `/tmp/.tmpC91H3u/heads.ndjson` names no head
+        error: line 1 of the anchor `heads.ndjson` names no head
         hint: restore the file: karat only ever adds lines to it
         --- exit 2
     "#]]

@@ -201,11 +201,8 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("profile", 0, &["twelve.csv"]);
     let model = "domains/shop/silver/orders.yaml";
     let silver = std::fs::read_to_string(project.path(model)).unwrap();
-    for (action, code) in [("warn", 0), ("fail", 1)] {
-        project.write(
-            model,
-            &silver.replace("action: quarantine", &format!("action: {action}")),
-        );
+    for (rule, code) in [("2\", action: warn", 0), ("9\", action: fail", 1)] {
+        project.write(model, &silver.replace("2\", action: quarantine", rule));
         ask("plan", code, &["--rehearse"]);
     }
     project.write(model, &silver);
