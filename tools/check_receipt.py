@@ -248,6 +248,7 @@ def main(tables_of=None):
     parser.add_argument("root", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     parser.add_argument("--keys", type=pathlib.Path, metavar="FOLDER", help="public keys to trust")
     parser.add_argument("--head", metavar="DIGEST", help="the digest of the newest manifest, as the run printed it")
+    parser.add_argument("--unsigned", action="store_true", help="accept receipts although there are no keys to check their signatures with")
     parser.add_argument("--lake", type=pathlib.Path, help="also check the data files, in this lake")
     options = parser.parse_args()
     root, report, given = options.root, Report(), None
@@ -269,12 +270,14 @@ def main(tables_of=None):
             newest, live = check_table(name, versions(), receipts, documents, keys)
             check_data(folder, live if folder else {})
             require(not named or named.get(name) == newest, "the newest manifest names another version of it")
-            print(f"ok        {name}@{newest[0]}")
+            print(f"ok        {name}@{newest[0]}" + (f", {len(live)} data files" if folder else ""))
 
         report.of(name, check)
+    signed = keys is None and any(b'"sig":' in path.read_bytes() for path in receipts.values())
+    report.of("keys", lambda: require(not signed or options.unsigned, "receipts are signed, and there are no keys: give --keys, or --unsigned"))
     report.of("tables", lambda: require(named.keys() <= tables.keys(), f"{named.keys() - tables.keys()} are gone"))
     report.of("head", lambda: require(options.head in (None, head), f"it is {head}"))
-    print(f"head      {head}")
+    print(f"head      {head}" + (", as given" if options.head and options.head == head else "" if options.head else " (compare it with what the run printed)"))
     print(f"keys      {', '.join(sorted(keys)) or 'none'}" if keys is not None else "keys      signatures were not looked at")
     sys.exit(1 if report.problems else 0)
 

@@ -205,6 +205,16 @@ pub enum PipelineError {
         /// Version without receipt.
         version: i64,
     },
+    /// A head that is known outside is not in the lake.
+    #[error(
+        "the lake is not the one that it was: no run of it has the head {head}, which {from} names"
+    )]
+    Behind {
+        /// Where the head is known from.
+        from: String,
+        /// The head.
+        head: String,
+    },
     /// A data file is not as it was written.
     #[error("`{table}` is not as its record says: its file `{file}` {how}")]
     Damaged {
@@ -376,6 +386,7 @@ impl PipelineError {
             | Self::GoesBack { .. }
             | Self::Drift { .. }
             | Self::Foreign { .. }
+            | Self::Behind { .. }
             | Self::NotSigned { .. }
             | Self::Damaged { .. }
             | Self::MissingReceipt { .. } => 1,
@@ -433,6 +444,7 @@ impl PipelineError {
                     false => ", until the model is computed again",
                 }
             )),
+            Self::Behind { .. } => Some("an older state was put back, or it is another lake: bring the newest back; if this state is meant to go on, begin a new anchor (keep the old file, and name another in karat.yaml)".to_owned()),
             Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
             Self::MissingReceipt { .. } => Some("restore it from a backup of the lake; `karat verify` lists all of them".to_owned()),

@@ -269,6 +269,7 @@ fn attempts(journal: Option<&Journal>) -> Result<RecordBatch, PipelineError> {
     let rows = Rows(&list);
     batch(vec![
         ("run", rows.text(|of| Some(of.run.clone()))),
+        ("target", rows.text(|of| Some(of.target.clone()))),
         ("verb", rows.text(|of| Some(of.verb.clone()))),
         ("principal", rows.text(|of| Some(of.principal.clone()))),
         ("logical_time", rows.time(|of| instant(&of.logical_time))),

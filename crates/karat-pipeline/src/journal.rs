@@ -2,23 +2,30 @@
 //!
 //! A journal that cannot be read is thrown away and begun anew: nothing is in it that the lake or the project does not know better.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
+use serde_json::Value;
 
 /// Name of the file below `.karat/`.
 pub const FILE: &str = "journal.sqlite";
 
+/// Stands among failing tables for a run as a whole.
+pub const WHOLE_RUN: &str = "";
+
+/// Runs that are looked through for what fails.
+const LOOKED_BACK: u32 = 1000;
+
 /// Number of this layout of the tables below.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 const TABLES: &str = "
 create table if not exists checked (key text primary key) without rowid;
 create table if not exists attempts (
     run text primary key, verb text not null, principal text not null, logical_time text not null,
-    started_ms integer not null, finished_ms integer, exit_code integer, report text
+    started_ms integer not null, finished_ms integer, exit_code integer, report text, target text not null
 ) without rowid;
 ";
 
@@ -38,6 +45,8 @@ pub enum JournalError {
 pub struct Attempt {
     /// Id of the run.
     pub run: String,
+    /// The target.
+    pub target: String,
     /// The verb.
     pub verb: String,
     /// Who.
@@ -133,8 +142,8 @@ impl Journal {
     /// Notes that an attempt begins.
     pub fn begin(&self, attempt: &Attempt) -> Result<(), JournalError> {
         self.connection.execute(
-            "insert or replace into attempts (run, verb, principal, logical_time, started_ms) values (?1, ?2, ?3, ?4, ?5)",
-            params![attempt.run, attempt.verb, attempt.principal, attempt.logical_time, attempt.started_ms],
+            "insert or replace into attempts (run, verb, principal, logical_time, started_ms, target) values (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![attempt.run, attempt.verb, attempt.principal, attempt.logical_time, attempt.started_ms, attempt.target],
         )?;
         Ok(())
     }
@@ -163,10 +172,49 @@ impl Journal {
         Ok(reports.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// What fails at a target: tables whose step failed in the newest run that had one of theirs which ended well or badly; and
+    /// [`WHOLE_RUN`], where the newest run failed before its first step.
+    pub fn failing(&self, target: &str) -> Result<BTreeSet<String>, JournalError> {
+        let mut statement = self.connection.prepare(
+            "select exit_code, report from attempts where verb = 'run' and target = ?1 and report is not null order by run desc limit ?2",
+        )?;
+        let reports = statement.query_map(params![target, LOOKED_BACK], |row| {
+            Ok((row.get::<_, Option<u8>>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let (mut seen, mut failing) = (BTreeSet::new(), BTreeSet::new());
+        for report in reports {
+            let (code, report) = report?;
+            let report: Value = serde_json::from_str(&report).unwrap_or(Value::Null);
+            let is_newest = seen.insert(WHOLE_RUN.to_owned());
+            let Some(steps) = report["steps"].as_array() else {
+                if is_newest && code != Some(0) {
+                    failing.insert(WHOLE_RUN.to_owned());
+                }
+                continue;
+            };
+            for step in steps {
+                let (Some(table), Some(status)) = (step["table"].as_str(), step["status"].as_str())
+                else {
+                    continue;
+                };
+                // Another run was at it.
+                let waits = step["error"]["exit_code"] == 5;
+                if status != "skipped"
+                    && !waits
+                    && seen.insert(table.to_owned())
+                    && status == "failed"
+                {
+                    failing.insert(table.to_owned());
+                }
+            }
+        }
+        Ok(failing)
+    }
+
     /// Attempts, newest first.
     pub fn attempts(&self, most: u32) -> Result<Vec<Attempt>, JournalError> {
         let mut statement = self.connection.prepare(
-            "select run, verb, principal, logical_time, started_ms, finished_ms, exit_code from attempts order by run desc limit ?1",
+            "select run, verb, principal, logical_time, started_ms, finished_ms, exit_code, target from attempts order by run desc limit ?1",
         )?;
         let attempts = statement.query_map([most], |row| {
             Ok(Attempt {
@@ -177,6 +225,7 @@ impl Journal {
                 started_ms: row.get(4)?,
                 finished_ms: row.get(5)?,
                 exit_code: row.get(6)?,
+                target: row.get(7)?,
             })
         })?;
         Ok(attempts.collect::<rusqlite::Result<_>>()?)
@@ -234,6 +283,7 @@ mod tests {
         let journal = Journal::open(&folder.path().join(FILE)).unwrap();
         let attempt = |run: &str| Attempt {
             run: run.to_owned(),
+            target: "dev".to_owned(),
             verb: "run".to_owned(),
             principal: "ann@desk".to_owned(),
             logical_time: "2026-10-29T00:00:00Z".to_owned(),

@@ -15,7 +15,17 @@ const WORDS_MAX: u64 = 12;
 /// How often each word must occur on average to be taken for one.
 const WORDS_REPEAT_MIN: u64 = 5;
 /// Rows that there must be before something is taken for a rule.
-const ROWS_MIN: u64 = 10;
+pub const ROWS_MIN: u64 = 10;
+/// Words that SQL takes for a value where a column could stand.
+const NO_NAMES: [&str; 7] = [
+    "true",
+    "false",
+    "null",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+];
 /// The name of the table in the questions.
 const TABLE: &str = "t";
 
@@ -69,8 +79,10 @@ pub struct Text {
 pub enum Proposal {
     /// A rule for each row: its name, and the SQL.
     Expectation(String, String),
-    /// Columns that identify a row.
-    Unique(String),
+    /// The column is never null.
+    NotNull,
+    /// The column identifies a row.
+    Unique,
 }
 
 /// Looks at all rows. `wanted` are the columns to look at; all, if it is empty.
@@ -200,7 +212,9 @@ impl Asked<'_> {
             self.name
         );
         let purpose = Purpose::Query { strict: false };
-        match self.name.chars().all(is_plain)
+        let is_literal = NO_NAMES.contains(&self.name.as_str());
+        match !is_literal
+            && self.name.chars().all(is_plain)
             && self.engine.prepare(&asked, self.tables, &purpose).is_ok()
         {
             true => self.name.clone(),
@@ -258,7 +272,8 @@ fn quoted(name: &str) -> String {
 pub fn proposals(column: &Column, rows: u64) -> Vec<Proposal> {
     let mut found = Vec::new();
     let present = rows - column.nulls;
-    if rows < ROWS_MIN || present == 0 {
+    // What karat adds itself (`__START_AT`) is no rule of the data.
+    if rows < ROWS_MIN || present == 0 || column.name.starts_with("__") {
         return found;
     }
     let name = &column.sql_name;
@@ -272,11 +287,7 @@ pub fn proposals(column: &Column, rows: u64) -> Vec<Proposal> {
         Proposal::Expectation(format!("{}_{word}", column.name), sql)
     };
     if is_whole {
-        let there = format!("{name} is not null");
-        found.push(Proposal::Expectation(
-            format!("{}_is_there", column.name),
-            there,
-        ));
+        found.push(Proposal::NotNull);
     }
     if !column.words.is_empty() {
         let words = column
@@ -302,9 +313,10 @@ pub fn proposals(column: &Column, rows: u64) -> Vec<Proposal> {
         }
         _ => {}
     }
-    let names_rows = column.text.is_some() || column.kind.contains("int");
+    let kinds = ["int", "date", "timestamp"];
+    let names_rows = column.text.is_some() || kinds.iter().any(|kind| column.kind.contains(kind));
     if names_rows && is_whole && column.distinct == Some(rows) {
-        found.push(Proposal::Unique(column.name.clone()));
+        found.push(Proposal::Unique);
     }
     found
 }
@@ -337,7 +349,8 @@ mod tests {
             .into_iter()
             .map(|proposal| match proposal {
                 Proposal::Expectation(name, sql) => format!("{name}: {sql}\n"),
-                Proposal::Unique(column) => format!("unique {column}\n"),
+                Proposal::NotNull => "not null\n".to_owned(),
+                Proposal::Unique => "unique\n".to_owned(),
             });
         lines.collect()
     }
@@ -361,12 +374,12 @@ mod tests {
         expect_test::expect![[r#"
             country_is_known: country is null or country in ('C''H', 'DE')
 
-            ÄRGER_is_there: "ÄRGER" is not null
+            not null
             ÄRGER_is_not_empty: "ÄRGER" <> ''
 
-            id_is_there: id is not null
+            not null
             id_is_positive: id > 0
-            unique id
+            unique
 
         "#]]
         .assert_eq(&told.join("\n"));

@@ -52,8 +52,8 @@ pub struct VerifyOptions {
 /// A head that is known from outside the lake.
 #[derive(Debug, Clone)]
 pub struct KnownHead {
-    /// It.
-    pub digest: Digest,
+    /// It; none where what should name one does not.
+    pub digest: Option<Digest>,
     /// Where it is known from, for messages.
     pub from: String,
 }

@@ -187,6 +187,15 @@ fn read_targets(
         let signing_key = setting(&entry.value, "key", &key, variables, of_key, report);
         let alerts = setting(&entry.value, "alerts", &key, variables, missing, report);
         let anchor = anchor(&entry.value, &key, variables, missing, report);
+        if let (Some(lake), Some(Anchor::File(place) | Anchor::Git(place))) = (&lake, &anchor)
+            && Path::new(place.value()).starts_with(lake.value())
+        {
+            report.error(
+                place.at,
+                "the anchor lies in the lake: whoever puts an older state of the one back puts back the other",
+                "name a place that those who write the lake do not reach",
+            );
+        }
         let Some(lake) = lake else {
             continue;
         };

@@ -11,6 +11,8 @@ use crate::error::ReceiptError;
 pub struct KeyedRun {
     /// The key.
     pub key: String,
+    /// What it was asked to run: selectors, as they were written; all, if there are none.
+    pub selection: Vec<String>,
     /// The run that ended well.
     pub run: String,
     /// Its logical time, RFC 3339.

@@ -440,6 +440,28 @@ fn text_minus(text: &str, duration: Duration) -> Option<String> {
     Some(out)
 }
 
+/// The shortest text of the same time, without a zone: `2026-01-06` of `2026-01-06 00:00:00.000Z`. It sorts before all others of that time, so that
+/// a row which writes it shorter than the position does is read.
+fn shortest_writing(text: &str) -> &str {
+    let Some(time) = text.get(10..19).filter(|_| reads_as_time(text)) else {
+        return text;
+    };
+    let rest = &text[19..];
+    let digits = rest.strip_prefix('.').map_or(0, |rest| {
+        rest.bytes().take_while(u8::is_ascii_digit).count()
+    });
+    let fraction = if digits > 0 {
+        rest[..=digits].trim_end_matches('0')
+    } else {
+        ""
+    };
+    match fraction {
+        "" | "." if &time[1..] == "00:00:00" => &text[..10],
+        "" | "." => &text[..19],
+        fraction => &text[..19 + fraction.len()],
+    }
+}
+
 /// Appends bytes that sort as the value does: nulls, numbers by value (integer and real alike), text by bytes, blobs.
 fn encode(value: &ValueRef, out: &mut Vec<u8>) {
     match value {
@@ -1027,10 +1049,13 @@ impl Sqlite {
             (position, maximum) => maximum.or(position),
         };
         let lag = cursor.lag;
-        let lower = position
-            .as_ref()
-            .map(|p| lagged(p, lag, &column.name))
-            .transpose()?;
+        let from_here = |cell: &Cell| {
+            lagged(cell, lag, &column.name).map(|cell| match cell {
+                Cell::Text(text) if holds_dates => Cell::Text(shortest_writing(&text).to_owned()),
+                other => other,
+            })
+        };
+        let lower = position.as_ref().map(from_here).transpose()?;
         let range = Self::range(&table, cursor, lower.as_ref(), bound.as_ref())?;
         let unchanged = match &before {
             Some(Position {
@@ -1051,10 +1076,7 @@ impl Sqlite {
         if !any || unchanged {
             return Ok(planned);
         }
-        let next_lower = bound
-            .as_ref()
-            .map(|b| lagged(b, lag, &column.name))
-            .transpose()?;
+        let next_lower = bound.as_ref().map(from_here).transpose()?;
         let next_range = Self::range(&table, cursor, next_lower.as_ref(), bound.as_ref())?;
         let window = self.window(&transaction, &table, &chosen, &next_range)?;
         planned.loads.push(Load {

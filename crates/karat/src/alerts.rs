@@ -1,5 +1,7 @@
 //! Telling people that runs fail, once, and that they end well again (`alerts` of a target).
 
+use std::collections::BTreeSet;
+
 use karat_pipeline::journal::Journal;
 use karat_pipeline::{RunReport, Site};
 use serde_json::{Value, json};
@@ -7,22 +9,28 @@ use serde_json::{Value, json};
 use crate::output;
 use crate::webhook;
 
-/// How the run before ended, as the journal of this machine remembers it; none if there is none, or it did not end.
-pub(crate) fn ended_before(journal: Option<&Journal>) -> Option<u8> {
-    let attempts = journal?.attempts(1).ok()?;
-    attempts.first()?.exit_code
+/// What fails at a target, as the journal of this machine remembers it.
+pub(crate) fn failing(journal: Option<&Journal>, target: &str) -> BTreeSet<String> {
+    let failing = journal.and_then(|journal| journal.failing(target).ok());
+    failing.unwrap_or_default()
 }
 
-/// Tells the target's server where this run ended otherwise than the one before: badly, or well again. That it could not be told is said
-/// on stderr and changes no exit code.
-pub(crate) fn tell(site: &Site, before: Option<u8>, code: u8, report: Option<&RunReport>) {
+/// Tells the target's server where something fails and nothing did before this run, or nothing does any more. That it could not be told is
+/// said on stderr and changes no exit code.
+pub(crate) fn tell(
+    site: &Site,
+    before: &BTreeSet<String>,
+    now: &BTreeSet<String>,
+    code: u8,
+    report: Option<&RunReport>,
+) {
     let target = site.project.targets.get(&site.context.target);
     let Some(url) = target.and_then(|target| target.alerts.as_ref()) else {
         return;
     };
-    let event = match (before.unwrap_or(0), code) {
-        (0, 1..) => "failed",
-        (1.., 0) => "recovered",
+    let event = match (before.is_empty(), now.is_empty()) {
+        (true, false) => "failed",
+        (false, true) => "recovered",
         _ => return,
     };
     let steps = report.into_iter().flat_map(|report| &report.steps);

@@ -1,17 +1,18 @@
 //! Heads of runs, published where those who write the lake do not reach (G4): lines of JSON in a file, in a Git repository, or sent to a URL.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use karat_pipeline::verify::KnownHead;
-use karat_pipeline::{Site, manifest};
+use karat_pipeline::{PipelineError, Site, manifest};
 use karat_project::Anchor;
 use karat_receipt::Digest;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::site::CACHE;
 use crate::webhook;
 
 /// The file in a Git repository.
@@ -41,19 +42,16 @@ impl Published {
     }
 }
 
-/// Publishes the newest head of a site's lake, where its target says so: true if that was done. `made` tells whether this execution made
-/// it: a server is told of each head once, a file or repository that lacks the newest gets it.
+/// Publishes the newest head of a site's lake, where its target says so: true if it is published now. A server is told of each head once, as
+/// far as this machine remembers (`.karat/published-TARGET`, a cache).
 ///
 /// # Errors
 /// See [`publish`].
-pub(crate) fn publish_newest(site: &Site, made: bool) -> Result<bool, Failure> {
+pub(crate) fn publish_newest(site: &Site) -> Result<bool, Failure> {
     let target = site.project.targets.get(&site.context.target);
     let Some(anchor) = target.and_then(|target| target.anchor.as_ref()) else {
         return Ok(false);
     };
-    if matches!(anchor, Anchor::Http(_)) && !made {
-        return Ok(false);
-    }
     let Some((manifest, head)) = manifest::newest(&site.lake)? else {
         return Ok(false);
     };
@@ -64,8 +62,51 @@ pub(crate) fn publish_newest(site: &Site, made: bool) -> Result<bool, Failure> {
         project: site.project.name.clone(),
         target: site.context.target.clone(),
     };
+    let told = site
+        .root
+        .join(CACHE)
+        .join(format!("published-{}", what.target));
+    let is_server = matches!(anchor, Anchor::Http(_));
+    if is_server && std::fs::read_to_string(&told).is_ok_and(|told| told == head.to_string()) {
+        return Ok(true);
+    }
     publish(anchor, &site.root, &what)?;
+    if is_server {
+        let _ = std::fs::write(&told, head.to_string());
+    }
     Ok(true)
+}
+
+/// Refuses to go on where the lake is older than its anchor: what is written to it would be another history.
+///
+/// # Errors
+/// Says which head is missing, and what to do.
+pub(crate) fn check_newest(site: &Site) -> Result<(), Failure> {
+    let target = site.project.targets.get(&site.context.target);
+    let Some(anchor) = target.and_then(|target| target.anchor.as_ref()) else {
+        return Ok(());
+    };
+    let heads = published(anchor, &site.root)?.unwrap_or_default();
+    let Some(KnownHead {
+        digest: Some(digest),
+        from,
+    }) = heads.last()
+    else {
+        return Ok(());
+    };
+    let is_newest = manifest::newest(&site.lake)?.is_some_and(|(_, head)| head == *digest);
+    let is_there = is_newest
+        || manifest::all(&site.lake)?
+            .iter()
+            .any(|(_, bytes)| Digest::of(bytes) == *digest);
+    match is_there {
+        true => Ok(()),
+        false => Err(PipelineError::Behind {
+            from: from.clone(),
+            head: digest.to_string(),
+        }
+        .into()),
+    }
 }
 
 /// Publishes a head. What was published last is not published again.
@@ -85,42 +126,52 @@ fn publish(anchor: &Anchor, root: &Path, what: &Published) -> Result<(), Failure
     }
 }
 
-/// The heads that were published where they can be read again.
+/// Where heads are kept that can be read again.
+fn file_of(anchor: &Anchor, root: &Path) -> Option<PathBuf> {
+    match anchor {
+        Anchor::File(path) => Some(root.join(path.value())),
+        Anchor::Git(folder) => Some(root.join(folder.value()).join(FILE)),
+        Anchor::Http(_) => None,
+    }
+}
+
+/// The anchor's file as messages name it.
+pub(crate) fn shown(anchor: &Anchor, root: &Path) -> Option<String> {
+    let path = file_of(anchor, root)?;
+    Some(
+        path.strip_prefix(root)
+            .unwrap_or(&path)
+            .display()
+            .to_string(),
+    )
+}
+
+/// The heads that were published, where they can be read again; none where there is no such file.
 ///
 /// # Errors
-/// Where the file cannot be read or holds something else.
-pub(crate) fn published(anchor: &Anchor, root: &Path) -> Result<Vec<KnownHead>, Failure> {
-    let path = match anchor {
-        Anchor::File(path) => root.join(path.value()),
-        Anchor::Git(folder) => root.join(folder.value()).join(FILE),
-        Anchor::Http(_) => return Ok(Vec::new()),
+/// Where the file cannot be read.
+pub(crate) fn published(anchor: &Anchor, root: &Path) -> Result<Option<Vec<KnownHead>>, Failure> {
+    let (Some(path), Some(name)) = (file_of(anchor, root), shown(anchor, root)) else {
+        return Ok(None);
     };
     if !path.exists() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let shown = path
-        .strip_prefix(root)
-        .unwrap_or(&path)
-        .display()
-        .to_string();
-    let file = File::open(&path).map_err(Failure::io("read the anchor", &path))?;
-    let mut heads = Vec::new();
-    for (nth, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(Failure::io("read the anchor", &path))?;
-        let document: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        let digest: Option<Digest> = document["head"].as_str().and_then(|head| head.parse().ok());
-        let Some(digest) = digest else {
-            return Err(Failure::usage(
-                format!("line {} of the anchor `{}` names no head", nth + 1, shown),
-                "restore the file: karat only ever adds lines to it",
-            ));
-        };
-        heads.push(KnownHead {
-            digest,
-            from: format!("line {} of the anchor `{}`", nth + 1, shown),
-        });
-    }
-    Ok(heads)
+    let bytes = std::fs::read(&path).map_err(Failure::io("read the anchor", &path))?;
+    let head = |(nth, line): (usize, &[u8])| {
+        let document: Value = serde_json::from_slice(line).unwrap_or(Value::Null);
+        KnownHead {
+            digest: document["head"].as_str().and_then(|head| head.parse().ok()),
+            from: format!("line {} of the anchor `{name}`", nth + 1),
+        }
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    Ok(Some(
+        lines
+            .filter(|(_, line)| !line.is_empty())
+            .map(head)
+            .collect(),
+    ))
 }
 
 /// Adds the line and syncs the file; false if it is the last line already.
@@ -132,15 +183,21 @@ fn append(path: &Path, what: &Published) -> Result<bool, Failure> {
         .create(true)
         .open(path);
     let mut file = options.map_err(failed())?;
-    let line = what.line();
+    let mut line = what.line();
     let size = file.metadata().map_err(failed())?.len();
     let mut last = String::new();
     file.seek(SeekFrom::Start(size.saturating_sub(line.len() as u64)))
         .map_err(failed())?;
     // Another writer's bytes may be no text: then it is another line.
-    let _ = file.read_to_string(&mut last);
+    let mut end = Vec::new();
+    let _ = file.read_to_end(&mut end);
+    last.push_str(&String::from_utf8_lossy(&end));
     if last == line {
         return Ok(false);
+    }
+    // What a writer that was cut off left stands on a line of its own.
+    if !last.is_empty() && !last.ends_with('\n') {
+        line.insert(0, '\n');
     }
     file.write_all(line.as_bytes()).map_err(failed())?;
     file.sync_all().map_err(failed())?;

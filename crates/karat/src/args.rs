@@ -448,7 +448,7 @@ pub(crate) struct Running {
     pub(crate) trigger: String,
     /// A key of whoever starts the run, like the id of a scheduler's activity: once a run with it has ended well, further ones do nothing and say so;
     /// one that is begun beside it waits for the tables that it is at.
-    #[arg(long, value_name = "KEY", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_hint = ValueHint::Other)]
     pub(crate) run_key: Option<String>,
 }
 
@@ -588,6 +588,9 @@ pub(crate) struct DiffArgs {
     /// For scripts: exit 1 if anything differs.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Read rows of text files that do not fit as far as they do.
+    #[arg(long)]
+    pub(crate) lenient: bool,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -602,6 +605,9 @@ pub(crate) struct ProfileArgs {
     /// Look only at these columns, with commas between them.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
+    /// Read rows of text files that do not fit as far as they do.
+    #[arg(long)]
+    pub(crate) lenient: bool,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }

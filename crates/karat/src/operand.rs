@@ -34,12 +34,13 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
-    /// `stem` names what text files become in the scratch folder.
+    /// `stem` names what text files become in the scratch folder; `lenient` reads rows of text that do not fit as far as they do.
     pub(crate) fn open(
         text: &str,
         stem: &str,
         lake: Option<&OpenSite>,
         scratch: &Path,
+        lenient: bool,
         notes: &mut Vec<String>,
     ) -> Result<Self, Failure> {
         let (place, version) = parts(text);
@@ -65,7 +66,7 @@ impl Operand {
             ));
         }
         let as_of = AsOf::parse(version);
-        let mut files = NamedFiles::new(scratch, &as_of, false);
+        let mut files = NamedFiles::new(scratch, &as_of, lenient);
         let (_, set) = files.open(&format!("{stem}={place}"))?;
         if version.is_some() && !files.has_versions {
             return Err(Failure::usage(

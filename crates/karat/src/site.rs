@@ -25,7 +25,7 @@ use crate::scratch::Scratch;
 use crate::sources::ProjectSources;
 
 /// Folder of the cache in a project.
-const CACHE: &str = ".karat";
+pub(crate) const CACHE: &str = ".karat";
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
 
@@ -299,12 +299,13 @@ impl Opened {
         Ok(KeyRing::load(&self.root.join("keys"))?)
     }
 
-    /// Heads that this target's anchor names.
-    pub(crate) fn anchored_heads(&self) -> Result<Vec<KnownHead>, Failure> {
-        match self.target()?.anchor.as_ref() {
-            Some(anchor) => anchor::published(anchor, &self.root),
-            None => Ok(Vec::new()),
-        }
+    /// The anchor of this target and the heads that it names, where it can be read again.
+    pub(crate) fn anchored_heads(&self) -> Result<Option<(String, Vec<KnownHead>)>, Failure> {
+        let Some(anchor) = self.target()?.anchor.as_ref() else {
+            return Ok(None);
+        };
+        let heads = anchor::published(anchor, &self.root)?.unwrap_or_default();
+        Ok(anchor::shown(anchor, &self.root).map(|place| (place, heads)))
     }
 
     fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::site::block_on;
 
 /// How long a server may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Pauses before another attempt, where the server could not be reached, was too busy, or broke.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 

@@ -21,11 +21,20 @@ pub(super) fn check(
 ) -> Result<(), PipelineError> {
     let manifests = manifests(lake, report, logs)?;
     let there: BTreeSet<Digest> = manifests.iter().map(|manifest| manifest.digest).collect();
-    let gone: Vec<&KnownHead> = heads
+    for head in heads.iter().filter(|head| head.digest.is_none()) {
+        let detail = format!(
+            "{} names no head: it was altered, or its writer was cut off",
+            head.from
+        );
+        report.file(layout::RUNS, "mismatch", detail);
+    }
+    let known = heads
         .iter()
-        .filter(|head| !there.contains(&head.digest))
+        .filter_map(|head| Some((head.digest?, &head.from)));
+    let gone: Vec<(Digest, &String)> = known
+        .filter(|(digest, _)| !there.contains(digest))
         .collect();
-    if let Some(KnownHead { digest, from }) = gone.last() {
+    if let Some((digest, from)) = gone.last() {
         let others = match gone.len() {
             1 => String::new(),
             all => format!(", nor those of {} before it", all - 1),

@@ -193,8 +193,9 @@ fn a_lake_is_checked_without_karat() {
     let lake = Lake::new();
     let head = lake.head;
     let key = SigningKey::from_seed(&[7; 32]).id();
-    let expected =
-        format!("ok        ledger_silver.entries@1\nhead      {head}\nkeys      {key}\n");
+    let expected = format!(
+        "ok        ledger_silver.entries@1, 1 data files\nhead      {head}, as given\nkeys      {key}\n"
+    );
     assert_eq!(lake.check(), (true, expected));
 }
 

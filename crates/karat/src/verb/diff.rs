@@ -24,9 +24,23 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &DiffArgs) -> Result
     let (engine, lake, _) =
         site::engine_and_lake(voice, global, None, &arguments.resources, &scratch)?;
     let mut notes = Vec::new();
-    let old = Operand::open(&old, "old", lake.as_ref(), scratch.path(), &mut notes)?;
+    let old = Operand::open(
+        &old,
+        "old",
+        lake.as_ref(),
+        scratch.path(),
+        arguments.lenient,
+        &mut notes,
+    )?;
     let new = match new {
-        Some(text) => Operand::open(&text, "new", lake.as_ref(), scratch.path(), &mut notes)?,
+        Some(text) => Operand::open(
+            &text,
+            "new",
+            lake.as_ref(),
+            scratch.path(),
+            arguments.lenient,
+            &mut notes,
+        )?,
         None => {
             return Err(Failure::usage(
                 format!("there is nothing to compare `{}` with", arguments.old),

@@ -3,7 +3,8 @@
 use arrow::error::ArrowError;
 use karat_pipeline::PipelineError;
 use karat_pipeline::damage;
-use karat_pipeline::profile::{Column, Profile, Proposal, profile, proposals};
+use karat_pipeline::profile::{Column, Profile, Proposal, ROWS_MIN, profile, proposals};
+use karat_project::Layer;
 use serde_json::{Value, json};
 
 use crate::args::{Global, ProfileArgs};
@@ -30,6 +31,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &ProfileArgs) -> Res
         "t",
         lake.as_ref(),
         scratch.path(),
+        arguments.lenient,
         &mut notes,
     )?;
     let files = &of.side.files;
@@ -77,18 +79,20 @@ fn document(of: &Operand, profile: &Profile, ranges: &[Range]) -> Value {
         let text = column.text.map(|text| {
             json!({ "empty": text.empty, "padded": text.padded, "shortest": text.shortest, "longest": text.longest })
         });
-        let (mut expectations, mut unique) = (Vec::new(), false);
+        let (mut expectations, mut not_null, mut unique) = (Vec::new(), false, false);
         for proposal in proposals(column, profile.rows) {
             match proposal {
-                Proposal::Expectation(name, sql) => {
+                Proposal::Expectation(name, sql) if takes_expectations(of) => {
                     expectations.push(json!({ "name": name, "expect": sql }));
                 }
-                Proposal::Unique(_) => unique = true,
+                Proposal::Expectation(..) => {}
+                Proposal::NotNull => not_null = true,
+                Proposal::Unique => unique = true,
             }
         }
         json!({
             "column": column.name, "type": column.kind, "nulls": column.nulls, "distinct": column.distinct,
-            "least": least, "greatest": greatest, "text": text, "words": column.words, "expectations": expectations, "unique": unique,
+            "least": least, "greatest": greatest, "text": text, "words": column.words, "expectations": expectations, "not_null": not_null, "unique": unique,
         })
     });
     json!({
@@ -127,22 +131,37 @@ fn text(of: &Operand, profile: &Profile, ranges: &[Range]) -> String {
     text.push_str(&columns.text());
     let (mut expectations, mut checks) = (String::new(), String::new());
     for column in &profile.columns {
+        let mut expect = |name: &str, sql: String| {
+            if takes_expectations(of) {
+                let sql = Value::from(sql);
+                let name = key(name);
+                expectations.push_str(&format!("  {name}: {{ expect: {sql}, action: warn }}\n"));
+            }
+        };
+        let mut check = |what: &str, kind: &str| {
+            let name = key(&format!("{}_{what}", column.name));
+            checks.push_str(&format!(
+                "  {name}: {{ {kind}: [{}] }}\n",
+                key(&column.name)
+            ));
+        };
         for proposal in proposals(column, rows) {
             match proposal {
-                Proposal::Expectation(name, sql) => expectations.push_str(&format!(
-                    "  {}: {{ expect: {}, action: warn }}\n",
-                    key(&name),
-                    Value::from(sql)
-                )),
-                Proposal::Unique(column) => checks.push_str(&format!(
-                    "  {}: {{ unique: [{}] }}\n",
-                    key(&format!("{column}_is_unique")),
-                    key(&column)
-                )),
+                Proposal::Expectation(name, sql) => expect(&name, sql),
+                Proposal::NotNull if takes_expectations(of) => {
+                    let sql = format!("{} is not null", column.sql_name);
+                    expect(&format!("{}_is_there", column.name), sql);
+                }
+                Proposal::NotNull => check("is_there", "not_null"),
+                Proposal::Unique => check("is_unique", "unique"),
             }
         }
     }
-    if !expectations.is_empty() || !checks.is_empty() {
+    if rows < ROWS_MIN {
+        text.push_str(&format!(
+            "\n# Fewer than {ROWS_MIN} rows tell nothing of rules: none is proposed.\n"
+        ));
+    } else if !expectations.is_empty() || !checks.is_empty() {
         text.push_str("\n# What all rows of today keep; what of it is a rule, you decide.\n");
     }
     for (title, lines) in [("expectations", expectations), ("checks", checks)] {
@@ -151,6 +170,13 @@ fn text(of: &Operand, profile: &Profile, ranges: &[Range]) -> String {
         }
     }
     text
+}
+
+/// Gold models have checks alone.
+fn takes_expectations(of: &Operand) -> bool {
+    of.table
+        .as_ref()
+        .is_none_or(|table| table.layer != Layer::Gold)
 }
 
 /// What a reader of the column should know beside.

@@ -100,7 +100,7 @@ fn adopt_one(
         },
         || adopted_text(&adopted),
     )?;
-    anchor::publish_newest(site, true)?;
+    anchor::publish_newest(site)?;
     Ok(0)
 }
 
@@ -136,7 +136,7 @@ fn adopt_all(
     for (_, error) in &all.failed {
         say_error(site, error);
     }
-    anchor::publish_newest(site, !all.adopted.is_empty())?;
+    anchor::publish_newest(site)?;
     Ok(all.exit_code())
 }
 

@@ -29,7 +29,7 @@ pub(super) fn of(
     let would_be_made = |step: &&PlannedStep| {
         matches!(
             step.action,
-            PlannedAction::Rebuild | PlannedAction::Incremental
+            PlannedAction::Rebuild | PlannedAction::Incremental | PlannedAction::Check
         )
     };
     let made = steps.iter().filter(would_be_made);

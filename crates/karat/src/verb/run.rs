@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use karat_pipeline::accounting::{self, Terms};
-use karat_pipeline::journal::{Attempt, Journal};
+use karat_pipeline::journal::{Attempt, Journal, WHOLE_RUN};
 use karat_pipeline::{PipelineError, RunReport, Site, StepReport, StepStatus, run_key, schedule};
 use karat_project::TableName;
 use karat_receipt::KeyedRun;
@@ -23,6 +23,9 @@ use crate::site::{self, Opened, Wants};
 
 /// How long a run with a key waits for another, unless told.
 const KEYED_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a run of `--watch` waits for another.
+const WATCHING_WAIT: Duration = Duration::from_secs(600);
 
 /// Terms in the order in which people read them.
 pub(crate) const TERMS: [&str; 8] = [
@@ -68,79 +71,87 @@ pub(super) fn once(
     arguments: &RunArgs,
     telling: Telling,
 ) -> Result<u8, Failure> {
-    let select = |opened: &Opened| super::selected_of_lake(voice, opened, &arguments.select.select);
-    run_selected(voice, global, &arguments.running, telling, select)
+    let selection = &arguments.select.select;
+    let asked = Asked {
+        selection,
+        telling,
+        wait: match arguments.watch {
+            true => WATCHING_WAIT,
+            false => Duration::ZERO,
+        },
+    };
+    let select = |opened: &Opened| super::selected_of_lake(voice, opened, selection);
+    run_selected(voice, global, &arguments.running, &asked, select)
 }
 
-/// Runs what failed in the newest run that the journal knows, and what depends on it.
+/// Runs what fails, as far as the journal knows, and what depends on it.
 pub(crate) fn retry(voice: Voice, global: &Global, arguments: &Running) -> Result<u8, Failure> {
-    run_selected(voice, global, arguments, Telling::Always, |opened| {
-        let failed = failed_in_newest(opened)?;
-        if failed.is_empty() {
-            voice.note(
-                "note: nothing failed in the newest run on this machine: there is nothing to retry",
-            );
+    let asked = Asked {
+        selection: &["retry".to_owned()],
+        telling: Telling::Always,
+        wait: Duration::ZERO,
+    };
+    run_selected(voice, global, arguments, &asked, |opened| {
+        let failing = failing(opened)?;
+        if failing.is_empty() {
+            voice.note("note: nothing that this machine ran fails: there is nothing to retry");
             return Ok(Some(BTreeSet::new()));
         }
-        super::selected(&opened.project, &failed)
+        super::selected(&opened.project, &failing)
     })
 }
 
-/// What failed, each with all that depends on it, as `--select` takes it.
-fn failed_in_newest(opened: &Opened) -> Result<Vec<String>, Failure> {
-    let unknown = |what: String| {
+/// What fails, each with all that depends on it, as `--select` takes it.
+fn failing(opened: &Opened) -> Result<Vec<String>, Failure> {
+    let unknown = |what: &str| {
         Failure::usage(
             what,
             "`karat run` brings everything up to date; what is current is not made again",
         )
     };
     let journal = opened.journal_if_there();
-    let newest = journal
+    let attempts = journal
         .as_ref()
-        .and_then(|journal| journal.attempts(1).ok()?.pop());
-    let Some(newest) = newest else {
+        .and_then(|journal| journal.attempts(u32::MAX).ok());
+    let mut here = attempts
+        .iter()
+        .flatten()
+        .filter(|attempt| attempt.target == opened.target);
+    if here.next().is_none() {
         return Err(unknown(
-            "no run is known on this machine: there is none to retry".to_owned(),
+            "no run of this target is known on this machine: there is none to retry",
         ));
-    };
-    let report = journal.and_then(|journal| journal.reports(1).ok()?.pop());
-    let report: Value = report
-        .and_then(|report| serde_json::from_str(&report).ok())
-        .unwrap_or(Value::Null);
-    let (Some(steps), true) = (
-        report["steps"].as_array(),
-        report["run_id"] == newest.run.as_str(),
-    ) else {
-        return Err(unknown(format!(
-            "run {} has not ended, or ended before its first step: which steps failed is not known",
-            newest.run
-        )));
-    };
-    let declared = |table: &&str| {
-        let name: Option<TableName> = table.parse().ok();
-        let is_feed = opened
-            .project
-            .feeds()
-            .any(|feed| Some(&feed.bronze) == name.as_ref());
-        is_feed
-            || opened
-                .project
-                .models
-                .iter()
-                .any(|model| Some(&model.name) == name.as_ref())
-    };
-    let failed = steps.iter().filter(|step| step["status"] == "failed");
-    let tables = failed
-        .filter_map(|step| step["table"].as_str())
-        .filter(declared);
-    Ok(tables.map(|table| format!("{table}+")).collect())
+    }
+    let failing = alerts::failing(journal.as_ref(), &opened.target);
+    if failing.contains(WHOLE_RUN) {
+        return Err(unknown(
+            "the newest run on this machine failed before its first step: which steps would fail is not known",
+        ));
+    }
+    let names = failing
+        .iter()
+        .filter_map(|table| table.parse::<TableName>().ok());
+    let declared = names.filter(|name| {
+        let is_feed = opened.project.feeds().any(|feed| feed.bronze == *name);
+        is_feed || opened.project.model(name).is_some()
+    });
+    Ok(declared.map(|name| format!("{name}+")).collect())
+}
+
+/// How a run was asked for.
+struct Asked<'a> {
+    /// Selectors, as they were written.
+    selection: &'a [String],
+    telling: Telling,
+    /// How long it waits for another run, unless told.
+    wait: Duration,
 }
 
 fn run_selected(
     voice: Voice,
     global: &Global,
     arguments: &Running,
-    telling: Telling,
+    asked: &Asked<'_>,
     select: impl FnOnce(&Opened) -> Result<Option<BTreeSet<TableName>>, Failure>,
 ) -> Result<u8, Failure> {
     let started = Instant::now();
@@ -164,7 +175,7 @@ fn run_selected(
         signs: true,
         wait: arguments.wait.unwrap_or(match arguments.run_key {
             Some(_) => KEYED_WAIT,
-            None => Duration::ZERO,
+            None => asked.wait,
         }),
         accept_deletes: arguments.accept_deletes,
         trigger: arguments.trigger.clone(),
@@ -175,9 +186,20 @@ fn run_selected(
     if let Some(key) = &arguments.run_key
         && let Some(done) = run_key::done(&site.lake, key)?
     {
+        if done.selection != asked.selection {
+            return Err(Failure::usage(
+                format!(
+                    "the key `{key}` is that of run {}, which was asked for something else",
+                    done.run
+                ),
+                "a key stands for one thing to do: give another with another `--select`",
+            ));
+        }
         return joined(voice, &done);
     }
-    let before = alerts::ended_before(journal.as_ref());
+    anchor::check_newest(&site)?;
+    let target = site.context.target.clone();
+    let before = alerts::failing(journal.as_ref(), &target);
     begin(journal.as_ref(), &site);
     let outcome = site::block_on(
         threads,
@@ -186,31 +208,29 @@ fn run_selected(
     let report = match outcome {
         Ok(report) => report,
         Err(error) => {
-            alerts::tell(&site, before, error.exit_code(), None);
-            finish(
-                journal.as_ref(),
-                &site,
-                error.exit_code(),
-                &error_json(&error, error.hint(), error.exit_code()),
-            );
+            let code = error.exit_code();
+            let document = error_json(&error, error.hint(), code);
+            finish(journal.as_ref(), &site, code, &document);
+            let now = alerts::failing(journal.as_ref(), &target);
+            alerts::tell(&site, &before, &now, code, None);
             return Err(error.into());
         }
     };
     if let (Some(key), 0) = (&arguments.run_key, report.exit_code()) {
         let note = KeyedRun {
             key: key.clone(),
+            selection: asked.selection.to_vec(),
             run: site.context.run.clone(),
             logical_time: site.context.logical_time.clone(),
             head: report.head,
         };
         run_key::note(&site.lake, &note)?;
     }
-    let anchored = anchor::publish_newest(&site, report.made_versions());
+    let anchored = anchor::publish_newest(&site);
     let code = match (report.exit_code(), &anchored) {
         (0, Err(failure)) => failure.exit_code(),
         (code, _) => code,
     };
-    alerts::tell(&site, before, code, Some(&report));
     let mut document = json_of(&site, &report, code);
     document["anchored"] = match &anchored {
         Ok(true) => true.into(),
@@ -218,8 +238,10 @@ fn run_selected(
         Err(_) => false.into(),
     };
     finish(journal.as_ref(), &site, code, &document);
-    let is_news = report.made_versions() || code != 0;
-    if telling == Telling::News && (voice.json || !is_news) {
+    let now = alerts::failing(journal.as_ref(), &target);
+    alerts::tell(&site, &before, &now, code, Some(&report));
+    let is_news = report.made_versions() || code != 0 || before != now;
+    if asked.telling == Telling::News && (voice.json || !is_news) {
         if is_news {
             output::print(&format!("{document}\n"))?;
         }
@@ -267,6 +289,7 @@ fn joined(voice: Voice, done: &KeyedRun) -> Result<u8, Failure> {
 fn begin(journal: Option<&Journal>, site: &Site) {
     let attempt = Attempt {
         run: site.context.run.clone(),
+        target: site.context.target.clone(),
         verb: "run".to_owned(),
         principal: site.context.principal.clone(),
         logical_time: site.context.logical_time.clone(),

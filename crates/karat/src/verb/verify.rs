@@ -18,9 +18,13 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         .transpose()?;
     let head = arguments.head.as_deref().map(head).transpose()?;
     let opened = site::open_lake(voice, global, None, Some(&arguments.resources))?;
-    let mut heads = opened.anchored_heads()?;
+    let anchored = opened.anchored_heads()?;
+    let mut heads: Vec<KnownHead> = anchored
+        .iter()
+        .flat_map(|(_, heads)| heads.clone())
+        .collect();
     heads.extend(head.map(|digest| KnownHead {
-        digest,
+        digest: Some(digest),
         from: "`--head`".to_owned(),
     }));
     let keys = opened.keys()?;
@@ -39,13 +43,23 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &VerifyArgs) -> Resu
         threads,
         verify(&site, &keys, &VerifyOptions { level, only, heads }),
     )??;
-    voice.answer(|| document(&report), || text(&report))?;
+    let anchor = anchored
+        .as_ref()
+        .map(|(place, heads)| (place.as_str(), heads.len()));
+    // An anchor that names nothing of a lake that has runs is none.
+    let lost = matches!(anchor, Some((_, 0))) && report.head.is_some();
+    voice.answer(|| document(&report, anchor), || text(&report, anchor))?;
+    if let (Some((place, _)), true) = (anchor, lost) {
+        output::print_error(&format!(
+            "error: the anchor `{place}` names no head of this lake\nhint: bring the file back, or see to its path in karat.yaml; a new one is begun by the next `karat run`\n"
+        ));
+    }
     if report.unsigned > 0 {
         output::print_error(&unsigned);
     }
     Ok(match report.was_denied() {
         true => 4,
-        false => u8::from(!report.ok()),
+        false => u8::from(!report.ok() || lost),
     })
 }
 
@@ -86,7 +100,7 @@ fn head(text: &str) -> Result<Digest, Failure> {
     })
 }
 
-fn document(report: &VerifyReport) -> Value {
+fn document(report: &VerifyReport, anchor: Option<(&str, usize)>) -> Value {
     let tables: Vec<Value> = report
         .tables
         .iter()
@@ -105,10 +119,11 @@ fn document(report: &VerifyReport) -> Value {
     json!({
         "ok": report.ok(), "tables": tables, "files": files, "receipts": report.receipts, "files_hashed": report.files_hashed,
         "rows_decoded": report.rows_decoded, "head": report.head.map(|head| head.to_string()),
+        "anchor": anchor.map(|(place, heads)| json!({ "place": place, "heads": heads })),
     })
 }
 
-fn text(report: &VerifyReport) -> String {
+fn text(report: &VerifyReport, anchor: Option<(&str, usize)>) -> String {
     if report.tables.is_empty() && report.files.is_empty() {
         return "the lake has no tables yet: nothing to verify\n".to_owned();
     }
@@ -157,6 +172,12 @@ fn text(report: &VerifyReport) -> String {
     });
     if let Some(head) = &report.head {
         text.push_str(&format!("head {head}\n"));
+    }
+    if let Some((place, heads)) = anchor.filter(|(_, heads)| *heads > 0) {
+        text.push_str(&format!(
+            "anchor {place}: {}\n",
+            counted(heads as u64, "head")
+        ));
     }
     text
 }

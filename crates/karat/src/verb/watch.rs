@@ -26,10 +26,15 @@ const TRIES_AGAIN: Duration = Duration::from_secs(15);
 pub(super) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<u8, Failure> {
     let mut watched = Watched::of(global)?;
     let mut seen = watched.look(global);
-    once(voice, global, arguments, Telling::Always)?;
+    let first = match voice.json {
+        true => Telling::News,
+        false => Telling::Always,
+    };
+    let mut ended = once(voice, global, arguments, first)?;
     voice.note("watching; Ctrl-C ends it");
-    let (mut again, mut waits) = (TRIES_AGAIN, RUNS_EVERY);
+    let (mut again, mut waits) = (TRIES_AGAIN, watched.settles());
     loop {
+        let mut runs = watched.runs();
         let begun = Instant::now();
         let mut pause = arguments.every;
         loop {
@@ -37,12 +42,23 @@ pub(super) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
             let looking = Instant::now();
             let now = watched.look(global);
             pause = arguments.every.max(looking.elapsed() * LOOKS_SHARE);
-            if now != seen || begun.elapsed() >= waits {
-                seen = now;
+            if now != seen || watched.runs() != runs {
+                (seen, runs) = (now, watched.runs());
+                waits = watched.settles();
+                break;
+            }
+            if begun.elapsed() >= waits {
+                waits = RUNS_EVERY;
                 break;
             }
         }
-        let code = match once(voice, global, arguments, Telling::News) {
+        // After a run that failed, one with nothing to do is news.
+        let telling = match ended {
+            0 => Telling::News,
+            _ if voice.json => Telling::News,
+            _ => Telling::Always,
+        };
+        ended = match once(voice, global, arguments, telling) {
             Ok(code) => code,
             Err(failure) if failure.reader_is_gone() => return Err(failure),
             Err(failure) => {
@@ -50,9 +66,9 @@ pub(super) fn run(voice: Voice, global: &Global, arguments: &RunArgs) -> Result<
                 failure.exit_code()
             }
         };
-        (waits, again) = match code {
-            0 => (RUNS_EVERY, TRIES_AGAIN),
-            _ => (again, (again * 2).min(RUNS_EVERY)),
+        (waits, again) = match ended {
+            0 => (waits, TRIES_AGAIN),
+            _ => (waits.min(again), (again * 2).min(RUNS_EVERY)),
         };
     }
 }
@@ -63,6 +79,9 @@ struct Watched {
     /// How the project's files looked when its sources were read from them.
     project: u64,
     sources: Option<(Arc<ProjectSources>, Vec<String>)>,
+    /// The longest `stable_for` of a feed: a file that is too young is looked at again when it is old enough.
+    stable_for: Duration,
+    lake: Option<PathBuf>,
 }
 
 impl Watched {
@@ -71,8 +90,27 @@ impl Watched {
         Ok(Self {
             project: 0,
             sources: None,
+            stable_for: Duration::ZERO,
+            lake: None,
             root,
         })
+    }
+
+    /// When a run after a change is followed by another.
+    fn settles(&self) -> Duration {
+        match self.stable_for {
+            Duration::ZERO => RUNS_EVERY,
+            young => young + Duration::from_millis(500),
+        }
+    }
+
+    /// Another number when a run, a repair or an adoption has made a version.
+    fn runs(&self) -> u64 {
+        let mut runs = Pulse::default();
+        if let Some(lake) = &self.lake {
+            runs.folder(&lake.join("_karat").join("runs"));
+        }
+        runs.finish()
     }
 
     /// A number that is another when something may have changed.
@@ -86,6 +124,9 @@ impl Watched {
             self.project = project;
             // One with mistakes has none; the run tells of them.
             let opened = site::open(global, None, None).ok();
+            self.lake = opened.as_ref().and_then(|opened| opened.lake_folder().ok());
+            let feeds = opened.iter().flat_map(|opened| opened.project.feeds());
+            self.stable_for = feeds.map(|feed| feed.stable_for).max().unwrap_or_default();
             self.sources = opened.map(|opened| {
                 let names = opened.project.sources.keys().cloned().collect();
                 (opened.sources(), names)

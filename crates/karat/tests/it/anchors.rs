@@ -119,14 +119,37 @@ fn an_older_state_of_the_lake_put_back_is_found_by_the_anchor() {
         .find(|line| line.contains("_karat/runs"));
     let head = second["head"].as_str().unwrap();
     expect!["missing  _karat/runs  no manifest has the digest HEAD, which line 2 of the anchor `heads.ndjson` names: the end of the lake was cut off, or it is another lake"].assert_eq(&what.unwrap().replace(head, "HEAD"));
-    project.write("heads.ndjson", "nothing\n");
+    // What is written to it now would be another history.
+    let run = project.karat(&["run"]);
     expect![[r#"
         --- stderr
-        error: line 1 of the anchor `heads.ndjson` names no head
-        hint: restore the file: karat only ever adds lines to it
-        --- exit 2
+        error: the lake is not the one that it was: no run of it has the head DIGEST, which line 2 of the anchor `heads.ndjson` names
+        hint: an older state was put back, or it is another lake: bring the newest back; if this state is meant to go on, begin a new anchor (keep the old file, and name another in karat.yaml)
+        --- exit 1
+    "#]].assert_eq(&run.text().replace(head, "HEAD"));
+    project.write("heads.ndjson", "nothing");
+    expect![[r#"
+        outcome   table                        version  fingerprint
+        ok        shop_bronze.landing__orders        0  DIGEST…
+        ok        shop_gold.revenue                  0  DIGEST…
+        ok        shop_quarantine.orders             0  DIGEST…
+        ok        shop_silver.orders                 0  DIGEST…
+
+        outcome   file
+        mismatch  _karat/runs  line 1 of the anchor `heads.ndjson` names no head: it was altered, or its writer was cut off
+        NOT as the record says: 4 receipts, 0 files hashed, 0 rows decoded
+        head DIGEST
+        anchor heads.ndjson: 1 head
+        --- exit 1
     "#]]
-    .assert_eq(&project.karat(&["verify"]).text());
+    .assert_eq(&project.karat(&["verify", "--signatures"]).text());
+    // A line that is cut off stays one line, and is told.
+    assert_eq!(project.karat(&["run"]).code, 0);
+    let written = std::fs::read_to_string(project.path("heads.ndjson")).unwrap();
+    assert_eq!(written.lines().count(), 2, "{written}");
+    project.remove("heads.ndjson");
+    let lost = project.karat(&["verify", "--signatures"]);
+    assert_eq!(lost.code, 1, "{}", lost.text());
 }
 
 #[test]
@@ -204,7 +227,13 @@ fn a_server_is_told_of_each_head_once_and_a_run_says_if_it_is_not_there() {
 
 #[test]
 fn an_anchor_is_one_place() {
-    for anchor in ["", "file: a, git: b", "http: notary", "mail: x"] {
+    for anchor in [
+        "",
+        "file: a, git: b",
+        "http: notary",
+        "mail: x",
+        "file: ./lake/heads",
+    ] {
         let project = anchored(anchor);
         assert_eq!(project.karat(&["validate"]).code, 2, "{anchor}");
     }

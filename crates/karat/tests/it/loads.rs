@@ -1658,3 +1658,30 @@ fn a_part_of_the_quarantine_is_listed() {
         --- exit 2
     "#]].assert_eq(&list(&["d_silver.w"]));
 }
+
+/// A time may be written shorter than the position: a date alone is midnight, `.000` is no fraction (B7).
+#[test]
+fn a_shorter_writing_of_the_time_of_the_position_is_read() {
+    for (lag, first, later) in [
+        ("", "2026-01-06 00:00:00", "2026-01-06"),
+        ("", "2026-01-06 10:00:00.000", "2026-01-06 10:00:00"),
+        (", lag: 1d", "2026-01-06 00:00:00", "2026-01-05"),
+        ("", "2026-01-06 10:00:00.500", "2026-01-06 10:00:00.5"),
+    ] {
+        let project = Project::one_feed(
+            &format!(
+                "{{ source: db, table: t, mode: incremental, cursor: {{ column: at{lag} }} }}"
+            ),
+            "from: db.t\nselect: { id: id, at: at }\n",
+        );
+        project.sqlite(&format!(
+            "create table t (id integer primary key, at text); insert into t values (1, '{first}')"
+        ));
+        project.run(0);
+        project.sqlite(&format!("insert into t values (2, '{later}')"));
+        project.run(0);
+        project.run(0);
+        let ids = project.rows("select id from d_silver.t order by id");
+        assert_eq!(ids, "id\r\n1\r\n2\r\n", "{first} and {later}{lag}");
+    }
+}

@@ -43,6 +43,7 @@ fn a_profile_proposes_rules_that_its_rows_keep() {
           select_has_length: { expect: "length(select) = 2", action: warn }
         checks:
           id_is_unique: { unique: [id] }
+          since_is_unique: { unique: [since] }
           select_is_unique: { unique: [select] }
         --- exit 0
     "#]]
@@ -84,6 +85,7 @@ fn a_profile_proposes_rules_that_its_rows_keep() {
               "expect": "name is null or name <> ''"
             }
           ],
+          "not_null": false,
           "unique": false
         }
     "#]]

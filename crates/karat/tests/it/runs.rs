@@ -820,7 +820,7 @@ fn a_retry_runs_what_failed_and_its_dependants() {
     let none = project.karat(&["retry"]);
     expect![[r#"
         --- stderr
-        error: no run is known on this machine: there is none to retry
+        error: no run of this target is known on this machine: there is none to retry
         hint: `karat run` brings everything up to date; what is current is not made again
         --- exit 2
     "#]]
@@ -857,7 +857,7 @@ fn a_retry_runs_what_failed_and_its_dependants() {
         nothing to do: 0 tables up to date, N s
         head DIGEST
         --- stderr
-        note: nothing failed in the newest run on this machine: there is nothing to retry
+        note: nothing that this machine ran fails: there is nothing to retry
         --- exit 0
     "#]]
     .assert_eq(&again.text());
@@ -918,6 +918,7 @@ fn a_run_key_is_one_run() {
         &text.replace("sum(amount)", "sum(1 / (amount - amount))"),
     );
     assert_eq!(ask("a-1").code, 3);
+    assert_eq!(project.karat(&["run", "--run-key", ""]).code, 2);
     // What failed is not done.
     project.write(sql, &text);
     let first = ask("a-1");
@@ -944,6 +945,8 @@ fn a_run_key_is_one_run() {
             .text()
             .replace(first["run_id"].as_str().unwrap(), "RUN"),
     );
+    let other = project.karat(&["run", "--run-key", "a-1", "--select", "shop_gold.revenue"]);
+    assert_eq!(other.code, 2, "{}", other.text());
     assert_eq!(ask("a-2").json()["status"], "done");
     assert_eq!(project.karat(&["verify"]).code, 0);
 }

@@ -138,7 +138,7 @@ fn an_exported_record_is_checked_without_karat_and_without_the_lake() {
         .unwrap();
     let id = SigningKey::from_seed(&KEY).id();
     let expected = format!(
-        "ok        shop_bronze.landing__orders@1\nok        shop_gold.revenue@1\nok        shop_quarantine.orders@0\nok        shop_silver.orders@1\nhead      {head}\nkeys      {id}\n"
+        "ok        shop_bronze.landing__orders@1\nok        shop_gold.revenue@1\nok        shop_quarantine.orders@0\nok        shop_silver.orders@1\nhead      {head}, as given\nkeys      {id}\n"
     );
     assert_eq!(String::from_utf8_lossy(&checked.stdout), expected);
     assert!(checked.status.success());
