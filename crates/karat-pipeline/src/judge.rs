@@ -18,7 +18,7 @@ use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
 use crate::repairs::Repairs;
-use crate::scd::{DELETE, EXISTING, GONE, SEQUENCE};
+use crate::scd::{DELETE, EXISTING, GONE, sequence_column};
 
 /// Built-in rule: an expression of the select failed.
 pub const RULE_EXPRESSION: &str = "_expression";
@@ -157,6 +157,8 @@ struct EventColumns {
     program: RowExpressions,
     /// Each expression of the program, for people.
     texts: Vec<String>,
+    /// How many of its expressions order the events; a condition for deletes follows.
+    sequence: usize,
     keys: Vec<String>,
     has_delete: bool,
     soft_delete: Option<String>,
@@ -167,7 +169,8 @@ struct EventColumns {
 /// What AUTO CDC makes of a batch.
 struct Events {
     selected: RecordBatch,
-    sequence: Option<ArrayRef>,
+    /// The columns that order events; none without AUTO CDC.
+    sequence: Vec<ArrayRef>,
     delete: Vec<bool>,
     failed: Vec<Option<BooleanBuffer>>,
 }
@@ -293,24 +296,33 @@ impl Judge {
         let mut events = None;
         if let Some(cdc) = &silver.auto_cdc {
             let combined = combined_schema(&selected, bronze);
-            let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
-            let mut texts = vec![shown("sequence_by", &sequence_by)];
+            let sequence_by = match cdc.sequence_by.as_slice() {
+                [] => vec!["_seq".to_owned()],
+                columns => columns.to_vec(),
+            };
+            let sequence = sequence_by.len();
+            let texts_of_sequence = sequence_by.iter().map(|by| shown("sequence_by", by));
+            let mut texts: Vec<String> = texts_of_sequence.collect();
             let deletes = cdc.deletes_shown();
             texts.extend(deletes.map(|sql| shown("apply_as_deletes", &sql)));
-            let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
+            let expressions = sequence_by.into_iter().enumerate();
+            let mut expressions: Vec<(String, String)> = expressions
+                .map(|(nth, by)| (sequence_column(nth), by))
+                .collect();
             if let Some(delete) = &cdc.apply_as_deletes {
                 expressions.push((DELETE.to_owned(), delete.clone()));
             }
             let program = RowExpressions::compile(engine, combined.clone(), &expressions)
                 .map_err(|errors| first(errors, &[]))?;
-            let sequence_type = program.output_schema().field(0).data_type().clone();
-            if let Some((what, hint)) = undated_history(cdc, &selected, &sequence_type) {
+            let program_schema = program.output_schema();
+            let sequence_type = program_schema.field(0).data_type();
+            if let Some((what, hint)) = undated_history(cdc, &selected, sequence_type) {
                 return Err(PipelineError::Refused {
                     what: format!("`{table}` cannot keep a history: {what}"),
                     hint,
                 });
             }
-            let delete_type = program.output_schema().fields().get(1).cloned();
+            let delete_type = program_schema.fields().get(sequence).cloned();
             if let Some(error) = delete_type.and_then(|field| is_no_condition(field.data_type())) {
                 return Err(PipelineError::Sql {
                     table: table.clone(),
@@ -318,7 +330,9 @@ impl Judge {
                     error,
                 });
             }
-            kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
+            for field in program_schema.fields().iter().take(sequence) {
+                kept_fields.push(Field::new(field.name(), field.data_type().clone(), true));
+            }
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
             kept_fields.push(Field::new(GONE, DataType::Boolean, false));
@@ -330,6 +344,7 @@ impl Judge {
                 combined,
                 program,
                 texts,
+                sequence,
                 keys: cdc.keys.clone(),
                 has_delete: cdc.apply_as_deletes.is_some(),
                 soft_delete: match &feed.deletes {
@@ -584,7 +599,7 @@ impl Judge {
         let Some(events) = &self.events else {
             return Ok(Events {
                 selected,
-                sequence: None,
+                sequence: Vec::new(),
                 delete: source_delete.to_vec(),
                 failed: Vec::new(),
             });
@@ -606,7 +621,7 @@ impl Judge {
         let outcome = events.program.evaluate(&combined)?;
         let mut delete = source_delete.to_vec();
         if events.has_delete {
-            let marks = outcome.columns[1]
+            let marks = outcome.columns[events.sequence]
                 .as_any()
                 .downcast_ref::<BooleanArray>()
                 .ok_or_else(|| PipelineError::Refused {
@@ -617,7 +632,7 @@ impl Judge {
                 *delete |= marks.is_valid(row) && marks.value(row);
             }
         }
-        let mut sequence = outcome.columns[0].clone();
+        let mut sequence = outcome.columns[..events.sequence].to_vec();
         if let Some(soft) = &events.soft_delete {
             // A flag may be a number, a time or a text.
             let marks = cast(column(batch, soft)?, &DataType::Utf8).map_err(arrow_error)?;
@@ -627,10 +642,12 @@ impl Judge {
             }
         }
         if source_delete.iter().any(|delete| *delete) {
-            sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
+            let first = sequence.remove(0);
+            let dated = crate::marks::date_deletes(&self.table, batch, source_delete, first)?;
+            sequence.insert(0, dated);
         }
         let nulls: Vec<bool> = (0..batch.num_rows())
-            .map(|row| sequence.is_null(row))
+            .map(|row| sequence.iter().any(|column| column.is_null(row)))
             .collect();
         self.built_in(RULE_SEQUENCE_NULL, Some(nulls), None, broken);
         let selected = self.dated(events, batch, selected, source_delete, broken)?;
@@ -652,7 +669,7 @@ impl Judge {
         self.built_in(RULE_KEY_NULL, Some(key_null), None, broken);
         Ok(Events {
             selected,
-            sequence: Some(sequence),
+            sequence,
             delete,
             failed: outcome.failed,
         })
@@ -691,7 +708,7 @@ impl Judge {
         &self,
         batch: &RecordBatch,
         selected: RecordBatch,
-        sequence: Option<ArrayRef>,
+        sequence: Vec<ArrayRef>,
         delete: Vec<bool>,
         found: &Found<'_>,
         counts: &mut JudgeCounts,
@@ -758,8 +775,8 @@ impl Judge {
             None
         };
         let mut columns = selected.columns().to_vec();
-        if let Some(sequence) = sequence {
-            columns.push(sequence);
+        if !sequence.is_empty() {
+            columns.extend(sequence);
             columns.push(column(batch, "_seq")?.clone());
             columns.push(Arc::new(BooleanArray::from(delete)));
             columns.push(Arc::new(BooleanArray::from(deletes_of_source(batch)?)));
@@ -963,7 +980,11 @@ pub(crate) fn undated_history(
         None if is_date(sequence) => None,
         None => Some((
             format!(
-                "its `sequence_by` is a {}, which dates no range",
+                "its `sequence_by` {} a {}, which dates no range",
+                match cdc.sequence_by.as_slice() {
+                    [_, _, ..] => "begins with",
+                    _ => "is",
+                },
                 karat_exact::type_name(sequence)
             ),
             "name the selected date or timestamp from which a state holds: `valid_from: COLUMN`"
@@ -996,11 +1017,18 @@ pub(crate) fn undated_deletes(
     if feed.mode != Mode::Full || feed.key.is_empty() {
         return None;
     }
-    let sequence = cdc.sequence_by.as_ref().map(|name| ("sequence_by", name));
+    if let [_, _, ..] = cdc.sequence_by.as_slice() {
+        let what = format!(
+            "the full loads of `{}` state at most a date for their deletes, and `sequence_by: [{}]` takes more",
+            feed.bronze,
+            cdc.sequence_by.join(", ")
+        );
+        let hint = "order by one date or timestamp, or use `sequence_by: _seq`";
+        return Some((what, hint.to_owned()));
+    }
+    let sequence = cdc.sequence_by.first().map(|name| ("sequence_by", name));
     let valid_from = cdc.valid_from.as_ref().filter(|_| cdc.scd_type == 2);
-    let dated_by = sequence
-        .filter(|(_, name)| *name != "_seq")
-        .or(valid_from.map(|name| ("valid_from", name)));
+    let dated_by = sequence.or(valid_from.map(|name| ("valid_from", name)));
     let (word, name) = dated_by?;
     let hint =
         "capture a date such as 20261030 with `file_order` in the feed, or use `sequence_by: _seq`";

@@ -747,7 +747,7 @@ impl Planner<'_> {
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
         }
-        let dated_by = cdc.valid_from.as_ref().or(cdc.sequence_by.as_ref());
+        let dated_by = cdc.valid_from.as_ref().or(cdc.sequence_by.first());
         let dated_by_type = dated_by
             .and_then(|name| selected.field_with_name(name).ok())
             .map(|field| field.data_type().clone());

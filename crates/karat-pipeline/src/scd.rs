@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub const START_AT: &str = "__START_AT";
 /// Second column of a range, exclusive; null while the range is open.
 pub const END_AT: &str = "__END_AT";
-/// Working column: the value of `sequence_by` (an event without one never gets here).
+/// Working column: the first column of `sequence_by` (an event without one never gets here); see [`sequence_column`].
 pub const SEQUENCE: &str = "__sequence";
 /// Working column: true where the event deletes its key.
 pub const DELETE: &str = "__delete";
@@ -26,6 +26,14 @@ pub const DELETE: &str = "__delete";
 pub const GONE: &str = "__gone";
 /// Working column: true for a row that the table already holds and that only takes part in the comparison.
 pub const EXISTING: &str = "__existing";
+
+/// Working column of the nth column of `sequence_by`, from 0.
+pub fn sequence_column(nth: usize) -> String {
+    match nth {
+        0 => SEQUENCE.to_owned(),
+        nth => format!("{SEQUENCE}_{}", nth + 1),
+    }
+}
 
 /// Which history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +51,13 @@ pub struct EventShape {
     pub scd: ScdType,
     /// Output columns that identify a row, in order.
     pub keys: Vec<String>,
+    /// Columns that order the events of a key before `_seq`, the first before the next.
+    pub sequence: Vec<String>,
     /// Output columns, in table order (without `__START_AT` and `__END_AT`).
     pub output: Vec<String>,
     /// Output columns whose change opens a range.
     pub tracked: Vec<String>,
-    /// Column that dates a range; the sequence itself unless `valid_from` is declared.
+    /// Column that dates a range; the first of the sequence unless `valid_from` is declared.
     pub valid_from: String,
 }
 
@@ -96,7 +106,7 @@ pub struct EventFold {
 }
 
 impl EventFold {
-    /// A fold over events with the given schema: the output columns, [`SEQUENCE`], `_seq`, [`DELETE`], [`GONE`], [`EXISTING`] and
+    /// A fold over events with the given schema: the output columns, those of the sequence, `_seq`, [`DELETE`], [`GONE`], [`EXISTING`] and
     /// whatever else the caller wants to see again on tied events.
     pub fn new(shape: EventShape, input: SchemaRef) -> Result<Self, ArrowError> {
         let mut fields = Vec::new();
@@ -181,7 +191,8 @@ impl EventFold {
 
     fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
         let keys = self.key_rows(events)?;
-        let order = rows_of(events, &[SEQUENCE, "_seq"])?;
+        let order: Vec<&str> = self.shape.sequence.iter().map(String::as_str).collect();
+        let order = rows_of(events, &[order.as_slice(), &["_seq"]].concat())?;
         let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);

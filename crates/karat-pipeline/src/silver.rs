@@ -45,7 +45,7 @@ use crate::repairs::{self, News, Placed, Repairs};
 use crate::reshaped;
 use crate::scd::{
     DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
-    ScdType,
+    ScdType, sequence_column,
 };
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
@@ -993,10 +993,16 @@ impl<'a> SilverStep<'a> {
         let Some(high_water) = before.parameters.get("high_water") else {
             return Ok(None);
         };
-        if !crate::high_water::all_after(column(&events, SEQUENCE)?, high_water)? {
+        let sequence = columns(&events, &shape.sequence)?;
+        // One that is later in the moment of an event before it takes its place in the history, and what that one ended goes on.
+        let compared = match shape.scd {
+            ScdType::One => sequence.len(),
+            ScdType::Two => 1,
+        };
+        if !crate::high_water::all_after(&sequence, high_water, compared)? {
             return Ok(None);
         }
-        if let Some(newest) = crate::high_water::greatest(column(&events, SEQUENCE)?)? {
+        if let Some(newest) = crate::high_water::greatest(&sequence)? {
             lock(aside).high_water = Some(newest);
         } else {
             lock(aside).high_water = Some(high_water.clone());
@@ -1131,7 +1137,8 @@ impl<'a> SilverStep<'a> {
             .collect();
         // Rows that stand in the table come before every new event of their key.
         order.push(SortColumn::descending(EXISTING));
-        order.push(SortColumn::ascending(SEQUENCE));
+        let sequence = self.shape(state).sequence;
+        order.extend(sequence.iter().map(|name| SortColumn::ascending(name)));
         order.push(SortColumn::ascending("_seq"));
         Ok(self.site.engine.sort(events, &order).await?)
     }
@@ -1166,10 +1173,11 @@ impl<'a> SilverStep<'a> {
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<Vec<WrittenFile>, PipelineError> {
         let mut writer = self.writer(fold.table_schema(), Layout::SMALL_FILES, state)?;
+        let sequence = self.shape(state).sequence;
         let mut high_water = None;
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
             let batch = failpoint::rows("silver.sorted", batch);
-            crate::high_water::raise(&mut high_water, column(&batch, SEQUENCE)?)?;
+            crate::high_water::raise(&mut high_water, &columns(&batch, &sequence)?)?;
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
                 put_aside(state, aside, &folded)?;
                 writer.write(&failpoint::rows("silver.folded", folded.rows))?;
@@ -1440,14 +1448,12 @@ impl<'a> SilverStep<'a> {
             .collect();
         let cdc = self.silver.auto_cdc.as_ref();
         let keys = cdc.map(|cdc| cdc.keys.clone()).unwrap_or_default();
-        let sequence_by = cdc
-            .and_then(|cdc| cdc.sequence_by.as_deref())
-            .unwrap_or_default();
+        let sequence_by = cdc.map(|cdc| cdc.sequence_by.clone()).unwrap_or_default();
         // The sequence itself is no content: an event that only moves it opens no range (C5).
         let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
             Some(Track::Only(only)) => only.contains(name),
-            Some(Track::Except(except)) => !except.contains(name) && name != sequence_by,
-            _ => name != sequence_by,
+            Some(Track::Except(except)) => !except.contains(name) && !sequence_by.contains(name),
+            _ => !sequence_by.contains(name),
         };
         EventShape {
             scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) {
@@ -1463,6 +1469,7 @@ impl<'a> SilverStep<'a> {
             valid_from: cdc
                 .and_then(|cdc| cdc.valid_from.clone())
                 .unwrap_or_else(|| SEQUENCE.to_owned()),
+            sequence: (0..sequence_by.len().max(1)).map(sequence_column).collect(),
             keys,
             output,
         }
@@ -1872,6 +1879,10 @@ fn existing_as_events(
                 // SCD 1 keeps no sequence: null sorts where `nulls first` is asked for.
                 _ => arrow::array::new_null_array(field.data_type(), count),
             },
+            // Where a range begins, only the first column of its event is known.
+            name if name.starts_with(SEQUENCE) => {
+                arrow::array::new_null_array(field.data_type(), count)
+            }
             "_seq" => Arc::new(BinaryArray::from(vec![&b""[..]; count])),
             DELETE | GONE => Arc::new(BooleanArray::from(vec![false; count])),
             EXISTING => Arc::new(BooleanArray::from(vec![true; count])),

@@ -54,7 +54,7 @@ pub fn undated(project: &Project, inventories: &mut Inventories<'_>) -> Vec<Unda
 
 /// The word and the column by which a model dates deletes, which a load has no row for.
 fn dated_by(cdc: &AutoCdc) -> Option<String> {
-    let sequence = cdc.sequence_by.as_deref().filter(|name| *name != "_seq");
+    let sequence = cdc.sequence_by.first();
     let valid_from = cdc.valid_from.as_deref().filter(|_| cdc.scd_type == 2);
     sequence
         .map(|name| format!("sequence_by: {name}"))

@@ -958,8 +958,8 @@ impl Action {
 pub struct AutoCdc {
     /// Selected columns that name a row.
     pub keys: Vec<String>,
-    /// Selected column that orders events; `None`: `_seq` alone.
-    pub sequence_by: Option<String>,
+    /// Selected columns that order events, the first before the next; none: `_seq` alone.
+    pub sequence_by: Vec<String>,
     /// When an event deletes its key: SQL over the selected columns, and those of bronze under other names.
     pub apply_as_deletes: Option<String>,
     /// 1 or 2.
@@ -1117,7 +1117,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                 );
                 line(
                     "sequence_by",
-                    quoted(cdc.sequence_by.as_deref().unwrap_or("")),
+                    match cdc.sequence_by.as_slice() {
+                        [] => quoted(""),
+                        columns => quoted_list(columns),
+                    },
                 );
                 line(
                     "valid_from",

@@ -6,8 +6,8 @@ use karat_sql::Query;
 
 use crate::checks::{self, Drafted};
 use crate::decode::{
-    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name,
-    printable, ratio, text, texts,
+    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, column_or_columns, columns, flag,
+    fold_name, is_own_name, printable, ratio, text, texts,
 };
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
@@ -288,8 +288,7 @@ fn read_auto_cdc(
         );
     }
     selected(&keys, outputs, report);
-    let sequence_by = column(node, "sequence_by").filter(|by| by.value != "_seq");
-    selected(sequence_by.as_slice(), outputs, report);
+    let sequence_by = read_sequence(node, outputs, report);
     let valid_from = column(node, "valid_from");
     selected(valid_from.as_slice(), outputs, report);
     let scd_type = match text(node, "stored_as_scd_type")
@@ -318,7 +317,7 @@ fn read_auto_cdc(
                 );
             }
         }
-    } else if sequence_by.is_none() && valid_from.is_none() {
+    } else if sequence_by.is_empty() && valid_from.is_none() {
         let at = node
             .entry("stored_as_scd_type")
             .map_or(node.at, |entry| entry.key_at);
@@ -366,7 +365,7 @@ fn read_auto_cdc(
     }
     Some(AutoCdc {
         keys: bare(&keys),
-        sequence_by: sequence_by.map(|by| by.value),
+        sequence_by: bare(&sequence_by),
         apply_as_deletes,
         scd_type,
         valid_from: valid_from.map(|from| from.value),
@@ -375,6 +374,52 @@ fn read_auto_cdc(
         deletes_normalised,
         deletes_read,
     })
+}
+
+/// The columns of `sequence_by`; none of `_seq` alone, which orders events that are equal in all of them anyway.
+fn read_sequence(node: &Node, outputs: &[&str], report: &mut Reporter) -> Vec<At<String>> {
+    let written = text(node, "sequence_by").map(|by| by.value.to_lowercase());
+    let columns = column_or_columns(node, "sequence_by").unwrap_or_default();
+    if let (Some(list), [by]) = (
+        written
+            .as_deref()
+            .and_then(|by| by.trim().strip_prefix("struct(")),
+        columns.as_slice(),
+    ) {
+        let list = list.trim_end_matches(')');
+        report.error(
+            by.at,
+            "`sequence_by` is a column, or a list of columns",
+            format!("write `sequence_by: [{}]`", printable(list)),
+        );
+        return Vec::new();
+    }
+    match columns.as_slice() {
+        [by] if by.value == "_seq" => return Vec::new(),
+        [] if node
+            .get("sequence_by")
+            .is_some_and(|by| matches!(by.data, crate::yaml::Data::List(_))) =>
+        {
+            let at = node.get("sequence_by").map_or(node.at, |by| by.at);
+            report.error(
+                at,
+                "`sequence_by` names no column",
+                "name the columns that order the events, or leave it out",
+            );
+        }
+        _ => {}
+    }
+    no_twins(&columns, "sequence_by", report);
+    let (seq, named): (Vec<_>, Vec<_>) = columns.into_iter().partition(|by| by.value == "_seq");
+    for seq in seq {
+        report.error(
+            seq.at,
+            "`_seq` orders events that are equal in all columns of `sequence_by` anyway",
+            "leave it out",
+        );
+    }
+    selected(&named, outputs, report);
+    named
 }
 
 /// Reports the names that `outputs` does not have.

@@ -198,9 +198,14 @@ fn silver(model: &Lines<'_>) -> Result<String, NotRecorded> {
         ),
     );
     for key in ["sequence_by", "valid_from"] {
-        let column = model.single(model.one(key)?)?;
-        if !column.is_empty() {
-            line(&mut yaml, format_args!("  {key}: {}", quoted(&column)));
+        let columns = model.one(key)?;
+        match model.list(columns)?.as_slice() {
+            [none] if none.is_empty() => {}
+            [one] => line(&mut yaml, format_args!("  {key}: {}", quoted(one))),
+            _ => line(
+                &mut yaml,
+                format_args!("  {key}: [{}]", model.flow_list(columns)?),
+            ),
         }
     }
     let deletes = unescaped(model.one("apply_as_deletes")?);

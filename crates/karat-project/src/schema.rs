@@ -59,6 +59,8 @@ pub(crate) enum Type {
     /// Exactly one of these words.
     Choice(&'static [Choice]),
     List(&'static Type),
+    /// A column, or a list of columns.
+    ColumnOrList,
     /// A list of columns, or a map from columns to where each comes from.
     ColumnsOrMap,
     Map(&'static Type, MapKey),
@@ -1033,8 +1035,8 @@ static AUTO_CDC: Object = Object {
         ),
         optional(
             "sequence_by",
-            Type::Column,
-            "Selected column that orders the events of a key, before `_seq`. Left out: `_seq` alone.",
+            Type::ColumnOrList,
+            "Selected column that orders the events of a key, before `_seq`; or several, compared from left to right (`struct(a, b)` of Lakeflow is `[a, b]`). Left out: `_seq` alone.",
         ),
         optional(
             "apply_as_deletes",
@@ -1050,7 +1052,7 @@ static AUTO_CDC: Object = Object {
         optional(
             "valid_from",
             Type::Column,
-            "Selected date or timestamp from which a state holds, where `sequence_by` is none (C5).",
+            "Selected date or timestamp from which a state holds, where the (first) column of `sequence_by` is none (C5).",
         ),
         optional(
             "track_history_column_list",

@@ -15,6 +15,7 @@ mod diff;
 mod discover;
 mod documents;
 mod event_log;
+mod events;
 mod explains;
 mod first_run;
 mod flips;
