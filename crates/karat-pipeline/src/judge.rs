@@ -18,7 +18,8 @@ use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
 use crate::repairs::Repairs;
-use crate::scd::{DELETE, EXISTING, GONE, sequence_column};
+use crate::scd::{DELETE, EXISTING, GONE, LOAD, PRESENT, sequence_column};
+use crate::snapshots;
 
 /// Built-in rule: an expression of the select failed.
 pub const RULE_EXPRESSION: &str = "_expression";
@@ -159,11 +160,22 @@ struct EventColumns {
     texts: Vec<String>,
     /// How many of its expressions order the events; a condition for deletes follows.
     sequence: usize,
+    /// Of a model that follows snapshots.
+    snapshots: Option<OfSnapshots>,
     keys: Vec<String>,
     has_delete: bool,
     soft_delete: Option<String>,
     /// The selected column that dates ranges, where it is not the sequence.
     valid_from: Option<String>,
+}
+
+/// What the rows of snapshots say beside what they hold.
+#[derive(Clone, Copy)]
+struct OfSnapshots {
+    /// From when it holds, in the place of a sequence: a history is kept.
+    dated: bool,
+    /// Which snapshot each is of: what one does not have is nowhere a row.
+    whole: bool,
 }
 
 /// What AUTO CDC makes of a batch.
@@ -172,6 +184,10 @@ struct Events {
     /// The columns that order events; none without AUTO CDC.
     sequence: Vec<ArrayRef>,
     delete: Vec<bool>,
+    /// Rows without a key.
+    key_null: Vec<bool>,
+    /// Of whole snapshots: which of them each row is of.
+    load: Option<ArrayRef>,
     failed: Vec<Option<BooleanBuffer>>,
 }
 
@@ -314,7 +330,21 @@ impl Judge {
             }
             let program = RowExpressions::compile(engine, combined.clone(), &expressions)
                 .map_err(|errors| first(errors, &[]))?;
-            let program_schema = program.output_schema();
+            let snapshots = cdc.snapshots.as_ref().map(|_| OfSnapshots {
+                dated: cdc.scd_type == 2,
+                whole: feed.key.is_empty(),
+            });
+            let mut program_schema = program.output_schema();
+            if snapshots.is_some_and(|of| of.dated) {
+                let version =
+                    snapshots::version_of(cdc).map_err(|(what, hint)| PipelineError::Refused {
+                        what: format!("`{table}` cannot date its snapshots: {what}"),
+                        hint,
+                    })?;
+                let dated = snapshots::range_type(version.as_ref());
+                let field = Field::new(sequence_column(0), dated, true);
+                program_schema = Arc::new(Schema::new(vec![field]));
+            }
             let sequence_type = program_schema.field(0).data_type();
             if let Some((what, hint)) = undated_history(cdc, &selected, sequence_type) {
                 return Err(PipelineError::Refused {
@@ -337,6 +367,10 @@ impl Judge {
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
             kept_fields.push(Field::new(GONE, DataType::Boolean, false));
             kept_fields.push(Field::new(EXISTING, DataType::Boolean, false));
+            if snapshots.is_some_and(|of| of.whole) {
+                kept_fields.push(Field::new(LOAD, DataType::Int64, false));
+                kept_fields.push(Field::new(PRESENT, DataType::Boolean, false));
+            }
             for name in ADDRESS {
                 kept_fields.push(bronze.field_with_name(name).map_err(arrow_error)?.clone());
             }
@@ -345,6 +379,7 @@ impl Judge {
                 program,
                 texts,
                 sequence,
+                snapshots,
                 keys: cdc.keys.clone(),
                 has_delete: cdc.apply_as_deletes.is_some(),
                 soft_delete: match &feed.deletes {
@@ -417,27 +452,29 @@ impl Judge {
 
         let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
         let mut failed = any_failed(&selected.failed, rows);
-        let events = self.event_columns(&batch, selected_batch, &source_delete, &mut broken)?;
-        let (selected_batch, sequence, delete) = (events.selected, events.sequence, events.delete);
+        let events =
+            self.event_columns(&batch, selected_batch, &source_delete, reading, &mut broken)?;
+        let delete = &events.delete;
         let mut failures = Failures { of: Vec::new() };
         failures.add(&self.select_texts, &selected.failed);
         if let Some(columns) = &self.events {
             failures.add(&columns.texts, &events.failed);
         }
         let of_events = any_failed(&events.failed, rows);
+        let selected_batch = &events.selected;
         for (row, of_event) in of_events.into_iter().flatten().enumerate() {
             failed.get_or_insert_with(|| vec![false; rows])[row] |= of_event;
         }
-        self.built_in(RULE_EXPRESSION, failed, Some(&delete), &mut broken);
+        self.built_in(RULE_EXPRESSION, failed, Some(delete), &mut broken);
         let rescued = batch.column_by_name("_rescued").map(|column| {
             (0..rows)
                 .map(|row| column.is_valid(row))
                 .collect::<Vec<bool>>()
         });
-        self.built_in(RULE_RESCUED, rescued, Some(&delete), &mut broken);
+        self.built_in(RULE_RESCUED, rescued, Some(delete), &mut broken);
 
         if let Some(program) = &self.expectations {
-            let outcome = program.evaluate(&selected_batch)?;
+            let outcome = program.evaluate(selected_batch)?;
             let expression_failed = broken
                 .iter()
                 .find(|(name, ..)| name == RULE_EXPRESSION)
@@ -476,7 +513,7 @@ impl Judge {
         counts.judged += rows as u64;
         waive(&batch, repairs, &mut broken);
         let found = Found { broken, failures };
-        self.decide(&batch, selected_batch, sequence, delete, &found, counts)
+        self.decide(&batch, &events, &found, counts)
     }
 
     /// The select of the rows of a batch that are read, unjudged, and these rows.
@@ -594,6 +631,7 @@ impl Judge {
         batch: &RecordBatch,
         selected: RecordBatch,
         source_delete: &[bool],
+        reading: &Reading,
         broken: &mut Vec<(String, Action, Vec<bool>)>,
     ) -> Result<Events, PipelineError> {
         let Some(events) = &self.events else {
@@ -601,6 +639,8 @@ impl Judge {
                 selected,
                 sequence: Vec::new(),
                 delete: source_delete.to_vec(),
+                key_null: Vec::new(),
+                load: None,
                 failed: Vec::new(),
             });
         };
@@ -641,7 +681,19 @@ impl Judge {
                 *delete |= marks.is_valid(row) && !says_no(marks.value(row));
             }
         }
-        if source_delete.iter().any(|delete| *delete) {
+        let mut load: Option<ArrayRef> = None;
+        if let Some(of) = &events.snapshots {
+            let snapshots = reading.snapshots.as_ref().ok_or_else(|| {
+                PipelineError::Internal(format!("`{}` has no snapshots", self.table))
+            })?;
+            let epochs = integers(batch, "_epoch")?;
+            if of.dated {
+                sequence = vec![snapshots.dates_of(epochs)];
+            }
+            load = of
+                .whole
+                .then(|| Arc::new(snapshots.places_of(epochs)) as ArrayRef);
+        } else if source_delete.iter().any(|delete| *delete) {
             let first = sequence.remove(0);
             let dated = crate::marks::date_deletes(&self.table, batch, source_delete, first)?;
             sequence.insert(0, dated);
@@ -666,11 +718,13 @@ impl Judge {
                 *null |= column.is_null(row);
             }
         }
-        self.built_in(RULE_KEY_NULL, Some(key_null), None, broken);
+        self.built_in(RULE_KEY_NULL, Some(key_null.clone()), None, broken);
         Ok(Events {
             selected,
             sequence,
             delete,
+            key_null,
+            load,
             failed: outcome.failed,
         })
     }
@@ -707,9 +761,7 @@ impl Judge {
     fn decide(
         &self,
         batch: &RecordBatch,
-        selected: RecordBatch,
-        sequence: Vec<ArrayRef>,
-        delete: Vec<bool>,
+        events: &Events,
         found: &Found<'_>,
         counts: &mut JudgeCounts,
     ) -> Result<Judged, PipelineError> {
@@ -774,13 +826,22 @@ impl Judge {
         } else {
             None
         };
-        let mut columns = selected.columns().to_vec();
-        if !sequence.is_empty() {
-            columns.extend(sequence);
+        let mut columns = events.selected.columns().to_vec();
+        if !events.sequence.is_empty() {
+            columns.extend(events.sequence.iter().cloned());
             columns.push(column(batch, "_seq")?.clone());
-            columns.push(Arc::new(BooleanArray::from(delete)));
+            columns.push(Arc::new(BooleanArray::from(events.delete.clone())));
             columns.push(Arc::new(BooleanArray::from(deletes_of_source(batch)?)));
             columns.push(Arc::new(BooleanArray::from(vec![false; rows])));
+            if let Some(load) = &events.load {
+                columns.push(load.clone());
+                let out: Vec<bool> = keep.iter().map(|keep| !keep).collect();
+                columns.push(Arc::new(BooleanArray::from(out)));
+                // A row that a rule takes out still tells that its snapshot has the key.
+                for (keep, key_null) in keep.iter_mut().zip(&events.key_null) {
+                    *keep |= !key_null;
+                }
+            }
             for name in ADDRESS {
                 columns.push(column(batch, name)?.clone());
             }
@@ -1014,7 +1075,7 @@ pub(crate) fn undated_deletes(
     of_files: bool,
     selected: &Schema,
 ) -> Option<(String, String)> {
-    if feed.mode != Mode::Full || feed.key.is_empty() {
+    if feed.mode != Mode::Full || feed.key.is_empty() || cdc.snapshots.is_some() {
         return None;
     }
     if let [_, _, ..] = cdc.sequence_by.as_slice() {

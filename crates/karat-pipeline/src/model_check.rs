@@ -744,6 +744,23 @@ impl Planner<'_> {
                 },
             });
         }
+        let version = match crate::snapshots::version_of(cdc) {
+            Ok(version) => version,
+            Err((what, hint)) => {
+                findings.push(Finding {
+                    table: model.name.clone(),
+                    at: cdc.snapshots.as_ref().map(|snapshots| snapshots.at),
+                    error: SqlError {
+                        message: format!("`{}` cannot date its snapshots: {what}", model.name),
+                        line: None,
+                        column: None,
+                        hint: Some(hint),
+                        kind: SqlErrorKind::Type,
+                    },
+                });
+                return None;
+            }
+        };
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
         }
@@ -754,7 +771,10 @@ impl Planner<'_> {
         if dated_by.is_some() && dated_by_type.is_none() {
             return None;
         }
-        let range_type = dated_by_type.unwrap_or(DataType::Binary);
+        let range_type = match &cdc.snapshots {
+            Some(_) => crate::snapshots::range_type(version.as_ref()),
+            None => dated_by_type.unwrap_or(DataType::Binary),
+        };
         let undated = crate::judge::undated_history(cdc, &selected, &range_type);
         if let Some((what, hint)) = undated.filter(|_| basis == Basis::Firm) {
             findings.push(Finding {

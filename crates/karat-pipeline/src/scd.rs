@@ -4,8 +4,10 @@
 //! and says which rows stand in the table, from when to when, and what became of every other event. Reading, sorting and
 //! writing belong to [`crate::silver`].
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array,
+};
+use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -26,6 +28,11 @@ pub const DELETE: &str = "__delete";
 pub const GONE: &str = "__gone";
 /// Working column: true for a row that the table already holds and that only takes part in the comparison.
 pub const EXISTING: &str = "__existing";
+
+/// Working column, of whole loads that follow each other alone: the place of the load that a row is of.
+pub const LOAD: &str = "__load";
+/// Working column, of whole loads alone: true for a row that a rule took out; it says that its load has the key, and nothing more.
+pub const PRESENT: &str = "__present";
 
 /// Working column of the nth column of `sequence_by`, from 0.
 pub fn sequence_column(nth: usize) -> String {
@@ -59,6 +66,8 @@ pub struct EventShape {
     pub tracked: Vec<String>,
     /// Column that dates a range; the first of the sequence unless `valid_from` is declared.
     pub valid_from: String,
+    /// Where events are rows of whole loads, which say by what they do not have that it is gone: from when each load holds, in order.
+    pub loads: Option<ArrayRef>,
 }
 
 /// What became of events, each counted where it happened (G6).
@@ -191,24 +200,49 @@ impl EventFold {
 
     fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
         let keys = self.key_rows(events)?;
-        let order: Vec<&str> = self.shape.sequence.iter().map(String::as_str).collect();
-        let order = rows_of(events, &[order.as_slice(), &["_seq"]].concat())?;
+        let order: Vec<&str> = match self.shape.loads {
+            // A whole load has one row of a key: which came first says nothing.
+            Some(_) => vec![LOAD],
+            None => {
+                let sequence = self.shape.sequence.iter().map(String::as_str);
+                sequence.chain(["_seq"]).collect()
+            }
+        };
+        let order = rows_of(events, &order)?;
         let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);
         let content = rows_of(events, &content_names)?;
         let tracked_names: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
         let tracked = rows_of(events, &tracked_names)?;
-        let dates = match self.shape.scd {
-            ScdType::Two => Some(rows_of(events, &[&self.shape.valid_from])?),
-            ScdType::One => None,
+        // What ends a state without being an event of its key has its date after those of the events.
+        let dates = match (self.shape.scd, &self.shape.loads) {
+            (ScdType::One, _) => None,
+            (ScdType::Two, None) => Some(column(events, &self.shape.valid_from)?.clone()),
+            (ScdType::Two, Some(loads)) => {
+                let of_events = column(events, &self.shape.valid_from)?;
+                Some(concat(&[of_events.as_ref(), loads.as_ref()])?)
+            }
+        };
+        let comparable = |dates: &ArrayRef| {
+            RowConverter::new(vec![SortField::new(dates.data_type().clone())])?
+                .convert_columns(std::slice::from_ref(dates))
         };
         let group = Group {
+            rows: events.num_rows(),
             order,
             seq,
             content,
             tracked,
-            dates,
+            dates: dates.as_ref().map(comparable).transpose()?,
+            loads: match &self.shape.loads {
+                Some(loads) => Some(LoadsOfRows {
+                    of: places(events)?,
+                    present: boolean(events, PRESENT)?,
+                    count: loads.len(),
+                }),
+                None => None,
+            },
             delete: boolean(events, DELETE)?,
             gone: boolean(events, GONE)?,
             existing: boolean(events, EXISTING)?,
@@ -229,8 +263,7 @@ impl EventFold {
         for name in &self.shape.output {
             columns.push(take(column(events, name)?, &standing, None)?);
         }
-        if self.shape.scd == ScdType::Two {
-            let dates = column(events, &self.shape.valid_from)?;
+        if let Some(dates) = &dates {
             columns.push(take(dates, &UInt32Array::from(decided.starts), None)?);
             columns.push(if dates.is_empty() {
                 new_null_array(dates.data_type(), 0)
@@ -273,23 +306,36 @@ struct Events {
     enders: Vec<usize>,
 }
 
-/// The events of one batch in comparable form.
+/// The events of one batch in comparable form. What ends a state without being an event of its key has a number after them.
 struct Group {
+    /// How many events there are.
+    rows: usize,
     order: Rows,
     seq: Rows,
     content: Rows,
     tracked: Rows,
     /// From when a state holds; of SCD 2 alone.
     dates: Option<Rows>,
+    loads: Option<LoadsOfRows>,
     delete: BooleanArray,
     gone: BooleanArray,
     existing: BooleanArray,
 }
 
+/// Which of several whole loads each event is a row of.
+struct LoadsOfRows {
+    of: Int64Array,
+    present: BooleanArray,
+    count: usize,
+}
+
 impl Group {
     fn decide(&self, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) {
-        let events = self.without_ties(range, decided, counts);
-        let events = self.without_gone(events, counts);
+        let events = self.without_ties(range.clone(), decided, counts);
+        let mut events = self.without_gone(events, counts);
+        if let Some(loads) = &self.loads {
+            events.events = self.with_gaps(loads, range, events.events);
+        }
         match &self.dates {
             None => self.current(&events, decided, counts),
             Some(dates) => {
@@ -306,25 +352,65 @@ impl Group {
         decided: &mut Decided,
         counts: &mut EventCounts,
     ) -> Vec<usize> {
-        let mut events = Vec::with_capacity(range.len());
-        let mut from = range.start;
-        while from < range.end {
-            let mut to = from + 1;
-            while to < range.end && self.order.row(to) == self.order.row(from) {
-                to += 1;
-            }
-            let same_content =
-                (from + 1..to).all(|row| self.content.row(row) == self.content.row(from));
-            if same_content {
-                counts.duplicate += (to - from - 1) as u64;
-                events.push(from);
+        let loads = self.loads.as_ref();
+        let rows: Vec<usize> = range
+            .filter(|row| loads.is_none_or(|loads| !loads.present.value(*row)))
+            .collect();
+        let mut events = Vec::with_capacity(rows.len());
+        for equal in rows.chunk_by(|a, b| self.order.row(*a) == self.order.row(*b)) {
+            let first = equal[0];
+            let content = self.content.row(first);
+            if equal.iter().all(|row| self.content.row(*row) == content) {
+                counts.duplicate += (equal.len() - 1) as u64;
+                events.push(first);
             } else {
-                counts.tied += (to - from) as u64;
-                decided.tied.extend((from..to).map(|row| row as u32));
+                counts.tied += equal.len() as u64;
+                decided.tied.extend(equal.iter().map(|row| *row as u32));
             }
-            from = to;
         }
         events
+    }
+
+    /// Of a key's rows in whole loads: after the last load of each stretch that has it comes the first that does not. A load whose row of
+    /// the key a rule took out, or whose rows of it tie, has the key, and says nothing more.
+    fn with_gaps(
+        &self,
+        loads: &LoadsOfRows,
+        range: Range<usize>,
+        events: Vec<usize>,
+    ) -> Vec<usize> {
+        let mut with_gaps = Vec::with_capacity(events.len() + 1);
+        let mut events = events.into_iter().peekable();
+        for row in range.clone() {
+            let load = loads.of.value(row);
+            let next = range.end.min(row + 1);
+            if next < range.end && loads.of.value(next) == load {
+                continue;
+            }
+            with_gaps.extend(std::iter::from_fn(|| {
+                events.next_if(|event| loads.of.value(*event) <= load)
+            }));
+            let after = load as usize + 1;
+            let has_it = next < range.end && loads.of.value(next) as usize == after;
+            if after < loads.count && !has_it {
+                with_gaps.push(self.rows + after);
+            }
+        }
+        with_gaps
+    }
+
+    /// Whether it ends the state of its key.
+    fn is_delete(&self, event: usize) -> bool {
+        event >= self.rows || self.delete.value(event)
+    }
+
+    /// Whether it ends what was dated later as well.
+    fn is_gone(&self, event: usize) -> bool {
+        event >= self.rows || self.gone.value(event)
+    }
+
+    fn is_existing(&self, event: usize) -> bool {
+        event < self.rows && self.existing.value(event)
     }
 
     /// A full load that no longer has the key ends all that earlier loads said of it. What they dated later than that load would come
@@ -363,13 +449,13 @@ impl Group {
         let mut events: Vec<usize> = Vec::with_capacity(of.events.len());
         let mut enders = of.enders;
         for event in of.events {
-            if self.gone.value(event) {
+            if self.is_gone(event) {
                 while let Some(&last) = events.last()
                     && dates.row(last) > dates.row(event)
                 {
                     events.pop();
-                    counts.superseded += 1;
-                    if !self.delete.value(last) && enders.last() != Some(&event) {
+                    counts.superseded += u64::from(last < self.rows);
+                    if !self.is_delete(last) && enders.last() != Some(&event) {
                         enders.push(event);
                     }
                 }
@@ -387,8 +473,11 @@ impl Group {
 
     /// Counts the delete at a position: one that finds no row changes nothing.
     fn count_delete(&self, of: &Events, position: usize, counts: &mut EventCounts) {
+        if of.events[position] >= self.rows {
+            return;
+        }
         let before = position.checked_sub(1).map(|before| of.events[before]);
-        let finds_a_row = before.is_some_and(|before| !self.delete.value(before));
+        let finds_a_row = before.is_some_and(|before| !self.is_delete(before));
         if finds_a_row || of.enders.contains(&of.events[position]) {
             counts.deleted += 1;
         } else {
@@ -399,8 +488,8 @@ impl Group {
     fn current(&self, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
         let events = &of.events;
         for (position, &event) in events.iter().enumerate() {
-            let existing = self.existing.value(event);
-            if self.delete.value(event) {
+            let existing = self.is_existing(event);
+            if self.is_delete(event) {
                 self.count_delete(of, position, counts);
             } else if position + 1 < events.len() {
                 if existing {
@@ -428,8 +517,8 @@ impl Group {
             let outlived = events
                 .get(position + 1)
                 .is_some_and(|&next| dates.row(next) == dates.row(event));
-            let existing = self.existing.value(event);
-            if self.delete.value(event) {
+            let existing = self.is_existing(event);
+            if self.is_delete(event) {
                 self.count_delete(of, position, counts);
                 if !outlived && let Some((start, newest)) = open.take() {
                     decided.stand(start, newest, Some(event));
@@ -477,6 +566,14 @@ fn boolean(batch: &RecordBatch, name: &str) -> Result<BooleanArray, ArrowError> 
         .downcast_ref::<BooleanArray>()
         .cloned()
         .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{name}` is not Boolean")))
+}
+
+fn places(batch: &RecordBatch) -> Result<Int64Array, ArrowError> {
+    column(batch, LOAD)?
+        .as_any()
+        .downcast_ref::<Int64Array>()
+        .cloned()
+        .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{LOAD}` is no number")))
 }
 
 /// The named columns of a batch in comparable form.

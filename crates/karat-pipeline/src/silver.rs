@@ -24,7 +24,7 @@ use crate::clock;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
 use crate::damage;
-use crate::deliveries::{self, Reading};
+use crate::deliveries::{self, FullLoads, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::explain::Received;
@@ -44,9 +44,10 @@ use crate::read;
 use crate::repairs::{self, News, Placed, Repairs};
 use crate::reshaped;
 use crate::scd::{
-    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
-    ScdType, sequence_column,
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, LOAD, SEQUENCE,
+    START_AT, ScdType, sequence_column,
 };
+use crate::snapshots::Snapshots;
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
@@ -410,7 +411,7 @@ impl<'a> SilverStep<'a> {
             .last_done()
             .and_then(|intent| intent.to["repair_epoch"].as_i64())
             .unwrap_or(0);
-        let reading = deliveries::reading(self.feed, &feed_epochs, available);
+        let reading = self.reading(&feed_epochs, available)?;
         let repairs = Repairs::read(self.site, &bronze_table, &bronze).await?;
         let repairs = repairs.in_force(&reading);
         let repaired_to = bronze
@@ -419,7 +420,7 @@ impl<'a> SilverStep<'a> {
             .get(&layout::repair_app(&self.feed.bronze))
             .copied()
             .unwrap_or(0);
-        let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
+        let reading_before = self.reading(&feed_epochs, consumed)?;
         // The code of the version is in the receipt of the model's newest own version.
         let (last, holds_adopted) = match (&head_now, epochs.last_done()) {
             (Some(head), Some(_)) => own_receipt(self.site, head)?,
@@ -504,6 +505,24 @@ impl<'a> SilverStep<'a> {
             bronze_table,
             read_schema,
         }))
+    }
+
+    /// What is read of the loads up to an epoch.
+    fn reading(&self, epochs: &Epochs, up_to: i64) -> Result<Reading, PipelineError> {
+        let cdc = self.silver.auto_cdc.as_ref();
+        let Some(cdc) = cdc.filter(|cdc| cdc.snapshots.is_some()) else {
+            return Ok(deliveries::reading(
+                self.feed,
+                epochs,
+                up_to,
+                FullLoads::Newest,
+            ));
+        };
+        let mut reading = deliveries::reading(self.feed, epochs, up_to, FullLoads::All);
+        let left_out = &reading.left_out_loads;
+        let snapshots = Snapshots::of(&self.model.name, cdc, self.feed, epochs, up_to, left_out)?;
+        reading.snapshots = Some(snapshots);
+        Ok(reading)
     }
 
     /// The quarantine without the rows at these addresses; None if it does not hold all of them.
@@ -1137,7 +1156,11 @@ impl<'a> SilverStep<'a> {
             .collect();
         // Rows that stand in the table come before every new event of their key.
         order.push(SortColumn::descending(EXISTING));
-        let sequence = self.shape(state).sequence;
+        let shape = self.shape(state);
+        let sequence = match shape.loads {
+            Some(_) => vec![LOAD.to_owned()],
+            None => shape.sequence,
+        };
         order.extend(sequence.iter().map(|name| SortColumn::ascending(name)));
         order.push(SortColumn::ascending("_seq"));
         Ok(self.site.engine.sort(events, &order).await?)
@@ -1469,6 +1492,10 @@ impl<'a> SilverStep<'a> {
             valid_from: cdc
                 .and_then(|cdc| cdc.valid_from.clone())
                 .unwrap_or_else(|| SEQUENCE.to_owned()),
+            loads: match &state.reading.snapshots {
+                Some(snapshots) if self.feed.key.is_empty() => Some(snapshots.dates()),
+                _ => None,
+            },
             sequence: (0..sequence_by.len().max(1)).map(sequence_column).collect(),
             keys,
             output,

@@ -43,7 +43,8 @@ pub use model::{
     Access, Action, Anchor, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel,
     Expectation, Feed, Format, Gold, Incremental, Json, Lag, Mode, Model, ModelKind, OnAdded,
     OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding,
-    SelectColumn, Setting, Silver, SourceDecl, SourceKind, TableFormat, Target, Track, Unpack,
+    SelectColumn, Setting, Silver, Snapshots, SourceDecl, SourceKind, TableFormat, Target, Track,
+    Unpack,
 };
 pub use nearest::nearest;
 pub use partial::{Partial, Standing, Standings};

@@ -958,10 +958,14 @@ impl Action {
 pub struct AutoCdc {
     /// Selected columns that name a row.
     pub keys: Vec<String>,
+    /// Where they stand.
+    pub keys_at: Place,
     /// Selected columns that order events, the first before the next; none: `_seq` alone.
     pub sequence_by: Vec<String>,
     /// When an event deletes its key: SQL over the selected columns, and those of bronze under other names.
     pub apply_as_deletes: Option<String>,
+    /// Where full loads are whole tables, and not events.
+    pub snapshots: Option<Snapshots>,
     /// 1 or 2.
     pub scd_type: u8,
     /// Selected column from which a state holds.
@@ -981,6 +985,15 @@ impl AutoCdc {
         self.apply_as_deletes.as_ref()?;
         Some(karat_sql::shown(&self.deletes_normalised))
     }
+}
+
+/// `from: snapshots`: what a full load no longer has is gone (C5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// How the order mark of a load is written as a date or a time, which dates the ranges; `None`: the load's logical time does.
+    pub version: Option<String>,
+    /// Where that stands, else `from`.
+    pub at: Place,
 }
 
 /// Which columns of an SCD 2 table open a new state when they change.
@@ -1136,6 +1149,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                     Track::Except(columns) => ("except", columns.clone()),
                 };
                 columns.sort();
+                if let Some(snapshots) = &cdc.snapshots {
+                    let version = snapshots.version.as_deref().unwrap_or("");
+                    line("from_snapshots", quoted(version));
+                }
                 line("track", format!("{word} {}", quoted_list(&columns)));
             }
         }

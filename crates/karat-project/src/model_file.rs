@@ -13,7 +13,7 @@ use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
     Access, Action, AutoCdc, Expectation, Gold, Incremental, Model, ModelKind, SelectColumn,
-    Silver, Track, bare,
+    Silver, Snapshots, Track, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
@@ -298,6 +298,7 @@ fn read_auto_cdc(
         Some("2") => 2,
         _ => 1,
     };
+    let snapshots = read_snapshots(node, scd_type, report);
     let only = columns(node, "track_history_column_list");
     let except = columns(node, "track_history_except_column_list");
     for list in [&only, &except].into_iter().flatten() {
@@ -317,7 +318,7 @@ fn read_auto_cdc(
                 );
             }
         }
-    } else if sequence_by.is_empty() && valid_from.is_none() {
+    } else if snapshots.is_none() && sequence_by.is_empty() && valid_from.is_none() {
         let at = node
             .entry("stored_as_scd_type")
             .map_or(node.at, |entry| entry.key_at);
@@ -365,14 +366,67 @@ fn read_auto_cdc(
     }
     Some(AutoCdc {
         keys: bare(&keys),
+        keys_at: node.entry("keys").map_or(node.at, |keys| keys.key_at),
         sequence_by: bare(&sequence_by),
         apply_as_deletes,
+        snapshots,
         scd_type,
         valid_from: valid_from.map(|from| from.value),
         track,
         deletes_at: node.get("apply_as_deletes").map_or(node.at, |sql| sql.at),
         deletes_normalised,
         deletes_read,
+    })
+}
+
+/// `from: snapshots`, and what says nothing beside it.
+fn read_snapshots(node: &Node, scd_type: u8, report: &mut Reporter) -> Option<Snapshots> {
+    let version = text(node, "snapshot_version");
+    if text(node, "from").is_none_or(|from| from.value != "snapshots") {
+        if let Some(entry) = node.entry("snapshot_version") {
+            report.error(
+                entry.key_at,
+                "`snapshot_version` says nothing without `from: snapshots`",
+                "remove it, or add `from: snapshots`",
+            );
+        }
+        return None;
+    }
+    for (key, instead) in [
+        (
+            "sequence_by",
+            "snapshots follow each other in the order of their marks",
+        ),
+        (
+            "valid_from",
+            "a state holds from its snapshot on: see `snapshot_version`",
+        ),
+        ("apply_as_deletes", "what a snapshot no longer has is gone"),
+    ] {
+        if let Some(entry) = node.entry(key) {
+            report.error(
+                entry.key_at,
+                format!("`{key}` says nothing with `from: snapshots`"),
+                format!("remove it: {instead}"),
+            );
+        }
+    }
+    if let Some(entry) = node.entry("snapshot_version")
+        && scd_type == 1
+    {
+        report.error(
+            entry.key_at,
+            "`snapshot_version` says nothing with `stored_as_scd_type: 1`",
+            "remove it, or keep history with type 2",
+        );
+    }
+    Some(Snapshots {
+        at: match (&version, node.entry("from")) {
+            (Some(version), _) => version.at,
+            (None, Some(from)) => from.key_at,
+            (None, None) => node.at,
+        },
+        version: version.map(|version| version.value),
     })
 }
 

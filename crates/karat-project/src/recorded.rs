@@ -208,6 +208,16 @@ fn silver(model: &Lines<'_>) -> Result<String, NotRecorded> {
             ),
         }
     }
+    if let Some(version) = model.get("from_snapshots") {
+        yaml.push_str("  from: snapshots\n");
+        let version = model.single(version)?;
+        if !version.is_empty() {
+            line(
+                &mut yaml,
+                format_args!("  snapshot_version: {}", quoted(&version)),
+            );
+        }
+    }
     let deletes = unescaped(model.one("apply_as_deletes")?);
     if !deletes.is_empty() {
         line(

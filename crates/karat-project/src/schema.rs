@@ -1038,6 +1038,23 @@ static AUTO_CDC: Object = Object {
             Type::ColumnOrList,
             "Selected column that orders the events of a key, before `_seq`; or several, compared from left to right (`struct(a, b)` of Lakeflow is `[a, b]`). Left out: `_seq` alone.",
         ),
+        default(
+            "from",
+            Type::Choice(&[
+                word("events", "each row of the feed says what became of its key"),
+                word(
+                    "snapshots",
+                    "each full load of the feed is the whole table: a key that it no longer has is gone (Lakeflow's `AUTO CDC FROM SNAPSHOT`)",
+                ),
+            ]),
+            "events",
+            "What the rows are.",
+        ),
+        optional(
+            "snapshot_version",
+            Type::Text,
+            "How the order mark of a snapshot (what `file_order` captures) is written: a date like `%Y%m%d`, or a time like `%Y%m%d_%H%M%S`. It dates the ranges of type 2 (files). Left out: the logical time of the load.",
+        ),
         optional(
             "apply_as_deletes",
             Type::Expression,

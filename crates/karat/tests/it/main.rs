@@ -44,6 +44,7 @@ mod running;
 mod runs;
 mod signatures;
 mod silver;
+mod snapshots;
 mod soak;
 mod sql;
 mod survey;
