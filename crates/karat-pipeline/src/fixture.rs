@@ -215,7 +215,8 @@ fn in_bronze(feed: &Feed, name: &str) -> String {
 /// Columns of bronze that a model reads, and those that its feed needs.
 fn read_by<'m>(feed: &'m Feed, silver: &'m Silver) -> impl Iterator<Item = &'m String> {
     let selected = silver.select.iter().flat_map(|column| &column.reads);
-    let cdc = silver.auto_cdc.iter().flat_map(|cdc| &cdc.deletes_read);
+    let cdc = silver.auto_cdc.iter().flat_map(|cdc| cdc.conditions());
+    let cdc = cdc.flat_map(|condition| &condition.reads);
     let cursor = feed.cursor.iter().map(|cursor| &cursor.column);
     selected.chain(cdc).chain(&feed.key).chain(cursor)
 }

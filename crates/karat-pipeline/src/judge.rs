@@ -94,6 +94,8 @@ pub struct JudgeCounts {
     pub addresses: BTreeMap<String, Vec<String>>,
     /// Rows judged.
     pub judged: u64,
+    /// Rows of snapshots that a rule took out and that still tell of their key.
+    pub present: u64,
 }
 
 impl JudgeCounts {
@@ -108,6 +110,7 @@ impl JudgeCounts {
             broken,
             addresses,
             judged,
+            present,
         } = other;
         self.read += read;
         self.superseded += superseded;
@@ -115,6 +118,7 @@ impl JudgeCounts {
         self.dropped += dropped;
         self.quarantined += quarantined;
         self.judged += judged;
+        self.present += present;
         for (rule, rows) in broken {
             *self.broken.entry(rule).or_default() += rows;
         }
@@ -132,6 +136,8 @@ pub struct Judged {
     pub kept: RecordBatch,
     /// Rows for quarantine, if any.
     pub quarantined: Option<RecordBatch>,
+    /// Events that empty the table, with the columns of those that go on, if any.
+    pub truncates: Option<RecordBatch>,
 }
 
 /// A compiled silver model.
@@ -158,12 +164,13 @@ struct EventColumns {
     program: RowExpressions,
     /// Each expression of the program, for people.
     texts: Vec<String>,
-    /// How many of its expressions order the events; a condition for deletes follows.
+    /// How many of its expressions order the events; conditions follow.
     sequence: usize,
+    /// The word of each condition.
+    conditions: Vec<&'static str>,
     /// Of a model that follows snapshots.
     snapshots: Option<OfSnapshots>,
     keys: Vec<String>,
-    has_delete: bool,
     soft_delete: Option<String>,
     /// The selected column that dates ranges, where it is not the sequence.
     valid_from: Option<String>,
@@ -184,6 +191,8 @@ struct Events {
     /// The columns that order events; none without AUTO CDC.
     sequence: Vec<ArrayRef>,
     delete: Vec<bool>,
+    /// Events that empty the table: they have no key.
+    truncate: Vec<bool>,
     /// Rows without a key.
     key_null: Vec<bool>,
     /// Of whole snapshots: which of them each row is of.
@@ -319,15 +328,15 @@ impl Judge {
             let sequence = sequence_by.len();
             let texts_of_sequence = sequence_by.iter().map(|by| shown("sequence_by", by));
             let mut texts: Vec<String> = texts_of_sequence.collect();
-            let deletes = cdc.deletes_shown();
-            texts.extend(deletes.map(|sql| shown("apply_as_deletes", &sql)));
+            texts.extend(cdc.conditions().map(|of| shown(of.word, &of.shown())));
             let expressions = sequence_by.into_iter().enumerate();
             let mut expressions: Vec<(String, String)> = expressions
                 .map(|(nth, by)| (sequence_column(nth), by))
                 .collect();
-            if let Some(delete) = &cdc.apply_as_deletes {
-                expressions.push((DELETE.to_owned(), delete.clone()));
-            }
+            expressions.extend(
+                cdc.conditions()
+                    .map(|of| (format!("__{}", of.word), of.sql.clone())),
+            );
             let program = RowExpressions::compile(engine, combined.clone(), &expressions)
                 .map_err(|errors| first(errors, &[]))?;
             let snapshots = cdc.snapshots.as_ref().map(|_| OfSnapshots {
@@ -352,13 +361,15 @@ impl Judge {
                     hint,
                 });
             }
-            let delete_type = program_schema.fields().get(sequence).cloned();
-            if let Some(error) = delete_type.and_then(|field| is_no_condition(field.data_type())) {
-                return Err(PipelineError::Sql {
-                    table: table.clone(),
-                    at: Some(cdc.deletes_at),
-                    error,
-                });
+            let of_conditions = program_schema.fields().iter().skip(sequence);
+            for (condition, field) in cdc.conditions().zip(of_conditions) {
+                if let Some(error) = is_no_condition(condition.word, field.data_type()) {
+                    return Err(PipelineError::Sql {
+                        table: table.clone(),
+                        at: Some(condition.at),
+                        error,
+                    });
+                }
             }
             for field in program_schema.fields().iter().take(sequence) {
                 kept_fields.push(Field::new(field.name(), field.data_type().clone(), true));
@@ -368,7 +379,7 @@ impl Judge {
             kept_fields.push(Field::new(GONE, DataType::Boolean, false));
             kept_fields.push(Field::new(EXISTING, DataType::Boolean, false));
             if snapshots.is_some_and(|of| of.whole) {
-                kept_fields.push(Field::new(LOAD, DataType::Int64, false));
+                kept_fields.push(Field::new(LOAD, DataType::Int64, true));
                 kept_fields.push(Field::new(PRESENT, DataType::Boolean, false));
             }
             for name in ADDRESS {
@@ -381,7 +392,7 @@ impl Judge {
                 sequence,
                 snapshots,
                 keys: cdc.keys.clone(),
-                has_delete: cdc.apply_as_deletes.is_some(),
+                conditions: cdc.conditions().map(|condition| condition.word).collect(),
                 soft_delete: match &feed.deletes {
                     Some(Deletes::Soft(column)) => Some(column.clone()),
                     _ => None,
@@ -454,7 +465,9 @@ impl Judge {
         let mut failed = any_failed(&selected.failed, rows);
         let events =
             self.event_columns(&batch, selected_batch, &source_delete, reading, &mut broken)?;
-        let delete = &events.delete;
+        // Neither has values to judge (C2).
+        let without_values = events.delete.iter().zip(&events.truncate);
+        let without_values: Vec<bool> = without_values.map(|(d, t)| *d || *t).collect();
         let mut failures = Failures { of: Vec::new() };
         failures.add(&self.select_texts, &selected.failed);
         if let Some(columns) = &self.events {
@@ -465,13 +478,13 @@ impl Judge {
         for (row, of_event) in of_events.into_iter().flatten().enumerate() {
             failed.get_or_insert_with(|| vec![false; rows])[row] |= of_event;
         }
-        self.built_in(RULE_EXPRESSION, failed, Some(delete), &mut broken);
+        self.built_in(RULE_EXPRESSION, failed, Some(&without_values), &mut broken);
         let rescued = batch.column_by_name("_rescued").map(|column| {
             (0..rows)
                 .map(|row| column.is_valid(row))
                 .collect::<Vec<bool>>()
         });
-        self.built_in(RULE_RESCUED, rescued, Some(delete), &mut broken);
+        self.built_in(RULE_RESCUED, rescued, Some(&without_values), &mut broken);
 
         if let Some(program) = &self.expectations {
             let outcome = program.evaluate(selected_batch)?;
@@ -494,7 +507,7 @@ impl Judge {
                     })?;
                 let mut rows_broken = Vec::with_capacity(rows);
                 for row in 0..rows {
-                    let exempt = (delete[row] && !rule.on_all)
+                    let exempt = (without_values[row] && !rule.on_all)
                         // A row whose expression failed has no value to judge.
                         || expression_failed.as_ref().is_some_and(|failed| failed[row]);
                     if !exempt && failed.as_ref().is_some_and(|failed| failed.value(row)) {
@@ -639,6 +652,7 @@ impl Judge {
                 selected,
                 sequence: Vec::new(),
                 delete: source_delete.to_vec(),
+                truncate: vec![false; batch.num_rows()],
                 key_null: Vec::new(),
                 load: None,
                 failed: Vec::new(),
@@ -660,16 +674,22 @@ impl Judge {
             RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
         let outcome = events.program.evaluate(&combined)?;
         let mut delete = source_delete.to_vec();
-        if events.has_delete {
-            let marks = outcome.columns[events.sequence]
+        let mut truncate = vec![false; batch.num_rows()];
+        let of_conditions = outcome.columns.iter().skip(events.sequence);
+        for (word, marks) in events.conditions.iter().zip(of_conditions) {
+            let marks = marks
                 .as_any()
                 .downcast_ref::<BooleanArray>()
                 .ok_or_else(|| PipelineError::Refused {
-                    what: format!("`apply_as_deletes` of `{}` is not a condition", self.table),
-                    hint: "write an expression that is true for a delete".to_owned(),
+                    what: format!("`{word}` of `{}` is not a condition", self.table),
+                    hint: "write an expression that is true or false".to_owned(),
                 })?;
-            for (row, delete) in delete.iter_mut().enumerate() {
-                *delete |= marks.is_valid(row) && marks.value(row);
+            let of_kind = match *word {
+                "apply_as_truncates" => &mut truncate,
+                _ => &mut delete,
+            };
+            for (row, is_one) in of_kind.iter_mut().enumerate() {
+                *is_one |= marks.is_valid(row) && marks.value(row);
             }
         }
         let mut sequence = outcome.columns[..events.sequence].to_vec();
@@ -699,7 +719,12 @@ impl Judge {
             sequence.insert(0, dated);
         }
         let nulls: Vec<bool> = (0..batch.num_rows())
-            .map(|row| sequence.iter().any(|column| column.is_null(row)))
+            .map(|row| {
+                sequence
+                    .iter()
+                    .chain(&load)
+                    .any(|column| column.is_null(row))
+            })
             .collect();
         self.built_in(RULE_SEQUENCE_NULL, Some(nulls), None, broken);
         let selected = self.dated(events, batch, selected, source_delete, broken)?;
@@ -715,7 +740,7 @@ impl Judge {
                     hint: "add it to `select`".to_owned(),
                 })?;
             for (row, null) in key_null.iter_mut().enumerate() {
-                *null |= column.is_null(row);
+                *null |= column.is_null(row) && !truncate[row];
             }
         }
         self.built_in(RULE_KEY_NULL, Some(key_null.clone()), None, broken);
@@ -723,6 +748,7 @@ impl Judge {
             selected,
             sequence,
             delete,
+            truncate,
             key_null,
             load,
             failed: outcome.failed,
@@ -838,8 +864,11 @@ impl Judge {
                 let out: Vec<bool> = keep.iter().map(|keep| !keep).collect();
                 columns.push(Arc::new(BooleanArray::from(out)));
                 // A row that a rule takes out still tells that its snapshot has the key.
-                for (keep, key_null) in keep.iter_mut().zip(&events.key_null) {
-                    *keep |= !key_null;
+                for (row, keep) in keep.iter_mut().enumerate() {
+                    if !*keep && !events.key_null[row] && load.is_valid(row) {
+                        *keep = true;
+                        counts.present += 1;
+                    }
                 }
             }
             for name in ADDRESS {
@@ -847,12 +876,28 @@ impl Judge {
             }
         }
         let kept = RecordBatch::try_new(self.kept.clone(), columns).map_err(arrow_error)?;
+        let mut truncates = None;
+        if events.truncate.iter().any(|truncate| *truncate) {
+            let truncate = keep
+                .iter()
+                .zip(&events.truncate)
+                .map(|(k, t)| Some(*k && *t));
+            let truncate: BooleanArray = truncate.collect();
+            truncates = Some(filter_record_batch(&kept, &truncate).map_err(arrow_error)?);
+            for (keep, truncate) in keep.iter_mut().zip(&events.truncate) {
+                *keep &= !truncate;
+            }
+        }
         let kept = if keep.iter().all(|keep| *keep) {
             kept
         } else {
             filter_record_batch(&kept, &BooleanArray::from(keep)).map_err(arrow_error)?
         };
-        Ok(Judged { kept, quarantined })
+        Ok(Judged {
+            kept,
+            quarantined,
+            truncates,
+        })
     }
 
     fn quarantine_rows(
@@ -1009,19 +1054,29 @@ fn waive(batch: &RecordBatch, repairs: &Repairs, broken: &mut Vec<(String, Actio
     broken.retain(|(rule, _, rows)| rule != RULE_RESCUED || rows.iter().any(|row| *row));
 }
 
-/// What is wrong with an `apply_as_deletes` of this type, if it is no condition.
-pub(crate) fn is_no_condition(found: &DataType) -> Option<SqlError> {
+/// What is wrong with an `apply_as_deletes` or the like of this type, if it is no condition.
+pub(crate) fn is_no_condition(word: &str, found: &DataType) -> Option<SqlError> {
     if matches!(found, DataType::Boolean | DataType::Null) {
         return None;
     }
     Some(SqlError {
         message: format!(
-            "`apply_as_deletes` is a {}, not a condition",
+            "`{word}` is a {}, not a condition",
             karat_exact::type_name(found)
         ),
         line: None,
         column: None,
-        hint: Some("write an expression that is true for a delete, e.g. `_op = 'D'`".to_owned()),
+        hint: Some(format!(
+            "write an expression that is true for {}, e.g. `{}`",
+            match word {
+                "apply_as_truncates" => "an event that empties the table",
+                _ => "a delete",
+            },
+            match word {
+                "apply_as_truncates" => "operation = 'T'",
+                _ => "_op = 'D'",
+            },
+        )),
         kind: SqlErrorKind::Type,
     })
 }

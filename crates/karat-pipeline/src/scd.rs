@@ -5,13 +5,14 @@
 //! writing belong to [`crate::silver`].
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array, new_null_array,
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_null_array,
 };
 use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct EventShape {
     pub output: Vec<String>,
     /// Output columns whose change opens a range.
     pub tracked: Vec<String>,
+    /// Output columns in which a null leaves the value as it was.
+    pub ignored_nulls: Vec<String>,
     /// Column that dates a range; the first of the sequence unless `valid_from` is declared.
     pub valid_from: String,
     /// Where events are rows of whole loads, which say by what they do not have that it is gone: from when each load holds, in order.
@@ -87,6 +90,8 @@ pub struct EventCounts {
     pub tied: u64,
     /// Events dated before the one that they follow.
     pub dated_back: u64,
+    /// Rows that only tell that a whole load has their key; they are none of the other terms.
+    pub present: u64,
     /// Rows that the table already held and that were replaced.
     pub existing_superseded: u64,
     /// Rows that the table already held and that still stand, open or newly closed.
@@ -112,6 +117,25 @@ pub struct EventFold {
     table: SchemaRef,
     carry: Vec<RecordBatch>,
     counts: EventCounts,
+    truncates: Truncates,
+}
+
+/// Events that empty the table, in order.
+#[derive(Debug, Default)]
+struct Truncates {
+    /// Their place among all events, as bytes that compare like it.
+    order: Vec<Box<[u8]>>,
+    /// Their dates; none where there is no truncate.
+    dates: Option<ArrayRef>,
+    /// Whether one ended a row.
+    ended: Vec<bool>,
+}
+
+impl Truncates {
+    /// The first one that comes after an event.
+    fn after(&self, event: &[u8]) -> usize {
+        self.order.partition_point(|truncate| **truncate <= *event)
+    }
 }
 
 impl EventFold {
@@ -137,7 +161,39 @@ impl EventFold {
             table,
             carry: Vec::new(),
             counts: EventCounts::default(),
+            truncates: Truncates::default(),
         })
+    }
+
+    /// The events that empty the table: all of them, before the first other event.
+    pub fn truncated_by(&mut self, events: &RecordBatch) -> Result<(), ArrowError> {
+        let order = self.order_of(events)?;
+        let mut rows: Vec<usize> = (0..events.num_rows()).collect();
+        rows.sort_by(|a, b| order.row(*a).cmp(&order.row(*b)));
+        rows.dedup_by(|a, b| order.row(*a) == order.row(*b));
+        self.counts.duplicate += (events.num_rows() - rows.len()) as u64;
+        let at: UInt32Array = rows.iter().map(|row| *row as u32).collect();
+        self.truncates = Truncates {
+            order: rows
+                .iter()
+                .map(|row| order.row(*row).as_ref().into())
+                .collect(),
+            dates: Some(take(column(events, &self.shape.valid_from)?, &at, None)?),
+            ended: vec![false; rows.len()],
+        };
+        Ok(())
+    }
+
+    fn order_of(&self, events: &RecordBatch) -> Result<Rows, ArrowError> {
+        let order: Vec<&str> = match self.shape.loads {
+            // A whole load has one row of a key: which came first says nothing.
+            Some(_) => vec![LOAD],
+            None => {
+                let sequence = self.shape.sequence.iter().map(String::as_str);
+                sequence.chain(["_seq"]).collect()
+            }
+        };
+        rows_of(events, &order)
     }
 
     /// Schema of the rows.
@@ -183,14 +239,23 @@ impl EventFold {
         self.fold(&complete).map(Some)
     }
 
-    /// Decides the last key.
+    /// Decides the last key, and what became of the events that empty the table.
     pub fn finish(&mut self) -> Result<Option<Folded>, ArrowError> {
         let rest = std::mem::take(&mut self.carry);
-        if rest.is_empty() {
-            return Ok(None);
+        let folded = match rest.is_empty() {
+            true => None,
+            false => {
+                let rest = concat_batches(&self.input, &rest)?;
+                Some(self.fold(&rest)?)
+            }
+        };
+        for ended in std::mem::take(&mut self.truncates.ended) {
+            match ended {
+                true => self.counts.deleted += 1,
+                false => self.counts.unchanged += 1,
+            }
         }
-        let rest = concat_batches(&self.input, &rest)?;
-        self.fold(&rest).map(Some)
+        Ok(folded)
     }
 
     fn key_rows(&self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
@@ -200,40 +265,17 @@ impl EventFold {
 
     fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
         let keys = self.key_rows(events)?;
-        let order: Vec<&str> = match self.shape.loads {
-            // A whole load has one row of a key: which came first says nothing.
-            Some(_) => vec![LOAD],
-            None => {
-                let sequence = self.shape.sequence.iter().map(String::as_str);
-                sequence.chain(["_seq"]).collect()
-            }
-        };
-        let order = rows_of(events, &order)?;
-        let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);
-        let content = rows_of(events, &content_names)?;
-        let tracked_names: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
-        let tracked = rows_of(events, &tracked_names)?;
-        // What ends a state without being an event of its key has its date after those of the events.
-        let dates = match (self.shape.scd, &self.shape.loads) {
-            (ScdType::One, _) => None,
-            (ScdType::Two, None) => Some(column(events, &self.shape.valid_from)?.clone()),
-            (ScdType::Two, Some(loads)) => {
-                let of_events = column(events, &self.shape.valid_from)?;
-                Some(concat(&[of_events.as_ref(), loads.as_ref()])?)
-            }
-        };
-        let comparable = |dates: &ArrayRef| {
-            RowConverter::new(vec![SortField::new(dates.data_type().clone())])?
-                .convert_columns(std::slice::from_ref(dates))
+        let dates = match self.shape.scd {
+            ScdType::Two => Some(self.dates_of(events)?),
+            ScdType::One => None,
         };
         let group = Group {
             rows: events.num_rows(),
-            order,
-            seq,
-            content,
-            tracked,
+            order: self.order_of(events)?,
+            seq: rows_of(events, &["_seq"])?,
+            content: rows_of(events, &content_names)?,
             dates: dates.as_ref().map(comparable).transpose()?,
             loads: match &self.shape.loads {
                 Some(loads) => Some(LoadsOfRows {
@@ -243,25 +285,42 @@ impl EventFold {
                 }),
                 None => None,
             },
+            truncates: &self.truncates,
             delete: boolean(events, DELETE)?,
             gone: boolean(events, GONE)?,
             existing: boolean(events, EXISTING)?,
         };
 
         let mut decided = Decided::default();
+        let mut of_keys = Vec::new();
         let mut from = 0;
         for row in 1..=events.num_rows() {
             if row == events.num_rows() || keys.row(row) != keys.row(from) {
-                group.decide(from..row, &mut decided, &mut self.counts);
+                of_keys.push(group.that_count(from..row, &mut decided, &mut self.counts));
                 from = row;
             }
         }
+        let states = self.states(events, &group, &of_keys)?;
+        let tracked: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
+        let tracked = rows_of(&states, &tracked)?;
+        for of_key in &of_keys {
+            match &group.dates {
+                None => group.current(of_key, &mut decided, &mut self.counts),
+                Some(dates) => {
+                    group.ranges(dates, &tracked, of_key, &mut decided, &mut self.counts);
+                }
+            }
+        }
+        for truncate in &decided.truncates_that_end {
+            self.truncates.ended[*truncate] = true;
+        }
+
         let tied = take_record_batch(events, &UInt32Array::from(decided.tied))?;
         let dated_back = take_record_batch(events, &UInt32Array::from(decided.dated_back))?;
         let standing = UInt32Array::from(decided.standing);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.table.fields().len());
-        for name in &self.shape.output {
-            columns.push(take(column(events, name)?, &standing, None)?);
+        for values in states.columns() {
+            columns.push(take(values, &standing, None)?);
         }
         if let Some(dates) = &dates {
             columns.push(take(dates, &UInt32Array::from(decided.starts), None)?);
@@ -277,6 +336,51 @@ impl EventFold {
             dated_back,
         })
     }
+
+    /// From when each event holds; after those of the events the dates of what ends a state without being an event of its key.
+    fn dates_of(&self, events: &RecordBatch) -> Result<ArrayRef, ArrowError> {
+        let of_events = column(events, &self.shape.valid_from)?;
+        match self.shape.loads.as_ref().or(self.truncates.dates.as_ref()) {
+            Some(others) => concat(&[of_events.as_ref(), others.as_ref()]),
+            None => Ok(of_events.clone()),
+        }
+    }
+
+    /// The state of its key after each event: its own values, and where a null changes nothing, those of the newest event before it that
+    /// has one, as far as the key's last delete.
+    fn states(
+        &self,
+        events: &RecordBatch,
+        group: &Group<'_>,
+        of_keys: &[Events],
+    ) -> Result<RecordBatch, ArrowError> {
+        let mut fields = Vec::with_capacity(self.shape.output.len());
+        let mut columns = Vec::with_capacity(self.shape.output.len());
+        for name in &self.shape.output {
+            let values = column(events, name)?;
+            fields.push(self.input.field_with_name(name)?.clone());
+            if !self.shape.ignored_nulls.contains(name) || values.null_count() == 0 {
+                columns.push(values.clone());
+                continue;
+            }
+            let mut from: Vec<u32> = (0..events.num_rows() as u32).collect();
+            for of_key in of_keys {
+                let mut known = None;
+                for &event in &of_key.events {
+                    if group.is_delete(event) {
+                        known = None;
+                    } else if values.is_valid(event) {
+                        known = Some(event as u32);
+                    } else if let Some(known) = known {
+                        from[event] = known;
+                    }
+                }
+            }
+            columns.push(take(values, &UInt32Array::from(from), None)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(events.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+    }
 }
 
 /// Row indices that a fold decided on.
@@ -289,6 +393,8 @@ struct Decided {
     ends: Vec<Option<u32>>,
     tied: Vec<u32>,
     dated_back: Vec<u32>,
+    /// Truncates that ended a row.
+    truncates_that_end: BTreeSet<usize>,
 }
 
 impl Decided {
@@ -307,16 +413,16 @@ struct Events {
 }
 
 /// The events of one batch in comparable form. What ends a state without being an event of its key has a number after them.
-struct Group {
+struct Group<'t> {
     /// How many events there are.
     rows: usize,
     order: Rows,
     seq: Rows,
     content: Rows,
-    tracked: Rows,
     /// From when a state holds; of SCD 2 alone.
     dates: Option<Rows>,
     loads: Option<LoadsOfRows>,
+    truncates: &'t Truncates,
     delete: BooleanArray,
     gone: BooleanArray,
     existing: BooleanArray,
@@ -329,19 +435,25 @@ struct LoadsOfRows {
     count: usize,
 }
 
-impl Group {
-    fn decide(&self, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) {
+impl Group<'_> {
+    /// The events of a key that count, and what ends their states without being one of them.
+    fn that_count(
+        &self,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) -> Events {
         let events = self.without_ties(range.clone(), decided, counts);
         let mut events = self.without_gone(events, counts);
         if let Some(loads) = &self.loads {
             events.events = self.with_gaps(loads, range, events.events);
         }
+        if !self.truncates.order.is_empty() {
+            events.events = self.with_truncates(events.events);
+        }
         match &self.dates {
-            None => self.current(&events, decided, counts),
-            Some(dates) => {
-                let events = self.forward(dates, events, decided, counts);
-                self.ranges(dates, &events, decided, counts);
-            }
+            None => events,
+            Some(dates) => self.forward(dates, events, decided, counts),
         }
     }
 
@@ -353,14 +465,23 @@ impl Group {
         counts: &mut EventCounts,
     ) -> Vec<usize> {
         let loads = self.loads.as_ref();
+        let all = range.len();
         let rows: Vec<usize> = range
             .filter(|row| loads.is_none_or(|loads| !loads.present.value(*row)))
             .collect();
+        counts.present += (all - rows.len()) as u64;
         let mut events = Vec::with_capacity(rows.len());
         for equal in rows.chunk_by(|a, b| self.order.row(*a) == self.order.row(*b)) {
             let first = equal[0];
             let content = self.content.row(first);
-            if equal.iter().all(|row| self.content.row(*row) == content) {
+            let order = self.order.row(first);
+            let with_a_truncate = self
+                .truncates
+                .order
+                .binary_search_by(|truncate| (**truncate).cmp(order.as_ref()))
+                .is_ok();
+            let same_content = equal.iter().all(|row| self.content.row(*row) == content);
+            if same_content && !with_a_truncate {
                 counts.duplicate += (equal.len() - 1) as u64;
                 events.push(first);
             } else {
@@ -397,6 +518,23 @@ impl Group {
             }
         }
         with_gaps
+    }
+
+    /// After each event the first truncate that follows it, if that comes before the next event.
+    fn with_truncates(&self, events: Vec<usize>) -> Vec<usize> {
+        let mut with_truncates = Vec::with_capacity(events.len());
+        for (at, &event) in events.iter().enumerate() {
+            with_truncates.push(event);
+            let order = self.order.row(event);
+            let truncate = self.truncates.after(order.as_ref());
+            let is_first = events
+                .get(at + 1)
+                .is_none_or(|next| self.truncates.after(self.order.row(*next).as_ref()) > truncate);
+            if truncate < self.truncates.order.len() && is_first {
+                with_truncates.push(self.rows + truncate);
+            }
+        }
+        with_truncates
     }
 
     /// Whether it ends the state of its key.
@@ -472,13 +610,22 @@ impl Group {
     }
 
     /// Counts the delete at a position: one that finds no row changes nothing.
-    fn count_delete(&self, of: &Events, position: usize, counts: &mut EventCounts) {
-        if of.events[position] >= self.rows {
-            return;
-        }
+    fn count_delete(
+        &self,
+        of: &Events,
+        position: usize,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
         let before = position.checked_sub(1).map(|before| of.events[before]);
         let finds_a_row = before.is_some_and(|before| !self.is_delete(before));
-        if finds_a_row || of.enders.contains(&of.events[position]) {
+        let finds_a_row = finds_a_row || of.enders.contains(&of.events[position]);
+        if let Some(unsaid) = of.events[position].checked_sub(self.rows) {
+            // It is no event of this key; a truncate is counted once for all of them.
+            if finds_a_row && !self.truncates.order.is_empty() {
+                decided.truncates_that_end.insert(unsaid);
+            }
+        } else if finds_a_row {
             counts.deleted += 1;
         } else {
             counts.unchanged += 1;
@@ -490,7 +637,7 @@ impl Group {
         for (position, &event) in events.iter().enumerate() {
             let existing = self.is_existing(event);
             if self.is_delete(event) {
-                self.count_delete(of, position, counts);
+                self.count_delete(of, position, decided, counts);
             } else if position + 1 < events.len() {
                 if existing {
                     counts.existing_superseded += 1
@@ -508,7 +655,14 @@ impl Group {
         }
     }
 
-    fn ranges(&self, dates: &Rows, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
+    fn ranges(
+        &self,
+        dates: &Rows,
+        tracked: &Rows,
+        of: &Events,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
         let events = &of.events;
         // The event that began the open range, and the newest that confirmed it: untracked columns are the newest's (as in Lakeflow).
         let mut open: Option<(usize, usize)> = None;
@@ -519,7 +673,7 @@ impl Group {
                 .is_some_and(|&next| dates.row(next) == dates.row(event));
             let existing = self.is_existing(event);
             if self.is_delete(event) {
-                self.count_delete(of, position, counts);
+                self.count_delete(of, position, decided, counts);
                 if !outlived && let Some((start, newest)) = open.take() {
                     decided.stand(start, newest, Some(event));
                 }
@@ -534,7 +688,7 @@ impl Group {
                 continue;
             }
             if let Some((start, newest)) = open {
-                if self.tracked.row(start) == self.tracked.row(event) {
+                if tracked.row(start) == tracked.row(event) {
                     counts.unchanged += 1;
                     open = Some((start, event));
                     continue;
@@ -566,6 +720,11 @@ fn boolean(batch: &RecordBatch, name: &str) -> Result<BooleanArray, ArrowError> 
         .downcast_ref::<BooleanArray>()
         .cloned()
         .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{name}` is not Boolean")))
+}
+
+fn comparable(values: &ArrayRef) -> Result<Rows, ArrowError> {
+    RowConverter::new(vec![SortField::new(values.data_type().clone())])?
+        .convert_columns(std::slice::from_ref(values))
 }
 
 fn places(batch: &RecordBatch) -> Result<Int64Array, ArrowError> {

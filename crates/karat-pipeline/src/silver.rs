@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use karat_exact::fingerprint::row_hashes;
 use karat_exact::{BatchStream, ClockUse, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
-use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
+use karat_project::{Feed, Mode, Model, Silver, TableName, WhichColumns};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
 use serde_json::json;
 
@@ -722,6 +722,7 @@ impl<'a> SilverStep<'a> {
             })?;
             let mut aside = lock(&aside);
             aside.counts.add(counts);
+            aside.truncates.extend(judged.truncates);
             if let Some(quarantined) = judged.quarantined {
                 let quarantined = failpoint::rows("silver.quarantined", quarantined);
                 aside.quarantined.push(quarantined);
@@ -847,6 +848,10 @@ impl<'a> SilverStep<'a> {
             }
         };
         let mut aside = self.take_aside(&aside)?;
+        let present = events.map_or(0, |events| events.present);
+        let what = "rows of snapshots that a rule took out, and that told of their key";
+        let table = self.model.name.to_string();
+        accounting::same(&table, aside.counts.present, present, what)?;
         let kept = added.iter().map(|file| file.rows).sum();
         let terms = aside.terms(events, kept);
         count_aside(&mut aside, events);
@@ -1008,6 +1013,10 @@ impl<'a> SilverStep<'a> {
         }
         let kept_schema = state.judge.kept_schema();
         let events: Vec<RecordBatch> = judged.try_collect().await.map_err(ExactError::from)?;
+        // A truncate touches every key.
+        if !lock(aside).truncates.is_empty() {
+            return Ok(None);
+        }
         let events = concat_batches(&kept_schema, &events).map_err(arrow_error)?;
         let Some(high_water) = before.parameters.get("high_water") else {
             return Ok(None);
@@ -1198,13 +1207,23 @@ impl<'a> SilverStep<'a> {
         let mut writer = self.writer(fold.table_schema(), Layout::SMALL_FILES, state)?;
         let sequence = self.shape(state).sequence;
         let mut high_water = None;
-        while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+        let mut next = sorted.try_next().await.map_err(ExactError::from)?;
+        // Every row is judged by now: what is sorted has no first row before the last one is there.
+        let truncates = std::mem::take(&mut lock(aside).truncates);
+        if let Some(first) = truncates.first() {
+            let truncates = concat_batches(&first.schema(), &truncates).map_err(arrow_error)?;
+            let truncates = failpoint::rows("silver.truncates", truncates);
+            crate::high_water::raise(&mut high_water, &columns(&truncates, &sequence)?)?;
+            fold.truncated_by(&truncates).map_err(arrow_error)?;
+        }
+        while let Some(batch) = next {
             let batch = failpoint::rows("silver.sorted", batch);
             crate::high_water::raise(&mut high_water, &columns(&batch, &sequence)?)?;
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
                 put_aside(state, aside, &folded)?;
                 writer.write(&failpoint::rows("silver.folded", folded.rows))?;
             }
+            next = sorted.try_next().await.map_err(ExactError::from)?;
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
             put_aside(state, aside, &folded)?;
@@ -1474,8 +1493,10 @@ impl<'a> SilverStep<'a> {
         let sequence_by = cdc.map(|cdc| cdc.sequence_by.clone()).unwrap_or_default();
         // The sequence itself is no content: an event that only moves it opens no range (C5).
         let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
-            Some(Track::Only(only)) => only.contains(name),
-            Some(Track::Except(except)) => !except.contains(name) && !sequence_by.contains(name),
+            Some(WhichColumns::Only(only)) => only.contains(name),
+            Some(WhichColumns::Except(except)) => {
+                !except.contains(name) && !sequence_by.contains(name)
+            }
             _ => !sequence_by.contains(name),
         };
         EventShape {
@@ -1492,6 +1513,14 @@ impl<'a> SilverStep<'a> {
             valid_from: cdc
                 .and_then(|cdc| cdc.valid_from.clone())
                 .unwrap_or_else(|| SEQUENCE.to_owned()),
+            ignored_nulls: match cdc.and_then(|cdc| cdc.ignore_null_updates.as_ref()) {
+                Some(ignored) => output
+                    .iter()
+                    .filter(|name| ignored.contains(name))
+                    .cloned()
+                    .collect(),
+                None => Vec::new(),
+            },
             loads: match &state.reading.snapshots {
                 Some(snapshots) if self.feed.key.is_empty() => Some(snapshots.dates()),
                 _ => None,
@@ -1777,6 +1806,8 @@ struct Aside {
     counts: JudgeCounts,
     quarantined: Vec<RecordBatch>,
     high_water: Option<String>,
+    /// Events that empty the table.
+    truncates: Vec<RecordBatch>,
     /// Rows that are to be judged, counted before.
     to_judge: Passed,
     /// Rows in whose place a repair stands.

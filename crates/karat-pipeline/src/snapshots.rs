@@ -167,7 +167,8 @@ impl Snapshots {
             .done()
             .filter(|load| load.epoch <= up_to && !left_out.contains(&load.epoch))
             .collect();
-        loads.sort_by_key(|load| (load.to["mark"].as_str(), load.epoch));
+        let place = |load: &Intent| (load.to["mark"].as_str().map(str::to_owned), load.epoch);
+        loads.sort_by_cached_key(|load| place(load));
         let mut snapshots = Self {
             places: BTreeMap::new(),
             dates: Vec::new(),

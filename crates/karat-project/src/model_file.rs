@@ -12,8 +12,8 @@ use crate::decode::{
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
-    Access, Action, AutoCdc, Expectation, Gold, Incremental, Model, ModelKind, SelectColumn,
-    Silver, Snapshots, Track, bare,
+    Access, Action, AutoCdc, EventCondition, Expectation, Gold, Incremental, Model, ModelKind,
+    SelectColumn, Silver, Snapshots, WhichColumns, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
@@ -338,46 +338,94 @@ fn read_auto_cdc(
                 .entry("track_history_except_column_list")
                 .map_or(node.at, |entry| entry.key_at);
             report.error(at, "both lists of tracked columns are given", "keep one");
-            Track::All
+            WhichColumns::All
         }
-        (Some(only), None) => Track::Only(bare(&only)),
-        (None, Some(except)) => Track::Except(bare(&except)),
-        (None, None) => Track::All,
+        (Some(only), None) => WhichColumns::Only(bare(&only)),
+        (None, Some(except)) => WhichColumns::Except(bare(&except)),
+        (None, None) => WhichColumns::All,
     };
-    let mut deletes_normalised = String::new();
-    let mut deletes_read = Vec::new();
-    let mut apply_as_deletes = None;
-    if let Some(when) = node.get("apply_as_deletes")
-        && let Some(expression) = decode::expression(when, report)
-    {
-        for named in expression
-            .columns
-            .iter()
-            .filter(|named| named.qualifier.is_empty())
-        {
-            deletes_read.push(named.name.clone());
-            bronze_columns.push(At {
-                value: named.name.clone(),
-                at: place_in(when, named.span, report),
-            });
-        }
-        deletes_normalised = expression.normalised().to_string();
-        apply_as_deletes = when.scalar().map(str::to_string);
+    let apply_as_deletes = read_condition(node, "apply_as_deletes", bronze_columns, report);
+    let apply_as_truncates = read_condition(node, "apply_as_truncates", bronze_columns, report);
+    if let (Some(entry), Some(_)) = (node.entry("apply_as_truncates"), &valid_from) {
+        report.error(
+            entry.key_at,
+            "`apply_as_truncates` does not go with `valid_from`: nobody knows what was dated before it, and came after",
+            "order by the date itself: name it first in `sequence_by`, and leave `valid_from` out",
+        );
     }
+    let ignore_null_updates = read_null_updates(node, outputs, report);
     Some(AutoCdc {
         keys: bare(&keys),
         keys_at: node.entry("keys").map_or(node.at, |keys| keys.key_at),
         sequence_by: bare(&sequence_by),
         apply_as_deletes,
+        apply_as_truncates,
+        ignore_null_updates,
         snapshots,
         scd_type,
         valid_from: valid_from.map(|from| from.value),
         track,
-        deletes_at: node.get("apply_as_deletes").map_or(node.at, |sql| sql.at),
-        deletes_normalised,
-        deletes_read,
     })
 }
+
+/// A condition that tells the events of one kind.
+fn read_condition(
+    node: &Node,
+    word: &'static str,
+    bronze_columns: &mut Vec<At<String>>,
+    report: &mut Reporter,
+) -> Option<EventCondition> {
+    let when = node.get(word)?;
+    let expression = decode::expression(when, report)?;
+    let named = expression.columns.iter();
+    let named = named.filter(|named| named.qualifier.is_empty());
+    let mut reads = Vec::new();
+    for named in named {
+        reads.push(named.name.clone());
+        bronze_columns.push(At {
+            value: named.name.clone(),
+            at: place_in(when, named.span, report),
+        });
+    }
+    Some(EventCondition {
+        word,
+        sql: when.scalar()?.to_string(),
+        at: when.at,
+        reads,
+        normalised: expression.normalised().to_string(),
+    })
+}
+
+/// In which columns a null leaves the value as it was: one of three keys says.
+fn read_null_updates(node: &Node, outputs: &[&str], report: &mut Reporter) -> Option<WhichColumns> {
+    let keys = [
+        "ignore_null_updates",
+        "ignore_null_updates_column_list",
+        "ignore_null_updates_except_column_list",
+    ];
+    let given: Vec<&Entry> = keys.iter().filter_map(|key| node.entry(key)).collect();
+    if let [first, second, ..] = given.as_slice() {
+        report.error(
+            second.key_at,
+            format!("`{}` and `{}` are both given", first.key, second.key),
+            "keep one",
+        );
+    }
+    let only = columns(node, keys[1]);
+    let except = columns(node, keys[2]);
+    for list in [&only, &except].into_iter().flatten() {
+        selected(list, outputs, report);
+    }
+    match (flag(node, keys[0]), only, except) {
+        (Some(true), _, _) => Some(WhichColumns::All),
+        (_, Some(only), _) => Some(WhichColumns::Only(bare(&only))),
+        (_, _, Some(except)) => Some(WhichColumns::Except(bare(&except))),
+        _ => None,
+    }
+}
+
+/// Why nulls of snapshots are not ignored.
+const NULL_COUNTS: &str = "a null in a snapshot is the value";
 
 /// `from: snapshots`, and what says nothing beside it.
 fn read_snapshots(node: &Node, scd_type: u8, report: &mut Reporter) -> Option<Snapshots> {
@@ -402,6 +450,13 @@ fn read_snapshots(node: &Node, scd_type: u8, report: &mut Reporter) -> Option<Sn
             "a state holds from its snapshot on: see `snapshot_version`",
         ),
         ("apply_as_deletes", "what a snapshot no longer has is gone"),
+        (
+            "apply_as_truncates",
+            "what a snapshot no longer has is gone",
+        ),
+        ("ignore_null_updates", NULL_COUNTS),
+        ("ignore_null_updates_column_list", NULL_COUNTS),
+        ("ignore_null_updates_except_column_list", NULL_COUNTS),
     ] {
         if let Some(entry) = node.entry(key) {
             report.error(
@@ -440,7 +495,8 @@ fn read_sequence(node: &Node, outputs: &[&str], report: &mut Reporter) -> Vec<At
             .and_then(|by| by.trim().strip_prefix("struct(")),
         columns.as_slice(),
     ) {
-        let list = list.trim_end_matches(')');
+        // Within `{ … }` a comma has cut it in two.
+        let list = list.strip_suffix(')').unwrap_or("first, second");
         report.error(
             by.at,
             "`sequence_by` is a column, or a list of columns",

@@ -218,23 +218,31 @@ fn silver(model: &Lines<'_>) -> Result<String, NotRecorded> {
             );
         }
     }
-    let deletes = unescaped(model.one("apply_as_deletes")?);
-    if !deletes.is_empty() {
-        line(
-            &mut yaml,
-            format_args!("  apply_as_deletes: {}", quoted(&deletes)),
-        );
+    for key in ["apply_as_deletes", "apply_as_truncates"] {
+        let condition = model.get(key).map(unescaped).unwrap_or_default();
+        if !condition.is_empty() {
+            line(&mut yaml, format_args!("  {key}: {}", quoted(&condition)));
+        }
     }
-    let (word, columns) = model.two("track", " ")?;
-    let list = match word {
-        "only" => "track_history_column_list",
-        "except" => "track_history_except_column_list",
-        _ => return Ok(yaml),
-    };
-    line(
-        &mut yaml,
-        format_args!("  {list}: [{}]", model.flow_list(columns)?),
-    );
+    for (key, list) in [
+        ("ignore_null_updates", "ignore_null_updates"),
+        ("track", "track_history"),
+    ] {
+        let Some(columns) = model.get(key) else {
+            continue;
+        };
+        let (word, columns) = split(model, columns, " ")?;
+        let columns = model.flow_list(columns)?;
+        match word {
+            "only" => line(&mut yaml, format_args!("  {list}_column_list: [{columns}]")),
+            "except" => line(
+                &mut yaml,
+                format_args!("  {list}_except_column_list: [{columns}]"),
+            ),
+            _ if key == list => line(&mut yaml, format_args!("  {key}: true")),
+            _ => {}
+        }
+    }
     Ok(yaml)
 }
 

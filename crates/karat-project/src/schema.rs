@@ -1060,6 +1060,27 @@ static AUTO_CDC: Object = Object {
             Type::Expression,
             "When an event deletes its key: SQL over the selected columns, and those of bronze under other names.",
         ),
+        optional(
+            "apply_as_truncates",
+            Type::Expression,
+            "When an event empties the table: SQL like that of `apply_as_deletes`. What comes after it by the sequence is there again; with type 2 every range ends at its date.",
+        ),
+        default(
+            "ignore_null_updates",
+            Type::Bool,
+            "false",
+            "Whether a null in an event leaves its column as it was, in all columns.",
+        ),
+        optional(
+            "ignore_null_updates_column_list",
+            Type::List(&Type::Column),
+            "Columns in which a null leaves the value as it was; in the others it counts.",
+        ),
+        optional(
+            "ignore_null_updates_except_column_list",
+            Type::List(&Type::Column),
+            "Columns in which a null counts; in the others it leaves the value as it was.",
+        ),
         default(
             "stored_as_scd_type",
             Type::Integer { min: 1, max: 2 },
@@ -1081,8 +1102,6 @@ static AUTO_CDC: Object = Object {
             Type::List(&Type::Column),
             "Columns whose change opens none (type 2).",
         ),
-        not_yet("apply_as_truncates", "When an event empties the table."),
-        not_yet("ignore_null_updates", "Nulls that change nothing."),
         not_yet("column_list", "Columns to keep: use `select`."),
         not_yet("except_column_list", "Columns to leave out: use `select`."),
         not_yet("once", "A flow that runs once."),

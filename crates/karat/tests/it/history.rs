@@ -418,6 +418,7 @@ fn the_fold_agrees_with_the_naive_model() {
             sequence: vec![SEQUENCE.to_owned()],
             output: vec!["k".to_owned(), "v".to_owned()],
             tracked: vec!["v".to_owned()],
+            ignored_nulls: Vec::new(),
             loads: None,
             valid_from: SEQUENCE.to_owned(),
         };
