@@ -44,8 +44,8 @@ use crate::read;
 use crate::repairs::{self, News, Placed, Repairs};
 use crate::reshaped;
 use crate::scd::{
-    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, LOAD, SEQUENCE,
-    START_AT, ScdType, sequence_column,
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, LOAD, PRESENT,
+    SEQUENCE, START_AT, ScdType, sequence_column,
 };
 use crate::snapshots::Snapshots;
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
@@ -441,7 +441,11 @@ impl<'a> SilverStep<'a> {
             .all(|file| sha256_of_name(&file.path).is_some());
         let by_load = only_ours
             && (self.feed.mode == Mode::Incremental
-                || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some()));
+                || self
+                    .silver
+                    .auto_cdc
+                    .as_ref()
+                    .is_some_and(|cdc| !self.feed.key.is_empty() || cdc.snapshots.is_some()));
         let clock = judge.clock_use();
         let seen_at = |time: &str| clock::value(clock, time, &self.site.project.timezone);
         let time_passed = epochs.last_done().is_none_or(|intent| {
@@ -848,10 +852,7 @@ impl<'a> SilverStep<'a> {
             }
         };
         let mut aside = self.take_aside(&aside)?;
-        let present = events.map_or(0, |events| events.present);
-        let what = "rows of snapshots that a rule took out, and that told of their key";
-        let table = self.model.name.to_string();
-        accounting::same(&table, aside.counts.present, present, what)?;
+        self.check_present(&aside, events.unwrap_or_default())?;
         let kept = added.iter().map(|file| file.rows).sum();
         let terms = aside.terms(events, kept);
         count_aside(&mut aside, events);
@@ -936,11 +937,16 @@ impl<'a> SilverStep<'a> {
                 high_water: None,
             }
         } else {
-            let Some(merged) = self.merge(state, head, &before, judged, &aside).await? else {
+            let merged = match self.shape(state).loads {
+                Some(_) => self.merge_loads(state, head, judged, &aside).await?,
+                None => self.merge(state, head, &before, judged, &aside).await?,
+            };
+            let Some(merged) = merged else {
                 return Ok(None);
             };
             bytes_read += merged.bytes_read;
             let mut aside = self.take_aside(&aside)?;
+            self.check_present(&aside, merged.events)?;
             let share = aside.terms(Some(merged.events), merged.events.kept);
             count_aside(&mut aside, Some(merged.events));
             let mut full = accounting::add(&before.accounting, &share);
@@ -996,6 +1002,93 @@ impl<'a> SilverStep<'a> {
             accounting::same(&table, in_force, placed, what)?;
         }
         Ok(aside)
+    }
+
+    /// Every row that a rule took out of a snapshot has told that its key is there (G6).
+    fn check_present(&self, aside: &Aside, events: EventCounts) -> Result<(), PipelineError> {
+        let what = "rows of snapshots that a rule took out, and that told of their key";
+        let table = self.model.name.to_string();
+        accounting::same(&table, aside.counts.present, events.present, what)
+    }
+
+    /// Folds new whole loads into the rows that stand: each is touched, by a row or by there being none.
+    async fn merge_loads(
+        &self,
+        state: &State,
+        head: &Head,
+        judged: BatchStream,
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<Option<Merged>, PipelineError> {
+        let snapshots = state.reading.snapshots.as_ref();
+        let consumed = consumed_of(&state.decision);
+        let Some(newest) = snapshots.and_then(|snapshots| snapshots.newest_up_to(consumed)) else {
+            return Ok(None);
+        };
+        let shape = self.shape(state);
+        let scd = shape.scd;
+        let kept_schema = state.judge.kept_schema();
+        let files = &head.snapshot.files;
+        if files.is_empty() {
+            return Ok(None);
+        }
+        prove_list(self.site, &self.table, head)?;
+        prove(self.site, &self.table, files.iter()).await?;
+        let set = read::file_set(&self.table, &head.snapshot, files.iter(), None);
+        let standing = read::scan(self.site, &set, "silver.standing").await?;
+        let as_events = kept_schema.clone();
+        let standing = standing.map(move |batch| {
+            let batch = batch.map_err(ExactError::from)?;
+            let open = open_rows(&batch, scd);
+            let open: BooleanArray = (0..batch.num_rows()).map(|row| Some(open(row))).collect();
+            filter_record_batch(&batch, &open)
+                .map_err(arrow_error)
+                .map(|open| failpoint::rows("silver.touched", open))
+                .and_then(|open| existing_as_events(&open, &as_events, scd, newest))
+                .map_err(|error| ExactError::Internal(error.to_string()))
+        });
+        let events = standing.chain(judged.map_err(ExactError::from));
+        let sorted = self
+            .sorted_events(state, batch_stream(kept_schema.clone(), events))
+            .await?;
+        let mut fold = EventFold::new(shape.clone(), kept_schema).map_err(arrow_error)?;
+        let mut added = self.fold_and_write(state, sorted, &mut fold, aside).await?;
+        if scd == ScdType::Two {
+            let closed = read::scan(self.site, &set, "silver.standing").await?;
+            let closed = closed.map(move |batch| {
+                let batch = batch.map_err(ExactError::from)?;
+                let open = open_rows(&batch, scd);
+                let closed: BooleanArray =
+                    (0..batch.num_rows()).map(|row| Some(!open(row))).collect();
+                filter_record_batch(&batch, &closed)
+                    .map(|closed| failpoint::rows("silver.untouched", closed))
+                    .map_err(|error| ExactError::Internal(error.to_string()))
+            });
+            let closed = batch_stream(head.snapshot.schema.clone(), closed);
+            let mut order: Vec<SortColumn> = shape
+                .keys
+                .iter()
+                .map(|key| SortColumn::ascending(key))
+                .collect();
+            order.push(SortColumn::ascending(START_AT));
+            let mut sorted = self.site.engine.sort(closed, &order).await?;
+            let mut writer = self.writer_from(
+                added.len(),
+                head.snapshot.schema.clone(),
+                Layout::SMALL_FILES,
+                state,
+            )?;
+            while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+                writer.write(&failpoint::rows("silver.written", batch))?;
+            }
+            let written = tokio::task::spawn_blocking(move || writer.finish());
+            added.extend(written.await.map_err(joined)??);
+        }
+        Ok(Some(Merged {
+            added,
+            removed: files.clone(),
+            bytes_read: files.iter().map(|file| file.size).sum(),
+            events: fold.counts(),
+        }))
     }
 
     /// Folds new events into the files that hold their keys.
@@ -1108,7 +1201,7 @@ impl<'a> SilverStep<'a> {
         }
         let mut with_existing = vec![events];
         for batch in &existing {
-            with_existing.push(existing_as_events(batch, &kept_schema, shape.scd)?);
+            with_existing.push(existing_as_events(batch, &kept_schema, shape.scd, 0)?);
         }
         let stream = batch_stream(
             kept_schema.clone(),
@@ -1452,12 +1545,23 @@ impl<'a> SilverStep<'a> {
         layout: Layout,
         state: &State,
     ) -> Result<CanonicalWriter, PipelineError> {
+        self.writer_from(0, schema, layout, state)
+    }
+
+    /// A writer after so many files of the version.
+    fn writer_from(
+        &self,
+        files: usize,
+        schema: SchemaRef,
+        layout: Layout,
+        state: &State,
+    ) -> Result<CanonicalWriter, PipelineError> {
         Ok(CanonicalWriter::new(
             self.site.lake.root().join(self.model.name.folder()),
             schema,
             layout,
             state.epoch,
-            0,
+            files as u32,
             &[],
         )?)
     }
@@ -1922,11 +2026,12 @@ fn open_rows(batch: &RecordBatch, scd: ScdType) -> Box<dyn Fn(usize) -> bool> {
     Box::new(move |row| end.as_ref().is_none_or(|end| end.is_null(row)))
 }
 
-/// Rows that stand in the table as events that come before all new ones.
+/// Rows that stand in the table as events that come before all new ones; of whole loads in the place of the newest that it has taken in.
 fn existing_as_events(
     rows: &RecordBatch,
     kept: &SchemaRef,
     scd: ScdType,
+    load: i64,
 ) -> Result<RecordBatch, PipelineError> {
     let count = rows.num_rows();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(kept.fields().len());
@@ -1942,7 +2047,8 @@ fn existing_as_events(
                 arrow::array::new_null_array(field.data_type(), count)
             }
             "_seq" => Arc::new(BinaryArray::from(vec![&b""[..]; count])),
-            DELETE | GONE => Arc::new(BooleanArray::from(vec![false; count])),
+            LOAD => Arc::new(Int64Array::from(vec![load; count])),
+            DELETE | GONE | PRESENT => Arc::new(BooleanArray::from(vec![false; count])),
             EXISTING => Arc::new(BooleanArray::from(vec![true; count])),
             "_object" => Arc::new(StringArray::from(vec![None::<&str>; count])),
             "_delivery" | "_row" if ADDRESS.contains(&field.name().as_str()) => {

@@ -229,6 +229,19 @@ impl Snapshots {
         self.places.len()
     }
 
+    /// The place of the newest snapshot that a table has taken in, if all those after this load come later, by mark and by date.
+    pub(crate) fn newest_up_to(&self, load: i64) -> Option<i64> {
+        let newest = self.places.range(..=load).map(|(_, place)| *place).max()?;
+        let next = self
+            .places
+            .range(load + 1..)
+            .map(|(_, place)| *place)
+            .min()?;
+        let date = |place: usize| self.dates.get(place);
+        let is_later = newest < next && (self.dates.is_empty() || date(newest) < date(next));
+        is_later.then_some(newest as i64)
+    }
+
     /// The place of the snapshot that each row is of.
     pub(crate) fn places_of(&self, epochs: &Int64Array) -> Int64Array {
         epochs
