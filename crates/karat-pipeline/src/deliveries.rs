@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::{BooleanArray, Int64Array};
-use karat_project::{Feed, Mode, OnDuplicate};
+use karat_project::{Feed, Mode, ModelKind, OnDuplicate, Project};
 use karat_receipt::IntentObject;
 
 use crate::epochs::Epochs;
+use crate::snapshots::Snapshots;
 
 /// Why silver leaves an object out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,34 @@ pub struct Reading {
     pub left_out_loads: BTreeSet<i64>,
     /// Every delivery that these loads brought.
     pub objects: BTreeSet<(String, i64)>,
+    /// Of a model that follows snapshots: those that it reads.
+    pub(crate) snapshots: Option<Snapshots>,
+}
+
+/// Which loads are read of a full feed without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullLoads {
+    /// The newest.
+    Newest,
+    /// All: a model follows them as snapshots (C5).
+    All,
+}
+
+impl FullLoads {
+    /// What the models of a project read of a feed, taken together.
+    pub fn read_of(project: &Project, feed: &Feed) -> Self {
+        let follows = project.models.iter().any(|model| match &model.kind {
+            ModelKind::Silver(silver) if silver.from == feed.bronze => {
+                let cdc = silver.auto_cdc.as_ref();
+                cdc.is_some_and(|cdc| cdc.snapshots.is_some())
+            }
+            _ => false,
+        });
+        match follows {
+            true => Self::All,
+            false => Self::Newest,
+        }
+    }
 }
 
 impl Reading {
@@ -70,7 +99,7 @@ pub fn superseded_loads(epochs: &Epochs, up_to: i64) -> BTreeSet<i64> {
 }
 
 /// Decides what silver reads, from the loads that are committed up to `epoch`.
-pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
+pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64, loads: FullLoads) -> Reading {
     let done: Vec<(i64, &IntentObject)> = epochs
         .done()
         .filter(|intent| intent.epoch <= up_to)
@@ -85,7 +114,7 @@ pub fn reading(feed: &Feed, epochs: &Epochs, up_to: i64) -> Reading {
         ..Reading::default()
     };
     if feed.mode == Mode::Full {
-        if feed.key.is_empty() {
+        if feed.key.is_empty() && loads == FullLoads::Newest {
             reading.only_epoch = epochs
                 .done()
                 .filter(|intent| intent.epoch <= up_to)

@@ -26,6 +26,7 @@ use crate::publish::{Change, publish};
 use crate::quarantine;
 use crate::read;
 use crate::schedule::{self, Sources};
+use crate::snapshots::version_of;
 use crate::step::receipt_base;
 use crate::unique::UniqueKey;
 
@@ -175,7 +176,10 @@ async fn load(
     check_spelling(feed, silver, rows)?;
     let rows = with_what_is_read(feed, silver, rows);
     let landed = match (is_of_files(&site.project, feed), feed.format.is_text()) {
-        (true, true) => as_csv(feed, sources.spec(feed), &rows, folder)?,
+        (true, true) => {
+            let file = name_of_file(site, feed, silver);
+            as_csv(file, sources.spec(feed), &rows, folder)?
+        }
         (true, false) => {
             return Err(PipelineError::Refused {
                 what: format!(
@@ -211,7 +215,8 @@ fn in_bronze(feed: &Feed, name: &str) -> String {
 /// Columns of bronze that a model reads, and those that its feed needs.
 fn read_by<'m>(feed: &'m Feed, silver: &'m Silver) -> impl Iterator<Item = &'m String> {
     let selected = silver.select.iter().flat_map(|column| &column.reads);
-    let cdc = silver.auto_cdc.iter().flat_map(|cdc| &cdc.deletes_read);
+    let cdc = silver.auto_cdc.iter().flat_map(|cdc| cdc.conditions());
+    let cdc = cdc.flat_map(|condition| &condition.reads);
     let cursor = feed.cursor.iter().map(|cursor| &cursor.column);
     selected.chain(cdc).chain(&feed.key).chain(cursor)
 }
@@ -266,9 +271,21 @@ fn with_what_is_read(feed: &Feed, silver: &Silver, rows: &GivenRows) -> GivenRow
     rows
 }
 
+/// What a feed's file is called in a test: a snapshot whose version its name tells has the test's time.
+fn name_of_file(site: &Site, feed: &Feed, silver: &Silver) -> String {
+    let version = silver
+        .auto_cdc
+        .as_ref()
+        .and_then(|cdc| version_of(cdc).ok()?);
+    match version {
+        Some(version) => version.write(site.context.logical_time_us),
+        None => format!("{}.csv", feed.bronze.table),
+    }
+}
+
 /// A CSV file in which every text is quoted and null is nothing (F1).
 fn as_csv(
-    feed: &Feed,
+    file: String,
     spec: FeedSpec,
     rows: &GivenRows,
     folder: &Path,
@@ -288,7 +305,6 @@ fn as_csv(
         text.push('\n');
     }
     let path = folder.join("landing");
-    let file = format!("{}.csv", feed.bronze.table);
     put(&path, &file, &text)?;
     Ok(Landed {
         kind: "files",
@@ -316,8 +332,9 @@ fn put(folder: &Path, name: &str, text: &str) -> Result<(), PipelineError> {
         ),
         hint: "make room in the folder for temporary files".to_owned(),
     };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    std::fs::write(folder.join(name), text).map_err(failed)
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+    std::fs::write(path, text).map_err(failed)
 }
 
 /// A table of a SQLite database: typed as the loaded one is, else as the values look.

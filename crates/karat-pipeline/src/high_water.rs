@@ -1,38 +1,47 @@
-//! The greatest sequence value that a table has taken in: events after it can be folded in without looking back.
+//! The greatest sequence that a table has taken in: events after it can be folded in without looking back.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BinaryArray, Scalar, StringArray};
-use arrow::compute::kernels::cmp::gt;
-use arrow::compute::{SortOptions, cast, sort_limit};
+use arrow::array::{Array, ArrayRef, BinaryArray, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, Rows, SortField};
 
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 
-/// The greatest value as text; None if there is none.
-pub(crate) fn greatest(values: &ArrayRef) -> Result<Option<String>, PipelineError> {
-    let options = SortOptions {
-        descending: true,
-        nulls_first: false,
-    };
-    let top = sort_limit(values, Some(options), Some(1)).map_err(arrow_error)?;
-    if top.is_empty() || top.is_null(0) {
+/// The greatest sequence as text, of several columns as a JSON list of their texts; None if there is none.
+pub(crate) fn greatest(sequence: &[ArrayRef]) -> Result<Option<String>, PipelineError> {
+    let rows = comparable(sequence)?;
+    let greatest = (0..rows.num_rows()).max_by(|a, b| rows.row(*a).cmp(&rows.row(*b)));
+    let Some(row) = greatest.filter(|row| sequence.iter().all(|column| column.is_valid(*row)))
+    else {
         return Ok(None);
+    };
+    let texts = sequence
+        .iter()
+        .map(|column| to_text(&column.slice(row, 1)))
+        .collect::<Result<Vec<String>, PipelineError>>()?;
+    match texts.as_slice() {
+        [one] => Ok(Some(one.clone())),
+        several => Ok(Some(serde_json::json!(several).to_string())),
     }
-    to_text(&top)
 }
 
-/// Raises a high-water mark to the greatest of these values.
-pub(crate) fn raise(mark: &mut Option<String>, values: &ArrayRef) -> Result<(), PipelineError> {
-    let Some(newest) = greatest(values)? else {
+/// Raises a high-water mark to the greatest of these sequences.
+pub(crate) fn raise(mark: &mut Option<String>, sequence: &[ArrayRef]) -> Result<(), PipelineError> {
+    let Some(newest) = greatest(sequence)? else {
         return Ok(());
     };
     let higher = match mark {
         None => true,
         Some(before) => {
-            let one = from_text(&newest, values.data_type())?;
-            all_after(&one, before)?
+            let of = |text: &str| -> Result<Rows, PipelineError> {
+                comparable(&from_text(text, sequence)?.unwrap_or_default())
+            };
+            let (newest, before) = (of(&newest)?, of(before)?);
+            // Rows of two conversions by equal converters are comparable as bytes.
+            newest.row(0).as_ref() > before.row(0).as_ref()
         }
     };
     if higher {
@@ -41,31 +50,59 @@ pub(crate) fn raise(mark: &mut Option<String>, values: &ArrayRef) -> Result<(), 
     Ok(())
 }
 
-/// Whether every value comes strictly after the mark.
-pub(crate) fn all_after(values: &ArrayRef, mark: &str) -> Result<bool, PipelineError> {
-    let mark = Scalar::new(from_text(mark, values.data_type())?);
-    let after = gt(values, &mark).map_err(arrow_error)?;
-    Ok(after.null_count() == 0 && after.true_count() == values.len())
+/// Whether every sequence comes strictly after the mark, by its first `columns` alone.
+pub(crate) fn all_after(
+    sequence: &[ArrayRef],
+    mark: &str,
+    columns: usize,
+) -> Result<bool, PipelineError> {
+    let Some(mark) = from_text(mark, sequence)? else {
+        return Ok(false);
+    };
+    let columns = columns.min(sequence.len());
+    let mark = comparable(&mark[..columns])?;
+    let rows = comparable(&sequence[..columns])?;
+    let complete = sequence.iter().all(|column| column.null_count() == 0);
+    Ok(complete && rows.iter().all(|row| row.as_ref() > mark.row(0).as_ref()))
 }
 
-fn to_text(one: &ArrayRef) -> Result<Option<String>, PipelineError> {
+fn comparable(columns: &[ArrayRef]) -> Result<Rows, PipelineError> {
+    let fields = columns
+        .iter()
+        .map(|column| SortField::new(column.data_type().clone()))
+        .collect();
+    RowConverter::new(fields)
+        .and_then(|converter| converter.convert_columns(columns))
+        .map_err(arrow_error)
+}
+
+fn to_text(one: &ArrayRef) -> Result<String, PipelineError> {
     if let Some(binary) = one.as_any().downcast_ref::<BinaryArray>() {
-        return Ok(Some(
-            binary
-                .value(0)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        ));
+        let bytes = binary.value(0).iter();
+        return Ok(bytes.map(|byte| format!("{byte:02x}")).collect());
     }
     let text = cast(one, &DataType::Utf8).map_err(arrow_error)?;
+    let text = text.as_any().downcast_ref::<StringArray>();
     Ok(text
-        .as_any()
-        .downcast_ref::<StringArray>()
-        .map(|text| text.value(0).to_owned()))
+        .map(|text| text.value(0).to_owned())
+        .unwrap_or_default())
 }
 
-fn from_text(text: &str, data_type: &DataType) -> Result<ArrayRef, PipelineError> {
+/// The mark in the types of these columns, one row; None if it has not as many.
+fn from_text(mark: &str, like: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>, PipelineError> {
+    let texts: Vec<String> = match like.len() {
+        1 => vec![mark.to_owned()],
+        _ => serde_json::from_str(mark).unwrap_or_default(),
+    };
+    if texts.len() != like.len() {
+        return Ok(None);
+    }
+    let columns = texts.iter().zip(like);
+    let columns = columns.map(|(text, like)| one_from_text(text, like.data_type()));
+    columns.collect::<Result<_, _>>().map(Some)
+}
+
+fn one_from_text(text: &str, data_type: &DataType) -> Result<ArrayRef, PipelineError> {
     if data_type == &DataType::Binary {
         let bytes: Option<Vec<u8>> = (0..text.len() / 2)
             .map(|at| {
@@ -80,4 +117,35 @@ fn from_text(text: &str, data_type: &DataType) -> Result<ArrayRef, PipelineError
     }
     let text: ArrayRef = Arc::new(StringArray::from(vec![text]));
     cast(&text, data_type).map_err(arrow_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_columns_are_compared_from_left_to_right() {
+        let of = |rows: &[(&str, i64)]| -> Vec<ArrayRef> {
+            let days: StringArray = rows.iter().map(|(day, _)| Some(*day)).collect();
+            let days = cast(&(Arc::new(days) as ArrayRef), &DataType::Date32).unwrap();
+            let numbers = rows.iter().map(|(_, number)| *number);
+            let numbers = arrow::array::Int64Array::from_iter_values(numbers);
+            vec![days, Arc::new(numbers)]
+        };
+        let mut mark = None;
+        raise(&mut mark, &of(&[("2026-01-02", 9), ("2026-01-03", 2)])).unwrap();
+        raise(&mut mark, &of(&[("2026-01-03", 10), ("2026-01-01", 99)])).unwrap();
+        let mark = mark.unwrap();
+        assert_eq!(mark, r#"["2026-01-03","10"]"#);
+        for (day, number, after, day_after) in [
+            ("2026-01-03", 11, true, false),
+            ("2026-01-03", 10, false, false),
+            ("2026-01-03", 9, false, false),
+            ("2026-01-04", 1, true, true),
+        ] {
+            let one = of(&[(day, number)]);
+            assert_eq!(all_after(&one, &mark, 2).unwrap(), after);
+            assert_eq!(all_after(&one, &mark, 1).unwrap(), day_after);
+        }
+    }
 }

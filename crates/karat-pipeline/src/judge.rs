@@ -18,7 +18,8 @@ use crate::deliveries::{LeftOut, Reading};
 use crate::error::{PipelineError, warning};
 use crate::ingest::arrow_error;
 use crate::repairs::Repairs;
-use crate::scd::{DELETE, EXISTING, GONE, SEQUENCE};
+use crate::scd::{DELETE, EXISTING, GONE, LOAD, PRESENT, sequence_column};
+use crate::snapshots;
 
 /// Built-in rule: an expression of the select failed.
 pub const RULE_EXPRESSION: &str = "_expression";
@@ -93,6 +94,8 @@ pub struct JudgeCounts {
     pub addresses: BTreeMap<String, Vec<String>>,
     /// Rows judged.
     pub judged: u64,
+    /// Rows of snapshots that a rule took out and that still tell of their key.
+    pub present: u64,
 }
 
 impl JudgeCounts {
@@ -107,6 +110,7 @@ impl JudgeCounts {
             broken,
             addresses,
             judged,
+            present,
         } = other;
         self.read += read;
         self.superseded += superseded;
@@ -114,6 +118,7 @@ impl JudgeCounts {
         self.dropped += dropped;
         self.quarantined += quarantined;
         self.judged += judged;
+        self.present += present;
         for (rule, rows) in broken {
             *self.broken.entry(rule).or_default() += rows;
         }
@@ -131,6 +136,8 @@ pub struct Judged {
     pub kept: RecordBatch,
     /// Rows for quarantine, if any.
     pub quarantined: Option<RecordBatch>,
+    /// Events that empty the table, with the columns of those that go on, if any.
+    pub truncates: Option<RecordBatch>,
 }
 
 /// A compiled silver model.
@@ -157,18 +164,39 @@ struct EventColumns {
     program: RowExpressions,
     /// Each expression of the program, for people.
     texts: Vec<String>,
+    /// How many of its expressions order the events; conditions follow.
+    sequence: usize,
+    /// The word of each condition.
+    conditions: Vec<&'static str>,
+    /// Of a model that follows snapshots.
+    snapshots: Option<OfSnapshots>,
     keys: Vec<String>,
-    has_delete: bool,
     soft_delete: Option<String>,
     /// The selected column that dates ranges, where it is not the sequence.
     valid_from: Option<String>,
 }
 
+/// What the rows of snapshots say beside what they hold.
+#[derive(Clone, Copy)]
+struct OfSnapshots {
+    /// From when it holds, in the place of a sequence: a history is kept.
+    dated: bool,
+    /// Which snapshot each is of: what one does not have is nowhere a row.
+    whole: bool,
+}
+
 /// What AUTO CDC makes of a batch.
 struct Events {
     selected: RecordBatch,
-    sequence: Option<ArrayRef>,
+    /// The columns that order events; none without AUTO CDC.
+    sequence: Vec<ArrayRef>,
     delete: Vec<bool>,
+    /// Events that empty the table: they have no key.
+    truncate: Vec<bool>,
+    /// Rows without a key.
+    key_null: Vec<bool>,
+    /// Of whole snapshots: which of them each row is of.
+    load: Option<ArrayRef>,
     failed: Vec<Option<BooleanBuffer>>,
 }
 
@@ -293,36 +321,67 @@ impl Judge {
         let mut events = None;
         if let Some(cdc) = &silver.auto_cdc {
             let combined = combined_schema(&selected, bronze);
-            let sequence_by = cdc.sequence_by.clone().unwrap_or_else(|| "_seq".to_owned());
-            let mut texts = vec![shown("sequence_by", &sequence_by)];
-            let deletes = cdc.deletes_shown();
-            texts.extend(deletes.map(|sql| shown("apply_as_deletes", &sql)));
-            let mut expressions = vec![(SEQUENCE.to_owned(), sequence_by)];
-            if let Some(delete) = &cdc.apply_as_deletes {
-                expressions.push((DELETE.to_owned(), delete.clone()));
-            }
+            let sequence_by = match cdc.sequence_by.as_slice() {
+                [] => vec!["_seq".to_owned()],
+                columns => columns.to_vec(),
+            };
+            let sequence = sequence_by.len();
+            let texts_of_sequence = sequence_by.iter().map(|by| shown("sequence_by", by));
+            let mut texts: Vec<String> = texts_of_sequence.collect();
+            texts.extend(cdc.conditions().map(|of| shown(of.word, &of.shown())));
+            let expressions = sequence_by.into_iter().enumerate();
+            let mut expressions: Vec<(String, String)> = expressions
+                .map(|(nth, by)| (sequence_column(nth), by))
+                .collect();
+            expressions.extend(
+                cdc.conditions()
+                    .map(|of| (format!("__{}", of.word), of.sql.clone())),
+            );
             let program = RowExpressions::compile(engine, combined.clone(), &expressions)
                 .map_err(|errors| first(errors, &[]))?;
-            let sequence_type = program.output_schema().field(0).data_type().clone();
-            if let Some((what, hint)) = undated_history(cdc, &selected, &sequence_type) {
+            let snapshots = cdc.snapshots.as_ref().map(|_| OfSnapshots {
+                dated: cdc.scd_type == 2,
+                whole: feed.key.is_empty(),
+            });
+            let mut program_schema = program.output_schema();
+            if snapshots.is_some_and(|of| of.dated) {
+                let version =
+                    snapshots::version_of(cdc).map_err(|(what, hint)| PipelineError::Refused {
+                        what: format!("`{table}` cannot date its snapshots: {what}"),
+                        hint,
+                    })?;
+                let dated = snapshots::range_type(version.as_ref());
+                let field = Field::new(sequence_column(0), dated, true);
+                program_schema = Arc::new(Schema::new(vec![field]));
+            }
+            let sequence_type = program_schema.field(0).data_type();
+            if let Some((what, hint)) = undated_history(cdc, &selected, sequence_type) {
                 return Err(PipelineError::Refused {
                     what: format!("`{table}` cannot keep a history: {what}"),
                     hint,
                 });
             }
-            let delete_type = program.output_schema().fields().get(1).cloned();
-            if let Some(error) = delete_type.and_then(|field| is_no_condition(field.data_type())) {
-                return Err(PipelineError::Sql {
-                    table: table.clone(),
-                    at: Some(cdc.deletes_at),
-                    error,
-                });
+            let of_conditions = program_schema.fields().iter().skip(sequence);
+            for (condition, field) in cdc.conditions().zip(of_conditions) {
+                if let Some(error) = is_no_condition(condition.word, field.data_type()) {
+                    return Err(PipelineError::Sql {
+                        table: table.clone(),
+                        at: Some(condition.at),
+                        error,
+                    });
+                }
             }
-            kept_fields.push(Field::new(SEQUENCE, sequence_type, true));
+            for field in program_schema.fields().iter().take(sequence) {
+                kept_fields.push(Field::new(field.name(), field.data_type().clone(), true));
+            }
             kept_fields.push(Field::new("_seq", DataType::Binary, true));
             kept_fields.push(Field::new(DELETE, DataType::Boolean, false));
             kept_fields.push(Field::new(GONE, DataType::Boolean, false));
             kept_fields.push(Field::new(EXISTING, DataType::Boolean, false));
+            if snapshots.is_some_and(|of| of.whole) {
+                kept_fields.push(Field::new(LOAD, DataType::Int64, true));
+                kept_fields.push(Field::new(PRESENT, DataType::Boolean, false));
+            }
             for name in ADDRESS {
                 kept_fields.push(bronze.field_with_name(name).map_err(arrow_error)?.clone());
             }
@@ -330,8 +389,10 @@ impl Judge {
                 combined,
                 program,
                 texts,
+                sequence,
+                snapshots,
                 keys: cdc.keys.clone(),
-                has_delete: cdc.apply_as_deletes.is_some(),
+                conditions: cdc.conditions().map(|condition| condition.word).collect(),
                 soft_delete: match &feed.deletes {
                     Some(Deletes::Soft(column)) => Some(column.clone()),
                     _ => None,
@@ -402,27 +463,31 @@ impl Judge {
 
         let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
         let mut failed = any_failed(&selected.failed, rows);
-        let events = self.event_columns(&batch, selected_batch, &source_delete, &mut broken)?;
-        let (selected_batch, sequence, delete) = (events.selected, events.sequence, events.delete);
+        let events =
+            self.event_columns(&batch, selected_batch, &source_delete, reading, &mut broken)?;
+        // Neither has values to judge (C2).
+        let without_values = events.delete.iter().zip(&events.truncate);
+        let without_values: Vec<bool> = without_values.map(|(d, t)| *d || *t).collect();
         let mut failures = Failures { of: Vec::new() };
         failures.add(&self.select_texts, &selected.failed);
         if let Some(columns) = &self.events {
             failures.add(&columns.texts, &events.failed);
         }
         let of_events = any_failed(&events.failed, rows);
+        let selected_batch = &events.selected;
         for (row, of_event) in of_events.into_iter().flatten().enumerate() {
             failed.get_or_insert_with(|| vec![false; rows])[row] |= of_event;
         }
-        self.built_in(RULE_EXPRESSION, failed, Some(&delete), &mut broken);
+        self.built_in(RULE_EXPRESSION, failed, Some(&without_values), &mut broken);
         let rescued = batch.column_by_name("_rescued").map(|column| {
             (0..rows)
                 .map(|row| column.is_valid(row))
                 .collect::<Vec<bool>>()
         });
-        self.built_in(RULE_RESCUED, rescued, Some(&delete), &mut broken);
+        self.built_in(RULE_RESCUED, rescued, Some(&without_values), &mut broken);
 
         if let Some(program) = &self.expectations {
-            let outcome = program.evaluate(&selected_batch)?;
+            let outcome = program.evaluate(selected_batch)?;
             let expression_failed = broken
                 .iter()
                 .find(|(name, ..)| name == RULE_EXPRESSION)
@@ -442,7 +507,7 @@ impl Judge {
                     })?;
                 let mut rows_broken = Vec::with_capacity(rows);
                 for row in 0..rows {
-                    let exempt = (delete[row] && !rule.on_all)
+                    let exempt = (without_values[row] && !rule.on_all)
                         // A row whose expression failed has no value to judge.
                         || expression_failed.as_ref().is_some_and(|failed| failed[row]);
                     if !exempt && failed.as_ref().is_some_and(|failed| failed.value(row)) {
@@ -461,7 +526,7 @@ impl Judge {
         counts.judged += rows as u64;
         waive(&batch, repairs, &mut broken);
         let found = Found { broken, failures };
-        self.decide(&batch, selected_batch, sequence, delete, &found, counts)
+        self.decide(&batch, &events, &found, counts)
     }
 
     /// The select of the rows of a batch that are read, unjudged, and these rows.
@@ -579,13 +644,17 @@ impl Judge {
         batch: &RecordBatch,
         selected: RecordBatch,
         source_delete: &[bool],
+        reading: &Reading,
         broken: &mut Vec<(String, Action, Vec<bool>)>,
     ) -> Result<Events, PipelineError> {
         let Some(events) = &self.events else {
             return Ok(Events {
                 selected,
-                sequence: None,
+                sequence: Vec::new(),
                 delete: source_delete.to_vec(),
+                truncate: vec![false; batch.num_rows()],
+                key_null: Vec::new(),
+                load: None,
                 failed: Vec::new(),
             });
         };
@@ -605,19 +674,25 @@ impl Judge {
             RecordBatch::try_new(events.combined.clone(), columns).map_err(arrow_error)?;
         let outcome = events.program.evaluate(&combined)?;
         let mut delete = source_delete.to_vec();
-        if events.has_delete {
-            let marks = outcome.columns[1]
+        let mut truncate = vec![false; batch.num_rows()];
+        let of_conditions = outcome.columns.iter().skip(events.sequence);
+        for (word, marks) in events.conditions.iter().zip(of_conditions) {
+            let marks = marks
                 .as_any()
                 .downcast_ref::<BooleanArray>()
                 .ok_or_else(|| PipelineError::Refused {
-                    what: format!("`apply_as_deletes` of `{}` is not a condition", self.table),
-                    hint: "write an expression that is true for a delete".to_owned(),
+                    what: format!("`{word}` of `{}` is not a condition", self.table),
+                    hint: "write an expression that is true or false".to_owned(),
                 })?;
-            for (row, delete) in delete.iter_mut().enumerate() {
-                *delete |= marks.is_valid(row) && marks.value(row);
+            let of_kind = match *word {
+                "apply_as_truncates" => &mut truncate,
+                _ => &mut delete,
+            };
+            for (row, is_one) in of_kind.iter_mut().enumerate() {
+                *is_one |= marks.is_valid(row) && marks.value(row);
             }
         }
-        let mut sequence = outcome.columns[0].clone();
+        let mut sequence = outcome.columns[..events.sequence].to_vec();
         if let Some(soft) = &events.soft_delete {
             // A flag may be a number, a time or a text.
             let marks = cast(column(batch, soft)?, &DataType::Utf8).map_err(arrow_error)?;
@@ -626,11 +701,30 @@ impl Judge {
                 *delete |= marks.is_valid(row) && !says_no(marks.value(row));
             }
         }
-        if source_delete.iter().any(|delete| *delete) {
-            sequence = crate::marks::date_deletes(&self.table, batch, source_delete, sequence)?;
+        let mut load: Option<ArrayRef> = None;
+        if let Some(of) = &events.snapshots {
+            let snapshots = reading.snapshots.as_ref().ok_or_else(|| {
+                PipelineError::Internal(format!("`{}` has no snapshots", self.table))
+            })?;
+            let epochs = integers(batch, "_epoch")?;
+            if of.dated {
+                sequence = vec![snapshots.dates_of(epochs)];
+            }
+            load = of
+                .whole
+                .then(|| Arc::new(snapshots.places_of(epochs)) as ArrayRef);
+        } else if source_delete.iter().any(|delete| *delete) {
+            let first = sequence.remove(0);
+            let dated = crate::marks::date_deletes(&self.table, batch, source_delete, first)?;
+            sequence.insert(0, dated);
         }
         let nulls: Vec<bool> = (0..batch.num_rows())
-            .map(|row| sequence.is_null(row))
+            .map(|row| {
+                sequence
+                    .iter()
+                    .chain(&load)
+                    .any(|column| column.is_null(row))
+            })
             .collect();
         self.built_in(RULE_SEQUENCE_NULL, Some(nulls), None, broken);
         let selected = self.dated(events, batch, selected, source_delete, broken)?;
@@ -646,14 +740,17 @@ impl Judge {
                     hint: "add it to `select`".to_owned(),
                 })?;
             for (row, null) in key_null.iter_mut().enumerate() {
-                *null |= column.is_null(row);
+                *null |= column.is_null(row) && !truncate[row];
             }
         }
-        self.built_in(RULE_KEY_NULL, Some(key_null), None, broken);
+        self.built_in(RULE_KEY_NULL, Some(key_null.clone()), None, broken);
         Ok(Events {
             selected,
-            sequence: Some(sequence),
+            sequence,
             delete,
+            truncate,
+            key_null,
+            load,
             failed: outcome.failed,
         })
     }
@@ -690,9 +787,7 @@ impl Judge {
     fn decide(
         &self,
         batch: &RecordBatch,
-        selected: RecordBatch,
-        sequence: Option<ArrayRef>,
-        delete: Vec<bool>,
+        events: &Events,
         found: &Found<'_>,
         counts: &mut JudgeCounts,
     ) -> Result<Judged, PipelineError> {
@@ -757,24 +852,52 @@ impl Judge {
         } else {
             None
         };
-        let mut columns = selected.columns().to_vec();
-        if let Some(sequence) = sequence {
-            columns.push(sequence);
+        let mut columns = events.selected.columns().to_vec();
+        if !events.sequence.is_empty() {
+            columns.extend(events.sequence.iter().cloned());
             columns.push(column(batch, "_seq")?.clone());
-            columns.push(Arc::new(BooleanArray::from(delete)));
+            columns.push(Arc::new(BooleanArray::from(events.delete.clone())));
             columns.push(Arc::new(BooleanArray::from(deletes_of_source(batch)?)));
             columns.push(Arc::new(BooleanArray::from(vec![false; rows])));
+            if let Some(load) = &events.load {
+                columns.push(load.clone());
+                let out: Vec<bool> = keep.iter().map(|keep| !keep).collect();
+                columns.push(Arc::new(BooleanArray::from(out)));
+                // A row that a rule takes out still tells that its snapshot has the key.
+                for (row, keep) in keep.iter_mut().enumerate() {
+                    if !*keep && !events.key_null[row] && load.is_valid(row) {
+                        *keep = true;
+                        counts.present += 1;
+                    }
+                }
+            }
             for name in ADDRESS {
                 columns.push(column(batch, name)?.clone());
             }
         }
         let kept = RecordBatch::try_new(self.kept.clone(), columns).map_err(arrow_error)?;
+        let mut truncates = None;
+        if events.truncate.iter().any(|truncate| *truncate) {
+            let truncate = keep
+                .iter()
+                .zip(&events.truncate)
+                .map(|(k, t)| Some(*k && *t));
+            let truncate: BooleanArray = truncate.collect();
+            truncates = Some(filter_record_batch(&kept, &truncate).map_err(arrow_error)?);
+            for (keep, truncate) in keep.iter_mut().zip(&events.truncate) {
+                *keep &= !truncate;
+            }
+        }
         let kept = if keep.iter().all(|keep| *keep) {
             kept
         } else {
             filter_record_batch(&kept, &BooleanArray::from(keep)).map_err(arrow_error)?
         };
-        Ok(Judged { kept, quarantined })
+        Ok(Judged {
+            kept,
+            quarantined,
+            truncates,
+        })
     }
 
     fn quarantine_rows(
@@ -931,19 +1054,29 @@ fn waive(batch: &RecordBatch, repairs: &Repairs, broken: &mut Vec<(String, Actio
     broken.retain(|(rule, _, rows)| rule != RULE_RESCUED || rows.iter().any(|row| *row));
 }
 
-/// What is wrong with an `apply_as_deletes` of this type, if it is no condition.
-pub(crate) fn is_no_condition(found: &DataType) -> Option<SqlError> {
+/// What is wrong with an `apply_as_deletes` or the like of this type, if it is no condition.
+pub(crate) fn is_no_condition(word: &str, found: &DataType) -> Option<SqlError> {
     if matches!(found, DataType::Boolean | DataType::Null) {
         return None;
     }
     Some(SqlError {
         message: format!(
-            "`apply_as_deletes` is a {}, not a condition",
+            "`{word}` is a {}, not a condition",
             karat_exact::type_name(found)
         ),
         line: None,
         column: None,
-        hint: Some("write an expression that is true for a delete, e.g. `_op = 'D'`".to_owned()),
+        hint: Some(format!(
+            "write an expression that is true for {}, e.g. `{}`",
+            match word {
+                "apply_as_truncates" => "an event that empties the table",
+                _ => "a delete",
+            },
+            match word {
+                "apply_as_truncates" => "operation = 'T'",
+                _ => "_op = 'D'",
+            },
+        )),
         kind: SqlErrorKind::Type,
     })
 }
@@ -963,7 +1096,11 @@ pub(crate) fn undated_history(
         None if is_date(sequence) => None,
         None => Some((
             format!(
-                "its `sequence_by` is a {}, which dates no range",
+                "its `sequence_by` {} a {}, which dates no range",
+                match cdc.sequence_by.as_slice() {
+                    [_, _, ..] => "begins with",
+                    _ => "is",
+                },
                 karat_exact::type_name(sequence)
             ),
             "name the selected date or timestamp from which a state holds: `valid_from: COLUMN`"
@@ -993,14 +1130,21 @@ pub(crate) fn undated_deletes(
     of_files: bool,
     selected: &Schema,
 ) -> Option<(String, String)> {
-    if feed.mode != Mode::Full || feed.key.is_empty() {
+    if feed.mode != Mode::Full || feed.key.is_empty() || cdc.snapshots.is_some() {
         return None;
     }
-    let sequence = cdc.sequence_by.as_ref().map(|name| ("sequence_by", name));
+    if let [_, _, ..] = cdc.sequence_by.as_slice() {
+        let what = format!(
+            "the full loads of `{}` state at most a date for their deletes, and `sequence_by: [{}]` takes more",
+            feed.bronze,
+            cdc.sequence_by.join(", ")
+        );
+        let hint = "order by one date or timestamp, or use `sequence_by: _seq`";
+        return Some((what, hint.to_owned()));
+    }
+    let sequence = cdc.sequence_by.first().map(|name| ("sequence_by", name));
     let valid_from = cdc.valid_from.as_ref().filter(|_| cdc.scd_type == 2);
-    let dated_by = sequence
-        .filter(|(_, name)| *name != "_seq")
-        .or(valid_from.map(|name| ("valid_from", name)));
+    let dated_by = sequence.or(valid_from.map(|name| ("valid_from", name)));
     let (word, name) = dated_by?;
     let hint =
         "capture a date such as 20261030 with `file_order` in the feed, or use `sequence_by: _seq`";

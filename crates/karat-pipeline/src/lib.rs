@@ -2,7 +2,7 @@
 //!
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
 //! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
-//! silver reads, [`repairs`] which rows stand in the place of others; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic
+//! silver reads, `snapshots` when each full load holds, [`repairs`] which rows stand in the place of others; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic
 //! processors, the second by parts where `increment` finds what `touched` them; whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! `audit` makes the `checks` of a model on a version before it is visible;
@@ -71,6 +71,7 @@ pub mod scd;
 pub mod schedule;
 pub mod schema_accept;
 pub mod silver;
+mod snapshots;
 pub mod status;
 pub mod step;
 mod touched;

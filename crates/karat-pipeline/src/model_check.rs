@@ -13,8 +13,8 @@ use karat_exact::{
 };
 use karat_lake::Lake;
 use karat_project::{
-    AutoCdc, Check, Expectation, Feed, Gold, Graph, Incremental, Model, ModelKind, Place, Project,
-    Silver, SourceKind, Standing, Standings, THIS, TableName, fold_name,
+    AutoCdc, Check, EventCondition, Expectation, Feed, Gold, Graph, Incremental, Model, ModelKind,
+    Place, Project, Silver, SourceKind, Standing, Standings, THIS, TableName, fold_name,
 };
 use karat_receipt::Digest;
 
@@ -359,11 +359,11 @@ fn wrong_calls(model: &Model) -> Vec<Finding> {
             let rules = silver.expectations.iter();
             let rules = rules.filter_map(|rule| Some((rule.sql.as_ref()?, rule.sql_at)));
             let cdc = silver.auto_cdc.iter();
-            let deletes =
-                cdc.filter_map(|cdc| Some((cdc.apply_as_deletes.as_ref()?, cdc.deletes_at)));
+            let conditions = cdc.flat_map(AutoCdc::conditions);
+            let conditions = conditions.map(|condition| (&condition.sql, condition.at));
             columns
                 .chain(rules)
-                .chain(deletes)
+                .chain(conditions)
                 .flat_map(|(sql, at)| found(Some(at), wrong_calls_in_expression(sql)))
                 .collect()
         }
@@ -702,17 +702,16 @@ impl Planner<'_> {
             return whole.then_some(selected);
         };
         // It may name columns that no `select` does: they are known after the first load.
-        let deletes = cdc.apply_as_deletes.as_ref();
-        if let Some(delete) = deletes {
-            let calls = wrong_calls_in_expression(delete);
+        for condition in cdc.conditions() {
+            let calls = wrong_calls_in_expression(&condition.sql);
             let calls = calls.into_iter().map(|error| Finding {
                 table: model.name.clone(),
-                at: Some(cdc.deletes_at),
+                at: Some(condition.at),
                 error,
             });
             findings.extend(calls);
         }
-        if let Some(delete) = deletes.filter(|_| whole) {
+        for condition in cdc.conditions().filter(|_| whole) {
             let assumed = self.assumed.contains(&silver.from);
             let mut fields: Vec<Arc<Field>> = selected.fields().iter().cloned().collect();
             for field in bronze.fields().iter().filter(|_| !assumed) {
@@ -721,11 +720,12 @@ impl Planner<'_> {
                 }
             }
             let combined: SchemaRef = Arc::new(Schema::new(fields));
-            let delete = [("_delete".to_owned(), delete.clone(), cdc.deletes_at)];
+            let sql = condition.sql.clone();
+            let expression = [("_condition".to_owned(), sql, condition.at)];
             let mut mistakes = Vec::new();
-            let compiled = self.compile(model, &combined, &delete, &mut mistakes);
+            let compiled = self.compile(model, &combined, &expression, &mut mistakes);
             findings.extend(mistakes.into_iter().filter(|_| !assumed));
-            findings.extend(no_condition(model, cdc, &compiled));
+            findings.extend(no_condition(model, condition, &compiled));
         }
         let feed = self.project.feeds().find(|feed| feed.bronze == silver.from);
         let undated = feed.and_then(|feed| {
@@ -744,17 +744,37 @@ impl Planner<'_> {
                 },
             });
         }
+        let version = match crate::snapshots::version_of(cdc) {
+            Ok(version) => version,
+            Err((what, hint)) => {
+                findings.push(Finding {
+                    table: model.name.clone(),
+                    at: cdc.snapshots.as_ref().map(|snapshots| snapshots.at),
+                    error: SqlError {
+                        message: format!("`{}` cannot date its snapshots: {what}", model.name),
+                        line: None,
+                        column: None,
+                        hint: Some(hint),
+                        kind: SqlErrorKind::Type,
+                    },
+                });
+                return None;
+            }
+        };
         if cdc.scd_type != 2 {
             return whole.then_some(selected);
         }
-        let dated_by = cdc.valid_from.as_ref().or(cdc.sequence_by.as_ref());
+        let dated_by = cdc.valid_from.as_ref().or(cdc.sequence_by.first());
         let dated_by_type = dated_by
             .and_then(|name| selected.field_with_name(name).ok())
             .map(|field| field.data_type().clone());
         if dated_by.is_some() && dated_by_type.is_none() {
             return None;
         }
-        let range_type = dated_by_type.unwrap_or(DataType::Binary);
+        let range_type = match &cdc.snapshots {
+            Some(_) => crate::snapshots::range_type(version.as_ref()),
+            None => dated_by_type.unwrap_or(DataType::Binary),
+        };
         let undated = crate::judge::undated_history(cdc, &selected, &range_type);
         if let Some((what, hint)) = undated.filter(|_| basis == Basis::Firm) {
             findings.push(Finding {
@@ -777,13 +797,13 @@ impl Planner<'_> {
     }
 }
 
-/// An `apply_as_deletes` that is no condition; `compiled` holds its type, if it is sound.
-fn no_condition(model: &Model, cdc: &AutoCdc, compiled: &Schema) -> Option<Finding> {
+/// An `apply_as_deletes` or the like that is no condition; `compiled` holds its type, if it is sound.
+fn no_condition(model: &Model, condition: &EventCondition, compiled: &Schema) -> Option<Finding> {
     let found = compiled.fields().first()?.data_type();
-    let error = crate::judge::is_no_condition(found)?;
+    let error = crate::judge::is_no_condition(condition.word, found)?;
     Some(Finding {
         table: model.name.clone(),
-        at: Some(cdc.deletes_at),
+        at: Some(condition.at),
         error,
     })
 }

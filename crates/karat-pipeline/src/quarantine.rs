@@ -10,7 +10,7 @@ use karat_project::TableName;
 
 use crate::address::{self, Address, Columns};
 use crate::context::Site;
-use crate::deliveries;
+use crate::deliveries::{self, FullLoads};
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
@@ -249,7 +249,12 @@ async fn in_force(site: &Site, bronze: &TableName) -> Result<Repairs, PipelineEr
     match site.project.feed(bronze) {
         Some(feed) => {
             let loads = Epochs::read(&site.lake, bronze, Some(&head.snapshot))?;
-            let reading = deliveries::reading(feed, &loads, loads.committed());
+            let reading = deliveries::reading(
+                feed,
+                &loads,
+                loads.committed(),
+                FullLoads::read_of(&site.project, feed),
+            );
             Ok(repairs.in_force(&reading))
         }
         None => Ok(repairs),

@@ -23,7 +23,7 @@ use crate::address::{Address, Columns, Place};
 use crate::at_work;
 use crate::bronze::{self, REPAIR};
 use crate::context::Site;
-use crate::deliveries::{self, LeftOut, Reading};
+use crate::deliveries::{self, FullLoads, LeftOut, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::ingest::{arrow_error, joined};
@@ -312,7 +312,12 @@ async fn of_feed(
     no_foreign(bronze, Some(&head))?;
     let loads = Epochs::read(&site.lake, bronze, Some(&head.snapshot))?;
     let repairs = Epochs::of_repairs(&site.lake, bronze, Some(&head.snapshot))?;
-    let reading = deliveries::reading(feed, &loads, loads.committed());
+    let reading = deliveries::reading(
+        feed,
+        &loads,
+        loads.committed(),
+        FullLoads::read_of(&site.project, feed),
+    );
     let in_force = Repairs::read(site, &table, &head).await?.in_force(&reading);
     let state = State {
         site,

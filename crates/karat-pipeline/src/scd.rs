@@ -4,12 +4,15 @@
 //! and says which rows stand in the table, from when to when, and what became of every other event. Reading, sorting and
 //! writing belong to [`crate::silver`].
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_null_array,
+};
+use arrow::compute::{concat, concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use std::sync::Arc;
 pub const START_AT: &str = "__START_AT";
 /// Second column of a range, exclusive; null while the range is open.
 pub const END_AT: &str = "__END_AT";
-/// Working column: the value of `sequence_by` (an event without one never gets here).
+/// Working column: the first column of `sequence_by` (an event without one never gets here); see [`sequence_column`].
 pub const SEQUENCE: &str = "__sequence";
 /// Working column: true where the event deletes its key.
 pub const DELETE: &str = "__delete";
@@ -26,6 +29,19 @@ pub const DELETE: &str = "__delete";
 pub const GONE: &str = "__gone";
 /// Working column: true for a row that the table already holds and that only takes part in the comparison.
 pub const EXISTING: &str = "__existing";
+
+/// Working column, of whole loads that follow each other alone: the place of the load that a row is of.
+pub const LOAD: &str = "__load";
+/// Working column, of whole loads alone: true for a row that a rule took out; it says that its load has the key, and nothing more.
+pub const PRESENT: &str = "__present";
+
+/// Working column of the nth column of `sequence_by`, from 0.
+pub fn sequence_column(nth: usize) -> String {
+    match nth {
+        0 => SEQUENCE.to_owned(),
+        nth => format!("{SEQUENCE}_{}", nth + 1),
+    }
+}
 
 /// Which history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +59,18 @@ pub struct EventShape {
     pub scd: ScdType,
     /// Output columns that identify a row, in order.
     pub keys: Vec<String>,
+    /// Columns that order the events of a key before `_seq`, the first before the next.
+    pub sequence: Vec<String>,
     /// Output columns, in table order (without `__START_AT` and `__END_AT`).
     pub output: Vec<String>,
     /// Output columns whose change opens a range.
     pub tracked: Vec<String>,
-    /// Column that dates a range; the sequence itself unless `valid_from` is declared.
+    /// Output columns in which a null leaves the value as it was.
+    pub ignored_nulls: Vec<String>,
+    /// Column that dates a range; the first of the sequence unless `valid_from` is declared.
     pub valid_from: String,
+    /// Where events are rows of whole loads, which say by what they do not have that it is gone: from when each load holds, in order.
+    pub loads: Option<ArrayRef>,
 }
 
 /// What became of events, each counted where it happened (G6).
@@ -68,6 +90,8 @@ pub struct EventCounts {
     pub tied: u64,
     /// Events dated before the one that they follow.
     pub dated_back: u64,
+    /// Rows that only tell that a whole load has their key; they are none of the other terms.
+    pub present: u64,
     /// Rows that the table already held and that were replaced.
     pub existing_superseded: u64,
     /// Rows that the table already held and that still stand, open or newly closed.
@@ -93,10 +117,29 @@ pub struct EventFold {
     table: SchemaRef,
     carry: Vec<RecordBatch>,
     counts: EventCounts,
+    truncates: Truncates,
+}
+
+/// Events that empty the table, in order.
+#[derive(Debug, Default)]
+struct Truncates {
+    /// Their place among all events, as bytes that compare like it.
+    order: Vec<Box<[u8]>>,
+    /// Their dates; none where there is no truncate.
+    dates: Option<ArrayRef>,
+    /// Whether one ended a row.
+    ended: Vec<bool>,
+}
+
+impl Truncates {
+    /// The first one that comes after an event.
+    fn after(&self, event: &[u8]) -> usize {
+        self.order.partition_point(|truncate| **truncate <= *event)
+    }
 }
 
 impl EventFold {
-    /// A fold over events with the given schema: the output columns, [`SEQUENCE`], `_seq`, [`DELETE`], [`GONE`], [`EXISTING`] and
+    /// A fold over events with the given schema: the output columns, those of the sequence, `_seq`, [`DELETE`], [`GONE`], [`EXISTING`] and
     /// whatever else the caller wants to see again on tied events.
     pub fn new(shape: EventShape, input: SchemaRef) -> Result<Self, ArrowError> {
         let mut fields = Vec::new();
@@ -118,7 +161,39 @@ impl EventFold {
             table,
             carry: Vec::new(),
             counts: EventCounts::default(),
+            truncates: Truncates::default(),
         })
+    }
+
+    /// The events that empty the table: all of them, before the first other event.
+    pub fn truncated_by(&mut self, events: &RecordBatch) -> Result<(), ArrowError> {
+        let order = self.order_of(events)?;
+        let mut rows: Vec<usize> = (0..events.num_rows()).collect();
+        rows.sort_by(|a, b| order.row(*a).cmp(&order.row(*b)));
+        rows.dedup_by(|a, b| order.row(*a) == order.row(*b));
+        self.counts.duplicate += (events.num_rows() - rows.len()) as u64;
+        let at: UInt32Array = rows.iter().map(|row| *row as u32).collect();
+        self.truncates = Truncates {
+            order: rows
+                .iter()
+                .map(|row| order.row(*row).as_ref().into())
+                .collect(),
+            dates: Some(take(column(events, &self.shape.valid_from)?, &at, None)?),
+            ended: vec![false; rows.len()],
+        };
+        Ok(())
+    }
+
+    fn order_of(&self, events: &RecordBatch) -> Result<Rows, ArrowError> {
+        let order: Vec<&str> = match self.shape.loads {
+            // A whole load has one row of a key: which came first says nothing.
+            Some(_) => vec![LOAD],
+            None => {
+                let sequence = self.shape.sequence.iter().map(String::as_str);
+                sequence.chain(["_seq"]).collect()
+            }
+        };
+        rows_of(events, &order)
     }
 
     /// Schema of the rows.
@@ -164,14 +239,23 @@ impl EventFold {
         self.fold(&complete).map(Some)
     }
 
-    /// Decides the last key.
+    /// Decides the last key, and what became of the events that empty the table.
     pub fn finish(&mut self) -> Result<Option<Folded>, ArrowError> {
         let rest = std::mem::take(&mut self.carry);
-        if rest.is_empty() {
-            return Ok(None);
+        let folded = match rest.is_empty() {
+            true => None,
+            false => {
+                let rest = concat_batches(&self.input, &rest)?;
+                Some(self.fold(&rest)?)
+            }
+        };
+        for ended in std::mem::take(&mut self.truncates.ended) {
+            match ended {
+                true => self.counts.deleted += 1,
+                false => self.counts.unchanged += 1,
+            }
         }
-        let rest = concat_batches(&self.input, &rest)?;
-        self.fold(&rest).map(Some)
+        Ok(folded)
     }
 
     fn key_rows(&self, batch: &RecordBatch) -> Result<Rows, ArrowError> {
@@ -181,45 +265,64 @@ impl EventFold {
 
     fn fold(&mut self, events: &RecordBatch) -> Result<Folded, ArrowError> {
         let keys = self.key_rows(events)?;
-        let order = rows_of(events, &[SEQUENCE, "_seq"])?;
-        let seq = rows_of(events, &["_seq"])?;
         let mut content_names: Vec<&str> = self.shape.output.iter().map(String::as_str).collect();
         content_names.push(DELETE);
-        let content = rows_of(events, &content_names)?;
-        let tracked_names: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
-        let tracked = rows_of(events, &tracked_names)?;
         let dates = match self.shape.scd {
-            ScdType::Two => Some(rows_of(events, &[&self.shape.valid_from])?),
+            ScdType::Two => Some(self.dates_of(events)?),
             ScdType::One => None,
         };
         let group = Group {
-            order,
-            seq,
-            content,
-            tracked,
-            dates,
+            rows: events.num_rows(),
+            order: self.order_of(events)?,
+            seq: rows_of(events, &["_seq"])?,
+            content: rows_of(events, &content_names)?,
+            dates: dates.as_ref().map(comparable).transpose()?,
+            loads: match &self.shape.loads {
+                Some(loads) => Some(LoadsOfRows {
+                    of: places(events)?,
+                    present: boolean(events, PRESENT)?,
+                    count: loads.len(),
+                }),
+                None => None,
+            },
+            truncates: &self.truncates,
             delete: boolean(events, DELETE)?,
             gone: boolean(events, GONE)?,
             existing: boolean(events, EXISTING)?,
         };
 
         let mut decided = Decided::default();
+        let mut of_keys = Vec::new();
         let mut from = 0;
         for row in 1..=events.num_rows() {
             if row == events.num_rows() || keys.row(row) != keys.row(from) {
-                group.decide(from..row, &mut decided, &mut self.counts);
+                of_keys.push(group.that_count(from..row, &mut decided, &mut self.counts));
                 from = row;
             }
         }
+        let states = self.states(events, &group, &of_keys)?;
+        let tracked: Vec<&str> = self.shape.tracked.iter().map(String::as_str).collect();
+        let tracked = rows_of(&states, &tracked)?;
+        for of_key in &of_keys {
+            match &group.dates {
+                None => group.current(of_key, &mut decided, &mut self.counts),
+                Some(dates) => {
+                    group.ranges(dates, &tracked, of_key, &mut decided, &mut self.counts);
+                }
+            }
+        }
+        for truncate in &decided.truncates_that_end {
+            self.truncates.ended[*truncate] = true;
+        }
+
         let tied = take_record_batch(events, &UInt32Array::from(decided.tied))?;
         let dated_back = take_record_batch(events, &UInt32Array::from(decided.dated_back))?;
         let standing = UInt32Array::from(decided.standing);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.table.fields().len());
-        for name in &self.shape.output {
-            columns.push(take(column(events, name)?, &standing, None)?);
+        for values in states.columns() {
+            columns.push(take(values, &standing, None)?);
         }
-        if self.shape.scd == ScdType::Two {
-            let dates = column(events, &self.shape.valid_from)?;
+        if let Some(dates) = &dates {
             columns.push(take(dates, &UInt32Array::from(decided.starts), None)?);
             columns.push(if dates.is_empty() {
                 new_null_array(dates.data_type(), 0)
@@ -233,6 +336,51 @@ impl EventFold {
             dated_back,
         })
     }
+
+    /// From when each event holds; after those of the events the dates of what ends a state without being an event of its key.
+    fn dates_of(&self, events: &RecordBatch) -> Result<ArrayRef, ArrowError> {
+        let of_events = column(events, &self.shape.valid_from)?;
+        match self.shape.loads.as_ref().or(self.truncates.dates.as_ref()) {
+            Some(others) => concat(&[of_events.as_ref(), others.as_ref()]),
+            None => Ok(of_events.clone()),
+        }
+    }
+
+    /// The state of its key after each event: its own values, and where a null changes nothing, those of the newest event before it that
+    /// has one, as far as the key's last delete.
+    fn states(
+        &self,
+        events: &RecordBatch,
+        group: &Group<'_>,
+        of_keys: &[Events],
+    ) -> Result<RecordBatch, ArrowError> {
+        let mut fields = Vec::with_capacity(self.shape.output.len());
+        let mut columns = Vec::with_capacity(self.shape.output.len());
+        for name in &self.shape.output {
+            let values = column(events, name)?;
+            fields.push(self.input.field_with_name(name)?.clone());
+            if !self.shape.ignored_nulls.contains(name) || values.null_count() == 0 {
+                columns.push(values.clone());
+                continue;
+            }
+            let mut from: Vec<u32> = (0..events.num_rows() as u32).collect();
+            for of_key in of_keys {
+                let mut known = None;
+                for &event in &of_key.events {
+                    if group.is_delete(event) {
+                        known = None;
+                    } else if values.is_valid(event) {
+                        known = Some(event as u32);
+                    } else if let Some(known) = known {
+                        from[event] = known;
+                    }
+                }
+            }
+            columns.push(take(values, &UInt32Array::from(from), None)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(events.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+    }
 }
 
 /// Row indices that a fold decided on.
@@ -245,6 +393,8 @@ struct Decided {
     ends: Vec<Option<u32>>,
     tied: Vec<u32>,
     dated_back: Vec<u32>,
+    /// Truncates that ended a row.
+    truncates_that_end: BTreeSet<usize>,
 }
 
 impl Decided {
@@ -262,29 +412,48 @@ struct Events {
     enders: Vec<usize>,
 }
 
-/// The events of one batch in comparable form.
-struct Group {
+/// The events of one batch in comparable form. What ends a state without being an event of its key has a number after them.
+struct Group<'t> {
+    /// How many events there are.
+    rows: usize,
     order: Rows,
     seq: Rows,
     content: Rows,
-    tracked: Rows,
     /// From when a state holds; of SCD 2 alone.
     dates: Option<Rows>,
+    loads: Option<LoadsOfRows>,
+    truncates: &'t Truncates,
     delete: BooleanArray,
     gone: BooleanArray,
     existing: BooleanArray,
 }
 
-impl Group {
-    fn decide(&self, range: Range<usize>, decided: &mut Decided, counts: &mut EventCounts) {
-        let events = self.without_ties(range, decided, counts);
-        let events = self.without_gone(events, counts);
+/// Which of several whole loads each event is a row of.
+struct LoadsOfRows {
+    of: Int64Array,
+    present: BooleanArray,
+    count: usize,
+}
+
+impl Group<'_> {
+    /// The events of a key that count, and what ends their states without being one of them.
+    fn that_count(
+        &self,
+        range: Range<usize>,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) -> Events {
+        let events = self.without_ties(range.clone(), decided, counts);
+        let mut events = self.without_gone(events, counts);
+        if let Some(loads) = &self.loads {
+            events.events = self.with_gaps(loads, range, events.events);
+        }
+        if !self.truncates.order.is_empty() {
+            events.events = self.with_truncates(events.events);
+        }
         match &self.dates {
-            None => self.current(&events, decided, counts),
-            Some(dates) => {
-                let events = self.forward(dates, events, decided, counts);
-                self.ranges(dates, &events, decided, counts);
-            }
+            None => events,
+            Some(dates) => self.forward(dates, events, decided, counts),
         }
     }
 
@@ -295,25 +464,91 @@ impl Group {
         decided: &mut Decided,
         counts: &mut EventCounts,
     ) -> Vec<usize> {
-        let mut events = Vec::with_capacity(range.len());
-        let mut from = range.start;
-        while from < range.end {
-            let mut to = from + 1;
-            while to < range.end && self.order.row(to) == self.order.row(from) {
-                to += 1;
-            }
-            let same_content =
-                (from + 1..to).all(|row| self.content.row(row) == self.content.row(from));
-            if same_content {
-                counts.duplicate += (to - from - 1) as u64;
-                events.push(from);
+        let loads = self.loads.as_ref();
+        let all = range.len();
+        let rows: Vec<usize> = range
+            .filter(|row| loads.is_none_or(|loads| !loads.present.value(*row)))
+            .collect();
+        counts.present += (all - rows.len()) as u64;
+        let mut events = Vec::with_capacity(rows.len());
+        for equal in rows.chunk_by(|a, b| self.order.row(*a) == self.order.row(*b)) {
+            let first = equal[0];
+            let content = self.content.row(first);
+            let order = self.order.row(first);
+            let with_a_truncate = self
+                .truncates
+                .order
+                .binary_search_by(|truncate| (**truncate).cmp(order.as_ref()))
+                .is_ok();
+            let same_content = equal.iter().all(|row| self.content.row(*row) == content);
+            if same_content && !with_a_truncate {
+                counts.duplicate += (equal.len() - 1) as u64;
+                events.push(first);
             } else {
-                counts.tied += (to - from) as u64;
-                decided.tied.extend((from..to).map(|row| row as u32));
+                counts.tied += equal.len() as u64;
+                decided.tied.extend(equal.iter().map(|row| *row as u32));
             }
-            from = to;
         }
         events
+    }
+
+    /// Of a key's rows in whole loads: after the last load of each stretch that has it comes the first that does not. A load whose row of
+    /// the key a rule took out, or whose rows of it tie, has the key, and says nothing more.
+    fn with_gaps(
+        &self,
+        loads: &LoadsOfRows,
+        range: Range<usize>,
+        events: Vec<usize>,
+    ) -> Vec<usize> {
+        let mut with_gaps = Vec::with_capacity(events.len() + 1);
+        let mut events = events.into_iter().peekable();
+        for row in range.clone() {
+            let load = loads.of.value(row);
+            let next = range.end.min(row + 1);
+            if next < range.end && loads.of.value(next) == load {
+                continue;
+            }
+            with_gaps.extend(std::iter::from_fn(|| {
+                events.next_if(|event| loads.of.value(*event) <= load)
+            }));
+            let after = load as usize + 1;
+            let has_it = next < range.end && loads.of.value(next) as usize == after;
+            if after < loads.count && !has_it {
+                with_gaps.push(self.rows + after);
+            }
+        }
+        with_gaps
+    }
+
+    /// After each event the first truncate that follows it, if that comes before the next event.
+    fn with_truncates(&self, events: Vec<usize>) -> Vec<usize> {
+        let mut with_truncates = Vec::with_capacity(events.len());
+        for (at, &event) in events.iter().enumerate() {
+            with_truncates.push(event);
+            let order = self.order.row(event);
+            let truncate = self.truncates.after(order.as_ref());
+            let is_first = events
+                .get(at + 1)
+                .is_none_or(|next| self.truncates.after(self.order.row(*next).as_ref()) > truncate);
+            if truncate < self.truncates.order.len() && is_first {
+                with_truncates.push(self.rows + truncate);
+            }
+        }
+        with_truncates
+    }
+
+    /// Whether it ends the state of its key.
+    fn is_delete(&self, event: usize) -> bool {
+        event >= self.rows || self.delete.value(event)
+    }
+
+    /// Whether it ends what was dated later as well.
+    fn is_gone(&self, event: usize) -> bool {
+        event >= self.rows || self.gone.value(event)
+    }
+
+    fn is_existing(&self, event: usize) -> bool {
+        event < self.rows && self.existing.value(event)
     }
 
     /// A full load that no longer has the key ends all that earlier loads said of it. What they dated later than that load would come
@@ -352,13 +587,13 @@ impl Group {
         let mut events: Vec<usize> = Vec::with_capacity(of.events.len());
         let mut enders = of.enders;
         for event in of.events {
-            if self.gone.value(event) {
+            if self.is_gone(event) {
                 while let Some(&last) = events.last()
                     && dates.row(last) > dates.row(event)
                 {
                     events.pop();
-                    counts.superseded += 1;
-                    if !self.delete.value(last) && enders.last() != Some(&event) {
+                    counts.superseded += u64::from(last < self.rows);
+                    if !self.is_delete(last) && enders.last() != Some(&event) {
                         enders.push(event);
                     }
                 }
@@ -375,10 +610,22 @@ impl Group {
     }
 
     /// Counts the delete at a position: one that finds no row changes nothing.
-    fn count_delete(&self, of: &Events, position: usize, counts: &mut EventCounts) {
+    fn count_delete(
+        &self,
+        of: &Events,
+        position: usize,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
         let before = position.checked_sub(1).map(|before| of.events[before]);
-        let finds_a_row = before.is_some_and(|before| !self.delete.value(before));
-        if finds_a_row || of.enders.contains(&of.events[position]) {
+        let finds_a_row = before.is_some_and(|before| !self.is_delete(before));
+        let finds_a_row = finds_a_row || of.enders.contains(&of.events[position]);
+        if let Some(unsaid) = of.events[position].checked_sub(self.rows) {
+            // It is no event of this key; a truncate is counted once for all of them.
+            if finds_a_row && !self.truncates.order.is_empty() {
+                decided.truncates_that_end.insert(unsaid);
+            }
+        } else if finds_a_row {
             counts.deleted += 1;
         } else {
             counts.unchanged += 1;
@@ -388,9 +635,9 @@ impl Group {
     fn current(&self, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
         let events = &of.events;
         for (position, &event) in events.iter().enumerate() {
-            let existing = self.existing.value(event);
-            if self.delete.value(event) {
-                self.count_delete(of, position, counts);
+            let existing = self.is_existing(event);
+            if self.is_delete(event) {
+                self.count_delete(of, position, decided, counts);
             } else if position + 1 < events.len() {
                 if existing {
                     counts.existing_superseded += 1
@@ -408,7 +655,14 @@ impl Group {
         }
     }
 
-    fn ranges(&self, dates: &Rows, of: &Events, decided: &mut Decided, counts: &mut EventCounts) {
+    fn ranges(
+        &self,
+        dates: &Rows,
+        tracked: &Rows,
+        of: &Events,
+        decided: &mut Decided,
+        counts: &mut EventCounts,
+    ) {
         let events = &of.events;
         // The event that began the open range, and the newest that confirmed it: untracked columns are the newest's (as in Lakeflow).
         let mut open: Option<(usize, usize)> = None;
@@ -417,9 +671,9 @@ impl Group {
             let outlived = events
                 .get(position + 1)
                 .is_some_and(|&next| dates.row(next) == dates.row(event));
-            let existing = self.existing.value(event);
-            if self.delete.value(event) {
-                self.count_delete(of, position, counts);
+            let existing = self.is_existing(event);
+            if self.is_delete(event) {
+                self.count_delete(of, position, decided, counts);
                 if !outlived && let Some((start, newest)) = open.take() {
                     decided.stand(start, newest, Some(event));
                 }
@@ -434,7 +688,7 @@ impl Group {
                 continue;
             }
             if let Some((start, newest)) = open {
-                if self.tracked.row(start) == self.tracked.row(event) {
+                if tracked.row(start) == tracked.row(event) {
                     counts.unchanged += 1;
                     open = Some((start, event));
                     continue;
@@ -466,6 +720,19 @@ fn boolean(batch: &RecordBatch, name: &str) -> Result<BooleanArray, ArrowError> 
         .downcast_ref::<BooleanArray>()
         .cloned()
         .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{name}` is not Boolean")))
+}
+
+fn comparable(values: &ArrayRef) -> Result<Rows, ArrowError> {
+    RowConverter::new(vec![SortField::new(values.data_type().clone())])?
+        .convert_columns(std::slice::from_ref(values))
+}
+
+fn places(batch: &RecordBatch) -> Result<Int64Array, ArrowError> {
+    column(batch, LOAD)?
+        .as_any()
+        .downcast_ref::<Int64Array>()
+        .cloned()
+        .ok_or_else(|| ArrowError::SchemaError(format!("the event column `{LOAD}` is no number")))
 }
 
 /// The named columns of a batch in comparable form.

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use karat_exact::fingerprint::row_hashes;
 use karat_exact::{BatchStream, ClockUse, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
-use karat_project::{Feed, Mode, Model, Silver, TableName, Track};
+use karat_project::{Feed, Mode, Model, Silver, TableName, WhichColumns};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ use crate::clock;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
 use crate::damage;
-use crate::deliveries::{self, Reading};
+use crate::deliveries::{self, FullLoads, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::explain::Received;
@@ -44,9 +44,10 @@ use crate::read;
 use crate::repairs::{self, News, Placed, Repairs};
 use crate::reshaped;
 use crate::scd::{
-    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, SEQUENCE, START_AT,
-    ScdType,
+    DELETE, END_AT, EXISTING, EventCounts, EventFold, EventShape, Folded, GONE, LOAD, PRESENT,
+    SEQUENCE, START_AT, ScdType, sequence_column,
 };
+use crate::snapshots::Snapshots;
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
@@ -410,7 +411,7 @@ impl<'a> SilverStep<'a> {
             .last_done()
             .and_then(|intent| intent.to["repair_epoch"].as_i64())
             .unwrap_or(0);
-        let reading = deliveries::reading(self.feed, &feed_epochs, available);
+        let reading = self.reading(&feed_epochs, available)?;
         let repairs = Repairs::read(self.site, &bronze_table, &bronze).await?;
         let repairs = repairs.in_force(&reading);
         let repaired_to = bronze
@@ -419,7 +420,7 @@ impl<'a> SilverStep<'a> {
             .get(&layout::repair_app(&self.feed.bronze))
             .copied()
             .unwrap_or(0);
-        let reading_before = deliveries::reading(self.feed, &feed_epochs, consumed);
+        let reading_before = self.reading(&feed_epochs, consumed)?;
         // The code of the version is in the receipt of the model's newest own version.
         let (last, holds_adopted) = match (&head_now, epochs.last_done()) {
             (Some(head), Some(_)) => own_receipt(self.site, head)?,
@@ -440,7 +441,11 @@ impl<'a> SilverStep<'a> {
             .all(|file| sha256_of_name(&file.path).is_some());
         let by_load = only_ours
             && (self.feed.mode == Mode::Incremental
-                || (!self.feed.key.is_empty() && self.silver.auto_cdc.is_some()));
+                || self
+                    .silver
+                    .auto_cdc
+                    .as_ref()
+                    .is_some_and(|cdc| !self.feed.key.is_empty() || cdc.snapshots.is_some()));
         let clock = judge.clock_use();
         let seen_at = |time: &str| clock::value(clock, time, &self.site.project.timezone);
         let time_passed = epochs.last_done().is_none_or(|intent| {
@@ -504,6 +509,24 @@ impl<'a> SilverStep<'a> {
             bronze_table,
             read_schema,
         }))
+    }
+
+    /// What is read of the loads up to an epoch.
+    fn reading(&self, epochs: &Epochs, up_to: i64) -> Result<Reading, PipelineError> {
+        let cdc = self.silver.auto_cdc.as_ref();
+        let Some(cdc) = cdc.filter(|cdc| cdc.snapshots.is_some()) else {
+            return Ok(deliveries::reading(
+                self.feed,
+                epochs,
+                up_to,
+                FullLoads::Newest,
+            ));
+        };
+        let mut reading = deliveries::reading(self.feed, epochs, up_to, FullLoads::All);
+        let left_out = &reading.left_out_loads;
+        let snapshots = Snapshots::of(&self.model.name, cdc, self.feed, epochs, up_to, left_out)?;
+        reading.snapshots = Some(snapshots);
+        Ok(reading)
     }
 
     /// The quarantine without the rows at these addresses; None if it does not hold all of them.
@@ -703,6 +726,7 @@ impl<'a> SilverStep<'a> {
             })?;
             let mut aside = lock(&aside);
             aside.counts.add(counts);
+            aside.truncates.extend(judged.truncates);
             if let Some(quarantined) = judged.quarantined {
                 let quarantined = failpoint::rows("silver.quarantined", quarantined);
                 aside.quarantined.push(quarantined);
@@ -828,6 +852,7 @@ impl<'a> SilverStep<'a> {
             }
         };
         let mut aside = self.take_aside(&aside)?;
+        self.check_present(&aside, events.unwrap_or_default())?;
         let kept = added.iter().map(|file| file.rows).sum();
         let terms = aside.terms(events, kept);
         count_aside(&mut aside, events);
@@ -912,11 +937,16 @@ impl<'a> SilverStep<'a> {
                 high_water: None,
             }
         } else {
-            let Some(merged) = self.merge(state, head, &before, judged, &aside).await? else {
+            let merged = match self.shape(state).loads {
+                Some(_) => self.merge_loads(state, head, judged, &aside).await?,
+                None => self.merge(state, head, &before, judged, &aside).await?,
+            };
+            let Some(merged) = merged else {
                 return Ok(None);
             };
             bytes_read += merged.bytes_read;
             let mut aside = self.take_aside(&aside)?;
+            self.check_present(&aside, merged.events)?;
             let share = aside.terms(Some(merged.events), merged.events.kept);
             count_aside(&mut aside, Some(merged.events));
             let mut full = accounting::add(&before.accounting, &share);
@@ -974,6 +1004,93 @@ impl<'a> SilverStep<'a> {
         Ok(aside)
     }
 
+    /// Every row that a rule took out of a snapshot has told that its key is there (G6).
+    fn check_present(&self, aside: &Aside, events: EventCounts) -> Result<(), PipelineError> {
+        let what = "rows of snapshots that a rule took out, and that told of their key";
+        let table = self.model.name.to_string();
+        accounting::same(&table, aside.counts.present, events.present, what)
+    }
+
+    /// Folds new whole loads into the rows that stand: each is touched, by a row or by there being none.
+    async fn merge_loads(
+        &self,
+        state: &State,
+        head: &Head,
+        judged: BatchStream,
+        aside: &Arc<Mutex<Aside>>,
+    ) -> Result<Option<Merged>, PipelineError> {
+        let snapshots = state.reading.snapshots.as_ref();
+        let consumed = consumed_of(&state.decision);
+        let Some(newest) = snapshots.and_then(|snapshots| snapshots.newest_up_to(consumed)) else {
+            return Ok(None);
+        };
+        let shape = self.shape(state);
+        let scd = shape.scd;
+        let kept_schema = state.judge.kept_schema();
+        let files = &head.snapshot.files;
+        if files.is_empty() {
+            return Ok(None);
+        }
+        prove_list(self.site, &self.table, head)?;
+        prove(self.site, &self.table, files.iter()).await?;
+        let set = read::file_set(&self.table, &head.snapshot, files.iter(), None);
+        let standing = read::scan(self.site, &set, "silver.standing").await?;
+        let as_events = kept_schema.clone();
+        let standing = standing.map(move |batch| {
+            let batch = batch.map_err(ExactError::from)?;
+            let open = open_rows(&batch, scd);
+            let open: BooleanArray = (0..batch.num_rows()).map(|row| Some(open(row))).collect();
+            filter_record_batch(&batch, &open)
+                .map_err(arrow_error)
+                .map(|open| failpoint::rows("silver.touched", open))
+                .and_then(|open| existing_as_events(&open, &as_events, scd, newest))
+                .map_err(|error| ExactError::Internal(error.to_string()))
+        });
+        let events = standing.chain(judged.map_err(ExactError::from));
+        let sorted = self
+            .sorted_events(state, batch_stream(kept_schema.clone(), events))
+            .await?;
+        let mut fold = EventFold::new(shape.clone(), kept_schema).map_err(arrow_error)?;
+        let mut added = self.fold_and_write(state, sorted, &mut fold, aside).await?;
+        if scd == ScdType::Two {
+            let closed = read::scan(self.site, &set, "silver.standing").await?;
+            let closed = closed.map(move |batch| {
+                let batch = batch.map_err(ExactError::from)?;
+                let open = open_rows(&batch, scd);
+                let closed: BooleanArray =
+                    (0..batch.num_rows()).map(|row| Some(!open(row))).collect();
+                filter_record_batch(&batch, &closed)
+                    .map(|closed| failpoint::rows("silver.untouched", closed))
+                    .map_err(|error| ExactError::Internal(error.to_string()))
+            });
+            let closed = batch_stream(head.snapshot.schema.clone(), closed);
+            let mut order: Vec<SortColumn> = shape
+                .keys
+                .iter()
+                .map(|key| SortColumn::ascending(key))
+                .collect();
+            order.push(SortColumn::ascending(START_AT));
+            let mut sorted = self.site.engine.sort(closed, &order).await?;
+            let mut writer = self.writer_from(
+                added.len(),
+                head.snapshot.schema.clone(),
+                Layout::SMALL_FILES,
+                state,
+            )?;
+            while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+                writer.write(&failpoint::rows("silver.written", batch))?;
+            }
+            let written = tokio::task::spawn_blocking(move || writer.finish());
+            added.extend(written.await.map_err(joined)??);
+        }
+        Ok(Some(Merged {
+            added,
+            removed: files.clone(),
+            bytes_read: files.iter().map(|file| file.size).sum(),
+            events: fold.counts(),
+        }))
+    }
+
     /// Folds new events into the files that hold their keys.
     async fn merge(
         &self,
@@ -989,14 +1106,24 @@ impl<'a> SilverStep<'a> {
         }
         let kept_schema = state.judge.kept_schema();
         let events: Vec<RecordBatch> = judged.try_collect().await.map_err(ExactError::from)?;
+        // A truncate touches every key.
+        if !lock(aside).truncates.is_empty() {
+            return Ok(None);
+        }
         let events = concat_batches(&kept_schema, &events).map_err(arrow_error)?;
         let Some(high_water) = before.parameters.get("high_water") else {
             return Ok(None);
         };
-        if !crate::high_water::all_after(column(&events, SEQUENCE)?, high_water)? {
+        let sequence = columns(&events, &shape.sequence)?;
+        // One that is later in the moment of an event before it takes its place in the history, and what that one ended goes on.
+        let compared = match shape.scd {
+            ScdType::One => sequence.len(),
+            ScdType::Two => 1,
+        };
+        if !crate::high_water::all_after(&sequence, high_water, compared)? {
             return Ok(None);
         }
-        if let Some(newest) = crate::high_water::greatest(column(&events, SEQUENCE)?)? {
+        if let Some(newest) = crate::high_water::greatest(&sequence)? {
             lock(aside).high_water = Some(newest);
         } else {
             lock(aside).high_water = Some(high_water.clone());
@@ -1074,7 +1201,7 @@ impl<'a> SilverStep<'a> {
         }
         let mut with_existing = vec![events];
         for batch in &existing {
-            with_existing.push(existing_as_events(batch, &kept_schema, shape.scd)?);
+            with_existing.push(existing_as_events(batch, &kept_schema, shape.scd, 0)?);
         }
         let stream = batch_stream(
             kept_schema.clone(),
@@ -1131,7 +1258,12 @@ impl<'a> SilverStep<'a> {
             .collect();
         // Rows that stand in the table come before every new event of their key.
         order.push(SortColumn::descending(EXISTING));
-        order.push(SortColumn::ascending(SEQUENCE));
+        let shape = self.shape(state);
+        let sequence = match shape.loads {
+            Some(_) => vec![LOAD.to_owned()],
+            None => shape.sequence,
+        };
+        order.extend(sequence.iter().map(|name| SortColumn::ascending(name)));
         order.push(SortColumn::ascending("_seq"));
         Ok(self.site.engine.sort(events, &order).await?)
     }
@@ -1166,14 +1298,25 @@ impl<'a> SilverStep<'a> {
         aside: &Arc<Mutex<Aside>>,
     ) -> Result<Vec<WrittenFile>, PipelineError> {
         let mut writer = self.writer(fold.table_schema(), Layout::SMALL_FILES, state)?;
+        let sequence = self.shape(state).sequence;
         let mut high_water = None;
-        while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
+        let mut next = sorted.try_next().await.map_err(ExactError::from)?;
+        // Every row is judged by now: what is sorted has no first row before the last one is there.
+        let truncates = std::mem::take(&mut lock(aside).truncates);
+        if let Some(first) = truncates.first() {
+            let truncates = concat_batches(&first.schema(), &truncates).map_err(arrow_error)?;
+            let truncates = failpoint::rows("silver.truncates", truncates);
+            crate::high_water::raise(&mut high_water, &columns(&truncates, &sequence)?)?;
+            fold.truncated_by(&truncates).map_err(arrow_error)?;
+        }
+        while let Some(batch) = next {
             let batch = failpoint::rows("silver.sorted", batch);
-            crate::high_water::raise(&mut high_water, column(&batch, SEQUENCE)?)?;
+            crate::high_water::raise(&mut high_water, &columns(&batch, &sequence)?)?;
             if let Some(folded) = fold.push(batch).map_err(arrow_error)? {
                 put_aside(state, aside, &folded)?;
                 writer.write(&failpoint::rows("silver.folded", folded.rows))?;
             }
+            next = sorted.try_next().await.map_err(ExactError::from)?;
         }
         if let Some(folded) = fold.finish().map_err(arrow_error)? {
             put_aside(state, aside, &folded)?;
@@ -1402,12 +1545,23 @@ impl<'a> SilverStep<'a> {
         layout: Layout,
         state: &State,
     ) -> Result<CanonicalWriter, PipelineError> {
+        self.writer_from(0, schema, layout, state)
+    }
+
+    /// A writer after so many files of the version.
+    fn writer_from(
+        &self,
+        files: usize,
+        schema: SchemaRef,
+        layout: Layout,
+        state: &State,
+    ) -> Result<CanonicalWriter, PipelineError> {
         Ok(CanonicalWriter::new(
             self.site.lake.root().join(self.model.name.folder()),
             schema,
             layout,
             state.epoch,
-            0,
+            files as u32,
             &[],
         )?)
     }
@@ -1440,14 +1594,14 @@ impl<'a> SilverStep<'a> {
             .collect();
         let cdc = self.silver.auto_cdc.as_ref();
         let keys = cdc.map(|cdc| cdc.keys.clone()).unwrap_or_default();
-        let sequence_by = cdc
-            .and_then(|cdc| cdc.sequence_by.as_deref())
-            .unwrap_or_default();
+        let sequence_by = cdc.map(|cdc| cdc.sequence_by.clone()).unwrap_or_default();
         // The sequence itself is no content: an event that only moves it opens no range (C5).
         let is_tracked = |name: &String| match cdc.map(|cdc| &cdc.track) {
-            Some(Track::Only(only)) => only.contains(name),
-            Some(Track::Except(except)) => !except.contains(name) && name != sequence_by,
-            _ => name != sequence_by,
+            Some(WhichColumns::Only(only)) => only.contains(name),
+            Some(WhichColumns::Except(except)) => {
+                !except.contains(name) && !sequence_by.contains(name)
+            }
+            _ => !sequence_by.contains(name),
         };
         EventShape {
             scd: if cdc.is_some_and(|cdc| cdc.scd_type == 2) {
@@ -1463,6 +1617,19 @@ impl<'a> SilverStep<'a> {
             valid_from: cdc
                 .and_then(|cdc| cdc.valid_from.clone())
                 .unwrap_or_else(|| SEQUENCE.to_owned()),
+            ignored_nulls: match cdc.and_then(|cdc| cdc.ignore_null_updates.as_ref()) {
+                Some(ignored) => output
+                    .iter()
+                    .filter(|name| ignored.contains(name))
+                    .cloned()
+                    .collect(),
+                None => Vec::new(),
+            },
+            loads: match &state.reading.snapshots {
+                Some(snapshots) if self.feed.key.is_empty() => Some(snapshots.dates()),
+                _ => None,
+            },
+            sequence: (0..sequence_by.len().max(1)).map(sequence_column).collect(),
             keys,
             output,
         }
@@ -1743,6 +1910,8 @@ struct Aside {
     counts: JudgeCounts,
     quarantined: Vec<RecordBatch>,
     high_water: Option<String>,
+    /// Events that empty the table.
+    truncates: Vec<RecordBatch>,
     /// Rows that are to be judged, counted before.
     to_judge: Passed,
     /// Rows in whose place a repair stands.
@@ -1857,11 +2026,12 @@ fn open_rows(batch: &RecordBatch, scd: ScdType) -> Box<dyn Fn(usize) -> bool> {
     Box::new(move |row| end.as_ref().is_none_or(|end| end.is_null(row)))
 }
 
-/// Rows that stand in the table as events that come before all new ones.
+/// Rows that stand in the table as events that come before all new ones; of whole loads in the place of the newest that it has taken in.
 fn existing_as_events(
     rows: &RecordBatch,
     kept: &SchemaRef,
     scd: ScdType,
+    load: i64,
 ) -> Result<RecordBatch, PipelineError> {
     let count = rows.num_rows();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(kept.fields().len());
@@ -1872,8 +2042,13 @@ fn existing_as_events(
                 // SCD 1 keeps no sequence: null sorts where `nulls first` is asked for.
                 _ => arrow::array::new_null_array(field.data_type(), count),
             },
+            // Where a range begins, only the first column of its event is known.
+            name if name.starts_with(SEQUENCE) => {
+                arrow::array::new_null_array(field.data_type(), count)
+            }
             "_seq" => Arc::new(BinaryArray::from(vec![&b""[..]; count])),
-            DELETE | GONE => Arc::new(BooleanArray::from(vec![false; count])),
+            LOAD => Arc::new(Int64Array::from(vec![load; count])),
+            DELETE | GONE | PRESENT => Arc::new(BooleanArray::from(vec![false; count])),
             EXISTING => Arc::new(BooleanArray::from(vec![true; count])),
             "_object" => Arc::new(StringArray::from(vec![None::<&str>; count])),
             "_delivery" | "_row" if ADDRESS.contains(&field.name().as_str()) => {

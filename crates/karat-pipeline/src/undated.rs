@@ -1,11 +1,12 @@
 //! Full loads whose order mark is perhaps no date, where a model dates deletes by it (C4, C5): worth a look before the first delete
 //! stops that model. What is surely no date is a mistake, and `judge` tells it.
 
-use karat_project::{AutoCdc, Feed, Mode, ModelKind, Place, Project};
+use karat_project::{AutoCdc, Feed, Mode, Model, ModelKind, Place, Project, Silver};
 use karat_source::pattern::OrderPattern;
 
 use crate::inventories::Inventories;
 use crate::marks::mark_date;
+use crate::snapshots;
 
 /// A feed whose deletes may have no time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub fn undated(project: &Project, inventories: &mut Inventories<'_>) -> Vec<Unda
         let ModelKind::Silver(silver) = &model.kind else {
             continue;
         };
+        found.extend(misread_versions(project, model, silver, inventories));
         let Some(word) = silver.auto_cdc.as_ref().and_then(dated_by) else {
             continue;
         };
@@ -52,9 +54,40 @@ pub fn undated(project: &Project, inventories: &mut Inventories<'_>) -> Vec<Unda
     found
 }
 
+/// Snapshots of files whose order mark is not written as their model says.
+fn misread_versions(
+    project: &Project,
+    model: &Model,
+    silver: &Silver,
+    inventories: &mut Inventories<'_>,
+) -> Option<Undated> {
+    let cdc = silver.auto_cdc.as_ref()?;
+    let version = snapshots::version_of(cdc).ok()??;
+    let feed = project.feed(&silver.from)?;
+    let feed = (feed.mode == Mode::Full && feed.path.is_some()).then_some(feed)?;
+    let order = feed.file_order.as_deref();
+    let order = order.and_then(|pattern| OrderPattern::new(pattern).ok());
+    let spec = inventories.spec(feed);
+    let files = inventories.source(&feed.source)?.files_of(&spec);
+    let wrong = files.iter().find(|path| {
+        version
+            .read(snapshots::marked(order.as_ref(), path))
+            .is_none()
+    })?;
+    Some(Undated {
+        at: cdc.snapshots.as_ref()?.at,
+        message: format!(
+            "`{}` cannot date the snapshot `{wrong}`: its order mark, `{}`, is not written like that",
+            model.name,
+            snapshots::marked(order.as_ref(), wrong)
+        ),
+        hint: "let `file_order` of the feed capture the date alone, and `snapshot_version` say how it is written".to_owned(),
+    })
+}
+
 /// The word and the column by which a model dates deletes, which a load has no row for.
 fn dated_by(cdc: &AutoCdc) -> Option<String> {
-    let sequence = cdc.sequence_by.as_deref().filter(|name| *name != "_seq");
+    let sequence = cdc.sequence_by.first();
     let valid_from = cdc.valid_from.as_deref().filter(|_| cdc.scd_type == 2);
     sequence
         .map(|name| format!("sequence_by: {name}"))

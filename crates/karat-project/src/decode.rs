@@ -233,6 +233,7 @@ pub(crate) fn expected(of: &Type) -> String {
             Type::Object(object) => format!("a list; each item is {}", object.name),
             _ => "a list".into(),
         },
+        Type::ColumnOrList => "a column's name, or a list of columns".into(),
         Type::ColumnsOrMap => "a list of columns, or a map of columns to JSON Pointers".into(),
         Type::Map(..) => "a map of names".into(),
         Type::Object(object) => format!("a map with {}", key_list(object)),
@@ -267,14 +268,6 @@ fn words(choices: &[Choice]) -> String {
 }
 
 fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
-    if name == "sequence_by" && matches!(node.data, Data::List(_)) {
-        report.error(
-            node.at,
-            "several sequence columns are not available in this version",
-            "order by one column",
-        );
-        return;
-    }
     let hint = match (of, node.scalar()) {
         (Type::List(Type::Column) | Type::ColumnsOrMap, Some(word)) => {
             format!("write `{name}: [{}]`", printable(word))
@@ -392,6 +385,13 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::ChoiceOr(choices, object) => match &node.data {
             Data::Map(_) => check_object(node, object, report),
             _ => check_choice(node, choices, of, name, report),
+        },
+        Type::ColumnOrList => match &node.data {
+            Data::List(_) => check_type(node, &Type::List(&Type::Column), name, report),
+            _ if node.scalar().is_none_or(|text| text.trim().is_empty()) => {
+                wrong_type(node, of, name, report);
+            }
+            _ => {}
         },
         Type::ColumnsOrMap => match &node.data {
             Data::List(_) => check_type(node, &Type::List(&Type::Text), name, report),
@@ -657,6 +657,11 @@ pub(crate) fn columns(node: &Node, key: &str) -> Option<Vec<At<String>>> {
             })
             .collect(),
     )
+}
+
+/// Of a key that takes a column or a list of columns: the columns, in order.
+pub(crate) fn column_or_columns(node: &Node, key: &str) -> Option<Vec<At<String>>> {
+    columns(node, key).or_else(|| column(node, key).map(|one| vec![one]))
 }
 
 pub(crate) fn texts(node: &Node, key: &str) -> Option<Vec<At<String>>> {

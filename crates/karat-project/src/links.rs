@@ -6,7 +6,7 @@ use crate::checks::{Check, CheckKind, Drafted, THIS};
 use crate::decode::{PROVENANCE, bronze_name, fold_name, printable};
 use crate::diagnostic::{Place, Reporter};
 use crate::graph::{self, Edges};
-use crate::model::{Access, Domain, Feed, ModelKind};
+use crate::model::{Access, Domain, Feed, Mode, ModelKind};
 use crate::model_file::{Draft, place_in, place_of};
 use crate::nearest::{did_you_mean, nearest};
 use crate::table_name::{Layer, TableName};
@@ -185,6 +185,73 @@ fn warn_of_rows_read_again(feed: &Feed, draft: &Draft, at: Place, report: &mut R
     );
 }
 
+/// C5: snapshots are full loads; a delete of a keyed one has only the key of the feed to say whose it is.
+fn check_snapshots(feed: &Feed, draft: &Draft, report: &mut Reporter) {
+    let ModelKind::Silver(silver) = &draft.model.kind else {
+        return;
+    };
+    let Some((cdc, snapshots)) = silver
+        .auto_cdc
+        .as_ref()
+        .and_then(|cdc| Some((cdc, cdc.snapshots.as_ref()?)))
+    else {
+        return;
+    };
+    let name = feed.short_name();
+    if feed.mode != Mode::Full {
+        report.error(
+            snapshots.at,
+            format!("`from: snapshots` reads full loads, and `{name}` is `mode: {}`", feed.mode.as_str()),
+            "where each file or reading is the whole table, use `mode: full` in a feed of another `name`; else leave `from` out",
+        );
+        return;
+    }
+    if feed.path.is_none() && snapshots.version.is_some() {
+        report.error(
+            snapshots.at,
+            format!(
+                "the snapshots of `{name}` have no order mark to read a version from: it is a table"
+            ),
+            "leave `snapshot_version` out: they are dated by the logical time of their load",
+        );
+    }
+    if feed.path.is_some() && snapshots.version.is_none() && cdc.scd_type == 2 {
+        report.warning(
+            snapshots.at,
+            format!("the ranges of `{}` begin when karat loads a snapshot: of several that one run loads, only the last holds", draft.model.name),
+            "say how the date is written that `file_order` captures: `snapshot_version: \"%Y%m%d\"`",
+        );
+    }
+    if feed.key.is_empty() {
+        return;
+    }
+    let of_keys = silver.select.iter();
+    let of_keys = of_keys.filter(|column| cdc.keys.contains(&column.name));
+    for column in of_keys.filter(|column| column.reads.iter().any(|read| !feed.key.contains(read)))
+    {
+        report.error(
+            column.at,
+            format!(
+                "`{}` of `auto_cdc.keys` is not known where a snapshot no longer has a row: of that row bronze keeps the feed's `key`, {}",
+                column.name,
+                feed.key.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+            ),
+            "name columns in `keys` that are made of the feed's `key` alone",
+        );
+    }
+    let is_read = |key: &&String| {
+        let mut of_keys = silver.select.iter();
+        of_keys.any(|column| cdc.keys.contains(&column.name) && column.reads.contains(*key))
+    };
+    if let Some(unread) = feed.key.iter().find(|key| !is_read(key)) {
+        report.error(
+            cdc.keys_at,
+            format!("rows of one snapshot may be of one key: `auto_cdc.keys` is made without `{unread}` of the feed's `key`"),
+            "name a column in `keys` that is made of it",
+        );
+    }
+}
+
 /// B10: two feeds that make one table; gives these tables.
 fn check_feeds(domains: &[Domain], report: &mut Reporter) -> BTreeSet<TableName> {
     let mut twins = BTreeSet::new();
@@ -249,6 +316,7 @@ impl Tables<'_> {
         }
         if let Some(feed) = self.feeds.get(&bronze) {
             warn_of_rows_read_again(feed, draft, from.at, report);
+            check_snapshots(feed, draft, report);
         }
         vec![(bronze, from.at)]
     }

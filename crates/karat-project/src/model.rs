@@ -958,34 +958,67 @@ impl Action {
 pub struct AutoCdc {
     /// Selected columns that name a row.
     pub keys: Vec<String>,
-    /// Selected column that orders events; `None`: `_seq` alone.
-    pub sequence_by: Option<String>,
-    /// When an event deletes its key: SQL over the selected columns, and those of bronze under other names.
-    pub apply_as_deletes: Option<String>,
+    /// Where they stand.
+    pub keys_at: Place,
+    /// Selected columns that order events, the first before the next; none: `_seq` alone.
+    pub sequence_by: Vec<String>,
+    /// When an event deletes its key.
+    pub apply_as_deletes: Option<EventCondition>,
+    /// When an event empties the table.
+    pub apply_as_truncates: Option<EventCondition>,
+    /// Columns in which a null leaves the value as it was; `None`: in no column.
+    pub ignore_null_updates: Option<WhichColumns>,
+    /// Where full loads are whole tables, and not events.
+    pub snapshots: Option<Snapshots>,
     /// 1 or 2.
     pub scd_type: u8,
     /// Selected column from which a state holds.
     pub valid_from: Option<String>,
     /// Which columns open a new state.
-    pub track: Track,
-    /// Where the SQL of `apply_as_deletes` stands, if there is one.
-    pub deletes_at: Place,
-    pub(crate) deletes_normalised: String,
-    /// Columns that `apply_as_deletes` names, of bronze or selected.
-    pub deletes_read: Vec<String>,
+    pub track: WhichColumns,
 }
 
 impl AutoCdc {
-    /// The condition of `apply_as_deletes` as messages and quarantine show it: alike for equal code.
-    pub fn deletes_shown(&self) -> Option<String> {
-        self.apply_as_deletes.as_ref()?;
-        Some(karat_sql::shown(&self.deletes_normalised))
+    /// What tells the kinds of events apart.
+    pub fn conditions(&self) -> impl Iterator<Item = &EventCondition> {
+        let deletes = self.apply_as_deletes.iter();
+        deletes.chain(&self.apply_as_truncates)
     }
 }
 
-/// Which columns of an SCD 2 table open a new state when they change.
+/// What is true of the events of one kind.
+#[derive(Clone, Debug)]
+pub struct EventCondition {
+    /// The key of `auto_cdc` that it stands under.
+    pub word: &'static str,
+    /// SQL over the selected columns, and those of bronze under other names.
+    pub sql: String,
+    /// Where it stands.
+    pub at: Place,
+    /// Columns that it names, of bronze or selected.
+    pub reads: Vec<String>,
+    pub(crate) normalised: String,
+}
+
+impl EventCondition {
+    /// The condition as messages and quarantine show it: alike for equal code.
+    pub fn shown(&self) -> String {
+        karat_sql::shown(&self.normalised)
+    }
+}
+
+/// `from: snapshots`: what a full load no longer has is gone (C5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// How the order mark of a load is written as a date or a time, which dates the ranges; `None`: the load's logical time does.
+    pub version: Option<String>,
+    /// Where that stands, else `from`.
+    pub at: Place,
+}
+
+/// A choice among the columns of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Track {
+pub enum WhichColumns {
     /// All.
     #[default]
     All,
@@ -993,6 +1026,28 @@ pub enum Track {
     Only(Vec<String>),
     /// All but these.
     Except(Vec<String>),
+}
+
+impl WhichColumns {
+    /// Whether a column is one of them.
+    pub fn contains(&self, column: &str) -> bool {
+        let named = |columns: &[String]| columns.iter().any(|name| name == column);
+        match self {
+            WhichColumns::All => true,
+            WhichColumns::Only(columns) => named(columns),
+            WhichColumns::Except(columns) => !named(columns),
+        }
+    }
+
+    fn as_code(&self) -> String {
+        let (word, mut columns) = match self {
+            WhichColumns::All => ("all", Vec::new()),
+            WhichColumns::Only(columns) => ("only", columns.clone()),
+            WhichColumns::Except(columns) => ("except", columns.clone()),
+        };
+        columns.sort();
+        format!("{word} {}", quoted_list(&columns))
+    }
 }
 
 /// What a gold model says.
@@ -1117,23 +1172,31 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                 );
                 line(
                     "sequence_by",
-                    quoted(cdc.sequence_by.as_deref().unwrap_or("")),
+                    match cdc.sequence_by.as_slice() {
+                        [] => quoted(""),
+                        columns => quoted_list(columns),
+                    },
                 );
                 line(
                     "valid_from",
                     quoted(cdc.valid_from.as_deref().unwrap_or("")),
                 );
-                line(
-                    "apply_as_deletes",
-                    one_line(&cdc.deletes_normalised).into_owned(),
-                );
-                let (word, mut columns) = match &cdc.track {
-                    Track::All => ("all", Vec::new()),
-                    Track::Only(columns) => ("only", columns.clone()),
-                    Track::Except(columns) => ("except", columns.clone()),
-                };
-                columns.sort();
-                line("track", format!("{word} {}", quoted_list(&columns)));
+                let deletes = cdc.apply_as_deletes.as_ref();
+                let deletes = deletes.map_or("", |condition| &condition.normalised);
+                line("apply_as_deletes", one_line(deletes).into_owned());
+                // What is new since tables have been made is a line only where it is declared.
+                if let Some(truncates) = &cdc.apply_as_truncates {
+                    let truncates = one_line(&truncates.normalised);
+                    line("apply_as_truncates", truncates.into_owned());
+                }
+                if let Some(columns) = &cdc.ignore_null_updates {
+                    line("ignore_null_updates", columns.as_code());
+                }
+                if let Some(snapshots) = &cdc.snapshots {
+                    let version = snapshots.version.as_deref().unwrap_or("");
+                    line("from_snapshots", quoted(version));
+                }
+                line("track", cdc.track.as_code());
             }
         }
     }

@@ -6,14 +6,14 @@ use karat_sql::Query;
 
 use crate::checks::{self, Drafted};
 use crate::decode::{
-    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, columns, flag, fold_name, is_own_name,
-    printable, ratio, text, texts,
+    self, At, BUILT_IN_RULES, PROVENANCE, choice, column, column_or_columns, columns, flag,
+    fold_name, is_own_name, printable, ratio, text, texts,
 };
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
-    Access, Action, AutoCdc, Expectation, Gold, Incremental, Model, ModelKind, SelectColumn,
-    Silver, Track, bare,
+    Access, Action, AutoCdc, EventCondition, Expectation, Gold, Incremental, Model, ModelKind,
+    SelectColumn, Silver, Snapshots, WhichColumns, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
@@ -288,8 +288,7 @@ fn read_auto_cdc(
         );
     }
     selected(&keys, outputs, report);
-    let sequence_by = column(node, "sequence_by").filter(|by| by.value != "_seq");
-    selected(sequence_by.as_slice(), outputs, report);
+    let sequence_by = read_sequence(node, outputs, report);
     let valid_from = column(node, "valid_from");
     selected(valid_from.as_slice(), outputs, report);
     let scd_type = match text(node, "stored_as_scd_type")
@@ -299,6 +298,7 @@ fn read_auto_cdc(
         Some("2") => 2,
         _ => 1,
     };
+    let snapshots = read_snapshots(node, scd_type, report);
     let only = columns(node, "track_history_column_list");
     let except = columns(node, "track_history_except_column_list");
     for list in [&only, &except].into_iter().flatten() {
@@ -318,7 +318,7 @@ fn read_auto_cdc(
                 );
             }
         }
-    } else if sequence_by.is_none() && valid_from.is_none() {
+    } else if snapshots.is_none() && sequence_by.is_empty() && valid_from.is_none() {
         let at = node
             .entry("stored_as_scd_type")
             .map_or(node.at, |entry| entry.key_at);
@@ -338,43 +338,198 @@ fn read_auto_cdc(
                 .entry("track_history_except_column_list")
                 .map_or(node.at, |entry| entry.key_at);
             report.error(at, "both lists of tracked columns are given", "keep one");
-            Track::All
+            WhichColumns::All
         }
-        (Some(only), None) => Track::Only(bare(&only)),
-        (None, Some(except)) => Track::Except(bare(&except)),
-        (None, None) => Track::All,
+        (Some(only), None) => WhichColumns::Only(bare(&only)),
+        (None, Some(except)) => WhichColumns::Except(bare(&except)),
+        (None, None) => WhichColumns::All,
     };
-    let mut deletes_normalised = String::new();
-    let mut deletes_read = Vec::new();
-    let mut apply_as_deletes = None;
-    if let Some(when) = node.get("apply_as_deletes")
-        && let Some(expression) = decode::expression(when, report)
-    {
-        for named in expression
-            .columns
-            .iter()
-            .filter(|named| named.qualifier.is_empty())
-        {
-            deletes_read.push(named.name.clone());
-            bronze_columns.push(At {
-                value: named.name.clone(),
-                at: place_in(when, named.span, report),
-            });
-        }
-        deletes_normalised = expression.normalised().to_string();
-        apply_as_deletes = when.scalar().map(str::to_string);
+    let apply_as_deletes = read_condition(node, "apply_as_deletes", bronze_columns, report);
+    let apply_as_truncates = read_condition(node, "apply_as_truncates", bronze_columns, report);
+    if let (Some(entry), Some(_)) = (node.entry("apply_as_truncates"), &valid_from) {
+        report.error(
+            entry.key_at,
+            "`apply_as_truncates` does not go with `valid_from`: nobody knows what was dated before it, and came after",
+            "order by the date itself: name it first in `sequence_by`, and leave `valid_from` out",
+        );
     }
+    let ignore_null_updates = read_null_updates(node, outputs, report);
     Some(AutoCdc {
         keys: bare(&keys),
-        sequence_by: sequence_by.map(|by| by.value),
+        keys_at: node.entry("keys").map_or(node.at, |keys| keys.key_at),
+        sequence_by: bare(&sequence_by),
         apply_as_deletes,
+        apply_as_truncates,
+        ignore_null_updates,
+        snapshots,
         scd_type,
         valid_from: valid_from.map(|from| from.value),
         track,
-        deletes_at: node.get("apply_as_deletes").map_or(node.at, |sql| sql.at),
-        deletes_normalised,
-        deletes_read,
     })
+}
+
+/// A condition that tells the events of one kind.
+fn read_condition(
+    node: &Node,
+    word: &'static str,
+    bronze_columns: &mut Vec<At<String>>,
+    report: &mut Reporter,
+) -> Option<EventCondition> {
+    let when = node.get(word)?;
+    let expression = decode::expression(when, report)?;
+    let named = expression.columns.iter();
+    let named = named.filter(|named| named.qualifier.is_empty());
+    let mut reads = Vec::new();
+    for named in named {
+        reads.push(named.name.clone());
+        bronze_columns.push(At {
+            value: named.name.clone(),
+            at: place_in(when, named.span, report),
+        });
+    }
+    Some(EventCondition {
+        word,
+        sql: when.scalar()?.to_string(),
+        at: when.at,
+        reads,
+        normalised: expression.normalised().to_string(),
+    })
+}
+
+/// In which columns a null leaves the value as it was: one of three keys says.
+fn read_null_updates(node: &Node, outputs: &[&str], report: &mut Reporter) -> Option<WhichColumns> {
+    let keys = [
+        "ignore_null_updates",
+        "ignore_null_updates_column_list",
+        "ignore_null_updates_except_column_list",
+    ];
+    let given: Vec<&Entry> = keys.iter().filter_map(|key| node.entry(key)).collect();
+    if let [first, second, ..] = given.as_slice() {
+        report.error(
+            second.key_at,
+            format!("`{}` and `{}` are both given", first.key, second.key),
+            "keep one",
+        );
+    }
+    let only = columns(node, keys[1]);
+    let except = columns(node, keys[2]);
+    for list in [&only, &except].into_iter().flatten() {
+        selected(list, outputs, report);
+    }
+    match (flag(node, keys[0]), only, except) {
+        (Some(true), _, _) => Some(WhichColumns::All),
+        (_, Some(only), _) => Some(WhichColumns::Only(bare(&only))),
+        (_, _, Some(except)) => Some(WhichColumns::Except(bare(&except))),
+        _ => None,
+    }
+}
+
+/// Why nulls of snapshots are not ignored.
+const NULL_COUNTS: &str = "a null in a snapshot is the value";
+
+/// `from: snapshots`, and what says nothing beside it.
+fn read_snapshots(node: &Node, scd_type: u8, report: &mut Reporter) -> Option<Snapshots> {
+    let version = text(node, "snapshot_version");
+    if text(node, "from").is_none_or(|from| from.value != "snapshots") {
+        if let Some(entry) = node.entry("snapshot_version") {
+            report.error(
+                entry.key_at,
+                "`snapshot_version` says nothing without `from: snapshots`",
+                "remove it, or add `from: snapshots`",
+            );
+        }
+        return None;
+    }
+    for (key, instead) in [
+        (
+            "sequence_by",
+            "snapshots follow each other in the order of their marks",
+        ),
+        (
+            "valid_from",
+            "a state holds from its snapshot on: see `snapshot_version`",
+        ),
+        ("apply_as_deletes", "what a snapshot no longer has is gone"),
+        (
+            "apply_as_truncates",
+            "what a snapshot no longer has is gone",
+        ),
+        ("ignore_null_updates", NULL_COUNTS),
+        ("ignore_null_updates_column_list", NULL_COUNTS),
+        ("ignore_null_updates_except_column_list", NULL_COUNTS),
+    ] {
+        if let Some(entry) = node.entry(key) {
+            report.error(
+                entry.key_at,
+                format!("`{key}` says nothing with `from: snapshots`"),
+                format!("remove it: {instead}"),
+            );
+        }
+    }
+    if let Some(entry) = node.entry("snapshot_version")
+        && scd_type == 1
+    {
+        report.error(
+            entry.key_at,
+            "`snapshot_version` says nothing with `stored_as_scd_type: 1`",
+            "remove it, or keep history with type 2",
+        );
+    }
+    Some(Snapshots {
+        at: match (&version, node.entry("from")) {
+            (Some(version), _) => version.at,
+            (None, Some(from)) => from.key_at,
+            (None, None) => node.at,
+        },
+        version: version.map(|version| version.value),
+    })
+}
+
+/// The columns of `sequence_by`; none of `_seq` alone, which orders events that are equal in all of them anyway.
+fn read_sequence(node: &Node, outputs: &[&str], report: &mut Reporter) -> Vec<At<String>> {
+    let written = text(node, "sequence_by").map(|by| by.value.to_lowercase());
+    let columns = column_or_columns(node, "sequence_by").unwrap_or_default();
+    if let (Some(list), [by]) = (
+        written
+            .as_deref()
+            .and_then(|by| by.trim().strip_prefix("struct(")),
+        columns.as_slice(),
+    ) {
+        // Within `{ … }` a comma has cut it in two.
+        let list = list.strip_suffix(')').unwrap_or("first, second");
+        report.error(
+            by.at,
+            "`sequence_by` is a column, or a list of columns",
+            format!("write `sequence_by: [{}]`", printable(list)),
+        );
+        return Vec::new();
+    }
+    match columns.as_slice() {
+        [by] if by.value == "_seq" => return Vec::new(),
+        [] if node
+            .get("sequence_by")
+            .is_some_and(|by| matches!(by.data, crate::yaml::Data::List(_))) =>
+        {
+            let at = node.get("sequence_by").map_or(node.at, |by| by.at);
+            report.error(
+                at,
+                "`sequence_by` names no column",
+                "name the columns that order the events, or leave it out",
+            );
+        }
+        _ => {}
+    }
+    no_twins(&columns, "sequence_by", report);
+    let (seq, named): (Vec<_>, Vec<_>) = columns.into_iter().partition(|by| by.value == "_seq");
+    for seq in seq {
+        report.error(
+            seq.at,
+            "`_seq` orders events that are equal in all columns of `sequence_by` anyway",
+            "leave it out",
+        );
+    }
+    selected(&named, outputs, report);
+    named
 }
 
 /// Reports the names that `outputs` does not have.

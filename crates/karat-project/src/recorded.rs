@@ -198,28 +198,51 @@ fn silver(model: &Lines<'_>) -> Result<String, NotRecorded> {
         ),
     );
     for key in ["sequence_by", "valid_from"] {
-        let column = model.single(model.one(key)?)?;
-        if !column.is_empty() {
-            line(&mut yaml, format_args!("  {key}: {}", quoted(&column)));
+        let columns = model.one(key)?;
+        match model.list(columns)?.as_slice() {
+            [none] if none.is_empty() => {}
+            [one] => line(&mut yaml, format_args!("  {key}: {}", quoted(one))),
+            _ => line(
+                &mut yaml,
+                format_args!("  {key}: [{}]", model.flow_list(columns)?),
+            ),
         }
     }
-    let deletes = unescaped(model.one("apply_as_deletes")?);
-    if !deletes.is_empty() {
-        line(
-            &mut yaml,
-            format_args!("  apply_as_deletes: {}", quoted(&deletes)),
-        );
+    if let Some(version) = model.get("from_snapshots") {
+        yaml.push_str("  from: snapshots\n");
+        let version = model.single(version)?;
+        if !version.is_empty() {
+            line(
+                &mut yaml,
+                format_args!("  snapshot_version: {}", quoted(&version)),
+            );
+        }
     }
-    let (word, columns) = model.two("track", " ")?;
-    let list = match word {
-        "only" => "track_history_column_list",
-        "except" => "track_history_except_column_list",
-        _ => return Ok(yaml),
-    };
-    line(
-        &mut yaml,
-        format_args!("  {list}: [{}]", model.flow_list(columns)?),
-    );
+    for key in ["apply_as_deletes", "apply_as_truncates"] {
+        let condition = model.get(key).map(unescaped).unwrap_or_default();
+        if !condition.is_empty() {
+            line(&mut yaml, format_args!("  {key}: {}", quoted(&condition)));
+        }
+    }
+    for (key, list) in [
+        ("ignore_null_updates", "ignore_null_updates"),
+        ("track", "track_history"),
+    ] {
+        let Some(columns) = model.get(key) else {
+            continue;
+        };
+        let (word, columns) = split(model, columns, " ")?;
+        let columns = model.flow_list(columns)?;
+        match word {
+            "only" => line(&mut yaml, format_args!("  {list}_column_list: [{columns}]")),
+            "except" => line(
+                &mut yaml,
+                format_args!("  {list}_except_column_list: [{columns}]"),
+            ),
+            _ if key == list => line(&mut yaml, format_args!("  {key}: true")),
+            _ => {}
+        }
+    }
     Ok(yaml)
 }
 

@@ -90,6 +90,10 @@ fn type_schema(of: &Type) -> Value {
         Type::Lag => json!({ "type": ["string", "integer"], "pattern": TIME, "minimum": 0 }),
         Type::Choice(choices) => json!({ "enum": available(choices) }),
         Type::List(of) => json!({ "type": "array", "items": type_schema(of) }),
+        Type::ColumnOrList => json!({ "oneOf": [
+            type_schema(&Type::Column),
+            type_schema(&Type::List(&Type::Column)),
+        ] }),
         Type::ColumnsOrMap => json!({ "oneOf": [
             type_schema(&Type::List(&Type::Text)),
             type_schema(&Type::Map(&Type::Text, MapKey::Output)),
@@ -369,6 +373,7 @@ fn value_of(of: &Type) -> String {
         Type::Lag => "time or number".to_string(),
         Type::Choice(_) => "word".to_string(),
         Type::List(of) => format!("list of {}", value_of(of)),
+        Type::ColumnOrList => "column, or list of column".to_string(),
         Type::ColumnsOrMap => "list of text, or name: text".to_string(),
         Type::Map(of, MapKey::Column) => format!("column: {}", value_of(of)),
         Type::Map(of, MapKey::Table) => format!("table: {}", value_of(of)),

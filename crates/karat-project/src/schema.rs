@@ -59,6 +59,8 @@ pub(crate) enum Type {
     /// Exactly one of these words.
     Choice(&'static [Choice]),
     List(&'static Type),
+    /// A column, or a list of columns.
+    ColumnOrList,
     /// A list of columns, or a map from columns to where each comes from.
     ColumnsOrMap,
     Map(&'static Type, MapKey),
@@ -1033,13 +1035,51 @@ static AUTO_CDC: Object = Object {
         ),
         optional(
             "sequence_by",
-            Type::Column,
-            "Selected column that orders the events of a key, before `_seq`. Left out: `_seq` alone.",
+            Type::ColumnOrList,
+            "Selected column that orders the events of a key, before `_seq`; or several, compared from left to right (`struct(a, b)` of Lakeflow is `[a, b]`). Left out: `_seq` alone.",
+        ),
+        default(
+            "from",
+            Type::Choice(&[
+                word("events", "each row of the feed says what became of its key"),
+                word(
+                    "snapshots",
+                    "each full load of the feed is the whole table: a key that it no longer has is gone (Lakeflow's `AUTO CDC FROM SNAPSHOT`)",
+                ),
+            ]),
+            "events",
+            "What the rows are.",
+        ),
+        optional(
+            "snapshot_version",
+            Type::Text,
+            "How the order mark of a snapshot (what `file_order` captures) is written: a date like `%Y%m%d`, or a time like `%Y%m%d_%H%M%S`. It dates the ranges of type 2 (files). Left out: the logical time of the load.",
         ),
         optional(
             "apply_as_deletes",
             Type::Expression,
             "When an event deletes its key: SQL over the selected columns, and those of bronze under other names.",
+        ),
+        optional(
+            "apply_as_truncates",
+            Type::Expression,
+            "When an event empties the table: SQL like that of `apply_as_deletes`. What comes after it by the sequence is there again; with type 2 every range ends at its date.",
+        ),
+        default(
+            "ignore_null_updates",
+            Type::Bool,
+            "false",
+            "Whether a null in an event leaves its column as it was, in all columns.",
+        ),
+        optional(
+            "ignore_null_updates_column_list",
+            Type::List(&Type::Column),
+            "Columns in which a null leaves the value as it was; in the others it counts.",
+        ),
+        optional(
+            "ignore_null_updates_except_column_list",
+            Type::List(&Type::Column),
+            "Columns in which a null counts; in the others it leaves the value as it was.",
         ),
         default(
             "stored_as_scd_type",
@@ -1050,7 +1090,7 @@ static AUTO_CDC: Object = Object {
         optional(
             "valid_from",
             Type::Column,
-            "Selected date or timestamp from which a state holds, where `sequence_by` is none (C5).",
+            "Selected date or timestamp from which a state holds, where the (first) column of `sequence_by` is none (C5).",
         ),
         optional(
             "track_history_column_list",
@@ -1062,8 +1102,6 @@ static AUTO_CDC: Object = Object {
             Type::List(&Type::Column),
             "Columns whose change opens none (type 2).",
         ),
-        not_yet("apply_as_truncates", "When an event empties the table."),
-        not_yet("ignore_null_updates", "Nulls that change nothing."),
         not_yet("column_list", "Columns to keep: use `select`."),
         not_yet("except_column_list", "Columns to leave out: use `select`."),
         not_yet("once", "A flow that runs once."),

@@ -1260,20 +1260,6 @@ fn not_available_yet() {
             3 | where: a = 1
               | ^^^^^
               = hint: use an expectation with `action: drop`
-
-            error: several sequence columns are not available in this version
-             --> domains/sales/silver/plans.yaml:4:37
-              |
-            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-              |                                     ^^^^^
-              = hint: order by one column
-
-            error: `apply_as_truncates` is not available in this version
-             --> domains/sales/silver/plans.yaml:4:45
-              |
-            4 | auto_cdc: { keys: [a], sequence_by: [a, b], apply_as_truncates: "b = 1" }
-              |                                             ^^^^^^^^^^^^^^^^^^
-              = hint: remove it
         "#]],
     );
     check(

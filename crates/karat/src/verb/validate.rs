@@ -343,8 +343,9 @@ fn text_at(model: &Model, at: Place) -> Option<&str> {
     let rules = silver.expectations.iter();
     let rules = rules.filter_map(|rule| Some((rule.sql_at, rule.sql.as_ref()?)));
     let cdc = silver.auto_cdc.iter();
-    let deletes = cdc.filter_map(|cdc| Some((cdc.deletes_at, cdc.apply_as_deletes.as_ref()?)));
-    let mut texts = columns.chain(rules).chain(deletes);
+    let conditions = cdc.flat_map(|cdc| cdc.conditions());
+    let conditions = conditions.map(|condition| (condition.at, &condition.sql));
+    let mut texts = columns.chain(rules).chain(conditions);
     texts
         .find(|(begins, _)| *begins == at)
         .map(|(_, text)| text.as_str())

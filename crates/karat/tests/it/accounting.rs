@@ -29,6 +29,7 @@ const WAYS: &[(&str, &[u32])] = &[
     ("silver.held", &[2]),
     ("silver.sorted", &[1, 2]),
     ("silver.tied", &[1]),
+    ("silver.truncates", &[1]),
     ("silver.folded", &[1, 2]),
     ("silver.written", &[1, 2]),
     // Silver, only what is new: the files that hold its keys.
@@ -50,6 +51,8 @@ const FILES: &[(&str, &str)] = &[
 feeds:
   - { source: landing, name: e, mode: incremental, path: \"e_*.csv\", file_order: '_(\\d+)' }
   - { source: landing, name: p, mode: full, key: [k], path: \"p_*.csv\", file_order: '_(\\d+)', max_delete: 100% }
+  - { source: landing, name: t, mode: incremental, path: \"t_*.csv\", file_order: '_(\\d+)' }
+  - { source: landing, name: u, mode: full, path: \"u_*.csv\", file_order: '_(\\d+)', max_delete: 100% }
   - { source: db, table: n, mode: incremental, key: [id], cursor: { column: at, lag: 2 }, deletes: none }
 ",
     ),
@@ -60,6 +63,14 @@ feeds:
     (
         "domains/d/silver/history.yaml",
         "from: landing.e\nselect: { k: k, v: cast(v as bigint), at: cast(at as date) }\nauto_cdc: { keys: [k], sequence_by: at, stored_as_scd_type: 2 }\n",
+    ),
+    (
+        "domains/d/silver/emptied.yaml",
+        "from: landing.t\nselect: { k: k, at: cast(at as date) }\nauto_cdc: { keys: [k], sequence_by: at, apply_as_truncates: \"op = 'T'\" }\n",
+    ),
+    (
+        "domains/d/silver/followed.yaml",
+        "from: landing.u\nselect: { k: k, v: v }\nexpectations: { good: { expect: \"v <> 'bad'\", action: quarantine } }\nauto_cdc: { keys: [k], from: snapshots, stored_as_scd_type: 2, snapshot_version: \"%Y%m%d\" }\n",
     ),
     (
         "domains/d/silver/prices.yaml",
@@ -87,6 +98,11 @@ fn arrive(project: &Project, day: u32) {
             "landing/e_x_1.csv",
             "k,v,at\n,9,2026-01-01\n,8,2026-01-01\nc,4,2026-01-01\n",
         );
+        project.write(
+            "landing/t_1.csv",
+            "k,at,op\na,2026-01-01,I\n,2026-01-02,T\nb,2026-01-03,I\n",
+        );
+        project.write("landing/u_20260101.csv", "k,v\na,1\nb,2\nc,bad\n");
         project.write("landing/p_1.csv", "k,price\na,1.50\nb,2.50\nd,3.50\ne,x\n");
         project.sqlite("create table n (id integer, at integer, text text); insert into n values (1, 1, 'x'), (2, 2, null), (3, 3, 'z')");
     } else {
@@ -94,6 +110,8 @@ fn arrive(project: &Project, day: u32) {
             "landing/e_2.csv",
             "k,v,at\na,5,2026-01-02\nf,6,2026-01-02\ng,x,2026-01-02\n",
         );
+        project.write("landing/t_2.csv", "k,at,op\nc,2026-01-04,I\n");
+        project.write("landing/u_20260102.csv", "k,v\na,1\nb,bad\nd,4\n");
         project.write("landing/p_2.csv", "k,price\na,1.75\nb,2.50\ne,x\n");
         project.sqlite("insert into n values (4, 4, null), (5, 5, 'v')");
     }

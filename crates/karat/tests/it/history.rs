@@ -12,7 +12,7 @@ use karat_pipeline::scd::{DELETE, EXISTING, EventFold, EventShape, GONE, SEQUENC
 use crate::dice::Dice;
 use crate::project::Project;
 
-const FEED: &str =
+pub(crate) const FEED: &str =
     "{ source: landing, name: e, mode: incremental, path: \"*.csv\", file_order: '_(\\d+)' }";
 
 fn silver(more: &str) -> String {
@@ -29,7 +29,7 @@ fn project_of(more: &str, events: &str) -> Project {
     project
 }
 
-fn csv(events: &str) -> String {
+pub(crate) fn csv(events: &str) -> String {
     let mut text = "k,v,u,at,op\n".to_owned();
     for event in events
         .lines()
@@ -415,8 +415,11 @@ fn the_fold_agrees_with_the_naive_model() {
         let shape = EventShape {
             scd,
             keys: vec!["k".to_owned()],
+            sequence: vec![SEQUENCE.to_owned()],
             output: vec!["k".to_owned(), "v".to_owned()],
             tracked: vec!["v".to_owned()],
+            ignored_nulls: Vec::new(),
+            loads: None,
             valid_from: SEQUENCE.to_owned(),
         };
         let mut fold = EventFold::new(shape, batch.schema()).unwrap();
