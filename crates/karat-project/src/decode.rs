@@ -109,6 +109,11 @@ pub(crate) fn check(node: &Node, object: &'static Object, report: &mut Reporter)
 }
 
 fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
+    check_item(node, object, &[], report);
+}
+
+/// Checks one map against its key table; that an `excused` key is missing was told elsewhere.
+pub(crate) fn check_item(node: &Node, object: &Object, excused: &[&str], report: &mut Reporter) {
     if !matches!(node.data, Data::Map(_)) {
         report.error(
             node.at,
@@ -133,7 +138,7 @@ fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
         .keys
         .iter()
         .filter(|key| key.presence == Presence::Required && node.entry(key.name).is_none())
-        .filter(|key| !misspelt.contains(&key.name))
+        .filter(|key| !misspelt.contains(&key.name) && !excused.contains(&key.name))
         .map(|key| format!("`{}`", key.name))
         .collect();
     if !missing.is_empty() {
@@ -266,6 +271,21 @@ fn words(choices: &[Choice]) -> String {
     }
 }
 
+/// What people write for true and for false, and what spreadsheets in their languages do.
+const YES: [&str; 8] = [
+    "yes",
+    "on",
+    "y",
+    "wahr",
+    "vrai",
+    "vero",
+    "verdadero",
+    "waar",
+];
+const NO: [&str; 8] = [
+    "no", "off", "n", "falsch", "faux", "falso", "onwaar", "falsk",
+];
+
 fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
     if name == "sequence_by" && matches!(node.data, Data::List(_)) {
         report.error(
@@ -279,10 +299,10 @@ fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         (Type::List(Type::Column) | Type::ColumnsOrMap, Some(word)) => {
             format!("write `{name}: [{}]`", printable(word))
         }
-        (Type::Bool, Some(word)) if ["yes", "on", "y"].contains(&word.to_lowercase().as_str()) => {
+        (Type::Bool, Some(word)) if YES.contains(&word.to_lowercase().as_str()) => {
             format!("write `{name}: true`")
         }
-        (Type::Bool, Some(word)) if ["no", "off", "n"].contains(&word.to_lowercase().as_str()) => {
+        (Type::Bool, Some(word)) if NO.contains(&word.to_lowercase().as_str()) => {
             format!("write `{name}: false`")
         }
         _ => String::new(),
@@ -373,10 +393,16 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::Ratio => {
             if ratio_of(node).is_none() {
                 let hint = match node.scalar() {
-                    Some(text) if text.parse::<f64>().is_ok() => {
-                        format!("write `{text}%` if you mean {text} percent")
-                    }
-                    _ => String::new(),
+                    Some(text) => match share_of_one(text) {
+                        Some(percent) => format!(
+                            "write `{percent}` if a spreadsheet made this of {percent}, `{text}%` if you mean {text} percent"
+                        ),
+                        None if text.parse::<f64>().is_ok() => {
+                            format!("write `{text}%` if you mean {text} percent")
+                        }
+                        None => String::new(),
+                    },
+                    None => String::new(),
                 };
                 report.error(node.at, format!("`{name}` must be {}", expected(of)), hint);
             }
@@ -683,6 +709,19 @@ pub(crate) fn flag(node: &Node, key: &str) -> Option<bool> {
 
 pub(crate) fn ratio(node: &Node, key: &str) -> Option<Ratio> {
     ratio_of(node.get(key)?)
+}
+
+/// `0.05` as the percentage that a spreadsheet may have made it of.
+fn share_of_one(text: &str) -> Option<String> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+    if !matches!(whole, "0" | "1") || !digits || part.len() > 9 {
+        return None;
+    }
+    let billionths = format!("{whole}{part:0<9}").parse().ok()?;
+    (1..=1_000_000_000)
+        .contains(&billionths)
+        .then(|| Ratio { billionths }.to_string())
 }
 
 fn ratio_of(node: &Node) -> Option<Ratio> {

@@ -1,4 +1,4 @@
-//! Reads a domain's `domain.yaml`: its feeds, the control table.
+//! Reads a domain's `domain.yaml`, and its feeds, the control table, from there and from the rows of `feeds.csv`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use crate::decode::{
     parse_duration, printable, ratio, text, texts,
 };
 use crate::diagnostic::{Place, Reporter};
+use crate::feeds_csv::Row;
 use crate::links::domain_marker;
 use crate::model::{
     Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed, Format, Json, Lag, Mode,
@@ -39,11 +40,12 @@ const FILE_KEYS: [&str; 12] = [
     "on_broken_object",
 ];
 
-/// Reads the domain; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
+/// Reads the domain, its feeds also from the rows of `feeds.csv`; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
 /// is given and its table is among the `broken`.
 pub(crate) fn read(
     folder: &str,
     node: &Node,
+    table: &[Row],
     project: &ProjectFile,
     project_known: bool,
     broken: &mut BTreeSet<TableName>,
@@ -62,10 +64,9 @@ pub(crate) fn read(
     let mut feeds = Vec::new();
     let mut read: Vec<(&Node, TableName)> = Vec::new();
     let items = node.get("feeds").map(Node::items).unwrap_or(&[]);
-    for item in items
-        .iter()
-        .filter(|item| matches!(item.data, Data::Map(_)))
-    {
+    let rows = table.iter().map(|row| (&row.node, row.mistaken));
+    let items = items.iter().map(|item| (item, false)).chain(rows);
+    for (item, mistaken) in items.filter(|(item, _)| matches!(item.data, Data::Map(_))) {
         match read_feed(folder, item, project, project_known, report) {
             Some(feed) => {
                 // A model names the source that is meant: it is not blamed.
@@ -75,6 +76,9 @@ pub(crate) fn read(
                         TableName::new(folder, Layer::Bronze, table)
                     }));
                 }
+                if mistaken {
+                    broken.insert(feed.bronze.clone());
+                }
                 read.push((item, feed.bronze.clone()));
                 feeds.push(feed);
             }
@@ -82,10 +86,14 @@ pub(crate) fn read(
             None => drop(broken.insert(domain_marker(folder))),
         }
     }
-    let mistakes = report.errors_in(node.at.file);
+    let files: BTreeSet<u32> = read.iter().map(|(item, _)| item.at.file).collect();
+    let mistakes: BTreeMap<u32, BTreeSet<(u32, u32)>> = files
+        .into_iter()
+        .map(|file| (file, report.errors_in(file)))
+        .collect();
     for (item, bronze) in read {
         let within = (item.at.line, item.at.column)..=last_place(item);
-        if mistakes.range(within).next().is_some() {
+        if mistakes[&item.at.file].range(within).next().is_some() {
             broken.insert(bronze);
         }
     }

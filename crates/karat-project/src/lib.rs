@@ -5,17 +5,19 @@
 //! plans SQL finds the rest of the mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
-//! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
+//! `files` finds and reads the files, `yaml` makes trees with positions of them, `cells` cuts sheets and `feeds_csv` makes trees of their rows, `schema` holds the key tables, `decode`
 //! checks trees against them, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
 //! `model`, `checks` those of whole tables, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
+mod cells;
 mod checks;
 mod decode;
 mod diagnostic;
 mod domain_file;
 mod feed_shape;
+mod feeds_csv;
 mod files;
 mod graph;
 mod links;
@@ -169,6 +171,10 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
     let mut domains = Vec::new();
     let mut broken: BTreeSet<TableName> = BTreeSet::new();
     for domain in &found.domains {
+        let table = domain.feeds.map(|file| feeds_csv::read(file, report));
+        if domain.feeds_lost || matches!(table, Some(None)) {
+            broken.insert(links::domain_marker(&domain.name));
+        }
         match domain
             .domain
             .and_then(|file| parse(file, &schema::DOMAIN, report))
@@ -176,6 +182,7 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
             Some(node) => domains.push(domain_file::read(
                 &domain.name,
                 &node,
+                &table.flatten().unwrap_or_default(),
                 &settings,
                 project_known,
                 &mut broken,

@@ -447,7 +447,7 @@ pub(crate) static DOMAIN: Object = Object {
         optional(
             "feeds",
             Type::List(&Type::Object(&FEED)),
-            "What is taken in: the control table.",
+            "What is taken in: the control table. `feeds.csv` beside this file may hold feeds, too.",
         ),
         not_yet("products", "Data products with contracts."),
     ],

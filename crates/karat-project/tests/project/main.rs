@@ -3,6 +3,7 @@
 
 mod accepted;
 mod examples;
+mod feeds_csv;
 mod graph;
 mod mistakes;
 mod reference;
