@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use karat_sql::Expression;
 
+use crate::defaults::matcher;
 use crate::diagnostic::{Place, Reporter};
 use crate::nearest::{did_you_mean, nearest};
 use crate::schema::{Choice, Key, MapKey, Object, Presence, Type, Variant};
@@ -514,6 +515,16 @@ fn check_map_key(entry: &Entry, keys: MapKey, name: &str, report: &mut Reporter)
     let key = entry.key.as_str();
     let fine = match keys {
         MapKey::Column | MapKey::Table => !key.trim().is_empty(),
+        MapKey::Pattern => {
+            if matcher(key).is_none() || key.trim().is_empty() {
+                report.error(
+                    entry.key_at,
+                    format!("`{}` is no pattern of names", printable(key)),
+                    "like `ref_*`, or `sales_silver.*` with the domain; `*` stands for any part of a name, `[ab]` and `{a,b}` for a choice",
+                );
+            }
+            true
+        }
         MapKey::Rule if BUILT_IN_RULES.contains(&key) => true,
         MapKey::Rule if RESERVED_RULES.contains(&key) => {
             report.error(

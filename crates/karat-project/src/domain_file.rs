@@ -7,6 +7,7 @@ use crate::decode::{
     self, At, Ratio, bronze_name, choice, column, columns, flag, fold_name, is_own_name,
     parse_duration, printable, ratio, text, texts,
 };
+use crate::defaults::{Defaults, FeedFacts};
 use crate::diagnostic::{Place, Reporter};
 use crate::feeds_csv::Row;
 use crate::links::domain_marker;
@@ -40,14 +41,22 @@ const FILE_KEYS: [&str; 12] = [
     "on_broken_object",
 ];
 
+/// What a domain is read with.
+pub(crate) struct Around<'a> {
+    pub(crate) project: &'a ProjectFile,
+    /// Whether `karat.yaml` could be read: else no source is missed.
+    pub(crate) project_known: bool,
+    /// Its own are among them.
+    pub(crate) defaults: &'a Defaults,
+}
+
 /// Reads the domain, its feeds also from the rows of `feeds.csv`; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
 /// is given and its table is among the `broken`.
 pub(crate) fn read(
     folder: &str,
     node: &Node,
     table: &[Row],
-    project: &ProjectFile,
-    project_known: bool,
+    around: &Around<'_>,
     broken: &mut BTreeSet<TableName>,
     report: &mut Reporter,
 ) -> Domain {
@@ -67,10 +76,11 @@ pub(crate) fn read(
     let rows = table.iter().map(|row| (&row.node, row.mistaken));
     let items = items.iter().map(|item| (item, false)).chain(rows);
     for (item, mistaken) in items.filter(|(item, _)| matches!(item.data, Data::Map(_))) {
-        match read_feed(folder, item, project, project_known, report) {
+        match read_feed(folder, item, around, report) {
             Some(feed) => {
+                let project = around.project;
                 // A model names the source that is meant: it is not blamed.
-                if project_known && !project.source_names.contains(&feed.source) {
+                if around.project_known && !project.source_names.contains(&feed.source) {
                     broken.extend(project.source_names.iter().map(|source| {
                         let table = format!("{source}__{}", feed.name);
                         TableName::new(folder, Layer::Bronze, table)
@@ -120,11 +130,12 @@ fn last_place(node: &Node) -> (u32, u32) {
 fn read_feed(
     domain: &str,
     node: &Node,
-    project: &ProjectFile,
-    project_known: bool,
+    around: &Around<'_>,
     report: &mut Reporter,
 ) -> Option<Feed> {
-    let defaults = project.defaults.as_ref();
+    let project = around.project;
+    let project_known = around.project_known;
+    let own = node;
     let source = text(node, "source")?;
     let kind = project
         .sources
@@ -154,14 +165,24 @@ fn read_feed(
     if let Some(kind) = kind {
         check_kind(node, kind, mode, report);
     }
-    let key = columns(node, "key").unwrap_or_default();
-    no_twins(&key, "key", report);
-    let cursor = read_cursor(node);
-    let csv = read_csv(node, defaults, report);
-    let unpack = read_unpack(node, defaults, report);
     let format = choice(node, "format", &Format::WORDS)
         .or_else(|| Format::by_ending(&text(node, "path")?.value))
         .unwrap_or(Format::Csv);
+    let facts = FeedFacts {
+        domain,
+        source: &source.value,
+        name: &name,
+        of_files: kind.is_none_or(|kind| kind == "files"),
+        format,
+        mode: mode.unwrap_or(Mode::Full),
+    };
+    let (node, expanded) = around.defaults.feed(own, &facts, report);
+    let node = &node;
+    let key = columns(node, "key").unwrap_or_default();
+    no_twins(&key, "key", report);
+    let cursor = read_cursor(node);
+    let csv = read_csv(node, report);
+    let unpack = read_unpack(node, report);
     if kind == Some("files") {
         check_format_keys(node, format, report);
     }
@@ -208,7 +229,7 @@ fn read_feed(
         }
     }
     if kind == Some("files") && format == Format::Csv && !csv.header && declared.is_none() {
-        let at = node
+        let at = own
             .get("csv")
             .and_then(|csv| csv.entry("header"))
             .map_or(node.at, |header| header.key_at);
@@ -271,12 +292,9 @@ fn read_feed(
     }
     let stable_for = node
         .get("stable_for")
-        .or_else(|| defaults?.get("stable_for"))
         .and_then(Node::scalar)
         .and_then(parse_duration);
-    let null_values = texts(node, "null_values")
-        .or_else(|| texts(defaults?, "null_values"))
-        .unwrap_or_default();
+    let null_values = texts(node, "null_values").unwrap_or_default();
     Some(Feed {
         bronze: TableName::new(domain, Layer::Bronze, format!("{}__{name}", source.value)),
         domain: domain.to_string(),
@@ -305,29 +323,28 @@ fn read_feed(
         parts,
         rename,
         null_values: bare(&null_values),
-        on_schema_change: read_schema_change(node, defaults),
-        on_broken_object: inherited(
+        on_schema_change: read_schema_change(node),
+        on_broken_object: choice(
             node,
-            defaults,
             "on_broken_object",
             &[
                 ("continue", OnBrokenObject::Continue),
                 ("stop", OnBrokenObject::Stop),
             ],
-        ),
-        on_duplicate: inherited(
+        )
+        .unwrap_or_default(),
+        on_duplicate: choice(
             node,
-            defaults,
             "on_duplicate",
             &[("once", OnDuplicate::Once), ("load", OnDuplicate::Load)],
-        ),
-        max_delete: ratio(node, "max_delete")
-            .or_else(|| ratio(defaults?, "max_delete"))
-            .unwrap_or(MAX_DELETE),
+        )
+        .unwrap_or_default(),
+        max_delete: ratio(node, "max_delete").unwrap_or(MAX_DELETE),
         deletes,
         stable_for: stable_for.unwrap_or(Duration::ZERO),
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
         object_at,
+        expanded,
     })
 }
 
@@ -449,16 +466,9 @@ fn read_cursor(node: &Node) -> Option<Cursor> {
     })
 }
 
-/// Each key of `csv` falls back to the same key of the defaults.
-fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv {
+fn read_csv(node: &Node, report: &mut Reporter) -> Csv {
     let mut csv = Csv::default();
-    for layer in [
-        defaults.and_then(|defaults| defaults.get("csv")),
-        node.get("csv"),
-    ]
-    .into_iter()
-    .flatten()
-    {
+    if let Some(layer) = node.get("csv") {
         if let Some(delimiter) = text(layer, "delimiter") {
             csv.delimiter = tab(&delimiter.value);
             if csv.delimiter.is_empty() || csv.delimiter.contains(['\n', '\r']) {
@@ -672,14 +682,9 @@ fn read_pointers(
     Some(pointers)
 }
 
-/// Each key of `unpack` falls back to the same key of the defaults.
-fn read_unpack(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Unpack {
+fn read_unpack(node: &Node, report: &mut Reporter) -> Unpack {
     let mut unpack = Unpack::default();
-    let layers = [
-        defaults.and_then(|defaults| defaults.get("unpack")),
-        node.get("unpack"),
-    ];
-    for layer in layers.into_iter().flatten() {
+    if let Some(layer) = node.get("unpack") {
         let number = |key: &str| text(layer, key).and_then(|number| number.value.parse().ok());
         unpack.max_ratio = number("max_ratio").unwrap_or(unpack.max_ratio);
         unpack.max_bytes = number("max_bytes").unwrap_or(unpack.max_bytes);
@@ -731,13 +736,9 @@ fn read_deletes(node: &Node, rename: &BTreeMap<String, String>) -> Option<Delete
     }
 }
 
-fn read_schema_change(node: &Node, defaults: Option<&Node>) -> OnSchemaChange {
+fn read_schema_change(node: &Node) -> OnSchemaChange {
     let mut change = OnSchemaChange::default();
-    for layer in [defaults, Some(node)]
-        .into_iter()
-        .flatten()
-        .filter_map(|layer| layer.get("on_schema_change"))
-    {
+    if let Some(layer) = node.get("on_schema_change") {
         let added = [
             ("evolve", OnAdded::Evolve),
             ("ignore", OnAdded::Ignore),
@@ -752,17 +753,6 @@ fn read_schema_change(node: &Node, defaults: Option<&Node>) -> OnSchemaChange {
         .unwrap_or(change.missing);
     }
     change
-}
-
-fn inherited<T: Copy + Default>(
-    node: &Node,
-    defaults: Option<&Node>,
-    key: &str,
-    words: &[(&str, T)],
-) -> T {
-    choice(node, key, words)
-        .or_else(|| choice(defaults?, key, words))
-        .unwrap_or_default()
 }
 
 /// Reports names that stand twice in a list.

@@ -315,6 +315,34 @@ pub struct Feed {
     pub object_at: Place,
     /// Where `file_order` stands, if it does.
     pub file_order_at: Option<Place>,
+    /// What defaults add to it; `None` if they add nothing.
+    pub expanded: Option<Expanded>,
+}
+
+/// A feed or model with what defaults add to it. It is read as if all of that stood in its own file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// As YAML, for people: what is inherited has `# from FILE:LINE` beside it.
+    pub yaml: String,
+    pub(crate) inherited: Vec<Inherited>,
+}
+
+impl Expanded {
+    /// What is inherited, by its dotted key.
+    pub fn inherited(&self) -> &[Inherited] {
+        &self.inherited
+    }
+}
+
+/// One key that a default gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Dotted: `csv.delimiter`.
+    pub key: String,
+    /// As YAML.
+    pub value: String,
+    /// Where the default stands.
+    pub at: Place,
 }
 
 impl Feed {
@@ -779,6 +807,8 @@ pub struct Model {
     pub allow_float: Option<String>,
     /// What each version must keep before it is visible (C7), in the order in which they are written. No part of the code.
     pub checks: Vec<Check>,
+    /// What defaults add to it; `None` if they add nothing.
+    pub expanded: Option<Expanded>,
     /// Silver or gold.
     pub kind: ModelKind,
     pub(crate) code: String,
@@ -872,6 +902,8 @@ pub enum Access {
 pub struct Silver {
     /// The bronze table it reads.
     pub from: TableName,
+    /// Whether text is read without the blanks at its ends.
+    pub trim: bool,
     /// Columns in order.
     pub select: Vec<SelectColumn>,
     /// Rules in the order they are written; restated built-in ones have no SQL.
@@ -1089,6 +1121,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                 if let Some(Deletes::Soft(column)) = &feed.deletes {
                     line("deletes", format!("soft {}", quoted(column)));
                 }
+            }
+            // Only where it is on: a model without it keeps its digest.
+            if silver.trim {
+                line("trim", "true".to_owned());
             }
             for column in &silver.select {
                 line(

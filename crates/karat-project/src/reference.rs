@@ -98,7 +98,7 @@ fn type_schema(of: &Type) -> Value {
             let names = match keys {
                 MapKey::Name | MapKey::Output => json!({ "pattern": NAME }),
                 MapKey::Rule => json!({ "pattern": "^([a-z][a-z0-9_]*|_expression|_rescued)$" }),
-                MapKey::Column | MapKey::Table => json!({}),
+                MapKey::Column | MapKey::Table | MapKey::Pattern => json!({}),
             };
             json!({ "type": "object", "propertyNames": names, "additionalProperties": type_schema(of) })
         }
@@ -152,6 +152,9 @@ defaults:
     r#"# domains/sales/domain.yaml
 domain: sales
 owner: sales-data@contoso.example
+defaults:
+  silver:
+    "*": { trim: true, key_not_null: fail }  # all silver of sales
 feeds:
   # A table with a column that grows: bronze `sales_bronze.shop__orders`.
   - { source: shop, table: orders, mode: incremental, key: [order_id], cursor: { column: updated_at, lag: 15m }, deletes: none }
@@ -316,6 +319,9 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
             }
             Type::Object(of) => inner.push((key.name.to_string(), of)),
             Type::List(Type::Object(of)) => inner.push((format!("{}[]", key.name), of)),
+            Type::Map(Type::Object(of), MapKey::Pattern) => {
+                inner.push((format!("{}.PATTERN", key.name), of));
+            }
             Type::Map(Type::Object(of), _) => inner.push((format!("{}.NAME", key.name), of)),
             Type::Map(Type::Tagged(of), _) => {
                 variants.extend(of.iter().map(|variant| (key.name, variant)))
@@ -354,9 +360,16 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
         }
     }
     for (key, of) in inner {
-        // `csv` and `on_schema_change` are the same in the defaults and in a feed: shown once, with the feed.
-        // So are the checks of silver and gold: shown with silver.
-        if object.name == "`defaults`" || (object.name == "a gold model" && key == "checks.NAME") {
+        // What is the same in several places is shown once: with the feed what defaults say of feeds, with the project the
+        // defaults of domains, with silver the checks of gold and the expectations of defaults.
+        let shown_elsewhere = match object.name {
+            "`defaults`" => key != "silver.PATTERN",
+            "the domain" => key == "defaults",
+            "a gold model" => key == "checks.NAME",
+            "defaults of silver models" => true,
+            _ => false,
+        };
+        if shown_elsewhere {
             continue;
         }
         write_object(page, of, &format!("`{key}`"), (depth + 1).min(5));
@@ -400,6 +413,7 @@ fn value_of(of: &Type) -> String {
         Type::ColumnsOrMap => "list of text, or name: text".to_string(),
         Type::Map(of, MapKey::Column) => format!("column: {}", value_of(of)),
         Type::Map(of, MapKey::Table) => format!("table: {}", value_of(of)),
+        Type::Map(of, MapKey::Pattern) => format!("pattern: {}", value_of(of)),
         Type::Map(of, _) => format!("name: {}", value_of(of)),
         Type::Object(_) | Type::Tagged(_) => "map".to_string(),
         Type::ChoiceOr(..) => "word or map".to_string(),

@@ -9,6 +9,7 @@ mod bad_input;
 mod beside;
 mod checks;
 mod crash;
+mod defaults;
 mod demo;
 mod dice;
 mod diff;
