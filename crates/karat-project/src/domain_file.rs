@@ -12,8 +12,9 @@ use crate::diagnostic::{Place, Reporter};
 use crate::feeds_csv::Row;
 use crate::links::domain_marker;
 use crate::model::{
-    Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed, Format, Json, Lag, Mode,
-    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, Unpack, bare,
+    Compression, ControlFile, ControlRecord, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed,
+    Format, Json, Lag, Mode, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange,
+    Totals, Unpack, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::project_file::ProjectFile;
@@ -26,7 +27,7 @@ const MAX_DELETE: Ratio = Ratio {
 };
 
 /// Keys that say something about files only.
-const FILE_KEYS: [&str; 12] = [
+const FILE_KEYS: [&str; 14] = [
     "path",
     "format",
     "csv",
@@ -37,6 +38,8 @@ const FILE_KEYS: [&str; 12] = [
     "file_order",
     "parts",
     "stable_for",
+    "done_file",
+    "control_file",
     "on_duplicate",
     "on_broken_object",
 ];
@@ -295,6 +298,22 @@ fn read_feed(
         .and_then(Node::scalar)
         .and_then(parse_duration);
     let null_values = texts(node, "null_values").unwrap_or_default();
+    let done_file = text(node, "done_file");
+    if let Some(done) = &done_file {
+        check_beside(done, path.as_ref(), report);
+    }
+    let control_file = read_control_file(node, path.as_ref(), report);
+    if let Some(names) = &names {
+        let folded: Vec<String> = names.iter().map(|name| bronze_name(&name.value)).collect();
+        let records = ["header_record", "trailer"].map(|key| node.get("csv")?.get(key));
+        for record in records
+            .into_iter()
+            .chain([node.get("control_file")])
+            .flatten()
+        {
+            check_sums(record, &folded, report);
+        }
+    }
     Some(Feed {
         bronze: TableName::new(domain, Layer::Bronze, format!("{}__{name}", source.value)),
         domain: domain.to_string(),
@@ -342,10 +361,116 @@ fn read_feed(
         max_delete: ratio(node, "max_delete").unwrap_or(MAX_DELETE),
         deletes,
         stable_for: stable_for.unwrap_or(Duration::ZERO),
+        done_file: done_file.map(|done| done.value),
+        control_file,
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
         object_at,
         expanded,
     })
+}
+
+/// What a control record or file says, and in which fields.
+fn read_totals(record: &Node) -> Totals {
+    let number = |node: &Node| node.scalar().and_then(|field| field.parse().ok());
+    let sums = record.get("sums").map(Node::entries).unwrap_or(&[]);
+    Totals {
+        count: record.get("count").and_then(number),
+        sums: sums
+            .iter()
+            .filter_map(|entry| Some((bronze_name(&entry.key), number(&entry.value)?)))
+            .collect(),
+    }
+}
+
+fn read_control_record(csv: &Node, key: &str, report: &mut Reporter) -> Option<ControlRecord> {
+    let record = csv.get(key)?;
+    let starts_with = text(record, "starts_with")?;
+    if starts_with.value.is_empty() {
+        report.error(
+            starts_with.at,
+            "`starts_with` is empty: every record begins so",
+            "write how the record begins, like `T|`",
+        );
+    }
+    if flag(csv, "terminator_in_fields") == Some(true) {
+        report.error(
+            csv.entry(key)?.key_at,
+            format!("`{key}` cannot be told where `terminator_in_fields` is on: a record ends behind its last column"),
+            "remove one of them",
+        );
+    }
+    Some(ControlRecord {
+        starts_with: tab(&starts_with.value),
+        totals: read_totals(record),
+    })
+}
+
+fn read_control_file(
+    node: &Node,
+    of: Option<&At<String>>,
+    report: &mut Reporter,
+) -> Option<ControlFile> {
+    let entry = node.entry("control_file")?;
+    let file = &entry.value;
+    let path = text(file, "path")?;
+    check_beside(&path, of, report);
+    let totals = read_totals(file);
+    let sha256 = text(file, "sha256").and_then(|field| field.value.parse().ok());
+    if file.get("count").is_none() && file.get("sums").is_none() && file.get("sha256").is_none() {
+        report.error(
+            entry.key_at,
+            "`control_file` tells nothing of a file",
+            "add `count`, `sums` or `sha256`; if it is enough that it is there, use `done_file`",
+        );
+    }
+    let delimiter = text(file, "delimiter");
+    if let Some(delimiter) = delimiter.as_ref().filter(|text| text.value.is_empty()) {
+        report.error(
+            delimiter.at,
+            "`delimiter` is empty",
+            "leave it out for commas",
+        );
+    }
+    Some(ControlFile {
+        path: path.value,
+        starts_with: text(file, "starts_with").map(|begins| tab(&begins.value)),
+        delimiter: delimiter.map_or(",".to_owned(), |delimiter| tab(&delimiter.value)),
+        totals,
+        sha256,
+    })
+}
+
+/// A file beside another may not be that other, nor lie outside of the source.
+fn check_beside(beside: &At<String>, of: Option<&At<String>>, report: &mut Reporter) {
+    let name = beside.value.as_str();
+    let plain = name.replace("{name}", "n").replace("{stem}", "s");
+    let hint = "write it from the file's folder, like `{name}.done`; `{stem}` is the name without its last ending";
+    if name == "{name}" || of.is_some_and(|of| of.value == name) {
+        report.error(beside.at, "this names the file itself", hint);
+    } else if plain.contains(['{', '}', '*', '?', '[']) {
+        report.error(
+            beside.at,
+            "only `{name}` and `{stem}` stand for something here",
+            hint,
+        );
+    } else if let Some((message, _)) = path_problem(&plain) {
+        report.error(beside.at, message.replace("`path`", "this"), hint);
+    }
+}
+
+/// Sums of columns that a feed does not have.
+fn check_sums(record: &Node, columns: &[String], report: &mut Reporter) {
+    for entry in record.get("sums").map(Node::entries).unwrap_or(&[]) {
+        let name = bronze_name(&entry.key);
+        if !columns.contains(&name) {
+            let hint = did_you_mean(&name, columns.iter().map(String::as_str));
+            report.error(
+                entry.key_at,
+                format!("column `{}` is not in `columns`", printable(&entry.key)),
+                hint.unwrap_or_else(|| "add it to `columns`".to_string()),
+            );
+        }
+    }
 }
 
 /// B10: `name`, else the last part of `table`.
@@ -538,6 +663,8 @@ fn read_csv(node: &Node, report: &mut Reporter) -> Csv {
             choice(layer, "compression", &Compression::WORDS).unwrap_or(csv.compression);
         csv.terminator_in_fields =
             flag(layer, "terminator_in_fields").unwrap_or(csv.terminator_in_fields);
+        csv.header_record = read_control_record(layer, "header_record", report);
+        csv.trailer = read_control_record(layer, "trailer", report);
         csv.max_line_bytes = text(layer, "max_line_bytes")
             .and_then(|max| max.value.parse().ok())
             .unwrap_or(csv.max_line_bytes);

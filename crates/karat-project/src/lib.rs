@@ -44,11 +44,11 @@ pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
-    Access, Action, Anchor, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel,
-    Expanded, Expectation, Feed, Format, Gold, Incremental, Inherited, Json, Lag, Mode, Model,
-    ModelKind, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project,
-    Rounding, SelectColumn, Setting, Silver, SourceDecl, SourceKind, TableFormat, Target, Track,
-    Unpack,
+    Access, Action, Anchor, AutoCdc, Compression, ControlFile, ControlRecord, Csv, Cursor, Deletes,
+    Domain, Encoding, Excel, Expanded, Expectation, Feed, Format, Gold, Incremental, Inherited,
+    Json, Lag, Mode, Model, ModelKind, OnAdded, OnBrokenObject, OnDuplicate, OnMissing,
+    OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting, Silver, SourceDecl,
+    SourceKind, TableFormat, Target, Totals, Track, Unpack,
 };
 pub use nearest::nearest;
 pub use partial::{Partial, Standing, Standings};

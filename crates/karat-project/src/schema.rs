@@ -644,13 +644,18 @@ pub(crate) static FEED: Object = Object {
             "0s",
             "How long a file must be unchanged before it is read (B4).",
         ),
-        not_yet(
+        optional(
             "done_file",
-            "A file that tells that others are complete (B4).",
+            Type::Text,
+            "File that tells that another is complete, from that one's folder: `{name}.done`, or one for a folder, like `_SUCCESS`. `{name}` stands for the file's name, `{stem}` for the name without its last ending. Until it is there the file is left for a later run; of a file that is delivered again it must not be older (B4).",
+        ),
+        optional(
+            "control_file",
+            Type::Object(&CONTROL_FILE),
+            "File beside each that tells what is in it (files).",
         ),
         not_yet("where", "A filter at the source (B9)."),
         not_yet("mask", "Columns made unreadable before they land (B9)."),
-        not_yet("trailer", "Control records."),
         not_yet("schedule", "When to expect it."),
     ],
 };
@@ -826,7 +831,68 @@ static CSV: Object = Object {
             },
             "Longest row, 256 MiB at most; a longer one makes the file a broken object. Left out: 64 MiB.",
         ),
+        optional(
+            "header_record",
+            Type::Object(&CONTROL_RECORD),
+            "The first record, where it is neither the names nor a row.",
+        ),
+        optional(
+            "trailer",
+            Type::Object(&CONTROL_RECORD),
+            "The last record, where it is no row.",
+        ),
         not_yet("comment", "A character that begins a line to be left out."),
+    ],
+};
+
+const FIELD: Type = Type::Integer {
+    min: 1,
+    max: 100_000,
+};
+const COUNT_DOC: &str = "The field, from 1, with the number of rows.";
+const SUMS_DOC: &str = "Column to the field with its sum: of the decimals as they are written, exactly; null and empty count as nothing.";
+
+static CONTROL_RECORD: Object = Object {
+    name: "a control record",
+    doc: "What the sender says of the rows. It is no row of bronze. A file without it, one that goes on behind its trailer, and one that does not add up are broken objects: held whole (B4). In an archive each file has its own.",
+    keys: &[
+        required(
+            "starts_with",
+            Type::Text,
+            "How the record begins, delimiters included, like `T|`.",
+        ),
+        optional("count", FIELD, COUNT_DOC),
+        optional("sums", Type::Map(&FIELD, MapKey::Column), SUMS_DOC),
+    ],
+};
+
+static CONTROL_FILE: Object = Object {
+    name: "a control file",
+    doc: "What the sender says of a file, in another file beside it. Until that is there the file is left for a later run; one that does not add up is a broken object (B4), and is asked again by each run, since the control file may be mended.",
+    keys: &[
+        required(
+            "path",
+            Type::Text,
+            "From the file's folder, like `{stem}.ctl`: `{name}` stands for the file's name, `{stem}` for the name without its last ending.",
+        ),
+        optional(
+            "starts_with",
+            Type::Text,
+            "How the line begins that is about the file, like `{name};`. Left out: the first line with text.",
+        ),
+        default(
+            "delimiter",
+            Type::Text,
+            ",",
+            "What separates the line's fields; `\"\\t\"` is a tab.",
+        ),
+        optional("count", FIELD, COUNT_DOC),
+        optional("sums", Type::Map(&FIELD, MapKey::Column), SUMS_DOC),
+        optional(
+            "sha256",
+            FIELD,
+            "The field with the SHA-256 of the file's bytes, in hexadecimal digits.",
+        ),
     ],
 };
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 mod accepted;
+mod control;
 mod defaults;
 mod examples;
 mod feeds_csv;

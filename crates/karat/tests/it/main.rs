@@ -10,6 +10,7 @@ mod beside;
 mod checks;
 mod crash;
 mod defaults;
+mod deliveries;
 mod demo;
 mod dice;
 mod diff;
