@@ -319,6 +319,8 @@ fn as_csv(
             columns: None,
             file_order: None,
             stable_for: None,
+            done_file: None,
+            control_file: None,
             ..spec
         },
     })

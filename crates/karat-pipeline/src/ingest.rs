@@ -218,10 +218,9 @@ async fn plan_next(
     }
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
-    for path in &planned.waiting {
-        notes.push(format!(
-            "`{path}` is younger than `stable_for`: left for a later run"
-        ));
+    for waits in &planned.waiting {
+        let (path, why) = (&waits.path, &waits.why);
+        notes.push(format!("`{path}` {why}: left for a later run"));
     }
     Ok(FeedPlan {
         open: None,

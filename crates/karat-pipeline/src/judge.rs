@@ -155,6 +155,7 @@ pub struct Judge {
     kept: SchemaRef,
     payload: Vec<String>,
     null_values: Vec<String>,
+    trim: bool,
     code: String,
 }
 
@@ -412,6 +413,7 @@ impl Judge {
             kept: Arc::new(Schema::new(kept_fields)),
             payload,
             null_values: feed.null_values.clone(),
+            trim: silver.trim,
             code: code.to_owned(),
         })
     }
@@ -456,7 +458,8 @@ impl Judge {
     ) -> Result<Judged, PipelineError> {
         let batch = self.only_read(batch, reading, counts)?;
         let rows = batch.num_rows();
-        let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
+        let read = self.trimmed(&batch)?;
+        let selected = self.select.evaluate(&self.with_null_values(&read)?)?;
         let selected_batch = RecordBatch::try_new(self.selected.clone(), selected.columns.clone())
             .map_err(arrow_error)?;
         let source_delete = deletes_of_source(&batch)?;
@@ -464,7 +467,7 @@ impl Judge {
         let mut broken: Vec<(String, Action, Vec<bool>)> = Vec::new();
         let mut failed = any_failed(&selected.failed, rows);
         let events =
-            self.event_columns(&batch, selected_batch, &source_delete, reading, &mut broken)?;
+            self.event_columns(&read, selected_batch, &source_delete, reading, &mut broken)?;
         // Neither has values to judge (C2).
         let without_values = events.delete.iter().zip(&events.truncate);
         let without_values: Vec<bool> = without_values.map(|(d, t)| *d || *t).collect();
@@ -536,7 +539,8 @@ impl Judge {
         reading: &Reading,
     ) -> Result<(RecordBatch, RecordBatch), PipelineError> {
         let batch = self.only_read(batch, reading, &mut JudgeCounts::default())?;
-        let selected = self.select.evaluate(&self.with_null_values(&batch)?)?;
+        let read = self.with_null_values(&self.trimmed(&batch)?)?;
+        let selected = self.select.evaluate(&read)?;
         let selected = RecordBatch::try_new(self.selected.clone(), selected.columns);
         Ok((selected.map_err(arrow_error)?, batch))
     }
@@ -592,6 +596,27 @@ impl Judge {
         if self.null_values.is_empty() {
             return Ok(batch.clone());
         }
+        let is_null = |value: &str| self.null_values.iter().any(|null| null == value);
+        self.with_texts(batch, |value| match is_null(value) {
+            true => None,
+            false => Some(value),
+        })
+    }
+
+    /// `trim` of the model: texts without the blanks at their ends, as SQL's `trim` gives them.
+    fn trimmed(&self, batch: &RecordBatch) -> Result<RecordBatch, PipelineError> {
+        match self.trim {
+            true => self.with_texts(batch, |value| Some(value.trim_matches(' '))),
+            false => Ok(batch.clone()),
+        }
+    }
+
+    /// The batch with other texts in its payload; a column in which none is another stays what it is.
+    fn with_texts(
+        &self,
+        batch: &RecordBatch,
+        other: impl Fn(&str) -> Option<&str>,
+    ) -> Result<RecordBatch, PipelineError> {
         let mut columns = batch.columns().to_vec();
         for name in &self.payload {
             let Ok(at) = batch.schema().index_of(name) else {
@@ -600,11 +625,14 @@ impl Judge {
             let Some(text) = columns[at].as_any().downcast_ref::<StringArray>() else {
                 continue;
             };
-            let is_null = |value: &str| self.null_values.iter().any(|null| null == value);
-            if text.iter().flatten().any(is_null) {
+            if text
+                .iter()
+                .flatten()
+                .any(|value| other(value) != Some(value))
+            {
                 columns[at] = Arc::new(
                     text.iter()
-                        .map(|value| value.filter(|value| !is_null(value)))
+                        .map(|value| value.and_then(&other))
                         .collect::<StringArray>(),
                 );
             }

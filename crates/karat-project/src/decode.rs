@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use karat_sql::Expression;
 
+use crate::defaults::matcher;
 use crate::diagnostic::{Place, Reporter};
 use crate::nearest::{did_you_mean, nearest};
 use crate::schema::{Choice, Key, MapKey, Object, Presence, Type, Variant};
@@ -109,6 +110,11 @@ pub(crate) fn check(node: &Node, object: &'static Object, report: &mut Reporter)
 }
 
 fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
+    check_item(node, object, &[], report);
+}
+
+/// Checks one map against its key table; that an `excused` key is missing was told elsewhere.
+pub(crate) fn check_item(node: &Node, object: &Object, excused: &[&str], report: &mut Reporter) {
     if !matches!(node.data, Data::Map(_)) {
         report.error(
             node.at,
@@ -133,7 +139,7 @@ fn check_object(node: &Node, object: &Object, report: &mut Reporter) {
         .keys
         .iter()
         .filter(|key| key.presence == Presence::Required && node.entry(key.name).is_none())
-        .filter(|key| !misspelt.contains(&key.name))
+        .filter(|key| !misspelt.contains(&key.name) && !excused.contains(&key.name))
         .map(|key| format!("`{}`", key.name))
         .collect();
     if !missing.is_empty() {
@@ -267,15 +273,30 @@ fn words(choices: &[Choice]) -> String {
     }
 }
 
+/// What people write for true and for false, and what spreadsheets in their languages do.
+const YES: [&str; 8] = [
+    "yes",
+    "on",
+    "y",
+    "wahr",
+    "vrai",
+    "vero",
+    "verdadero",
+    "waar",
+];
+const NO: [&str; 8] = [
+    "no", "off", "n", "falsch", "faux", "falso", "onwaar", "falsk",
+];
+
 fn wrong_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
     let hint = match (of, node.scalar()) {
         (Type::List(Type::Column) | Type::ColumnsOrMap, Some(word)) => {
             format!("write `{name}: [{}]`", printable(word))
         }
-        (Type::Bool, Some(word)) if ["yes", "on", "y"].contains(&word.to_lowercase().as_str()) => {
+        (Type::Bool, Some(word)) if YES.contains(&word.to_lowercase().as_str()) => {
             format!("write `{name}: true`")
         }
-        (Type::Bool, Some(word)) if ["no", "off", "n"].contains(&word.to_lowercase().as_str()) => {
+        (Type::Bool, Some(word)) if NO.contains(&word.to_lowercase().as_str()) => {
             format!("write `{name}: false`")
         }
         _ => String::new(),
@@ -366,10 +387,16 @@ fn check_type(node: &Node, of: &Type, name: &str, report: &mut Reporter) {
         Type::Ratio => {
             if ratio_of(node).is_none() {
                 let hint = match node.scalar() {
-                    Some(text) if text.parse::<f64>().is_ok() => {
-                        format!("write `{text}%` if you mean {text} percent")
-                    }
-                    _ => String::new(),
+                    Some(text) => match share_of_one(text) {
+                        Some(percent) => format!(
+                            "write `{percent}` if a spreadsheet made this of {percent}, `{text}%` if you mean {text} percent"
+                        ),
+                        None if text.parse::<f64>().is_ok() => {
+                            format!("write `{text}%` if you mean {text} percent")
+                        }
+                        None => String::new(),
+                    },
+                    None => String::new(),
                 };
                 report.error(node.at, format!("`{name}` must be {}", expected(of)), hint);
             }
@@ -488,6 +515,16 @@ fn check_map_key(entry: &Entry, keys: MapKey, name: &str, report: &mut Reporter)
     let key = entry.key.as_str();
     let fine = match keys {
         MapKey::Column | MapKey::Table => !key.trim().is_empty(),
+        MapKey::Pattern => {
+            if matcher(key).is_none() || key.trim().is_empty() {
+                report.error(
+                    entry.key_at,
+                    format!("`{}` is no pattern of names", printable(key)),
+                    "like `ref_*`, or `sales_silver.*` with the domain; `*` stands for any part of a name, `[ab]` and `{a,b}` for a choice",
+                );
+            }
+            true
+        }
         MapKey::Rule if BUILT_IN_RULES.contains(&key) => true,
         MapKey::Rule if RESERVED_RULES.contains(&key) => {
             report.error(
@@ -688,6 +725,19 @@ pub(crate) fn flag(node: &Node, key: &str) -> Option<bool> {
 
 pub(crate) fn ratio(node: &Node, key: &str) -> Option<Ratio> {
     ratio_of(node.get(key)?)
+}
+
+/// `0.05` as the percentage that a spreadsheet may have made it of.
+fn share_of_one(text: &str) -> Option<String> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+    if !matches!(whole, "0" | "1") || !digits || part.len() > 9 {
+        return None;
+    }
+    let billionths = format!("{whole}{part:0<9}").parse().ok()?;
+    (1..=1_000_000_000)
+        .contains(&billionths)
+        .then(|| Ratio { billionths }.to_string())
 }
 
 fn ratio_of(node: &Node) -> Option<Ratio> {

@@ -1,4 +1,4 @@
-//! Reads a domain's `domain.yaml`: its feeds, the control table.
+//! Reads a domain's `domain.yaml`, and its feeds, the control table, from there and from the rows of `feeds.csv`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,11 +7,14 @@ use crate::decode::{
     self, At, Ratio, bronze_name, choice, column, columns, flag, fold_name, is_own_name,
     parse_duration, printable, ratio, text, texts,
 };
+use crate::defaults::{Defaults, FeedFacts};
 use crate::diagnostic::{Place, Reporter};
+use crate::feeds_csv::Row;
 use crate::links::domain_marker;
 use crate::model::{
-    Compression, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed, Format, Json, Lag, Mode,
-    OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, Unpack, bare,
+    Compression, ControlFile, ControlRecord, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed,
+    Format, Json, Lag, Mode, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange,
+    Totals, Unpack, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::project_file::ProjectFile;
@@ -24,7 +27,7 @@ const MAX_DELETE: Ratio = Ratio {
 };
 
 /// Keys that say something about files only.
-const FILE_KEYS: [&str; 12] = [
+const FILE_KEYS: [&str; 14] = [
     "path",
     "format",
     "csv",
@@ -35,17 +38,28 @@ const FILE_KEYS: [&str; 12] = [
     "file_order",
     "parts",
     "stable_for",
+    "done_file",
+    "control_file",
     "on_duplicate",
     "on_broken_object",
 ];
 
-/// Reads the domain; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
+/// What a domain is read with.
+pub(crate) struct Around<'a> {
+    pub(crate) project: &'a ProjectFile,
+    /// Whether `karat.yaml` could be read: else no source is missed.
+    pub(crate) project_known: bool,
+    /// Its own are among them.
+    pub(crate) defaults: &'a Defaults,
+}
+
+/// Reads the domain, its feeds also from the rows of `feeds.csv`; a feed whose place in bronze is unclear is left out, its mistakes reported. A feed with another mistake
 /// is given and its table is among the `broken`.
 pub(crate) fn read(
     folder: &str,
     node: &Node,
-    project: &ProjectFile,
-    project_known: bool,
+    table: &[Row],
+    around: &Around<'_>,
     broken: &mut BTreeSet<TableName>,
     report: &mut Reporter,
 ) -> Domain {
@@ -62,18 +76,21 @@ pub(crate) fn read(
     let mut feeds = Vec::new();
     let mut read: Vec<(&Node, TableName)> = Vec::new();
     let items = node.get("feeds").map(Node::items).unwrap_or(&[]);
-    for item in items
-        .iter()
-        .filter(|item| matches!(item.data, Data::Map(_)))
-    {
-        match read_feed(folder, item, project, project_known, report) {
+    let rows = table.iter().map(|row| (&row.node, row.mistaken));
+    let items = items.iter().map(|item| (item, false)).chain(rows);
+    for (item, mistaken) in items.filter(|(item, _)| matches!(item.data, Data::Map(_))) {
+        match read_feed(folder, item, around, report) {
             Some(feed) => {
+                let project = around.project;
                 // A model names the source that is meant: it is not blamed.
-                if project_known && !project.source_names.contains(&feed.source) {
+                if around.project_known && !project.source_names.contains(&feed.source) {
                     broken.extend(project.source_names.iter().map(|source| {
                         let table = format!("{source}__{}", feed.name);
                         TableName::new(folder, Layer::Bronze, table)
                     }));
+                }
+                if mistaken {
+                    broken.insert(feed.bronze.clone());
                 }
                 read.push((item, feed.bronze.clone()));
                 feeds.push(feed);
@@ -82,10 +99,14 @@ pub(crate) fn read(
             None => drop(broken.insert(domain_marker(folder))),
         }
     }
-    let mistakes = report.errors_in(node.at.file);
+    let files: BTreeSet<u32> = read.iter().map(|(item, _)| item.at.file).collect();
+    let mistakes: BTreeMap<u32, BTreeSet<(u32, u32)>> = files
+        .into_iter()
+        .map(|file| (file, report.errors_in(file)))
+        .collect();
     for (item, bronze) in read {
         let within = (item.at.line, item.at.column)..=last_place(item);
-        if mistakes.range(within).next().is_some() {
+        if mistakes[&item.at.file].range(within).next().is_some() {
             broken.insert(bronze);
         }
     }
@@ -112,11 +133,12 @@ fn last_place(node: &Node) -> (u32, u32) {
 fn read_feed(
     domain: &str,
     node: &Node,
-    project: &ProjectFile,
-    project_known: bool,
+    around: &Around<'_>,
     report: &mut Reporter,
 ) -> Option<Feed> {
-    let defaults = project.defaults.as_ref();
+    let project = around.project;
+    let project_known = around.project_known;
+    let own = node;
     let source = text(node, "source")?;
     let kind = project
         .sources
@@ -146,14 +168,24 @@ fn read_feed(
     if let Some(kind) = kind {
         check_kind(node, kind, mode, report);
     }
-    let key = columns(node, "key").unwrap_or_default();
-    no_twins(&key, "key", report);
-    let cursor = read_cursor(node);
-    let csv = read_csv(node, defaults, report);
-    let unpack = read_unpack(node, defaults, report);
     let format = choice(node, "format", &Format::WORDS)
         .or_else(|| Format::by_ending(&text(node, "path")?.value))
         .unwrap_or(Format::Csv);
+    let facts = FeedFacts {
+        domain,
+        source: &source.value,
+        name: &name,
+        of_files: kind.is_none_or(|kind| kind == "files"),
+        format,
+        mode: mode.unwrap_or(Mode::Full),
+    };
+    let (node, expanded) = around.defaults.feed(own, &facts, report);
+    let node = &node;
+    let key = columns(node, "key").unwrap_or_default();
+    no_twins(&key, "key", report);
+    let cursor = read_cursor(node);
+    let csv = read_csv(node, report);
+    let unpack = read_unpack(node, report);
     if kind == Some("files") {
         check_format_keys(node, format, report);
     }
@@ -200,7 +232,7 @@ fn read_feed(
         }
     }
     if kind == Some("files") && format == Format::Csv && !csv.header && declared.is_none() {
-        let at = node
+        let at = own
             .get("csv")
             .and_then(|csv| csv.entry("header"))
             .map_or(node.at, |header| header.key_at);
@@ -263,12 +295,25 @@ fn read_feed(
     }
     let stable_for = node
         .get("stable_for")
-        .or_else(|| defaults?.get("stable_for"))
         .and_then(Node::scalar)
         .and_then(parse_duration);
-    let null_values = texts(node, "null_values")
-        .or_else(|| texts(defaults?, "null_values"))
-        .unwrap_or_default();
+    let null_values = texts(node, "null_values").unwrap_or_default();
+    let done_file = text(node, "done_file");
+    if let Some(done) = &done_file {
+        check_beside(done, path.as_ref(), report);
+    }
+    let control_file = read_control_file(node, path.as_ref(), report);
+    if let Some(names) = &names {
+        let folded: Vec<String> = names.iter().map(|name| bronze_name(&name.value)).collect();
+        let records = ["header_record", "trailer"].map(|key| node.get("csv")?.get(key));
+        for record in records
+            .into_iter()
+            .chain([node.get("control_file")])
+            .flatten()
+        {
+            check_sums(record, &folded, report);
+        }
+    }
     Some(Feed {
         bronze: TableName::new(domain, Layer::Bronze, format!("{}__{name}", source.value)),
         domain: domain.to_string(),
@@ -297,30 +342,135 @@ fn read_feed(
         parts,
         rename,
         null_values: bare(&null_values),
-        on_schema_change: read_schema_change(node, defaults),
-        on_broken_object: inherited(
+        on_schema_change: read_schema_change(node),
+        on_broken_object: choice(
             node,
-            defaults,
             "on_broken_object",
             &[
                 ("continue", OnBrokenObject::Continue),
                 ("stop", OnBrokenObject::Stop),
             ],
-        ),
-        on_duplicate: inherited(
+        )
+        .unwrap_or_default(),
+        on_duplicate: choice(
             node,
-            defaults,
             "on_duplicate",
             &[("once", OnDuplicate::Once), ("load", OnDuplicate::Load)],
-        ),
-        max_delete: ratio(node, "max_delete")
-            .or_else(|| ratio(defaults?, "max_delete"))
-            .unwrap_or(MAX_DELETE),
+        )
+        .unwrap_or_default(),
+        max_delete: ratio(node, "max_delete").unwrap_or(MAX_DELETE),
         deletes,
         stable_for: stable_for.unwrap_or(Duration::ZERO),
+        done_file: done_file.map(|done| done.value),
+        control_file,
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
         object_at,
+        expanded,
     })
+}
+
+/// What a control record or file says, and in which fields.
+fn read_totals(record: &Node) -> Totals {
+    let number = |node: &Node| node.scalar().and_then(|field| field.parse().ok());
+    let sums = record.get("sums").map(Node::entries).unwrap_or(&[]);
+    Totals {
+        count: record.get("count").and_then(number),
+        sums: sums
+            .iter()
+            .filter_map(|entry| Some((bronze_name(&entry.key), number(&entry.value)?)))
+            .collect(),
+    }
+}
+
+fn read_control_record(csv: &Node, key: &str, report: &mut Reporter) -> Option<ControlRecord> {
+    let record = csv.get(key)?;
+    let starts_with = text(record, "starts_with")?;
+    if starts_with.value.is_empty() {
+        report.error(
+            starts_with.at,
+            "`starts_with` is empty: every record begins so",
+            "write how the record begins, like `T|`",
+        );
+    }
+    if flag(csv, "terminator_in_fields") == Some(true) {
+        report.error(
+            csv.entry(key)?.key_at,
+            format!("`{key}` cannot be told where `terminator_in_fields` is on: a record ends behind its last column"),
+            "remove one of them",
+        );
+    }
+    Some(ControlRecord {
+        starts_with: tab(&starts_with.value),
+        totals: read_totals(record),
+    })
+}
+
+fn read_control_file(
+    node: &Node,
+    of: Option<&At<String>>,
+    report: &mut Reporter,
+) -> Option<ControlFile> {
+    let entry = node.entry("control_file")?;
+    let file = &entry.value;
+    let path = text(file, "path")?;
+    check_beside(&path, of, report);
+    let totals = read_totals(file);
+    let sha256 = text(file, "sha256").and_then(|field| field.value.parse().ok());
+    if file.get("count").is_none() && file.get("sums").is_none() && file.get("sha256").is_none() {
+        report.error(
+            entry.key_at,
+            "`control_file` tells nothing of a file",
+            "add `count`, `sums` or `sha256`; if it is enough that it is there, use `done_file`",
+        );
+    }
+    let delimiter = text(file, "delimiter");
+    if let Some(delimiter) = delimiter.as_ref().filter(|text| text.value.is_empty()) {
+        report.error(
+            delimiter.at,
+            "`delimiter` is empty",
+            "leave it out for commas",
+        );
+    }
+    Some(ControlFile {
+        path: path.value,
+        starts_with: text(file, "starts_with").map(|begins| tab(&begins.value)),
+        delimiter: delimiter.map_or(",".to_owned(), |delimiter| tab(&delimiter.value)),
+        totals,
+        sha256,
+    })
+}
+
+/// A file beside another may not be that other, nor lie outside of the source.
+fn check_beside(beside: &At<String>, of: Option<&At<String>>, report: &mut Reporter) {
+    let name = beside.value.as_str();
+    let plain = name.replace("{name}", "n").replace("{stem}", "s");
+    let hint = "write it from the file's folder, like `{name}.done`; `{stem}` is the name without its last ending";
+    if name == "{name}" || of.is_some_and(|of| of.value == name) {
+        report.error(beside.at, "this names the file itself", hint);
+    } else if plain.contains(['{', '}', '*', '?', '[']) {
+        report.error(
+            beside.at,
+            "only `{name}` and `{stem}` stand for something here",
+            hint,
+        );
+    } else if let Some((message, _)) = path_problem(&plain) {
+        report.error(beside.at, message.replace("`path`", "this"), hint);
+    }
+}
+
+/// Sums of columns that a feed does not have.
+fn check_sums(record: &Node, columns: &[String], report: &mut Reporter) {
+    for entry in record.get("sums").map(Node::entries).unwrap_or(&[]) {
+        let name = bronze_name(&entry.key);
+        if !columns.contains(&name) {
+            let hint = did_you_mean(&name, columns.iter().map(String::as_str));
+            report.error(
+                entry.key_at,
+                format!("column `{}` is not in `columns`", printable(&entry.key)),
+                hint.unwrap_or_else(|| "add it to `columns`".to_string()),
+            );
+        }
+    }
 }
 
 /// B10: `name`, else the last part of `table`.
@@ -441,16 +591,9 @@ fn read_cursor(node: &Node) -> Option<Cursor> {
     })
 }
 
-/// Each key of `csv` falls back to the same key of the defaults.
-fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv {
+fn read_csv(node: &Node, report: &mut Reporter) -> Csv {
     let mut csv = Csv::default();
-    for layer in [
-        defaults.and_then(|defaults| defaults.get("csv")),
-        node.get("csv"),
-    ]
-    .into_iter()
-    .flatten()
-    {
+    if let Some(layer) = node.get("csv") {
         if let Some(delimiter) = text(layer, "delimiter") {
             csv.delimiter = tab(&delimiter.value);
             if csv.delimiter.is_empty() || csv.delimiter.contains(['\n', '\r']) {
@@ -520,6 +663,8 @@ fn read_csv(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Csv 
             choice(layer, "compression", &Compression::WORDS).unwrap_or(csv.compression);
         csv.terminator_in_fields =
             flag(layer, "terminator_in_fields").unwrap_or(csv.terminator_in_fields);
+        csv.header_record = read_control_record(layer, "header_record", report);
+        csv.trailer = read_control_record(layer, "trailer", report);
         csv.max_line_bytes = text(layer, "max_line_bytes")
             .and_then(|max| max.value.parse().ok())
             .unwrap_or(csv.max_line_bytes);
@@ -664,14 +809,9 @@ fn read_pointers(
     Some(pointers)
 }
 
-/// Each key of `unpack` falls back to the same key of the defaults.
-fn read_unpack(node: &Node, defaults: Option<&Node>, report: &mut Reporter) -> Unpack {
+fn read_unpack(node: &Node, report: &mut Reporter) -> Unpack {
     let mut unpack = Unpack::default();
-    let layers = [
-        defaults.and_then(|defaults| defaults.get("unpack")),
-        node.get("unpack"),
-    ];
-    for layer in layers.into_iter().flatten() {
+    if let Some(layer) = node.get("unpack") {
         let number = |key: &str| text(layer, key).and_then(|number| number.value.parse().ok());
         unpack.max_ratio = number("max_ratio").unwrap_or(unpack.max_ratio);
         unpack.max_bytes = number("max_bytes").unwrap_or(unpack.max_bytes);
@@ -723,13 +863,9 @@ fn read_deletes(node: &Node, rename: &BTreeMap<String, String>) -> Option<Delete
     }
 }
 
-fn read_schema_change(node: &Node, defaults: Option<&Node>) -> OnSchemaChange {
+fn read_schema_change(node: &Node) -> OnSchemaChange {
     let mut change = OnSchemaChange::default();
-    for layer in [defaults, Some(node)]
-        .into_iter()
-        .flatten()
-        .filter_map(|layer| layer.get("on_schema_change"))
-    {
+    if let Some(layer) = node.get("on_schema_change") {
         let added = [
             ("evolve", OnAdded::Evolve),
             ("ignore", OnAdded::Ignore),
@@ -744,17 +880,6 @@ fn read_schema_change(node: &Node, defaults: Option<&Node>) -> OnSchemaChange {
         .unwrap_or(change.missing);
     }
     change
-}
-
-fn inherited<T: Copy + Default>(
-    node: &Node,
-    defaults: Option<&Node>,
-    key: &str,
-    words: &[(&str, T)],
-) -> T {
-    choice(node, key, words)
-        .or_else(|| choice(defaults?, key, words))
-        .unwrap_or_default()
 }
 
 /// Reports names that stand twice in a list.

@@ -20,6 +20,10 @@ pub(crate) struct DomainFiles {
     pub(crate) name: String,
     /// Where to point at if `domain.yaml` is missing.
     pub(crate) domain: Option<u32>,
+    /// The control table as a spreadsheet, if it is one.
+    pub(crate) feeds: Option<u32>,
+    /// There is one that cannot be read.
+    pub(crate) feeds_lost: bool,
     /// `None` if the file cannot be read.
     pub(crate) silver: BTreeMap<String, Option<u32>>,
     pub(crate) gold: BTreeMap<String, GoldFiles>,
@@ -103,11 +107,14 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
     let mut domain = DomainFiles {
         name,
         domain: None,
+        feeds: None,
+        feeds_lost: false,
         silver: BTreeMap::new(),
         gold: BTreeMap::new(),
         tests: Vec::new(),
     };
     let mut found = false;
+    let mut sheets = Vec::new();
     for (name, path, kind) in list(root, folder, report) {
         match (name.as_str(), kind) {
             ("domain.yaml", _) => {
@@ -117,7 +124,12 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
             ("silver", Kind::Folder) => read_silver(root, &path, &mut domain, report),
             ("gold", Kind::Folder) => read_gold(root, &path, &mut domain, report),
             ("tests", Kind::Folder) => read_tests(root, &path, &mut domain, report),
-            ("products" | "repairs" | "feeds.csv", _) => {
+            (FEEDS_CSV, _) => {
+                domain.feeds = read(root, &path, report);
+                domain.feeds_lost = domain.feeds.is_none();
+            }
+            (_, Kind::File) if is_sheet(&name) => sheets.push((name, path)),
+            ("products" | "repairs", _) => {
                 let at = Place::whole(report.add_file(&path, String::new()));
                 report.error(
                     at,
@@ -152,6 +164,17 @@ fn read_domain(root: &Path, name: String, folder: &Path, report: &mut Reporter) 
                 report.error(at, "nothing reads this file", hint);
             }
             _ => {}
+        }
+    }
+    // Beside a feeds.csv such a file is what the people work in who make it.
+    if domain.feeds.is_none() && !domain.feeds_lost {
+        for (name, path) in sheets {
+            let at = Place::whole(report.add_file(&path, String::new()));
+            let hint = match name.to_lowercase() == FEEDS_CSV {
+                true => "rename it to feeds.csv",
+                false => "save it beside as feeds.csv (in Excel: `CSV UTF-8`)",
+            };
+            report.error(at, "nothing reads this file", hint);
         }
     }
     if !found {
@@ -260,6 +283,17 @@ fn model_stem(
     Some(stem.to_string())
 }
 
+/// The control table as a spreadsheet writes it.
+const FEEDS_CSV: &str = "feeds.csv";
+
+/// Whether it looks like a control table under another name.
+fn is_sheet(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let endings = ["csv", "tsv", "txt", "xlsx", "xlsm", "xls", "ods"];
+    name.strip_prefix("feeds.")
+        .is_some_and(|ending| endings.contains(&ending))
+}
+
 /// Whether it looks like one of our files.
 fn is_declaration(path: &Path) -> bool {
     path.extension()
@@ -336,7 +370,7 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
                 .map(str::to_string)
                 .unwrap_or(text);
             let text = match path.extension() {
-                Some(end) if end == "yaml" => unix_lines(text),
+                Some(end) if end == "yaml" || end == "csv" => unix_lines(text),
                 _ => text,
             };
             Some(report.add_file(path, text))
@@ -356,14 +390,17 @@ fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
                     length: 1,
                 },
                 "the file is not UTF-8",
-                "save it as UTF-8",
+                match path.ends_with(FEEDS_CSV) {
+                    true => "save it as UTF-8, in Excel as `CSV UTF-8`",
+                    false => "save it as UTF-8",
+                },
             );
             None
         }
     }
 }
 
-/// YAML ends a line at a lone carriage return too; everything that counts lines here looks for line feeds.
+/// YAML and old spreadsheets end a line at a lone carriage return too; everything that counts lines here looks for line feeds.
 fn unix_lines(text: String) -> String {
     if !text.contains('\r') {
         return text;

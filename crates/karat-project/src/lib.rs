@@ -5,17 +5,21 @@
 //! plans SQL finds the rest of the mistakes. No clock, no environment and no network: variables come from the caller.
 //!
 //! The modules in the order data passes through them:
-//! `files` finds and reads the files, `yaml` makes trees with positions of them, `schema` holds the key tables, `decode`
-//! checks trees against them, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
+//! `files` finds and reads the files, `yaml` makes trees with positions of them, `cells` cuts sheets and `feeds_csv` makes trees of their rows, `schema` holds the key tables, `decode`
+//! checks trees against them, `defaults` puts into a tree what others say of it, `expanded` shows that, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
 //! `model`, `checks` those of whole tables, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
+mod cells;
 mod checks;
 mod decode;
+mod defaults;
 mod diagnostic;
 mod domain_file;
+mod expanded;
 mod feed_shape;
+mod feeds_csv;
 mod files;
 mod graph;
 mod links;
@@ -40,11 +44,11 @@ pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
 pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
-    Access, Action, Anchor, AutoCdc, Compression, Csv, Cursor, Deletes, Domain, Encoding,
-    EventCondition, Excel, Expectation, Feed, Format, Gold, Incremental, Json, Lag, Mode, Model,
-    ModelKind, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project,
-    Rounding, SelectColumn, Setting, Silver, Snapshots, SourceDecl, SourceKind, TableFormat,
-    Target, Unpack, WhichColumns,
+    Access, Action, Anchor, AutoCdc, Compression, ControlFile, ControlRecord, Csv, Cursor, Deletes,
+    Domain, Encoding, EventCondition, Excel, Expanded, Expectation, Feed, Format, Gold,
+    Incremental, Inherited, Json, Lag, Mode, Model, ModelKind, OnAdded, OnBrokenObject,
+    OnDuplicate, OnMissing, OnSchemaChange, OnTypes, Project, Rounding, SelectColumn, Setting,
+    Silver, Snapshots, SourceDecl, SourceKind, TableFormat, Target, Totals, Unpack, WhichColumns,
 };
 pub use nearest::nearest;
 pub use partial::{Partial, Standing, Standings};
@@ -54,7 +58,9 @@ pub use table_name::{Layer, NotATableName, TableName};
 pub use test_file::{GivenRows, ModelTest};
 pub use yaml::place_in_text;
 
+use crate::defaults::Defaults;
 use crate::diagnostic::Reporter;
+use crate::domain_file::Around;
 use crate::files::{DomainFiles, GoldFiles};
 use crate::model::{Surroundings, code_text};
 use crate::model_file::Draft;
@@ -167,26 +173,39 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
     let project_known = project.is_some();
     let settings = project.unwrap_or_else(ProjectFile::unknown);
 
+    let mut defaults = Defaults::default();
+    defaults.add(None, settings.defaults.as_ref(), report);
     let mut domains = Vec::new();
     let mut broken: BTreeSet<TableName> = BTreeSet::new();
     for domain in &found.domains {
+        let table = domain.feeds.map(|file| feeds_csv::read(file, report));
+        if domain.feeds_lost || matches!(table, Some(None)) {
+            broken.insert(links::domain_marker(&domain.name));
+        }
         match domain
             .domain
             .and_then(|file| parse(file, &schema::DOMAIN, report))
         {
-            Some(node) => domains.push(domain_file::read(
-                &domain.name,
-                &node,
-                &settings,
-                project_known,
-                &mut broken,
-                report,
-            )),
+            Some(node) => {
+                defaults.add(Some(domain.name.as_str()), node.get("defaults"), report);
+                domains.push(domain_file::read(
+                    &domain.name,
+                    &node,
+                    &table.flatten().unwrap_or_default(),
+                    &Around {
+                        project: &settings,
+                        project_known,
+                        defaults: &defaults,
+                    },
+                    &mut broken,
+                    report,
+                ));
+            }
             None => drop(broken.insert(links::domain_marker(&domain.name))),
         }
     }
     let mut drafts: Vec<Draft> = Vec::new();
-    for read in read_models(&found.domains, report) {
+    for read in read_models(&found.domains, &defaults, report) {
         match read {
             Ok(draft) => drafts.push(draft),
             Err(name) => drop(broken.insert(name)),
@@ -215,6 +234,9 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
         catalogs,
         report,
     ));
+    if project_known && !report.has_errors() {
+        warn_of_idle_defaults(&defaults, &domains, &drafts, report);
+    }
     let standings = standings(&drafts, report);
     for domain in &mut domains {
         domain.feeds.retain(|feed| !broken.contains(&feed.bronze));
@@ -272,6 +294,27 @@ fn write_code(models: &mut [Model], project: &Project) {
             });
         }
     });
+}
+
+/// Patterns of defaults that hold for nothing: most times a name is misspelt.
+fn warn_of_idle_defaults(
+    defaults: &Defaults,
+    domains: &[Domain],
+    drafts: &[Draft],
+    report: &mut Reporter,
+) {
+    let feeds: Vec<(String, String, String)> = domains
+        .iter()
+        .flat_map(|domain| &domain.feeds)
+        .map(|feed| (feed.domain.clone(), feed.short_name(), feed.name.clone()))
+        .collect();
+    let models: Vec<(String, String, String)> = drafts
+        .iter()
+        .map(|draft| &draft.model.name)
+        .filter(|name| name.layer == Layer::Silver)
+        .map(|name| (name.domain.clone(), name.to_string(), name.table.clone()))
+        .collect();
+    defaults.warn_of_idle(&feeds, &models, report);
 }
 
 /// How far the models' own declarations hold.
@@ -366,7 +409,11 @@ fn threads_for(models: usize) -> usize {
 }
 
 /// Reads each model for itself, side by side; a table whose file cannot be read gives its name. The order says nothing.
-fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Draft, TableName>> {
+fn read_models(
+    domains: &[DomainFiles],
+    defaults: &Defaults,
+    report: &mut Reporter,
+) -> Vec<Result<Draft, TableName>> {
     let models: Vec<(&str, &str, ModelFiles<'_>)> = domains
         .iter()
         .flat_map(|domain| {
@@ -389,7 +436,7 @@ fn read_models(domains: &[DomainFiles], report: &mut Reporter) -> Vec<Result<Dra
             .iter()
             .skip(first)
             .step_by(threads)
-            .map(|(domain, table, files)| read_model(domain, table, files, &mut report))
+            .map(|(domain, table, files)| read_model(domain, table, files, defaults, &mut report))
             .collect();
         (drafts, report)
     };
@@ -421,12 +468,15 @@ fn read_model(
     domain: &str,
     table: &str,
     files: &ModelFiles<'_>,
+    defaults: &Defaults,
     report: &mut Reporter,
 ) -> Result<Draft, TableName> {
     match files {
         ModelFiles::Silver(file) => {
             match file.and_then(|file| parse(file, &schema::SILVER, report)) {
-                Some(node) => Ok(model_file::read_silver(domain, table, &node, report)),
+                Some(node) => Ok(model_file::read_silver(
+                    domain, table, &node, defaults, report,
+                )),
                 None => Err(TableName::new(domain, Layer::Silver, table)),
             }
         }

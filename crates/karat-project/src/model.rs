@@ -309,12 +309,44 @@ pub struct Feed {
     pub deletes: Option<Deletes>,
     /// How long a file must be unchanged.
     pub stable_for: Duration,
+    /// The file that tells that one is complete, by its path from that one's folder.
+    pub done_file: Option<String>,
+    /// The file that tells what is in one.
+    pub control_file: Option<ControlFile>,
     /// Where it is declared.
     pub at: Place,
     /// Where `path` or `table` stands.
     pub object_at: Place,
     /// Where `file_order` stands, if it does.
     pub file_order_at: Option<Place>,
+    /// What defaults add to it; `None` if they add nothing.
+    pub expanded: Option<Expanded>,
+}
+
+/// A feed or model with what defaults add to it. It is read as if all of that stood in its own file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// As YAML, for people: what is inherited has `# from FILE:LINE` beside it.
+    pub yaml: String,
+    pub(crate) inherited: Vec<Inherited>,
+}
+
+impl Expanded {
+    /// What is inherited, by its dotted key.
+    pub fn inherited(&self) -> &[Inherited] {
+        &self.inherited
+    }
+}
+
+/// One key that a default gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Dotted: `csv.delimiter`.
+    pub key: String,
+    /// As YAML.
+    pub value: String,
+    /// Where the default stands.
+    pub at: Place,
 }
 
 impl Feed {
@@ -350,10 +382,14 @@ impl Feed {
             );
         }
         let csv = &self.csv;
+        let control = |key: &str, record: &Option<ControlRecord>| match record {
+            Some(record) => format!(" {key} {}", quoted(&record.starts_with)),
+            None => String::new(),
+        };
         line(
             "csv",
             format!(
-                "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}{}",
+                "delimiter {} terminator {} quote {} header {} encoding {} compression {} max_line_bytes {}{}{}{}",
                 quoted(&csv.delimiter),
                 quoted(csv.terminator.as_deref().unwrap_or("")),
                 quoted(&csv.quote.map(String::from).unwrap_or_default()),
@@ -367,6 +403,9 @@ impl Feed {
                 } else {
                     ""
                 },
+                // Which records are rows. What they say of the rows decides whether a file is taken, not what is taken.
+                control("header_record", &csv.header_record),
+                control("trailer", &csv.trailer),
             ),
         );
         // What is left out keeps the digest that a feed had before the key was known.
@@ -480,6 +519,43 @@ pub struct Csv {
     pub terminator_in_fields: bool,
     /// Longest row.
     pub max_line_bytes: u64,
+    /// The record before the names and rows that is neither.
+    pub header_record: Option<ControlRecord>,
+    /// The record behind the rows that is none.
+    pub trailer: Option<ControlRecord>,
+}
+
+/// A record of a file that is no row: what the sender says of the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// How it begins.
+    pub starts_with: String,
+    /// What it says.
+    pub totals: Totals,
+}
+
+/// What a sender says of the rows of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// The field, from 1, with the number of rows.
+    pub count: Option<usize>,
+    /// Columns, by their names in bronze, and the field with the sum of each.
+    pub sums: Vec<(String, usize)>,
+}
+
+/// A file beside another, with what the sender says of that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlFile {
+    /// From the other's folder; `{name}` stands for its name, `{stem}` for that without the last ending.
+    pub path: String,
+    /// How the line begins that is about it; `None` for the first.
+    pub starts_with: Option<String>,
+    /// What separates its fields.
+    pub delimiter: String,
+    /// What it says.
+    pub totals: Totals,
+    /// The field with the SHA-256 of the other's bytes.
+    pub sha256: Option<usize>,
 }
 
 impl Default for Csv {
@@ -493,6 +569,8 @@ impl Default for Csv {
             compression: Compression::Auto,
             terminator_in_fields: false,
             max_line_bytes: 64 << 20,
+            header_record: None,
+            trailer: None,
         }
     }
 }
@@ -779,6 +857,8 @@ pub struct Model {
     pub allow_float: Option<String>,
     /// What each version must keep before it is visible (C7), in the order in which they are written. No part of the code.
     pub checks: Vec<Check>,
+    /// What defaults add to it; `None` if they add nothing.
+    pub expanded: Option<Expanded>,
     /// Silver or gold.
     pub kind: ModelKind,
     pub(crate) code: String,
@@ -872,6 +952,8 @@ pub enum Access {
 pub struct Silver {
     /// The bronze table it reads.
     pub from: TableName,
+    /// Whether text is read without the blanks at its ends.
+    pub trim: bool,
     /// Columns in order.
     pub select: Vec<SelectColumn>,
     /// Rules in the order they are written; restated built-in ones have no SQL.
@@ -1144,6 +1226,10 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
                 if let Some(Deletes::Soft(column)) = &feed.deletes {
                     line("deletes", format!("soft {}", quoted(column)));
                 }
+            }
+            // Only where it is on: a model without it keeps its digest.
+            if silver.trim {
+                line("trim", "true".to_owned());
             }
             for column in &silver.select {
                 line(

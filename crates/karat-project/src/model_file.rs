@@ -9,6 +9,7 @@ use crate::decode::{
     self, At, BUILT_IN_RULES, PROVENANCE, choice, column, column_or_columns, columns, flag,
     fold_name, is_own_name, printable, ratio, text, texts,
 };
+use crate::defaults::Defaults;
 use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
@@ -45,8 +46,16 @@ pub(crate) struct Draft {
     pub(crate) silver_outputs: Vec<String>,
 }
 
-pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut Reporter) -> Draft {
-    let file = node.at.file;
+pub(crate) fn read_silver(
+    domain: &str,
+    table: &str,
+    own: &Node,
+    defaults: &Defaults,
+    report: &mut Reporter,
+) -> Draft {
+    let file = own.at.file;
+    let (node, expanded) = defaults.silver(own, domain, table, report);
+    let node = &node;
     let mut bronze_columns = Vec::new();
     let select = read_select(node, &mut bronze_columns, report);
     let outputs: Vec<&str> = node
@@ -90,9 +99,11 @@ pub(crate) fn read_silver(domain: &str, table: &str, node: &Node, report: &mut R
         cluster_by: common.cluster_by,
         allow_float: common.allow_float,
         checks: Vec::new(),
+        expanded,
         kind: ModelKind::Silver(Silver {
             // Replaced when the feed is found; without one there is no project.
             from: TableName::new(domain, Layer::Bronze, "unknown"),
+            trim: flag(node, "trim").unwrap_or(false),
             select,
             expectations,
             auto_cdc,
@@ -662,6 +673,7 @@ pub(crate) fn read_gold(
         cluster_by,
         allow_float: common.allow_float,
         checks: Vec::new(),
+        expanded: None,
         kind: ModelKind::Gold(Gold {
             normalised: query
                 .as_ref()

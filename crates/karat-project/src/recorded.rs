@@ -158,7 +158,11 @@ fn feed_entry(
 }
 
 fn silver(model: &Lines<'_>) -> Result<String, NotRecorded> {
-    let mut yaml = format!("from: {}\nselect:\n", model.one("from")?);
+    let mut yaml = format!("from: {}\n", model.one("from")?);
+    if let Some(trim) = model.get("trim") {
+        line(&mut yaml, format_args!("trim: {trim}"));
+    }
+    yaml.push_str("select:\n");
     for column in model.all("select") {
         let (name, sql) = split(model, column, " ")?;
         line(
@@ -371,7 +375,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// A text as YAML reads it in one line: a JSON string is one.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for letter in text.chars() {
         match letter {

@@ -102,7 +102,7 @@ fn type_schema(of: &Type) -> Value {
             let names = match keys {
                 MapKey::Name | MapKey::Output => json!({ "pattern": NAME }),
                 MapKey::Rule => json!({ "pattern": "^([a-z][a-z0-9_]*|_expression|_rescued)$" }),
-                MapKey::Column | MapKey::Table => json!({}),
+                MapKey::Column | MapKey::Table | MapKey::Pattern => json!({}),
             };
             json!({ "type": "object", "propertyNames": names, "additionalProperties": type_schema(of) })
         }
@@ -156,6 +156,9 @@ defaults:
     r#"# domains/sales/domain.yaml
 domain: sales
 owner: sales-data@contoso.example
+defaults:
+  silver:
+    "*": { trim: true, key_not_null: fail }  # all silver of sales
 feeds:
   # A table with a column that grows: bronze `sales_bronze.shop__orders`.
   - { source: shop, table: orders, mode: incremental, key: [order_id], cursor: { column: updated_at, lag: 15m }, deletes: none }
@@ -251,11 +254,39 @@ pub fn reference_page() -> String {
         };
         write!(page, "\n```{language}\n{file}```\n").expect("writing to a string");
     }
-    for (_, object, file) in KINDS {
+    for (kind, object, file) in KINDS {
         write_object(&mut page, object, &format!("`{file}`"), 2);
+        if kind == "domain" {
+            page.push_str(FEEDS_CSV);
+        }
     }
     page
 }
+
+/// What there is to say about the control table as a spreadsheet; its columns are the keys of a feed.
+const FEEDS_CSV: &str = r#"
+## `domains/*/feeds.csv`
+
+The control table for people who work in a spreadsheet: beside `feeds` in `domain.yaml` or instead of it, and equal in power. A row is a feed, a
+column one of its keys; a dot leads into a map. A row becomes what the same feed in `domain.yaml` is, so all checks and messages are the same.
+
+    source;name;mode;path;key;csv.delimiter;max_delete;null_values
+    landing;customers;full;customers/*.csv;customer_id;;;
+    landing;targets;full;plans/*.csv;"region; month";";";2.5%;"N/A; ""-"""
+
+| a cell under | holds |
+|---|---|
+| text, name, word, time | the text as it is. In quotes, as in YAML, where blanks at its ends count, where it is empty, or where it begins and ends with quotes itself |
+| true, false | `TRUE` or `true`, `FALSE` or `false` |
+| share | `5%`, `2.50%`; where `;` separates the columns also `2,50%`. `0.05` is refused: a spreadsheet may have made it of `5%` |
+| list | items separated by `;`, or each on a line of the cell; or a list as in YAML: `[region, month]` |
+| map | `{ delimiter: ";", header: false }` as in YAML; or a column for each key: `csv.delimiter`, `rename.price` |
+
+- An empty cell is a key that is left out. Blanks around a cell do not count, nor do empty rows, empty columns, and a byte order mark.
+- Columns are separated by `;`, `,` or tabs: what the first row uses, or what a line `sep=;` before it says. Cells may be quoted; a quote within is written twice.
+- The file is UTF-8 (in Excel: *CSV UTF-8*). Format the whole sheet as text before you write into it: a spreadsheet makes `1.5` of `1.50`, and a date of `3-4`,
+  without a trace. Where there is one, it is told: `0.05` for a share, `1.2E+11` for a long number, `#NAME?` for a formula.
+"#;
 
 fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
     let mut add = |text: String| page.push_str(&text);
@@ -292,6 +323,9 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
             }
             Type::Object(of) => inner.push((key.name.to_string(), of)),
             Type::List(Type::Object(of)) => inner.push((format!("{}[]", key.name), of)),
+            Type::Map(Type::Object(of), MapKey::Pattern) => {
+                inner.push((format!("{}.PATTERN", key.name), of));
+            }
             Type::Map(Type::Object(of), _) => inner.push((format!("{}.NAME", key.name), of)),
             Type::Map(Type::Tagged(of), _) => {
                 variants.extend(of.iter().map(|variant| (key.name, variant)))
@@ -330,9 +364,16 @@ fn write_object(page: &mut String, object: &Object, title: &str, depth: usize) {
         }
     }
     for (key, of) in inner {
-        // `csv` and `on_schema_change` are the same in the defaults and in a feed: shown once, with the feed.
-        // So are the checks of silver and gold: shown with silver.
-        if object.name == "`defaults`" || (object.name == "a gold model" && key == "checks.NAME") {
+        // What is the same in several places is shown once: with the feed what defaults say of feeds, with the project the
+        // defaults of domains, with silver the checks of gold and the expectations of defaults.
+        let shown_elsewhere = match object.name {
+            "`defaults`" => key != "silver.PATTERN",
+            "the domain" => key == "defaults",
+            "a gold model" => key == "checks.NAME",
+            "defaults of silver models" => true,
+            _ => false,
+        };
+        if shown_elsewhere {
             continue;
         }
         write_object(page, of, &format!("`{key}`"), (depth + 1).min(5));
@@ -377,6 +418,7 @@ fn value_of(of: &Type) -> String {
         Type::ColumnsOrMap => "list of text, or name: text".to_string(),
         Type::Map(of, MapKey::Column) => format!("column: {}", value_of(of)),
         Type::Map(of, MapKey::Table) => format!("table: {}", value_of(of)),
+        Type::Map(of, MapKey::Pattern) => format!("pattern: {}", value_of(of)),
         Type::Map(of, _) => format!("name: {}", value_of(of)),
         Type::Object(_) | Type::Tagged(_) => "map".to_string(),
         Type::ChoiceOr(..) => "word or map".to_string(),

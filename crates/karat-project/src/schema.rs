@@ -83,6 +83,8 @@ pub(crate) enum MapKey {
     Column,
     /// A feed or table.
     Table,
+    /// A pattern of names: `*` is any part of one.
+    Pattern,
 }
 
 #[derive(Debug)]
@@ -416,22 +418,66 @@ const ON_BROKEN_OBJECT: Type = Type::Choice(&[
     word("stop", "the feed stops before it"),
 ]);
 
+/// What may be said of many feeds at once, and what follows.
+macro_rules! defaults_of_feeds {
+    ($($more:expr),* $(,)?) => {
+        &[
+            optional(
+                "on_schema_change",
+                Type::Object(&ON_SCHEMA_CHANGE),
+                "See the feed.",
+            ),
+            optional("on_duplicate", ON_DUPLICATE, "See the feed."),
+            optional("on_broken_object", ON_BROKEN_OBJECT, "See the feed."),
+            optional("max_delete", Type::Ratio, "See the feed."),
+            optional("null_values", Type::List(&Type::Text), "See the feed."),
+            optional("stable_for", Type::Duration, "See the feed."),
+            optional("csv", Type::Object(&CSV), "See the feed."),
+            optional("unpack", Type::Object(&UNPACK), "See the feed."),
+            $($more),*
+        ]
+    };
+}
+
 pub(crate) static DEFAULTS: Object = Object {
     name: "`defaults`",
-    doc: "What holds for each feed that does not say otherwise.",
-    keys: &[
+    doc: "What holds for each feed that does not say otherwise, and for feeds and silver models by the pattern of their names. In a `domain.yaml` it holds for that domain. A pattern is compared with the table's or the feed's own name, one with a dot in it with `sales_silver.customers` or `landing.customers`; `*` stands for any part of a name, `[ab]` and `{a,b}` for a choice. What stands nearest counts: the feed or model itself, the domain's patterns, what the domain says of all feeds, the project's patterns, what the project says of all feeds; of several patterns that fit, the one that stands last. `csv`, `unpack` and `on_schema_change` fall back key by key, anything else as a whole. What says nothing for a feed (`csv` for a table) is no mistake here. `karat plan --expanded` shows what comes of it.",
+    keys: defaults_of_feeds!(
         optional(
-            "on_schema_change",
-            Type::Object(&ON_SCHEMA_CHANGE),
-            "See the feed.",
+            "feeds",
+            Type::Map(&Type::Object(&FEED_DEFAULTS), MapKey::Pattern),
+            "What holds for the feeds called like a pattern.",
         ),
-        optional("on_duplicate", ON_DUPLICATE, "See the feed."),
-        optional("on_broken_object", ON_BROKEN_OBJECT, "See the feed."),
-        optional("max_delete", Type::Ratio, "See the feed."),
-        optional("null_values", Type::List(&Type::Text), "See the feed."),
-        optional("stable_for", Type::Duration, "See the feed."),
-        optional("csv", Type::Object(&CSV), "See the feed."),
-        optional("unpack", Type::Object(&UNPACK), "See the feed."),
+        optional(
+            "silver",
+            Type::Map(&Type::Object(&SILVER_DEFAULTS), MapKey::Pattern),
+            "What holds for the silver models called like a pattern. It is a part of a model's code as if it stood there.",
+        ),
+    ),
+};
+
+static FEED_DEFAULTS: Object = Object {
+    name: "defaults of feeds",
+    doc: "The keys from `on_schema_change` to `unpack` of `defaults`, for some feeds.",
+    keys: defaults_of_feeds!(),
+};
+
+static SILVER_DEFAULTS: Object = Object {
+    name: "defaults of silver models",
+    doc: "What holds for a silver model that does not say otherwise.",
+    keys: &[
+        optional("trim", Type::Bool, TRIM_DOC),
+        optional(
+            "key_not_null",
+            KEY_NOT_NULL,
+            "What happens to a row with a null in its key; says nothing for a model without one.",
+        ),
+        optional(
+            "expectations",
+            Type::Map(&Type::Object(&EXPECTATION), MapKey::Rule),
+            "Rules by name, each for the models that select every column that it names; a model's own rule of the same name takes its place.",
+        ),
+        optional("access", ACCESS, ACCESS_DOC),
     ],
 };
 
@@ -449,7 +495,12 @@ pub(crate) static DOMAIN: Object = Object {
         optional(
             "feeds",
             Type::List(&Type::Object(&FEED)),
-            "What is taken in: the control table.",
+            "What is taken in: the control table. `feeds.csv` beside this file may hold feeds, too.",
+        ),
+        optional(
+            "defaults",
+            Type::Object(&DEFAULTS),
+            "What holds for the feeds and silver models of this domain: the keys of `defaults` in `karat.yaml`.",
         ),
         not_yet("products", "Data products with contracts."),
     ],
@@ -595,13 +646,18 @@ pub(crate) static FEED: Object = Object {
             "0s",
             "How long a file must be unchanged before it is read (B4).",
         ),
-        not_yet(
+        optional(
             "done_file",
-            "A file that tells that others are complete (B4).",
+            Type::Text,
+            "File that tells that another is complete, from that one's folder: `{name}.done`, or one for a folder, like `_SUCCESS`. `{name}` stands for the file's name, `{stem}` for the name without its last ending. Until it is there the file is left for a later run; of a file that is delivered again it must not be older (B4).",
+        ),
+        optional(
+            "control_file",
+            Type::Object(&CONTROL_FILE),
+            "File beside each that tells what is in it (files).",
         ),
         not_yet("where", "A filter at the source (B9)."),
         not_yet("mask", "Columns made unreadable before they land (B9)."),
-        not_yet("trailer", "Control records."),
         not_yet("schedule", "When to expect it."),
     ],
 };
@@ -777,7 +833,68 @@ static CSV: Object = Object {
             },
             "Longest row, 256 MiB at most; a longer one makes the file a broken object. Left out: 64 MiB.",
         ),
+        optional(
+            "header_record",
+            Type::Object(&CONTROL_RECORD),
+            "The first record, where it is neither the names nor a row.",
+        ),
+        optional(
+            "trailer",
+            Type::Object(&CONTROL_RECORD),
+            "The last record, where it is no row.",
+        ),
         not_yet("comment", "A character that begins a line to be left out."),
+    ],
+};
+
+const FIELD: Type = Type::Integer {
+    min: 1,
+    max: 100_000,
+};
+const COUNT_DOC: &str = "The field, from 1, with the number of rows.";
+const SUMS_DOC: &str = "Column to the field with its sum: of the decimals as they are written, exactly; null and empty count as nothing.";
+
+static CONTROL_RECORD: Object = Object {
+    name: "a control record",
+    doc: "What the sender says of the rows. It is no row of bronze. A file without it, one that goes on behind its trailer, and one that does not add up are broken objects: held whole (B4). In an archive each file has its own.",
+    keys: &[
+        required(
+            "starts_with",
+            Type::Text,
+            "How the record begins, delimiters included, like `T|`.",
+        ),
+        optional("count", FIELD, COUNT_DOC),
+        optional("sums", Type::Map(&FIELD, MapKey::Column), SUMS_DOC),
+    ],
+};
+
+static CONTROL_FILE: Object = Object {
+    name: "a control file",
+    doc: "What the sender says of a file, in another file beside it. Until that is there the file is left for a later run; one that does not add up is a broken object (B4), and is asked again by each run, since the control file may be mended.",
+    keys: &[
+        required(
+            "path",
+            Type::Text,
+            "From the file's folder, like `{stem}.ctl`: `{name}` stands for the file's name, `{stem}` for the name without its last ending.",
+        ),
+        optional(
+            "starts_with",
+            Type::Text,
+            "How the line begins that is about the file, like `{name};`. Left out: the first line with text.",
+        ),
+        default(
+            "delimiter",
+            Type::Text,
+            ",",
+            "What separates the line's fields; `\"\\t\"` is a tab.",
+        ),
+        optional("count", FIELD, COUNT_DOC),
+        optional("sums", Type::Map(&FIELD, MapKey::Column), SUMS_DOC),
+        optional(
+            "sha256",
+            FIELD,
+            "The field with the SHA-256 of the file's bytes, in hexadecimal digits.",
+        ),
     ],
 };
 
@@ -789,6 +906,18 @@ const ACCESS_DOC: &str = "Who may read the table in this project (D1).";
 const ALLOW_FLOAT_DOC: &str = "Why columns of this table may be doubles: a sentence (B3 keeps a source's doubles, E2 makes decimals of them).";
 const CLUSTER_BY_DOC: &str = "Columns that the table's rows are ordered by, before the key (D2).";
 
+const TRIM_DOC: &str = "Whether text columns of bronze are read without the blanks at their ends, as `trim(column)` gives them: before `null_values` and every expression. Bronze keeps them (F1).";
+const KEY_NOT_NULL: Type = Type::Choice(&[
+    word("off", "nothing"),
+    word("warn", "count it"),
+    word("drop", "leave the row out"),
+    word(
+        "quarantine",
+        "put the row into `{domain}_quarantine.{table}`",
+    ),
+    word("fail", "make no version"),
+]);
+
 pub(crate) static SILVER: Object = Object {
     name: "a silver model",
     doc: "One silver table: what it takes from a feed, checked, current or historised. The file's name is the table's.",
@@ -799,6 +928,7 @@ pub(crate) static SILVER: Object = Object {
             "The feed: `source.feed`, or its bronze table `{domain}_bronze.{source}__{feed}`.",
         ),
         optional("description", Type::Text, "What a row is."),
+        default("trim", Type::Bool, "false", TRIM_DOC),
         required(
             "select",
             Type::Map(&Type::Expression, MapKey::Output),
@@ -808,6 +938,12 @@ pub(crate) static SILVER: Object = Object {
             "expectations",
             Type::Map(&Type::Object(&EXPECTATION), MapKey::Rule),
             "Rules for each selected row, by name (C2). `_expression` and `_rescued` restate the built-in ones.",
+        ),
+        default(
+            "key_not_null",
+            KEY_NOT_NULL,
+            "off",
+            "What happens to a row with a null in a column of `auto_cdc.keys` or `key`: an expectation of this name.",
         ),
         optional(
             "auto_cdc",

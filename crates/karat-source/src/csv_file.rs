@@ -3,16 +3,20 @@
 //! An archive holds several texts, each with a header of its own; together they are one object, and their lines are counted through. How text is cut
 //! into rows is left to `csv`, how batches are built to `rows`.
 
+use std::ops::Deref;
+
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
+use crate::control::{self, Tally, Which};
 use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind};
 use crate::decode::Decoded;
 use crate::format::{FileFormat, ObjectCount, Opened, Sample, SampleColumn, not_there, reason_in};
 use crate::packed::{CHUNK_BYTES, Part};
 use crate::rows::{Layout, RowBuilder};
 use crate::{
-    Column, CsvOptions, Encoding, ErrorKind, FeedSpec, Object, SourceError, discover, names,
+    Column, ControlRecord, CsvOptions, Encoding, ErrorKind, FeedSpec, Object, SourceError,
+    discover, names,
 };
 
 /// As much of a file as a header takes, most times.
@@ -34,7 +38,13 @@ impl FileFormat for Csv {
         {
             return Ok(Some(why));
         }
-        if long { cut(object) } else { Ok(None) }
+        if long && let Some(why) = cut(object)? {
+            return Ok(Some(why));
+        }
+        match object.feed.csv.has_control_records() {
+            true => control_flaw(object),
+            false => Ok(None),
+        }
     }
 
     fn columns(&self, object: &Opened) -> Result<Option<Vec<Column>>, SourceError> {
@@ -55,7 +65,7 @@ impl FileFormat for Csv {
             let Some(layout) = layout(&mut reader, object.feed, object.path)? else {
                 continue;
             };
-            reader.expect_fields(layout.slots.len());
+            reader.reader.expect_fields(layout.slots.len());
             while reader.advance()? {
                 if layout.slots.len() <= 1 || !reader.is_blank() {
                     return Ok(true);
@@ -83,7 +93,7 @@ impl FileFormat for Csv {
                 continue;
             };
             let several = layout.slots.len() > 1;
-            reader.expect_fields(layout.slots.len());
+            reader.reader.expect_fields(layout.slots.len());
             let builder = match &mut builder {
                 Some(builder) => {
                     if !builder.go_on(layout, lines_before) {
@@ -143,7 +153,7 @@ impl FileFormat for Csv {
         };
         let folded = names::fold_all(&names, object.path)?;
         let several = names.len() > 1;
-        reader.expect_fields(names.len());
+        reader.reader.expect_fields(names.len());
         let mut profiles = vec![discover::Profile::default(); names.len()];
         while sample.rows < rows_max && (pending || reader.advance()?) {
             pending = false;
@@ -176,16 +186,162 @@ impl FileFormat for Csv {
     }
 }
 
+/// The records of one text of an object; what the sender says of them is none.
+struct Records {
+    reader: CsvReader<Part>,
+    header: Option<Control>,
+    trailer: Option<Control>,
+    /// Whether a record that is not blank was met.
+    begun: bool,
+}
+
+/// A control record and what was found of it.
+struct Control {
+    declared: ControlRecord,
+    /// Its fields and its line.
+    met: Option<(Vec<String>, u64)>,
+    /// The line of the first record that follows a trailer.
+    followed: Option<u64>,
+}
+
+impl Control {
+    fn of(declared: Option<&ControlRecord>) -> Option<Self> {
+        Some(Self {
+            declared: declared?.clone(),
+            met: None,
+            followed: None,
+        })
+    }
+
+    /// Whether the reader stands at it; then it is remembered.
+    fn meets(&mut self, reader: &CsvReader<Part>) -> bool {
+        let begins = self.declared.starts_with.as_bytes();
+        if self.met.is_some() || !reader.record().starts_with(begins) {
+            return false;
+        }
+        let fields = reader.spans().iter().map(|span| reader.field(*span));
+        let fields = fields.map(|field| String::from_utf8_lossy(&field).into_owned());
+        self.met = Some((fields.collect(), reader.line()));
+        true
+    }
+}
+
+impl Records {
+    /// Goes to the next record that is no control record; false at the end.
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        while self.reader.advance()? {
+            if (self.header.is_none() && self.trailer.is_none()) || self.reader.is_blank() {
+                return Ok(true);
+            }
+            let first = !std::mem::replace(&mut self.begun, true);
+            if first
+                && let Some(header) = &mut self.header
+                && header.meets(&self.reader)
+            {
+                continue;
+            }
+            if let Some(trailer) = &mut self.trailer {
+                if trailer.meets(&self.reader) {
+                    continue;
+                }
+                if trailer.met.is_some() {
+                    trailer.followed.get_or_insert(self.reader.line());
+                }
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+impl Deref for Records {
+    type Target = CsvReader<Part>;
+
+    fn deref(&self) -> &CsvReader<Part> {
+        &self.reader
+    }
+}
+
 /// A reader of one text of the object.
-fn reader(object: &Opened, part: Part, chunk: usize) -> Result<CsvReader<Part>, SourceError> {
+fn reader(object: &Opened, part: Part, chunk: usize) -> Result<Records, SourceError> {
     let csv = &object.feed.csv;
     let input = Decoded::new(part, csv.encoding);
-    Ok(CsvReader::new(
-        input,
-        object.path,
-        Dialect::new(csv)?,
-        chunk,
-    ))
+    Ok(Records {
+        reader: CsvReader::new(input, object.path, Dialect::new(csv)?, chunk),
+        header: Control::of(csv.header_record.as_ref()),
+        trailer: Control::of(csv.trailer.as_ref()),
+        begun: false,
+    })
+}
+
+/// Why the rows are not what the control records say of them; each text of an archive has its own.
+fn control_flaw(object: &Opened) -> Result<Option<String>, SourceError> {
+    let feed = object.feed;
+    let mut texts = object.parts()?;
+    while let Some(part) = texts.next()? {
+        let member = part.member.clone();
+        let mut reader = reader(object, part, object.chunk)?;
+        if let Some(why) = text_flaw(&mut reader, feed, object.path)? {
+            return Ok(Some(match member {
+                Some(member) => format!("{why} (in its member `{member}`)"),
+                None => why,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn text_flaw(
+    reader: &mut Records,
+    feed: &FeedSpec,
+    path: &str,
+) -> Result<Option<String>, SourceError> {
+    let declared = [&feed.csv.header_record, &feed.csv.trailer];
+    let declared = declared.into_iter().flatten();
+    let sums = declared.flat_map(|record| &record.sums);
+    let mut tally = Tally::of(sums.map(|(column, _)| column.as_str()));
+    let names = match (feed.csv.header, &feed.columns) {
+        (true, _) => header_names(reader, &feed.csv, path)?,
+        (false, names) => names.clone(),
+    };
+    if let Some(names) = names {
+        let positions = match control::positions(&tally, &names) {
+            Ok(positions) => positions,
+            Err(why) => return Ok(Some(why)),
+        };
+        reader.reader.expect_fields(names.len());
+        while reader.advance()? {
+            if names.len() > 1 && reader.is_blank() {
+                continue;
+            }
+            tally.rows += 1;
+            for (column, at) in positions.iter().enumerate() {
+                let value = reader.spans().get(*at).map(|span| reader.field(*span));
+                let value = value.as_deref().map(String::from_utf8_lossy);
+                let line = reader.line();
+                tally.add(column, value.as_deref(), feed, &|| {
+                    format!("on line {line}")
+                });
+            }
+        }
+    }
+    let controls = [
+        (Which::Header, &reader.header),
+        (Which::Trailer, &reader.trailer),
+    ];
+    for (which, control) in controls {
+        let Some(control) = control else { continue };
+        let Some((fields, line)) = &control.met else {
+            return Ok(Some(which.missing(&control.declared)));
+        };
+        if let Some(next) = control.followed {
+            return Ok(Some(which.misplaced(*line, next)));
+        }
+        if let Some(why) = tally.against(which, &control.declared, fields) {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
 }
 
 /// The members of an archive have the same columns.
@@ -329,7 +485,7 @@ fn is_utf16(encoding: Encoding) -> bool {
     )
 }
 
-fn next_record(reader: &mut CsvReader<Part>) -> Result<bool, SourceError> {
+fn next_record(reader: &mut Records) -> Result<bool, SourceError> {
     while reader.advance()? {
         if !reader.is_blank() {
             return Ok(true);
@@ -340,7 +496,7 @@ fn next_record(reader: &mut CsvReader<Part>) -> Result<bool, SourceError> {
 
 /// The names in the header; none if the file holds no line. A header from which no names can be had breaks the file.
 fn header_names(
-    reader: &mut CsvReader<Part>,
+    reader: &mut Records,
     csv: &CsvOptions,
     path: &str,
 ) -> Result<Option<Vec<String>>, SourceError> {
@@ -439,7 +595,7 @@ fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
 
 /// Reads the header, if there is one, and finds where each field goes. None: the file holds no line.
 fn layout(
-    reader: &mut CsvReader<Part>,
+    reader: &mut Records,
     feed: &FeedSpec,
     path: &str,
 ) -> Result<Option<Layout>, SourceError> {

@@ -139,6 +139,10 @@ pub struct FeedSpec {
     pub on_broken_stop: bool,
     /// A file younger than this is left for the next load.
     pub stable_for: Option<Duration>,
+    /// The file that says what is in each.
+    pub control_file: Option<ControlFile>,
+    /// The file that says that one is complete; a path as in [`ControlFile::path`].
+    pub done_file: Option<String>,
 }
 
 /// A column whose greatest value tells how far a table has been read.
@@ -264,6 +268,16 @@ pub struct CsvOptions {
     pub terminator_in_fields: bool,
     /// A row of more bytes (of UTF-8) makes its object a broken one.
     pub max_line_bytes: usize,
+    /// The record before the names and rows that is neither.
+    pub header_record: Option<ControlRecord>,
+    /// The record behind the rows that is none.
+    pub trailer: Option<ControlRecord>,
+}
+
+impl CsvOptions {
+    pub(crate) fn has_control_records(&self) -> bool {
+        self.header_record.is_some() || self.trailer.is_some()
+    }
 }
 
 impl Default for CsvOptions {
@@ -277,8 +291,38 @@ impl Default for CsvOptions {
             compression: Compression::Auto,
             terminator_in_fields: false,
             max_line_bytes: 64 << 20,
+            header_record: None,
+            trailer: None,
         }
     }
+}
+
+/// A record of a text file that is no row: what the sender says of the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// How it begins.
+    pub starts_with: String,
+    /// The field, from 1, with the number of rows.
+    pub count: Option<usize>,
+    /// Columns, folded, and the field with the sum of each.
+    pub sums: Vec<(String, usize)>,
+}
+
+/// A file beside an object, with what the sender says of it. Without it the object is not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlFile {
+    /// From the object's folder; `{name}` is the object's name, `{stem}` that without its last ending.
+    pub path: String,
+    /// How the line begins that is about the object; none for the first.
+    pub starts_with: Option<String>,
+    /// What separates its fields.
+    pub delimiter: String,
+    /// The field, from 1, with the number of rows.
+    pub count: Option<usize>,
+    /// Columns, folded, and the field with the sum of each.
+    pub sums: Vec<(String, usize)>,
+    /// The field with the SHA-256 of the file's bytes.
+    pub sha256: Option<usize>,
 }
 
 /// The encoding of a text file.
@@ -407,6 +451,24 @@ impl From<Object> for KnownObject {
     }
 }
 
+/// A file that is left for a later load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Relative path.
+    pub path: String,
+    /// Why, as it goes on after the path: `is being written`.
+    pub why: String,
+}
+
+impl Planned {
+    pub(crate) fn wait(&mut self, path: &str, why: &str) {
+        self.waiting.push(Waiting {
+            path: path.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+}
+
 /// What the next loads will read.
 #[derive(Debug, Clone, Default)]
 pub struct Planned {
@@ -414,8 +476,8 @@ pub struct Planned {
     pub loads: Vec<Load>,
     /// Full extracts older than the newest loaded: held (B6).
     pub late: Vec<Object>,
-    /// Files that are too young for `stable_for`.
-    pub waiting: Vec<String>,
+    /// Files that are not complete yet.
+    pub waiting: Vec<Waiting>,
     /// Known objects with a new time of change and the same content: nothing to load, but cheaper next time if the caller keeps it.
     pub touched: Vec<KnownObject>,
     /// For a person.

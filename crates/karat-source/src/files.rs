@@ -20,6 +20,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::avro_file::{self, Avro};
+use crate::control;
 use crate::csv::over_limit;
 use crate::csv_file::{self, Csv, Runs};
 use crate::decode::hex;
@@ -31,8 +32,8 @@ use crate::parquet_file::{self, Parquet};
 use crate::pattern::{OrderPattern, misordered};
 use crate::pulse::Pulse;
 use crate::{
-    Column, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory, Known,
-    KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
+    Column, ControlFile, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory,
+    Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
     SourceConfig, SourceError, TestReport, discover, typed,
 };
 
@@ -179,6 +180,15 @@ impl Files {
             walk.folder(&start, &prefix, literal)?;
         }
         let mut found = walk.found;
+        // What tells that a file is complete, or what is in it, is none of them, though a wide pattern names it too.
+        let control = feed.control_file.iter().map(|control| &control.path);
+        for pattern in feed.done_file.iter().chain(control) {
+            let files = found.files.iter();
+            let markers: HashSet<String> = files
+                .map(|listed| control::beside(&listed.path, pattern))
+                .collect();
+            found.files.retain(|listed| !markers.contains(&listed.path));
+        }
         found.files.sort_by(|a, b| a.path.cmp(&b.path));
         found.folders.sort_unstable();
         Ok(found)
@@ -297,6 +307,10 @@ impl Files {
                 None if format_of(feed).columns_are_costly() => self.columns(&opened).map(|_| None),
                 why => Ok(why),
             });
+            let whole = whole.and_then(|why| match (why, &feed.control_file) {
+                (None, Some(control)) => self.control_flaw(control, &opened, listed, &sha256),
+                (why, _) => Ok(why),
+            });
             broken = match whole {
                 Err(e) if e.kind() == ErrorKind::Broken => Some(reason_in(&e, &listed.path)),
                 other => other?,
@@ -307,6 +321,52 @@ impl Files {
             broken,
             changed_meanwhile,
         }))
+    }
+
+    /// Why an object is not complete yet: a file that tells so is not there. Of one that was delivered before, the marker of that
+    /// delivery may still lie there: one that is older than the object counts for nothing.
+    fn incomplete(&self, feed: &FeedSpec, listed: &Listed, again: bool) -> Option<String> {
+        let done = feed.done_file.as_deref();
+        let control = feed
+            .control_file
+            .as_ref()
+            .map(|control| control.path.as_str());
+        done.into_iter().chain(control).find_map(|pattern| {
+            let marker = control::beside(&listed.path, pattern);
+            let stat = fs::metadata(self.absolute(&marker)).ok();
+            match stat.filter(Metadata::is_file) {
+                None => Some(format!("has no `{marker}` beside it")),
+                Some(stat) if again && mtime_ns(&stat) < listed.mtime_ns => {
+                    Some(format!("is newer than its `{marker}`"))
+                }
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// Why an object does not hold what the file beside it says.
+    fn control_flaw(
+        &self,
+        control: &ControlFile,
+        opened: &Opened,
+        listed: &Listed,
+        sha256: &str,
+    ) -> Result<Option<String>, SourceError> {
+        let feed = opened.feed;
+        let path = self.absolute(&control::beside(&listed.path, &control.path));
+        control::against_file(control, feed, &listed.path, &path, sha256, |each| {
+            let Some(columns) = self.columns(opened)? else {
+                return Ok(());
+            };
+            let object = listed.object("", String::new(), 1, None);
+            let mut each = |batch: arrow::record_batch::RecordBatch| {
+                each(batch);
+                Ok(())
+            };
+            format_of(feed)
+                .read(opened, &object, columns, &mut each)
+                .map(drop)
+        })
     }
 
     /// Opens the object that was planned; refuses another.
@@ -778,7 +838,11 @@ impl Source for Files {
                 i128::from(self.now_ns) - i128::from(listed.mtime_ns) < d.as_nanos() as i128
             });
             if young {
-                planned.waiting.push(listed.path.clone());
+                planned.wait(&listed.path, "is younger than `stable_for`");
+                continue;
+            }
+            if let Some(why) = self.incomplete(feed, &listed, before.is_some()) {
+                planned.wait(&listed.path, &why);
                 continue;
             }
             unproved.push((listed, mark, before, as_before, may_be_whole_now));
@@ -796,11 +860,7 @@ impl Source for Files {
                 continue;
             };
             if proved.changed_meanwhile {
-                planned.warnings.push(format!(
-                    "`{}` is being written; it is left for the next load",
-                    listed.path
-                ));
-                planned.waiting.push(listed.path.clone());
+                planned.wait(&listed.path, "is being written");
                 continue;
             }
             match before {
@@ -928,8 +988,17 @@ impl Source for Files {
                 for (mark, mut objects) in by_mark {
                     if let Some(gone) = gone.remove(&mark) {
                         // A part that is being delivered again is waited for; without one that is gone, its rows would be deleted.
-                        if gone.iter().any(|path| planned.waiting.contains(path)) {
-                            planned.waiting.extend(objects.into_iter().map(|o| o.path));
+                        let waits = planned.waiting.iter();
+                        if waits
+                            .map(|waits| &waits.path)
+                            .any(|path| gone.contains(path))
+                        {
+                            for object in &objects {
+                                planned.wait(
+                                    &object.path,
+                                    "is a part of a load of which another is being delivered again",
+                                );
+                            }
                             break;
                         }
                         return Err(part_is_gone(feed, &objects, &gone));
@@ -1222,6 +1291,7 @@ fn may_be_whole_now(reason: &str, listed: &Listed, feed: &FeedSpec) -> bool {
         reason if reason.starts_with(csv_file::HEADER) => true,
         reason if json_file::may_be_whole_now(reason, feed) => true,
         reason if typed::may_be_whole_now(reason) => true,
+        reason if control::may_be_whole_now(reason) => true,
         reason if parquet_file::may_be_whole_now(reason, feed) => true,
         reason if avro_file::may_be_whole_now(reason, feed) => true,
         reason if excel_file::may_be_whole_now(reason, feed) => true,

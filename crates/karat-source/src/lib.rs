@@ -2,11 +2,12 @@
 //!
 //! Modules in the order data passes through them: [`feed`] says what is asked and what was planned; [`pattern`] reads the order mark of a path;
 //! [`files`] lists, hashes and delivers objects, `packed` unpacks them, `format` says what each format does with one; [`decode`] makes UTF-8 of
-//! their bytes; [`csv`] cuts it into rows, `csv_file` those of one object, `json` and `json_file` do so with JSON, `parquet_file` and `avro_file` with Parquet and Avro,
+//! their bytes; [`csv`] cuts it into rows, `csv_file` those of one object, `control` holds them against what the sender says of them, `json` and `json_file` do so with JSON, `parquet_file` and `avro_file` with Parquet and Avro,
 //! whose types `typed` brings into bronze, `excel_file` with workbooks; [`names`] folds column names;
 //! [`rows`] builds the batches; [`sqlite`] reads a database file; [`inventory`] tells which feeds name nothing. What is done with the rows is left to others: this crate writes nothing.
 
 mod avro_file;
+mod control;
 pub mod csv;
 mod csv_file;
 pub mod decode;
@@ -30,9 +31,10 @@ mod typed;
 
 pub use error::{ErrorKind, SourceError};
 pub use feed::{
-    Column, Compression, CsvOptions, Cursor, Discovered, DiscoveredColumn, Encoding, ExcelOptions,
-    FeedSpec, Format, JsonOptions, Known, KnownObject, Lag, Load, Mode, Object, Planned, ReadCount,
-    SinkError, Source, SourceBatch, SourceConfig, TestReport, Unpack,
+    Column, Compression, ControlFile, ControlRecord, CsvOptions, Cursor, Discovered,
+    DiscoveredColumn, Encoding, ExcelOptions, FeedSpec, Format, JsonOptions, Known, KnownObject,
+    Lag, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig,
+    TestReport, Unpack, Waiting,
 };
 pub use files::LATE_EXTRACT;
 pub use inventory::{Found, Inventory};

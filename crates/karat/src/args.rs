@@ -91,6 +91,9 @@ pub(crate) enum Verb {
     Validate,
     /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan {
+        /// Show the feeds and models with everything that `defaults` add to them, and from which line; plans nothing.
+        #[arg(long, conflicts_with_all = ["at", "rehearse"])]
+        expanded: bool,
         #[command(flatten)]
         select: Select,
         #[command(flatten)]

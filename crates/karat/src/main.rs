@@ -99,8 +99,14 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Validate => verb::validate::run(voice, global),
         Verb::Plan {
             select,
+            expanded: true,
+            ..
+        } => verb::expanded::run(voice, global, &select),
+        Verb::Plan {
+            select,
             time,
             rehearse,
+            ..
         } => verb::plan::run(voice, global, &select, &time, rehearse),
         Verb::Run(arguments) => verb::run::run(voice, global, &arguments),
         Verb::Retry(arguments) => verb::run::retry(voice, global, &arguments),

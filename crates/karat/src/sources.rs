@@ -177,6 +177,8 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
             },
             terminator_in_fields: csv.terminator_in_fields,
             max_line_bytes: usize::try_from(csv.max_line_bytes).unwrap_or(usize::MAX),
+            header_record: csv.header_record.as_ref().map(control_record),
+            trailer: csv.trailer.as_ref().map(control_record),
         },
         format: match feed.format {
             project::Format::Csv => source::Format::Csv,
@@ -211,5 +213,25 @@ pub(crate) fn spec(feed: &Feed) -> FeedSpec {
         on_duplicate_load: feed.on_duplicate == OnDuplicate::Load,
         on_broken_stop: feed.on_broken_object == OnBrokenObject::Stop,
         stable_for: Some(feed.stable_for).filter(|time| !time.is_zero()),
+        done_file: feed.done_file.clone(),
+        control_file: feed
+            .control_file
+            .as_ref()
+            .map(|control| source::ControlFile {
+                path: control.path.clone(),
+                starts_with: control.starts_with.clone(),
+                delimiter: control.delimiter.clone(),
+                count: control.totals.count,
+                sums: control.totals.sums.clone(),
+                sha256: control.sha256,
+            }),
+    }
+}
+
+fn control_record(record: &project::ControlRecord) -> source::ControlRecord {
+    source::ControlRecord {
+        starts_with: record.starts_with.clone(),
+        count: record.totals.count,
+        sums: record.totals.sums.clone(),
     }
 }

@@ -87,18 +87,18 @@ fn the_example_of_the_design() {
         );
     }
     expect![[r#"
-        sales_bronze.shop__customers lag None null ["N/A", "0"] max_delete 5% delimiter ";"
+        sales_bronze.shop__customers lag None null ["N/A", "0"] max_delete 5% delimiter ","
         karat feed 1
         bronze sales_bronze.shop__customers
         table "public.customers"
         path ""
         mode full
         key "customer_id"
-        csv delimiter ";" terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
+        csv delimiter "," terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
         file_order ""
         parts false
         on_schema_change added evolve missing fail
-        sales_bronze.shop__rates lag Some(Time(900s)) null ["N/A", "0"] max_delete 5% delimiter ";"
+        sales_bronze.shop__rates lag Some(Time(900s)) null ["N/A", "0"] max_delete 5% delimiter ","
         karat feed 1
         bronze sales_bronze.shop__rates
         table "public.rates"
@@ -106,7 +106,7 @@ fn the_example_of_the_design() {
         mode incremental
         key 
         cursor "updated_at" lag 900000ms nulls false
-        csv delimiter ";" terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
+        csv delimiter "," terminator "" quote "\"" header true encoding utf-8 compression auto max_line_bytes 67108864
         file_order ""
         parts false
         on_schema_change added evolve missing fail

@@ -3,7 +3,10 @@
 
 mod accepted;
 mod auto_cdc;
+mod control;
+mod defaults;
 mod examples;
+mod feeds_csv;
 mod graph;
 mod mistakes;
 mod reference;

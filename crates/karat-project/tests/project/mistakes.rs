@@ -203,7 +203,7 @@ fn wrong_type() {
               |
             3 |   - { source: landing, name: t, path: 'x', mode: full, parts: maybe, max_delete: 5, stable_for: 1w, csv: [1] }
               |                                                                                                          ^^
-              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `terminator_in_fields`, `max_line_bytes`
+              = hint: its keys: `delimiter`, `terminator`, `quote`, `header`, `encoding`, `compression`, `terminator_in_fields`, `max_line_bytes`, `header_record`, `trailer`
         "#]],
     );
     check(
@@ -1198,13 +1198,6 @@ fn not_available_yet() {
               |
             3 |   - { source: pg, table: t, mode: cdc, where: x, mask: y }
               |                                                  ^^^^
-              = hint: remove it
-
-            error: `done_file` is not available in this version
-             --> domains/d/domain.yaml:4:55
-              |
-            4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }
-              |                                                       ^^^^^^^^^
               = hint: remove it
 
             error: deletes `key_diff` is not available in this version

@@ -49,8 +49,8 @@ fn show_plan(planned: &Planned) -> String {
     for o in &planned.touched {
         out.push_str(&format!("touched {}\n", o.path));
     }
-    for path in &planned.waiting {
-        out.push_str(&format!("waiting {path}\n"));
+    for waits in &planned.waiting {
+        out.push_str(&format!("waiting: {} {}\n", waits.path, waits.why));
     }
     for warning in &planned.warnings {
         out.push_str(&format!("warning: {warning}\n"));
@@ -529,7 +529,7 @@ fn young_files_wait() {
         expect![[r#"
         load - {"objects":0} -> {"objects":1}
           b.csv 5 bytes, 4ece338a delivery 1 mark b.csv
-        waiting a.csv
+        waiting: a.csv is younger than `stable_for`
     "#]],
     );
 }

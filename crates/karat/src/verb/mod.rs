@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod expanded;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod plan;

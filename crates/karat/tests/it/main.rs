@@ -9,6 +9,8 @@ mod bad_input;
 mod beside;
 mod checks;
 mod crash;
+mod defaults;
+mod deliveries;
 mod demo;
 mod dice;
 mod diff;
