@@ -1609,7 +1609,7 @@ impl Landing {
         batches: std::sync::mpsc::Receiver<SourceBatch>,
         mut writer: CanonicalWriter,
         mut diff: Option<FullDiff>,
-        window: Option<Window>,
+        mut window: Option<Window>,
         progress: &dyn Fn(u64, u8, &str),
     ) -> Result<(CanonicalWriter, Landed), PipelineError> {
         let mut landed = Landed {
@@ -1658,7 +1658,7 @@ impl Landing {
             }
             if let Some(diff) = &mut diff {
                 batch = diff.changes(&batch).map_err(arrow_error)?;
-            } else if let Some(window) = &window {
+            } else if let Some(window) = &mut window {
                 let news = window.news(&batch).map_err(arrow_error)?;
                 landed.unchanged += (batch.num_rows() - news.num_rows()) as u64;
                 landed.widened += window.widened(&news).map_err(arrow_error)?;

@@ -3,7 +3,7 @@
 //! Both remember 128-bit hashes of a row's content, not the row, so that memory is some 60 bytes a key of a full load, 100 a row of a
 //! cursor's feed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
@@ -176,11 +176,14 @@ pub struct Window {
     payload: Vec<String>,
     /// The newest content of each place.
     newest: HashMap<u128, u128>,
-    /// Each content that a place has had.
-    had: HashSet<(u128, u128)>,
-    /// Of a feed with all columns: each content. Its places may be digests of columns, and become others when one is added or a key is
-    /// declared.
-    contents: Option<HashSet<u128>>,
+    /// How often a place has had each content: rows that nothing names may be equal, and each of them is a row.
+    had: HashMap<(u128, u128), u32>,
+    /// Of a feed with all columns: how often each content is there. Its places may be digests of columns, and become others when one is
+    /// added or a key is declared.
+    contents: Option<HashMap<u128, u32>>,
+    /// How often the load has brought each content of a place so far, and of any place.
+    brought: HashMap<(u128, u128), u32>,
+    brought_contents: HashMap<u128, u32>,
     /// The payload columns that bronze had before this load, where the load brings more.
     before: Option<Vec<String>>,
 }
@@ -192,8 +195,10 @@ impl Window {
             payload: payload.to_vec(),
             before: None,
             newest: HashMap::new(),
-            had: HashSet::new(),
-            contents: by_content.then(HashSet::new),
+            had: HashMap::new(),
+            contents: by_content.then(HashMap::new),
+            brought: HashMap::new(),
+            brought_contents: HashMap::new(),
         }
     }
 
@@ -214,8 +219,9 @@ impl Window {
             .into_iter()
             .zip(hashes)
             .filter(|(place, content)| {
-                let known = |contents: &HashSet<u128>| contents.contains(content);
-                self.had.contains(&(*place, *content)) || self.contents.as_ref().is_some_and(known)
+                let known = |contents: &HashMap<u128, u32>| contents.contains_key(content);
+                self.had.contains_key(&(*place, *content))
+                    || self.contents.as_ref().is_some_and(known)
             });
         Ok(widened.count() as u64)
     }
@@ -225,17 +231,18 @@ impl Window {
         let places = places(batch)?;
         for (place, content) in places.into_iter().zip(self.hashes(batch)?) {
             self.newest.insert(place, content);
-            self.had.insert((place, content));
+            *self.had.entry((place, content)).or_default() += 1;
             if let Some(contents) = &mut self.contents {
-                contents.insert(content);
+                *contents.entry(content).or_default() += 1;
             }
         }
         Ok(())
     }
 
     /// The rows of a batch that say something else than the newest reading of their place: also what it had said before, and
-    /// something else since. Where a key is not unique, several rows share a place; then each is asked by its content.
-    pub fn news(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    /// something else since. Where a key is not unique, several rows share a place; then each is asked by its content. Of equal rows those
+    /// are news that the load has more of than bronze.
+    pub fn news(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let places = places(batch)?;
         let mut rows_of: HashMap<u128, u32> = HashMap::new();
         for place in &places {
@@ -245,10 +252,16 @@ impl Window {
             .into_iter()
             .zip(self.hashes(batch)?)
             .map(|(place, content)| {
+                let here = self.brought.entry((place, content)).or_default();
+                let anywhere = self.brought_contents.entry(content).or_default();
+                (*here, *anywhere) = (*here + 1, *anywhere + 1);
+                let had = self.had.get(&(place, content)).copied().unwrap_or(0);
                 let is_known = match (self.newest.get(&place), &self.contents) {
-                    (Some(_), _) if rows_of[&place] > 1 => self.had.contains(&(place, content)),
-                    (Some(newest), _) => *newest == content,
-                    (None, Some(contents)) => contents.contains(&content),
+                    (Some(_), _) if rows_of[&place] > 1 => *here <= had,
+                    (Some(newest), _) => *newest == content && *here <= had,
+                    (None, Some(contents)) => {
+                        *anywhere <= contents.get(&content).copied().unwrap_or(0)
+                    }
                     (None, None) => false,
                 };
                 !is_known

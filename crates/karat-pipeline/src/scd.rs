@@ -552,8 +552,25 @@ impl Group<'_> {
     }
 
     /// A full load that no longer has the key ends all that earlier loads said of it. What they dated later than that load would come
-    /// after the delete by its sequence, and stand for ever: it is replaced.
+    /// after the delete by its sequence, and stand for ever: it is replaced. The other way round, a later load that has the key again, with a
+    /// date before the delete's, would be ended by it for ever: then the delete is, since the newest extract says that the row is there.
     fn without_gone(&self, mut events: Vec<usize>, counts: &mut EventCounts) -> Events {
+        let mut latest: Option<usize> = None;
+        events.retain(|&event| {
+            if self.existing.value(event) {
+                return true;
+            }
+            let is_later = |latest: usize| self.seq.row(latest) > self.seq.row(event);
+            if self.gone.value(event) {
+                let contradicted = latest.is_some_and(is_later);
+                counts.unchanged += u64::from(contradicted);
+                return !contradicted;
+            }
+            if !self.delete.value(event) && !latest.is_some_and(is_later) {
+                latest = Some(event);
+            }
+            true
+        });
         let mut newest_gone: Option<usize> = None;
         let mut enders = Vec::new();
         events.retain(|&event| {

@@ -517,20 +517,27 @@ impl TableCheck<'_> {
             }
             Some(_) => {}
         }
-        let code = layout::code(receipt.code);
-        match self.site.lake.get(&code)? {
-            Some(bytes) if Digest::of(&bytes) != receipt.code => {
-                self.report
-                    .file(&code, "mismatch", "its digest is not its name".to_owned());
+        let checks = receipt
+            .audit
+            .as_ref()
+            .map(|audit| (audit.code, "checks", true));
+        let own = (receipt.code, "code", receipt.kind != Kind::Adopt);
+        for (digest, what, is_needed) in std::iter::once(own).chain(checks) {
+            let code = layout::code(digest);
+            match self.site.lake.get(&code)? {
+                Some(bytes) if Digest::of(&bytes) != digest => {
+                    self.report
+                        .file(&code, "mismatch", "its digest is not its name".to_owned());
+                }
+                None if is_needed => {
+                    self.report.file(
+                        &code,
+                        "missing",
+                        format!("{what} of {} version {version}", self.name),
+                    );
+                }
+                _ => {}
             }
-            None if receipt.kind != Kind::Adopt => {
-                self.report.file(
-                    &code,
-                    "missing",
-                    format!("code of {} version {version}", self.name),
-                );
-            }
-            _ => {}
         }
         Ok(())
     }

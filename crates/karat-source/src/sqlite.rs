@@ -992,6 +992,12 @@ impl Sqlite {
             )
             .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
         let maximum = (maximum != Cell::Null).then_some(maximum);
+        if matches!(maximum, Some(Cell::Real(value)) if value.is_infinite()) {
+            return Err(misplaced(
+                "{c} = 9e999",
+                "no number that another could be greater than (infinity)",
+            ));
+        }
         if let (true, Some(Cell::Text(text))) = (is_timed, &maximum)
             && !reads_as_time(text)
         {

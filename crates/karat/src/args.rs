@@ -90,19 +90,7 @@ pub(crate) enum Verb {
     /// Find all mistakes of the project at once; reads no data, writes nothing.
     Validate,
     /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
-    Plan {
-        /// Show the feeds and models with everything that `defaults` add to them, and from which line; plans nothing.
-        #[arg(long, conflicts_with_all = ["at", "rehearse"])]
-        expanded: bool,
-        #[command(flatten)]
-        select: Select,
-        #[command(flatten)]
-        time: LogicalTime,
-        /// Also make each model that the run would make, over all that the lake has today and in a place of its own, and compare: rows, what goes
-        /// into quarantine, which rows break which rule. Takes what these steps take; what feeds would load is not read.
-        #[arg(long)]
-        rehearse: bool,
-    },
+    Plan(PlanArgs),
     /// Load feeds and bring models up to date.
     Run(RunArgs),
     /// Run what failed in the newest run on this machine, and what depends on it; feeds and models that ended well are left alone.
@@ -416,6 +404,25 @@ pub(crate) struct Resources {
     /// Memory for operators that hold rows, like `2GiB`; what does not fit is spilled to disk. Without it, half of the machine's, 4 GiB at most.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) memory: Option<usize>,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Show the feeds and models with everything that `defaults` add to them, and from which line; plans nothing.
+    #[arg(long, conflicts_with_all = ["at", "rehearse"])]
+    pub(crate) expanded: bool,
+    #[command(flatten)]
+    pub(crate) select: Select,
+    #[command(flatten)]
+    pub(crate) time: LogicalTime,
+    /// As of a run that may delete more rows than `max_delete` allows.
+    #[arg(long)]
+    pub(crate) accept_deletes: bool,
+    /// Also make each model that the run would make, over all that the lake has today and in a place of its own, and compare: rows, what goes
+    /// into quarantine, which rows break which rule. Takes what these steps take; what feeds would load is not read.
+    #[arg(long)]
+    pub(crate) rehearse: bool,
 }
 
 /// Arguments of `run`.

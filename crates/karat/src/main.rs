@@ -97,17 +97,10 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         } => verb::tour::run(voice, global, dir, lines),
         Verb::Doctor => verb::doctor::run(voice, global),
         Verb::Validate => verb::validate::run(voice, global),
-        Verb::Plan {
-            select,
-            expanded: true,
-            ..
-        } => verb::expanded::run(voice, global, &select),
-        Verb::Plan {
-            select,
-            time,
-            rehearse,
-            ..
-        } => verb::plan::run(voice, global, &select, &time, rehearse),
+        Verb::Plan(arguments) if arguments.expanded => {
+            verb::expanded::run(voice, global, &arguments.select)
+        }
+        Verb::Plan(arguments) => verb::plan::run(voice, global, &arguments),
         Verb::Run(arguments) => verb::run::run(voice, global, &arguments),
         Verb::Retry(arguments) => verb::run::retry(voice, global, &arguments),
         Verb::Status => verb::status::run(voice, global),

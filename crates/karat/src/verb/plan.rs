@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::rehearsal;
 use super::run::{broken_json, held, say_error};
-use crate::args::{Global, LogicalTime, Select};
+use crate::args::{Global, PlanArgs};
 use crate::failure::{Failure, error_json};
 use crate::output::{Table, Voice, bytes, counted, seconds};
 use crate::site::{self, Wants};
@@ -16,13 +16,8 @@ use crate::site::{self, Wants};
 const RUNS_REMEMBERED: u32 = 100;
 
 /// Prints the plan; the exit code is that of a run, as far as it can be told.
-pub(crate) fn run(
-    voice: Voice,
-    global: &Global,
-    select: &Select,
-    time: &LogicalTime,
-    rehearse: bool,
-) -> Result<u8, Failure> {
+pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result<u8, Failure> {
+    let (select, time) = (&arguments.select, &arguments.time);
     let opened = site::open(global, time.at.as_deref(), None)?;
     let selected = super::selected_of_lake(voice, &opened, &select.select)?;
     let sources = opened.sources();
@@ -33,6 +28,7 @@ pub(crate) fn run(
     let paces = Paces::of(&reports.unwrap_or_default());
     let site = opened.site(Wants {
         signs: true,
+        accept_deletes: arguments.accept_deletes,
         ..Wants::reading()
     })?;
     let steps = site::block_on(
@@ -41,7 +37,7 @@ pub(crate) fn run(
     )?;
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
-    let rehearsed = match rehearse {
+    let rehearsed = match arguments.rehearse {
         true => rehearsal::of(voice, global, time, &site, &steps)?,
         false => Vec::new(),
     };

@@ -1014,3 +1014,45 @@ fn plain_tables_and_quarantine_in_any_batching() {
         assert_eq!(verified.code, 0, "{}", verified.text());
     }
 }
+
+/// A key that one extract lacks and the next has again, with its old date, is there: the newest extract says so (C4).
+#[test]
+fn a_key_that_comes_back_with_its_old_date_is_there() {
+    for scd in [1, 2] {
+        let project = Project::one_feed(
+            "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '_(\\d+)' }",
+            &format!(
+                "from: landing.e\nselect: {{ k: k, at: cast(at as timestamp), v: v }}\nauto_cdc: {{ keys: [k], sequence_by: at, stored_as_scd_type: {scd} }}\n"
+            ),
+        );
+        let now = match scd {
+            1 => "select k, v from d_silver.t order by k",
+            _ => "select k, v from d_silver.t where __end_at is null order by k",
+        };
+        for (mark, rows, expected) in [
+            (
+                20260101,
+                "a,2025-06-01 00:00:00,one\nb,2025-06-01 00:00:00,two\n",
+                "k,v\na,one\nb,two\n",
+            ),
+            (20260102, "a,2025-06-01 00:00:00,one\n", "k,v\na,one\n"),
+            (
+                20260103,
+                "a,2025-06-01 00:00:00,one\nb,2025-06-01 00:00:00,back\n",
+                "k,v\na,one\nb,back\n",
+            ),
+            (20260104, "a,2025-06-01 00:00:00,one\n", "k,v\na,one\n"),
+            (
+                20260105,
+                "a,2025-06-01 00:00:00,one\nb,2026-01-05 00:00:00,new\n",
+                "k,v\na,one\nb,new\n",
+            ),
+        ] {
+            project.write(&format!("landing/e_{mark}.csv"), &format!("k,at,v\n{rows}"));
+            project.run(0);
+            assert_eq!(project.rows(now), expected, "type {scd}, {mark}");
+        }
+        let replayed = project.karat(&["replay", "--rebuild", "d_silver.t"]);
+        assert_eq!(replayed.code, 0, "{}", replayed.text());
+    }
+}

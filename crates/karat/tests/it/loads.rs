@@ -1682,6 +1682,31 @@ fn a_shorter_writing_of_the_time_of_the_position_is_read() {
         project.run(0);
         project.run(0);
         let ids = project.rows("select id from d_silver.t order by id");
-        assert_eq!(ids, "id\r\n1\r\n2\r\n", "{first} and {later}{lag}");
+        assert_eq!(ids, "id\n1\n2\n", "{first} and {later}{lag}");
+    }
+}
+
+/// Rows that nothing names may be equal, and each is a row, however the loads cut them (B7, C6).
+#[test]
+fn equal_rows_of_a_cursor_feed_without_a_key_are_all_there() {
+    for lag in ["", ", lag: 5"] {
+        let project = Project::one_feed(
+            &format!(
+                "{{ source: db, table: t, mode: incremental, cursor: {{ column: at{lag} }} }}"
+            ),
+            "from: db.t\nselect: { at: at, v: v }\n",
+        );
+        project.sqlite("create table t (at integer, v integer); insert into t values (12, 5), (12, 5), (11, 1)");
+        let rows = |n: u32, sum: u32| {
+            project.run(0);
+            project.run(0);
+            let found = project.rows("select count(*) as n, sum(v) as s from d_silver.t");
+            assert_eq!(found, format!("n,s\n{n},{sum}\n"), "{lag}");
+        };
+        rows(3, 11);
+        project.sqlite("insert into t values (12, 5), (13, 2)");
+        rows(5, 18);
+        project.sqlite("insert into t values (13, 2), (13, 2), (13, 2)");
+        rows(8, 24);
     }
 }
