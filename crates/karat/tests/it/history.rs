@@ -332,6 +332,13 @@ fn naive_and_deleted(events: &[Event], history: bool) -> (Vec<String>, u64) {
     }
     let mut rows = Vec::new();
     for (key, mut events) in keys {
+        // A later full load that has the key again, dated before the load without it, is right that it is there.
+        let every = events.clone();
+        events.retain(|gone| {
+            let back =
+                |event: &&Event| !event.delete && event.day < gone.day && event.seq > gone.seq;
+            !gone.gone || !every.iter().any(back)
+        });
         // A full load without the key ends what earlier loads said of it, whatever they dated later.
         let all = events.clone();
         let is_over = |event: &Event| {
