@@ -7,6 +7,7 @@ use std::ops::Range;
 use karat_receipt::Digest;
 use serde::Serialize;
 
+use crate::beside::Already;
 use crate::candidates::{Candidate, Scanner, Shape};
 use crate::constants::Told;
 use crate::current::{Behind, without_moving_others};
@@ -75,6 +76,9 @@ pub struct AssetReport {
     /// Names that are looked up behind a `USE`, here and in notebooks that it includes.
     #[serde(skip)]
     pub(crate) behind: BTreeSet<Behind>,
+    /// New names that it has already.
+    #[serde(skip)]
+    pub(crate) already: BTreeSet<Already>,
 }
 
 impl AssetReport {
@@ -132,6 +136,7 @@ impl AssetReport {
             issues: Vec::new(),
             decided: Applied::default(),
             behind: BTreeSet::new(),
+            already: BTreeSet::new(),
         }
     }
 }
@@ -224,6 +229,7 @@ pub fn settle(
         mut shapes,
         unparsed,
         told,
+        already,
     } = found;
     order(&mut occurrences);
     let candidates = scanner.candidates(&decoded.text);
@@ -304,6 +310,7 @@ pub fn settle(
         issues: Vec::new(),
         decided: Applied::default(),
         behind: BTreeSet::new(),
+        already,
     }
 }
 

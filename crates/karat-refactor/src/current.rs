@@ -98,7 +98,7 @@ pub(crate) struct Uses {
 pub(crate) struct Behind {
     pub(crate) used: Place,
     pub(crate) name: Place,
-    /// Whether it is a table without its database, which has no new name.
+    /// Whether it is a table without its database that stays as it is.
     pub(crate) is_bare: bool,
     shown: String,
 }
@@ -109,7 +109,7 @@ impl Uses {
         if self.last.is_empty() {
             return;
         }
-        let is_bare = is_bare_and_unmapped(occurrence);
+        let is_bare = is_bare_and_stays(occurrence);
         if !is_bare && !is_looked_up(occurrence) {
             return;
         }
@@ -123,10 +123,14 @@ impl Uses {
     }
 }
 
-fn is_bare_and_unmapped(occurrence: &Occurrence) -> bool {
-    let unmapped = matches!(&occurrence.verdict, Verdict::NeedsPerson { doubt, .. } if doubt.rule == rule::NOT_MAPPED);
+/// A table without its database that has no new name, or may not be merged with it.
+fn is_bare_and_stays(occurrence: &Occurrence) -> bool {
+    let stays = matches!(
+        &occurrence.verdict,
+        Verdict::NeedsPerson { doubt, .. } if [rule::NOT_MAPPED, rule::BESIDE_NEW].contains(&doubt.rule.as_str())
+    );
     let text = &occurrence.text;
-    unmapped
+    stays
         && occurrence.subject == Subject::Table
         && name_parts(text, 0..text.len()).is_some_and(|parts| parts.len() == 1)
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use karat_receipt::Digest;
 
 use crate::asset::{self, AssetReport, Counts};
+use crate::beside;
 use crate::candidates::Scanner;
 use crate::constants::{self, Decided, Place, Told};
 use crate::current;
@@ -105,6 +106,7 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
     };
     let all: Vec<usize> = (0..files.paths().len()).collect();
     let mut assets = read(&facts, &all);
+    leave_besides(&mut assets, &mut facts, files, read);
     settle_constants(&mut assets, &mut facts, files, read);
     leave_uses(&mut assets, &mut facts, files, read);
     let included: HashSet<String> = assets
@@ -125,6 +127,34 @@ pub fn scan(files: &dyn Files, mapping: &Mapping, options: &Options, threads: us
         }
     }
     Scan { assets }
+}
+
+/// Names that would be merged with others of their session are left to a person; the assets with such are read once more.
+fn leave_besides(
+    assets: &mut [AssetReport],
+    facts: &mut Facts,
+    files: &dyn Files,
+    read: impl Fn(&Facts, &[usize]) -> Vec<AssetReport>,
+) {
+    if assets.iter().all(|report| report.already.is_empty()) {
+        return;
+    }
+    let by_key = ByKey::of(files.paths());
+    let runs: Vec<Vec<usize>> = assets
+        .iter()
+        .map(|report| {
+            let runs = report.calls.iter().filter(|call| call.how == "%run");
+            runs.filter_map(|call| by_key.resolve(files.paths(), &report.path, &call.target))
+                .collect()
+        })
+        .collect();
+    facts.besides = beside::of_sessions(assets, &runs);
+    let again: Vec<usize> = (0..assets.len())
+        .filter(|index| facts.besides.contains_key(&assets[*index].path))
+        .collect();
+    for (index, report) in again.iter().zip(read(facts, &again)) {
+        assets[*index] = report;
+    }
 }
 
 /// A `USE` that would take names of other notebooks along is left to a person; the assets with such are read once more.
@@ -315,6 +345,7 @@ fn one(
         Err(doubt) => return unread(AssetReport::unread(path, &bytes, doubt), options),
     };
     let reader = Reader::new(path, mapping, options, facts, notebooks, Session::new());
+    READS.set(0);
     let (found, session) = notebooks.guarded(index, || asset::read(reader, &decoded));
     let mut report = asset::settle(path, &bytes, &decoded, found, scanner);
     report.behind = session.uses.behind;
@@ -480,7 +511,12 @@ thread_local! {
     static OPEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     /// Whether such an end was reached: what was read then is no answer for other callers.
     static CUT: Cell<bool> = const { Cell::new(false) };
+    /// How often a notebook was read for the asset that is being read on this thread, those counted in that were known already.
+    static READS: Cell<usize> = const { Cell::new(0) };
 }
+
+/// So often notebooks are read for one asset: two that run two others each, and so on, would never end.
+const READS_MAX: usize = 1_000;
 
 /// Notebooks by path, and the sessions that they leave.
 struct Notebooks<'e> {
@@ -489,7 +525,8 @@ struct Notebooks<'e> {
     options: &'e Options,
     facts: &'e Facts,
     by_key: ByKey,
-    left: Mutex<BTreeMap<(usize, Session), Session>>,
+    /// With how many reads it took.
+    left: Mutex<BTreeMap<(usize, Session), (Session, usize)>>,
     /// What [`Includes::may_read`] needs of each notebook, once it was asked.
     words: Mutex<HashMap<usize, Arc<Words>>>,
 }
@@ -683,9 +720,19 @@ impl Includes for Notebooks<'_> {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .get(&key)
             .cloned();
-        if let Some(known) = known {
+        // What would be cut is cut for whoever asks, whether others asked before or not.
+        if let Some((known, reads)) = known
+            && READS.get() + reads <= READS_MAX
+        {
+            READS.set(READS.get() + reads);
             return Some(known);
         }
+        let reads_before = READS.get();
+        if reads_before >= READS_MAX {
+            CUT.set(true);
+            return None;
+        }
+        READS.set(reads_before + 1);
         let path = &self.files.paths()[index];
         let bytes = self.files.read(index).ok()?;
         let decoded = asset::decode(path, &bytes).ok()?;
@@ -709,7 +756,7 @@ impl Includes for Notebooks<'_> {
             self.left
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .insert(key, session.clone());
+                .insert(key, (session.clone(), READS.get() - reads_before));
         }
         CUT.set(before || CUT.get());
         Some(session)

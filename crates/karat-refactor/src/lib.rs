@@ -11,6 +11,7 @@
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`constants`]: texts that fill names elsewhere; whether they may change.
 //! - `current`: the names that a `USE` takes along.
+//! - `beside`: new names that the code has already.
 //! - [`edit`]: edits of an asset's text.
 //! - [`json`]: JSON as it stands in a file, with the bytes of every string.
 //! - [`rules`]: code that breaks on three-part names or that Unity Catalog refuses.
@@ -33,6 +34,7 @@
 //! - the session: change [`Reader::session`]; `%run`: [`Reader::run`]; calls: [`Reader::call`], [`Reader::passes`], [`Reader::widget`].
 
 pub mod asset;
+mod beside;
 pub mod candidates;
 pub mod constants;
 mod current;

@@ -3,10 +3,12 @@
 //! Every occurrence is *rewritten*, *proven not a table*, or *needs a person*; nothing is left open in silence. Who decides is
 //! [`crate::reader`]; how they are counted against the independent scanner is told in [`crate::candidates`].
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::beside::Already;
 use crate::constants::{MadeOf, Told};
 use crate::edit::{Edit, Insertion};
 use crate::shape::Parsed;
@@ -142,7 +144,7 @@ pub mod rule {
     pub const SEVERAL: &str = "name/several-values";
     /// The name is put together from several places of the file.
     pub const SCATTERED: &str = "name/scattered";
-    /// Its own new name stands in the same statement, or the statement copies from the metastore.
+    /// Its own new name stands in the code too, or the statement copies from the metastore.
     pub const BESIDE_NEW: &str = "name/beside-its-new-name";
     /// A `USE` that would take names along which stay as they are.
     pub const TAKES_ALONG: &str = "name/takes-along";
@@ -281,6 +283,8 @@ pub struct Found {
     pub shapes: Vec<Parsed>,
     /// What it does with texts that fill names.
     pub told: Told,
+    /// New names that it has already.
+    pub(crate) already: BTreeSet<Already>,
 }
 
 /// What every candidate in a stretch of text is.

@@ -16,8 +16,9 @@ use crate::edit::applied;
 use crate::estate::{Files, in_parallel, scan};
 use crate::fragment;
 use crate::mapping::{DatabaseLookup, Mapping, TableLookup, quoted};
-use crate::occurrence::{NotATable, Subject, Verdict};
+use crate::occurrence::{NotATable, Occurrence, Subject, Verdict, rule};
 use crate::reader::{Options, is_metastore, name_parts};
+use crate::report::decisions::Decisions;
 use crate::style::{self, Styles};
 use crate::text;
 
@@ -94,8 +95,26 @@ pub fn verify_in(
     styles: &Styles,
     threads: usize,
 ) -> Vec<Judged> {
+    verify_decided(
+        before,
+        after,
+        mapping,
+        (styles, &Decisions::default()),
+        threads,
+    )
+}
+
+/// The same, with what people decided: names that would be merged with others change only if somebody said so.
+pub fn verify_decided(
+    before: &dyn Files,
+    after: &dyn Files,
+    mapping: &Mapping,
+    (styles, decisions): (&Styles, &Decisions),
+    threads: usize,
+) -> Vec<Judged> {
     let options = Options {
         styles: styles.without_statements(),
+        decisions: decisions.clone(),
         ..Options::default()
     };
     let reports = scan(before, mapping, &options, threads).assets;
@@ -208,7 +227,7 @@ struct Place<'r> {
     prefixes: Vec<String>,
     /// What the place is, if it may not change.
     fixed: Option<NotATable>,
-    occurrence: Option<&'r crate::occurrence::Occurrence>,
+    occurrence: Option<&'r Occurrence>,
     /// The insertion that may stand here, by its number.
     insertion: Option<usize>,
 }
@@ -287,8 +306,8 @@ fn walk_through(
     let (mut i, mut j) = (0, 0);
     let mut changes = 0;
     let mut changed_databases: Vec<String> = Vec::new();
-    let mut unchanged_bare: Vec<&crate::occurrence::Occurrence> = Vec::new();
-    let mut unchanged: Vec<&crate::occurrence::Occurrence> = Vec::new();
+    let mut unchanged_bare: Vec<&Occurrence> = Vec::new();
+    let mut unchanged: Vec<&Occurrence> = Vec::new();
     let mut parameters = Parameters::of(report);
     let mut moved = Moved::default();
     for (at, place) in places.iter().enumerate() {
@@ -428,7 +447,7 @@ impl Moved {
     }
 
     /// A name was changed to this.
-    fn changes(&mut self, occurrence: &crate::occurrence::Occurrence, text: &str, new: &str) {
+    fn changes(&mut self, occurrence: &Occurrence, text: &str, new: &str) {
         if occurrence.subject == Subject::Database
             && is_made_current(text, occurrence.range.start)
             && let Some(parts) = name_of(new)
@@ -439,7 +458,7 @@ impl Moved {
     }
 
     /// A name stays; what it means now, if that is not what the mapping says.
-    fn stays(&mut self, occurrence: &crate::occurrence::Occurrence, text: &str) -> Option<Change> {
+    fn stays(&mut self, occurrence: &Occurrence, text: &str) -> Option<Change> {
         if occurrence.subject == Subject::Database
             && occurrence.text.contains('.')
             && is_made_current(text, occurrence.range.start)
@@ -594,11 +613,7 @@ fn judge_uses(
 }
 
 /// What a name that stayed means under `USE CATALOG`, if that is not what the mapping says.
-fn wrong_in(
-    occurrence: &crate::occurrence::Occurrence,
-    catalog: &str,
-    text: &str,
-) -> Option<Change> {
+fn wrong_in(occurrence: &Occurrence, catalog: &str, text: &str) -> Option<Change> {
     let Verdict::Rewritten { new, .. } = &occurrence.verdict else {
         return None;
     };
@@ -612,12 +627,7 @@ fn wrong_in(
 }
 
 /// A name that stayed and means another table now.
-fn misread(
-    occurrence: &crate::occurrence::Occurrence,
-    now: &str,
-    right: &str,
-    text: &str,
-) -> Change {
+fn misread(occurrence: &Occurrence, now: &str, right: &str, text: &str) -> Change {
     let (line, column) = text::line_and_column(text, occurrence.range.start);
     Change {
         line,
@@ -632,7 +642,7 @@ fn misread(
 }
 
 fn left_behind(
-    occurrence: &crate::occurrence::Occurrence,
+    occurrence: &Occurrence,
     moved: &[String],
     text: &str,
     mapping: &Mapping,
@@ -716,6 +726,8 @@ fn places<'r>(
                 }
                 place.names.extend(name_of(new));
             }
+            // The mapping says what it becomes, and not that two tables become one.
+            Verdict::NeedsPerson { doubt, .. } if doubt.rule == rule::BESIDE_NEW => {}
             Verdict::NeedsPerson {
                 candidates,
                 suggestion,
@@ -800,16 +812,12 @@ fn places<'r>(
 }
 
 /// Whether parts of a name are put in at run time.
-fn is_decided_later(occurrence: &crate::occurrence::Occurrence) -> bool {
+fn is_decided_later(occurrence: &Occurrence) -> bool {
     occurrence.text.contains(fragment::is_placeholder)
 }
 
 /// Whether this catalog in front of what stands there is right for every mapped table that it may be.
-fn is_right_in_front(
-    occurrence: &crate::occurrence::Occurrence,
-    catalog: &str,
-    mapping: &Mapping,
-) -> bool {
+fn is_right_in_front(occurrence: &Occurrence, catalog: &str, mapping: &Mapping) -> bool {
     let Some(parts) = name_of(&occurrence.text) else {
         return false;
     };
@@ -958,6 +966,19 @@ fn unlicensed(before: &str, after: &str, i: usize, j: usize, places: &[Place<'_>
                 &before[place.range.clone()],
                 reason.words()
             ),
+            (
+                None,
+                Some(Occurrence {
+                    verdict: Verdict::NeedsPerson { doubt, .. },
+                    ..
+                }),
+            ) if doubt.rule == rule::BESIDE_NEW => {
+                format!(
+                    "`{}` was changed, and nobody decided that: {}",
+                    &before[place.range.clone()],
+                    doubt.message
+                )
+            }
             _ => format!(
                 "`{}` became a name that the mapping does not say",
                 &before[place.range.clone()]

@@ -243,7 +243,9 @@ impl Files for Walk {
                     .members()
                     .get(*index)
                     .ok_or_else(|| Doubt::new("file/broken", "the archive changed"))?;
-                archive.unpack(member, FILE_SIZE_MAX).map_err(broken)
+                // What the archive was let in for is what it said of itself.
+                let limit = member.size.min(FILE_SIZE_MAX);
+                archive.unpack(member, limit).map_err(broken)
             }
         }
     }

@@ -345,6 +345,9 @@ pub(crate) struct RefactorVerify {
     pub(crate) mapping: PathBuf,
     #[command(flatten)]
     pub(crate) style: RefactorStyle,
+    /// Decisions of people, as `karat refactor decide` writes them: names that a person had to allow may change where one did.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) decisions: Option<PathBuf>,
     /// The proof that `apply --proof` wrote: check it too, against both trees and the mapping.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) proof: Option<PathBuf>,

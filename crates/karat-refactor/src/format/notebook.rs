@@ -78,7 +78,24 @@ fn source_cell(
         );
     }
     if !lines().any(|(_, line)| line.starts_with(&magic)) {
-        return cell(reader, &fragment.part(range.clone(), "cell"), language);
+        let head = format!("{} Databricks notebook source", mark(language));
+        let says_something = |line: &str| {
+            !line.trim().is_empty() && !line.starts_with(&title) && !line.starts_with(&head)
+        };
+        let first = lines().find(|(_, line)| says_something(line));
+        return match first {
+            // `%sql` whose marks are gone, as some exports have it; what stood behind a mark may have kept its blank.
+            Some((from, line)) if is_magic(line) => {
+                let blank = line.starts_with(" %");
+                let mut builder = fragment.inside("cell");
+                for (start, line) in lines().filter(|(start, _)| *start >= from) {
+                    let lead = usize::from(blank && line.starts_with(' '));
+                    builder.verbatim(start + lead..start + line.len());
+                }
+                cell(reader, &builder.build(), language)
+            }
+            _ => cell(reader, &fragment.part(range.clone(), "cell"), language),
+        };
     }
     // The first line that says anything names the language of the whole cell; lines that lost their mark belong to it all the same.
     let comment = mark(language);
@@ -137,6 +154,28 @@ fn source_cell(
         in_magic.then_some(magic.as_str()),
         language,
     );
+}
+
+/// Whether a line begins a cell in another language.
+fn is_magic(line: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "fs",
+        "md",
+        "md-sandbox",
+        "pip",
+        "py",
+        "python",
+        "r",
+        "run",
+        "scala",
+        "sh",
+        "sql",
+    ];
+    let magic = line.strip_prefix(' ').unwrap_or(line).strip_prefix('%');
+    magic.is_some_and(|line| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        line.starts_with(word) && WORDS.contains(&word)
+    })
 }
 
 fn flush(

@@ -307,6 +307,31 @@ impl Value {
         }
     }
 
+    /// Whether both are one value, or copies that share what it is made of.
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unknown(these), Self::Unknown(those)) => Arc::ptr_eq(these, those),
+            (
+                Self::Texts {
+                    alternatives: these,
+                    complete: all,
+                },
+                Self::Texts {
+                    alternatives: those,
+                    complete: all_too,
+                },
+            ) => all == all_too && Arc::ptr_eq(these, those),
+            (Self::List(these), Self::List(those)) => Arc::ptr_eq(these, those),
+            (Self::Map(these), Self::Map(those)) => Arc::ptr_eq(these, those),
+            (Self::Function(this), Self::Function(that)) => Arc::ptr_eq(this, that),
+            (Self::Class(this), Self::Class(that))
+            | (Self::Instance(this), Self::Instance(that))
+            | (Self::Object(this), Self::Object(that))
+            | (Self::Constant(this), Self::Constant(that)) => this == that,
+            _ => false,
+        }
+    }
+
     /// The value, or one that is not followed if it has too many parts.
     pub(super) fn bounded(self) -> Self {
         if self.weight() > WEIGHT_MAX {
@@ -820,70 +845,124 @@ impl Ord for Carried {
 impl Value {
     /// The value without places in this asset: for notebooks that include it. `lend` gives the number that a literal has for them.
     pub(super) fn abroad(&self, lend: &mut impl FnMut(&Segment) -> Option<LiteralId>) -> Self {
+        self.changed_abroad(lend).unwrap_or_else(|| self.clone())
+    }
+
+    /// The same, if it differs: what is handed on from notebook to notebook is not copied each time.
+    fn changed_abroad(&self, lend: &mut impl FnMut(&Segment) -> Option<LiteralId>) -> Option<Self> {
         match self {
-            Self::Unknown(_) => Self::unknown(),
+            Self::Unknown(literals) => (!literals.is_empty()).then(Self::unknown),
             Self::Texts {
                 alternatives,
                 complete,
             } => {
-                let alternatives = alternatives.iter().map(|assembled| {
-                    let mut parts: Assembled = Vec::new();
-                    for segment in assembled {
-                        if let Some(literal) = lend(segment) {
-                            let text = texts_given(&vec![segment.clone()]).unwrap_or_default();
-                            parts.push(Segment::Lent { literal, text });
-                            continue;
-                        }
-                        let text = match segment {
-                            Segment::Source {
-                                decoded: Some(text),
-                                ..
-                            }
-                            | Segment::Lent { text, .. }
-                            | Segment::Fixed(text) => text.clone(),
-                            Segment::Source { home, range, .. } => home
-                                .text()
-                                .get(range.clone())
-                                .unwrap_or_default()
-                                .to_owned(),
-                            Segment::Hole(hole) => {
-                                let value = hole.value.abroad(lend);
-                                parts.push(Segment::Hole(Arc::new(Hole {
-                                    home: Arc::clone(&hole.home),
-                                    span: hole.span.clone(),
-                                    inside: None,
-                                    value,
-                                    what: hole.what.clone(),
-                                    weight: hole.weight,
-                                })));
-                                continue;
-                            }
-                        };
-                        match parts.last_mut() {
-                            Some(Segment::Fixed(before)) => before.push_str(&text),
-                            _ => parts.push(Segment::Fixed(text)),
-                        }
-                    }
-                    parts
-                });
-                Self::Texts {
-                    alternatives: Arc::new(alternatives.collect()),
+                let changed = changed(alternatives, |text| text_abroad(text, lend))?;
+                Some(Self::Texts {
+                    alternatives: Arc::new(changed),
                     complete: *complete,
-                }
+                })
             }
             Self::List(values) => {
-                let values = values.iter().map(|value| value.abroad(lend));
-                Self::List(Arc::new(values.collect()))
+                let changed = changed(values, |value| value.changed_abroad(lend))?;
+                Some(Self::List(Arc::new(changed)))
             }
             Self::Map(pairs) => {
-                let pairs = pairs
-                    .iter()
-                    .map(|(key, value)| (key.abroad(lend), value.abroad(lend)));
-                Self::Map(Arc::new(pairs.collect()))
+                let changed = changed(pairs, |(key, value)| {
+                    let (new_key, new_value) =
+                        (key.changed_abroad(lend), value.changed_abroad(lend));
+                    if new_key.is_none() && new_value.is_none() {
+                        return None;
+                    }
+                    Some((
+                        new_key.unwrap_or_else(|| key.clone()),
+                        new_value.unwrap_or_else(|| value.clone()),
+                    ))
+                })?;
+                Some(Self::Map(Arc::new(changed)))
             }
-            other => other.clone(),
+            _ => None,
         }
     }
+}
+
+/// A list with what becomes of its elements; `None` if all stay.
+fn changed<T: Clone>(list: &[T], mut change: impl FnMut(&T) -> Option<T>) -> Option<Vec<T>> {
+    let mut all: Option<Vec<T>> = None;
+    for (at, one) in list.iter().enumerate() {
+        let new = change(one);
+        match (&mut all, new) {
+            (Some(all), new) => all.push(new.unwrap_or_else(|| one.clone())),
+            (None, Some(new)) => {
+                let mut before = list[..at].to_vec();
+                before.push(new);
+                all = Some(before);
+            }
+            (None, None) => {}
+        }
+    }
+    all
+}
+
+/// A text without places in this asset, if it differs.
+fn text_abroad(
+    assembled: &Assembled,
+    lend: &mut impl FnMut(&Segment) -> Option<LiteralId>,
+) -> Option<Assembled> {
+    let is_fixed = |segment: &Segment| matches!(segment, Segment::Fixed(_));
+    if assembled.iter().all(is_fixed) {
+        return None;
+    }
+    let mut parts: Assembled = Vec::new();
+    let mut differs = false;
+    for segment in assembled {
+        if let Some(literal) = lend(segment) {
+            differs |=
+                !matches!(segment, Segment::Lent { literal: before, .. } if *before == literal);
+            let text = texts_given(&vec![segment.clone()]).unwrap_or_default();
+            parts.push(Segment::Lent { literal, text });
+            continue;
+        }
+        let text = match segment {
+            Segment::Fixed(text) => text.clone(),
+            Segment::Source {
+                decoded: Some(text),
+                ..
+            }
+            | Segment::Lent { text, .. } => {
+                differs = true;
+                text.clone()
+            }
+            Segment::Source { home, range, .. } => {
+                differs = true;
+                home.text()
+                    .get(range.clone())
+                    .unwrap_or_default()
+                    .to_owned()
+            }
+            Segment::Hole(hole) => {
+                let value = hole.value.changed_abroad(lend);
+                if value.is_none() && hole.inside.is_none() {
+                    parts.push(segment.clone());
+                    continue;
+                }
+                differs = true;
+                parts.push(Segment::Hole(Arc::new(Hole {
+                    home: Arc::clone(&hole.home),
+                    span: hole.span.clone(),
+                    inside: None,
+                    value: value.unwrap_or_else(|| hole.value.clone()),
+                    what: hole.what.clone(),
+                    weight: hole.weight,
+                })));
+                continue;
+            }
+        };
+        match parts.last_mut() {
+            Some(Segment::Fixed(before)) => before.push_str(&text),
+            _ => parts.push(Segment::Fixed(text)),
+        }
+    }
+    differs.then_some(parts)
 }
 
 /// What is kept from cell to cell of one asset.
@@ -894,6 +973,8 @@ pub(crate) struct State {
     pub(super) uses: Vec<Use>,
     /// Variables of the notebook by language.
     pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
+    /// The values whose texts were last written to the session.
+    pub(super) told: BTreeMap<Namespace, HashMap<String, Value>>,
     /// The texts that were last written to the session, by variable.
     pub(super) written: BTreeMap<(Namespace, String), crate::session::Value>,
     /// Every function, in the order of the text.

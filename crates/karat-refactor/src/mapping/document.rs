@@ -122,10 +122,18 @@ fn heading(text: &str) -> String {
 fn delimited(bytes: &[u8]) -> Result<Document, String> {
     let (text, _) = text::decode(bytes).map_err(|error| error.to_string())?;
     let first = text.lines().next().unwrap_or_default();
-    let delimiter = [',', ';', '\t', '|']
-        .into_iter()
-        .max_by_key(|mark| (first.matches(*mark).count(), u8::from(*mark == ',')))
-        .unwrap_or(',');
+    // `sep=;` in the first line is how Excel is told.
+    let told = first
+        .get(..4)
+        .filter(|start| start.eq_ignore_ascii_case("sep="))
+        .and_then(|_| first[4..].trim_end_matches([',', ' ']).chars().next());
+    let delimiter = told.unwrap_or_else(|| {
+        [',', ';', '\t', '|']
+            .into_iter()
+            .max_by_key(|mark| (first.matches(*mark).count(), u8::from(*mark == ',')))
+            .unwrap_or(',')
+    });
+    let headings_at = usize::from(told.is_some());
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(u8::try_from(delimiter).unwrap_or(b','))
         .flexible(true)
@@ -134,7 +142,10 @@ fn delimited(bytes: &[u8]) -> Result<Document, String> {
     let mut document = Document::default();
     for (at, record) in reader.records().enumerate() {
         let record = record.map_err(|error| error.to_string())?;
-        if at == 0 {
+        if at < headings_at {
+            continue;
+        }
+        if at == headings_at {
             document.headings = record.iter().map(heading).collect();
             continue;
         }
@@ -415,6 +426,19 @@ mod tests {
              ;;;;;/;/Volumes/b;\n\
              p;q;prd;;;;;\n\
              p;q2;prod;;;;;\np;q3;prod;;;;;\n;;;;;/mnt/long;/{}\n", "a".repeat(4096)),
+        ));
+    }
+
+    /// A file of Excel with its own first line; a rule without a catalog would have taken the database for one.
+    #[test]
+    fn rules_and_paths_say_where_they_go() {
+        expect_test::expect![[r#"
+            Error row 3, column `new_catalog`: a rule names its catalog: `*` stands for parts of schemas and tables only
+            Error row 4, column `new_path`: the new path is missing
+        "#]]
+        .assert_eq(&problems(
+            "m.csv",
+            "sep=;\nold_database;old_table;new_catalog;new_schema;new_table;old_path;new_path\n*;*;*;*;*;;\n;;;;;/mnt/a;\nsales;orders;prod;;;/mnt/b;\n",
         ));
     }
 

@@ -454,6 +454,13 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
             "a rule has at most four `*`".to_owned(),
         );
     }
+    if stars("new_catalog") > 0 {
+        tell(
+            "new_catalog",
+            Weight::Error,
+            "a rule names its catalog: `*` stands for parts of schemas and tables only".to_owned(),
+        );
+    }
     if stars("new_schema") > stars("old_database") {
         tell(
             "new_schema",
@@ -474,6 +481,13 @@ fn check_cells(row: &Row, problems: &mut Vec<Problem>) {
             "old_path",
             Weight::Warning,
             "a new path without an old one moves nothing in code".to_owned(),
+        );
+    }
+    if !has_name && !old_path.is_empty() && new_path.is_empty() {
+        tell(
+            "new_path",
+            Weight::Error,
+            "the new path is missing".to_owned(),
         );
     }
     if !old_path.is_empty() && normal_path(old_path).len() < 2 {

@@ -125,6 +125,9 @@ impl Reader<'_> {
                 news.push(new);
             }
         }
+        if news.iter().any(|new| self.besides.of(new).is_some()) {
+            return None;
+        }
         let mut wish = Wish {
             new: one_name(&news)?,
             ..Wish::default()
@@ -179,6 +182,9 @@ impl Reader<'_> {
             let Decision::Mapped { new, .. } = self.decide(&texts, false) else {
                 return None;
             };
+            if self.besides.of(&new).is_some() {
+                return None;
+            }
             wish.fillings.push((hole.mark, value.clone(), new.sql()));
             news.push(new);
         }
@@ -207,6 +213,13 @@ impl Reader<'_> {
             let DatabaseLookup::One(schema) = self.mapping.database(&value.to_lowercase()) else {
                 return None;
             };
+            if self
+                .besides
+                .of_schema(&schema.catalog, &schema.schema)
+                .is_some()
+            {
+                return None;
+            }
             wish.new = match hole.values.len() {
                 1 => schema.sql(),
                 _ => format!("{}.*", quoted(&schema.catalog)),

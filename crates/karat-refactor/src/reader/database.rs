@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::Reader;
 use super::names::{self, NamePart, combinations, is_metastore, whole};
+use super::table::unless_beside;
+use crate::beside::{Already, part};
 use crate::fragment::{Fragment, Refusal};
 use crate::mapping::{DatabaseLookup, quoted};
 use crate::occurrence::{Doubt, NotATable, Role, Subject, Verdict, rule};
@@ -25,6 +27,7 @@ impl Reader<'_> {
             _ => return,
         };
         let holes = fragment.holes_in(&database.range);
+        self.note_schema(fragment, parts);
         let mut old = None;
         let verdict = if database.text.eq_ignore_ascii_case("global_temp") {
             // The database of global temporary views is in no catalog.
@@ -91,14 +94,22 @@ impl Reader<'_> {
                                     ))
                                 };
                             match edit {
-                                Ok(edit) => Verdict::Rewritten {
-                                    new: if schemas.len() == 1 {
+                                Ok(edit) => {
+                                    let new = if schemas.len() == 1 {
                                         first.sql()
                                     } else {
                                         format!("{}.*", quoted(&first.catalog))
-                                    },
-                                    edits: vec![edit],
-                                },
+                                    };
+                                    let edits = vec![edit];
+                                    let beside = schemas.iter().find_map(|new| {
+                                        let (catalog, schema) = (&new.catalog, &new.schema);
+                                        match self.drops {
+                                            true => self.besides.of_dropped_schema(catalog, schema),
+                                            false => self.besides.of_schema(catalog, schema),
+                                        }
+                                    });
+                                    unless_beside(Verdict::Rewritten { new, edits }, beside)
+                                }
                                 Err(refusal) => needs(
                                     rule::SCATTERED,
                                     format!("the new schema cannot be written here: {refusal}"),
@@ -142,6 +153,21 @@ impl Reader<'_> {
         };
         self.wish = self.wish_of_database(fragment, parts);
         self.occurrence(fragment, range, Subject::Database, Role::Name, old, verdict);
+    }
+
+    /// Keeps a schema of Unity Catalog in mind, if it is one: no database may become it.
+    fn note_schema(&mut self, fragment: &Fragment, parts: &[NamePart]) {
+        for name in names::possible(fragment, parts) {
+            let texts: Vec<&str> = name.iter().map(String::as_str).collect();
+            let full = match (texts.as_slice(), &self.session.catalog) {
+                ([catalog, schema], _) if !is_metastore(catalog) => [part(catalog), part(schema)],
+                ([schema], Some(catalog)) => [part(catalog), part(schema)],
+                _ => continue,
+            };
+            self.found
+                .already
+                .extend(Already::schema(self.mapping, full));
+        }
     }
 
     /// `USE db`: from here on it is current. `parts` as in [`Reader::database`]; that it stands here is not reported.

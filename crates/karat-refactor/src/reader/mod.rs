@@ -21,6 +21,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::beside::Besides;
 use crate::constants::{Decided, Place};
 use crate::format::Format;
 use crate::fragment::Fragment;
@@ -50,6 +51,8 @@ pub struct Facts {
     pub constants: Decided,
     /// `USE`s that are left to a person, each with a name that it would take along.
     pub(crate) uses_left: BTreeMap<Place, String>,
+    /// What the names of an asset, by its path, may not be merged with.
+    pub(crate) besides: BTreeMap<String, Arc<Besides>>,
 }
 
 /// The other notebooks of the estate, for `%run`.
@@ -117,8 +120,12 @@ pub struct Reader<'e> {
     spots: Vec<Spot>,
     /// What the name that is reported next would have its holes be filled with.
     wish: Option<Wish>,
-    /// Names of Unity Catalog that the SQL statement being read has already, in lower case.
-    pub(crate) beside: BTreeSet<String>,
+    /// What names may not be merged with.
+    besides: Arc<Besides>,
+    /// Whether the database that is reported next is dropped.
+    pub(crate) drops: bool,
+    /// Tables of the metastore that are left to a person because they would be.
+    merged: BTreeSet<String>,
     /// The holes of each occurrence.
     filled: Vec<constant::Filled>,
     ended: bool,
@@ -165,7 +172,9 @@ impl<'e> Reader<'e> {
             spot: Spot::None,
             spots: Vec::new(),
             wish: None,
-            beside: BTreeSet::new(),
+            besides: facts.besides.get(asset).cloned().unwrap_or_default(),
+            drops: false,
+            merged: BTreeSet::new(),
             filled: Vec::new(),
             ended: false,
         }

@@ -96,6 +96,16 @@ pub(super) fn likely(fragment: &Fragment, parts: &[NamePart]) -> Vec<Vec<String>
     combinations_by(fragment, parts, of_hole).unwrap_or_default()
 }
 
+/// All that a name may be: texts, and where nobody knows, what is written of it.
+pub(super) fn possible(fragment: &Fragment, parts: &[NamePart]) -> Vec<Vec<String>> {
+    if let Some(all) = combinations(fragment, parts) {
+        return all;
+    }
+    let mut names = likely(fragment, parts);
+    names.push(parts.iter().map(|part| part.text.clone()).collect());
+    names
+}
+
 fn combinations_by(
     fragment: &Fragment,
     parts: &[NamePart],

@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Reader;
+use super::table::unless_beside;
+use crate::beside::Already;
 use crate::fragment::{self, Fragment};
 use crate::occurrence::{Doubt, Role, Subject, Verdict, rule};
 use crate::rules::LOCATION_IN_VOLUME;
@@ -20,6 +22,14 @@ impl Reader<'_> {
         let literal = &text[..literal_end];
         let skipped = path_scheme(literal);
         let Some((length, new)) = self.mapping.path(&literal[skipped..]) else {
+            // What is put in behind the last slash may be any name.
+            let known = match literal_end < text.len() {
+                true => literal.rfind('/').filter(|slash| *slash >= skipped),
+                false => Some(literal.len()),
+            };
+            let known = known.map_or("", |end| &literal[skipped..end]);
+            let already = Already::path(self.mapping, known);
+            self.found.already.extend(already);
             if let Some((known, _)) = self.mapping.paths().find(|(old, _)| {
                 literal_end < text.len()
                     && literal.len() > skipped + 1
@@ -66,10 +76,12 @@ impl Reader<'_> {
             }
         } else {
             match fragment.edit(range.start..end, &new) {
-                Ok(edit) => Verdict::Rewritten {
-                    new,
-                    edits: vec![edit],
-                },
+                Ok(edit) => {
+                    let whole = format!("{new}{}", &literal[skipped + length..]);
+                    let beside = self.besides.of_path(&whole);
+                    let edits = vec![edit];
+                    unless_beside(Verdict::Rewritten { new, edits }, beside)
+                }
                 Err(refusal) => Verdict::NeedsPerson {
                     doubt: Doubt::new(
                         rule::PATH,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Reader;
 use super::names::{self, NamePart, Pattern, combinations, is_metastore, name_parts, whole};
+use crate::beside::{Already, part};
 use crate::fragment::{self, Fragment, Refusal};
 use crate::mapping::{DatabaseLookup, NewTable, TableLookup, quoted};
 use crate::occurrence::{Doubt, Means, NotATable, Role, Subject, Verdict, rule};
@@ -179,6 +180,7 @@ impl Reader<'_> {
         if parts.iter().any(|part| part.text.is_empty()) {
             return None;
         }
+        self.note_already(fragment, parts);
         let mut mapped = None;
         let touched = !fragment.holes_in(&range).is_empty();
         let (old, verdict) = if touched {
@@ -202,8 +204,17 @@ impl Reader<'_> {
             let verdict = match decision {
                 Decision::Mapped { old, new } => {
                     let verdict = self.rewrite(fragment, parts, &old, &new);
-                    let verdict = self.unless_beside(verdict, &new);
-                    mapped = Some(new);
+                    // A column follows its table.
+                    let is_asked = match subject {
+                        Subject::Qualifier => self.merged.contains(&old),
+                        _ => true,
+                    };
+                    let beside = self.besides.of(&new).filter(|_| is_asked);
+                    if beside.is_some() {
+                        self.merged.insert(old.clone());
+                    }
+                    let verdict = unless_beside(verdict, beside);
+                    mapped = matches!(verdict, Verdict::Rewritten { .. }).then_some(new);
                     verdict
                 }
                 Decision::NotATable(reason) => Verdict::NotATable { reason },
@@ -228,23 +239,34 @@ impl Reader<'_> {
         mapped
     }
 
-    /// A statement that has the new name too moves or compares the two: with one name it would copy a table onto itself.
-    fn unless_beside(&self, verdict: Verdict, new: &NewTable) -> Verdict {
-        let full = format!("{}.{}.{}", new.catalog, new.schema, new.table).to_lowercase();
-        let in_schema = full.split_once('.').map_or("", |(_, rest)| rest);
-        let is_beside = self.beside.contains(&full) || self.beside.contains(in_schema);
-        match verdict {
-            Verdict::Rewritten { edits, .. } if is_beside => Verdict::NeedsPerson {
-                doubt: Doubt::new(
-                    rule::BESIDE_NEW,
-                    format!(
-                        "this statement names `{full}` too, which this name would become: does it copy or compare the two?"
-                    ),
-                ),
-                candidates: vec![new.sql()],
-                suggestion: edits,
-            },
-            verdict => verdict,
+    /// Keeps a table of Unity Catalog in mind, if it is one: no other name may become it.
+    fn note_already(&mut self, fragment: &Fragment, parts: &[NamePart]) {
+        let range = whole(parts).unwrap_or(0..0);
+        if parts.len() < 3 && self.session.catalog.is_none() && fragment.holes_in(&range).is_empty()
+        {
+            return;
+        }
+        for name in names::possible(fragment, parts) {
+            let texts: Vec<&str> = name.iter().map(String::as_str).collect();
+            let catalog = self.session.catalog.as_deref();
+            let full = match (texts.as_slice(), catalog) {
+                ([catalog, schema, table], _) if !is_metastore(catalog) => {
+                    [part(catalog), part(schema), part(table)]
+                }
+                ([schema, table], Some(catalog)) if *schema != "global_temp" => {
+                    [part(catalog), part(schema), part(table)]
+                }
+                ([table], Some(catalog))
+                    if !self.session.temporary_views.contains(&table.to_lowercase()) =>
+                {
+                    let schema = self.session.database.only();
+                    [part(catalog), schema.and_then(part), part(table)]
+                }
+                _ => continue,
+            };
+            self.found
+                .already
+                .extend(Already::table(self.mapping, full));
         }
     }
 
@@ -540,7 +562,13 @@ impl Reader<'_> {
             let old = (old.len() == 1).then(|| old[0].clone());
             let written = combinations.first().map_or(0, Vec::len);
             return match self.one_edit_for_all(fragment, parts, &news, written) {
-                Some(Ok((new, edits))) => (old, Verdict::Rewritten { new, edits }),
+                Some(Ok((new, edits))) => {
+                    let beside = news.iter().find_map(|(_, new)| self.besides.of(new));
+                    (
+                        old,
+                        unless_beside(Verdict::Rewritten { new, edits }, beside),
+                    )
+                }
                 Some(Err(refusal)) => (
                     old,
                     needs(
@@ -582,12 +610,12 @@ impl Reader<'_> {
             return match edit {
                 Ok(edit) => {
                     edits.push(edit);
+                    let new = format!("{replacement}.*");
+                    let (catalog, schema) = (&catalog_schema.catalog, &catalog_schema.schema);
+                    let beside = self.besides.of_table(catalog, schema, None);
                     (
                         Some(format!("{database}.*")),
-                        Verdict::Rewritten {
-                            new: format!("{replacement}.*"),
-                            edits,
-                        },
+                        unless_beside(Verdict::Rewritten { new, edits }, beside),
                     )
                 }
                 Err(refusal) => (
@@ -821,6 +849,18 @@ impl Reader<'_> {
             new: new.sql(),
             edits,
         }
+    }
+}
+
+/// A name that would be merged with another one of the code is left to a person.
+pub(super) fn unless_beside(verdict: Verdict, beside: Option<Doubt>) -> Verdict {
+    match (verdict, beside) {
+        (Verdict::Rewritten { new, edits }, Some(doubt)) => Verdict::NeedsPerson {
+            doubt,
+            candidates: vec![new],
+            suggestion: edits,
+        },
+        (verdict, _) => verdict,
     }
 }
 

@@ -183,3 +183,40 @@ fn nesting_costs_no_more_than_length() {
         with.sql: sales.orders rewritten,
     "#]].assert_eq(&shown);
 }
+
+/// Each notebook runs the next one twice, in sessions that differ.
+#[test]
+fn notebooks_that_run_each_other_without_end() {
+    let text = |n: usize| {
+        format!(
+            "# Databricks notebook source\na{n} = 1\nspark.conf.set('a{n}', 'x')\n\n# COMMAND ----------\n\n# MAGIC %run ./n{m}\n\n# COMMAND ----------\n\n\
+             spark.conf.set('b{n}', 'y')\n\n# COMMAND ----------\n\n# MAGIC %run ./n{m}\n\n# COMMAND ----------\n\nspark.table('sales.orders')\n\
+             spark.table('orders')\n",
+            m = n + 1
+        )
+    };
+    let files: Vec<(String, String)> = (0..11)
+        .map(|n| (format!("n{n}.py"), text(n)))
+        .chain([(
+            "n11.py".to_owned(),
+            "# Databricks notebook source\nspark.sql('use sales')\n".to_owned(),
+        )])
+        .collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    let scan = scanned(&files, &mapping());
+    let verdicts = |path: &str| {
+        let report = scan.assets.iter().find(|report| report.path == path);
+        let occurrences = report.unwrap().occurrences.iter();
+        let shown = occurrences.map(|one| match &one.verdict {
+            Verdict::NeedsPerson { doubt, .. } => format!("{} {}", one.text, doubt.rule),
+            verdict => format!("{} {}", one.text, verdict.word()),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    // The last ones are followed to their end; the first is cut off, and knows no current database then.
+    expect!["sales.orders rewritten, orders rewritten"].assert_eq(&verdicts("n9.py"));
+    expect!["sales.orders rewritten, orders name/database-unknown"].assert_eq(&verdicts("n0.py"));
+}

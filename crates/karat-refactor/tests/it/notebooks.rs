@@ -32,6 +32,52 @@ fn the_session_goes_on_from_cell_to_cell() {
 }
 
 #[test]
+fn widgets_as_older_notebooks_write_them() {
+    check(
+        &[(
+            "nb.sql",
+            "-- Databricks notebook source\ncreate widget text db default 'sales'\n\n-- COMMAND ----------\n\n\
+             select '$day', a$b.c, v$.x from $db.orders join sales.$t join $cat.sales.items where x = '$db.orders'\n",
+        )],
+        expect![[r#"
+            2:32 sales ?  name/parameter prod.sales
+            6:33 sales.orders -> prod.sales.orders
+            6:49 sales.????? ?  name/beside-its-new-name prod.sales.*
+            6:63 ?????.sales.items ?  name/unresolved prod.sales.items
+            | select '$day', a$b.c, v$.x from prod.$db.orders join sales.$t join $cat.sales.items where x = '$db.orders'
+        "#]],
+    );
+}
+
+/// Exports that strip `# MAGIC` leave the blank behind it, and the notebook runs all the same.
+#[test]
+fn magic_whose_marks_are_gone() {
+    check(
+        &[(
+            "nb.py",
+            "# Databricks notebook source\n# DBTITLE 1,Load sales.orders\n %sql\n insert into sales.orders\n   select * from sales.items\n\n\
+             # COMMAND ----------\n\n %python\n if True:\n   spark.table('sales.items')\n\n# COMMAND ----------\n\n %md about sales.orders\n\n\
+             # COMMAND ----------\n\n%sql\nuse sales\n\n# COMMAND ----------\n\nx = 7\\\n %sales\nspark.table('orders')\n",
+        )],
+        expect![[r#"
+            2:18 sales.orders not a table: comment
+            4:14 sales.orders -> prod.sales.orders
+            5:18 sales.items -> prod.sales.items
+            11:17 sales.items -> prod.sales.items
+            15:12 sales.orders not a table: comment
+            20:5 sales -> prod.sales
+            26:14 orders -> prod.sales.orders
+            1:1 Note style/use-catalog: one statement `USE CATALOG prod` would do instead of 5 edits
+            |  insert into prod.sales.orders
+            |    select * from prod.sales.items
+            |    spark.table('prod.sales.items')
+            | use prod.sales
+            | spark.table('prod.sales.orders')
+        "#]],
+    );
+}
+
+#[test]
 fn run_sets_the_database_of_its_caller() {
     check(
         &[

@@ -901,3 +901,24 @@ added("people.emp")"#,
         11:8 people.emp ?  name/used-otherwise `prod-eu`.people.emp
     "#]].assert_eq(&show(&[("helpers.py", &helpers), ("user.py", &user)]));
 }
+
+/// A stream that is kept in memory is a temporary view of the query's name.
+#[test]
+fn streams_in_memory() {
+    check(
+        "spark.sql('use sales')\n\
+         df.writeStream.format('memory').queryName('orders').outputMode('complete').start()\n\
+         spark.sql('select * from orders')\n\
+         df.writeStream.queryName('items').format('delta').toTable('sales.items')\n\
+         spark.sql('select * from items')\n",
+        expect![[r#"
+            1:16 sales -> prod.sales
+            3:26 orders not a table: temporary view
+            4:60 sales.items -> prod.sales.items
+            5:26 items -> prod.sales.items
+            | spark.sql('use prod.sales')
+            | df.writeStream.queryName('items').format('delta').toTable('prod.sales.items')
+            | spark.sql('select * from prod.sales.items')
+        "#]],
+    );
+}

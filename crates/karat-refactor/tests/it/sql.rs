@@ -97,7 +97,7 @@ fn statements_that_are_not_queries() {
          alter table sales.orders rename to sales.items; drop table if exists sales.orders; truncate table `sales`.`orders`;\n\
          convert to delta parquet.`/mnt/raw/x`; select * from delta.`dbfs:/mnt/raw/x`; cache lazy table sales.orders; create database if not exists sales location 'dbfs:/mnt/lake/gold/sales';\n\
          copy into sales.orders from '/mnt/raw/in' fileformat = csv; load data inpath '/mnt/raw/y' into table sales.orders;\n\
-         create function sales.f as 'x'; select * from `sales.orders`; select * from prod.sales.orders; insert into conf values ('sales.orders');",
+         create function sales.f as 'x'; select * from `sales.orders`; select * from prod.sales.other; insert into conf values ('sales.orders');",
         expect![[r#"
             1:8 sales.orders -> prod.sales.orders
             1:31 sales.orders -> prod.sales.orders
@@ -129,9 +129,9 @@ fn statements_that_are_not_queries() {
             7:102 sales.orders -> prod.sales.orders
             8:17 sales.f ?  name/function
             8:47 `sales.orders` ?  name/quoted-dot
-            8:77 prod.sales.orders not a table: already a name of Unity Catalog
-            8:108 conf ?  name/not-mapped
-            8:122 sales.orders ?  name/metadata
+            8:77 prod.sales.other not a table: already a name of Unity Catalog
+            8:107 conf ?  name/not-mapped
+            8:121 sales.orders ?  name/metadata
             4:60 Warning refused/dbfs-paths: `/mnt/raw/items`: mounts know no rights of Unity Catalog; use a volume or an external location
             6:156 Warning refused/dbfs-paths: `abfss://gold@acc.dfs.core.windows.net/sales`: storage is reached by its address; an external location or a volume must cover it
             | vacuum prod.sales.orders; optimize prod.sales.orders zorder by (id); refresh table prod.sales.orders; msck repair table prod.sales.orders;
@@ -209,6 +209,11 @@ fn verdicts(texts: &[&str]) -> String {
 fn sql_of_another_system_is_left_to_a_person() {
     expect![[r#"
         sales.orders name/other-dialect: a batch that ends with `GO`
+        sales.first_day name/not-understood: looks like a mapped name, in a place that karat does not understand
+        sales.orders name/other-dialect: `CREATE VARIABLE`
+        sales.orders name/other-dialect: `TRUNCATE … IMMEDIATE`
+        sales.items rewritten
+        sales.orders name/other-dialect: `FETCH FIRST … ROWS`
         sales.orders name/other-dialect: the schema `dbo`
         dbo.x name/not-mapped: the mapping has no row for `dbo.x`, nor for its database
         sales.orders name/other-dialect: a text `N'…'`
@@ -224,13 +229,17 @@ fn sql_of_another_system_is_left_to_a_person() {
         sales.orders name/other-dialect: a procedure without `LANGUAGE SQL`
         sales.orders name/other-dialect: a block that ends with `/`
         sales.orders name/other-dialect: an assignment `:=`
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
+        sales.orders name/other-dialect: a word of SQL Server, Oracle, PostgreSQL, Redshift or DB2
+        sales.orders name/other-dialect: a word of SQL Server, Oracle, PostgreSQL, Redshift or DB2
         /mnt/raw path/unresolved: a mapped path in a place where karat does not move paths
-        sales.orders name/other-dialect: a type or option of SQL Server, Oracle, PostgreSQL or Redshift
+        sales.orders name/other-dialect: a word of SQL Server, Oracle, PostgreSQL, Redshift or DB2
     "#]]
     .assert_eq(&verdicts(&[
         "select * from sales.orders\nGO\n",
+        "create or replace variable sales.first_day date default '2020-01-01'; select * from sales.orders",
+        "truncate table sales.orders immediate",
+        "truncate table sales.items; execute immediate 'select 1'",
+        "select * from sales.orders fetch first 10 rows only",
         "select * from sales.orders o join dbo.x on x.id = o.id",
         "select * from sales.orders where name = N'Ann'",
         "declare @day date; select * from sales.orders where day = @day",
@@ -434,13 +443,11 @@ select * from sales.items join hive_metastore.sales.orders;
         4:45 sales.orders ?  name/beside-its-new-name prod.sales.orders
         4:65 people.emp -> `prod-eu`.people.emp
         5:15 prod.sales.items not a table: already a name of Unity Catalog
-        5:37 sales.orders -> prod.sales.orders
+        5:37 sales.orders ?  name/beside-its-new-name prod.sales.orders
         7:25 sales.orders not a table: already a name of Unity Catalog
         7:49 hive_metastore.sales.orders ?  name/beside-its-new-name prod.sales.orders
         8:15 sales.items not a table: already a name of Unity Catalog
-        8:32 hive_metastore.sales.orders -> prod.sales.orders
+        8:32 hive_metastore.sales.orders ?  name/beside-its-new-name prod.sales.orders
         | insert into prod.sales.orders select * from sales.orders o join `prod-eu`.people.emp e on e.id = o.id;
-        | select * from prod.sales.items join prod.sales.orders;
-        | select * from sales.items join prod.sales.orders;
     "#]].assert_eq(&show(&[("a.sql", text)]));
 }

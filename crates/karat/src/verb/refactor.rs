@@ -13,7 +13,7 @@ use karat_refactor::mapping::merge;
 use karat_refactor::mapping::read::{Problem, Weight};
 use karat_refactor::proof::{self, FileProof};
 use karat_refactor::style::{self, Style, Styles};
-use karat_refactor::verify::{Judged, Outcome, verify_in};
+use karat_refactor::verify::{Judged, Outcome, verify_decided};
 use karat_refactor::walk::{self, Walk};
 use karat_refactor::{Mapping, Options, Verdict, asset, patch};
 use serde_json::{Value, json};
@@ -736,11 +736,12 @@ fn run_verify(voice: Voice, arguments: &RefactorVerify) -> Result<u8, Failure> {
     let mapping = mapping(voice, &arguments.mapping)?;
     let (before, after) = (walk(&arguments.before)?, walk(&arguments.after)?);
     let styles = styles(&arguments.style, &mapping)?;
-    let mut judged = verify_in(
+    let decisions = refactor_report::decisions(arguments.decisions.as_deref())?;
+    let mut judged = verify_decided(
         &before,
         &after,
         &mapping,
-        &styles,
+        (&styles, &decisions),
         machine::threads(arguments.threads),
     );
     judged.extend(compare_binary(&before, &after)?);

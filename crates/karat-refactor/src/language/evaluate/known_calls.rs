@@ -27,6 +27,12 @@ impl Machine<'_, '_> {
                 .or_else(|| given.get(index))
                 .map(|argument| argument.value.clone())
         };
+        if method == "start" {
+            let stream = std::mem::take(&mut self.stream);
+            if let (true, Some((name, span))) = (stream.in_memory, stream.name) {
+                self.view(&name, &span, true);
+            }
+        }
         match (path, method) {
             (_, "dbConnect") if self.namespace == Namespace::R => {
                 // The connection is told by its driver.
@@ -213,15 +219,33 @@ impl Machine<'_, '_> {
                 if path.contains("read") || path.contains("write") || path.contains("Stream") =>
             {
                 self.words(given);
-                let foreign = first
-                    .and_then(|argument| argument.value.only_text())
-                    .is_some_and(|format| is_foreign(&format));
+                let format = first.and_then(|argument| argument.value.only_text());
+                let format = format.unwrap_or_default();
+                self.stream.in_memory = format.eq_ignore_ascii_case("memory");
+                let foreign = is_foreign(&format);
                 let format = if foreign {
                     "format(foreign)"
                 } else {
                     "format()"
                 };
                 Some(Value::object(&format!("{path}.{format}")))
+            }
+            (_, "queryName") if is_of_reader_or_writer(path) => {
+                self.words(given);
+                self.stream.name = first.map(|name| (name.value.clone(), name.span.clone()));
+                Some(Value::object(&format!("{path}.queryName()")))
+            }
+            ("", "write.stream") if self.namespace == Namespace::R => {
+                let source = named("source", 1)?.only_text();
+                let name = given
+                    .iter()
+                    .find(|one| one.name.as_deref() == Some("queryName"));
+                if source.is_some_and(|source| source.eq_ignore_ascii_case("memory"))
+                    && let Some(name) = name
+                {
+                    self.view(&name.value, &name.span, true);
+                }
+                None
             }
             (_, "load" | "save" | "start") if path.contains("format(foreign)") => {
                 for argument in given {

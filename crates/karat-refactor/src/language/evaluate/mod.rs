@@ -79,6 +79,14 @@ pub(crate) struct Machine<'r, 'e> {
     attempts: Vec<Current>,
     /// Whether what is written at the end of the chain of calls is files.
     writes_files: bool,
+    /// The stream that is being described: its name, and whether it is kept in memory, as a temporary view of that name.
+    stream: Stream,
+}
+
+#[derive(Default)]
+struct Stream {
+    in_memory: bool,
+    name: Option<(Value, Range<usize>)>,
 }
 
 #[derive(Default)]
@@ -104,8 +112,9 @@ impl<'r, 'e> Machine<'r, 'e> {
         let mut state = std::mem::take(&mut reader.programs);
         let mut globals = state.globals.remove(&namespace).unwrap_or_default();
         // What `%run` brought, or SQL set: texts without a place in this asset.
-        for ((of, name), value) in &reader.session.variables {
-            if *of != namespace || state.written.get(&(*of, name.clone())) == Some(value) {
+        for (key, value) in &reader.session.variables {
+            let (of, name) = key;
+            if *of != namespace || state.written.get(key) == Some(value) {
                 continue;
             }
             let value = from_session(value);
@@ -126,6 +135,7 @@ impl<'r, 'e> Machine<'r, 'e> {
             class: None,
             attempts: Vec::new(),
             writes_files: false,
+            stream: Stream::default(),
         }
     }
 
@@ -145,7 +155,16 @@ impl<'r, 'e> Machine<'r, 'e> {
             .next()
             .map(|frame| frame.variables)
             .unwrap_or_default();
+        let told = self.state.told.entry(self.namespace).or_default();
         for (name, value) in &globals {
+            // A notebook has many variables, and a cell gives a value to few.
+            if told
+                .get(name)
+                .is_some_and(|told| told.is_shared_with(value))
+            {
+                continue;
+            }
+            told.insert(name.clone(), value.clone());
             let written = match value.all_texts() {
                 Some(texts) => session::Value::OneOf(texts.into_iter().collect::<BTreeSet<_>>()),
                 None => session::Value::Unknown,

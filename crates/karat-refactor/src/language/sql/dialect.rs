@@ -1,4 +1,4 @@
-//! SQL that is not that of Databricks: T-SQL and PL/SQL, told by signs that Databricks SQL does not have. Their tables are not those of
+//! SQL that is not that of Databricks: T-SQL, PL/SQL and that of DB2, told by signs that Databricks SQL does not have. Their tables are not those of
 //! the metastore, even where a schema is called like a database of the mapping, so what would be rewritten is left to a person.
 //!
 //! It is asked only where nothing says who runs the SQL: files, and cells of notebooks that are not Databricks' own. One sign is enough;
@@ -48,6 +48,7 @@ const SYSTEMS: &[&str] = &[
     "azuresqldb",
     "azuresqldw",
     "bigquery",
+    "db2",
     "greenplum",
     "mariadb",
     "mssql",
@@ -118,7 +119,7 @@ pub(crate) fn leave_to_a_person(reader: &mut Reader<'_>, from: usize, sign: &str
     }
 }
 
-/// Words that stand in no Databricks SQL: types, options and functions of SQL Server, Synapse, Oracle, PostgreSQL and Redshift.
+/// Words that stand in no Databricks SQL: types, options, functions and schemas of SQL Server, Synapse, Oracle, PostgreSQL, Redshift and DB2.
 const FOREIGN_WORDS: &[&str] = &[
     "az64",
     "columnstore",
@@ -131,6 +132,8 @@ const FOREIGN_WORDS: &[&str] = &[
     "openrowset",
     "plpgsql",
     "sortkey",
+    "sysibm",
+    "tablespace",
     "varchar2",
 ];
 
@@ -197,11 +200,20 @@ impl Statements<'_> {
                 } else if self.token_text(at) == "N" && next.starts_with('\'') && self.touches(at) {
                     Some("a text `N'…'`")
                 } else if FOREIGN_WORDS.iter().any(|word| self.is(at, word)) {
-                    Some("a type or option of SQL Server, Oracle, PostgreSQL or Redshift")
+                    Some("a word of SQL Server, Oracle, PostgreSQL, Redshift or DB2")
                 } else if self.is_call_of_a_procedure(at) {
                     Some("`EXEC` of a procedure")
                 } else if self.makes_a_procedure(at) {
                     Some("a procedure without `LANGUAGE SQL`")
+                } else if self.makes_a_variable(at) {
+                    Some("`CREATE VARIABLE`")
+                } else if self.is(at, "immediate") && self.ends_a_truncation(at) {
+                    Some("`TRUNCATE … IMMEDIATE`")
+                } else if self.is(at, "fetch")
+                    && self.is(at + 1, "first")
+                    && self.is_one_of(at + 3, &["row", "rows"])
+                {
+                    Some("`FETCH FIRST … ROWS`")
                 } else {
                     None
                 }
@@ -284,6 +296,25 @@ impl Statements<'_> {
             _ => self.token_text(at + 1) == "(" && self.kind(at + 2) == Some(Kind::String),
         };
         self.is_first_on_its_line(at) && !in_a_list && called
+    }
+
+    /// `CREATE OR REPLACE VARIABLE sales.first_day`; Databricks declares variables.
+    fn makes_a_variable(&self, at: usize) -> bool {
+        let what = match self.is(at + 1, "or") {
+            true => at + 3,
+            false => at + 1,
+        };
+        self.is(at, "create")
+            && self.is(what, "variable")
+            && self.kind(what + 1) == Some(Kind::Word)
+    }
+
+    /// `TRUNCATE TABLE sales.orders IMMEDIATE`.
+    fn ends_a_truncation(&self, at: usize) -> bool {
+        let mut before = (at.saturating_sub(7)..at).rev();
+        before
+            .find(|at| self.is_one_of(*at, &["truncate", "execute", ";"]))
+            .is_some_and(|at| self.is(at, "truncate"))
     }
 
     /// `CREATE OR ALTER PROC`, `CREATE PROCEDURE … AS BEGIN`, `CREATE PACKAGE`; Databricks' own say `LANGUAGE SQL` in front of the body.

@@ -3,7 +3,7 @@
 //! A scan over tokens that knows the clauses in which names stand, and never fails ([`statement`]); which statements run in any case is told by
 //! [`script`]. Where a
 //! parser parses the statement too, what both say is compared ([`second_reading`]). SQL of other systems is told by its signs ([`dialect`]).
-//! Where a parameter may stand for a catalog is told by [`spot`]. `${name}` is a hole, filled from widgets and `spark.conf`.
+//! Where a parameter may stand for a catalog is told by [`spot`]. `${name}` is a hole, and `$name` in a dotted name, filled from widgets and `spark.conf`.
 
 pub(crate) mod dialect;
 pub(crate) mod lexer;
@@ -54,21 +54,39 @@ fn with_substitutions(
     Some(builder.build())
 }
 
-/// The next `${name}` or `{{name}}` of a text: its first byte, the one behind it, the name.
+/// The next `${name}`, `{{name}}`, or `$name` as a part of a dotted name, of a text: its first byte, the one behind it, the name.
 pub(crate) fn next_substitution(text: &str, from: usize) -> Option<(usize, usize, &str)> {
-    let rest = &text[from..];
-    let dollar = rest.find("${");
-    let braces = rest.find("{{");
-    let (at, open, close) = match (dollar, braces) {
-        (Some(dollar), Some(braces)) if braces < dollar => (braces, 2, "}}"),
-        (Some(dollar), _) => (dollar, 2, "}"),
-        (None, Some(braces)) => (braces, 2, "}}"),
-        (None, None) => return None,
-    };
-    let start = from + at;
-    let length = text[start + open..].find(close)?;
-    let name = text[start + open..start + open + length].trim();
-    Some((start, start + open + length + close.len(), name))
+    for (at, _) in text[from..].match_indices(['$', '{']) {
+        let start = from + at;
+        let rest = &text[start..];
+        let close = match rest.get(..2) {
+            Some("${") => "}",
+            Some("{{") => "}}",
+            _ => match argument_in_name(text, start) {
+                Some(end) => return Some((start, end, &text[start + 1..end])),
+                None => continue,
+            },
+        };
+        let length = rest[2..].find(close)?;
+        let name = rest[2..2 + length].trim();
+        return Some((start, start + 2 + length + close.len(), name));
+    }
+    None
+}
+
+/// Where `$db` ends, in `$db.orders` or `sales.$table`: how older notebooks write a widget.
+fn argument_in_name(text: &str, start: usize) -> Option<usize> {
+    let is_letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
+    let (before, behind) = (&text[..start], text[start..].strip_prefix('$')?);
+    let length = behind
+        .find(|letter| !is_letter(letter))
+        .unwrap_or(behind.len());
+    let name = &behind[..length];
+    let is_name = name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && !name.contains('$')
+        && !before.ends_with(is_letter);
+    let in_dotted_name = before.ends_with('.') || behind[length..].starts_with('.');
+    (is_name && in_dotted_name).then_some(start + 1 + length)
 }
 
 fn substituted(reader: &Reader<'_>, name: &str) -> Value {

@@ -11,9 +11,7 @@ use crate::fragment::Fragment;
 use crate::language::program::{DEPTH_MAX, with_stack};
 use crate::mapping::{NewTable, TableLookup};
 use crate::occurrence::{Doubt, Means, NotATable, Role, rule};
-use crate::reader::{
-    NamePart, Reader, Spot, is_called_like_database, is_metastore, of_widget, whole,
-};
+use crate::reader::{NamePart, Reader, Spot, is_called_like_database, of_widget, whole};
 use crate::rules::DATABASE_APART;
 use crate::session::{Namespace, Value};
 use crate::style::Style;
@@ -106,34 +104,7 @@ fn run(
         let means = Means::NotATable(NotATable::StringData);
         reader.region(fragment, token.range.clone(), means);
     }
-    let names = new_names(reader, fragment.text(), tokens);
-    let outer = std::mem::replace(&mut reader.beside, names);
     read_statement(reader, fragment, tokens, hints, is_statement);
-    reader.beside = outer;
-}
-
-/// Names of Unity Catalog, in lower case: those with three parts that lie in a catalog of the mapping, and those with two where it is current.
-fn new_names(reader: &Reader<'_>, text: &str, tokens: &[Token]) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let Some((parts, behind)) = name_at(text, tokens, at) else {
-            at += 1;
-            continue;
-        };
-        if let [catalog, schema, table, ..] = parts.as_slice() {
-            let parts = [&catalog.text, &schema.text, &table.text];
-            let parts = parts.map(|part| part.to_lowercase());
-            if !is_metastore(&parts[0]) && reader.mapping.has_catalog(&parts[0]) {
-                names.insert(parts.join("."));
-            }
-        }
-        if let ([schema, table], Some(_)) = (parts.as_slice(), &reader.session.catalog) {
-            names.insert(format!("{}.{}", schema.text, table.text).to_lowercase());
-        }
-        at = behind.max(at + 1);
-    }
-    names
 }
 
 fn read_statement(
@@ -1416,7 +1387,9 @@ impl Statement<'_, '_, '_> {
         self.eat_any(&mut at, &["TEMPORARY", "TEMP", "MATERIALIZED", "STREAMING"]);
         if self.eat_any(&mut at, &["DATABASE", "SCHEMA", "NAMESPACE"]) {
             self.eat_if_exists(&mut at);
+            self.reader.drops = true;
             self.database(at);
+            self.reader.drops = false;
             return true;
         }
         if self.eat(&mut at, "VOLUME") {
