@@ -992,7 +992,7 @@ impl Sqlite {
             )
             .map_err(|e| self.fail(&cursor_of(&table.name), e))?;
         let maximum = (maximum != Cell::Null).then_some(maximum);
-        if matches!(maximum, Some(Cell::Real(value)) if value.is_infinite()) {
+        if matches!(maximum, Some(Cell::Real(value)) if value == f64::INFINITY) {
             return Err(misplaced(
                 "{c} = 9e999",
                 "no number that another could be greater than (infinity)",

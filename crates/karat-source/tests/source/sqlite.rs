@@ -324,21 +324,12 @@ fn a_real_cursor_survives_json_to_the_last_bit() {
     "#]].assert_eq(&read_next(&folder, &spec, &mut position));
     position = serde_json::from_str(&position.to_string()).unwrap();
     expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
+    // Whatever came after it would never be read.
     db.execute_batch("INSERT INTO t VALUES (4, 9e999)").unwrap();
     expect![[r#"
-        from {"cursor":{"real":"2461000.777777778"},"from":{"real":"2461000.777777778"}} to {"real":"inf"}
-           id | at
-        ∅: 1 | 2461000.777777778   U t 02c142c6a4638e38e4800000000000000002bff00000000000008000000000000000
-        ∅: 4 | inf   U t 02fff0000000000000800000000000000002c0100000000000008000000000000000
+        Cursor: cannot read table `t` by its cursor `at`: the row with rowid 4 has no number that another could be greater than (infinity) there
+        hint: correct it at the source (`select * from "t" where "at" = 9e999`), or choose another cursor
     "#]].assert_eq(&read_next(&folder, &spec, &mut position));
-    position = serde_json::from_str(&position.to_string()).unwrap();
-    expect![["nothing new\n"]].assert_eq(&read_next(&folder, &spec, &mut position));
-    expect![[r#"
-        from {"cursor":{"real":"0.5"},"from":{"real":"0.5"}} to {"real":"inf"}
-           id | at
-        ∅: 1 | 2461000.777777778   U t 02c142c6a4638e38e4800000000000000002bff00000000000008000000000000000
-        ∅: 4 | inf   U t 02fff0000000000000800000000000000002c0100000000000008000000000000000
-    "#]].assert_eq(&read_next(&folder, &spec, &mut json!(0.5)));
 }
 
 #[test]

@@ -218,6 +218,10 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("test", 0, &[]);
     ask("doctor", 0, &[]);
     ask("verify", 0, &[]);
+    let anchored = fs::read_to_string(project.path("karat.yaml")).unwrap();
+    let anchored = anchored.replace("lake: ./lake,", "lake: ./lake, anchor: { file: heads },");
+    project.write("karat.yaml", &anchored);
+    ask("verify", 1, &[]);
 
     // Another writer's commit.
     let log = "lake/shop/gold/revenue/_delta_log/00000000000000000001.json";

@@ -7,7 +7,7 @@ use crate::project::Project;
 fn asked(project: &Project, sql: &str) -> String {
     let answer = project.karat(&["query", "--format", "csv", sql]);
     assert_eq!(answer.code, 0, "{}", answer.text());
-    answer.stdout
+    answer.stdout.replace("\r\n", "\n")
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn what_runs_did_is_read_with_sql() {
     assert_eq!(asked(&project, versions), before);
     assert_eq!(
         asked(&project, "select count(*) as n from karat.attempts"),
-        "n\r\n0\r\n"
+        "n\n0\n"
     );
     let unknown = project.karat(&["query", "select * from karat.version"]);
     expect![[r#"
