@@ -1231,12 +1231,12 @@ static AUTO_CDC: Object = Object {
         optional(
             "track_history_column_list",
             Type::List(&Type::Column),
-            "Columns whose change opens a new state (type 2). Left out: all.",
+            "Columns whose change opens a new state (type 2). Left out: all but those of `sequence_by`.",
         ),
         optional(
             "track_history_except_column_list",
             Type::List(&Type::Column),
-            "Columns whose change opens none (type 2).",
+            "Columns whose change opens none (type 2), beside those of `sequence_by`.",
         ),
         not_yet("column_list", "Columns to keep: use `select`."),
         not_yet("except_column_list", "Columns to leave out: use `select`."),
