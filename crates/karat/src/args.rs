@@ -93,7 +93,7 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// Load feeds and bring models up to date.
     Run(RunArgs),
-    /// Run what failed in the newest run on this machine, and what depends on it; feeds and models that ended well are left alone.
+    /// Run what fails, as far as this machine remembers, and what depends on it; feeds and models that ended well are left alone.
     Retry(Running),
     /// Show the tables of the lake: versions, rows, fingerprints.
     Status,
