@@ -9,6 +9,8 @@ use chrono_tz::Tz;
 use karat_exact::{Engine, Purpose, RowExpressions, SqlError, SqlErrorKind, type_name};
 use karat_project::{Check, CheckKind, Model, Place, Ratio, SqlText, SumBounds, THIS};
 
+use crate::questions::{quoted, quoted_list};
+
 /// Rows of which a message says where they are.
 pub(crate) const SAMPLE: usize = 3;
 
@@ -454,13 +456,4 @@ fn of_type(message: String, hint: &str) -> SqlError {
         hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
         kind: SqlErrorKind::Type,
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn quoted_list(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-    names.join(", ")
 }

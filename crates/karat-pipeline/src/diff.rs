@@ -4,11 +4,9 @@
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::datatypes::{DataType, Field, Int64Type};
-use futures::TryStreamExt;
-use karat_exact::{Engine, ExactError, FileSet, Purpose, Tables, type_name};
+use karat_exact::{Engine, FileSet, SqlError, Tables, type_name};
 use karat_project::TableName;
 
 use crate::context::Site;
@@ -17,6 +15,7 @@ use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::ingest::arrow_error;
 use crate::publish::read_receipt;
+use crate::questions::{all_rows, quoted, quoted_list};
 use crate::read;
 
 /// One of the two.
@@ -465,7 +464,7 @@ impl Joined {
     /// The first rows that differ.
     fn first(&self, limit: usize) -> String {
         if !self.by_key {
-            let names = listed(&self.identity);
+            let names = quoted_list(&self.identity);
             return format!(
                 "select 'removed' as change, {names} from ({}) as r union all select 'added' as change, {names} from ({}) as a \
                  order by {names}, change limit {limit}",
@@ -501,7 +500,7 @@ impl Joined {
 
     fn full_join(&self) -> String {
         let columns: Vec<String> = self.identity.iter().chain(&self.others).cloned().collect();
-        let columns = listed(&columns);
+        let columns = quoted_list(&columns);
         let same = self.identity.iter().map(|name| {
             let name = quoted(name);
             format!("(o.{name} is not distinct from n.{name})")
@@ -533,17 +532,8 @@ fn differs(column: &str) -> String {
 
 /// Rows of one that the other lacks; equal rows count one by one.
 fn without(columns: &[String], these: &str, those: &str) -> String {
-    let names = listed(columns);
+    let names = quoted_list(columns);
     format!("select {names} from {these} except all select {names} from {those}")
-}
-
-fn listed(names: &[String]) -> String {
-    let names = names.iter().map(|name| quoted(name));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Questions to both tables.
@@ -556,17 +546,11 @@ struct Asked<'e> {
 
 impl Asked<'_> {
     async fn all(&self, sql: &str) -> Result<RecordBatch, PipelineError> {
-        let purpose = Purpose::Query { strict: false };
-        let prepared = self
-            .engine
-            .prepare(sql, &self.tables, &purpose)
-            .map_err(|error| PipelineError::Refused {
-                what: format!("these tables cannot be compared: {}", error.message),
-                hint: "leave columns out: `--columns` names those to compare".to_owned(),
-            })?;
-        let stream = self.engine.stream(&prepared).await?;
-        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(ExactError::from)?;
-        concat_batches(&prepared.schema(), &batches).map_err(arrow_error)
+        let refused = |error: SqlError| PipelineError::Refused {
+            what: format!("these tables cannot be compared: {}", error.message),
+            hint: "leave columns out: `--columns` names those to compare".to_owned(),
+        };
+        all_rows(self.engine, sql, &self.tables, refused).await
     }
 
     async fn one_row(&self, sql: &str) -> Result<RecordBatch, PipelineError> {
@@ -579,7 +563,7 @@ impl Asked<'_> {
 
     /// Says so if a key stands more than once in one of them.
     async fn ambiguous(&self, key: &[String]) -> Result<Option<String>, PipelineError> {
-        let names = listed(key);
+        let names = quoted_list(key);
         for (side, of) in [(OLD, self.old), (NEW, self.new)] {
             let twice = format!(
                 "select count(*) from (select {names} from {side} group by {names} having count(*) > 1) as t"

@@ -58,6 +58,7 @@ pub mod proven;
 mod prune;
 pub mod publish;
 pub mod quarantine;
+mod questions;
 pub mod read;
 pub mod receipts;
 pub mod rehearse;

@@ -2,13 +2,12 @@
 //! have in common may be chance.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type};
-use futures::TryStreamExt;
-use karat_exact::{Engine, ExactError, FileSet, Prepared, Purpose, Tables, type_name};
+use karat_exact::{Engine, FileSet, Purpose, SqlError, Tables, type_name};
 
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
+use crate::questions::{all_rows, quoted};
 
 /// A text column with at most so many values may be a list of words.
 const WORDS_MAX: u64 = 12;
@@ -236,20 +235,14 @@ impl Asked<'_> {
     }
 
     async fn answer(&self, sql: &str) -> Result<RecordBatch, PipelineError> {
-        let purpose = Purpose::Query { strict: false };
-        let prepared: Prepared =
-            self.engine
-                .prepare(sql, self.tables, &purpose)
-                .map_err(|error| PipelineError::Refused {
-                    what: format!(
-                        "cannot look at the column `{}`: {}",
-                        self.name, error.message
-                    ),
-                    hint: "leave it out: `--columns` names those to look at".to_owned(),
-                })?;
-        let stream = self.engine.stream(&prepared).await?;
-        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(ExactError::from)?;
-        concat_batches(&prepared.schema(), &batches).map_err(arrow_error)
+        let refused = |error: SqlError| PipelineError::Refused {
+            what: format!(
+                "cannot look at the column `{}`: {}",
+                self.name, error.message
+            ),
+            hint: "leave it out: `--columns` names those to look at".to_owned(),
+        };
+        all_rows(self.engine, sql, self.tables, refused).await
     }
 }
 
@@ -261,10 +254,6 @@ fn number(row: &RecordBatch, at: usize) -> u64 {
     value.map_or(0, |column| {
         u64::try_from(column.as_primitive::<Int64Type>().value(0)).unwrap_or(0)
     })
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The rules that a column's values keep. Too few rows tell nothing.
