@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karat_project::{Layer, TableName};
-use karat_receipt::{Digest, Kind, Receipt, open_expecting};
+use karat_receipt::{Digest, Kind, Receipt};
 
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::manifest;
+use crate::publish::receipt_and_bytes;
 use crate::replay::named;
 
 /// Documents of a lake, which stand on their own.
@@ -60,15 +61,8 @@ pub fn of_run(site: &Site, run: &str) -> Result<Export, PipelineError> {
         if !seen.insert(digest) {
             continue;
         }
-        let path = layout::receipt(digest);
-        let bytes = site
-            .lake
-            .get(&path)?
-            .ok_or_else(|| PipelineError::MissingReceipt {
-                digest: digest.to_string(),
-            })?;
-        let opened = open_expecting(&bytes, &digest).map_err(PipelineError::document(&path))?;
-        documents.insert(path, bytes);
+        let (opened, bytes) = receipt_and_bytes(site, digest)?;
+        documents.insert(layout::receipt(digest), bytes);
         let receipt = opened.receipt;
         named_by(site, &receipt, &mut documents)?;
         waiting.extend(receipt.previous);

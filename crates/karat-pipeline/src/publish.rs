@@ -107,6 +107,14 @@ pub fn read_receipt(site: &Site, digest: Digest) -> Result<Receipt, PipelineErro
 
 /// The same with who signed it.
 pub(crate) fn open_receipt(site: &Site, digest: Digest) -> Result<Opened, PipelineError> {
+    Ok(receipt_and_bytes(site, digest)?.0)
+}
+
+/// The same with the bytes of its document.
+pub(crate) fn receipt_and_bytes(
+    site: &Site,
+    digest: Digest,
+) -> Result<(Opened, Vec<u8>), PipelineError> {
     let path = layout::receipt(digest);
     let bytes = site
         .lake
@@ -114,7 +122,8 @@ pub(crate) fn open_receipt(site: &Site, digest: Digest) -> Result<Opened, Pipeli
         .ok_or_else(|| PipelineError::MissingReceipt {
             digest: digest.to_string(),
         })?;
-    karat_receipt::open_expecting(&bytes, &digest).map_err(PipelineError::document(&path))
+    let opened = karat_receipt::open_expecting(&bytes, &digest);
+    Ok((opened.map_err(PipelineError::document(&path))?, bytes))
 }
 
 /// Fingerprints of a version's live files, kept beside its receipt.
