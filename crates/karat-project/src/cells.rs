@@ -5,6 +5,7 @@
 
 use crate::decode::printable;
 use crate::diagnostic::{Place, Reporter};
+use crate::yaml;
 
 /// A sheet's rows that hold something.
 #[derive(Debug)]
@@ -35,8 +36,6 @@ pub(crate) struct Spot {
     pub(crate) index: usize,
 }
 
-const BYTES_MAX: usize = 16 << 20;
-
 /// What spreadsheets put around a text: the blank that does not break, too.
 pub(crate) fn is_blank(letter: char) -> bool {
     matches!(letter, ' ' | '\t' | '\r' | '\n' | '\u{a0}' | '\u{202f}')
@@ -44,12 +43,7 @@ pub(crate) fn is_blank(letter: char) -> bool {
 
 /// Cuts a file into rows; what is wrong is reported. `None` if the rest cannot be read.
 pub(crate) fn read(file: u32, text: &str, report: &mut Reporter) -> Option<Sheet> {
-    if text.len() > BYTES_MAX {
-        report.error(
-            Place::start(file),
-            "the file is larger than 16 MiB",
-            "split it",
-        );
+    if !yaml::fits(file, text, report) {
         return None;
     }
     let letters: Vec<char> = text.chars().collect();

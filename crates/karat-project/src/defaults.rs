@@ -178,13 +178,7 @@ impl Defaults {
         let mut node = own.clone();
         let mut inherited = Vec::new();
         let full = format!("{domain}_silver.{table}");
-        let selected: Vec<&str> = own
-            .get("select")
-            .map(Node::entries)
-            .unwrap_or(&[])
-            .iter()
-            .map(|entry| entry.key.as_str())
-            .collect();
+        let selected = own.keys_of("select");
         let mut rules: Vec<Entry> = Vec::new();
         let mut not_null = own.entry("key_not_null").cloned();
         for layer in self.layers_of(Of::Silver, domain, &full, table) {

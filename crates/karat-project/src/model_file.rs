@@ -58,13 +58,7 @@ pub(crate) fn read_silver(
     let node = &node;
     let mut bronze_columns = Vec::new();
     let select = read_select(node, &mut bronze_columns, report);
-    let outputs: Vec<&str> = node
-        .get("select")
-        .map(Node::entries)
-        .unwrap_or(&[])
-        .iter()
-        .map(|entry| entry.key.as_str())
-        .collect();
+    let outputs = node.keys_of("select");
     let selected = outputs.len();
     let expectations = read_expectations(node, &outputs, report);
     let auto_cdc = node

@@ -66,6 +66,12 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
+    /// The keys of the map that stands under `key`; none if there is no such map.
+    pub(crate) fn keys_of(&self, key: &str) -> Vec<&str> {
+        let entries = self.get(key).map(Node::entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.key.as_str()).collect()
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         match &self.data {
             Data::Map(entries) => entries,
@@ -88,14 +94,22 @@ const MASKS_MAX: usize = 1000;
 const DEPTH_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
 
-/// Parses one file; what is wrong is reported, of an empty one what it `needs`. `None` if there is nothing to look at.
-pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -> Option<Node> {
-    if text.len() > BYTES_MAX {
+/// Whether a file is small enough to be read; if not, that is reported.
+pub(crate) fn fits(file: u32, text: &str, report: &mut Reporter) -> bool {
+    let fits = text.len() <= BYTES_MAX;
+    if !fits {
         report.error(
             Place::start(file),
             "the file is larger than 16 MiB",
             "split it",
         );
+    }
+    fits
+}
+
+/// Parses one file; what is wrong is reported, of an empty one what it `needs`. `None` if there is nothing to look at.
+pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -> Option<Node> {
+    if !fits(file, text, report) {
         return None;
     }
     if let Some(line) = too_deep(text) {
