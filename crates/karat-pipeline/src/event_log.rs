@@ -21,23 +21,17 @@ use crate::receipts::{self, Recorded};
 /// The schema that the tables have in SQL.
 pub const SCHEMA: &str = "karat";
 
-/// The tables, with what they hold.
-pub const TABLES: [(&str, &str); 9] = [
-    ("runs", "runs that made versions, with their heads"),
-    ("versions", "versions of tables, with their receipts"),
-    (
-        "accounting",
-        "rows of a version and of its run's share, by what became of them",
-    ),
-    ("expectations", "rows that met and broke each expectation"),
-    ("checks", "what each check of a version found"),
-    ("inputs", "versions that a version was made from"),
-    ("objects", "objects that a load read"),
-    (
-        "attempts",
-        "runs that were begun on this machine, also those that failed",
-    ),
-    ("steps", "their steps, with how long each took"),
+/// The tables; `docs/query.md` says what they hold.
+pub const TABLES: [&str; 9] = [
+    "runs",
+    "versions",
+    "accounting",
+    "expectations",
+    "checks",
+    "inputs",
+    "objects",
+    "attempts",
+    "steps",
 ];
 
 /// One of the tables, or `None` if there is none of this name.

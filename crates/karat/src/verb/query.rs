@@ -364,10 +364,10 @@ impl Desk<'_> {
             .name()
             .starts_with(&format!("{}.", event_log::SCHEMA));
         let (place, hint) = match (&self.lake, self.named.is_empty()) {
-            (Some(_), _) if of_event_log => {
-                let names: Vec<&str> = event_log::TABLES.iter().map(|(name, _)| *name).collect();
-                (" in the event log", format!("it has {}", names.join(", ")))
-            }
+            (Some(_), _) if of_event_log => (
+                " in the event log",
+                format!("it has {}", event_log::TABLES.join(", ")),
+            ),
             (Some(site), _) => (
                 " in the lake",
                 match self.nearest_table(site, &reference.name()) {
