@@ -4,8 +4,8 @@
     check_receipt.py [EXPORT] [--keys FOLDER] [--head DIGEST] [--lake LAKE]
 
 The run manifests form a chain, whose newest member has the digest `--head`. For each table that it names: every receipt
-back to the first has the digest that names it, is signed by a key of the folder (default: the export's `keys`), and
-follows from the one before in files and in fingerprints; its intent, its code and the receipts of what it read are
+back to the first has the digest that names it, is signed by a key of the folder (default: the export's `keys`; with
+`--unsigned` receipts pass that nobody can check), and follows from the one before in files and in fingerprints; its intent, its code and the receipts of what it read are
 there and are what it names. With `--lake` the data files have their sizes and SHA-256. Exit code 1 if anything is wrong.
 """
 

@@ -87,6 +87,7 @@ pub(super) fn once(
 /// Runs what fails, as far as the journal knows, and what depends on it.
 pub(crate) fn retry(voice: Voice, global: &Global, arguments: &Running) -> Result<u8, Failure> {
     let asked = Asked {
+        // What fails is another selection each time: a run key tells retries from runs, not from each other.
         selection: &["retry".to_owned()],
         telling: Telling::Always,
         wait: Duration::ZERO,
