@@ -42,14 +42,19 @@ impl Published {
     }
 }
 
+/// The anchor of a site's target.
+fn of(site: &Site) -> Option<&Anchor> {
+    let target = site.project.targets.get(&site.context.target)?;
+    target.anchor.as_ref()
+}
+
 /// Publishes the newest head of a site's lake, where its target says so: true if it is published now. A server is told of each head once, as
 /// far as this machine remembers (`.karat/published-TARGET`, a cache).
 ///
 /// # Errors
 /// See [`publish`].
 pub(crate) fn publish_newest(site: &Site) -> Result<bool, Failure> {
-    let target = site.project.targets.get(&site.context.target);
-    let Some(anchor) = target.and_then(|target| target.anchor.as_ref()) else {
+    let Some(anchor) = of(site) else {
         return Ok(false);
     };
     let Some((manifest, head)) = manifest::newest(&site.lake)? else {
@@ -82,8 +87,7 @@ pub(crate) fn publish_newest(site: &Site) -> Result<bool, Failure> {
 /// # Errors
 /// Says which head is missing, and what to do.
 pub(crate) fn check_newest(site: &Site) -> Result<(), Failure> {
-    let target = site.project.targets.get(&site.context.target);
-    let Some(anchor) = target.and_then(|target| target.anchor.as_ref()) else {
+    let Some(anchor) = of(site) else {
         return Ok(());
     };
     let heads = published(anchor, &site.root)?.unwrap_or_default();
@@ -115,7 +119,7 @@ pub(crate) fn check_newest(site: &Site) -> Result<(), Failure> {
 /// Says where it could not be published, and why; the versions of the run are there all the same.
 fn publish(anchor: &Anchor, root: &Path, what: &Published) -> Result<(), Failure> {
     match anchor {
-        Anchor::File(path) => append(&root.join(path.value()), what).map(|_| ()),
+        Anchor::File(path) => append(&root.join(path.value()), what),
         Anchor::Git(folder) => commit(&root.join(folder.value()), what),
         Anchor::Http(url) => webhook::post(
             url,
@@ -174,8 +178,8 @@ pub(crate) fn published(anchor: &Anchor, root: &Path) -> Result<Option<Vec<Known
     ))
 }
 
-/// Adds the line and syncs the file; false if it is the last line already.
-fn append(path: &Path, what: &Published) -> Result<bool, Failure> {
+/// Adds the line and syncs the file, if it is not the last line already.
+fn append(path: &Path, what: &Published) -> Result<(), Failure> {
     let failed = || Failure::io("publish the head in", path);
     let options = OpenOptions::new()
         .read(true)
@@ -185,23 +189,19 @@ fn append(path: &Path, what: &Published) -> Result<bool, Failure> {
     let mut file = options.map_err(failed())?;
     let mut line = what.line();
     let size = file.metadata().map_err(failed())?.len();
-    let mut last = String::new();
     file.seek(SeekFrom::Start(size.saturating_sub(line.len() as u64)))
         .map_err(failed())?;
-    // Another writer's bytes may be no text: then it is another line.
-    let mut end = Vec::new();
-    let _ = file.read_to_end(&mut end);
-    last.push_str(&String::from_utf8_lossy(&end));
-    if last == line {
-        return Ok(false);
+    let mut last = Vec::new();
+    file.read_to_end(&mut last).map_err(failed())?;
+    if last == line.as_bytes() {
+        return Ok(());
     }
     // What a writer that was cut off left stands on a line of its own.
-    if !last.is_empty() && !last.ends_with('\n') {
+    if !last.is_empty() && !last.ends_with(b"\n") {
         line.insert(0, '\n');
     }
     file.write_all(line.as_bytes()).map_err(failed())?;
-    file.sync_all().map_err(failed())?;
-    Ok(true)
+    file.sync_all().map_err(failed())
 }
 
 fn commit(folder: &Path, what: &Published) -> Result<(), Failure> {
