@@ -603,7 +603,8 @@ pub(crate) fn unknown_function(name: &str) -> SqlError {
         ),
         None => {
             let hint = nearest(&name, known_functions().iter().map(String::as_str))
-                .map(|near| format!("did you mean `{near}`?"));
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some("`karat query \"show functions\"` lists those that there are".to_owned()));
             (SqlErrorKind::Name, format!("no function `{name}`"), hint)
         }
     };

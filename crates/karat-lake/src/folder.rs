@@ -125,6 +125,17 @@ impl Lake {
         names_in(&path)
     }
 
+    /// That files may be created in the folder `rel_dir`, or where it is to be made: what can be told without trying. Says nothing of
+    /// systems that cannot be asked.
+    pub fn check_may_create(&self, rel_dir: &str) -> Result<(), LakeError> {
+        let path = self.path(rel_dir)?;
+        let there = path.ancestors().find(|folder| folder.exists());
+        match there {
+            Some(folder) => may_create(folder).map_err(LakeError::io("create a file in", folder)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the lock `name`, waiting up to `wait` for whoever holds it. It is free again when the guard drops or the process dies.
     pub fn lock(&self, name: &str, wait: Duration) -> Result<LockGuard, LakeError> {
         let path = self.path(&format!("_karat/locks/{name}.lock"))?;
@@ -264,6 +275,17 @@ fn absolute(path: &Path) -> Result<PathBuf, LakeError> {
         }
     }
     Ok(found)
+}
+
+#[cfg(unix)]
+fn may_create(folder: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, access};
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+#[cfg(not(unix))]
+fn may_create(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn visible_folders(path: &Path) -> Result<Vec<String>, LakeError> {

@@ -10,7 +10,7 @@ use chrono::DateTime;
 use futures::TryStreamExt;
 use karat_exact::fingerprint::row_hashes;
 use karat_exact::{ClockUse, FileSet, Prepared, SqlError, Tables};
-use karat_lake::{LiveFile, Snapshot, Table, WrittenFile, failpoint};
+use karat_lake::{LiveFile, Table, WrittenFile, failpoint};
 use karat_project::{Check, CheckAction, CheckKind, Model, Place, Ratio, THIS, TableName};
 use karat_receipt::{Audit, Audited, CheckCount, Closed, Digest, Input, Outcome, Receipt};
 
@@ -23,7 +23,7 @@ use crate::gold::unique_key;
 use crate::ingest::arrow_error;
 use crate::layout;
 use crate::proven::{prove, prove_list};
-use crate::publish::{Head, head, no_foreign, read_receipt};
+use crate::publish::{Head, head, no_foreign, read_receipt, recorded_version};
 use crate::read;
 use crate::step::{StepReport, check_signed, keep_code};
 
@@ -132,6 +132,70 @@ pub(crate) async fn present(
     };
     site.lake.put_if_absent(&path, &document.to_bytes())?;
     Ok(())
+}
+
+/// What a model promises of its newest version as time goes on: a check of its kind `freshness` or `volume`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// The check's name.
+    pub check: String,
+    /// `freshness` or `volume`.
+    pub kind: &'static str,
+    /// `fail` or `warn`.
+    pub action: CheckAction,
+    /// What breaks it at this moment; None while it is kept.
+    pub broken: Option<String>,
+}
+
+/// The promises of a model, asked of the version that is there at this moment. Writes nothing.
+pub(crate) async fn promises(
+    site: &Site,
+    model: &Model,
+    head: &Head,
+) -> Result<Vec<Promise>, PipelineError> {
+    let of_time: Vec<&Check> = model
+        .checks
+        .iter()
+        .filter(|check| is_of_time(check))
+        .collect();
+    let Some(receipt) = head.receipt.filter(|_| !of_time.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let table = site.lake.table(&model.name.folder());
+    let receipt = read_receipt(site, receipt)?;
+    let subject = Subject::of(
+        site,
+        model,
+        &table,
+        (&head.snapshot.schema, &[], head.snapshot.files.clone()),
+        (receipt.logical_time, receipt.previous),
+        Vec::new(),
+    )?;
+    let tables = subject.tables()?;
+    let mut promises = Vec::new();
+    for check in of_time {
+        let asked = subject
+            .asking()
+            .of(check, subject.files.schema.fields().len());
+        let mut uses = ClockUse::None;
+        let found = subject.answer(check, asked, &tables, &mut uses).await?;
+        let said = || checks::said(check, found.violations);
+        promises.push(Promise {
+            check: check.name.clone(),
+            kind: check.kind.as_str(),
+            action: check.action,
+            broken: (found.violations > 0).then(|| found.what.clone().unwrap_or_else(said)),
+        });
+    }
+    Ok(promises)
+}
+
+/// Whether a check may be broken by time alone, or by what the rows of a version are beside those before.
+fn is_of_time(check: &Check) -> bool {
+    matches!(
+        check.kind,
+        CheckKind::Freshness { .. } | CheckKind::Volume { .. }
+    )
 }
 
 /// Why the checks of a version that is there are to be made.
@@ -406,15 +470,19 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Makes all checks; an error if one with the action `fail` is broken. `version` is that of a version that is there.
-    async fn audit(&self, version: Option<i64>) -> Result<Made, PipelineError> {
-        let name = self.model.name.to_string();
-        let asking = Asking {
+    fn asking(&self) -> Asking<'_> {
+        Asking {
             model: self.model,
             schema: &self.files.schema,
             logical_time: &self.site.context.logical_time,
             timezone: &self.site.project.timezone,
-        };
+        }
+    }
+
+    /// Makes all checks; an error if one with the action `fail` is broken. `version` is that of a version that is there.
+    async fn audit(&self, version: Option<i64>) -> Result<Made, PipelineError> {
+        let name = self.model.name.to_string();
+        let asking = self.asking();
         let tables = self.tables()?;
         let mut proven = false;
         let mut uses = ClockUse::None;
@@ -741,8 +809,7 @@ fn other(
     if let Some(input) = pinned
         && input.version != newest.snapshot.version
     {
-        let snapshot: Option<Snapshot> = table.load_at(input.version)?;
-        if let Some(snapshot) = snapshot {
+        if let Some(snapshot) = recorded_version(&table, input.version, input.receipt)? {
             return Ok(Other {
                 name: name.clone(),
                 table,

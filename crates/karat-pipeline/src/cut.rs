@@ -9,6 +9,7 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::manifest;
+use crate::publish::recorded_version;
 use crate::read;
 
 /// One consistent cut through the lake.
@@ -63,6 +64,14 @@ pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, 
     }
 }
 
+pub(crate) fn gone(table: &TableName, version: i64) -> PipelineError {
+    PipelineError::Damaged {
+        table: table.to_string(),
+        file: format!("{}@{version}", table.folder()),
+        how: "is gone: its folder was, and the table was made anew since",
+    }
+}
+
 /// The files of a table in a cut; None if the cut has no such table.
 pub fn file_set(
     site: &Site,
@@ -74,7 +83,10 @@ pub fn file_set(
         Cut::Newest => table.load()?,
         Cut::Version(version) => table.load_at(*version)?,
         Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {
-            Some(state) => table.load_at(state.version)?,
+            Some(state) => {
+                let made = recorded_version(&table, state.version, state.receipt)?;
+                Some(made.ok_or_else(|| gone(name, state.version))?)
+            }
             None => None,
         },
     };

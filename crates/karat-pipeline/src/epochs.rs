@@ -196,6 +196,31 @@ pub fn feeds(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
     Ok(feeds)
 }
 
+/// Tables whose writer was stopped before its work was settled: whoever takes it up does so with its logical time.
+pub fn unsettled(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
+    let mut tables = feeds(lake)?;
+    tables.extend(
+        lake.tables()?
+            .iter()
+            .filter_map(|dir| dir.name().parse().ok()),
+    );
+    tables.sort();
+    tables.dedup();
+    let mut unsettled = Vec::new();
+    for table in tables {
+        let snapshot = lake.table(&table.folder()).load()?;
+        let of_repairs = match table.layer {
+            Layer::Bronze => Epochs::of_repairs(lake, &table, snapshot.as_ref())?,
+            _ => Epochs::default(),
+        };
+        let own = Epochs::read(lake, &table, snapshot.as_ref())?;
+        if own.open().or(of_repairs.open()).is_some() {
+            unsettled.push(table);
+        }
+    }
+    Ok(unsettled)
+}
+
 /// Writes the intent of a model's next version, or takes up the one that a killed run left open. That one is taken up only if
 /// it says what would be done today; with other inputs, code, parameters or, where it counts, another time it is closed, so that
 /// an intent is always what its version was made from (A2, A7).

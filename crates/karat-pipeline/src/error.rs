@@ -150,10 +150,12 @@ pub enum PipelineError {
         input: String,
     },
     /// A full load would delete too much.
-    #[error("`{table}` was not loaded: {}", deletes_text(*deleted, *before))]
+    #[error("`{table}` was not loaded: {}", deletes_text(object.as_deref(), *deleted, *before))]
     Deletes {
         /// Bronze table.
         table: String,
+        /// The first object of the load; none of a database.
+        object: Option<String>,
         /// Rows missing from the load.
         deleted: u64,
         /// Rows before.
@@ -507,9 +509,12 @@ fn places(at: &[String], rows: u64) -> String {
     format!(": {}{more}", at.join(", "))
 }
 
-fn deletes_text(deleted: u64, before: u64) -> String {
+fn deletes_text(object: Option<&str>, deleted: u64, before: u64) -> String {
+    let load = object.map_or("the load".to_owned(), |object| {
+        format!("the load of `{object}`")
+    });
     if deleted == before {
-        return format!("the load is empty or keeps none of the {before} rows before it");
+        return format!("{load} is empty or keeps none of the {before} rows before it");
     }
-    format!("the load deletes {deleted} of {before} rows, more than `max_delete` allows")
+    format!("{load} deletes {deleted} of {before} rows, more than `max_delete` allows")
 }

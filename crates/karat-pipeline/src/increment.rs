@@ -15,7 +15,7 @@ use karat_receipt::Intent;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::unique_key;
-use crate::publish::{Head, own_receipt};
+use crate::publish::{Head, own_receipt, recorded_version};
 use crate::read;
 use crate::touched::Touched;
 
@@ -141,7 +141,8 @@ pub(crate) async fn approach(
     if last.to["uses_clock"].as_bool() == Some(true) {
         return whole(format!("{reason}, and it asks for the time"));
     }
-    if own_receipt(site, head)?.1 {
+    let (own, holds_adopted) = own_receipt(site, head)?;
+    if holds_adopted {
         return whole(format!("{reason}, and its table holds adopted rows"));
     }
     let mut touched = Touched::of(&incremental.by);
@@ -156,7 +157,11 @@ pub(crate) async fn approach(
             return whole(format!("`{name}` changed, which is read whole"));
         };
         let lake_table = site.lake.table(&table.folder());
-        let Some(before) = lake_table.load_at(before.version)? else {
+        let read = own
+            .as_ref()
+            .and_then(|own| own.inputs.iter().find(|input| input.table == *name));
+        let receipt = read.and_then(|input| input.receipt);
+        let Some(before) = recorded_version(&lake_table, before.version, receipt)? else {
             return whole(format!(
                 "`{name}` changed, and its version {} is gone",
                 before.version

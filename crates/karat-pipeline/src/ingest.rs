@@ -216,6 +216,8 @@ async fn plan_next(
             feed.bronze
         ));
     }
+    notes.extend(reshaped::read_otherwise(site, feed, epochs)?);
+    notes.extend(reshaped::renamed_late(feed, head));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
     for waits in &planned.waiting {
@@ -787,11 +789,16 @@ impl Loader<'_> {
                     ),
                 });
             }
-            if let Some(name) = drift.missing.iter().find(|name| {
-                self.read_by_models.contains(*name)
-                    && !accepted.contains(*name)
-                    && self.feed.on_schema_change.missing == OnMissing::Fail
-            }) {
+            let missing: Vec<&String> = drift
+                .missing
+                .iter()
+                .filter(|name| {
+                    self.read_by_models.contains(*name)
+                        && !accepted.contains(*name)
+                        && self.feed.on_schema_change.missing == OnMissing::Fail
+                })
+                .collect();
+            if let [name, others @ ..] = missing.as_slice() {
                 let candidates: Vec<&str> = drift
                     .added
                     .iter()
@@ -807,7 +814,19 @@ impl Loader<'_> {
                 };
                 return Err(PipelineError::Drift {
                     table,
-                    what: format!("column `{name}`, which a model reads, is missing in {place}"),
+                    what: match others {
+                        [] => {
+                            format!("column `{name}`, which a model reads, is missing in {place}")
+                        }
+                        _ => {
+                            let names: Vec<String> =
+                                missing.iter().map(|name| format!("`{name}`")).collect();
+                            format!(
+                                "columns {}, which models read, are missing in {place}",
+                                names.join(", ")
+                            )
+                        }
+                    },
                     hint: format!(
                         "{renamed}if it is gone for good, `karat schema accept {source_feed}` loads it as null{}",
                         mistaken(place)
@@ -1023,6 +1042,7 @@ impl Loader<'_> {
             };
         check_deletes(
             &self.feed.bronze.to_string(),
+            load.objects.first().map(|object| object.path.as_str()),
             self.max_delete(),
             rows,
             deleted,
@@ -1432,6 +1452,7 @@ impl Loader<'_> {
                 .iter()
                 .map(|object| i64::from(object.delivery))
                 .collect(),
+            object: load.objects.first().map(|object| object.path.clone()),
             sizes: load.objects.iter().map(|object| object.size).collect(),
             fingerprinted: self.spec.mode == Mode::Full && !keyed_full && load.objects.is_empty(),
             max_delete: self.max_delete(),
@@ -1595,6 +1616,8 @@ struct Landing {
     keys: Vec<String>,
     provenance: Provenance,
     deliveries: Vec<i64>,
+    /// The first object, of files.
+    object: Option<String>,
     sizes: Vec<u64>,
     fingerprinted: bool,
     max_delete: Option<Ratio>,
@@ -1705,6 +1728,7 @@ impl Landing {
     fn check_deletes(&self, rows_read: u64, deleted: u64) -> Result<(), PipelineError> {
         check_deletes(
             &self.table,
+            self.object.as_deref(),
             self.max_delete,
             rows_read,
             deleted,
@@ -1761,6 +1785,7 @@ impl Landing {
 /// B6: an empty load after one that was not, or one that deletes too much, needs a person's word.
 fn check_deletes(
     table: &str,
+    object: Option<&str>,
     max_delete: Option<Ratio>,
     rows_read: u64,
     deleted: u64,
@@ -1773,6 +1798,7 @@ fn check_deletes(
     if rows_before > 0 && (rows_read == 0 || too_many) {
         return Err(PipelineError::Deletes {
             table: table.to_owned(),
+            object: object.map(str::to_owned),
             deleted,
             before: rows_before,
         });

@@ -94,11 +94,21 @@ pub struct JudgeCounts {
     pub addresses: BTreeMap<String, Vec<String>>,
     /// Rows judged.
     pub judged: u64,
+    /// Of these, deletes and truncates: only rules with `on: all` judge them.
+    pub without_values: u64,
     /// Rows of snapshots that a rule took out and that still tell of their key.
     pub present: u64,
 }
 
 impl JudgeCounts {
+    /// Rows that a rule judges (C2).
+    fn judged_by(&self, on_all: bool) -> u64 {
+        match on_all {
+            true => self.judged,
+            false => self.judged - self.without_values,
+        }
+    }
+
     /// Takes in the counts of another stretch.
     pub fn add(&mut self, other: JudgeCounts) {
         let JudgeCounts {
@@ -110,6 +120,7 @@ impl JudgeCounts {
             broken,
             addresses,
             judged,
+            without_values,
             present,
         } = other;
         self.read += read;
@@ -118,6 +129,7 @@ impl JudgeCounts {
         self.dropped += dropped;
         self.quarantined += quarantined;
         self.judged += judged;
+        self.without_values += without_values;
         self.present += present;
         for (rule, rows) in broken {
             *self.broken.entry(rule).or_default() += rows;
@@ -527,6 +539,7 @@ impl Judge {
             }
         }
         counts.judged += rows as u64;
+        counts.without_values += without_values.iter().filter(|exempt| **exempt).count() as u64;
         waive(&batch, repairs, &mut broken);
         let found = Found { broken, failures };
         self.decide(&batch, &events, &found, counts)
@@ -997,13 +1010,13 @@ impl Judge {
                 });
             }
             if let Some(limit) = &rule.limit
-                && limit.is_exceeded_by(rows, counts.judged)
+                && limit.is_exceeded_by(rows, counts.judged_by(rule.on_all))
             {
                 return Err(PipelineError::Limit {
                     table: self.table.clone(),
                     rule: rule.name.clone(),
                     rows,
-                    judged: counts.judged,
+                    judged: counts.judged_by(rule.on_all),
                     limit: limit.to_string(),
                     at,
                 });
@@ -1027,7 +1040,7 @@ impl Judge {
                     .addresses
                     .get(&rule.name)
                     .map_or(&[][..], Vec::as_slice);
-                Some(warning(&rule.name, rows, counts.judged, at))
+                Some(warning(&rule.name, rows, counts.judged_by(rule.on_all), at))
             })
             .collect()
     }
@@ -1035,12 +1048,12 @@ impl Judge {
     /// Counts per rule for the receipt.
     pub fn expectation_counts(&self, counts: &JudgeCounts) -> Vec<ExpectationCount> {
         let mut all = Vec::new();
-        let mut add = |name: &str, action: &str| {
+        let mut add = |name: &str, action: &str, on_all: bool| {
             let failed = counts.broken.get(name).copied().unwrap_or(0);
             all.push(ExpectationCount {
                 name: name.to_owned(),
                 action: action.to_owned(),
-                passed: counts.judged.saturating_sub(failed),
+                passed: counts.judged_by(on_all).saturating_sub(failed),
                 failed,
             });
         };
@@ -1054,11 +1067,12 @@ impl Judge {
             RULE_VALID_FROM_ORDER,
         ] {
             if counts.broken.contains_key(name) {
-                add(name, self.action_of(name).as_str());
+                let on_all = self.restated.get(name).is_some_and(|rule| rule.on_all);
+                add(name, self.action_of(name).as_str(), on_all);
             }
         }
         for rule in &self.rules {
-            add(&rule.name, rule.action.as_str());
+            add(&rule.name, rule.action.as_str(), rule.on_all);
         }
         all
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use karat_lake::{Lake, Put, failpoint};
+use karat_lake::{Lake, Put, Table, failpoint};
 use karat_project::{Layer, TableName};
 use karat_receipt::{Digest, Manifest, TableState};
 
@@ -11,7 +11,7 @@ use crate::at_work;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
-use crate::publish::{Head, head, read_receipt};
+use crate::publish::{Head, head, read_receipt, recorded_version};
 use crate::verify::{log_digest, newest_checkpoint};
 
 /// Longest wait for another run that writes its manifest: it takes milliseconds.
@@ -65,6 +65,13 @@ pub(crate) fn check_kept(
             how: "is gone, and the newest run recorded a version of it",
         }),
     }
+}
+
+/// What a run and its plan say of a table whose folder is gone, of which [`check_kept`] says that a model makes it again.
+pub(crate) fn made_anew(table: &TableName) -> String {
+    format!(
+        "the folder of `{table}` was gone: it is made anew, and `verify` tells of the versions that were there"
+    )
 }
 
 /// The manifest of a run.
@@ -189,6 +196,11 @@ fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
     Ok(unlisted)
 }
 
+/// Whether a table no longer has the version of a manifest, since it was made anew in the place of a folder that was gone.
+fn is_anew(table: &Table, listed: &TableState) -> Result<bool, PipelineError> {
+    Ok(recorded_version(table, listed.version, listed.receipt)?.is_none())
+}
+
 /// Whether a run other than this one has its manifest.
 fn listed(site: &Site, run: &str) -> Result<bool, PipelineError> {
     Ok(run != site.context.run && site.lake.get(&layout::manifest(run))?.is_some())
@@ -208,9 +220,11 @@ fn append(
     };
     let mut logical_time = site.context.logical_time.clone();
     for change in unlisted.iter().filter(|change| change.run == run) {
-        let newer = tables
-            .get(&change.table)
-            .is_none_or(|listed: &TableState| listed.version < change.version);
+        let newer = match tables.get(&change.table) {
+            None => true,
+            Some(listed) if listed.version < change.version => true,
+            Some(listed) => is_anew(&site.lake.table(&change.dir), listed)?,
+        };
         let (true, Some(digest)) = (newer, change.receipt) else {
             continue;
         };

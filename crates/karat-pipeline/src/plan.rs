@@ -13,6 +13,7 @@ use crate::error::PipelineError;
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
 use crate::inventories::Inventories;
+use crate::layout;
 use crate::manifest::{self, check_kept};
 use crate::near_misses::near_misses;
 use crate::publish::{head, no_foreign};
@@ -281,32 +282,44 @@ pub async fn plan(
 fn unless_refused(
     site: &Site,
     table: &TableName,
-    step: PlannedStep,
+    mut step: PlannedStep,
     recorded: &BTreeMap<String, i64>,
 ) -> PlannedStep {
     if step.error.is_some() {
         return step;
     }
     match not_refused(site, table, step.action, recorded) {
-        Ok(()) => step,
+        Ok(gone) => {
+            step.notes.extend(gone);
+            step
+        }
         Err(error) => step.failed(error),
     }
 }
 
-/// That a run finds the table as karat left it, signed and with all its files, and may commit to it (A4, G7).
+/// That a run finds the table as karat left it, signed and with all its files, and may commit to it (A4, G7); tells of folders that are gone.
 fn not_refused(
     site: &Site,
     table: &TableName,
     action: PlannedAction,
     recorded: &BTreeMap<String, i64>,
-) -> Result<(), PipelineError> {
-    let mut heads = Vec::new();
+) -> Result<Vec<String>, PipelineError> {
+    let (mut heads, mut gone) = (Vec::new(), Vec::new());
     for name in written_by(table) {
-        check_kept(site, &name, recorded)?;
+        if !check_kept(site, &name, recorded)? {
+            gone.push(manifest::made_anew(&name));
+        }
         let in_lake = site.lake.table(&name.folder());
         let head = head(&in_lake)?;
         check_signed(site, &name, head.as_ref())?;
         heads.push((name, in_lake, head));
+    }
+    if action.changes_the_table() {
+        let of_table = [layout::intents(table), table.folder()];
+        let folders = of_table.iter().map(String::as_str);
+        for folder in folders.chain([layout::RECEIPTS, layout::RUNS]) {
+            site.lake.check_may_create(folder)?;
+        }
     }
     let computes = table.layer != Layer::Bronze && action.changes_the_table();
     if computes {
@@ -321,7 +334,7 @@ fn not_refused(
             check_present(name, in_lake, &head.snapshot)?;
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// What is known of a feed's table after its loads.

@@ -39,6 +39,27 @@ pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
     Ok(Some(head_of(snapshot, record.as_ref())))
 }
 
+/// A version that a document names, with the receipt that it had. None where the table has no such version, or another in its place:
+/// a table whose folder was gone and that a model made anew counts from 0 again.
+pub(crate) fn recorded_version(
+    table: &Table,
+    version: i64,
+    receipt: Option<Digest>,
+) -> Result<Option<Snapshot>, PipelineError> {
+    match table.newest_version()? {
+        Some(newest) if newest >= version => {}
+        _ => return Ok(None),
+    }
+    if let Some(receipt) = receipt {
+        let record = table.history(Some(version))?.into_iter().next();
+        let made_by = record.and_then(|record| record.receipt);
+        if made_by.as_deref() != Some(receipt.to_string().as_str()) {
+            return Ok(None);
+        }
+    }
+    Ok(table.load_at(version)?)
+}
+
 fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     Head {
         receipt: record

@@ -8,11 +8,12 @@ use karat_project::{Layer, TableName, recorded_project};
 use karat_receipt::{Digest, Kind, Receipt};
 
 use crate::context::Site;
+use crate::cut;
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::manifest;
-use crate::publish::{head, read_receipt, receipt_of};
+use crate::publish::{head, read_receipt, receipt_of, recorded_version};
 use crate::receipts;
 
 /// A version of a model's table that can be made again.
@@ -191,6 +192,10 @@ pub(crate) fn link_version(
     receipt: Option<Digest>,
     lake: &Lake,
 ) -> Result<(), PipelineError> {
+    let of_table = site.lake.table(&table.folder());
+    if recorded_version(&of_table, version, receipt)?.is_none() {
+        return Err(cut::gone(table, version));
+    }
     site.lake.link_table(&table.folder(), version, lake)?;
     let mut next = receipt;
     while let Some(digest) = next {

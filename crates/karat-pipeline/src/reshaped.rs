@@ -9,6 +9,7 @@ use crate::context::Site;
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::layout;
+use crate::publish::Head;
 
 /// Refuses a feed whose committed loads were made with another mode, key, order of files or cursor. `position set` says from where on
 /// another cursor reads.
@@ -80,6 +81,58 @@ pub(crate) fn since_open(
     let differs = before.and_then(|before| before.differs(&FeedShape::of(feed), true));
     Ok(differs
         .map(|(before, now)| format!("it was planned with {before}, and its feed now has {now}")))
+}
+
+/// What a feed's bytes are read with, in the words of its code text.
+const READ_WITH: [&str; 4] = ["csv", "format", "excel", "columns"];
+
+/// Says that what is loaded was read with other options than the feed has now: it stays as it was read.
+pub(crate) fn read_otherwise(
+    site: &Site,
+    feed: &Feed,
+    epochs: &Epochs,
+) -> Result<Option<String>, PipelineError> {
+    let Some(done) = epochs.last_done() else {
+        return Ok(None);
+    };
+    let Some(before) = site.lake.get(&layout::code(done.code))? else {
+        return Ok(None);
+    };
+    let (before, now) = (
+        String::from_utf8_lossy(&before).into_owned(),
+        feed.code_text(),
+    );
+    let of = |text: &str, key: &str| {
+        let mut lines = text.lines();
+        let found =
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(' ').map(str::to_owned));
+        found.unwrap_or_default()
+    };
+    let changed: Vec<String> = READ_WITH
+        .iter()
+        .filter(|key| of(&before, key) != of(&now, key))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    Ok((!changed.is_empty()).then(|| {
+        format!(
+            "what is loaded was read with another {}, and stays as it was read; a feed with another `name` reads all of it with the new",
+            changed.join(" and ")
+        )
+    }))
+}
+
+/// Says of columns that `rename` takes for others that objects loaded before brought them under their own names.
+pub(crate) fn renamed_late(feed: &Feed, head: Option<&Head>) -> Vec<String> {
+    let columns = |name: &str| head.is_some_and(|head| head.snapshot.schema.index_of(name).is_ok());
+    let mut notes = Vec::new();
+    for (bronze, source) in &feed.rename {
+        if source != bronze && columns(bronze) && columns(source) {
+            notes.push(format!(
+                "what was loaded before `rename` has `{source}` in a column of its own: a model gets all of it as `coalesce({bronze}, {source})`"
+            ));
+        }
+    }
+    notes
 }
 
 /// None if the lake has lost the text, which `verify` tells.

@@ -306,9 +306,7 @@ async fn step(
     for written in written_by(table) {
         match manifest::check_kept(site, &written, &known.recorded) {
             Ok(true) => {}
-            Ok(false) => gone.push(format!(
-                "the folder of `{written}` was gone: it is made anew, and `verify` tells of the versions that were there"
-            )),
+            Ok(false) => gone.push(manifest::made_anew(&written)),
             Err(error) => return (kind_of(table), Err(error)),
         }
     }

@@ -92,8 +92,12 @@ pub struct Facts<'a> {
     pub repaired_apart: bool,
     /// Whether bronze changed without a load: versions of another writer were adopted.
     pub adopted: bool,
+    /// The same, also where loads came after it.
+    pub adopted_since: bool,
     /// Whether the table itself holds what a person adopted.
     pub holds_adopted: bool,
+    /// Whether rows were held back and their table is not there any more.
+    pub quarantine_is_gone: bool,
     /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
     pub left_open: bool,
     /// Whether an expression asks for the time.
@@ -118,6 +122,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
             reason: "its code changed".to_owned(),
         };
     }
+    if facts.quarantine_is_gone {
+        return Decision::Rebuild {
+            reason: "its quarantine is gone".to_owned(),
+        };
+    }
     if facts.uses_clock && facts.time_passed {
         return Decision::Rebuild {
             reason: "it asks for the time".to_owned(),
@@ -140,6 +149,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
         };
         return Decision::Rebuild {
             reason: reason.to_owned(),
+        };
+    }
+    if facts.adopted_since {
+        return Decision::Rebuild {
+            reason: "its feed's table changed without a load".to_owned(),
         };
     }
     if facts.holds_adopted {
@@ -451,12 +465,18 @@ impl<'a> SilverStep<'a> {
         let time_passed = epochs.last_done().is_none_or(|intent| {
             seen_at(&intent.logical_time) != seen_at(&self.site.context.logical_time)
         });
+        let adopted_since = match &last {
+            Some(last) => !no_adoption_since(self.site, &bronze, last)?,
+            None => false,
+        };
+        let held_back = last
+            .as_ref()
+            .and_then(|last| last.accounting.get("quarantined"))
+            .is_some_and(|rows| *rows > 0);
         let news = repairs.news(consumed_repairs, consumed);
         let apart = match (&quarantine, &last) {
             (Some(quarantine), Some(last))
-                if !news.of.is_empty()
-                    && self.silver.auto_cdc.is_none()
-                    && no_adoption_since(self.site, &bronze, last)? =>
+                if !news.of.is_empty() && self.silver.auto_cdc.is_none() && !adopted_since =>
             {
                 self.apart(quarantine, epochs.committed(), &news.of).await?
             }
@@ -477,7 +497,9 @@ impl<'a> SilverStep<'a> {
             repaired: news.of.len() as u64,
             repaired_apart: apart.is_some(),
             adopted,
+            adopted_since,
             holds_adopted,
+            quarantine_is_gone: held_back && quarantine.is_none(),
             left_open: epochs.open().is_some(),
             uses_clock: clock != ClockUse::None,
             time_passed,

@@ -1,7 +1,11 @@
 //! Where the lake stands, from the lake alone (A1).
 
-use karat_project::ModelKind;
+use std::collections::BTreeSet;
 
+use karat_project::{ModelKind, TableName};
+
+pub use crate::audit::Promise;
+use crate::audit::promises;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::publish::{head, newest_load, receipt_of};
@@ -27,12 +31,15 @@ pub struct TableStatus {
     pub fresh_as_of: Option<String>,
     /// Whether the project still declares it.
     pub declared: bool,
+    /// What its model promises as time goes on, and whether that holds now.
+    pub promises: Vec<Promise>,
     /// Why the table cannot be read: damage, or something of another writer that karat does not read. It hides no other table.
     pub problem: Option<PipelineError>,
 }
 
 /// All tables of the lake.
 pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
+    let declared = declared(site);
     let mut tables = Vec::new();
     for folder in site.lake.tables()? {
         let dir = folder.dir();
@@ -48,6 +55,18 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
         };
         let (receipt, head) = head.unzip();
         let receipt = receipt.flatten();
+        let model = name
+            .parse()
+            .ok()
+            .and_then(|name: TableName| site.project.model(&name));
+        let promised = match (model, &head) {
+            (Some(model), Some(head)) => promises(site, model, head).await,
+            _ => Ok(Vec::new()),
+        };
+        let (promises, problem) = match promised {
+            Ok(promises) => (promises, problem),
+            Err(error) => (Vec::new(), Some(error)),
+        };
         let digest = head.as_ref().and_then(|head| head.receipt);
         // A repair brings no newer row of the source.
         let fresh_as_of = match digest {
@@ -56,7 +75,7 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
         };
         let fresh_as_of = fresh_as_of.map(|receipt| receipt.logical_time);
         tables.push(TableStatus {
-            declared: declares(site, &name),
+            declared: declared.contains(&name),
             table: name,
             layer: folder.layer,
             dir,
@@ -65,6 +84,7 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
             fingerprint: receipt.as_ref().map(|receipt| receipt.fingerprint.clone()),
             receipt: digest.map(|digest| digest.to_string()),
             fresh_as_of,
+            promises,
             problem,
         });
     }
@@ -72,13 +92,18 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
     Ok(tables)
 }
 
-fn declares(site: &Site, name: &str) -> bool {
-    site.project
+/// Names of the tables that the project declares, quarantine among them.
+fn declared(site: &Site) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = site
+        .project
         .feeds()
-        .any(|feed| feed.bronze.to_string() == name)
-        || site.project.models.iter().any(|model| {
-            model.name.to_string() == name
-                || (matches!(model.kind, ModelKind::Silver(_))
-                    && model.name.quarantine().to_string() == name)
-        })
+        .map(|feed| feed.bronze.to_string())
+        .collect();
+    for model in &site.project.models {
+        names.insert(model.name.to_string());
+        if matches!(model.kind, ModelKind::Silver(_)) {
+            names.insert(model.name.quarantine().to_string());
+        }
+    }
+    names
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use karat_exact::Fingerprint;
 use karat_exact::fingerprint::schema_text;
-use karat_lake::{CommitRecord, ErrorClass, Lake, LiveFile, Table, hash_file};
+use karat_lake::{CommitRecord, ErrorClass, Lake, LakeError, LiveFile, Table, hash_file};
 use karat_project::TableName;
 use karat_receipt::{
     ChainLink, Digest, Input, KeyRing, Kind, Opened, Receipt, SignatureOutcome, check_chain,
@@ -171,6 +171,24 @@ pub async fn verify(
     for folder in site.lake.tables()? {
         names.insert(folder.name(), (folder.layer.clone(), folder.dir()));
     }
+    for name in crate::manifest::versions(&site.lake)
+        .unwrap_or_default()
+        .into_keys()
+    {
+        let Ok(table) = name.parse::<TableName>() else {
+            continue;
+        };
+        // What may not be looked into is not gone.
+        if !names.contains_key(&name)
+            && site
+                .lake
+                .table(&table.folder())
+                .newest_version()
+                .is_err_and(|error| is_hidden(&error))
+        {
+            names.insert(name, (table.layer.as_str().to_owned(), table.folder()));
+        }
+    }
     if let Some((only, _)) = &options.only
         && !names.contains_key(only)
     {
@@ -200,7 +218,10 @@ pub async fn verify(
     }
     if options.only.is_none() {
         documents::check(&site.lake, &mut report, &logs, &options.heads)?;
-        orphan_receipts(&site.lake, &seen_receipts, &mut report)?;
+        // A log that cannot be read names receipts that nobody sees.
+        if logs.values().all(|log| log.versions.is_some()) {
+            orphan_receipts(&site.lake, &seen_receipts, &mut report)?;
+        }
     }
     report.files.sort();
     let same = |left: &FileFinding, right: &FileFinding| {
@@ -253,17 +274,20 @@ impl TableCheck<'_> {
         let history = match self.table.history(None) {
             Ok(history) => history,
             Err(error) => {
+                let outcome = match is_hidden(&error) {
+                    true => UNREADABLE,
+                    false => "mismatch",
+                };
                 self.finding(
                     0,
-                    "mismatch",
+                    outcome,
                     None,
                     None,
                     format!("its log cannot be read: {error}"),
                 );
                 if let Some(path) = error.path() {
                     let path = path.strip_prefix(self.site.lake.root()).unwrap_or(path);
-                    self.report
-                        .file(&slashed(path), "mismatch", error.to_string());
+                    self.report.file(&slashed(path), outcome, error.to_string());
                 }
                 return Ok(TableLog {
                     dir: self.dir.to_owned(),
@@ -907,6 +931,11 @@ fn slashed(path: &Path) -> String {
 }
 
 /// A receipt that no commit names is garbage of a killed run; it is listed, and does no harm.
+/// Whether this user lacks the right to see something.
+fn is_hidden(error: &LakeError) -> bool {
+    error.class() == ErrorClass::NotAllowed
+}
+
 fn orphan_receipts(
     lake: &Lake,
     named: &BTreeSet<Digest>,

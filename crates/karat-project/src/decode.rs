@@ -211,7 +211,14 @@ fn check_key(entry: &Entry, key: &Key, report: &mut Reporter) {
         report.error(
             entry.key_at,
             format!("`{}` has no value", key.name),
-            format!("expected {}", expected(&key.of)),
+            match &key.of {
+                Type::Choice(words) if words.iter().any(|word| word.word == "null") => format!(
+                    "expected {}; the word null stands in quotes, since YAML reads it as no value: `{}: \"null\"`",
+                    expected(&key.of),
+                    key.name
+                ),
+                of => format!("expected {}", expected(of)),
+            },
         );
         return;
     }

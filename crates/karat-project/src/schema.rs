@@ -385,7 +385,7 @@ static ON_SCHEMA_CHANGE: Object = Object {
                 word("null", "the column is null"),
             ]),
             "fail",
-            "A column that a model reads and the source no longer has.",
+            "A column that a model reads and the source no longer has. The word null stands in quotes: YAML reads it as no value.",
         ),
         default(
             "types",

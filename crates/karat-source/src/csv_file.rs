@@ -3,6 +3,7 @@
 //! An archive holds several texts, each with a header of its own; together they are one object, and their lines are counted through. How text is cut
 //! into rows is left to `csv`, how batches are built to `rows`.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use arrow::datatypes::DataType;
@@ -567,8 +568,14 @@ fn other_delimiter(names: &[String], feed: &FeedSpec) -> Option<String> {
     if is_known(&names::fold(only, 1)) {
         return None;
     }
-    let usual = [";", "\t", "|", ","].into_iter();
-    usual
+    // What stands between words: the usual delimiters, or whatever else a system writes.
+    let between = only
+        .split(|char: char| char.is_alphanumeric() || char == '_')
+        .map(|text| text.trim_matches('"'))
+        .filter(|text| !text.is_empty());
+    let delimiters: BTreeSet<&str> = between.collect();
+    delimiters
+        .into_iter()
         .filter(|delimiter| *delimiter != feed.csv.delimiter)
         .find_map(|delimiter| {
             let parts: Vec<String> = only

@@ -163,6 +163,7 @@ impl Files {
         let deep = glob.contains("**") || glob.contains('{');
         let prefix = parts[..literal].join("/");
         let mut walk = Walk {
+            open: Vec::new(),
             matcher,
             depth_max: if deep { DEPTH_MAX } else { parts.len() - 1 },
             folders_are_broken: !matches!(parts.last(), Some(&("*" | "**"))),
@@ -1144,6 +1145,8 @@ struct Listing {
 }
 
 struct Walk {
+    /// The folders that are being listed, without links: a link that leads back to one of them shows nothing new.
+    open: Vec<PathBuf>,
     matcher: GlobMatcher,
     depth_max: usize,
     folders_are_broken: bool,
@@ -1160,6 +1163,11 @@ impl Walk {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth > 0 => return Ok(()),
             other => other.map_err(fail)?,
         };
+        let real = fs::canonicalize(folder).map_err(fail)?;
+        if self.open.contains(&real) {
+            return Ok(());
+        }
+        self.open.push(real);
         for entry in entries {
             let entry = entry.map_err(fail)?;
             let name = in_unicode(&entry.file_name());
@@ -1170,6 +1178,7 @@ impl Walk {
             };
             self.entry(&entry.path(), path, depth)?;
         }
+        self.open.pop();
         Ok(())
     }
 

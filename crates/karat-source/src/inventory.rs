@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -57,7 +57,7 @@ impl Inventory {
     /// Of a folder with all below it.
     pub(crate) fn of_folder(root: &Path) -> Inventory {
         let mut paths = Vec::new();
-        let names = match list(root, "", 0, &mut paths) {
+        let names = match list(root, "", &mut Vec::new(), &mut paths) {
             Some(()) => {
                 paths.sort_unstable();
                 Names::Files(paths)
@@ -253,10 +253,21 @@ impl Near<'_> {
 }
 
 /// All files below a folder; None if there are too many or one cannot be seen.
-fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) -> Option<()> {
-    if depth > DEPTH_MAX {
+fn list(
+    folder: &Path,
+    relative: &str,
+    open: &mut Vec<PathBuf>,
+    paths: &mut Vec<String>,
+) -> Option<()> {
+    if open.len() > DEPTH_MAX {
         return None;
     }
+    // A link that leads back shows nothing new.
+    let real = fs::canonicalize(folder).ok()?;
+    if open.contains(&real) {
+        return Some(());
+    }
+    open.push(real);
     for entry in fs::read_dir(folder).ok()? {
         let entry = entry.ok()?;
         let name = entry.file_name();
@@ -274,7 +285,7 @@ fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) ->
             }
         }
         if kind.is_dir() {
-            list(&entry.path(), &path, depth + 1, paths)?;
+            list(&entry.path(), &path, open, paths)?;
         } else {
             paths.push(path);
         }
@@ -282,6 +293,7 @@ fn list(folder: &Path, relative: &str, depth: usize, paths: &mut Vec<String>) ->
             return None;
         }
     }
+    open.pop();
     Some(())
 }
 

@@ -1,12 +1,10 @@
 //! Whether files may have changed, from names, sizes and times alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
-
-/// Folders in folders that are looked into: links may lead round in a circle.
-const DEPTH_MAX: usize = 64;
 
 /// Collects what is seen of files. The order in which folders list them does not count.
 #[derive(Debug, Default)]
@@ -29,14 +27,17 @@ impl Pulse {
 
     /// Takes in all files below a folder; what may not be read counts as not there.
     pub fn folder(&mut self, root: &Path) {
-        let mut waiting: Vec<(PathBuf, usize)> = vec![(root.to_path_buf(), 0)];
-        while let Some((folder, depth)) = waiting.pop() {
+        let mut waiting = vec![root.to_path_buf()];
+        let mut seen = BTreeSet::new();
+        while let Some(folder) = waiting.pop() {
+            // Links may lead to one folder by several ways, and round in a circle.
+            if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real)) {
+                continue;
+            }
             let entries = fs::read_dir(&folder).into_iter().flatten();
             for path in entries.flatten().map(|entry| entry.path()) {
                 if path.is_dir() {
-                    if depth < DEPTH_MAX {
-                        waiting.push((path, depth + 1));
-                    }
+                    waiting.push(path);
                 } else {
                     self.file(&path);
                 }

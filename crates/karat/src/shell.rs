@@ -61,8 +61,10 @@ pub(crate) fn run(desk: &Desk<'_>) -> Result<u8, Failure> {
             }
             Typed::End => break,
         };
-        if text.is_empty() && line.trim_start().starts_with('\\') {
-            if command(desk, line.trim()) == Next::Leave {
+        if text.is_empty()
+            && let Some(line) = as_command(line.trim())
+        {
+            if command(desk, line) == Next::Leave {
                 break;
             }
             continue;
@@ -115,6 +117,15 @@ fn remember(file: &Path, history: &[String]) -> std::io::Result<()> {
         writeln!(file, "{entry}")?;
     }
     Ok(())
+}
+
+/// A line that is no SQL: what begins with `\`, and the words with which people look for help and for the way out.
+fn as_command(line: &str) -> Option<&str> {
+    match line.trim_end_matches(';').trim_end() {
+        "help" | "?" => Some("\\?"),
+        "exit" | "quit" => Some("\\q"),
+        _ => line.starts_with('\\').then_some(line),
+    }
 }
 
 #[derive(PartialEq, Eq)]

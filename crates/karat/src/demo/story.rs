@@ -52,8 +52,8 @@ pub(crate) struct Fact {
     pub(crate) text: String,
     /// What shows it, typed in the project's folder; empty where the line above says it.
     pub(crate) command: String,
-    /// Whether it is as it should be.
-    pub(crate) ok: bool,
+    /// Whether it is as it should be; None where this machine lacks what shows it.
+    pub(crate) ok: Option<bool>,
 }
 
 /// What the demo found.
@@ -68,7 +68,7 @@ pub(crate) struct DemoOutcome {
 impl DemoOutcome {
     /// Whether every fact is as it should be; if not, the exit code is 1.
     pub(crate) fn ok(&self) -> bool {
-        self.facts.iter().all(|fact| fact.ok)
+        self.facts.iter().all(|fact| fact.ok != Some(false))
     }
 }
 
@@ -86,17 +86,25 @@ impl Teller<'_> {
     }
 
     fn fact(&mut self, name: &str, ok: bool, text: String, command: &str) {
-        self.tell(name, name, ok, text, command);
+        self.tell(name, name, Some(ok), text, command);
+    }
+
+    /// What this machine lacks the means to show.
+    fn not_run(&mut self, name: &str, text: String, command: &str) {
+        self.tell(name, name, None, text, command);
     }
 
     /// A fact that belongs to the one before: its name is not printed.
     fn more(&mut self, name: &str, ok: bool, text: String, command: &str) {
-        self.tell("", name, ok, text, command);
+        self.tell("", name, Some(ok), text, command);
     }
 
-    fn tell(&mut self, label: &str, name: &str, ok: bool, text: String, command: &str) {
+    fn tell(&mut self, label: &str, name: &str, ok: Option<bool>, text: String, command: &str) {
         if !self.json {
-            let mark = if ok { "" } else { "   NOT AS IT SHOULD BE" };
+            let mark = match ok {
+                Some(false) => "   NOT AS IT SHOULD BE",
+                _ => "",
+            };
             let lines = laid_out(&format!("{text}{mark}"), command);
             self.activity.above(|| {
                 for (nth, line) in lines.iter().enumerate() {
@@ -906,7 +914,7 @@ impl Stage {
             let command = format!(
                 "(v=$(mktemp -d) && python3 -m venv $v && $v/bin/pip install -q deltalake && $v/bin/python -c \"{script}\")"
             );
-            teller.fact("another reader", true, text, &command);
+            teller.not_run("another reader", text, &command);
             return;
         };
         let command = format!("{python} -c \"{script}\"");
@@ -1038,15 +1046,20 @@ impl Stage {
     }
 
     fn closing(&self, outcome: &DemoOutcome) {
-        let count = outcome.facts.len();
-        let right = outcome.facts.iter().filter(|fact| fact.ok).count();
+        let of = |ok: Option<bool>| outcome.facts.iter().filter(|fact| fact.ok == ok).count();
+        let (right, not_run) = (of(Some(true)), of(None));
+        let count = outcome.facts.len() - not_run;
+        let not_run = match not_run {
+            0 => String::new(),
+            some => format!(", {some} could not be shown on this machine"),
+        };
         let look = if outcome.ok() {
             "Look around"
         } else {
             "Look closer"
         };
         let verdict = format!(
-            "{right} of {count} facts are as they should be. {look} in {}:",
+            "{right} of {count} facts are as they should be{not_run}. {look} in {}:",
             self.shown.display()
         );
         say("");

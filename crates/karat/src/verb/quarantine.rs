@@ -593,10 +593,8 @@ fn text(held: &Held) -> String {
     let what_failed = if failed { "what failed" } else { "" };
     let repaired = rows.iter().any(|row| row.repair.is_some());
     let repair = if repaired { "repair" } else { "" };
-    let mut held_rows = Table::new(&["table", "object", ">row", "rules", what_failed, repair, ""]);
+    let mut held_rows = Table::new(&["table", "row", "rules", what_failed, repair, ""]);
     for row in rows {
-        let line = row.row.map(|line| line.to_string());
-        let line = line.or_else(|| row.position.clone()).unwrap_or_default();
         let values = if held.show_values {
             row.content.clone()
         } else {
@@ -604,8 +602,7 @@ fn text(held: &Held) -> String {
         };
         held_rows.row([
             row.table.clone(),
-            row.object.clone(),
-            line,
+            row.id.clone(),
             row.rules.join(", "),
             row.why.clone().unwrap_or_default(),
             match &row.repair {

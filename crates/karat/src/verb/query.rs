@@ -204,26 +204,26 @@ impl Desk<'_> {
         }
     }
 
-    /// Names of tables with their rows and files, sorted.
-    pub(crate) fn tables(&self) -> Result<Vec<(String, u64, usize)>, Failure> {
-        let mut tables: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+    /// Names of tables with their rows and files, sorted; those of the event log are made when they are read, so they have no counts.
+    pub(crate) fn tables(&self) -> Result<Vec<(String, Option<Size>)>, Failure> {
+        let mut tables: BTreeMap<String, Option<Size>> = BTreeMap::new();
         if let Some(site) = &self.lake {
+            let of_event_log = event_log::TABLES.iter();
+            tables
+                .extend(of_event_log.map(|table| (format!("{}.{table}", event_log::SCHEMA), None)));
             let cut = self.cut(site, None)?;
             for name in manifest::heads(&site.lake)?.into_keys() {
                 if let Ok(table) = name.parse::<TableName>()
                     && let Some(set) = cut::file_set(site, &cut, &table)?
                 {
-                    tables.insert(name, size(&set));
+                    tables.insert(name, Some(Size::of(&set)));
                 }
             }
         }
         for (name, set) in &self.named {
-            tables.insert(name.clone(), size(set));
+            tables.insert(name.clone(), Some(Size::of(set)));
         }
-        let listed = tables.into_iter();
-        Ok(listed
-            .map(|(name, (rows, files))| (name, rows, files))
-            .collect())
+        Ok(tables.into_iter().collect())
     }
 
     /// Columns of a table, as SQL names them.
@@ -530,9 +530,19 @@ fn names_are_different(schema: &SchemaRef) -> Result<(), Failure> {
     }
 }
 
-fn size(set: &FileSet) -> (u64, usize) {
-    let rows = set.files.iter().map(|file| file.rows).sum();
-    (rows, set.files.len())
+/// What a table holds.
+pub(crate) struct Size {
+    rows: u64,
+    files: usize,
+}
+
+impl Size {
+    fn of(set: &FileSet) -> Self {
+        Self {
+            rows: set.files.iter().map(|file| file.rows).sum(),
+            files: set.files.len(),
+        }
+    }
 }
 
 /// A name of one part, or of two.
@@ -553,16 +563,16 @@ fn names_batch(title: &str, names: Vec<String>) -> Result<RecordBatch, Failure> 
     batch(vec![(title, Arc::new(StringArray::from(names)))])
 }
 
-fn tables_batch(tables: &[(String, u64, usize)]) -> Result<RecordBatch, Failure> {
+fn tables_batch(tables: &[(String, Option<Size>)]) -> Result<RecordBatch, Failure> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let names: StringArray = tables.iter().map(|(name, ..)| Some(name)).collect();
-    let rows: Int64Array = tables
-        .iter()
-        .map(|(_, rows, _)| Some(number(*rows)))
+    let names: StringArray = tables.iter().map(|(name, _)| Some(name)).collect();
+    let sizes = tables.iter().map(|(_, size)| size.as_ref());
+    let rows: Int64Array = sizes
+        .clone()
+        .map(|size| size.map(|size| number(size.rows)))
         .collect();
-    let files: Int64Array = tables
-        .iter()
-        .map(|(.., files)| Some(number(*files as u64)))
+    let files: Int64Array = sizes
+        .map(|size| size.map(|size| number(size.files as u64)))
         .collect();
     batch(vec![
         ("table", Arc::new(names)),

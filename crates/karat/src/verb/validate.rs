@@ -240,6 +240,9 @@ fn document(diagnostics: &[Diagnostic], models: usize, checked: &Checked, ok: bo
     json!({ "ok": ok, "models": models, "planned": checked.planned, "known": checked.known, "skipped": skipped, "diagnostics": diagnostics_json(diagnostics) })
 }
 
+/// As many models that were not planned are named.
+const SKIPPED_NAMED: usize = 3;
+
 fn summary(diagnostics: &[Diagnostic], models: usize, checked: &Checked, errors: usize) -> String {
     if errors > 0 {
         let warnings = diagnostics.len() - errors;
@@ -252,7 +255,13 @@ fn summary(diagnostics: &[Diagnostic], models: usize, checked: &Checked, errors:
     }
     let mut text = format!("no mistakes in {}", counted(models as u64, "model"));
     if !checked.skipped.is_empty() {
-        let skipped = counted(checked.skipped.len() as u64, "model");
+        let skipped = match checked.skipped.as_slice() {
+            few if few.len() <= SKIPPED_NAMED => {
+                let names: Vec<String> = few.iter().map(|name| format!("`{name}`")).collect();
+                names.join(", ")
+            }
+            many => counted(many.len() as u64, "model"),
+        };
         text.push_str(&format!("; SQL of {skipped} not planned: the columns that it reads are known after the first load"));
     }
     text.push('\n');

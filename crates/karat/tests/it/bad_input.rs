@@ -650,6 +650,8 @@ fn files_and_folders_without_permission() {
     project.write("landing/b.csv", "id,v\n2,two\n");
     all += &said("lake/_karat/intents/d/landing__o", 0o555, &run);
     all += &said("lake/d/bronze/landing__o", 0o555, &run);
+    // What a plan can tell of it without trying.
+    all += &said("lake/d/bronze/landing__o", 0o555, &["plan", "--quiet"]);
     all += &said("lake/d/silver/t/_delta_log", 0o555, &run);
     project.run(0);
     assert_eq!(count(&project), "2");
@@ -696,6 +698,11 @@ fn files_and_folders_without_permission() {
         error: cannot create a file in `lake/_karat/intents/d/landing__o`: permission denied
           caused by: Permission denied (os error 13)
         hint: give this user the right to write in `lake/_karat/intents/d/landing__o`
+        exit 4
+
+        error: cannot create a file in `lake/d/bronze/landing__o`: permission denied
+          caused by: Permission denied (os error 13)
+        hint: give this user the right to write in `lake/d/bronze/landing__o`
         exit 4
 
         error: cannot create a file in `lake/d/bronze/landing__o`: permission denied
@@ -902,6 +909,77 @@ fn tables_that_are_gone() {
     let note = "note: d_silver.t: the folder of `d_silver.t` was gone: it is made anew";
     assert!(run.stderr.contains(note), "{}", run.text());
     assert_eq!(project.rows("select * from d_gold.g"), "n\n2\n");
+    // It counts from 0 again: what named the versions that were there says so, and work goes on.
+    let older = project.karat(&["receipt", "list", "--json"]).json()["receipts"][0]["run"].clone();
+    let gone = project.karat(&[
+        "query",
+        "--run",
+        older.as_str().unwrap(),
+        "select * from d_silver.t",
+    ]);
+    assert_eq!(gone.code, 1, "{}", gone.text());
+    assert!(gone.stderr.contains("made anew"), "{}", gone.stderr);
+    for id in 8..11 {
+        project.write(&format!("landing/z{id}.csv"), &format!("id,v\n{id},more\n"));
+        project.run(0);
+    }
+    let rebuilt = project.karat(&["replay", "--rebuild", "d_silver.t", "d_gold.g"]);
+    assert_eq!(rebuilt.code, 0, "{}", rebuilt.text());
+}
+
+/// Quarantine whose folder is gone comes back with its silver table, as a whole.
+#[test]
+fn a_lost_quarantine_is_made_again() {
+    let project = Project::one_feed(FEED, SILVER);
+    let held = || project.karat(&["quarantine", "list", "--json"]).json()["rows_held"].clone();
+    for id in ["1", "x", "2", "y"] {
+        project.write(&format!("landing/{id}.csv"), &format!("id,v\n{id},one\n"));
+        project.run(0);
+    }
+    assert_eq!(held(), 2);
+    project.remove("lake/d/quarantine/t");
+    let plan = project.karat(&["plan"]);
+    assert!(
+        plan.stdout.contains("its quarantine is gone"),
+        "{}",
+        plan.text()
+    );
+    project.run(0);
+    assert_eq!(held(), 2);
+    project.write("landing/z.csv", "id,v\nz,one\n");
+    project.run(0);
+    project.write("landing/zz.csv", "id,v\n9,one\n");
+    project.run(0);
+    assert_eq!(held(), 3);
+}
+
+/// A link that leads back to a folder above it shows nothing new, and the walk ends.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_round_in_a_circle() {
+    use std::os::unix::fs::symlink;
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"**/*.csv\" }",
+        SILVER,
+    );
+    project.write("landing/a/1.csv", "id,v\n1,one\n");
+    project.write("landing/b/2.csv", "id,v\n2,two\n");
+    for (to, from) in [
+        ("..", "a/up"),
+        ("..", "a/up2"),
+        (".", "b/here"),
+        ("../a", "b/other"),
+        ("../b", "a/other"),
+    ] {
+        symlink(to, project.path("landing").join(from)).unwrap();
+    }
+    project.run(0);
+    // By the link beside it each file has a second path, and is known.
+    assert_eq!(
+        project.rows("select count(*) as n, count(distinct id) as ids from d_silver.t"),
+        "n,ids\n2,2\n"
+    );
+    assert_eq!(project.karat(&["source", "discover", "landing"]).code, 0);
 }
 
 #[test]

@@ -178,9 +178,9 @@ fn json_documents_and_their_arrays_are_two_tables() {
         d_silver.lines   _rescued     1
         d_silver.orders  _rescued     1
 
-        table            object          row  rules     what failed
-        d_silver.lines   orders/b.jsonl    1  _rescued  invalid_json
-        d_silver.orders  orders/b.jsonl    2  _rescued  invalid_json
+        table            row                 rules     what failed
+        d_silver.lines   orders/b.jsonl@1:1  _rescued  invalid_json
+        d_silver.orders  orders/b.jsonl@1:2  _rescued  invalid_json
         2 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);

@@ -486,6 +486,7 @@ fn a_mistake_of_every_kind_at_once() {
           |
         1 | select fisrt(o.id) as f from d_silver.order as o
           |        ^^^^^
+          = hint: `karat query "show functions"` lists those that there are
 
         error: there is no table `d_silver.order`
          --> domains/d/gold/missing.sql:1:30
@@ -513,6 +514,7 @@ fn a_mistake_of_every_kind_at_once() {
           |
         2 |   firsst(id) as f, random() as r
           |   ^^^^^^
+          = hint: `karat query "show functions"` lists those that there are
 
         error: `random` has no single answer
          --> domains/d/gold/reads.sql:2:20
@@ -567,12 +569,14 @@ fn a_mistake_of_every_kind_at_once() {
           |
         4 |   what: nosuch(id) + alsonot(amount)
           |         ^^^^^^
+          = hint: `karat query "show functions"` lists those that there are
 
         error: no function `alsonot`
          --> domains/d/silver/lines.yaml:4:22
           |
         4 |   what: nosuch(id) + alsonot(amount)
           |                      ^^^^^^^
+          = hint: `karat query "show functions"` lists those that there are
 
         error: no operation string + bigint
          --> domains/d/silver/lines.yaml:6:11
@@ -593,6 +597,7 @@ fn a_mistake_of_every_kind_at_once() {
           |
         3 |   id: firts(id)
           |       ^^^^^
+          = hint: `karat query "show functions"` lists those that there are
 
         error: no operation decimal(18,2) + date
          --> domains/d/silver/orders.yaml:7:21
@@ -805,6 +810,7 @@ fn messages_of_the_engine_are_told_in_our_words() {
           |
         1 | select nosuch(i) from a
           |        ^
+        hint: `karat query "show functions"` lists those that there are
         --- exit 2
 
         select i from a -- nosuch is no function
@@ -815,6 +821,7 @@ fn messages_of_the_engine_are_told_in_our_words() {
           |
         2 | where 'nosuch' = nosuch(j)
           |                  ^
+        hint: `karat query "show functions"` lists those that there are
         --- exit 2
 
         select i + date '2026-01-01' as x from a

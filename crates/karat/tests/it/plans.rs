@@ -107,12 +107,12 @@ fn a_full_load_that_deletes_too_much_is_foreseen() {
             "#]].assert_eq(&told);
         } else {
             expect![[r#"
-                step    table                would  because                                                                                            reads  takes
-                load    d_bronze.landing__o  FAIL   `d_bronze.landing__o` was not loaded: the load deletes 2 of 3 rows, more than `max_delete` allows
+                step    table                would  because                                                                                                       reads  takes
+                load    d_bronze.landing__o  FAIL   `d_bronze.landing__o` was not loaded: the load of `2.csv` deletes 2 of 3 rows, more than `max_delete` allows
                 silver  d_silver.t           skip   `d_bronze.landing__o` fails
                 1 step would fail, with exit 1; nothing was written
                 --- stderr
-                error: `d_bronze.landing__o` was not loaded: the load deletes 2 of 3 rows, more than `max_delete` allows
+                error: `d_bronze.landing__o` was not loaded: the load of `2.csv` deletes 2 of 3 rows, more than `max_delete` allows
                 hint: if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
                 --- exit 1
             "#]].assert_eq(&told);

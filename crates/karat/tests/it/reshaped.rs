@@ -316,3 +316,49 @@ fn an_open_load_of_another_declaration_is_closed() {
     "#]]
     .assert_eq(&project.rows("select * from d_silver.t"));
 }
+
+/// What is loaded stays as it was read: other options, and a `rename` that comes late, are told and change nothing (B4, B8).
+#[test]
+fn what_is_read_otherwise_since_is_told() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\n",
+    );
+    let domain = |feed: &str| {
+        project.write(
+            "domains/d/domain.yaml",
+            &format!("domain: d\nfeeds:\n  - {{ source: landing, name: o, mode: incremental, path: \"*.csv\"{feed} }}\n"),
+        );
+        let plan = project.karat(&["plan"]);
+        let run = project.karat(&["run"]);
+        let notes = |told: &str| -> String {
+            let notes = told.lines().filter(|line| line.starts_with("note"));
+            notes.map(|note| format!("{note}\n")).collect()
+        };
+        assert_eq!((plan.code, run.code), (0, 0), "{}", run.text());
+        assert_eq!(notes(&plan.text()), notes(&run.text()));
+        notes(&run.text())
+    };
+    project.write("landing/1.csv", "id,a\n1,x\n");
+    project.write("landing/2.csv", "id,a_new\n2,y\n");
+    assert_eq!(domain(""), "");
+    let told = domain(", csv: { encoding: windows-1252 }");
+    let late = domain(", rename: { a: a_new }");
+    expect![[r#"
+        note: d_bronze.landing__o: what is loaded was read with another `csv`, and stays as it was read; a feed with another `name` reads all of it with the new
+        --
+        note: d_bronze.landing__o: what was loaded before `rename` has `a_new` in a column of its own: a model gets all of it as `coalesce(a, a_new)`
+    "#]]
+    .assert_eq(&format!("{told}--\n{late}"));
+    project.write("landing/3.csv", "id,a_new\n3,z\n");
+    project.run(0);
+    project.write(
+        "domains/d/silver/t.yaml",
+        "from: landing.o\nselect: { id: cast(id as bigint), a: \"coalesce(a, a_new)\" }\n",
+    );
+    project.run(0);
+    assert_eq!(
+        project.rows("select * from d_silver.t order by id"),
+        "id,a\n1,x\n2,y\n3,z\n"
+    );
+}

@@ -988,3 +988,39 @@ fn a_run_that_watches_takes_in_what_comes() {
     assert!(ids.count() >= 1, "{}", said.text());
     assert_eq!(project.karat(&["verify"]).code, 0);
 }
+
+/// What another writer took out of bronze, and a person adopted, is gone from silver also where the next load comes with it (A7).
+#[test]
+fn an_adopted_removal_is_not_hidden_by_the_next_load() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint) }\nauto_cdc: { keys: [id] }\n",
+    );
+    for id in [1, 2] {
+        project.write(&format!("landing/{id}.csv"), &format!("id\n{id}\n"));
+        project.run(0);
+    }
+    let folder = "lake/d/bronze/landing__o/_delta_log";
+    let first = std::fs::read_to_string(project.path(&format!("{folder}/{:020}.json", 0))).unwrap();
+    let add = first
+        .lines()
+        .find(|line| line.starts_with("{\"add\""))
+        .unwrap();
+    let path = serde_json::from_str::<serde_json::Value>(add).unwrap()["add"]["path"].clone();
+    project.write(
+        &format!("{folder}/{:020}.json", 2),
+        &format!("{{\"commitInfo\":{{\"timestamp\":0,\"operation\":\"DELETE\"}}}}\n{{\"remove\":{{\"path\":{path},\"deletionTimestamp\":0,\"dataChange\":true}}}}\n"),
+    );
+    let adopted = project.karat(&["receipt", "adopt", "d_bronze.landing__o", "it was wrong"]);
+    assert_eq!(adopted.code, 0, "{}", adopted.text());
+    project.write("landing/3.csv", "id\n3\n");
+    project.run(0);
+    assert_eq!(
+        project.rows("select id from d_silver.t order by id"),
+        "id\n2\n3\n"
+    );
+    assert_eq!(
+        project.karat(&["replay", "--rebuild", "d_silver.t"]).code,
+        0
+    );
+}
