@@ -86,13 +86,41 @@ def load_keys(folder):
     return keys
 
 
+def follow_rotations(keys, folders):
+    """Keys that hand over to others (`*.rotation.json`), each in a statement that the old and the new key sign."""
+    rotations = [statement_of(path, "urn:karat:key-rotation:v1") for folder in folders for path in sorted(folder.glob("*.rotation.json"))]
+    for envelope, payload, statement in sorted(rotations, key=lambda rotation: moment(rotation[2]["predicate"]["at"])):
+        rotation = statement["predicate"]
+        old, new, at = rotation["from"], base64.b64decode(rotation["public_key"], validate=True), rotation["at"]
+        require(sha256(new)[:16] == rotation["to"], "a rotation names another key than it holds")
+        if old not in keys and rotation["to"] in keys:
+            continue
+        check_signature(envelope, payload, at, keys | {rotation["to"]: (new, {})}, {old, rotation["to"]})
+        keys[old][1]["valid_to"] = at
+        keys.setdefault(rotation["to"], (new, {"valid_from": at}))
+    return keys
+
+
+def statement_of(path, kind):
+    """An envelope, the text of its statement, and the statement, which is of this kind."""
+    envelope = load_json(path)
+    require(canonical(envelope) == path.read_bytes(), f"the envelope {path.name} is not in canonical form")
+    require(envelope["payloadType"] == PAYLOAD_TYPE, f"{path.name} holds no in-toto statement")
+    payload = base64.b64decode(envelope["payload"], validate=True)
+    statement = json.loads(payload)
+    is_of_kind = (statement["_type"], statement["predicateType"]) == ("https://in-toto.io/Statement/v1", kind)
+    require(is_of_kind, f"the statement of {path.name} is no {kind}")
+    return envelope, payload, statement
+
+
 def moment(text):
     time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
-def check_signature(envelope, payload, logical_time, keys):
+def check_signature(envelope, payload, logical_time, keys, needed=frozenset()):
     require(envelope["signatures"], "it is not signed")
+    require(needed <= {signature["keyid"] for signature in envelope["signatures"]}, "a key has not signed it")
     message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
     for signature in envelope["signatures"]:
         require(signature["keyid"] in keys, f"its key {signature['keyid']} is unknown")
@@ -109,13 +137,7 @@ def open_receipt(receipts, digest, keys):
     require(digest in receipts, f"the receipt {digest} is missing")
     data = receipts[digest].read_bytes()
     require(sha256(data) == digest, "the receipt was altered: its bytes have another digest than its name")
-    envelope = load_json(receipts[digest])
-    require(canonical(envelope) == data, "the receipt's envelope is not in canonical form")
-    require(envelope["payloadType"] == PAYLOAD_TYPE, "the receipt holds no in-toto statement")
-    payload = base64.b64decode(envelope["payload"], validate=True)
-    statement = json.loads(payload)
-    kind = (statement["_type"], statement["predicateType"])
-    require(kind == ("https://in-toto.io/Statement/v1", "urn:karat:receipt:v1"), "the statement is no receipt v1")
+    envelope, payload, statement = statement_of(receipts[digest], "urn:karat:receipt:v1")
     receipt = statement["predicate"]
     subject = {"name": f"{receipt['table']}@{receipt['version']}", "digest": {"sha256": receipt["live_files"]}}
     require(statement["subject"] == [subject], "the statement's subject is not what the receipt tells of")
@@ -253,7 +275,9 @@ def main(tables_of=None):
     options = parser.parse_args()
     root, report, given = options.root, Report(), None
     folder = options.keys or (root / "keys" if (root / "keys").is_dir() else None)
-    keys = report.of("keys", lambda: load_keys(folder)) if folder else None
+    # The export has the rotations also where the keys to trust lie elsewhere: what the old key signed is as good there.
+    folders = list(dict.fromkeys(place.resolve() for place in (folder, root / "keys") if place))
+    keys = report.of("keys", lambda: follow_rotations(load_keys(folder), folders)) if folder else None
     karat = root / "_karat"
     receipts = {path.stem: path for path in karat.glob("receipts/*.json") if path.suffixes == [".json"]}
     written = (path for kind in ("intents", "code") for path in (karat / kind).rglob("*") if path.is_file())

@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -129,7 +130,7 @@ struct Statement<R> {
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
-struct Subject {
+pub(crate) struct Subject {
     name: String,
     digest: SubjectDigest,
 }
@@ -141,11 +142,13 @@ struct SubjectDigest {
 
 impl Subject {
     fn of(receipt: &Receipt) -> Self {
+        Self::named(receipt.subject(), receipt.live_files)
+    }
+
+    pub(crate) fn named(name: String, sha256: Digest) -> Self {
         Self {
-            name: receipt.subject(),
-            digest: SubjectDigest {
-                sha256: receipt.live_files,
-            },
+            name,
+            digest: SubjectDigest { sha256 },
         }
     }
 }
@@ -153,30 +156,27 @@ impl Subject {
 /// Seals a receipt. Without a key the envelope has no signatures; with the same key the bytes are the same.
 #[must_use]
 pub fn seal(receipt: &Receipt, key: Option<&SigningKey>) -> Sealed {
-    let statement = Statement {
-        statement_type: STATEMENT_TYPE.to_owned(),
-        subject: vec![Subject::of(receipt)],
-        predicate_type: PREDICATE_TYPE.to_owned(),
-        predicate: receipt,
-    };
-    let payload = integers_only("receipt", &statement);
-    let signatures = key
-        .map(|key| EnvelopeSignature {
-            keyid: key.id().to_string(),
-            sig: STANDARD.encode(key.sign(&pre_authentication_encoding(PAYLOAD_TYPE, &payload))),
-        })
-        .into_iter()
-        .collect();
-    let envelope = Envelope {
-        payload: STANDARD.encode(&payload),
-        payload_type: PAYLOAD_TYPE.to_owned(),
-        signatures,
-    };
-    let bytes = integers_only("receipt", &envelope);
+    let payload = statement("receipt", PREDICATE_TYPE, Subject::of(receipt), receipt);
+    let bytes = signed("receipt", &payload, key.as_slice());
     Sealed {
         digest: Digest::of(&bytes),
         bytes,
     }
+}
+
+/// The bytes of an envelope around a statement, signed by each of the keys.
+pub(crate) fn signed(what: &'static str, payload: &[u8], keys: &[&SigningKey]) -> Vec<u8> {
+    let message = pre_authentication_of(payload);
+    let signatures = keys.iter().map(|key| EnvelopeSignature {
+        keyid: key.id().to_string(),
+        sig: STANDARD.encode(key.sign(&message)),
+    });
+    let envelope = Envelope {
+        payload: STANDARD.encode(payload),
+        payload_type: PAYLOAD_TYPE.to_owned(),
+        signatures: signatures.collect(),
+    };
+    integers_only(what, &envelope)
 }
 
 /// Opens an envelope: its form, its type and its agreement with itself are checked, its signatures are not.
@@ -184,11 +184,26 @@ pub fn seal(receipt: &Receipt, key: Option<&SigningKey>) -> Sealed {
 /// # Errors
 /// [`ReceiptError`] says what is cut off, altered or contradictory.
 pub fn open(bytes: &[u8]) -> Result<Opened, ReceiptError> {
-    let inconsistent = |problem: String| ReceiptError::Inconsistent { problem };
-    let envelope: Envelope = from_json("receipt", bytes)?;
-    let value: Value = from_json("receipt", bytes)?;
-    if to_canonical_bytes("receipt", &value)? != bytes {
-        return Err(ReceiptError::NotCanonical);
+    let (payload, signatures) = unpacked("receipt", bytes)?;
+    let receipt = open_statement(&payload)?;
+    Ok(Opened {
+        digest: Digest::of(bytes),
+        receipt,
+        signatures,
+        payload,
+    })
+}
+
+/// The statement in an envelope and its signatures, neither looked into.
+pub(crate) fn unpacked(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<(Vec<u8>, Vec<Signature>), ReceiptError> {
+    let inconsistent = |problem: String| ReceiptError::Inconsistent { what, problem };
+    let envelope: Envelope = from_json(what, bytes)?;
+    let value: Value = from_json(what, bytes)?;
+    if to_canonical_bytes(what, &value)? != bytes {
+        return Err(ReceiptError::NotCanonical { what });
     }
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(inconsistent(format!("payloadType is not `{PAYLOAD_TYPE}`")));
@@ -206,13 +221,7 @@ pub fn open(bytes: &[u8]) -> Result<Opened, ReceiptError> {
             bytes,
         });
     }
-    let receipt = open_statement(&payload)?;
-    Ok(Opened {
-        digest: Digest::of(bytes),
-        receipt,
-        signatures,
-        payload,
-    })
+    Ok((payload, signatures))
 }
 
 /// Opens the envelope that is named after this digest.
@@ -232,27 +241,50 @@ pub fn open_expecting(bytes: &[u8], expected: &Digest) -> Result<Opened, Receipt
 }
 
 fn open_statement(payload: &[u8]) -> Result<Receipt, ReceiptError> {
-    let inconsistent = |problem: String| Err(ReceiptError::Inconsistent { problem });
+    let receipt: Receipt = stated("receipt", PREDICATE_TYPE, payload, Subject::of)?;
+    receipt.check()?;
+    Ok(receipt)
+}
+
+/// The predicate of a statement, whose type and subject are what they must be.
+pub(crate) fn stated<P: DeserializeOwned>(
+    what: &'static str,
+    predicate_type: &str,
+    payload: &[u8],
+    subject: impl Fn(&P) -> Subject,
+) -> Result<P, ReceiptError> {
+    let inconsistent = |problem: String| Err(ReceiptError::Inconsistent { what, problem });
     // The types come first: the predicate of another type would otherwise be called damaged.
     let types: Statement<Value> = from_json("statement", payload)?;
     if types.statement_type != STATEMENT_TYPE {
         return inconsistent(format!("the statement's _type is not `{STATEMENT_TYPE}`"));
     }
-    if types.predicate_type != PREDICATE_TYPE {
+    if types.predicate_type != predicate_type {
         return inconsistent(format!(
-            "the statement's predicateType is not `{PREDICATE_TYPE}`"
+            "the statement's predicateType is not `{predicate_type}`"
         ));
     }
-    let statement: Statement<Receipt> = from_json("statement", payload)?;
-    let receipt = statement.predicate;
-    if statement.subject != [Subject::of(&receipt)] {
-        return inconsistent(
-            "the statement's subject is not the table, version and live files it tells of"
-                .to_owned(),
-        );
+    let statement: Statement<P> = from_json("statement", payload)?;
+    if statement.subject != [subject(&statement.predicate)] {
+        return inconsistent("the statement's subject is not what it tells of".to_owned());
     }
-    receipt.check()?;
-    Ok(receipt)
+    Ok(statement.predicate)
+}
+
+/// The bytes of a statement.
+pub(crate) fn statement<P: Serialize>(
+    what: &'static str,
+    predicate_type: &str,
+    subject: Subject,
+    predicate: &P,
+) -> Vec<u8> {
+    let statement = Statement {
+        statement_type: STATEMENT_TYPE.to_owned(),
+        subject: vec![subject],
+        predicate_type: predicate_type.to_owned(),
+        predicate,
+    };
+    integers_only(what, &statement)
 }
 
 /// The bytes that a DSSE signature covers: type and body, each with its length, so that neither can pass for the other.
@@ -268,11 +300,16 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
     bytes
 }
 
+/// What the signatures around this statement cover.
+pub(crate) fn pre_authentication_of(payload: &[u8]) -> Vec<u8> {
+    pre_authentication_encoding(PAYLOAD_TYPE, payload)
+}
+
 /// What the ring says about the signatures of a receipt. One bad signature by a known key spoils all others; else one
 /// valid signature is enough.
 #[must_use]
 pub fn verify_signature(opened: &Opened, ring: &KeyRing) -> SignatureOutcome {
-    let message = pre_authentication_encoding(PAYLOAD_TYPE, &opened.payload);
+    let message = pre_authentication_of(&opened.payload);
     let mut outcome = SignatureOutcome::Unsigned;
     for signature in &opened.signatures {
         let found = verify_one(signature, &message, &opened.receipt, ring);

@@ -59,14 +59,19 @@ pub enum ReceiptError {
         found: Digest,
     },
     /// A field contradicts another or holds what it must not.
-    #[error("cannot accept the receipt: {problem}")]
+    #[error("cannot accept the {what}: {problem}")]
     Inconsistent {
+        /// The kind of document.
+        what: &'static str,
         /// What contradicts what.
         problem: String,
     },
     /// The envelope's JSON is not in its one canonical form.
-    #[error("cannot accept the receipt: the JSON of its envelope is not in canonical form")]
-    NotCanonical,
+    #[error("cannot accept the {what}: the JSON of its envelope is not in canonical form")]
+    NotCanonical {
+        /// The kind of document.
+        what: &'static str,
+    },
     /// A free-form value holds a floating-point number.
     #[error("cannot write the {what}: it holds a number that is no 64-bit integer")]
     Float {
@@ -79,6 +84,14 @@ pub enum ReceiptError {
     /// A public key file cannot be read.
     #[error("cannot read the public key `{file}`: {problem}")]
     PublicKey {
+        /// The file's name.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A rotation hands over to a new key from one that may not do so.
+    #[error("cannot follow the rotation `{file}`: {problem}")]
+    Rotation {
         /// The file's name.
         file: String,
         /// What is wrong.
@@ -103,9 +116,11 @@ impl ReceiptError {
             Self::Damaged { .. } | Self::Truncated { .. } | Self::Altered { .. } => {
                 Some("restore the file from a copy of the lake")
             }
-            Self::NotItsDigest { .. } | Self::Inconsistent { .. } | Self::NotCanonical => Some(
-                "restore the file from a copy of the lake; `karat verify` then tells whether it is the right one",
-            ),
+            Self::NotItsDigest { .. } | Self::Inconsistent { .. } | Self::NotCanonical { .. } => {
+                Some(
+                    "restore the file from a copy of the lake; `karat verify` then tells whether it is the right one",
+                )
+            }
             Self::Float { .. } => Some("carry the number as text"),
             Self::PrivateKey => {
                 Some("make one with `openssl genpkey -algorithm ed25519 -out signing.pem`")
@@ -113,6 +128,9 @@ impl ReceiptError {
             Self::PublicKey { .. } => {
                 Some("make one with `openssl pkey -in signing.pem -pubout -out keys/NAME.pub`")
             }
+            Self::Rotation { .. } => Some(
+                "put back the file and the public key that it goes out from as they were, or take the file away and trust the new key by a file `keys/NAME.pub` of its own",
+            ),
             Self::KeyFolder { .. } => {
                 Some("check that the folder `keys` and its files may be read")
             }

@@ -13,6 +13,7 @@ use ed25519_dalek::pkcs8::{
 use crate::digest::Digest;
 use crate::error::ReceiptError;
 use crate::instant::Instant;
+use crate::rotation::{OpenedRotation, ROTATION_SUFFIX, Rotation};
 
 /// A key's id: the first 16 hexadecimal digits of the SHA-256 of its raw 32 public bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +24,10 @@ impl KeyId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub(crate) fn named(text: &str) -> Self {
+        Self(text.to_owned())
     }
 
     fn of(public_bytes: &[u8; 32]) -> Self {
@@ -111,6 +116,17 @@ impl PublicKey {
                 file: file.to_owned(),
                 problem: "it is no Ed25519 public key in PEM form".to_owned(),
             })
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 32] = bytes.try_into().ok()?;
+        ed25519_dalek::VerifyingKey::from_bytes(bytes)
+            .map(Self)
+            .ok()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
     }
 
     /// The key as PEM.
@@ -262,38 +278,71 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Reads the files `*.pub` of a folder. A folder that does not exist holds no keys.
+    /// Reads the files `*.pub` of a folder and the rotations beside them. A folder that does not exist holds no keys.
     ///
     /// # Errors
-    /// [`ReceiptError::KeyFolder`] if it cannot be read, [`ReceiptError::PublicKey`] for a file that is no key.
+    /// [`ReceiptError::KeyFolder`] if it cannot be read, [`ReceiptError::PublicKey`] for a file that is no key,
+    /// [`ReceiptError::Rotation`] for a rotation that leads from no key that may rotate.
     pub fn load(folder: &Path) -> Result<Self, ReceiptError> {
-        let unreadable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ReceiptError::KeyFolder { path, source }
-        };
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::new()),
-            Err(error) => return Err(unreadable(folder)(error)),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(unreadable(folder))?.path();
-            if path.extension().is_some_and(|extension| extension == "pub") {
-                paths.push(path);
+        let mut ring = Self::new();
+        for (file, bytes) in files_in(folder, ".pub")? {
+            ring.add(TrustedKey::parse(&file, &String::from_utf8_lossy(&bytes))?)?;
+        }
+        let mut rotations = Vec::new();
+        for (file, bytes) in files_in(folder, ROTATION_SUFFIX)? {
+            let rotation = Rotation::open(&file, &bytes)?;
+            rotations.push((file, rotation));
+        }
+        ring.follow(rotations)?;
+        Ok(ring)
+    }
+
+    /// Takes in rotations, given by the names of their files: a key that may sign at the time of one hands over to its new key.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Rotation`] for one that leads from no key of the ring, or from one that was revoked or does not sign then, or has
+    /// handed over already. A rotation grants nothing to a key that has a file of its own.
+    pub fn follow(
+        &mut self,
+        mut rotations: Vec<(String, OpenedRotation)>,
+    ) -> Result<(), ReceiptError> {
+        // In the order of their times each finds the key that the one before gave.
+        rotations.sort_by_key(|(_, opened)| opened.rotation.at);
+        for (file, opened) in rotations {
+            let Rotation { from, to, at, .. } = &opened.rotation;
+            let may_rotate = match self.0.get(from) {
+                None => Err(format!("no public key {from} is here")),
+                Some(old) if old.revoked => Err(format!("{from} is revoked")),
+                Some(old) if !old.may_sign_at(&at.to_string()) => {
+                    Err(format!("{from} does not sign at {at}"))
+                }
+                Some(old) if !opened.is_signed_by(&old.key) => {
+                    Err(format!("the signature of {from} does not fit"))
+                }
+                Some(_) => Ok(()),
+            };
+            let is_known = self.0.contains_key(&to.id());
+            match may_rotate {
+                // The new key is trusted by itself, whatever became of the old one.
+                Err(_) if is_known => continue,
+                Err(problem) => return Err(ReceiptError::Rotation { file, problem }),
+                Ok(()) => {}
+            }
+            if let Some(old) = self.0.get_mut(from) {
+                old.valid_to = Some(*at);
+            }
+            if !is_known {
+                let key = TrustedKey {
+                    key: to.clone(),
+                    file,
+                    valid_from: Some(*at),
+                    valid_to: None,
+                    revoked: false,
+                };
+                self.0.insert(to.id(), key);
             }
         }
-        paths.sort();
-        let mut ring = Self::new();
-        for path in paths {
-            let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
-            let file = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            ring.add(TrustedKey::parse(&file, &text)?)?;
-        }
-        Ok(ring)
+        Ok(())
     }
 
     /// The key with this id.
@@ -303,7 +352,7 @@ impl KeyRing {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<(&KeyId, &TrustedKey)> {
-        self.0.get_key_value(&KeyId(id.to_owned()))
+        self.0.get_key_value(&KeyId::named(id))
     }
 
     /// All keys, by id.
@@ -316,4 +365,31 @@ impl KeyRing {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Name and bytes of the files of a folder whose names end so, by name; none of a folder that does not exist.
+///
+/// # Errors
+/// [`ReceiptError::KeyFolder`] if the folder or a file cannot be read.
+pub fn files_in(folder: &Path, suffix: &str) -> Result<Vec<(String, Vec<u8>)>, ReceiptError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ReceiptError::KeyFolder { path, source }
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(folder)(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(suffix) {
+            let bytes = std::fs::read(&path).map_err(unreadable(&path))?;
+            files.push((name.into_owned(), bytes));
+        }
+    }
+    files.sort();
+    Ok(files)
 }

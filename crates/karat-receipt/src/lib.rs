@@ -12,6 +12,7 @@
 //! - [`manifest`]: one consistent cut over all tables, whose digest is the head (A10).
 //! - [`instant`]: RFC 3339 times as numbers, for the validity of keys.
 //! - [`keys`]: Ed25519 keys and the key ring of a project (G7).
+//! - [`rotation`]: a key hands over to the next, signed by both.
 //! - [`envelope`]: receipt to in-toto Statement v1 in a DSSE envelope, and back.
 //! - [`chain`]: whether a table's receipts follow from one another.
 //! - [`keyed_run`]: the note of a run that had a key of its starter.
@@ -30,6 +31,7 @@ pub mod keys;
 pub mod live;
 pub mod manifest;
 pub mod receipt;
+pub mod rotation;
 
 pub use audit::{Audit, Audited, CheckCount};
 pub use chain::{ChainFinding, ChainLink, ChainProblem, check_chain};
@@ -46,3 +48,4 @@ pub use keys::{KeyId, KeyRing, PublicKey, SigningKey, TrustedKey};
 pub use live::live_files_digest;
 pub use manifest::{Manifest, TableState};
 pub use receipt::{ExpectationCount, FileRef, Input, Kind, ObjectRef, Receipt};
+pub use rotation::{OpenedRotation, Rotation};

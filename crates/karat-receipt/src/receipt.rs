@@ -159,7 +159,12 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError::Inconsistent`], naming the field.
     pub fn check(&self) -> Result<(), ReceiptError> {
-        let wrong = |problem: String| Err(ReceiptError::Inconsistent { problem });
+        let wrong = |problem: String| {
+            Err(ReceiptError::Inconsistent {
+                what: "receipt",
+                problem,
+            })
+        };
         if self.version < 0 {
             return wrong(format!(
                 "version {} of `{}` is negative",

@@ -95,7 +95,7 @@ pub(crate) enum Verb {
     Run(RunArgs),
     /// Run what fails, as far as this machine remembers, and what depends on it; feeds and models that ended well are left alone.
     Retry(Running),
-    /// Show the tables of the lake: versions, rows, fingerprints.
+    /// Show the tables of the lake: versions, rows, fingerprints, and whether what their checks promise of freshness and volume holds now.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
     Test(TestArgs),
@@ -839,6 +839,15 @@ pub(crate) enum ReceiptVerb {
         /// The folder to make; without it, `karat-export-RUN` here.
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         out: Option<PathBuf>,
+    },
+    /// Hand over from the target's signing key to a new one: writes a statement that both sign among the public keys, and whoever trusts the
+    /// old key trusts the new one by it. The old one signs no more from now on.
+    Rotate {
+        /// The new private key, PKCS#8 PEM as `openssl genpkey -algorithm ed25519` writes it.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        to: PathBuf,
+        /// Why; becomes part of the statement.
+        reason: String,
     },
     /// Vouch for versions that another writer committed or nobody signed.
     #[command(allow_missing_positional = true)]

@@ -308,7 +308,8 @@ impl Opened {
         Ok(anchor::shown(anchor, &self.root).map(|place| (place, heads)))
     }
 
-    fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
+    /// The private key of the target, if it has one.
+    pub(crate) fn signing_key(&self) -> Result<Option<SigningKey>, Failure> {
         match &self.target()?.key {
             Some(pem) => Ok(Some(SigningKey::from_pkcs8_pem(pem.value())?)),
             None => Ok(None),

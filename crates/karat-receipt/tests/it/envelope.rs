@@ -171,7 +171,7 @@ fn an_envelope_written_another_way_is_refused() {
         .replace("\":\"", "\": \"");
     assert!(matches!(
         open(spaced.as_bytes()),
-        Err(ReceiptError::NotCanonical)
+        Err(ReceiptError::NotCanonical { .. })
     ));
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod refactor;
 mod refactor_report;
 mod rehearsal;
 pub(crate) mod replay;
+mod rotate;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod source;

@@ -20,7 +20,7 @@ use crate::site::{self, Wants};
 /// Lists, shows or adopts.
 pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u8, Failure> {
     let opened = match what {
-        ReceiptVerb::Adopt { .. } => site::open_lake_to_write(global)?,
+        ReceiptVerb::Adopt { .. } | ReceiptVerb::Rotate { .. } => site::open_lake_to_write(global)?,
         ReceiptVerb::List { .. } | ReceiptVerb::Show { .. } | ReceiptVerb::Export { .. } => {
             site::open_lake(voice, global, None, None)?
         }
@@ -28,10 +28,13 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &ReceiptVerb) -> Result<u
     if let ReceiptVerb::Export { run, out } = what {
         return super::receipt_export::run(voice, opened, run.as_deref(), out.as_deref());
     }
+    if let ReceiptVerb::Rotate { to, reason } = what {
+        return super::rotate::run(voice, opened, to, reason);
+    }
     let keys = opened.keys()?;
     let threads = opened.threads;
     match what {
-        ReceiptVerb::Export { .. } => {}
+        ReceiptVerb::Export { .. } | ReceiptVerb::Rotate { .. } => {}
         ReceiptVerb::List { table } => {
             let site = opened.site(Wants::reading())?;
             let recorded = receipts::list(&site, table.as_deref())?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use karat_pipeline::export::{Export, of_run};
 use karat_pipeline::manifest;
 use karat_receipt::KeyRing;
+use karat_receipt::keys::files_in;
+use karat_receipt::rotation::ROTATION_SUFFIX;
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -23,6 +25,7 @@ pub(crate) fn run(
     out: Option<&Path>,
 ) -> Result<u8, Failure> {
     let keys = opened.keys()?;
+    let rotations = files_in(&opened.root.join("keys"), ROTATION_SUFFIX)?;
     let site = opened.site(Wants::reading())?;
     let run = match run {
         Some(run) => run.to_owned(),
@@ -47,7 +50,7 @@ pub(crate) fn run(
         ));
     }
     let export = of_run(&site, &run)?;
-    write(&export, &keys, &out)?;
+    write(&export, &keys, &rotations, &out)?;
     let ids: Vec<String> = keys.iter().map(|(id, _)| id.to_string()).collect();
     voice.answer(
         || {
@@ -76,7 +79,12 @@ pub(crate) fn run(
     Ok(0)
 }
 
-fn write(export: &Export, keys: &KeyRing, out: &Path) -> Result<(), Failure> {
+fn write(
+    export: &Export,
+    keys: &KeyRing,
+    rotations: &[(String, Vec<u8>)],
+    out: &Path,
+) -> Result<(), Failure> {
     let mut unfinished = out.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let folder = PathBuf::from(unfinished);
@@ -92,6 +100,9 @@ fn write(export: &Export, keys: &KeyRing, out: &Path) -> Result<(), Failure> {
     }
     for (id, key) in keys.iter() {
         put(&format!("keys/{id}.pub"), key.to_text().as_bytes())?;
+    }
+    for (file, bytes) in rotations {
+        put(&format!("keys/{file}"), bytes)?;
     }
     put(CHECKER_NAME, CHECKER.as_bytes())?;
     std::fs::rename(&folder, out).map_err(Failure::io("name the folder", out))

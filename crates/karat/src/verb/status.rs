@@ -1,12 +1,16 @@
-//! `karat status`: where the lake stands. Takes no lock, so that it works while a run writes. A table that cannot be read is listed
-//! with the others, and the exit code is that of its problem.
+//! `karat status`: where the lake stands, and whether what it promises holds at this moment. Takes no lock, so that it works while a run
+//! writes. A table that cannot be read is listed with the others, and the exit code is that of its problem.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use karat_pipeline::journal::WHOLE_RUN;
 use karat_pipeline::manifest;
-use karat_pipeline::status::{TableStatus, status};
-use serde_json::json;
+use karat_pipeline::status::{Promise, TableStatus, status};
+use karat_project::CheckAction;
+use serde_json::{Value, json};
 
+use crate::alerts;
 use crate::args::Global;
 use crate::failure::{Failure, error_text};
 use crate::output::{Table, Voice, print_error, short, thousands};
@@ -17,6 +21,8 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let opened = site::open_lake(voice, global, None, None)?;
     let threads = opened.threads;
     let is_whole = opened.is_whole();
+    let mut failing = alerts::failing(opened.journal_if_there().as_ref(), &opened.target);
+    failing.remove(WHOLE_RUN);
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;
     let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
@@ -30,13 +36,14 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                         "table": table.table, "layer": table.layer, "format": "delta", "path": path(table),
                         "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
                         "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": is_whole.then_some(table.declared),
+                        "promises": table.promises.iter().map(promise_json).collect::<Vec<_>>(),
                         "problem": table.problem.as_ref().map(ToString::to_string),
                     })
                 })
                 .collect();
-            json!({ "tables": tables, "head": head })
+            json!({ "tables": tables, "head": head, "failing": failing })
         },
-        || text(&tables, is_whole, head.as_deref()),
+        || text(&tables, is_whole, &failing, head.as_deref()),
     )?;
     let problems: Vec<_> = tables.iter().filter_map(|t| t.problem.as_ref()).collect();
     if !voice.json {
@@ -44,15 +51,23 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
             print_error(&error_text(*problem, problem.hint()));
         }
     }
-    let codes: Vec<u8> = problems.iter().map(|problem| problem.exit_code()).collect();
+    let mut codes: Vec<u8> = problems.iter().map(|problem| problem.exit_code()).collect();
+    let fails = |promise: &Promise| promise.broken.is_some() && promise.action == CheckAction::Fail;
+    let mut promises = tables.iter().flat_map(|table| &table.promises);
+    codes.extend(promises.any(fails).then_some(1));
     Ok([2, 4, 5, 3, 1]
         .into_iter()
         .find(|code| codes.contains(code))
         .unwrap_or(0))
 }
 
-fn text(tables: &[TableStatus], declarations_known: bool, head: Option<&str>) -> String {
-    if tables.is_empty() {
+fn text(
+    tables: &[TableStatus],
+    declarations_known: bool,
+    failing: &BTreeSet<String>,
+    head: Option<&str>,
+) -> String {
+    if tables.is_empty() && failing.is_empty() {
         return "the lake has no tables yet; `karat run` makes them\n".to_owned();
     }
     let mut lines = Table::new(&[
@@ -74,18 +89,53 @@ fn text(tables: &[TableStatus], declarations_known: bool, head: Option<&str>) ->
                 (None, None) => "foreign".to_owned(),
             },
             table.fresh_as_of.clone().unwrap_or_default(),
-            if table.declared || !declarations_known {
-                String::new()
-            } else {
-                "no longer in the project".to_owned()
+            match table.declared || !declarations_known {
+                true => promised(&table.promises),
+                false => "no longer in the project".to_owned(),
             },
         ]);
     }
     let mut text = lines.text();
+    if !failing.is_empty() {
+        let names: Vec<&str> = failing.iter().map(String::as_str).collect();
+        text.push_str(&format!(
+            "failed when this machine last ran them: {}; `karat retry` runs them and what depends on them\n",
+            names.join(", ")
+        ));
+    }
     if let Some(head) = head {
         text.push_str(&format!("head {head}\n"));
     }
     text
+}
+
+fn promise_json(promise: &Promise) -> Value {
+    json!({
+        "check": promise.check, "kind": promise.kind, "action": promise.action.as_str(), "broken": promise.broken,
+    })
+}
+
+/// Kept promises in one word, broken ones with what breaks them.
+fn promised(promises: &[Promise]) -> String {
+    let broken: Vec<String> = promises
+        .iter()
+        .filter_map(|promise| {
+            let what = promise.broken.as_ref()?;
+            Some(format!(
+                "{} `{}` is broken: {what}",
+                promise.kind, promise.check
+            ))
+        })
+        .collect();
+    match (promises, broken.as_slice()) {
+        ([], _) => String::new(),
+        (_, []) => {
+            let kinds: BTreeSet<&str> = promises.iter().map(|promise| promise.kind).collect();
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            format!("{} as promised", kinds.join(" and "))
+        }
+        (_, broken) => broken.join("; "),
+    }
 }
 
 /// Relative to the project if it lies in it, else a URL (H3).

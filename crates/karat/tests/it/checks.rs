@@ -256,6 +256,18 @@ checks:
         hint: nothing was written, and readers see the version before; correct the rows where they come from, or give the check the action `warn`
     "#]]
     .assert_eq(&said(&run_at(&project, "2026-01-06T06:00:01Z", 1)));
+    // What is promised of a table is asked at the moment of the question, without a run.
+    let status = project.karat(&["status"]);
+    assert_eq!(status.code, 1, "{}", status.text());
+    let promised = status.stdout.lines().filter_map(|line| {
+        let at = line.find("freshness").or_else(|| line.find("volume"))?;
+        Some(format!("{} {}\n", line.split(' ').next()?, &line[at..]))
+    });
+    expect![[r#"
+        d_gold.none volume as promised
+        d_silver.t freshness `day` is broken: no `date` lies within 30h before the logical time; freshness `moment` is broken: no `at` lies within 20h before the logical time
+    "#]]
+    .assert_eq(&promised.collect::<String>());
 }
 
 #[test]
@@ -621,6 +633,7 @@ fn mistakes_in_checks_are_told_in_one_pass_with_their_places() {
                |
             13 |   call:      { sql: select nosuch(id) from this }
                |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               = hint: `karat query "show functions"` lists those that there are
 
             error: Cannot infer common argument type for comparison operation timestamp > bigint
               --> domains/d/silver/entries.yaml:16:7

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use karat_receipt::SigningKey;
 use serde_json::Value;
 
 use crate::project::{Answer, Project};
@@ -144,7 +145,7 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     let revenue = fs::read_to_string(project.path(gold)).unwrap();
     project.write(
         gold,
-        &format!("{revenue}checks: {{ some: {{ rows: {{ min: 1 }} }} }}\n"),
+        &format!("{revenue}checks: {{ some: {{ rows: {{ min: 1 }} }}, usual: {{ volume: {{ within: 90%, of_last: 1d }}, action: warn }} }}\n"),
     );
     let karat = fs::read_to_string(project.path("karat.yaml")).unwrap();
     project.write(
@@ -332,6 +333,17 @@ fn every_verb_prints_the_document_that_the_page_describes() {
             "merged.csv",
         ],
     );
+
+    let [first, second] = [1, 2].map(|seed| SigningKey::from_seed(&[seed; 32]));
+    project.write("first.pem", &first.to_pkcs8_pem());
+    project.write("second.pem", &second.to_pkcs8_pem());
+    project.write("keys/first.pub", &first.public_key().to_pem());
+    let karat = fs::read_to_string(project.path("karat.yaml")).unwrap();
+    let signs = karat.replace("default: true", "default: true, key: \"${file:first.pem}\"");
+    project.write("karat.yaml", &signs);
+    ask("receipt rotate", 0, &["--to", "second.pem", "it is due"]);
+    project.write("karat.yaml", &karat);
+    project.remove("keys");
 
     // What fails.
     project.write(

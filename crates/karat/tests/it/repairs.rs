@@ -104,11 +104,11 @@ fn rows_are_fixed_released_and_discarded() {
         d_silver.t  known           3
         d_silver.t  small           1
 
-        table       object   row  rules         what failed           repair
-        d_silver.t  e_1.csv    3  known                               fix, waits for a run
-        d_silver.t  e_1.csv    4  _expression   n: cast(n as bigint)  fix, waits for a run
-        d_silver.t  e_1.csv    5  known, small                        release, waits for a run
-        d_silver.t  e_1.csv    6  known                               discard, waits for a run
+        table       row          rules         what failed           repair
+        d_silver.t  e_1.csv@1:3  known                               fix, waits for a run
+        d_silver.t  e_1.csv@1:4  _expression   n: cast(n as bigint)  fix, waits for a run
+        d_silver.t  e_1.csv@1:5  known, small                        release, waits for a run
+        d_silver.t  e_1.csv@1:6  known                               discard, waits for a run
         4 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&quarantine(&project, &["list"]).stdout);

@@ -642,3 +642,116 @@ fn nothing_is_built_on_what_nobody_signed() {
     );
     assert!(run.stderr.starts_with(&said), "{}", run.text());
 }
+
+/// A key hands over to the next in a statement that both sign; who pinned the first key alone follows (G7).
+#[test]
+fn a_key_hands_over_to_the_next() {
+    let project = signed();
+    let secret = |seed: u8| SigningKey::from_seed(&[seed; 32]).to_pkcs8_pem();
+    for seed in [8, 9] {
+        project.write(&format!("{seed}.pem"), &secret(seed));
+    }
+    let with = |seed: u8, arguments: &[&str]| {
+        project.karat_with(arguments, &[("SHOP_KEY", &secret(seed))])
+    };
+    let more = |id: u8| {
+        project.write(
+            &format!("landing/orders/orders_202601{id:02}.csv"),
+            &format!("order_id,country,amount,ordered_at\n{id},ch,1.00,2026-01-06 09:00:00\n"),
+        );
+    };
+    let rotate = |seed: u8, to: &str| with(seed, &["receipt", "rotate", "--to", to, "it is due"]);
+
+    // What a killed run left is of the old key's time.
+    more(20);
+    let killed = project.karat_with(
+        &["run", "--quiet"],
+        &[("SHOP_KEY", &secret(7)), ("KARAT_FAILPOINT", "files.after")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    let early = rotate(7, "8.pem");
+    assert_eq!(early.code, 2, "{}", early.text());
+    assert_eq!(with(7, &["run", "--quiet"]).code, 0);
+
+    let told = rotate(7, "8.pem");
+    let [one, two] = [KEY, [8; 32]].map(|seed| SigningKey::from_seed(&seed).id());
+    let file = format!("keys/{one}-{two}.rotation.json");
+    let begins = format!("{one} hands over to {two} at ");
+    assert_eq!(told.code, 0, "{}", told.text());
+    assert!(told.stdout.starts_with(&begins), "{}", told.stdout);
+    assert!(
+        told.stdout.contains(&file) && told.stdout.contains("name 8.pem"),
+        "{}",
+        told.stdout
+    );
+
+    // The old key signs no more and hands over no more; the new one does both.
+    more(21);
+    let late = with(7, &["run", "--quiet"]);
+    assert_eq!(late.code, 4, "{}", late.text());
+    assert_eq!(rotate(7, "9.pem").code, 3);
+    assert_eq!(with(8, &["run", "--quiet"]).code, 0);
+    assert_eq!(verified(&project).0, 0, "{:?}", verified(&project));
+    assert_eq!(rotate(8, "8.pem").code, 3, "to itself");
+    assert_eq!(rotate(8, "9.pem").code, 0);
+    more(22);
+    let run = with(9, &["run", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    assert_eq!(verified(&project), (0, vec![]));
+
+    // An auditor who has the first key alone.
+    let exported = with(9, &["receipt", "export", "--out", "record"]);
+    assert_eq!(exported.code, 0, "{}", exported.text());
+    project.write(
+        "pinned/first.pub",
+        &SigningKey::from_seed(&KEY).public_key().to_pem(),
+    );
+    let (tool, record) = (
+        project.path("record/check_receipt.py"),
+        project.path("record"),
+    );
+    let (keys, pinned) = (Path::new("--keys"), project.path("pinned"));
+    let check = || python(&[Path::new("-B"), &tool, &record, keys, &pinned]);
+    let (holds, text) = check();
+    assert!(holds, "{text}");
+    for name in project.files_below("record/keys") {
+        if name.ends_with(".rotation.json") {
+            let path = record.join("keys").join(&name);
+            let bytes = std::fs::read(&path).unwrap();
+            for at in (0..bytes.len()).step_by(97) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1;
+                std::fs::write(&path, &flipped).unwrap();
+                assert!(!check().0, "{name} changed at {at}");
+                project.write_bytes(&file, &flipped);
+                assert_ne!(with(9, &["verify", "--signatures"]).code, 0, "{at}");
+            }
+            std::fs::write(&path, &bytes).unwrap();
+        }
+    }
+    let whole = record.join("keys").join(file.trim_start_matches("keys/"));
+    std::fs::copy(&whole, project.path(&file)).unwrap();
+    assert_eq!(verified(&project), (0, vec![]));
+
+    // A key that was stolen hands over nothing, whenever it claims to have done so.
+    let ours = SigningKey::from_seed(&KEY).public_key().to_pem();
+    project.write("keys/shop.pub", &format!("# revoked: 2026-01-01\n{ours}"));
+    let revoked = with(9, &["verify", "--signatures"]);
+    assert_eq!(revoked.code, 3, "{}", revoked.text());
+    expect![[r#"
+        error: cannot follow the rotation `ONE-TWO.rotation.json`: ONE is revoked
+        hint: put back the file and the public key that it goes out from as they were, or take the file away and trust the new key by a file `keys/NAME.pub` of its own
+    "#]]
+    .assert_eq(&revoked.stderr.replace(one.as_str(), "ONE").replace(two.as_str(), "TWO"));
+    // Its successor can be trusted by itself.
+    project.write(
+        "keys/second.pub",
+        &SigningKey::from_seed(&[8; 32]).public_key().to_pem(),
+    );
+    let (code, said) = verified(&project);
+    assert_eq!(code, 1, "{said:?}");
+    assert!(
+        said.iter().all(|said| said.contains("which is revoked")),
+        "{said:?}"
+    );
+}

@@ -1,0 +1,73 @@
+//! `karat receipt rotate`: the target's signing key hands over to a new one (G7).
+
+use std::io::Write as _;
+use std::path::Path;
+
+use karat_pipeline::epochs;
+use karat_receipt::{Instant, Rotation, SigningKey};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::machine;
+use crate::output::Voice;
+use crate::site::Opened;
+
+/// Writes the statement, signed by both keys, among the project's public keys.
+pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Result<u8, Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::usage(
+            "a rotation needs a reason",
+            "say why the key is replaced: `karat receipt rotate --to FILE REASON`",
+        ));
+    }
+    let Some(old) = opened.signing_key()? else {
+        return Err(Failure::usage(
+            "the target signs with no key that could hand over",
+            "give it the first one as `key: \"${file:PATH}\"` in karat.yaml, and its public half as `keys/NAME.pub`",
+        ));
+    };
+    let text = std::fs::read_to_string(to).map_err(Failure::io("read the new key", to))?;
+    let new = SigningKey::from_pkcs8_pem(&text)?;
+    let unsettled = epochs::unsettled(&opened.lake()?)?;
+    if let Some(first) = unsettled.first() {
+        // Whoever takes it up signs with the new key for the old one's time, which no verifier accepts.
+        return Err(Failure::usage(
+            format!(
+                "`{first}` has work that a stopped run left, of a time at which the old key signs"
+            ),
+            "let `karat run` finish it, then rotate",
+        ));
+    }
+    let at = Instant::parse(&opened.moment.logical_text())?;
+    let rotation = Rotation {
+        from: old.id(),
+        to: new.public_key(),
+        at,
+        reason: reason.trim().to_owned(),
+        principal: machine::principal(),
+    };
+    let bytes = rotation.seal(&old, &new)?;
+    let file = rotation.file_name();
+    // Read back as every verifier will: a key that may not hand over is refused before anything is written.
+    let mut ring = opened.keys()?;
+    ring.follow(vec![(file.clone(), Rotation::open(&file, &bytes)?)])?;
+    let folder = opened.root.join("keys");
+    std::fs::create_dir_all(&folder).map_err(Failure::io("make the folder", &folder))?;
+    let path = folder.join(&file);
+    let mut written = std::fs::File::create_new(&path).map_err(Failure::io("create", &path))?;
+    written
+        .write_all(&bytes)
+        .and_then(|()| written.sync_all())
+        .map_err(Failure::io("write", &path))?;
+    let (from, to_id) = (&rotation.from, rotation.to.id());
+    voice.answer(
+        || json!({ "from": from.as_str(), "to": to_id.as_str(), "at": at.to_string(), "file": format!("keys/{file}") }),
+        || {
+            format!(
+                "{from} hands over to {to_id} at {at}: `keys/{file}`, signed by both\nhint: commit that file with the project, and let the target's `key` name {} from now on\n",
+                to.display()
+            )
+        },
+    )?;
+    Ok(0)
+}
