@@ -170,6 +170,8 @@ impl FileFormat for Csv {
                         profile.see(&value);
                     }
                 }
+            } else {
+                sample.misfits += 1;
             }
             sample.rows += 1;
         }

@@ -139,6 +139,7 @@ impl FileFormat for Excel {
         })?;
         let columns = columns.into_iter().zip(profiles);
         Ok(Some(Sample {
+            misfits: 0,
             columns: columns
                 .map(|(column, profile)| SampleColumn {
                     source_name: column.source_name,

@@ -568,6 +568,8 @@ pub struct Discovered {
     pub mode_hint: String,
     /// Declared primary key, folded.
     pub key_hint: Vec<String>,
+    /// The keys of a feed of it in `domain.yaml` but for `source`, as one line; none where a feed was asked for.
+    pub feed_hint: Option<String>,
     /// For a person.
     pub notes: Vec<String>,
 }

@@ -34,7 +34,7 @@ use crate::pulse::Pulse;
 use crate::{
     Column, ControlFile, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Format, Inventory,
     Known, KnownObject, Load, Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch,
-    SourceConfig, SourceError, TestReport, discover, typed,
+    SourceConfig, SourceError, TestReport, discover, names, typed,
 };
 
 /// Bytes of new files for which threads are worth starting.
@@ -524,6 +524,7 @@ const SAMPLE_ROWS_MAX: u64 = 200_000;
 struct Sampled {
     files: usize,
     rows: u64,
+    misfits: u64,
     written: &'static str,
     names_are_made_up: bool,
     notes: Vec<String>,
@@ -561,6 +562,7 @@ struct SampledColumn {
 impl Sampled {
     fn add(&mut self, feed: &FeedSpec, sample: Sample) {
         self.rows += sample.rows;
+        self.misfits += sample.misfits;
         self.written = sample.written;
         self.names_are_made_up |= sample.names_are_made_up;
         let has_names = feed.csv.header || feed.format != Format::Csv;
@@ -619,6 +621,13 @@ impl Sampled {
                 plural(self.rows, "row"),
                 self.written
             ));
+            if self.misfits > 0 {
+                notes.push(format!(
+                    "{} of them {} another number of fields than there are columns, and would be rescued: look at the delimiter, at quotes, and at `terminator_in_fields`",
+                    self.misfits,
+                    if self.misfits == 1 { "has" } else { "have" }
+                ));
+            }
         }
         let blank = self.columns.iter().filter(|column| {
             let name = column.source_name.trim();
@@ -654,6 +663,7 @@ impl Sampled {
             columns,
             mode_hint: feed.mode.word().to_owned(),
             key_hint: Vec::new(),
+            feed_hint: None,
             notes,
         }
     }
@@ -714,16 +724,18 @@ impl Source for Files {
                 ..FeedSpec::default()
             };
             feed.csv.delimiter = delimiter.to_owned();
-            found.push(
-                self.sample(&feed, &[&listed])
-                    .unwrap_or_else(|e| Discovered {
-                        name: listed.path.clone(),
-                        columns: Vec::new(),
-                        mode_hint: "incremental".to_owned(),
-                        key_hint: Vec::new(),
-                        notes: vec![e.to_string()],
-                    }),
-            );
+            let mut one = self
+                .sample(&feed, &[&listed])
+                .unwrap_or_else(|e| Discovered {
+                    name: listed.path.clone(),
+                    columns: Vec::new(),
+                    mode_hint: "incremental".to_owned(),
+                    key_hint: Vec::new(),
+                    feed_hint: None,
+                    notes: vec![e.to_string()],
+                });
+            one.feed_hint = Some(feed_hint(&listed.path, format, delimiter));
+            found.push(one);
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
@@ -1317,6 +1329,32 @@ fn may_be_whole_now(reason: &str, listed: &Listed, feed: &FeedSpec) -> bool {
                 && !other.contains(&over_limit(feed.csv.max_line_bytes))
         }
     }
+}
+
+/// The keys of a feed of one file, but for its source.
+fn feed_hint(path: &str, format: Format, delimiter: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file
+        .split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or(file);
+    let format = match format {
+        Format::Csv => "",
+        Format::Ndjson => ", format: ndjson",
+        Format::Json => ", format: json",
+        Format::Parquet => ", format: parquet",
+        Format::Avro => ", format: avro",
+        Format::Excel => ", format: excel",
+    };
+    let delimiter = match delimiter {
+        "\t" => ", csv: { delimiter: \"\\t\" }",
+        _ => "",
+    };
+    format!(
+        "name: {}, mode: incremental, path: {}{format}{delimiter}",
+        names::fold(stem, 1),
+        names::quoted(path)
+    )
 }
 
 /// The format, and the delimiter, that the ending of a path tells.

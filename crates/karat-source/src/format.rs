@@ -177,6 +177,8 @@ pub(crate) struct SampleColumn {
 pub(crate) struct Sample {
     pub(crate) columns: Vec<SampleColumn>,
     pub(crate) rows: u64,
+    /// Rows with another number of fields than there are columns.
+    pub(crate) misfits: u64,
     /// How it is written, for a person.
     pub(crate) written: &'static str,
     pub(crate) names_are_made_up: bool,

@@ -174,6 +174,7 @@ impl FileFormat for Json {
             found.map_or_else(discover::Profile::default, |(_, profile)| profile.clone())
         };
         Ok(Some(Sample {
+            misfits: 0,
             columns: columns
                 .into_iter()
                 .map(|column| SampleColumn {

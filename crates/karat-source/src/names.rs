@@ -66,6 +66,11 @@ pub(crate) fn fold_unique<S: AsRef<str>>(source_names: &[S]) -> Result<Vec<Strin
     Ok(folded)
 }
 
+/// A text as YAML and JSON write it.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

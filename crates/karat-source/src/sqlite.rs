@@ -816,15 +816,24 @@ impl Sqlite {
             }
         };
         let untyped = chosen.iter().filter(|c| c.is_untyped());
+        let key: Vec<String> = table
+            .primary_key()
+            .iter()
+            .map(|&i| table.columns[i].folded.clone())
+            .collect();
+        let feed_hint = feed.is_none().then(|| {
+            let key = match key.as_slice() {
+                [] => String::new(),
+                key => format!(", key: [{}]", key.join(", ")),
+            };
+            format!("table: {}, mode: full{key}", names::quoted(&table.name))
+        });
         Ok(Discovered {
             name: table.name.clone(),
             columns: chosen.iter().zip(&profiles).map(column).collect(),
             mode_hint: feed.map_or(Mode::Full, |feed| feed.mode).word().to_owned(),
-            key_hint: table
-                .primary_key()
-                .iter()
-                .map(|&i| table.columns[i].folded.clone())
-                .collect(),
+            key_hint: key,
+            feed_hint,
             notes: untyped
                 .map(|c| format!("column `{}` declares no type: it is read as binary, and cells that are none are rescued: {GIVE_A_TYPE}", c.name))
                 .collect(),
@@ -1168,6 +1177,7 @@ impl Source for Sqlite {
                         columns: Vec::new(),
                         mode_hint: "full".to_owned(),
                         key_hint: Vec::new(),
+                        feed_hint: None,
                         notes: vec![e.to_string()],
                     });
                 }

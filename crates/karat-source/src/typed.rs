@@ -375,6 +375,7 @@ pub(crate) fn sample(
     }
     let columns = columns.into_iter().zip(profiles);
     Ok(Sample {
+        misfits: 0,
         columns: columns
             .map(|(column, profile)| SampleColumn {
                 source_name: column.source_name,

@@ -127,7 +127,7 @@ fn discover(
         || {
             let mut text = String::new();
             for one in &found {
-                text.push_str(&discovered_text(one, declared));
+                text.push_str(&discovered_text(name, one, declared));
             }
             if found.is_empty() {
                 text.push_str("nothing found\n");
@@ -147,10 +147,10 @@ fn discovered_json(one: &Discovered) -> Value {
         .iter()
         .map(|column| json!({ "name": column.name, "source_name": column.source_name, "source_type": column.source_type, "proposed": column.proposed }))
         .collect();
-    json!({ "name": one.name, "mode": one.mode_hint, "key": one.key_hint, "columns": columns, "notes": one.notes })
+    json!({ "name": one.name, "mode": one.mode_hint, "key": one.key_hint, "feed": one.feed_hint, "columns": columns, "notes": one.notes })
 }
 
-fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
+fn discovered_text(source: &str, one: &Discovered, feed: Option<&Feed>) -> String {
     let mut text = format!("{} ({})\n", one.name, one.mode_hint);
     if let Some(feed) = feed {
         text.push_str(&silver_yaml(feed, one));
@@ -164,6 +164,9 @@ fn discovered_text(one: &Discovered, feed: Option<&Feed>) -> String {
             ]);
         }
         text.push_str(&columns.text());
+    }
+    if let Some(feed) = &one.feed_hint {
+        text.push_str(&format!("  feed: - {{ source: {source}, {feed} }}\n"));
     }
     for note in &one.notes {
         text.push_str(&format!("  note: {note}\n"));
