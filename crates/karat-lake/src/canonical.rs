@@ -26,6 +26,7 @@ use crate::constant::Constants;
 use crate::encode::{EncodedFile, Encoder};
 use crate::folder::sync_dir;
 use crate::observe::Observer;
+use crate::stats::ColumnStats;
 use crate::worker::Worker;
 use crate::{LakeError, failpoint, schema};
 
@@ -80,6 +81,10 @@ pub struct WrittenFile {
     pub fingerprint: Fingerprint,
     /// Delta's statistics as JSON text.
     pub stats: String,
+    /// The same by field id.
+    pub columns: Vec<ColumnStats>,
+    /// The columns of the file with their field ids.
+    pub physical: SchemaRef,
     /// True if a file of this name, so with these bytes, was there before.
     pub existed: bool,
 }
@@ -131,7 +136,7 @@ impl CanonicalWriter {
         let exclude = fingerprint_exclude.iter().map(|&name| name.to_owned());
         let observer = Observer::new(
             label.clone(),
-            Arc::clone(&schema),
+            Arc::clone(&physical),
             exclude.collect(),
             layout.rows_per_file,
         )?;
@@ -238,6 +243,8 @@ impl CanonicalWriter {
                 rows,
                 fingerprint: observed.fingerprint,
                 stats: observed.stats,
+                columns: observed.columns,
+                physical: Arc::clone(&self.physical),
                 existed,
             });
         }

@@ -2,15 +2,17 @@
 //!
 //! Files below `_karat/` are created once and never changed: [`Lake::put_if_absent`] puts a file there whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::failpoint;
 use crate::lock::{self, LockGuard, RunMark};
-use crate::table::Table;
+use crate::table::{Format, Table};
 use crate::{ErrorClass, LakeError};
 
 const FORMAT: &str = "1";
@@ -20,6 +22,16 @@ const FORMAT_FILE: &str = "_karat/format";
 #[derive(Debug, Clone)]
 pub struct Lake {
     root: PathBuf,
+    formats: Arc<Formats>,
+}
+
+/// In which formats tables are made that are not there yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Formats {
+    /// Of all that are not named.
+    pub default: Format,
+    /// By folder relative to the lake.
+    pub of: BTreeMap<String, Format>,
 }
 
 /// What [`Lake::put_if_absent`] found.
@@ -59,6 +71,7 @@ impl Lake {
     pub fn create(root: &Path) -> Result<Self, LakeError> {
         let lake = Self {
             root: absolute(root)?,
+            formats: Arc::default(),
         };
         match lake.check_format() {
             Err(LakeError::NoLake { .. }) if lake.is_unused()? => {}
@@ -74,6 +87,7 @@ impl Lake {
     pub fn open(root: &Path) -> Result<Self, LakeError> {
         let lake = Self {
             root: absolute(root)?,
+            formats: Arc::default(),
         };
         lake.check_format()?;
         Ok(lake)
@@ -83,11 +97,26 @@ impl Lake {
     pub fn open_or_empty(root: &Path) -> Result<Self, LakeError> {
         let lake = Self {
             root: absolute(root)?,
+            formats: Arc::default(),
         };
         match lake.check_format() {
             Err(LakeError::NoLake { .. }) if names_in(&lake.root)?.is_empty() => Ok(lake),
             checked => checked.map(|()| lake),
         }
+    }
+
+    /// The same lake, in which new tables are made in these formats. A table that is there keeps its own.
+    #[must_use]
+    pub fn with_formats(self, formats: Formats) -> Self {
+        Self {
+            formats: Arc::new(formats),
+            ..self
+        }
+    }
+
+    /// The formats of new tables.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
     }
 
     /// The lake's folder, absolute.
@@ -179,7 +208,7 @@ impl Lake {
             for layer in visible_folders(&domain_path)? {
                 let layer_path = domain_path.join(&layer);
                 for table in visible_folders(&layer_path)? {
-                    if layer_path.join(&table).join("_delta_log").is_dir() {
+                    if Table::is_at(&layer_path.join(&table)) {
                         tables.push(TableDir {
                             domain: domain.clone(),
                             layer: layer.clone(),
@@ -195,7 +224,9 @@ impl Lake {
 
     /// The table in the folder `dir` (`domain/layer/table`), which need not exist yet.
     pub fn table(&self, dir: &str) -> Table {
-        Table::new(self.root.join(dir), dir.to_owned())
+        let format = self.formats.of.get(dir).copied();
+        let format = format.unwrap_or(self.formats.default);
+        Table::new(self.root.join(dir), dir.to_owned(), format)
     }
 
     /// Whether nothing lies in the folder, or no more than the beginning of a lake: `_karat` without a file.
@@ -294,7 +325,7 @@ fn visible_folders(path: &Path) -> Result<Vec<String>, LakeError> {
     Ok(names)
 }
 
-fn names_in(path: &Path) -> Result<Vec<String>, LakeError> {
+pub(crate) fn names_in(path: &Path) -> Result<Vec<String>, LakeError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

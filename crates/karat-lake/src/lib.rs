@@ -1,6 +1,6 @@
-//! The lake on disk: folders and format, create-once files, locks, canonical Parquet files and the Delta log.
+//! The lake on disk: folders and format, create-once files, locks, canonical Parquet files, and tables in Delta or Iceberg.
 //!
-//! This crate is the only one that names deltalake. It writes data files and commits them as a list of adds and removes
+//! This crate is the only one that names deltalake and iceberg. It writes data files and commits them as a list of adds and removes
 //! against a stated base version (SEMANTICS A4); what goes into them, and what a receipt says, is for others.
 //! Modules stand in the order data passes through them.
 
@@ -18,17 +18,16 @@ pub mod schema;
 pub mod stats;
 mod worker;
 
-mod action;
-mod checkpoint;
-mod features;
-mod log;
-mod log_store;
+mod delta;
+mod iceberg;
 pub mod table;
 
 mod link;
 
 pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
 pub use error::{CommitError, ErrorClass, LakeError};
-pub use folder::{Lake, Put, TableDir};
+pub use folder::{Formats, Lake, Put, TableDir};
 pub use lock::{LockGuard, RunMark};
-pub use table::{Commit, CommitRecord, LiveFile, Snapshot, Table, sha256_in_name};
+pub use table::{
+    Commit, CommitRecord, Format, LiveFile, LogEntry, Snapshot, Table, sha256_in_name,
+};

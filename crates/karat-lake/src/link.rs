@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::LakeError;
 use crate::folder::Lake;
-use crate::log::Listing;
+use crate::iceberg;
 
 impl Lake {
     /// Gives `other` the file `rel` of this lake; false if there is none.
@@ -22,19 +22,19 @@ impl Lake {
     /// Gives `other` the table in the folder `dir` as it was at `version`, whatever became of it since.
     pub fn link_table(&self, dir: &str, version: i64, other: &Lake) -> Result<(), LakeError> {
         let table = self.table(dir);
-        let Some(snapshot) = table.load_at(version)? else {
-            let log = table.path().join("_delta_log");
-            return Err(LakeError::corrupt(log, "the log of the table is missing"));
+        let (Some(snapshot), Some(log)) = (table.load_at(version)?, table.log()?) else {
+            return Err(LakeError::corrupt(
+                table.path(),
+                "the log of the table is missing",
+            ));
         };
         let to = other.root().join(dir);
-        let listing = Listing::read(table.path())?;
-        let log = listing.iter().flat_map(|log| log.files_up_to(version));
-        let log = log.map(|name| format!("_delta_log/{name}"));
+        let log = log.files_up_to(version)?.into_iter();
         let files = snapshot.files.iter().map(|file| file.path.clone());
         for name in log.chain(files) {
             link(&table.path().join(&name), &to.join(&name))?;
         }
-        Ok(())
+        iceberg::mark_linked(&snapshot, &to)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a commit says of each file's rows: how many, their fingerprint, Delta's statistics.
+//! What a commit says of each file's rows: how many, their fingerprint, their statistics.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -7,13 +7,14 @@ use karat_exact::fingerprint::Fingerprinter;
 
 use crate::LakeError;
 use crate::canonical::encode_by;
-use crate::stats::FileStats;
+use crate::stats::{ColumnStats, FileStats};
 use crate::worker::Consumer;
 
 /// Looks at the chunks of one table, a file after the other, cut where the encoder cuts.
 pub(crate) struct Observer {
     label: String,
-    schema: SchemaRef,
+    /// The schema with field ids.
+    physical: SchemaRef,
     exclude: Vec<String>,
     rows_per_file: usize,
     open: Option<OpenFile>,
@@ -32,19 +33,20 @@ pub(crate) struct ObservedFile {
     pub(crate) fingerprint: Fingerprint,
     /// JSON text.
     pub(crate) stats: String,
+    pub(crate) columns: Vec<ColumnStats>,
 }
 
 impl Observer {
     /// An observer of files of so many rows; the columns named in `exclude` stay out of the fingerprint.
     pub(crate) fn new(
         label: String,
-        schema: SchemaRef,
+        physical: SchemaRef,
         exclude: Vec<String>,
         rows_per_file: usize,
     ) -> Result<Self, LakeError> {
         let observer = Self {
             label,
-            schema,
+            physical,
             exclude,
             rows_per_file,
             open: None,
@@ -57,7 +59,7 @@ impl Observer {
 
     fn fingerprinter(&self) -> Result<Fingerprinter, LakeError> {
         let exclude: Vec<&str> = self.exclude.iter().map(String::as_str).collect();
-        Fingerprinter::new(&self.schema, &exclude).map_err(|error| encode_by(&self.label, error))
+        Fingerprinter::new(&self.physical, &exclude).map_err(|error| encode_by(&self.label, error))
     }
 
     fn close_file(&mut self) {
@@ -66,6 +68,7 @@ impl Observer {
                 rows: open.rows as u64,
                 fingerprint: open.fingerprinter.finish(),
                 stats: open.stats.to_json(),
+                columns: open.stats.columns(),
             });
         }
     }
@@ -80,7 +83,7 @@ impl Consumer for Observer {
             None => {
                 let file = OpenFile {
                     rows: 0,
-                    stats: FileStats::new(&self.schema),
+                    stats: FileStats::new(&self.physical),
                     fingerprinter: self.fingerprinter()?,
                 };
                 self.open.insert(file)

@@ -1,15 +1,13 @@
-//! Column types: what a table can hold, and how Arrow and Delta spell it.
+//! Column types: what a table can hold, whatever its format.
 //!
 //! A lake has one spelling of each type ([`canonical`]): strings plain Utf8, timestamps in microseconds with zone `UTC` or without
 //! zone, lists with items called `element`. Every column may be null: whether an engine can prove that a column has no nulls
 //! changes with its plan, and must change neither a schema nor a byte. Comments ride in the field metadata `comment`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
-use serde_json::{Map, Value, json};
 
 use crate::LakeError;
 
@@ -212,7 +210,7 @@ fn canonical_type(data_type: &DataType, path: &str) -> Result<DataType, LakeErro
     })
 }
 
-fn map_of(key: FieldRef, value: FieldRef) -> DataType {
+pub(crate) fn map_of(key: FieldRef, value: FieldRef) -> DataType {
     let entries = DataType::Struct(Fields::from(vec![key, value]));
     DataType::Map(Arc::new(Field::new("key_value", entries, false)), false)
 }
@@ -226,7 +224,8 @@ pub(crate) fn with_field_ids(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn id_of(field: &Field) -> Option<i32> {
+/// The Parquet field id of a field, if it carries one.
+pub(crate) fn id_of(field: &Field) -> Option<i32> {
     field
         .metadata()
         .get(FIELD_ID)
@@ -307,227 +306,25 @@ pub(crate) fn incompatible_columns(old: &Schema, new: &Schema) -> Vec<String> {
         .filter(|old| {
             by_name
                 .get(old.name().as_str())
-                .is_none_or(|new| delta_type(new.data_type()) != delta_type(old.data_type()))
+                .is_none_or(|new| !is_same_type(new.data_type(), old.data_type()))
         })
         .map(|field| field.name().clone())
         .collect()
 }
 
-/// Delta's `schemaString` of a canonical schema.
-pub(crate) fn to_delta(schema: &Schema) -> String {
-    struct_json(schema.fields()).to_string()
-}
-
-fn struct_json(fields: &Fields) -> Value {
-    let fields: Vec<Value> = fields
-        .iter()
-        .map(|field| {
-            let metadata: BTreeMap<&String, &String> = field
-                .metadata()
-                .iter()
-                .filter(|(key, _)| *key == COMMENT || key.starts_with("karat."))
-                .collect();
-            json!({
-                "name": field.name(),
-                "type": delta_type(field.data_type()),
-                "nullable": true,
-                "metadata": metadata,
-            })
-        })
-        .collect();
-    json!({ "type": "struct", "fields": fields })
-}
-
-fn delta_type(data_type: &DataType) -> Value {
-    let name = match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int8 => "byte",
-        DataType::Int16 => "short",
-        DataType::Int32 => "integer",
-        DataType::Int64 => "long",
-        DataType::Float32 => "float",
-        DataType::Float64 => "double",
-        DataType::Date32 => "date",
-        DataType::Binary => "binary",
-        DataType::Timestamp(_, Some(_)) => "timestamp",
-        DataType::Timestamp(_, None) => "timestamp_ntz",
-        DataType::Decimal128(precision, scale) => {
-            return Value::String(format!("decimal({precision},{scale})"));
+/// Whether two canonical types are one, whatever the metadata of the fields in them.
+pub(crate) fn is_same_type(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| {
+                    left.name() == right.name() && is_same_type(left.data_type(), right.data_type())
+                })
         }
-        DataType::Struct(fields) => return struct_json(fields),
-        DataType::List(item) => {
-            return json!({ "type": "array", "elementType": delta_type(item.data_type()), "containsNull": true });
+        (DataType::List(left), DataType::List(right))
+        | (DataType::Map(left, _), DataType::Map(right, _)) => {
+            is_same_type(left.data_type(), right.data_type())
         }
-        DataType::Map(entries, _) => {
-            if let DataType::Struct(pair) = entries.data_type()
-                && let [key, value] = pair.iter().as_slice()
-            {
-                return json!({
-                    "type": "map",
-                    "keyType": delta_type(key.data_type()),
-                    "valueType": delta_type(value.data_type()),
-                    "valueContainsNull": true,
-                });
-            }
-            "map"
-        }
-        _ => "string",
-    };
-    Value::String(name.into())
-}
-
-/// What a Delta schema holds besides names and types.
-#[derive(Debug, Clone)]
-pub(crate) struct DeltaSchema {
-    pub(crate) schema: SchemaRef,
-    /// Metadata keys that bind a writer (`delta.invariants`, `delta.generationExpression`, ...), with their columns.
-    pub(crate) rules: Vec<(String, String)>,
-}
-
-/// Reads Delta's `schemaString`; `table` and `log` (the file it stands in) are for messages.
-pub(crate) fn from_delta(text: &str, table: &str, log: &Path) -> Result<DeltaSchema, LakeError> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| LakeError::corrupt_by(log, "the schema is no JSON", error))?;
-    let mut reader = Reader {
-        table,
-        log,
-        rules: Vec::new(),
-    };
-    let fields = reader.fields(&value, "")?;
-    Ok(DeltaSchema {
-        schema: Arc::new(Schema::new(fields)),
-        rules: reader.rules,
-    })
-}
-
-struct Reader<'a> {
-    table: &'a str,
-    log: &'a Path,
-    rules: Vec<(String, String)>,
-}
-
-impl Reader<'_> {
-    fn corrupt(&self, path: &str) -> LakeError {
-        LakeError::corrupt(
-            self.log,
-            format!("the schema is no Delta schema at column `{path}`"),
-        )
-    }
-
-    fn fields(&mut self, value: &Value, path: &str) -> Result<Vec<FieldRef>, LakeError> {
-        let fields = value
-            .get("fields")
-            .and_then(Value::as_array)
-            .ok_or_else(|| self.corrupt(path))?;
-        fields.iter().map(|field| self.field(field, path)).collect()
-    }
-
-    fn field(&mut self, value: &Value, parent: &str) -> Result<FieldRef, LakeError> {
-        let name = value
-            .get("name")
-            .and_then(Value::as_str)
-            .ok_or_else(|| self.corrupt(parent))?;
-        let path = if parent.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{parent}.{name}")
-        };
-        let data_type =
-            self.data_type(value.get("type").ok_or_else(|| self.corrupt(&path))?, &path)?;
-        let mut kept = HashMap::new();
-        for (key, value) in value
-            .get("metadata")
-            .and_then(Value::as_object)
-            .unwrap_or(&Map::new())
-        {
-            if key == COMMENT || key.starts_with("karat.") {
-                if let Some(value) = value.as_str() {
-                    kept.insert(key.clone(), value.to_owned());
-                }
-            } else if key.starts_with("delta.") {
-                self.rules.push((path.clone(), key.clone()));
-            }
-        }
-        Ok(Arc::new(
-            Field::new(name, data_type, true).with_metadata(kept),
-        ))
-    }
-
-    fn data_type(&mut self, value: &Value, path: &str) -> Result<DataType, LakeError> {
-        if let Some(name) = value.as_str() {
-            return self.primitive(name, path);
-        }
-        let part = |key: &str| {
-            value.get(key).ok_or_else(|| {
-                LakeError::corrupt(
-                    self.log,
-                    format!("the schema is no Delta schema at column `{path}`"),
-                )
-            })
-        };
-        match value.get("type").and_then(Value::as_str) {
-            Some("struct") => Ok(DataType::Struct(self.fields(value, path)?.into())),
-            Some("array") => {
-                let item = part("elementType")?;
-                let item = self.data_type(item, &format!("{path}.element"))?;
-                Ok(DataType::List(Arc::new(Field::new("element", item, true))))
-            }
-            Some("map") => {
-                let (key, item) = (part("keyType")?, part("valueType")?);
-                let key = self.data_type(key, &format!("{path}.key"))?;
-                let item = self.data_type(item, &format!("{path}.value"))?;
-                Ok(map_of(
-                    Arc::new(Field::new("key", key, false)),
-                    Arc::new(Field::new("value", item, true)),
-                ))
-            }
-            _ => Err(self.corrupt(path)),
-        }
-    }
-
-    fn primitive(&self, name: &str, path: &str) -> Result<DataType, LakeError> {
-        Ok(match name {
-            "boolean" => DataType::Boolean,
-            "byte" => DataType::Int8,
-            "short" => DataType::Int16,
-            "integer" => DataType::Int32,
-            "long" => DataType::Int64,
-            "float" => DataType::Float32,
-            "double" => DataType::Float64,
-            "date" => DataType::Date32,
-            "binary" => DataType::Binary,
-            "string" => DataType::Utf8,
-            "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
-            // Delta's short form of decimal(10,0).
-            "decimal" => DataType::Decimal128(10, 0),
-            _ => {
-                let decimal = name
-                    .strip_prefix("decimal(")
-                    .and_then(|rest| rest.strip_suffix(')'));
-                let digits = decimal.and_then(|digits| digits.split_once(','));
-                let parsed = digits.and_then(|(precision, scale)| {
-                    Some((
-                        precision.trim().parse::<u8>().ok()?,
-                        scale.trim().parse::<i8>().ok()?,
-                    ))
-                });
-                match parsed {
-                    Some((precision @ 1..=38, scale @ 0..=38)) => {
-                        DataType::Decimal128(precision, scale)
-                    }
-                    _ => {
-                        return Err(LakeError::Refused {
-                            doing: "read",
-                            what: self.table.to_owned(),
-                            why: format!(
-                                "column `{path}` has the type `{name}`, which karat does not know"
-                            ),
-                            hint: "copy the table without this column".into(),
-                        });
-                    }
-                }
-            }
-        })
+        (left, right) => left == right,
     }
 }

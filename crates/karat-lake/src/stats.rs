@@ -1,4 +1,4 @@
-//! Per-file statistics as Delta's log keeps them: row count, and per simple column minimum, maximum and null count, all exact.
+//! Per-file statistics as the logs of tables keep them: row count, and per simple column minimum, maximum and null count, all exact.
 //!
 //! What cannot be exact is left out, since a reader skips files by it: NaN, infinity, years that the text form cannot hold. A file with such a
 //! value has no minimum and maximum of any column: where only one column of several has none, delta-rs (1.6, as a dataset of pyarrow) takes
@@ -18,6 +18,7 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use serde_json::Value;
 
 use crate::constant::is_one_value;
+use crate::schema::id_of;
 
 /// Delta indexes the first 32 leaf columns.
 const INDEXED_LEAVES: usize = 32;
@@ -29,6 +30,32 @@ const STRING_PREFIX: usize = 32;
 pub(crate) struct FileStats {
     rows: u64,
     columns: Vec<Node>,
+}
+
+/// What is known of the values of one column of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnStats {
+    /// The column's Parquet field id.
+    pub id: i32,
+    /// Values that are null; one within a null struct counts.
+    pub nulls: u64,
+    /// True bounds of the values that are not; none where there are none that are exact.
+    pub range: Option<(Bound, Bound)>,
+}
+
+/// A value that no value of a column is below, or above.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    /// Of a boolean.
+    Boolean(bool),
+    /// Of a whole number; of a date in days, of a timestamp in microseconds since 1970.
+    Integer(i64),
+    /// Of a decimal, in units of its last digit.
+    Decimal(i128),
+    /// Of a float of either width.
+    Float(f64),
+    /// Of a text: at most the 32 characters that a bound needs.
+    Text(String),
 }
 
 #[derive(Debug)]
@@ -49,6 +76,8 @@ enum Node {
 #[derive(Debug)]
 struct Leaf {
     column: usize,
+    /// Its field id, where the schema has one.
+    id: Option<i32>,
     nulls: u64,
     bounds: Bounds,
 }
@@ -100,6 +129,36 @@ impl FileStats {
         }
     }
 
+    /// What was said of a file's columns before, by field id; `schema` has field ids.
+    pub(crate) fn of_columns(
+        schema: &Schema,
+        rows: u64,
+        stated: impl Fn(i32) -> Option<ColumnStats>,
+    ) -> Self {
+        let mut stats = Self::new(schema);
+        stats.rows = rows;
+        for_each_leaf(&mut stats.columns, &mut |leaf| {
+            if let Some(of) = leaf.id.and_then(&stated) {
+                leaf.nulls = of.nulls;
+                leaf.bounds.set(of.range);
+            }
+        });
+        stats
+    }
+
+    /// The columns that have field ids.
+    pub(crate) fn columns(mut self) -> Vec<ColumnStats> {
+        let mut columns = Vec::new();
+        for_each_leaf(&mut self.columns, &mut |leaf| {
+            columns.extend(leaf.id.map(|id| ColumnStats {
+                id,
+                nulls: leaf.nulls,
+                range: leaf.bounds.range(),
+            }));
+        });
+        columns
+    }
+
     /// Delta's `stats` text.
     pub(crate) fn to_json(&self) -> String {
         let (mut min, mut max, mut nulls) = (String::new(), String::new(), String::new());
@@ -139,6 +198,7 @@ fn nodes(fields: &Fields, leaves: &mut usize) -> Vec<Node> {
                         name,
                         leaf: Leaf {
                             column,
+                            id: id_of(field),
                             nulls: 0,
                             bounds,
                         },
@@ -149,6 +209,16 @@ fn nodes(fields: &Fields, leaves: &mut usize) -> Vec<Node> {
         });
     }
     found
+}
+
+fn for_each_leaf(nodes: &mut [Node], visit: &mut impl FnMut(&mut Leaf)) {
+    for node in nodes {
+        match node {
+            Node::Skipped => {}
+            Node::Group { children, .. } => for_each_leaf(children, visit),
+            Node::Leaf { leaf, .. } => visit(leaf),
+        }
+    }
 }
 
 /// Whether each column that has values and could have bounds does have them.
@@ -258,6 +328,53 @@ impl Bounds {
         }
     }
 
+    /// True bounds, where they are exact.
+    fn range(&self) -> Option<(Bound, Bound)> {
+        match self {
+            Self::None => None,
+            Self::Boolean { range } => {
+                range.map(|(min, max)| (Bound::Boolean(min), Bound::Boolean(max)))
+            }
+            Self::Integer { range, .. } => {
+                range.map(|(min, max)| (Bound::Integer(min), Bound::Integer(max)))
+            }
+            Self::Decimal { range, .. } => {
+                range.map(|(min, max)| (Bound::Decimal(min), Bound::Decimal(max)))
+            }
+            Self::Float { range, unbounded } => {
+                let (min, max) = range.filter(|_| !unbounded)?;
+                let (min, max) = both_zeros(min, max);
+                Some((Bound::Float(min), Bound::Float(max)))
+            }
+            Self::Text { range } => {
+                let (min, max) = range.as_ref()?;
+                Some((Bound::Text(text_below(min)), Bound::Text(text_above(max)?)))
+            }
+        }
+    }
+
+    /// Takes over bounds that were stated; such of another type are none.
+    fn set(&mut self, stated: Option<(Bound, Bound)>) {
+        match (self, stated) {
+            (Self::Boolean { range }, Some((Bound::Boolean(min), Bound::Boolean(max)))) => {
+                *range = Some((min, max));
+            }
+            (Self::Integer { range, .. }, Some((Bound::Integer(min), Bound::Integer(max)))) => {
+                *range = Some((min, max));
+            }
+            (Self::Decimal { range, .. }, Some((Bound::Decimal(min), Bound::Decimal(max)))) => {
+                *range = Some((min, max));
+            }
+            (Self::Float { range, .. }, Some((Bound::Float(min), Bound::Float(max)))) => {
+                *range = Some((min, max));
+            }
+            (Self::Text { range }, Some((Bound::Text(min), Bound::Text(max)))) => {
+                *range = Some((min, max));
+            }
+            _ => {}
+        }
+    }
+
     /// Minimum and maximum as JSON, each only where it can be told.
     fn text(&self) -> Option<(String, String)> {
         match self {
@@ -276,9 +393,7 @@ impl Bounds {
             }
             Self::Float { range, unbounded } => {
                 let (min, max) = (*range)?;
-                // Readers disagree on whether -0.0 is below 0.0; both lie within these.
-                let min = if min == 0.0 { -0.0 } else { min };
-                let max = if max == 0.0 { 0.0 } else { max };
+                let (min, max) = both_zeros(min, max);
                 (!unbounded).then(|| (format!("{min:?}"), format!("{max:?}")))
             }
             Self::Text { range } => {
@@ -290,6 +405,14 @@ impl Bounds {
             }
         }
     }
+}
+
+/// Readers disagree on whether -0.0 is below 0.0; both lie within these.
+fn both_zeros(min: f64, max: f64) -> (f64, f64) {
+    (
+        if min == 0.0 { -0.0 } else { min },
+        if max == 0.0 { 0.0 } else { max },
+    )
 }
 
 fn values<'a, T: ArrowPrimitiveType>(

@@ -1,40 +1,109 @@
-//! A Delta table: its snapshots, its history, and the one way to change it.
+//! A table: its snapshots, its history, and the one way to change it, whatever its format.
 //!
 //! A commit is a list of adds and removes against a stated base version. It goes in only if that is still the newest version, and
 //! only if the table does not carry the writer's transaction yet (SEMANTICS A4). After any failure the log is asked first whether the
 //! commit is in it: an answer can be lost on the way back.
+//!
+//! What a format does is [`Log`] (to read) and `Prepared` (to commit); what a table that is there has for a format, its folder says.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use deltalake_core::DeltaTableError;
-use deltalake_core::kernel::transaction::{CommitBuilder, TableReference, TransactionError};
-use deltalake_core::kernel::{self, Action, EagerSnapshot};
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_for};
-use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use url::Url;
 
-use crate::action::{Add, Line, Metadata, Protocol};
 use crate::canonical::WrittenFile;
-use crate::checkpoint;
-use crate::log::{self, Listing, State};
-use crate::log_store::DurableLogStore;
-use crate::{CommitError, LakeError, failpoint, features, schema};
-
-const ENGINE: &str = concat!("karat/", env!("CARGO_PKG_VERSION"));
-/// Commits between two checkpoints, unless the table's `delta.checkpointInterval` says otherwise.
-const CHECKPOINT_INTERVAL: i64 = 100;
-const TIMESTAMP_NTZ: &str = "timestampNtz";
+use crate::delta::{self, DeltaLog};
+use crate::iceberg::{self, IcebergLog};
+use crate::{CanonicalWriter, CommitError, LakeError, Layout, failpoint, schema};
 
 /// A table's folder in a lake; the table need not exist yet.
 #[derive(Debug, Clone)]
 pub struct Table {
     path: PathBuf,
     dir: String,
+    /// What the first commit makes of it.
+    new: Format,
+}
+
+/// How a table keeps its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Delta Lake: `_delta_log/`.
+    #[default]
+    Delta,
+    /// Apache Iceberg: `metadata/`.
+    Iceberg,
+}
+
+impl Format {
+    /// The word for it, in projects and in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Iceberg => "iceberg",
+        }
+    }
+
+    /// The folder of its log, below the table's.
+    fn log_folder(self) -> &'static str {
+        match self {
+            Self::Delta => delta::LOG_FOLDER,
+            Self::Iceberg => iceberg::LOG_FOLDER,
+        }
+    }
+
+    /// Name of the file in the log that makes a version.
+    fn entry_name(self, version: i64) -> String {
+        match self {
+            Self::Delta => delta::entry_name(version),
+            Self::Iceberg => iceberg::entry_name(version),
+        }
+    }
+}
+
+/// The log of a table that is there, as its format keeps it.
+pub(crate) trait Log {
+    /// The oldest version that can be read.
+    fn oldest(&self) -> i64;
+
+    /// The newest version.
+    fn newest(&self) -> i64;
+
+    /// Versions whose commits are there, from `from` on, oldest first.
+    fn commits_from(&self, from: i64) -> Vec<i64>;
+
+    /// The commit that made a version.
+    fn record(&self, version: i64) -> Result<CommitRecord, LakeError>;
+
+    /// The table at a version between the oldest and the newest.
+    fn snapshot_at(&self, version: i64) -> Result<Snapshot, LakeError>;
+
+    /// Files of the log up to a version, relative to the table.
+    fn files_up_to(&self, version: i64) -> Result<Vec<String>, LakeError>;
+}
+
+/// What a version states besides rows and columns, for the commit after it.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    Delta(Box<delta::Kept>),
+    Iceberg(Arc<iceberg::Kept>),
+}
+
+/// A commit that is ready to go in.
+enum Prepared {
+    Delta(delta::Prepared),
+    Iceberg(iceberg::Prepared),
+}
+
+/// The file of a log that makes a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Path relative to the table's folder.
+    pub path: String,
+    /// What it says: its bytes, and the digests of what they lead to unless that is named by its digest.
+    pub text: Vec<u8>,
 }
 
 /// A table at one version.
@@ -48,12 +117,10 @@ pub struct Snapshot {
     pub files: Vec<LiveFile>,
     /// Newest transaction of each application.
     pub app_versions: BTreeMap<String, i64>,
-    /// Table properties (`delta.…` and others).
+    /// Table properties, as in `delta.…`; not those in which karat keeps what a commit states.
     pub properties: BTreeMap<String, String>,
-    dir: String,
-    protocol: Protocol,
-    metadata: Metadata,
-    rules: Vec<(String, String)>,
+    pub(crate) dir: String,
+    pub(crate) kept: Kept,
 }
 
 /// A data file that a version names.
@@ -65,7 +132,7 @@ pub struct LiveFile {
     pub size: u64,
     /// Rows.
     pub rows: u64,
-    /// Delta's statistics (`numRecords`, `minValues`, `maxValues`, `nullCount`) as JSON text, where the writer kept any.
+    /// Statistics as Delta spells them (`numRecords`, `minValues`, `maxValues`, `nullCount`) as JSON text, where the writer kept any.
     pub stats: Option<String>,
 }
 
@@ -136,14 +203,20 @@ pub struct CommitRecord {
 }
 
 impl Table {
-    pub(crate) fn new(path: PathBuf, dir: String) -> Self {
-        Self { path, dir }
+    /// The table in this folder of a lake; if it is to be made, then in this format.
+    pub(crate) fn new(path: PathBuf, dir: String, new: Format) -> Self {
+        Self { path, dir, new }
     }
 
     /// The table in this folder, which need not be in a lake of karat: for reading.
     pub fn at(path: &Path) -> Self {
         let dir = path.display().to_string();
-        Self::new(path.to_path_buf(), dir)
+        Self::new(path.to_path_buf(), dir, Format::default())
+    }
+
+    /// Whether there is a table in this folder.
+    pub fn is_at(path: &Path) -> bool {
+        path.join(delta::LOG_FOLDER).is_dir() || iceberg::is_at(path)
     }
 
     /// The table's folder, absolute.
@@ -156,27 +229,66 @@ impl Table {
         &self.dir
     }
 
+    /// The format of the table that is there, else the one in which it is to be made.
+    pub fn format(&self) -> Result<Format, LakeError> {
+        let delta = self.path.join(delta::LOG_FOLDER).is_dir();
+        let is_delta = || Ok::<bool, LakeError>(DeltaLog::open(self)?.is_some());
+        match (delta, iceberg::is_at(&self.path)) {
+            (false, false) => Ok(self.new),
+            (false, true) => Ok(Format::Iceberg),
+            (true, false) if self.new == Format::Delta || is_delta()? => Ok(Format::Delta),
+            (true, false) => Ok(self.new),
+            (true, true) if is_delta()? => Err(self.two_formats()),
+            (true, true) => Ok(Format::Iceberg),
+        }
+    }
+
+    /// The folder of its log, relative to the lake.
+    pub fn log_dir(&self) -> Result<String, LakeError> {
+        Ok(format!("{}/{}", self.dir, self.format()?.log_folder()))
+    }
+
+    /// A folder that holds tables of two formats is none: two writers would each see half of it.
+    pub(crate) fn log(&self) -> Result<Option<Box<dyn Log>>, LakeError> {
+        let delta = DeltaLog::open(self)?;
+        let iceberg = IcebergLog::open(self)?;
+        match (delta, iceberg) {
+            (Some(_), Some(_)) => Err(self.two_formats()),
+            (Some(log), None) => Ok(Some(Box::new(log))),
+            (None, Some(log)) => Ok(Some(Box::new(log))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn two_formats(&self) -> LakeError {
+        LakeError::Refused {
+            doing: "read",
+            what: self.dir.clone(),
+            why: "its folder holds a Delta table (`_delta_log`) and an Iceberg table (`metadata`)"
+                .into(),
+            hint: "move one of the two folders away, and its data files with it".into(),
+        }
+    }
+
     /// The newest version's number without reading it; none if there is no table.
     pub fn newest_version(&self) -> Result<Option<i64>, LakeError> {
-        Ok(Listing::read(&self.path)?.map(|listing| listing.newest()))
+        Ok(self.log()?.map(|log| log.newest()))
     }
 
     /// The newest version; none if there is no table.
     pub fn load(&self) -> Result<Option<Snapshot>, LakeError> {
-        let Some(listing) = Listing::read(&self.path)? else {
+        let Some(log) = self.log()? else {
             return Ok(None);
         };
-        let newest = listing.newest();
-        self.snapshot(listing.state_at(&self.dir, newest)?)
-            .map(Some)
+        log.snapshot_at(log.newest()).map(Some)
     }
 
     /// The table at `version`; none if there is no table.
     pub fn load_at(&self, version: i64) -> Result<Option<Snapshot>, LakeError> {
-        let Some(listing) = Listing::read(&self.path)? else {
+        let Some(log) = self.log()? else {
             return Ok(None);
         };
-        let (oldest, newest) = (listing.oldest(), listing.newest());
+        let (oldest, newest) = (log.oldest(), log.newest());
         if version < oldest || version > newest {
             return Err(LakeError::NoVersion {
                 table: self.dir.clone(),
@@ -185,25 +297,106 @@ impl Table {
                 newest,
             });
         }
-        self.snapshot(listing.state_at(&self.dir, version)?)
-            .map(Some)
+        log.snapshot_at(version).map(Some)
     }
 
     /// The commits from version `from` on (default: all) whose log entries are still there, newest last.
     pub fn history(&self, from: Option<i64>) -> Result<Vec<CommitRecord>, LakeError> {
-        let Some(listing) = Listing::read(&self.path)? else {
+        let Some(log) = self.log()? else {
             return Ok(Vec::new());
         };
-        listing
-            .commits_from(from.unwrap_or(0))
-            .map(|version| {
-                record(
-                    version,
-                    listing.read_commit(version)?,
-                    &listing.commit_path(version),
-                )
-            })
-            .collect()
+        let versions = log.commits_from(from.unwrap_or(0)).into_iter();
+        versions.map(|version| log.record(version)).collect()
+    }
+
+    /// The file of the log that makes a version, which need not be there, relative to the lake.
+    pub fn entry_path(&self, version: i64) -> Result<String, LakeError> {
+        let format = self.format()?;
+        Ok(format!(
+            "{}/{}/{}",
+            self.dir,
+            format.log_folder(),
+            format.entry_name(version)
+        ))
+    }
+
+    /// What the log says of a version, for its digest; none if that is not there.
+    pub fn log_entry(&self, version: i64) -> Result<Option<LogEntry>, LakeError> {
+        let format = self.format()?;
+        let path = format!("{}/{}", format.log_folder(), format.entry_name(version));
+        let file = self.path.join(&path);
+        let mut text = match std::fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LakeError::io("read", file)(error)),
+        };
+        if format == Format::Iceberg {
+            iceberg::add_digests(self, version, &mut text);
+        }
+        Ok(Some(LogEntry { path, text }))
+    }
+
+    /// Files of the log's newest checkpoint up to a version, and of the one that points to it, by name: other readers begin there. A
+    /// format without checkpoints has none.
+    pub fn newest_checkpoint(&self, version: i64) -> Result<BTreeMap<String, Vec<u8>>, LakeError> {
+        let mut files = BTreeMap::new();
+        if self.format()? == Format::Delta {
+            let folder = self.path.join(delta::LOG_FOLDER);
+            for name in delta::newest_checkpoint(crate::folder::names_in(&folder)?, version) {
+                let path = folder.join(&name);
+                let bytes = std::fs::read(&path).map_err(LakeError::io("read", path))?;
+                files.insert(name, bytes);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Whether a file that was once among [`Self::newest_checkpoint`] goes on by now: it points to the newest, and there is a newer one
+    /// than those that `is_known` knows.
+    pub fn checkpoint_went_on(
+        &self,
+        name: &str,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<bool, LakeError> {
+        if !delta::is_pointer(name) {
+            return Ok(false);
+        }
+        let names = crate::folder::names_in(&self.path.join(delta::LOG_FOLDER))?;
+        let newer = |found: &String| delta::is_checkpoint(found) && !is_known(found);
+        Ok(names.iter().any(newer))
+    }
+
+    /// What is wrong with the file by which other readers find the newest version, if the format has one: its path relative to the
+    /// lake, and a sentence.
+    pub fn wrong_pointer(&self) -> Result<Option<(String, String)>, LakeError> {
+        match self.format()? {
+            Format::Delta => Ok(None),
+            Format::Iceberg => iceberg::wrong_pointer(self),
+        }
+    }
+
+    /// Brings the file by which other readers find the newest version up to it, where a writer died before it could.
+    pub fn mend_pointer(&self) -> Result<(), LakeError> {
+        match self.format()? {
+            Format::Delta => Ok(()),
+            Format::Iceberg => iceberg::mend_pointer(self),
+        }
+    }
+
+    /// A writer of files for this table; of `ordinal` is the first. The columns `excluded` stay out of the fingerprint.
+    pub fn writer(
+        &self,
+        schema: &SchemaRef,
+        layout: Layout,
+        epoch: i64,
+        ordinal: u32,
+        excluded: &[&str],
+    ) -> Result<CanonicalWriter, LakeError> {
+        let schema = match self.format()? {
+            Format::Delta => Arc::clone(schema),
+            Format::Iceberg => iceberg::with_ids(self.load()?.as_ref(), schema)?,
+        };
+        CanonicalWriter::new(self.path.clone(), schema, layout, epoch, ordinal, excluded)
     }
 
     /// Changes the table and returns its new version.
@@ -228,108 +421,32 @@ impl Table {
             return Err(self.conflict(commit.base, found));
         }
         let version = commit.base.map_or(0, |base| base + 1);
-        let actions = self.actions(&commit, current.as_ref())?;
-        let interval = checkpoint_interval(&commit, current.as_ref());
+        let mut prepared = self.prepare(&commit, current.as_ref(), version)?;
         drop(current);
 
         failpoint::hit("commit.before");
-        let outcome = self.write(version, commit.base, actions);
+        let outcome = match &mut prepared {
+            Prepared::Delta(prepared) => prepared.put(),
+            Prepared::Iceberg(prepared) => prepared.put(),
+        };
         failpoint::hit("commit.after");
         if let Err(error) = outcome {
             self.settle(&commit, version, error)?;
         }
-        self.checkpoint_if_due(version, interval);
+        match &prepared {
+            Prepared::Delta(prepared) => prepared.follow_up(),
+            Prepared::Iceberg(prepared) => prepared.follow_up(),
+        }
         Ok(version)
     }
 
-    fn snapshot(&self, state: State) -> Result<Snapshot, LakeError> {
-        let State {
-            version,
-            protocol,
-            metadata,
-            metadata_file,
-            adds,
-            txns,
-        } = state;
-        features::check_read(&self.dir, &protocol, &metadata)?;
-        let schema::DeltaSchema { schema, rules } =
-            schema::from_delta(&metadata.schema_string, &self.dir, &metadata_file)?;
-        let mut files = Vec::with_capacity(adds.len());
-        for (path, add) in adds {
-            if add.deletion_vector.is_some() {
-                return Err(LakeError::Refused {
-                    doing: "read",
-                    what: self.dir.clone(),
-                    why: format!(
-                        "its file `{path}` has a deletion vector (Delta feature deletionVectors)"
-                    ),
-                    hint: "purge deletion vectors there (REORG TABLE … APPLY (PURGE))".into(),
-                });
-            }
-            self.check_inside(&path)?;
-            let rows = match add.rows() {
-                Some(rows) => rows,
-                None => checkpoint::rows_of(&self.path.join(&path))?,
-            };
-            files.push(live_file(path, add, rows));
-        }
-        let properties = metadata
-            .configuration
-            .iter()
-            .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
-            .collect();
-        Ok(Snapshot {
-            version,
-            schema,
-            files,
-            app_versions: txns,
-            properties,
-            dir: self.dir.clone(),
-            protocol,
-            metadata,
-            rules,
-        })
-    }
-
-    /// Data files lie below the table's folder; a shallow clone's do not.
-    fn check_inside(&self, path: &str) -> Result<(), LakeError> {
-        let outside = path.starts_with('/')
-            || path.contains("://")
-            || path.split('/').any(|part| part == "..");
-        if outside || path.starts_with("file:") {
-            return Err(LakeError::Refused {
-                doing: "read",
-                what: self.dir.clone(),
-                why: "it names data files outside its folder".into(),
-                hint: "make a deep copy of the table instead of a shallow clone".into(),
-            });
-        }
-        Ok(())
-    }
-
-    fn conflict(&self, base: Option<i64>, found: Option<i64>) -> CommitError {
-        CommitError::Conflict {
-            table: self.dir.clone(),
-            base,
-            found,
-        }
-    }
-
-    fn refuse(&self, why: String, hint: &str) -> LakeError {
-        LakeError::Refused {
-            doing: "write",
-            what: self.dir.clone(),
-            why,
-            hint: hint.into(),
-        }
-    }
-
-    /// The actions of a commit, after checking that the table may take them.
-    fn actions(
+    /// Checks that the table may take a commit, and makes it ready.
+    fn prepare(
         &self,
         commit: &Commit,
         current: Option<&Snapshot>,
-    ) -> Result<Vec<Action>, LakeError> {
+        version: i64,
+    ) -> Result<Prepared, LakeError> {
         let schema = schema::canonical(&commit.schema)?;
         if let Some(current) = current {
             current.check_writable()?;
@@ -349,38 +466,36 @@ impl Table {
                 return Err(self.refuse(why, "write the table anew, or keep the columns"));
             }
         }
-        let mut actions = vec![self.commit_info(commit)];
-        actions.extend(self.protocol(&schema, current)?);
-        actions.extend(self.metadata(commit, &schema, current)?);
-        actions.push(Action::Txn(kernel::Transaction {
-            app_id: commit.app.0.clone(),
-            version: commit.app.1,
-            last_updated: Some(commit.timestamp_ms),
-        }));
-        let mut remove: Vec<&LiveFile> = commit.remove.iter().collect();
-        remove.sort_by(|left, right| left.path.cmp(&right.path));
-        for file in remove {
-            actions.push(Action::Remove(kernel::Remove {
-                path: file.path.clone(),
-                data_change: true,
-                deletion_timestamp: Some(commit.timestamp_ms),
-                extended_file_metadata: Some(true),
-                partition_values: Some(HashMap::new()),
-                size: i64::try_from(file.size).ok(),
-                ..kernel::Remove::default()
-            }));
+        let format = match current.map(|current| &current.kept) {
+            Some(Kept::Delta(_)) => Format::Delta,
+            Some(Kept::Iceberg(_)) => Format::Iceberg,
+            None => self.new,
+        };
+        Ok(match format {
+            Format::Delta => Prepared::Delta(delta::Prepared::new(
+                self, commit, &schema, current, version,
+            )?),
+            Format::Iceberg => Prepared::Iceberg(iceberg::Prepared::new(
+                self, commit, &schema, current, version,
+            )?),
+        })
+    }
+
+    fn conflict(&self, base: Option<i64>, found: Option<i64>) -> CommitError {
+        CommitError::Conflict {
+            table: self.dir.clone(),
+            base,
+            found,
         }
-        for file in &commit.add {
-            actions.push(Action::Add(kernel::Add {
-                path: file.path.clone(),
-                size: i64::try_from(file.size).unwrap_or(i64::MAX),
-                modification_time: commit.timestamp_ms,
-                data_change: true,
-                stats: Some(file.stats.clone()),
-                ..kernel::Add::default()
-            }));
+    }
+
+    pub(crate) fn refuse(&self, why: String, hint: &str) -> LakeError {
+        LakeError::Refused {
+            doing: "write",
+            what: self.dir.clone(),
+            why,
+            hint: hint.into(),
         }
-        Ok(actions)
     }
 
     fn check_files(&self, commit: &Commit, current: Option<&Snapshot>) -> Result<(), LakeError> {
@@ -429,171 +544,6 @@ impl Table {
         Ok(())
     }
 
-    fn commit_info(&self, commit: &Commit) -> Action {
-        let info = [
-            ("karat.receipt", &commit.receipt),
-            ("karat.run", &commit.run),
-        ];
-        Action::CommitInfo(kernel::CommitInfo {
-            timestamp: Some(commit.timestamp_ms),
-            operation: Some(commit.operation.clone()),
-            operation_parameters: Some(HashMap::new()),
-            read_version: commit.base.and_then(|base| u64::try_from(base).ok()),
-            is_blind_append: Some(false),
-            engine_info: Some(ENGINE.into()),
-            info: info
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), Value::from(value.as_str())))
-                .collect(),
-            ..kernel::CommitInfo::default()
-        })
-    }
-
-    /// A protocol action where the table is new, or its first timestamp without zone asks for more.
-    fn protocol(
-        &self,
-        schema: &arrow::datatypes::Schema,
-        current: Option<&Snapshot>,
-    ) -> Result<Option<Action>, LakeError> {
-        let needs_ntz = schema::has_timestamp_without_zone(schema);
-        let features = |features: &Option<Vec<String>>| -> BTreeSet<String> {
-            features
-                .iter()
-                .flatten()
-                .cloned()
-                .chain([TIMESTAMP_NTZ.to_owned()])
-                .collect()
-        };
-        let value = match current {
-            None if !needs_ntz => json!({ "minReaderVersion": 1, "minWriterVersion": 2 }),
-            None => json!({
-                "minReaderVersion": 3, "minWriterVersion": 7,
-                "readerFeatures": [TIMESTAMP_NTZ], "writerFeatures": [TIMESTAMP_NTZ],
-            }),
-            Some(current) => {
-                let protocol = &current.protocol;
-                let has_ntz = protocol
-                    .writer_features
-                    .iter()
-                    .flatten()
-                    .any(|feature| feature == TIMESTAMP_NTZ);
-                if !needs_ntz || has_ntz {
-                    return Ok(None);
-                }
-                json!({
-                    "minReaderVersion": 3, "minWriterVersion": 7,
-                    "readerFeatures": features(&protocol.reader_features),
-                    "writerFeatures": features(&protocol.writer_features),
-                })
-            }
-        };
-        let protocol =
-            serde_json::from_value(value).map_err(|error| self.unsaid("protocol", error))?;
-        Ok(Some(Action::Protocol(protocol)))
-    }
-
-    /// A metadata action where the table is new, or schema or properties change.
-    fn metadata(
-        &self,
-        commit: &Commit,
-        schema: &arrow::datatypes::Schema,
-        current: Option<&Snapshot>,
-    ) -> Result<Option<Action>, LakeError> {
-        let schema_string = schema::to_delta(schema);
-        let mut properties =
-            current.map_or_else(default_properties, |current| current.properties.clone());
-        properties.extend(commit.properties.clone());
-        if let Some(current) = current
-            && schema::to_delta(&current.schema) == schema_string
-            && current.properties == properties
-        {
-            return Ok(None);
-        }
-        let known = current.map(|current| &current.metadata);
-        let value = json!({
-            "id": known.map_or_else(|| self.new_id(commit), |known| known.id.clone()),
-            "name": known.and_then(|known| known.name.clone()),
-            "description": known.and_then(|known| known.description.clone()),
-            "format": { "provider": "parquet", "options": {} },
-            "schemaString": schema_string,
-            "partitionColumns": [],
-            "configuration": properties,
-            "createdTime": known.map_or(Some(commit.timestamp_ms), |known| known.created_time),
-        });
-        let metadata =
-            serde_json::from_value(value).map_err(|error| self.unsaid("metadata", error))?;
-        Ok(Some(Action::Metadata(metadata)))
-    }
-
-    fn unsaid(&self, what: &str, error: serde_json::Error) -> LakeError {
-        LakeError::Encode {
-            table: self.dir.clone(),
-            why: format!("no {what} action can be made"),
-            source: Some(Box::new(error)),
-        }
-    }
-
-    /// The table's id: no random number, but the digest of what made the table.
-    fn new_id(&self, commit: &Commit) -> String {
-        let text = format!(
-            "karat table\n{}\n{}\n{}\n{}",
-            self.dir, commit.run, commit.receipt, commit.timestamp_ms
-        );
-        let digest = Sha256::digest(text.as_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        uuid::Builder::from_custom_bytes(bytes)
-            .into_uuid()
-            .to_string()
-    }
-
-    /// Writes the log entry of `version`.
-    fn write(
-        &self,
-        version: i64,
-        base: Option<i64>,
-        actions: Vec<Action>,
-    ) -> Result<(), LakeError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
-            LakeError::commit(&self.dir, version, source)
-        };
-        let wanted = u64::try_from(version).unwrap_or_default();
-        let inner = self.log_store(version)?;
-        let store: LogStoreRef = Arc::new(DurableLogStore::new(inner, self.path.clone(), wanted));
-        let table_dir = self.path.clone();
-        let base = base.and_then(|base| u64::try_from(base).ok());
-        block_on(async move {
-            let snapshot = match base {
-                Some(base) => Some(EagerSnapshot::try_new(store.as_ref(), Some(base)).await?),
-                None => None,
-            };
-            let reference = snapshot
-                .as_ref()
-                .map(|snapshot| snapshot as &dyn TableReference);
-            let operation = DeltaOperation::Write {
-                mode: SaveMode::Append,
-                partition_by: None,
-                predicate: None,
-            };
-            let prepared = CommitBuilder::default()
-                .with_actions(actions)
-                .with_max_retries(0)
-                .build(reference, store, operation)
-                .into_prepared_commit_future()
-                .await?;
-            // Only the commit itself: the hook after it would read the table again and clean up logs.
-            let made = prepared.await?.version;
-            tracing::debug!(version = made, table = %table_dir.display(), "committed");
-            if made == wanted {
-                Ok(())
-            } else {
-                Err(TransactionError::VersionAlreadyExists(made).into())
-            }
-        })
-        .map_err(|error| failed(Box::new(error)))?
-        .map_err(|error: DeltaTableError| failed(Box::new(error)))
-    }
-
     /// After a failed commit: is it in the log all the same, was somebody else first, or did it fail?
     fn settle(&self, commit: &Commit, version: i64, error: LakeError) -> Result<(), CommitError> {
         let found = self.find_app(&commit.app, version)?;
@@ -603,7 +553,7 @@ impl Table {
                     && record.receipt.as_deref() == Some(&commit.receipt) =>
             {
                 tracing::info!(version, table = %self.dir, "the answer of a commit was lost; it is in the log");
-                crate::folder::sync_dir(&self.path.join("_delta_log"))?;
+                crate::folder::sync_dir(&self.path.join(self.format()?.log_folder()))?;
                 Ok(())
             }
             Some(record) => Err(CommitError::AlreadyCommitted {
@@ -623,16 +573,12 @@ impl Table {
 
     /// The oldest commit from version `from` on that carries the transaction or a later one of its application.
     fn find_app(&self, app: &(String, i64), from: i64) -> Result<Option<CommitRecord>, LakeError> {
-        let Some(listing) = Listing::read(&self.path)? else {
+        let Some(log) = self.log()? else {
             return Ok(None);
         };
         let mut found = None;
-        for version in listing.commits_from(from).rev() {
-            let record = record(
-                version,
-                listing.read_commit(version)?,
-                &listing.commit_path(version),
-            )?;
+        for version in log.commits_from(from).into_iter().rev() {
+            let record = log.record(version)?;
             match record.app_versions.get(&app.0) {
                 Some(&carried) if carried >= app.1 => found = Some(record),
                 Some(_) => break,
@@ -641,59 +587,15 @@ impl Table {
         }
         Ok(found)
     }
-
-    fn checkpoint_if_due(&self, version: i64, interval: i64) {
-        if (version + 1) % interval == 0
-            && let Err(error) = self.checkpoint(version)
-        {
-            // The commits stay readable without it.
-            tracing::warn!(table = %self.dir, version, %error, "no checkpoint was made");
-        }
-    }
-
-    fn checkpoint(&self, version: i64) -> Result<(), LakeError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
-            LakeError::commit(&self.dir, version, source)
-        };
-        let url = self.url()?;
-        let at = u64::try_from(version).unwrap_or_default();
-        block_on(async move {
-            deltalake_core::checkpoints::create_checkpoint_from_table_url_and_cleanup(
-                url,
-                at,
-                Some(false),
-                None,
-            )
-            .await
-        })
-        .map_err(|error| failed(Box::new(error)))?
-        .map_err(|error| failed(Box::new(error)))?;
-        let dir = self.path.join("_delta_log");
-        let path = dir.join(format!("{version:020}.checkpoint.parquet"));
-        std::fs::File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(LakeError::io("write", path))?;
-        crate::folder::sync_dir(&dir)
-    }
-
-    fn url(&self) -> Result<Url, LakeError> {
-        Url::from_directory_path(&self.path).map_err(|()| LakeError::Name {
-            name: self.path.display().to_string(),
-            why: "it is not absolute",
-        })
-    }
-
-    fn log_store(&self, version: i64) -> Result<LogStoreRef, LakeError> {
-        crate::folder::create_dirs(&self.path)?;
-        logstore_for(&self.url()?, StorageConfig::default())
-            .map_err(|error| LakeError::commit(&self.dir, version, Box::new(error)))
-    }
 }
 
 impl Snapshot {
     /// Refuses, by name, a table whose features or rules karat's commits would break.
     pub fn check_writable(&self) -> Result<(), LakeError> {
-        features::check_write(&self.dir, &self.protocol, &self.metadata, &self.rules)
+        match &self.kept {
+            Kept::Delta(kept) => kept.check_writable(&self.dir),
+            Kept::Iceberg(kept) => kept.check_writable(&self.dir),
+        }
     }
 
     /// Rows of all live files.
@@ -712,104 +614,14 @@ impl Snapshot {
     }
 }
 
-fn checkpoint_interval(commit: &Commit, current: Option<&Snapshot>) -> i64 {
-    const KEY: &str = "delta.checkpointInterval";
-    let stated = commit
-        .properties
-        .get(KEY)
-        .or_else(|| current?.properties.get(KEY));
-    let interval = stated.and_then(|interval| interval.parse().ok());
-    interval
-        .filter(|interval| *interval > 0)
-        .unwrap_or(CHECKPOINT_INTERVAL)
-}
-
-/// Nothing disappears unless told (A11): by default deltalake drops log entries after 30 days.
-fn default_properties() -> BTreeMap<String, String> {
-    [
-        ("delta.checkpointInterval", "100"),
-        ("delta.deletedFileRetentionDuration", "interval 36500 days"),
-        ("delta.enableExpiredLogCleanup", "false"),
-        ("delta.logRetentionDuration", "interval 36500 days"),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .collect()
-}
-
-fn live_file(path: String, add: Add, rows: u64) -> LiveFile {
-    LiveFile {
-        path,
-        size: add.size.unsigned_abs(),
-        rows,
-        stats: add.stats,
-    }
-}
-
-fn record(version: i64, lines: Vec<Line>, file: &Path) -> Result<CommitRecord, LakeError> {
-    let mut record = CommitRecord {
-        version,
-        timestamp_ms: None,
-        operation: None,
-        receipt: None,
-        run: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-        app_versions: BTreeMap::new(),
-        metadata_changed: false,
-    };
-    for line in lines {
-        if let Some(info) = line.commit_info {
-            record.timestamp_ms = info.in_commit_timestamp.or(info.timestamp);
-            record.operation = info.operation;
-            record.receipt = info.receipt;
-            record.run = info.run;
-        }
-        if let Some(add) = line.add {
-            let rows = add.rows().unwrap_or(0);
-            record
-                .added
-                .push(live_file(log::decoded(&add.path, file)?, add, rows));
-        }
-        if let Some(remove) = line.remove {
-            record.removed.push(log::decoded(&remove.path, file)?);
-        }
-        if let Some(txn) = line.txn {
-            record.app_versions.insert(txn.app_id, txn.version);
-        }
-        record.metadata_changed |= line.meta_data.is_some();
-    }
-    Ok(record)
-}
-
-/// Runs a future of deltalake to its end, from any thread, inside or outside another runtime.
-fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> std::io::Result<T> {
-    let runtime = runtime()?;
-    std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new()
-            .name("karat-commit".into())
-            .spawn_scoped(scope, || runtime.block_on(future))?;
-        worker
-            .join()
-            .map_err(|_| std::io::Error::other("the Delta library panicked"))
-    })
-}
-
-/// The runtime of all commits, built once. One thread builds it: a second one could not be dropped inside another runtime.
-fn runtime() -> std::io::Result<&'static tokio::runtime::Runtime> {
-    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if RUNTIME.get().is_none() {
-        let built = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("karat-lake")
-            .enable_all()
-            .build()?;
-        // Nobody else sets it while we hold the lock.
-        let _ = RUNTIME.set(built);
-    }
-    RUNTIME
-        .get()
-        .ok_or_else(|| std::io::Error::other("the runtime of commits is not there"))
+/// The id of a table that a commit makes: no random number, but the digest of what made the table.
+pub(crate) fn new_id(dir: &str, commit: &Commit) -> uuid::Uuid {
+    let text = format!(
+        "karat table\n{dir}\n{}\n{}\n{}",
+        commit.run, commit.receipt, commit.timestamp_ms
+    );
+    let digest = Sha256::digest(text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }

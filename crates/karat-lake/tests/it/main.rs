@@ -6,6 +6,8 @@ mod canonical;
 mod commit;
 mod folder;
 mod foreign;
+mod iceberg;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use karat_lake::{CanonicalWriter, Commit, Lake, Layout, LiveFile, Table, WrittenFile};
+use karat_lake::{Commit, Format, Formats, Lake, Layout, LiveFile, Table, WrittenFile};
 
 const DIR: &str = "ledger/silver/entries";
 
@@ -22,6 +24,16 @@ fn lake() -> (tempfile::TempDir, Lake) {
     // Blanks and umlauts, as in a user's own folder.
     let lake = Lake::create(&folder.path().join("Meine Bücher/lake 1")).unwrap();
     (folder, lake)
+}
+
+/// A lake in which tables are made in this format.
+fn lake_of(format: Format) -> (tempfile::TempDir, Lake) {
+    let (folder, lake) = lake();
+    let formats = Formats {
+        default: format,
+        ..Formats::default()
+    };
+    (folder, lake.with_formats(formats))
 }
 
 fn schema() -> SchemaRef {
@@ -43,15 +55,10 @@ fn rows(ids: &[i64]) -> RecordBatch {
 }
 
 fn write(table: &Table, batch: &RecordBatch, epoch: i64) -> Vec<WrittenFile> {
-    let mut writer = CanonicalWriter::new(
-        table.path().to_owned(),
-        batch.schema(),
-        Layout::default(),
-        epoch,
-        0,
-        &[],
-    )
-    .unwrap();
+    let layout = Layout::default();
+    let mut writer = table
+        .writer(&batch.schema(), layout, epoch, 0, &[])
+        .unwrap();
     writer.write(batch).unwrap();
     writer.finish().unwrap()
 }

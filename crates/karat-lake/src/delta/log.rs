@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::action::{self, Add, Line, Metadata, Protocol, Txn};
+use super::checkpoint;
 use crate::LakeError;
-use crate::action::{self, Add, Line, Metadata, Protocol, Txn};
-use crate::checkpoint;
 
 /// The files of a log that matter.
 #[derive(Debug, Default)]

@@ -12,9 +12,9 @@ use deltalake_core::logstore::{CommitOrBytes, LogStore, LogStoreConfig, LogStore
 use deltalake_core::{DeltaResult, ObjectStore};
 use uuid::Uuid;
 
+use super::log::{Listing, commit_name};
 use crate::failpoint;
 use crate::folder::{self, Put};
-use crate::log::{Listing, commit_name};
 
 #[derive(Debug, Clone)]
 pub(crate) struct DurableLogStore {

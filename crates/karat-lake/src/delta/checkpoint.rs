@@ -9,8 +9,8 @@ use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::action::{Line, read_lines};
 use crate::LakeError;
-use crate::action::{Line, read_lines};
 
 const ROOTS: [&str; 4] = ["add", "metaData", "protocol", "txn"];
 

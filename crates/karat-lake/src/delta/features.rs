@@ -1,7 +1,7 @@
 //! Which Delta features karat reads and writes. What it does not know is refused by name, never ignored.
 
+use super::action::{Metadata, Protocol};
 use crate::LakeError;
-use crate::action::{Metadata, Protocol};
 
 /// Reader features that change nothing in how we read. Files with deletion vectors are refused one by one, v2 checkpoints where one is needed.
 const READS: [&str; 4] = [
