@@ -62,6 +62,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const HEAVY: &[(&str, &[&str])] = &[
     ("datafusion", &["karat-exact"]),
     ("deltalake", &["karat-lake"]),
+    ("iceberg", &["karat-lake"]),
     // The tests of the program make databases for it to load.
     ("rusqlite", &["karat-source", "karat-pipeline", "karat"]),
 ];
@@ -121,7 +122,14 @@ pub(crate) fn check_source(path: &str, code: &str) -> Vec<String> {
     else {
         return findings;
     };
+    let is_product = path.contains("/src/");
     for (number, line) in code.lines().enumerate() {
+        if is_product && package != "karat-lake" && line.contains("_delta_log") {
+            findings.push(format!(
+                "{path}:{}: only karat-lake knows where a table keeps its log: ask the table",
+                number + 1
+            ));
+        }
         for (heavy, crates) in HEAVY {
             let names =
                 line.contains(&format!("{heavy}::")) || line.contains(&format!("{heavy}_core::"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::{FileSet, RowExpressions, type_name};
-use karat_lake::{CanonicalWriter, Lake, Layout};
+use karat_lake::{Lake, Layout, Table};
 use karat_project::{
     Feed, GivenRows, Model, ModelKind, ModelTest, Silver, TableName, fold_name, nearest,
 };
@@ -438,7 +438,7 @@ async fn stand_in(
         });
     }
     let table = site.lake.table(&name.folder());
-    let added = written(table.path().to_path_buf(), &batch)?;
+    let added = written(table.clone(), &batch)?;
     let code = Digest::of(b"given by a test");
     let receipt = receipt_base(site, name, Kind::Transform, 1, code);
     publish(
@@ -460,11 +460,11 @@ async fn stand_in(
 }
 
 fn written(
-    folder: PathBuf,
+    table: Table,
     batch: &RecordBatch,
 ) -> Result<Vec<karat_lake::WrittenFile>, PipelineError> {
     let layout = Layout::default();
-    let mut writer = CanonicalWriter::new(folder, batch.schema(), layout, 1, 0, &[])?;
+    let mut writer = table.writer(&batch.schema(), layout, 1, 0, &[])?;
     writer.write(batch)?;
     Ok(writer.finish()?)
 }
@@ -564,7 +564,7 @@ async fn compare(
     };
     let batch = typed(site, &model.name.to_string(), &made.schema, expected)?;
     let path = folder.join("expected");
-    let files = written(path.clone(), &batch)?;
+    let files = written(Table::at(&path), &batch)?;
     let files = files.iter().map(|file| karat_exact::DataFileRef {
         path: path.join(&file.path),
         size: file.size,

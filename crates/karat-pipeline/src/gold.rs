@@ -8,7 +8,7 @@ use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::Schema;
 use futures::{StreamExt, TryStreamExt};
 use karat_exact::{BatchStream, ClockUse, ExactError, Purpose, SortColumn, Tables, batch_stream};
-use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
+use karat_lake::{Layout, LiveFile, Table, WrittenFile, failpoint};
 use karat_project::{Gold, Layer, Model, Project, TableName};
 use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 
@@ -387,14 +387,7 @@ impl<'a> GoldStep<'a> {
             Some(_) => Layout::SMALL_FILES,
             None => Layout::default(),
         };
-        let mut writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.model.name.folder()),
-            schema.clone(),
-            layout,
-            intent.epoch,
-            0,
-            &[],
-        )?;
+        let mut writer = self.table.writer(&schema, layout, intent.epoch, 0, &[])?;
         let mut computed = 0;
         // The SELECT may order its rows otherwise.
         let mut unique = UniqueKey::in_any_order(self.model.key.as_deref().unwrap_or_default());

@@ -1427,14 +1427,9 @@ impl Loader<'_> {
                 })
             })
         };
-        let writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.feed.bronze.folder()),
-            schema.clone(),
-            Layout::default(),
-            intent.epoch,
-            0,
-            read::BRONZE_EXCLUDED,
-        )?;
+        let table = self.site.lake.table(&self.feed.bronze.folder());
+        let layout = Layout::default();
+        let writer = table.writer(&schema, layout, intent.epoch, 0, read::BRONZE_EXCLUDED)?;
         let landing = Landing {
             table: self.feed.bronze.to_string(),
             schema: schema.clone(),

@@ -51,12 +51,13 @@ pub(crate) fn check_kept(
         return Ok(true);
     };
     let folder = table.folder();
-    match site.lake.table(&folder).newest_version()? {
+    let in_lake = site.lake.table(&folder);
+    match in_lake.newest_version()? {
         Some(newest) if newest >= *version => Ok(true),
         None if table.layer != Layer::Bronze => Ok(false),
         Some(_) => Err(PipelineError::Damaged {
             table: name,
-            file: format!("{folder}/_delta_log"),
+            file: in_lake.log_dir()?,
             how: "ends before the version that the newest run recorded: commits were lost",
         }),
         None => Err(PipelineError::Damaged {
@@ -166,17 +167,19 @@ fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
     for folder in site.lake.tables()? {
         let dir = folder.dir();
         let name = folder.name();
-        let Some(newest) = site.lake.table(&dir).newest_version()? else {
+        let table = site.lake.table(&dir);
+        let Some(newest) = table.newest_version()? else {
             continue;
         };
-        let newest = site.lake.table(&dir).history(Some(newest))?.pop();
+        table.mend_pointer()?;
+        let newest = table.history(Some(newest))?.pop();
         if let Some(run) = newest.and_then(|record| record.run)
             && listed(site, &run)?
         {
             continue;
         }
         let mut runs: BTreeSet<String> = BTreeSet::new();
-        for record in site.lake.table(&dir).history(None)?.into_iter().rev() {
+        for record in table.history(None)?.into_iter().rev() {
             // A foreign commit is no run's; what came before it may be.
             let Some(run) = record.run else { continue };
             if listed(site, &run)? {
@@ -229,6 +232,7 @@ fn append(
             continue;
         };
         let receipt = read_receipt(site, digest)?;
+        let table = site.lake.table(&change.dir);
         let rows = receipt.fingerprint.split(':').next();
         tables.insert(
             change.table.clone(),
@@ -237,8 +241,8 @@ fn append(
                 receipt: change.receipt,
                 rows: rows.and_then(|rows| rows.parse().ok()).unwrap_or(0),
                 fingerprint: receipt.fingerprint,
-                log: log_digest(&site.lake, &change.dir, change.version)?,
-                checkpoint: newest_checkpoint(&site.lake, &change.dir, change.version)?,
+                log: log_digest(&table, change.version)?,
+                checkpoint: newest_checkpoint(&table, change.version)?,
             },
         );
         logical_time = receipt.logical_time;

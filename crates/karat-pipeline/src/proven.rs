@@ -127,9 +127,10 @@ pub(crate) fn prove_list(site: &Site, table: &Table, head: &Head) -> Result<(), 
     if listed == read_receipt(site, receipt)?.live_files {
         return Ok(());
     }
-    let entry = format!("_delta_log/{:020}.json", head.snapshot.version);
+    let entry = table.entry_path(head.snapshot.version)?;
+    let below = entry.strip_prefix(&format!("{}/", table.dir()));
     let how = "leads to other data files than its receipt states";
-    Err(damaged(table, &entry, how))
+    Err(damaged(table, below.unwrap_or(&entry), how))
 }
 
 /// What files must hash to.

@@ -12,7 +12,7 @@ use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use futures::TryStreamExt;
 use karat_exact::ExactError;
-use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, failpoint};
+use karat_lake::{Layout, LiveFile, Table, failpoint};
 use karat_project::{Feed, ModelKind, TableName, nearest};
 use karat_receipt::{Closed, Intent, Kind, Outcome};
 use karat_source::names;
@@ -700,12 +700,12 @@ impl State<'_> {
         let intent_digest = epochs::write_repair_intent(&site.lake, bronze, &intent)?;
         let schema = rows.schema();
         let count = rows.num_rows() as u64;
-        let folder = self.table.path().to_path_buf();
+        let table = self.table.clone();
         let of_files = schema.clone();
         let writing = move || -> Result<_, PipelineError> {
             let layout = Layout::default();
             let excluded = read::BRONZE_EXCLUDED;
-            let writer = CanonicalWriter::new(folder, of_files, layout, epoch, 0, excluded)?;
+            let writer = table.writer(&of_files, layout, epoch, 0, excluded)?;
             let mut writer = writer.of_writer(read::REPAIR_WRITER);
             writer.write(&failpoint::rows("repair.written", rows))?;
             Ok(writer.finish()?)

@@ -1578,14 +1578,10 @@ impl<'a> SilverStep<'a> {
         layout: Layout,
         state: &State,
     ) -> Result<CanonicalWriter, PipelineError> {
-        Ok(CanonicalWriter::new(
-            self.site.lake.root().join(self.model.name.folder()),
-            schema,
-            layout,
-            state.epoch,
-            files as u32,
-            &[],
-        )?)
+        let files = files as u32;
+        Ok(self
+            .table
+            .writer(&schema, layout, state.epoch, files, &[])?)
     }
 
     /// D2(a): `cluster_by`, then `key`. Without a key, all columns follow; after one, none could tell rows apart: that it identifies
@@ -1823,14 +1819,10 @@ impl<'a> SilverStep<'a> {
             .map(|field| SortColumn::ascending(field.name()))
             .collect();
         let mut sorted = self.site.engine.sort(stream, &order).await?;
-        let mut writer = CanonicalWriter::new(
-            self.site.lake.root().join(self.quarantine_name.folder()),
-            schema.clone(),
-            Layout::default(),
-            receipt.epoch,
-            0,
-            &[],
-        )?;
+        let layout = Layout::default();
+        let mut writer = self
+            .quarantine
+            .writer(&schema, layout, receipt.epoch, 0, &[])?;
         while let Some(batch) = sorted.try_next().await.map_err(ExactError::from)? {
             writer.write(&failpoint::rows("silver.held", batch))?;
         }

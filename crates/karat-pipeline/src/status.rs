@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use karat_lake::Format;
 use karat_project::{ModelKind, TableName};
 
 pub use crate::audit::Promise;
@@ -19,6 +20,8 @@ pub struct TableStatus {
     pub layer: String,
     /// Folder of the table, relative to the lake.
     pub dir: String,
+    /// Its format; None of a folder that holds two.
+    pub format: Option<Format>,
     /// Newest version; None of a table that cannot be read.
     pub version: Option<i64>,
     /// Its rows.
@@ -44,7 +47,8 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
     for folder in site.lake.tables()? {
         let dir = folder.dir();
         let name = folder.name();
-        let found = head(&site.lake.table(&dir)).and_then(|head| match head {
+        let table = site.lake.table(&dir);
+        let found = head(&table).and_then(|head| match head {
             Some(head) => Ok(Some((receipt_of(site, &head)?, head))),
             None => Ok(None),
         });
@@ -78,6 +82,7 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
             declared: declared.contains(&name),
             table: name,
             layer: folder.layer,
+            format: table.format().ok(),
             dir,
             version: head.as_ref().map(|head| head.snapshot.version),
             rows: head.map(|head| head.snapshot.files.iter().map(|file| file.rows).sum()),

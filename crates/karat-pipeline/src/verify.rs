@@ -322,6 +322,9 @@ impl TableCheck<'_> {
             }
         }
         self.against_log(&history, &opened);
+        if let Some((path, detail)) = self.table.wrong_pointer()? {
+            self.report.file(&path, "mismatch", detail);
+        }
         if self.options.level >= Level::Files {
             self.files(&history, &opened)?;
         }
@@ -372,7 +375,7 @@ impl TableCheck<'_> {
                 epochs.extend(record.app_versions.get(app));
                 repairs.extend(record.app_versions.get(repair_app));
             }
-            let digest = entry_digest(&self.site.lake, self.dir, record.version)?;
+            let digest = entry_digest(&self.table, record.version)?;
             let Some(digest) = digest else { continue };
             let receipt = opened.get(&record.version).map(|opened| &opened.receipt);
             let of_model = receipt.filter(|receipt| receipt.kind == Kind::Transform);
@@ -904,20 +907,20 @@ fn rolled(before: Option<Digest>, entry: Digest) -> Digest {
 }
 
 /// Digest of a log entry; none if it is not there.
-fn entry_digest(lake: &Lake, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
-    let bytes = lake.get(&format!("{dir}/_delta_log/{version:020}.json"))?;
-    Ok(bytes.map(|bytes| Digest::of(&bytes)))
+fn entry_digest(table: &Table, version: i64) -> Result<Option<Digest>, PipelineError> {
+    let entry = table.log_entry(version)?;
+    Ok(entry.map(|entry| Digest::of(&entry.text)))
 }
 
 /// Rolling digest of a table's log up to a version, for a manifest; none if there is no such version.
-pub fn log_digest(lake: &Lake, dir: &str, version: i64) -> Result<Option<Digest>, PipelineError> {
+pub fn log_digest(table: &Table, version: i64) -> Result<Option<Digest>, PipelineError> {
     let mut last = None;
     let mut newest = None;
-    for record in lake.table(dir).history(None)? {
+    for record in table.history(None)? {
         if record.version > version {
             break;
         }
-        if let Some(entry) = entry_digest(lake, dir, record.version)? {
+        if let Some(entry) = entry_digest(table, record.version)? {
             last = Some(rolled(last, entry));
             newest = Some(record.version);
         }

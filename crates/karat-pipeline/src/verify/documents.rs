@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use karat_lake::Lake;
+use karat_lake::{Format, Lake, Table};
 use karat_project::TableName;
 use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState};
 
-use super::{KnownHead, TableLog, VerifyReport, intent_path, rolled, slashed};
+use super::{KnownHead, TableLog, VerifyReport, entry_digest, intent_path, rolled, slashed};
 use crate::error::PipelineError;
 use crate::layout;
 
@@ -47,7 +47,7 @@ pub(super) fn check(
     let mut trusted = Trusted::new();
     for manifest in &manifests {
         for (table, state) in &manifest.document.tables {
-            tables(report, &mut trusted, logs, manifest, table, state);
+            tables(lake, report, &mut trusted, logs, manifest, table, state)?;
         }
     }
     checkpoints(lake, report, logs, &manifests)?;
@@ -156,17 +156,18 @@ type Trusted<'m> = BTreeMap<&'m str, (i64, Digest)>;
 /// Compares what a manifest states of a table with its log: the entries since the manifest before it that states the table, so
 /// that each entry is told by the one manifest that was first to vouch for it.
 fn tables<'m>(
+    lake: &Lake,
     report: &mut VerifyReport,
     trusted: &mut Trusted<'m>,
     logs: &BTreeMap<String, TableLog>,
     manifest: &Read,
     table: &'m str,
     state: &TableState,
-) {
+) -> Result<(), PipelineError> {
     let before = trusted.get(table).copied();
     let first = before.map_or(0, |(version, _)| version + 1);
     let Some(stated) = state.log.filter(|_| first <= state.version) else {
-        return;
+        return Ok(());
     };
     trusted.insert(table, (state.version, stated));
     let Some(log) = logs.get(table) else {
@@ -176,21 +177,32 @@ fn tables<'m>(
             "missing",
             "a manifest lists this table, the lake does not have it".to_owned(),
         );
-        return;
+        return Ok(());
     };
-    let Some(versions) = &log.versions else {
-        return;
-    };
+    let in_lake = lake.table(&log.dir);
+    // Where the log cannot be read, one entry of Delta was named; of Iceberg, what one entry says leads to others.
+    if log.versions.is_none() && in_lake.format()? == Format::Delta {
+        return Ok(());
+    }
+    let mut there = BTreeMap::new();
+    for version in first..=state.version {
+        let digest = match &log.versions {
+            Some(versions) => versions.get(&version).map(|entry| entry.digest),
+            None => entry_digest(&in_lake, version)?,
+        };
+        there.extend(digest.map(|digest| (version, digest)));
+    }
     let mut rolling = before.map(|(_, digest)| digest);
     for version in first..=state.version {
-        rolling = versions
-            .get(&version)
-            .map(|entry| rolled(rolling, entry.digest));
+        rolling = there.get(&version).map(|digest| rolled(rolling, *digest));
         if rolling.is_none() {
             break;
         }
     }
     if rolling == Some(stated) {
+        let Some(versions) = &log.versions else {
+            return Ok(());
+        };
         let entry = versions.get(&state.version);
         let same = entry.is_some_and(|entry| {
             let prints = entry.fingerprint.as_ref();
@@ -201,10 +213,10 @@ fn tables<'m>(
             let detail = format!("what it states of {table}@{version} is not what the log states");
             report.file(&manifest.path, "mismatch", detail);
         }
-        return;
+        return Ok(());
     }
     for version in first..=state.version {
-        let (outcome, detail) = match (versions.contains_key(&version), state.version - first) {
+        let (outcome, detail) = match (there.contains_key(&version), state.version - first) {
             (false, _) => ("missing", "a manifest lists this version".to_owned()),
             (true, 0) => (
                 "mismatch",
@@ -218,47 +230,21 @@ fn tables<'m>(
                 ),
             ),
         };
-        report.file(
-            &format!("{}/_delta_log/{version:020}.json", log.dir),
-            outcome,
-            detail,
-        );
+        report.file(&in_lake.entry_path(version)?, outcome, detail);
     }
-}
-
-/// Name of the file in a log that points to its newest checkpoint.
-const LAST_CHECKPOINT: &str = "_last_checkpoint";
-
-/// The version of a checkpoint, by the name of one of its files.
-fn checkpoint_version(name: &str) -> Option<i64> {
-    let (version, rest) = name.split_once('.')?;
-    rest.starts_with("checkpoint.")
-        .then(|| version.parse().ok())
-        .flatten()
+    Ok(())
 }
 
 /// Digests of the files of a log's newest checkpoint up to a version, and of the one that points to it. karat itself reads the
 /// commits; other readers begin here.
 pub(crate) fn newest_checkpoint(
-    lake: &Lake,
-    dir: &str,
+    table: &Table,
     version: i64,
 ) -> Result<BTreeMap<String, Digest>, PipelineError> {
-    let folder = format!("{dir}/_delta_log");
-    let names = lake.list(&folder)?;
-    let versions = names.iter().filter_map(|name| checkpoint_version(name));
-    let Some(newest) = versions.filter(|at| *at <= version).max() else {
-        return Ok(BTreeMap::new());
-    };
-    let mut digests = BTreeMap::new();
-    for name in names {
-        if (checkpoint_version(&name) == Some(newest) || name == LAST_CHECKPOINT)
-            && let Some(bytes) = lake.get(&format!("{folder}/{name}"))?
-        {
-            digests.insert(name, Digest::of(&bytes));
-        }
-    }
-    Ok(digests)
+    let files = table.newest_checkpoint(version)?.into_iter();
+    Ok(files
+        .map(|(name, bytes)| (name, Digest::of(&bytes)))
+        .collect())
 }
 
 /// Checkpoints are as the manifests since state them.
@@ -278,15 +264,13 @@ fn checkpoints(
     }
     for (&(table, name), digest) in &stated {
         let Some(log) = logs.get(table) else { continue };
-        let folder = format!("{}/_delta_log", log.dir);
-        // It goes on with every checkpoint, also one that no manifest states yet.
-        let is_newer = |found: &String| {
-            checkpoint_version(found).is_some() && !stated.contains_key(&(table, found.as_str()))
-        };
-        if name == LAST_CHECKPOINT && lake.list(&folder)?.iter().any(is_newer) {
+        let in_lake = lake.table(&log.dir);
+        // The pointer goes on with every checkpoint, also one that no manifest states yet.
+        let is_known = |found: &str| stated.contains_key(&(table, found));
+        if in_lake.checkpoint_went_on(name, is_known)? {
             continue;
         }
-        let path = format!("{folder}/{name}");
+        let path = format!("{}/{name}", in_lake.log_dir()?);
         match lake.get(&path)? {
             None => report.file(&path, "missing", "a manifest lists it".to_owned()),
             Some(bytes) if Digest::of(&bytes) != *digest => {
