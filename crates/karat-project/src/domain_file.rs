@@ -14,7 +14,7 @@ use crate::links::domain_marker;
 use crate::model::{
     Compression, ControlFile, ControlRecord, Csv, Cursor, Deletes, Domain, Encoding, Excel, Feed,
     Format, Json, Lag, Mode, OnAdded, OnBrokenObject, OnDuplicate, OnMissing, OnSchemaChange,
-    Totals, Unpack, bare,
+    TableFormat, Totals, Unpack, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::project_file::ProjectFile;
@@ -114,6 +114,7 @@ pub(crate) fn read(
         name: folder.to_string(),
         owner: text(node, "owner").map(|owner| owner.value),
         description: text(node, "description").map(|description| description.value),
+        format: choice(node, "format", &TableFormat::WORDS),
         feeds,
         at: Place::start(node.at.file),
     }
@@ -319,6 +320,7 @@ fn read_feed(
         domain: domain.to_string(),
         source: source.value,
         name,
+        table_format: choice(node, "table_format", &TableFormat::WORDS),
         description: text(node, "description").map(|description| description.value),
         table: table.map(|table| table.value),
         path: path.map(|path| path.value),

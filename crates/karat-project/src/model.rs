@@ -10,7 +10,7 @@ use crate::checks::{Check, checks_text};
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
 use crate::graph::Graph;
-use crate::table_name::TableName;
+use crate::table_name::{Layer, TableName};
 use crate::test_file::ModelTest;
 
 /// What a project declares. One without mistakes comes from [`crate::Loaded::sound`].
@@ -71,6 +71,30 @@ impl Project {
             .binary_search_by(|model| model.name.cmp(name))
             .ok()
             .map(|at| &self.models[at])
+    }
+
+    /// In which format each table is made, by what stands nearest to it: the feed or model, its domain, the target. What is said of a
+    /// silver model holds for its quarantine, too.
+    pub fn table_formats(&self, target: &Target) -> BTreeMap<TableName, TableFormat> {
+        let mut formats = BTreeMap::new();
+        for domain in &self.domains {
+            for feed in &domain.feeds {
+                let format = feed.table_format.or(domain.format);
+                formats.insert(feed.bronze.clone(), format.unwrap_or(target.format));
+            }
+        }
+        for model in &self.models {
+            let domain = self
+                .domains
+                .binary_search_by(|domain| domain.name.cmp(&model.name.domain));
+            let of_domain = domain.ok().and_then(|at| self.domains[at].format);
+            let format = model.format.or(of_domain).unwrap_or(target.format);
+            formats.insert(model.name.clone(), format);
+            if model.name.layer == Layer::Silver {
+                formats.insert(model.name.quarantine(), format);
+            }
+        }
+        formats
     }
 
     /// The canonical text of a model's checks, for their digest: alike where they ask the same. Empty where it has none.
@@ -162,7 +186,7 @@ pub struct Target {
     pub lake: Setting,
     /// First part of full table names.
     pub catalog: String,
-    /// Table format.
+    /// Format of the tables that are made in it, where nothing nearer to them says otherwise.
     pub format: TableFormat,
     /// Whether receipts must be signed.
     pub require_signature: bool,
@@ -192,6 +216,14 @@ pub enum Anchor {
 pub enum TableFormat {
     /// Delta Lake.
     Delta,
+    /// Apache Iceberg.
+    Iceberg,
+}
+
+impl TableFormat {
+    /// The words for them.
+    pub(crate) const WORDS: [(&str, Self); 2] =
+        [("delta", Self::Delta), ("iceberg", Self::Iceberg)];
 }
 
 /// A system that data comes from.
@@ -246,6 +278,8 @@ pub struct Domain {
     pub owner: Option<String>,
     /// What it is about.
     pub description: Option<String>,
+    /// Format of its tables that are made, where it says one.
+    pub format: Option<TableFormat>,
     /// What it takes in.
     pub feeds: Vec<Feed>,
     /// Where it is declared.
@@ -263,6 +297,8 @@ pub struct Feed {
     pub name: String,
     /// The bronze table it fills.
     pub bronze: TableName,
+    /// Format of that table when it is made, if the feed says one. No part of the code.
+    pub table_format: Option<TableFormat>,
     /// What it is.
     pub description: Option<String>,
     /// Table of the source.
@@ -853,6 +889,8 @@ pub struct Model {
     pub key: Option<Vec<String>>,
     /// Columns that its rows are ordered by, before the key.
     pub cluster_by: Vec<String>,
+    /// Format of the table when it is made, if the model says one. No part of the code.
+    pub format: Option<TableFormat>,
     /// Why its columns may be doubles.
     pub allow_float: Option<String>,
     /// What each version must keep before it is visible (C7), in the order in which they are written. No part of the code.

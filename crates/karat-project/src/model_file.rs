@@ -14,7 +14,7 @@ use crate::diagnostic::{Place, Reporter};
 use crate::domain_file::no_twins;
 use crate::model::{
     Access, Action, AutoCdc, EventCondition, Expectation, Gold, Incremental, Model, ModelKind,
-    SelectColumn, Silver, Snapshots, WhichColumns, bare,
+    SelectColumn, Silver, Snapshots, TableFormat, WhichColumns, bare,
 };
 use crate::nearest::did_you_mean;
 use crate::table_name::{Layer, TableName};
@@ -91,6 +91,7 @@ pub(crate) fn read_silver(
         access: common.access,
         key: key.map(|key| bare(&key)),
         cluster_by: common.cluster_by,
+        format: common.format,
         allow_float: common.allow_float,
         checks: Vec::new(),
         expanded,
@@ -557,6 +558,7 @@ struct Common {
     description: Option<String>,
     access: Access,
     cluster_by: Vec<String>,
+    format: Option<TableFormat>,
     allow_float: Option<String>,
     checks: Vec<Drafted>,
 }
@@ -599,6 +601,7 @@ impl Common {
             )
             .unwrap_or_default(),
             cluster_by: bare(&cluster_by),
+            format: choice(node, "format", &TableFormat::WORDS),
             allow_float: allow_float.map(|reason| reason.value),
             checks: match outputs.is_empty() {
                 true => checks::read(node, &[], report),
@@ -644,6 +647,7 @@ pub(crate) fn read_gold(
             description: None,
             access: Access::Private,
             cluster_by: Vec::new(),
+            format: None,
             allow_float: None,
             checks: Vec::new(),
         },
@@ -665,6 +669,7 @@ pub(crate) fn read_gold(
         access: common.access,
         key: key.map(|key| bare(&key)),
         cluster_by,
+        format: common.format,
         allow_float: common.allow_float,
         checks: Vec::new(),
         expanded: None,

@@ -211,8 +211,8 @@ fn read_targets(
                 }
             }
         }
-        let format = choice(&entry.value, "format", &[("delta", TableFormat::Delta)])
-            .unwrap_or(TableFormat::Delta);
+        let format =
+            choice(&entry.value, "format", &TableFormat::WORDS).unwrap_or(TableFormat::Delta);
         targets.insert(
             entry.key.clone(),
             Target {

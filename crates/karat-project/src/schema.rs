@@ -230,10 +230,10 @@ pub(crate) static TARGET: Object = Object {
             "format",
             Type::Choice(&[
                 word("delta", "Delta Lake"),
-                later("iceberg", "Apache Iceberg"),
+                word("iceberg", "Apache Iceberg, format version 2"),
             ]),
             "delta",
-            "Table format.",
+            "Format of the tables that are made, where the domain, the feed or the model says none. A table that is there keeps its own.",
         ),
         default(
             "require_signature",
@@ -493,6 +493,11 @@ pub(crate) static DOMAIN: Object = Object {
         optional("owner", Type::Text, "Who answers for it."),
         optional("description", Type::Text, "What it is about."),
         optional(
+            "format",
+            TABLE_FORMAT,
+            "Format of the tables of this domain when they are made. Left out: the target's.",
+        ),
+        optional(
             "feeds",
             Type::List(&Type::Object(&FEED)),
             "What is taken in: the control table. `feeds.csv` beside this file may hold feeds, too.",
@@ -537,6 +542,11 @@ pub(crate) static FEED: Object = Object {
                 word("excel", "a workbook: xlsx, xlsm, xlsb, xls, ods"),
             ]),
             "Format of the files (files). Left out: by the ending of `path` (`.ndjson`, `.jsonl`, `.json`, each also packed; `.parquet`, `.avro`; `.xlsx` and its like), else `csv`.",
+        ),
+        optional(
+            "table_format",
+            TABLE_FORMAT,
+            "Format of the bronze table when it is made. Left out: the domain's, else the target's.",
         ),
         required(
             "mode",
@@ -918,6 +928,13 @@ const KEY_NOT_NULL: Type = Type::Choice(&[
     word("fail", "make no version"),
 ]);
 
+const TABLE_FORMAT: Type = Type::Choice(&[
+    word("delta", "Delta Lake"),
+    word("iceberg", "Apache Iceberg, format version 2"),
+]);
+const MODEL_FORMAT_DOC: &str =
+    "Format of the table when it is made. Left out: the domain's, else the target's.";
+
 pub(crate) static SILVER: Object = Object {
     name: "a silver model",
     doc: "One silver table: what it takes from a feed, checked, current or historised. The file's name is the table's.",
@@ -958,6 +975,7 @@ pub(crate) static SILVER: Object = Object {
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
+        optional("format", TABLE_FORMAT, MODEL_FORMAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
         not_yet("where", "A filter: use an expectation with `action: drop`."),
         not_yet("truncate_to", "Cut finer timestamps to microseconds (F2)."),
@@ -1257,6 +1275,7 @@ pub(crate) static GOLD: Object = Object {
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
+        optional("format", TABLE_FORMAT, MODEL_FORMAT_DOC),
         optional(
             "checks",
             CHECKS,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use karat_lake::Format as TableFormat;
 
 /// Raw data to gold, with proof.
 #[derive(Debug, Parser)]
@@ -78,9 +79,9 @@ pub(crate) enum Verb {
         /// Folder of the demo's project.
         #[arg(long, default_value = "karat-demo", value_hint = ValueHint::DirPath)]
         dir: PathBuf,
-        /// Format of its tables; this version writes Delta only.
+        /// Format of its tables: `delta` or `iceberg`.
         #[arg(long, value_name = "FORMAT", default_value = "delta", value_parser = parse_table_format)]
-        format: String,
+        format: TableFormat,
         /// Ledger lines over both days, for tests.
         #[arg(long, hide = true, default_value_t = crate::demo::LINES)]
         lines: u64,
@@ -545,11 +546,11 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "RUN", value_hint = ValueHint::Other)]
     pub(crate) run: Option<String>,
     /// Read tables as they were: at this time, as RFC 3339 (of the lake: as the newest run up to it left them), as a run left them, or at
-    /// the version of this number: of Delta tables named by --table, and of a table of the lake that is read alone. `TABLE@VERSION` names the table.
+    /// the version of this number: of Delta and Iceberg tables named by --table, and of a table of the lake that is read alone. `TABLE@VERSION` names the table.
     #[arg(long, value_name = "TIME|RUN|[TABLE@]VERSION", conflicts_with = "run", value_hint = ValueHint::Other)]
     pub(crate) as_of: Option<String>,
     /// Name files as a table: a Parquet, CSV or NDJSON file (text files: all columns text), a folder or pattern of such files, or the folder
-    /// of a Delta table. May be given several times.
+    /// of a Delta or Iceberg table. May be given several times.
     #[arg(long = "table", value_name = "NAME=PATH")]
     pub(crate) tables: Vec<String>,
     /// Read rows of CSV files that do not fit the header as far as they do; without it, the first such row is an error.
@@ -581,7 +582,7 @@ pub(crate) struct QueryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// A table of the lake, like `sales_gold.revenue`, at a version, a run or a time: `sales_gold.revenue@3`; or a Parquet, CSV or NDJSON file,
-    /// a folder or pattern of such files, or the folder of a Delta table, like `tables/revenue@3`. A table of the lake alone is compared with
+    /// a folder or pattern of such files, or the folder of a Delta or Iceberg table, like `tables/revenue@3`. A table of the lake alone is compared with
     /// the version before its newest, one with `@` with its newest.
     #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
     pub(crate) old: String,
@@ -612,7 +613,7 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
     /// A table of the lake, like `sales_silver.orders`, at its newest version or at another, a run or a time: `sales_silver.orders@3`; or a
-    /// Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table.
+    /// Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta or Iceberg table.
     #[arg(value_name = "TABLE", value_hint = ValueHint::AnyPath)]
     pub(crate) table: String,
     /// Look only at these columns, with commas between them.
@@ -863,15 +864,11 @@ pub(crate) enum ReceiptVerb {
     },
 }
 
-/// What rule H5 knows; what is not there yet is refused by name.
-fn parse_table_format(text: &str) -> Result<String, String> {
-    match text {
-        "delta" => Ok(text.to_owned()),
-        "iceberg" => {
-            Err("this version does not write Iceberg tables yet; write `delta`".to_owned())
-        }
-        _ => Err("write `delta`".to_owned()),
-    }
+/// A format of tables, by its word.
+fn parse_table_format(text: &str) -> Result<TableFormat, String> {
+    let known = [TableFormat::Delta, TableFormat::Iceberg];
+    let named = known.into_iter().find(|format| format.name() == text);
+    named.ok_or_else(|| "write `delta` or `iceberg`".to_owned())
 }
 
 /// Bytes of `2GiB`, `512MiB`, `1500MB`, `1000000`.

@@ -90,11 +90,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
     let global = &cli.global;
     match cli.verb {
         Verb::Init { dir } => verb::init::run(voice, &dir),
-        Verb::Demo {
-            dir,
-            lines,
-            format: _,
-        } => verb::tour::run(voice, global, dir, lines),
+        Verb::Demo { dir, lines, format } => verb::tour::run(voice, global, dir, lines, format),
         Verb::Doctor => verb::doctor::run(voice, global),
         Verb::Validate => verb::validate::run(voice, global),
         Verb::Plan(arguments) if arguments.expanded => {

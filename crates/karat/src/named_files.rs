@@ -1,5 +1,5 @@
-//! `--table NAME=PATH`: files of anybody as tables for a query. Parquet files are read where they lie, a Delta table at one of its
-//! versions; CSV and lines of JSON become Parquet in a scratch file first, all columns text.
+//! `--table NAME=PATH`: files of anybody as tables for a query. Parquet files are read where they lie, a Delta or Iceberg table at one of
+//! its versions; CSV and lines of JSON become Parquet in a scratch file first, all columns text.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(crate) struct NamedFiles<'s> {
     lenient: bool,
     /// What the reader of the answer should know about the files.
     pub(crate) notes: Vec<String>,
-    /// Whether one of them is a Delta table, which has versions.
+    /// Whether one of them is a table, which has versions.
     pub(crate) has_versions: bool,
 }
 
@@ -89,7 +89,7 @@ impl Kind {
 }
 
 impl<'s> NamedFiles<'s> {
-    /// Files for queries, Delta tables at one moment; `lenient` reads rows that do not fit as far as they do.
+    /// Files for queries, tables at one moment; `lenient` reads rows that do not fit as far as they do.
     pub(crate) fn new(scratch: &'s Path, as_of: &'s AsOf, lenient: bool) -> Self {
         Self {
             scratch,
@@ -113,9 +113,9 @@ impl<'s> NamedFiles<'s> {
         };
         let name = name.trim().to_lowercase();
         let place = Path::new(path);
-        if place.join("_delta_log").is_dir() {
+        if Table::is_at(place) {
             self.has_versions = true;
-            let set = delta(place, &name, self.as_of)?;
+            let set = table(place, &name, self.as_of)?;
             return Ok((name, set));
         }
         let files = matching(path)?;
@@ -180,7 +180,7 @@ fn kind(files: &[PathBuf], path: &str) -> Result<Kind, Failure> {
         .ok_or_else(|| nothing_there(path))
 }
 
-fn delta(folder: &Path, name: &str, as_of: &AsOf) -> Result<FileSet, Failure> {
+fn table(folder: &Path, name: &str, as_of: &AsOf) -> Result<FileSet, Failure> {
     let folder = std::path::absolute(folder).map_err(Failure::io("find", folder))?;
     let table = Table::at(&folder);
     let snapshot = match as_of {
@@ -294,7 +294,7 @@ fn matching(path: &str) -> Result<Vec<PathBuf>, Failure> {
 fn nothing_there(path: &str) -> Failure {
     Failure::usage(
         format!("there is nothing to read at `{path}`"),
-        "name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table",
+        "name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta or Iceberg table",
     )
 }
 

@@ -71,7 +71,7 @@ impl Operand {
         if version.is_some() && !files.has_versions {
             return Err(Failure::usage(
                 format!("`{text}`: a file has no versions"),
-                "only tables of a lake and folders of Delta tables take `@VERSION`",
+                "only tables of a lake and folders of Delta and Iceberg tables take `@VERSION`",
             ));
         }
         notes.append(&mut files.notes);

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karat_exact::{Engine, EngineConfig};
-use karat_lake::Lake;
+use karat_lake::{Format, Formats, Lake};
 use karat_pipeline::at_work::Claims;
 use karat_pipeline::journal::{self, Journal};
 use karat_pipeline::proven::Proven;
 use karat_pipeline::verify::KnownHead;
 use karat_pipeline::{Context, Progress, Silent, Site};
-use karat_project::{Project, Rounding, Severity, TableName, Target};
+use karat_project::{Project, Rounding, Severity, TableFormat, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::anchor;
@@ -257,9 +257,27 @@ impl Opened {
         Ok(without_dots(&self.root.join(self.target()?.lake.value())))
     }
 
+    /// In which formats tables are made that are not there yet.
+    fn formats(&self) -> Result<Formats, Failure> {
+        let target = self.target()?;
+        let format = |format: &TableFormat| match format {
+            TableFormat::Delta => Format::Delta,
+            TableFormat::Iceberg => Format::Iceberg,
+        };
+        let of = self.project.table_formats(target);
+        Ok(Formats {
+            default: format(&target.format),
+            of: of
+                .iter()
+                .map(|(table, of)| (table.folder(), format(of)))
+                .collect(),
+        })
+    }
+
     /// The lake, for reading.
     pub(crate) fn lake(&self) -> Result<Lake, Failure> {
-        Ok(Lake::open_or_empty(&self.lake_folder()?)?)
+        let lake = Lake::open_or_empty(&self.lake_folder()?)?;
+        Ok(lake.with_formats(self.formats()?))
     }
 
     /// The project's sources.
@@ -348,7 +366,7 @@ impl Opened {
         let lake = if wants.writes {
             // Before the engine: spilled rows belong into the project, too.
             let _ = std::fs::create_dir_all(self.cache_folder());
-            Lake::create(&self.lake_folder()?)?
+            Lake::create(&self.lake_folder()?)?.with_formats(self.formats()?)
         } else {
             self.lake()?
         };

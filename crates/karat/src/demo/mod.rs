@@ -15,6 +15,8 @@ mod story;
 pub(crate) use ledger::Planted;
 pub(crate) use story::DemoOutcome;
 
+use karat_lake::Format;
+
 use ledger::{ACCOUNTS, DAYS, Day, FilePlan, SplitMix64};
 
 use crate::progress::Activity;
@@ -23,6 +25,9 @@ use crate::progress::Activity;
 const MARK: &str = "This folder was written by `karat demo`.";
 /// The line of its `karat.yaml` that must be there too.
 const MARK_PROJECT: &str = "project: treasury";
+/// The target in its `karat.yaml`, and the same with Iceberg tables.
+const TARGET: &str = "dev: { lake: ./lake, default: true }";
+const ICEBERG_TARGET: &str = "dev: { lake: ./lake, format: iceberg, default: true }";
 /// Written when both days are in place.
 const PLANTED_FILE: &str = "planted.json";
 
@@ -35,6 +40,8 @@ pub(crate) struct DemoOptions {
     pub(crate) karat: PathBuf,
     /// Ledger lines over both days; the demo tells its story with [`LINES`].
     pub(crate) lines: u64,
+    /// Format of its tables.
+    pub(crate) format: Format,
     /// One JSON document instead of lines of text on stdout.
     pub(crate) json: bool,
 }
@@ -48,6 +55,16 @@ pub(crate) enum DemoError {
     /// The folder holds something else.
     #[error("cannot write the demo into `{}`: the folder exists and is not a demo of karat", .0.display())]
     NotOurs(PathBuf),
+    /// The folder holds a demo with tables of the other format.
+    #[error("cannot tell the demo of {} tables in `{}`: it is one of {} tables", wanted.name(), dir.display(), found.name())]
+    OtherFormat {
+        /// The folder.
+        dir: PathBuf,
+        /// What was asked for.
+        wanted: Format,
+        /// What is there.
+        found: Format,
+    },
     /// A file could not be written, read or copied.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
@@ -92,7 +109,7 @@ impl DemoError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::NotOurs(_) => Some(
+            Self::NotOurs(_) | Self::OtherFormat { .. } => Some(
                 "name another folder with `karat demo --dir FOLDER`, or move this one away"
                     .to_owned(),
             ),
@@ -106,7 +123,7 @@ impl DemoError {
     /// The exit code of H1 that fits.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NotOurs(_) => 2,
+            Self::NotOurs(_) | Self::OtherFormat { .. } => 2,
             Self::Io { .. } | Self::Start { .. } => 3,
             Self::Failed { .. } | Self::Answer { .. } => 1,
         }
@@ -171,6 +188,15 @@ fn place(dir: &Path) -> Result<Place, DemoError> {
         Place::Ours
     } else {
         Place::Unfinished
+    })
+}
+
+/// The format of a demo that is there; none if its `karat.yaml` is not there yet.
+fn format_of(dir: &Path) -> Option<Format> {
+    let text = fs::read_to_string(dir.join("karat.yaml")).ok()?;
+    Some(match text.contains("format: iceberg") {
+        true => Format::Iceberg,
+        false => Format::Delta,
     })
 }
 
@@ -249,12 +275,21 @@ const RATES: &str = include_str!("project/landing/eurofxref.csv");
 
 /// Writes the demo's project, or the files of one of its days, and says what was planted in them. Writing twice
 /// writes the same.
-pub(crate) fn write_project(dir: &Path, lines: u64, days: DayRange) -> Result<Planted, DemoError> {
+pub(crate) fn write_project(
+    dir: &Path,
+    lines: u64,
+    format: Format,
+    days: DayRange,
+) -> Result<Planted, DemoError> {
     let landing = dir.join("landing");
     let first_wanted = days != DayRange::Second;
     let second_wanted = days != DayRange::First;
     if first_wanted {
         for (name, text) in PROJECT {
+            let text = match format {
+                Format::Delta => text.to_owned(),
+                Format::Iceberg => text.replace(TARGET, ICEBERG_TARGET),
+            };
             write(&dir.join(name), text.as_bytes())?;
         }
         write_small(&landing, Day::First)?;
@@ -505,7 +540,9 @@ mod tests {
     fn planted_figures_are_those_of_a_plain_reading_of_the_files() {
         let dir = tempfile::tempdir().unwrap();
         for (range, day) in [(DayRange::First, 0), (DayRange::Second, 1)] {
-            let planted = &write_project(dir.path(), FEW, range).unwrap().days[day];
+            let planted = &write_project(dir.path(), FEW, Format::Delta, range)
+                .unwrap()
+                .days[day];
             let (rows, spoilt, totals) = read_again(dir.path());
             assert_eq!((rows, spoilt), (planted.rows, planted.quarantined));
             for (index, currency) in ledger::CURRENCIES.iter().enumerate() {
@@ -517,19 +554,19 @@ mod tests {
     #[test]
     fn a_day_at_a_time_and_both_at_once_and_twice_write_the_same() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        write_project(one.path(), FEW, DayRange::First).unwrap();
-        write_project(one.path(), FEW, DayRange::Second).unwrap();
-        write_project(two.path(), FEW, DayRange::Both).unwrap();
+        write_project(one.path(), FEW, Format::Delta, DayRange::First).unwrap();
+        write_project(one.path(), FEW, Format::Delta, DayRange::Second).unwrap();
+        write_project(two.path(), FEW, Format::Delta, DayRange::Both).unwrap();
         let first = tree(two.path());
         assert!(tree(one.path()) == first);
-        write_project(two.path(), FEW, DayRange::Both).unwrap();
+        write_project(two.path(), FEW, Format::Delta, DayRange::Both).unwrap();
         assert!(tree(two.path()) == first);
     }
 
     #[test]
     fn the_seed_decides_every_row() {
         let dir = tempfile::tempdir().unwrap();
-        write_project(dir.path(), FEW, DayRange::Both).unwrap();
+        write_project(dir.path(), FEW, Format::Delta, DayRange::Both).unwrap();
         // The list holds a digest of the text of each file. If this changes, so do all figures of the demo.
         let list = fs::read(dir.path().join("files.csv")).unwrap();
         expect_test::expect!["88c5b4c47fba14c1e6e915f741378a8e2eddc625e2622f2f468a8297d4f63cbc"]
@@ -541,9 +578,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let demo = dir.path().join("demo");
         assert_eq!(place(&demo).unwrap(), Place::Free);
-        write_project(&demo, FEW, DayRange::First).unwrap();
+        write_project(&demo, FEW, Format::Delta, DayRange::First).unwrap();
         assert_eq!(place(&demo).unwrap(), Place::Unfinished);
-        write_project(&demo, FEW, DayRange::Second).unwrap();
+        write_project(&demo, FEW, Format::Delta, DayRange::Second).unwrap();
         assert_eq!(place(&demo).unwrap(), Place::Ours);
         fs::write(demo.join("karat.yaml"), "karat: 1\nproject: mine\n").unwrap();
         assert!(matches!(place(&demo), Err(DemoError::NotOurs(_))));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use karat_lake::Format;
 use serde_json::{Value, json};
 
 use super::child::{
@@ -244,6 +245,15 @@ fn say(line: &str) {
 
 pub(super) fn tell(options: &DemoOptions, activity: &Activity) -> Result<DemoOutcome, DemoError> {
     let place = super::place(&options.dir)?;
+    if let Some(found) = super::format_of(&options.dir).filter(|_| place != Place::Free)
+        && found != options.format
+    {
+        return Err(DemoError::OtherFormat {
+            dir: options.dir.clone(),
+            wanted: options.format,
+            found,
+        });
+    }
     let mut teller = Teller {
         json: options.json,
         activity,
@@ -263,6 +273,7 @@ pub(super) fn tell(options: &DemoOptions, activity: &Activity) -> Result<DemoOut
         shown: options.dir.clone(),
         executable,
         lines: options.lines,
+        format: options.format,
     };
     let shown = options.dir.display();
     match place {
@@ -279,7 +290,7 @@ pub(super) fn tell(options: &DemoOptions, activity: &Activity) -> Result<DemoOut
                 "The demo in {shown} was interrupted: both days are put in place, and karat goes on."
             ));
             stage.tell_how_to_check(&teller);
-            super::write_project(&stage.dir, options.lines, DayRange::Both)?;
+            super::write_project(&stage.dir, options.lines, options.format, DayRange::Both)?;
             stage.again_whole(&mut teller)?;
         }
         Place::Ours => {
@@ -315,6 +326,7 @@ struct Stage {
     shown: PathBuf,
     executable: PathBuf,
     lines: u64,
+    format: Format,
 }
 
 /// What a run says about the ledger, and the position it started from.
@@ -382,7 +394,7 @@ impl Stage {
     fn first_time(&self, teller: &mut Teller<'_>) -> Result<(), DemoError> {
         let karat = self.karat();
         teller.working("writing day 1");
-        let planted = super::write_project(&self.dir, self.lines, DayRange::First)?;
+        let planted = super::write_project(&self.dir, self.lines, self.format, DayRange::First)?;
         teller.working("karat run, day 1");
         let day = self.run_day(&karat)?;
         let nothing = Objects::new();
@@ -390,9 +402,13 @@ impl Stage {
             self.tell_day(teller, &karat, Day::First, &planted.days[0], &day, &nothing)?;
 
         teller.working("writing day 2");
-        super::write_project(&self.dir, self.lines, DayRange::Second)?;
+        super::write_project(&self.dir, self.lines, self.format, DayRange::Second)?;
         let killed = Scratch::new("killed")?;
-        copy_tree(&self.dir, killed.path(), &[".karat"])?;
+        // The metadata of Iceberg holds whole paths: in a copy, both days are loaded from nothing.
+        match self.format {
+            Format::Delta => copy_tree(&self.dir, killed.path(), &[".karat"])?,
+            Format::Iceberg => copy_tree(&self.dir, killed.path(), &[".karat", "lake"])?,
+        }
         teller.working("karat run, day 2");
         let day = self.run_day(&karat)?;
         self.tell_day(
@@ -418,7 +434,7 @@ impl Stage {
         teller.working("the same sum as doubles");
         let total = self.tell_doubles(teller, &karat)?;
         self.tell_other_reader(teller, &tables, &total);
-        teller.working("flipping a byte in a copy");
+        teller.working("flipping a byte");
         self.tell_attack(teller, &tables)?;
         teller.working("karat run, again");
         let run = karat.answer(&["run", "--json"], &[0, 1])?;
@@ -895,12 +911,29 @@ impl Stage {
             .map_or("lake/ledger/gold/daily_balance", |table| {
                 table.path.as_str()
             });
-        let script = format!(
-            "import deltalake as d; print(d.QueryBuilder().register('t', d.DeltaTable('{path}')).execute('''select cast(sum(balance) as varchar) as total from t where currency = 'EUR' ''').read_all()['total'][0].as_py())"
-        );
+        let (package, needs, who) = match self.format {
+            Format::Delta => (
+                "deltalake",
+                "import deltalake; deltalake.QueryBuilder",
+                "delta-rs from Python",
+            ),
+            Format::Iceberg => (
+                "pyiceberg[pyarrow]",
+                "import pyarrow; from pyiceberg.table import StaticTable",
+                "PyIceberg",
+            ),
+        };
+        let script = match self.format {
+            Format::Iceberg => format!(
+                "from pyiceberg.table import StaticTable; from pyiceberg.expressions import EqualTo; import pyarrow.compute as c; print(c.sum(StaticTable.from_metadata('{path}').scan(row_filter=EqualTo('currency', 'EUR')).to_arrow()['balance']).as_py())"
+            ),
+            Format::Delta => format!(
+                "import deltalake as d; print(d.QueryBuilder().register('t', d.DeltaTable('{path}')).execute('''select cast(sum(balance) as varchar) as total from t where currency = 'EUR' ''').read_all()['total'][0].as_py())"
+            ),
+        };
         let installed = ["python3", "python"].into_iter().find(|python| {
             Command::new(python)
-                .args(["-c", "import deltalake; deltalake.QueryBuilder"])
+                .args(["-c", needs])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -908,11 +941,11 @@ impl Stage {
                 .is_ok_and(|status| status.success())
         });
         let Some(python) = installed else {
-            let text =
-                "not run: there is no Python with the package `deltalake` here. This fetches it and runs it:"
-                    .to_owned();
+            let text = format!(
+                "not run: there is no Python with the package `{package}` here. This fetches it and runs it:"
+            );
             let command = format!(
-                "(v=$(mktemp -d) && python3 -m venv $v && $v/bin/pip install -q deltalake && $v/bin/python -c \"{script}\")"
+                "(v=$(mktemp -d) && python3 -m venv $v && $v/bin/pip install -q '{package}' && $v/bin/python -c \"{script}\")"
             );
             teller.not_run("another reader", text, &command);
             return;
@@ -929,24 +962,32 @@ impl Stage {
         let expected = decimal_text(*total);
         let same = found == expected;
         let text = if same {
-            format!("delta-rs from Python reads the same total in EUR: {found}")
+            format!("{who} reads the same total in EUR: {found}")
         } else {
-            format!("delta-rs from Python reads `{found}` instead of {expected}")
+            format!("{who} reads `{found}` instead of {expected}")
         };
         teller.fact("another reader", same, text, &command);
     }
 
     fn tell_attack(&self, teller: &mut Teller<'_>, tables: &Tables) -> Result<(), DemoError> {
         let scratch = Scratch::new("attacked")?;
-        let copy = scratch.path();
-        copy_tree(&self.dir, copy, &[".karat", "landing"])?;
-        // Sources may be looked for, but need not hold anything.
-        let landing = copy.join("landing");
-        fs::create_dir_all(&landing).map_err(|source| DemoError::io("make", &landing, source))?;
+        let attacked = match self.format {
+            Format::Delta => {
+                let copy = scratch.path();
+                copy_tree(&self.dir, copy, &[".karat", "landing"])?;
+                // Sources may be looked for, but need not hold anything.
+                let landing = copy.join("landing");
+                fs::create_dir_all(&landing)
+                    .map_err(|source| DemoError::io("make", &landing, source))?;
+                copy
+            }
+            // A copy of an Iceberg table is none: its metadata holds whole paths. It is undone below.
+            Format::Iceberg => self.dir.as_path(),
+        };
         let table = tables
             .get(SILVER)
             .map_or("lake/ledger/silver/entries", |table| table.path.as_str());
-        let victim = largest_file(&copy.join(table))?;
+        let victim = largest_file(&attacked.join(table))?;
         let mut bytes =
             fs::read(&victim).map_err(|source| DemoError::io("read", &victim, source))?;
         let middle = bytes.len() / 2;
@@ -958,9 +999,22 @@ impl Stage {
         };
         *byte ^= 1;
         let flipped = *byte;
-        fs::write(&victim, &bytes).map_err(|source| DemoError::io("write", &victim, source))?;
-
-        let verified = self.karat_in(copy).answer(&["verify", "--json"], &[0, 1])?;
+        let write = |bytes: &[u8]| {
+            fs::write(&victim, bytes).map_err(|source| DemoError::io("write", &victim, source))
+        };
+        write(&bytes)?;
+        let verified = self
+            .karat_in(attacked)
+            .answer(&["verify", "--json"], &[0, 1]);
+        let (place, undone) = match self.format {
+            Format::Delta => ("in a copy", ""),
+            Format::Iceberg => {
+                bytes[middle] ^= 1;
+                write(&bytes)?;
+                ("in place", "; it is flipped back")
+            }
+        };
+        let verified = verified?;
         let name = victim
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
@@ -980,18 +1034,28 @@ impl Stage {
             named.is_some() && verified.code == 1 && verified.get("/ok")? == &Value::Bool(false);
         let text = match named {
             Some(outcome) => format!(
-                "one byte flipped in a copy, of {table}/{start}…: verify names the file ({outcome}), exit {}",
+                "one byte flipped {place}, of {table}/{start}…: verify names the file ({outcome}), exit {}{undone}",
                 verified.code
             ),
             None => format!(
-                "one byte flipped in a copy: verify does not name the file, exit {}",
+                "one byte flipped {place}: verify does not name the file, exit {}",
                 verified.code
             ),
         };
-        let command = format!(
-            "(d=$(mktemp -d) && cp -r . $d && cd $d && f=$(echo {table}/{start}*) && \
-             printf '\\{flipped:03o}' | dd of=$f bs=1 seek={middle} conv=notrunc status=none; karat verify)"
-        );
+        let flip = |byte: u8| {
+            format!("printf '\\{byte:03o}' | dd of=$f bs=1 seek={middle} conv=notrunc status=none")
+        };
+        let command = match self.format {
+            Format::Delta => format!(
+                "(d=$(mktemp -d) && cp -r . $d && cd $d && f=$(echo {table}/{start}*) && {}; karat verify)",
+                flip(flipped)
+            ),
+            Format::Iceberg => format!(
+                "(f=$(echo {table}/{start}*) && {}; karat verify; {})",
+                flip(flipped),
+                flip(flipped ^ 1)
+            ),
+        };
         teller.fact("attack", ok, text, &command);
         Ok(())
     }

@@ -312,7 +312,7 @@ impl Desk<'_> {
             if self.as_of != AsOf::Newest && !self.has_versions {
                 return Err(Failure::usage(
                     "`--as-of`: nothing that is read here has versions",
-                    "name the folder of a Delta table, or a table of the lake",
+                    "name the folder of a Delta or Iceberg table, or a table of the lake",
                 ));
             }
             return Ok((tables, OfLake::new()));

@@ -37,6 +37,7 @@ pub(super) fn of(
     let mut opened = site::open(global, time.at.as_deref(), None)?;
     let (threads, scratch) = (opened.threads, opened.scratch()?);
     let lake = Lake::create(&scratch.path().join("lake"))?;
+    let lake = lake.with_formats(site.lake.formats().clone());
     stage(site, &models, &lake)?;
     // Nothing of it stays: nobody signs it.
     for target in opened.project.targets.values_mut() {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use karat_lake::Format;
 use karat_pipeline::journal::WHOLE_RUN;
 use karat_pipeline::manifest;
 use karat_pipeline::status::{Promise, TableStatus, status};
@@ -33,7 +34,7 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                 .iter()
                 .map(|table| {
                     json!({
-                        "table": table.table, "layer": table.layer, "format": "delta", "path": path(table),
+                        "table": table.table, "layer": table.layer, "format": table.format.map(Format::name), "path": path(table),
                         "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
                         "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": is_whole.then_some(table.declared),
                         "promises": table.promises.iter().map(promise_json).collect::<Vec<_>>(),

@@ -30,7 +30,7 @@ struct Undisturbed {
 }
 
 #[test]
-fn a_run_killed_anywhere_is_continued_to_the_same_tables() {
+pub(crate) fn a_run_killed_anywhere_is_continued_to_the_same_tables() {
     let undisturbed = Undisturbed::new();
     let mut points: VecDeque<(u32, String, bool)> = VecDeque::new();
     for day in [1, 2] {
@@ -193,7 +193,7 @@ impl Undisturbed {
 }
 
 #[test]
-fn what_changed_since_a_kill_is_planned_anew() {
+pub(crate) fn what_changed_since_a_kill_is_planned_anew() {
     let stricter = |project: &Project| {
         let path = "domains/shop/silver/orders.yaml";
         let text = std::fs::read_to_string(project.path(path)).unwrap();
@@ -230,7 +230,7 @@ fn what_changed_since_a_kill_is_planned_anew() {
 }
 
 #[test]
-fn a_source_that_changes_under_an_open_intent_loses_nothing() {
+pub(crate) fn a_source_that_changes_under_an_open_intent_loses_nothing() {
     let undisturbed = two_days::project();
     two_days::arrive(&undisturbed, 1);
     let project = Project::copy_of(&undisturbed);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use crate::dice::Dice;
-use crate::project::Project;
+use crate::project::{Project, is_on_iceberg};
 use crate::two_days::{self, contents};
 
 /// Kinds of files of a lake.
@@ -16,7 +16,10 @@ enum Kind {
     OldLog,
     NewestLog,
     Checkpoint,
-    LastCheckpoint,
+    /// What leads other readers to the newest checkpoint, or version.
+    Pointer,
+    /// What the log of an Iceberg table leads to.
+    Manifests,
     Receipt,
     Fingerprints,
     Intent,
@@ -48,7 +51,10 @@ fn lake() -> Project {
         &[("KARAT_FAILPOINT", "manifest.before")],
     );
     assert_eq!(killed.code, -1, "{}", killed.text());
-    // Before a manifest vouches for it: every second version of this table has a checkpoint.
+    // Before a manifest vouches for it: every second version of this table has a checkpoint. Iceberg knows none.
+    if is_on_iceberg() {
+        return went_on(project);
+    }
     let log = "lake/shop/silver/orders/_delta_log/00000000000000000000.json";
     let text = std::fs::read_to_string(project.path(log)).unwrap();
     let often = text.replace(
@@ -57,6 +63,10 @@ fn lake() -> Project {
     );
     assert_ne!(text, often);
     project.write(log, &often);
+    went_on(project)
+}
+
+fn went_on(project: Project) -> Project {
     project.run(0);
     two_days::arrive(&project, 2);
     project.run(0);
@@ -92,9 +102,10 @@ fn files(project: &Project) -> BTreeMap<Kind, Vec<String>> {
             next.count() == 0
         };
         let last = name.rsplit('/').next().unwrap();
-        let kind = if name.contains("/_delta_log/") {
+        let kind = if name.contains("/_delta_log/") || name.contains("/metadata/") {
             match last {
-                "_last_checkpoint" => Kind::LastCheckpoint,
+                "_last_checkpoint" | "version-hint.text" => Kind::Pointer,
+                _ if last.ends_with(".avro") => Kind::Manifests,
                 _ if last.ends_with(".parquet") => Kind::Checkpoint,
                 _ if is_newest() => Kind::NewestLog,
                 _ => Kind::OldLog,
@@ -215,12 +226,13 @@ impl Case {
 }
 
 #[test]
-fn whatever_is_done_to_a_file_is_found() {
+pub(crate) fn whatever_is_done_to_a_file_is_found() {
     let untouched = lake();
     let kinds = files(&untouched);
     for (kind, files) in &kinds {
         println!("{kind:?}: {}", files.len());
     }
+    // Delta has checkpoints, Iceberg manifests.
     assert_eq!(kinds.len(), 13, "a file of every kind");
     let head = untouched.karat(&["run", "--json"]).json()["head"]
         .as_str()
@@ -386,7 +398,7 @@ fn damage(project: &Project, file: &str, change: impl Fn(&mut Vec<u8>)) -> Vec<u
 
 /// A receipt says what a version was computed from: nothing is computed from other bytes than those (A7, G4).
 #[test]
-fn no_version_is_made_from_damaged_files() {
+pub(crate) fn no_version_is_made_from_damaged_files() {
     let one = |feed: &str, more: &str| {
         let project = Project::one_feed(
             feed,
@@ -466,7 +478,7 @@ fn no_version_is_made_from_damaged_files() {
 
 /// What a damaged file leads its reader to do is not known: only one that is as it was written is decoded.
 #[test]
-fn verify_decodes_no_damaged_file() {
+pub(crate) fn verify_decodes_no_damaged_file() {
     let project = Project::one_feed(
         "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
         "from: landing.o\nselect:\n  id: cast(id as bigint)\n  amt: cast(amt as decimal(18,2))\n  v: v\nkey: [id]\n",

@@ -33,7 +33,7 @@ fn project_of(sql: &str, options: &str) -> Project {
 }
 
 #[test]
-fn sums_and_means_are_exact() {
+pub(crate) fn sums_and_means_are_exact() {
     let project = project_of(
         "select shop, count(*) as n, sum(amount) as total, avg(amount) as mean, min(pieces) as least, sum(amount) * 0.1 as tenth from d_silver.sales group by shop",
         "key: [shop]\n",
@@ -260,7 +260,7 @@ fn another_domain_reads_what_is_public() {
 
 /// Every receipt of a run adds up, and the run's line is made of them.
 #[test]
-fn rows_add_up_from_source_to_gold() {
+pub(crate) fn rows_add_up_from_source_to_gold() {
     let sql = "select shop, sum(amount) as total from d_silver.sales group by shop";
     let project = project_of(sql, "key: [shop]\n");
     project.write(

@@ -46,7 +46,7 @@ fn how(project: &Project, table: &str) -> String {
 
 /// What a run does, and why, as a person sees it before and after.
 #[test]
-fn only_the_days_that_changed_are_computed() {
+pub(crate) fn only_the_days_that_changed_are_computed() {
     let project = project();
     project.write(
         "landing/e_1.csv",
@@ -351,7 +351,7 @@ fn a_model_whose_inputs_do_not_hold_the_columns_is_refused() {
 
 /// Checks are made on the whole version that a part would make, and hold it back as a rebuild's (C7).
 #[test]
-fn checks_see_the_whole_version() {
+pub(crate) fn checks_see_the_whole_version() {
     let project = project();
     project.write(
         "domains/d/gold/daily.yaml",
@@ -403,7 +403,7 @@ fn rows_that_a_function_makes_need_no_day() {
 
 /// Killed anywhere, an incremental version is made again, the same (A2).
 #[test]
-fn a_part_survives_a_kill() {
+pub(crate) fn a_part_survives_a_kill() {
     let whole = project();
     whole.write(
         "landing/e_1.csv",

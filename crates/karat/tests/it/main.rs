@@ -30,6 +30,7 @@ mod loads;
 mod mistakes;
 mod model_tests;
 mod numbers;
+mod on_iceberg;
 mod peers;
 mod plans;
 mod profile;

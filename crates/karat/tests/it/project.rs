@@ -1,5 +1,6 @@
 //! A project in a folder of its own, and `karat` started in it.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,52 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+thread_local! {
+    /// Whether projects that this thread writes keep Iceberg tables.
+    static ICEBERG: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does a test with projects whose tables are Iceberg's.
+pub(crate) fn on_iceberg(test: impl FnOnce()) {
+    ICEBERG.set(true);
+    test();
+    ICEBERG.set(false);
+}
+
+/// Whether this is done [`on_iceberg`].
+pub(crate) fn is_on_iceberg() -> bool {
+    ICEBERG.get()
+}
+
+/// A `karat.yaml` whose target, or the one that it gets, keeps Iceberg tables.
+fn with_iceberg(text: &str) -> String {
+    match text.contains("targets:") {
+        true => text.replace("{ lake:", "{ format: iceberg, lake:"),
+        false => {
+            format!("{text}targets:\n  dev: {{ lake: ./lake, format: iceberg, default: true }}\n")
+        }
+    }
+}
+
+/// The metadata of Iceberg holds whole paths: its copy says which folder it means, as one that karat makes beside a lake does.
+fn mark_copied(lake: &Path, original: &Path) {
+    for folder in folders(lake).iter().flat_map(|domain| folders(domain)) {
+        for table in folders(&folder) {
+            let mark = table.join("metadata/.karat-linked");
+            if table.join("metadata").is_dir() && !mark.exists() {
+                let below = table.strip_prefix(lake).unwrap();
+                fs::write(mark, original.join(below).to_str().unwrap()).unwrap();
+            }
+        }
+    }
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_dir()).collect()
+}
 
 /// A project's folder; gone with this value.
 pub(crate) struct Project {
@@ -49,6 +96,7 @@ impl Project {
     pub(crate) fn copy_of(other: &Self) -> Self {
         let copy = Self::empty();
         copy_folder(other.folder.path(), copy.folder.path());
+        mark_copied(&copy.path("lake"), &other.path("lake"));
         copy
     }
 
@@ -72,6 +120,9 @@ impl Project {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if name == "karat.yaml" && is_on_iceberg() {
+            return fs::write(path, with_iceberg(text)).unwrap();
+        }
         fs::write(path, text).unwrap();
     }
 

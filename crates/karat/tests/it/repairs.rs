@@ -67,7 +67,7 @@ fn is_proven(project: &Project, case: &str) {
 }
 
 #[test]
-fn rows_are_fixed_released_and_discarded() {
+pub(crate) fn rows_are_fixed_released_and_discarded() {
     let project = held();
     expect![[r#"
         1 row of `d_bronze.landing__e` fixed: repair 1, version 1
@@ -192,7 +192,7 @@ fn how_planned(project: &Project) -> String {
 }
 
 #[test]
-fn the_newest_repair_counts_and_lapses_with_its_delivery() {
+pub(crate) fn the_newest_repair_counts_and_lapses_with_its_delivery() {
     let project = held();
     let fix = |v: &str| {
         made(
@@ -762,7 +762,7 @@ fn what_no_repair_can_be_is_refused() {
 
 /// A repair that is killed anywhere is made or not, whole; typed again it is made, and silver is the same (A2, A4).
 #[test]
-fn a_repair_killed_anywhere_is_typed_again() {
+pub(crate) fn a_repair_killed_anywhere_is_typed_again() {
     let start = held();
     let words = [
         "quarantine",

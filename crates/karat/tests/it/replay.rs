@@ -45,7 +45,7 @@ fn runs(project: &Project) -> Vec<String> {
 }
 
 #[test]
-fn every_run_of_a_lake_is_made_again() {
+pub(crate) fn every_run_of_a_lake_is_made_again() {
     let project = rebuild::original();
     let runs = runs(&project);
     // What is declared today is of no interest, nor is the cache, nor are the sources.

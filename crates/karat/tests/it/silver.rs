@@ -7,7 +7,7 @@ use crate::project::Project;
 const FEED: &str = "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }";
 
 #[test]
-fn every_rule_is_counted_and_the_strongest_decides() {
+pub(crate) fn every_rule_is_counted_and_the_strongest_decides() {
     let project = Project::one_feed(
         FEED,
         r#"from: landing.o
@@ -210,7 +210,7 @@ fn deletes_are_judged_only_when_asked_for() {
 }
 
 #[test]
-fn texts_become_values_or_fail_the_row() {
+pub(crate) fn texts_become_values_or_fail_the_row() {
     let project = Project::one_feed(
         "{ source: landing, name: o, mode: incremental, path: \"*.csv\", null_values: [N/A] }",
         r#"from: landing.o
@@ -308,7 +308,7 @@ fn a_shifted_line_is_set_aside_whole() {
 }
 
 #[test]
-fn provenance_is_no_content() {
+pub(crate) fn provenance_is_no_content() {
     for column in ["_run", "_loaded_at", "_epoch", "_delivery"] {
         let project = Project::one_feed(
             FEED,

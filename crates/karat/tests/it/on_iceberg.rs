@@ -1,0 +1,49 @@
+//! The same tests on Iceberg tables: what holds on one format holds on the other.
+
+use crate::project::on_iceberg;
+
+macro_rules! on_iceberg {
+    ($($module:ident { $($name:ident),* $(,)? })*) => {
+        $(mod $module {
+            $(#[test]
+            fn $name() {
+                super::on_iceberg(crate::$module::$name);
+            })*
+        })*
+    };
+}
+
+on_iceberg! {
+    crash {
+        what_changed_since_a_kill_is_planned_anew,
+        a_source_that_changes_under_an_open_intent_loses_nothing,
+        a_run_killed_anywhere_is_continued_to_the_same_tables,
+    }
+    flips {
+        whatever_is_done_to_a_file_is_found,
+        no_version_is_made_from_damaged_files,
+        verify_decodes_no_damaged_file,
+    }
+    replay {
+        every_run_of_a_lake_is_made_again,
+    }
+    increments {
+        only_the_days_that_changed_are_computed,
+        a_part_survives_a_kill,
+        checks_see_the_whole_version,
+    }
+    silver {
+        every_rule_is_counted_and_the_strongest_decides,
+        provenance_is_no_content,
+        texts_become_values_or_fail_the_row,
+    }
+    gold {
+        sums_and_means_are_exact,
+        rows_add_up_from_source_to_gold,
+    }
+    repairs {
+        rows_are_fixed_released_and_discarded,
+        the_newest_repair_counts_and_lapses_with_its_delivery,
+        a_repair_killed_anywhere_is_typed_again,
+    }
+}
