@@ -375,6 +375,18 @@ impl Table {
         }
     }
 
+    /// Files of the log whose bytes are not those that their own names state, relative to the lake. Delta's entries have no such names: a
+    /// manifest of a run states their digests.
+    pub fn altered_log_files(&self) -> Result<Vec<String>, LakeError> {
+        if self.format()? == Format::Delta {
+            return Ok(Vec::new());
+        }
+        let names = iceberg::altered(self)?.into_iter();
+        Ok(names
+            .map(|name| format!("{}/{}/{name}", self.dir, iceberg::LOG_FOLDER))
+            .collect())
+    }
+
     /// Brings the file by which other readers find the newest version up to it, where a writer died before it could.
     pub fn mend_pointer(&self) -> Result<(), LakeError> {
         match self.format()? {

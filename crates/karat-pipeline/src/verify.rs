@@ -271,6 +271,11 @@ struct TableCheck<'a> {
 impl TableCheck<'_> {
     /// Checks a table; gives its log as it was found.
     async fn run(&mut self) -> Result<TableLog, PipelineError> {
+        for path in self.table.altered_log_files()? {
+            let detail =
+                "its bytes are not those that were written: its SHA-256 is not the one in its name";
+            self.report.file(&path, "mismatch", detail.to_owned());
+        }
         let history = match self.table.history(None) {
             Ok(history) => history,
             Err(error) => {

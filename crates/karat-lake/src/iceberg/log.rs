@@ -125,7 +125,7 @@ impl IcebergLog {
                     format!(
                         "`metadata/{other}` was written through a catalog, which alone knows the newest version"
                     ),
-                    "karat reads tables of the file system, whose metadata files are called v1.metadata.json, v2.metadata.json and so on",
+                    "karat reads tables of the file system, whose metadata files are called v1.metadata.json, v2.metadata.json and so on: give the newest the next such name, or remove it",
                 ),
             };
             return Err(refused(table.dir(), why, hint));

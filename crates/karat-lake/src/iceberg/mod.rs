@@ -159,6 +159,21 @@ pub(crate) fn mend_pointer(table: &Table) -> Result<(), LakeError> {
     }
 }
 
+/// Names of manifests and lists, of this version or that, whose bytes are not those that their names state.
+pub(crate) fn altered(table: &Table) -> Result<Vec<String>, LakeError> {
+    let folder = table.path().join(LOG_FOLDER);
+    let mut altered = Vec::new();
+    for name in crate::folder::names_in(&folder)? {
+        if let Some(named) = crate::sha256_in_name(&name) {
+            let (_, found) = crate::hash_file(&folder.join(&name))?;
+            if found != named {
+                altered.push(name);
+            }
+        }
+    }
+    Ok(altered)
+}
+
 /// Says in a copy beside the lake which folder its metadata means.
 pub(crate) fn mark_linked(snapshot: &Snapshot, copy: &Path) -> Result<(), LakeError> {
     let Some(kept) = kept(snapshot) else {

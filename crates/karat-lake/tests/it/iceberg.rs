@@ -332,7 +332,7 @@ fn damage_is_said_not_panicked() {
         let snapshot = metadata(&table, 1);
         let text = std::fs::read_to_string(&snapshot).unwrap();
         std::fs::write(&snapshot, text.replace(name.as_str(), "plain.avro")).unwrap();
-        for length in (0..whole.len()).step_by(11) {
+        for length in (0..whole.len()).step_by(31) {
             std::fs::write(&plain, &whole[..length]).unwrap();
             let _ = table.load();
             let mut flipped = whole.clone();

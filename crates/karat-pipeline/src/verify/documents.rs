@@ -215,12 +215,16 @@ fn tables<'m>(
         }
         return Ok(());
     }
+    let entry = match in_lake.format()? {
+        Format::Delta => "the log entry",
+        Format::Iceberg => "the metadata, or a file of another writer that it leads to,",
+    };
     for version in first..=state.version {
         let (outcome, detail) = match (there.contains_key(&version), state.version - first) {
             (false, _) => ("missing", "a manifest lists this version".to_owned()),
             (true, 0) => (
                 "mismatch",
-                "the log entry is not the one that a manifest states".to_owned(),
+                format!("{entry} is not the one that a manifest states"),
             ),
             (true, _) => (
                 "mismatch",

@@ -6,7 +6,7 @@ use expect_test::expect;
 use serde_json::json;
 
 use crate::peers;
-use crate::project::{Answer, Project};
+use crate::project::{Answer, Project, on_iceberg};
 
 /// A table as `readers.py` takes it: its folder, its version, and what karat says that it holds.
 pub(crate) struct Table {
@@ -163,6 +163,34 @@ auto_cdc: { keys: [id], sequence_by: changed, apply_as_deletes: "gone = 1" }
          (8, 1, 0, 8, 'eight', null, null, null, null, null, null, null, null, null, 'goes into quarantine')"#,
     );
     project
+}
+
+#[test]
+fn all_types_and_versions_of_iceberg_are_read_alike() {
+    let mut agreed = String::new();
+    on_iceberg(|| {
+        let project = every_type();
+        let karat = |arguments: &[&str]| project.karat(arguments);
+        let all = |_: &str| true;
+        project.run(0);
+        let mut tables = tables_of(&project, &karat, &all);
+        project.sqlite(
+            "update t set changed = 2, x = 'nan', note = null, raw = x'ff' where id = 1;
+             update t set changed = 2, gone = 1 where id = 2;
+             update t set changed = 2, cents = '8.00' where id = 8;
+             insert into t (id, changed, gone, n, x) values (9, 2, 0, 9, '-1e-7')",
+        );
+        project.write(
+            "landing/prices-2.csv",
+            "id,price,day,note\n1,1.150,2026-01-15,late\n2,0.000,2026-03-01,\n4,4,2026-03-01,new\n",
+        );
+        project.run(0);
+        add_new(&mut tables, tables_of(&project, &karat, &all));
+        agreed = compare(&project, &tables);
+        let verified = project.karat(&["verify", "--all"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
+    });
+    expect![[r#""#]].assert_eq(&agreed);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-"""Other readers of a lake see the rows that karat sees: delta-rs, Polars, DuckDB's delta extension, and DuckDB on the files that the log names.
+"""Other readers of a lake see the rows that karat sees: of a Delta table delta-rs, Polars, DuckDB's delta extension, and DuckDB on the files that the
+log names; of an Iceberg table PyIceberg, Polars, and DuckDB's iceberg extension.
 
 Usage: readers.py STATE.json            compares; exit 0 if all agree
        readers.py --checkpoint FOLDER…  writes a checkpoint into each table's log, as delta-rs does it
@@ -17,24 +18,34 @@ from collections import Counter
 from datetime import date, datetime, timezone
 from decimal import Decimal
 
-import polars
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable
+# Polars would rather plan with a package of its own, and says so each time.
+os.environ["POLARS_ICEBERG_PLANNER"] = "pyiceberg"
+
+import polars  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
+from deltalake import DeltaTable  # noqa: E402
+from pyiceberg.expressions import EqualTo, IsNull  # noqa: E402
+from pyiceberg.table import StaticTable  # noqa: E402
 
 # A DuckDB of its own, which the wheel of the extension fits.
 apart = os.path.join(sys.prefix, "duckdb-delta")
 sys.path.insert(0, apart)
 import duckdb  # noqa: E402
 
-EXTENSION = glob.glob(os.path.join(apart, "duckdb_extension_delta", "extensions", "*", "delta.duckdb_extension"))
-assert EXTENSION, "DuckDB's delta extension is not installed: run `cargo xtask peers`"
+EXTENSIONS = [
+    path
+    for name in ("delta", "avro", "iceberg")
+    for path in glob.glob(os.path.join(apart, f"duckdb_extension_{name}", "extensions", "*", f"{name}.duckdb_extension"))
+]
+assert len(EXTENSIONS) == 3, "DuckDB's extensions are not installed: run `cargo xtask peers`"
 
 
 def connect():
     db = duckdb.connect()
     db.execute("set timezone = 'UTC'")
-    db.execute(f"load '{EXTENSION[0]}'")
+    for extension in EXTENSIONS:
+        db.execute(f"load '{extension}'")
     return db
 
 
@@ -137,6 +148,65 @@ def duckdb_files(folder, version):
     return of_arrow(DB.execute(f"select * from read_parquet([{names}], union_by_name = true)").to_arrow_table())
 
 
+def is_iceberg(folder):
+    return os.path.isdir(os.path.join(folder, "metadata"))
+
+
+def metadata(folder, version):
+    return os.path.join(folder, "metadata", f"v{version + 1}.metadata.json")
+
+
+def pyiceberg(folder, version):
+    return of_arrow(StaticTable.from_metadata(metadata(folder, version)).scan().to_arrow())
+
+
+def pyiceberg_travels(folder, version):
+    """From the newest version, found by the hint, back to the snapshot of this one; the columns are the newest ones."""
+    table = StaticTable.from_metadata(folder)
+    snapshots = [one for one in table.snapshots() if one.summary["karat.version"] == str(version)]
+    assert len(snapshots) == 1, f"{len(snapshots)} snapshots are of version {version}"
+    return of_arrow(table.scan(snapshot_id=snapshots[0].snapshot_id).to_arrow())
+
+
+def polars_iceberg(folder, version):
+    return of_polars(polars.scan_iceberg(metadata(folder, version)).collect())
+
+
+def duckdb_iceberg(folder, version):
+    return of_arrow(DB.execute(f"select * from iceberg_scan('{quoted(metadata(folder, version))}')").to_arrow_table())
+
+
+def duckdb_hint(folder, _version):
+    return of_arrow(DB.execute(f"select * from iceberg_scan('{quoted(folder)}')").to_arrow_table())
+
+
+def filtered_iceberg(folder, version, rows, names):
+    """The same as `filtered`: what a reader skips by the bounds and counts in manifests."""
+    table = StaticTable.from_metadata(metadata(folder, version))
+    lost = []
+    for field in table.schema().fields:
+        position = names.index(field.name.lower())
+        counts = Counter(row[position] for row in rows if not is_nan(row[position]))
+        for value, count in list(counts.items())[:3]:
+            test = f'"{field.name}" is null' if value is None else f'"{field.name}" = ?'
+            sql = f"select count(*) from iceberg_scan('{quoted(metadata(folder, version))}') where {test}"
+            found = DB.execute(sql, [] if value is None else [value]).fetchall()[0][0]
+            if found != count:
+                lost.append(f"DuckDB finds {found} of {count} rows where {field.name} is {value!r}")
+            # PyIceberg makes a literal of a date or time out of its text.
+            literal = value.isoformat() if isinstance(value, date) else value
+            condition = IsNull(field.name) if value is None else EqualTo(field.name, literal)
+            found = table.scan(row_filter=condition).to_arrow().num_rows
+            if found != count:
+                lost.append(f"PyIceberg finds {found} of {count} rows where {field.name} is {value!r}")
+    return lost
+
+
+def plain_type(of):
+    """Texts and bytes in their one spelling."""
+    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(of, of)
+
+
 def quoted(path):
     return path.replace("'", "''")
 
@@ -188,17 +258,27 @@ def compare(state):
         typed = [tuple(expected(kind, value) for kind, value in zip(kinds, row)) for row in rows]
         want = sorted(tuple(cell(value) for value in row) for row in typed)
         # A query folds names (F3); the table keeps `__START_AT` and `__END_AT` as Lakeflow writes them.
-        types = {field.name.lower(): field.type for field in pa.schema(DeltaTable(folder, version=version).schema().to_arrow())}
+        if is_iceberg(folder):
+            schema = StaticTable.from_metadata(metadata(folder, version)).schema().as_arrow()
+            readers = [pyiceberg, pyiceberg_travels, polars_iceberg, duckdb_iceberg]
+            if not os.path.exists(metadata(folder, version + 1)):
+                readers.append(duckdb_hint)
+            # Iceberg has no shorter integer.
+            wider = {"smallint": "integer", "tinyint": "integer"}
+        else:
+            schema = pa.schema(DeltaTable(folder, version=version).schema().to_arrow())
+            readers = [delta_rs, polars_scan, duckdb_delta, duckdb_files]
+            if len(rows) <= 1000:
+                readers.append(polars_read)
+                if DeltaTable(folder).version() == version:
+                    readers.append(duckdb_newest)
+            wider = {}
+        types = {field.name.lower(): plain_type(field.type) for field in schema}
         bad = [
-            f"column {name}: karat {kind}, delta-rs {types.get(name)}"
+            f"column {name}: karat {kind}, elsewhere {types.get(name)}"
             for name, kind in zip(names, kinds)
-            if types.get(name) != arrow_type(kind)
+            if types.get(name) != arrow_type(wider.get(kind, kind))
         ]
-        readers = [delta_rs, polars_scan, duckdb_delta, duckdb_files]
-        if len(rows) <= 1000:
-            readers.append(polars_read)
-            if DeltaTable(folder).version() == version:
-                readers.append(duckdb_newest)
         for reader in readers:
             found, order = reader(folder, version)
             order = [name.lower() for name in order]
@@ -211,7 +291,7 @@ def compare(state):
                 extra, missing = Counter(got) - Counter(want), Counter(want) - Counter(got)
                 bad.append(f"{reader.__name__}: {len(got)} rows, karat {len(want)}; it alone {list(extra)[:2]}, karat alone {list(missing)[:2]}")
         if len(typed) <= 20 and not bad:
-            bad += filtered(folder, version, typed, names)
+            bad += (filtered_iceberg if is_iceberg(folder) else filtered)(folder, version, typed, names)
         if entry.get("csv") is not None:
             texts, order = of_csv(entry["csv"], names)
             shown = [tuple(None if value is None else as_csv(kind, value) for kind, value in zip(kinds, row)) for row in rows]
