@@ -150,3 +150,57 @@ fn a_feed_without_a_table_of_its_name_is_found_by_its_name() {
         ["sales_silver.clients"]
     );
 }
+
+#[test]
+fn the_format_that_stands_nearest_counts_and_is_no_code() {
+    let files = |target: &str, domain: &str, feed: &str, silver: &str, gold: &str| {
+        format!(
+            "--- karat.yaml\nkarat: 1\nproject: p\ntargets: {{ dev: {{ lake: ./lake, default: true{target} }} }}\nsources:\n  l: {{ type: files, path: l }}\n--- domains/d/domain.yaml\ndomain: d\n{domain}feeds:\n  - {{ source: l, name: n, path: \"*.csv\", mode: incremental{feed} }}\n--- domains/d/silver/s.yaml\n{silver}from: l.n\nselect: {{ id: cast(id as int) }}\n--- domains/d/gold/g.yaml\n{gold}description: x\n--- domains/d/gold/g.sql\nselect count(*) as n from d_silver.s\n"
+        )
+    };
+    let loaded = |text: &str| load_text(text).sound().unwrap();
+    let formats = |text: &str| {
+        let project = loaded(text);
+        let formats = project.table_formats(project.target(None).unwrap());
+        let shown = formats
+            .iter()
+            .map(|(table, format)| format!("{table} {format:?}"));
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let plain = files("", "", "", "", "");
+    let of_target = files(", format: iceberg", "", "", "", "");
+    expect!["d_bronze.l__n Delta, d_silver.s Delta, d_gold.g Delta, d_quarantine.s Delta"]
+        .assert_eq(&formats(&plain));
+    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Iceberg, d_quarantine.s Iceberg"].assert_eq(&formats(&of_target));
+    expect!["d_bronze.l__n Delta, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"].assert_eq(&formats(&files(
+        "",
+        "format: iceberg\n",
+        ", table_format: delta",
+        "",
+        "format: delta\n",
+    )));
+    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"].assert_eq(&formats(&files(
+        "",
+        "",
+        ", table_format: iceberg",
+        "format: iceberg\n",
+        "",
+    )));
+    let code = |text: &str| -> Vec<String> {
+        let project = loaded(text);
+        let models = project
+            .models
+            .iter()
+            .map(|model| model.code_text().to_owned());
+        let feeds = project.feeds().map(|feed| feed.code_text());
+        models.chain(feeds).collect()
+    };
+    let own = files(
+        "",
+        "",
+        ", table_format: iceberg",
+        "format: iceberg\n",
+        "format: iceberg\n",
+    );
+    assert_eq!(code(&plain), code(&own));
+}

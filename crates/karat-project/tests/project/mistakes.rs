@@ -1220,13 +1220,6 @@ fn not_available_yet() {
               | ^^^^^^
               = hint: remove it
 
-            error: format `iceberg` is not available in this version
-             --> karat.yaml:4:41
-              |
-            4 | targets: { dev: { lake: ./lake, format: iceberg } }
-              |                                         ^^^^^^^
-              = hint: use `delta`
-
             error: source type `postgres` is not available in this version
              --> karat.yaml:6:15
               |

@@ -304,7 +304,7 @@ fn folders_patterns_and_lines_of_json() {
     expect![[r#"
         --- stderr
         error: there is nothing to read at `nothing/*.csv`
-        hint: name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta table
+        hint: name a Parquet, CSV or NDJSON file, a folder or pattern of such files, or the folder of a Delta or Iceberg table
         --- exit 2
     "#]].assert_eq(&rows("t=nothing/*.csv"));
 }
