@@ -329,7 +329,17 @@ impl TableCheck<'_> {
         }
         self.against_log(&history, &opened);
         if let Some((path, detail)) = self.table.wrong_pointer()? {
-            self.report.file(&path, "mismatch", detail);
+            // A run that was killed right before it wrote it is one that no manifest lists.
+            let newest = history.last().and_then(|record| record.run.as_deref());
+            let is_unfinished = match newest {
+                Some(run) => self.site.lake.get(&layout::manifest(run))?.is_none(),
+                None => false,
+            };
+            let outcome = match is_unfinished {
+                true => "unfinished",
+                false => "mismatch",
+            };
+            self.report.file(&path, outcome, detail);
         }
         if self.options.level >= Level::Files {
             self.files(&history, &opened)?;

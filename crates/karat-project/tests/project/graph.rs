@@ -171,21 +171,24 @@ fn the_format_that_stands_nearest_counts_and_is_no_code() {
     let of_target = files(", format: iceberg", "", "", "", "");
     expect!["d_bronze.l__n Delta, d_silver.s Delta, d_gold.g Delta, d_quarantine.s Delta"]
         .assert_eq(&formats(&plain));
-    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Iceberg, d_quarantine.s Iceberg"].assert_eq(&formats(&of_target));
-    expect!["d_bronze.l__n Delta, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"].assert_eq(&formats(&files(
-        "",
-        "format: iceberg\n",
-        ", table_format: delta",
-        "",
-        "format: delta\n",
-    )));
-    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"].assert_eq(&formats(&files(
-        "",
-        "",
-        ", table_format: iceberg",
-        "format: iceberg\n",
-        "",
-    )));
+    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Iceberg, d_quarantine.s Iceberg"]
+        .assert_eq(&formats(&of_target));
+    expect!["d_bronze.l__n Delta, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"]
+        .assert_eq(&formats(&files(
+            "",
+            "format: iceberg\n",
+            ", table_format: delta",
+            "",
+            "format: delta\n",
+        )));
+    expect!["d_bronze.l__n Iceberg, d_silver.s Iceberg, d_gold.g Delta, d_quarantine.s Iceberg"]
+        .assert_eq(&formats(&files(
+            "",
+            "",
+            ", table_format: iceberg",
+            "format: iceberg\n",
+            "",
+        )));
     let code = |text: &str| -> Vec<String> {
         let project = loaded(text);
         let models = project
