@@ -19,6 +19,7 @@ use crate::clock;
 use crate::context::Site;
 use crate::epochs;
 use crate::error::{BrokenCheck, PipelineError};
+use crate::given::{self, Values};
 use crate::gold::unique_key;
 use crate::ingest::arrow_error;
 use crate::layout;
@@ -119,6 +120,7 @@ pub(crate) async fn present(
         receipt: of,
         code: made.audit.code,
         others: fingerprints(&made.audit.inputs),
+        values: made.audit.parameters.clone(),
     };
     let path = layout::audit(&model.name, of_audit.digest(made.audit.clock.as_deref()));
     let document = Audited {
@@ -205,6 +207,8 @@ pub(crate) enum Due {
     Checks,
     /// A table that they read changed.
     Table(String),
+    /// A value that they ask for changed: what, for a person.
+    Given(String),
     /// They ask for the time.
     Clock,
 }
@@ -215,6 +219,7 @@ impl Due {
         match self {
             Self::Checks => "its checks changed".to_owned(),
             Self::Table(table) => format!("`{table}`, which its checks read, changed"),
+            Self::Given(what) => format!("its checks ask for a value: {what}"),
             Self::Clock => "its checks ask for the time".to_owned(),
         }
     }
@@ -242,6 +247,7 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
         &site.context.logical_time,
         &site.project.timezone,
     );
+    let values = given::of_checks(site, model)?;
     let made = read_receipt(site, receipt)?.audit;
     let why = match &made {
         Some(made) if made.code == code => {
@@ -250,15 +256,18 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
                 .iter()
                 .find(|(name, fingerprint)| before.get(*name) != Some(fingerprint));
             let seen = made.clock.as_ref();
-            match changed {
-                Some((name, _)) => Due::Table(name.clone()),
-                None if seen.is_none_or(|seen| {
-                    *seen == site.context.logical_time || Some(seen) == day.as_ref()
-                }) =>
+            let given_anew = given::changed(&made.parameters, &values);
+            match (changed, given_anew) {
+                (Some((name, _)), _) => Due::Table(name.clone()),
+                (None, Some(what)) => Due::Given(what),
+                (None, None)
+                    if seen.is_none_or(|seen| {
+                        *seen == site.context.logical_time || Some(seen) == day.as_ref()
+                    }) =>
                 {
                     return Ok(None);
                 }
-                None => Due::Clock,
+                (None, None) => Due::Clock,
             }
         }
         _ => Due::Checks,
@@ -271,6 +280,7 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
         receipt,
         code,
         others,
+        values,
     };
     for clock in [None, day.as_deref()] {
         let path = layout::audit(&model.name, of.digest(clock));
@@ -289,6 +299,7 @@ struct Of {
     receipt: Digest,
     code: Digest,
     others: BTreeMap<String, String>,
+    values: Values,
 }
 
 impl Of {
@@ -296,6 +307,9 @@ impl Of {
         let mut text = format!("karat audit 1\n{}\n{}\n", self.receipt, self.code);
         for (name, fingerprint) in &self.others {
             text.push_str(&format!("{name} {fingerprint}\n"));
+        }
+        for (name, value) in &self.values {
+            text.push_str(&format!("{name} {value:?}\n"));
         }
         text.push_str(clock.unwrap_or_default());
         Digest::of(text.as_bytes())
@@ -553,6 +567,7 @@ impl<'a> Subject<'a> {
                     &self.site.context.logical_time,
                     &self.site.project.timezone,
                 ),
+                parameters: given::of_checks(self.site, self.model)?,
                 checks: counts,
             },
             uses,

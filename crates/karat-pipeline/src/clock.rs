@@ -15,7 +15,8 @@ pub(crate) fn value(uses: ClockUse, logical_time: &str, timezone: &str) -> Optio
     }
 }
 
-fn day(logical_time: &str, timezone: &str) -> Option<String> {
+/// The day of a logical time in a zone.
+pub(crate) fn day(logical_time: &str, timezone: &str) -> Option<String> {
     let zone: Tz = timezone.parse().ok()?;
     let time = DateTime::parse_from_rfc3339(logical_time).ok()?;
     let local = time.with_timezone(&Utc).with_timezone(&zone);

@@ -37,6 +37,7 @@ pub mod event_log;
 pub mod explain;
 pub mod export;
 pub mod fixture;
+pub mod given;
 pub mod gold;
 mod high_water;
 mod increment;

@@ -199,11 +199,78 @@ pub(crate) static PROJECT: Object = Object {
             Type::Object(&DEFAULTS),
             "What holds for each feed that does not say otherwise.",
         ),
-        not_yet("params", "Declared parameters (A9)."),
+        optional(
+            "params",
+            Type::Map(&Type::Object(&PARAM), MapKey::Name),
+            "Values that a run is given, by name; SQL of models and checks asks for one by `$name` (A9).",
+        ),
         not_yet("externals", "Tables of other catalogs (D1)."),
-        not_yet("calendar", "Business days (A9)."),
+        optional(
+            "calendar",
+            Type::Object(&CALENDAR),
+            "Business days: what `business_date()` is where `--business-date` does not say (A9).",
+        ),
         not_yet("schedules", "When to run."),
         not_yet("retention", "How long logs and files are kept (A11)."),
+    ],
+};
+
+static PARAM: Object = Object {
+    name: "a parameter",
+    doc: "A value that a run is given: `--param name=value`, else its default. What asks for it is made again when it changes.",
+    keys: &[
+        required(
+            "type",
+            Type::Text,
+            "`string`, `boolean`, `integer`, `bigint`, `decimal(18, 2)`, `date` or `timestamp`.",
+        ),
+        optional(
+            "default",
+            Type::Text,
+            "Its value where none is given. Left out: a run that needs it must be given one.",
+        ),
+        optional("description", Type::Text, "What it is for."),
+    ],
+};
+
+static CALENDAR: Object = Object {
+    name: "the calendar",
+    doc: "Which days are business days, and which of them a run is for.",
+    keys: &[
+        default(
+            "weekend",
+            Type::List(&Type::Choice(&[
+                word("monday", ""),
+                word("tuesday", ""),
+                word("wednesday", ""),
+                word("thursday", ""),
+                word("friday", ""),
+                word("saturday", ""),
+                word("sunday", ""),
+            ])),
+            "[saturday, sunday]",
+            "Days of the week without business. `[]`: none.",
+        ),
+        optional(
+            "holidays",
+            Type::Text,
+            "A CSV file in the project folder: a day a row, like 2026-12-25, in the first column or in one called `date`. It covers the years from its first day to its last; to ask of a day outside of them is an error. Left out: there are none.",
+        ),
+        default(
+            "business_date",
+            Type::Choice(&[
+                word(
+                    "same_day",
+                    "the day of the run, or the last business day before it",
+                ),
+                word(
+                    "day_before",
+                    "the last business day before the day of the run",
+                ),
+            ]),
+            "same_day",
+            "Which business day a run is for, by its logical time in the project's time zone.",
+        ),
     ],
 };
 
@@ -1312,6 +1379,16 @@ static TEST: Object = Object {
             "at",
             Type::Text,
             "The logical time of `now()` and `current_date`, as RFC 3339; without it, 2000-01-01T00:00:00Z.",
+        ),
+        optional(
+            "params",
+            Type::Map(&Type::Text, MapKey::Name),
+            "Values of parameters, by name; without one `--param`, else its default.",
+        ),
+        optional(
+            "business_date",
+            Type::Text,
+            "The business date, like 2026-10-30; without it `--business-date`, else the calendar's for `at`.",
         ),
         optional(
             "given",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use karat_project::Day;
 
 /// Raw data to gold, with proof.
 #[derive(Debug, Parser)]
@@ -88,7 +89,7 @@ pub(crate) enum Verb {
     /// Say what is missing on this machine, in the lake and in the sources.
     Doctor,
     /// Find all mistakes of the project at once; reads no data, writes nothing.
-    Validate,
+    Validate(GivenArgs),
     /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan(PlanArgs),
     /// Load feeds and bring models up to date.
@@ -398,6 +399,34 @@ pub(crate) struct LogicalTime {
     pub(crate) at: Option<String>,
 }
 
+/// What a run is given beside its inputs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct GivenArgs {
+    /// Give a parameter that karat.yaml declares a value; without it, it has its default. May be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_hint = ValueHint::Other)]
+    pub(crate) parameters: Vec<String>,
+    #[command(flatten)]
+    pub(crate) day: BusinessDay,
+}
+
+impl GivenArgs {
+    /// As they stand on the command line.
+    pub(crate) fn as_written(&self) -> Vec<String> {
+        let parameters = self.parameters.iter().map(|text| format!("--param {text}"));
+        let day = self.day.business_date;
+        let day = day.map(|day| format!("--business-date {day}"));
+        parameters.chain(day).collect()
+    }
+}
+
+/// Which business day.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BusinessDay {
+    /// The day that `business_date()` is, like 2026-10-30; without it, the one that the project's calendar gives for the logical time.
+    #[arg(long, value_name = "DATE", value_parser = parse_day, value_hint = ValueHint::Other)]
+    pub(crate) business_date: Option<Day>,
+}
+
 /// How much of the machine.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Resources {
@@ -419,6 +448,8 @@ pub(crate) struct PlanArgs {
     pub(crate) select: Select,
     #[command(flatten)]
     pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) given: GivenArgs,
     /// As of a run that may delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
@@ -449,6 +480,8 @@ pub(crate) struct Running {
     #[command(flatten)]
     pub(crate) time: LogicalTime,
     #[command(flatten)]
+    pub(crate) given: GivenArgs,
+    #[command(flatten)]
     pub(crate) resources: Resources,
     /// Wait this long for a table that another run is at, like `10m`; without it, do not wait.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -473,6 +506,8 @@ pub(crate) struct TestArgs {
     /// Only tests whose name has this text in it.
     #[arg(long, value_name = "TEXT", value_hint = ValueHint::Other)]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) given: GivenArgs,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -556,7 +591,7 @@ pub(crate) struct QueryArgs {
     #[arg(long)]
     pub(crate) lenient: bool,
     /// Give `$NAME` in the query a value: a number, `true`, `false`, `null`, `date '2026-01-31'`, or a text. `NAME:TYPE=VALUE` states its
-    /// type; `1=VALUE` is for `$1`. May be given several times.
+    /// type, a parameter of the project has its own; `1=VALUE` is for `$1`. May be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) parameters: Vec<String>,
     /// How to write the rows; without it, `table`, or `json` with --json.
@@ -573,6 +608,8 @@ pub(crate) struct QueryArgs {
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) day: BusinessDay,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -670,6 +707,10 @@ pub(crate) struct TrillionArgs {
     /// How fast it reads from where the files are, in gigabits a second.
     #[arg(long, value_name = "GBIT", value_parser = parse_positive)]
     pub(crate) network_gbit: Option<f64>,
+}
+
+fn parse_day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "write a day like 2026-10-30".to_owned())
 }
 
 fn parse_positive(text: &str) -> Result<f64, String> {

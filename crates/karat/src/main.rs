@@ -13,6 +13,7 @@ mod args;
 mod demo;
 mod failure;
 mod footers;
+mod given;
 mod line;
 mod machine;
 mod named_files;
@@ -96,7 +97,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
             format: _,
         } => verb::tour::run(voice, global, dir, lines),
         Verb::Doctor => verb::doctor::run(voice, global),
-        Verb::Validate => verb::validate::run(voice, global),
+        Verb::Validate(given) => verb::validate::run(voice, global, &given),
         Verb::Plan(arguments) if arguments.expanded => {
             verb::expanded::run(voice, global, &arguments.select)
         }

@@ -22,6 +22,7 @@ mod explains;
 mod first_run;
 mod flips;
 mod formats;
+mod given;
 mod gold;
 mod golden;
 mod history;
