@@ -63,6 +63,23 @@ pub enum PipelineError {
         /// Addresses of the first of them.
         at: Vec<String>,
     },
+    /// A file that a feed expects for the business date is not there in time.
+    #[error(
+        "`{table}`: `{file}` was expected for {business_date} by {due} and {}",
+        not_there(why)
+    )]
+    NotDelivered {
+        /// Table of the feed.
+        table: String,
+        /// The file, as the feed names it for that date.
+        file: String,
+        /// The business date.
+        business_date: String,
+        /// When it was due.
+        due: String,
+        /// Why it cannot be loaded, if it is there.
+        why: Option<String>,
+    },
     /// The expression of a row rule failed.
     #[error(
         "`{table}` was not committed: the expression of its expectation `{rule}` fails on row `{row}`"
@@ -382,6 +399,7 @@ impl PipelineError {
             | Self::Limit { .. }
             | Self::NotUnique { .. }
             | Self::NotMade { .. }
+            | Self::NotDelivered { .. }
             | Self::Check { .. }
             | Self::NotChecked { .. }
             | Self::Deletes { .. }
@@ -429,6 +447,12 @@ impl PipelineError {
             Self::NotMade { table, .. } => {
                 Some(format!("`karat run --select +{table}` loads and makes what it reads before it"))
             }
+            Self::NotDelivered { why: None, .. } => Some(
+                "what depends on it is not made before it has come: ask for it, and run again".to_owned(),
+            ),
+            Self::NotDelivered { .. } => Some(
+                "what depends on it is not made before it comes whole: ask for it again, and run again".to_owned(),
+            ),
             Self::Deletes { deleted, before, .. } if deleted == before => {
                 Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
             }
@@ -481,6 +505,14 @@ fn not_signed_hint(table: &str, signature: &SignatureOutcome) -> String {
             "somebody may have changed its receipt: `karat verify {table}` tells more, and a backup of the lake has the old one; if it is right all the same, {adopt}"
         ),
         _ => format!("look at the table; if it is right, {adopt}"),
+    }
+}
+
+/// After what was expected.
+fn not_there(why: &Option<String>) -> String {
+    match why {
+        None => "is not there".to_owned(),
+        Some(why) => format!("cannot be loaded: {why}"),
     }
 }
 

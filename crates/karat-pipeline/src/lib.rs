@@ -34,6 +34,7 @@ pub mod diff;
 pub mod epochs;
 pub mod error;
 pub mod event_log;
+pub mod expected;
 pub mod explain;
 pub mod export;
 pub mod fixture;

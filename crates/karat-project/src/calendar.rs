@@ -96,6 +96,21 @@ impl Calendar {
         Ok(day)
     }
 
+    /// The day on which runs for a business date are made, and what is expected for it is delivered.
+    ///
+    /// # Errors
+    /// [`NotCovered`] where the holidays on the way are not known.
+    pub fn delivery_day(&self, business_date: Day) -> Result<Day, NotCovered> {
+        if self.rule == Rule::SameDay {
+            return Ok(business_date);
+        }
+        let mut day = business_date.after();
+        while !self.is_business_day(day)? {
+            day = day.after();
+        }
+        Ok(day)
+    }
+
     /// The business date of a run on this day of the project's time zone.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //!
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `cells` cuts sheets and `feeds_csv` makes trees of their rows, `schema` holds the key tables, `decode`
-//! checks trees against them, `defaults` puts into a tree what others say of it, `expanded` shows that, `project_file` with `params`, `calendar` and `day`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
+//! checks trees against them, `defaults` puts into a tree what others say of it, `expanded` shows that, `project_file` with `params`, `calendar` and `day`, `domain_file` with `expected`, `model_file` and `test_file` read one kind of file each into the types of
 //! `model`, `checks` those of whole tables, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
@@ -20,6 +20,7 @@ mod defaults;
 mod diagnostic;
 mod domain_file;
 mod expanded;
+mod expected;
 mod feed_shape;
 mod feeds_csv;
 mod files;
@@ -46,6 +47,7 @@ pub use checks::{Check, CheckAction, CheckKind, SqlText, SumBounds, THIS};
 pub use day::{Day, Weekday};
 pub use decode::{At, Ratio, fold_name, parse_duration};
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
+pub use expected::{Expected, ExpectedFile};
 pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{

@@ -10,6 +10,7 @@ use crate::calendar::Calendar;
 use crate::checks::{Check, checks_text};
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
+use crate::expected::Expected;
 use crate::graph::Graph;
 use crate::params::{Param, types_text};
 use crate::table_name::TableName;
@@ -324,6 +325,8 @@ pub struct Feed {
     pub done_file: Option<String>,
     /// The file that tells what is in one.
     pub control_file: Option<ControlFile>,
+    /// What is delivered for each business date.
+    pub expect: Option<Expected>,
     /// Where it is declared.
     pub at: Place,
     /// Where `path` or `table` stands.

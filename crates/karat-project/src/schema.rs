@@ -725,7 +725,37 @@ pub(crate) static FEED: Object = Object {
         ),
         not_yet("where", "A filter at the source (B9)."),
         not_yet("mask", "Columns made unreadable before they land (B9)."),
-        not_yet("schedule", "When to expect it."),
+        optional(
+            "expect",
+            Type::Object(&EXPECT),
+            "The file that is delivered for each business date, and by when (files). Where it is not there by then, nothing that depends on the feed is made.",
+        ),
+    ],
+};
+
+static EXPECT: Object = Object {
+    name: "an expected delivery",
+    doc: "A file for each business date. It is due on the business date itself; with `calendar: { business_date: day_before }` on the business day after it, when runs for that date are made.",
+    keys: &[
+        required(
+            "file",
+            Type::Text,
+            "Its path from the source's folder: `{date}` stands for 2026-10-30, `{date:%Y%m%d}` for 20261030; `*` is any part of a name.",
+        ),
+        required(
+            "by",
+            Type::Text,
+            "The time of the day by which it must be there, like `06:00`, in the project's time zone.",
+        ),
+        default(
+            "date",
+            Type::Choice(&[
+                word("business_date", "the business date"),
+                word("day_before", "the business day before it"),
+            ]),
+            "business_date",
+            "Which date its name has.",
+        ),
     ],
 };
 

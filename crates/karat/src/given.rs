@@ -149,26 +149,35 @@ impl Given {
         project: &Project,
         selected: Option<&BTreeSet<TableName>>,
     ) -> Option<(String, String)> {
-        let models = project
-            .models
-            .iter()
-            .filter(|model| selected.is_none_or(|selected| selected.contains(&model.name)));
-        for model in models {
+        let is_selected =
+            |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
+        let expecting = project
+            .feeds()
+            .find(|feed| feed.expect.is_some() && is_selected(&feed.bronze));
+        if let (Some(feed), false) = (expecting, self.values.contains_key(BUSINESS_DATE)) {
+            return Some(self.without(BUSINESS_DATE, &feed.bronze.to_string()));
+        }
+        let models = project.models.iter();
+        for model in models.filter(|model| is_selected(&model.name)) {
             let of_checks = model.checks.iter().flat_map(|check| &check.asks);
             let mut asks = model.asks.iter().chain(of_checks);
             let Some(name) = asks.find(|name| !self.values.contains_key(*name)) else {
                 continue;
             };
-            let table = model.name.to_string();
-            return Some(match &self.no_business_date {
-                Some((why, hint)) if name == BUSINESS_DATE => (
-                    format!("`{table}` asks for the business date, and {why}"),
-                    hint.clone(),
-                ),
-                _ => missing(name, &table),
-            });
+            return Some(self.without(name, &model.name.to_string()));
         }
         None
+    }
+
+    /// That a table asks for a value which is not there, and what to do.
+    fn without(&self, name: &str, table: &str) -> (String, String) {
+        match &self.no_business_date {
+            Some((why, hint)) if name == BUSINESS_DATE => (
+                format!("`{table}` asks for the business date, and {why}"),
+                hint.clone(),
+            ),
+            _ => missing(name, table),
+        }
     }
 
     /// Those of the values that these models and their checks ask for.
@@ -185,7 +194,14 @@ impl Given {
             let of_checks = model.checks.iter().flat_map(|check| &check.asks);
             model.asks.iter().chain(of_checks)
         });
-        let found = asks.filter_map(|name| self.values.get_key_value(name));
+        let mut feeds = project
+            .feeds()
+            .filter(|feed| selected.is_none_or(|selected| selected.contains(&feed.bronze)));
+        let date = BUSINESS_DATE.to_owned();
+        let expects = feeds.any(|feed| feed.expect.is_some()).then_some(&date);
+        let found = asks
+            .chain(expects)
+            .filter_map(|name| self.values.get_key_value(name));
         found
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()

@@ -161,6 +161,90 @@ params:
     )));
 }
 
+#[test]
+fn what_is_wrong_with_an_expected_delivery() {
+    let told = |calendar: &str, feed: &str| {
+        diagnostics(&format!(
+            "{KARAT}{calendar}--- domains/sales/domain.yaml\ndomain: sales\nfeeds:\n  - {{ {feed} }}\n"
+        ))
+    };
+    let calendar = "calendar: {}\n";
+    let file = "source: landing, name: e, mode: incremental, path: e.csv, expect:";
+    let fine =
+        format!("{file} {{ file: 'e_{{date:%y%m%d}}_*.csv', by: '23:59', date: day_before }}");
+    assert_eq!(told(calendar, &fine), "nothing to say");
+    expect![[r#"
+        error: `expect` needs to know which days are business days
+         --> domains/sales/domain.yaml:3:65
+          |
+        3 | …{ source: landing, name: e, mode: incremental, path: e.csv, expect: { file: 'e_{date:%y%m%d}_*.csv', by: '23:59', date: …
+          |                                                              ^^^^^^
+          = hint: declare a `calendar` in karat.yaml, like `calendar: { holidays: calendar/holidays.csv }`
+    "#]].assert_eq(&told("", &fine));
+    expect![[r#"
+        error: the file has no date: every day's would be the same
+         --> domains/sales/domain.yaml:3:81
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: e.csv, by: 6 } }
+          |                                                                                 ^^^^^
+          = hint: write `{date}` where it stands, or `{date:%Y%m%d}` for 20261030
+
+        error: `6` is no time of the day
+         --> domains/sales/domain.yaml:3:92
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: e.csv, by: 6 } }
+          |                                                                                            ^
+          = hint: write it like `"06:00"`, in the project's time zone
+    "#]].assert_eq(&told(calendar, &format!("{file} {{ file: e.csv, by: 6 }}")));
+    expect![[r#"
+        error: `file`: `{day}` stands for nothing
+         --> domains/sales/domain.yaml:3:81
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: 'e_{day}', by: '24:00' } }
+          |                                                                                 ^^^^^^^^^
+          = hint: write `{date}` for 2026-10-30, `{date:%Y%m%d}` for 20261030
+
+        error: `24:00` is no time of the day
+         --> domains/sales/domain.yaml:3:96
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: 'e_{day}', by: '24:00' } }
+          |                                                                                                ^^^^^^^^
+          = hint: write it like `"06:00"`, in the project's time zone
+    "#]].assert_eq(&told(
+        calendar,
+        &format!("{file} {{ file: 'e_{{day}}', by: '24:00' }}"),
+    ));
+    expect![[r#"
+        error: `by` is missing in an expected delivery
+         --> domains/sales/domain.yaml:3:73
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: 'e_{date:%B}', date: today } }
+          |                                                                         ^
+          = hint: it needs: file, by
+
+        error: `date` must be `business_date` or `day_before`, found `today`
+         --> domains/sales/domain.yaml:3:102
+          |
+        3 |   - { source: landing, name: e, mode: incremental, path: e.csv, expect: { file: 'e_{date:%B}', date: today } }
+          |                                                                                                      ^^^^^
+    "#]].assert_eq(&told(
+        calendar,
+        &format!("{file} {{ file: 'e_{{date:%B}}', date: today }}"),
+    ));
+    expect![[r#"
+        error: `expect` says nothing for a sqlite source
+         --> domains/sales/domain.yaml:3:43
+          |
+        3 |   - { source: shop, table: t, mode: full, expect: { file: '{date}', by: '06:00' } }
+          |                                           ^^^^^^
+          = hint: remove it
+    "#]]
+    .assert_eq(&told(
+        calendar,
+        "source: shop, table: t, mode: full, expect: { file: '{date}', by: '06:00' }",
+    ));
+}
+
 fn dates(calendar: &str, holidays: &str, days: &[&str]) -> String {
     let files = with(
         &format!("calendar: {calendar}\n"),

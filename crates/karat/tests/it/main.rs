@@ -18,6 +18,7 @@ mod discover;
 mod documents;
 mod event_log;
 mod events;
+mod expected;
 mod explains;
 mod first_run;
 mod flips;
