@@ -68,20 +68,32 @@ pub(crate) async fn before_commit(
             receipt.audit = Some(made.audit);
             Ok(())
         }
-        Err(error) => {
-            for file in candidate.added {
-                read::discard(&table, file);
-            }
-            let closed = Closed {
-                feed_or_model: model.name.to_string(),
-                epoch: receipt.epoch,
-                outcome: Outcome::Refused,
-                reason: error.to_string(),
-                objects: Vec::new(),
-            };
-            epochs::close(&site.lake, &model.name, &closed)?;
-            Err(error)
-        }
+        Err(error) => Err(refused(site, model, candidate, receipt.epoch, error)),
+    }
+}
+
+/// There is no version: what was written is discarded and the intent is settled. Gives the reason back, or why that could not be done.
+pub(crate) fn refused(
+    site: &Site,
+    model: &Model,
+    candidate: &Candidate<'_>,
+    epoch: i64,
+    error: PipelineError,
+) -> PipelineError {
+    let table = site.lake.table(&model.name.folder());
+    for file in candidate.added {
+        read::discard(&table, file);
+    }
+    let closed = Closed {
+        feed_or_model: model.name.to_string(),
+        epoch,
+        outcome: Outcome::Refused,
+        reason: error.to_string(),
+        objects: Vec::new(),
+    };
+    match epochs::close(&site.lake, &model.name, &closed) {
+        Ok(()) => error,
+        Err(other) => other,
     }
 }
 

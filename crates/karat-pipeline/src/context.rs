@@ -36,6 +36,8 @@ pub struct Context {
     pub wait: Duration,
     /// `--accept-deletes`: full loads may delete more than `max_delete` (B6).
     pub accept_deletes: bool,
+    /// `--restate`: why rows of closed business days may change (A8).
+    pub restate: Option<String>,
     /// Signs receipts, if the project has a key.
     pub key: Option<SigningKey>,
     /// Where progress goes.

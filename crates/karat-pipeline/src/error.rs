@@ -80,6 +80,26 @@ pub enum PipelineError {
         /// Why it cannot be loaded, if it is there.
         why: Option<String>,
     },
+    /// A business day has something left to do.
+    #[error("{day} cannot be closed: {left}")]
+    NotDone {
+        /// The day.
+        day: String,
+        /// What a run for it would still do.
+        left: String,
+    },
+    /// A version would change rows of a closed business day.
+    #[error("`{table}` was not committed: it changes {}, and business days up to {closed} are closed{}", days(dates), kept(*version))]
+    DayClosed {
+        /// Table of the model.
+        table: String,
+        /// The closed days whose rows would be others, the first of them.
+        dates: Vec<String>,
+        /// The last closed day.
+        closed: String,
+        /// The version that stays.
+        version: Option<i64>,
+    },
     /// The expression of a row rule failed.
     #[error(
         "`{table}` was not committed: the expression of its expectation `{rule}` fails on row `{row}`"
@@ -400,6 +420,8 @@ impl PipelineError {
             | Self::NotUnique { .. }
             | Self::NotMade { .. }
             | Self::NotDelivered { .. }
+            | Self::DayClosed { .. }
+            | Self::NotDone { .. }
             | Self::Check { .. }
             | Self::NotChecked { .. }
             | Self::Deletes { .. }
@@ -447,6 +469,12 @@ impl PipelineError {
             Self::NotMade { table, .. } => {
                 Some(format!("`karat run --select +{table}` loads and makes what it reads before it"))
             }
+            Self::NotDone { day, .. } => Some(format!(
+                "bring it to an end first: `karat run --business-date {day}`"
+            )),
+            Self::DayClosed { .. } => Some(
+                "nothing was written; if what was reported is to be corrected, run again with `--restate REASON`, which the receipt will state".to_owned(),
+            ),
             Self::NotDelivered { why: None, .. } => Some(
                 "what depends on it is not made before it has come: ask for it, and run again".to_owned(),
             ),
@@ -506,6 +534,21 @@ fn not_signed_hint(table: &str, signature: &SignatureOutcome) -> String {
         ),
         _ => format!("look at the table; if it is right, {adopt}"),
     }
+}
+
+/// Closed days, not all of them.
+fn days(dates: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = dates.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    let more = match dates.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("rows of {}{more}", shown.join(", "))
+}
+
+fn kept(version: Option<i64>) -> String {
+    version.map_or_else(String::new, |version| format!("; version {version} stays"))
 }
 
 /// After what was expected.

@@ -15,6 +15,7 @@ use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 use crate::accounting;
 use crate::audit::{self, Candidate};
 use crate::clock;
+use crate::closing;
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::epochs::{self, Epochs};
@@ -513,6 +514,7 @@ impl<'a> GoldStep<'a> {
             added: &added,
             removed: &removed,
         };
+        closing::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         let published = publish(
             self.site,

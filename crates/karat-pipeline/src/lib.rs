@@ -25,6 +25,7 @@ pub mod bronze;
 pub mod changed;
 mod checks;
 mod clock;
+pub mod closing;
 pub mod context;
 mod current;
 pub mod cut;

@@ -7,6 +7,7 @@ use karat_project::{Feed, Gold, Graph, Layer, Model, ModelKind, Silver, TableNam
 
 use crate::absent::{Absence, absent};
 use crate::audit;
+use crate::closing;
 use crate::context::Site;
 use crate::damage::check_present;
 use crate::epochs::Epochs;
@@ -193,6 +194,9 @@ pub async fn plan(
     let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
     // A manifest that cannot be read stops the run, which says so.
     let recorded = manifest::versions(&site.lake).unwrap_or_default();
+    // So does a tag.
+    let last = closing::last_closed(&site.lake).unwrap_or_default();
+    let last = last.map(|(day, _)| day);
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
         let mut after = Loaded::default();
         let step = plan_feed(site, sources, feed, &mut after).await;
@@ -276,10 +280,18 @@ pub async fn plan(
         if let Err(error) = plan_checks(site, model, &mut step, &changing) {
             step = step.failed(error);
         }
+        if step.action.changes_the_table() && has_version(site, table) {
+            step.notes.extend(closing::foretold(site, model, last));
+        }
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }
     steps
+}
+
+/// Whether a table has a version.
+fn has_version(site: &Site, table: &TableName) -> bool {
+    matches!(head(&site.lake.table(&table.folder())), Ok(Some(_)))
 }
 
 /// What a run refuses of a table before it computes anything.

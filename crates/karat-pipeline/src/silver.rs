@@ -21,6 +21,7 @@ use crate::accounting::{self, Terms};
 use crate::address::{self, Address, Columns};
 use crate::audit::{self, Candidate};
 use crate::clock;
+use crate::closing;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
 use crate::damage;
@@ -1731,6 +1732,7 @@ impl<'a> SilverStep<'a> {
             added: &computed.added,
             removed: &computed.removed,
         };
+        closing::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         self.publish_quarantine(state, quarantine_receipt, &computed)
             .await?;

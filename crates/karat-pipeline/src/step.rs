@@ -199,6 +199,7 @@ pub fn receipt_base(
         bytes_written: 0,
         previous: None,
         reason: None,
+        restated: Vec::new(),
     }
 }
 

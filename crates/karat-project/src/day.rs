@@ -70,6 +70,11 @@ impl Day {
         Day(era * 146_097 + days - 719_468)
     }
 
+    /// The day so many days after 1970-01-01.
+    pub fn from_days(days: i32) -> Day {
+        Day(days)
+    }
+
     /// Year, month and day.
     pub fn date(self) -> (i32, i32, i32) {
         let days = self.0 + 719_468;

@@ -867,6 +867,8 @@ pub struct Model {
     pub access: Access,
     /// `key:` as declared; of a model with `auto_cdc` see [`Model::row_key`].
     pub key: Option<Vec<String>>,
+    /// The column that says to which business day a row belongs (A8).
+    pub business_day: Option<String>,
     /// Columns that its rows are ordered by, before the key.
     pub cluster_by: Vec<String>,
     /// Why its columns may be doubles.

@@ -94,6 +94,7 @@ pub(crate) fn read_silver(
         inputs: Vec::new(),
         access: common.access,
         key: key.map(|key| bare(&key)),
+        business_day: common.business_day,
         cluster_by: common.cluster_by,
         allow_float: common.allow_float,
         checks: Vec::new(),
@@ -586,6 +587,7 @@ pub(crate) fn selected(names: &[At<String>], outputs: &[&str], report: &mut Repo
 struct Common {
     description: Option<String>,
     access: Access,
+    business_day: Option<String>,
     cluster_by: Vec<String>,
     allow_float: Option<String>,
     checks: Vec<Drafted>,
@@ -606,8 +608,10 @@ impl Common {
         }
         let cluster_by = columns(node, "cluster_by").unwrap_or_default();
         no_twins(&cluster_by, "cluster_by", report);
+        let business_day = column(node, "business_day");
         if !outputs.is_empty() {
             selected(&key, outputs, report);
+            selected(business_day.as_slice(), &with_history, report);
             selected(&cluster_by, &with_history, report);
         }
         let allow_float = text(node, "allow_float");
@@ -628,6 +632,7 @@ impl Common {
                 &[("private", Access::Private), ("public", Access::Public)],
             )
             .unwrap_or_default(),
+            business_day: business_day.map(|column| column.value),
             cluster_by: bare(&cluster_by),
             allow_float: allow_float.map(|reason| reason.value),
             checks: match outputs.is_empty() {
@@ -677,6 +682,7 @@ pub(crate) fn read_gold(
         None => Common {
             description: None,
             access: Access::Private,
+            business_day: None,
             cluster_by: Vec::new(),
             allow_float: None,
             checks: Vec::new(),
@@ -699,6 +705,7 @@ pub(crate) fn read_gold(
         inputs: Vec::new(),
         access: common.access,
         key: key.map(|key| bare(&key)),
+        business_day: common.business_day,
         cluster_by,
         allow_float: common.allow_float,
         checks: Vec::new(),

@@ -1001,6 +1001,7 @@ const ACCESS: Type = Type::Choice(&[
 ]);
 const ACCESS_DOC: &str = "Who may read the table in this project (D1).";
 const ALLOW_FLOAT_DOC: &str = "Why columns of this table may be doubles: a sentence (B3 keeps a source's doubles, E2 makes decimals of them).";
+const BUSINESS_DAY_DOC: &str = "A date or timestamp that says to which business day a row belongs: once that day is closed, its rows change only with `--restate` (A8). No part of the code.";
 const CLUSTER_BY_DOC: &str = "Columns that the table's rows are ordered by, before the key (D2).";
 
 const TRIM_DOC: &str = "Whether text columns of bronze are read without the blanks at their ends, as `trim(column)` gives them: before `null_values` and every expression. Bronze keeps them (F1).";
@@ -1054,6 +1055,7 @@ pub(crate) static SILVER: Object = Object {
             "Columns that name a row, without `auto_cdc` (D2).",
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
+        optional("business_day", Type::Column, BUSINESS_DAY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
         not_yet("where", "A filter: use an expectation with `action: drop`."),
@@ -1353,6 +1355,7 @@ pub(crate) static GOLD: Object = Object {
             "Columns that name a row (D2).",
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
+        optional("business_day", Type::Column, BUSINESS_DAY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         optional(
             "checks",

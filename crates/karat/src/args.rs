@@ -96,6 +96,8 @@ pub(crate) enum Verb {
     Run(RunArgs),
     /// Run what fails, as far as this machine remembers, and what depends on it; feeds and models that ended well are left alone.
     Retry(Running),
+    /// Close a business day: the versions of all tables are tagged with it, and rows of it, and of days before, change only with a reason.
+    Close(CloseArgs),
     /// Show the tables of the lake: versions, rows, fingerprints, and whether what their checks promise of freshness and volume holds now.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
@@ -489,6 +491,9 @@ pub(crate) struct Running {
     /// Let full loads delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
+    /// Let rows of closed business days change, for this reason; the receipts of the versions that do it state it, and the days.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_hint = ValueHint::Other)]
+    pub(crate) restate: Option<String>,
     /// What set the run off, for the record.
     #[arg(long, value_name = "WORD", default_value = "manual")]
     pub(crate) trigger: String,
@@ -496,6 +501,19 @@ pub(crate) struct Running {
     /// one that is begun beside it waits for the tables that it is at.
     #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_hint = ValueHint::Other)]
     pub(crate) run_key: Option<String>,
+}
+
+/// Arguments of `close`.
+#[derive(Debug, Args)]
+pub(crate) struct CloseArgs {
+    /// The day, like 2026-10-30. A run for it must have nothing left to do.
+    #[arg(value_name = "DATE", value_parser = parse_day, value_hint = ValueHint::Other)]
+    pub(crate) date: Day,
+    #[command(flatten)]
+    pub(crate) time: LogicalTime,
+    /// Give a parameter the value that it had for that day, as `run` takes it.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_hint = ValueHint::Other)]
+    pub(crate) parameters: Vec<String>,
 }
 
 /// Arguments of `test`.

@@ -59,6 +59,8 @@ pub(crate) struct Wants {
     pub(crate) wait: Duration,
     /// `--accept-deletes`.
     pub(crate) accept_deletes: bool,
+    /// `--restate`.
+    pub(crate) restate: Option<String>,
     /// What set it off.
     pub(crate) trigger: String,
     /// Where progress goes.
@@ -73,6 +75,7 @@ impl Wants {
             signs: false,
             wait: Duration::ZERO,
             accept_deletes: false,
+            restate: None,
             trigger: "manual".to_owned(),
             progress: Arc::new(Silent),
         }
@@ -389,6 +392,7 @@ impl Opened {
                 parallel_steps: self.threads.clamp(1, 8),
                 wait: wants.wait,
                 accept_deletes: wants.accept_deletes,
+                restate: wants.restate,
                 key,
                 progress: wants.progress,
                 clock: Arc::new(machine::clock_ms),

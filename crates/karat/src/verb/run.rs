@@ -184,6 +184,7 @@ fn run_selected(
             None => asked.wait,
         }),
         accept_deletes: arguments.accept_deletes,
+        restate: arguments.restate.clone(),
         trigger: arguments.trigger.clone(),
         progress: progress::listener(voice.quiet, global.progress),
     })?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use karat_pipeline::expected::{self, Delivery};
 use karat_pipeline::journal::WHOLE_RUN;
 use karat_pipeline::status::{Promise, TableStatus, status};
-use karat_pipeline::{Site, manifest};
+use karat_pipeline::{Site, closing, manifest};
 use karat_project::CheckAction;
 use serde_json::{Value, json};
 
@@ -27,6 +27,7 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;
     let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
+    let last = closing::last(&site)?;
     let expected = if is_whole {
         deliveries(voice, &site)
     } else {
@@ -56,9 +57,20 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                     })
                 })
                 .collect();
-            json!({ "tables": tables, "expected": expected, "head": head, "failing": failing })
+            json!({ "tables": tables, "expected": expected, "closed": last.as_ref().map(|tag| json!({
+                "tag": tag.name, "business_date": tag.business_date, "principal": tag.principal, "logical_time": tag.logical_time,
+            })), "head": head, "failing": failing })
         },
-        || text(&tables, is_whole, (&failing, &expected), head.as_deref()),
+        || {
+            let mut text = text(&tables, is_whole, (&failing, &expected), head.as_deref());
+            if let Some(tag) = &last {
+                text.push_str(&format!(
+                    "closed {}, by {} at {}\n",
+                    tag.business_date, tag.principal, tag.logical_time
+                ));
+            }
+            text
+        },
     )?;
     let problems: Vec<_> = tables.iter().filter_map(|t| t.problem.as_ref()).collect();
     if !voice.json {

@@ -8,6 +8,7 @@ mod anchors;
 mod bad_input;
 mod beside;
 mod checks;
+mod closing;
 mod crash;
 mod defaults;
 mod deliveries;
