@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::dialect::{Understood, statements, tokens};
 use crate::error::SqlError;
+use crate::parameters::asks_for_business_date;
 use crate::session::{is_known, unknown_function};
 use crate::spellings::SPELLINGS;
 use crate::walks;
@@ -44,6 +45,7 @@ impl Visitor for Calls {
         if let Expr::Function(call) = expr
             // Without brackets it may be a column.
             && !matches!(call.args, FunctionArguments::None)
+            && asks_for_business_date(call).is_none()
             && let [part] = call.name.0.as_slice()
             && let Some(name) = part.as_ident()
             && let Some(error) = wrong_call(&name.value.to_ascii_lowercase())

@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 use crate::error::ExactError;
 use crate::memory;
 use crate::numbers::Rounding;
+use crate::parameters::Parameters;
 use crate::session::{Settings, session_state};
 use crate::tables::{CATALOG, SCHEMA};
 
@@ -40,6 +41,8 @@ pub struct EngineConfig {
 pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) state: SessionState,
+    /// Values of `$names` for every text that this engine plans.
+    pub(crate) given: Arc<Parameters>,
 }
 
 /// Consumers that an error about memory names.
@@ -66,12 +69,23 @@ impl Engine {
         let session = session.with_sort_spill_reservation_bytes(reserve);
         let runtime = runtime(&config, partitions, reserve)?;
         let state = session_state(&settings, session, runtime);
-        Ok(Engine { settings, state })
+        Ok(Engine {
+            settings,
+            state,
+            given: Arc::default(),
+        })
     }
 
     /// Threads that one query may use.
     pub fn threads(&self) -> usize {
         self.state.config().target_partitions()
+    }
+
+    /// The engine with values for the `$names` of every text that it plans, and for `business_date()`.
+    #[must_use]
+    pub fn given(mut self, parameters: Parameters) -> Engine {
+        self.given = Arc::new(parameters);
+        self
     }
 
     /// The engine with an option of DataFusion changed, one that must not change any answer: for tests that show it.

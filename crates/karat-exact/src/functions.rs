@@ -14,6 +14,7 @@ use crate::collected::Collected;
 use crate::elementary::Elementary;
 use crate::named::Named;
 use crate::numbers::Op;
+use crate::parameters::BUSINESS_DATE;
 use crate::scalar::Scalar;
 use crate::session::Settings;
 
@@ -292,7 +293,9 @@ impl Registry {
 
 /// The names of all functions that SQL may call, sorted.
 pub fn function_names() -> Vec<String> {
-    crate::session::known_functions().iter().cloned().collect()
+    let mut names = crate::session::known_functions().clone();
+    names.insert(BUSINESS_DATE.to_owned());
+    names.into_iter().collect()
 }
 
 /// Why a function that exists elsewhere is not offered, and what to use instead.
@@ -306,10 +309,7 @@ pub(crate) fn refused(name: &str) -> Option<(&'static str, &'static str)> {
             "has no single answer",
             "use uuid_from(...) of the columns that identify the row",
         ),
-        "business_date" => (
-            "is not there yet",
-            "pass the day as a parameter, or write current_date",
-        ),
+        "business_date" => ("takes no argument", "write business_date()"),
         "approx_percentile_cont_with_weight" => (
             "has no exact answer: weights that are no whole numbers are not rows",
             "percentile_cont(x, 0.9) within group (order by x) is exact",

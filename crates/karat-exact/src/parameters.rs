@@ -1,10 +1,11 @@
-//! Values for `$name` in a query: literals that take the name's place before anything is planned, so a value never becomes SQL.
+//! Values for `$name`, and for `business_date()`: literals that take their place before anything is planned, so a value never becomes SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Statement, UnaryOperator, Value, ValueWithSpan, VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArguments, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -17,7 +18,23 @@ use crate::walks;
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     values: BTreeMap<String, Expr>,
+    business_date: BusinessDate,
 }
+
+/// What `business_date()` is.
+#[derive(Clone, Debug, Default)]
+enum BusinessDate {
+    /// Nobody said.
+    #[default]
+    Unknown,
+    /// This day.
+    Is(Expr),
+    /// None, for this reason; the hint says what to do.
+    Not { message: String, hint: String },
+}
+
+/// The name of the function, which takes no argument.
+pub(crate) const BUSINESS_DATE: &str = "business_date";
 
 impl Parameters {
     /// No values.
@@ -61,14 +78,42 @@ impl Parameters {
         Ok(())
     }
 
-    /// Puts the values into the text's tree. A name without a value is a mistake, and so is a value without a name.
-    pub(crate) fn bind(&self, statement: &mut Statement) -> Result<(), SqlError> {
+    /// Adds a parameter that has a type and no value yet: SQL can be planned with it, and what it computes is null.
+    pub fn insert_without_value(&mut self, name: &str, data_type: &str) -> Result<(), SqlError> {
+        self.insert(&format!("{name}:{data_type}"), "")?;
+        if let Some(Expr::Cast { expr, .. }) = self.values.get_mut(name) {
+            *expr = Box::new(Expr::Value(Value::Null.with_empty_span()));
+        }
+        Ok(())
+    }
+
+    /// The day that `business_date()` is, like `2026-10-30`.
+    pub fn set_business_date(&mut self, day: &str) {
+        self.business_date = match typed(day, "date") {
+            Some(day) => BusinessDate::Is(day),
+            None => BusinessDate::Unknown,
+        };
+    }
+
+    /// Why there is no business date, told to whoever asks for it.
+    pub fn set_no_business_date(&mut self, message: String, hint: String) {
+        self.business_date = BusinessDate::Not { message, hint };
+    }
+
+    /// Puts the values into a text's tree, those of `others` where there are none. A name without a value is a mistake, and so is a value
+    /// without a name; what `others` have may be left unused.
+    pub(crate) fn bind(
+        &self,
+        text: &mut impl VisitMut,
+        others: &Parameters,
+    ) -> Result<(), SqlError> {
         let mut binding = Binding {
             parameters: self,
+            others,
             used: BTreeSet::new(),
             mistake: None,
         };
-        walks::edit(statement, &mut binding);
+        walks::edit(text, &mut binding);
         if let Some(mistake) = binding.mistake {
             return Err(mistake);
         }
@@ -86,17 +131,17 @@ impl Parameters {
         }
     }
 
-    fn without_value(&self, written: &str, span: Span) -> SqlError {
+    fn without_value(&self, others: &Parameters, written: &str, span: Span) -> SqlError {
         let message = match written.starts_with('$') {
             true => format!("`{written}` has no value"),
             false => format!("`{written}` names no parameter"),
         };
-        let hint = match (self.values.is_empty(), written.starts_with('$')) {
+        let names: BTreeSet<&String> = self.values.keys().chain(others.values.keys()).collect();
+        let hint = match (names.is_empty(), written.starts_with('$')) {
             (_, false) => "write parameters as `$name`, or as `$1`, `$2`".to_owned(),
-            (true, true) => "a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table".to_owned(),
+            (true, true) => "a query gets it by `--param NAME=VALUE`; those of models are declared in karat.yaml, under `params`".to_owned(),
             (false, true) => {
-                let names: Vec<String> =
-                    self.values.keys().map(|name| format!("${name}")).collect();
+                let names: Vec<String> = names.iter().map(|name| format!("${name}")).collect();
                 format!("there are {}", names.join(", "))
             }
         };
@@ -107,6 +152,7 @@ impl Parameters {
 /// Values on their way into a text.
 struct Binding<'a> {
     parameters: &'a Parameters,
+    others: &'a Parameters,
     used: BTreeSet<String>,
     mistake: Option<SqlError>,
 }
@@ -115,6 +161,20 @@ impl VisitorMut for Binding<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(call) = expr
+            && let Some(span) = asks_for_business_date(call)
+        {
+            return match self.business_date(span) {
+                Ok(day) => {
+                    *expr = day;
+                    ControlFlow::Continue(())
+                }
+                Err(mistake) => {
+                    self.mistake = Some(mistake);
+                    ControlFlow::Break(())
+                }
+            };
+        }
         let Expr::Value(ValueWithSpan {
             value: Value::Placeholder(written),
             span,
@@ -123,18 +183,52 @@ impl VisitorMut for Binding<'_> {
             return ControlFlow::Continue(());
         };
         let name = written.trim_start_matches('$').to_lowercase();
-        match self.parameters.values.get(&name) {
+        let own = self.parameters.values.get(&name);
+        match own.or_else(|| self.others.values.get(&name)) {
             Some(literal) => {
                 self.used.insert(name);
                 *expr = literal.clone();
                 ControlFlow::Continue(())
             }
             None => {
-                self.mistake = Some(self.parameters.without_value(written, *span));
+                let others = self.others;
+                self.mistake = Some(self.parameters.without_value(others, written, *span));
                 ControlFlow::Break(())
             }
         }
     }
+}
+
+impl Binding<'_> {
+    fn business_date(&self, span: Span) -> Result<Expr, SqlError> {
+        for parameters in [self.parameters, self.others] {
+            match &parameters.business_date {
+                BusinessDate::Unknown => {}
+                BusinessDate::Is(day) => return Ok(day.clone()),
+                BusinessDate::Not { message, hint } => {
+                    return Err(error(message.clone(), Some(span), hint));
+                }
+            }
+        }
+        Err(error(
+            "there is no business date".to_owned(),
+            Some(span),
+            "give it by `--business-date 2026-10-30`, or declare a `calendar` in karat.yaml",
+        ))
+    }
+}
+
+/// Where the name of the call stands, if it is `business_date()`.
+pub(crate) fn asks_for_business_date(call: &Function) -> Option<Span> {
+    let [part] = call.name.0.as_slice() else {
+        return None;
+    };
+    let name = part.as_ident()?;
+    let without_arguments = match &call.args {
+        FunctionArguments::List(list) => list.args.is_empty(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => false,
+    };
+    (without_arguments && name.value.eq_ignore_ascii_case(BUSINESS_DATE)).then_some(name.span)
 }
 
 fn error(message: String, span: Option<Span>, hint: &str) -> SqlError {

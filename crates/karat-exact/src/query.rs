@@ -158,7 +158,7 @@ impl Engine {
         caught(|| {
             let state = self.state_over(tables, sql)?;
             let mut statement = parse(sql)?;
-            parameters.bind(&mut statement)?;
+            parameters.bind(&mut statement, &self.given)?;
             let planned = self
                 .planned(&state, statement)
                 .map_err(|error| sql_error(error, sql))?;
@@ -229,10 +229,10 @@ impl Engine {
         .unwrap_or_else(|panic| Err(sql_error(panic.into(), sql)))
     }
 
-    /// A model's text, planned: nobody gives it values.
+    /// A model's text, planned with the values that the engine was given.
     fn planned_text(&self, state: &SessionState, sql: &str) -> Result<LogicalPlan, SqlError> {
         let mut statement = parse(sql)?;
-        Parameters::new().bind(&mut statement)?;
+        Parameters::new().bind(&mut statement, &self.given)?;
         self.planned(state, statement)
             .map_err(|error| sql_error(error, sql))
     }
@@ -288,13 +288,11 @@ impl Engine {
         let known = without_files(tables).map_err(|error| one(sql_error(error.into(), sql)))?;
         let state = self.state_over(&known, sql).map_err(one)?;
         let mut statement = parse(sql).map_err(one)?;
-        // Nobody gives a model values.
-        Parameters::new().bind(&mut statement).map_err(one)?;
+        Parameters::new()
+            .bind(&mut statement, &self.given)
+            .map_err(one)?;
         match self.planned(&state, statement) {
             Ok(planned) => {
-                // Whoever has values binds them before.
-                let mut statement = parse(sql).map_err(one)?;
-                Parameters::new().bind(&mut statement).map_err(one)?;
                 let prepared = guarded(state, planned, sql, purpose).map_err(one)?;
                 let schema = prepared.schema();
                 // To look for a rule is as much work as all the rest: it is done where one may be missing.
@@ -304,7 +302,10 @@ impl Engine {
                 Ok(schema)
             }
             Err(error) => {
-                let statement = parse(sql).map_err(one)?;
+                let mut statement = parse(sql).map_err(one)?;
+                Parameters::new()
+                    .bind(&mut statement, &self.given)
+                    .map_err(one)?;
                 let again = |text| self.planned(&state, text).map(drop);
                 Err(mistakes(error, &statement, sql, again))
             }

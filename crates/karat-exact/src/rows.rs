@@ -37,6 +37,7 @@ use crate::failures::{Failed, Failures, code_of};
 use crate::functions;
 use crate::missing::mistakes;
 use crate::numbers::Why;
+use crate::parameters::Parameters;
 use crate::planning::CheckedExpressions;
 use crate::session::{ClockUse, Settings, clock_use, sql_error};
 use crate::spellings::in_our_spelling;
@@ -68,12 +69,14 @@ impl RowExpressions {
         input: SchemaRef,
         expressions: &[(String, String)],
     ) -> Result<RowExpressions, Vec<(usize, SqlError)>> {
-        RowExpressions::compile_with(&engine.state, &engine.settings, input, expressions)
+        let given = &engine.given;
+        RowExpressions::compile_with(&engine.state, &engine.settings, given, input, expressions)
     }
 
     pub(crate) fn compile_with(
         state: &SessionState,
         settings: &Settings,
+        given: &Parameters,
         input: SchemaRef,
         expressions: &[(String, String)],
     ) -> Result<RowExpressions, Vec<(usize, SqlError)>> {
@@ -84,6 +87,7 @@ impl RowExpressions {
             rules: CheckedExpressions {
                 rules: settings.rules(),
             },
+            given,
             nodes: &builder,
         };
         let (mut nodes, mut fields, mut errors) = (Vec::new(), Vec::new(), Vec::new());
@@ -194,6 +198,7 @@ pub(crate) struct Nodes {
 struct Compiler<'a> {
     state: &'a SessionState,
     rules: CheckedExpressions,
+    given: &'a Parameters,
     nodes: &'a Nodes,
 }
 
@@ -236,6 +241,7 @@ impl Compiler<'_> {
                 Some("the column's name is its key"),
             ));
         }
+        Parameters::new().bind(&mut parsed.expr, self.given)?;
         walks::edit(&mut parsed.expr, &mut Fold);
         in_our_spelling(&mut parsed.expr);
         at_time_zone_as_call(&mut parsed.expr);
@@ -1045,6 +1051,7 @@ mod tests {
         RowExpressions::compile_with(
             &state,
             &settings,
+            &Parameters::new(),
             batch().schema(),
             &[("x".to_string(), sql.to_string())],
         )
@@ -1516,7 +1523,7 @@ mod tests {
                 n +
                   refused: Expected: an expression, found: EOF [Syntax None:None; ]
                 business_date()
-                  refused: `business_date` is not there yet [Refused Some(1):Some(1); pass the day as a parameter, or write current_date]
+                  refused: there is no business date [Name Some(1):Some(1); give it by `--business-date 2026-10-30`, or declare a `calendar` in karat.yaml]
                 stddev(n)
                   refused: the aggregate `stddev_samp` in an expression over one row [Refused None:None; compute it in a gold model]
                 sqrt(f)

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::context::Site;
 use crate::epochs;
 use crate::error::{BrokenCheck, PipelineError};
+use crate::given::{self, Values};
 use crate::gold::unique_key;
 use crate::ingest::arrow_error;
 use crate::layout;
@@ -67,20 +68,32 @@ pub(crate) async fn before_commit(
             receipt.audit = Some(made.audit);
             Ok(())
         }
-        Err(error) => {
-            for file in candidate.added {
-                read::discard(&table, file);
-            }
-            let closed = Closed {
-                feed_or_model: model.name.to_string(),
-                epoch: receipt.epoch,
-                outcome: Outcome::Refused,
-                reason: error.to_string(),
-                objects: Vec::new(),
-            };
-            epochs::close(&site.lake, &model.name, &closed)?;
-            Err(error)
-        }
+        Err(error) => Err(refused(site, model, candidate, receipt.epoch, error)),
+    }
+}
+
+/// There is no version: what was written is discarded and the intent is settled. Gives the reason back, or why that could not be done.
+pub(crate) fn refused(
+    site: &Site,
+    model: &Model,
+    candidate: &Candidate<'_>,
+    epoch: i64,
+    error: PipelineError,
+) -> PipelineError {
+    let table = site.lake.table(&model.name.folder());
+    for file in candidate.added {
+        read::discard(&table, file);
+    }
+    let closed = Closed {
+        feed_or_model: model.name.to_string(),
+        epoch,
+        outcome: Outcome::Refused,
+        reason: error.to_string(),
+        objects: Vec::new(),
+    };
+    match epochs::close(&site.lake, &model.name, &closed) {
+        Ok(()) => error,
+        Err(other) => other,
     }
 }
 
@@ -119,6 +132,7 @@ pub(crate) async fn present(
         receipt: of,
         code: made.audit.code,
         others: fingerprints(&made.audit.inputs),
+        values: made.audit.parameters.clone(),
     };
     let path = layout::audit(&model.name, of_audit.digest(made.audit.clock.as_deref()));
     let document = Audited {
@@ -205,6 +219,8 @@ pub(crate) enum Due {
     Checks,
     /// A table that they read changed.
     Table(String),
+    /// A value that they ask for changed: what, for a person.
+    Given(String),
     /// They ask for the time.
     Clock,
 }
@@ -215,6 +231,7 @@ impl Due {
         match self {
             Self::Checks => "its checks changed".to_owned(),
             Self::Table(table) => format!("`{table}`, which its checks read, changed"),
+            Self::Given(what) => format!("its checks ask for a value: {what}"),
             Self::Clock => "its checks ask for the time".to_owned(),
         }
     }
@@ -242,6 +259,7 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
         &site.context.logical_time,
         &site.project.timezone,
     );
+    let values = given::of_checks(site, model)?;
     let made = read_receipt(site, receipt)?.audit;
     let why = match &made {
         Some(made) if made.code == code => {
@@ -250,15 +268,18 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
                 .iter()
                 .find(|(name, fingerprint)| before.get(*name) != Some(fingerprint));
             let seen = made.clock.as_ref();
-            match changed {
-                Some((name, _)) => Due::Table(name.clone()),
-                None if seen.is_none_or(|seen| {
-                    *seen == site.context.logical_time || Some(seen) == day.as_ref()
-                }) =>
+            let given_anew = given::changed(&made.parameters, &values);
+            match (changed, given_anew) {
+                (Some((name, _)), _) => Due::Table(name.clone()),
+                (None, Some(what)) => Due::Given(what),
+                (None, None)
+                    if seen.is_none_or(|seen| {
+                        *seen == site.context.logical_time || Some(seen) == day.as_ref()
+                    }) =>
                 {
                     return Ok(None);
                 }
-                None => Due::Clock,
+                (None, None) => Due::Clock,
             }
         }
         _ => Due::Checks,
@@ -271,6 +292,7 @@ pub(crate) fn due(site: &Site, model: &Model, head: &Head) -> Result<Option<Due>
         receipt,
         code,
         others,
+        values,
     };
     for clock in [None, day.as_deref()] {
         let path = layout::audit(&model.name, of.digest(clock));
@@ -289,6 +311,7 @@ struct Of {
     receipt: Digest,
     code: Digest,
     others: BTreeMap<String, String>,
+    values: Values,
 }
 
 impl Of {
@@ -296,6 +319,9 @@ impl Of {
         let mut text = format!("karat audit 1\n{}\n{}\n", self.receipt, self.code);
         for (name, fingerprint) in &self.others {
             text.push_str(&format!("{name} {fingerprint}\n"));
+        }
+        for (name, value) in &self.values {
+            text.push_str(&format!("{name} {value:?}\n"));
         }
         text.push_str(clock.unwrap_or_default());
         Digest::of(text.as_bytes())
@@ -553,6 +579,7 @@ impl<'a> Subject<'a> {
                     &self.site.context.logical_time,
                     &self.site.project.timezone,
                 ),
+                parameters: given::of_checks(self.site, self.model)?,
                 checks: counts,
             },
             uses,

@@ -15,7 +15,16 @@ pub(crate) fn value(uses: ClockUse, logical_time: &str, timezone: &str) -> Optio
     }
 }
 
-fn day(logical_time: &str, timezone: &str) -> Option<String> {
+/// A logical time by the clocks of a zone, to the second: `2026-10-30T06:00:00`.
+pub(crate) fn local(logical_time: &str, timezone: &str) -> Option<String> {
+    let zone: Tz = timezone.parse().ok()?;
+    let time = DateTime::parse_from_rfc3339(logical_time).ok()?;
+    let local = time.with_timezone(&Utc).with_timezone(&zone);
+    Some(local.format("%Y-%m-%dT%H:%M:%S").to_string())
+}
+
+/// The day of a logical time in a zone.
+pub(crate) fn day(logical_time: &str, timezone: &str) -> Option<String> {
     let zone: Tz = timezone.parse().ok()?;
     let time = DateTime::parse_from_rfc3339(logical_time).ok()?;
     let local = time.with_timezone(&Utc).with_timezone(&zone);

@@ -1,6 +1,5 @@
 //! What a run takes from outside, all in one place: who, when, with how much, and where progress goes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use karat_project::Project;
 use karat_receipt::SigningKey;
 
 use crate::at_work::Claims;
+use crate::given::Values;
 use crate::proven::Proven;
 
 /// One execution's facts. Nothing below this reads a clock, an environment or a random source.
@@ -28,14 +28,16 @@ pub struct Context {
     pub trigger: String,
     /// Version of karat.
     pub karat_version: String,
-    /// Rule parameters, recorded in every receipt.
-    pub parameters: BTreeMap<String, String>,
+    /// Values of parameters and the business date, by the names under which what asks for them is recorded (A9).
+    pub parameters: Values,
     /// Steps that may run side by side.
     pub parallel_steps: usize,
     /// How long to wait for a table that another run is at; zero does not wait (A5).
     pub wait: Duration,
     /// `--accept-deletes`: full loads may delete more than `max_delete` (B6).
     pub accept_deletes: bool,
+    /// `--restate`: why rows of closed business days may change (A8).
+    pub restate: Option<String>,
     /// Signs receipts, if the project has a key.
     pub key: Option<SigningKey>,
     /// Where progress goes.

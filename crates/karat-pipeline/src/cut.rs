@@ -2,9 +2,10 @@
 
 use karat_exact::FileSet;
 use karat_project::{Layer, TableName};
-use karat_receipt::{Instant, Manifest};
+use karat_receipt::{Instant, Manifest, Tag};
 
 use crate::bronze::REPAIR;
+use crate::closing;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::unique_key;
@@ -19,12 +20,17 @@ pub enum Cut {
     Newest,
     /// Versions as one run left them.
     Manifest(Box<Manifest>),
+    /// Versions as a business day was closed with them.
+    Tag(Box<Tag>),
     /// One version; of one table only, since each table counts its own.
     Version(i64),
 }
 
-/// The cut that a run left.
+/// The cut that a run left, or that a business day was closed with.
 pub fn of_run(site: &Site, run: &str) -> Result<Cut, PipelineError> {
+    if let Some(tag) = closing::tag(site, run)? {
+        return Ok(Cut::Tag(Box::new(tag)));
+    }
     match manifest::of_run(&site.lake, run)? {
         Some(manifest) => Ok(Cut::Manifest(Box::new(manifest))),
         None => Err(PipelineError::Refused {
@@ -57,6 +63,7 @@ pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, 
     match cut {
         Cut::Newest => Ok(site.lake.table(&name.folder()).newest_version()?),
         Cut::Version(version) => Ok(Some(*version)),
+        Cut::Tag(tag) => Ok(tag.tables.get(&name.to_string()).map(|table| table.version)),
         Cut::Manifest(manifest) => {
             let state = manifest.tables.get(&name.to_string());
             Ok(state.map(|state| state.version))
@@ -82,6 +89,10 @@ pub fn file_set(
     let snapshot = match cut {
         Cut::Newest => table.load()?,
         Cut::Version(version) => table.load_at(*version)?,
+        Cut::Tag(tag) => match tag.tables.get(&name.to_string()) {
+            Some(tagged) => table.load_at(tagged.version)?,
+            None => None,
+        },
         Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {
             Some(state) => {
                 let made = recorded_version(&table, state.version, state.receipt)?;

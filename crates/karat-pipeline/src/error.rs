@@ -63,6 +63,43 @@ pub enum PipelineError {
         /// Addresses of the first of them.
         at: Vec<String>,
     },
+    /// A file that a feed expects for the business date is not there in time.
+    #[error(
+        "`{table}`: `{file}` was expected for {business_date} by {due} and {}",
+        not_there(why)
+    )]
+    NotDelivered {
+        /// Table of the feed.
+        table: String,
+        /// The file, as the feed names it for that date.
+        file: String,
+        /// The business date.
+        business_date: String,
+        /// When it was due.
+        due: String,
+        /// Why it cannot be loaded, if it is there.
+        why: Option<String>,
+    },
+    /// A business day has something left to do.
+    #[error("{day} cannot be closed: {left}")]
+    NotDone {
+        /// The day.
+        day: String,
+        /// What a run for it would still do.
+        left: String,
+    },
+    /// A version would change rows of a closed business day.
+    #[error("`{table}` was not committed: it changes {}, and business days up to {closed} are closed{}", days(dates), kept(*version))]
+    DayClosed {
+        /// Table of the model.
+        table: String,
+        /// The closed days whose rows would be others, the first of them.
+        dates: Vec<String>,
+        /// The last closed day.
+        closed: String,
+        /// The version that stays.
+        version: Option<i64>,
+    },
     /// The expression of a row rule failed.
     #[error(
         "`{table}` was not committed: the expression of its expectation `{rule}` fails on row `{row}`"
@@ -382,6 +419,9 @@ impl PipelineError {
             | Self::Limit { .. }
             | Self::NotUnique { .. }
             | Self::NotMade { .. }
+            | Self::NotDelivered { .. }
+            | Self::DayClosed { .. }
+            | Self::NotDone { .. }
             | Self::Check { .. }
             | Self::NotChecked { .. }
             | Self::Deletes { .. }
@@ -429,6 +469,18 @@ impl PipelineError {
             Self::NotMade { table, .. } => {
                 Some(format!("`karat run --select +{table}` loads and makes what it reads before it"))
             }
+            Self::NotDone { day, .. } => Some(format!(
+                "bring it to an end first: `karat run --business-date {day}`"
+            )),
+            Self::DayClosed { .. } => Some(
+                "nothing was written; if what was reported is to be corrected, run again with `--restate REASON`, which the receipt will state".to_owned(),
+            ),
+            Self::NotDelivered { why: None, .. } => Some(
+                "what depends on it is not made before it has come: ask for it, and run again".to_owned(),
+            ),
+            Self::NotDelivered { .. } => Some(
+                "what depends on it is not made before it comes whole: ask for it again, and run again".to_owned(),
+            ),
             Self::Deletes { deleted, before, .. } if deleted == before => {
                 Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
             }
@@ -481,6 +533,29 @@ fn not_signed_hint(table: &str, signature: &SignatureOutcome) -> String {
             "somebody may have changed its receipt: `karat verify {table}` tells more, and a backup of the lake has the old one; if it is right all the same, {adopt}"
         ),
         _ => format!("look at the table; if it is right, {adopt}"),
+    }
+}
+
+/// Closed days, not all of them.
+fn days(dates: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = dates.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    let more = match dates.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("rows of {}{more}", shown.join(", "))
+}
+
+fn kept(version: Option<i64>) -> String {
+    version.map_or_else(String::new, |version| format!("; version {version} stays"))
+}
+
+/// After what was expected.
+fn not_there(why: &Option<String>) -> String {
+    match why {
+        None => "is not there".to_owned(),
+        Some(why) => format!("cannot be loaded: {why}"),
     }
 }
 

@@ -15,10 +15,12 @@ use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome};
 use crate::accounting;
 use crate::audit::{self, Candidate};
 use crate::clock;
+use crate::closing;
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
+use crate::given::{self, Values};
 use crate::increment::{self, Approach, Part};
 use crate::ingest::{arrow_error, joined};
 use crate::layout;
@@ -240,7 +242,8 @@ impl<'a> GoldStep<'a> {
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }
         let code = Digest::of(self.model.code_text().as_bytes());
-        let stale = self.stale(head_now.as_ref(), &epochs, &inputs, code);
+        let values = given::of_model(self.site, self.model)?;
+        let stale = self.stale(head_now.as_ref(), &epochs, &inputs, (code, &values));
         Ok(State {
             head: head_now,
             epochs,
@@ -259,7 +262,7 @@ impl<'a> GoldStep<'a> {
         head: Option<&Head>,
         epochs: &Epochs,
         inputs: &BTreeMap<String, (TableName, Head, String)>,
-        code: Digest,
+        (code, values): (Digest, &Values),
     ) -> Option<(String, bool)> {
         let stale = |reason: &str| Some((reason.to_owned(), false));
         if head.is_none() {
@@ -273,6 +276,9 @@ impl<'a> GoldStep<'a> {
         };
         if last.code != code {
             return stale("its code changed");
+        }
+        if let Some(what) = given::changed(&last.parameters, values) {
+            return stale(&what);
         }
         for (name, (_, _, fingerprint)) in inputs {
             if last
@@ -344,7 +350,7 @@ impl<'a> GoldStep<'a> {
             run: self.site.context.run.clone(),
             logical_time: self.site.context.logical_time.clone(),
             code,
-            parameters: self.site.context.parameters.clone(),
+            parameters: given::of_model(self.site, self.model)?,
             from: serde_json::Value::Null,
             to,
             objects: Vec::new(),
@@ -450,6 +456,7 @@ impl<'a> GoldStep<'a> {
             code,
         );
         receipt.intent = Some(intent_digest);
+        receipt.parameters.clone_from(&intent.parameters);
         receipt.inputs = state
             .inputs
             .iter()
@@ -500,6 +507,7 @@ impl<'a> GoldStep<'a> {
             added: &added,
             removed: &removed,
         };
+        closing::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         let published = publish(
             self.site,

@@ -592,7 +592,7 @@ impl Loader<'_> {
             run: self.site.context.run.clone(),
             logical_time: self.site.context.logical_time.clone(),
             code: self.code()?,
-            parameters: self.site.context.parameters.clone(),
+            parameters: BTreeMap::new(),
             from: json!({ "position": load.from }),
             to: json!({ "position": load.to, "mark": load.mark, "logical_time_us": self.site.context.logical_time_us }),
             objects: load.objects.iter().map(intent_object).collect(),

@@ -21,6 +21,14 @@ pub const AUDITS: &str = "_karat/audits";
 /// Folder of what people accepted for the schemas of feeds.
 pub const SCHEMA: &str = "_karat/schema";
 
+/// Folder of the tags of closed business days.
+pub const TAGS: &str = "_karat/tags";
+
+/// A tag, under its name.
+pub fn tag(name: &str) -> String {
+    format!("{TAGS}/{name}.json")
+}
+
 /// Folder of the notes of runs that were given a key.
 pub const KEYS: &str = "_karat/keys";
 

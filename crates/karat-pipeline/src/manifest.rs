@@ -209,6 +209,19 @@ fn listed(site: &Site, run: &str) -> Result<bool, PipelineError> {
     Ok(run != site.context.run && site.lake.get(&layout::manifest(run))?.is_some())
 }
 
+/// The tags that are there, with their digests: a later one that is gone is missed by `verify`.
+fn tags(lake: &Lake) -> Result<BTreeMap<String, Digest>, PipelineError> {
+    let mut tags = BTreeMap::new();
+    for name in lake.list(layout::TAGS)? {
+        if let Some(tag) = name.strip_suffix(".json")
+            && let Some(bytes) = lake.get(&layout::tag(tag))?
+        {
+            tags.insert(tag.to_owned(), Digest::of(&bytes));
+        }
+    }
+    Ok(tags)
+}
+
 /// Writes one manifest: the tables that the run changed as it left them, everything else as in the manifest before.
 fn append(
     site: &Site,
@@ -254,6 +267,7 @@ fn append(
         complete,
         tables,
         previous,
+        tags: tags(&site.lake)?,
     };
     failpoint::hit("manifest.before");
     let mut again = 1;

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use karat_exact::fingerprint::schema_text;
 use karat_exact::{
     Engine, KnownTables, Purpose, RowExpressions, SqlError, SqlErrorKind, float_columns,
-    output_place, wrong_calls_in_expression, wrong_calls_in_query,
+    output_place, type_name, wrong_calls_in_expression, wrong_calls_in_query,
 };
 use karat_lake::Lake;
 use karat_project::{
@@ -256,6 +256,29 @@ pub fn columns_of(
         .and_then(|node: &Node| node.columns.schema().cloned()))
 }
 
+/// A `business_day` that is no day.
+fn wrong_day(model: &Model, schema: &SchemaRef) -> Option<Finding> {
+    let column = model.business_day.as_ref()?;
+    let found = schema.field_with_name(column).ok()?.data_type();
+    if matches!(found, DataType::Date32 | DataType::Timestamp(..)) {
+        return None;
+    }
+    Some(Finding {
+        table: model.name.clone(),
+        at: Some(model.at),
+        error: SqlError {
+            message: format!(
+                "`business_day: {column}` is a {}: it must be a date or a timestamp",
+                type_name(found)
+            ),
+            line: None,
+            column: None,
+            hint: Some("name a column that says to which day a row belongs".to_owned()),
+            kind: SqlErrorKind::Name,
+        },
+    })
+}
+
 fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
     let mut text = format!(
         "{karat_version}\n{}\nallow_float {}\n",
@@ -267,6 +290,9 @@ fn key_of(model: &Model, inputs: &[&Node], karat_version: &str) -> String {
     {
         let Incremental { by, rebuild_on, .. } = incremental;
         text.push_str(&format!("incremental {by:?} {rebuild_on:?}\n"));
+    }
+    if let Some(day) = &model.business_day {
+        text.push_str(&format!("business_day {day}\n"));
     }
     for (name, node) in model.inputs.iter().zip(inputs) {
         text.push_str(&format!("{name} {}\n", node.key));
@@ -468,6 +494,7 @@ impl Planner<'_> {
             ModelKind::Silver(silver) => self.silver(model, silver, nodes, basis, &mut findings),
             ModelKind::Gold(gold) => self.gold(model, gold, nodes, &mut findings),
         };
+        findings.extend(schema.as_ref().and_then(|schema| wrong_day(model, schema)));
         let standing = self.standings.of(&model.name);
         if basis == Basis::Doubtful {
             let own_is_sound = standing == Standing::Sound;

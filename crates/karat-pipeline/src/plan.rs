@@ -7,9 +7,12 @@ use karat_project::{Feed, Gold, Graph, Layer, Model, ModelKind, Silver, TableNam
 
 use crate::absent::{Absence, absent};
 use crate::audit;
+use crate::closing;
 use crate::context::Site;
 use crate::damage::check_present;
+use crate::epochs::Epochs;
 use crate::error::PipelineError;
+use crate::expected::{self, Delivery, Seen};
 use crate::gold::{GoldStep, Staleness};
 use crate::ingest::{self, OpenLoad};
 use crate::inventories::Inventories;
@@ -191,6 +194,9 @@ pub async fn plan(
     let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
     // A manifest that cannot be read stops the run, which says so.
     let recorded = manifest::versions(&site.lake).unwrap_or_default();
+    // So does a tag.
+    let last = closing::last_closed(&site.lake).unwrap_or_default();
+    let last = last.map(|(day, _)| day);
     for feed in project.feeds().filter(|feed| wanted(&feed.bronze)) {
         let mut after = Loaded::default();
         let step = plan_feed(site, sources, feed, &mut after).await;
@@ -254,7 +260,9 @@ pub async fn plan(
             continue;
         }
         let outside = inputs_outside(project, table, wanted);
-        if let Err(error) = check_made(site, table, &outside) {
+        let before_it = check_made(site, table, &outside)
+            .and_then(|()| expected::check_before(site, table, &wanted));
+        if let Err(error) = before_it {
             let step = PlannedStep::new(table.layer.as_str(), table).failed(error);
             changing.insert(table.clone(), step.action);
             steps.push(step);
@@ -272,10 +280,18 @@ pub async fn plan(
         if let Err(error) = plan_checks(site, model, &mut step, &changing) {
             step = step.failed(error);
         }
+        if step.action.changes_the_table() && has_version(site, table) {
+            step.notes.extend(closing::foretold(site, model, last));
+        }
         changing.insert(table.clone(), step.action);
         steps.push(step);
     }
     steps
+}
+
+/// Whether a table has a version.
+fn has_version(site: &Site, table: &TableName) -> bool {
+    matches!(head(&site.lake.table(&table.folder())), Ok(Some(_)))
 }
 
 /// What a run refuses of a table before it computes anything.
@@ -335,6 +351,24 @@ fn not_refused(
         }
     }
     Ok(gone)
+}
+
+/// What a feed expects, among what it has met and what would come.
+fn expected_of(
+    site: &Site,
+    feed: &Feed,
+    coming: Vec<Seen<'_>>,
+) -> Result<Option<Delivery>, PipelineError> {
+    if feed.expect.is_none() {
+        return Ok(None);
+    }
+    let head = head(&site.lake.table(&feed.bronze.folder()))?;
+    let snapshot = head.as_ref().map(|head| &head.snapshot);
+    let epochs = Epochs::read(&site.lake, &feed.bronze, snapshot)?;
+    let left_open = epochs.open().into_iter().flat_map(|open| &open.objects);
+    let left_open = left_open.map(|object| (object.path.as_str(), object.broken.as_deref()));
+    let all = expected::seen(&epochs).into_iter();
+    expected::among(site, feed, all.chain(left_open).chain(coming))
 }
 
 /// What is known of a feed's table after its loads.
@@ -405,6 +439,19 @@ async fn plan_feed(
         step.bytes += object.size;
     }
     step.objects += objects;
+    let coming = planned.loads.iter().flat_map(|load| &load.objects);
+    let coming = coming.map(|object| (object.path.as_str(), object.broken.as_deref()));
+    match expected_of(site, feed, coming.collect()) {
+        Ok(delivery) => {
+            step.notes
+                .extend(delivery.as_ref().and_then(Delivery::awaited));
+            let timezone = &site.project.timezone;
+            if let Some(error) = delivery.and_then(|delivery| delivery.failure(timezone)) {
+                return step.failed(error);
+            }
+        }
+        Err(error) => return step.failed(error),
+    }
     if objects > 0 {
         reasons.push(format!("{objects} new {}", plural(objects, "object")));
     } else if !planned.loads.is_empty() {

@@ -99,7 +99,7 @@ pub fn set(
         run: site.context.run.clone(),
         logical_time: site.context.logical_time.clone(),
         code: keep_code(site, &feed.code_text())?,
-        parameters: site.context.parameters.clone(),
+        parameters: BTreeMap::new(),
         from: epochs
             .last_current()
             .map_or(Value::Null, |intent| intent.to.clone()),

@@ -686,7 +686,7 @@ impl State<'_> {
             run: site.context.run.clone(),
             logical_time: site.context.logical_time.clone(),
             code,
-            parameters: site.context.parameters.clone(),
+            parameters: BTreeMap::new(),
             from: Value::Null,
             to: json!({
                 "kind": kind.word(),

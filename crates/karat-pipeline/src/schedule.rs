@@ -14,6 +14,7 @@ use crate::at_work;
 use crate::context::{Event, Site};
 use crate::damage;
 use crate::error::PipelineError;
+use crate::expected;
 use crate::gold::GoldStep;
 use crate::ingest::{self, ColumnsRead, joined};
 use crate::manifest::{self, Ending};
@@ -101,6 +102,7 @@ pub async fn run(
     }
     let reads = columns_read(project);
     let recorded = Arc::new(manifest::versions(&site.lake)?);
+    let selected_tables: Arc<BTreeSet<TableName>> = Arc::new(order.iter().cloned().collect());
     let mut finished: BTreeMap<TableName, StepReport> = BTreeMap::new();
     let mut running: JoinSet<(TableName, StepReport)> = JoinSet::new();
     loop {
@@ -121,6 +123,7 @@ pub async fn run(
                 Known {
                     reads: reads.get(&table).cloned().unwrap_or_default(),
                     outside: inputs_outside(project, &table, |input| order.contains(input)),
+                    selected: selected_tables.clone(),
                     recorded: recorded.clone(),
                 },
             );
@@ -153,6 +156,8 @@ struct Known {
     reads: ColumnsRead,
     /// Of a model: what it reads and this run does not make.
     outside: Vec<TableName>,
+    /// All that this run makes.
+    selected: Arc<BTreeSet<TableName>>,
     /// Versions that the newest run recorded.
     recorded: Arc<BTreeMap<String, i64>>,
 }
@@ -327,9 +332,13 @@ async fn step(
             report.broken.extend(untold);
             report
         });
+        let outcome = outcome.and_then(|report| as_expected(site, feed, report));
         return ("load", outcome);
     }
-    if let Err(error) = check_made(site, table, &known.outside) {
+    let is_selected = |table: &TableName| known.selected.contains(table);
+    let checked = check_made(site, table, &known.outside)
+        .and_then(|()| expected::check_before(site, table, &is_selected));
+    if let Err(error) = checked {
         return (kind_of(table), Err(error));
     }
     let made = model(site, table).await;
@@ -338,6 +347,30 @@ async fn step(
         report
     });
     (kind_of(table), made)
+}
+
+/// The report of a feed's loads, failed if a delivery is overdue: what was loaded stays, and nothing is made of it.
+fn as_expected(
+    site: &Site,
+    feed: &Feed,
+    mut report: StepReport,
+) -> Result<StepReport, PipelineError> {
+    if report.status == StepStatus::Failed {
+        return Ok(report);
+    }
+    let Some(delivery) = expected::of_feed(site, feed)? else {
+        return Ok(report);
+    };
+    report.notes.extend(delivery.awaited());
+    if let Some(error) = delivery.failure(&site.project.timezone) {
+        if report.status == StepStatus::Unchanged {
+            // It made none of it.
+            (report.version, report.fingerprint) = (None, None);
+        }
+        report.status = StepStatus::Failed;
+        report.error = Some(error);
+    }
+    Ok(report)
 }
 
 /// Brings the table of one model up to date, by itself: the run's manifest is left to [`run`].

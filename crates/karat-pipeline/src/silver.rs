@@ -21,6 +21,7 @@ use crate::accounting::{self, Terms};
 use crate::address::{self, Address, Columns};
 use crate::audit::{self, Candidate};
 use crate::clock;
+use crate::closing;
 use crate::context::{Event, Site};
 use crate::current::{self, Passed};
 use crate::damage;
@@ -28,6 +29,7 @@ use crate::deliveries::{self, FullLoads, Reading};
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
 use crate::explain::Received;
+use crate::given;
 use crate::ingest::{arrow_error, joined};
 use crate::judge::{
     self, ADDRESS, ADDRESSES_MAX, Judge, JudgeCounts, RULE_SEQUENCE_TIE, RULE_VALID_FROM_ORDER,
@@ -100,6 +102,8 @@ pub struct Facts<'a> {
     pub quarantine_is_gone: bool,
     /// Whether a killed run left an intent open, and with it perhaps a quarantine ahead of the table.
     pub left_open: bool,
+    /// What of the values that expressions ask for changed (A9), for a person.
+    pub given_anew: Option<&'a str>,
     /// Whether an expression asks for the time.
     pub uses_clock: bool,
     /// What the expressions see of the logical times of the newest version and of this run differs.
@@ -125,6 +129,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     if facts.quarantine_is_gone {
         return Decision::Rebuild {
             reason: "its quarantine is gone".to_owned(),
+        };
+    }
+    if let Some(what) = facts.given_anew {
+        return Decision::Rebuild {
+            reason: what.to_owned(),
         };
     }
     if facts.uses_clock && facts.time_passed {
@@ -486,8 +495,13 @@ impl<'a> SilverStep<'a> {
             && last
                 .as_ref()
                 .is_some_and(|last| !last.parameters.contains_key("high_water"));
+        let values = given::of_model(self.site, self.model)?;
+        let given_anew = last
+            .as_ref()
+            .and_then(|last| given::changed(&last.parameters, &values));
         let facts = Facts {
             exists: head_now.is_some(),
+            given_anew: given_anew.as_deref(),
             code_before: last.map(|last| last.code.to_string()),
             code: &code,
             consumed,
@@ -647,7 +661,7 @@ impl<'a> SilverStep<'a> {
             run: self.site.context.run.clone(),
             logical_time: self.site.context.logical_time.clone(),
             code: keep_code(self.site, self.model.code_text())?,
-            parameters: self.site.context.parameters.clone(),
+            parameters: given::of_model(self.site, self.model)?,
             from: state
                 .epochs
                 .last_done()
@@ -1685,6 +1699,7 @@ impl<'a> SilverStep<'a> {
             code,
         );
         receipt.intent = Some(intent_digest);
+        receipt.parameters.clone_from(&intent.parameters);
         receipt.inputs = vec![self.input(state)?];
         receipt.expectations = state.judge.expectation_counts(&computed.counts);
         receipt.accounting = computed.full.clone();
@@ -1713,6 +1728,7 @@ impl<'a> SilverStep<'a> {
             added: &computed.added,
             removed: &computed.removed,
         };
+        closing::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         audit::before_commit(self.site, self.model, &candidate, &mut receipt, report).await?;
         self.publish_quarantine(state, quarantine_receipt, &computed)
             .await?;

@@ -178,7 +178,7 @@ pub fn receipt_base(
         inputs: Vec::new(),
         objects: Vec::new(),
         code,
-        parameters: site.context.parameters.clone(),
+        parameters: BTreeMap::new(),
         principal: site.context.principal.clone(),
         target: site.context.target.clone(),
         trigger: site.context.trigger.clone(),
@@ -199,6 +199,7 @@ pub fn receipt_base(
         bytes_written: 0,
         previous: None,
         reason: None,
+        restated: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Proof against data: receipts, chains, logs, files and fingerprints, without running a model and without `.karat/` (G5).
 
 mod documents;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -218,6 +219,7 @@ pub async fn verify(
     }
     if options.only.is_none() {
         documents::check(&site.lake, &mut report, &logs, &options.heads)?;
+        tags::check(site, keys, &mut report, &logs)?;
         // A log that cannot be read names receipts that nobody sees.
         if logs.values().all(|log| log.versions.is_some()) {
             orphan_receipts(&site.lake, &seen_receipts, &mut report)?;

@@ -1,10 +1,11 @@
 //! Checks: rules on a whole table, which a version keeps before anybody sees it (C7). Here is how models write them; what they ask of the
 //! rows is left to whoever has the rows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use karat_sql::{Expression, Query};
+use karat_sql::{AskedValue, Expression, Query};
 
 use crate::decode::{
     At, Ratio, choice, column, columns, expression, parse_duration, printable, ratio, text,
@@ -14,6 +15,7 @@ use crate::domain_file::no_twins;
 use crate::model::{bare, one_line, quoted, quoted_list};
 use crate::model_file::{place_in, selected};
 use crate::nearest::did_you_mean;
+use crate::params::{Param, placed, types_text};
 use crate::table_name::TableName;
 use crate::yaml::{Entry, Node, locate};
 
@@ -35,6 +37,8 @@ pub struct Check {
     pub condition: Option<SqlText>,
     /// Other tables that it reads, sorted, each once.
     pub reads: Vec<TableName>,
+    /// What it asks beside rows: `$name` of parameters, [`crate::BUSINESS_DATE`]; sorted, each once (A9).
+    pub asks: Vec<String>,
 }
 
 /// SQL as it was written, and where.
@@ -195,7 +199,12 @@ impl CheckKind {
 }
 
 /// The canonical text of a model's checks, for their digest: what decides their outcome, and nothing else. Empty without any.
-pub(crate) fn checks_text(checks: &[Check], rounding: &str, timezone: &str) -> String {
+pub(crate) fn checks_text(
+    checks: &[Check],
+    rounding: &str,
+    timezone: &str,
+    params: &BTreeMap<String, Param>,
+) -> String {
     if checks.is_empty() {
         return String::new();
     }
@@ -210,6 +219,10 @@ pub(crate) fn checks_text(checks: &[Check], rounding: &str, timezone: &str) -> S
         Some(value) => format!(" {word} {value}"),
         None => String::new(),
     };
+    let asks: BTreeSet<String> = checks.iter().flat_map(|check| check.asks.clone()).collect();
+    for param in types_text(&Vec::from_iter(asks), params) {
+        writeln!(text, "param {param}").expect("writing to a string");
+    }
     for check in sorted {
         let what = match &check.kind {
             CheckKind::Unique { columns } | CheckKind::NotNull { columns } => quoted_list(columns),
@@ -266,6 +279,8 @@ pub(crate) struct Drafted {
     pub(crate) references: Option<(At<String>, Vec<At<String>>)>,
     /// The queries of its kind that could be read, each with the scalar that it stands in.
     pub(crate) queries: Vec<(Query, Node)>,
+    /// What it takes from the run.
+    pub(crate) asked: Vec<At<AskedValue>>,
 }
 
 /// Reads the checks of a model; `outputs` are its columns, none where nobody knows them.
@@ -316,6 +331,7 @@ fn read_one(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> Option<Dr
         outputs,
         references: None,
         queries: Vec::new(),
+        asked: Vec::new(),
     };
     let condition = rule.entry("where").and_then(|written| {
         if matches!(kind.key.as_str(), "volume" | "same_as" | "sql") {
@@ -341,9 +357,11 @@ fn read_one(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> Option<Dr
             action: choice(rule, "action", &CheckAction::WORDS).unwrap_or(CheckAction::Fail),
             condition,
             reads: Vec::new(),
+            asks: Vec::new(),
         },
         references: drafted.references,
         queries: drafted.queries,
+        asked: drafted.asked,
     })
 }
 
@@ -356,6 +374,7 @@ struct Drafting<'a> {
     outputs: &'a [&'a str],
     references: Option<(At<String>, Vec<At<String>>)>,
     queries: Vec<(Query, Node)>,
+    asked: Vec<At<AskedValue>>,
 }
 
 impl Drafting<'_> {
@@ -511,9 +530,11 @@ impl Drafting<'_> {
     }
 
     /// An expression over one row of the table.
-    fn expression(&self, node: &Node, report: &mut Reporter) -> Option<SqlText> {
+    fn expression(&mut self, node: &Node, report: &mut Reporter) -> Option<SqlText> {
         let read = expression(node, report)?;
         self.named(&read, node, report);
+        let asked = placed(&read.asked, |span| place_in(node, span, report));
+        self.asked.extend(asked);
         Some(SqlText {
             sql: node.scalar()?.to_owned(),
             at: node.at,
@@ -543,6 +564,8 @@ impl Drafting<'_> {
         match Query::parse(sql) {
             Ok(query) => {
                 let normalised = query.normalised().to_owned();
+                let asked = placed(&query.asked, |span| place_in(node, span, report));
+                self.asked.extend(asked);
                 self.queries.push((query, node.clone()));
                 Some(SqlText {
                     sql: sql.to_owned(),

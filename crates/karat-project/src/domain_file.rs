@@ -9,6 +9,7 @@ use crate::decode::{
 };
 use crate::defaults::{Defaults, FeedFacts};
 use crate::diagnostic::{Place, Reporter};
+use crate::expected;
 use crate::feeds_csv::Row;
 use crate::links::domain_marker;
 use crate::model::{
@@ -27,7 +28,7 @@ const MAX_DELETE: Ratio = Ratio {
 };
 
 /// Keys that say something about files only.
-const FILE_KEYS: [&str; 14] = [
+const FILE_KEYS: [&str; 15] = [
     "path",
     "format",
     "csv",
@@ -40,6 +41,7 @@ const FILE_KEYS: [&str; 14] = [
     "stable_for",
     "done_file",
     "control_file",
+    "expect",
     "on_duplicate",
     "on_broken_object",
 ];
@@ -365,6 +367,7 @@ fn read_feed(
         stable_for: stable_for.unwrap_or(Duration::ZERO),
         done_file: done_file.map(|done| done.value),
         control_file,
+        expect: expected::read(node, project.calendar_declared, report),
         at: node.entries().first().map_or(node.at, |entry| entry.key_at),
         object_at,
         expanded,

@@ -354,7 +354,7 @@ fn list(root: &Path, folder: &Path, report: &mut Reporter) -> Vec<(String, PathB
 }
 
 /// Reads one file as UTF-8, without a byte order mark.
-fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
+pub(crate) fn read(root: &Path, path: &Path, report: &mut Reporter) -> Option<u32> {
     let bytes = match fs::read(root.join(path)) {
         Ok(bytes) => bytes,
         Err(error) => {

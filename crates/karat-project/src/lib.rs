@@ -6,18 +6,21 @@
 //!
 //! The modules in the order data passes through them:
 //! `files` finds and reads the files, `yaml` makes trees with positions of them, `cells` cuts sheets and `feeds_csv` makes trees of their rows, `schema` holds the key tables, `decode`
-//! checks trees against them, `defaults` puts into a tree what others say of it, `expanded` shows that, `project_file`, `domain_file`, `model_file` and `test_file` read one kind of file each into the types of
+//! checks trees against them, `defaults` puts into a tree what others say of it, `expanded` shows that, `project_file` with `params`, `calendar` and `day`, `domain_file` with `expected`, `model_file` and `test_file` read one kind of file each into the types of
 //! `model`, `checks` those of whole tables, `feed_shape` says what of a feed its rows depend on, `links` checks what needs several files, `partial` tells what holds of a project with mistakes, `graph` orders
 //! the tables; `recorded` makes files of a project out of recorded code. `diagnostic` and `nearest` are for the messages; `reference` makes the JSON Schemas and `docs/project.md` from
 //! the key tables.
 
+mod calendar;
 mod cells;
 mod checks;
+mod day;
 mod decode;
 mod defaults;
 mod diagnostic;
 mod domain_file;
 mod expanded;
+mod expected;
 mod feed_shape;
 mod feeds_csv;
 mod files;
@@ -26,6 +29,7 @@ mod links;
 mod model;
 mod model_file;
 mod nearest;
+mod params;
 mod partial;
 mod project_file;
 mod recorded;
@@ -38,9 +42,12 @@ mod yaml;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+pub use calendar::{Calendar, NotCovered};
 pub use checks::{Check, CheckAction, CheckKind, SqlText, SumBounds, THIS};
+pub use day::{Day, Weekday};
 pub use decode::{At, Ratio, fold_name, parse_duration};
 pub use diagnostic::{Diagnostic, Place, Severity, shown_line};
+pub use expected::{Expected, ExpectedFile};
 pub use feed_shape::FeedShape;
 pub use graph::{Graph, SelectError, Selector};
 pub use model::{
@@ -51,6 +58,7 @@ pub use model::{
     Silver, Snapshots, SourceDecl, SourceKind, TableFormat, Target, Totals, Unpack, WhichColumns,
 };
 pub use nearest::nearest;
+pub use params::{BUSINESS_DATE, Param, ParamType};
 pub use partial::{Partial, Standing, Standings};
 pub use recorded::{NotRecorded, recorded_project};
 pub use reference::{SCHEMA_KINDS, json_schema, reference_page};
@@ -222,6 +230,9 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
         );
     }
     drafts.sort_by(|a, b| a.model.name.cmp(&b.model.name));
+    if project_known {
+        params::check(&settings.params, &mut drafts, report);
+    }
     let catalogs: Vec<&str> = settings
         .targets
         .values()
@@ -248,6 +259,8 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
         timezone: settings.timezone,
         timezone_at: settings.timezone_at,
         rounding: settings.rounding,
+        params: settings.params,
+        calendar: settings.calendar,
         targets: settings.targets,
         default_target: settings.default_target,
         sources: settings.sources,
@@ -261,7 +274,13 @@ fn read_project(variables: &Variables<'_>, target: Option<&str>, report: &mut Re
     for domain in &found.domains {
         for file in &domain.tests {
             if let Some(node) = parse(*file, &schema::TESTS, report) {
-                let tests = test_file::read(&domain.name, &node, &project.domains, &all, report);
+                let tests = test_file::read(
+                    &domain.name,
+                    &node,
+                    (&project.domains, &project.params),
+                    &all,
+                    report,
+                );
                 project.tests.extend(tests);
             }
         }
@@ -288,6 +307,7 @@ fn write_code(models: &mut [Model], project: &Project) {
                             timezone: &project.timezone,
                             rounding: project.rounding,
                             feed,
+                            params: &project.params,
                         },
                     );
                 }
@@ -367,6 +387,8 @@ fn read_target(variables: &Variables<'_>, target: Option<&str>, report: &mut Rep
         timezone: settings.timezone,
         timezone_at: settings.timezone_at,
         rounding: settings.rounding,
+        params: settings.params,
+        calendar: settings.calendar,
         targets: settings.targets,
         default_target: settings.default_target,
         sources: settings.sources,

@@ -6,10 +6,13 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::calendar::Calendar;
 use crate::checks::{Check, checks_text};
 use crate::decode::{At, Ratio};
 use crate::diagnostic::Place;
+use crate::expected::Expected;
 use crate::graph::Graph;
+use crate::params::{Param, types_text};
 use crate::table_name::{Layer, TableName};
 use crate::test_file::ModelTest;
 
@@ -26,6 +29,10 @@ pub struct Project {
     pub timezone_at: Option<Place>,
     /// How decimals are rounded (E2).
     pub rounding: Rounding,
+    /// Declared parameters by name (A9).
+    pub params: BTreeMap<String, Param>,
+    /// Business days, if they are declared (A9).
+    pub calendar: Option<Calendar>,
     /// Environments by name; never empty.
     pub targets: BTreeMap<String, Target>,
     /// The target in use when none is named.
@@ -99,7 +106,12 @@ impl Project {
 
     /// The canonical text of a model's checks, for their digest: alike where they ask the same. Empty where it has none.
     pub fn checks_text(&self, model: &Model) -> String {
-        checks_text(&model.checks, self.rounding.as_str(), &self.timezone)
+        checks_text(
+            &model.checks,
+            self.rounding.as_str(),
+            &self.timezone,
+            &self.params,
+        )
     }
 
     /// The named target, or the default one.
@@ -349,6 +361,8 @@ pub struct Feed {
     pub done_file: Option<String>,
     /// The file that tells what is in one.
     pub control_file: Option<ControlFile>,
+    /// What is delivered for each business date.
+    pub expect: Option<Expected>,
     /// Where it is declared.
     pub at: Place,
     /// Where `path` or `table` stands.
@@ -881,12 +895,16 @@ pub struct Model {
     pub at: Place,
     /// What a row is.
     pub description: Option<String>,
+    /// What its rows depend on beside the tables: `$name` of parameters, [`crate::BUSINESS_DATE`]; sorted, each once (A9).
+    pub asks: Vec<String>,
     /// The tables it reads, sorted, each once.
     pub inputs: Vec<TableName>,
     /// Who may read it.
     pub access: Access,
     /// `key:` as declared; of a model with `auto_cdc` see [`Model::row_key`].
     pub key: Option<Vec<String>>,
+    /// The column that says to which business day a row belongs (A8).
+    pub business_day: Option<String>,
     /// Columns that its rows are ordered by, before the key.
     pub cluster_by: Vec<String>,
     /// Format of the table when it is made, if the model says one. No part of the code.
@@ -1223,6 +1241,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) timezone: &'a str,
     pub(crate) rounding: Rounding,
     pub(crate) feed: Option<&'a Feed>,
+    pub(crate) params: &'a BTreeMap<String, Param>,
 }
 
 /// See [`Model::code_text`].
@@ -1238,6 +1257,9 @@ pub(crate) fn code_text(model: &Model, around: &Surroundings<'_>) -> String {
     }
     if let Some(key) = &model.key {
         line("key", quoted_list(key));
+    }
+    for param in types_text(&model.asks, around.params) {
+        line("param", param);
     }
     match &model.kind {
         ModelKind::Gold(gold) => line("sql", one_line(&gold.normalised).into_owned()),

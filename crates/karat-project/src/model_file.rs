@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use karat_sql::Query;
+use karat_sql::{AskedValue, Query};
 
 use crate::checks::{self, Drafted};
 use crate::decode::{
@@ -17,6 +17,7 @@ use crate::model::{
     SelectColumn, Silver, Snapshots, TableFormat, WhichColumns, bare,
 };
 use crate::nearest::did_you_mean;
+use crate::params::placed;
 use crate::table_name::{Layer, TableName};
 use crate::yaml::{Entry, Node};
 
@@ -40,6 +41,8 @@ pub(crate) struct Draft {
     pub(crate) access_known: bool,
     /// Silver: bronze columns that its expressions name, with their places.
     pub(crate) bronze_columns: Vec<At<String>>,
+    /// What its rows take from the run, with the places.
+    pub(crate) asked: Vec<At<AskedValue>>,
     /// Silver: how many columns `select` names, also those whose expression is wrong.
     pub(crate) selected: usize,
     /// Silver: output columns in lower case, also those whose expression is wrong.
@@ -56,14 +59,14 @@ pub(crate) fn read_silver(
     let file = own.at.file;
     let (node, expanded) = defaults.silver(own, domain, table, report);
     let node = &node;
-    let mut bronze_columns = Vec::new();
-    let select = read_select(node, &mut bronze_columns, report);
+    let mut named = Named::default();
+    let select = read_select(node, &mut named, report);
     let outputs = node.keys_of("select");
     let selected = outputs.len();
-    let expectations = read_expectations(node, &outputs, report);
+    let expectations = read_expectations(node, &outputs, &mut named, report);
     let auto_cdc = node
         .get("auto_cdc")
-        .and_then(|cdc| read_auto_cdc(cdc, &outputs, &mut bronze_columns, report));
+        .and_then(|cdc| read_auto_cdc(cdc, &outputs, &mut named, report));
     let key = columns(node, "key");
     if let (Some(entry), Some(_)) = (node.entry("key"), node.get("auto_cdc")) {
         report.error(
@@ -87,9 +90,11 @@ pub(crate) fn read_silver(
         file: PathBuf::from(report.path(file)),
         at: Place::start(file),
         description: common.description,
+        asks: Vec::new(),
         inputs: Vec::new(),
         access: common.access,
         key: key.map(|key| bare(&key)),
+        business_day: common.business_day,
         cluster_by: common.cluster_by,
         format: common.format,
         allow_float: common.allow_float,
@@ -125,26 +130,36 @@ pub(crate) fn read_silver(
         selected,
         columns_known: node.get("select").is_some(),
         access_known: true,
-        bronze_columns,
+        bronze_columns: named.columns,
+        asked: named.asked,
         silver_outputs,
     }
 }
 
-fn read_select(
-    node: &Node,
-    bronze_columns: &mut Vec<At<String>>,
-    report: &mut Reporter,
-) -> Vec<SelectColumn> {
+/// What the expressions of a silver model name, with the places.
+#[derive(Default)]
+struct Named {
+    /// Columns of bronze.
+    columns: Vec<At<String>>,
+    /// Values of the run.
+    asked: Vec<At<AskedValue>>,
+}
+
+fn read_select(node: &Node, all: &mut Named, report: &mut Reporter) -> Vec<SelectColumn> {
     let mut select = Vec::new();
     for entry in node.get("select").map(Node::entries).unwrap_or(&[]) {
         let Some(expression) = decode::expression(&entry.value, report) else {
             continue;
         };
+        let asked = placed(&expression.asked, |span| {
+            place_in(&entry.value, span, report)
+        });
+        all.asked.extend(asked);
         let mut reads: Vec<String> = Vec::new();
         for named in &expression.columns {
             let at = place_in(&entry.value, named.span, report);
             if named.qualifier.is_empty() {
-                bronze_columns.push(At {
+                all.columns.push(At {
                     value: named.name.clone(),
                     at,
                 });
@@ -191,15 +206,25 @@ pub(crate) fn place_in(node: &Node, span: karat_sql::Span, report: &Reporter) ->
     }
 }
 
-fn read_expectations(node: &Node, outputs: &[&str], report: &mut Reporter) -> Vec<Expectation> {
+fn read_expectations(
+    node: &Node,
+    outputs: &[&str],
+    all: &mut Named,
+    report: &mut Reporter,
+) -> Vec<Expectation> {
     let mut expectations = Vec::new();
     for entry in node.get("expectations").map(Node::entries).unwrap_or(&[]) {
-        expectations.extend(read_expectation(entry, outputs, report));
+        expectations.extend(read_expectation(entry, outputs, all, report));
     }
     expectations
 }
 
-fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> Option<Expectation> {
+fn read_expectation(
+    entry: &Entry,
+    outputs: &[&str],
+    all: &mut Named,
+    report: &mut Reporter,
+) -> Option<Expectation> {
     let Entry {
         key: name,
         key_at,
@@ -228,6 +253,10 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
         }
         (Some(entry), false) => {
             let expression = decode::expression(&entry.value, report)?;
+            let asked = placed(&expression.asked, |span| {
+                place_in(&entry.value, span, report)
+            });
+            all.asked.extend(asked);
             let names = expression
                 .columns
                 .iter()
@@ -278,7 +307,7 @@ fn read_expectation(entry: &Entry, outputs: &[&str], report: &mut Reporter) -> O
 fn read_auto_cdc(
     node: &Node,
     outputs: &[&str],
-    bronze_columns: &mut Vec<At<String>>,
+    all: &mut Named,
     report: &mut Reporter,
 ) -> Option<AutoCdc> {
     let keys = columns(node, "keys").unwrap_or_default();
@@ -350,8 +379,8 @@ fn read_auto_cdc(
         (None, Some(except)) => WhichColumns::Except(bare(&except)),
         (None, None) => WhichColumns::All,
     };
-    let apply_as_deletes = read_condition(node, "apply_as_deletes", bronze_columns, report);
-    let apply_as_truncates = read_condition(node, "apply_as_truncates", bronze_columns, report);
+    let apply_as_deletes = read_condition(node, "apply_as_deletes", all, report);
+    let apply_as_truncates = read_condition(node, "apply_as_truncates", all, report);
     if let (Some(entry), Some(_)) = (node.entry("apply_as_truncates"), &valid_from) {
         report.error(
             entry.key_at,
@@ -378,17 +407,19 @@ fn read_auto_cdc(
 fn read_condition(
     node: &Node,
     word: &'static str,
-    bronze_columns: &mut Vec<At<String>>,
+    all: &mut Named,
     report: &mut Reporter,
 ) -> Option<EventCondition> {
     let when = node.get(word)?;
     let expression = decode::expression(when, report)?;
+    let asked = placed(&expression.asked, |span| place_in(when, span, report));
+    all.asked.extend(asked);
     let named = expression.columns.iter();
     let named = named.filter(|named| named.qualifier.is_empty());
     let mut reads = Vec::new();
     for named in named {
         reads.push(named.name.clone());
-        bronze_columns.push(At {
+        all.columns.push(At {
             value: named.name.clone(),
             at: place_in(when, named.span, report),
         });
@@ -557,6 +588,7 @@ pub(crate) fn selected(names: &[At<String>], outputs: &[&str], report: &mut Repo
 struct Common {
     description: Option<String>,
     access: Access,
+    business_day: Option<String>,
     cluster_by: Vec<String>,
     format: Option<TableFormat>,
     allow_float: Option<String>,
@@ -578,8 +610,10 @@ impl Common {
         }
         let cluster_by = columns(node, "cluster_by").unwrap_or_default();
         no_twins(&cluster_by, "cluster_by", report);
+        let business_day = column(node, "business_day");
         if !outputs.is_empty() {
             selected(&key, outputs, report);
+            selected(business_day.as_slice(), &with_history, report);
             selected(&cluster_by, &with_history, report);
         }
         let allow_float = text(node, "allow_float");
@@ -600,6 +634,7 @@ impl Common {
                 &[("private", Access::Private), ("public", Access::Public)],
             )
             .unwrap_or_default(),
+            business_day: business_day.map(|column| column.value),
             cluster_by: bare(&cluster_by),
             format: choice(node, "format", &TableFormat::WORDS),
             allow_float: allow_float.map(|reason| reason.value),
@@ -632,6 +667,10 @@ pub(crate) fn read_gold(
             None
         }
     };
+    let asked = query
+        .iter()
+        .flat_map(|query| placed(&query.asked, |span| place_of(sql_file, span)));
+    let asked = asked.collect();
     let (columns_of, columns_known) = match &query {
         Some(query) => check_outputs(query, sql_file, report),
         None => (Vec::new(), false),
@@ -646,6 +685,7 @@ pub(crate) fn read_gold(
         None => Common {
             description: None,
             access: Access::Private,
+            business_day: None,
             cluster_by: Vec::new(),
             format: None,
             allow_float: None,
@@ -665,9 +705,11 @@ pub(crate) fn read_gold(
         file: PathBuf::from(report.path(sql_file)),
         at: Place::start(sql_file),
         description: common.description,
+        asks: Vec::new(),
         inputs: Vec::new(),
         access: common.access,
         key: key.map(|key| bare(&key)),
+        business_day: common.business_day,
         cluster_by,
         format: common.format,
         allow_float: common.allow_float,
@@ -695,6 +737,7 @@ pub(crate) fn read_gold(
         columns_known,
         access_known: true,
         bronze_columns: Vec::new(),
+        asked,
         silver_outputs: Vec::new(),
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::calendar::{self, Calendar};
 use crate::decode::{self, choice, flag, text};
 use crate::diagnostic::{Place, Reporter};
 use crate::files::reason;
 use crate::model::{Anchor, Rounding, Setting, SourceDecl, SourceKind, TableFormat, Target};
+use crate::params::{self, Param};
 use crate::yaml::{Entry, Node};
 
 /// What `karat.yaml` says.
@@ -16,6 +18,10 @@ pub(crate) struct ProjectFile {
     pub(crate) timezone: String,
     pub(crate) timezone_at: Option<Place>,
     pub(crate) rounding: Rounding,
+    pub(crate) params: BTreeMap<String, Param>,
+    pub(crate) calendar: Option<Calendar>,
+    /// Also where it could not be read: its feeds are not to blame.
+    pub(crate) calendar_declared: bool,
     pub(crate) targets: BTreeMap<String, Target>,
     pub(crate) default_target: String,
     pub(crate) sources: BTreeMap<String, SourceDecl>,
@@ -32,6 +38,9 @@ impl ProjectFile {
             timezone: "UTC".to_string(),
             timezone_at: None,
             rounding: Rounding::default(),
+            params: BTreeMap::new(),
+            calendar: None,
+            calendar_declared: true,
             targets: BTreeMap::new(),
             default_target: String::new(),
             sources: BTreeMap::new(),
@@ -95,6 +104,9 @@ pub(crate) fn read(
         timezone,
         timezone_at,
         rounding: rounding.unwrap_or_default(),
+        params: params::read(node, report),
+        calendar: calendar::read(node, variables.root, report),
+        calendar_declared: node.get("calendar").is_some(),
         targets,
         default_target,
         sources,

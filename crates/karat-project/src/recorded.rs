@@ -23,10 +23,18 @@ pub fn recorded_project(
 ) -> Result<BTreeMap<String, String>, NotRecorded> {
     let mut files = BTreeMap::new();
     let mut sources = BTreeMap::new();
+    let mut params: BTreeMap<String, String> = BTreeMap::new();
     let mut feeds: BTreeMap<String, BTreeMap<TableName, String>> = BTreeMap::new();
     let text = |table: &TableName| Lines::of(table, code.get(table).map(String::as_str));
     for table in code.keys().filter(|table| table.layer != Layer::Bronze) {
         let model = text(table)?;
+        for param in model.all("param") {
+            let (name, data_type) = split(&model, param, " ")?;
+            // A type is what it was for the table itself; what it reads is not made again.
+            if table == of || !params.contains_key(name) {
+                params.insert(name.to_owned(), data_type.to_owned());
+            }
+        }
         let domain = table.domain.as_str();
         feeds.entry(domain.to_owned()).or_default();
         let folder = format!("domains/{domain}/{}", table.layer);
@@ -69,6 +77,15 @@ pub fn recorded_project(
         line(
             &mut project,
             format_args!("  {source}: {{ type: {kind}, path: unknown }}"),
+        );
+    }
+    if !params.is_empty() {
+        project.push_str("params:\n");
+    }
+    for (name, data_type) in params {
+        line(
+            &mut project,
+            format_args!("  {name}: {{ type: {} }}", quoted(&data_type)),
         );
     }
     files.insert("karat.yaml".to_owned(), project);

@@ -199,11 +199,78 @@ pub(crate) static PROJECT: Object = Object {
             Type::Object(&DEFAULTS),
             "What holds for each feed that does not say otherwise.",
         ),
-        not_yet("params", "Declared parameters (A9)."),
+        optional(
+            "params",
+            Type::Map(&Type::Object(&PARAM), MapKey::Name),
+            "Values that a run is given, by name; SQL of models and checks asks for one by `$name` (A9).",
+        ),
         not_yet("externals", "Tables of other catalogs (D1)."),
-        not_yet("calendar", "Business days (A9)."),
+        optional(
+            "calendar",
+            Type::Object(&CALENDAR),
+            "Business days: what `business_date()` is where `--business-date` does not say (A9).",
+        ),
         not_yet("schedules", "When to run."),
         not_yet("retention", "How long logs and files are kept (A11)."),
+    ],
+};
+
+static PARAM: Object = Object {
+    name: "a parameter",
+    doc: "A value that a run is given: `--param name=value`, else its default. What asks for it is made again when it changes.",
+    keys: &[
+        required(
+            "type",
+            Type::Text,
+            "`string`, `boolean`, `integer`, `bigint`, `decimal(18, 2)`, `date` or `timestamp`.",
+        ),
+        optional(
+            "default",
+            Type::Text,
+            "Its value where none is given. Left out: a run that needs it must be given one.",
+        ),
+        optional("description", Type::Text, "What it is for."),
+    ],
+};
+
+static CALENDAR: Object = Object {
+    name: "the calendar",
+    doc: "Which days are business days, and which of them a run is for.",
+    keys: &[
+        default(
+            "weekend",
+            Type::List(&Type::Choice(&[
+                word("monday", ""),
+                word("tuesday", ""),
+                word("wednesday", ""),
+                word("thursday", ""),
+                word("friday", ""),
+                word("saturday", ""),
+                word("sunday", ""),
+            ])),
+            "[saturday, sunday]",
+            "Days of the week without business. `[]`: none.",
+        ),
+        optional(
+            "holidays",
+            Type::Text,
+            "A CSV file in the project folder: a day a row, like 2026-12-25, in the first column or in one called `date`. It covers the years from its first day to its last; to ask of a day outside of them is an error. Left out: there are none.",
+        ),
+        default(
+            "business_date",
+            Type::Choice(&[
+                word(
+                    "same_day",
+                    "the day of the run, or the last business day before it",
+                ),
+                word(
+                    "day_before",
+                    "the last business day before the day of the run",
+                ),
+            ]),
+            "same_day",
+            "Which business day a run is for, by its logical time in the project's time zone.",
+        ),
     ],
 };
 
@@ -668,7 +735,37 @@ pub(crate) static FEED: Object = Object {
         ),
         not_yet("where", "A filter at the source (B9)."),
         not_yet("mask", "Columns made unreadable before they land (B9)."),
-        not_yet("schedule", "When to expect it."),
+        optional(
+            "expect",
+            Type::Object(&EXPECT),
+            "The file that is delivered for each business date, and by when (files). Where it is not there by then, nothing that depends on the feed is made.",
+        ),
+    ],
+};
+
+static EXPECT: Object = Object {
+    name: "an expected delivery",
+    doc: "A file for each business date. It is due on the business date itself; with `calendar: { business_date: day_before }` on the business day after it, when runs for that date are made.",
+    keys: &[
+        required(
+            "file",
+            Type::Text,
+            "Its path from the source's folder: `{date}` stands for 2026-10-30, `{date:%Y%m%d}` for 20261030; `*` is any part of a name.",
+        ),
+        required(
+            "by",
+            Type::Text,
+            "The time of the day by which it must be there, like `06:00`, in the project's time zone.",
+        ),
+        default(
+            "date",
+            Type::Choice(&[
+                word("business_date", "the business date"),
+                word("day_before", "the business day before it"),
+            ]),
+            "business_date",
+            "Which date its name has.",
+        ),
     ],
 };
 
@@ -914,6 +1011,7 @@ const ACCESS: Type = Type::Choice(&[
 ]);
 const ACCESS_DOC: &str = "Who may read the table in this project (D1).";
 const ALLOW_FLOAT_DOC: &str = "Why columns of this table may be doubles: a sentence (B3 keeps a source's doubles, E2 makes decimals of them).";
+const BUSINESS_DAY_DOC: &str = "A date or timestamp that says to which business day a row belongs: once that day is closed, its rows change only with `--restate` (A8). No part of the code.";
 const CLUSTER_BY_DOC: &str = "Columns that the table's rows are ordered by, before the key (D2).";
 
 const TRIM_DOC: &str = "Whether text columns of bronze are read without the blanks at their ends, as `trim(column)` gives them: before `null_values` and every expression. Bronze keeps them (F1).";
@@ -974,6 +1072,7 @@ pub(crate) static SILVER: Object = Object {
             "Columns that name a row, without `auto_cdc` (D2).",
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
+        optional("business_day", Type::Column, BUSINESS_DAY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         optional("format", TABLE_FORMAT, MODEL_FORMAT_DOC),
         default("access", ACCESS, "private", ACCESS_DOC),
@@ -1274,6 +1373,7 @@ pub(crate) static GOLD: Object = Object {
             "Columns that name a row (D2).",
         ),
         optional("cluster_by", Type::List(&Type::Column), CLUSTER_BY_DOC),
+        optional("business_day", Type::Column, BUSINESS_DAY_DOC),
         optional("allow_float", Type::Text, ALLOW_FLOAT_DOC),
         optional("format", TABLE_FORMAT, MODEL_FORMAT_DOC),
         optional(
@@ -1331,6 +1431,16 @@ static TEST: Object = Object {
             "at",
             Type::Text,
             "The logical time of `now()` and `current_date`, as RFC 3339; without it, 2000-01-01T00:00:00Z.",
+        ),
+        optional(
+            "params",
+            Type::Map(&Type::Text, MapKey::Name),
+            "Values of parameters, by name; without one `--param`, else its default.",
+        ),
+        optional(
+            "business_date",
+            Type::Text,
+            "The business date, like 2026-10-30; without it `--business-date`, else the calendar's for `at`.",
         ),
         optional(
             "given",

@@ -1,13 +1,16 @@
 //! Tests of models: rows that are given and rows that are expected, as written. What the values mean is decided by the tables' types, which
 //! are known later.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::checks::{Check, CheckKind};
-use crate::decode::{At, text, texts};
+use crate::day::Day;
+use crate::decode::{At, printable, text, texts};
 use crate::diagnostic::{Place, Reporter};
 use crate::model::{Domain, Model, ModelKind};
 use crate::nearest::{did_you_mean, nearest};
+use crate::params::Param;
 use crate::table_name::{Layer, TableName};
 use crate::yaml::Node;
 
@@ -24,6 +27,10 @@ pub struct ModelTest {
     pub at: Place,
     /// The logical time, RFC 3339, if it states one.
     pub logical_time: Option<String>,
+    /// Values of parameters by name, in the one form of their types.
+    pub params: BTreeMap<String, String>,
+    /// The business date, if it states one.
+    pub business_date: Option<Day>,
     /// Rows of tables that the model reads; those that are not named are empty.
     pub given: Vec<(TableName, GivenRows)>,
     /// The rows that the model must make, in no order; only the columns that are named are compared. None: whatever they are.
@@ -93,7 +100,7 @@ fn is_same(one: &str, other: &str) -> bool {
 pub(crate) fn read(
     domain: &str,
     node: &Node,
-    domains: &[Domain],
+    (domains, params): (&[Domain], &BTreeMap<String, Param>),
     models: &[&Model],
     report: &mut Reporter,
 ) -> Vec<ModelTest> {
@@ -145,6 +152,8 @@ pub(crate) fn read(
             at: name.at,
             name: name.value,
             logical_time: text(test, "at").map(|time| time.value),
+            params: values(test, params, report),
+            business_date: business_date(test, report),
             given: given(test, model, domains, report),
             expect: test.get("expect").map(GivenRows::of),
             quarantine: quarantine(test, model, report),
@@ -155,6 +164,47 @@ pub(crate) fn read(
         }
     }
     found
+}
+
+/// The values that a test gives parameters.
+fn values(
+    test: &Node,
+    params: &BTreeMap<String, Param>,
+    report: &mut Reporter,
+) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for entry in test.get("params").map(Node::entries).unwrap_or(&[]) {
+        let Some(param) = params.get(&entry.key) else {
+            let hint = did_you_mean(&entry.key, params.keys().map(String::as_str))
+                .unwrap_or_else(|| "parameters are declared in karat.yaml".to_owned());
+            let message = format!("`{}` is no parameter of the project", entry.key);
+            report.error(entry.key_at, message, hint);
+            continue;
+        };
+        let written = entry.value.scalar().unwrap_or_default();
+        match param.of.value(written) {
+            Some(value) => drop(values.insert(entry.key.clone(), value)),
+            None => report.error(
+                entry.value.at,
+                format!("`{}` is no {}", printable(written), param.of),
+                format!("write it like `{}`", param.of.example()),
+            ),
+        }
+    }
+    values
+}
+
+fn business_date(test: &Node, report: &mut Reporter) -> Option<Day> {
+    let written = text(test, "business_date")?;
+    let day = Day::parse(&written.value);
+    if day.is_none() {
+        report.error(
+            written.at,
+            format!("`{}` is no day", printable(&written.value)),
+            "write it like 2026-10-30",
+        );
+    }
+    day
 }
 
 fn given(

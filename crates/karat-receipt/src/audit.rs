@@ -1,5 +1,7 @@
 //! The checks that were made on a version of a table, and what each counted (C7, G3): counts, and never a value.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{from_self_checked_json, to_self_checked_bytes};
@@ -16,6 +18,9 @@ pub struct Audit {
     pub inputs: Vec<Input>,
     /// What the checks saw of the logical time: the moment, the day, or nothing.
     pub clock: Option<String>,
+    /// The values that they asked for, as in [`crate::Receipt::parameters`] (A9).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
     /// Each check, in the order of the model.
     pub checks: Vec<CheckCount>,
 }

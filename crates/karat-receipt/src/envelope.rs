@@ -309,10 +309,21 @@ pub(crate) fn pre_authentication_of(payload: &[u8]) -> Vec<u8> {
 /// valid signature is enough.
 #[must_use]
 pub fn verify_signature(opened: &Opened, ring: &KeyRing) -> SignatureOutcome {
-    let message = pre_authentication_of(&opened.payload);
+    let logical_time = &opened.receipt.logical_time;
+    signature_of(&opened.payload, &opened.signatures, logical_time, ring)
+}
+
+/// The same of the payload of any envelope that one key signs, at this logical time.
+pub(crate) fn signature_of(
+    payload: &[u8],
+    signatures: &[Signature],
+    logical_time: &str,
+    ring: &KeyRing,
+) -> SignatureOutcome {
+    let message = pre_authentication_of(payload);
     let mut outcome = SignatureOutcome::Unsigned;
-    for signature in &opened.signatures {
-        let found = verify_one(signature, &message, &opened.receipt, ring);
+    for signature in signatures {
+        let found = verify_one(signature, &message, logical_time, ring);
         if rank(&found) > rank(&outcome) {
             outcome = found;
         }
@@ -323,7 +334,7 @@ pub fn verify_signature(opened: &Opened, ring: &KeyRing) -> SignatureOutcome {
 fn verify_one(
     signature: &Signature,
     message: &[u8],
-    receipt: &Receipt,
+    logical_time: &str,
     ring: &KeyRing,
 ) -> SignatureOutcome {
     let Some((id, trusted)) = ring.find(&signature.key_id) else {
@@ -338,7 +349,7 @@ fn verify_one(
     if trusted.revoked {
         return SignatureOutcome::Revoked { key_id };
     }
-    if !trusted.may_sign_at(&receipt.logical_time) {
+    if !trusted.may_sign_at(logical_time) {
         return SignatureOutcome::OutsideValidity { key_id };
     }
     SignatureOutcome::Valid { key_id }

@@ -23,6 +23,9 @@ pub struct Manifest {
     pub tables: BTreeMap<String, TableState>,
     /// Digest of the manifest before; none for the first.
     pub previous: Option<Digest>,
+    /// The tags of closed business days that were there, by name, with the digests of their bytes (A8).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Digest>,
 }
 
 /// The state of a table in a cut.

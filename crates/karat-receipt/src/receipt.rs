@@ -77,6 +77,9 @@ pub struct Receipt {
     pub previous: Option<Digest>,
     /// Why, where a person had to say so.
     pub reason: Option<String>,
+    /// Closed business days whose rows it changed, for that reason (A8); left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restated: Vec<String>,
 }
 
 /// What made a version.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, Query, Spanned, Visit, Visitor};
 use sqlparser::tokenizer::Token;
 
+use crate::asked::{Asked, asked};
 use crate::names::{Names, span_of};
 use crate::query::ColumnRef;
 use crate::token::{join, parser, syntax_error, tokenize};
@@ -15,6 +16,8 @@ use crate::{Position, Span, SqlTextError};
 pub struct Expression {
     /// Each column that it names; no table is known, so [`ColumnRef::tables`] is empty.
     pub columns: Vec<ColumnRef>,
+    /// What it takes from the run, in text order.
+    pub asked: Vec<Asked>,
     normalised: String,
 }
 
@@ -30,6 +33,7 @@ impl Expression {
                 "SQL: the expression is empty",
             ));
         }
+        let asked = asked(&tokens);
         let mut parser = parser(tokens);
         let expr = parser
             .parse_expr()
@@ -76,6 +80,7 @@ impl Expression {
         }
         Ok(Expression {
             columns: names.columns,
+            asked,
             normalised,
         })
     }

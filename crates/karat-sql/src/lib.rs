@@ -4,16 +4,19 @@
 //! column, which tables a query reads, which columns it names and which it returns. Whether they exist is for others to say.
 //!
 //! - [`token`]: the token stream, and the normalised text that a code digest is made of.
+//! - [`asked`]: the values that a text takes from the run.
 //! - `passed_over`: clauses that the engine would pass over, refused by name.
 //! - [`query`]: one SELECT: references, output columns, column references, stars.
 //! - [`expression`]: one expression, as silver models write them.
 
+pub mod asked;
 pub mod expression;
 mod names;
 mod passed_over;
 pub mod query;
 pub mod token;
 
+pub use asked::{Asked, AskedValue};
 pub use expression::Expression;
 pub use query::{ColumnRef, Derived, OutputColumn, Query, TableRef};
 pub use token::{normalised, shown};

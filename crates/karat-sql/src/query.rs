@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Spanned, Statement, Visit};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::asked::{Asked, asked};
 use crate::names::{Names, fold, span_of, span_of_idents};
 use crate::token::{join, parser, syntax_error, tokenize, with_struct_types};
 use crate::{Span, SqlTextError};
@@ -80,6 +81,8 @@ pub struct Query {
     pub columns: Vec<ColumnRef>,
     /// Each `*` in a select list.
     pub stars: Vec<Star>,
+    /// What it takes from the run, in text order.
+    pub asked: Vec<Asked>,
     normalised: String,
 }
 
@@ -108,6 +111,7 @@ impl Query {
                 .hint("write one SELECT; comments alone make no table"));
         }
         one_statement(&tokens)?;
+        let asked = asked(&tokens);
         let mut parser = parser(with_struct_types(tokens));
         let statements = parser
             .parse_statements()
@@ -149,6 +153,7 @@ impl Query {
             derived: names.derived,
             columns: names.columns,
             stars: names.stars,
+            asked,
             normalised,
         };
         Ok((query, names.pipes))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use karat_lake::Format as TableFormat;
+use karat_project::Day;
 
 /// Raw data to gold, with proof.
 #[derive(Debug, Parser)]
@@ -89,13 +90,15 @@ pub(crate) enum Verb {
     /// Say what is missing on this machine, in the lake and in the sources.
     Doctor,
     /// Find all mistakes of the project at once; reads no data, writes nothing.
-    Validate,
+    Validate(GivenArgs),
     /// Show what a run would read and write, why, how long that takes and where it would stop; writes nothing.
     Plan(PlanArgs),
     /// Load feeds and bring models up to date.
     Run(RunArgs),
     /// Run what fails, as far as this machine remembers, and what depends on it; feeds and models that ended well are left alone.
     Retry(Running),
+    /// Close a business day: the versions of all tables are tagged with it, and rows of it, and of days before, change only with a reason.
+    Close(CloseArgs),
     /// Show the tables of the lake: versions, rows, fingerprints, and whether what their checks promise of freshness and volume holds now.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
@@ -399,6 +402,34 @@ pub(crate) struct LogicalTime {
     pub(crate) at: Option<String>,
 }
 
+/// What a run is given beside its inputs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct GivenArgs {
+    /// Give a parameter that karat.yaml declares a value; without it, it has its default. May be given several times.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_hint = ValueHint::Other)]
+    pub(crate) parameters: Vec<String>,
+    #[command(flatten)]
+    pub(crate) day: BusinessDay,
+}
+
+impl GivenArgs {
+    /// As they stand on the command line.
+    pub(crate) fn as_written(&self) -> Vec<String> {
+        let parameters = self.parameters.iter().map(|text| format!("--param {text}"));
+        let day = self.day.business_date;
+        let day = day.map(|day| format!("--business-date {day}"));
+        parameters.chain(day).collect()
+    }
+}
+
+/// Which business day.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BusinessDay {
+    /// The day that `business_date()` is, like 2026-10-30; without it, the one that the project's calendar gives for the logical time.
+    #[arg(long, value_name = "DATE", value_parser = parse_day, value_hint = ValueHint::Other)]
+    pub(crate) business_date: Option<Day>,
+}
+
 /// How much of the machine.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Resources {
@@ -420,6 +451,8 @@ pub(crate) struct PlanArgs {
     pub(crate) select: Select,
     #[command(flatten)]
     pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) given: GivenArgs,
     /// As of a run that may delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
@@ -450,6 +483,8 @@ pub(crate) struct Running {
     #[command(flatten)]
     pub(crate) time: LogicalTime,
     #[command(flatten)]
+    pub(crate) given: GivenArgs,
+    #[command(flatten)]
     pub(crate) resources: Resources,
     /// Wait this long for a table that another run is at, like `10m`; without it, do not wait.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -457,6 +492,9 @@ pub(crate) struct Running {
     /// Let full loads delete more rows than `max_delete` allows.
     #[arg(long)]
     pub(crate) accept_deletes: bool,
+    /// Let rows of closed business days change, for this reason; the receipts of the versions that do it state it, and the days.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_hint = ValueHint::Other)]
+    pub(crate) restate: Option<String>,
     /// What set the run off, for the record.
     #[arg(long, value_name = "WORD", default_value = "manual")]
     pub(crate) trigger: String,
@@ -464,6 +502,19 @@ pub(crate) struct Running {
     /// one that is begun beside it waits for the tables that it is at.
     #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_hint = ValueHint::Other)]
     pub(crate) run_key: Option<String>,
+}
+
+/// Arguments of `close`.
+#[derive(Debug, Args)]
+pub(crate) struct CloseArgs {
+    /// The day, like 2026-10-30. A run for it must have nothing left to do.
+    #[arg(value_name = "DATE", value_parser = parse_day, value_hint = ValueHint::Other)]
+    pub(crate) date: Day,
+    #[command(flatten)]
+    pub(crate) time: LogicalTime,
+    /// Give a parameter the value that it had for that day, as `run` takes it.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_hint = ValueHint::Other)]
+    pub(crate) parameters: Vec<String>,
 }
 
 /// Arguments of `test`.
@@ -474,6 +525,8 @@ pub(crate) struct TestArgs {
     /// Only tests whose name has this text in it.
     #[arg(long, value_name = "TEXT", value_hint = ValueHint::Other)]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) given: GivenArgs,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -557,7 +610,7 @@ pub(crate) struct QueryArgs {
     #[arg(long)]
     pub(crate) lenient: bool,
     /// Give `$NAME` in the query a value: a number, `true`, `false`, `null`, `date '2026-01-31'`, or a text. `NAME:TYPE=VALUE` states its
-    /// type; `1=VALUE` is for `$1`. May be given several times.
+    /// type, a parameter of the project has its own; `1=VALUE` is for `$1`. May be given several times.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) parameters: Vec<String>,
     /// How to write the rows; without it, `table`, or `json` with --json.
@@ -574,6 +627,8 @@ pub(crate) struct QueryArgs {
     pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) time: LogicalTime,
+    #[command(flatten)]
+    pub(crate) day: BusinessDay,
     #[command(flatten)]
     pub(crate) resources: Resources,
 }
@@ -671,6 +726,10 @@ pub(crate) struct TrillionArgs {
     /// How fast it reads from where the files are, in gigabits a second.
     #[arg(long, value_name = "GBIT", value_parser = parse_positive)]
     pub(crate) network_gbit: Option<f64>,
+}
+
+fn parse_day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "write a day like 2026-10-30".to_owned())
 }
 
 fn parse_positive(text: &str) -> Result<f64, String> {

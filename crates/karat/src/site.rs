@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karat_exact::{Engine, EngineConfig};
+use karat_exact::{Engine, EngineConfig, Parameters};
 use karat_lake::{Format, Formats, Lake};
 use karat_pipeline::at_work::Claims;
 use karat_pipeline::journal::{self, Journal};
@@ -17,8 +17,9 @@ use karat_project::{Project, Rounding, Severity, TableFormat, TableName, Target}
 use karat_receipt::{KeyRing, SigningKey};
 
 use crate::anchor;
-use crate::args::{Global, Resources};
+use crate::args::{BusinessDay, GivenArgs, Global, Resources};
 use crate::failure::Failure;
+use crate::given::Given;
 use crate::machine::{self, Moment};
 use crate::output::{Voice, counted};
 use crate::scratch::Scratch;
@@ -42,6 +43,8 @@ pub(crate) struct Opened {
     /// Threads.
     pub(crate) threads: usize,
     memory: usize,
+    /// Values of parameters, and the business date.
+    pub(crate) given: Given,
     /// Mistakes of the project that do not keep a reader from the lake; what it declares is then not known.
     mistakes: usize,
 }
@@ -56,6 +59,8 @@ pub(crate) struct Wants {
     pub(crate) wait: Duration,
     /// `--accept-deletes`.
     pub(crate) accept_deletes: bool,
+    /// `--restate`.
+    pub(crate) restate: Option<String>,
     /// What set it off.
     pub(crate) trigger: String,
     /// Where progress goes.
@@ -70,6 +75,7 @@ impl Wants {
             signs: false,
             wait: Duration::ZERO,
             accept_deletes: false,
+            restate: None,
             trigger: "manual".to_owned(),
             progress: Arc::new(Silent),
         }
@@ -216,13 +222,20 @@ impl Opened {
             .unwrap_or_else(|| project.default_target.clone());
         Self {
             root,
-            project,
             target,
-            moment,
             threads: machine::threads(resources.and_then(|resources| resources.threads)),
             memory: machine::memory(resources.and_then(|resources| resources.memory)),
+            given: Given::defaults(&project, &moment),
+            project,
+            moment,
             mistakes: 0,
         }
+    }
+
+    /// The same with what the command line gives.
+    pub(crate) fn given(mut self, arguments: &GivenArgs) -> Result<Self, Failure> {
+        self.given = Given::of(&self.project, arguments, &self.moment)?;
+        Ok(self)
     }
 
     /// Whether what the project declares could be read.
@@ -309,6 +322,7 @@ impl Opened {
             &self.moment,
             Some(&self.project),
         )?;
+        let engine = engine.given(self.given.parameters(&self.project)?);
         Ok((engine, scratch))
     }
 
@@ -392,10 +406,11 @@ impl Opened {
                 target: self.target.clone(),
                 trigger: wants.trigger,
                 karat_version: env!("CARGO_PKG_VERSION").to_owned(),
-                parameters: std::collections::BTreeMap::new(),
+                parameters: self.given.values().clone(),
                 parallel_steps: self.threads.clamp(1, 8),
                 wait: wants.wait,
                 accept_deletes: wants.accept_deletes,
+                restate: wants.restate,
                 key,
                 progress: wants.progress,
                 clock: Arc::new(machine::clock_ms),
@@ -436,6 +451,7 @@ pub(crate) fn engine_and_lake(
     voice: Voice,
     global: &Global,
     at: Option<&str>,
+    day: &BusinessDay,
     resources: &Resources,
     scratch: &Scratch,
 ) -> Result<(Engine, Option<OpenSite>, Option<Journal>), Failure> {
@@ -443,10 +459,17 @@ pub(crate) fn engine_and_lake(
         let threads = machine::threads(resources.threads);
         let memory = machine::memory(resources.memory);
         let moment = Moment::now(at)?;
-        let engine = engine(scratch, threads, memory, &moment, None)?;
+        let mut given = Parameters::new();
+        if let Some(day) = day.business_date {
+            given.set_business_date(&day.to_string());
+        }
+        let engine = engine(scratch, threads, memory, &moment, None)?.given(given);
         return Ok((engine, None, None));
     }
-    let opened = open_lake(voice, global, at, Some(resources))?;
+    let mut opened = open_lake(voice, global, at, Some(resources))?;
+    if let Some(day) = day.business_date {
+        opened.given.set_business_date(day);
+    }
     let journal = opened.journal_if_there();
     let site = opened.site(Wants::reading())?;
     Ok((site.engine.clone(), Some(site), journal))

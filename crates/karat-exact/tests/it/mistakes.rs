@@ -167,7 +167,7 @@ fn of_an_expression() {
 fn that_the_text_itself_explains() {
     expect![[r#"
         select id from s.a where name = $p
-          1:33 `$p` has no value (a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table)
+          1:33 `$p` has no value (a query gets it by `--param NAME=VALUE`; those of models are declared in karat.yaml, under `params`)
         select id from read_csv('x.csv')
           1:16 there is no table function `read_csv` (`karat query --table NAME=PATH` reads a file as a table; tables are made by generate_series and range)
         select nosuch from s.a join s.b on a.id = b.id

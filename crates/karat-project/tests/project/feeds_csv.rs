@@ -125,7 +125,7 @@ fn all_mistakes_are_found_in_one_pass() {
               |
             1 | source;name;table;path;mode;key;max_delete;parts;csv.delimter;done
               |                                                               ^^^^
-              = hint: known columns: source, name, description, table, path, format, table_format, mode, key, cursor, csv, json, excel, unpack, columns, file_order, parts, rename, null_values, on_schema_change, on_duplicate, on_broken_object, max_delete, deletes, stable_for, done_file, control_file; a dot leads into a map, like `csv.delimiter`
+              = hint: known columns: source, name, description, table, path, format, table_format, mode, key, cursor, csv, json, excel, unpack, columns, file_order, parts, rename, null_values, on_schema_change, on_duplicate, on_broken_object, max_delete, deletes, stable_for, done_file, control_file, expect; a dot leads into a map, like `csv.delimiter`
 
             error: `mode` must be `full` or `incremental`, found `ful`
              --> domains/sales/feeds.csv:2:18

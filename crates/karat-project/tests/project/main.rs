@@ -9,6 +9,7 @@ mod examples;
 mod feeds_csv;
 mod graph;
 mod mistakes;
+mod params;
 mod reference;
 
 use std::path::Path;

@@ -1177,7 +1177,7 @@ fn secrets_do_not_show() {
 #[test]
 fn not_available_yet() {
     check(
-        "--- karat.yaml\nkarat: 1\nproject: p\nparams: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }\n",
+        "--- karat.yaml\nkarat: 1\nproject: p\nexternals: { a: date }\ntargets: { dev: { lake: ./lake, format: iceberg } }\nsources:\n  pg: { type: postgres, dsn: x }\n  l: { type: files, path: l }\n  m: { type: fils, path: l }\n--- domains/d/domain.yaml\ndomain: d\nfeeds:\n  - { source: pg, table: t, mode: cdc, where: x, mask: y }\n  - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }\n",
         expect![[r#"
             error: mode `cdc` is not available in this version
              --> domains/d/domain.yaml:3:35
@@ -1213,11 +1213,11 @@ fn not_available_yet() {
             4 |   - { source: l, name: n, path: p, mode: incremental, done_file: x, deletes: key_diff, format: orc }
               |                                                                                                ^^^
 
-            error: `params` is not available in this version
+            error: `externals` is not available in this version
              --> karat.yaml:3:1
               |
-            3 | params: { a: date }
-              | ^^^^^^
+            3 | externals: { a: date }
+              | ^^^^^^^^^
               = hint: remove it
 
             error: source type `postgres` is not available in this version

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use expect_test::expect;
 use karat_receipt::canonical::to_canonical_bytes;
 use karat_receipt::{
-    Accepted, Closed, Digest, DigestWriter, InputRef, Intent, IntentObject, Manifest, Outcome,
-    ReceiptError, TableState, live_files_digest,
+    Accepted, Closed, Digest, DigestWriter, InputRef, Intent, IntentObject, KeyRing, Manifest,
+    Outcome, ReceiptError, SigningKey, TableState, Tag, TaggedTable, live_files_digest,
 };
 use serde_json::json;
 
@@ -61,7 +61,53 @@ fn manifest() -> Manifest {
         complete: true,
         tables: BTreeMap::from([("ledger_silver.entries".into(), state)]),
         previous: None,
+        tags: BTreeMap::new(),
     }
+}
+
+/// A tag is sealed as a receipt is: the same bytes from the same key, and no other bytes are opened (A8).
+#[test]
+fn a_tag_is_sealed_and_opened() {
+    let key = SigningKey::from_seed(&[7; 32]);
+    let tag = Tag {
+        name: "2026-10-30".into(),
+        business_date: "2026-10-30".into(),
+        run: "r1".into(),
+        logical_time: "2026-10-30T21:00:00Z".into(),
+        principal: "ada@host".into(),
+        target: "prod".into(),
+        head: Digest::of(b"head"),
+        tables: BTreeMap::from([(
+            "ledger_silver.entries".into(),
+            TaggedTable {
+                version: 3,
+                receipt: Some(Digest::of(b"r")),
+                fingerprint: "1:ab".into(),
+            },
+        )]),
+    };
+    let sealed = tag.seal(Some(&key));
+    assert_eq!(sealed, tag.seal(Some(&key)));
+    let opened = Tag::open(&sealed.bytes).unwrap();
+    assert_eq!(opened.tag, tag);
+    let folder = tempfile::tempdir().unwrap();
+    let none = KeyRing::load(folder.path()).unwrap();
+    assert!(!opened.signature(&none).is_valid());
+    std::fs::write(folder.path().join("ada.pub"), key.public_key().to_pem()).unwrap();
+    let ring = KeyRing::load(folder.path()).unwrap();
+    assert!(opened.signature(&ring).is_valid());
+    let unsigned = Tag::open(&tag.seal(None).bytes).unwrap();
+    assert!(!unsigned.signature(&ring).is_valid());
+    for position in (0..sealed.bytes.len()).step_by(7) {
+        let mut bytes = sealed.bytes.clone();
+        bytes[position] ^= 1;
+        let accepted = Tag::open(&bytes).is_ok_and(|tag| tag.signature(&ring).is_valid());
+        assert!(!accepted, "{position}");
+    }
+    // A receipt is no tag.
+    let error = Tag::open(&karat_receipt::seal(&crate::example(), None).bytes).unwrap_err();
+    expect!["cannot accept the tag: the statement's predicateType is not `urn:karat:tag:v1`"]
+        .assert_eq(&error.to_string());
 }
 
 #[test]

@@ -92,6 +92,7 @@ pub(crate) fn example() -> Receipt {
         bytes_written: 2200,
         previous: Some(Digest::of(b"receipt before")),
         reason: None,
+        restated: Vec::new(),
         audit: None,
     }
 }

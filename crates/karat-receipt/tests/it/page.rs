@@ -145,6 +145,7 @@ impl Lake {
                 complete: true,
                 tables: BTreeMap::from([(example().table, state)]),
                 previous,
+                tags: BTreeMap::new(),
             };
             fs::write(
                 self.path(&format!("_karat/runs/run-{sequence}.json")),

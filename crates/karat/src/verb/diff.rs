@@ -7,7 +7,7 @@ use karat_pipeline::{PipelineError, damage};
 use karat_project::TableName;
 use serde_json::{Map, Value, json};
 
-use crate::args::{DiffArgs, Global};
+use crate::args::{BusinessDay, DiffArgs, Global};
 use crate::failure::Failure;
 use crate::machine;
 use crate::operand::{BEFORE, Operand, parts};
@@ -21,8 +21,14 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &DiffArgs) -> Result
     let scratch = Scratch::temporary()?;
     let threads = machine::threads(arguments.resources.threads);
     let (old, new) = operands(&arguments.old, arguments.new.as_deref());
-    let (engine, lake, _) =
-        site::engine_and_lake(voice, global, None, &arguments.resources, &scratch)?;
+    let (engine, lake, _) = site::engine_and_lake(
+        voice,
+        global,
+        None,
+        &BusinessDay::default(),
+        &arguments.resources,
+        &scratch,
+    )?;
     let mut notes = Vec::new();
     let old = Operand::open(
         &old,

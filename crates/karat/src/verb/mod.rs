@@ -1,6 +1,7 @@
 //! The verbs, one file each: open what is needed, call the pipeline, print.
 
 pub(crate) mod bench;
+pub(crate) mod close;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod expanded;

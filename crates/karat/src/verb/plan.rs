@@ -1,6 +1,7 @@
 //! `karat plan`: what a run would read, write, why, how long it takes and where it stops. Writes nothing.
 
 use karat_pipeline::error::exit_code_of;
+use karat_pipeline::given::Values;
 use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
 use serde_json::{Value, json};
@@ -18,8 +19,10 @@ const RUNS_REMEMBERED: u32 = 100;
 /// Prints the plan; the exit code is that of a run, as far as it can be told.
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result<u8, Failure> {
     let (select, time) = (&arguments.select, &arguments.time);
-    let opened = site::open(global, time.at.as_deref(), None)?;
+    let opened = site::open(global, time.at.as_deref(), None)?.given(&arguments.given)?;
     let selected = super::selected_of_lake(voice, &opened, &select.select)?;
+    opened.given.check(&opened.project, selected.as_ref())?;
+    let given = opened.given.asked_by(&opened.project, selected.as_ref());
     let sources = opened.sources();
     let threads = opened.threads;
     let reports = opened
@@ -38,7 +41,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
     let rehearsed = match arguments.rehearse {
-        true => rehearsal::of(voice, global, time, &site, &steps)?,
+        true => rehearsal::of(voice, global, arguments, &site, &steps)?,
         false => Vec::new(),
     };
     let failed = || rehearsed.iter().filter_map(|one| one.after.error());
@@ -59,10 +62,11 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
                     step
                 })
                 .collect();
-            json!({ "logical_time": site.context.logical_time, "steps": steps })
+            json!({ "logical_time": site.context.logical_time, "given": given, "steps": steps })
         },
         || {
-            let mut text = text(&steps, &estimates, code, voice.quiet);
+            let mut text = given_text(&given);
+            text.push_str(&steps_text(&steps, &estimates, code, voice.quiet));
             text.push_str(&rehearsal::text(&rehearsed));
             text
         },
@@ -96,7 +100,19 @@ fn is_to_do(step: &PlannedStep) -> bool {
     )
 }
 
-fn text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) -> String {
+/// What models are made from beside tables, in a line; empty where they ask for nothing.
+fn given_text(given: &Values) -> String {
+    let given: Vec<String> = given
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    match given.is_empty() {
+        true => String::new(),
+        false => format!("given   {}\n", given.join(", ")),
+    }
+}
+
+fn steps_text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) -> String {
     let mut lines = Table::new(&["step", "table", "would", "because", "reads", "takes"]);
     let (mut to_do, mut unknown, mut sum) = (0_u64, 0_u64, 0.0);
     for (step, estimate) in steps.iter().zip(estimates) {

@@ -7,7 +7,7 @@ use karat_pipeline::profile::{Column, Profile, Proposal, ROWS_MIN, profile, prop
 use karat_project::Layer;
 use serde_json::{Value, json};
 
-use crate::args::{Global, ProfileArgs};
+use crate::args::{BusinessDay, Global, ProfileArgs};
 use crate::failure::Failure;
 use crate::machine;
 use crate::operand::Operand;
@@ -23,8 +23,14 @@ const SHOWN_MAX: usize = 32;
 pub(crate) fn run(voice: Voice, global: &Global, arguments: &ProfileArgs) -> Result<u8, Failure> {
     let scratch = Scratch::temporary()?;
     let threads = machine::threads(arguments.resources.threads);
-    let (engine, lake, _) =
-        site::engine_and_lake(voice, global, None, &arguments.resources, &scratch)?;
+    let (engine, lake, _) = site::engine_and_lake(
+        voice,
+        global,
+        None,
+        &BusinessDay::default(),
+        &arguments.resources,
+        &scratch,
+    )?;
     let mut notes = Vec::new();
     let of = Operand::open(
         &arguments.table,

@@ -15,7 +15,7 @@ use karat_exact::{
 use karat_lake::TableDir;
 use karat_pipeline::journal::Journal;
 use karat_pipeline::{PipelineError, cut, damage, event_log, manifest};
-use karat_project::TableName;
+use karat_project::{Project, TableName};
 use karat_sql::TableRef;
 use serde_json::json;
 
@@ -73,11 +73,18 @@ fn answered(
         }
     }
     let (notes, has_versions) = (files.notes, files.has_versions);
-    let parameters = parameters(arguments)?;
     let threads = machine::threads(arguments.resources.threads);
     let at = arguments.time.at.as_deref();
-    let (engine, lake, journal) =
-        site::engine_and_lake(voice, global, at, &arguments.resources, &scratch)?;
+    let (engine, lake, journal) = site::engine_and_lake(
+        voice,
+        global,
+        at,
+        &arguments.day,
+        &arguments.resources,
+        &scratch,
+    )?;
+    let project = lake.as_ref().map(|site| &site.project);
+    let parameters = parameters(arguments, project)?;
     let desk = Desk {
         voice,
         arguments,
@@ -121,7 +128,8 @@ fn sql_text(arguments: &QueryArgs) -> Result<Option<String>, Failure> {
     }
 }
 
-fn parameters(arguments: &QueryArgs) -> Result<Parameters, Failure> {
+/// Values of the command line; a parameter of the project has its own type.
+fn parameters(arguments: &QueryArgs, project: Option<&Project>) -> Result<Parameters, Failure> {
     let mut parameters = Parameters::new();
     for text in &arguments.parameters {
         let Some((name, value)) = text.split_once('=') else {
@@ -130,7 +138,19 @@ fn parameters(arguments: &QueryArgs) -> Result<Parameters, Failure> {
                 "write it like `--param day=2026-01-31`, or with its type: `--param day:date=2026-01-31`",
             ));
         };
-        parameters.insert(name, value).map_err(|error| {
+        let plain = name.trim().trim_start_matches('$').to_lowercase();
+        let declared = project.and_then(|project| project.params.get(&plain));
+        let name = match declared {
+            Some(param) if param.of.value(value).is_none() => {
+                return Err(Failure::usage(
+                    format!("`--param {text}`: `{value}` is no {}", param.of),
+                    format!("write it like `--param {plain}={}`", param.of.example()),
+                ));
+            }
+            Some(param) => format!("{plain}:{}", param.of),
+            None => name.to_owned(),
+        };
+        parameters.insert(&name, value).map_err(|error| {
             Failure::usage(
                 format!("`--param {text}`: {}", error.message),
                 error.hint.unwrap_or_default(),

@@ -9,7 +9,7 @@ use karat_pipeline::rehearse::{Counts, Outcome, Rehearsed, rehearse, stage};
 use karat_project::TableName;
 use serde_json::{Value, json};
 
-use crate::args::{Global, LogicalTime};
+use crate::args::{Global, PlanArgs};
 use crate::failure::{Failure, error_json};
 use crate::output::{Voice, counted, thousands};
 use crate::progress;
@@ -22,7 +22,7 @@ const TOLD: [&str; 3] = ["quarantined", "dropped", "superseded"];
 pub(super) fn of(
     voice: Voice,
     global: &Global,
-    time: &LogicalTime,
+    arguments: &PlanArgs,
     site: &Site,
     steps: &[PlannedStep],
 ) -> Result<Vec<Rehearsed>, Failure> {
@@ -34,7 +34,8 @@ pub(super) fn of(
     };
     let made = steps.iter().filter(would_be_made);
     let models: Vec<TableName> = made.filter_map(|step| step.table.parse().ok()).collect();
-    let mut opened = site::open(global, time.at.as_deref(), None)?;
+    let opened = site::open(global, arguments.time.at.as_deref(), None)?;
+    let mut opened = opened.given(&arguments.given)?;
     let (threads, scratch) = (opened.threads, opened.scratch()?);
     let lake = Lake::create(&scratch.path().join("lake"))?;
     let lake = lake.with_formats(site.lake.formats().clone());

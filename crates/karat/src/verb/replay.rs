@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::verify::table_and_version;
 use crate::args::{Global, ReplayArgs, Resources};
 use crate::failure::{Failure, error_json, error_text};
+use crate::given::Given;
 use crate::output::{self, Table, Voice, counted, seconds, short};
 use crate::progress;
 use crate::scratch::Scratch;
@@ -168,10 +169,11 @@ pub(super) fn staged(
         ..global.clone()
     };
     let at = of.receipt.logical_time.as_str();
-    let opened = match site::open(&staged, Some(at), Some(resources)) {
+    let mut opened = match site::open(&staged, Some(at), Some(resources)) {
         Err(Failure::Project(mistakes)) => return Ok(Err(not_read(of, &mistakes))),
         opened => opened?,
     };
+    opened.given = Given::recorded(&of.receipt.parameters);
     Ok(Ok(opened.site(wants)?))
 }
 

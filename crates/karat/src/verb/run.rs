@@ -160,7 +160,8 @@ fn run_selected(
         global,
         arguments.time.at.as_deref(),
         Some(&arguments.resources),
-    )?;
+    )?
+    .given(&arguments.given)?;
     if opened.project.feeds().next().is_none() && opened.project.models.is_empty() {
         return Err(Failure::usage(
             "the project declares no feed and no model: there is nothing to run",
@@ -168,6 +169,10 @@ fn run_selected(
         ));
     }
     let selected = select(&opened)?;
+    let mut asked_for = asked.selection.to_vec();
+    asked_for.extend(arguments.given.as_written());
+    opened.given.check(&opened.project, selected.as_ref())?;
+    let given = opened.given.asked_by(&opened.project, selected.as_ref());
     let sources = opened.sources();
     let threads = opened.threads;
     let journal = opened.journal();
@@ -179,6 +184,7 @@ fn run_selected(
             None => asked.wait,
         }),
         accept_deletes: arguments.accept_deletes,
+        restate: arguments.restate.clone(),
         trigger: arguments.trigger.clone(),
         progress: progress::listener(voice.quiet, global.progress),
     })?;
@@ -187,7 +193,7 @@ fn run_selected(
     if let Some(key) = &arguments.run_key
         && let Some(done) = run_key::done(&site.lake, key)?
     {
-        if done.selection != asked.selection {
+        if done.selection != asked_for {
             return Err(Failure::usage(
                 format!(
                     "the key `{key}` is that of run {}, which was asked for something else",
@@ -220,7 +226,7 @@ fn run_selected(
     if let (Some(key), 0) = (&arguments.run_key, report.exit_code()) {
         let note = KeyedRun {
             key: key.clone(),
-            selection: asked.selection.to_vec(),
+            selection: asked_for,
             run: site.context.run.clone(),
             logical_time: site.context.logical_time.clone(),
             head: report.head,
@@ -233,6 +239,7 @@ fn run_selected(
         (code, _) => code,
     };
     let mut document = json_of(&site, &report, code);
+    document["given"] = json!(given);
     document["anchored"] = match &anchored {
         Ok(true) => true.into(),
         Ok(false) => Value::Null,
@@ -273,7 +280,7 @@ fn joined(voice: Voice, done: &KeyedRun) -> Result<u8, Failure> {
     voice.answer(
         || {
             json!({
-                "run_id": done.run, "logical_time": done.logical_time, "status": "nothing_to_do",
+                "run_id": done.run, "logical_time": done.logical_time, "given": {}, "status": "nothing_to_do",
                 "head": done.head.map(|head| head.to_string()), "steps": [], "exit_code": 0, "anchored": null,
             })
         },

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use karat_lake::Format;
+use karat_pipeline::expected::{self, Delivery};
 use karat_pipeline::journal::WHOLE_RUN;
-use karat_pipeline::manifest;
 use karat_pipeline::status::{Promise, TableStatus, status};
+use karat_pipeline::{Site, closing, manifest};
 use karat_project::CheckAction;
 use serde_json::{Value, json};
 
@@ -27,6 +28,12 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;
     let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
+    let last = closing::last(&site)?;
+    let expected = if is_whole {
+        deliveries(voice, &site)
+    } else {
+        Vec::new()
+    };
     let path = |table: &TableStatus| shown_path(&site.root, &site.lake.root().join(&table.dir));
     voice.answer(
         || {
@@ -42,9 +49,29 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                     })
                 })
                 .collect();
-            json!({ "tables": tables, "head": head, "failing": failing })
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|delivery| {
+                    json!({
+                        "table": delivery.table.to_string(), "business_date": delivery.business_date.to_string(),
+                        "file": delivery.file.file, "due": delivery.file.due(), "standing": delivery.standing.word(),
+                    })
+                })
+                .collect();
+            json!({ "tables": tables, "expected": expected, "closed": last.as_ref().map(|tag| json!({
+                "tag": tag.name, "business_date": tag.business_date, "principal": tag.principal, "logical_time": tag.logical_time,
+            })), "head": head, "failing": failing })
         },
-        || text(&tables, is_whole, &failing, head.as_deref()),
+        || {
+            let mut text = text(&tables, is_whole, (&failing, &expected), head.as_deref());
+            if let Some(tag) = &last {
+                text.push_str(&format!(
+                    "closed {}, by {} at {}\n",
+                    tag.business_date, tag.principal, tag.logical_time
+                ));
+            }
+            text
+        },
     )?;
     let problems: Vec<_> = tables.iter().filter_map(|t| t.problem.as_ref()).collect();
     if !voice.json {
@@ -62,10 +89,22 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
         .unwrap_or(0))
 }
 
+/// Where the deliveries stand that feeds expect for the business date. What cannot be told is no reason to tell nothing else.
+fn deliveries(voice: Voice, site: &Site) -> Vec<Delivery> {
+    let mut found = Vec::new();
+    for feed in site.project.feeds() {
+        match expected::of_feed(site, feed) {
+            Ok(delivery) => found.extend(delivery),
+            Err(error) => voice.note(&format!("note: {error}")),
+        }
+    }
+    found
+}
+
 fn text(
     tables: &[TableStatus],
     declarations_known: bool,
-    failing: &BTreeSet<String>,
+    (failing, expected): (&BTreeSet<String>, &[Delivery]),
     head: Option<&str>,
 ) -> String {
     if tables.is_empty() && failing.is_empty() {
@@ -102,6 +141,16 @@ fn text(
         text.push_str(&format!(
             "failed when this machine last ran them: {}; `karat retry` runs them and what depends on them\n",
             names.join(", ")
+        ));
+    }
+    for delivery in expected {
+        text.push_str(&format!(
+            "{:<9}  {}: {} for {}, due at {}\n",
+            delivery.standing.word(),
+            delivery.table,
+            delivery.file.file,
+            delivery.business_date,
+            delivery.file.due()
         ));
     }
     if let Some(head) = head {

@@ -1,5 +1,6 @@
 //! `karat test`: tests of models on a few rows, each in a lake of its own in a folder for temporary files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -47,7 +48,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &TestArgs) -> Result
     let project = for_tests(loaded.sound().map_err(Failure::Project)?);
     let resources = Some(&arguments.resources);
     let at = |moment| Opened::of(root.clone(), project.clone(), global, moment, resources);
-    let opened = at(Moment::now(None)?);
+    let opened = at(Moment::now(None)?).given(&arguments.given)?;
     let threads = opened.threads;
     let selected = super::selected(&opened.project, &arguments.select.select)?;
     let wanted = |test: &&ModelTest| {
@@ -82,9 +83,21 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &TestArgs) -> Result
         let time = test.logical_time.as_deref().unwrap_or(AT);
         let outcome = match Moment::now(Some(time)) {
             Ok(moment) => {
-                let outcome = one(at(moment), &folder, lake.as_ref(), &test, threads)?;
-                fs::remove_dir_all(&folder).map_err(Failure::io("remove the folder", &folder))?;
-                outcome
+                let opened = with_values(at(moment).given(&arguments.given)?, &test);
+                let model = BTreeSet::from([test.model.clone()]);
+                match opened.given.lacking(&opened.project, Some(&model)) {
+                    Some((what, _)) => Err(PipelineError::Refused {
+                        what,
+                        hint: "a test states it: `params: { NAME: VALUE }`, `business_date: 2026-10-30`"
+                            .to_owned(),
+                    }),
+                    None => {
+                        let outcome = one(opened, &folder, lake.as_ref(), &test, threads)?;
+                        fs::remove_dir_all(&folder)
+                            .map_err(Failure::io("remove the folder", &folder))?;
+                        outcome
+                    }
+                }
             }
             Err(_) => Err(PipelineError::Refused {
                 what: format!("`at: {time}` is no time"),
@@ -124,6 +137,19 @@ fn for_tests(mut project: Project) -> Project {
         target.key = None;
     }
     project
+}
+
+/// The values that a test states come before those of the command line.
+fn with_values(mut opened: Opened, test: &ModelTest) -> Opened {
+    for (name, value) in &test.params {
+        if let Some(param) = opened.project.params.get(name) {
+            opened.given.set(param, value);
+        }
+    }
+    if let Some(day) = test.business_date {
+        opened.given.set_business_date(day);
+    }
+    opened
 }
 
 /// Leaves out the checks that cannot be asked of a test's rows, and lets the others warn, so that there are rows to compare; gives the names

@@ -16,19 +16,19 @@ use karat_project::{
 };
 use serde_json::{Value, json};
 
-use crate::args::Global;
+use crate::args::{GivenArgs, Global};
 use crate::failure::{Failure, diagnostics_json};
 use crate::machine::{self, Moment};
 use crate::output::{Voice, counted, print_error};
 use crate::site::{self, Opened};
 
 /// Prints the mistakes; 2 if there is one.
-pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
+pub(crate) fn run(voice: Voice, global: &Global, given: &GivenArgs) -> Result<u8, Failure> {
     let root = site::find_root(global)?;
     let loaded = karat_project::load_for(&root, &machine::variable, global.target.as_deref());
     let models = loaded.partial.project().models.len();
     let mut diagnostics = loaded.diagnostics;
-    let checked = look(root, loaded.partial, global, &mut diagnostics)?;
+    let checked = look(root, loaded.partial, (global, given), &mut diagnostics)?;
     let errors = count_errors(&diagnostics);
     if voice.json {
         voice.answer(
@@ -64,7 +64,7 @@ fn count_errors(diagnostics: &[Diagnostic]) -> usize {
 fn look(
     root: PathBuf,
     partial: Partial,
-    global: &Global,
+    (global, given): (&Global, &GivenArgs),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<Checked, Failure> {
     let mistaken = count_errors(diagnostics) > 0;
@@ -74,7 +74,7 @@ fn look(
         diagnostics.push(unknown);
         project.timezone = "UTC".to_owned();
     }
-    let opened = Opened::of(root, project, global, Moment::now(None)?, None);
+    let opened = Opened::of(root, project, global, Moment::now(None)?, None).given(given)?;
     let lake = match opened.lake() {
         Ok(lake) => Some(lake),
         // Its mistake is told already.
@@ -124,14 +124,16 @@ fn check(opened: &Opened, standings: &Standings, lake: Option<&Lake>) -> Result<
         .and_then(|journal| journal.checked().ok())
         .unwrap_or_default();
     let (engine, _scratch) = opened.engine()?;
-    let version = env!("CARGO_PKG_VERSION");
+    let engine = engine.given(opened.given.parameters_to_look_at(&opened.project)?);
+    // A text may be one with a value, and none with another.
+    let version = format!("{} {:?}", env!("CARGO_PKG_VERSION"), opened.given.values());
     let checked = model_check::check(
         &opened.project,
         standings,
         lake,
         &engine,
         &known,
-        version,
+        &version,
         opened.threads,
     );
     if let Some(Err(error)) = journal

@@ -82,6 +82,8 @@ struct Watched {
     /// The longest `stable_for` of a feed: a file that is too young is looked at again when it is old enough.
     stable_for: Duration,
     lake: Option<PathBuf>,
+    /// The file of holidays.
+    holidays: Option<PathBuf>,
 }
 
 impl Watched {
@@ -92,6 +94,7 @@ impl Watched {
             sources: None,
             stable_for: Duration::ZERO,
             lake: None,
+            holidays: None,
             root,
         })
     }
@@ -113,24 +116,39 @@ impl Watched {
         runs.finish()
     }
 
-    /// A number that is another when something may have changed.
-    fn look(&mut self, global: &Global) -> u64 {
+    /// The same when a file of the project has changed.
+    fn pulse_of_project(&self) -> u64 {
         let mut project = Pulse::default();
         project.file(&self.root.join("karat.yaml"));
         project.folder(&self.root.join("domains"));
         project.folder(&self.root.join("keys"));
-        let project = project.finish();
+        if let Some(file) = &self.holidays {
+            project.file(file);
+        }
+        project.finish()
+    }
+
+    /// A number that is another when something may have changed.
+    fn look(&mut self, global: &Global) -> u64 {
+        let mut project = self.pulse_of_project();
         if project != self.project || self.sources.is_none() {
-            self.project = project;
             // One with mistakes has none; the run tells of them.
             let opened = site::open(global, None, None).ok();
             self.lake = opened.as_ref().and_then(|opened| opened.lake_folder().ok());
+            let calendar = opened
+                .as_ref()
+                .and_then(|opened| opened.project.calendar.as_ref());
+            let holidays = calendar.and_then(|calendar| calendar.file.as_ref());
+            self.holidays = holidays.map(|file| self.root.join(file));
             let feeds = opened.iter().flat_map(|opened| opened.project.feeds());
             self.stable_for = feeds.map(|feed| feed.stable_for).max().unwrap_or_default();
             self.sources = opened.map(|opened| {
                 let names = opened.project.sources.keys().cloned().collect();
                 (opened.sources(), names)
             });
+            // The file of holidays is known only now.
+            project = self.pulse_of_project();
+            self.project = project;
         }
         let mut pulse = project;
         if let Some((sources, names)) = &self.sources {

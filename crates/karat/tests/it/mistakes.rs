@@ -1046,12 +1046,12 @@ fn what_a_run_would_refuse_is_told_before_it() {
     expect![[r#"
         2 mistakes
         --- stderr
-        error: `$p` has no value
+        error: `$p` is no parameter of the project
          --> domains/d/gold/g.sql:1:49
           |
         1 | select count(*) as n from d_silver.t where id = $p
-          |                                                 ^
-          = hint: a query gets it by `--param NAME=VALUE`; a model has no parameters: write the value, or read it from a table
+          |                                                 ^^
+          = hint: declare it in karat.yaml: `params: { p: { type: date } }`
 
         error: `apply_as_deletes` is a string, not a condition
          --> domains/d/silver/t.yaml:3:43
@@ -1061,7 +1061,8 @@ fn what_a_run_would_refuse_is_told_before_it() {
           = hint: write an expression that is true for a delete, e.g. `_op = 'D'`
 
         --- exit 2
-    "#]].assert_eq(&project.karat(&["validate"]).text());
+    "#]]
+    .assert_eq(&project.karat(&["validate"]).text());
 }
 
 /// The first delete of a keyed full load needs a time: that its order mark has none is told before (C4, C5).

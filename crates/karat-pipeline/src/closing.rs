@@ -1,0 +1,323 @@
+//! Closed business days (A8): a tag names the versions that a day was closed with, and afterwards no version changes rows of that day, or of one
+//! before, unless a person says why.
+//!
+//! Which rows are those of a day, a model says by `business_day: COLUMN`. Of a model that says nothing, what a run for a closed day makes
+//! counts as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type};
+use futures::TryStreamExt;
+use karat_exact::ExactError;
+use karat_exact::fingerprint::row_hashes;
+use karat_lake::{Lake, Put, failpoint};
+use karat_project::{BUSINESS_DATE, Day, Model};
+use karat_receipt::{Receipt, Tag, TaggedTable};
+
+use crate::audit::{Candidate, refused};
+use crate::context::Site;
+use crate::error::PipelineError;
+use crate::ingest::arrow_error;
+use crate::layout;
+use crate::manifest::{self, Ending};
+use crate::proven::prove;
+use crate::read;
+use crate::step::{StepReport, check_signature};
+
+/// The last closed day, and the name of its newest tag; names alone tell, however many there are.
+///
+/// # Errors
+/// Where the folder of tags cannot be listed.
+pub fn last_closed(lake: &Lake) -> Result<Option<(Day, String)>, PipelineError> {
+    let names = lake.list(layout::TAGS)?;
+    let tags = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".json"))
+        .filter_map(|name| Some((day_of(name)?, number(name), name)));
+    Ok(tags.max().map(|(day, _, name)| (day, name.to_owned())))
+}
+
+/// The day that a tag of this name closes.
+pub(crate) fn day_of(name: &str) -> Option<Day> {
+    Day::parse(name.split('.').next()?)
+}
+
+/// The tag of this name, if there is one.
+///
+/// # Errors
+/// [`PipelineError::Document`] if it cannot be read.
+pub fn tag(site: &Site, name: &str) -> Result<Option<Tag>, PipelineError> {
+    // A name that is no day is that of a run.
+    let path = layout::tag(name);
+    match day_of(name)
+        .map(|_| site.lake.get(&path))
+        .transpose()?
+        .flatten()
+    {
+        Some(bytes) => {
+            let opened = Tag::open(&bytes).map_err(PipelineError::document(&path))?;
+            Ok(Some(opened.tag))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The newest close.
+///
+/// # Errors
+/// [`PipelineError::Document`] if it cannot be read.
+pub fn last(site: &Site) -> Result<Option<Tag>, PipelineError> {
+    match last_closed(&site.lake)? {
+        Some((_, name)) => tag(site, &name),
+        None => Ok(None),
+    }
+}
+
+/// How many times the day had been closed with the tag of this name: from 1.
+fn number(name: &str) -> u32 {
+    let number = name.split_once('.').map(|(_, number)| number);
+    number.map_or(1, |number| number.parse().unwrap_or(1))
+}
+
+/// Every table as it stands now.
+fn tables_now(site: &Site) -> Result<BTreeMap<String, TaggedTable>, PipelineError> {
+    let newest = manifest::newest(&site.lake)?;
+    let tables = newest.into_iter().flat_map(|(manifest, _)| manifest.tables);
+    Ok(tables
+        .map(|(name, state)| {
+            let table = TaggedTable {
+                version: state.version,
+                receipt: state.receipt,
+                fingerprint: state.fingerprint,
+            };
+            (name, table)
+        })
+        .collect())
+}
+
+/// That this day may be closed as far as the record tells, before anybody looks whether all is done: the name that its tag would have.
+///
+/// # Errors
+/// [`PipelineError::Refused`] with the reason.
+pub fn may_close(site: &Site, day: Day) -> Result<String, PipelineError> {
+    let refuse = |what: String, hint: &str| {
+        Err(PipelineError::Refused {
+            what: format!("{day} cannot be closed: {what}"),
+            hint: hint.to_owned(),
+        })
+    };
+    check_signature(site)?;
+    let today = crate::clock::day(&site.context.logical_time, &site.project.timezone);
+    if today.is_some_and(|today| day.to_string() > today) {
+        return refuse("it has not come yet".to_owned(), "close a day that is over");
+    }
+    if let Some(calendar) = &site.project.calendar {
+        match calendar.is_business_day(day) {
+            Ok(true) => {}
+            Ok(false) => {
+                return refuse(
+                    "it is no business day by the project's calendar".to_owned(),
+                    "close the last business day: it closes all days before, too",
+                );
+            }
+            Err(not_covered) => return refuse(not_covered.to_string(), &not_covered.hint()),
+        }
+    }
+    // What a killed run committed is listed first.
+    manifest::write(site, Ending::Nothing)?;
+    let now = tables_now(site)?;
+    if now.is_empty() {
+        return refuse(
+            "the lake has no tables".to_owned(),
+            "`karat run` makes them",
+        );
+    }
+    let Some(last) = last(site)? else {
+        return Ok(day.to_string());
+    };
+    let closed = last.business_date.as_str();
+    match day.to_string().as_str().cmp(closed) {
+        std::cmp::Ordering::Less => refuse(
+            format!("{closed} is closed already, and with it the days before"),
+            "`karat status` tells the last close",
+        ),
+        std::cmp::Ordering::Equal if last.tables == now => refuse(
+            format!(
+                "it is closed already, by {} at {}, and no table has changed since",
+                last.principal, last.logical_time
+            ),
+            "there is nothing to do",
+        ),
+        std::cmp::Ordering::Equal => Ok(format!("{day}.{}", number(&last.name) + 1)),
+        std::cmp::Ordering::Greater => Ok(day.to_string()),
+    }
+}
+
+/// Writes the tag of this name over all tables as they stand.
+///
+/// # Errors
+/// [`PipelineError::LostRace`] if somebody else did it first.
+pub fn close(site: &Site, day: Day, name: &str) -> Result<Tag, PipelineError> {
+    let Some((manifest, head)) = manifest::newest(&site.lake)? else {
+        return Err(PipelineError::Internal("no run has a manifest".to_owned()));
+    };
+    for (table, state) in &manifest.tables {
+        let parsed = crate::replay::named(table)?;
+        let newest = site.lake.table(&parsed.folder()).newest_version()?;
+        if newest != Some(state.version) {
+            return Err(PipelineError::LostRace {
+                table: table.clone(),
+            });
+        }
+    }
+    let tag = Tag {
+        name: name.to_owned(),
+        business_date: day.to_string(),
+        run: site.context.run.clone(),
+        logical_time: site.context.logical_time.clone(),
+        principal: site.context.principal.clone(),
+        target: site.context.target.clone(),
+        head,
+        tables: tables_now(site)?,
+    };
+    failpoint::hit("tag.before");
+    let sealed = tag.seal(site.context.key.as_ref());
+    match site.lake.put_if_absent(&layout::tag(name), &sealed.bytes)? {
+        Put::Created => Ok(tag),
+        Put::Exists => Err(PipelineError::LostRace {
+            table: format!("the tag {name}"),
+        }),
+    }
+}
+
+/// What a plan says of a model that a run for a closed day would make again: whether its rows come out as they were, only the run knows.
+pub(crate) fn foretold(site: &Site, model: &Model, last: Option<Day>) -> Option<String> {
+    let date = Day::parse(site.context.parameters.get(BUSINESS_DATE)?)?;
+    (model.business_day.is_none() && date <= last? && site.context.restate.is_none()).then(|| {
+        format!("{date} is closed: if it comes out otherwise than it is, `--restate REASON` must say why")
+    })
+}
+
+/// Refuses a version that changes rows of a closed day, unless the run says why; then its receipt says it, too.
+pub(crate) async fn before_commit(
+    site: &Site,
+    model: &Model,
+    candidate: &Candidate<'_>,
+    receipt: &mut Receipt,
+    report: &mut StepReport,
+) -> Result<(), PipelineError> {
+    // A first version changes nothing that was reported.
+    let (Some((last, _)), Some(_)) = (last_closed(&site.lake)?, candidate.base) else {
+        return Ok(());
+    };
+    let dates = match changed(site, model, candidate, last).await {
+        Ok(dates) => dates,
+        Err(error) => return Err(refused(site, model, candidate, receipt.epoch, error)),
+    };
+    if dates.is_empty() {
+        return Ok(());
+    }
+    if let Some(reason) = &site.context.restate {
+        report.notes.push(format!(
+            "restates rows of {}: {reason}",
+            match dates.as_slice() {
+                [day] => day.clone(),
+                [first, .., last] => format!("{} closed days, {first} to {last}", dates.len()),
+                [] => String::new(),
+            }
+        ));
+        receipt.reason = Some(reason.clone());
+        receipt.restated = dates;
+        return Ok(());
+    }
+    let error = PipelineError::DayClosed {
+        table: model.name.to_string(),
+        dates,
+        closed: last.to_string(),
+        version: candidate.base.map(|head| head.snapshot.version),
+    };
+    Err(refused(site, model, candidate, receipt.epoch, error))
+}
+
+/// The closed days whose rows the version changes, sorted.
+async fn changed(
+    site: &Site,
+    model: &Model,
+    candidate: &Candidate<'_>,
+    last: Day,
+) -> Result<Vec<String>, PipelineError> {
+    let of_run = site.context.parameters.get(BUSINESS_DATE);
+    let column = model.business_day.as_deref();
+    let is_of_later = |date: &String| Day::parse(date).is_none_or(|date| date > last);
+    if column.is_none() && of_run.is_none_or(is_of_later) {
+        return Ok(Vec::new());
+    }
+    let sums = sums(site, model, candidate, column, last).await?;
+    let found: BTreeSet<Day> = sums
+        .into_iter()
+        .filter(|(_, sum)| *sum != (0, 0))
+        .map(|(day, _)| day)
+        .collect();
+    Ok(match of_run {
+        // Whatever changed counts for the day that the run is for.
+        Some(date) if column.is_none() && !found.is_empty() => vec![date.clone()],
+        _ => found.iter().map(Day::to_string).collect(),
+    })
+}
+
+/// By closed day how many rows more there are than before, and by how much the sum of their hashes grew; without a column all rows count
+/// for the last closed day. Rows of files that stay cancel out, so only the others are read.
+async fn sums(
+    site: &Site,
+    model: &Model,
+    candidate: &Candidate<'_>,
+    column: Option<&str>,
+    last: Day,
+) -> Result<BTreeMap<Day, (i64, u128)>, PipelineError> {
+    let table = site.lake.table(&model.name.folder());
+    prove(site, &table, candidate.removed).await?;
+    let mut sets = vec![(
+        1_i64,
+        read::written_set(&table, candidate.schema, candidate.added),
+    )];
+    if let Some(head) = candidate.base {
+        let removed = candidate.removed.iter();
+        sets.push((-1, read::file_set(&table, &head.snapshot, removed, None)));
+    }
+    let mut sums: BTreeMap<Day, (i64, u128)> = BTreeMap::new();
+    for (sign, set) in sets {
+        if set.files.is_empty() {
+            continue;
+        }
+        let mut rows = read::scan(site, &set, "closing").await?;
+        while let Some(batch) = rows.try_next().await.map_err(ExactError::from)? {
+            let hashes = row_hashes(&batch)?;
+            let days = match column.map(|column| batch.column_by_name(column)) {
+                None => None,
+                Some(Some(values)) => Some(cast(values, &DataType::Date32).map_err(arrow_error)?),
+                // A version before the column was there has rows of no day.
+                Some(None) => continue,
+            };
+            let days = days.as_ref().map(|days| days.as_primitive::<Date32Type>());
+            for (row, hash) in hashes.into_iter().enumerate() {
+                let day = match days {
+                    None => last,
+                    Some(days) if days.is_null(row) => continue,
+                    Some(days) => Day::from_days(days.value(row)),
+                };
+                if day > last {
+                    continue;
+                }
+                let (rows, sum) = sums.entry(day).or_default();
+                *rows += sign;
+                *sum = match sign {
+                    1 => sum.wrapping_add(hash),
+                    _ => sum.wrapping_sub(hash),
+                };
+            }
+        }
+    }
+    Ok(sums)
+}

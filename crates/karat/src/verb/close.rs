@@ -1,0 +1,92 @@
+//! `karat close DATE`: tags the versions that a business day is closed with, if nothing of it is left to do.
+
+use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
+use karat_pipeline::{PipelineError, closing};
+use serde_json::json;
+
+use super::run::say_error;
+use crate::args::{BusinessDay, CloseArgs, GivenArgs, Global};
+use crate::failure::Failure;
+use crate::output::{Voice, counted};
+use crate::site::{self, Wants};
+
+/// Steps that a refusal names.
+const NAMED: usize = 5;
+
+/// Closes the day; refused where a run for it would do something, or fail.
+pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Result<u8, Failure> {
+    let day = arguments.date;
+    let given = GivenArgs {
+        parameters: arguments.parameters.clone(),
+        day: BusinessDay {
+            business_date: Some(day),
+        },
+    };
+    let opened = site::open(global, arguments.time.at.as_deref(), None)?.given(&given)?;
+    opened.given.check(&opened.project, None)?;
+    let (sources, threads) = (opened.sources(), opened.threads);
+    let site = opened.site(Wants::writing())?;
+    let name = closing::may_close(&site, day)?;
+    let steps = site::block_on(threads, plan::plan(&site, sources.as_ref(), None))?;
+    if let Some(error) = unfinished(&steps, &day.to_string()) {
+        for error in steps.iter().filter_map(|step| step.error.as_ref()) {
+            say_error(&site, error);
+        }
+        return Err(error.into());
+    }
+    let tag = closing::close(&site, day, &name)?;
+    voice.answer(
+        || {
+            json!({
+                "tag": tag.name, "business_date": tag.business_date, "run_id": tag.run, "logical_time": tag.logical_time,
+                "head": tag.head.to_string(), "tables": tag.tables,
+            })
+        },
+        || {
+            format!(
+                "closed {day}: the tag `{}` names {}\nhead {}\n",
+                tag.name,
+                counted(tag.tables.len() as u64, "table"),
+                tag.head
+            )
+        },
+    )?;
+    Ok(0)
+}
+
+/// What a run for the day would still do, as the reason not to close it.
+fn unfinished(steps: &[PlannedStep], day: &str) -> Option<PipelineError> {
+    let left: Vec<&PlannedStep> = steps
+        .iter()
+        .filter(|step| {
+            let is_idle = matches!(step.action, PlannedAction::Nothing | PlannedAction::Wait);
+            !is_idle || !step.broken.is_empty() || step.found_nothing
+        })
+        .collect();
+    if left.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = left
+        .iter()
+        .take(NAMED)
+        .map(|step| match step.broken.first() {
+            Some((object, _)) => format!("`{}` ({object} is held)", step.table),
+            None => format!("`{}` ({}: {})", step.table, step.action.word(), step.reason),
+        })
+        .collect();
+    let more = match left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(PipelineError::NotDone {
+        day: day.to_owned(),
+        left: format!(
+            "{} not done: {}{more}",
+            match left.len() {
+                1 => "1 step is".to_owned(),
+                steps => format!("{steps} steps are"),
+            },
+            named.join(", ")
+        ),
+    })
+}
