@@ -25,11 +25,12 @@ use crate::damage;
 use crate::deliveries::Reading;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
+use crate::held::HeldLoads;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
-    Change, Head, Published, head, newest_load, no_foreign, publish, read_receipt,
+    Change, Head, Published, head, head_at, newest_load, no_foreign, publish, read_receipt,
 };
 use crate::read;
 use crate::reshaped;
@@ -220,6 +221,10 @@ async fn plan_next(
     notes.extend(reshaped::renamed_late(feed, head));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
+    if source.kind() != "files" {
+        let whole = spec.mode == Mode::Full;
+        notes.extend(HeldLoads::of(epochs).note(&feed.short_name(), whole));
+    }
     for waits in &planned.waiting {
         let (path, why) = (&waits.path, &waits.why);
         notes.push(format!("`{path}` {why}: left for a later run"));
@@ -284,7 +289,7 @@ fn future_cursor(site: &Site, feed: &Feed, loads: &[Load], epochs: &Epochs) -> O
     let cursor = feed.cursor.as_ref()?;
     let position = match loads.last() {
         Some(load) => &load.to,
-        None => &epochs.last_current()?.to["position"],
+        None => &epochs.position()?.to["position"],
     };
     let value = position["cursor"].as_str()?;
     let day = Instant::parse(value.get(..10)?).ok()?.as_nanoseconds();
@@ -322,7 +327,7 @@ fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> 
     match spec.mode {
         Mode::Incremental => Known::Cursor(
             epochs
-                .last_current()
+                .position()
                 .map(|intent| intent.to["position"].clone()),
         ),
         Mode::Full => Known::Full {
@@ -404,6 +409,7 @@ async fn load_all(
     )?;
     epochs.check_whole(&feed.bronze)?;
     reshaped::check(site, feed, &epochs)?;
+    epochs::settle_word(&site.lake, &feed.bronze, &epochs)?;
     if let Some(open) = epochs.open().cloned() {
         loader
             .take_up(open, head_now.clone(), &epochs, report)
@@ -659,7 +665,7 @@ impl Loader<'_> {
         };
         let mut intent = self.intent(epochs.next(), &load)?;
         intent.to = epochs
-            .last_current()
+            .position()
             .map_or(Value::Null, |intent| intent.to.clone());
         epochs::write_intent(&self.site.lake, &self.feed.bronze, &intent)?;
         self.close(
@@ -1127,6 +1133,15 @@ impl Loader<'_> {
             );
         }
 
+        if let Some(run) = self.held_state(&load, &schema, epochs).await? {
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                format!("held: it is what run {run}, which was undone, had loaded"),
+                intent.objects.clone(),
+            );
+        }
+
         let landed = self
             .land(intent, &load, &schema, head_now.as_ref(), epochs)
             .await;
@@ -1176,6 +1191,7 @@ impl Loader<'_> {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
         let nothing_new = self.equals_last_full_load(&landed, head_now.as_ref())?
+            || self.equals_held_load(&landed, epochs)?
             || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs)
             || (!landed.changes_anything()
                 && self.says_nothing_new(&load, head_now.as_ref(), epochs));
@@ -1299,6 +1315,85 @@ impl Loader<'_> {
         Ok(before.parameters.get("load_fingerprint") == Some(now))
     }
 
+    /// The same of a load that was taken back and is held.
+    fn equals_held_load(&self, landed: &Landed, epochs: &Epochs) -> Result<bool, PipelineError> {
+        let Some(now) = &landed.load_fingerprint else {
+            return Ok(false);
+        };
+        for (base, _) in HeldLoads::of(epochs).states() {
+            let then = head_at(self.table, base)?;
+            if let Some(digest) = then.and_then(|then| then.receipt)
+                && newest_load(self.site, digest)?
+                    .parameters
+                    .get("load_fingerprint")
+                    == Some(now)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The run, which was undone, that had found a live table, loaded in full by its key, as it is now.
+    async fn held_state(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        epochs: &Epochs,
+    ) -> Result<Option<String>, PipelineError> {
+        let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        if !keyed_full || !load.objects.is_empty() {
+            return Ok(None);
+        }
+        for (base, run) in HeldLoads::of(epochs).states() {
+            let Some(then) = head_at(self.table, base)? else {
+                continue;
+            };
+            let state = self.state_at(load, schema, &then, epochs).await?;
+            let (changes, _) = self.foresee_changes(load, schema, Box::new(state)).await?;
+            if changes.kept == 0 && changes.deleted == 0 {
+                return Ok(Some(run.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes in what bronze has, and what is held of loads that were taken back, oldest first.
+    async fn remember(
+        &self,
+        seen: &mut Window,
+        head: &Head,
+        epochs: &Epochs,
+    ) -> Result<(), PipelineError> {
+        let held = HeldLoads::of(epochs);
+        if held.is_empty() {
+            let mut stream = self.bronze_rows(head).await?;
+            while let Some(batch) = stream
+                .try_next()
+                .await
+                .map_err(karat_exact::ExactError::from)?
+            {
+                seen.remember(&batch).map_err(arrow_error)?;
+            }
+            return Ok(());
+        }
+        prove_list(self.site, self.table, head)?;
+        for (version, file) in held.files_among(self.table, head)? {
+            prove(self.site, self.table, [&file]).await?;
+            let set = read::file_set(self.table, &version, [&file], None);
+            let mut stream = read::scan(self.site, &set, "load.known").await?;
+            while let Some(batch) = stream
+                .try_next()
+                .await
+                .map_err(karat_exact::ExactError::from)?
+            {
+                let received = crate::repairs::received(batch).map_err(arrow_error)?;
+                seen.remember(&received).map_err(arrow_error)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A keyed full load of files whose rows are those of the load before, in other bytes (A3). One that takes the place of a committed
     /// load is recorded all the same, and so is one that brings a column.
     fn changes_nothing(
@@ -1343,13 +1438,28 @@ impl Loader<'_> {
             let what = format!("cannot load `{}`: {what}", self.feed.bronze);
             return Err(PipelineError::Refused { what, hint });
         }
+        match head {
+            Some(head) => self.state_at(load, schema, head, epochs).await,
+            None => self.no_state(schema),
+        }
+    }
+
+    /// The state of no row.
+    fn no_state(&self, schema: &SchemaRef) -> Result<FullDiff, PipelineError> {
         let fields = bronze::payload(schema).into_iter();
         let payload: Vec<String> = fields.map(|field| field.name().clone()).collect();
-        let mut state =
-            FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))?;
-        let Some(head) = head else {
-            return Ok(state);
-        };
+        FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))
+    }
+
+    /// The state that a version of the table holds, without loads that this one takes the place of.
+    async fn state_at(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        head: &Head,
+        epochs: &Epochs,
+    ) -> Result<FullDiff, PipelineError> {
+        let mut state = self.no_state(schema)?;
         let before = Reading {
             left_out_loads: self.replaced_by(load, epochs),
             ..Reading::default()
@@ -1398,14 +1508,7 @@ impl Loader<'_> {
                 let before = bronze::payload(&head.snapshot.schema);
                 let before = before.iter().map(|field| field.name().clone());
                 seen = seen.with_columns_before(before.collect());
-                let mut stream = self.bronze_rows(head).await?;
-                while let Some(batch) = stream
-                    .try_next()
-                    .await
-                    .map_err(karat_exact::ExactError::from)?
-                {
-                    seen.remember(&batch).map_err(arrow_error)?;
-                }
+                self.remember(&mut seen, head, epochs).await?;
             }
             window = Some(seen);
         }

@@ -16,6 +16,7 @@
 //! - [`envelope`]: receipt to in-toto Statement v1 in a DSSE envelope, and back.
 //! - [`chain`]: whether a table's receipts follow from one another.
 //! - [`keyed_run`]: the note of a run that had a key of its starter.
+//! - [`undo`]: what an undo set out to take back.
 //! - [`error`]: the one error type.
 
 pub mod audit;
@@ -32,6 +33,7 @@ pub mod live;
 pub mod manifest;
 pub mod receipt;
 pub mod rotation;
+pub mod undo;
 
 pub use audit::{Audit, Audited, CheckCount};
 pub use chain::{ChainFinding, ChainLink, ChainProblem, check_chain};
@@ -49,3 +51,4 @@ pub use live::live_files_digest;
 pub use manifest::{Manifest, TableState};
 pub use receipt::{ExpectationCount, FileRef, Input, Kind, ObjectRef, Receipt};
 pub use rotation::{OpenedRotation, Rotation};
+pub use undo::{Undo, UndoneTable};

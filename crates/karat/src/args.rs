@@ -95,6 +95,8 @@ pub(crate) enum Verb {
     Run(RunArgs),
     /// Run what fails, as far as this machine remembers, and what depends on it; feeds and models that ended well are left alone.
     Retry(Running),
+    /// Take a run back: each table that it wrote has again the rows that it had before, and what it loaded is held.
+    Undo(UndoArgs),
     /// Show the tables of the lake: versions, rows, fingerprints, and whether what their checks promise of freshness and volume holds now.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
@@ -465,6 +467,23 @@ pub(crate) struct Running {
     pub(crate) run_key: Option<String>,
 }
 
+/// Arguments of `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// The run, as `karat run` printed it and `karat receipt list` shows it.
+    #[arg(value_name = "RUN", value_hint = ValueHint::Other)]
+    pub(crate) run: String,
+    /// Why; becomes part of the record.
+    #[arg(long, value_name = "TEXT", required_unless_present = "plan")]
+    pub(crate) reason: Option<String>,
+    /// Show what would be taken back, and what would be held; writes nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Wait this long for runs that are at the tables, like `10m`; without it, do not wait.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
@@ -730,6 +749,15 @@ pub(crate) enum PositionVerb {
         /// The cursor's value.
         #[arg(allow_negative_numbers = true)]
         value: String,
+    },
+    /// Let a feed load again what was undone: its objects count as never met, its cursor goes back to where it was before.
+    Reset {
+        /// The feed.
+        #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
+        feed: String,
+        /// Why; becomes part of the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
 }
 

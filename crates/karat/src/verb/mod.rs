@@ -24,6 +24,7 @@ pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod tour;
+pub(crate) mod undo;
 pub(crate) mod validate;
 pub(crate) mod verify;
 mod watch;

@@ -52,3 +52,5 @@ mod sql;
 mod survey;
 mod together;
 mod two_days;
+mod undo;
+mod undo_any;
