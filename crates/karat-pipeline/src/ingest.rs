@@ -491,6 +491,111 @@ async fn load_all(
     Ok(())
 }
 
+/// A range of a cursor's feed that is read again (A8).
+pub(crate) struct LoadedRange<'a> {
+    pub(crate) feed: &'a Feed,
+    pub(crate) spec: &'a FeedSpec,
+    pub(crate) source: &'a Arc<dyn Source>,
+    pub(crate) reads: &'a ColumnsRead,
+    /// Values of the cursor, as the source keeps them.
+    pub(crate) from: Value,
+    pub(crate) to: Value,
+}
+
+/// Loads a range again; the position stays where it is.
+pub(crate) async fn load_range(
+    site: &Site,
+    range: &LoadedRange<'_>,
+) -> Result<StepReport, PipelineError> {
+    let feed = range.feed;
+    let mut report = StepReport::new("load", &feed.bronze.to_string());
+    let _lock: LockGuard = site.lock(&feed.bronze.to_string())?;
+    let table = site.lake.table(&feed.bronze.folder());
+    let loader = range.loader(site, &table);
+    let (head_now, epochs) = loader.state_of_range().await?;
+    epochs::settle_word(&site.lake, &feed.bronze, &epochs)?;
+    no_foreign(&feed.bronze, Some(&head_now))?;
+    loader.check_signature()?;
+    let position = epochs
+        .position()
+        .map_or(Value::Null, |intent| intent.to["position"].clone());
+    let load = range.load();
+    let mut intent = loader.intent(epochs.next(), &load)?;
+    intent.from = json!({ "position": position });
+    intent.to["position"] = position;
+    intent.to[RANGE] = json!({ "from": range.from, "to": range.to });
+    let schema = loader.schema_of(Some(&head_now), &load).await?;
+    let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
+    let base = Some(head_now);
+    loader
+        .execute(&intent, digest, load, schema, base, &epochs, &mut report)
+        .await?;
+    Ok(report)
+}
+
+/// What that would come to, by reading the range: `read`, `kept`, `unchanged`.
+pub(crate) async fn foresee_range(
+    site: &Site,
+    range: &LoadedRange<'_>,
+) -> Result<Terms, PipelineError> {
+    let table = site.lake.table(&range.feed.bronze.folder());
+    let loader = range.loader(site, &table);
+    let (head_now, epochs) = loader.state_of_range().await?;
+    let load = range.load();
+    let Some(schema) = loader.schema_of(Some(&head_now), &load).await? else {
+        return Ok(Terms::new());
+    };
+    let fields = bronze::payload(&schema).into_iter();
+    let payload: Vec<String> = fields.map(|field| field.name().clone()).collect();
+    let mut window = loader.window(&payload, Some(&head_now), &epochs).await?;
+    let (source, spec) = (range.source.clone(), range.spec.clone());
+    let rename = range.feed.rename.clone();
+    let counting = tokio::task::spawn_blocking(move || -> Result<_, PipelineError> {
+        let mut kept = 0;
+        let count = source.read(&spec, &load, &mut |batch| {
+            let nowhere = Provenance::default();
+            let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &nowhere)?;
+            kept += window.news(&batch)?.num_rows() as u64;
+            Ok(())
+        })?;
+        Ok((count.rows, kept))
+    });
+    let (read, kept) = counting.await.map_err(joined)??;
+    Ok(Terms::from([
+        ("read".to_owned(), read),
+        ("kept".to_owned(), kept),
+        ("unchanged".to_owned(), read - kept),
+    ]))
+}
+
+/// In an intent's `to`: the range of a cursor that is read again, beside the position, which stays.
+const RANGE: &str = "range";
+
+impl<'a> LoadedRange<'a> {
+    fn loader(&self, site: &'a Site, table: &'a Table) -> Loader<'a> {
+        Loader {
+            site,
+            feed: self.feed,
+            spec: self.spec,
+            source: self.source,
+            table,
+            read_by_models: self.reads,
+        }
+    }
+
+    fn load(&self) -> Load {
+        load_of_range(&self.from, &self.to)
+    }
+}
+
+fn load_of_range(from: &Value, to: &Value) -> Load {
+    Load {
+        from: json!({ "cursor": from, "from": from }),
+        to: json!({ "cursor": to }),
+        ..Load::default()
+    }
+}
+
 /// Whether objects of the feed are held in quarantine.
 fn holds_some(epochs: &Epochs) -> bool {
     let mut objects = epochs.objects().into_iter();
@@ -604,6 +709,28 @@ impl Loader<'_> {
             objects: load.objects.iter().map(intent_object).collect(),
             inputs: BTreeMap::new(),
         })
+    }
+
+    /// A feed that was loaded before, with nothing left open: a range of it may be read again.
+    async fn state_of_range(&self) -> Result<(Head, Epochs), PipelineError> {
+        let bronze = &self.feed.bronze;
+        let Some(head) = head(self.table)? else {
+            return Err(PipelineError::Refused {
+                what: format!("`{bronze}` has no version: there is nothing to read again"),
+                hint: "`karat run` loads it".to_owned(),
+            });
+        };
+        check_signed(self.site, bronze, Some(&head))?;
+        let epochs = Epochs::read(&self.site.lake, bronze, Some(&head.snapshot))?;
+        epochs.check_whole(bronze)?;
+        reshaped::check(self.site, self.feed, &epochs)?;
+        if let Some(open) = epochs.unsettled() {
+            return Err(PipelineError::Refused {
+                what: format!("load {} of `{bronze}` is still open", open.epoch),
+                hint: "`karat run` settles it; then read the range again".to_owned(),
+            });
+        }
+        Ok((head, epochs))
     }
 
     /// An open intent keeps its range and its objects; today's code reads them (A3).
@@ -1358,6 +1485,26 @@ impl Loader<'_> {
         Ok(None)
     }
 
+    /// What the rows of a cursor are compared with.
+    async fn window(
+        &self,
+        payload: &[String],
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<Window, PipelineError> {
+        // With all columns in bronze, the content has the cursor and whatever key the source has. A key that was declared since
+        // the last load makes other places of the same rows.
+        let by_content = self.feed.columns.is_none();
+        let mut seen = Window::new(payload, by_content);
+        if let Some(head) = head {
+            let before = bronze::payload(&head.snapshot.schema);
+            let before = before.iter().map(|field| field.name().clone());
+            seen = seen.with_columns_before(before.collect());
+            self.remember(&mut seen, head, epochs).await?;
+        }
+        Ok(seen)
+    }
+
     /// Takes in what bronze has, and what is held of loads that were taken back, oldest first.
     async fn remember(
         &self,
@@ -1500,17 +1647,7 @@ impl Loader<'_> {
         if keyed_full {
             diff = Some(self.state_before(load, schema, head, epochs).await?);
         } else if cursor {
-            // With all columns in bronze, the content has the cursor and whatever key the source has. A key that was declared since
-            // the last load makes other places of the same rows.
-            let by_content = self.feed.columns.is_none();
-            let mut seen = Window::new(&payload, by_content);
-            if let Some(head) = head {
-                let before = bronze::payload(&head.snapshot.schema);
-                let before = before.iter().map(|field| field.name().clone());
-                seen = seen.with_columns_before(before.collect());
-                self.remember(&mut seen, head, epochs).await?;
-            }
-            window = Some(seen);
+            window = Some(self.window(&payload, head, epochs).await?);
         }
         let rows_before = match &diff {
             Some(diff) => diff.keys_before(),
@@ -1915,6 +2052,12 @@ fn schema_before(head: Option<&Head>) -> Option<SchemaRef> {
 
 /// The load that an intent set out to make.
 fn load_of(intent: &Intent) -> Load {
+    if let Value::Object(range) = &intent.to[RANGE] {
+        return Load {
+            epoch: Some(intent.epoch),
+            ..load_of_range(&range["from"], &range["to"])
+        };
+    }
     Load {
         objects: intent.objects.iter().map(object_of).collect(),
         from: intent.from["position"].clone(),

@@ -78,14 +78,49 @@ pub fn set(
             hint: "only feeds with `cursor` have a position that can be set".to_owned(),
         });
     };
+    check_kind(site, sources, feed, &cursor.column, value)?;
+    let _lock = site
+        .lake
+        .lock(&feed.bronze.to_string(), site.context.wait)?;
+    let epochs = settled(site, feed)?;
+    let principal = &site.context.principal;
+    let to = json!({ "position": value, SETS: true, "principal": principal });
+    record(site, feed, &epochs, to)
+}
+
+/// A value of a cursor that a person typed, as its source keeps positions.
+pub(crate) fn cursor_cell(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    column: &str,
+    value: &str,
+) -> Result<Value, PipelineError> {
+    let is_number = check_kind(site, sources, feed, column, value)? == Some(Kind::Number);
+    Ok(match value.parse::<i64>() {
+        _ if !is_number => json!(value),
+        Ok(whole) => json!(whole),
+        Err(_) => json!({ "real": value }),
+    })
+}
+
+/// Refuses a value that has no place among those of the cursor.
+fn check_kind(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    column_name: &str,
+    value: &str,
+) -> Result<Option<Kind>, PipelineError> {
+    let lag = feed.cursor.as_ref().and_then(|cursor| cursor.lag);
     let known = position_of(site, feed)?;
-    let column = column_type(site, sources, feed, &cursor.column)?;
-    let kind = Kind::of(cursor.lag, &known, column.as_ref());
+    let column = column_type(site, sources, feed, column_name)?;
+    let kind = Kind::of(lag, &known, column.as_ref());
     if let Some(kind) = kind.filter(|kind| !kind.fits(value)) {
         return Err(PipelineError::Refused {
             what: format!(
                 "the cursor `{}` of `{}` holds {}, and the value given is {}",
-                cursor.column,
+                column_name,
                 feed.bronze,
                 kind.words(),
                 kind.missed()
@@ -98,13 +133,7 @@ pub fn set(
             },
         });
     }
-    let _lock = site
-        .lake
-        .lock(&feed.bronze.to_string(), site.context.wait)?;
-    let epochs = settled(site, feed)?;
-    let principal = &site.context.principal;
-    let to = json!({ "position": value, SETS: true, "principal": principal });
-    record(site, feed, &epochs, to)
+    Ok(kind)
 }
 
 /// Lets a feed read again what was undone: its objects count as never met, and its cursor goes back to where it was before.

@@ -270,7 +270,7 @@ fn reads(site: &Site, table: &TableName, bronze: &TableName) -> bool {
 }
 
 /// Silver tables over a feed.
-fn silver_over(site: &Site, bronze: &TableName) -> Vec<TableName> {
+pub(crate) fn silver_over(site: &Site, bronze: &TableName) -> Vec<TableName> {
     let models = site.project.models.iter().map(|model| &model.name);
     models
         .filter(|table| reads(site, table, bronze))

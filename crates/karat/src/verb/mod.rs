@@ -1,5 +1,6 @@
 //! The verbs, one file each: open what is needed, call the pipeline, print.
 
+pub(crate) mod backfill;
 pub(crate) mod bench;
 pub(crate) mod diff;
 pub(crate) mod doctor;

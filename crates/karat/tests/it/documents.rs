@@ -218,6 +218,9 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("undo --plan", 0, &[run]);
     ask("undo", 0, &[run, "--reason", "so"]);
     ask("position reset", 0, &["db.t"]);
+    let range = ["db.t", "--from", "1", "--to", "9"];
+    ask("backfill --plan", 0, &range);
+    ask("backfill", 0, &range);
     ask("schema accept", 0, &["landing.orders"]);
     ask("source test", 0, &[]);
     ask("source discover", 0, &["landing", "orders"]);

@@ -5,6 +5,7 @@
 mod accounting;
 mod adventures;
 mod anchors;
+mod backfill;
 mod bad_input;
 mod beside;
 mod checks;
