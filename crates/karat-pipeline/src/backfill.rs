@@ -3,7 +3,8 @@
 //! What bronze has is compared as with every load of a cursor (B7): rows that are as they were read last are not appended. The position stays
 //! where it is.
 
-use karat_project::{Feed, Mode, TableName};
+use karat_project::{Feed, Mode, ModelKind, TableName};
+use karat_receipt::Digest;
 
 use crate::accounting::Terms;
 use crate::at_work;
@@ -16,7 +17,6 @@ use crate::repair::silver_over;
 use crate::schedule::{Sources, columns_read_of};
 use crate::step::{StepReport, StepStatus};
 use crate::undo;
-use karat_receipt::Digest;
 
 /// Values of the cursor, as its column has them; both belong to the range.
 #[derive(Debug, Clone)]
@@ -42,6 +42,14 @@ pub struct Backfilled {
     pub head: Option<Digest>,
 }
 
+/// Numbers are compared as numbers, others by their bytes, as the source does (B7).
+fn ends_before_it_begins(range: &Range) -> bool {
+    match (range.from.parse::<f64>(), range.to.parse::<f64>()) {
+        (Ok(from), Ok(to)) => to < from,
+        _ => range.to < range.from,
+    }
+}
+
 /// Reads a range again; a plan reads it, too, and writes nothing.
 pub async fn backfill(
     site: &Site,
@@ -65,6 +73,12 @@ pub async fn backfill(
     };
     let from = cursor_cell(site, sources, feed, &cursor.column, &range.from)?;
     let to = cursor_cell(site, sources, feed, &cursor.column, &range.to)?;
+    if ends_before_it_begins(range) {
+        return Err(PipelineError::Refused {
+            what: format!("the range of `{}` ends before it begins", feed.bronze),
+            hint: "give the least value with `--from`, the greatest with `--to`; texts are ordered by their bytes".to_owned(),
+        });
+    }
     let source = sources.open(&feed.source)?;
     let spec = sources.spec(feed);
     let reads = columns_read_of(&site.project, &feed.bronze);
@@ -82,8 +96,8 @@ pub async fn backfill(
         .filter(|table| {
             let model = site.project.model(table);
             model.is_some_and(|model| match &model.kind {
-                karat_project::ModelKind::Silver(silver) => silver.auto_cdc.is_none(),
-                karat_project::ModelKind::Gold(_) => false,
+                ModelKind::Silver(silver) => silver.auto_cdc.is_none(),
+                ModelKind::Gold(_) => false,
             })
         })
         .cloned()

@@ -91,7 +91,11 @@ fn text(
             table.fresh_as_of.clone().unwrap_or_default(),
             match &table.undone {
                 _ if !table.declared && declarations_known => "no longer in the project".to_owned(),
-                Some(run) => format!("as before run {run}, which was undone"),
+                Some(run) => {
+                    let promised = promised(&table.promises);
+                    let separator = if promised.is_empty() { "" } else { "; " };
+                    format!("as before run {run}, which was undone{separator}{promised}")
+                }
                 None => promised(&table.promises),
             },
         ]);

@@ -98,6 +98,14 @@ fn what_has_no_range_is_refused() {
         --- exit 2
     "#]]
     .assert_eq(&wrong.text());
+    let turned = project.karat(&["backfill", "db.t", "--from", "100", "--to", "25"]);
+    expect![[r#"
+        --- stderr
+        error: the range of `d_bronze.db__t` ends before it begins
+        hint: give the least value with `--from`, the greatest with `--to`; texts are ordered by their bytes
+        --- exit 2
+    "#]]
+    .assert_eq(&turned.text());
     let files = Project::one_feed(
         "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
         "from: landing.e\nselect: { k: k }\n",
