@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::constant::Constants;
 use crate::encode::{EncodedFile, Encoder};
 use crate::folder::sync_dir;
+use crate::iceberg::DataFile;
 use crate::observe::Observer;
 use crate::stats::ColumnStats;
 use crate::worker::Worker;
@@ -66,6 +67,20 @@ impl Default for Layout {
     }
 }
 
+/// What a manifest of Iceberg says of a file beside its rows and bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Named {
+    /// Of a file that was written for this commit.
+    Now {
+        /// Statistics by field id.
+        columns: Vec<ColumnStats>,
+        /// The columns of the file with their field ids.
+        physical: SchemaRef,
+    },
+    /// Of one that goes back into a table: as a version before said it. Delta says all of it in its statistics.
+    Before(Option<Box<DataFile>>),
+}
+
 /// A data file that is on disk and waits for a commit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenFile {
@@ -81,10 +96,7 @@ pub struct WrittenFile {
     pub fingerprint: Fingerprint,
     /// Delta's statistics as JSON text.
     pub stats: String,
-    /// The same by field id.
-    pub columns: Vec<ColumnStats>,
-    /// The columns of the file with their field ids.
-    pub physical: SchemaRef,
+    pub(crate) named: Named,
     /// True if a file of this name, so with these bytes, was there before.
     pub existed: bool,
 }
@@ -243,8 +255,10 @@ impl CanonicalWriter {
                 rows,
                 fingerprint: observed.fingerprint,
                 stats: observed.stats,
-                columns: observed.columns,
-                physical: Arc::clone(&self.physical),
+                named: Named::Now {
+                    columns: observed.columns,
+                    physical: Arc::clone(&self.physical),
+                },
                 existed,
             });
         }

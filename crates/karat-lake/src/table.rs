@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use karat_exact::Fingerprint;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::canonical::WrittenFile;
+use crate::canonical::{Named, WrittenFile};
 use crate::delta::{self, DeltaLog};
 use crate::iceberg::{self, IcebergLog};
 use crate::{CanonicalWriter, CommitError, LakeError, Layout, failpoint, schema};
@@ -602,6 +604,32 @@ impl Table {
 }
 
 impl Snapshot {
+    /// A file of this version, for a commit that puts it back into the table; it lies there still.
+    pub fn put_back(
+        &self,
+        file: &LiveFile,
+        sha256: String,
+        fingerprint: Fingerprint,
+    ) -> WrittenFile {
+        let named = match &self.kept {
+            Kept::Delta(_) => None,
+            Kept::Iceberg(kept) => iceberg::named(kept, &file.path).map(Box::new),
+        };
+        WrittenFile {
+            path: file.path.clone(),
+            size: file.size,
+            sha256,
+            rows: file.rows,
+            fingerprint,
+            stats: match &file.stats {
+                Some(stats) => stats.clone(),
+                None => json!({ "numRecords": file.rows }).to_string(),
+            },
+            named: Named::Before(named),
+            existed: true,
+        }
+    }
+
     /// Refuses, by name, a table whose features or rules karat's commits would break.
     pub fn check_writable(&self) -> Result<(), LakeError> {
         match &self.kept {

@@ -1,13 +1,21 @@
 //! Intents and epochs: what a writer of a table set out to do, and which of it is settled (A2, A3).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use karat_lake::{Lake, Put, Snapshot, failpoint};
 use karat_project::{Layer, TableName};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Outcome};
+use serde_json::Value;
 
 use crate::error::PipelineError;
 use crate::layout;
+
+/// In an intent's `to`: the epochs that an undo takes back.
+pub(crate) const UNDOES: &str = "undoes";
+/// In an intent's `to`: the undone epochs of a feed that may be loaded again.
+pub(crate) const RESETS: &str = "resets";
+/// In an intent's `to`: a person set the position.
+pub(crate) const SETS: &str = "set";
 
 /// What is on record for one writer.
 #[derive(Debug, Default)]
@@ -15,6 +23,12 @@ pub struct Epochs {
     intents: BTreeMap<i64, Intent>,
     closed: BTreeMap<i64, Closed>,
     committed: i64,
+    /// Epochs that an undo has taken back, each with the epoch of the undo.
+    undone: BTreeMap<i64, i64>,
+    /// Those of them that a reset of the position has let go: what they brought counts as never met.
+    let_go: BTreeSet<i64>,
+    /// Objects that the others of them brought, with the reason why they are held.
+    held: BTreeMap<i64, Vec<IntentObject>>,
 }
 
 impl Epochs {
@@ -68,7 +82,58 @@ impl Epochs {
                 epochs.intents.insert(epoch, intent);
             }
         }
+        epochs.take_back();
         Ok(epochs)
+    }
+
+    /// Finds what undos took back, and what resets have let go of it.
+    fn take_back(&mut self) {
+        for (epoch, intent) in &self.intents {
+            let is_committed = *epoch <= self.committed && !self.closed.contains_key(epoch);
+            if is_undo(intent) && is_committed {
+                let undone = epochs_in(&intent.to[UNDOES]);
+                self.undone.extend(undone.map(|undone| (undone, *epoch)));
+            }
+            if self.closed.contains_key(epoch) || is_word(intent) {
+                self.let_go.extend(epochs_in(&intent.to[RESETS]));
+            }
+        }
+        if self.undone.is_empty() {
+            return;
+        }
+        let stands = |object: &IntentObject| (object.path.clone(), object.delivery);
+        let standing: BTreeSet<(String, i64)> = self
+            .objects()
+            .into_iter()
+            .map(|(_, object)| stands(object))
+            .collect();
+        let mut held = BTreeMap::new();
+        for (undone, by) in &self.undone {
+            let undo = &self.intents[by].to;
+            let text = |key: &str| undo[key].as_str().unwrap_or_default().to_owned();
+            let reason = format!(
+                "undone with run {} ({}): held until new content comes, or `karat position reset`",
+                text("run"),
+                text("reason")
+            );
+            let objects = self.seen(*undone).iter();
+            let objects = objects.filter(|object| !standing.contains(&stands(object)));
+            let objects = objects.map(|object| IntentObject {
+                broken: object.broken.clone().or_else(|| Some(reason.clone())),
+                ..object.clone()
+            });
+            held.insert(*undone, objects.collect());
+        }
+        self.held = held;
+    }
+
+    /// The objects that count as met with a load, as its intent or its closing note has them.
+    fn seen(&self, epoch: i64) -> &[IntentObject] {
+        match (self.closed.get(&epoch), self.intents.get(&epoch)) {
+            (Some(closed), _) => &closed.objects,
+            (None, Some(intent)) if epoch <= self.committed => &intent.objects,
+            _ => &[],
+        }
     }
 
     /// Refuses a feed whose record has a hole: what it had loaded would be loaded again, or count as loaded and be nowhere. Models need no
@@ -97,9 +162,14 @@ impl Epochs {
         self.committed
     }
 
-    /// The intent that is neither committed nor closed, if there is one. There is never more than one: a new epoch is taken
-    /// only when the one before is settled.
+    /// The intent of a load or a version that is neither committed nor closed, if there is one. There is never more than one: a new epoch is
+    /// taken only when the one before is settled.
     pub fn open(&self) -> Option<&Intent> {
+        self.unsettled().filter(|intent| !is_undo(intent))
+    }
+
+    /// The same of whatever the writer set out to do, an undo among it.
+    pub fn unsettled(&self) -> Option<&Intent> {
         self.intents
             .iter()
             .next_back()
@@ -107,8 +177,44 @@ impl Epochs {
             .map(|(_, intent)| intent)
     }
 
-    fn is_settled(&self, epoch: i64) -> bool {
-        epoch <= self.committed || self.closed.contains_key(&epoch)
+    /// The intent of an epoch.
+    pub(crate) fn intent(&self, epoch: i64) -> Option<&Intent> {
+        self.intents.get(&epoch)
+    }
+
+    /// Epochs that an undo has taken back and no reset has let go, each with the epoch of the undo: what they brought is held.
+    pub fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
+        let held = self.undone.iter().map(|(undone, by)| (*undone, *by));
+        held.filter(|(undone, _)| !self.let_go.contains(undone))
+    }
+
+    /// Whether an epoch was taken back.
+    pub(crate) fn is_undone(&self, epoch: i64) -> bool {
+        self.undone.contains_key(&epoch)
+    }
+
+    /// Epochs that a run closed without a commit.
+    pub(crate) fn closed_of<'e>(&'e self, run: &'e str) -> impl Iterator<Item = i64> + 'e {
+        let closed = self.closed.keys().copied();
+        closed.filter(move |epoch| {
+            let intent = self.intents.get(epoch);
+            intent.is_some_and(|intent| intent.run == run && !is_undo(intent))
+        })
+    }
+
+    pub(crate) fn is_settled(&self, epoch: i64) -> bool {
+        let is_word = || self.intents.get(&epoch).is_some_and(is_word);
+        epoch <= self.committed || self.closed.contains_key(&epoch) || is_word()
+    }
+
+    /// A person's word on the position whose command died before it had settled it.
+    pub(crate) fn open_word(&self) -> Option<&Intent> {
+        let newest = self.intents.values().next_back();
+        newest.filter(|intent| {
+            is_word(intent)
+                && intent.epoch > self.committed
+                && !self.closed.contains_key(&intent.epoch)
+        })
     }
 
     /// Epoch for the next intent.
@@ -122,28 +228,53 @@ impl Epochs {
             + 1
     }
 
-    /// Committed intents, oldest first.
+    /// Intents of loads or versions that are committed and were not taken back, oldest first.
     pub fn done(&self) -> impl DoubleEndedIterator<Item = &Intent> {
         self.intents.values().filter(|intent| {
-            intent.epoch <= self.committed && !self.closed.contains_key(&intent.epoch)
+            intent.epoch <= self.committed
+                && !self.closed.contains_key(&intent.epoch)
+                && !self.undone.contains_key(&intent.epoch)
+                && !is_undo(intent)
         })
     }
 
-    /// The newest committed intent.
+    /// The newest of them.
     pub fn last_done(&self) -> Option<&Intent> {
         self.done().next_back()
     }
 
-    /// The newest intent whose outcome is the table as it is: committed, or closed because there was nothing to store. Here
-    /// stands a feed's position: what was refused or could not be read is read again.
+    /// The newest load that the table holds; 0 if none.
+    pub fn newest_load(&self) -> i64 {
+        self.last_done().map_or(0, |intent| intent.epoch)
+    }
+
+    /// The newest intent whose outcome is the table as it is: committed, or closed because there was nothing to store.
     pub fn last_current(&self) -> Option<&Intent> {
-        self.intents
-            .values()
-            .rev()
-            .find(|intent| match self.closed.get(&intent.epoch) {
-                Some(closed) => closed.outcome == Outcome::Empty,
-                None => intent.epoch <= self.committed,
-            })
+        let newest = self.intents.values().rev();
+        let mut current = newest.filter(|intent| !self.undone.contains_key(&intent.epoch));
+        current.find(|intent| self.moves(intent))
+    }
+
+    /// The same of the loads that were taken back and are held, too: where a feed is read on. What was refused or could not be read is read
+    /// again, and what is held is not.
+    pub fn position(&self) -> Option<&Intent> {
+        let newest = self.intents.values().rev();
+        let mut known = newest.filter(|intent| !self.let_go.contains(&intent.epoch));
+        known.find(|intent| self.moves(intent))
+    }
+
+    /// Where a feed was read on before these loads.
+    pub(crate) fn position_before(&self, epoch: i64) -> Option<&Intent> {
+        let before = self.intents.range(..epoch).rev().map(|(_, intent)| intent);
+        let mut known = before.filter(|intent| !self.let_go.contains(&intent.epoch));
+        known.find(|intent| self.moves(intent))
+    }
+
+    fn moves(&self, intent: &Intent) -> bool {
+        match self.closed.get(&intent.epoch) {
+            Some(closed) => closed.outcome == Outcome::Empty,
+            None => is_word(intent) || (intent.epoch <= self.committed && !is_undo(intent)),
+        }
     }
 
     /// How an epoch was closed, if it was.
@@ -151,14 +282,15 @@ impl Epochs {
         self.closed.get(&epoch)
     }
 
-    /// Every object that a settled load has met, oldest first: those loaded, and those that a closing note counts as seen.
+    /// Every object that a settled load has met, oldest first: those loaded, and those that a closing note counts as seen. Those of loads that
+    /// were taken back are held: they are as broken ones, until a reset lets them go.
     pub fn objects(&self) -> Vec<(i64, &IntentObject)> {
         let mut objects = Vec::new();
-        for (epoch, intent) in &self.intents {
-            let seen = match self.closed.get(epoch) {
-                Some(closed) => &closed.objects,
-                None if *epoch <= self.committed => &intent.objects,
-                None => continue,
+        for epoch in self.intents.keys() {
+            let seen = match self.undone.contains_key(epoch) {
+                true if self.let_go.contains(epoch) => continue,
+                true => self.held.get(epoch).map_or(&[][..], Vec::as_slice),
+                false => self.seen(*epoch),
             };
             objects.extend(seen.iter().map(|object| (*epoch, object)));
         }
@@ -181,6 +313,56 @@ impl Epochs {
         }
         newest
     }
+}
+
+/// Whether an intent takes epochs back.
+pub(crate) fn is_undo(intent: &Intent) -> bool {
+    intent.to[UNDOES].is_array()
+}
+
+/// Whether an intent is a person's word on the position: it holds as it is written.
+fn is_word(intent: &Intent) -> bool {
+    intent.to[RESETS].is_array() || intent.to[SETS] == Value::Bool(true)
+}
+
+/// Settles a person's word on the position of a feed whose command died before it could.
+pub(crate) fn settle_word(
+    lake: &Lake,
+    bronze: &TableName,
+    epochs: &Epochs,
+) -> Result<(), PipelineError> {
+    match epochs.open_word() {
+        Some(word) => close_word(lake, bronze, word),
+        None => Ok(()),
+    }
+}
+
+/// The note that settles it.
+pub(crate) fn close_word(
+    lake: &Lake,
+    bronze: &TableName,
+    word: &Intent,
+) -> Result<(), PipelineError> {
+    let what = match word.to[RESETS].is_array() {
+        true => "reset",
+        false => "set",
+    };
+    let by = word.to["principal"].as_str().unwrap_or_default();
+    let closed = Closed {
+        feed_or_model: bronze.to_string(),
+        epoch: word.epoch,
+        outcome: Outcome::Empty,
+        reason: format!("position {what} by {by}"),
+        objects: Vec::new(),
+    };
+    close(lake, bronze, &closed)
+}
+
+fn epochs_in(list: &Value) -> impl Iterator<Item = i64> + '_ {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_i64)
 }
 
 /// Bronze tables of all feeds that the lake has a record of, whatever the project declares, sorted.

@@ -26,7 +26,8 @@ use crate::ingest::{arrow_error, joined};
 use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
-    ADOPTED_GO, Change, Head, head, no_foreign, own_receipt, publish, read_receipt, sha256_of_name,
+    ADOPTED_GO, Change, Head, head, is_taken_back, no_foreign, own_receipt, publish, read_receipt,
+    sha256_of_name,
 };
 use crate::read;
 use crate::step::{StepReport, check_signed, keep_code, receipt_base};
@@ -238,12 +239,28 @@ impl<'a> GoldStep<'a> {
                 });
             };
             check_signed(self.site, input, Some(&head))?;
+            if is_taken_back(self.site, &head)? {
+                return Ok(State {
+                    head: head_now,
+                    epochs,
+                    inputs,
+                    staleness: Staleness::Waiting {
+                        table: input.to_string(),
+                    },
+                    only_inputs_changed: false,
+                });
+            }
             let fingerprint = read_receipt(self.site, digest)?.fingerprint;
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
         }
         let code = Digest::of(self.model.code_text().as_bytes());
+        let taken_back = match &head_now {
+            Some(head) => is_taken_back(self.site, head)?,
+            None => false,
+        };
+        let made = head_now.as_ref().filter(|_| !taken_back);
         let values = given::of_model(self.site, self.model)?;
-        let stale = self.stale(head_now.as_ref(), &epochs, &inputs, (code, &values));
+        let stale = self.stale(made, &epochs, &inputs, (code, &values));
         Ok(State {
             head: head_now,
             epochs,

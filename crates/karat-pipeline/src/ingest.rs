@@ -25,11 +25,12 @@ use crate::damage;
 use crate::deliveries::Reading;
 use crate::epochs::{self, Epochs};
 use crate::error::PipelineError;
+use crate::held::HeldLoads;
 use crate::known_rows::{FullDiff, Window};
 use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
-    Change, Head, Published, head, newest_load, no_foreign, publish, read_receipt,
+    Change, Head, Published, head, head_at, newest_load, no_foreign, publish, read_receipt,
 };
 use crate::read;
 use crate::reshaped;
@@ -220,6 +221,10 @@ async fn plan_next(
     notes.extend(reshaped::renamed_late(feed, head));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
+    if source.kind() != "files" {
+        let whole = spec.mode == Mode::Full;
+        notes.extend(HeldLoads::of(epochs).note(&feed.short_name(), whole));
+    }
     for waits in &planned.waiting {
         let (path, why) = (&waits.path, &waits.why);
         notes.push(format!("`{path}` {why}: left for a later run"));
@@ -284,7 +289,7 @@ fn future_cursor(site: &Site, feed: &Feed, loads: &[Load], epochs: &Epochs) -> O
     let cursor = feed.cursor.as_ref()?;
     let position = match loads.last() {
         Some(load) => &load.to,
-        None => &epochs.last_current()?.to["position"],
+        None => &epochs.position()?.to["position"],
     };
     let value = position["cursor"].as_str()?;
     let day = Instant::parse(value.get(..10)?).ok()?.as_nanoseconds();
@@ -322,7 +327,7 @@ fn known(site: &Site, source: &dyn Source, spec: &FeedSpec, epochs: &Epochs) -> 
     match spec.mode {
         Mode::Incremental => Known::Cursor(
             epochs
-                .last_current()
+                .position()
                 .map(|intent| intent.to["position"].clone()),
         ),
         Mode::Full => Known::Full {
@@ -404,6 +409,7 @@ async fn load_all(
     )?;
     epochs.check_whole(&feed.bronze)?;
     reshaped::check(site, feed, &epochs)?;
+    epochs::settle_word(&site.lake, &feed.bronze, &epochs)?;
     if let Some(open) = epochs.open().cloned() {
         loader
             .take_up(open, head_now.clone(), &epochs, report)
@@ -483,6 +489,111 @@ async fn load_all(
         report.notes.push(SOME_ARE_HELD.to_owned());
     }
     Ok(())
+}
+
+/// A range of a cursor's feed that is read again (A8).
+pub(crate) struct LoadedRange<'a> {
+    pub(crate) feed: &'a Feed,
+    pub(crate) spec: &'a FeedSpec,
+    pub(crate) source: &'a Arc<dyn Source>,
+    pub(crate) reads: &'a ColumnsRead,
+    /// Values of the cursor, as the source keeps them.
+    pub(crate) from: Value,
+    pub(crate) to: Value,
+}
+
+/// Loads a range again; the position stays where it is.
+pub(crate) async fn load_range(
+    site: &Site,
+    range: &LoadedRange<'_>,
+) -> Result<StepReport, PipelineError> {
+    let feed = range.feed;
+    let mut report = StepReport::new("load", &feed.bronze.to_string());
+    let _lock: LockGuard = site.lock(&feed.bronze.to_string())?;
+    let table = site.lake.table(&feed.bronze.folder());
+    let loader = range.loader(site, &table);
+    let (head_now, epochs) = loader.state_of_range().await?;
+    epochs::settle_word(&site.lake, &feed.bronze, &epochs)?;
+    no_foreign(&feed.bronze, Some(&head_now))?;
+    loader.check_signature()?;
+    let position = epochs
+        .position()
+        .map_or(Value::Null, |intent| intent.to["position"].clone());
+    let load = range.load();
+    let mut intent = loader.intent(epochs.next(), &load)?;
+    intent.from = json!({ "position": position });
+    intent.to["position"] = position;
+    intent.to[RANGE] = json!({ "from": range.from, "to": range.to });
+    let schema = loader.schema_of(Some(&head_now), &load).await?;
+    let digest = epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
+    let base = Some(head_now);
+    loader
+        .execute(&intent, digest, load, schema, base, &epochs, &mut report)
+        .await?;
+    Ok(report)
+}
+
+/// What that would come to, by reading the range: `read`, `kept`, `unchanged`.
+pub(crate) async fn foresee_range(
+    site: &Site,
+    range: &LoadedRange<'_>,
+) -> Result<Terms, PipelineError> {
+    let table = site.lake.table(&range.feed.bronze.folder());
+    let loader = range.loader(site, &table);
+    let (head_now, epochs) = loader.state_of_range().await?;
+    let load = range.load();
+    let Some(schema) = loader.schema_of(Some(&head_now), &load).await? else {
+        return Ok(Terms::new());
+    };
+    let fields = bronze::payload(&schema).into_iter();
+    let payload: Vec<String> = fields.map(|field| field.name().clone()).collect();
+    let mut window = loader.window(&payload, Some(&head_now), &epochs).await?;
+    let (source, spec) = (range.source.clone(), range.spec.clone());
+    let rename = range.feed.rename.clone();
+    let counting = tokio::task::spawn_blocking(move || -> Result<_, PipelineError> {
+        let mut kept = 0;
+        let count = source.read(&spec, &load, &mut |batch| {
+            let nowhere = Provenance::default();
+            let batch = bronze::complete(&batch.batch, &schema, &rename, 1, &nowhere)?;
+            kept += window.news(&batch)?.num_rows() as u64;
+            Ok(())
+        })?;
+        Ok((count.rows, kept))
+    });
+    let (read, kept) = counting.await.map_err(joined)??;
+    Ok(Terms::from([
+        ("read".to_owned(), read),
+        ("kept".to_owned(), kept),
+        ("unchanged".to_owned(), read - kept),
+    ]))
+}
+
+/// In an intent's `to`: the range of a cursor that is read again, beside the position, which stays.
+const RANGE: &str = "range";
+
+impl<'a> LoadedRange<'a> {
+    fn loader(&self, site: &'a Site, table: &'a Table) -> Loader<'a> {
+        Loader {
+            site,
+            feed: self.feed,
+            spec: self.spec,
+            source: self.source,
+            table,
+            read_by_models: self.reads,
+        }
+    }
+
+    fn load(&self) -> Load {
+        load_of_range(&self.from, &self.to)
+    }
+}
+
+fn load_of_range(from: &Value, to: &Value) -> Load {
+    Load {
+        from: json!({ "cursor": from, "from": from }),
+        to: json!({ "cursor": to }),
+        ..Load::default()
+    }
 }
 
 /// Whether objects of the feed are held in quarantine.
@@ -600,6 +711,28 @@ impl Loader<'_> {
         })
     }
 
+    /// A feed that was loaded before, with nothing left open: a range of it may be read again.
+    async fn state_of_range(&self) -> Result<(Head, Epochs), PipelineError> {
+        let bronze = &self.feed.bronze;
+        let Some(head) = head(self.table)? else {
+            return Err(PipelineError::Refused {
+                what: format!("`{bronze}` has no version: there is nothing to read again"),
+                hint: "`karat run` loads it".to_owned(),
+            });
+        };
+        check_signed(self.site, bronze, Some(&head))?;
+        let epochs = Epochs::read(&self.site.lake, bronze, Some(&head.snapshot))?;
+        epochs.check_whole(bronze)?;
+        reshaped::check(self.site, self.feed, &epochs)?;
+        if let Some(open) = epochs.unsettled() {
+            return Err(PipelineError::Refused {
+                what: format!("load {} of `{bronze}` is still open", open.epoch),
+                hint: "`karat run` settles it; then read the range again".to_owned(),
+            });
+        }
+        Ok((head, epochs))
+    }
+
     /// An open intent keeps its range and its objects; today's code reads them (A3).
     async fn take_up(
         &self,
@@ -659,7 +792,7 @@ impl Loader<'_> {
         };
         let mut intent = self.intent(epochs.next(), &load)?;
         intent.to = epochs
-            .last_current()
+            .position()
             .map_or(Value::Null, |intent| intent.to.clone());
         epochs::write_intent(&self.site.lake, &self.feed.bronze, &intent)?;
         self.close(
@@ -1127,6 +1260,15 @@ impl Loader<'_> {
             );
         }
 
+        if let Some(run) = self.held_state(&load, &schema, epochs).await? {
+            return self.close(
+                intent.epoch,
+                Outcome::Empty,
+                format!("held: it is what run {run}, which was undone, had loaded"),
+                intent.objects.clone(),
+            );
+        }
+
         let landed = self
             .land(intent, &load, &schema, head_now.as_ref(), epochs)
             .await;
@@ -1176,6 +1318,7 @@ impl Loader<'_> {
             report.add_rows(&Terms::from([("deleted".to_owned(), landed.deleted)]));
         }
         let nothing_new = self.equals_last_full_load(&landed, head_now.as_ref())?
+            || self.equals_held_load(&landed, epochs)?
             || self.changes_nothing(&load, &landed, &schema, head_now.as_ref(), epochs)
             || (!landed.changes_anything()
                 && self.says_nothing_new(&load, head_now.as_ref(), epochs));
@@ -1299,6 +1442,105 @@ impl Loader<'_> {
         Ok(before.parameters.get("load_fingerprint") == Some(now))
     }
 
+    /// The same of a load that was taken back and is held.
+    fn equals_held_load(&self, landed: &Landed, epochs: &Epochs) -> Result<bool, PipelineError> {
+        let Some(now) = &landed.load_fingerprint else {
+            return Ok(false);
+        };
+        for (base, _) in HeldLoads::of(epochs).states() {
+            let then = head_at(self.table, base)?;
+            if let Some(digest) = then.and_then(|then| then.receipt)
+                && newest_load(self.site, digest)?
+                    .parameters
+                    .get("load_fingerprint")
+                    == Some(now)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The run, which was undone, that had found a live table, loaded in full by its key, as it is now.
+    async fn held_state(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        epochs: &Epochs,
+    ) -> Result<Option<String>, PipelineError> {
+        let keyed_full = self.spec.mode == Mode::Full && !self.feed.key.is_empty();
+        if !keyed_full || !load.objects.is_empty() {
+            return Ok(None);
+        }
+        for (base, run) in HeldLoads::of(epochs).states() {
+            let Some(then) = head_at(self.table, base)? else {
+                continue;
+            };
+            let state = self.state_at(load, schema, &then, epochs).await?;
+            let (changes, _) = self.foresee_changes(load, schema, Box::new(state)).await?;
+            if changes.kept == 0 && changes.deleted == 0 {
+                return Ok(Some(run.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the rows of a cursor are compared with.
+    async fn window(
+        &self,
+        payload: &[String],
+        head: Option<&Head>,
+        epochs: &Epochs,
+    ) -> Result<Window, PipelineError> {
+        // With all columns in bronze, the content has the cursor and whatever key the source has. A key that was declared since
+        // the last load makes other places of the same rows.
+        let by_content = self.feed.columns.is_none();
+        let mut seen = Window::new(payload, by_content);
+        if let Some(head) = head {
+            let before = bronze::payload(&head.snapshot.schema);
+            let before = before.iter().map(|field| field.name().clone());
+            seen = seen.with_columns_before(before.collect());
+            self.remember(&mut seen, head, epochs).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Takes in what bronze has, and what is held of loads that were taken back, oldest first.
+    async fn remember(
+        &self,
+        seen: &mut Window,
+        head: &Head,
+        epochs: &Epochs,
+    ) -> Result<(), PipelineError> {
+        let held = HeldLoads::of(epochs);
+        if held.is_empty() {
+            let mut stream = self.bronze_rows(head).await?;
+            while let Some(batch) = stream
+                .try_next()
+                .await
+                .map_err(karat_exact::ExactError::from)?
+            {
+                seen.remember(&batch).map_err(arrow_error)?;
+            }
+            return Ok(());
+        }
+        prove_list(self.site, self.table, head)?;
+        for (version, file) in held.files_among(self.table, head)? {
+            prove(self.site, self.table, [&file]).await?;
+            let set = read::file_set(self.table, &version, [&file], None);
+            let mut stream = read::scan(self.site, &set, "load.known").await?;
+            while let Some(batch) = stream
+                .try_next()
+                .await
+                .map_err(karat_exact::ExactError::from)?
+            {
+                let received = crate::repairs::received(batch).map_err(arrow_error)?;
+                seen.remember(&received).map_err(arrow_error)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A keyed full load of files whose rows are those of the load before, in other bytes (A3). One that takes the place of a committed
     /// load is recorded all the same, and so is one that brings a column.
     fn changes_nothing(
@@ -1343,13 +1585,28 @@ impl Loader<'_> {
             let what = format!("cannot load `{}`: {what}", self.feed.bronze);
             return Err(PipelineError::Refused { what, hint });
         }
+        match head {
+            Some(head) => self.state_at(load, schema, head, epochs).await,
+            None => self.no_state(schema),
+        }
+    }
+
+    /// The state of no row.
+    fn no_state(&self, schema: &SchemaRef) -> Result<FullDiff, PipelineError> {
         let fields = bronze::payload(schema).into_iter();
         let payload: Vec<String> = fields.map(|field| field.name().clone()).collect();
-        let mut state =
-            FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))?;
-        let Some(head) = head else {
-            return Ok(state);
-        };
+        FullDiff::new(schema, &self.feed.key, &payload).map_err(|error| self.no_key(error))
+    }
+
+    /// The state that a version of the table holds, without loads that this one takes the place of.
+    async fn state_at(
+        &self,
+        load: &Load,
+        schema: &SchemaRef,
+        head: &Head,
+        epochs: &Epochs,
+    ) -> Result<FullDiff, PipelineError> {
+        let mut state = self.no_state(schema)?;
         let before = Reading {
             left_out_loads: self.replaced_by(load, epochs),
             ..Reading::default()
@@ -1390,24 +1647,7 @@ impl Loader<'_> {
         if keyed_full {
             diff = Some(self.state_before(load, schema, head, epochs).await?);
         } else if cursor {
-            // With all columns in bronze, the content has the cursor and whatever key the source has. A key that was declared since
-            // the last load makes other places of the same rows.
-            let by_content = self.feed.columns.is_none();
-            let mut seen = Window::new(&payload, by_content);
-            if let Some(head) = head {
-                let before = bronze::payload(&head.snapshot.schema);
-                let before = before.iter().map(|field| field.name().clone());
-                seen = seen.with_columns_before(before.collect());
-                let mut stream = self.bronze_rows(head).await?;
-                while let Some(batch) = stream
-                    .try_next()
-                    .await
-                    .map_err(karat_exact::ExactError::from)?
-                {
-                    seen.remember(&batch).map_err(arrow_error)?;
-                }
-            }
-            window = Some(seen);
+            window = Some(self.window(&payload, head, epochs).await?);
         }
         let rows_before = match &diff {
             Some(diff) => diff.keys_before(),
@@ -1807,6 +2047,12 @@ fn schema_before(head: Option<&Head>) -> Option<SchemaRef> {
 
 /// The load that an intent set out to make.
 fn load_of(intent: &Intent) -> Load {
+    if let Value::Object(range) = &intent.to[RANGE] {
+        return Load {
+            epoch: Some(intent.epoch),
+            ..load_of_range(&range["from"], &range["to"])
+        };
+    }
     Load {
         objects: intent.objects.iter().map(object_of).collect(),
         from: intent.from["position"].clone(),

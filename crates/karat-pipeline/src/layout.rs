@@ -32,6 +32,14 @@ pub fn tag(name: &str) -> String {
 /// Folder of the notes of runs that were given a key.
 pub const KEYS: &str = "_karat/keys";
 
+/// Folder of what undos set out to take back.
+pub const UNDO: &str = "_karat/undo";
+
+/// What was set out to take a run back.
+pub fn undo(run: &str) -> String {
+    format!("{UNDO}/{run}.json")
+}
+
 /// A receipt, under its digest.
 pub fn receipt(digest: Digest) -> String {
     format!("_karat/receipts/{digest}.json")

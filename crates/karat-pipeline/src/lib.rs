@@ -1,13 +1,13 @@
 //! From sources to proven gold: decisions as pure functions, effects at the edge.
 //!
 //! In the order data passes: [`context`] what a run takes from outside; [`layout`] where things lie; [`epochs`] intents and what is
-//! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`]; [`deliveries`] which objects
+//! settled; [`ingest`] loads a feed into bronze, shaped by [`bronze`] and compared with [`known_rows`] and with what an undo `held`; [`deliveries`] which objects
 //! silver reads, `snapshots` when each full load holds, [`repairs`] which rows stand in the place of others; [`judge`] select and expectations; [`scd`] AUTO CDC; [`silver`] and [`gold`] the two generic
 //! processors, the second by parts where `increment` finds what `touched` them; whose
 //! declared keys `unique` proves and whose clock value `clock` tells;
 //! `audit` makes the `checks` of a model on a version before it is visible;
 //! [`publish`] the one way into a table, with [`accounting`] before it; [`manifest`] the consistent cut; [`schedule`] a whole run;
-//! [`repair`] makes repairs of rows in quarantine; [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
+//! [`repair`] makes repairs of rows in quarantine; [`undo`] takes a run back, as [`undo_plan`] decides; [`backfill`] reads a range again; [`status`], [`quarantine`], [`receipts`], [`verify`] read what is there, [`cut`] says which versions a query reads, [`diff`] what differs
 //! between two, [`damage`] which file of them is not as it was written, which [`proven`] asks before rows are used; [`fixture`] tests a model on
 //! a few rows, [`replay`] puts a version's recorded code and inputs into a lake of their own, where [`explain`] finds what stands behind a row; [`model_check`] and [`plan`] say what would be
 //! done, [`pace`] how long it takes, [`absent`] which feeds would find nothing, `reshaped` which are no longer declared as their table was
@@ -21,6 +21,7 @@ pub mod address;
 pub mod adopt;
 pub mod at_work;
 mod audit;
+pub mod backfill;
 pub mod bronze;
 pub mod changed;
 mod checks;
@@ -41,6 +42,7 @@ pub mod export;
 pub mod fixture;
 pub mod given;
 pub mod gold;
+mod held;
 mod high_water;
 mod increment;
 pub mod ingest;
@@ -80,6 +82,8 @@ pub mod status;
 pub mod step;
 mod touched;
 pub mod undated;
+pub mod undo;
+pub mod undo_plan;
 mod unique;
 pub mod untyped;
 pub mod verify;

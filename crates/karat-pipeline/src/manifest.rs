@@ -140,29 +140,38 @@ pub enum Ending {
 /// Writes the manifests of runs that committed and died before theirs; then, if this run made versions, its own.
 /// Returns the head of the newest manifest.
 pub fn write(site: &Site, ending: Ending) -> Result<Option<Digest>, PipelineError> {
+    write_of(site, &site.context.run, ending)
+}
+
+/// The same of a run whose work this one has finished.
+pub(crate) fn write_of(
+    site: &Site,
+    run: &str,
+    ending: Ending,
+) -> Result<Option<Digest>, PipelineError> {
     // Tables are looked at under the lock: a manifest that another run writes meanwhile must not be put back.
     let _lock = site.lake.lock("manifest", MANIFEST_WAIT)?;
     let mut newest = newest(&site.lake)?;
-    let unlisted = unlisted(site)?;
+    let unlisted = unlisted(site, run)?;
     let mut dead: BTreeSet<&str> = BTreeSet::new();
     for change in &unlisted {
-        if change.run != site.context.run && !at_work::is_at_work(site, &change.run)? {
+        if change.run != run && !at_work::is_at_work(site, &change.run)? {
             dead.insert(&change.run);
         }
     }
-    for run in dead {
-        newest = Some(append(site, &unlisted, newest, run, false)?);
+    for dead in dead {
+        newest = Some(append(site, &unlisted, newest, dead, false)?);
     }
     if ending != Ending::Nothing {
         let whole = ending == Ending::Whole;
-        newest = Some(append(site, &unlisted, newest, &site.context.run, whole)?);
+        newest = Some(append(site, &unlisted, newest, run, whole)?);
     }
     Ok(newest.map(|(_, head)| head))
 }
 
 /// The newest version of each table that each run made, of runs without a manifest. The log tells: what another writer committed may
 /// be past reading, and is no reason to leave out the others.
-fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
+fn unlisted(site: &Site, ours: &str) -> Result<Vec<Unlisted>, PipelineError> {
     let mut unlisted = Vec::new();
     for folder in site.lake.tables()? {
         let dir = folder.dir();
@@ -174,7 +183,7 @@ fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
         table.mend_pointer()?;
         let newest = table.history(Some(newest))?.pop();
         if let Some(run) = newest.and_then(|record| record.run)
-            && listed(site, &run)?
+            && listed(site, &run, ours)?
         {
             continue;
         }
@@ -182,7 +191,7 @@ fn unlisted(site: &Site) -> Result<Vec<Unlisted>, PipelineError> {
         for record in table.history(None)?.into_iter().rev() {
             // A foreign commit is no run's; what came before it may be.
             let Some(run) = record.run else { continue };
-            if listed(site, &run)? {
+            if listed(site, &run, ours)? {
                 break;
             }
             if runs.insert(run.clone()) {
@@ -204,9 +213,9 @@ fn is_anew(table: &Table, listed: &TableState) -> Result<bool, PipelineError> {
     Ok(recorded_version(table, listed.version, listed.receipt)?.is_none())
 }
 
-/// Whether a run other than this one has its manifest.
-fn listed(site: &Site, run: &str) -> Result<bool, PipelineError> {
-    Ok(run != site.context.run && site.lake.get(&layout::manifest(run))?.is_some())
+/// Whether a run other than ours has its manifest.
+fn listed(site: &Site, run: &str, ours: &str) -> Result<bool, PipelineError> {
+    Ok(run != ours && site.lake.get(&layout::manifest(run))?.is_some())
 }
 
 /// The tags that are there, with their digests: a later one that is gone is missed by `verify`.

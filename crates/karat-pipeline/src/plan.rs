@@ -24,6 +24,7 @@ use crate::publish::{head, no_foreign};
 use crate::schedule::{Sources, check_made, inputs_outside, written_by};
 use crate::silver::{Decision, SilverStep};
 use crate::step::{check_signature, check_signed};
+use crate::undo;
 
 /// What a step would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +286,16 @@ pub async fn plan(
         }
         changing.insert(table.clone(), step.action);
         steps.push(step);
+    }
+    // An undo that cannot be read stops the run, which says so.
+    for undo in undo::unfinished(site).unwrap_or_default() {
+        let of_undo = |table: &str| undo.tables.iter().any(|entry| entry.table == table);
+        for step in steps.iter_mut().filter(|step| of_undo(&step.table)) {
+            step.notes.push(format!(
+                "run {} is being undone, and that is not finished: a run finishes it before anything else, so this may change",
+                undo.run
+            ));
+        }
     }
     steps
 }

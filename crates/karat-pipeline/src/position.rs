@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
 use karat_project::{Feed, Lag, TableName};
-use karat_receipt::{Closed, Intent, Outcome};
+use karat_receipt::{Intent, IntentObject};
 use karat_source::sqlite::reads_as_time;
 use serde_json::{Value, json};
 
 use crate::context::Site;
-use crate::epochs::{self, Epochs};
+use crate::epochs::{self, Epochs, RESETS, SETS};
 use crate::error::PipelineError;
 use crate::publish::head;
 use crate::reshaped;
@@ -27,8 +27,23 @@ pub struct Position {
     pub cursor: Value,
     /// Objects that are read, each in its newest delivery.
     pub objects: usize,
-    /// Objects that are held: broken, or late.
+    /// Objects that are held: broken, late, or undone.
     pub held: usize,
+    /// Loads that were undone, and that are held until other content comes or the position is reset.
+    pub undone: usize,
+}
+
+/// What a reset of a position lets be loaded again.
+#[derive(Debug)]
+pub struct Reset {
+    /// The epoch under which it is recorded.
+    pub epoch: i64,
+    /// Loads that were held.
+    pub loads: Vec<i64>,
+    /// Their objects, as far as no newer delivery has come.
+    pub objects: Vec<String>,
+    /// The cursor from which the feed reads on; null for files and full loads.
+    pub cursor: Value,
 }
 
 /// Shows the position of the feed that fills this table, from the lake alone.
@@ -40,9 +55,10 @@ pub fn show(site: &Site, bronze: &TableName) -> Result<Position, PipelineError> 
     Ok(Position {
         epoch: epochs.committed(),
         open: epochs.open().map(|intent| intent.epoch),
-        cursor: epochs.last_current().map_or(Value::Null, cursor_value),
+        cursor: epochs.position().map_or(Value::Null, cursor_value),
         objects: objects.len() - held,
         held,
+        undone: epochs.held_loads().count(),
     })
 }
 
@@ -62,14 +78,49 @@ pub fn set(
             hint: "only feeds with `cursor` have a position that can be set".to_owned(),
         });
     };
+    check_kind(site, sources, feed, &cursor.column, value)?;
+    let _lock = site
+        .lake
+        .lock(&feed.bronze.to_string(), site.context.wait)?;
+    let epochs = settled(site, feed)?;
+    let principal = &site.context.principal;
+    let to = json!({ "position": value, SETS: true, "principal": principal });
+    record(site, feed, &epochs, to)
+}
+
+/// A value of a cursor that a person typed, as its source keeps positions.
+pub(crate) fn cursor_cell(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    column: &str,
+    value: &str,
+) -> Result<Value, PipelineError> {
+    let is_number = check_kind(site, sources, feed, column, value)? == Some(Kind::Number);
+    Ok(match value.parse::<i64>() {
+        _ if !is_number => json!(value),
+        Ok(whole) => json!(whole),
+        Err(_) => json!({ "real": value }),
+    })
+}
+
+/// Refuses a value that has no place among those of the cursor.
+fn check_kind(
+    site: &Site,
+    sources: &dyn Sources,
+    feed: &Feed,
+    column_name: &str,
+    value: &str,
+) -> Result<Option<Kind>, PipelineError> {
+    let lag = feed.cursor.as_ref().and_then(|cursor| cursor.lag);
     let known = position_of(site, feed)?;
-    let column = column_type(site, sources, feed, &cursor.column)?;
-    let kind = Kind::of(cursor.lag, &known, column.as_ref());
+    let column = column_type(site, sources, feed, column_name)?;
+    let kind = Kind::of(lag, &known, column.as_ref());
     if let Some(kind) = kind.filter(|kind| !kind.fits(value)) {
         return Err(PipelineError::Refused {
             what: format!(
                 "the cursor `{}` of `{}` holds {}, and the value given is {}",
-                cursor.column,
+                column_name,
                 feed.bronze,
                 kind.words(),
                 kind.missed()
@@ -82,16 +133,68 @@ pub fn set(
             },
         });
     }
+    Ok(kind)
+}
+
+/// Lets a feed read again what was undone: its objects count as never met, and its cursor goes back to where it was before.
+pub fn reset(site: &Site, feed: &Feed, reason: Option<&str>) -> Result<Reset, PipelineError> {
     let _lock = site
         .lake
         .lock(&feed.bronze.to_string(), site.context.wait)?;
+    let epochs = settled(site, feed)?;
+    let loads: Vec<i64> = epochs.held_loads().map(|(load, _)| load).collect();
+    let Some(first) = loads.first() else {
+        return Err(PipelineError::Refused {
+            what: format!(
+                "nothing of `{}` was undone: its position has nowhere to go back to",
+                feed.bronze
+            ),
+            hint: match feed.cursor {
+                Some(_) => "`karat position set` says from which value on to read".to_owned(),
+                None => {
+                    "a file that is delivered again with other content is loaded by the next run"
+                        .to_owned()
+                }
+            },
+        });
+    };
+    let undone = |object: &&IntentObject| {
+        let mut of_loads = epochs.objects().into_iter();
+        of_loads.any(|(load, one)| loads.contains(&load) && one == *object)
+    };
+    let newest = epochs.newest_objects().into_iter();
+    let objects = newest.filter(undone).map(|object| object.path.clone());
+    let objects: Vec<String> = objects.collect();
+    let before = epochs.position_before(*first);
+    let cursor = before.map_or(Value::Null, cursor_value);
+    let position = before.map_or(Value::Null, |before| before.to["position"].clone());
+    let to = json!({
+        "position": position, RESETS: loads, "reason": reason, "principal": site.context.principal,
+    });
+    let epoch = record(site, feed, &epochs, to)?;
+    Ok(Reset {
+        epoch,
+        loads,
+        objects,
+        cursor,
+    })
+}
+
+/// The record of a feed whose position a person is about to change; refused while a load is open.
+fn settled(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
     let epochs = read(site, &feed.bronze)?;
-    if let Some(open) = epochs.open() {
+    if let Some(open) = epochs.unsettled() {
         return Err(PipelineError::Refused {
             what: format!("load {} of `{}` is still open", open.epoch, feed.bronze),
-            hint: "`karat run` settles it; then set the position".to_owned(),
+            hint: "`karat run` settles it; then change the position".to_owned(),
         });
     }
+    epochs::settle_word(&site.lake, &feed.bronze, &epochs)?;
+    Ok(epochs)
+}
+
+/// Records a person's word on the position, and gives its epoch.
+fn record(site: &Site, feed: &Feed, epochs: &Epochs, to: Value) -> Result<i64, PipelineError> {
     let epoch = epochs.next();
     let intent = Intent {
         feed_or_model: feed.bronze.to_string(),
@@ -101,21 +204,14 @@ pub fn set(
         code: keep_code(site, &feed.code_text())?,
         parameters: BTreeMap::new(),
         from: epochs
-            .last_current()
+            .position()
             .map_or(Value::Null, |intent| intent.to.clone()),
-        to: json!({ "position": value }),
+        to,
         objects: Vec::new(),
         inputs: BTreeMap::new(),
     };
     epochs::write_intent(&site.lake, &feed.bronze, &intent)?;
-    let closed = Closed {
-        feed_or_model: feed.bronze.to_string(),
-        epoch,
-        outcome: Outcome::Empty,
-        reason: format!("position set by {}", site.context.principal),
-        objects: Vec::new(),
-    };
-    epochs::close(&site.lake, &feed.bronze, &closed)?;
+    epochs::close_word(&site.lake, &feed.bronze, &intent)?;
     Ok(epoch)
 }
 
@@ -179,7 +275,7 @@ fn typed_number(text: &str, column: Option<&DataType>) -> bool {
 /// The position that the feed has; null where it is that of another cursor.
 fn position_of(site: &Site, feed: &Feed) -> Result<Value, PipelineError> {
     let epochs = read(site, &feed.bronze)?;
-    let Some(current) = epochs.last_current() else {
+    let Some(current) = epochs.position() else {
         return Ok(Value::Null);
     };
     match reshaped::since_open(site, feed, current)? {

@@ -60,6 +60,15 @@ pub(crate) fn recorded_version(
     Ok(table.load_at(version)?)
 }
 
+/// Loads one version of a table; None if the table does not exist yet.
+pub(crate) fn head_at(table: &Table, version: i64) -> Result<Option<Head>, PipelineError> {
+    let Some(snapshot) = table.load_at(version)? else {
+        return Ok(None);
+    };
+    let records = table.history(Some(version))?;
+    Ok(Some(head_of(snapshot, records.first())))
+}
+
 fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
     Head {
         receipt: record
@@ -102,15 +111,47 @@ pub(crate) fn own_receipt(
     Ok((None, adopted))
 }
 
-/// The receipt that a feed's table had before people repaired rows of it.
+/// The receipt that a feed's table had before people repaired rows of it; of a version that an undo brought back, that version's.
 pub(crate) fn newest_load(site: &Site, digest: Digest) -> Result<Receipt, PipelineError> {
     let mut receipt = read_receipt(site, digest)?;
-    while receipt.kind == Kind::Repair
-        && let Some(previous) = receipt.previous
-    {
-        receipt = read_receipt(site, previous)?;
+    loop {
+        let before = match receipt.kind {
+            Kind::Repair => receipt.previous,
+            Kind::Undo => brought_back(&receipt).map(|(_, digest)| digest),
+            Kind::Load | Kind::Transform | Kind::Adopt => None,
+        };
+        let Some(before) = before else {
+            return Ok(receipt);
+        };
+        receipt = read_receipt(site, before)?;
     }
-    Ok(receipt)
+}
+
+/// In the parameters of an undo's receipt: the run that was taken back.
+pub(crate) const UNDONE_RUN: &str = "undo.run";
+/// The version whose files the table has again; not there where the run had made the first.
+pub(crate) const UNDONE_TO: &str = "undo.version";
+/// Its receipt.
+pub(crate) const UNDONE_TO_RECEIPT: &str = "undo.receipt";
+
+/// The version that an undo brought back, and its receipt; None if the run that was taken back had made the table.
+pub(crate) fn brought_back(receipt: &Receipt) -> Option<(i64, Digest)> {
+    let of = |key: &str| {
+        receipt
+            .parameters
+            .get(key)
+            .filter(|_| receipt.kind == Kind::Undo)
+    };
+    let version = of(UNDONE_TO)?.parse().ok()?;
+    Some((version, of(UNDONE_TO_RECEIPT)?.parse().ok()?))
+}
+
+/// Whether a table is as if it had never been made: the run that made it was taken back. It has no row, and counts as one without a version.
+pub(crate) fn is_taken_back(site: &Site, head: &Head) -> Result<bool, PipelineError> {
+    let Some(receipt) = receipt_of(site, head)? else {
+        return Ok(false);
+    };
+    Ok(receipt.kind == Kind::Undo && brought_back(&receipt).is_none())
 }
 
 /// Reads the receipt that a head names.
@@ -287,7 +328,11 @@ pub async fn publish(
             file.fingerprint,
         )?);
     }
-    receipt.bytes_written = added.iter().map(|file| file.size).sum();
+    // What an undo adds was written before.
+    receipt.bytes_written = match receipt.kind {
+        Kind::Undo => 0,
+        _ => added.iter().map(|file| file.size).sum(),
+    };
     receipt.previous = base.as_ref().and_then(|head| head.receipt);
     let sealed = put_receipt(site, table, &mut receipt, base.as_ref(), &schema, &live)?;
     site.proven.wrote(table, &added);
@@ -307,9 +352,11 @@ pub async fn publish(
 fn check_audited(site: &Site, receipt: &Receipt) -> Result<(), PipelineError> {
     let name = receipt.table.parse::<TableName>().ok();
     let model = name.and_then(|name| site.project.model(&name));
+    // A version that is brought back was visible before: its checks are made again where they are due.
+    let is_made = receipt.kind != Kind::Undo;
     let unchecked = model.is_some_and(|model| {
         let by_it = receipt.code == Digest::of(model.code_text().as_bytes());
-        by_it && !model.checks.is_empty() && receipt.audit.is_none()
+        is_made && by_it && !model.checks.is_empty() && receipt.audit.is_none()
     });
     match unchecked {
         true => Err(PipelineError::Internal(format!(

@@ -36,6 +36,7 @@ use crate::quarantine::{self, HeldRow};
 use crate::read;
 use crate::repairs::{Repair, RepairKind, Repairs, is_read};
 use crate::step::{check_signature, check_signed, keep_code, receipt_base};
+use crate::undo;
 
 /// Digits of the digest of a position that must be given at least.
 const DIGITS_MIN: usize = 4;
@@ -133,6 +134,7 @@ pub async fn repair(site: &Site, request: &Request) -> Result<Vec<Repaired>, Pip
     check_signature(site)?;
     let tables: Vec<TableName> = wanted.keys().cloned().collect();
     let _mark = at_work::begin(site, &tables)?;
+    undo::finish_open(site, &tables).await?;
     let mut repaired = Vec::new();
     let mut outcome = Ok(());
     for (bronze, rows) in &wanted {
@@ -268,7 +270,7 @@ fn reads(site: &Site, table: &TableName, bronze: &TableName) -> bool {
 }
 
 /// Silver tables over a feed.
-fn silver_over(site: &Site, bronze: &TableName) -> Vec<TableName> {
+pub(crate) fn silver_over(site: &Site, bronze: &TableName) -> Vec<TableName> {
     let models = site.project.models.iter().map(|model| &model.name);
     models
         .filter(|table| reads(site, table, bronze))

@@ -13,7 +13,7 @@ use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::manifest;
-use crate::publish::{head, read_receipt, receipt_of, recorded_version};
+use crate::publish::{brought_back, head, read_receipt, receipt_of, recorded_version};
 use crate::receipts;
 
 /// A version of a model's table that can be made again.
@@ -60,20 +60,21 @@ pub fn of_run(site: &Site, run: &str) -> Result<Vec<Recorded>, PipelineError> {
     let mut made: BTreeMap<TableName, Receipt> = BTreeMap::new();
     for digest in digests {
         let receipt = read_receipt(site, digest)?;
-        if receipt.run == run && receipt.kind == Kind::Transform {
+        if receipt.run == run && is_of_code(&receipt) && receipt.layer != "bronze" {
             made.insert(named(&receipt.table)?, receipt);
         }
     }
     let models = made
         .iter()
         .filter(|(table, _)| table.layer != Layer::Quarantine);
-    let found: Vec<Recorded> = models
-        .map(|(table, receipt)| Recorded {
+    let mut found = Vec::new();
+    for (table, receipt) in models {
+        found.push(Recorded {
             table: table.clone(),
-            receipt: receipt.clone(),
+            receipt: as_made(site, receipt.clone())?,
             quarantine: made.get(&table.quarantine()).cloned(),
-        })
-        .collect();
+        });
+    }
     match found.is_empty() {
         false => Ok(found),
         true => Err(PipelineError::Refused {
@@ -107,7 +108,7 @@ pub fn of_table(
             });
         }
     };
-    if receipt.kind != Kind::Transform || matches!(table.layer, Layer::Bronze | Layer::Quarantine) {
+    if !is_of_code(&receipt) || matches!(table.layer, Layer::Bronze | Layer::Quarantine) {
         let (what, hint) = match (table.layer, receipt.kind) {
             (Layer::Bronze, _) => (
                 "is what was received: no code makes it again",
@@ -116,6 +117,10 @@ pub fn of_table(
             (Layer::Quarantine, _) => (
                 "is made with its silver table",
                 "name that: its quarantine is compared, too",
+            ),
+            (_, Kind::Undo) => (
+                "has no row since the run that had made the table was undone: no code makes it again",
+                "name an earlier version, like `TABLE@3`",
             ),
             _ => (
                 "holds what a person adopted from another writer: no code makes it again",
@@ -130,8 +135,28 @@ pub fn of_table(
     Ok(Recorded {
         quarantine: quarantine_of(site, table, &receipt)?,
         table: table.clone(),
-        receipt,
+        receipt: as_made(site, receipt)?,
     })
+}
+
+/// Whether a version is what recorded code made of recorded versions: also one that an undo brought back.
+fn is_of_code(receipt: &Receipt) -> bool {
+    match receipt.kind {
+        Kind::Transform => true,
+        Kind::Undo => brought_back(receipt).is_some(),
+        Kind::Load | Kind::Adopt | Kind::Repair => false,
+    }
+}
+
+/// A receipt with the logical time at which its rows were computed, which is not that of an undo that brought them back.
+fn as_made(site: &Site, mut receipt: Receipt) -> Result<Receipt, PipelineError> {
+    let mut brought = brought_back(&receipt);
+    while let Some((_, digest)) = brought {
+        let before = read_receipt(site, digest)?;
+        receipt.logical_time.clone_from(&before.logical_time);
+        brought = brought_back(&before);
+    }
+    Ok(receipt)
 }
 
 /// The quarantine as it was written with a version; none if that version wrote none.
@@ -148,9 +173,17 @@ fn quarantine_of(
         return Ok(None);
     }
     let listed = receipts::list(site, Some(&quarantine.to_string()))?;
+    // An undo writes a quarantine only where the run that it took back had.
+    let mut epochs = vec![receipt.epoch];
+    let mut brought = brought_back(receipt);
+    while let Some((_, digest)) = brought {
+        let before = read_receipt(site, digest)?;
+        epochs.push(before.epoch);
+        brought = brought_back(&before);
+    }
     for recorded in listed.iter().rev() {
         let of_version = read_receipt(site, recorded.digest)?;
-        if of_version.epoch == receipt.epoch && of_version.kind == Kind::Transform {
+        if epochs.contains(&of_version.epoch) && is_of_code(&of_version) {
             return Ok(Some(of_version));
         }
     }

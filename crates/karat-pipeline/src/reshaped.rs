@@ -18,7 +18,7 @@ pub(crate) fn check(site: &Site, feed: &Feed, epochs: &Epochs) -> Result<(), Pip
     let Some(done) = epochs.last_done() else {
         return Ok(());
     };
-    let current = epochs.last_current().unwrap_or(done);
+    let current = epochs.position().unwrap_or(done);
     // The rows are those of the one, the position is that of the other; mostly both have one declaration.
     let rows = (done.code != current.code).then_some((done, false));
     for (load, with_cursor) in rows.into_iter().chain([(current, true)]) {

@@ -18,9 +18,10 @@ use crate::expected;
 use crate::gold::GoldStep;
 use crate::ingest::{self, ColumnsRead, joined};
 use crate::manifest::{self, Ending};
-use crate::publish::head;
+use crate::publish::{head, is_taken_back};
 use crate::silver::SilverStep;
 use crate::step::{StepReport, StepStatus};
+use crate::undo;
 
 /// Opens the sources that feeds name.
 pub trait Sources: Send + Sync {
@@ -86,6 +87,7 @@ pub async fn run(
     let work = work(project, selected);
     let order: Vec<TableName> = work.iter().map(|(table, _)| table.clone()).collect();
     let _mark = at_work::begin(&site, &order)?;
+    undo::finish_open(&site, &order).await?;
     let mut waiting: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
     for (table, item) in &work {
         let inputs: BTreeSet<TableName> = match item {
@@ -183,7 +185,11 @@ pub(crate) fn check_made(
     outside: &[TableName],
 ) -> Result<(), PipelineError> {
     for input in outside {
-        if head(&site.lake.table(&input.folder()))?.is_none() {
+        let made = match head(&site.lake.table(&input.folder()))? {
+            Some(head) => !is_taken_back(site, &head)?,
+            None => false,
+        };
+        if !made {
             return Err(PipelineError::NotMade {
                 table: table.to_string(),
                 input: input.to_string(),

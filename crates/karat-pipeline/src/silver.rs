@@ -39,8 +39,8 @@ use crate::layout;
 use crate::model_check::is_of_files;
 use crate::proven::{prove, prove_list};
 use crate::publish::{
-    ADOPTED_GO, Change, Head, Published, head, no_foreign, own_receipt, publish, read_receipt,
-    sha256_of_name,
+    ADOPTED_GO, Change, Head, Published, head, is_taken_back, no_foreign, own_receipt, publish,
+    read_receipt, sha256_of_name,
 };
 use crate::read;
 use crate::repairs::{self, News, Placed, Repairs};
@@ -82,7 +82,9 @@ pub struct Facts<'a> {
     pub code: &'a str,
     /// Newest load that the newest version took in.
     pub consumed: i64,
-    /// Newest committed load of the feed.
+    /// Whether that load was taken back since.
+    pub consumed_undone: bool,
+    /// Newest load of the feed that its table holds.
     pub available: i64,
     /// What was read before.
     pub reading_before: &'a Reading,
@@ -139,6 +141,11 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     if facts.uses_clock && facts.time_passed {
         return Decision::Rebuild {
             reason: "it asks for the time".to_owned(),
+        };
+    }
+    if facts.consumed_undone {
+        return Decision::Rebuild {
+            reason: "a load that it had read was undone".to_owned(),
         };
     }
     if facts.repaired > 0 && !facts.repaired_apart {
@@ -252,6 +259,8 @@ struct State {
     /// Whether every row of bronze was written by karat.
     only_ours: bool,
     available: i64,
+    /// Loads that the newest version has not taken in.
+    new_loads: u64,
     decision: Decision,
     /// What it would be with one more load.
     after_a_load: Decision,
@@ -410,6 +419,9 @@ impl<'a> SilverStep<'a> {
         let Some(bronze) = head(&bronze_table)? else {
             return Ok(None);
         };
+        if is_taken_back(self.site, &bronze)? {
+            return Ok(None);
+        }
         check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
         feed_epochs.check_whole(&self.feed.bronze)?;
@@ -425,7 +437,7 @@ impl<'a> SilverStep<'a> {
         let schema = self.foreseen.as_ref().unwrap_or(&bronze.snapshot.schema);
         let read_schema = read_schema(schema);
         let judge = self.judge(&read_schema)?;
-        let available = feed_epochs.committed();
+        let available = feed_epochs.newest_load();
         let consumed = epochs
             .last_done()
             .and_then(|intent| intent.to["bronze_epoch"].as_i64())
@@ -499,12 +511,17 @@ impl<'a> SilverStep<'a> {
         let given_anew = last
             .as_ref()
             .and_then(|last| given::changed(&last.parameters, &values));
+        let was_taken_back = match &head_now {
+            Some(head) => is_taken_back(self.site, head)?,
+            None => false,
+        };
         let facts = Facts {
-            exists: head_now.is_some(),
+            exists: head_now.is_some() && !was_taken_back,
             given_anew: given_anew.as_deref(),
             code_before: last.map(|last| last.code.to_string()),
             code: &code,
             consumed,
+            consumed_undone: feed_epochs.is_undone(consumed),
             available,
             reading_before: &reading_before,
             reading: &reading,
@@ -538,6 +555,10 @@ impl<'a> SilverStep<'a> {
             apart,
             only_ours,
             available,
+            new_loads: {
+                let done = feed_epochs.done();
+                done.filter(|load| load.epoch > consumed).count() as u64
+            },
             decision,
             after_a_load,
             holds_adopted,
@@ -1019,8 +1040,7 @@ impl<'a> SilverStep<'a> {
             1 => Some(format!("1 {what}")),
             more => Some(format!("{more} {what}s")),
         };
-        let loads = state.available - consumed_of(&state.decision);
-        let loads = counted(u64::try_from(loads).unwrap_or(0), "new load");
+        let loads = counted(state.new_loads, "new load");
         let rows = counted(state.news.of.len() as u64, "repaired row");
         let parts: Vec<String> = loads.into_iter().chain(rows).collect();
         parts.join(", ")

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use karat_lake::Format;
 use karat_project::{ModelKind, TableName};
+use karat_receipt::Kind;
 
 pub use crate::audit::Promise;
 use crate::audit::promises;
 use crate::context::Site;
 use crate::error::PipelineError;
-use crate::publish::{head, newest_load, receipt_of};
+use crate::publish::{UNDONE_RUN, head, newest_load, receipt_of};
 
 /// One table.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct TableStatus {
     pub receipt: Option<String>,
     /// Logical time of the run that made it; of a feed, that loaded it.
     pub fresh_as_of: Option<String>,
+    /// The run that was undone, where the newest version is one that an undo brought back.
+    pub undone: Option<String>,
     /// Whether the project still declares it.
     pub declared: bool,
     /// What its model promises as time goes on, and whether that holds now.
@@ -88,6 +91,10 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
             rows: head.map(|head| head.snapshot.files.iter().map(|file| file.rows).sum()),
             fingerprint: receipt.as_ref().map(|receipt| receipt.fingerprint.clone()),
             receipt: digest.map(|digest| digest.to_string()),
+            undone: receipt
+                .as_ref()
+                .and_then(|receipt| receipt.parameters.get(UNDONE_RUN).cloned())
+                .filter(|_| receipt.as_ref().is_some_and(|one| one.kind == Kind::Undo)),
             fresh_as_of,
             promises,
             problem,

@@ -396,7 +396,8 @@ impl TableCheck<'_> {
             let digest = entry_digest(&self.table, record.version)?;
             let Some(digest) = digest else { continue };
             let receipt = opened.get(&record.version).map(|opened| &opened.receipt);
-            let of_model = receipt.filter(|receipt| receipt.kind == Kind::Transform);
+            let of_model =
+                receipt.filter(|receipt| matches!(receipt.kind, Kind::Transform | Kind::Undo));
             versions.insert(
                 record.version,
                 LogEntry {

@@ -17,6 +17,7 @@
 //! - [`chain`]: whether a table's receipts follow from one another.
 //! - [`keyed_run`]: the note of a run that had a key of its starter.
 //! - [`tag`]: versions of all tables under the name of a closed business day.
+//! - [`undo`]: what an undo set out to take back.
 //! - [`error`]: the one error type.
 
 pub mod audit;
@@ -34,6 +35,7 @@ pub mod manifest;
 pub mod receipt;
 pub mod rotation;
 pub mod tag;
+pub mod undo;
 
 pub use audit::{Audit, Audited, CheckCount};
 pub use chain::{ChainFinding, ChainLink, ChainProblem, check_chain};
@@ -52,3 +54,4 @@ pub use manifest::{Manifest, TableState};
 pub use receipt::{ExpectationCount, FileRef, Input, Kind, ObjectRef, Receipt};
 pub use rotation::{OpenedRotation, Rotation};
 pub use tag::{OpenedTag, TAG_PREDICATE_TYPE, Tag, TaggedTable};
+pub use undo::{Undo, UndoneTable};

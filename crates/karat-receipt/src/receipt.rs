@@ -94,6 +94,8 @@ pub enum Kind {
     Adopt,
     /// A person repaired rows of bronze that were in quarantine.
     Repair,
+    /// A run was taken back: the files of the version before it, made by the code and from the inputs of that version.
+    Undo,
 }
 
 /// A table that was read.

@@ -99,6 +99,10 @@ pub(crate) enum Verb {
     Retry(Running),
     /// Close a business day: the versions of all tables are tagged with it, and rows of it, and of days before, change only with a reason.
     Close(CloseArgs),
+    /// Take a run back: each table that it wrote has again the rows that it had before, and what it loaded is held.
+    Undo(UndoArgs),
+    /// Read a range of a cursor's feed again, as a new load; what is as it was read last is not loaded again, and the position stays.
+    Backfill(BackfillArgs),
     /// Show the tables of the lake: versions, rows, fingerprints, and whether what their checks promise of freshness and volume holds now.
     Status,
     /// Run the tests of models: rows given in `domains/*/tests/*.yaml` against rows expected; needs no lake and no source.
@@ -517,6 +521,43 @@ pub(crate) struct CloseArgs {
     pub(crate) parameters: Vec<String>,
 }
 
+/// Arguments of `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// The run, as `karat run` printed it and `karat receipt list` shows it.
+    #[arg(value_name = "RUN", value_hint = ValueHint::Other)]
+    pub(crate) run: String,
+    /// Why; becomes part of the record.
+    #[arg(long, value_name = "TEXT", required_unless_present = "plan")]
+    pub(crate) reason: Option<String>,
+    /// Show what would be taken back, and what would be held; writes nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Wait this long for runs that are at the tables, like `10m`; without it, do not wait.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
+/// Arguments of `backfill`.
+#[derive(Debug, Args)]
+pub(crate) struct BackfillArgs {
+    /// The feed.
+    #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
+    pub(crate) feed: String,
+    /// The least value of the cursor that is read.
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub(crate) from: String,
+    /// The greatest.
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub(crate) to: String,
+    /// Read the range, and say what would be loaded; writes nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Wait this long for a run that is at the feed, like `10m`; without it, do not wait.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
@@ -790,6 +831,15 @@ pub(crate) enum PositionVerb {
         /// The cursor's value.
         #[arg(allow_negative_numbers = true)]
         value: String,
+    },
+    /// Let a feed load again what was undone: its objects count as never met, its cursor goes back to where it was before.
+    Reset {
+        /// The feed.
+        #[arg(value_name = "SOURCE.FEED", value_hint = ValueHint::Other)]
+        feed: String,
+        /// Why; becomes part of the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
 }
 

@@ -19,6 +19,7 @@ use super::{
     HINT, Kept, LOG_FOLDER, OPERATION, RECEIPT, RUN, TIME, TXN, VERSION, entry_name, kept, schema,
     stats,
 };
+use crate::canonical::Named;
 use crate::folder::{Put, create_temporary, put_if_absent, sync_dir};
 use crate::table::{self, Table};
 use crate::{Commit, LakeError, Snapshot, failpoint};
@@ -156,7 +157,9 @@ type Made = Vec<(PathBuf, Vec<u8>)>;
 impl Change<'_> {
     fn make(&self) -> Result<(Vec<u8>, Made), LakeError> {
         for file in &self.commit.add {
-            if file.physical.as_ref() != self.numbered.as_ref() {
+            if let Named::Now { physical, .. } = &file.named
+                && physical.as_ref() != self.numbered.as_ref()
+            {
                 let why = format!("the file `{}` was written for other columns", file.path);
                 return Err(self
                     .table

@@ -21,6 +21,7 @@ use serde_json::Value;
 pub(crate) use self::commit::Prepared;
 pub(crate) use self::log::{IcebergLog, add_digests};
 use self::log::{Listing, named_by, read_hint};
+pub(crate) use self::manifests::DataFile;
 use self::manifests::{Entry, ManifestFile};
 use self::metadata::Metadata;
 use crate::table::Table;
@@ -110,6 +111,14 @@ pub(crate) fn with_ids(
         ),
         None => schema::assign(&canonical, None, 0),
     })
+}
+
+/// What the manifests of a version say of a file, by its path in the table.
+pub(crate) fn named(kept: &Kept, path: &str) -> Option<DataFile> {
+    let mut live = kept.manifests.iter().flat_map(|(_, live)| live.iter());
+    let whole = format!("{}/{path}", kept.location);
+    let found = live.find(|entry| log::without_scheme(&entry.file.path) == whole);
+    found.map(|entry| entry.file.clone())
 }
 
 fn kept(snapshot: &Snapshot) -> Option<&Kept> {

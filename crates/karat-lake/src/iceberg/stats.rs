@@ -6,11 +6,17 @@ use arrow::datatypes::{DataType, Fields, Schema};
 
 use super::manifests::DataFile;
 use crate::WrittenFile;
+use crate::canonical::Named;
 use crate::schema::id_of;
 use crate::stats::{Bound, ColumnStats, FileStats};
 
 /// What a manifest says of a file that karat wrote; `path` is the whole one.
 pub(crate) fn data_file(path: String, file: &WrittenFile) -> DataFile {
+    let (columns, physical) = match &file.named {
+        Named::Now { columns, physical } => (columns.as_slice(), physical.fields().clone()),
+        Named::Before(Some(before)) => return DataFile::clone(before),
+        Named::Before(None) => (&[][..], Fields::empty()),
+    };
     let mut named = DataFile {
         path,
         format: "PARQUET".into(),
@@ -19,10 +25,10 @@ pub(crate) fn data_file(path: String, file: &WrittenFile) -> DataFile {
         ..DataFile::default()
     };
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    for column in &file.columns {
+    for column in columns {
         named.values.insert(column.id, count(file.rows));
         named.nulls.insert(column.id, count(column.nulls));
-        let of = type_of(file.physical.fields(), column.id);
+        let of = type_of(&physical, column.id);
         let (Some((min, max)), Some(of)) = (&column.range, of) else {
             continue;
         };

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use karat_lake::{Format, Lake, Table};
-use karat_project::TableName;
-use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState};
+use karat_project::{Layer, TableName};
+use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState, Undo};
 
 use super::{KnownHead, TableLog, VerifyReport, entry_digest, intent_path, rolled, slashed};
+use crate::epochs::is_undo;
 use crate::error::PipelineError;
 use crate::layout;
 
@@ -53,6 +54,7 @@ pub(super) fn check(
     checkpoints(lake, report, logs, &manifests)?;
     let code = code(lake, report)?;
     intents(lake, report, logs, &manifests, &code);
+    undos(lake, report, logs, &manifests)?;
     accepted(lake, report);
     inputs(report, logs);
     report.head = manifests.last().map(|manifest| manifest.digest);
@@ -385,6 +387,13 @@ fn intents(
                 let detail = format!("code of `{folder}/{epoch}.json`");
                 report.file(&code_path, "missing", detail);
             }
+            if let Some(run) = intent.to["run"].as_str().filter(|_| is_undo(intent)) {
+                let path = layout::undo(run);
+                if !lake.root().join(&path).exists() {
+                    let detail = format!("`{folder}/{epoch}.json` takes that run back");
+                    report.file(&path, "missing", detail);
+                }
+            }
             let repaired = intent.feed_or_model.strip_prefix(layout::REPAIR);
             let log = logs.get(repaired.unwrap_or(&intent.feed_or_model));
             let carried = log.is_some_and(|log| {
@@ -408,6 +417,60 @@ fn intents(
             report.file(&path, "missing", why.to_owned());
         }
     }
+}
+
+/// What undos set out to do is done, table by table, or will be by whoever comes next.
+fn undos(
+    lake: &Lake,
+    report: &mut VerifyReport,
+    logs: &BTreeMap<String, TableLog>,
+    manifests: &[Read],
+) -> Result<(), PipelineError> {
+    for name in lake.list(layout::UNDO)? {
+        let path = format!("{}/{name}", layout::UNDO);
+        let Some(bytes) = lake.get(&path)? else {
+            continue;
+        };
+        let undo = match Undo::from_bytes(&bytes) {
+            Ok(undo) if layout::undo(&undo.run) == path => undo,
+            Ok(_) => {
+                report.file(&path, "mismatch", "it is of another run".to_owned());
+                continue;
+            }
+            Err(error) => {
+                report.file(&path, "mismatch", error.to_string());
+                continue;
+            }
+        };
+        let ended_well = manifests
+            .iter()
+            .any(|manifest| manifest.document.complete && manifest.document.run == undo.by);
+        for entry in &undo.tables {
+            // Quarantine is written with silver, which has every epoch.
+            let Some(table) = entry.table.parse::<TableName>().ok() else {
+                continue;
+            };
+            let log = logs.get(&entry.table);
+            let is_settled = table.layer == Layer::Quarantine
+                || log
+                    .is_some_and(|log| log.versions.is_none() || log.epochs.contains(&entry.epoch))
+                || lake.get(&layout::closed(&table, entry.epoch))?.is_some();
+            if is_settled {
+                continue;
+            }
+            match ended_well {
+                true => {
+                    let detail = format!("`{}` does not have its epoch {}", table, entry.epoch);
+                    report.file(&path, "mismatch", detail);
+                }
+                false => {
+                    let detail = format!("`{table}` is not taken back yet: the next run does it");
+                    report.file(&path, "unfinished", detail);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Notes of what was accepted of a feed, numbered from 1.

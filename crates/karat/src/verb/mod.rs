@@ -1,5 +1,6 @@
 //! The verbs, one file each: open what is needed, call the pipeline, print.
 
+pub(crate) mod backfill;
 pub(crate) mod bench;
 pub(crate) mod close;
 pub(crate) mod diff;
@@ -25,6 +26,7 @@ pub(crate) mod source;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod tour;
+pub(crate) mod undo;
 pub(crate) mod validate;
 pub(crate) mod verify;
 mod watch;

@@ -1,4 +1,4 @@
-//! `karat position`: how far feeds have been read, and setting a cursor by hand.
+//! `karat position`: how far feeds have been read; setting a cursor by hand, and going back where a run was undone.
 
 use karat_pipeline::position::{self, Position};
 use karat_project::{Feed, TableName};
@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, PositionVerb};
 use crate::failure::Failure;
-use crate::output::{Table, Voice};
+use crate::output::{Table, Voice, counted};
 use crate::site::{self, Opened, Wants};
 
-/// Shows or sets.
+/// Shows, sets or resets.
 pub(crate) fn run(voice: Voice, global: &Global, what: &PositionVerb) -> Result<u8, Failure> {
     match what {
         PositionVerb::Show { feed } => show(voice, global, feed.as_deref()),
         PositionVerb::Set { feed, value } => set(voice, global, feed, value),
+        PositionVerb::Reset { feed, reason } => reset(voice, global, feed, reason.as_deref()),
     }
 }
 
@@ -36,7 +37,7 @@ fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure
             let positions: Vec<Value> = positions
                 .iter()
                 .map(|(feed, table, at)| {
-                    json!({ "feed": feed, "table": table, "epoch": at.epoch, "open": at.open, "cursor": at.cursor, "objects": at.objects, "held": at.held })
+                    json!({ "feed": feed, "table": table, "epoch": at.epoch, "open": at.open, "cursor": at.cursor, "objects": at.objects, "held": at.held, "undone": at.undone })
                 })
                 .collect();
             json!({ "positions": positions })
@@ -49,7 +50,11 @@ fn show(voice: Voice, global: &Global, only: Option<&str>) -> Result<u8, Failure
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
-                let open = at.open.map_or_else(String::new, |epoch| format!("load {epoch} is open: `karat run` takes it up"));
+                let open = match (at.open, at.undone as u64) {
+                    (Some(epoch), _) => format!("load {epoch} is open: `karat run` takes it up"),
+                    (None, 0) => String::new(),
+                    (None, loads) => format!("{} undone and held: `karat position reset {feed}` lets it be loaded again", counted(loads, "load")),
+                };
                 lines.row([feed.clone(), table.clone(), at.epoch.to_string(), at.objects.to_string(), at.held.to_string(), cursor, open]);
             }
             lines.text()
@@ -90,6 +95,38 @@ fn set(voice: Voice, global: &Global, name: &str, value: &str) -> Result<u8, Fai
     voice.answer(
         || json!({ "feed": feed.short_name(), "table": feed.bronze.to_string(), "epoch": epoch, "cursor": value }),
         || format!("`{}` reads on after the value given (recorded as epoch {epoch})\n", feed.short_name()),
+    )?;
+    Ok(0)
+}
+
+fn reset(voice: Voice, global: &Global, name: &str, reason: Option<&str>) -> Result<u8, Failure> {
+    let opened = site::open(global, None, None)?;
+    let feed = super::feed(&opened.project, name)?.clone();
+    let site = opened.site(Wants::writing())?;
+    let reset = position::reset(&site, &feed, reason)?;
+    let name = feed.short_name();
+    voice.answer(
+        || {
+            json!({
+                "feed": name, "table": feed.bronze.to_string(), "epoch": reset.epoch, "loads": reset.loads,
+                "objects": reset.objects, "cursor": reset.cursor,
+            })
+        },
+        || {
+            let what = match (&feed.cursor, reset.objects.len() as u64) {
+                (_, objects @ 1..) => format!("{} may be loaded again", counted(objects, "object")),
+                (Some(_), 0) => match &reset.cursor {
+                    Value::Null => "it is read from its beginning".to_owned(),
+                    Value::String(text) => format!("it is read on after {text}"),
+                    other => format!("it is read on after {other}"),
+                },
+                (None, 0) => "what it holds may be loaded again".to_owned(),
+            };
+            format!(
+                "`{name}` goes back before what was undone: {what} (recorded as epoch {}); `karat run` loads it\n",
+                reset.epoch
+            )
+        },
     )?;
     Ok(0)
 }

@@ -45,7 +45,7 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                         "version": table.version, "rows": table.rows, "fingerprint": table.fingerprint,
                         "receipt": table.receipt, "fresh_as_of": table.fresh_as_of, "declared": is_whole.then_some(table.declared),
                         "promises": table.promises.iter().map(promise_json).collect::<Vec<_>>(),
-                        "problem": table.problem.as_ref().map(ToString::to_string),
+                        "undone": table.undone, "problem": table.problem.as_ref().map(ToString::to_string),
                     })
                 })
                 .collect();
@@ -129,9 +129,14 @@ fn text(
                 (None, None) => "foreign".to_owned(),
             },
             table.fresh_as_of.clone().unwrap_or_default(),
-            match table.declared || !declarations_known {
-                true => promised(&table.promises),
-                false => "no longer in the project".to_owned(),
+            match &table.undone {
+                _ if !table.declared && declarations_known => "no longer in the project".to_owned(),
+                Some(run) => {
+                    let promised = promised(&table.promises);
+                    let separator = if promised.is_empty() { "" } else { "; " };
+                    format!("as before run {run}, which was undone{separator}{promised}")
+                }
+                None => promised(&table.promises),
             },
         ]);
     }

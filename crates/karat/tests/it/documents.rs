@@ -212,6 +212,15 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("receipt export", 0, &["--out", "record"]);
     ask("position show", 0, &[]);
     ask("position set", 0, &["db.t", "5"]);
+    project.sqlite("insert into t values (6, 'b');");
+    let run = ask("run", 0, &["--select", "d_bronze.db__t"])["run_id"].clone();
+    let run = run.as_str().unwrap();
+    ask("undo --plan", 0, &[run]);
+    ask("undo", 0, &[run, "--reason", "so"]);
+    ask("position reset", 0, &["db.t"]);
+    let range = ["db.t", "--from", "1", "--to", "9"];
+    ask("backfill --plan", 0, &range);
+    ask("backfill", 0, &range);
     ask("schema accept", 0, &["landing.orders"]);
     ask("source test", 0, &[]);
     ask("source discover", 0, &["landing", "orders"]);

@@ -5,6 +5,7 @@
 mod accounting;
 mod adventures;
 mod anchors;
+mod backfill;
 mod bad_input;
 mod beside;
 mod checks;
@@ -56,3 +57,5 @@ mod sql;
 mod survey;
 mod together;
 mod two_days;
+mod undo;
+mod undo_any;
