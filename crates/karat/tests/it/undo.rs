@@ -159,8 +159,8 @@ fn a_run_is_taken_back_and_what_it_loaded_is_held() {
         table       rule   rows
         d_silver.t  known     1
 
-        table       object   row  rules
-        d_silver.t  e_1.csv    4  known
+        table       row          rules
+        d_silver.t  e_1.csv@1:4  known
 
         table                object   reason
         d_bronze.landing__e  e_2.csv  undone with run SECOND (a bad file): held until new content comes, or `karat position reset`
