@@ -409,6 +409,37 @@ fn each_printed_command_says_what_the_demo_printed() {
 }
 
 #[test]
+fn on_iceberg_it_is_the_same_story() {
+    let place = Place::new();
+    let demo = place.demo(&["--lines", LINES, "--format", "iceberg", "--json"]);
+    assert_eq!(demo.code, 0, "{}\n{}", demo.stdout, demo.stderr);
+    let told = demo.json();
+    let facts = told["facts"].as_array().unwrap();
+    // The fingerprints are those of Delta.
+    let says = |text: &str| {
+        let mut facts = facts.iter();
+        facts.any(|fact| fact["text"].as_str().unwrap().contains(text))
+    };
+    for text in [
+        "this repository's fingerprints of 8 tables: equal",
+        "one byte flipped in place",
+        "it is flipped back",
+        "nothing to do: 11 tables up to date",
+    ] {
+        assert!(says(text), "{text}: {}", demo.stdout);
+    }
+    let other = place.demo(&["--lines", LINES]);
+    assert_eq!(other.code, 2);
+    assert!(
+        other.stderr.contains(
+            "cannot tell the demo of delta tables in `karat-demo`: it is one of iceberg tables"
+        ),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
 fn a_folder_that_is_not_the_demos_is_left_alone() {
     let place = Place::new();
     let folder = place.folder.path().join("karat-demo");

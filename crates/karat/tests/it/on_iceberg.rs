@@ -1,6 +1,7 @@
 //! The same tests on Iceberg tables: what holds on one format holds on the other.
 
 use crate::project::on_iceberg;
+use crate::two_days;
 
 macro_rules! on_iceberg {
     ($($module:ident { $($name:ident),* $(,)? })*) => {
@@ -46,4 +47,28 @@ on_iceberg! {
         the_newest_repair_counts_and_lapses_with_its_delivery,
         a_repair_killed_anywhere_is_typed_again,
     }
+}
+
+/// A4, A10: what a killed process could not tell other readers, the next run does.
+#[test]
+fn a_hint_that_was_not_written_is_unfinished() {
+    on_iceberg(|| {
+        let project = two_days::project();
+        two_days::arrive(&project, 1);
+        let killed =
+            project.karat_with(&["run", "--quiet"], &[("KARAT_FAILPOINT", "commit.hint:3")]);
+        assert_eq!(killed.code, -1, "{}", killed.text());
+        let verified = project.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
+        let is_told = |line: &str| line.starts_with("unfinished") && line.contains("version-hint");
+        assert!(verified.stdout.lines().any(is_told), "{}", verified.text());
+        project.run(0);
+        let verified = project.karat(&["verify"]);
+        assert_eq!(verified.code, 0, "{}", verified.text());
+        assert!(
+            !verified.stdout.contains("version-hint"),
+            "{}",
+            verified.text()
+        );
+    });
 }
