@@ -11,6 +11,7 @@
 //! - `sql`: SQL of other engines in karat's dialect.
 //! - `dbt`: a project of dbt.
 //! - `dlt`: SQL of Delta Live Tables.
+//! - `sdp_meta`: onboarding files of sdp-meta, as statements of a pipeline.
 //! - `outline`: the project to be: feeds, models, checks, with where each came from.
 //! - `yaml_text`: texts as YAML has them.
 //! - [`import`]: what came of it: files, what was mapped, what was not.
@@ -21,6 +22,7 @@ pub mod folder;
 pub mod import;
 mod jinja;
 mod outline;
+mod sdp_meta;
 mod sql;
 mod tree;
 mod yaml_text;
@@ -30,3 +32,4 @@ pub use dbt::{Settings as DbtSettings, import as dbt};
 pub use dlt::import as dlt;
 pub use folder::Folder;
 pub use import::{Counts, Finding, Import, ImportError, Item, Rejection, Weight};
+pub use sdp_meta::import as sdp_meta;

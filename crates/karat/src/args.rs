@@ -156,7 +156,9 @@ pub(crate) enum ImportVerb {
     /// dbt: seeds become silver tables, models gold ones, tests checks, snapshots AUTO CDC.
     Dbt(ImportDbt),
     /// SQL of Delta Live Tables (Lakeflow pipelines): files become feeds, row by row tables and AUTO CDC silver, the others gold.
-    Dlt(ImportDlt),
+    Dlt(ImportNamed),
+    /// Onboarding files of sdp-meta (once dlt-meta): data flows become feeds and silver tables, with their expectations and AUTO CDC.
+    SdpMeta(ImportNamed),
 }
 
 /// What each import asks.
@@ -183,9 +185,9 @@ pub(crate) struct ImportDbt {
     pub(crate) vars: Vec<(String, String)>,
 }
 
-/// Arguments of `import dlt`.
+/// Arguments of imports that have no name of their own.
 #[derive(Debug, Args)]
-pub(crate) struct ImportDlt {
+pub(crate) struct ImportNamed {
     #[command(flatten)]
     pub(crate) common: ImportArgs,
     /// Name of the new project; without it, that of the folder.

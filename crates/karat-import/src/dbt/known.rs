@@ -151,10 +151,8 @@ impl<'s> Known<'s> {
 
 /// A name that no project has, for a table that is found later.
 fn marked(kind: &str, parts: &[&str]) -> String {
-    let parts = parts
-        .iter()
-        .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
-    let parts: Vec<String> = parts.collect();
+    let quoted = |part: &&str| format!("\"{}\"", spelled_out(part).replace('"', "\"\""));
+    let parts: Vec<String> = parts.iter().map(quoted).collect();
     format!("{kind}.{}", parts.join("."))
 }
 
@@ -166,6 +164,19 @@ pub(crate) fn spelled_out(name: &str) -> String {
             out.push('^');
         }
         out.extend(letter.to_lowercase());
+    }
+    out
+}
+
+/// The name that was spelled out.
+pub(crate) fn as_written(spelled: &str) -> String {
+    let mut out = String::new();
+    let mut letters = spelled.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '^' => out.extend(letters.next().into_iter().flat_map(char::to_uppercase)),
+            letter => out.push(letter),
+        }
     }
     out
 }

@@ -284,7 +284,9 @@ pub(crate) fn write(
                         line: model.rendered.line_of(found.at),
                         ..model.origin.clone()
                     };
-                    log.unmapped(&at, &found.construct, &found.why, &found.fix);
+                    // A source that no YAML declares.
+                    let construct = found.construct.replace("karat_source.", "source ");
+                    log.unmapped(&at, construct, &found.why, &found.fix);
                 }
                 relations.refs.remove(&model.origin.name);
             }

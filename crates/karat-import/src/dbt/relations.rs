@@ -7,7 +7,7 @@ use crate::sql::{Shape, Tables, quoted, respelled};
 use crate::tree::Node;
 use crate::yaml_text::item;
 
-use super::known::{REF, SOURCE, spelled_out};
+use super::known::{REF, SOURCE, as_written};
 use super::{Log, Shared, own_name};
 
 /// A table of the project to be.
@@ -78,27 +78,16 @@ impl Relations {
 
 impl Tables for Relations {
     fn find(&self, parts: &[String]) -> Option<(String, Shape)> {
+        // `ref` is exact, and names in SQL have no case.
         let found = match parts {
-            [kind, name] if kind == REF => self.find_ref(name),
-            [kind, source, table] if kind == SOURCE => self
-                .sources
-                .iter()
-                .find(|((own, name), _)| spelled_out(own) == *source && spelled_out(name) == *table)
-                .map(|(_, relation)| relation),
+            [kind, name] if kind == REF => self.refs.get(&as_written(name)),
+            [kind, source, table] if kind == SOURCE => {
+                self.sources.get(&(as_written(source), as_written(table)))
+            }
             [_, _] => self.named(&parts.join(".")),
             _ => None,
         }?;
         Some((found.name.clone(), found.shape.clone()))
-    }
-}
-
-impl Relations {
-    /// `ref` is exact, and names in SQL have no case.
-    fn find_ref(&self, name: &str) -> Option<&Relation> {
-        let mut found = self.refs.iter();
-        found
-            .find(|(own, _)| spelled_out(own) == *name)
-            .map(|(_, relation)| relation)
     }
 }
 

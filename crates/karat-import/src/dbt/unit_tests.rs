@@ -18,7 +18,8 @@ pub(crate) fn write(shared: &Shared, outline: &mut Outline, relations: &Relation
             .text("name")
             .unwrap_or_else(|| "unit test".to_owned());
         let origin = entry.origin(&name);
-        match test_of(&entry.node, &name, &origin, shared, relations) {
+        let keys = |table: &str| key_of(outline, table);
+        match test_of(&entry.node, &name, &origin, shared, relations, &keys) {
             Ok(test) => {
                 log.item(
                     "unit test",
@@ -48,6 +49,7 @@ fn test_of(
     origin: &Origin,
     shared: &Shared,
     relations: &Relations,
+    keys: &dyn Fn(&str) -> Vec<String>,
 ) -> Result<ModelTest, Refused> {
     let model = node.text("model").unwrap_or_default();
     let Some(relation) = relations.refs.get(&model) else {
@@ -77,6 +79,22 @@ fn test_of(
             )
         })?;
         let rows = rows_of(one)?;
+        // karat holds no rows of one key, and rows that leave it out have one.
+        let lacks = keys(&table).into_iter().find(|key| {
+            let rows = one.get("rows").map_or(&[][..], Node::items);
+            let has = |row: &Node| {
+                row.entries()
+                    .iter()
+                    .any(|(name, _)| karat_project::fold_name(name) == *key)
+            };
+            rows.len() > 1 && !rows.iter().all(has)
+        });
+        if let Some(key) = lacks {
+            return Err((
+                format!("input: {input}"),
+                format!("its rows leave out `{key}`, the key of `{table}`"),
+            ));
+        }
         let _ = writeln!(
             text,
             "      {table}:{}",
@@ -105,6 +123,18 @@ fn test_of(
         reads,
         origin: origin.clone(),
     })
+}
+
+fn key_of(outline: &Outline, table: &str) -> Vec<String> {
+    let Some((schema, own)) = table.split_once('.') else {
+        return Vec::new();
+    };
+    let silver = outline.silver.iter().find(|model| model.table == own);
+    let gold = outline.gold.iter().find(|model| model.table == own);
+    match schema.ends_with("_silver") {
+        true => silver.map_or(Vec::new(), |model| model.key.clone()),
+        false => gold.map_or(Vec::new(), |model| model.key.clone()),
+    }
 }
 
 fn table_of(input: &str, shared: &Shared, relations: &Relations) -> Option<String> {

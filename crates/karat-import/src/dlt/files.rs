@@ -11,7 +11,7 @@ use crate::yaml_text::item;
 use super::statement::{Word, words};
 
 /// What stands for files in a text, until the feeds are written.
-pub(super) const FILES: &str = "karat_files";
+pub(crate) const FILES: &str = "karat_files";
 
 /// Options that change no row that karat reads.
 const PASSED: [&str; 17] = [
@@ -36,14 +36,14 @@ const PASSED: [&str; 17] = [
 
 /// Files of one folder, in one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Files {
-    pub(super) path: String,
-    pub(super) format: &'static str,
+pub(crate) struct Files {
+    pub(crate) path: String,
+    pub(crate) format: &'static str,
     options: BTreeMap<String, String>,
     /// Columns with types, where they are declared.
-    pub(super) columns: Vec<(String, String)>,
+    pub(crate) columns: Vec<(String, String)>,
     /// Whether `columns` are all of them.
-    pub(super) is_whole: bool,
+    pub(crate) is_whole: bool,
 }
 
 impl Files {
@@ -93,7 +93,7 @@ impl Files {
     }
 
     /// Its name, which the last folder or file of its path gives.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let last = self
             .path
             .split('/')
@@ -103,11 +103,11 @@ impl Files {
         super::own_name(last.split('.').next().unwrap_or(last))
     }
 
-    pub(super) fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         self.format != "parquet" && self.format != "avro"
     }
 
-    pub(super) fn feed(&self, name: &str) -> Feed {
+    pub(crate) fn feed(&self, name: &str) -> Feed {
         let is_file = self.path.contains('*')
             || self
                 .path
@@ -144,6 +144,10 @@ impl Files {
         }
         if self.format == "csv" && !csv.is_empty() {
             keys.push(("csv", format!("{{ {} }}", csv.join(", "))));
+        }
+        // A declared column that a file has not is null there.
+        if self.is_text() && !self.columns.is_empty() {
+            keys.push(("on_schema_change", "{ missing: \"null\" }".to_owned()));
         }
         if let Some(null) = self.options.get("nullvalue") {
             keys.push((
@@ -186,7 +190,7 @@ fn own_path(path: &str) -> String {
 }
 
 /// `id INT, name STRING`.
-pub(super) fn columns_of(text: &str) -> Option<Vec<(String, String)>> {
+pub(crate) fn columns_of(text: &str) -> Option<Vec<(String, String)>> {
     let words = words(text).ok()?;
     let mut columns = Vec::new();
     let mut depth = 0usize;
@@ -223,7 +227,7 @@ pub(super) fn columns_of(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// The text with names in the place of files and streams; files are added to those that are known.
-pub(super) fn with_names(sql: &str, known: &mut Vec<Files>) -> Result<String, Trouble> {
+pub(crate) fn with_names(sql: &str, known: &mut Vec<Files>) -> Result<String, Trouble> {
     let words = words(sql)?;
     let mut edits: Vec<Edit> = Vec::new();
     let mut nth = 0;

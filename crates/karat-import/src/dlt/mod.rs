@@ -17,7 +17,9 @@ use crate::folder::Folder;
 use crate::import::{Import, ImportError};
 use crate::outline::{Origin, Outline};
 
-use pipeline::Pipeline;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use statement::{Changes, Constraint, Table, Text};
+
 use statement::{What, statements};
 
 /// Makes a project of karat, called `name`, out of the SQL of a pipeline.
@@ -32,9 +34,10 @@ pub fn import(folder: &Folder, name: &str) -> Result<Import, ImportError> {
         }
     }
     if pipeline.is_empty() {
-        let what = match log.items.is_empty() {
-            true => "no SQL in the folder declares a table: it holds no pipeline",
-            false => "the pipeline is written in Python: this version takes over SQL alone",
+        let is_python = log.items.iter().any(|item| item.kind == "python");
+        let what = match is_python {
+            false => "no SQL in the folder declares a table: it holds no pipeline",
+            true => "the pipeline is written in Python: this version takes over SQL alone",
         };
         return Err(ImportError::NoProject {
             what: what.to_owned(),

@@ -20,7 +20,7 @@ use super::statement::{Changes, Constraint, Table};
 const LIVE: &str = "karat_live";
 
 #[derive(Default)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     tables: BTreeMap<String, (Table, Origin)>,
     changes: BTreeMap<String, (Changes, Origin)>,
     files: Vec<Files>,
@@ -39,11 +39,11 @@ struct Readable {
 }
 
 impl Pipeline {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tables.is_empty() && self.changes.is_empty()
     }
 
-    pub(super) fn add_table(&mut self, table: Table, origin: Origin, log: &mut Log) {
+    pub(crate) fn add_table(&mut self, table: Table, origin: Origin, log: &mut Log) {
         let name = own_name(&table.name);
         if let Some((_, first)) = self.tables.get(&name) {
             let why = format!(
@@ -62,7 +62,7 @@ impl Pipeline {
         self.tables.insert(name, (table, origin));
     }
 
-    pub(super) fn add_changes(&mut self, changes: Changes, origin: Origin, log: &mut Log) {
+    pub(crate) fn add_changes(&mut self, changes: Changes, origin: Origin, log: &mut Log) {
         let name = own_name(&changes.target);
         if let Some((_, first)) = self.changes.get(&name) {
             let why = format!(
@@ -97,7 +97,7 @@ impl Pipeline {
         self.names.remove(name);
     }
 
-    pub(super) fn write(mut self, outline: &mut Outline, log: &mut Log) {
+    pub(crate) fn write(mut self, outline: &mut Outline, log: &mut Log) {
         for (name, (changes, origin)) in &self.changes {
             let table = Table {
                 name: changes.target.clone(),

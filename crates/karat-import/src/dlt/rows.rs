@@ -50,23 +50,23 @@ const OF_SEVERAL: [&str; 32] = [
 
 /// A rule over the columns of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Rule {
-    pub(super) name: String,
-    pub(super) expect: Expr,
-    pub(super) action: &'static str,
-    pub(super) origin: Origin,
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) expect: Expr,
+    pub(crate) action: &'static str,
+    pub(crate) origin: Origin,
 }
 
 /// Columns as expressions over those of bronze.
 #[derive(Clone, Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     /// Which of the files that are read.
-    pub(super) files: usize,
-    pub(super) select: Vec<(String, Expr)>,
-    pub(super) rules: Vec<Rule>,
+    pub(crate) files: usize,
+    pub(crate) select: Vec<(String, Expr)>,
+    pub(crate) rules: Vec<Rule>,
 }
 
-pub(super) fn ident(name: &str) -> Expr {
+pub(crate) fn ident(name: &str) -> Expr {
     Expr::Identifier(match crate::sql::quoted(name).starts_with('"') {
         true => Ident::with_quote('"', name),
         false => Ident::new(name),
@@ -74,12 +74,12 @@ pub(super) fn ident(name: &str) -> Expr {
 }
 
 /// An expression of a text that was read already.
-pub(super) fn expression(text: &str) -> Option<Expr> {
+pub(crate) fn expression(text: &str) -> Option<Expr> {
     let mut parser = Parser::new(&GenericDialect {}).try_with_sql(text).ok()?;
     parser.parse_expr().ok()
 }
 
-pub(super) fn names_of(expr: &Expr) -> Vec<String> {
+pub(crate) fn names_of(expr: &Expr) -> Vec<String> {
     struct Names(Vec<String>);
     impl Visitor for Names {
         type Break = ();
@@ -101,7 +101,7 @@ pub(super) fn names_of(expr: &Expr) -> Vec<String> {
 }
 
 /// The expression with others in the place of columns.
-pub(super) fn substituted(expr: &Expr, with: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+pub(crate) fn substituted(expr: &Expr, with: &dyn Fn(&str) -> Option<Expr>) -> Expr {
     struct Put<'w>(&'w dyn Fn(&str) -> Option<Expr>);
     impl VisitorMut for Put<'_> {
         type Break = ();
@@ -214,7 +214,7 @@ fn looks_at_others(select: &Select) -> bool {
 impl Rows {
     /// A query over one table whose rows are known, with its rules; `None` where it is no such query, or where a rule of what it reads
     /// cannot be asked of what it gives.
-    pub(super) fn read(
+    pub(crate) fn read(
         sql: &str,
         known: &BTreeMap<String, Rows>,
         origin: &Origin,
@@ -241,6 +241,10 @@ impl Rows {
                 ),
                 _ => return Ok(None),
             };
+            // What does not fit a row is in `_rescued` of bronze, and such rows are held back.
+            if name == "_rescued_data" && is_name(expr) {
+                continue;
+            }
             check_fields(expr, &shown)?;
             columns.push((name, expr.clone()));
         }
@@ -289,14 +293,14 @@ impl Rows {
         }))
     }
 
-    pub(super) fn column(&self, name: &str) -> Option<&Expr> {
+    pub(crate) fn column(&self, name: &str) -> Option<&Expr> {
         self.select
             .iter()
             .find_map(|(own, expr)| (own == name).then_some(expr))
     }
 }
 
-pub(super) fn is_name(expr: &Expr) -> bool {
+pub(crate) fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
 }
 

@@ -12,13 +12,13 @@ const CELL: &str = "-- COMMAND ----------";
 
 /// A statement, and the line that it begins in.
 #[derive(Debug)]
-pub(super) struct Statement {
-    pub(super) line: u32,
-    pub(super) what: What,
+pub(crate) struct Statement {
+    pub(crate) line: u32,
+    pub(crate) what: What,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     Table(Box<Table>),
     Changes(Box<Changes>),
     /// A setting of the session.
@@ -29,55 +29,55 @@ pub(super) enum What {
 
 /// `CREATE … TABLE`, `VIEW`, `MATERIALIZED VIEW`.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) kind: &'static str,
-    pub(super) comment: Option<String>,
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) comment: Option<String>,
     /// Columns with their types, where they are declared.
-    pub(super) columns: Vec<(String, Option<String>)>,
-    pub(super) constraints: Vec<Constraint>,
-    pub(super) query: Option<Text>,
+    pub(crate) columns: Vec<(String, Option<String>)>,
+    pub(crate) constraints: Vec<Constraint>,
+    pub(crate) query: Option<Text>,
     /// What is said of it and not taken over, with the line.
-    pub(super) passed: Vec<(u32, String)>,
+    pub(crate) passed: Vec<(u32, String)>,
 }
 
 /// `CONSTRAINT … EXPECT (…) ON VIOLATION …`.
 #[derive(Clone, Debug)]
-pub(super) struct Constraint {
-    pub(super) name: String,
-    pub(super) expect: String,
+pub(crate) struct Constraint {
+    pub(crate) name: String,
+    pub(crate) expect: String,
     /// `warn`, `drop`, `fail`.
-    pub(super) action: &'static str,
-    pub(super) line: u32,
+    pub(crate) action: &'static str,
+    pub(crate) line: u32,
 }
 
 /// A piece of a file, and the line that it begins in.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) line: u32,
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) line: u32,
 }
 
 /// `AUTO CDC INTO`, `APPLY CHANGES INTO`.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub(super) target: String,
-    pub(super) source: String,
-    pub(super) keys: Vec<String>,
-    pub(super) sequence_by: Vec<String>,
-    pub(super) deletes: Option<String>,
-    pub(super) truncates: Option<String>,
-    pub(super) ignores_nulls: bool,
+pub(crate) struct Changes {
+    pub(crate) target: String,
+    pub(crate) source: String,
+    pub(crate) keys: Vec<String>,
+    pub(crate) sequence_by: Vec<String>,
+    pub(crate) deletes: Option<String>,
+    pub(crate) truncates: Option<String>,
+    pub(crate) ignores_nulls: bool,
     /// `COLUMNS (a, b)`; none: all but `except`.
-    pub(super) columns: Vec<String>,
-    pub(super) except: Vec<String>,
-    pub(super) scd_type: u8,
-    pub(super) track: Vec<String>,
-    pub(super) track_except: Vec<String>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) except: Vec<String>,
+    pub(crate) scd_type: u8,
+    pub(crate) track: Vec<String>,
+    pub(crate) track_except: Vec<String>,
 }
 
 /// The statements of a file.
-pub(super) fn statements(text: &str) -> Vec<Result<Statement, (u32, Trouble)>> {
+pub(crate) fn statements(text: &str) -> Vec<Result<Statement, (u32, Trouble)>> {
     let mut found = Vec::new();
     let mut cell = String::new();
     let mut begins = 1;
@@ -130,18 +130,18 @@ fn line_at(text: &str, at: usize) -> u32 {
 
 /// A token that is no blank and no comment.
 #[derive(Clone, Debug)]
-pub(super) struct Word {
-    pub(super) range: Range<usize>,
-    pub(super) token: Token,
+pub(crate) struct Word {
+    pub(crate) range: Range<usize>,
+    pub(crate) token: Token,
 }
 
 impl Word {
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(crate) fn is(&self, word: &str) -> bool {
         matches!(&self.token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
     }
 
     /// A name, with or without quotes.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match &self.token {
             Token::Word(word) => Some(&word.value),
             _ => None,
@@ -149,7 +149,7 @@ impl Word {
     }
 
     /// A text in quotes of either kind.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.token {
             Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Some(text),
             Token::Word(word) if word.quote_style == Some('"') => Some(&word.value),
@@ -158,7 +158,7 @@ impl Word {
     }
 }
 
-pub(super) fn words(sql: &str) -> Result<Vec<Word>, Trouble> {
+pub(crate) fn words(sql: &str) -> Result<Vec<Word>, Trouble> {
     let lines = Lines::new(sql);
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .with_unescape(false)

@@ -556,7 +556,9 @@ impl<'k> Evaluation<'k> {
         // Lines of a macro are those of another file.
         ended.map_err(|mut error| {
             error.line = line;
-            error.why = format!("in the macro `{name}`: {}", error.why);
+            if !error.why.starts_with("in the macro") {
+                error.why = format!("in the macro `{name}`: {}", error.why);
+            }
             error
         })?;
         Ok(returned.unwrap_or(Value::Text(out.text)))

@@ -103,12 +103,12 @@ fn what_is_broken_is_listed_and_the_rest_goes_on() {
         unmapped models/deep_template.sql:1 `(`: it is nested too deeply; mend the template
         unmapped models/delete.sql:1 `SQL`: it is no SELECT; a model is exactly one SELECT
         unmapped models/endless.sql:1 `{{`: `}}` does not follow; mend the template
-        unmapped models/itself.sql:1 `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: in the macro `m`: the macro calls itself without an end; write out what it gives
+        unmapped models/itself.sql:1 `m`: in the macro `m`: the macro calls itself without an end; write out what it gives
         unmapped models/latin.sql:1 `models/latin.sql`: the file is no UTF-8; save it as UTF-8
         unmapped models/loop.sql:1 `for`: it takes more than 1000000 steps; write out what it gives
         unmapped models/nested.sql:1 `{%`: it is nested too deeply; mend the template
         unmapped models/no_end.sql:2 `if`: it has no `endif`; mend the template
-        unmapped models/not_sql.sql:1 `where`: the project says of no such table what makes it; declare it as a source, or import it, too
+        unmapped models/not_sql.sql:1 `where`: no statement that is taken over makes this table; bring it over first, or declare it as a source
         unmapped models/nothing.sql:1 `SQL`: there is no SELECT; a model is exactly one SELECT
         unmapped models/odd.yml:3 `model: `: `` is left out; write it as a test of karat (`domains/*/tests/*.yaml`)
         unmapped models/open.sql:1 `the end`: `)` was to come; mend the template

@@ -342,7 +342,7 @@ select 1
             note models/grows.sql:3 `is_incremental()`: it is false, as in a full refresh: karat makes the whole table; look whether that is what is wanted
             unmapped models/no_function.sql:2 `strftime()`: it is not known to mean the same in karat; write `to_char(x, '%Y-%m')`
             unmapped models/no_name.sql:1 `select list`: this column has no name, and each engine gives it another; add `as name`
-            unmapped models/no_table.sql:2 `raw.other`: the project says of no such table what makes it; declare it as a source, or import it, too
+            unmapped models/no_table.sql:2 `raw.other`: no statement that is taken over makes this table; bring it over first, or declare it as a source
             unmapped models/no_var.sql:1 `var('start')`: the variable has no value in the project and no default; give it one with `--var start=VALUE`
             unmapped models/python.py:1 `python`: a model of Python is a program; write it as one SELECT
             unmapped models/reads_it.sql:1 `ref('asks')`: it reads `asks`, which is left out, or which the project has not; bring `asks` over first
@@ -383,15 +383,14 @@ select id from {{ ref('One') }}
 ",
         expect![[r#"
             ---
-            model: 2 mapped, 6 unmapped
+            model: 3 mapped, 5 unmapped
             seed: 1 mapped, 0 unmapped
             test: 0 mapped, 1 unmapped
             unmapped models/a.sql:1 `a`: it reads b, and a circle of models leads back; break the circle with a model of its own
             unmapped models/after.sql:1 `after`: it reads a, and a circle of models leads back; break the circle with a model of its own
             unmapped models/b.sql:1 `b`: it reads a, and a circle of models leads back; break the circle with a model of its own
-            unmapped models/last.sql:1 `karat_ref.one`: the project says of no such table what makes it; declare it as a source, or import it, too
             unmapped models/one.sql:1 `one`: `One` of models/One.sql:1 is the same name in karat, where names are lower case letters, digits and `_` (F3); rename one of them
-            unmapped models/schema.yml:6 `ref('last')`: the table that it names is left out, or not of the project; bring it over first
+            unmapped models/schema.yml:6 `relationships`: `shop_gold.last` is made of `shop_gold.one`, and what a check reads is made before it; state it on the table that is made last
             unmapped models/t.sql:1 `t`: a seed has this name, and `ref` means one table; rename one of them
         "#]],
     );

@@ -5,6 +5,7 @@
 mod broken;
 mod dbt;
 mod dlt;
+mod sdp_meta;
 
 use std::fmt::Write as _;
 

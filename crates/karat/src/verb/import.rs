@@ -6,7 +6,7 @@ use std::path::Path;
 use karat_import::{Folder, Import, ImportError, Rejection, Weight};
 use serde_json::{Value, json};
 
-use crate::args::{Global, ImportArgs, ImportVerb};
+use crate::args::{Global, ImportArgs, ImportNamed, ImportVerb};
 use crate::failure::Failure;
 use crate::output::{Voice, counted, in_shell};
 use crate::scratch::Scratch;
@@ -48,14 +48,25 @@ pub(crate) fn run(voice: Voice, global: &Global, what: &ImportVerb) -> Result<u8
             })
         }
         ImportVerb::Dlt(arguments) => {
-            let name = match &arguments.name {
-                Some(name) => name.clone(),
-                None => folder_name(&arguments.common.path),
-            };
+            let name = name_of(arguments);
             take_over(voice, global, "dlt", &arguments.common, |folder| {
                 karat_import::dlt(folder, &name)
             })
         }
+        ImportVerb::SdpMeta(arguments) => {
+            let name = name_of(arguments);
+            take_over(voice, global, "sdp-meta", &arguments.common, |folder| {
+                karat_import::sdp_meta(folder, &name)
+            })
+        }
+    }
+}
+
+/// The name that was given, else the folder's.
+fn name_of(arguments: &ImportNamed) -> String {
+    match &arguments.name {
+        Some(name) => name.clone(),
+        None => folder_name(&arguments.common.path),
     }
 }
 

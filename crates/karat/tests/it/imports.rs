@@ -72,7 +72,10 @@ fn a_dbt_project_is_imported_and_runs() {
     let again = project.karat(&["import", "dbt", "shop", "--out", "new"]);
     assert_eq!(again.code, 2);
     assert!(again.stderr.contains("is not empty"), "{}", again.stderr);
-    for arguments in [&["validate", "--project", "new"][..], &["run", "--project", "new"][..]] {
+    for arguments in [
+        &["validate", "--project", "new"][..],
+        &["run", "--project", "new"][..],
+    ] {
         let answer = project.karat(arguments);
         assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
     }
@@ -82,7 +85,8 @@ fn a_dbt_project_is_imported_and_runs() {
         order_id,card_amount,coupon_amount,place
         1,10.500000,2.000000,2
         2,19.980000,0.000000,1
-    "#]].assert_eq(&answer.stdout);
+    "#]]
+    .assert_eq(&answer.stdout);
 }
 
 /// C4: SQL of a pipeline is taken over, and makes of the same files what the pipeline would.
@@ -113,14 +117,20 @@ fn a_pipeline_is_imported_and_runs() {
     expect![[r#"
         name,people
         b,2
-    "#]].assert_eq(&answer.stdout);
+    "#]]
+    .assert_eq(&answer.stdout);
 }
 
 /// H1: what is no project exits 2 and writes nothing.
 #[test]
 fn what_is_no_project_is_not_imported() {
     let project = Project::of(&[("empty/readme.txt", ""), ("odd/dbt_project.yml", "[")]);
-    for (kind, folder) in [("dbt", "empty"), ("dlt", "empty"), ("dbt", "odd"), ("dbt", "no_such_folder")] {
+    for (kind, folder) in [
+        ("dbt", "empty"),
+        ("dlt", "empty"),
+        ("dbt", "odd"),
+        ("dbt", "no_such_folder"),
+    ] {
         let answer = project.karat(&["import", kind, folder, "--out", "new"]);
         assert!(answer.code == 2 || answer.code == 3, "{}", answer.stderr);
         assert!(!project.path("new").exists(), "{kind} {folder}");
