@@ -149,9 +149,9 @@ impl<'s> Known<'s> {
     }
 }
 
-/// A name that no project has, for a table that is found later.
+/// A name that no project has, for a table that is found later. Between backticks it is a name to every engine.
 fn marked(kind: &str, parts: &[&str]) -> String {
-    let quoted = |part: &&str| format!("\"{}\"", spelled_out(part).replace('"', "\"\""));
+    let quoted = |part: &&str| format!("`{}`", spelled_out(part).replace('`', ""));
     let parts: Vec<String> = parts.iter().map(quoted).collect();
     format!("{kind}.{}", parts.join("."))
 }

@@ -47,6 +47,16 @@ impl Dialect {
         matches!(self, Dialect::Postgres | Dialect::Unknown)
     }
 
+    /// Where nulls stand in an order that does not say so, up and down: whether first; `None`: nobody knows. In karat they are last.
+    pub(crate) fn nulls_first(self, descending: bool) -> Option<bool> {
+        match self {
+            Dialect::DuckDb => Some(false),
+            Dialect::Postgres | Dialect::Snowflake => Some(descending),
+            Dialect::Spark | Dialect::BigQuery => Some(!descending),
+            Dialect::Unknown => None,
+        }
+    }
+
     /// Whether `"x"` is a text and no name.
     pub(crate) fn quotes_texts_twice(self) -> bool {
         matches!(self, Dialect::Spark | Dialect::BigQuery)

@@ -41,7 +41,6 @@ const SAME: &[&str] = &[
     "first_value",
     "floor",
     "ifnull",
-    "initcap",
     "lag",
     "last_value",
     "lead",
@@ -100,7 +99,6 @@ const SAME: &[&str] = &[
     "quarter",
     "hour",
     "minute",
-    "to_hex",
 ];
 
 const DUCKDB: &[(&str, Meaning)] = &[
@@ -168,6 +166,7 @@ const DUCKDB: &[(&str, Meaning)] = &[
 ];
 
 const POSTGRES: &[(&str, Meaning)] = &[
+    ("initcap", Meaning::Same),
     ("concat", Meaning::Same),
     ("greatest", Meaning::Same),
     ("least", Meaning::Same),
@@ -300,6 +299,8 @@ const SPARK: &[(&str, Meaning)] = &[
 ];
 
 const SNOWFLAKE: &[(&str, Meaning)] = &[
+    // Null where one argument is.
+    ("concat_ws", Meaning::Other("`a || '-' || b`")),
     ("concat", Meaning::Joined),
     ("date_trunc", Meaning::Same),
     ("date_part", Meaning::Same),
@@ -330,6 +331,8 @@ const SNOWFLAKE: &[(&str, Meaning)] = &[
 ];
 
 const BIGQUERY: &[(&str, Meaning)] = &[
+    // It gives bytes.
+    ("md5", Meaning::Other("")),
     ("concat", Meaning::Joined),
     ("countif", Meaning::Renamed("count_if")),
     ("logical_and", Meaning::Renamed("bool_and")),

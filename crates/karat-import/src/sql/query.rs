@@ -6,10 +6,11 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArguments,
-    GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArgumentClause,
+    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, NamedWindowDefinition,
+    NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableFactor, TableWithJoins,
-    Value, Visit, Visitor, WildcardAdditionalOptions,
+    Value, Visit, Visitor, WildcardAdditionalOptions, WindowType,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -210,6 +211,41 @@ impl Places {
         self.tokens.partition_point(|(range, _)| range.start < byte)
     }
 
+    /// Where the key of an order ends that begins here.
+    fn end_of_key(&self, start: usize, opened: usize) -> usize {
+        const ENDS: [&str; 9] = [
+            "rows",
+            "range",
+            "groups",
+            "limit",
+            "offset",
+            "fetch",
+            "union",
+            "except",
+            "intersect",
+        ];
+        let mut depth = 0usize;
+        let mut end = start;
+        // The brackets around its beginning stand before it.
+        let first = self.nth(start).saturating_sub(opened);
+        for (range, token) in self.tokens.iter().skip(first) {
+            match &token.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket if depth == 0 => break,
+                Token::RParen | Token::RBracket => depth -= 1,
+                Token::Comma | Token::SemiColon | Token::EOF if depth == 0 => break,
+                Token::Word(word)
+                    if depth == 0 && ENDS.contains(&word.value.to_ascii_lowercase().as_str()) =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+            end = range.end;
+        }
+        end
+    }
+
     /// Where the bracket closes that is the token at this place.
     fn closing(&self, nth: usize) -> Option<usize> {
         let mut depth = 0usize;
@@ -301,6 +337,20 @@ impl Calls<'_> {
         };
         let range = self.places.range(ident.span);
         let name = ident.value.to_lowercase();
+        if let Some(WindowType::WindowSpec(window)) = &call.over {
+            self.order(&window.order_by, true);
+        }
+        if let FunctionArguments::List(list) = &call.args {
+            for clause in &list.clauses {
+                if let FunctionArgumentClause::OrderBy(keys) = clause {
+                    self.order(keys, true);
+                }
+            }
+            if name == "date_part" {
+                let part = list.args.first().map(|arg| arg.to_string());
+                self.date_part(part.unwrap_or_default().trim_matches('\''), range.start);
+            }
+        }
         match meaning(self.dialect, &name) {
             Meaning::Same => {}
             Meaning::Renamed(own) => self.found.edits.push(Edit {
@@ -316,6 +366,57 @@ impl Calls<'_> {
                 };
                 self.trouble(range.start, format!("{name}()"), why, &fix);
             }
+        }
+    }
+
+    /// Says where nulls stand, where the engine has them elsewhere than karat.
+    fn order(&mut self, keys: &[OrderByExpr], shows: bool) {
+        for key in keys {
+            if key.options.nulls_first.is_some() {
+                continue;
+            }
+            let start = self.places.range(key.expr.span()).start;
+            match self.dialect.nulls_first(key.options.asc == Some(false)) {
+                Some(false) => {}
+                Some(true) => {
+                    let at = self.places.end_of_key(start, opened(&key.expr));
+                    self.found.edits.push(Edit {
+                        range: at..at,
+                        text: " nulls first".to_owned(),
+                    });
+                }
+                None if shows => self.trouble(
+                    start,
+                    "order by".to_owned(),
+                    "some engines have nulls first, and nothing says whose SQL this is",
+                    "name the engine with `--dialect`, or write `nulls last`",
+                ),
+                None => {}
+            }
+        }
+    }
+
+    /// Parts of a date that are counted alike everywhere.
+    fn date_part(&mut self, part: &str, at: usize) {
+        let weeks = matches!(
+            self.dialect,
+            Dialect::DuckDb | Dialect::Postgres | Dialect::Spark
+        );
+        let days = matches!(self.dialect, Dialect::DuckDb | Dialect::Postgres);
+        let is_same = match part.to_lowercase().as_str() {
+            "year" | "quarter" | "month" | "day" | "hour" | "minute" | "doy" | "epoch" => true,
+            "week" => weeks,
+            "dow" => days,
+            _ => false,
+        };
+        if !is_same {
+            let why = "it is not known to be counted as in karat";
+            self.trouble(
+                at,
+                format!("part {part}"),
+                why,
+                "write it with functions of docs/types.md",
+            );
         }
     }
 
@@ -384,6 +485,22 @@ fn inner(expr: &Expr) -> &Expr {
     }
 }
 
+/// Brackets that open where an expression begins.
+fn opened(expr: &Expr) -> usize {
+    match expr {
+        Expr::Nested(expr) => 1 + opened(expr),
+        Expr::BinaryOp { left, .. } => opened(left),
+        Expr::IsNull(expr)
+        | Expr::IsNotNull(expr)
+        | Expr::Cast {
+            kind: CastKind::DoubleColon,
+            expr,
+            ..
+        } => opened(expr),
+        _ => 0,
+    }
+}
+
 /// Whether a value has places behind the point, by the text alone.
 fn has_places(expr: &Expr) -> bool {
     match inner(expr) {
@@ -392,6 +509,17 @@ fn has_places(expr: &Expr) -> bool {
         Expr::BinaryOp { left, right, .. } => has_places(left) || has_places(right),
         Expr::UnaryOp { expr, .. } => has_places(expr),
         _ => false,
+    }
+}
+
+/// Whether a number counts letters from 1; of what is computed nothing is known, and it does by custom.
+fn is_place(from: &Expr) -> bool {
+    match inner(from) {
+        Expr::Value(value) => {
+            !matches!(&value.value, Value::Number(text, _) if text.parse::<u64>().is_ok_and(|place| place == 0))
+        }
+        Expr::UnaryOp { .. } => false,
+        _ => true,
     }
 }
 
@@ -413,9 +541,47 @@ fn is_whole(data_type: &DataType) -> bool {
 impl Visitor for Calls<'_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if let Some(order) = &query.order_by
+            && let OrderByKind::Expressions(keys) = &order.kind
+        {
+            // Without a limit an order shows in no row.
+            self.order(keys, query.limit_clause.is_some() || query.fetch.is_some());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        for NamedWindowDefinition(_, window) in &select.named_window {
+            if let NamedWindowExpr::WindowSpec(window) = window {
+                self.order(&window.order_by, true);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
             Expr::Function(call) => self.call(call),
+            Expr::Extract { field, expr, .. } => {
+                let at = self.places.range(expr.span()).start;
+                self.date_part(&field.to_string(), at);
+            }
+            // Before the first letter some engines count from the end.
+            Expr::Substring {
+                expr,
+                substring_from: Some(from),
+                ..
+            } if self.dialect != Dialect::Postgres && !is_place(from) => {
+                let at = self.places.range(expr.span()).start;
+                let why = "it begins before the first letter, which each engine reads otherwise";
+                self.trouble(
+                    at,
+                    "substring(…)".to_owned(),
+                    why,
+                    "write `right(x, n)`, or begin at 1",
+                );
+            }
             Expr::BinaryOp {
                 left,
                 op: BinaryOperator::Divide,

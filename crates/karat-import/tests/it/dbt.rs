@@ -582,3 +582,54 @@ fn a_quotient_is_taken_over_where_it_means_the_same() {
         );
     }
 }
+
+#[test]
+fn nulls_stand_where_the_engine_has_them() {
+    let text = "--- dbt_project.yml\nname: shop\n--- seeds/a.csv\nid,n\n1,2\n--- models/m.sql\nselect id, row_number() over (partition by n order by (n + id), id desc rows unbounded preceding) as nth, extract(year from date '2024-01-01') as y from {{ ref('a') }} order by n desc, id limit 3\n";
+    let mut found = String::new();
+    for dialect in [
+        Some(Dialect::DuckDb),
+        Some(Dialect::Postgres),
+        Some(Dialect::Spark),
+        None,
+    ] {
+        let settings = DbtSettings {
+            dialect,
+            vars: Vec::new(),
+        };
+        let import = dbt(&folder(text), &settings).unwrap();
+        let files = import.files();
+        let sql = files
+            .get("domains/shop/gold/m.sql")
+            .map(|text| String::from_utf8_lossy(text).into_owned());
+        found.push_str(&sql.unwrap_or_else(|| told(&import)));
+    }
+    expect![[r#"
+        select id, row_number() over (partition by n order by (n + id), id desc rows unbounded preceding) as nth, extract(year from date '2024-01-01') as y from shop_silver.a order by n desc, id limit 3
+        select id, row_number() over (partition by n order by (n + id), id desc nulls first rows unbounded preceding) as nth, extract(year from date '2024-01-01') as y from shop_silver.a order by n desc nulls first, id limit 3
+        select id, row_number() over (partition by n order by (n + id) nulls first, id desc rows unbounded preceding) as nth, extract(year from date '2024-01-01') as y from shop_silver.a order by n desc, id nulls first limit 3
+        ---
+        model: 0 mapped, 1 unmapped
+        seed: 1 mapped, 0 unmapped
+        note dbt_project.yml:1 `profile`: no `profiles.yml` in the project says whose SQL it is: only what means the same everywhere is taken over; name it with `--dialect`
+        unmapped models/m.sql:1 `order by`: some engines have nulls first, and nothing says whose SQL this is; name the engine with `--dialect`, or write `nulls last`
+    "#]].assert_eq(&found);
+}
+
+#[test]
+fn what_counts_otherwise_is_not_taken_over() {
+    let text = "--- dbt_project.yml\nname: shop\n--- seeds/a.csv\nid,d\nx,2024-01-01\n--- models/a1.sql\nselect substr(id, -1) as x from {{ ref('a') }}\n--- models/a2.sql\nselect substring(id, 0, 2) as x from {{ ref('a') }}\n--- models/a3.sql\nselect substr(id, 2) as x from {{ ref('a') }}\n--- models/a4.sql\nselect date_part('second', d) as x from {{ ref('a') }}\n--- models/a5.sql\nselect extract(dow from d) as x from {{ ref('a') }}\n";
+    let settings = DbtSettings {
+        dialect: Some(Dialect::Spark),
+        vars: Vec::new(),
+    };
+    expect![[r#"
+        ---
+        model: 1 mapped, 4 unmapped
+        seed: 1 mapped, 0 unmapped
+        unmapped models/a1.sql:1 `substring(…)`: it begins before the first letter, which each engine reads otherwise; write `right(x, n)`, or begin at 1
+        unmapped models/a2.sql:1 `substring(…)`: it begins before the first letter, which each engine reads otherwise; write `right(x, n)`, or begin at 1
+        unmapped models/a4.sql:1 `part second`: it is not known to be counted as in karat; write it with functions of docs/types.md
+        unmapped models/a5.sql:1 `part DOW`: it is not known to be counted as in karat; write it with functions of docs/types.md
+    "#]].assert_eq(&told(&dbt(&folder(text), &settings).unwrap()));
+}
