@@ -8,6 +8,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "karat-serve",
             "karat-migrate",
             "karat-tune",
+            "karat-import",
             "karat-refactor",
             "karat-pipeline",
             "karat-source",
@@ -38,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("karat-tune", &["karat-lake", "karat-sql", "karat-receipt"]),
+    ("karat-import", &["karat-project", "karat-sql"]),
     ("karat-refactor", &["karat-sql", "karat-receipt"]),
     (
         "karat-pipeline",
@@ -71,6 +73,7 @@ const HEAVY: &[(&str, &[&str])] = &[
 const WITHOUT_ARROW: &[&str] = &[
     "karat-sql",
     "karat-project",
+    "karat-import",
     "karat-receipt",
     "karat-refactor",
     "xtask",

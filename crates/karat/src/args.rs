@@ -134,6 +134,9 @@ pub(crate) enum Verb {
     /// The record of what was done.
     #[command(subcommand)]
     Receipt(ReceiptVerb),
+    /// Take over a project of another tool: a new project, and a line for everything that has no place in it.
+    #[command(subcommand)]
+    Import(ImportVerb),
     /// Code and pipelines from two-part names to those of Unity Catalog; every byte that is no name stays.
     #[command(subcommand)]
     Refactor(RefactorVerb),
@@ -145,6 +148,64 @@ pub(crate) enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whose project it is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportVerb {
+    /// dbt: seeds become silver tables, models gold ones, tests checks, snapshots AUTO CDC.
+    Dbt(ImportDbt),
+    /// SQL of Delta Live Tables (Lakeflow pipelines): files become feeds, row by row tables and AUTO CDC silver, the others gold.
+    Dlt(ImportNamed),
+    /// Onboarding files of sdp-meta (once dlt-meta): data flows become feeds and silver tables, with their expectations and AUTO CDC.
+    SdpMeta(ImportNamed),
+}
+
+/// What each import asks.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Folder of the project; nothing in it is changed.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) path: PathBuf,
+    /// Folder of the new project: empty, or not there yet.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `import dbt`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportDbt {
+    #[command(flatten)]
+    pub(crate) common: ImportArgs,
+    /// Whose SQL the models are: duckdb, postgres, redshift, databricks, spark, snowflake or bigquery; without it the project's profiles.yml tells.
+    #[arg(long, value_name = "ADAPTER", value_parser = parse_dialect)]
+    pub(crate) dialect: Option<karat_import::Dialect>,
+    /// A variable, as dbt's `--vars` gives it; may be repeated.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_assignment)]
+    pub(crate) vars: Vec<(String, String)>,
+}
+
+/// Arguments of imports that have no name of their own.
+#[derive(Debug, Args)]
+pub(crate) struct ImportNamed {
+    #[command(flatten)]
+    pub(crate) common: ImportArgs,
+    /// Name of the new project; without it, that of the folder.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+fn parse_dialect(text: &str) -> Result<karat_import::Dialect, String> {
+    karat_import::Dialect::of_adapter(text).ok_or_else(|| {
+        "it is one of duckdb, postgres, redshift, databricks, spark, snowflake, bigquery".to_owned()
+    })
+}
+
+fn parse_assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 /// What to do with the code.

@@ -116,6 +116,7 @@ fn run(cli: Cli, voice: Voice) -> Result<u8, Failure> {
         Verb::Position(what) => verb::position::run(voice, global, &what),
         Verb::Quarantine(what) => verb::quarantine::run(voice, global, &what),
         Verb::Receipt(what) => verb::receipt::run(voice, global, &what),
+        Verb::Import(what) => verb::import::run(voice, global, &what),
         Verb::Refactor(what) => verb::refactor::run(voice, &what),
         Verb::Bench(args::BenchVerb::Trillion(arguments)) => {
             verb::bench::trillion(voice, &arguments)
@@ -132,12 +133,11 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 }
 
 /// Verbs of the design that this version does not have: refused by name, not taken for typing mistakes.
-const NOT_YET: [&str; 14] = [
+const NOT_YET: [&str; 13] = [
     "adopt-table",
     "cluster",
     "erase",
     "executor",
-    "import",
     "lineage",
     "maintain",
     "migrate",

@@ -53,6 +53,24 @@ pub(crate) fn run(voice: Voice, global: &Global, given: &GivenArgs) -> Result<u8
     Ok(if errors > 0 { 2 } else { 0 })
 }
 
+/// The mistakes of a project elsewhere.
+pub(crate) fn mistakes(root: &Path, global: &Global) -> Result<Vec<Diagnostic>, Failure> {
+    let loaded = karat_project::load(root, &machine::variable);
+    let mut diagnostics = loaded.diagnostics;
+    let global = Global {
+        target: None,
+        ..global.clone()
+    };
+    look(
+        root.to_path_buf(),
+        loaded.partial,
+        &global,
+        &mut diagnostics,
+    )?;
+    diagnostics.retain(|found| found.severity == Severity::Error);
+    Ok(diagnostics)
+}
+
 fn count_errors(diagnostics: &[Diagnostic]) -> usize {
     diagnostics
         .iter()

@@ -296,6 +296,10 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     );
     project.write("z.csv", "old_database,old_table,new_catalog\na,t,p\n");
     project.write("code/a.py", "spark.table('a.t').rdd.map(f)\n");
+    project.write("dbt/dbt_project.yml", "name: shop\n");
+    project.write("dbt/models/m.sql", "select 1 as x");
+    project.write("dbt/models/n.py", "");
+    ask("import dbt", 1, &["dbt", "--out", "imported"]);
     let mapped = ["code", "--mapping", "m.csv"];
     ask("refactor scan", 1, &[&mapped[..], &["--check"]].concat());
     let decision = [

@@ -29,6 +29,7 @@ mod given;
 mod gold;
 mod golden;
 mod history;
+mod imports;
 mod increments;
 mod loads;
 mod mistakes;

@@ -1,0 +1,108 @@
+//! Filters (`x | upper`) and tests (`x is none`) of values.
+
+use super::{Arguments, NotPlain, Value};
+
+pub(crate) fn filtered(
+    of: Value,
+    name: &str,
+    given: &Arguments,
+    line: u32,
+) -> Result<Value, NotPlain> {
+    let unknown = |of: &Value| {
+        NotPlain::new(
+            line,
+            format!("| {name}"),
+            format!("this filter is not taken over for {}", of.kind()),
+            "write out what it gives",
+        )
+    };
+    Ok(match (&of, name) {
+        (Value::Text(text), "upper") => Value::Text(text.to_uppercase()),
+        (Value::Text(text), "lower") => Value::Text(text.to_lowercase()),
+        (Value::Text(text), "trim") => Value::Text(text.trim().to_owned()),
+        (Value::Text(text), "capitalize") => {
+            let mut letters = text.chars();
+            let first = letters.next().map(|c| c.to_uppercase().to_string());
+            Value::Text(first.unwrap_or_default() + &letters.as_str().to_lowercase())
+        }
+        (Value::Text(text), "replace") => match (given.text(0, "old"), given.text(1, "new")) {
+            (Some(from), Some(to)) => Value::Text(text.replace(from, to)),
+            _ => return Err(unknown(&of)),
+        },
+        (Value::Text(text), "length" | "count") => Value::Int(text.chars().count() as i64),
+        (Value::List(items), "length" | "count") => Value::Int(items.len() as i64),
+        (Value::Map(entries), "length" | "count") => Value::Int(entries.len() as i64),
+        (Value::List(items), "first") => items.first().cloned().unwrap_or(Value::None),
+        (Value::List(items), "last") => items.last().cloned().unwrap_or(Value::None),
+        (Value::List(items), "unique") => {
+            let mut kept: Vec<Value> = Vec::new();
+            for item in items {
+                if !kept.contains(item) {
+                    kept.push(item.clone());
+                }
+            }
+            Value::List(kept)
+        }
+        (Value::List(items), "reverse") => Value::List(items.iter().rev().cloned().collect()),
+        (Value::List(items), "sort") => {
+            let mut texts: Vec<String> = Vec::new();
+            for item in items {
+                texts.push(item.text().ok_or_else(|| unknown(&of))?.to_owned());
+            }
+            texts.sort_by_key(|text| text.to_lowercase());
+            Value::List(texts.into_iter().map(Value::Text).collect())
+        }
+        (Value::List(items), "join") => {
+            let mark = given.text(0, "d").unwrap_or_default();
+            let mut texts = Vec::new();
+            for item in items {
+                texts.push(item.printed().ok_or_else(|| unknown(item))?);
+            }
+            Value::Text(texts.join(mark))
+        }
+        (Value::List(_), "list") => of,
+        (Value::Text(text), "int") => match text.trim().parse() {
+            Ok(value) => Value::Int(value),
+            Err(_) => return Err(unknown(&of)),
+        },
+        (Value::Int(_), "int") => of,
+        (Value::Int(value), "abs") => Value::Int(value.abs()),
+        (_, "string") => Value::Text(of.printed().ok_or_else(|| unknown(&of))?),
+        (_, "default" | "d") => of,
+        // What dbt does to types of values; SQL sees the text.
+        (_, "as_text" | "as_native" | "as_bool" | "as_number") => of,
+        _ => return Err(unknown(&of)),
+    })
+}
+
+pub(crate) fn tested(of: &Value, name: &str, given: &[Value], line: u32) -> Result<bool, NotPlain> {
+    Ok(match name {
+        // A name that nothing says anything of is defined to dbt alone.
+        "defined" if !matches!(of, Value::Named(_)) => true,
+        "undefined" if !matches!(of, Value::Named(_)) => false,
+        "none" if !matches!(of, Value::Named(_)) => *of == Value::None,
+        "string" => matches!(of, Value::Text(_)),
+        "number" => matches!(of, Value::Int(_) | Value::Number(_)),
+        "mapping" => matches!(of, Value::Map(_)),
+        "sequence" | "iterable" => matches!(of, Value::List(_) | Value::Map(_) | Value::Text(_)),
+        "boolean" => matches!(of, Value::Bool(_)),
+        "true" => *of == Value::Bool(true),
+        "false" => *of == Value::Bool(false),
+        "in" => matches!(given, [Value::List(items)] if items.contains(of)),
+        "eq" | "equalto" => given.first() == Some(of),
+        "odd" | "even" => match of {
+            Value::Int(value) => (value.rem_euclid(2) == 1) == (name == "odd"),
+            _ => return Err(unknown(name, line)),
+        },
+        _ => return Err(unknown(name, line)),
+    })
+}
+
+fn unknown(name: &str, line: u32) -> NotPlain {
+    NotPlain::new(
+        line,
+        format!("is {name}"),
+        "this test is not taken over",
+        "write out what it gives",
+    )
+}

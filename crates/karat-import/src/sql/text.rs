@@ -1,0 +1,77 @@
+//! Places in a text, and edits of it.
+
+use std::ops::Range;
+
+use sqlparser::tokenizer::Location;
+
+/// Puts `text` in the place of these bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) range: Range<usize>,
+    pub(crate) text: String,
+}
+
+/// What cannot be taken over; `at` is a byte of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) at: usize,
+    pub(crate) construct: String,
+    pub(crate) why: String,
+    pub(crate) fix: String,
+}
+
+/// The text with its edits; of two that overlap the first counts.
+pub(crate) fn applied(text: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for edit in edits {
+        if edit.range.start < at {
+            continue;
+        }
+        out.push_str(&text[at..edit.range.start]);
+        out.push_str(&edit.text);
+        at = edit.range.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// From lines and columns, as the parser counts them, to bytes.
+pub(crate) struct Lines {
+    bytes: usize,
+    /// Where each line begins, in characters.
+    starts: Vec<usize>,
+    /// Where each character begins, where not every one is a byte.
+    characters: Option<Vec<usize>>,
+}
+
+impl Lines {
+    pub(crate) fn new(text: &str) -> Self {
+        let breaks = text
+            .chars()
+            .enumerate()
+            .filter(|(_, letter)| *letter == '\n');
+        let starts = std::iter::once(0)
+            .chain(breaks.map(|(nth, _)| nth + 1))
+            .collect();
+        let characters = text.char_indices().map(|(at, _)| at);
+        Lines {
+            bytes: text.len(),
+            starts,
+            characters: (!text.is_ascii()).then(|| characters.collect()),
+        }
+    }
+
+    pub(crate) fn byte(&self, at: Location) -> usize {
+        let nth = |number: u64| usize::try_from(number).unwrap_or(1).max(1) - 1;
+        let Some(start) = self.starts.get(nth(at.line)) else {
+            return self.bytes;
+        };
+        let character = start + nth(at.column);
+        match &self.characters {
+            Some(characters) => characters.get(character).copied().unwrap_or(self.bytes),
+            None => character.min(self.bytes),
+        }
+    }
+}
