@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use karat_lake::Format;
-use karat_pipeline::expected::{self, Delivery};
+use karat_pipeline::expected::{self, Delivery, Standing};
 use karat_pipeline::journal::WHOLE_RUN;
 use karat_pipeline::status::{Promise, TableStatus, status};
 use karat_pipeline::{Site, closing, manifest};
@@ -83,6 +83,9 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let fails = |promise: &Promise| promise.broken.is_some() && promise.action == CheckAction::Fail;
     let mut promises = tables.iter().flat_map(|table| &table.promises);
     codes.extend(promises.any(fails).then_some(1));
+    let is_late =
+        |delivery: &Delivery| matches!(delivery.standing, Standing::Overdue | Standing::Held(_));
+    codes.extend(expected.iter().any(is_late).then_some(1));
     Ok([2, 4, 5, 3, 1]
         .into_iter()
         .find(|code| codes.contains(code))

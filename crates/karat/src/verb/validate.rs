@@ -64,7 +64,7 @@ pub(crate) fn mistakes(root: &Path, global: &Global) -> Result<Vec<Diagnostic>, 
     look(
         root.to_path_buf(),
         loaded.partial,
-        &global,
+        (&global, &GivenArgs::default()),
         &mut diagnostics,
     )?;
     diagnostics.retain(|found| found.severity == Severity::Error);
