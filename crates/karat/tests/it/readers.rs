@@ -190,7 +190,24 @@ fn all_types_and_versions_of_iceberg_are_read_alike() {
         let verified = project.karat(&["verify", "--all"]);
         assert_eq!(verified.code, 0, "{}", verified.text());
     });
-    expect![[r#""#]].assert_eq(&agreed);
+    expect![[r#"
+        d_bronze.db__cells@0: 8 rows of 25 columns, 4 readers agree
+        d_bronze.landing__nothing@0: 0 rows of 13 columns, 5 readers agree
+        d_bronze.landing__prices@0: 5 rows of 14 columns, 4 readers agree
+        d_gold.prices_by_id@0: 3 rows of 4 columns, 4 readers agree
+        d_quarantine.cells@0: 1 rows of 8 columns, 5 readers agree
+        d_quarantine.prices@0: 1 rows of 8 columns, 4 readers agree
+        d_silver.cells@0: 7 rows of 15 columns, 4 readers agree
+        d_silver.nothing@0: 0 rows of 3 columns, 5 readers agree
+        d_silver.prices@0: 4 rows of 6 columns, 4 readers agree
+        d_bronze.db__cells@1: 12 rows of 25 columns, 5 readers agree
+        d_bronze.landing__prices@1: 8 rows of 14 columns, 5 readers agree
+        d_gold.prices_by_id@1: 4 rows of 4 columns, 5 readers agree
+        d_quarantine.prices@1: 1 rows of 8 columns, 5 readers agree
+        d_silver.cells@1: 8 rows of 15 columns, 5 readers agree
+        d_silver.prices@1: 7 rows of 6 columns, 5 readers agree
+    "#]]
+    .assert_eq(&agreed);
 }
 
 #[test]

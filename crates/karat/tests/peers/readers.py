@@ -187,7 +187,7 @@ def filtered_iceberg(folder, version, rows, names):
     for field in table.schema().fields:
         position = names.index(field.name.lower())
         counts = Counter(row[position] for row in rows if not is_nan(row[position]))
-        for value, count in list(counts.items())[:3]:
+        for value, count in list(counts.items())[:1]:
             test = f'"{field.name}" is null' if value is None else f'"{field.name}" = ?'
             sql = f"select count(*) from iceberg_scan('{quoted(metadata(folder, version))}') where {test}"
             found = DB.execute(sql, [] if value is None else [value]).fetchall()[0][0]
