@@ -6,7 +6,8 @@
 //! - [`fragment`]: nested text with the way back to the file; the one mechanism for every nesting.
 //! - [`language`]: one front end a language.
 //! - [`factory`]: Data Factory and Synapse, with an expression language of their own.
-//! - [`session`]: what is current while a notebook is read.
+//! - [`session`]: what is current while a notebook is read; [`words`]: what a notebook may see of it.
+//! - `notebooks`: the notebooks of an estate, and the sessions that they leave.
 //! - [`reader`]: what front ends report to; decides names.
 //! - [`occurrence`]: what was found, with its verdict.
 //! - [`constants`]: texts that fill names elsewhere; whether they may change.
@@ -47,6 +48,7 @@ pub mod json;
 pub mod language;
 pub mod lineage;
 pub mod mapping;
+mod notebooks;
 pub mod occurrence;
 pub mod packed;
 pub mod patch;
@@ -60,6 +62,7 @@ pub mod style;
 pub mod text;
 pub mod verify;
 pub mod walk;
+pub mod words;
 
 pub use edit::Edit;
 pub use fragment::{Escape, Fragment, Hole, Plain, Refusal};

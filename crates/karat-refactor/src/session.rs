@@ -3,8 +3,13 @@
 //! It goes on across cells, languages and `%run`. It holds facts only; what they mean for a name is decided in [`crate::reader`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use karat_receipt::{Digest, DigestWriter};
 
 use crate::current::{Place, Uses};
+use crate::language::Sight;
+use crate::words::{Mentioned, words_of_variable};
 
 /// What a variable, widget or parameter can be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -42,6 +47,12 @@ impl Value {
         match self {
             Self::Unknown => Vec::new(),
             Self::OneOf(texts) => texts.iter().cloned().collect(),
+        }
+    }
+
+    fn each(&self, told: impl FnMut(&str)) {
+        if let Self::OneOf(texts) = self {
+            texts.iter().map(String::as_str).for_each(told);
         }
     }
 
@@ -88,6 +99,8 @@ pub struct Session {
     pub views_incomplete: bool,
     /// The `USE`s behind which names are looked up.
     pub(crate) uses: Uses,
+    /// Whether code was met that may have changed any variable, mentioned or not.
+    pub(crate) may_change_anything: bool,
 }
 
 impl Session {
@@ -97,6 +110,112 @@ impl Session {
             database: Value::text("default"),
             ..Self::default()
         }
+    }
+
+    /// What notebooks can see of it that mention these words; `None` if nobody can tell. Variables of programs are seen if they are mentioned, the
+    /// rest always.
+    pub(crate) fn seen_by(&self, mentioned: &Mentioned) -> Option<Self> {
+        let mut sight = Sight::of(mentioned);
+        for value in self.widgets.values() {
+            value.each(|text| sight.text(text));
+        }
+        let mut unseen: Vec<(Vec<u64>, &Value)> = Vec::new();
+        for ((of, name), value) in &self.variables {
+            match of {
+                Namespace::Conf | Namespace::Sql => value.each(|text| sight.text(text)),
+                _ => unseen.push((words_of_variable(name).collect(), value)),
+            }
+        }
+        loop {
+            let before = sight.size();
+            unseen.retain(|(words, value)| {
+                let has = sight.has(words);
+                if has {
+                    value.each(|text| sight.text(text));
+                }
+                !has
+            });
+            self.carried.look(&mut sight);
+            if sight.size() == before {
+                break;
+            }
+        }
+        let is_seen = |(of, name): &(Namespace, String)| {
+            matches!(of, Namespace::Conf | Namespace::Sql)
+                || sight.has(&words_of_variable(name).collect::<Vec<u64>>())
+        };
+        let variables = self.variables.iter();
+        sight.is_whole().then(|| Self {
+            catalog: self.catalog.clone(),
+            database: self.database.clone(),
+            temporary_views: self.temporary_views.clone(),
+            variables: variables
+                .filter(|(key, _)| is_seen(key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            widgets: self.widgets.clone(),
+            carried: self.carried.seen_by(&sight),
+            views_incomplete: self.views_incomplete,
+            uses: self.uses.clone(),
+            may_change_anything: false,
+        })
+    }
+
+    /// The session after a notebook that saw this part of it left that.
+    pub(crate) fn after(&self, seen: &Self, left: &Self) -> Self {
+        let not_seen = self.variables.iter();
+        let not_seen = not_seen.filter(|(key, _)| !seen.variables.contains_key(key));
+        let not_seen = not_seen.map(|(key, value)| (key.clone(), value.clone()));
+        let mut variables = left.variables.clone();
+        for (key, value) in not_seen {
+            variables.entry(key).or_insert(value);
+        }
+        Self {
+            catalog: left.catalog.clone(),
+            database: left.database.clone(),
+            temporary_views: left.temporary_views.clone(),
+            variables,
+            widgets: left.widgets.clone(),
+            carried: self.carried.after(&seen.carried, &left.carried),
+            views_incomplete: left.views_incomplete,
+            uses: left.uses.clone(),
+            may_change_anything: self.may_change_anything || left.may_change_anything,
+        }
+    }
+
+    /// What tells the session from others, as long as it is not dropped.
+    pub(crate) fn identity(&self) -> Digest {
+        self.identified(|digest| self.carried.identify(digest))
+    }
+
+    /// What tells this copy of the session from others, as long as it is not dropped.
+    pub(crate) fn identity_of_copy(&self) -> Digest {
+        self.identified(|digest| {
+            digest.write_all(b"copy")?;
+            self.carried.identify_copy(digest)
+        })
+    }
+
+    fn identified(&self, carried: impl FnOnce(&mut DigestWriter) -> std::io::Result<()>) -> Digest {
+        let Self {
+            catalog,
+            database,
+            temporary_views,
+            variables,
+            widgets,
+            carried: _,
+            views_incomplete,
+            uses,
+            may_change_anything,
+        } = self;
+        let mut digest = DigestWriter::new();
+        write!(
+            digest,
+            "{catalog:?}{database:?}{temporary_views:?}{variables:?}{widgets:?}{views_incomplete}{uses:?}{may_change_anything}"
+        )
+        .and_then(|()| carried(&mut digest))
+        .expect("a digest takes all that is written");
+        digest.finish()
     }
 }
 

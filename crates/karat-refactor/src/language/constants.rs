@@ -8,9 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Language;
+use super::carried::Lender;
 use super::evaluate::CALLS_MAX;
 use super::settle::{USED_OTHERWISE, obstacle};
-use super::values::{Fate, Lender, Literal, LiteralId, Segment, State, Use, Value};
+use super::values::{Fate, Literal, LiteralId, Segment, State, Use, Value};
 use crate::constants::{Constant, Made, Place};
 use crate::edit::{Edit, applied};
 use crate::fragment::Fragment;

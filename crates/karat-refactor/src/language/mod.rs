@@ -8,12 +8,14 @@
 //! - [`program`]: the small tree that the three are read into, by `python`, `scala` and `r`.
 //! - `values`, `evaluate`: what texts a program builds, and where they end.
 //! - [`calls`]: what the arguments of known calls are.
+//! - `carried`: what programs leave to other notebooks.
 //! - `constants`: texts that fill names elsewhere.
 //! - `settle`: what is decided when all cells of an asset were read.
 //! - `parameter`: catalogs that come from a widget, where the style asks for it.
 //! - `shell`: shell scripts and cells.
 
 pub mod calls;
+mod carried;
 mod constants;
 pub(crate) mod evaluate;
 pub mod literal;
@@ -35,10 +37,11 @@ use crate::occurrence::{Means, NotATable};
 use crate::reader::Reader;
 use crate::session::Namespace;
 
+pub(crate) use carried::{Carried, Sight};
 pub(crate) use evaluate::{R_SOURCE, take_over};
 pub(crate) use settle::{finish, shared};
 pub(crate) use sql::{dialect, has_table_query, lexer, next_substitution};
-pub(crate) use values::{Carried, State};
+pub(crate) use values::State;
 
 /// A language.
 #[derive(

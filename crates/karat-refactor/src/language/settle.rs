@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::carried::{Carried, Left, Lender};
 use super::evaluate::Machine;
-use super::values::{
-    Assembled, Carried, Fate, Left, Lender, Literal, LiteralId, Segment, State, Value,
-};
+use super::values::{Assembled, Fate, Literal, LiteralId, Segment, State, Value};
 use crate::fragment::Fragment;
 use crate::occurrence::{Doubt, Means, NotATable, Role, Severity, Subject, Verdict, rule};
 use crate::reader::{Reader, is_called_like_database, is_metastore};
 use crate::session::{self, Namespace};
+use crate::words::Mentioned;
 
 /// A literal holds a name, and is used in other ways too.
 pub(super) const USED_OTHERWISE: &str = "name/used-otherwise";
@@ -23,12 +23,12 @@ pub(super) const NOT_FOLLOWED: &str = "name/not-followed";
 
 /// Another notebook runs among the variables of this one. What it does with those that it may read is seen there, but not in the
 /// literals here, so what they hold is not followed. `words` is `None` if nobody knows what it reads.
-pub(crate) fn shared(reader: &mut Reader<'_>, target: &str, words: Option<&BTreeSet<String>>) {
+pub(crate) fn shared(reader: &mut Reader<'_>, target: &str, words: Option<&Mentioned>) {
     let state = &mut reader.programs;
     let mut literals = Vec::new();
     for (name, value) in state.globals.values().flatten() {
         let variable = name.split('.').next().unwrap_or(name);
-        if words.is_none_or(|words| words.contains(variable)) {
+        if words.is_none_or(|words| words.may_read(variable)) {
             value.literals(&mut literals);
         }
     }
@@ -176,7 +176,7 @@ fn leave(reader: &mut Reader<'_>, state: &State) {
         globals,
         classes: state.classes.clone(),
         dispatches: state.dispatches.clone(),
-        lent,
+        lent: Arc::new(lent),
     };
     reader.session.carried = Carried(Some(Arc::new(left)));
 }
@@ -517,6 +517,7 @@ fn not_parsed(reader: &mut Reader<'_>, cell: &Arc<Fragment>, namespace: Namespac
     shared(reader, "code that was not read", None);
     reader.programs.globals.remove(&namespace);
     let session = &mut reader.session;
+    session.may_change_anything = true;
     session.views_incomplete = true;
     session.database = session::Value::Unknown;
     session.widgets.clear();

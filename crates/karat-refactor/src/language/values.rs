@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::carried::{Carried, Lender};
 use super::literal::Writing;
 use super::program::Function;
 use crate::fragment::Fragment;
 use crate::reader::Reader;
 use crate::session::Namespace;
+use crate::words;
 
 /// More texts than this are as good as any text.
 pub(super) const ALTERNATIVES_MAX: usize = 64;
@@ -180,6 +182,21 @@ pub(super) struct Closure {
     pub(super) class: Option<Arc<str>>,
     /// The language.
     pub(super) namespace: Namespace,
+    /// The words of the function, once someone asked.
+    pub(super) words: OnceLock<Vec<u64>>,
+}
+
+impl Closure {
+    /// The words of the function, as numbers.
+    pub(super) fn words(&self) -> &[u64] {
+        self.words.get_or_init(|| {
+            let text = self.home.text().get(self.function.span.clone());
+            let all: BTreeSet<u64> = words::words(text.unwrap_or_default())
+                .map(words::number)
+                .collect();
+            all.into_iter().collect()
+        })
+    }
 }
 
 /// What a function with Python's `@singledispatch` runs: itself, or what was registered for the type of its first argument.
@@ -797,172 +814,6 @@ pub(super) struct Filling {
     pub(super) place: Range<usize>,
     /// Whether all that can fill the hole is one literal each.
     pub(super) is_whole: bool,
-}
-
-/// What the programs of a notebook leave to the one that includes it. Two are the same if they are the same copy.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Carried(pub(super) Option<Arc<Left>>);
-
-/// Variables, functions, methods and what is registered, without places in the notebook they come from.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    pub(super) globals: BTreeMap<Namespace, HashMap<String, Value>>,
-    pub(super) classes: HashMap<(Arc<str>, String), Arc<Closure>>,
-    pub(super) dispatches: Dispatches,
-    /// The literals that [`Segment::Lent`] means, with what stands in them.
-    pub(super) lent: Vec<(Lender, String)>,
-}
-
-/// A literal of an asset, for others: the asset and the first byte between its quotes.
-pub(super) type Lender = (Arc<str>, usize);
-
-impl Carried {
-    fn address(&self) -> usize {
-        self.0.as_ref().map_or(0, |left| Arc::as_ptr(left) as usize)
-    }
-}
-
-impl PartialEq for Carried {
-    fn eq(&self, other: &Self) -> bool {
-        self.address() == other.address()
-    }
-}
-
-impl Eq for Carried {}
-
-impl PartialOrd for Carried {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Carried {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.address().cmp(&other.address())
-    }
-}
-
-impl Value {
-    /// The value without places in this asset: for notebooks that include it. `lend` gives the number that a literal has for them.
-    pub(super) fn abroad(&self, lend: &mut impl FnMut(&Segment) -> Option<LiteralId>) -> Self {
-        self.changed_abroad(lend).unwrap_or_else(|| self.clone())
-    }
-
-    /// The same, if it differs: what is handed on from notebook to notebook is not copied each time.
-    fn changed_abroad(&self, lend: &mut impl FnMut(&Segment) -> Option<LiteralId>) -> Option<Self> {
-        match self {
-            Self::Unknown(literals) => (!literals.is_empty()).then(Self::unknown),
-            Self::Texts {
-                alternatives,
-                complete,
-            } => {
-                let changed = changed(alternatives, |text| text_abroad(text, lend))?;
-                Some(Self::Texts {
-                    alternatives: Arc::new(changed),
-                    complete: *complete,
-                })
-            }
-            Self::List(values) => {
-                let changed = changed(values, |value| value.changed_abroad(lend))?;
-                Some(Self::List(Arc::new(changed)))
-            }
-            Self::Map(pairs) => {
-                let changed = changed(pairs, |(key, value)| {
-                    let (new_key, new_value) =
-                        (key.changed_abroad(lend), value.changed_abroad(lend));
-                    if new_key.is_none() && new_value.is_none() {
-                        return None;
-                    }
-                    Some((
-                        new_key.unwrap_or_else(|| key.clone()),
-                        new_value.unwrap_or_else(|| value.clone()),
-                    ))
-                })?;
-                Some(Self::Map(Arc::new(changed)))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A list with what becomes of its elements; `None` if all stay.
-fn changed<T: Clone>(list: &[T], mut change: impl FnMut(&T) -> Option<T>) -> Option<Vec<T>> {
-    let mut all: Option<Vec<T>> = None;
-    for (at, one) in list.iter().enumerate() {
-        let new = change(one);
-        match (&mut all, new) {
-            (Some(all), new) => all.push(new.unwrap_or_else(|| one.clone())),
-            (None, Some(new)) => {
-                let mut before = list[..at].to_vec();
-                before.push(new);
-                all = Some(before);
-            }
-            (None, None) => {}
-        }
-    }
-    all
-}
-
-/// A text without places in this asset, if it differs.
-fn text_abroad(
-    assembled: &Assembled,
-    lend: &mut impl FnMut(&Segment) -> Option<LiteralId>,
-) -> Option<Assembled> {
-    let is_fixed = |segment: &Segment| matches!(segment, Segment::Fixed(_));
-    if assembled.iter().all(is_fixed) {
-        return None;
-    }
-    let mut parts: Assembled = Vec::new();
-    let mut differs = false;
-    for segment in assembled {
-        if let Some(literal) = lend(segment) {
-            differs |=
-                !matches!(segment, Segment::Lent { literal: before, .. } if *before == literal);
-            let text = texts_given(&vec![segment.clone()]).unwrap_or_default();
-            parts.push(Segment::Lent { literal, text });
-            continue;
-        }
-        let text = match segment {
-            Segment::Fixed(text) => text.clone(),
-            Segment::Source {
-                decoded: Some(text),
-                ..
-            }
-            | Segment::Lent { text, .. } => {
-                differs = true;
-                text.clone()
-            }
-            Segment::Source { home, range, .. } => {
-                differs = true;
-                home.text()
-                    .get(range.clone())
-                    .unwrap_or_default()
-                    .to_owned()
-            }
-            Segment::Hole(hole) => {
-                let value = hole.value.changed_abroad(lend);
-                if value.is_none() && hole.inside.is_none() {
-                    parts.push(segment.clone());
-                    continue;
-                }
-                differs = true;
-                parts.push(Segment::Hole(Arc::new(Hole {
-                    home: Arc::clone(&hole.home),
-                    span: hole.span.clone(),
-                    inside: None,
-                    value: value.unwrap_or_else(|| hole.value.clone()),
-                    what: hole.what.clone(),
-                    weight: hole.weight,
-                })));
-                continue;
-            }
-        };
-        match parts.last_mut() {
-            Some(Segment::Fixed(before)) => before.push_str(&text),
-            _ => parts.push(Segment::Fixed(text)),
-        }
-    }
-    differs.then_some(parts)
 }
 
 /// What is kept from cell to cell of one asset.

@@ -32,6 +32,7 @@ use crate::report::decisions::Decisions;
 use crate::session::{Session, Value};
 use crate::shape;
 use crate::style::Styles;
+use crate::words::Mentioned;
 
 pub(crate) use constant::Wish;
 pub use names::{NamePart, is_metastore, name_parts, notebook_key};
@@ -60,8 +61,8 @@ pub trait Includes: Sync {
     /// The session after `target`, as written in `from`, has run in it; `None` if there is no such notebook, or it runs itself.
     fn after(&self, from: &str, target: &str, session: &Session) -> Option<Session>;
 
-    /// Words of `target`, and of what it runs, that may be variables of the notebook that runs it; `None` if there is no such notebook.
-    fn may_read(&self, _from: &str, _target: &str) -> Option<BTreeSet<String>> {
+    /// What `target`, and what it runs, mention; `None` if that is not known.
+    fn may_read(&self, _from: &str, _target: &str) -> Option<Arc<Mentioned>> {
         None
     }
 }
@@ -212,7 +213,7 @@ impl<'e> Reader<'e> {
         // Most notebooks run others before they have a variable.
         if self.programs.has_variables() {
             let words = self.includes.may_read(self.asset, target);
-            language::shared(self, target, words.as_ref());
+            language::shared(self, target, words.as_deref());
         }
         // What is behind what says nothing to the other one.
         let behind = std::mem::take(&mut self.session.uses.behind);

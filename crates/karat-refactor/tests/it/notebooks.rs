@@ -1,8 +1,12 @@
 //! Notebooks in all their forms: cells, magic, `%run`, JSON around code.
 
-use expect_test::{Expect, expect};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::show::show;
+use expect_test::{Expect, expect};
+use karat_refactor::estate::{Files, InMemory, scan};
+use karat_refactor::{Doubt, Options};
+
+use crate::show::{mapping, show};
 
 fn check(files: &[(&str, &str)], expect: Expect) {
     expect.assert_eq(&show(files));
@@ -324,4 +328,114 @@ fn a_use_in_a_function_of_an_included_notebook() {
              def use_any(db):\n    spark.sql(f'use {db}')\n",
         ),
     ]));
+}
+
+/// What a notebook does not mention goes past it; what the functions mention that it calls does not.
+#[test]
+fn a_notebook_sees_what_it_mentions() {
+    check(
+        &[
+            (
+                "names.py",
+                "# Databricks notebook source\nDB = 'sales'\nT = 'use {DB}'\ndef current():\n  return DB\nclass Place:\n  def go(self):\n    spark.sql('use ' + current())\n\
+                 place = Place()\nother = 1\n",
+            ),
+            (
+                "by_function.py",
+                "# Databricks notebook source\nspark.sql('use ' + current())\n",
+            ),
+            (
+                "by_method.py",
+                "# Databricks notebook source\nplace.go()\nother = 'items'\n",
+            ),
+            (
+                "by_format.py",
+                "# Databricks notebook source\nspark.sql(T.format(**globals()))\n",
+            ),
+            (
+                "a.py",
+                "# Databricks notebook source\n# MAGIC %run ./names\n\n# COMMAND ----------\nmine = 'sales.items'\n\n# COMMAND ----------\n\
+                 # MAGIC %run ./by_function\n\n# COMMAND ----------\nspark.table('orders')\nspark.table(mine)\nspark.table(DB + '.' + str(other))\n",
+            ),
+            (
+                "b.py",
+                "# Databricks notebook source\n# MAGIC %run ./names\n\n# COMMAND ----------\n# MAGIC %run ./by_method\n\n# COMMAND ----------\n\
+                 spark.table('orders')\nspark.table(f'{DB}.{other}')\n",
+            ),
+            (
+                "c.py",
+                "# Databricks notebook source\n# MAGIC %run ./names\n\n# COMMAND ----------\n# MAGIC %run ./by_format\n\n# COMMAND ----------\n\
+                 spark.table('orders')\n",
+            ),
+        ],
+        expect![[r#"
+            == a.py
+            5:9 sales.items -> prod.sales.items
+            11:14 orders -> prod.sales.orders
+            13:13 sales.1 ?  name/not-mapped
+            | mine = 'prod.sales.items'
+            | spark.table('prod.sales.orders')
+            == b.py
+            8:14 orders -> prod.sales.orders
+            9:15 sales.items -> prod.sales.items
+            | spark.table('prod.sales.orders')
+            | spark.table(f'prod.{DB}.{other}')
+            == by_format.py
+            2:11 T.format(**globals()) ?  name/unresolved
+            == by_function.py
+            2:16 ????? ?  name/unresolved
+            == by_method.py
+            == c.py
+            8:14 orders ?  name/database-unknown prod.sales.orders
+            == names.py
+            2:7 sales not a table: part of names that are judged where they are put together
+            8:20 sales ?  name/takes-along prod.sales
+        "#]],
+    );
+}
+
+/// Counts how often files are read.
+struct Counting {
+    files: InMemory,
+    reads: AtomicUsize,
+}
+
+impl Files for Counting {
+    fn paths(&self) -> &[String] {
+        self.files.paths()
+    }
+
+    fn read(&self, index: usize) -> Result<Vec<u8>, Doubt> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.files.read(index)
+    }
+}
+
+/// Ten notebooks of which each runs all before it, 512 ways through them: a notebook is read once for what it can see, not once for each way.
+#[test]
+fn a_notebook_is_read_once_for_what_it_sees() {
+    let notebook = |number: usize| {
+        let runs =
+            (0..number).map(|before| format!("# MAGIC %run ./n{before}\n\n# COMMAND ----------\n"));
+        let runs: String = runs.collect();
+        (
+            format!("n{number}.py"),
+            format!(
+                "# Databricks notebook source\n{runs}x{number} = 'a{number}'\ny = 'sales'\nspark.table(f'{{y}}.orders')\n"
+            ),
+        )
+    };
+    let all: Vec<(String, String)> = (0..10).map(notebook).collect();
+    let files = InMemory::new(
+        all.iter()
+            .map(|(path, text)| (path.as_str(), text.as_bytes())),
+    );
+    let counting = Counting {
+        files,
+        reads: AtomicUsize::new(0),
+    };
+    let found = scan(&counting, &mapping(), &Options::default(), 1);
+    assert_eq!(found.counts().rewritten, 10);
+    let reads = counting.reads.load(Ordering::Relaxed);
+    assert!(reads < 80, "{reads} reads");
 }

@@ -1,6 +1,6 @@
 //! Functions and classes of the program: what a definition makes, and how one is entered with what it is given.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{CALLS_DEEP, CALLS_MAX, Frame, Given, Machine};
 use crate::language::program::{Expression, Function, Kind, Parameter, Statement};
@@ -15,6 +15,7 @@ impl Machine<'_, '_> {
             home: Arc::clone(&self.cell),
             class: self.class.clone(),
             namespace: self.namespace,
+            words: OnceLock::new(),
         });
         self.state.functions.push(Arc::clone(&closure));
         if let Some(class) = &self.class {
@@ -32,6 +33,7 @@ impl Machine<'_, '_> {
             home: Arc::clone(&self.cell),
             class: None,
             namespace: self.namespace,
+            words: OnceLock::new(),
         });
         self.state.functions.push(Arc::clone(&closure));
         closure
