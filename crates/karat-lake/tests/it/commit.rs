@@ -1,8 +1,6 @@
 //! Commits: create, append, overwrite, evolve; races, repeats and lost answers.
 
-use karat_lake::{
-    CanonicalWriter, CommitError, ErrorClass, LakeError, Layout, Snapshot, Table, failpoint,
-};
+use karat_lake::{CanonicalWriter, ErrorClass, Layout};
 
 use crate::{commit, lake, names, rows, schema, table, write};
 
