@@ -78,7 +78,15 @@ pub(crate) enum Named {
         physical: SchemaRef,
     },
     /// Of one that goes back into a table: as a version before said it. Delta says all of it in its statistics.
-    Before(Option<Box<DataFile>>),
+    Before(Option<Box<Before>>),
+}
+
+/// What a version of Iceberg said of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Before {
+    pub(crate) file: DataFile,
+    /// The version's columns with their field ids, which are those in the file.
+    pub(crate) numbered: Schema,
 }
 
 /// A data file that is on disk and waits for a commit.

@@ -25,6 +25,7 @@ use crate::manifest::{self, Ending};
 use crate::proven::prove;
 use crate::read;
 use crate::step::{StepReport, check_signature};
+use crate::undo;
 
 /// The last closed day, and the name of its newest tag; names alone tell, however many there are.
 ///
@@ -108,6 +109,12 @@ pub fn may_close(site: &Site, day: Day) -> Result<String, PipelineError> {
             hint: hint.to_owned(),
         })
     };
+    if let Some(undo) = undo::unfinished(site)?.first() {
+        return refuse(
+            format!("the undo of run {} is not finished", undo.run),
+            "finish it: `karat run`, or the same `karat undo` again",
+        );
+    }
     check_signature(site)?;
     let today = crate::clock::day(&site.context.logical_time, &site.project.timezone);
     if today.is_some_and(|today| day.to_string() > today) {

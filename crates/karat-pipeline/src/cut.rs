@@ -2,7 +2,7 @@
 
 use karat_exact::FileSet;
 use karat_project::{Layer, TableName};
-use karat_receipt::{Instant, Manifest, Tag};
+use karat_receipt::{Digest, Instant, Manifest, Tag};
 
 use crate::bronze::REPAIR;
 use crate::closing;
@@ -63,11 +63,38 @@ pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, 
     match cut {
         Cut::Newest => Ok(site.lake.table(&name.folder()).newest_version()?),
         Cut::Version(version) => Ok(Some(*version)),
-        Cut::Tag(tag) => Ok(tag.tables.get(&name.to_string()).map(|table| table.version)),
+        Cut::Tag(tag) => {
+            let state = tag.tables.get(&name.to_string());
+            still_there(
+                site,
+                name,
+                state.map(|state| (state.version, state.receipt)),
+            )
+        }
         Cut::Manifest(manifest) => {
             let state = manifest.tables.get(&name.to_string());
-            Ok(state.map(|state| state.version))
+            still_there(
+                site,
+                name,
+                state.map(|state| (state.version, state.receipt)),
+            )
         }
+    }
+}
+
+/// A version that a document names, which is not another in the place of one that is gone.
+fn still_there(
+    site: &Site,
+    name: &TableName,
+    named: Option<(i64, Option<Digest>)>,
+) -> Result<Option<i64>, PipelineError> {
+    let Some((version, receipt)) = named else {
+        return Ok(None);
+    };
+    let table = site.lake.table(&name.folder());
+    match recorded_version(&table, version, receipt)? {
+        Some(_) => Ok(Some(version)),
+        None => Err(gone(name, version)),
     }
 }
 
@@ -90,7 +117,10 @@ pub fn file_set(
         Cut::Newest => table.load()?,
         Cut::Version(version) => table.load_at(*version)?,
         Cut::Tag(tag) => match tag.tables.get(&name.to_string()) {
-            Some(tagged) => table.load_at(tagged.version)?,
+            Some(tagged) => {
+                let made = recorded_version(&table, tagged.version, tagged.receipt)?;
+                Some(made.ok_or_else(|| gone(name, tagged.version))?)
+            }
             None => None,
         },
         Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {

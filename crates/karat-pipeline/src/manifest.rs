@@ -8,6 +8,7 @@ use karat_project::{Layer, TableName};
 use karat_receipt::{Digest, Manifest, TableState};
 
 use crate::at_work;
+use crate::closing;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
@@ -54,7 +55,7 @@ pub(crate) fn check_kept(
     let in_lake = site.lake.table(&folder);
     match in_lake.newest_version()? {
         Some(newest) if newest >= *version => Ok(true),
-        None if table.layer != Layer::Bronze => Ok(false),
+        None if table.layer != Layer::Bronze && !is_closed(site, &name)? => Ok(false),
         Some(_) => Err(PipelineError::Damaged {
             table: name,
             file: in_lake.log_dir()?,
@@ -66,6 +67,11 @@ pub(crate) fn check_kept(
             how: "is gone, and the newest run recorded a version of it",
         }),
     }
+}
+
+/// Whether business days are closed with versions of a table: made anew, nobody could hold its rows against those (A8).
+fn is_closed(site: &Site, table: &str) -> Result<bool, PipelineError> {
+    Ok(closing::last(site)?.is_some_and(|tag| tag.tables.contains_key(table)))
 }
 
 /// What a run and its plan say of a table whose folder is gone, of which [`check_kept`] says that a model makes it again.

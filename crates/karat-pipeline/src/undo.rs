@@ -124,7 +124,7 @@ pub(crate) async fn finish_open(site: &Site, tables: &[TableName]) -> Result<(),
 }
 
 /// Undos that are not finished, by the run that they take back.
-pub(crate) fn unfinished(site: &Site) -> Result<Vec<Undo>, PipelineError> {
+pub fn unfinished(site: &Site) -> Result<Vec<Undo>, PipelineError> {
     let mut unfinished = Vec::new();
     for undo in documents(site)? {
         if !is_finished(site, &undo)? {

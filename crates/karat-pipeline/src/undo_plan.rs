@@ -7,6 +7,7 @@ use karat_project::{Layer, TableName};
 use karat_receipt::{Kind, Receipt, Undo, UndoneTable};
 
 use crate::at_work;
+use crate::closing;
 use crate::context::Site;
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
@@ -107,11 +108,34 @@ pub fn plan(site: &Site, run: &str) -> Result<UndoPlan, PipelineError> {
     for (name, of_run) in &written {
         tables.push(planned(site, run, name, of_run, &histories, &written)?);
     }
+    check_open(site, run, &tables)?;
     tables.sort_by_key(|one| (place(one.table.layer), one.table.clone()));
     Ok(UndoPlan {
         run: run.to_owned(),
         tables,
     })
+}
+
+/// That no business day was closed with what the run made of silver and gold: such rows change with a run that says why (A8).
+fn check_open(site: &Site, run: &str, tables: &[PlannedUndo]) -> Result<(), PipelineError> {
+    let Some(tag) = closing::last(site)? else {
+        return Ok(());
+    };
+    let is_closed = |one: &&PlannedUndo| {
+        let tagged = tag.tables.get(&one.entry.table);
+        matches!(one.table.layer, Layer::Silver | Layer::Gold)
+            && tagged.is_some_and(|tagged| Some(tagged.version) > one.entry.back_to)
+    };
+    match tables.iter().find(is_closed) {
+        None => Ok(()),
+        Some(one) => Err(refused(
+            format!(
+                "business days up to {} were closed with what run {run} made of `{}`",
+                tag.business_date, one.table
+            ),
+            "correct the rows where they come from, and let `karat run --restate REASON` change the closed days",
+        )),
+    }
 }
 
 /// What is read comes before what reads it; quarantine before silver, as where a run writes them.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -68,7 +68,8 @@ impl Prepared {
             columns,
             numbered: match base {
                 Some(base) => {
-                    schema::assign(columns, Some(&base.numbered), base.metadata.last_column_id)
+                    let known = known(columns, &base.numbered, commit);
+                    schema::assign(columns, Some(&known), base.metadata.last_column_id)
                 }
                 None => schema::assign(columns, None, 0),
             },
@@ -136,6 +137,29 @@ pub(crate) fn write_hint(table: &Path, version: i64) -> Result<(), LakeError> {
         return Err(LakeError::io("write", path)(error));
     }
     sync_dir(&dir)
+}
+
+/// Columns with their field ids as the files have them that go back into the table, else as the version before has them.
+fn known(columns: &Schema, base: &Schema, commit: &Commit) -> Schema {
+    let back = commit.add.iter().filter_map(|file| match &file.named {
+        Named::Before(before) => before.as_ref().map(|before| &before.numbered),
+        Named::Now { .. } => None,
+    });
+    let back: Vec<&Schema> = back.collect();
+    let of = |field: &Field| {
+        let mut all = back.iter().copied().chain([base]);
+        all.find_map(|schema| {
+            let known = schema.field_with_name(field.name()).ok()?;
+            crate::schema::is_same_type(known.data_type(), field.data_type()).then(|| known.clone())
+        })
+    };
+    Schema::new(
+        columns
+            .fields()
+            .iter()
+            .filter_map(|field| of(field))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// What a commit is made from.

@@ -24,6 +24,7 @@ use self::log::{Listing, named_by, read_hint};
 pub(crate) use self::manifests::DataFile;
 use self::manifests::{Entry, ManifestFile};
 use self::metadata::Metadata;
+use crate::canonical::Before;
 use crate::table::Table;
 use crate::{LakeError, Snapshot};
 
@@ -114,11 +115,14 @@ pub(crate) fn with_ids(
 }
 
 /// What the manifests of a version say of a file, by its path in the table.
-pub(crate) fn named(kept: &Kept, path: &str) -> Option<DataFile> {
+pub(crate) fn named(kept: &Kept, path: &str) -> Option<Before> {
     let mut live = kept.manifests.iter().flat_map(|(_, live)| live.iter());
     let whole = format!("{}/{path}", kept.location);
     let found = live.find(|entry| log::without_scheme(&entry.file.path) == whole);
-    found.map(|entry| entry.file.clone())
+    found.map(|entry| Before {
+        file: entry.file.clone(),
+        numbered: kept.numbered.clone(),
+    })
 }
 
 fn kept(snapshot: &Snapshot) -> Option<&Kept> {

@@ -14,7 +14,7 @@ use crate::stats::{Bound, ColumnStats, FileStats};
 pub(crate) fn data_file(path: String, file: &WrittenFile) -> DataFile {
     let (columns, physical) = match &file.named {
         Named::Now { columns, physical } => (columns.as_slice(), physical.fields().clone()),
-        Named::Before(Some(before)) => return DataFile::clone(before),
+        Named::Before(Some(before)) => return before.file.clone(),
         Named::Before(None) => (&[][..], Fields::empty()),
     };
     let mut named = DataFile {

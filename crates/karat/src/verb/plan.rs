@@ -4,6 +4,7 @@ use karat_pipeline::error::exit_code_of;
 use karat_pipeline::given::Values;
 use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
+use karat_pipeline::{Site, undo};
 use serde_json::{Value, json};
 
 use super::rehearsal;
@@ -38,6 +39,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
         threads,
         plan::plan(&site, sources.as_ref(), selected.as_ref()),
     )?;
+    say_unfinished_undos(voice, &site)?;
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
     let rehearsed = match arguments.rehearse {
@@ -78,6 +80,17 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
         say_error(&site, error);
     }
     Ok(code)
+}
+
+/// Undos that a killed process left: the next run finishes them before it plans.
+pub(super) fn say_unfinished_undos(voice: Voice, site: &Site) -> Result<(), Failure> {
+    for undo in undo::unfinished(site)? {
+        voice.note(&format!(
+            "note: the undo of run {} is not finished: the next run that shares a table with it finishes it, or the same `karat undo`",
+            undo.run
+        ));
+    }
+    Ok(())
 }
 
 fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {

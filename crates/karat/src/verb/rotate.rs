@@ -3,14 +3,14 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use karat_pipeline::epochs;
+use karat_pipeline::{epochs, undo};
 use karat_receipt::{Instant, Rotation, SigningKey};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::machine;
 use crate::output::Voice;
-use crate::site::Opened;
+use crate::site::{Opened, Wants};
 
 /// Writes the statement, signed by both keys, among the project's public keys.
 pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Result<u8, Failure> {
@@ -38,6 +38,8 @@ pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Resu
             "let `karat run` finish it, then rotate",
         ));
     }
+    let mut ring = opened.keys()?;
+    let folder = opened.root.join("keys");
     let at = Instant::parse(&opened.moment.logical_text())?;
     let rotation = Rotation {
         from: old.id(),
@@ -49,9 +51,17 @@ pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Resu
     let bytes = rotation.seal(&old, &new)?;
     let file = rotation.file_name();
     // Read back as every verifier will: a key that may not hand over is refused before anything is written.
-    let mut ring = opened.keys()?;
     ring.follow(vec![(file.clone(), Rotation::open(&file, &bytes)?)])?;
-    let folder = opened.root.join("keys");
+    let site = opened.site(Wants::reading())?;
+    if let Some(undo) = undo::unfinished(&site)?.first() {
+        return Err(Failure::usage(
+            format!(
+                "the undo of run {} is not finished, of a time at which the old key signs",
+                undo.run
+            ),
+            "let `karat run` finish it, then rotate",
+        ));
+    }
     std::fs::create_dir_all(&folder).map_err(Failure::io("make the folder", &folder))?;
     let path = folder.join(&file);
     let mut written = std::fs::File::create_new(&path).map_err(Failure::io("create", &path))?;

@@ -384,6 +384,34 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("source test", 3, &[]);
     ask("plan", 3, &[]);
 
+    // A closed day, and a delivery that is expected by a calendar of many years.
+    let years: String = (2026..2100).map(|year| format!("{year}-01-01\n")).collect();
+    let daily = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\ncalendar: { holidays: holidays.csv, business_date: day_before }\n",
+        ),
+        ("holidays.csv", &format!("date\n{years}")),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: landing, name: e, mode: incremental, path: \"*.csv\", expect: { file: \"e_{date:%Y%m%d}.csv\", by: \"06:00\" } }\n",
+        ),
+        (
+            "domains/d/silver/t.yaml",
+            "from: landing.e\nselect: { id: id }\nkey: [id]\n",
+        ),
+        ("landing/e_20261028.csv", "id\n1\n"),
+    ]);
+    let at = ["--at", "2026-10-29T07:00:00Z", "--json", "--quiet"];
+    seen.document("run", 0, &daily.karat(&[&["run"], &at[..]].concat()));
+    seen.document(
+        "close",
+        0,
+        &daily.karat(&[&["close", "2026-10-28"], &at[..]].concat()),
+    );
+    let status = daily.karat(&["status", "--json", "--quiet"]);
+    seen.document("status", status.code, &status);
+
     let mut named = BTreeSet::new();
     for (verb, shape) in &seen.shapes {
         // A test of its own compares what the demo prints.

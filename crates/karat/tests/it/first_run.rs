@@ -85,8 +85,8 @@ fn what_is_held_back_is_listed_and_the_position_known() {
         table               rule           rows
         shop_silver.orders  known_country     1
 
-        table               object                      row  rules
-        shop_silver.orders  orders/orders_20260105.csv    6  known_country
+        table               row                             rules
+        shop_silver.orders  orders/orders_20260105.csv@1:6  known_country
         1 row, 0 objects in quarantine
         --- exit 0
     "#]]

@@ -62,8 +62,8 @@ fn packed_files_of_any_kind_fill_one_table() {
         table       rule      rows
         d_silver.t  _rescued     1
 
-        table       object  row  rules     what failed
-        d_silver.t  d.zip     6  _rescued  missing_fields
+        table       row        rules     what failed
+        d_silver.t  d.zip@1:6  _rescued  missing_fields
 
         table                object  reason
         d_bronze.landing__o  e.zst   Zstandard ends early
@@ -345,8 +345,8 @@ fn lists_structs_and_maps_are_compared_and_set_aside_like_any_value() {
         table       rule      rows
         d_silver.t  _rescued     1
 
-        table       object        row  rules     what failed
-        d_silver.t  day2.parquet    4  _rescued  finer_than_microseconds
+        table       row               rules     what failed
+        d_silver.t  day2.parquet@1:4  _rescued  finer_than_microseconds
         1 row, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);

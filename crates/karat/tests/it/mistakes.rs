@@ -333,7 +333,7 @@ fn verbs_of_later_versions_are_refused_by_name() {
     .assert_eq(&project.karat(&["replay", "RUN"]).text());
     let backfill = project.karat(&["backfill", "--json"]);
     assert_eq!(backfill.code, 2);
-    expect!["the verb `backfill` is not there yet"]
+    expect!["the following required arguments were not provided:"]
         .assert_eq(backfill.json()["error"]["message"].as_str().unwrap());
 }
 

@@ -42,6 +42,11 @@ on_iceberg! {
         sums_and_means_are_exact,
         rows_add_up_from_source_to_gold,
     }
+    undo {
+        the_first_run_is_taken_back,
+        repairs_are_taken_back,
+        full_loads_are_taken_back,
+    }
     repairs {
         rows_are_fixed_released_and_discarded,
         the_newest_repair_counts_and_lapses_with_its_delivery,
