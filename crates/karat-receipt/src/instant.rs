@@ -36,8 +36,14 @@ impl fmt::Display for Instant {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         write!(
             f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-        )
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
+        // Whole: a key that hands over within a second signed what came before in that second.
+        match self.0.rem_euclid(1_000_000_000) {
+            0 => {}
+            fraction => write!(f, ".{}", format!("{fraction:09}").trim_end_matches('0'))?,
+        }
+        f.write_str("Z")
     }
 }
 
