@@ -56,7 +56,7 @@ fn of_a_query() {
         from s.a where gone > 1 order by lost
           1:8 no column `nosuch` (there are id, name, day)
           1:22 no column `nowhere` (there are id, name, day)
-          1:37 no function `frist` ()
+          1:37 no function `frist` (`karat query "show functions"` lists those that there are)
           2:16 no column `gone` (there are id, name, day)
           2:34 no column `lost` (there are nosuch, n, f, s, id, name, day)
         select s.gone, s.id from (select gone, id from s.a) as s
@@ -147,7 +147,7 @@ fn of_an_expression() {
         trim(gone) || frist(lost, id)
           1:6 no column `gone` (there are id, name, day)
         trim(gone) || frist(lost, id)
-          1:15 no function `frist` ()
+          1:15 no function `frist` (`karat query "show functions"` lists those that there are)
         trim(gone) || frist(lost, id)
           1:21 no column `lost` (there are id, name, day)
         name = 'x' and cast(id as decimals) > 1

@@ -86,7 +86,7 @@ fn a_dbt_project_is_imported_and_runs() {
         1,10.500000,2.000000,2
         2,19.980000,0.000000,1
     "#]]
-    .assert_eq(&answer.stdout);
+    .assert_eq(&answer.stdout.replace("\r\n", "\n"));
 }
 
 /// C4: SQL of a pipeline is taken over, and makes of the same files what the pipeline would.
@@ -118,7 +118,7 @@ fn a_pipeline_is_imported_and_runs() {
         name,people
         b,2
     "#]]
-    .assert_eq(&answer.stdout);
+    .assert_eq(&answer.stdout.replace("\r\n", "\n"));
 }
 
 /// H1: what is no project exits 2 and writes nothing.

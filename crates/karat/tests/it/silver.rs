@@ -64,15 +64,15 @@ expectations:
         d_silver.t  positive        4
         d_silver.t  small           2
 
-        table       object  row  rules                      what failed
-        d_silver.t  a.csv     5  not_seven, positive
-        d_silver.t  a.csv     6  positive
-        d_silver.t  a.csv     7  positive, small
-        d_silver.t  a.csv     8  _expression                id: cast(id as bigint)
-        d_silver.t  a.csv     9  _expression                amount: cast(amount as decimal(9, 2))
-        d_silver.t  a.csv    10  _rescued                   too_many_fields
-        d_silver.t  a.csv    11  _rescued, positive, small  missing_fields
-        d_silver.t  a.csv    12  _expression                amount: cast(amount as decimal(9, 2))
+        table       row         rules                      what failed
+        d_silver.t  a.csv@1:5   not_seven, positive
+        d_silver.t  a.csv@1:6   positive
+        d_silver.t  a.csv@1:7   positive, small
+        d_silver.t  a.csv@1:8   _expression                id: cast(id as bigint)
+        d_silver.t  a.csv@1:9   _expression                amount: cast(amount as decimal(9, 2))
+        d_silver.t  a.csv@1:10  _rescued                   too_many_fields
+        d_silver.t  a.csv@1:11  _rescued, positive, small  missing_fields
+        d_silver.t  a.csv@1:12  _expression                amount: cast(amount as decimal(9, 2))
         8 rows, 0 objects in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
@@ -107,10 +107,10 @@ fn rows_of_a_database_have_addresses() {
         table       rule         rows
         d_silver.t  _expression     3
 
-        table       object           row  rules        what failed
-        d_silver.t  o       34b77d7e067f  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
-        d_silver.t  o       0a19538ffc24  _expression  n: cast(n as bigint) + 1
-        d_silver.t  o       d70f18fe782d  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
+        table       row               rules        what failed
+        d_silver.t  o@1:34b77d7e067f  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2))
+        d_silver.t  o@1:0a19538ffc24  _expression  n: cast(n as bigint) + 1
+        d_silver.t  o@1:d70f18fe782d  _expression  amount: cast(decimal_from_double(amount) as decimal(4, 2)); n: cast(n as bigint) + 1
         3 rows, 0 objects in quarantine
     "#]].assert_eq(&project.karat(&["quarantine", "list"]).stdout);
     let rows = &project.karat(&["quarantine", "list", "--json"]).json()["rows"];
