@@ -1,11 +1,11 @@
 //! The calendar of a project (A9): which days are business days, and which of them a run is for. It says nothing of days that its holidays
 //! do not cover: a holiday that nobody wrote down yet would pass for a business day.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path};
 
 use crate::cells;
-use crate::day::{Day, Weekday};
+use crate::day::{Day, WEEKDAYS, Weekday};
 use crate::decode::{At, choice, printable, text, texts};
 use crate::diagnostic::{Place, Reporter};
 use crate::files;
@@ -14,7 +14,7 @@ use crate::yaml::Node;
 /// Business days.
 #[derive(Clone, Debug)]
 pub struct Calendar {
-    weekend: BTreeSet<Weekday>,
+    weekend: HashSet<Weekday>,
     holidays: BTreeSet<Day>,
     /// First and last year that the holidays cover; none where there is no file of holidays, and every year is.
     years: Option<(i32, i32)>,
@@ -130,15 +130,13 @@ pub(crate) fn read(node: &Node, root: &Path, report: &mut Reporter) -> Option<Ca
         Some(words) => words
             .iter()
             .filter_map(|word| {
-                let known = Weekday::WORDS
-                    .iter()
-                    .find(|(known, _)| *known == word.value);
+                let known = WEEKDAYS.iter().find(|(known, _)| *known == word.value);
                 known.map(|(_, day)| *day)
             })
             .collect(),
-        None => BTreeSet::from([Weekday::Saturday, Weekday::Sunday]),
+        None => HashSet::from([Weekday::Sat, Weekday::Sun]),
     };
-    if weekend.len() == Weekday::WORDS.len() {
+    if weekend.len() == WEEKDAYS.len() {
         let at = node.entry("weekend").map_or(node.at, |entry| entry.key_at);
         report.error(
             at,

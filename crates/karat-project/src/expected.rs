@@ -72,7 +72,6 @@ impl Expected {
 
 /// The text with a date in the place of `{date}` or `{date:%Y%m%d}`; what is wrong with it else.
 fn with_date(text: &str, date: Day) -> Result<String, String> {
-    let (year, month, day) = date.date();
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
@@ -95,10 +94,9 @@ fn with_date(text: &str, date: Day) -> Result<String, String> {
                 continue;
             }
             match letters.next() {
-                Some('Y') => out.push_str(&format!("{year:04}")),
-                Some('y') => out.push_str(&format!("{:02}", year % 100)),
-                Some('m') => out.push_str(&format!("{month:02}")),
-                Some('d') => out.push_str(&format!("{day:02}")),
+                Some(part @ ('Y' | 'y' | 'm' | 'd')) => {
+                    out.push_str(&date.date().format(&format!("%{part}")).to_string());
+                }
                 Some('%') => out.push('%'),
                 _ => {
                     return Err(format!(
