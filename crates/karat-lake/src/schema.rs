@@ -312,6 +312,16 @@ pub(crate) fn incompatible_columns(old: &Schema, new: &Schema) -> Vec<String> {
         .collect()
 }
 
+/// The type that both formats write as `decimal(18,2)`.
+pub(crate) fn decimal(name: &str) -> Option<DataType> {
+    let digits = name.strip_prefix("decimal(")?.strip_suffix(')')?;
+    let (precision, scale) = digits.split_once(',')?;
+    match (precision.trim().parse().ok()?, scale.trim().parse().ok()?) {
+        (precision @ 1..=38, scale @ 0..=38) => Some(DataType::Decimal128(precision, scale)),
+        _ => None,
+    }
+}
+
 /// Whether two canonical types are one, whatever the metadata of the fields in them.
 pub(crate) fn is_same_type(left: &DataType, right: &DataType) -> bool {
     match (left, right) {

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use serde_json::{Map, Value, json};
 
 use crate::LakeError;
-use crate::schema::{COMMENT, map_of};
+use crate::schema::{COMMENT, decimal, map_of};
 
 /// Delta's `schemaString` of a canonical schema.
 pub(crate) fn to_delta(schema: &Schema) -> String {
@@ -198,33 +198,12 @@ impl Reader<'_> {
             "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
             // Delta's short form of decimal(10,0).
             "decimal" => DataType::Decimal128(10, 0),
-            _ => {
-                let decimal = name
-                    .strip_prefix("decimal(")
-                    .and_then(|rest| rest.strip_suffix(')'));
-                let digits = decimal.and_then(|digits| digits.split_once(','));
-                let parsed = digits.and_then(|(precision, scale)| {
-                    Some((
-                        precision.trim().parse::<u8>().ok()?,
-                        scale.trim().parse::<i8>().ok()?,
-                    ))
-                });
-                match parsed {
-                    Some((precision @ 1..=38, scale @ 0..=38)) => {
-                        DataType::Decimal128(precision, scale)
-                    }
-                    _ => {
-                        return Err(LakeError::Refused {
-                            doing: "read",
-                            what: self.table.to_owned(),
-                            why: format!(
-                                "column `{path}` has the type `{name}`, which karat does not know"
-                            ),
-                            hint: "copy the table without this column".into(),
-                        });
-                    }
-                }
-            }
+            _ => decimal(name).ok_or_else(|| LakeError::Refused {
+                doing: "read",
+                what: self.table.to_owned(),
+                why: format!("column `{path}` has the type `{name}`, which karat does not know"),
+                hint: "copy the table without this column".into(),
+            })?,
         })
     }
 }

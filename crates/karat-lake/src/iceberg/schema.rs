@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use crate::LakeError;
-use crate::schema::{COMMENT, FIELD_ID, id_of, is_same_type, map_of};
+use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of};
 
 /// Table property: columns that karat types narrower than Iceberg can, by field id.
 pub(crate) const NARROW: &str = "karat.narrow";
@@ -282,24 +282,7 @@ impl Reader<'_> {
             "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             "string" => DataType::Utf8,
             "binary" => DataType::Binary,
-            _ => {
-                let decimal = name
-                    .strip_prefix("decimal(")
-                    .and_then(|rest| rest.strip_suffix(')'));
-                let digits = decimal.and_then(|digits| digits.split_once(','));
-                let parsed = digits.and_then(|(precision, scale)| {
-                    Some((
-                        precision.trim().parse::<u8>().ok()?,
-                        scale.trim().parse::<i8>().ok()?,
-                    ))
-                });
-                match parsed {
-                    Some((precision @ 1..=38, scale @ 0..=38)) => {
-                        DataType::Decimal128(precision, scale)
-                    }
-                    _ => return Err(self.unknown(name, path)),
-                }
-            }
+            _ => decimal(name).ok_or_else(|| self.unknown(name, path))?,
         })
     }
 
