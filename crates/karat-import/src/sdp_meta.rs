@@ -339,6 +339,20 @@ impl Flow<'_> {
         paths.find(|file| is_end(tail, file) || is_end(file, tail))
     }
 
+    /// The same; that it is not there is told.
+    fn named_or_told(&self, path: &str, at: &Origin, log: &mut Log) -> Option<&str> {
+        let file = self.named(path);
+        if file.is_none() {
+            log.unmapped(
+                at,
+                path,
+                "the file is not in the folder",
+                "import the folder that holds it, too",
+            );
+        }
+        file
+    }
+
     /// The select list and the condition of a silver table.
     fn transformation(
         &self,
@@ -350,13 +364,7 @@ impl Flow<'_> {
             return Some(("*".to_owned(), String::new()));
         };
         let at = self.origin(line, "silver_transformation_json");
-        let Some(file) = self.named(&path) else {
-            log.unmapped(
-                &at,
-                &path,
-                "the file is not in the folder",
-                "import the folder that holds it, too",
-            );
+        let Some(file) = self.named_or_told(&path, &at, log) else {
             return None;
         };
         let node = match parse(text_of(self.folder, file, log)?) {
@@ -410,13 +418,7 @@ impl Flow<'_> {
             return Vec::new();
         };
         let at = self.origin(line, key);
-        let Some(file) = self.named(&path) else {
-            log.unmapped(
-                &at,
-                &path,
-                "the file is not in the folder",
-                "import the folder that holds it, too",
-            );
+        let Some(file) = self.named_or_told(&path, &at, log) else {
             return Vec::new();
         };
         let node = match text_of(self.folder, file, log).map(parse) {

@@ -270,12 +270,7 @@ pub(crate) fn with_names(sql: &str, known: &mut Vec<Files>) -> Result<String, Tr
             let Some(close) = closing(&words, nth + 1) else {
                 break;
             };
-            let files = called(&words[nth + 2..close]).map_err(|(construct, why)| Trouble {
-                at: word.range.start,
-                construct,
-                why,
-                fix: "write the feed in domain.yaml, and a silver model over it".to_owned(),
-            })?;
+            let files = called(&words[nth + 2..close]).map_err(|found| no_feed(word, found))?;
             edits.push(Edit {
                 range: word.range.start..words[close].range.end,
                 text: named(files, known),
@@ -288,12 +283,7 @@ pub(crate) fn with_names(sql: &str, known: &mut Vec<Files>) -> Result<String, Tr
             && matches!(&path.token, Token::Word(found) if found.quote_style == Some('`'))
         {
             let files = Files::new(path.name().unwrap_or_default(), format, BTreeMap::new());
-            let files = files.map_err(|(construct, why)| Trouble {
-                at: word.range.start,
-                construct,
-                why,
-                fix: "write the feed in domain.yaml, and a silver model over it".to_owned(),
-            })?;
+            let files = files.map_err(|found| no_feed(word, found))?;
             edits.push(Edit {
                 range: word.range.start..path.range.end,
                 text: named(files, known),
@@ -335,6 +325,16 @@ fn closing(words: &[Word], open: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Files that are read as no feed of karat reads them: what, and why.
+fn no_feed(word: &Word, (construct, why): (String, String)) -> Trouble {
+    Trouble {
+        at: word.range.start,
+        construct,
+        why,
+        fix: "write the feed in domain.yaml, and a silver model over it".to_owned(),
+    }
 }
 
 /// `("path", format => "csv")`, `("path", "csv", map("header", "true"))`.

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use sqlparser::dialect::GenericDialect;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::Token;
 
-use crate::sql::{Lines, Trouble};
+use crate::sql::{Lines, Trouble, tokens};
 
 /// What a line between the cells of a notebook is.
 const CELL: &str = "-- COMMAND ----------";
@@ -160,20 +159,11 @@ impl Word {
 
 pub(crate) fn words(sql: &str) -> Result<Vec<Word>, Trouble> {
     let lines = Lines::new(sql);
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
-        .with_unescape(false)
-        .tokenize_with_location()
-        .map_err(|error| Trouble {
-            at: lines.byte(error.location),
-            construct: "SQL".to_owned(),
-            why: error.message,
-            fix: "mend the SQL".to_owned(),
-        })?;
-    let words = tokens
+    let words = tokens(sql, &lines)?
         .into_iter()
-        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-        .map(|token| Word {
-            range: lines.byte(token.span.start)..lines.byte(token.span.end),
+        .filter(|(_, token)| token.token != Token::EOF)
+        .map(|(range, token)| Word {
+            range,
             token: token.token,
         });
     Ok(words.collect())

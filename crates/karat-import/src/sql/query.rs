@@ -9,14 +9,14 @@ use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArgumentClause,
     FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, NamedWindowDefinition,
     NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableFactor, TableWithJoins,
-    Value, Visit, Visitor, WildcardAdditionalOptions, WindowType,
+    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableAlias, TableFactor,
+    TableWithJoins, Value, Visit, Visitor, WildcardAdditionalOptions, WindowType,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::Token;
 
-use super::text::Lines;
+use super::text::{Lines, tokens};
 use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, quoted};
 
 /// What is known of the columns of a table.
@@ -167,23 +167,7 @@ struct Places {
 impl Places {
     fn of(sql: &str) -> Result<Self, Trouble> {
         let lines = Lines::new(sql);
-        let tokens = Tokenizer::new(&GenericDialect {}, sql)
-            .with_unescape(false)
-            .tokenize_with_location()
-            .map_err(|error| Trouble {
-                at: lines.byte(error.location),
-                construct: "SQL".to_owned(),
-                why: error.message,
-                fix: "mend the SQL".to_owned(),
-            })?;
-        let tokens = tokens
-            .into_iter()
-            .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-            .map(|token| {
-                let range = lines.byte(token.span.start)..lines.byte(token.span.end);
-                (range, token)
-            })
-            .collect();
+        let tokens = tokens(sql, &lines)?;
         Ok(Places { lines, tokens })
     }
 
@@ -696,14 +680,7 @@ impl Walk<'_> {
                     self.add_cte(&name, Shape { known, open: None });
                 }
                 let mut columns = self.query(&cte.query);
-                rename(
-                    &mut columns,
-                    &cte.alias
-                        .columns
-                        .iter()
-                        .map(|column| fold(&column.name))
-                        .collect::<Vec<_>>(),
-                );
+                named(&mut columns, &cte.alias);
                 self.add_cte(&name, columns);
             }
         }
@@ -902,15 +879,7 @@ impl Walk<'_> {
                 let range = self.places.range(name.span());
                 let mut columns = self.table(&parts, range);
                 let shown = match alias {
-                    Some(alias) => {
-                        let names: Vec<String> = alias
-                            .columns
-                            .iter()
-                            .map(|column| fold(&column.name))
-                            .collect();
-                        rename(&mut columns, &names);
-                        fold(&alias.name)
-                    }
+                    Some(alias) => named(&mut columns, alias),
                     None => parts.last().cloned().unwrap_or_default(),
                 };
                 relations.push(Relation {
@@ -923,15 +892,7 @@ impl Walk<'_> {
                 subquery, alias, ..
             } => {
                 let mut columns = self.query(subquery);
-                let name = alias.as_ref().map(|alias| {
-                    let names: Vec<String> = alias
-                        .columns
-                        .iter()
-                        .map(|column| fold(&column.name))
-                        .collect();
-                    rename(&mut columns, &names);
-                    fold(&alias.name)
-                });
+                let name = alias.as_ref().map(|alias| named(&mut columns, alias));
                 relations.push(Relation {
                     name: name.unwrap_or_default(),
                     columns,
@@ -1186,12 +1147,17 @@ impl Walk<'_> {
     }
 }
 
-fn rename(columns: &mut Shape, names: &[String]) {
-    if names.is_empty() {
-        return;
+/// What a relation is called by its alias, which may name its columns, too.
+fn named(columns: &mut Shape, alias: &TableAlias) -> String {
+    if !alias.columns.is_empty() {
+        columns.open = None;
+        columns.known = alias
+            .columns
+            .iter()
+            .map(|column| fold(&column.name))
+            .collect();
     }
-    columns.open = None;
-    columns.known = names.to_vec();
+    fold(&alias.name)
 }
 
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use sqlparser::tokenizer::Location;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 /// Puts `text` in the place of these bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,33 @@ pub(crate) fn applied(text: &str, mut edits: Vec<Edit>) -> String {
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// The tokens of SQL with their bytes, blanks and comments left out; the last one is its end.
+pub(crate) fn tokens(
+    sql: &str,
+    lines: &Lines,
+) -> Result<Vec<(Range<usize>, TokenWithSpan)>, Trouble> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .with_unescape(false)
+        .tokenize_with_location()
+        .map_err(|error| Trouble {
+            at: lines.byte(error.location),
+            construct: "SQL".to_owned(),
+            why: error.message,
+            fix: "mend the SQL".to_owned(),
+        })?;
+    let tokens = tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    Ok(tokens
+        .map(|token| {
+            (
+                lines.byte(token.span.start)..lines.byte(token.span.end),
+                token,
+            )
+        })
+        .collect())
 }
 
 /// From lines and columns, as the parser counts them, to bytes.
