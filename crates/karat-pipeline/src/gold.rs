@@ -80,6 +80,26 @@ struct State {
     only_inputs_changed: bool,
 }
 
+impl State {
+    /// That of a model an input of which has no version, with what was read before it.
+    fn waiting(
+        head: Option<Head>,
+        epochs: Epochs,
+        inputs: BTreeMap<String, (TableName, Head, String)>,
+        input: &TableName,
+    ) -> Self {
+        Self {
+            head,
+            epochs,
+            inputs,
+            staleness: Staleness::Waiting {
+                table: input.to_string(),
+            },
+            only_inputs_changed: false,
+        }
+    }
+}
+
 /// The key that makes rows of a table unique, as declared (D2).
 pub fn unique_key(project: &Project, table: &TableName) -> Option<Vec<String>> {
     if table.layer == Layer::Bronze {
@@ -222,15 +242,7 @@ impl<'a> GoldStep<'a> {
         for input in &self.model.inputs {
             let table = self.site.lake.table(&input.folder());
             let Some(head) = head(&table)? else {
-                return Ok(State {
-                    head: head_now,
-                    epochs,
-                    inputs,
-                    staleness: Staleness::Waiting {
-                        table: input.to_string(),
-                    },
-                    only_inputs_changed: false,
-                });
+                return Ok(State::waiting(head_now, epochs, inputs, input));
             };
             let Some(digest) = head.receipt else {
                 return Err(PipelineError::Foreign {
@@ -240,15 +252,7 @@ impl<'a> GoldStep<'a> {
             };
             check_signed(self.site, input, Some(&head))?;
             if is_taken_back(self.site, &head)? {
-                return Ok(State {
-                    head: head_now,
-                    epochs,
-                    inputs,
-                    staleness: Staleness::Waiting {
-                        table: input.to_string(),
-                    },
-                    only_inputs_changed: false,
-                });
+                return Ok(State::waiting(head_now, epochs, inputs, input));
             }
             let fingerprint = read_receipt(self.site, digest)?.fingerprint;
             inputs.insert(input.to_string(), (input.clone(), head, fingerprint));
