@@ -4,11 +4,11 @@ use karat_pipeline::error::exit_code_of;
 use karat_pipeline::given::Values;
 use karat_pipeline::pace::{Estimate, Paces};
 use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
-use karat_pipeline::{Site, undo};
 use serde_json::{Value, json};
 
 use super::rehearsal;
 use super::run::{broken_json, held, say_error};
+use super::undo;
 use crate::args::{Global, PlanArgs};
 use crate::failure::{Failure, error_json};
 use crate::output::{Table, Voice, bytes, counted, seconds};
@@ -39,7 +39,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
         threads,
         plan::plan(&site, sources.as_ref(), selected.as_ref()),
     )?;
-    say_unfinished_undos(voice, &site)?;
+    undo::say_unfinished(voice, &site)?;
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
     let rehearsed = match arguments.rehearse {
@@ -80,17 +80,6 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
         say_error(&site, error);
     }
     Ok(code)
-}
-
-/// Undos that a killed process left: the next run finishes them before it plans.
-pub(super) fn say_unfinished_undos(voice: Voice, site: &Site) -> Result<(), Failure> {
-    for undo in undo::unfinished(site)? {
-        voice.note(&format!(
-            "note: the undo of run {} is not finished: the next run that shares a table with it finishes it, or the same `karat undo`",
-            undo.run
-        ));
-    }
-    Ok(())
 }
 
 fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {

@@ -35,7 +35,7 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
         Vec::new()
     };
     let path = |table: &TableStatus| shown_path(&site.root, &site.lake.root().join(&table.dir));
-    super::plan::say_unfinished_undos(voice, &site)?;
+    super::undo::say_unfinished(voice, &site)?;
     voice.answer(
         || {
             let tables: Vec<_> = tables

@@ -1,5 +1,6 @@
 //! `karat undo`: a run taken back, or what that would do.
 
+use karat_pipeline::Site;
 use karat_pipeline::undo::{self, TakenBack, Undone};
 use karat_pipeline::undo_plan::{self, PlannedUndo, UndoPlan};
 use serde_json::{Value, json};
@@ -117,4 +118,15 @@ fn undone_text(undone: &Undone) -> String {
         text.push_str(&format!("head {head}\n"));
     }
     text
+}
+
+/// Undos that a killed process left: the next run finishes them before it plans.
+pub(super) fn say_unfinished(voice: Voice, site: &Site) -> Result<(), Failure> {
+    for undo in undo::unfinished(site)? {
+        voice.note(&format!(
+            "note: the undo of run {} is not finished: the next run that shares a table with it finishes it, or the same `karat undo`",
+            undo.run
+        ));
+    }
+    Ok(())
 }
