@@ -125,6 +125,8 @@ pub(crate) struct Checked {
     signature: Signature,
     /// The call as its author would write it; errors name it.
     text: Option<Arc<str>>,
+    /// Whether the types of its operands prove that no value makes it fail ([`crate::bounds`]).
+    proven: bool,
 }
 
 fn plan_error(kind: SqlErrorKind, message: String, hint: Option<&str>) -> DataFusionError {
@@ -154,6 +156,18 @@ impl Checked {
             logical_time_us,
             signature: Signature::user_defined(Volatility::Immutable),
             text: None,
+            proven: false,
+        }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    pub(crate) fn proven(&self) -> Checked {
+        Checked {
+            proven: true,
+            ..self.clone()
         }
     }
 

@@ -11,6 +11,7 @@ mod approximate;
 mod arrow_types;
 mod bags;
 mod binning;
+mod bounds;
 mod calendar;
 mod calls;
 mod carried;

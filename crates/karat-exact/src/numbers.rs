@@ -208,6 +208,25 @@ pub(crate) fn result_type(op: Op, left: &DataType, right: &DataType) -> Result<D
     }
 }
 
+/// Whether the result type of a sum, difference or product that is no integer has room for every value of its operands.
+pub(crate) fn always_fits(op: Op, left: &DataType, right: &DataType) -> bool {
+    let (Some(l), Some(r)) = (number(left), number(right)) else {
+        return false;
+    };
+    if l == Number::Null || r == Number::Null {
+        return false;
+    }
+    if l == Number::Double || r == Number::Double {
+        return true;
+    }
+    let ((p1, s1), (p2, s2)) = (l.digits(), r.digits());
+    match op {
+        Op::Add | Op::Sub => (p1 - s1).max(p2 - s2) + s1.max(s2) < 76,
+        Op::Mul => p1 + p2 <= 76,
+        Op::Div | Op::Mod | Op::IntDiv => false,
+    }
+}
+
 fn quotient_scale((p1, s1): (i32, i32), s2: i32) -> i32 {
     (s1.max(s2) + 6).min(38 - (p1 - s1 + s2)).max(6)
 }
@@ -1023,6 +1042,21 @@ fn compute_256(
     rows: usize,
     (p, s): (u8, i8),
 ) -> Result<Outcome, ExactError> {
+    let is_wide = |a: &ArrayRef| matches!(a.data_type(), DataType::Decimal256(..));
+    if op == Op::Mul && !is_wide(l) && !is_wide(r) {
+        // Two factors of 38 digits always have room, and seldom need it.
+        let (a, b) = (as_i128(l, l_one, 1)?, as_i128(r, r_one, 1)?);
+        let (values, nulls, failed) = run(rows, &a, &b, |x: i128, y: i128| {
+            let product = multiply(x, y).map(i256::from_i128);
+            let long_way = || i256::from_i128(x).wrapping_mul(i256::from_i128(y));
+            (product.unwrap_or_else(long_way), false)
+        });
+        return Ok(Outcome {
+            array: decimal_256(values, nulls, (p, s))?,
+            failed,
+            why: Why::Overflow,
+        });
+    }
     let (s1, s2, scale) = (scale_of(l), scale_of(r), i32::from(s));
     let (a, b) = (as_i256(l, l_one)?, as_i256(r, r_one)?);
     let (f, g) = (

@@ -29,6 +29,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, TimezoneInfo};
 
+use crate::bounds;
 use crate::calendar::without_fields;
 use crate::checked::{Checked, Comparison, Operation, refusal, sql_text, type_error};
 use crate::conditions;
@@ -583,7 +584,8 @@ fn map_plan(
     Ok(plan.data)
 }
 
-/// The plan with calls on literals in its conditions as their values: what cannot fail stands on its own, is pushed down and prunes files.
+/// The plan with calls on literals in its conditions as their values, and lossless casts as the engine's: what cannot fail stands on its own,
+/// is pushed down and prunes files.
 fn with_constants(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.walk_up_with_subqueries(|plan| {
         if !matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_)) {
@@ -594,7 +596,8 @@ fn with_constants(plan: LogicalPlan) -> Result<LogicalPlan> {
             expr.walk_up(|expr| match uses_clock(&expr) {
                 // Whether an answer depends on the clock is asked of the plan (A7).
                 true => Ok(Transformed::no(expr)),
-                false => folded(expr, &schema),
+                false => folded(expr, &schema)?
+                    .transform_data(|expr| bounds::as_plain_cast(expr, &schema)),
             })
         })
     })?;
@@ -1477,7 +1480,9 @@ impl AnalyzerRule for CheckedCoercions {
         let config = Arc::new(config.clone());
         let plan = with_counted_limits(plan, &config)?;
         let plan = map_plan(plan, &|expr, schema| {
-            spelled_out(expr)?.transform_data(|expr| conditions::guarded(expr, schema, &config))
+            spelled_out(expr)?
+                .transform_data(|expr| bounds::proven(expr, schema))?
+                .transform_data(|expr| conditions::guarded(expr, schema, &config))
         })?;
         self.stored(plan)
     }

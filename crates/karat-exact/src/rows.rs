@@ -625,6 +625,7 @@ pub(crate) fn can_fail(expr: &Expr) -> bool {
     expr.has(|e| {
         Ok(match e {
             Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
+                Some(checked) if checked.is_proven() => false,
                 Some(Checked {
                     operation: Operation::Scalar(function),
                     ..

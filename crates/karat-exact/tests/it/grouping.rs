@@ -278,7 +278,7 @@ proptest! {
         for sql in FIRST {
             let (found, plan) = run(&engine, &tables, &sql.replace("{}", "= 1"));
             prop_assert!(!plan.contains("window"), "{}", plan);
-            let (expected, window) = run(&engine, &tables, &sql.replace("{}", "between 0 and 1"));
+            let (expected, window) = run(&engine, &tables, &sql.replace("{}", "in (1, 1000000)"));
             prop_assert!(rows.is_empty() || window.contains("window"), "{}", window);
             // The two texts differ, and with them the places in them.
             let found = found.split(", at ").next();
