@@ -16,6 +16,7 @@ use karat_pipeline::{Context, Progress, Silent, Site};
 use karat_project::{Project, Rounding, Severity, TableFormat, TableName, Target};
 use karat_receipt::{KeyRing, SigningKey};
 
+use crate::allocator;
 use crate::anchor;
 use crate::args::{BusinessDay, GivenArgs, Global, Resources};
 use crate::failure::Failure;
@@ -487,6 +488,7 @@ pub(crate) fn engine(
         Some(Rounding::HalfEven) => karat_exact::Rounding::HalfEven,
         _ => karat_exact::Rounding::HalfAwayFromZero,
     };
+    allocator::within(memory);
     Ok(Engine::new(EngineConfig {
         threads,
         memory_bytes: Some(memory),
