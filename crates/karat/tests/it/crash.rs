@@ -30,11 +30,16 @@ struct Undisturbed {
 }
 
 #[test]
-pub(crate) fn a_run_killed_anywhere_is_continued_to_the_same_tables() {
+fn a_run_killed_anywhere_is_continued_to_the_same_tables() {
+    killed_anywhere(&STEPS);
+}
+
+/// Kills a run of each day before and after each of the steps, between tables, and where a commit's success was not heard.
+pub(crate) fn killed_anywhere(steps: &[&str]) {
     let undisturbed = Undisturbed::new();
     let mut points: VecDeque<(u32, String, bool)> = VecDeque::new();
     for day in [1, 2] {
-        for step in STEPS {
+        for step in steps {
             points.push_back((day, format!("{step}.before"), false));
             points.push_back((day, format!("{step}.after"), false));
         }
@@ -86,7 +91,9 @@ pub(crate) fn a_run_killed_anywhere_is_continued_to_the_same_tables() {
             commits >= 7,
             "day {day}: only {commits} commits were killed"
         );
-        assert_eq!(killed[&(day, "manifest.before".to_owned())], 1);
+        if steps.contains(&"manifest") {
+            assert_eq!(killed[&(day, "manifest.before".to_owned())], 1);
+        }
     }
     assert!(killed[&(2, "close.after".to_owned())] >= 1, "{killed:?}");
 }
