@@ -29,7 +29,7 @@ use crate::checked::type_error;
 use crate::doubles::{DoubleSums, shift_keys};
 use crate::error::ExactError;
 use crate::extremes::Extremes;
-use crate::numbers::{Number, Rest, Rounding, divide_wide, fits, number};
+use crate::numbers::{Number, POWERS, Rest, Rounding, divide, divide_wide, fits, number};
 use crate::types::type_name;
 
 /// `sum` and `avg`.
@@ -100,7 +100,7 @@ impl Exact {
             kind: self.kind,
             rounding: self.rounding,
             scale,
-            wide: matches!(input, DataType::Decimal256(..)),
+            width: Width::of(input),
             out: out.clone(),
         })
     }
@@ -299,10 +299,11 @@ impl AggregateUDFImpl for Exact {
                 true,
             ))]);
         }
+        let width = Width::of(input.data_type());
         let sum = match input.data_type() {
             DataType::Float64 => DataType::Binary,
-            DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => DataType::Decimal256(76, *s),
-            _ => DataType::Decimal256(76, 0),
+            DataType::Decimal128(_, s) | DataType::Decimal256(_, s) => width.state(*s),
+            _ => width.state(0),
         };
         let integer = |name| {
             let name = format_state_name(args.name, name);
@@ -312,7 +313,7 @@ impl AggregateUDFImpl for Exact {
             Arc::new(Field::new(format_state_name(args.name, "sum"), sum, true)),
             integer("count"),
         ];
-        if matches!(input.data_type(), DataType::Decimal256(..)) {
+        if width == Width::Unbounded {
             fields.push(integer("wraps"));
         }
         Ok(fields)
@@ -442,6 +443,35 @@ impl DecimalSums {
     }
 }
 
+/// How many bits the sum of any 2^63 values needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    /// 128: of integers, and of decimals of 19 digits.
+    Narrow,
+    /// 256: of decimals of 38 digits.
+    Usual,
+    /// More: what leaves 256 bits is counted apart.
+    Unbounded,
+}
+
+impl Width {
+    fn of(input: &DataType) -> Width {
+        match input {
+            DataType::Int64 | DataType::Decimal128(..=19, _) => Width::Narrow,
+            DataType::Decimal256(..) => Width::Unbounded,
+            _ => Width::Usual,
+        }
+    }
+
+    /// The type of a sum that is passed on to be merged.
+    fn state(self, scale: i8) -> DataType {
+        match self {
+            Width::Narrow => DataType::Decimal128(38, scale),
+            Width::Usual | Width::Unbounded => DataType::Decimal256(76, scale),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Sums {
     Decimals(DecimalSums),
@@ -456,8 +486,7 @@ struct Totals {
     kind: Kind,
     rounding: Rounding,
     scale: i8,
-    /// Whether its values have 256 bits, so that their sum may have more.
-    wide: bool,
+    width: Width,
     out: DataType,
 }
 
@@ -593,9 +622,9 @@ impl Totals {
     }
 
     fn merge(&mut self, states: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<()> {
-        let (state, counts, wraps) = match states {
-            [state, counts] if !self.wide => (state, counts, None),
-            [state, counts, wraps] if self.wide => {
+        let (state, counts, wraps) = match (states, self.width) {
+            ([state, counts], Width::Narrow | Width::Usual) => (state, counts, None),
+            ([state, counts, wraps], Width::Unbounded) => {
                 (state, counts, Some(wraps.as_primitive::<Int64Type>()))
             }
             _ => {
@@ -604,6 +633,17 @@ impl Totals {
             }
         };
         let counts = counts.as_primitive::<Int64Type>();
+        if let (Sums::Decimals(sums), Width::Narrow) = (&mut self.sums, self.width) {
+            let values = state.as_primitive::<Decimal128Type>();
+            for row in 0..values.len() {
+                if values.is_valid(row) && counts.is_valid(row) {
+                    let group = group_of(row);
+                    self.counts[group] += counts.value(row);
+                    sums.add(group, values.value(row));
+                }
+            }
+            return Ok(());
+        }
         for row in 0..state.len() {
             if state.is_null(row) || counts.is_null(row) {
                 continue;
@@ -633,6 +673,16 @@ impl Totals {
         let nulls = NullBuffer::from_iter(self.counts[..n].iter().map(|count| *count != 0));
         let mut wraps = Vec::new();
         let state: ArrayRef = match &self.sums {
+            Sums::Decimals(sums) if self.width == Width::Narrow => {
+                if !sums.high.is_empty() {
+                    let why = "a sum holds values that have more digits than their type";
+                    return Err(ExactError::Internal(why.to_string()).into());
+                }
+                Arc::new(
+                    Decimal128Array::new(sums.low[..n].to_vec().into(), Some(nulls))
+                        .with_precision_and_scale(38, self.scale)?,
+                )
+            }
             Sums::Decimals(sums) => {
                 let totals: Vec<Wide> = (0..n).map(|group| sums.sum(group)).collect();
                 wraps.extend(totals.iter().map(|total| total.wraps));
@@ -658,7 +708,7 @@ impl Totals {
             state,
             Arc::new(Int64Array::from(self.counts[..n].to_vec())) as ArrayRef,
         ];
-        if self.wide {
+        if self.width == Width::Unbounded {
             states.push(Arc::new(Int64Array::from(wraps)));
         }
         Ok(states)
@@ -704,6 +754,36 @@ impl Totals {
                     });
                 }
                 Arc::new(Int64Array::new(values.into(), nulls))
+            }
+            (Sums::Decimals(sums), DataType::Decimal128(p, s))
+                if self.width == Width::Narrow && sums.high.is_empty() =>
+            {
+                let k = i32::from(*s) - i32::from(self.scale);
+                let factor = usize::try_from(k).ok().and_then(|k| POWERS.get(k));
+                let mut values = Vec::with_capacity(n);
+                for (sum, count) in sums.low.iter().zip(counts) {
+                    let value = match (count, self.kind) {
+                        (0, _) => Some(0),
+                        (_, Kind::Sum) => Some(*sum),
+                        (count, Kind::Avg) => {
+                            let rest = Rest::Round(self.rounding);
+                            match factor.and_then(|factor| sum.checked_mul(*factor)) {
+                                Some(scaled) => Some(divide(scaled, i128::from(*count), rest)),
+                                None => divide_wide(
+                                    i256::from_i128(*sum),
+                                    k,
+                                    i256::from_i128(i128::from(*count)),
+                                    rest,
+                                )
+                                .and_then(i256::to_i128),
+                            }
+                        }
+                    };
+                    values.push(value.filter(|v| fits(*v, *p)).ok_or_else(overflow)?);
+                }
+                Arc::new(
+                    Decimal128Array::new(values.into(), nulls).with_precision_and_scale(*p, *s)?,
+                )
             }
             (Sums::Decimals(sums), DataType::Decimal128(p, s) | DataType::Decimal256(p, s)) => {
                 let mut values = Vec::with_capacity(n);

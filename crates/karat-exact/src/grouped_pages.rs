@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    RecordBatchOptions, UInt32Array, make_array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    RecordBatch, RecordBatchOptions, UInt32Array, make_array, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::compute::take;
+use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::{
+    ParquetAccessPlan, ParquetFileMetrics, RowGroupAccessPlanFilter,
+};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::object_store::local::LocalFileSystem;
@@ -26,7 +29,9 @@ use datafusion::parquet::basic::Type as PhysicalType;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::pruning::PruningPredicate;
 use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use crate::aggregates::GroupedTotals;
 use crate::checksums::CheckedFile;
@@ -56,7 +61,36 @@ pub(crate) struct Grouping {
     pub(crate) derived: Vec<Derived>,
     /// Columns and what is derived from them, as expressions see them.
     pub(crate) schema: SchemaRef,
+    /// Which rows are grouped; all if there is none.
+    pub(crate) condition: Option<Condition>,
     pub(crate) aggregates: Vec<Aggregated>,
+}
+
+/// Which rows are grouped.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    /// Over `Grouping::schema`.
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    /// What tells by their statistics that row groups have none of them.
+    pub(crate) pruning: Option<PruningPredicate>,
+}
+
+impl Condition {
+    /// The row groups of a file that may have such rows.
+    fn row_groups(&self, meta: &ParquetMetaData) -> Result<Vec<bool>> {
+        let groups = meta.row_groups();
+        let Some(pruning) = &self.pruning else {
+            return Ok(vec![true; groups.len()]);
+        };
+        let descriptor = meta.file_metadata().schema_descr();
+        let written =
+            parquet_to_arrow_schema(descriptor, meta.file_metadata().key_value_metadata())?;
+        let metrics = ParquetFileMetrics::new(0, "", &ExecutionPlanMetricsSet::new());
+        let mut kept = RowGroupAccessPlanFilter::new(ParquetAccessPlan::new_all(groups.len()));
+        kept.prune_by_statistics(&written, descriptor, groups, pruning, &metrics);
+        let kept = kept.build();
+        Ok((0..groups.len()).map(|at| kept.should_scan(at)).collect())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -193,10 +227,11 @@ impl Part {
             .map(|(_, data_type)| KeyValues::of_type(data_type))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| unable("a key of this type"))?;
+        let all_rows = grouping.condition.is_none();
         let statistics: Vec<Option<(usize, Statistic)>> = grouping
             .aggregates
             .iter()
-            .map(|a| statistic(&grouping, a))
+            .map(|a| statistic(&grouping, a).filter(|_| all_rows))
             .collect();
         let asked = |column: usize| {
             let of_column =
@@ -206,6 +241,11 @@ impl Part {
         let several: Vec<bool> = (0..grouping.columns.len()).map(|c| asked(c) > 1).collect();
         let mut slots = Vec::with_capacity(grouping.aggregates.len());
         let mut as_array = vec![false; grouping.schema.fields().len()];
+        if let Some(condition) = &grouping.condition {
+            for column in datafusion::physical_expr::utils::collect_columns(&condition.expr) {
+                as_array[column.index()] = true;
+            }
+        }
         for (aggregate, statistic) in grouping.aggregates.iter().zip(statistics) {
             slots.push(match statistic {
                 Some((column, statistic)) if several[column] => Slot::Doubles(column, statistic),
@@ -225,8 +265,10 @@ impl Part {
             .map(|s| s.then(DoubleStats::default))
             .collect();
         let counted = |slot: &Slot| matches!(slot, Slot::Rows | Slot::Sums(_));
-        let rows = slots.iter().any(counted);
-        let pairs_only = keys.len() == 1
+        // A group of which no row is chosen is none.
+        let rows = !all_rows || slots.iter().any(counted);
+        let pairs_only = all_rows
+            && keys.len() == 1
             && grouping.columns.len() == 1
             && slots.iter().all(|slot| matches!(slot, Slot::Doubles(..)));
         Ok(Part {
@@ -257,7 +299,14 @@ impl Part {
             let opened = Arc::new(CheckedFile::new(File::open(path)?));
             let meta = ParquetMetaDataReader::new().parse_and_finish(opened.as_ref())?;
             let columns = self.columns_in(&meta)?;
+            let asked = match &self.grouping.condition {
+                Some(condition) => condition.row_groups(&meta)?,
+                None => vec![true; meta.num_row_groups()],
+            };
             for index in 0..meta.num_row_groups() {
+                if !asked[index] {
+                    continue;
+                }
                 let first = meta.row_group(index).column(0);
                 let start = first
                     .dictionary_page_offset()
@@ -341,7 +390,7 @@ impl Part {
         Ok(true)
     }
 
-    fn chunk(&mut self, row_group: &mut RowGroup, rows: usize) -> Result<()> {
+    fn chunk(&mut self, row_group: &mut RowGroup, mut rows: usize) -> Result<()> {
         let groups = &mut row_group.groups;
         groups.resize(rows, 0);
         let alone = match row_group.keys.as_mut_slice() {
@@ -378,10 +427,6 @@ impl Part {
             }
         }
         let total = self.groups.len();
-        if let Some(counts) = &mut self.rows {
-            counts.resize(total, 0);
-            groups.iter().for_each(|group| counts[*group] += 1);
-        }
         let mut arrays = vec![None; self.grouping.schema.fields().len()];
         for (at, column) in row_group.values.iter_mut().enumerate() {
             let chunk = Chunk {
@@ -395,6 +440,36 @@ impl Part {
             for derived in &mut column.derived {
                 arrays[derived.at] = derived.of_chunk.take();
             }
+        }
+        if let Some(condition) = &self.grouping.condition {
+            let chosen = match condition.expr.downcast_ref::<Column>() {
+                Some(column) => arrays[column.index()].clone(),
+                None => None,
+            };
+            let chosen = match chosen {
+                Some(chosen) => chosen,
+                None => {
+                    let batch = self.grouping.batch(&arrays, rows)?;
+                    condition.expr.evaluate(&batch)?.into_array(rows)?
+                }
+            };
+            let chosen = prep_null_mask_filter(chosen.as_boolean());
+            rows = chosen.true_count();
+            if rows < chosen.len() {
+                for array in arrays.iter_mut().flatten() {
+                    *array = filter(array, &chosen)?;
+                }
+                let mut kept = 0;
+                for row in chosen.values().set_indices() {
+                    groups[kept] = groups[row];
+                    kept += 1;
+                }
+                groups.truncate(kept);
+            }
+        }
+        if let Some(counts) = &mut self.rows {
+            counts.resize(total, 0);
+            groups.iter().for_each(|group| counts[*group] += 1);
         }
         let mut batch = None;
         for (slot, aggregate) in self.slots.iter_mut().zip(&self.grouping.aggregates) {
@@ -500,7 +575,12 @@ impl Part {
                 Slot::Other(accumulator) => accumulator.evaluate(EmitTo::All)?,
             });
         }
-        Ok(RecordBatch::try_new(schema.clone(), columns)?)
+        let all = RecordBatch::try_new(schema.clone(), columns)?;
+        if self.grouping.condition.is_none() || rows.iter().all(|count| *count > 0) {
+            return Ok(all);
+        }
+        let chosen: BooleanArray = rows.iter().map(|count| Some(*count > 0)).collect();
+        Ok(filter_record_batch(&all, &chosen)?)
     }
 }
 

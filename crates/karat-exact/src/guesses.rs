@@ -141,7 +141,8 @@ pub(crate) fn part(condition: &Expr) -> f64 {
     }
 }
 
-fn physical_part(condition: &dyn PhysicalExpr) -> f64 {
+/// The same of a condition in a physical plan.
+pub(crate) fn physical_part(condition: &dyn PhysicalExpr) -> f64 {
     if let Some(binary) = condition.downcast_ref::<PhysicalBinary>() {
         let sides = || {
             (

@@ -186,6 +186,10 @@ const GROUPED: &[&str] = &[
     "select d, sum(i) a, count(*) filter (where n > 0) b, sum(x) filter (where m < 10) c from {} group by d",
     "select t, s, avg(i) a, max(x + 1) b, sum(coalesce(n, 7)) c, min(m * n) e from {} group by t, s having count(*) > 1",
     "select sum(c) a, max(b) b from (select s, n, count(*) c, min(d) b from {} group by s, n)",
+    "select s, sum(m) a, avg(x) b, count(*) c, count(i) e, max(w) f, min(x) g from {} where n <= 1 group by s",
+    "select i, d, sum(m * n) a, min(t) b from {} where n > -2 or d is null group by i, d",
+    "select s, sum(100 / n) a, count(*) filter (where i > 0) b from {} where n <> 0 group by s",
+    "select n, max(i) a from {} where m < 0 group by n",
 ];
 
 /// Beyond these microseconds an instant has no text.
