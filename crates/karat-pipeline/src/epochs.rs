@@ -182,6 +182,12 @@ impl Epochs {
         self.intents.get(&epoch)
     }
 
+    /// The intent with which this run took epochs back.
+    pub(crate) fn undo_by(&self, run: &str) -> Option<&Intent> {
+        let mut intents = self.intents.values();
+        intents.find(|intent| is_undo(intent) && intent.run == run)
+    }
+
     /// Epochs that an undo has taken back and no reset has let go, each with the epoch of the undo: what they brought is held.
     pub fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
         let held = self.undone.iter().map(|(undone, by)| (*undone, *by));

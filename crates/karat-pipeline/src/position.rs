@@ -15,6 +15,7 @@ use crate::publish::head;
 use crate::reshaped;
 use crate::schedule::Sources;
 use crate::step::keep_code;
+use crate::undo;
 
 /// Where a feed stands.
 #[derive(Debug)]
@@ -180,8 +181,20 @@ pub fn reset(site: &Site, feed: &Feed, reason: Option<&str>) -> Result<Reset, Pi
     })
 }
 
-/// The record of a feed whose position a person is about to change; refused while a load is open.
+/// The record of a feed whose position a person is about to change; refused while a load is open, or an undo of one.
 fn settled(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
+    if let Some(undo) = undo::unfinished_of(site, &feed.bronze)? {
+        return Err(PipelineError::Refused {
+            what: format!(
+                "the undo of run {} is not finished, and takes `{}` back",
+                undo.run, feed.bronze
+            ),
+            hint: format!(
+                "{}; then change the position",
+                undo::how_to_finish(&undo.run)
+            ),
+        });
+    }
     let epochs = read(site, &feed.bronze)?;
     if let Some(open) = epochs.unsettled() {
         return Err(PipelineError::Refused {

@@ -59,7 +59,7 @@ pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Resu
                 "the undo of run {} is not finished, of a time at which the old key signs",
                 undo.run
             ),
-            "let `karat run` finish it, then rotate",
+            format!("{}; then rotate", undo::how_to_finish(&undo.run)),
         ));
     }
     std::fs::create_dir_all(&folder).map_err(Failure::io("make the folder", &folder))?;

@@ -124,8 +124,9 @@ fn undone_text(undone: &Undone) -> String {
 pub(super) fn say_unfinished(voice: Voice, site: &Site) -> Result<(), Failure> {
     for undo in undo::unfinished(site)? {
         voice.note(&format!(
-            "note: the undo of run {} is not finished: the next run that shares a table with it finishes it, or the same `karat undo`",
-            undo.run
+            "note: the undo of run {} is not finished; {}",
+            undo.run,
+            undo::how_to_finish(&undo.run)
         ));
     }
     Ok(())

@@ -742,3 +742,81 @@ fn closed_days_stay_and_what_is_unfinished_comes_first() {
     let gone = project.karat(&["query", "--as-of", "2026-01-05", "select * from d_gold.g"]);
     assert_eq!(gone.code, 1, "{}", gone.text());
 }
+
+/// Between a killed undo and its end nobody sets a position; an epoch that somebody took all the same does not stop it (A2, A3).
+#[test]
+fn a_position_waits_for_the_undo() {
+    let project = Project::one_feed(
+        "{ source: db, table: t, mode: incremental, key: [id], cursor: { column: at }, deletes: none }",
+        "from: db.t\nselect: { id: id, at: at, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    let rows = || project.rows("select id, v from d_silver.t order by id");
+    project.sqlite("create table t (id integer primary key, at integer, v text); insert into t values (1, 1, 'a'), (2, 2, 'a');");
+    project.run(0);
+    project.sqlite("insert into t values (3, 3, 'bad');");
+    let second = run_id(&project);
+    // What another machine would have written before it saw the undo.
+    let other = Project::copy_of(&project);
+    let set = other.karat(&["position", "set", "db.t", "2"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    let killed = project.karat_with(
+        &["undo", &second, "--reason", "a bad row"],
+        &[("KARAT_FAILPOINT", "put.after:1")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    for command in [&["set", "db.t", "2"][..], &["reset", "db.t"]] {
+        let answer = project.karat(&[&["position"], command].concat());
+        assert_eq!(answer.code, 2, "{}", answer.text());
+        expect![[r#"
+            error: the undo of run RUN is not finished, and takes `d_bronze.db__t` back
+            hint: finish it: `karat undo RUN --reason TEXT`, or a run of one of its tables; then change the position
+        "#]]
+        .assert_eq(&answer.stderr.replace(&second, "RUN"));
+    }
+    let planned = project.karat(&["undo", &second, "--plan"]);
+    assert_eq!(planned.code, 2, "{}", planned.text());
+    assert!(
+        planned.stderr.contains("is not finished: run "),
+        "{}",
+        planned.stderr
+    );
+    let verified = project.karat(&["verify"]);
+    assert!(
+        verified.stdout.contains(&format!(
+            "is not taken back yet; finish it: `karat undo {second} --reason TEXT`"
+        )),
+        "{}",
+        verified.text()
+    );
+    let intents = "lake/_karat/intents/d";
+    let of_feed = |project: &Project| -> Vec<String> {
+        let files = project.files_below(intents);
+        files
+            .into_iter()
+            .filter(|name| name.contains("db__t"))
+            .collect()
+    };
+    let known = of_feed(&project);
+    for file in of_feed(&other) {
+        if !known.contains(&file) {
+            let file = format!("{intents}/{file}");
+            std::fs::copy(other.path(&file), project.path(&file)).unwrap();
+        }
+    }
+    undo(&project, &second);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n");
+    proven(&project, "another epoch");
+    let again = project.karat(&["undo", &second, "--reason", "x"]);
+    assert!(
+        again.stderr.contains("is undone already"),
+        "{}",
+        again.text()
+    );
+    // What was undone is held, after whichever position.
+    project.run(0);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n");
+    project.sqlite("insert into t values (4, 4, 'good');");
+    project.run(0);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n4,good\n");
+    proven(&project, "after it");
+}
