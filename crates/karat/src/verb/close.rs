@@ -26,7 +26,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Resul
     opened.given.check(&opened.project, None)?;
     let (sources, threads) = (opened.sources(), opened.threads);
     let site = opened.site(Wants::writing())?;
-    let name = closing::may_close(&site, day)?;
+    let closing = closing::may_close(&site, day)?;
     let steps = site::block_on(threads, plan::plan(&site, sources.as_ref(), None))?;
     if let Some(error) = unfinished(&steps, &day.to_string()) {
         for error in steps.iter().filter_map(|step| step.error.as_ref()) {
@@ -34,7 +34,10 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Resul
         }
         return Err(error.into());
     }
-    let tag = closing::close(&site, day, &name)?;
+    for note in &closing.notes {
+        voice.note(&format!("note: {note}"));
+    }
+    let tag = closing::close(&site, closing)?;
     voice.answer(
         || {
             json!({
