@@ -820,3 +820,35 @@ fn a_position_waits_for_the_undo() {
     assert_eq!(rows(), "id,v\n1,a\n2,a\n4,good\n");
     proven(&project, "after it");
 }
+
+/// No manifest has the half of an undo, also of a run beside it (A10).
+#[test]
+fn no_reader_sees_the_half_of_an_undo() {
+    let (project, run) = two_runs();
+    let killed = project.karat_with(
+        &["undo", &run, "--reason", "a bad file"],
+        &[("KARAT_FAILPOINT", "commit.after:1")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    project.write("domains/d/gold/h.sql", "select 1 as one\n");
+    let beside = project.karat(&["run", "--json", "--quiet", "--select", "d_gold.h"]);
+    assert_eq!(beside.code, 0, "{}", beside.text());
+    let beside = beside.json()["run_id"].as_str().unwrap().to_owned();
+    let seen = |run: &str| {
+        let ask = |table: &str| {
+            let sql = format!("select count(*) as n from {table}");
+            let answer =
+                project.karat(&["query", "--quiet", "--format", "csv", "--run", run, &sql]);
+            answer.stdout.lines().nth(1).unwrap_or_default().to_owned()
+        };
+        TABLES.map(ask)
+    };
+    assert_eq!(seen(&beside), ["6", "3", "2", "2"].map(str::to_owned));
+    undo(&project, &run);
+    let by = project.receipt("d_silver.t")["run"].clone();
+    assert_eq!(
+        seen(by.as_str().unwrap()),
+        ["3", "2", "1", "1"].map(str::to_owned)
+    );
+    proven(&project, "whole");
+}
