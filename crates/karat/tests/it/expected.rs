@@ -71,6 +71,14 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         d_gold.g done [] 
         exit 0
     "#]].assert_eq(&steps(&run(early)));
+    // What is waited for is left to do: the day stays open (A8).
+    let close = |at: &str| project.karat(&["close", "2026-10-29", "--at", at]);
+    expect![[r#"
+        --- stderr
+        error: 2026-10-29 cannot be closed: 1 step is not done: `d_bronze.landing__e` (`in/e_20261029*.csv` is waited for: it is due at 2026-10-30T06:00:00)
+        hint: bring it to an end first: `karat run --business-date 2026-10-29`
+        --- exit 1
+    "#]].assert_eq(&close(early).text());
     project.write("landing/in/e_20261027.csv", "id\n2\n");
     expect![[r#"
         d_bronze.landing__e fail [] `d_bronze.landing__e`: `in/e_20261029*.csv` was expected for 2026-10-29 by 2026-10-30T06:00:00 (Europe/Zurich) and is not there
@@ -134,6 +142,8 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         exit 0
     "#]]
     .assert_eq(&steps(&run(late)));
+    let closed = close(late);
+    assert_eq!(closed.code, 0, "{}", closed.text());
     // Over the weekend nothing is due; on Monday the entries of Friday are.
     let sunday = run("2026-11-01T12:00:00Z");
     assert_eq!(sunday.code, 0, "{}", sunday.text());
