@@ -22,6 +22,7 @@ use karat_receipt::{Digest, Manifest, Receipt, Tag, TaggedTable};
 use crate::at_work;
 use crate::audit::{Candidate, refused};
 use crate::context::Site;
+use crate::epochs::is_declared;
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 use crate::layout;
@@ -153,12 +154,6 @@ fn tagged(
         tables.insert(name.clone(), one);
     }
     Ok((tables, notes))
-}
-
-/// Whether the project still has what writes a table.
-fn is_declared(site: &Site, table: &TableName) -> bool {
-    let writer = undo::writer_of(table);
-    site.project.feed(&writer).is_some() || site.project.model(&writer).is_some()
 }
 
 /// The locks of all writers of the lake and the project, in the order in which an undo takes them.
