@@ -416,7 +416,11 @@ pub(crate) fn repairs_are_taken_back() {
     let fix = fix.json()["run"].as_str().unwrap().to_owned();
     // Before a run has taken it in, and after.
     let before = Project::copy_of(&project);
-    undo(&before, &fix);
+    let said = undo(&before, &fix).stdout;
+    assert!(
+        said.contains("; the rows that it repaired are in quarantine again\n"),
+        "{said}"
+    );
     assert_eq!(prints(&before), expected);
     nothing_to_do(&before);
     proven(&before, "repair undone");
@@ -428,7 +432,11 @@ pub(crate) fn repairs_are_taken_back() {
         later.contains(&format!("run {run} made version 1 of `d_")),
         "{later}"
     );
-    undo(&project, &run);
+    let said = undo(&project, &run).stdout;
+    assert!(
+        said.contains("; the next `karat run` makes them again from what is there\n"),
+        "{said}"
+    );
     // The repair stands: the next run takes it in again.
     project.run(0);
     assert_eq!(prints(&project), repaired);
@@ -722,6 +730,8 @@ fn closed_days_stay_and_what_is_unfinished_comes_first() {
     assert_eq!(told(&["close", "2026-01-05"]), 2);
     assert_eq!(told(&["plan"]), 0);
     assert_eq!(told(&["status"]), 0);
+    let undoing = project.karat(&["status", "--json"]).json()["undoing"].clone();
+    assert_eq!(undoing[0]["run"], run.as_str(), "{undoing}");
     undo(&project, &run);
     project.write("landing/e_3.csv", "id,v,n,w\n5,b,5,x\n");
     let last = run_id(&project);
@@ -736,6 +746,19 @@ fn closed_days_stay_and_what_is_unfinished_comes_first() {
         "{}",
         answer.stderr
     );
+    // A document that cannot be read is told with its code, and hides no table.
+    for document in [format!("undo/{run}"), "tags/2026-01-05".to_owned()] {
+        let damaged = Project::copy_of(&project);
+        let path = damaged.path(&format!("lake/_karat/{document}.json"));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let status = damaged.karat(&["status"]);
+        assert_eq!(status.code, 3, "{}", status.text());
+        assert!(status.stdout.contains("d_gold.g"), "{}", status.text());
+        assert!(status.stderr.contains(&document), "{}", status.text());
+        let status = damaged.karat(&["status", "--json"]).json();
+        assert_eq!(status["problems"].as_array().unwrap().len(), 1, "{status}");
+    }
     // Made anew, nobody could hold its rows against those of the close.
     project.remove("lake/d/gold/g");
     assert_eq!(project.karat(&["run"]).code, 1);
