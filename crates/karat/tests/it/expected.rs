@@ -112,6 +112,17 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         --- exit 1
     "#]].assert_eq(&again.text());
     assert_eq!(files, project.lake_files());
+    // What was loaded is counted as written, whatever is overdue beside it.
+    let another = Project::copy_of(&project);
+    another.write("landing/in/e_20261026.csv", "id\n7\n");
+    let loaded = another.karat(&["run", "--quiet", "--at", late]);
+    assert!(
+        loaded
+            .stdout
+            .contains(": 1 table written, 2 unchanged, 1 failed"),
+        "{}",
+        loaded.text()
+    );
     // Nor is gold made past it by itself.
     let only = project.karat(&[
         "run", "--json", "--quiet", "--at", late, "--select", "d_gold.g",
