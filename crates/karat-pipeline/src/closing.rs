@@ -37,7 +37,7 @@ use crate::undo;
 ///
 /// # Errors
 /// Where the folder of tags cannot be listed.
-pub fn last_closed(lake: &Lake) -> Result<Option<(Day, String)>, PipelineError> {
+pub(crate) fn last_closed(lake: &Lake) -> Result<Option<(Day, String)>, PipelineError> {
     let names = lake.list(layout::TAGS)?;
     let tags = names
         .iter()
@@ -55,7 +55,7 @@ pub(crate) fn day_of(name: &str) -> Option<Day> {
 ///
 /// # Errors
 /// [`PipelineError::Document`] if it cannot be read.
-pub fn tag(site: &Site, name: &str) -> Result<Option<Tag>, PipelineError> {
+pub(crate) fn tag(site: &Site, name: &str) -> Result<Option<Tag>, PipelineError> {
     // A name that is no day is that of a run.
     let path = layout::tag(name);
     match day_of(name)

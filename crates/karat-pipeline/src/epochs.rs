@@ -193,7 +193,7 @@ impl Epochs {
     }
 
     /// Epochs that an undo has taken back and no reset has let go, each with the epoch of the undo: what they brought is held.
-    pub fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
+    pub(crate) fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
         let held = self.undone.iter().map(|(undone, by)| (*undone, *by));
         held.filter(|(undone, _)| !self.let_go.contains(undone))
     }
@@ -254,7 +254,7 @@ impl Epochs {
     }
 
     /// The newest load that the table holds; 0 if none.
-    pub fn newest_load(&self) -> i64 {
+    pub(crate) fn newest_load(&self) -> i64 {
         self.last_done().map_or(0, |intent| intent.epoch)
     }
 
