@@ -13,9 +13,9 @@ use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType}
 use chrono::DateTime;
 use chrono_tz::Tz;
 use futures::TryStreamExt;
-use karat_exact::ExactError;
 use karat_exact::fingerprint::row_hashes;
-use karat_lake::{Lake, LockGuard, Put, RunMark, failpoint};
+use karat_exact::{ExactError, FileSet};
+use karat_lake::{Lake, LockGuard, Put, RunMark, Table, failpoint};
 use karat_project::{BUSINESS_DATE, Day, Model, TableName};
 use karat_receipt::{Digest, Manifest, Receipt, Tag, TaggedTable};
 
@@ -301,11 +301,11 @@ pub(crate) async fn before_commit(
     let Some(last) = day_of(&closed.name) else {
         return Ok(());
     };
-    // The days that are closed stay those of the column by which they were, whatever the model says today.
-    let tagged = closed.tables.get(&model.name.to_string());
-    let column = tagged.and_then(|tagged| tagged.business_day.as_deref());
-    let column = column.or(model.business_day.as_deref());
-    let dates = match changed(site, model, candidate, column, last).await {
+    let Some(by) = DayOfRow::of(site, &closed, &model.name, last) else {
+        return Ok(());
+    };
+    let table = site.lake.table(&model.name.folder());
+    let dates = match changed(site, &table, candidate, &by, last).await {
         Ok(dates) => dates,
         Err(error) => return Err(refused(site, model, candidate, receipt.epoch, error)),
     };
@@ -334,51 +334,113 @@ pub(crate) async fn before_commit(
     Err(refused(site, model, candidate, receipt.epoch, error))
 }
 
+/// What a run would refuse of a version that was made beside the lake: rows of closed days that it has otherwise than the newest one here.
+pub(crate) async fn foreseen(
+    site: &Site,
+    staged: &Site,
+    model: &TableName,
+) -> Result<Option<PipelineError>, PipelineError> {
+    let (here, there) = (
+        site.lake.table(&model.folder()),
+        staged.lake.table(&model.folder()),
+    );
+    let (Some(closed), Some(before), Some(made), None) = (
+        last(site)?,
+        here.load()?,
+        there.load()?,
+        &site.context.restate,
+    ) else {
+        return Ok(None);
+    };
+    let Some(last) = day_of(&closed.name) else {
+        return Ok(None);
+    };
+    let Some(by) = DayOfRow::of(site, &closed, model, last) else {
+        return Ok(None);
+    };
+    prove(site, &here, &before.files).await?;
+    let sets = [
+        (1, read::file_set(&there, &made, &made.files, None)),
+        (-1, read::file_set(&here, &before, &before.files, None)),
+    ];
+    let dates = by.changed(sums(site, sets, by.column(), last).await?);
+    Ok((!dates.is_empty()).then(|| PipelineError::DayClosed {
+        table: model.to_string(),
+        dates,
+        closed: last.to_string(),
+        version: Some(before.version),
+    }))
+}
+
+/// What tells of a row to which day it belongs.
+enum DayOfRow {
+    /// A column.
+    Column(String),
+    /// Nothing does: all rows count for the closed day that the run is for.
+    OfRun(String),
+}
+
+impl DayOfRow {
+    /// The column by which the table was closed, whatever the model says today, else today's; None where no row is of a closed day.
+    fn of(site: &Site, closed: &Tag, model: &TableName, last: Day) -> Option<Self> {
+        let tagged = closed.tables.get(&model.to_string());
+        let column = tagged.and_then(|tagged| tagged.business_day.clone());
+        let today = site.project.model(model);
+        if let Some(column) = column.or_else(|| today?.business_day.clone()) {
+            return Some(Self::Column(column));
+        }
+        let date = site.context.parameters.get(BUSINESS_DATE)?;
+        let is_closed = Day::parse(date).is_some_and(|date| date <= last);
+        is_closed.then(|| Self::OfRun(date.clone()))
+    }
+
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::OfRun(_) => None,
+        }
+    }
+
+    /// The days that changed, sorted.
+    fn changed(&self, sums: BTreeMap<Day, (i64, u128)>) -> Vec<String> {
+        let sums = sums.into_iter().filter(|(_, sum)| *sum != (0, 0));
+        let found: BTreeSet<Day> = sums.map(|(day, _)| day).collect();
+        match self {
+            Self::OfRun(date) if !found.is_empty() => vec![date.clone()],
+            _ => found.iter().map(Day::to_string).collect(),
+        }
+    }
+}
+
 /// The closed days whose rows the version changes, sorted.
 async fn changed(
     site: &Site,
-    model: &Model,
+    table: &Table,
     candidate: &Candidate<'_>,
-    column: Option<&str>,
+    by: &DayOfRow,
     last: Day,
 ) -> Result<Vec<String>, PipelineError> {
-    let of_run = site.context.parameters.get(BUSINESS_DATE);
-    let is_of_later = |date: &String| Day::parse(date).is_none_or(|date| date > last);
-    if column.is_none() && of_run.is_none_or(is_of_later) {
-        return Ok(Vec::new());
-    }
-    let sums = sums(site, model, candidate, column, last).await?;
-    let found: BTreeSet<Day> = sums
-        .into_iter()
-        .filter(|(_, sum)| *sum != (0, 0))
-        .map(|(day, _)| day)
-        .collect();
-    Ok(match of_run {
-        // Whatever changed counts for the day that the run is for.
-        Some(date) if column.is_none() && !found.is_empty() => vec![date.clone()],
-        _ => found.iter().map(Day::to_string).collect(),
-    })
-}
-
-/// By closed day how many rows more there are than before, and by how much the sum of their hashes grew; without a column all rows count
-/// for the last closed day. Rows of files that stay cancel out, so only the others are read.
-async fn sums(
-    site: &Site,
-    model: &Model,
-    candidate: &Candidate<'_>,
-    column: Option<&str>,
-    last: Day,
-) -> Result<BTreeMap<Day, (i64, u128)>, PipelineError> {
-    let table = site.lake.table(&model.name.folder());
-    prove(site, &table, candidate.removed).await?;
+    // Rows of files that stay cancel out, so only the others are read.
+    prove(site, table, candidate.removed).await?;
     let mut sets = vec![(
-        1_i64,
-        read::written_set(&table, candidate.schema, candidate.added),
+        1,
+        read::written_set(table, candidate.schema, candidate.added),
     )];
     if let Some(head) = candidate.base {
         let removed = candidate.removed.iter();
-        sets.push((-1, read::file_set(&table, &head.snapshot, removed, None)));
+        sets.push((-1, read::file_set(table, &head.snapshot, removed, None)));
     }
+    Ok(by.changed(sums(site, sets, by.column(), last).await?))
+}
+
+/// By closed day how many rows more the first files have than the others, and by how much the sum of their hashes is greater; without a column all rows count
+/// for the last closed day.
+async fn sums(
+    site: &Site,
+    sets: impl IntoIterator<Item = (i64, FileSet)>,
+    column: Option<&str>,
+    last: Day,
+) -> Result<BTreeMap<Day, (i64, u128)>, PipelineError> {
     let mut sums: BTreeMap<Day, (i64, u128)> = BTreeMap::new();
     for (sign, set) in sets {
         if set.files.is_empty() {

@@ -517,3 +517,33 @@ fn a_table_that_is_gone_and_undeclared_is_left_out() {
     assert_eq!(far.code, 2, "{}", far.text());
     assert!(far.stderr.contains("+10000-01-01"), "{}", far.stderr);
 }
+
+/// A rehearsal ends as the run would (A7, A8).
+#[test]
+fn a_rehearsal_foresees_that_a_day_is_closed() {
+    let project = project();
+    assert_eq!(run(&project, "2026-10-29", &[]).code, 0);
+    assert_eq!(
+        close(&project, "2026-10-29", "2026-10-29T21:00:00Z").code,
+        0
+    );
+    let sql =
+        "select book_date, sum(amount) + 1 as amount from d_silver.entries group by book_date\n";
+    project.write("domains/d/gold/daily.sql", sql);
+    let rehearse = |project: &Project| project.karat(&["plan", "--quiet", "--rehearse"]);
+    let refused = rehearse(&project);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    let ran = run(&project, "2026-10-30", &[]);
+    assert_eq!(ran.code, 1, "{}", ran.text());
+    let error =
+        "error: `d_gold.daily` was not committed: it changes rows of 2026-10-28, 2026-10-29, and";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    // Other rows of the closed days may be made in another way.
+    project.write(
+        "domains/d/gold/daily.sql",
+        "select book_date, sum(amount + 0) as amount from d_silver.entries group by book_date\n",
+    );
+    let same = rehearse(&project);
+    assert_eq!(same.code, 0, "{}", same.text());
+}
