@@ -363,7 +363,10 @@ pub(crate) fn create_temporary(dir: &Path) -> Result<(PathBuf, File), LakeError>
 }
 
 /// Creates `path` with `bytes` unless it exists: temporary file, fsync, hard link, fsync of the folder.
-pub(crate) fn put_if_absent(path: &Path, bytes: &[u8]) -> Result<Put, LakeError> {
+///
+/// # Errors
+/// [`LakeError::Io`] with what could not be done; nobody sees a part of the file.
+pub fn put_if_absent(path: &Path, bytes: &[u8]) -> Result<Put, LakeError> {
     let dir = path.parent().unwrap_or(path);
     if path.symlink_metadata().is_ok() {
         return exists(path);

@@ -5,6 +5,7 @@
 
 use karat_project::{Feed, Mode, ModelKind, TableName};
 use karat_receipt::Digest;
+use serde_json::Value;
 
 use crate::accounting::Terms;
 use crate::at_work;
@@ -42,11 +43,18 @@ pub struct Backfilled {
     pub head: Option<Digest>,
 }
 
-/// Numbers are compared as numbers, others by their bytes, as the source does (B7).
-fn ends_before_it_begins(range: &Range) -> bool {
-    match (range.from.parse::<f64>(), range.to.parse::<f64>()) {
-        (Ok(from), Ok(to)) => to < from,
-        _ => range.to < range.from,
+/// Numbers of a cursor of numbers are compared as such, all else by its bytes, as the source does (B7).
+fn ends_before_it_begins(from: &Value, to: &Value) -> bool {
+    let number = |value: &Value| match &value["real"] {
+        Value::String(text) => text.parse::<f64>().ok(),
+        _ => value.as_f64(),
+    };
+    match (from, to) {
+        (Value::String(from), Value::String(to)) => to < from,
+        _ => match (from.as_i64(), to.as_i64()) {
+            (Some(from), Some(to)) => to < from,
+            _ => number(to) < number(from),
+        },
     }
 }
 
@@ -73,7 +81,7 @@ pub async fn backfill(
     };
     let from = cursor_cell(site, sources, feed, &cursor.column, &range.from)?;
     let to = cursor_cell(site, sources, feed, &cursor.column, &range.to)?;
-    if ends_before_it_begins(range) {
+    if ends_before_it_begins(&from, &to) {
         return Err(PipelineError::Refused {
             what: format!("the range of `{}` ends before it begins", feed.bronze),
             hint: "give the least value with `--from`, the greatest with `--to`; texts are ordered by their bytes".to_owned(),

@@ -5,25 +5,31 @@
 //! counts as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type};
+use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
+use chrono::DateTime;
+use chrono_tz::Tz;
 use futures::TryStreamExt;
-use karat_exact::ExactError;
 use karat_exact::fingerprint::row_hashes;
-use karat_lake::{Lake, Put, failpoint};
-use karat_project::{BUSINESS_DATE, Day, Model};
-use karat_receipt::{Receipt, Tag, TaggedTable};
+use karat_exact::{ExactError, FileSet};
+use karat_lake::{Lake, LockGuard, Put, RunMark, Table, failpoint};
+use karat_project::{BUSINESS_DATE, Day, Model, TableName};
+use karat_receipt::{Digest, Manifest, Receipt, Tag, TaggedTable};
 
+use crate::at_work;
 use crate::audit::{Candidate, refused};
 use crate::context::Site;
+use crate::epochs::is_declared;
 use crate::error::PipelineError;
 use crate::ingest::arrow_error;
 use crate::layout;
 use crate::manifest::{self, Ending};
 use crate::proven::prove;
 use crate::read;
+use crate::replay::named;
 use crate::step::{StepReport, check_signature};
 use crate::undo;
 
@@ -31,7 +37,7 @@ use crate::undo;
 ///
 /// # Errors
 /// Where the folder of tags cannot be listed.
-pub fn last_closed(lake: &Lake) -> Result<Option<(Day, String)>, PipelineError> {
+pub(crate) fn last_closed(lake: &Lake) -> Result<Option<(Day, String)>, PipelineError> {
     let names = lake.list(layout::TAGS)?;
     let tags = names
         .iter()
@@ -49,7 +55,7 @@ pub(crate) fn day_of(name: &str) -> Option<Day> {
 ///
 /// # Errors
 /// [`PipelineError::Document`] if it cannot be read.
-pub fn tag(site: &Site, name: &str) -> Result<Option<Tag>, PipelineError> {
+pub(crate) fn tag(site: &Site, name: &str) -> Result<Option<Tag>, PipelineError> {
     // A name that is no day is that of a run.
     let path = layout::tag(name);
     match day_of(name)
@@ -82,42 +88,104 @@ fn number(name: &str) -> u32 {
     number.map_or(1, |number| number.parse().unwrap_or(1))
 }
 
-/// Every table as it stands now.
-fn tables_now(site: &Site) -> Result<BTreeMap<String, TaggedTable>, PipelineError> {
-    let newest = manifest::newest(&site.lake)?;
-    let tables = newest.into_iter().flat_map(|(manifest, _)| manifest.tables);
-    Ok(tables
-        .map(|(name, state)| {
-            let table = TaggedTable {
-                version: state.version,
-                receipt: state.receipt,
-                fingerprint: state.fingerprint,
-            };
-            (name, table)
-        })
-        .collect())
+/// A day that may be closed as far as the record tells. Until this is dropped nobody on this machine commits to a table.
+pub struct Closing {
+    day: Day,
+    name: String,
+    head: Digest,
+    tables: BTreeMap<String, TaggedTable>,
+    /// For a person, on what is closed otherwise than the days before.
+    pub notes: Vec<String>,
+    _held: (RunMark, Vec<LockGuard>),
 }
 
-/// That this day may be closed as far as the record tells, before anybody looks whether all is done: the name that its tag would have.
+/// Every table of the newest manifest, as it is tagged, and what a person should know of that.
+fn tagged(
+    site: &Site,
+    manifest: &Manifest,
+    last: Option<&Tag>,
+) -> Result<(BTreeMap<String, TaggedTable>, Vec<String>), PipelineError> {
+    let (mut tables, mut notes) = (BTreeMap::new(), Vec::new());
+    for (name, state) in &manifest.tables {
+        let table = named(name)?;
+        let before = last.and_then(|tag| tag.tables.get(name)?.business_day.clone());
+        let is_declared = is_declared(site, &table);
+        let business_day = match site.project.model(&table) {
+            Some(model) => model.business_day.clone(),
+            // Declared again it is what it was.
+            None => before.clone(),
+        };
+        match site.lake.table(&table.folder()).newest_version()? {
+            Some(newest) if newest == state.version => {}
+            None if !is_declared => {
+                notes.push(format!(
+                    "`{name}` is not in the tag: its folder is gone, and the project no longer declares it"
+                ));
+                continue;
+            }
+            None => {
+                return Err(PipelineError::Damaged {
+                    table: name.clone(),
+                    file: table.folder(),
+                    how: "is gone, and the newest run recorded a version of it",
+                });
+            }
+            Some(_) => {
+                return Err(PipelineError::LostRace {
+                    table: name.clone(),
+                });
+            }
+        }
+        if let Some(before) = before.filter(|before| business_day.as_ref() != Some(before)) {
+            notes.push(format!(
+                "the days of `{name}` were closed by its column `{before}`, and are closed by {} from now on",
+                match &business_day {
+                    Some(column) => format!("`{column}`"),
+                    None => "no column".to_owned(),
+                }
+            ));
+        }
+        let one = TaggedTable {
+            version: state.version,
+            receipt: state.receipt,
+            fingerprint: state.fingerprint.clone(),
+            business_day,
+        };
+        tables.insert(name.clone(), one);
+    }
+    Ok((tables, notes))
+}
+
+/// The locks of all writers of the lake and the project, in the order in which an undo takes them.
+fn hold(site: &Site) -> Result<(RunMark, Vec<LockGuard>), PipelineError> {
+    let of_lake = site.lake.tables()?;
+    let mut tables: Vec<TableName> = of_lake
+        .iter()
+        .filter_map(|folder| folder.name().parse().ok())
+        .collect();
+    tables.extend(site.project.feeds().map(|feed| feed.bronze.clone()));
+    tables.extend(site.project.models.iter().map(|model| model.name.clone()));
+    let mark = at_work::begin(site, &tables)?;
+    Ok((mark, undo::locks(site, &tables)?))
+}
+
+/// That this day may be closed as far as the record tells, before anybody looks whether all is done.
 ///
 /// # Errors
-/// [`PipelineError::Refused`] with the reason.
-pub fn may_close(site: &Site, day: Day) -> Result<String, PipelineError> {
+/// [`PipelineError::Refused`] with the reason; a table that somebody works on is [`karat_lake::LakeError::Locked`].
+pub fn may_close(site: &Site, day: Day) -> Result<Closing, PipelineError> {
     let refuse = |what: String, hint: &str| {
         Err(PipelineError::Refused {
             what: format!("{day} cannot be closed: {what}"),
             hint: hint.to_owned(),
         })
     };
-    if let Some(undo) = undo::unfinished(site)?.first() {
-        return refuse(
-            format!("the undo of run {} is not finished", undo.run),
-            "finish it: `karat run`, or the same `karat undo` again",
-        );
-    }
     check_signature(site)?;
     let today = crate::clock::day(&site.context.logical_time, &site.project.timezone);
-    if today.is_some_and(|today| day.to_string() > today) {
+    if today
+        .and_then(|today| Day::parse(&today))
+        .is_some_and(|today| day > today)
+    {
         return refuse("it has not come yet".to_owned(), "close a day that is over");
     }
     if let Some(calendar) = &site.project.calendar {
@@ -132,69 +200,77 @@ pub fn may_close(site: &Site, day: Day) -> Result<String, PipelineError> {
             Err(not_covered) => return refuse(not_covered.to_string(), &not_covered.hint()),
         }
     }
+    let held = hold(site)?;
+    if let Some(undo) = undo::unfinished(site)?.first() {
+        return refuse(
+            format!("the undo of run {} is not finished", undo.run),
+            &undo::how_to_finish(&undo.run),
+        );
+    }
     // What a killed run committed is listed first.
     manifest::write(site, Ending::Nothing)?;
-    let now = tables_now(site)?;
-    if now.is_empty() {
+    let last = last(site)?;
+    let Some((newest, head)) = manifest::newest(&site.lake)? else {
         return refuse(
             "the lake has no tables".to_owned(),
             "`karat run` makes them",
         );
-    }
-    let Some(last) = last(site)? else {
-        return Ok(day.to_string());
     };
-    let closed = last.business_date.as_str();
-    match day.to_string().as_str().cmp(closed) {
+    let (tables, notes) = tagged(site, &newest, last.as_ref())?;
+    let may = |name: String| {
+        Ok(Closing {
+            day,
+            name,
+            head,
+            tables: tables.clone(),
+            notes: notes.clone(),
+            _held: held,
+        })
+    };
+    let Some((last, closed)) = last.and_then(|last| Some((day_of(&last.name)?, last))) else {
+        return may(day.to_string());
+    };
+    match day.cmp(&last) {
         std::cmp::Ordering::Less => refuse(
-            format!("{closed} is closed already, and with it the days before"),
+            format!("{last} is closed already, and with it the days before"),
             "`karat status` tells the last close",
         ),
-        std::cmp::Ordering::Equal if last.tables == now => refuse(
+        std::cmp::Ordering::Equal if closed.tables == tables => refuse(
             format!(
                 "it is closed already, by {} at {}, and no table has changed since",
-                last.principal, last.logical_time
+                closed.principal, closed.logical_time
             ),
             "there is nothing to do",
         ),
-        std::cmp::Ordering::Equal => Ok(format!("{day}.{}", number(&last.name) + 1)),
-        std::cmp::Ordering::Greater => Ok(day.to_string()),
+        std::cmp::Ordering::Equal => may(format!("{day}.{}", number(&closed.name) + 1)),
+        std::cmp::Ordering::Greater => may(day.to_string()),
     }
 }
 
-/// Writes the tag of this name over all tables as they stand.
+/// Writes the tag over all tables as they stand.
 ///
 /// # Errors
-/// [`PipelineError::LostRace`] if somebody else did it first.
-pub fn close(site: &Site, day: Day, name: &str) -> Result<Tag, PipelineError> {
-    let Some((manifest, head)) = manifest::newest(&site.lake)? else {
-        return Err(PipelineError::Internal("no run has a manifest".to_owned()));
-    };
-    for (table, state) in &manifest.tables {
-        let parsed = crate::replay::named(table)?;
-        let newest = site.lake.table(&parsed.folder()).newest_version()?;
-        if newest != Some(state.version) {
-            return Err(PipelineError::LostRace {
-                table: table.clone(),
-            });
-        }
-    }
+/// [`PipelineError::LostRace`] if somebody on another machine did it first.
+pub fn close(site: &Site, closing: Closing) -> Result<Tag, PipelineError> {
     let tag = Tag {
-        name: name.to_owned(),
-        business_date: day.to_string(),
+        name: closing.name,
+        business_date: closing.day.to_string(),
         run: site.context.run.clone(),
         logical_time: site.context.logical_time.clone(),
         principal: site.context.principal.clone(),
         target: site.context.target.clone(),
-        head,
-        tables: tables_now(site)?,
+        head: closing.head,
+        tables: closing.tables,
     };
     failpoint::hit("tag.before");
     let sealed = tag.seal(site.context.key.as_ref());
-    match site.lake.put_if_absent(&layout::tag(name), &sealed.bytes)? {
+    match site
+        .lake
+        .put_if_absent(&layout::tag(&tag.name), &sealed.bytes)?
+    {
         Put::Created => Ok(tag),
         Put::Exists => Err(PipelineError::LostRace {
-            table: format!("the tag {name}"),
+            table: format!("the tag {}", tag.name),
         }),
     }
 }
@@ -216,10 +292,20 @@ pub(crate) async fn before_commit(
     report: &mut StepReport,
 ) -> Result<(), PipelineError> {
     // A first version changes nothing that was reported.
-    let (Some((last, _)), Some(_)) = (last_closed(&site.lake)?, candidate.base) else {
+    if candidate.base.is_none() {
+        return Ok(());
+    }
+    let Some(closed) = last(site)? else {
         return Ok(());
     };
-    let dates = match changed(site, model, candidate, last).await {
+    let Some(last) = day_of(&closed.name) else {
+        return Ok(());
+    };
+    let Some(by) = DayOfRow::of(site, &closed, &model.name, last) else {
+        return Ok(());
+    };
+    let table = site.lake.table(&model.name.folder());
+    let dates = match changed(site, &table, candidate, &by, last).await {
         Ok(dates) => dates,
         Err(error) => return Err(refused(site, model, candidate, receipt.epoch, error)),
     };
@@ -248,51 +334,113 @@ pub(crate) async fn before_commit(
     Err(refused(site, model, candidate, receipt.epoch, error))
 }
 
+/// What a run would refuse of a version that was made beside the lake: rows of closed days that it has otherwise than the newest one here.
+pub(crate) async fn foreseen(
+    site: &Site,
+    staged: &Site,
+    model: &TableName,
+) -> Result<Option<PipelineError>, PipelineError> {
+    let (here, there) = (
+        site.lake.table(&model.folder()),
+        staged.lake.table(&model.folder()),
+    );
+    let (Some(closed), Some(before), Some(made), None) = (
+        last(site)?,
+        here.load()?,
+        there.load()?,
+        &site.context.restate,
+    ) else {
+        return Ok(None);
+    };
+    let Some(last) = day_of(&closed.name) else {
+        return Ok(None);
+    };
+    let Some(by) = DayOfRow::of(site, &closed, model, last) else {
+        return Ok(None);
+    };
+    prove(site, &here, &before.files).await?;
+    let sets = [
+        (1, read::file_set(&there, &made, &made.files, None)),
+        (-1, read::file_set(&here, &before, &before.files, None)),
+    ];
+    let dates = by.changed(sums(site, sets, by.column(), last).await?);
+    Ok((!dates.is_empty()).then(|| PipelineError::DayClosed {
+        table: model.to_string(),
+        dates,
+        closed: last.to_string(),
+        version: Some(before.version),
+    }))
+}
+
+/// What tells of a row to which day it belongs.
+enum DayOfRow {
+    /// A column.
+    Column(String),
+    /// Nothing does: all rows count for the closed day that the run is for.
+    OfRun(String),
+}
+
+impl DayOfRow {
+    /// The column by which the table was closed, whatever the model says today, else today's; None where no row is of a closed day.
+    fn of(site: &Site, closed: &Tag, model: &TableName, last: Day) -> Option<Self> {
+        let tagged = closed.tables.get(&model.to_string());
+        let column = tagged.and_then(|tagged| tagged.business_day.clone());
+        let today = site.project.model(model);
+        if let Some(column) = column.or_else(|| today?.business_day.clone()) {
+            return Some(Self::Column(column));
+        }
+        let date = site.context.parameters.get(BUSINESS_DATE)?;
+        let is_closed = Day::parse(date).is_some_and(|date| date <= last);
+        is_closed.then(|| Self::OfRun(date.clone()))
+    }
+
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::OfRun(_) => None,
+        }
+    }
+
+    /// The days that changed, sorted.
+    fn changed(&self, sums: BTreeMap<Day, (i64, u128)>) -> Vec<String> {
+        let sums = sums.into_iter().filter(|(_, sum)| *sum != (0, 0));
+        let found: BTreeSet<Day> = sums.map(|(day, _)| day).collect();
+        match self {
+            Self::OfRun(date) if !found.is_empty() => vec![date.clone()],
+            _ => found.iter().map(Day::to_string).collect(),
+        }
+    }
+}
+
 /// The closed days whose rows the version changes, sorted.
 async fn changed(
     site: &Site,
-    model: &Model,
+    table: &Table,
     candidate: &Candidate<'_>,
+    by: &DayOfRow,
     last: Day,
 ) -> Result<Vec<String>, PipelineError> {
-    let of_run = site.context.parameters.get(BUSINESS_DATE);
-    let column = model.business_day.as_deref();
-    let is_of_later = |date: &String| Day::parse(date).is_none_or(|date| date > last);
-    if column.is_none() && of_run.is_none_or(is_of_later) {
-        return Ok(Vec::new());
-    }
-    let sums = sums(site, model, candidate, column, last).await?;
-    let found: BTreeSet<Day> = sums
-        .into_iter()
-        .filter(|(_, sum)| *sum != (0, 0))
-        .map(|(day, _)| day)
-        .collect();
-    Ok(match of_run {
-        // Whatever changed counts for the day that the run is for.
-        Some(date) if column.is_none() && !found.is_empty() => vec![date.clone()],
-        _ => found.iter().map(Day::to_string).collect(),
-    })
-}
-
-/// By closed day how many rows more there are than before, and by how much the sum of their hashes grew; without a column all rows count
-/// for the last closed day. Rows of files that stay cancel out, so only the others are read.
-async fn sums(
-    site: &Site,
-    model: &Model,
-    candidate: &Candidate<'_>,
-    column: Option<&str>,
-    last: Day,
-) -> Result<BTreeMap<Day, (i64, u128)>, PipelineError> {
-    let table = site.lake.table(&model.name.folder());
-    prove(site, &table, candidate.removed).await?;
+    // Rows of files that stay cancel out, so only the others are read.
+    prove(site, table, candidate.removed).await?;
     let mut sets = vec![(
-        1_i64,
-        read::written_set(&table, candidate.schema, candidate.added),
+        1,
+        read::written_set(table, candidate.schema, candidate.added),
     )];
     if let Some(head) = candidate.base {
         let removed = candidate.removed.iter();
-        sets.push((-1, read::file_set(&table, &head.snapshot, removed, None)));
+        sets.push((-1, read::file_set(table, &head.snapshot, removed, None)));
     }
+    Ok(by.changed(sums(site, sets, by.column(), last).await?))
+}
+
+/// By closed day how many rows more the first files have than the others, and by how much the sum of their hashes is greater; without a column all rows count
+/// for the last closed day.
+async fn sums(
+    site: &Site,
+    sets: impl IntoIterator<Item = (i64, FileSet)>,
+    column: Option<&str>,
+    last: Day,
+) -> Result<BTreeMap<Day, (i64, u128)>, PipelineError> {
     let mut sums: BTreeMap<Day, (i64, u128)> = BTreeMap::new();
     for (sign, set) in sets {
         if set.files.is_empty() {
@@ -303,7 +451,7 @@ async fn sums(
             let hashes = row_hashes(&batch)?;
             let days = match column.map(|column| batch.column_by_name(column)) {
                 None => None,
-                Some(Some(values)) => Some(cast(values, &DataType::Date32).map_err(arrow_error)?),
+                Some(Some(values)) => Some(days_of(values, &site.project.timezone)?),
                 // A version before the column was there has rows of no day.
                 Some(None) => continue,
             };
@@ -327,4 +475,22 @@ async fn sums(
         }
     }
     Ok(sums)
+}
+
+/// The days of a column; of instants those of the project's zone, as a cast in SQL gives them (F2).
+fn days_of(values: &ArrayRef, timezone: &str) -> Result<ArrayRef, PipelineError> {
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let DataType::Timestamp(_, Some(_)) = values.data_type() else {
+        return cast(values, &DataType::Date32).map_err(arrow_error);
+    };
+    let zone: Tz = timezone
+        .parse()
+        .map_err(|_| PipelineError::Internal(format!("`{timezone}` is no time zone")))?;
+    let instants = cast(values, &instant).map_err(arrow_error)?;
+    let instants = instants.as_primitive::<TimestampMicrosecondType>();
+    let day = |us| {
+        let time = DateTime::from_timestamp_micros(us)?.with_timezone(&zone);
+        Some(time.date_naive().to_epoch_days())
+    };
+    Ok(Arc::new(instants.unary_opt::<_, Date32Type>(day)))
 }

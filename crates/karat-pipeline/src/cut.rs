@@ -1,8 +1,9 @@
 //! Which version of a table a query reads: the newest, the one of a run's manifest (A10), or one by its number.
 
 use karat_exact::FileSet;
+use karat_lake::Snapshot;
 use karat_project::{Layer, TableName};
-use karat_receipt::{Digest, Instant, Manifest, Tag};
+use karat_receipt::{Instant, Manifest, Tag};
 
 use crate::bronze::REPAIR;
 use crate::closing;
@@ -63,37 +64,29 @@ pub fn version(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<i64>, 
     match cut {
         Cut::Newest => Ok(site.lake.table(&name.folder()).newest_version()?),
         Cut::Version(version) => Ok(Some(*version)),
-        Cut::Tag(tag) => {
-            let state = tag.tables.get(&name.to_string());
-            still_there(
-                site,
-                name,
-                state.map(|state| (state.version, state.receipt)),
-            )
-        }
-        Cut::Manifest(manifest) => {
-            let state = manifest.tables.get(&name.to_string());
-            still_there(
-                site,
-                name,
-                state.map(|state| (state.version, state.receipt)),
-            )
+        Cut::Tag(_) | Cut::Manifest(_) => {
+            Ok(recorded(site, cut, name)?.map(|snapshot| snapshot.version))
         }
     }
 }
 
-/// A version that a document names, which is not another in the place of one that is gone.
-fn still_there(
-    site: &Site,
-    name: &TableName,
-    named: Option<(i64, Option<Digest>)>,
-) -> Result<Option<i64>, PipelineError> {
-    let Some((version, receipt)) = named else {
+/// The version that a document names, which is not another in the place of one that is gone.
+fn recorded(site: &Site, cut: &Cut, name: &TableName) -> Result<Option<Snapshot>, PipelineError> {
+    let table = name.to_string();
+    let stated = match cut {
+        Cut::Newest | Cut::Version(_) => None,
+        Cut::Tag(tag) => tag.tables.get(&table).map(|one| (one.version, one.receipt)),
+        Cut::Manifest(manifest) => {
+            let one = manifest.tables.get(&table);
+            one.map(|one| (one.version, one.receipt))
+        }
+    };
+    let Some((version, receipt)) = stated else {
         return Ok(None);
     };
-    let table = site.lake.table(&name.folder());
-    match recorded_version(&table, version, receipt)? {
-        Some(_) => Ok(Some(version)),
+    let in_lake = site.lake.table(&name.folder());
+    match recorded_version(&in_lake, version, receipt)? {
+        Some(snapshot) => Ok(Some(snapshot)),
         None => Err(gone(name, version)),
     }
 }
@@ -116,20 +109,7 @@ pub fn file_set(
     let snapshot = match cut {
         Cut::Newest => table.load()?,
         Cut::Version(version) => table.load_at(*version)?,
-        Cut::Tag(tag) => match tag.tables.get(&name.to_string()) {
-            Some(tagged) => {
-                let made = recorded_version(&table, tagged.version, tagged.receipt)?;
-                Some(made.ok_or_else(|| gone(name, tagged.version))?)
-            }
-            None => None,
-        },
-        Cut::Manifest(manifest) => match manifest.tables.get(&name.to_string()) {
-            Some(state) => {
-                let made = recorded_version(&table, state.version, state.receipt)?;
-                Some(made.ok_or_else(|| gone(name, state.version))?)
-            }
-            None => None,
-        },
+        Cut::Tag(_) | Cut::Manifest(_) => recorded(site, cut, name)?,
     };
     Ok(snapshot.map(|snapshot| {
         let files = read::in_written_order(&snapshot);

@@ -7,8 +7,12 @@ use karat_project::{Layer, TableName};
 use karat_receipt::{Closed, Digest, Intent, IntentObject, Outcome};
 use serde_json::Value;
 
+use crate::at_work;
+use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
+use crate::manifest;
+use crate::undo;
 
 /// In an intent's `to`: the epochs that an undo takes back.
 pub(crate) const UNDOES: &str = "undoes";
@@ -182,8 +186,14 @@ impl Epochs {
         self.intents.get(&epoch)
     }
 
+    /// The intent with which this run took epochs back.
+    pub(crate) fn undo_by(&self, run: &str) -> Option<&Intent> {
+        let mut intents = self.intents.values();
+        intents.find(|intent| is_undo(intent) && intent.run == run)
+    }
+
     /// Epochs that an undo has taken back and no reset has let go, each with the epoch of the undo: what they brought is held.
-    pub fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
+    pub(crate) fn held_loads(&self) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
         let held = self.undone.iter().map(|(undone, by)| (*undone, *by));
         held.filter(|(undone, _)| !self.let_go.contains(undone))
     }
@@ -244,7 +254,7 @@ impl Epochs {
     }
 
     /// The newest load that the table holds; 0 if none.
-    pub fn newest_load(&self) -> i64 {
+    pub(crate) fn newest_load(&self) -> i64 {
         self.last_done().map_or(0, |intent| intent.epoch)
     }
 
@@ -378,8 +388,20 @@ pub fn feeds(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
     Ok(feeds)
 }
 
-/// Tables whose writer was stopped before its work was settled: whoever takes it up does so with its logical time.
-pub fn unsettled(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
+/// What a stopped writer had set out to do.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// The table.
+    pub table: TableName,
+    epoch: i64,
+    run: String,
+    is_repair: bool,
+}
+
+/// Work of stopped writers that is not settled: whoever takes it up does so with its logical time. What of a table that is gone as a whole
+/// the project no longer declares is left out: nobody takes that up, and declared again the table is missed first.
+pub fn unsettled(site: &Site) -> Result<Vec<Unsettled>, PipelineError> {
+    let lake = &site.lake;
     let mut tables = feeds(lake)?;
     tables.extend(
         lake.tables()?
@@ -388,19 +410,60 @@ pub fn unsettled(lake: &Lake) -> Result<Vec<TableName>, PipelineError> {
     );
     tables.sort();
     tables.dedup();
+    let recorded = manifest::versions(lake)?;
     let mut unsettled = Vec::new();
     for table in tables {
         let snapshot = lake.table(&table.folder()).load()?;
+        let is_gone = snapshot.is_none() && recorded.contains_key(&table.to_string());
+        if is_gone && !is_declared(site, &table) {
+            continue;
+        }
         let of_repairs = match table.layer {
             Layer::Bronze => Epochs::of_repairs(lake, &table, snapshot.as_ref())?,
             _ => Epochs::default(),
         };
         let own = Epochs::read(lake, &table, snapshot.as_ref())?;
-        if own.open().or(of_repairs.open()).is_some() {
-            unsettled.push(table);
+        for (epochs, is_repair) in [(own, false), (of_repairs, true)] {
+            if let Some(open) = epochs.open() {
+                unsettled.push(Unsettled {
+                    table: table.clone(),
+                    epoch: open.epoch,
+                    run: open.run.clone(),
+                    is_repair,
+                });
+            }
         }
     }
     Ok(unsettled)
+}
+
+/// Whether the project still has what writes a table.
+pub(crate) fn is_declared(site: &Site, table: &TableName) -> bool {
+    let writer = undo::writer_of(table);
+    site.project.feed(&writer).is_some() || site.project.model(&writer).is_some()
+}
+
+impl Unsettled {
+    /// Whether a run of the project would take it up, or is at it.
+    pub fn is_taken_up(&self, site: &Site) -> Result<bool, PipelineError> {
+        Ok(is_declared(site, &self.table) || at_work::is_at_work(site, &self.run)?)
+    }
+
+    /// Settles it without a commit: declared again, its writer begins anew.
+    pub fn give_up(&self, site: &Site, why: &str) -> Result<(), PipelineError> {
+        let _lock = site.lake.lock(&self.table.to_string(), site.context.wait)?;
+        let note = Closed {
+            feed_or_model: self.table.to_string(),
+            epoch: self.epoch,
+            outcome: Outcome::Refused,
+            reason: why.to_owned(),
+            objects: Vec::new(),
+        };
+        match self.is_repair {
+            true => close_repair(&site.lake, &self.table, &note),
+            false => close(&site.lake, &self.table, &note),
+        }
+    }
 }
 
 /// Writes the intent of a model's next version, or takes up the one that a killed run left open. That one is taken up only if

@@ -12,7 +12,7 @@ use crate::error::PipelineError;
 use crate::publish::head;
 
 /// An object as far as this cares: its path, and why it is not loaded if it is not.
-pub type Seen<'a> = (&'a str, Option<&'a str>);
+pub(crate) type Seen<'a> = (&'a str, Option<&'a str>);
 
 /// Where an expected file stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Delivery {
 ///
 /// # Errors
 /// [`PipelineError::Refused`] without a business date, or where the calendar does not cover it.
-pub fn among<'a>(
+pub(crate) fn among<'a>(
     site: &Site,
     feed: &Feed,
     objects: impl IntoIterator<Item = Seen<'a>>,

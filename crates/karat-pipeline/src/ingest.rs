@@ -571,6 +571,14 @@ pub(crate) async fn foresee_range(
 /// In an intent's `to`: the range of a cursor that is read again, beside the position, which stays.
 const RANGE: &str = "range";
 
+/// The range that a load read again, if it was one of these.
+pub(crate) fn range_of(intent: &Intent) -> Option<(Value, Value)> {
+    let range = &intent.to[RANGE];
+    range
+        .is_object()
+        .then(|| (range["from"].clone(), range["to"].clone()))
+}
+
 impl<'a> LoadedRange<'a> {
     fn loader(&self, site: &'a Site, table: &'a Table) -> Loader<'a> {
         Loader {

@@ -13,6 +13,7 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::publish::{Head, head, read_receipt, recorded_version};
+use crate::undo;
 use crate::verify::{log_digest, newest_checkpoint};
 
 /// Longest wait for another run that writes its manifest: it takes milliseconds.
@@ -159,9 +160,12 @@ pub(crate) fn write_of(
     let _lock = site.lake.lock("manifest", MANIFEST_WAIT)?;
     let mut newest = newest(&site.lake)?;
     let unlisted = unlisted(site, run)?;
+    // An undo is one step: no reader sees the half of it that a killed process left. Whoever finishes it lists it.
+    let undoing = undo::unfinished(site)?;
+    let is_half = |run: &str| undoing.iter().any(|undo| undo.by == run);
     let mut dead: BTreeSet<&str> = BTreeSet::new();
     for change in &unlisted {
-        if change.run != run && !at_work::is_at_work(site, &change.run)? {
+        if change.run != run && !is_half(&change.run) && !at_work::is_at_work(site, &change.run)? {
             dead.insert(&change.run);
         }
     }

@@ -94,6 +94,8 @@ pub struct PlannedStep {
     pub broken: Vec<(String, String)>,
     /// Of a feed without a version: no file has ever matched, and the run exits 1.
     pub found_nothing: bool,
+    /// What the feed expects for the business date, if it does.
+    pub delivery: Option<Delivery>,
     /// Why a run would stop here, or why that cannot be told.
     pub error: Option<PipelineError>,
 }
@@ -113,6 +115,7 @@ impl PlannedStep {
             notes: Vec::new(),
             broken: Vec::new(),
             found_nothing: false,
+            delivery: None,
             error: None,
         }
     }
@@ -457,7 +460,11 @@ async fn plan_feed(
             step.notes
                 .extend(delivery.as_ref().and_then(Delivery::awaited));
             let timezone = &site.project.timezone;
-            if let Some(error) = delivery.and_then(|delivery| delivery.failure(timezone)) {
+            let failure = delivery
+                .as_ref()
+                .and_then(|delivery| delivery.failure(timezone));
+            step.delivery = delivery;
+            if let Some(error) = failure {
                 return step.failed(error);
             }
         }

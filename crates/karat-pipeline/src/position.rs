@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use crate::context::Site;
 use crate::epochs::{self, Epochs, RESETS, SETS};
 use crate::error::PipelineError;
+use crate::ingest::range_of;
 use crate::publish::head;
 use crate::reshaped;
 use crate::schedule::Sources;
 use crate::step::keep_code;
+use crate::undo;
 
 /// Where a feed stands.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Reset {
     pub objects: Vec<String>,
     /// The cursor from which the feed reads on; null for files and full loads.
     pub cursor: Value,
+    /// Of the loads those of a range that was read again: its least and greatest value. They lie behind the cursor.
+    pub ranges: Vec<(Value, Value)>,
 }
 
 /// Shows the position of the feed that fills this table, from the lake alone.
@@ -169,19 +173,34 @@ pub fn reset(site: &Site, feed: &Feed, reason: Option<&str>) -> Result<Reset, Pi
     let cursor = before.map_or(Value::Null, cursor_value);
     let position = before.map_or(Value::Null, |before| before.to["position"].clone());
     let to = json!({
-        "position": position, RESETS: loads, "reason": reason, "principal": site.context.principal,
+        "position": position, RESETS: &loads, "reason": reason, "principal": site.context.principal,
     });
+    let of_load = |load: &i64| epochs.intent(*load).and_then(range_of);
+    let ranges = loads.iter().filter_map(of_load).collect();
     let epoch = record(site, feed, &epochs, to)?;
     Ok(Reset {
         epoch,
-        loads,
         objects,
         cursor,
+        ranges,
+        loads,
     })
 }
 
-/// The record of a feed whose position a person is about to change; refused while a load is open.
+/// The record of a feed whose position a person is about to change; refused while a load is open, or an undo of one.
 fn settled(site: &Site, feed: &Feed) -> Result<Epochs, PipelineError> {
+    if let Some(undo) = undo::unfinished_of(site, &feed.bronze)? {
+        return Err(PipelineError::Refused {
+            what: format!(
+                "the undo of run {} is not finished, and takes `{}` back",
+                undo.run, feed.bronze
+            ),
+            hint: format!(
+                "{}; then change the position",
+                undo::how_to_finish(&undo.run)
+            ),
+        });
+    }
     let epochs = read(site, &feed.bronze)?;
     if let Some(open) = epochs.unsettled() {
         return Err(PipelineError::Refused {

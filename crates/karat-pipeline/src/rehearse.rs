@@ -8,6 +8,7 @@ use karat_project::{Graph, Layer, TableName};
 use karat_receipt::Receipt;
 
 use crate::accounting::Terms;
+use crate::closing;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::publish::{head, own_receipt, receipt_of};
@@ -133,7 +134,10 @@ pub async fn rehearse(
         let after = match not_made {
             Some(other) => Outcome::Skipped(other.table.clone()),
             None => match made(staged, model).await {
-                Ok(counts) => Outcome::Made(counts),
+                Ok(counts) => match closing::foreseen(site, staged, model).await? {
+                    None => Outcome::Made(counts),
+                    Some(error) => Outcome::Failed(error),
+                },
                 Err(error) => Outcome::Failed(error),
             },
         };

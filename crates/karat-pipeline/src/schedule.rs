@@ -63,11 +63,7 @@ impl RunReport {
 
     /// Whether any step made a version; one that failed may have made some before.
     pub fn made_versions(&self) -> bool {
-        self.steps.iter().any(|step| match step.status {
-            StepStatus::Done => true,
-            StepStatus::Failed => step.version.is_some(),
-            StepStatus::Unchanged | StepStatus::Skipped => false,
-        })
+        self.steps.iter().any(StepReport::made_a_version)
     }
 }
 

@@ -72,6 +72,15 @@ pub struct StepReport {
 }
 
 impl StepReport {
+    /// Whether it made a version; one that failed may have made some before.
+    pub fn made_a_version(&self) -> bool {
+        match self.status {
+            StepStatus::Done => true,
+            StepStatus::Failed => self.version.is_some(),
+            StepStatus::Unchanged | StepStatus::Skipped => false,
+        }
+    }
+
     /// A step that has not done anything yet.
     pub fn new(kind: &'static str, table: &str) -> Self {
         Self {

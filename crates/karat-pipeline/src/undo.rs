@@ -134,6 +134,18 @@ pub fn unfinished(site: &Site) -> Result<Vec<Undo>, PipelineError> {
     Ok(unfinished)
 }
 
+/// The undo that is not finished and takes this table back, if there is one: nothing is recorded of the table before it is.
+pub(crate) fn unfinished_of(site: &Site, table: &TableName) -> Result<Option<Undo>, PipelineError> {
+    let name = table.to_string();
+    let of_table = |undo: &Undo| undo.tables.iter().any(|entry| entry.table == name);
+    Ok(unfinished(site)?.into_iter().find(of_table))
+}
+
+/// What a person does about an undo that is not finished. A run finishes it only if it has one of its tables, which the project may not.
+pub fn how_to_finish(run: &str) -> String {
+    format!("finish it: `karat undo {run} --reason TEXT`, or a run of one of its tables")
+}
+
 /// All undos of the lake.
 pub(crate) fn documents(site: &Site) -> Result<Vec<Undo>, PipelineError> {
     let mut documents = Vec::new();
@@ -161,7 +173,7 @@ fn document(site: &Site, run: &str) -> Result<Option<Undo>, PipelineError> {
 }
 
 /// Whether every table is settled, and a manifest lists it.
-fn is_finished(site: &Site, undo: &Undo) -> Result<bool, PipelineError> {
+pub(crate) fn is_finished(site: &Site, undo: &Undo) -> Result<bool, PipelineError> {
     let Some(manifest) = manifest::of_run(&site.lake, &undo.by)? else {
         return Ok(false);
     };
@@ -170,16 +182,33 @@ fn is_finished(site: &Site, undo: &Undo) -> Result<bool, PipelineError> {
     }
     for entry in &undo.tables {
         let table: TableName = named(&entry.table)?;
-        let writer = writer_of(&table);
-        let is_closed = site
-            .lake
-            .get(&layout::closed(&writer, entry.epoch))?
-            .is_some();
-        if !is_closed && carried(site, &table, entry.epoch)?.is_none() {
+        let epochs = epochs_of(site, &writer_of(&table))?;
+        let is_given_up = epoch_of(&epochs, undo).is_some_and(|own| epochs.closed(own).is_some());
+        if !is_given_up && taken_back(site, undo, &table)?.is_none() {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// The record of a writer.
+fn epochs_of(site: &Site, writer: &TableName) -> Result<Epochs, PipelineError> {
+    let head = head(&site.lake.table(&writer.folder()))?;
+    Epochs::read(&site.lake, writer, head.as_ref().map(|head| &head.snapshot))
+}
+
+/// The epoch under which an undo takes a writer's tables back; None if it has not come to them. It is that of the document, unless somebody
+/// took that one in between: the intent tells whose it is.
+pub(crate) fn epoch_of(epochs: &Epochs, undo: &Undo) -> Option<i64> {
+    epochs.undo_by(&undo.by).map(|intent| intent.epoch)
+}
+
+/// The newest version of a table, if the undo has taken it back.
+fn taken_back(site: &Site, undo: &Undo, table: &TableName) -> Result<Option<Head>, PipelineError> {
+    match epoch_of(&epochs_of(site, &writer_of(table))?, undo) {
+        Some(epoch) => carried(site, table, epoch),
+        None => Ok(None),
+    }
 }
 
 /// The newest version of a table, if its writer's epoch has come so far.
@@ -210,7 +239,7 @@ fn tables_of(undo: &Undo) -> Result<Vec<TableName>, PipelineError> {
 }
 
 /// The locks of all writers, in one order.
-fn locks(site: &Site, tables: &[TableName]) -> Result<Vec<LockGuard>, PipelineError> {
+pub(crate) fn locks(site: &Site, tables: &[TableName]) -> Result<Vec<LockGuard>, PipelineError> {
     let writers: BTreeSet<String> = tables
         .iter()
         .map(|table| writer_of(table).to_string())
@@ -228,7 +257,7 @@ async fn finish(site: &Site, undo: Undo) -> Result<Undone, PipelineError> {
     let mut given_up = Vec::new();
     for entry in &undo.tables {
         let table: TableName = named(&entry.table)?;
-        if carried(site, &table, entry.epoch)?.is_some() {
+        if taken_back(site, &undo, &table)?.is_some() {
             continue;
         }
         if let Some(on_top) = take_back(site, &undo, entry, &table).await? {
@@ -253,7 +282,7 @@ async fn finish(site: &Site, undo: Undo) -> Result<Undone, PipelineError> {
     let mut tables = Vec::with_capacity(undo.tables.len());
     for entry in &undo.tables {
         let table: TableName = named(&entry.table)?;
-        if let Some(head) = carried(site, &table, entry.epoch)?
+        if let Some(head) = taken_back(site, &undo, &table)?
             && let Some(digest) = head.receipt
         {
             tables.push(TakenBack {
@@ -290,11 +319,13 @@ async fn take_back(
             how: "is gone, and the run that is taken back wrote it",
         });
     };
-    if epochs.closed(entry.epoch).is_some() {
+    let written = epoch_of(&epochs, undo);
+    if written.is_some_and(|own| epochs.closed(own).is_some()) {
         return Ok(Some(now.snapshot.version));
     }
+    let epoch = written.unwrap_or_else(|| entry.epoch.max(epochs.next()));
     epochs::settle_word(&site.lake, &writer, &epochs)?;
-    if let Some(open) = epochs.unsettled().filter(|open| open.epoch < entry.epoch) {
+    if let Some(open) = epochs.unsettled().filter(|open| open.epoch < epoch) {
         let reason = format!("its run ended early, and run {} was taken back", undo.run);
         close(site, &writer, open.epoch, reason)?;
     }
@@ -307,14 +338,14 @@ async fn take_back(
         Some(digest) => Some((read_receipt(site, digest)?, digest)),
         None => None,
     };
-    let intent = intent(undo, entry, &writer, &before, &base);
-    let digest = match epochs.intent(entry.epoch) {
+    let intent = intent(undo, entry, epoch, &writer, &before, &base);
+    let digest = match epochs.intent(epoch) {
         Some(written) => epochs::intent_digest(written)?,
         None => epochs::write_intent(&site.lake, &writer, &intent)?,
     };
     if now.snapshot.version != entry.base {
         let reason = format!("version {} came before it", now.snapshot.version);
-        close(site, &writer, entry.epoch, reason)?;
+        close(site, &writer, epoch, reason)?;
         return Ok(Some(now.snapshot.version));
     }
     check_signed(site, table, Some(&now))?;
@@ -326,7 +357,7 @@ async fn take_back(
         Some(then) if everything_goes => then.snapshot.schema.clone(),
         _ => now.snapshot.schema.clone(),
     };
-    let mut receipt = receipt(site, undo, entry, table, before, &base);
+    let mut receipt = receipt(site, undo, epoch, table, before, &base);
     receipt.intent = Some(digest);
     publish(
         site,
@@ -371,19 +402,19 @@ fn close(site: &Site, writer: &TableName, epoch: i64, reason: String) -> Result<
 fn intent(
     undo: &Undo,
     entry: &UndoneTable,
+    epoch: i64,
     writer: &TableName,
     before: &Option<(Receipt, Digest)>,
     base: &Receipt,
 ) -> Intent {
     // Quarantine and silver share it, and silver has every epoch.
-    let of_writer = undo.tables.iter();
-    let mut of_writer = of_writer.filter(|one| one.epoch == entry.epoch);
-    let entry = of_writer
+    let mut of_undo = undo.tables.iter();
+    let entry = of_undo
         .find(|one| one.table == writer.to_string())
         .unwrap_or(entry);
     Intent {
         feed_or_model: writer.to_string(),
-        epoch: entry.epoch,
+        epoch,
         run: undo.by.clone(),
         logical_time: undo.logical_time.clone(),
         code: before.as_ref().map_or(base.code, |(before, _)| before.code),
@@ -402,13 +433,13 @@ fn intent(
 fn receipt(
     site: &Site,
     undo: &Undo,
-    entry: &UndoneTable,
+    epoch: i64,
     table: &TableName,
     before: Option<(Receipt, Digest)>,
     base: &Receipt,
 ) -> Receipt {
     let code = before.as_ref().map_or(base.code, |(before, _)| before.code);
-    let mut receipt = receipt_base(site, table, Kind::Undo, entry.epoch, code);
+    let mut receipt = receipt_base(site, table, Kind::Undo, epoch, code);
     receipt.run.clone_from(&undo.by);
     receipt.logical_time.clone_from(&undo.logical_time);
     receipt.reason = Some(undo.reason.clone());

@@ -13,7 +13,7 @@ use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::layout;
 use crate::publish::{brought_back, head, read_receipt};
-use crate::undo::{documents, writer_of};
+use crate::undo::{documents, how_to_finish, is_finished, writer_of};
 
 /// What an undo would do.
 #[derive(Debug)]
@@ -53,7 +53,16 @@ struct Written {
 pub fn plan(site: &Site, run: &str) -> Result<UndoPlan, PipelineError> {
     for undo in documents(site)? {
         if undo.run == run {
-            return Err(undone_already(&undo));
+            return Err(match is_finished(site, &undo)? {
+                true => undone_already(&undo),
+                false => refused(
+                    format!(
+                        "the undo of run {run} is not finished: run {} began it ({})",
+                        undo.by, undo.reason
+                    ),
+                    how_to_finish(run),
+                ),
+            });
         }
         if undo.by == run {
             return Err(refused(

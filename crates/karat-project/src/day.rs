@@ -22,11 +22,11 @@ pub(crate) const WEEKDAYS: [(&str, Weekday); 7] = [
 pub struct Day(NaiveDate);
 
 impl Day {
-    /// Reads `2026-10-30`; `None` of anything else, and of a day that no month has.
+    /// Reads `2026-10-30`, a day of the years 1 to 9999; `None` of anything else, and of a day that no month has.
     pub fn parse(text: &str) -> Option<Day> {
         let day = Day(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?);
         // chrono also takes fewer digits, a sign and blanks.
-        (day.year() >= 1 && day.to_string() == text).then_some(day)
+        ((1..=9999).contains(&day.year()) && day.to_string() == text).then_some(day)
     }
 
     /// The day so many days after 1970-01-01; one that lies outside the calendar, some 262,000 years from here, is its first or last.
@@ -98,6 +98,8 @@ mod tests {
             "26-04-30",
             "2026-10-3x",
             "0000-01-01",
+            "+10000-01-01",
+            "10000-01-01",
         ] {
             assert_eq!(Day::parse(text), None, "{text}");
         }

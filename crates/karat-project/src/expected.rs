@@ -6,7 +6,7 @@ use globset::GlobBuilder;
 use crate::calendar::{Calendar, NotCovered};
 use crate::day::Day;
 use crate::decode::{choice, printable, text};
-use crate::diagnostic::{Place, Reporter};
+use crate::diagnostic::Reporter;
 use crate::yaml::Node;
 
 /// A file for each business date.
@@ -18,8 +18,6 @@ pub struct Expected {
     pub by_minutes: u32,
     /// Whether the date is the business day before the business date.
     pub of_day_before: bool,
-    /// Where it stands.
-    pub at: Place,
 }
 
 /// One file that is expected.
@@ -178,6 +176,5 @@ pub(crate) fn read(node: &Node, has_calendar: bool, report: &mut Reporter) -> Op
             &[("business_date", false), ("day_before", true)],
         )
         .unwrap_or(false),
-        at: entry.key_at,
     })
 }

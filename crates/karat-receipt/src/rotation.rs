@@ -97,8 +97,18 @@ impl Rotation {
             file: file.to_owned(),
             problem,
         };
-        let (payload, signatures) = unpacked(WHAT, bytes)?;
-        let predicate: Predicate = stated(WHAT, ROTATION_TYPE, &payload, Predicate::subject)?;
+        // It lies in the project and not in the lake: whoever mends it must know which one it is.
+        let of_file = |error: ReceiptError| {
+            let text = error.to_string();
+            wrong(
+                text.split_once(": ")
+                    .map_or(&*text, |(_, why)| why)
+                    .to_owned(),
+            )
+        };
+        let (payload, signatures) = unpacked(WHAT, bytes).map_err(of_file)?;
+        let predicate: Predicate =
+            stated(WHAT, ROTATION_TYPE, &payload, Predicate::subject).map_err(of_file)?;
         let to = STANDARD
             .decode(&predicate.public_key)
             .ok()
@@ -124,7 +134,7 @@ impl Rotation {
             rotation: Rotation {
                 from: KeyId::named(&predicate.from),
                 to,
-                at: Instant::parse(&predicate.at)?,
+                at: Instant::parse(&predicate.at).map_err(|error| wrong(error.to_string()))?,
                 reason: predicate.reason,
                 principal: predicate.principal,
             },

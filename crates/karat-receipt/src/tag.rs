@@ -46,6 +46,9 @@ pub struct TaggedTable {
     pub receipt: Option<Digest>,
     /// Its fingerprint.
     pub fingerprint: String,
+    /// The column that told to which day a row belongs, if its model had one; tags of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_day: Option<String>,
 }
 
 /// A tag that was read; whether its signatures hold is [`OpenedTag::signature`]'s question.

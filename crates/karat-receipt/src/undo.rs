@@ -36,7 +36,7 @@ pub struct UndoneTable {
     pub epoch: i64,
     /// Epochs of that writer that count no more.
     pub undoes: Vec<i64>,
-    /// Of a feed: epochs of its repairs that count no more.
+    /// Of a feed: epochs of its repairs whose rows are gone, for whoever reads the document. karat finds repairs by the files that are live.
     pub repairs: Vec<i64>,
 }
 

@@ -149,14 +149,11 @@ impl Given {
         project: &Project,
         selected: Option<&BTreeSet<TableName>>,
     ) -> Option<(String, String)> {
+        if let Some(lacking) = self.lacking_of_feeds(project, selected) {
+            return Some(lacking);
+        }
         let is_selected =
             |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
-        let expecting = project
-            .feeds()
-            .find(|feed| feed.expect.is_some() && is_selected(&feed.bronze));
-        if let (Some(feed), false) = (expecting, self.values.contains_key(BUSINESS_DATE)) {
-            return Some(self.without(BUSINESS_DATE, &feed.bronze.to_string()));
-        }
         let models = project.models.iter();
         for model in models.filter(|model| is_selected(&model.name)) {
             let of_checks = model.checks.iter().flat_map(|check| &check.asks);
@@ -167,6 +164,22 @@ impl Given {
             return Some(self.without(name, &model.name.to_string()));
         }
         None
+    }
+
+    /// The same of feeds alone: that one expects a delivery for a business date which is not known.
+    pub(crate) fn lacking_of_feeds(
+        &self,
+        project: &Project,
+        selected: Option<&BTreeSet<TableName>>,
+    ) -> Option<(String, String)> {
+        let mut expecting = project
+            .feeds()
+            .filter(|feed| feed.expect.is_some())
+            .filter(|feed| selected.is_none_or(|selected| selected.contains(&feed.bronze)));
+        match (expecting.next(), self.values.contains_key(BUSINESS_DATE)) {
+            (Some(feed), false) => Some(self.without(BUSINESS_DATE, &feed.bronze.to_string())),
+            _ => None,
+        }
     }
 
     /// That a table asks for a value which is not there, and what to do.

@@ -9,9 +9,10 @@ use karat_project::{Layer, TableName};
 use karat_receipt::{Accepted, Closed, Digest, Intent, Manifest, TableState, Undo};
 
 use super::{KnownHead, TableLog, VerifyReport, entry_digest, intent_path, rolled, slashed};
-use crate::epochs::is_undo;
+use crate::epochs::{Epochs, is_undo};
 use crate::error::PipelineError;
 use crate::layout;
+use crate::undo;
 
 /// Checks all documents of a lake, and that the chain holds the manifests of these heads.
 pub(super) fn check(
@@ -451,20 +452,26 @@ fn undos(
                 continue;
             };
             let log = logs.get(&entry.table);
+            // An intent that cannot be read is told where it lies.
+            let epochs = Epochs::read(lake, &table, None).ok();
+            let own = epochs.and_then(|epochs| undo::epoch_of(&epochs, &undo));
+            let epoch = own.unwrap_or(entry.epoch);
             let is_settled = table.layer == Layer::Quarantine
-                || log
-                    .is_some_and(|log| log.versions.is_none() || log.epochs.contains(&entry.epoch))
-                || lake.get(&layout::closed(&table, entry.epoch))?.is_some();
+                || log.is_some_and(|log| log.versions.is_none() || log.epochs.contains(&epoch))
+                || lake.get(&layout::closed(&table, epoch))?.is_some();
             if is_settled {
                 continue;
             }
             match ended_well {
                 true => {
-                    let detail = format!("`{}` does not have its epoch {}", table, entry.epoch);
+                    let detail = format!("`{table}` does not have its epoch {epoch}");
                     report.file(&path, "mismatch", detail);
                 }
                 false => {
-                    let detail = format!("`{table}` is not taken back yet: the next run does it");
+                    let detail = format!(
+                        "`{table}` is not taken back yet; {}",
+                        undo::how_to_finish(&undo.run)
+                    );
                     report.file(&path, "unfinished", detail);
                 }
             }

@@ -1,10 +1,13 @@
 //! `karat close DATE`: tags the versions that a business day is closed with, if nothing of it is left to do.
 
+use karat_pipeline::expected::Delivery;
 use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
 use karat_pipeline::{PipelineError, closing};
+use karat_receipt::Tag;
 use serde_json::json;
 
 use super::run::say_error;
+use crate::anchor;
 use crate::args::{BusinessDay, CloseArgs, GivenArgs, Global};
 use crate::failure::Failure;
 use crate::output::{Voice, counted};
@@ -26,15 +29,26 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Resul
     opened.given.check(&opened.project, None)?;
     let (sources, threads) = (opened.sources(), opened.threads);
     let site = opened.site(Wants::writing())?;
-    let name = closing::may_close(&site, day)?;
-    let steps = site::block_on(threads, plan::plan(&site, sources.as_ref(), None))?;
-    if let Some(error) = unfinished(&steps, &day.to_string()) {
-        for error in steps.iter().filter_map(|step| step.error.as_ref()) {
-            say_error(&site, error);
+    // Nothing is written on top of a lake that is an older one.
+    anchor::check_newest(&site)?;
+    let close = || -> Result<Tag, Failure> {
+        let closing = closing::may_close(&site, day)?;
+        let steps = site::block_on(threads, plan::plan(&site, sources.as_ref(), None))?;
+        if let Some(error) = unfinished(&steps, &day.to_string()) {
+            for error in steps.iter().filter_map(|step| step.error.as_ref()) {
+                say_error(&site, error);
+            }
+            return Err(error.into());
         }
-        return Err(error.into());
-    }
-    let tag = closing::close(&site, day, &name)?;
+        for note in &closing.notes {
+            voice.note(&format!("note: {note}"));
+        }
+        Ok(closing::close(&site, closing)?)
+    };
+    let closed = close();
+    // Also where the day stays open: what a killed run committed may be listed now.
+    let anchored = anchor::publish_newest(&site);
+    let tag = closed?;
     voice.answer(
         || {
             json!({
@@ -51,7 +65,13 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Resul
             )
         },
     )?;
+    anchored?;
     Ok(0)
+}
+
+/// What the feed of a step expects and has not got yet.
+fn awaited(step: &PlannedStep) -> Option<String> {
+    step.delivery.as_ref().and_then(Delivery::awaited)
 }
 
 /// What a run for the day would still do, as the reason not to close it.
@@ -60,7 +80,8 @@ fn unfinished(steps: &[PlannedStep], day: &str) -> Option<PipelineError> {
         .iter()
         .filter(|step| {
             let is_idle = matches!(step.action, PlannedAction::Nothing | PlannedAction::Wait);
-            !is_idle || !step.broken.is_empty() || step.found_nothing
+            let is_waiting = awaited(step).is_some();
+            !is_idle || !step.broken.is_empty() || step.found_nothing || is_waiting
         })
         .collect();
     if left.is_empty() {
@@ -69,9 +90,10 @@ fn unfinished(steps: &[PlannedStep], day: &str) -> Option<PipelineError> {
     let named: Vec<String> = left
         .iter()
         .take(NAMED)
-        .map(|step| match step.broken.first() {
-            Some((object, _)) => format!("`{}` ({object} is held)", step.table),
-            None => format!("`{}` ({}: {})", step.table, step.action.word(), step.reason),
+        .map(|step| match (step.broken.first(), awaited(step)) {
+            (Some((object, _)), _) => format!("`{}` ({object} is held)", step.table),
+            (None, Some(why)) => format!("`{}` ({why})", step.table),
+            (None, None) => format!("`{}` ({}: {})", step.table, step.action.word(), step.reason),
         })
         .collect();
     let more = match left.len().saturating_sub(NAMED) {

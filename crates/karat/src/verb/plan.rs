@@ -39,7 +39,7 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
         threads,
         plan::plan(&site, sources.as_ref(), selected.as_ref()),
     )?;
-    undo::say_unfinished(voice, &site)?;
+    undo::say_unfinished(voice, &karat_pipeline::undo::unfinished(&site)?);
     let estimates = paces.estimates(&steps);
     let code = plan::exit_code(&steps);
     let rehearsed = match arguments.rehearse {

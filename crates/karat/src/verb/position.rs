@@ -4,6 +4,7 @@ use karat_pipeline::position::{self, Position};
 use karat_project::{Feed, TableName};
 use serde_json::{Value, json};
 
+use crate::anchor;
 use crate::args::{Global, PositionVerb};
 use crate::failure::Failure;
 use crate::output::{Table, Voice, counted};
@@ -91,6 +92,8 @@ fn set(voice: Voice, global: &Global, name: &str, value: &str) -> Result<u8, Fai
     let feed = super::feed(&opened.project, name)?.clone();
     let sources = opened.sources();
     let site = opened.site(Wants::writing())?;
+    // Nothing is written on top of a lake that is an older one.
+    anchor::check_newest(&site)?;
     let epoch = position::set(&site, sources.as_ref(), &feed, value)?;
     voice.answer(
         || json!({ "feed": feed.short_name(), "table": feed.bronze.to_string(), "epoch": epoch, "cursor": value }),
@@ -103,13 +106,18 @@ fn reset(voice: Voice, global: &Global, name: &str, reason: Option<&str>) -> Res
     let opened = site::open(global, None, None)?;
     let feed = super::feed(&opened.project, name)?.clone();
     let site = opened.site(Wants::writing())?;
+    anchor::check_newest(&site)?;
     let reset = position::reset(&site, &feed, reason)?;
     let name = feed.short_name();
+    let ranges = reset.ranges.iter();
+    let ranges: Vec<Value> = ranges
+        .map(|(from, to)| json!({ "from": from, "to": to }))
+        .collect();
     voice.answer(
         || {
             json!({
                 "feed": name, "table": feed.bronze.to_string(), "epoch": reset.epoch, "loads": reset.loads,
-                "objects": reset.objects, "cursor": reset.cursor,
+                "objects": reset.objects, "cursor": reset.cursor, "ranges": ranges,
             })
         },
         || {
@@ -117,16 +125,32 @@ fn reset(voice: Voice, global: &Global, name: &str, reason: Option<&str>) -> Res
                 (_, objects @ 1..) => format!("{} may be loaded again", counted(objects, "object")),
                 (Some(_), 0) => match &reset.cursor {
                     Value::Null => "it is read from its beginning".to_owned(),
-                    Value::String(text) => format!("it is read on after {text}"),
-                    other => format!("it is read on after {other}"),
+                    other => format!("it is read on after {}", plain(other)),
                 },
                 (None, 0) => "what it holds may be loaded again".to_owned(),
             };
-            format!(
+            let mut text = format!(
                 "`{name}` goes back before what was undone: {what} (recorded as epoch {}); `karat run` loads it\n",
                 reset.epoch
-            )
+            );
+            // A load of a range never moved the position: what it brought lies behind.
+            for (from, to) in &reset.ranges {
+                text.push_str(&format!(
+                    "the range that was read again is behind the position: `karat backfill {name} --from \"{}\" --to \"{}\"` reads it\n",
+                    plain(from),
+                    plain(to)
+                ));
+            }
+            text
         },
     )?;
     Ok(0)
+}
+
+/// A value of a cursor as a person types it.
+fn plain(value: &Value) -> String {
+    match (value, &value["real"]) {
+        (Value::String(text), _) | (_, Value::String(text)) => text.clone(),
+        (other, _) => other.to_string(),
+    }
 }

@@ -1,8 +1,8 @@
 //! `karat receipt rotate`: the target's signing key hands over to a new one (G7).
 
-use std::io::Write as _;
 use std::path::Path;
 
+use karat_lake::{Put, put_if_absent};
 use karat_pipeline::{epochs, undo};
 use karat_receipt::{Instant, Rotation, SigningKey};
 use serde_json::json;
@@ -28,16 +28,6 @@ pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Resu
     };
     let text = std::fs::read_to_string(to).map_err(Failure::io("read the new key", to))?;
     let new = SigningKey::from_pkcs8_pem(&text)?;
-    let unsettled = epochs::unsettled(&opened.lake()?)?;
-    if let Some(first) = unsettled.first() {
-        // Whoever takes it up signs with the new key for the old one's time, which no verifier accepts.
-        return Err(Failure::usage(
-            format!(
-                "`{first}` has work that a stopped run left, of a time at which the old key signs"
-            ),
-            "let `karat run` finish it, then rotate",
-        ));
-    }
     let mut ring = opened.keys()?;
     let folder = opened.root.join("keys");
     let at = Instant::parse(&opened.moment.logical_text())?;
@@ -53,22 +43,42 @@ pub(crate) fn run(voice: Voice, opened: Opened, to: &Path, reason: &str) -> Resu
     // Read back as every verifier will: a key that may not hand over is refused before anything is written.
     ring.follow(vec![(file.clone(), Rotation::open(&file, &bytes)?)])?;
     let site = opened.site(Wants::reading())?;
+    let unsettled = epochs::unsettled(&site)?;
+    for one in &unsettled {
+        if one.is_taken_up(&site)? {
+            // Whoever takes it up signs with the new key for the old one's time, which no verifier accepts.
+            return Err(Failure::usage(
+                format!(
+                    "`{}` has work that a stopped run left, of a time at which the old key signs",
+                    one.table
+                ),
+                "let `karat run` finish it, then rotate",
+            ));
+        }
+    }
     if let Some(undo) = undo::unfinished(&site)?.first() {
         return Err(Failure::usage(
             format!(
                 "the undo of run {} is not finished, of a time at which the old key signs",
                 undo.run
             ),
-            "let `karat run` finish it, then rotate",
+            format!("{}; then rotate", undo::how_to_finish(&undo.run)),
         ));
     }
-    std::fs::create_dir_all(&folder).map_err(Failure::io("make the folder", &folder))?;
+    for one in unsettled {
+        one.give_up(
+            &site,
+            "its run ended early, the project no longer declares the table, and the signing key handed over",
+        )?;
+    }
     let path = folder.join(&file);
-    let mut written = std::fs::File::create_new(&path).map_err(Failure::io("create", &path))?;
-    written
-        .write_all(&bytes)
-        .and_then(|()| written.sync_all())
-        .map_err(Failure::io("write", &path))?;
+    // Whole or not at all: half of it would keep everybody from reading the keys.
+    if put_if_absent(&path, &bytes)? == Put::Exists {
+        return Err(Failure::usage(
+            format!("`keys/{file}` is there already"),
+            "these two keys have handed over: let the target's `key` name the new one",
+        ));
+    }
     let (from, to_id) = (&rotation.from, rotation.to.id());
     voice.answer(
         || json!({ "from": from.as_str(), "to": to_id.as_str(), "at": at.to_string(), "file": format!("keys/{file}") }),

@@ -199,7 +199,7 @@ fn run_selected(
                     "the key `{key}` is that of run {}, which was asked for something else",
                     done.run
                 ),
-                "a key stands for one thing to do: give another with another `--select`",
+                "a key stands for one thing to do: give another with another `--select`, `--param` or `--business-date`",
             ));
         }
         return joined(voice, &done);
@@ -480,8 +480,11 @@ fn text(site: &Site, report: &RunReport, took: f64) -> String {
         ));
     } else {
         text.push_str(&totals(report));
+        // One that failed may have made a version before.
+        let steps = report.steps.iter();
+        let written = steps.filter(|step| step.made_a_version()).count() as u64;
         let mut parts = vec![
-            format!("{} written", counted(done, "table")),
+            format!("{} written", counted(written, "table")),
             format!("{} unchanged", count(StepStatus::Unchanged)),
         ];
         for (number, word) in [(failed, "failed"), (skipped, "skipped")] {

@@ -1,5 +1,5 @@
 //! `karat status`: where the lake stands, and whether what it promises holds at this moment. Takes no lock, so that it works while a run
-//! writes. A table that cannot be read is listed with the others, and the exit code is that of its problem.
+//! writes. A table or a document that cannot be read is listed with the others, and the exit code is that of its problem.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use karat_lake::Format;
 use karat_pipeline::expected::{self, Delivery, Standing};
 use karat_pipeline::journal::WHOLE_RUN;
 use karat_pipeline::status::{Promise, TableStatus, status};
-use karat_pipeline::{Site, closing, manifest};
+use karat_pipeline::{PipelineError, Site, closing, manifest, undo};
 use karat_project::CheckAction;
 use serde_json::{Value, json};
 
@@ -25,17 +25,24 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
     let is_whole = opened.is_whole();
     let mut failing = alerts::failing(opened.journal_if_there().as_ref(), &opened.target);
     failing.remove(WHOLE_RUN);
+    let undated = opened.given.lacking_of_feeds(&opened.project, None);
     let site = opened.site(Wants::reading())?;
     let tables = site::block_on(threads, status(&site))??;
-    let head = manifest::newest(&site.lake)?.map(|(_, head)| head.to_string());
-    let last = closing::last(&site)?;
-    let expected = if is_whole {
-        deliveries(voice, &site)
-    } else {
-        Vec::new()
+    let mut unknown = Vec::new();
+    let head = or_unknown(manifest::newest(&site.lake), &mut unknown).flatten();
+    let head = head.map(|(_, head)| head.to_string());
+    let last = or_unknown(closing::last(&site), &mut unknown).flatten();
+    let undoing = or_unknown(undo::unfinished(&site), &mut unknown).unwrap_or_default();
+    let expected = match undated {
+        _ if !is_whole => Vec::new(),
+        None => deliveries(&site, &mut unknown),
+        Some((what, hint)) => {
+            unknown.push(PipelineError::Refused { what, hint });
+            Vec::new()
+        }
     };
     let path = |table: &TableStatus| shown_path(&site.root, &site.lake.root().join(&table.dir));
-    super::undo::say_unfinished(voice, &site)?;
+    super::undo::say_unfinished(voice, &undoing);
     voice.answer(
         || {
             let tables: Vec<_> = tables
@@ -61,7 +68,9 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
                 .collect();
             json!({ "tables": tables, "expected": expected, "closed": last.as_ref().map(|tag| json!({
                 "tag": tag.name, "business_date": tag.business_date, "principal": tag.principal, "logical_time": tag.logical_time,
-            })), "head": head, "failing": failing })
+            })), "head": head, "failing": failing,
+                "undoing": undoing.iter().map(|undo| json!({ "run": undo.run, "by": undo.by, "reason": undo.reason })).collect::<Vec<_>>(),
+                "problems": unknown.iter().map(ToString::to_string).collect::<Vec<_>>() })
         },
         || {
             let mut text = text(&tables, is_whole, (&failing, &expected), head.as_deref());
@@ -74,7 +83,8 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
             text
         },
     )?;
-    let problems: Vec<_> = tables.iter().filter_map(|t| t.problem.as_ref()).collect();
+    let of_tables = tables.iter().filter_map(|t| t.problem.as_ref());
+    let problems: Vec<_> = of_tables.chain(&unknown).collect();
     if !voice.json {
         for problem in &problems {
             print_error(&error_text(*problem, problem.hint()));
@@ -93,16 +103,16 @@ pub(crate) fn run(voice: Voice, global: &Global) -> Result<u8, Failure> {
         .unwrap_or(0))
 }
 
-/// Where the deliveries stand that feeds expect for the business date. What cannot be told is no reason to tell nothing else.
-fn deliveries(voice: Voice, site: &Site) -> Vec<Delivery> {
-    let mut found = Vec::new();
-    for feed in site.project.feeds() {
-        match expected::of_feed(site, feed) {
-            Ok(delivery) => found.extend(delivery),
-            Err(error) => voice.note(&format!("note: {error}")),
-        }
-    }
-    found
+/// What could be read; what not is told with the rest, and hides nothing.
+fn or_unknown<T>(read: Result<T, PipelineError>, unknown: &mut Vec<PipelineError>) -> Option<T> {
+    read.map_err(|error| unknown.push(error)).ok()
+}
+
+/// Where the deliveries stand that feeds expect for the business date.
+fn deliveries(site: &Site, unknown: &mut Vec<PipelineError>) -> Vec<Delivery> {
+    let feeds = site.project.feeds();
+    let found = feeds.filter_map(|feed| or_unknown(expected::of_feed(site, feed), unknown));
+    found.flatten().collect()
 }
 
 fn text(
@@ -111,9 +121,6 @@ fn text(
     (failing, expected): (&BTreeSet<String>, &[Delivery]),
     head: Option<&str>,
 ) -> String {
-    if tables.is_empty() && failing.is_empty() {
-        return "the lake has no tables yet; `karat run` makes them\n".to_owned();
-    }
     let mut lines = Table::new(&[
         "table",
         ">version",
@@ -144,7 +151,10 @@ fn text(
             },
         ]);
     }
-    let mut text = lines.text();
+    let mut text = match tables.is_empty() && failing.is_empty() {
+        true => "the lake has no tables yet; `karat run` makes them\n".to_owned(),
+        false => lines.text(),
+    };
     if !failing.is_empty() {
         let names: Vec<&str> = failing.iter().map(String::as_str).collect();
         text.push_str(&format!(

@@ -1,8 +1,9 @@
 //! `karat undo`: a run taken back, or what that would do.
 
-use karat_pipeline::Site;
 use karat_pipeline::undo::{self, TakenBack, Undone};
 use karat_pipeline::undo_plan::{self, PlannedUndo, UndoPlan};
+use karat_project::{Layer, TableName};
+use karat_receipt::Undo;
 use serde_json::{Value, json};
 
 use crate::anchor;
@@ -109,10 +110,11 @@ fn undone_text(undone: &Undone) -> String {
     }
     let mut text = lines.text();
     text.push_str(&format!(
-        "run {}: {} as before run {}; what that run loaded is held until new content comes, or `karat position reset`\n",
+        "run {}: {} as before run {}; {}\n",
         undone.of.by,
         counted(undone.tables.len() as u64, "table"),
-        undone.of.run
+        undone.of.run,
+        afterwards(&undone.of)
     ));
     if let Some(head) = &undone.head {
         text.push_str(&format!("head {head}\n"));
@@ -120,13 +122,31 @@ fn undone_text(undone: &Undone) -> String {
     text
 }
 
+/// What becomes of what the run had brought: it loaded something, repaired something, or only made models of what stands.
+fn afterwards(undo: &Undo) -> &'static str {
+    let of_bronze = || {
+        let tables = undo.tables.iter();
+        tables.filter(|entry| {
+            let table = entry.table.parse::<TableName>();
+            table.is_ok_and(|table| table.layer == Layer::Bronze)
+        })
+    };
+    if of_bronze().any(|entry| !entry.undoes.is_empty()) {
+        "what that run loaded is held until new content comes, or `karat position reset`"
+    } else if of_bronze().next().is_some() {
+        "the rows that it repaired are in quarantine again"
+    } else {
+        "the next `karat run` makes them again from what is there"
+    }
+}
+
 /// Undos that a killed process left: the next run finishes them before it plans.
-pub(super) fn say_unfinished(voice: Voice, site: &Site) -> Result<(), Failure> {
-    for undo in undo::unfinished(site)? {
+pub(super) fn say_unfinished(voice: Voice, unfinished: &[Undo]) {
+    for undo in unfinished {
         voice.note(&format!(
-            "note: the undo of run {} is not finished: the next run that shares a table with it finishes it, or the same `karat undo`",
-            undo.run
+            "note: the undo of run {} is not finished; {}",
+            undo.run,
+            undo::how_to_finish(&undo.run)
         ));
     }
-    Ok(())
 }

@@ -127,6 +127,23 @@ fn an_older_state_of_the_lake_put_back_is_found_by_the_anchor() {
         hint: an older state was put back, or it is another lake: bring the newest back; if this state is meant to go on, begin a new anchor (keep the old file, and name another in karat.yaml)
         --- exit 1
     "#]].assert_eq(&run.text().replace(head, "HEAD"));
+    for command in [
+        &["close", "2026-01-05"][..],
+        &["position", "set", "landing.orders", "1"],
+        &["position", "reset", "landing.orders"],
+    ] {
+        let files = project.lake_files();
+        let behind = project.karat(command);
+        assert_eq!(behind.code, 1, "{command:?}: {}", behind.text());
+        assert!(
+            behind
+                .stderr
+                .contains("the lake is not the one that it was"),
+            "{command:?}: {}",
+            behind.stderr
+        );
+        assert_eq!(files, project.lake_files());
+    }
     project.write("heads.ndjson", "nothing");
     expect![[r#"
         outcome   table                        version  fingerprint

@@ -85,6 +85,19 @@ fn a_range_is_read_again() {
     project.run(0);
     assert_eq!(rows(&project), "id,v\n1,a\n2,a\n3,a\n");
     proven(&project, "undone");
+    // What it had brought lies behind the position: only the range brings it again.
+    let reset = project.karat(&["position", "reset", "db.t"]);
+    expect![[r#"
+        `db.t` goes back before what was undone: it is read on after 30 (recorded as epoch 4); `karat run` loads it
+        the range that was read again is behind the position: `karat backfill db.t --from "12" --to "25"` reads it
+        --- exit 0
+    "#]]
+    .assert_eq(&reset.text());
+    project.run(0);
+    assert_eq!(project.karat(&BACKFILL).code, 0);
+    project.run(0);
+    assert_eq!(rows(&project), "id,v\n1,a\n2,b\n3,a\n4,late\n");
+    proven(&project, "again");
 }
 
 #[test]
@@ -106,6 +119,17 @@ fn what_has_no_range_is_refused() {
         --- exit 2
     "#]]
     .assert_eq(&turned.text());
+    // Texts that look like numbers are texts, and ordered as such (B7).
+    let texts = Project::one_feed(FEED, "from: db.t\nselect: { id: id, v: v }\n");
+    texts.sqlite("create table t (id integer primary key, at text, v text); insert into t values (1, '10', 'a'), (2, '5', 'a'), (3, '9', 'a');");
+    texts.run(0);
+    let range = |from: &str, to: &str| {
+        let answer = texts.karat(&["backfill", "db.t", "--from", from, "--to", to, "--json"]);
+        let read = answer.code == 0;
+        read.then(|| answer.json()["rows"]["read"].as_u64().unwrap())
+    };
+    assert_eq!(range("10", "9"), Some(3));
+    assert_eq!(range("9", "10"), None);
     let files = Project::one_feed(
         "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
         "from: landing.e\nselect: { k: k }\n",

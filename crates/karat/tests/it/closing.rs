@@ -5,6 +5,7 @@ use std::fs;
 use expect_test::expect;
 
 use crate::project::{Answer, Project};
+use crate::running::Running;
 
 fn project() -> Project {
     Project::of(&[
@@ -385,4 +386,164 @@ fn a_day_column_is_a_day() {
         --- exit 2
     "#]]
     .assert_eq(&project.karat(&["validate"]).text());
+}
+
+/// A8: the closed days of a table stay those of the column by which they were closed.
+#[test]
+fn a_closed_day_does_not_follow_the_yaml() {
+    let project = project();
+    assert_eq!(run(&project, "2026-10-29", &[]).code, 0);
+    assert_eq!(
+        close(&project, "2026-10-29", "2026-10-29T21:00:00Z").code,
+        0
+    );
+    let silver = fs::read_to_string(project.path("domains/d/silver/entries.yaml")).unwrap();
+    let without = silver.replace("business_day: book_date\n", "");
+    let another = without.replace(
+        "amount: 'cast",
+        "later: cast('2099-01-01' as date), amount: 'cast",
+    ) + "business_day: later\n";
+    project.write(
+        "landing/c.csv",
+        "id,book_date,amount,seq\n2,2026-10-29,22.00,4\n",
+    );
+    for text in [&without, &another] {
+        let changed = Project::copy_of(&project);
+        changed.write("domains/d/silver/entries.yaml", text);
+        let refused = run(&changed, "2026-10-30", &[]);
+        assert_eq!(refused.code, 1, "{}", refused.text());
+        assert!(
+            refused
+                .stderr
+                .contains("`d_silver.entries` was not committed: it changes rows of 2026-10-2"),
+            "{}",
+            refused.stderr
+        );
+    }
+    // Who closes by another column is told.
+    project.write("domains/d/silver/entries.yaml", &without);
+    assert_eq!(run(&project, "2026-10-30", &["--restate", "late"]).code, 0);
+    expect![[r#"
+        closed 2026-10-30: the tag `2026-10-30` names 5 tables
+        head DIGEST
+        --- stderr
+        note: the days of `d_silver.entries` were closed by its column `book_date`, and are closed by no column from now on
+        --- exit 0
+    "#]]
+    .assert_eq(&close(&project, "2026-10-30", "2026-10-30T21:00:00Z").text());
+}
+
+/// A8, F2: the day of an instant is that of the project's zone.
+#[test]
+fn the_day_of_an_instant_is_local() {
+    let project = project();
+    let karat = fs::read_to_string(project.path("karat.yaml")).unwrap();
+    project.write("karat.yaml", &(karat + "timezone: America/New_York\n"));
+    project.write(
+        "domains/d/silver/entries.yaml",
+        "from: landing.e\nselect: { id: id, at: cast(book_date as timestamp with time zone), book_date: cast(cast(book_date as timestamp with time zone) as date), amount: 'cast(amount as decimal(9, 2))', seq: cast(seq as bigint) }\n\
+         auto_cdc: { keys: [id], sequence_by: seq }\nbusiness_day: at\n",
+    );
+    // In New York it is the evening of the 29th.
+    project.write(
+        "landing/a.csv",
+        "id,book_date,amount,seq\n1,2026-10-30T02:00:00Z,10.00,1\n2,2026-10-30T12:00:00Z,20.00,2\n",
+    );
+    let ran = run(&project, "2026-10-30", &[]);
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    assert_eq!(
+        close(&project, "2026-10-29", "2026-10-30T21:00:00Z").code,
+        0
+    );
+    project.write(
+        "landing/b.csv",
+        "id,book_date,amount,seq\n2,2026-10-30T12:00:00Z,21.00,3\n",
+    );
+    let open = run(&project, "2026-10-30", &[]);
+    assert_eq!(open.code, 0, "{}", open.text());
+    project.write(
+        "landing/c.csv",
+        "id,book_date,amount,seq\n1,2026-10-30T02:00:00Z,11.00,4\n",
+    );
+    let refused = run(&project, "2026-10-30", &[]);
+    assert!(
+        refused.stderr.contains("it changes rows of 2026-10-29,"),
+        "{}",
+        refused.text()
+    );
+}
+
+/// A8: from its plan to the tag nobody commits to a table beside a close.
+#[test]
+fn a_close_and_an_undo_wait_for_each_other() {
+    let project = project();
+    let first = project.karat(&["run", "--quiet", "--json", "--at", "2026-10-29T20:00:00Z"]);
+    let first = first.json()["run_id"].as_str().unwrap().to_owned();
+    let undo = ["undo", &first, "--reason", "a bad file"];
+    let stopped = Running::stopped_at(&project, &undo, "put.before", 1);
+    let locked = close(&project, "2026-10-29", "2026-10-29T21:00:00Z");
+    assert_eq!(locked.code, 5, "{}", locked.text());
+    assert_eq!(stopped.go_on().code, 0);
+    let project = self::project();
+    let first = project.karat(&["run", "--quiet", "--json", "--at", "2026-10-29T20:00:00Z"]);
+    let first = first.json()["run_id"].as_str().unwrap().to_owned();
+    let closing = ["close", "2026-10-29", "--at", "2026-10-29T21:00:00Z"];
+    let stopped = Running::stopped_at(&project, &closing, "tag.before", 1);
+    let locked = project.karat(&["undo", &first, "--reason", "a bad file"]);
+    assert_eq!(locked.code, 5, "{}", locked.text());
+    assert_eq!(stopped.go_on().code, 0);
+    let refused = project.karat(&["undo", &first, "--reason", "a bad file"]);
+    assert_eq!(refused.code, 2, "{}", refused.text());
+}
+
+/// A table that nobody can bring back is in nobody's way (A8).
+#[test]
+fn a_table_that_is_gone_and_undeclared_is_left_out() {
+    let project = project();
+    assert_eq!(run(&project, "2026-10-29", &[]).code, 0);
+    project.remove("lake/d/gold/total");
+    project.remove("domains/d/gold/total.sql");
+    project.remove("domains/d/gold/total.yaml");
+    expect![[r#"
+        closed 2026-10-29: the tag `2026-10-29` names 4 tables
+        head DIGEST
+        --- stderr
+        note: `d_gold.total` is not in the tag: its folder is gone, and the project no longer declares it
+        --- exit 0
+    "#]]
+    .assert_eq(&close(&project, "2026-10-29", "2026-10-29T21:00:00Z").text());
+    // Days have four digits of a year: none after them is closed by a slip of the hand.
+    let far = close(&project, "+10000-01-01", "2026-10-29T21:00:00Z");
+    assert_eq!(far.code, 2, "{}", far.text());
+    assert!(far.stderr.contains("+10000-01-01"), "{}", far.stderr);
+}
+
+/// A rehearsal ends as the run would (A7, A8).
+#[test]
+fn a_rehearsal_foresees_that_a_day_is_closed() {
+    let project = project();
+    assert_eq!(run(&project, "2026-10-29", &[]).code, 0);
+    assert_eq!(
+        close(&project, "2026-10-29", "2026-10-29T21:00:00Z").code,
+        0
+    );
+    let sql =
+        "select book_date, sum(amount) + 1 as amount from d_silver.entries group by book_date\n";
+    project.write("domains/d/gold/daily.sql", sql);
+    let rehearse = |project: &Project| project.karat(&["plan", "--quiet", "--rehearse"]);
+    let refused = rehearse(&project);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    let ran = run(&project, "2026-10-30", &[]);
+    assert_eq!(ran.code, 1, "{}", ran.text());
+    let error =
+        "error: `d_gold.daily` was not committed: it changes rows of 2026-10-28, 2026-10-29, and";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    // Other rows of the closed days may be made in another way.
+    project.write(
+        "domains/d/gold/daily.sql",
+        "select book_date, sum(amount + 0) as amount from d_silver.entries group by book_date\n",
+    );
+    let same = rehearse(&project);
+    assert_eq!(same.code, 0, "{}", same.text());
 }

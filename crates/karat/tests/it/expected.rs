@@ -71,6 +71,14 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         d_gold.g done [] 
         exit 0
     "#]].assert_eq(&steps(&run(early)));
+    // What is waited for is left to do: the day stays open (A8).
+    let close = |at: &str| project.karat(&["close", "2026-10-29", "--at", at]);
+    expect![[r#"
+        --- stderr
+        error: 2026-10-29 cannot be closed: 1 step is not done: `d_bronze.landing__e` (`in/e_20261029*.csv` is waited for: it is due at 2026-10-30T06:00:00)
+        hint: bring it to an end first: `karat run --business-date 2026-10-29`
+        --- exit 1
+    "#]].assert_eq(&close(early).text());
     project.write("landing/in/e_20261027.csv", "id\n2\n");
     expect![[r#"
         d_bronze.landing__e fail [] `d_bronze.landing__e`: `in/e_20261029*.csv` was expected for 2026-10-29 by 2026-10-30T06:00:00 (Europe/Zurich) and is not there
@@ -104,6 +112,17 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         --- exit 1
     "#]].assert_eq(&again.text());
     assert_eq!(files, project.lake_files());
+    // What was loaded is counted as written, whatever is overdue beside it.
+    let another = Project::copy_of(&project);
+    another.write("landing/in/e_20261026.csv", "id\n7\n");
+    let loaded = another.karat(&["run", "--quiet", "--at", late]);
+    assert!(
+        loaded
+            .stdout
+            .contains(": 1 table written, 2 unchanged, 1 failed"),
+        "{}",
+        loaded.text()
+    );
     // Nor is gold made past it by itself.
     let only = project.karat(&[
         "run", "--json", "--quiet", "--at", late, "--select", "d_gold.g",
@@ -134,6 +153,8 @@ fn what_is_not_there_in_time_stops_what_depends_on_it() {
         exit 0
     "#]]
     .assert_eq(&steps(&run(late)));
+    let closed = close(late);
+    assert_eq!(closed.code, 0, "{}", closed.text());
     // Over the weekend nothing is due; on Monday the entries of Friday are.
     let sunday = run("2026-11-01T12:00:00Z");
     assert_eq!(sunday.code, 0, "{}", sunday.text());
@@ -195,28 +216,52 @@ fn a_file_that_cannot_be_loaded_is_not_there_either() {
     "#]].assert_eq(&day.text());
 }
 
+/// Text and JSON say the same of deliveries (H3), with tables and without; a day without a date is told as a run tells it.
 #[test]
 fn status_tells_what_is_expected() {
     let project = project();
-    assert_eq!(
-        project
-            .karat(&[
-                "run",
-                "--quiet",
-                "--select",
-                "domain:d",
-                "--at",
-                "2026-10-29T04:00:00Z"
-            ])
-            .code,
-        0
+    // Due at the first minute of the last business day, whichever day it is.
+    let karat =
+        "karat: 1\nproject: p\nsources:\n  landing: { type: files, path: landing }\ncalendar: {}\n";
+    project.write("karat.yaml", karat);
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write("domains/d/domain.yaml", &domain.replace("06:00", "00:00"));
+    let overdue = || {
+        let status = project.karat(&["status"]);
+        assert_eq!(status.code, 1, "{}", status.text());
+        let lines = status.stdout.lines();
+        let mut lines =
+            lines.filter(|line| line.starts_with("overdue    d_bronze.landing__e: in/e_"));
+        assert!(
+            lines.next().is_some() && lines.next().is_none(),
+            "{}",
+            status.text()
+        );
+        let json = project.karat(&["status", "--json"]);
+        assert_eq!(json.code, 1, "{}", json.text());
+        let expected = json.json()["expected"].clone();
+        assert_eq!(expected.as_array().unwrap().len(), 1, "{expected}");
+        assert_eq!(expected[0]["standing"], "overdue");
+        status.stdout
+    };
+    assert!(overdue().starts_with("the lake has no tables yet; `karat run` makes them\n"));
+    assert_eq!(project.karat(&["run", "--quiet"]).code, 1);
+    assert!(overdue().starts_with("table "));
+    // The holidays are those of a year that is over.
+    project.write(
+        "karat.yaml",
+        &karat.replace("{}", "{ holidays: holidays.csv }"),
     );
-    // By today's clock the calendar may have ended: what cannot be told hides nothing.
-    let status = project.karat(&["status", "--json", "--quiet"]);
-    let document = status.json();
-    let expected = document["expected"].as_array().unwrap();
-    let is_late = expected
-        .iter()
-        .any(|delivery| delivery["standing"] == "overdue" || delivery["standing"] == "held");
-    assert_eq!(status.code, i32::from(is_late), "{}", status.text());
+    project.write("holidays.csv", "date\n2020-01-01\n");
+    let (status, run) = (project.karat(&["status"]), project.karat(&["run"]));
+    assert_eq!((status.code, run.code), (2, 2), "{}", status.text());
+    assert!(status.stdout.starts_with("table "), "{}", status.text());
+    assert_eq!(status.stderr, run.stderr);
+    assert!(
+        status
+            .stderr
+            .contains("asks for the business date, and the calendar does not cover"),
+        "{}",
+        status.stderr
+    );
 }

@@ -209,6 +209,13 @@ fn a_value_that_changed_makes_again_what_asks_for_it() {
     assert_eq!(keyed.code, 0, "{}", keyed.text());
     let other = run(&["--run-key", "k", "--param", "since=2026-09-01"]);
     assert_eq!(other.code, 2, "{}", other.text());
+    assert!(
+        other
+            .stderr
+            .contains("another `--select`, `--param` or `--business-date`"),
+        "{}",
+        other.stderr
+    );
 }
 
 /// A check is no part of the code (C7): its values decide when it is made again.

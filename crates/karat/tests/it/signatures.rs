@@ -671,6 +671,33 @@ fn a_key_hands_over_to_the_next() {
     assert_eq!(killed.code, -1, "{}", killed.text());
     let early = rotate(7, "8.pem");
     assert_eq!(early.code, 2, "{}", early.text());
+    // Nobody takes up what the project no longer declares: it is given up, and declared again the feed is read anew.
+    let another = Project::copy_of(&project);
+    let domain = std::fs::read_to_string(another.path("domains/shop/domain.yaml")).unwrap();
+    let away = Project::copy_of(&another);
+    another.remove("domains/shop");
+    another.write("domains/shop/domain.yaml", "domain: shop\nfeeds: []\n");
+    let of_another = |seed: u8, arguments: &[&str]| {
+        another.karat_with(arguments, &[("SHOP_KEY", &secret(seed))])
+    };
+    let given_up = of_another(7, &["receipt", "rotate", "--to", "8.pem", "it is due"]);
+    assert_eq!(given_up.code, 0, "{}", given_up.text());
+    another.remove("domains/shop");
+    crate::project::copy_folder(&away.path("domains/shop"), &another.path("domains/shop"));
+    another.write("domains/shop/domain.yaml", &domain);
+    let run = of_another(8, &["run", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    assert_eq!(verified(&another), (0, vec![]));
+    // Half a statement names its file, which lies beside the lake.
+    another.write("keys/half.rotation.json", "");
+    let half = of_another(8, &["verify"]);
+    expect![[r#"
+        --- stderr
+        error: cannot follow the rotation `half.rotation.json`: it ends after 0 bytes, in the middle
+        hint: put back the file and the public key that it goes out from as they were, or take the file away and trust the new key by a file `keys/NAME.pub` of its own
+        --- exit 3
+    "#]]
+    .assert_eq(&half.text());
     assert_eq!(with(7, &["run", "--quiet"]).code, 0);
 
     let told = rotate(7, "8.pem");

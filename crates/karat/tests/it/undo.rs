@@ -416,7 +416,11 @@ pub(crate) fn repairs_are_taken_back() {
     let fix = fix.json()["run"].as_str().unwrap().to_owned();
     // Before a run has taken it in, and after.
     let before = Project::copy_of(&project);
-    undo(&before, &fix);
+    let said = undo(&before, &fix).stdout;
+    assert!(
+        said.contains("; the rows that it repaired are in quarantine again\n"),
+        "{said}"
+    );
     assert_eq!(prints(&before), expected);
     nothing_to_do(&before);
     proven(&before, "repair undone");
@@ -428,7 +432,11 @@ pub(crate) fn repairs_are_taken_back() {
         later.contains(&format!("run {run} made version 1 of `d_")),
         "{later}"
     );
-    undo(&project, &run);
+    let said = undo(&project, &run).stdout;
+    assert!(
+        said.contains("; the next `karat run` makes them again from what is there\n"),
+        "{said}"
+    );
     // The repair stands: the next run takes it in again.
     project.run(0);
     assert_eq!(prints(&project), repaired);
@@ -722,6 +730,8 @@ fn closed_days_stay_and_what_is_unfinished_comes_first() {
     assert_eq!(told(&["close", "2026-01-05"]), 2);
     assert_eq!(told(&["plan"]), 0);
     assert_eq!(told(&["status"]), 0);
+    let undoing = project.karat(&["status", "--json"]).json()["undoing"].clone();
+    assert_eq!(undoing[0]["run"], run.as_str(), "{undoing}");
     undo(&project, &run);
     project.write("landing/e_3.csv", "id,v,n,w\n5,b,5,x\n");
     let last = run_id(&project);
@@ -736,9 +746,132 @@ fn closed_days_stay_and_what_is_unfinished_comes_first() {
         "{}",
         answer.stderr
     );
+    // A document that cannot be read is told with its code, and hides no table.
+    for document in [format!("undo/{run}"), "tags/2026-01-05".to_owned()] {
+        let damaged = Project::copy_of(&project);
+        let path = damaged.path(&format!("lake/_karat/{document}.json"));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let status = damaged.karat(&["status"]);
+        assert_eq!(status.code, 3, "{}", status.text());
+        assert!(status.stdout.contains("d_gold.g"), "{}", status.text());
+        assert!(status.stderr.contains(&document), "{}", status.text());
+        let status = damaged.karat(&["status", "--json"]).json();
+        assert_eq!(status["problems"].as_array().unwrap().len(), 1, "{status}");
+    }
     // Made anew, nobody could hold its rows against those of the close.
     project.remove("lake/d/gold/g");
     assert_eq!(project.karat(&["run"]).code, 1);
     let gone = project.karat(&["query", "--as-of", "2026-01-05", "select * from d_gold.g"]);
     assert_eq!(gone.code, 1, "{}", gone.text());
+}
+
+/// Between a killed undo and its end nobody sets a position; an epoch that somebody took all the same does not stop it (A2, A3).
+#[test]
+fn a_position_waits_for_the_undo() {
+    let project = Project::one_feed(
+        "{ source: db, table: t, mode: incremental, key: [id], cursor: { column: at }, deletes: none }",
+        "from: db.t\nselect: { id: id, at: at, v: v }\nauto_cdc: { keys: [id] }\n",
+    );
+    let rows = || project.rows("select id, v from d_silver.t order by id");
+    project.sqlite("create table t (id integer primary key, at integer, v text); insert into t values (1, 1, 'a'), (2, 2, 'a');");
+    project.run(0);
+    project.sqlite("insert into t values (3, 3, 'bad');");
+    let second = run_id(&project);
+    // What another machine would have written before it saw the undo.
+    let other = Project::copy_of(&project);
+    let set = other.karat(&["position", "set", "db.t", "2"]);
+    assert_eq!(set.code, 0, "{}", set.text());
+    let killed = project.karat_with(
+        &["undo", &second, "--reason", "a bad row"],
+        &[("KARAT_FAILPOINT", "put.after:1")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    for command in [&["set", "db.t", "2"][..], &["reset", "db.t"]] {
+        let answer = project.karat(&[&["position"], command].concat());
+        assert_eq!(answer.code, 2, "{}", answer.text());
+        expect![[r#"
+            error: the undo of run RUN is not finished, and takes `d_bronze.db__t` back
+            hint: finish it: `karat undo RUN --reason TEXT`, or a run of one of its tables; then change the position
+        "#]]
+        .assert_eq(&answer.stderr.replace(&second, "RUN"));
+    }
+    let planned = project.karat(&["undo", &second, "--plan"]);
+    assert_eq!(planned.code, 2, "{}", planned.text());
+    assert!(
+        planned.stderr.contains("is not finished: run "),
+        "{}",
+        planned.stderr
+    );
+    let verified = project.karat(&["verify"]);
+    assert!(
+        verified.stdout.contains(&format!(
+            "is not taken back yet; finish it: `karat undo {second} --reason TEXT`"
+        )),
+        "{}",
+        verified.text()
+    );
+    let intents = "lake/_karat/intents/d";
+    let of_feed = |project: &Project| -> Vec<String> {
+        let files = project.files_below(intents);
+        files
+            .into_iter()
+            .filter(|name| name.contains("db__t"))
+            .collect()
+    };
+    let known = of_feed(&project);
+    for file in of_feed(&other) {
+        if !known.contains(&file) {
+            let file = format!("{intents}/{file}");
+            std::fs::copy(other.path(&file), project.path(&file)).unwrap();
+        }
+    }
+    undo(&project, &second);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n");
+    proven(&project, "another epoch");
+    let again = project.karat(&["undo", &second, "--reason", "x"]);
+    assert!(
+        again.stderr.contains("is undone already"),
+        "{}",
+        again.text()
+    );
+    // What was undone is held, after whichever position.
+    project.run(0);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n");
+    project.sqlite("insert into t values (4, 4, 'good');");
+    project.run(0);
+    assert_eq!(rows(), "id,v\n1,a\n2,a\n4,good\n");
+    proven(&project, "after it");
+}
+
+/// No manifest has the half of an undo, also of a run beside it (A10).
+#[test]
+fn no_reader_sees_the_half_of_an_undo() {
+    let (project, run) = two_runs();
+    let killed = project.karat_with(
+        &["undo", &run, "--reason", "a bad file"],
+        &[("KARAT_FAILPOINT", "commit.after:1")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    project.write("domains/d/gold/h.sql", "select 1 as one\n");
+    let beside = project.karat(&["run", "--json", "--quiet", "--select", "d_gold.h"]);
+    assert_eq!(beside.code, 0, "{}", beside.text());
+    let beside = beside.json()["run_id"].as_str().unwrap().to_owned();
+    let seen = |run: &str| {
+        let ask = |table: &str| {
+            let sql = format!("select count(*) as n from {table}");
+            let answer =
+                project.karat(&["query", "--quiet", "--format", "csv", "--run", run, &sql]);
+            answer.stdout.lines().nth(1).unwrap_or_default().to_owned()
+        };
+        TABLES.map(ask)
+    };
+    assert_eq!(seen(&beside), ["6", "3", "2", "2"].map(str::to_owned));
+    undo(&project, &run);
+    let by = project.receipt("d_silver.t")["run"].clone();
+    assert_eq!(
+        seen(by.as_str().unwrap()),
+        ["3", "2", "1", "1"].map(str::to_owned)
+    );
+    proven(&project, "whole");
 }
