@@ -10,11 +10,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
 use super::manifests::{self, Entry, ManifestFile, Manifests};
 use super::metadata::{Columns, Metadata};
-use super::schema::{self, NARROW, Narrow};
+use super::schema::{self, Mapped, NARROW, Narrow};
 use super::{
     HINT, Kept, LINKED, LOG_FOLDER, OPERATION, OWN, RECEIPT, RUN, TIME, TXN, VERSION, entry_name,
     stats,
@@ -105,6 +107,9 @@ fn refused(table: &str, why: String, hint: &str) -> LakeError {
         hint: hint.to_owned(),
     }
 }
+
+/// Table property: ids of columns in files that have none, by name.
+const NAME_MAPPING: &str = "schema.name-mapping.default";
 
 const COPY: &str = "copy the table without it, then read the copy";
 
@@ -337,6 +342,42 @@ impl IcebergLog {
         }
         Ok(())
     }
+
+    /// Files of other writers may have a column under another name than the table: Iceberg finds it by its id, karat by its name.
+    fn check_names(&self, meta: &Meta, numbered: &Schema, place: &str) -> Result<(), LakeError> {
+        if crate::sha256_in_name(place).is_some() {
+            return Ok(());
+        }
+        let Some(columns) = columns_in(&self.path.join(place))? else {
+            return Ok(());
+        };
+        let names = meta.metadata.properties.get(NAME_MAPPING);
+        let names: Vec<Mapped> = names
+            .and_then(|names| serde_json::from_str(names).ok())
+            .unwrap_or_default();
+        match schema::misnamed(columns.fields(), numbered.fields(), &names, "") {
+            None => Ok(()),
+            Some(misnamed) => Err(refused(
+                &self.dir,
+                format!("{misnamed} in its file `{place}`"),
+                "copy the table under names of letters, digits and `_`, then read the copy",
+            )),
+        }
+    }
+}
+
+/// The columns of a Parquet file with their field ids. None of one that is not there or is no Parquet: who reads its rows says so.
+fn columns_in(path: &Path) -> Result<Option<Schema>, LakeError> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LakeError::io("read", path)(error)),
+    };
+    let Ok(footer) = ParquetMetaDataReader::new().parse_and_finish(&file) else {
+        return Ok(None);
+    };
+    let columns = footer.file_metadata().schema_descr();
+    Ok(parquet_to_arrow_schema(columns, None).ok())
 }
 
 impl Log for IcebergLog {
@@ -442,6 +483,7 @@ impl Log for IcebergLog {
         let mut files = BTreeMap::new();
         for entry in live.iter().flat_map(|entries| entries.iter()) {
             let path = self.place(&meta, &entry.file.path)?;
+            self.check_names(&meta, &numbered, &path)?;
             files.insert(path.clone(), live_file(path, entry, &numbered));
         }
         let value: Value = serde_json::from_slice(&meta.bytes).map_err(|error| {

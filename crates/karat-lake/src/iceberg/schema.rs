@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::metadata;
@@ -365,4 +366,89 @@ pub(crate) fn changed(written: &Fields, now: &Fields, parent: &str) -> Option<St
         }
     }
     None
+}
+
+/// What the table property `schema.name-mapping.default` says of a column: its id in files whose columns have none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Mapped {
+    #[serde(rename = "field-id")]
+    id: Option<i32>,
+    names: Vec<String>,
+    #[serde(default)]
+    fields: Vec<Mapped>,
+}
+
+fn mapped<'m>(names: &'m [Mapped], name: &str) -> Option<&'m Mapped> {
+    names
+        .iter()
+        .find(|one| one.names.iter().any(|of| of == name))
+}
+
+/// A column that a file of another writer has under another name than the table, in words: Iceberg finds columns by their ids, and there
+/// the names may be older ones, or such as Avro allows. `names` is for files without ids.
+pub(crate) fn misnamed(
+    file: &Fields,
+    table: &Fields,
+    names: &[Mapped],
+    parent: &str,
+) -> Option<String> {
+    let id_in_file = |field: &FieldRef| {
+        id_of(field).or_else(|| mapped(names, field.name()).and_then(|one| one.id))
+    };
+    for field in table {
+        let path = match parent {
+            "" => field.name().clone(),
+            parent => format!("{parent}.{}", field.name()),
+        };
+        let id = id_of(field);
+        let same_name = file.iter().find(|other| other.name() == field.name());
+        let same_id = file
+            .iter()
+            .find(|other| id.is_some() && id_in_file(other) == id);
+        match (same_name, same_id) {
+            (_, Some(other)) if other.name() != field.name() => {
+                return Some(format!("column `{path}` is called `{}`", other.name()));
+            }
+            (_, Some(other)) => {
+                let below = mapped(names, field.name()).map_or(&[][..], |one| &one.fields);
+                let inner = misnamed_in(other.data_type(), field.data_type(), below, &path);
+                if inner.is_some() {
+                    return inner;
+                }
+            }
+            (Some(other), None) => {
+                return Some(match id_in_file(other) {
+                    Some(_) => format!("another column is called `{path}`"),
+                    None => format!("column `{path}` has no field id"),
+                });
+            }
+            (None, None) => {}
+        }
+    }
+    None
+}
+
+fn misnamed_in(file: &DataType, table: &DataType, names: &[Mapped], path: &str) -> Option<String> {
+    let below = |name: &str| mapped(names, name).map_or(&[][..], |one| &one.fields);
+    match (file, table) {
+        (DataType::Struct(file), DataType::Struct(table)) => misnamed(file, table, names, path),
+        (DataType::List(file), DataType::List(table)) => misnamed_in(
+            file.data_type(),
+            table.data_type(),
+            below("element"),
+            &format!("{path}.element"),
+        ),
+        (DataType::Map(file, _), DataType::Map(table, _)) => {
+            match (file.data_type(), table.data_type()) {
+                (DataType::Struct(file), DataType::Struct(table)) => {
+                    file.iter().zip(table).find_map(|(file, table)| {
+                        let (name, path) = (table.name(), format!("{path}.{}", table.name()));
+                        misnamed_in(file.data_type(), table.data_type(), below(name), &path)
+                    })
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
