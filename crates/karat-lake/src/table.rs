@@ -311,6 +311,17 @@ impl Table {
         versions.map(|version| log.record(version)).collect()
     }
 
+    /// The commit that made this version; none if its log entry is not there.
+    pub fn record(&self, version: i64) -> Result<Option<CommitRecord>, LakeError> {
+        let Some(log) = self.log()? else {
+            return Ok(None);
+        };
+        match log.commits_from(version).first() == Some(&version) {
+            true => log.record(version).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The file of the log that makes a version, which need not be there, relative to the lake.
     pub fn entry_path(&self, version: i64) -> Result<String, LakeError> {
         let format = self.format()?;

@@ -125,6 +125,9 @@ fn append_overwrite_and_history(format: Format) {
     assert_eq!(history[2].receipt, Some(format!("{:064x}", 3)));
     assert_eq!(history[2].timestamp_ms, Some(1_700_000_000_003));
     assert_eq!(table.history(Some(2)).unwrap().len(), 1);
+    // One version's own, whatever came after it.
+    assert_eq!(table.record(1).unwrap().as_ref(), Some(&history[1]));
+    assert_eq!(table.record(3).unwrap(), None);
 }
 
 fn the_loser_of_a_race_publishes_nothing(format: Format) {
