@@ -236,12 +236,18 @@ impl IcebergLog {
         })
     }
 
-    fn list(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
+    /// The manifests of a version, whatever they name.
+    fn listed(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
         let Some(snapshot) = meta.metadata.current_snapshot() else {
             return Ok(Vec::new());
         };
         let place = self.place(meta, &snapshot.manifest_list)?;
-        let list = manifests::read_list(&self.path.join(place))?;
+        manifests::read_list(&self.path.join(place))
+    }
+
+    /// The manifests of a version whose rows are to be read.
+    fn list(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
+        let list = self.listed(meta)?;
         for manifest in &list {
             if manifest.has_deletes() {
                 return Err(refused(
@@ -277,18 +283,19 @@ impl IcebergLog {
         self.manifests.live(manifest, &self.path.join(place))
     }
 
-    /// Live files of some manifests by path, relative to the table.
+    /// Data files that some manifests name, by path relative to the table; not those outside its folder.
     fn files(
         &self,
         meta: &Meta,
         list: &[&ManifestFile],
-        numbered: &Schema,
+        numbered: Option<&Schema>,
     ) -> Result<BTreeMap<String, LiveFile>, LakeError> {
         let mut files = BTreeMap::new();
-        for manifest in list {
+        for manifest in list.iter().filter(|manifest| manifest.content == 0) {
             for entry in self.live(meta, manifest)?.iter() {
-                let path = self.place(meta, &entry.file.path)?;
-                files.insert(path.clone(), live_file(path, entry, numbered));
+                if let Ok(path) = self.place(meta, &entry.file.path) {
+                    files.insert(path.clone(), live_file(path, entry, numbered));
+                }
             }
         }
         Ok(files)
@@ -410,10 +417,12 @@ impl Log for IcebergLog {
             let operation = snapshot.and_then(|snapshot| snapshot.summary.get("operation"));
             operation.map(|operation| operation.to_uppercase())
         };
-        let numbered = self.columns(&now, metadata.current_schema())?;
-        let listed = self.list(&now)?;
+        // What keeps the rows of a version from being read does not keep it from being told.
+        let numbered = self.columns(&now, metadata.current_schema()).ok();
+        let numbered = numbered.as_ref();
+        let listed = self.listed(&now)?;
         let listed_before = match &before {
-            Some(before) => self.list(before)?,
+            Some(before) => self.listed(before)?,
             None => Vec::new(),
         };
         let paths = |list: &[ManifestFile]| -> BTreeSet<String> {
@@ -428,10 +437,10 @@ impl Log for IcebergLog {
             .iter()
             .filter(|one| !paths_now.contains(&one.path))
             .collect();
-        let mut added = self.files(&now, &new, &numbered)?;
+        let mut added = self.files(&now, &new, numbered)?;
         let mut removed = Vec::new();
         if let Some(before) = &before {
-            for (path, _) in self.files(before, &gone, &numbered)? {
+            for (path, _) in self.files(before, &gone, numbered)? {
                 if added.remove(&path).is_none() {
                     removed.push(path);
                 }
@@ -484,7 +493,7 @@ impl Log for IcebergLog {
         for entry in live.iter().flat_map(|entries| entries.iter()) {
             let path = self.place(&meta, &entry.file.path)?;
             self.check_names(&meta, &numbered, &path)?;
-            files.insert(path.clone(), live_file(path, entry, &numbered));
+            files.insert(path.clone(), live_file(path, entry, Some(&numbered)));
         }
         let value: Value = serde_json::from_slice(&meta.bytes).map_err(|error| {
             LakeError::corrupt_by(&meta.file, "it is no metadata of Iceberg", error)
@@ -515,12 +524,12 @@ impl Log for IcebergLog {
     }
 }
 
-fn live_file(path: String, entry: &Entry, numbered: &Schema) -> LiveFile {
+fn live_file(path: String, entry: &Entry, numbered: Option<&Schema>) -> LiveFile {
     LiveFile {
         path,
         size: entry.file.size,
         rows: entry.file.rows,
-        stats: Some(stats::stats_text(numbered, &entry.file)),
+        stats: numbered.map(|numbered| stats::stats_text(numbered, &entry.file)),
     }
 }
 
@@ -597,7 +606,7 @@ fn foreign_digests(table: &Table, version: i64) -> Result<BTreeMap<String, Strin
         return Ok(digests);
     };
     let mut places = vec![log.place(&meta, &snapshot.manifest_list)?];
-    for manifest in log.list(&meta)? {
+    for manifest in log.listed(&meta)? {
         places.push(log.place(&meta, &manifest.path)?);
     }
     for place in places {

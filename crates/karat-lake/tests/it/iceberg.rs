@@ -279,6 +279,31 @@ fn a_commit_of_another_writer_has_no_receipt() {
     );
 }
 
+/// A type that karat does not know, added there and taken out again: the versions are told, and the newest is read.
+#[test]
+fn a_version_that_is_not_read_is_told_all_the_same() {
+    let (_folder, _lake, table) = iceberg();
+    let mut value = json_of(&metadata(&table, 0));
+    let mut wider = value["schemas"][0].clone();
+    wider["schema-id"] = json!(1);
+    let more = json!({ "id": 3, "name": "u", "required": false, "type": "uuid" });
+    wider["fields"].as_array_mut().unwrap().push(more);
+    value["schemas"].as_array_mut().unwrap().push(wider);
+    for (version, schema) in [(1, 1), (2, 0)] {
+        value["current-schema-id"] = json!(schema);
+        std::fs::write(metadata(&table, version), value.to_string()).unwrap();
+    }
+    assert_eq!(table.load_at(1).unwrap_err().class(), ErrorClass::Refused);
+    assert_eq!(table.load().unwrap().unwrap().rows(), 2);
+    let history = table.history(None).unwrap();
+    let told = history.iter().map(|record| {
+        let receipt = record.receipt.is_some();
+        (record.version, receipt, record.added.len())
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [(0, true, 1), (1, false, 0), (2, false, 0)]);
+}
+
 #[test]
 fn rules_that_our_commits_would_not_keep_are_refused() {
     for (key, at, why) in [
