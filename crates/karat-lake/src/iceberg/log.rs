@@ -22,7 +22,7 @@ use super::{
     stats,
 };
 use crate::table::{self, Log, Table};
-use crate::{CommitRecord, LakeError, LiveFile, Snapshot};
+use crate::{CommitRecord, ErrorClass, LakeError, LiveFile, Snapshot};
 
 /// The log of an Iceberg table.
 pub(crate) struct IcebergLog {
@@ -116,6 +116,8 @@ const COPY: &str = "copy the table without it, then read the copy";
 impl IcebergLog {
     /// The log in a table's folder, if there is one.
     pub(crate) fn open(table: &Table) -> Result<Option<Self>, LakeError> {
+        // Before the folder is listed: a version that the hint names is there by then, whoever commits meanwhile.
+        let hint = read_hint(table.path())?;
         let listing = Listing::read(table.path())?;
         if listing.is_empty() {
             return Ok(None);
@@ -136,7 +138,7 @@ impl IcebergLog {
             return Err(refused(table.dir(), why, hint));
         }
         let newest = listing.versions.last().copied().unwrap_or(0);
-        if let Some(named) = read_hint(table.path())?.as_deref().and_then(named_by)
+        if let Some(named) = hint.as_deref().and_then(named_by)
             && named > newest
         {
             return Err(LakeError::corrupt(
@@ -292,7 +294,7 @@ impl IcebergLog {
     ) -> Result<BTreeMap<String, LiveFile>, LakeError> {
         let mut files = BTreeMap::new();
         for manifest in list.iter().filter(|manifest| manifest.content == 0) {
-            for entry in self.live(meta, manifest)?.iter() {
+            for entry in unless_refused(self.live(meta, manifest))?.iter() {
                 if let Ok(path) = self.place(meta, &entry.file.path) {
                     files.insert(path.clone(), live_file(path, entry, numbered));
                 }
@@ -401,9 +403,25 @@ impl Log for IcebergLog {
     }
 
     fn record(&self, version: i64) -> Result<CommitRecord, LakeError> {
-        let now = self.meta(version)?;
+        // What keeps the rows of a version from being read does not keep it from being told, nor those after it.
+        let now = match self.meta(version) {
+            Err(error) if error.class() == ErrorClass::Refused && version < self.newest() => {
+                return Ok(CommitRecord {
+                    version,
+                    timestamp_ms: None,
+                    operation: None,
+                    receipt: None,
+                    run: None,
+                    added: Vec::new(),
+                    removed: Vec::new(),
+                    app_versions: BTreeMap::new(),
+                    metadata_changed: true,
+                });
+            }
+            now => now?,
+        };
         let before = match self.versions.contains(&(version - 1)) {
-            true => Some(self.meta(version - 1)?),
+            true => unless_refused(self.meta(version - 1).map(Some))?,
             false => None,
         };
         let (metadata, own) = (&now.metadata, own_summary(&now.metadata, version));
@@ -417,12 +435,11 @@ impl Log for IcebergLog {
             let operation = snapshot.and_then(|snapshot| snapshot.summary.get("operation"));
             operation.map(|operation| operation.to_uppercase())
         };
-        // What keeps the rows of a version from being read does not keep it from being told.
         let numbered = self.columns(&now, metadata.current_schema()).ok();
         let numbered = numbered.as_ref();
-        let listed = self.listed(&now)?;
+        let listed = unless_refused(self.listed(&now))?;
         let listed_before = match &before {
-            Some(before) => self.listed(before)?,
+            Some(before) => unless_refused(self.listed(before))?,
             None => Vec::new(),
         };
         let paths = |list: &[ManifestFile]| -> BTreeSet<String> {
@@ -524,6 +541,13 @@ impl Log for IcebergLog {
     }
 }
 
+fn unless_refused<T: Default>(found: Result<T, LakeError>) -> Result<T, LakeError> {
+    match found {
+        Err(error) if error.class() == ErrorClass::Refused => Ok(T::default()),
+        found => found,
+    }
+}
+
 fn live_file(path: String, entry: &Entry, numbered: Option<&Schema>) -> LiveFile {
     LiveFile {
         path,
@@ -606,7 +630,7 @@ fn foreign_digests(table: &Table, version: i64) -> Result<BTreeMap<String, Strin
         return Ok(digests);
     };
     let mut places = vec![log.place(&meta, &snapshot.manifest_list)?];
-    for manifest in log.listed(&meta)? {
+    for manifest in log.list(&meta)? {
         places.push(log.place(&meta, &manifest.path)?);
     }
     for place in places {

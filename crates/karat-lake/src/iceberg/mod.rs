@@ -134,12 +134,23 @@ fn kept(snapshot: &Snapshot) -> Option<&Kept> {
 
 /// What is wrong with the file by which other readers find the newest version.
 pub(crate) fn wrong_pointer(table: &Table) -> Result<Option<(String, String)>, LakeError> {
-    let listing = Listing::read(table.path())?;
-    let Some(&newest) = listing.versions.last() else {
-        return Ok(None);
+    let mut found = read_hint(table.path())?;
+    let newest = loop {
+        let listing = Listing::read(table.path())?;
+        let Some(&newest) = listing.versions.last() else {
+            return Ok(None);
+        };
+        if found.as_deref() == Some(&commit::hint(newest)) {
+            return Ok(None);
+        }
+        // Somebody may have committed since it was read.
+        let again = read_hint(table.path())?;
+        if again == found {
+            break newest;
+        }
+        found = again;
     };
-    let says = match read_hint(table.path())? {
-        Some(text) if text == commit::hint(newest) => return Ok(None),
+    let says = match found {
         Some(text) => match named_by(&text) {
             Some(named) if named != newest => format!("it names `{}`", entry_name(named)),
             _ => {

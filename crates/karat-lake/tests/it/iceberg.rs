@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use karat_lake::{ErrorClass, Format, Lake, Table};
+use karat_lake::{ErrorClass, Format, Lake, LakeError, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -104,6 +105,48 @@ fn a_pointer_that_lags_is_found_and_mended() {
         error.to_string().ends_with("it names `v7.metadata.json` as the newest metadata, and the newest that is there is `v2.metadata.json`: either was changed or lost"),
         "{error}"
     );
+}
+
+/// Who reads while somebody commits finds one version or the next, and no damage.
+#[test]
+fn a_table_is_whole_while_it_is_written() {
+    let (_folder, _lake, table) = iceberg();
+    let is_over = AtomicBool::new(false);
+    let read = || -> Result<Vec<String>, LakeError> {
+        let mut ahead = Vec::new();
+        for _ in 0..300 {
+            table.newest_version()?;
+            let wrong = table.wrong_pointer()?.map(|(_, detail)| detail);
+            let numbers = wrong.iter().flat_map(|detail| detail.split("`v").skip(1));
+            let numbers = numbers.map(|of| of.split_once('.').unwrap().0.parse::<i64>().unwrap());
+            if let [named, newest] = numbers.collect::<Vec<_>>()[..]
+                && named > newest
+            {
+                ahead.extend(wrong);
+            }
+        }
+        Ok(ahead)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bytes = std::fs::read(metadata(&table, 0)).unwrap();
+            let next = table.path().join("metadata/.next");
+            let mut version = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                version += 1;
+                std::fs::write(&next, &bytes).unwrap();
+                std::fs::rename(&next, metadata(&table, version)).unwrap();
+                std::fs::write(&next, (version + 1).to_string()).unwrap();
+                std::fs::rename(&next, hint(&table)).unwrap();
+                if version > 50 {
+                    std::fs::remove_file(metadata(&table, version - 50)).unwrap();
+                }
+            }
+        });
+        let done = read();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(done.unwrap(), Vec::<String>::new());
+    });
 }
 
 #[test]
@@ -302,6 +345,11 @@ fn a_version_that_is_not_read_is_told_all_the_same() {
     });
     let told: Vec<_> = told.collect();
     assert_eq!(told, [(0, true, 1), (1, false, 0), (2, false, 0)]);
+    // As before the table was upgraded to the format version that karat knows.
+    value["format-version"] = json!(1);
+    std::fs::write(metadata(&table, 0), value.to_string()).unwrap();
+    let history = table.history(None).unwrap();
+    assert_eq!((history.len(), &history[0].receipt), (3, &None));
 }
 
 #[test]
