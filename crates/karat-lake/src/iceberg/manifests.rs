@@ -87,27 +87,24 @@ impl Manifests {
             return Ok(Arc::clone(known));
         }
         let broken = |why: &str| LakeError::corrupt(path, format!("it is no manifest: {why}"));
-        let records = avro::read(&read_named(path)?).map_err(|why| broken(&why))?;
-        let mut entries = Vec::with_capacity(records.len());
-        for record in &records {
-            let status = record
-                .field(0)
-                .long()
-                .ok_or_else(|| broken("an entry has no status"))?;
+        // What an entry does not say it has from the list that names its manifest.
+        let entry = |record: &Value| -> Result<Option<Entry>, String> {
+            let status = record.field(0).long().ok_or("an entry has no status")?;
             if status == REMOVED {
-                continue;
+                return Ok(None);
             }
-            // What an entry does not say it has from the list that names its manifest.
             let inherited = (status == ADDED).then_some(manifest.sequence);
             let sequence = record.field(3).long().or(inherited);
-            let sequence = sequence.ok_or_else(|| broken("an entry has no sequence number"))?;
-            entries.push(Entry {
-                file: data_file(record.field(2)).ok_or_else(|| broken("an entry has no file"))?,
+            let sequence = sequence.ok_or("an entry has no sequence number")?;
+            Ok(Some(Entry {
+                file: data_file(record.field(2)).ok_or("an entry has no file")?,
                 snapshot_id: record.field(1).long().unwrap_or(manifest.snapshot_id),
                 sequence,
                 file_sequence: record.field(4).long().or(inherited).unwrap_or(sequence),
-            });
-        }
+            }))
+        };
+        let entries = avro::read(&read_named(path)?, entry).map_err(|why| broken(&why))?;
+        let entries: Vec<Entry> = entries.into_iter().flatten().collect();
         let entries = Arc::new(entries);
         read.insert(path.to_path_buf(), Arc::clone(&entries));
         Ok(entries)
@@ -195,9 +192,10 @@ fn read_named(path: &Path) -> Result<Vec<u8>, LakeError> {
 /// Reads a manifest list.
 pub(crate) fn read_list(path: &Path) -> Result<Vec<ManifestFile>, LakeError> {
     let broken = |why: &str| LakeError::corrupt(path, format!("it is no manifest list: {why}"));
-    let records = avro::read(&read_named(path)?).map_err(|why| broken(&why))?;
-    let list: Option<Vec<ManifestFile>> = records.iter().map(manifest_file).collect();
-    list.ok_or_else(|| broken("an entry of it names no manifest"))
+    let manifest = |record: &Value| {
+        manifest_file(record).ok_or_else(|| "an entry of it names no manifest".to_owned())
+    };
+    avro::read(&read_named(path)?, manifest).map_err(|why| broken(&why))
 }
 
 fn manifest_file(record: &Value) -> Option<ManifestFile> {

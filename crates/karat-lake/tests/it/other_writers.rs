@@ -286,3 +286,66 @@ fn columns_are_called_in_files_as_in_the_table() {
         refused("column `a-b` is called `other`")
     );
 }
+
+/// A file that means harm costs neither the stack nor the memory.
+#[test]
+fn few_bytes_stand_for_few_values() {
+    // Records that each hold the one before, once or twice; none is spelled deeper than the others.
+    let chain = |length: usize, times: usize| {
+        let fields = (0..length).map(|at| {
+            let before = match at {
+                0 => json!("null"),
+                at => json!(format!("a{}", at - 1)),
+            };
+            let inner = (0..times).map(|time| (["x", "y"][time], before.clone(), 0));
+            let of = record(&format!("a{at}"), &inner.collect::<Vec<_>>());
+            json!({ "name": format!("f{at}"), "type": ["null", of] })
+        });
+        json!({ "type": "record", "name": "r", "fields": fields.collect::<Vec<_>>() })
+    };
+    let last = |length: usize| [vec![0; length - 1], vec![2]].concat();
+    // Twenty levels are within the limit, a million values in twenty bytes are not.
+    let lists = |item: Value| record("r", &[("l", json!({ "type": "array", "items": item }), 0)]);
+    let wide: Vec<_> = (0..2000).map(|_| ("n", json!("null"), 0)).collect();
+    let wide = record("w", &[&wide[..], &[("b", json!("int"), 0)]].concat());
+    let mut thousand = vec![208, 15];
+    thousand.extend([0; 1000]);
+    thousand.push(0);
+    for (schema, bytes, why) in [
+        (chain(30_000, 1), last(30_000), "its schema nests too deep"),
+        (chain(60, 2), last(60), "its schema nests too deep"),
+        (
+            chain(20, 2),
+            last(20),
+            "it stands for more values than a file of its size can hold",
+        ),
+        (
+            lists(json!("null")),
+            vec![200, 1, 0],
+            "its schema has a list of nothing",
+        ),
+        (
+            lists(record("e", &[])),
+            vec![200, 1, 0],
+            "its schema has a list of nothing",
+        ),
+        (
+            lists(wide),
+            thousand,
+            "it stands for more values than a file of its size can hold",
+        ),
+    ] {
+        let (_folder, lake) = lake_of(Format::Iceberg);
+        let table = lake.table(DIR);
+        Other::default().write(&table);
+        let list = table.path().join("metadata/snap.avro");
+        std::fs::write(&list, avro(&schema, "null", 1, &bytes)).unwrap();
+        let error = table.load().unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Corrupt);
+        let text = error.to_string();
+        assert!(
+            text.ends_with(&format!("it is no manifest list: {why}")),
+            "{text}"
+        );
+    }
+}
