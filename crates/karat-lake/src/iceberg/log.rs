@@ -63,9 +63,7 @@ impl Listing {
                 Some(version) => {
                     listing.versions.insert(version);
                 }
-                None if name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz") => {
-                    listing.others.push(name);
-                }
+                None if is_metadata(&name) && !is_temporary(&name) => listing.others.push(name),
                 None => {}
             }
         }
@@ -75,6 +73,16 @@ impl Listing {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn is_metadata(name: &str) -> bool {
+    name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz")
+}
+
+/// Spark writes a version under a UUID first, then renames it; where it was killed, such a file stays. A catalog's begin with a number.
+fn is_temporary(name: &str) -> bool {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    stem.len() == 36 && uuid::Uuid::try_parse(stem).is_ok()
 }
 
 /// The version that a metadata file of this name makes.

@@ -264,6 +264,10 @@ fn what_we_would_read_wrongly_is_refused() {
 #[test]
 fn a_catalogs_table_and_a_folder_of_two_are_refused() {
     let (_folder, _lake, table) = iceberg();
+    // What Spark leaves where it was killed is no catalog's.
+    let temporary = "metadata/3f1c9d5e-7a0b-4c2d-8e9f-0a1b2c3d4e5f.metadata.json";
+    std::fs::copy(metadata(&table, 0), table.path().join(temporary)).unwrap();
+    assert_eq!(table.load().unwrap().unwrap().version, 0);
     let other = table.path().join("metadata/00002-6b2f.metadata.json");
     std::fs::copy(metadata(&table, 0), &other).unwrap();
     let error = table.load().unwrap_err();
