@@ -93,7 +93,9 @@ impl Manifests {
             if status == REMOVED {
                 return Ok(None);
             }
-            let inherited = (status == ADDED).then_some(manifest.sequence);
+            // Manifests of format version 1 have the sequence number 0, as do all their entries, also those that are kept.
+            let inherits = status == ADDED || manifest.sequence == 0;
+            let inherited = inherits.then_some(manifest.sequence);
             let sequence = record.field(3).long().or(inherited);
             let sequence = sequence.ok_or("an entry has no sequence number")?;
             Ok(Some(Entry {

@@ -349,3 +349,12 @@ fn few_bytes_stand_for_few_values() {
         );
     }
 }
+
+/// A table that was upgraded has manifests of format version 1: their entries have no sequence number, that of the manifest is 0.
+#[test]
+fn manifests_from_before_an_upgrade_are_read() {
+    let mut other = Other::default();
+    other.list[0]["sequence_number"] = json!(0);
+    other.entries[0]["status"] = json!(0);
+    assert_eq!(other.read(), Ok(2));
+}
