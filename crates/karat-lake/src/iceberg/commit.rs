@@ -12,6 +12,7 @@ use arrow::datatypes::{Field, Schema};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::log::Listing;
 use super::manifests::{Fate, ManifestFile, Scribe, put_all};
 use super::metadata::Metadata;
 use super::schema::{NARROW, highest_id, narrow, to_json};
@@ -121,8 +122,19 @@ pub(crate) fn hint(version: i64) -> String {
     (version + 1).to_string()
 }
 
-/// Writes the file that names the newest metadata file, in the place of the one before.
-pub(crate) fn write_hint(table: &Path, version: i64) -> Result<(), LakeError> {
+/// Writes the file that names the newest metadata file, `version` or a later one, in the place of the one before. Whoever lists the folder
+/// and then writes may be overtaken in between: so it is listed again after each writing, until nothing newer is there.
+pub(crate) fn write_hint(table: &Path, mut version: i64) -> Result<(), LakeError> {
+    loop {
+        replace_hint(table, version)?;
+        match Listing::read(table)?.versions.last() {
+            Some(&newest) if newest > version => version = newest,
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn replace_hint(table: &Path, version: i64) -> Result<(), LakeError> {
     let dir = table.join(LOG_FOLDER);
     let (temporary, mut file) = create_temporary(&dir)?;
     let path = dir.join(HINT);

@@ -149,6 +149,25 @@ fn a_table_is_whole_while_it_is_written() {
     });
 }
 
+/// Runs mend every table's hint, also one that somebody commits to.
+#[test]
+fn a_pointer_does_not_go_back() {
+    let (_folder, _lake, table) = iceberg();
+    let bytes = std::fs::read(metadata(&table, 0)).unwrap();
+    for version in 1..=20 {
+        std::fs::remove_file(hint(&table)).unwrap();
+        std::thread::scope(|scope| {
+            let mended = scope.spawn(|| table.mend_pointer());
+            let next = table.path().join("metadata/.next");
+            std::fs::write(metadata(&table, version), &bytes).unwrap();
+            std::fs::write(&next, (version + 1).to_string()).unwrap();
+            std::fs::rename(&next, hint(&table)).unwrap();
+            mended.join().unwrap().unwrap();
+        });
+        assert_eq!(table.wrong_pointer().unwrap(), None);
+    }
+}
+
 #[test]
 fn columns_keep_their_ids() {
     let (_folder, _lake, table) = iceberg();
