@@ -651,7 +651,8 @@ impl Snapshot {
 
     /// Rows of all live files.
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        let rows = self.files.iter().map(|file| file.rows);
+        rows.fold(0, u64::saturating_add)
     }
 
     /// The comment of a column.

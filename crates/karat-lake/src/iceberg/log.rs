@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
 use super::manifests::{self, Entry, ManifestFile, Manifests};
-use super::metadata::{Columns, Metadata};
+use super::metadata::{COUNT_MAX, Columns, Metadata};
 use super::schema::{self, Mapped, NARROW, Narrow};
 use super::{
     HINT, Kept, LINKED, LOG_FOLDER, OPERATION, OWN, RECEIPT, RUN, TIME, TXN, VERSION, entry_name,
@@ -89,7 +89,7 @@ fn is_temporary(name: &str) -> bool {
 fn version_of(name: &str) -> Option<i64> {
     let number = name.strip_prefix('v')?.strip_suffix(".metadata.json")?;
     let version = number.parse::<i64>().ok()?.checked_sub(1)?;
-    (version >= 0 && entry_name(version) == name).then_some(version)
+    ((0..COUNT_MAX).contains(&version) && entry_name(version) == name).then_some(version)
 }
 
 /// What the file for other readers says; none if there is no such file.

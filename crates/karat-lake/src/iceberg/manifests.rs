@@ -117,6 +117,10 @@ const KEPT: i64 = 0;
 const ADDED: i64 = 1;
 const REMOVED: i64 = 2;
 
+/// Rows and bytes of a data file are below, so that the sums over millions of files are numbers.
+const ROWS_MAX: u64 = 1 << 40;
+const BYTES_MAX: u64 = 1 << 40;
+
 fn data_file(record: &Value) -> Option<DataFile> {
     let numbers = |id: i32| -> BTreeMap<i32, i64> {
         let pairs = pairs(record.field(id)).into_iter();
@@ -130,12 +134,16 @@ fn data_file(record: &Value) -> Option<DataFile> {
             .filter_map(|(id, value)| Some((id, value.bytes()?.to_vec())))
             .collect()
     };
+    let size = |id: i32, most: u64| {
+        let size = u64::try_from(record.field(id).long()?).ok()?;
+        (size < most).then_some(size)
+    };
     let offsets = record.field(132);
     Some(DataFile {
         path: record.field(100).text()?.to_owned(),
         format: record.field(101).text()?.to_owned(),
-        rows: u64::try_from(record.field(103).long()?).ok()?,
-        size: u64::try_from(record.field(104).long()?).ok()?,
+        rows: size(103, ROWS_MAX)?,
+        size: size(104, BYTES_MAX)?,
         column_sizes: numbers(108),
         values: numbers(109),
         nulls: numbers(110),
