@@ -101,8 +101,8 @@ impl Listing {
     /// The oldest version that can be read: what expired logs leave begins with a checkpoint.
     pub(crate) fn oldest(&self) -> i64 {
         match self.commits.first() {
-            Some(0) | None => 0,
-            Some(_) => self.checkpoints.keys().next().copied().unwrap_or(0),
+            Some(0) => 0,
+            _ => self.checkpoints.keys().next().copied().unwrap_or(0),
         }
     }
 
