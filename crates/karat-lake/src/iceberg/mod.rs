@@ -78,9 +78,14 @@ impl Kept {
                 "unset them there; state the key in the silver model",
             );
         }
-        if let Some(field) = columns.fields.iter().find(|field| field.required) {
+        let mut fields = columns.fields.iter();
+        let required = fields.find_map(|field| {
+            let below = || schema::required_in(&field.of, &field.name);
+            field.required.then(|| field.name.clone()).or_else(below)
+        });
+        if let Some(path) = required {
             return refuse(
-                format!("column `{}` is required", field.name),
+                format!("column `{path}` is required"),
                 "make it optional there; state it as an expectation of the silver model",
             );
         }

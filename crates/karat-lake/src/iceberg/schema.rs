@@ -368,6 +368,30 @@ pub(crate) fn changed(written: &Fields, now: &Fields, parent: &str) -> Option<St
     None
 }
 
+/// What in a type may not be null, by its path; `path` is that of the type. A map's keys never are, whoever wrote it.
+pub(crate) fn required_in(of: &Value, path: &str) -> Option<String> {
+    let part = |key: &str| {
+        let path = format!("{path}.{key}");
+        let is_required = of[format!("{key}-required")] == true;
+        match is_required {
+            true => Some(path),
+            false => required_in(&of[key], &path),
+        }
+    };
+    match of["type"].as_str()? {
+        "list" => part("element"),
+        "map" => part("key").or_else(|| part("value")),
+        "struct" => of["fields"].as_array()?.iter().find_map(|field| {
+            let path = format!("{path}.{}", field["name"].as_str()?);
+            match field["required"] == true {
+                true => Some(path),
+                false => required_in(&field["type"], &path),
+            }
+        }),
+        _ => None,
+    }
+}
+
 /// What the table property `schema.name-mapping.default` says of a column: its id in files whose columns have none.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Mapped {

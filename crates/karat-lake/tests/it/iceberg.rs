@@ -380,12 +380,28 @@ fn rules_that_our_commits_would_not_keep_are_refused() {
     for (key, at, why) in [
         ("required", json!(true), "column `id` is required"),
         ("", json!([1]), "it has identifier fields"),
+        (
+            "more",
+            json!({ "type": "list", "element-id": 4, "element": "long", "element-required": true }),
+            "column `more.element` is required",
+        ),
+        (
+            "more",
+            json!({ "type": "map", "key-id": 4, "key": "long", "value-id": 5, "value-required": false, "value": {
+                "type": "struct", "fields": [{ "id": 6, "name": "a", "required": true, "type": "long" }],
+            }}),
+            "column `more.value.a` is required",
+        ),
     ] {
         let (_folder, _lake, table) = iceberg();
         let path = metadata(&table, 0);
         let mut value = json_of(&path);
         match key {
             "" => value["schemas"][0]["identifier-field-ids"] = at,
+            "more" => value["schemas"][0]["fields"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({ "id": 3, "name": "more", "required": false, "type": at })),
             key => value["schemas"][0]["fields"][0][key] = at,
         }
         std::fs::write(&path, value.to_string()).unwrap();
