@@ -44,6 +44,16 @@ pub fn canonical(schema: &Schema) -> Result<SchemaRef, LakeError> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// A format that has no word for a type of a canonical schema: one was forgotten.
+pub(crate) fn unspelled(data_type: &DataType, format: &str) -> LakeError {
+    LakeError::Refused {
+        doing: "store",
+        what: data_type.to_string(),
+        why: format!("karat does not know how {format} calls this type"),
+        hint: "this is a bug of karat: please report it".into(),
+    }
+}
+
 fn canonical_field(field: &Field, path: &str) -> Result<FieldRef, LakeError> {
     let name = field.name();
     if name.is_empty() || name.contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']) {

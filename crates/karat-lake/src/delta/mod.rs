@@ -362,12 +362,12 @@ impl Prepared {
         schema: &Schema,
         current: Option<&Snapshot>,
     ) -> Result<Option<Action>, LakeError> {
-        let schema_string = to_delta(schema);
+        let schema_string = to_delta(schema)?;
         let mut properties =
             current.map_or_else(default_properties, |current| current.properties.clone());
         properties.extend(commit.properties.clone());
         if let Some(current) = current
-            && to_delta(&current.schema) == schema_string
+            && to_delta(&current.schema)? == schema_string
             && current.properties == properties
         {
             return Ok(None);

@@ -205,7 +205,7 @@ impl Change<'_> {
         let (schema_id, new_schema) = self.schema()?;
         let spoken = match &new_schema {
             Some(new) => new.clone(),
-            None => to_json(&self.numbered, self.columns, schema_id),
+            None => to_json(&self.numbered, self.columns, schema_id)?,
         };
         let snapshot_id = self.snapshot_id();
         let sequence = self
@@ -332,7 +332,7 @@ impl Change<'_> {
     /// The id of the schema of this version, and the schema if it is new.
     fn schema(&self) -> Result<(i32, Option<Value>), LakeError> {
         let Some(base) = self.base else {
-            return Ok((0, Some(to_json(&self.numbered, self.columns, 0))));
+            return Ok((0, Some(to_json(&self.numbered, self.columns, 0)?)));
         };
         let known = base.value["schemas"].as_array();
         let mut next = 0;
@@ -342,7 +342,7 @@ impl Change<'_> {
                 .and_then(|id| i32::try_from(id).ok());
             let Some(id) = id else { continue };
             next = next.max(id + 1);
-            if schema["fields"] == to_json(&self.numbered, self.columns, id)["fields"]
+            if schema["fields"] == to_json(&self.numbered, self.columns, id)?["fields"]
                 && schema
                     .get("identifier-field-ids")
                     .is_none_or(|ids| ids == &json!([]))
@@ -350,7 +350,8 @@ impl Change<'_> {
                 return Ok((id, None));
             }
         }
-        Ok((next, Some(to_json(&self.numbered, self.columns, next))))
+        let new = to_json(&self.numbered, self.columns, next)?;
+        Ok((next, Some(new)))
     }
 
     fn properties(&self) -> BTreeMap<String, String> {

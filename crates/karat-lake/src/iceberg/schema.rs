@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use crate::LakeError;
-use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of};
+use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of, unspelled};
 
 /// Table property: columns that karat types narrower than Iceberg can, by field id.
 pub(crate) const NARROW: &str = "karat.narrow";
@@ -101,32 +101,36 @@ pub(crate) fn highest_id(fields: &Fields) -> i32 {
 }
 
 /// Iceberg's JSON of a schema: `numbered` has the ids, `schema` the comments.
-pub(crate) fn to_json(numbered: &Schema, schema: &Schema, schema_id: i32) -> Value {
-    json!({
+pub(crate) fn to_json(
+    numbered: &Schema,
+    schema: &Schema,
+    schema_id: i32,
+) -> Result<Value, LakeError> {
+    Ok(json!({
         "type": "struct",
         "schema-id": schema_id,
-        "fields": fields_json(numbered.fields(), schema.fields()),
-    })
+        "fields": fields_json(numbered.fields(), schema.fields())?,
+    }))
 }
 
-fn fields_json(numbered: &Fields, fields: &Fields) -> Vec<Value> {
+fn fields_json(numbered: &Fields, fields: &Fields) -> Result<Vec<Value>, LakeError> {
     let both = numbered.iter().zip(fields);
     both.map(|(numbered, field)| {
         let mut value = json!({
             "id": id_of(numbered).unwrap_or(0),
             "name": field.name(),
             "required": false,
-            "type": type_json(numbered.data_type(), field.data_type()),
+            "type": type_json(numbered.data_type(), field.data_type())?,
         });
         if let Some(comment) = field.metadata().get(COMMENT) {
             value["doc"] = Value::from(comment.as_str());
         }
-        value
+        Ok(value)
     })
     .collect()
 }
 
-fn type_json(numbered: &DataType, data_type: &DataType) -> Value {
+fn type_json(numbered: &DataType, data_type: &DataType) -> Result<Value, LakeError> {
     let name = match (numbered, data_type) {
         (DataType::Boolean, _) => "boolean",
         (DataType::Int8 | DataType::Int16 | DataType::Int32, _) => "int",
@@ -134,42 +138,43 @@ fn type_json(numbered: &DataType, data_type: &DataType) -> Value {
         (DataType::Float32, _) => "float",
         (DataType::Float64, _) => "double",
         (DataType::Date32, _) => "date",
+        (DataType::Utf8, _) => "string",
         (DataType::Binary, _) => "binary",
         (DataType::Timestamp(_, Some(_)), _) => "timestamptz",
         (DataType::Timestamp(_, None), _) => "timestamp",
         (DataType::Decimal128(precision, scale), _) => {
-            return Value::String(format!("decimal({precision}, {scale})"));
+            return Ok(Value::String(format!("decimal({precision}, {scale})")));
         }
         (DataType::Struct(numbered), DataType::Struct(fields)) => {
-            return json!({ "type": "struct", "fields": fields_json(numbered, fields) });
+            return Ok(json!({ "type": "struct", "fields": fields_json(numbered, fields)? }));
         }
         (DataType::List(numbered), DataType::List(item)) => {
-            return json!({
+            return Ok(json!({
                 "type": "list",
                 "element-id": id_of(numbered).unwrap_or(0),
-                "element": type_json(numbered.data_type(), item.data_type()),
+                "element": type_json(numbered.data_type(), item.data_type())?,
                 "element-required": false,
-            });
+            }));
         }
         (DataType::Map(numbered, _), DataType::Map(entries, _)) => {
             if let (DataType::Struct(numbered), DataType::Struct(pair)) =
                 (numbered.data_type(), entries.data_type())
                 && let ([key_id, value_id], [key, value]) = (&numbered[..], &pair[..])
             {
-                return json!({
+                return Ok(json!({
                     "type": "map",
                     "key-id": id_of(key_id).unwrap_or(0),
-                    "key": type_json(key_id.data_type(), key.data_type()),
+                    "key": type_json(key_id.data_type(), key.data_type())?,
                     "value-id": id_of(value_id).unwrap_or(0),
-                    "value": type_json(value_id.data_type(), value.data_type()),
+                    "value": type_json(value_id.data_type(), value.data_type())?,
                     "value-required": false,
-                });
+                }));
             }
-            "string"
+            return Err(unspelled(data_type, "Iceberg"));
         }
-        _ => "string",
+        _ => return Err(unspelled(data_type, "Iceberg")),
     };
-    Value::String(name.into())
+    Ok(Value::String(name.into()))
 }
 
 /// The columns that Iceberg holds as `int` and karat narrower.
