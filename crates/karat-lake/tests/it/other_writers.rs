@@ -390,3 +390,35 @@ fn numbers_that_no_table_comes_to_are_refused() {
         "an entry has no file",
     );
 }
+
+/// What a manifest states besides the metadata file: deletes, and the partitions that the table had once.
+#[test]
+fn manifests_of_deletes_and_of_partitions_are_refused() {
+    let mut other = Other::default();
+    let mut deletes = other.list[0].clone();
+    deletes["content"] = json!(1);
+    other.list.push(deletes);
+    let why = "it has files with deleted rows (merge-on-read)";
+    assert_eq!(other.read(), Err(why.into()));
+    let mut other = Other::default();
+    let field =
+        json!({ "name": "id_bucket", "transform": "bucket[4]", "source-id": 1, "field-id": 1000 });
+    let before = json!({ "spec-id": 1, "fields": [field] });
+    other.metadata["partition-specs"]
+        .as_array_mut()
+        .unwrap()
+        .push(before);
+    other.list[0]["partition_spec_id"] = json!(1);
+    assert_eq!(other.read(), Err("it is partitioned by id_bucket".into()));
+}
+
+#[test]
+fn avro_is_read_however_it_is_packed() {
+    for codec in ["null", "zstandard"] {
+        let other = Other {
+            codec,
+            ..Other::default()
+        };
+        assert_eq!(other.read(), Ok(2), "{codec}");
+    }
+}
