@@ -3,9 +3,10 @@
 //! So the one file that makes a version vouches for all that it leads to: it names its manifest list, which names the manifests, which
 //! name the data files, each by its digest. Files of other writers are named otherwise; their digests go into the entry of the log.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -72,7 +73,7 @@ pub(crate) struct Entry {
 /// The manifests of a table that were read, by their paths in the lake.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
-    read: Mutex<HashMap<PathBuf, Arc<Vec<Entry>>>>,
+    read: RefCell<HashMap<PathBuf, Arc<Vec<Entry>>>>,
 }
 
 impl Manifests {
@@ -82,8 +83,7 @@ impl Manifests {
         manifest: &ManifestFile,
         path: &Path,
     ) -> Result<Arc<Vec<Entry>>, LakeError> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = read.get(path) {
+        if let Some(known) = self.read.borrow().get(path) {
             return Ok(Arc::clone(known));
         }
         let broken = |why: &str| LakeError::corrupt(path, format!("it is no manifest: {why}"));
@@ -108,7 +108,9 @@ impl Manifests {
         let entries = avro::read(&read_named(path)?, entry).map_err(|why| broken(&why))?;
         let entries: Vec<Entry> = entries.into_iter().flatten().collect();
         let entries = Arc::new(entries);
-        read.insert(path.to_path_buf(), Arc::clone(&entries));
+        self.read
+            .borrow_mut()
+            .insert(path.to_path_buf(), Arc::clone(&entries));
         Ok(entries)
     }
 }
