@@ -126,7 +126,7 @@ pub enum LakeError {
         /// Rows that the files hold.
         written: u64,
     },
-    /// The Delta library failed at a commit, and our transaction is not in the log.
+    /// A commit failed, and our transaction is not in the log.
     #[error("cannot commit version {version} of `{table}`: {why}")]
     Commit {
         /// Folder of the table.

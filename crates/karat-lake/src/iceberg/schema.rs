@@ -17,7 +17,7 @@ use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of, uns
 /// Table property: columns that karat types narrower than Iceberg can, by field id.
 pub(crate) const NARROW: &str = "karat.narrow";
 
-/// Columns of a table as karat holds them, and what Iceberg cannot say of them.
+/// What karat calls the type of a column, by field id, where Iceberg has no such type: `byte` or `short`.
 pub(crate) type Narrow = BTreeMap<i32, String>;
 
 /// A canonical schema with a field id on every field: those of `known`, else such above `last`.
