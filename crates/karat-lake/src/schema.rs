@@ -44,6 +44,16 @@ pub fn canonical(schema: &Schema) -> Result<SchemaRef, LakeError> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// A column of a foreign table whose type, as its format calls it, karat does not know.
+pub(crate) fn unknown_type(table: &str, column: &str, of: &str) -> LakeError {
+    LakeError::refused(
+        "read",
+        table,
+        format!("column `{column}` has the type `{of}`, which karat does not know"),
+        "copy the table without this column",
+    )
+}
+
 /// A format that has no word for a type of a canonical schema: one was forgotten.
 pub(crate) fn unspelled(data_type: &DataType, format: &str) -> LakeError {
     LakeError::Refused {

@@ -145,6 +145,11 @@ impl LiveFile {
     }
 }
 
+/// Whether a path that a log names, relative to its table, is one below the table's folder.
+pub(crate) fn is_inside(path: &str) -> bool {
+    !path.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
 /// The SHA-256 in the name of a data file, given relative to its table, if karat named it.
 pub fn sha256_in_name(path: &str) -> Option<&str> {
     let digest = path.get(..64)?;
@@ -263,13 +268,12 @@ impl Table {
     }
 
     fn two_formats(&self) -> LakeError {
-        LakeError::Refused {
-            doing: "read",
-            what: self.dir.clone(),
-            why: "its folder holds a Delta table (`_delta_log`) and an Iceberg table (`metadata`)"
-                .into(),
-            hint: "move one of the two folders away, and its data files with it".into(),
-        }
+        LakeError::refused(
+            "read",
+            &self.dir,
+            "its folder holds a Delta table (`_delta_log`) and an Iceberg table (`metadata`)",
+            "move one of the two folders away, and its data files with it",
+        )
     }
 
     /// The newest version's number without reading it; none if there is no table.
@@ -515,12 +519,7 @@ impl Table {
     }
 
     pub(crate) fn refuse(&self, why: String, hint: &str) -> LakeError {
-        LakeError::Refused {
-            doing: "write",
-            what: self.dir.clone(),
-            why,
-            hint: hint.into(),
-        }
+        LakeError::refused("write", &self.dir, why, hint)
     }
 
     fn check_files(&self, commit: &Commit, current: Option<&Snapshot>) -> Result<(), LakeError> {

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use serde_json::{Map, Value, json};
 
 use crate::LakeError;
-use crate::schema::{COMMENT, decimal, map_of, unspelled};
+use crate::schema::{COMMENT, decimal, map_of, unknown_type, unspelled};
 
 /// Delta's `schemaString` of a canonical schema.
 pub(crate) fn to_delta(schema: &Schema) -> Result<String, LakeError> {
@@ -200,12 +200,7 @@ impl Reader<'_> {
             "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
             // Delta's short form of decimal(10,0).
             "decimal" => DataType::Decimal128(10, 0),
-            _ => decimal(name).ok_or_else(|| LakeError::Refused {
-                doing: "read",
-                what: self.table.to_owned(),
-                why: format!("column `{path}` has the type `{name}`, which karat does not know"),
-                hint: "copy the table without this column".into(),
-            })?,
+            _ => decimal(name).ok_or_else(|| unknown_type(self.table, path, name))?,
         })
     }
 }

@@ -21,6 +21,7 @@ use super::{
     HINT, Kept, LINKED, LOG_FOLDER, OPERATION, OWN, RECEIPT, RUN, TIME, TXN, VERSION, entry_name,
     stats,
 };
+use crate::error::{COPY, COPY_WHOLE};
 use crate::table::{self, Log, Table};
 use crate::{CommitRecord, ErrorClass, LakeError, LiveFile, Snapshot};
 
@@ -107,19 +108,8 @@ pub(crate) fn named_by(hint: &str) -> Option<i64> {
     hint.trim().parse::<i64>().ok()?.checked_sub(1)
 }
 
-fn refused(table: &str, why: String, hint: &str) -> LakeError {
-    LakeError::Refused {
-        doing: "read",
-        what: table.to_owned(),
-        why,
-        hint: hint.to_owned(),
-    }
-}
-
 /// Table property: ids of columns in files that have none, by name.
 const NAME_MAPPING: &str = "schema.name-mapping.default";
-
-const COPY: &str = "copy the table without it, then read the copy";
 
 impl IcebergLog {
     /// The log in a table's folder, if there is one.
@@ -143,7 +133,7 @@ impl IcebergLog {
                     "karat reads tables of the file system, whose metadata files are called v1.metadata.json, v2.metadata.json and so on: give the newest the next such name, or remove it",
                 ),
             };
-            return Err(refused(table.dir(), why, hint));
+            return Err(LakeError::refused("read", table.dir(), why, hint));
         }
         let newest = listing.versions.last().copied().unwrap_or(0);
         if let Some(named) = hint.as_deref().and_then(named_by)
@@ -191,7 +181,12 @@ impl IcebergLog {
                 "it has version {} of Iceberg's format, karat knows 2",
                 format.format_version
             );
-            return Err(refused(&self.dir, why, "copy it into a table of version 2"));
+            return Err(LakeError::refused(
+                "read",
+                &self.dir,
+                why,
+                "copy it into a table of version 2",
+            ));
         }
         let metadata = Metadata::parse(&bytes).map_err(|why| {
             LakeError::corrupt(&file, format!("it is no metadata of Iceberg: {why}"))
@@ -221,7 +216,8 @@ impl IcebergLog {
         };
         match is_here {
             true => Ok(plain.to_owned()),
-            false => Err(refused(
+            false => Err(LakeError::refused(
+                "read",
                 &self.dir,
                 format!(
                     "its metadata says that it lies in `{stated}`: it was moved, or is a copy, and the metadata of Iceberg holds whole paths"
@@ -236,11 +232,12 @@ impl IcebergLog {
         let below = without_scheme(path)
             .strip_prefix(&meta.location)
             .and_then(|rest| rest.strip_prefix('/'))
-            .filter(|rest| !rest.split('/').any(|part| matches!(part, "" | "." | "..")));
+            .filter(|rest| table::is_inside(rest));
         below.map(str::to_owned).ok_or_else(|| {
-            refused(
+            LakeError::refused(
+                "read",
                 &self.dir,
-                "it names files outside its folder".into(),
+                "it names files outside its folder",
                 "copy the table with its data files into one folder",
             )
         })
@@ -260,9 +257,10 @@ impl IcebergLog {
         let list = self.listed(meta)?;
         for manifest in &list {
             if manifest.has_deletes() {
-                return Err(refused(
+                return Err(LakeError::refused(
+                    "read",
                     &self.dir,
-                    "it has files with deleted rows (merge-on-read)".into(),
+                    "it has files with deleted rows (merge-on-read)",
                     "rewrite its data files there (`rewrite_data_files` with `delete-file-threshold` 1)",
                 ));
             }
@@ -281,10 +279,11 @@ impl IcebergLog {
             .flat_map(|spec| &spec.fields)
             .map(|field| field.name.as_str())
             .collect();
-        refused(
+        LakeError::refused(
+            "read",
             &self.dir,
             format!("it is partitioned by {}", names.join(", ")),
-            "copy it without partitions: karat skips files by their statistics",
+            COPY_WHOLE,
         )
     }
 
@@ -327,7 +326,12 @@ impl IcebergLog {
         for entry in entries.iter().flat_map(|entries| entries.iter()) {
             if !entry.file.format.eq_ignore_ascii_case("parquet") {
                 let why = format!("it has data files of the format {}", entry.file.format);
-                return Err(refused(&self.dir, why, "rewrite them as Parquet there"));
+                return Err(LakeError::refused(
+                    "read",
+                    &self.dir,
+                    why,
+                    "rewrite them as Parquet there",
+                ));
             }
             writers.insert(entry.snapshot_id);
         }
@@ -350,7 +354,8 @@ impl IcebergLog {
             };
             let columns = self.columns(meta, schema)?;
             if let Some(changed) = schema::changed(columns.fields(), numbered.fields(), "") {
-                return Err(refused(
+                return Err(LakeError::refused(
+                    "read",
                     &self.dir,
                     format!("{changed}, and files from before are in it"),
                     COPY,
@@ -374,7 +379,8 @@ impl IcebergLog {
             .unwrap_or_default();
         match schema::misnamed(columns.fields(), numbered.fields(), &names, "") {
             None => Ok(()),
-            Some(misnamed) => Err(refused(
+            Some(misnamed) => Err(LakeError::refused(
+                "read",
                 &self.dir,
                 format!("{misnamed} in its file `{place}`"),
                 "copy the table under names of letters, digits and `_`, then read the copy",

@@ -63,14 +63,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// Refuses, by name, what karat's commits would break.
     pub(crate) fn check_writable(&self, dir: &str) -> Result<(), LakeError> {
-        let refuse = |why: String, hint: &str| {
-            Err(LakeError::Refused {
-                doing: "write",
-                what: dir.to_owned(),
-                why,
-                hint: hint.to_owned(),
-            })
-        };
+        let refuse = |why: String, hint: &str| Err(LakeError::refused("write", dir, why, hint));
         let columns = self.metadata.current_schema();
         if !columns.identifier_field_ids.is_empty() {
             return refuse(

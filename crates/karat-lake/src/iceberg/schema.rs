@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::metadata;
 use crate::LakeError;
-use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of, unspelled};
+use crate::schema::{
+    COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of, unknown_type, unspelled,
+};
 
 /// Table property: columns that karat types narrower than Iceberg can, by field id.
 pub(crate) const NARROW: &str = "karat.narrow";
@@ -293,12 +295,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, of: &str, path: &str) -> LakeError {
-        LakeError::Refused {
-            doing: "read",
-            what: self.table.to_owned(),
-            why: format!("column `{path}` has the type `{of}`, which karat does not know"),
-            hint: "copy the table without this column".into(),
-        }
+        unknown_type(self.table, path, of)
     }
 }
 
