@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+/// What to do about a feature of a foreign table that karat does not read.
+pub(crate) const COPY: &str = "copy the table without it, then read the copy";
+/// The same of partitions.
+pub(crate) const COPY_WHOLE: &str =
+    "copy it without partitions: karat skips files by their statistics";
+
 /// What kind of trouble an error is; the binary turns it into an exit code (SEMANTICS H1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -126,7 +132,7 @@ pub enum LakeError {
         /// Rows that the files hold.
         written: u64,
     },
-    /// The Delta library failed at a commit, and our transaction is not in the log.
+    /// A commit failed, and our transaction is not in the log.
     #[error("cannot commit version {version} of `{table}`: {why}")]
     Commit {
         /// Folder of the table.
@@ -204,6 +210,20 @@ impl LakeError {
             }
             Self::Commit { source, .. } => lake_cause(source.as_ref()).and_then(Self::hint),
             _ => None,
+        }
+    }
+
+    pub(crate) fn refused(
+        doing: &'static str,
+        what: &str,
+        why: impl Into<String>,
+        hint: &str,
+    ) -> Self {
+        Self::Refused {
+            doing,
+            what: what.to_owned(),
+            why: why.into(),
+            hint: hint.to_owned(),
         }
     }
 

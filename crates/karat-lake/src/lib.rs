@@ -1,6 +1,6 @@
 //! The lake on disk: folders and format, create-once files, locks, canonical Parquet files, and tables in Delta or Iceberg.
 //!
-//! This crate is the only one that names deltalake and iceberg. It writes data files and commits them as a list of adds and removes
+//! This crate is the only one that knows how Delta and Iceberg keep a table. It writes data files and commits them as a list of adds and removes
 //! against a stated base version (SEMANTICS A4); what goes into them, and what a receipt says, is for others.
 //! Modules stand in the order data passes through them.
 

@@ -44,6 +44,26 @@ pub fn canonical(schema: &Schema) -> Result<SchemaRef, LakeError> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// A column of a foreign table whose type, as its format calls it, karat does not know.
+pub(crate) fn unknown_type(table: &str, column: &str, of: &str) -> LakeError {
+    LakeError::refused(
+        "read",
+        table,
+        format!("column `{column}` has the type `{of}`, which karat does not know"),
+        "copy the table without this column",
+    )
+}
+
+/// A format that has no word for a type of a canonical schema: one was forgotten.
+pub(crate) fn unspelled(data_type: &DataType, format: &str) -> LakeError {
+    LakeError::Refused {
+        doing: "store",
+        what: data_type.to_string(),
+        why: format!("karat does not know how {format} calls this type"),
+        hint: "this is a bug of karat: please report it".into(),
+    }
+}
+
 fn canonical_field(field: &Field, path: &str) -> Result<FieldRef, LakeError> {
     let name = field.name();
     if name.is_empty() || name.contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']) {

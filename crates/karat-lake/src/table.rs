@@ -145,6 +145,11 @@ impl LiveFile {
     }
 }
 
+/// Whether a path that a log names, relative to its table, is one below the table's folder.
+pub(crate) fn is_inside(path: &str) -> bool {
+    !path.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
 /// The SHA-256 in the name of a data file, given relative to its table, if karat named it.
 pub fn sha256_in_name(path: &str) -> Option<&str> {
     let digest = path.get(..64)?;
@@ -263,13 +268,12 @@ impl Table {
     }
 
     fn two_formats(&self) -> LakeError {
-        LakeError::Refused {
-            doing: "read",
-            what: self.dir.clone(),
-            why: "its folder holds a Delta table (`_delta_log`) and an Iceberg table (`metadata`)"
-                .into(),
-            hint: "move one of the two folders away, and its data files with it".into(),
-        }
+        LakeError::refused(
+            "read",
+            &self.dir,
+            "its folder holds a Delta table (`_delta_log`) and an Iceberg table (`metadata`)",
+            "move one of the two folders away, and its data files with it",
+        )
     }
 
     /// The newest version's number without reading it; none if there is no table.
@@ -309,6 +313,17 @@ impl Table {
         };
         let versions = log.commits_from(from.unwrap_or(0)).into_iter();
         versions.map(|version| log.record(version)).collect()
+    }
+
+    /// The commit that made this version; none if its log entry is not there.
+    pub fn record(&self, version: i64) -> Result<Option<CommitRecord>, LakeError> {
+        let Some(log) = self.log()? else {
+            return Ok(None);
+        };
+        match log.commits_from(version).first() == Some(&version) {
+            true => log.record(version).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The file of the log that makes a version, which need not be there, relative to the lake.
@@ -504,12 +519,7 @@ impl Table {
     }
 
     pub(crate) fn refuse(&self, why: String, hint: &str) -> LakeError {
-        LakeError::Refused {
-            doing: "write",
-            what: self.dir.clone(),
-            why,
-            hint: hint.into(),
-        }
+        LakeError::refused("write", &self.dir, why, hint)
     }
 
     fn check_files(&self, commit: &Commit, current: Option<&Snapshot>) -> Result<(), LakeError> {
@@ -640,7 +650,8 @@ impl Snapshot {
 
     /// Rows of all live files.
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        let rows = self.files.iter().map(|file| file.rows);
+        rows.fold(0, u64::saturating_add)
     }
 
     /// The comment of a column.

@@ -103,10 +103,9 @@ pub fn of_lake(site: &Site, name: &TableName, at: &At) -> Result<(Side, i64), Pi
             "`{name}` has no version {version}; the newest is {newest}"
         ))
     })?;
-    let record = table.history(Some(version))?;
+    let record = table.record(version)?;
     let digest = record
-        .iter()
-        .find(|record| record.version == version)
+        .as_ref()
         .and_then(|record| record.receipt.as_deref())
         .and_then(|text| text.parse().ok());
     let fingerprint = match digest {

@@ -35,7 +35,8 @@ pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
     let Some(snapshot) = table.load()? else {
         return Ok(None);
     };
-    let record = table.history(Some(snapshot.version))?.pop();
+    // Not the newest of the log: by now that may be another.
+    let record = table.record(snapshot.version)?;
     Ok(Some(head_of(snapshot, record.as_ref())))
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn recorded_version(
         _ => return Ok(None),
     }
     if let Some(receipt) = receipt {
-        let record = table.history(Some(version))?.into_iter().next();
+        let record = table.record(version)?;
         let made_by = record.and_then(|record| record.receipt);
         if made_by.as_deref() != Some(receipt.to_string().as_str()) {
             return Ok(None);
@@ -65,8 +66,8 @@ pub(crate) fn head_at(table: &Table, version: i64) -> Result<Option<Head>, Pipel
     let Some(snapshot) = table.load_at(version)? else {
         return Ok(None);
     };
-    let records = table.history(Some(version))?;
-    Ok(Some(head_of(snapshot, records.first())))
+    let record = table.record(version)?;
+    Ok(Some(head_of(snapshot, record.as_ref())))
 }
 
 fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
@@ -528,7 +529,7 @@ fn commit(
 }
 
 fn names(table: &Table, version: i64, receipt: Digest) -> Result<bool, PipelineError> {
-    let record = table.history(Some(version))?.into_iter().next();
+    let record = table.record(version)?;
     let named = record.and_then(|record| record.receipt);
     Ok(named.is_some_and(|named| named == receipt.to_string()))
 }

@@ -2,6 +2,7 @@
 
 use super::action::{Metadata, Protocol};
 use crate::LakeError;
+use crate::error::{COPY, COPY_WHOLE};
 
 /// Reader features that change nothing in how we read. Files with deletion vectors are refused one by one, v2 checkpoints where one is needed.
 const READS: [&str; 4] = [
@@ -13,31 +14,21 @@ const READS: [&str; 4] = [
 /// Writer features under which our commits are right.
 const WRITES: [&str; 2] = ["timestampNtz", "appendOnly"];
 
-fn refused(doing: &'static str, table: &str, why: String, hint: &str) -> LakeError {
-    LakeError::Refused {
-        doing,
-        what: table.to_owned(),
-        why,
-        hint: hint.to_owned(),
-    }
-}
-
 /// Refuses a table that we would read wrongly.
 pub(crate) fn check_read(
     table: &str,
     protocol: &Protocol,
     metadata: &Metadata,
 ) -> Result<(), LakeError> {
-    const COPY: &str = "copy the table without it, then read the copy";
     let mode = metadata
         .configuration
         .get("delta.columnMapping.mode")
         .and_then(Option::as_deref);
     if mode.is_some_and(|mode| mode != "none") {
-        return Err(refused(
+        return Err(LakeError::refused(
             "read",
             table,
-            "it uses the Delta feature columnMapping".into(),
+            "it uses the Delta feature columnMapping",
             COPY,
         ));
     }
@@ -46,7 +37,7 @@ pub(crate) fn check_read(
             "it needs Delta reader version {}, karat knows 3",
             protocol.min_reader_version
         );
-        return Err(refused(
+        return Err(LakeError::refused(
             "read",
             table,
             why,
@@ -57,7 +48,7 @@ pub(crate) fn check_read(
         for feature in protocol.reader_features.iter().flatten() {
             let unused = feature == "columnMapping";
             if !unused && !READS.contains(&feature.as_str()) {
-                return Err(refused(
+                return Err(LakeError::refused(
                     "read",
                     table,
                     format!("it uses the Delta feature {feature}"),
@@ -71,12 +62,7 @@ pub(crate) fn check_read(
             "it is partitioned by {}",
             metadata.partition_columns.join(", ")
         );
-        return Err(refused(
-            "read",
-            table,
-            why,
-            "copy it without partitions: karat skips files by their statistics",
-        ));
+        return Err(LakeError::refused("read", table, why, COPY_WHOLE));
     }
     Ok(())
 }
@@ -88,7 +74,7 @@ pub(crate) fn check_write(
     metadata: &Metadata,
     rules: &[(String, String)],
 ) -> Result<(), LakeError> {
-    let refuse = |why: String, hint: &str| Err(refused("write", table, why, hint));
+    let refuse = |why: String, hint: &str| Err(LakeError::refused("write", table, why, hint));
     if let Some((column, key)) = rules.iter().find(|(_, key)| binds_writers(key)) {
         let what = match key.as_str() {
             "delta.invariants" => "an invariant",

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::action::{self, Add, Line, Metadata, Protocol, Txn};
-use super::checkpoint;
+use super::{LOG_FOLDER, checkpoint};
 use crate::LakeError;
 
 /// The files of a log that matter.
@@ -40,7 +40,7 @@ pub(crate) fn commit_name(version: i64) -> String {
 impl Listing {
     /// Lists the log folder; none if there is no table.
     pub(crate) fn read(table_dir: &Path) -> Result<Option<Self>, LakeError> {
-        let dir = table_dir.join("_delta_log");
+        let dir = table_dir.join(LOG_FOLDER);
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -101,8 +101,8 @@ impl Listing {
     /// The oldest version that can be read: what expired logs leave begins with a checkpoint.
     pub(crate) fn oldest(&self) -> i64 {
         match self.commits.first() {
-            Some(0) | None => 0,
-            Some(_) => self.checkpoints.keys().next().copied().unwrap_or(0),
+            Some(0) => 0,
+            _ => self.checkpoints.keys().next().copied().unwrap_or(0),
         }
     }
 
@@ -166,12 +166,12 @@ impl Listing {
 
     fn missing(&self, table: &str, version: i64) -> LakeError {
         if self.foreign_checkpoints.range(version..).next().is_some() {
-            return LakeError::Refused {
-                doing: "read",
-                what: table.to_owned(),
-                why: "its log starts with a checkpoint of the Delta feature v2Checkpoint".into(),
-                hint: "set delta.checkpointPolicy to classic there and make a checkpoint".into(),
-            };
+            return LakeError::refused(
+                "read",
+                table,
+                "its log starts with a checkpoint of the Delta feature v2Checkpoint",
+                "set delta.checkpointPolicy to classic there and make a checkpoint",
+            );
         }
         LakeError::corrupt(
             self.commit_path(version),

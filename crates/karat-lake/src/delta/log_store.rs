@@ -12,6 +12,7 @@ use deltalake_core::logstore::{CommitOrBytes, LogStore, LogStoreConfig, LogStore
 use deltalake_core::{DeltaResult, ObjectStore};
 use uuid::Uuid;
 
+use super::LOG_FOLDER;
 use super::log::{Listing, commit_name};
 use crate::failpoint;
 use crate::folder::{self, Put};
@@ -75,7 +76,7 @@ impl LogStore for DurableLogStore {
             return Err(failed("a commit came as a temporary file", error));
         };
         let name = commit_name(i64::try_from(version).unwrap_or(i64::MAX));
-        let put = folder::put_if_absent(&self.table_dir.join("_delta_log").join(name), &bytes)
+        let put = folder::put_if_absent(&self.table_dir.join(LOG_FOLDER).join(name), &bytes)
             .map_err(|error| failed("the commit file could not be written", error))?;
         if failpoint::triggered("commit", "lost") {
             return Err(failed(

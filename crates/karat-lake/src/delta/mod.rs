@@ -91,14 +91,14 @@ impl DeltaLog {
         let mut files = Vec::with_capacity(adds.len());
         for (path, add) in adds {
             if add.deletion_vector.is_some() {
-                return Err(LakeError::Refused {
-                    doing: "read",
-                    what: self.dir.clone(),
-                    why: format!(
+                return Err(LakeError::refused(
+                    "read",
+                    &self.dir,
+                    format!(
                         "its file `{path}` has a deletion vector (Delta feature deletionVectors)"
                     ),
-                    hint: "purge deletion vectors there (REORG TABLE … APPLY (PURGE))".into(),
-                });
+                    "purge deletion vectors there (REORG TABLE … APPLY (PURGE))",
+                ));
             }
             self.check_inside(&path)?;
             let rows = match add.rows() {
@@ -129,16 +129,13 @@ impl DeltaLog {
 
     /// Data files lie below the table's folder; a shallow clone's do not.
     fn check_inside(&self, path: &str) -> Result<(), LakeError> {
-        let outside = path.starts_with('/')
-            || path.contains("://")
-            || path.split('/').any(|part| part == "..");
-        if outside || path.starts_with("file:") {
-            return Err(LakeError::Refused {
-                doing: "read",
-                what: self.dir.clone(),
-                why: "it names data files outside its folder".into(),
-                hint: "make a deep copy of the table instead of a shallow clone".into(),
-            });
+        if path.starts_with("file:") || !table::is_inside(path) {
+            return Err(LakeError::refused(
+                "read",
+                &self.dir,
+                "it names data files outside its folder",
+                "make a deep copy of the table instead of a shallow clone",
+            ));
         }
         Ok(())
     }
@@ -362,12 +359,12 @@ impl Prepared {
         schema: &Schema,
         current: Option<&Snapshot>,
     ) -> Result<Option<Action>, LakeError> {
-        let schema_string = to_delta(schema);
+        let schema_string = to_delta(schema)?;
         let mut properties =
             current.map_or_else(default_properties, |current| current.properties.clone());
         properties.extend(commit.properties.clone());
         if let Some(current) = current
-            && to_delta(&current.schema) == schema_string
+            && to_delta(&current.schema)? == schema_string
             && current.properties == properties
         {
             return Ok(None);
@@ -469,7 +466,7 @@ impl Prepared {
         })
         .map_err(|error| failed(Box::new(error)))?
         .map_err(|error| failed(Box::new(error)))?;
-        let dir = self.path.join("_delta_log");
+        let dir = self.path.join(LOG_FOLDER);
         let path = dir.join(format!("{version:020}.checkpoint.parquet"));
         std::fs::File::open(&path)
             .and_then(|file| file.sync_all())

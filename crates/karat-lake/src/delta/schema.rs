@@ -8,14 +8,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use serde_json::{Map, Value, json};
 
 use crate::LakeError;
-use crate::schema::{COMMENT, decimal, map_of};
+use crate::schema::{COMMENT, decimal, map_of, unknown_type, unspelled};
 
 /// Delta's `schemaString` of a canonical schema.
-pub(crate) fn to_delta(schema: &Schema) -> String {
-    struct_json(schema.fields()).to_string()
+pub(crate) fn to_delta(schema: &Schema) -> Result<String, LakeError> {
+    Ok(struct_json(schema.fields())?.to_string())
 }
 
-fn struct_json(fields: &Fields) -> Value {
+fn struct_json(fields: &Fields) -> Result<Value, LakeError> {
     let fields: Vec<Value> = fields
         .iter()
         .map(|field| {
@@ -24,18 +24,18 @@ fn struct_json(fields: &Fields) -> Value {
                 .iter()
                 .filter(|(key, _)| *key == COMMENT || key.starts_with("karat."))
                 .collect();
-            json!({
+            Ok(json!({
                 "name": field.name(),
-                "type": delta_type(field.data_type()),
+                "type": delta_type(field.data_type())?,
                 "nullable": true,
                 "metadata": metadata,
-            })
+            }))
         })
-        .collect();
-    json!({ "type": "struct", "fields": fields })
+        .collect::<Result<_, LakeError>>()?;
+    Ok(json!({ "type": "struct", "fields": fields }))
 }
 
-fn delta_type(data_type: &DataType) -> Value {
+fn delta_type(data_type: &DataType) -> Result<Value, LakeError> {
     let name = match data_type {
         DataType::Boolean => "boolean",
         DataType::Int8 => "byte",
@@ -45,32 +45,34 @@ fn delta_type(data_type: &DataType) -> Value {
         DataType::Float32 => "float",
         DataType::Float64 => "double",
         DataType::Date32 => "date",
+        DataType::Utf8 => "string",
         DataType::Binary => "binary",
         DataType::Timestamp(_, Some(_)) => "timestamp",
         DataType::Timestamp(_, None) => "timestamp_ntz",
         DataType::Decimal128(precision, scale) => {
-            return Value::String(format!("decimal({precision},{scale})"));
+            return Ok(Value::String(format!("decimal({precision},{scale})")));
         }
         DataType::Struct(fields) => return struct_json(fields),
         DataType::List(item) => {
-            return json!({ "type": "array", "elementType": delta_type(item.data_type()), "containsNull": true });
+            let item = delta_type(item.data_type())?;
+            return Ok(json!({ "type": "array", "elementType": item, "containsNull": true }));
         }
         DataType::Map(entries, _) => {
             if let DataType::Struct(pair) = entries.data_type()
                 && let [key, value] = pair.iter().as_slice()
             {
-                return json!({
+                return Ok(json!({
                     "type": "map",
-                    "keyType": delta_type(key.data_type()),
-                    "valueType": delta_type(value.data_type()),
+                    "keyType": delta_type(key.data_type())?,
+                    "valueType": delta_type(value.data_type())?,
                     "valueContainsNull": true,
-                });
+                }));
             }
-            "map"
+            return Err(unspelled(data_type, "Delta"));
         }
-        _ => "string",
+        _ => return Err(unspelled(data_type, "Delta")),
     };
-    Value::String(name.into())
+    Ok(Value::String(name.into()))
 }
 
 /// What a Delta schema holds besides names and types.
@@ -198,12 +200,7 @@ impl Reader<'_> {
             "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
             // Delta's short form of decimal(10,0).
             "decimal" => DataType::Decimal128(10, 0),
-            _ => decimal(name).ok_or_else(|| LakeError::Refused {
-                doing: "read",
-                what: self.table.to_owned(),
-                why: format!("column `{path}` has the type `{name}`, which karat does not know"),
-                hint: "copy the table without this column".into(),
-            })?,
+            _ => decimal(name).ok_or_else(|| unknown_type(self.table, path, name))?,
         })
     }
 }

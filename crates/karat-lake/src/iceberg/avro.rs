@@ -1,7 +1,8 @@
 //! Avro object container files, as far as Iceberg's manifests need them: any schema is read, values are found by their field ids; two
 //! schemas are written.
 //!
-//! What is read may be anybody's: every length is held against what is left, nesting and unpacking have limits, and nothing panics.
+//! What is read may be anybody's: every length is held against what is left, and nesting, unpacking and the values that bytes stand for
+//! have limits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -18,6 +19,12 @@ const MAGIC: &[u8; 4] = b"Obj\x01";
 const DEPTH_MAX: usize = 32;
 /// Bytes that a block may unpack to.
 const UNPACKED_MAX: u64 = 1 << 30;
+/// Values that a byte may stand for: a null in a union is one byte and two values, a null of its own none and one.
+const VALUES_A_BYTE: usize = 8;
+/// Values beyond that, of a block of few bytes.
+const VALUES_MORE: usize = 1024;
+/// Values of one record: what a manifest says of a file with a hundred thousand columns.
+const RECORD_MAX: usize = 1 << 21;
 
 /// A value as it stands in a file; a record's fields carry the field ids of the schema, 0 where it has none.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +81,7 @@ impl Value {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Type {
     Null,
     Bool,
@@ -91,9 +98,15 @@ enum Type {
     Record(Vec<(i32, Arc<Type>)>),
 }
 
-/// Reads the records of a file; the error says what is wrong with it.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Value>, String> {
-    let mut input = Input { rest: bytes };
+/// Reads the records of a file, one after the other; the error says what is wrong with it.
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    mut of_record: impl FnMut(&Value) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let mut input = Input {
+        rest: bytes,
+        values: 0,
+    };
     if input.take(4)? != MAGIC {
         return Err("it does not begin as an Avro file does".into());
     }
@@ -112,7 +125,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Value>, String> {
     let sync = input.take(16)?;
     let schema = metadata.get("avro.schema").ok_or("it has no schema")?;
     let schema: Json = serde_json::from_slice(schema).map_err(|_| "its schema is no JSON")?;
-    let schema = Names::default().parse(&schema, 0)?;
+    let schema = Names::default().parse(&schema, 0)?.of;
     let codec = metadata
         .get("avro.codec")
         .map_or(&b"null"[..], |codec| codec);
@@ -121,12 +134,19 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Value>, String> {
         let count = input.count()?;
         let packed = input.sized()?;
         let unpacked = unpack(codec, packed)?;
-        let mut block = Input { rest: &unpacked };
+        let mut left = VALUES_A_BYTE * unpacked.len() + VALUES_MORE;
+        let mut block = Input {
+            rest: &unpacked,
+            values: 0,
+        };
         if count > unpacked.len() {
             return Err("a count in it is none".into());
         }
         for _ in 0..count {
-            records.push(block.value(&schema)?);
+            let most = left.min(RECORD_MAX);
+            block.values = most;
+            records.push(of_record(&block.value(&schema)?)?);
+            left -= most - block.values;
         }
         if !block.rest.is_empty() {
             return Err("a block of it is longer than its records".into());
@@ -161,61 +181,98 @@ fn unpack(codec: &[u8], packed: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// A type of a schema.
+#[derive(Debug, Clone)]
+struct Parsed {
+    of: Arc<Type>,
+    /// How deep it nests types, itself among them.
+    height: usize,
+    /// Whether each of its values has a byte or more.
+    takes_bytes: bool,
+}
+
 /// Types that a schema has given names.
 #[derive(Default)]
 struct Names {
-    known: HashMap<String, Arc<Type>>,
+    known: HashMap<String, Parsed>,
 }
 
 impl Names {
-    fn parse(&mut self, schema: &Json, depth: usize) -> Result<Arc<Type>, String> {
+    /// `depth` is that of the type in the schema's text. A type that is named, not spelled out, nests as deep as where it was spelled out.
+    fn parse(&mut self, schema: &Json, depth: usize) -> Result<Parsed, String> {
         let broken = || "its schema is none of Avro".to_owned();
+        let too_deep = || "its schema nests too deep".to_owned();
         if depth > DEPTH_MAX {
-            return Err("its schema nests too deep".into());
+            return Err(too_deep());
         }
-        if let Some(name) = schema.as_str() {
+        let (mut height, mut takes_bytes) = (0, false);
+        let mut inner = |parsed: Parsed| {
+            height = height.max(parsed.height);
+            takes_bytes |= parsed.takes_bytes;
+            parsed.of
+        };
+        let (made, name) = if let Some(name) = schema.as_str() {
             return self.named(name);
-        }
-        if let Some(options) = schema.as_array() {
-            let options = options.iter().map(|option| self.parse(option, depth + 1));
-            return Ok(Arc::new(Type::Union(options.collect::<Result<_, _>>()?)));
-        }
-        let kind = &schema["type"];
-        let Some(kind) = kind.as_str() else {
-            return self.parse(kind, depth + 1);
-        };
-        let made = match kind {
-            "record" => {
-                let mut fields = Vec::new();
-                for field in schema["fields"].as_array().ok_or_else(broken)? {
-                    let id = field["field-id"].as_i64().unwrap_or(0);
-                    let id = i32::try_from(id).map_err(|_| broken())?;
-                    fields.push((id, self.parse(&field["type"], depth + 1)?));
+        } else if let Some(options) = schema.as_array() {
+            let options = options.iter();
+            let options = options.map(|option| Ok(inner(self.parse(option, depth + 1)?)));
+            (Type::Union(options.collect::<Result<_, String>>()?), None)
+        } else {
+            let kind = &schema["type"];
+            let Some(kind) = kind.as_str() else {
+                return self.parse(kind, depth + 1);
+            };
+            let made = match kind {
+                "record" => {
+                    let mut fields = Vec::new();
+                    for field in schema["fields"].as_array().ok_or_else(broken)? {
+                        let id = field["field-id"].as_i64().unwrap_or(0);
+                        let id = i32::try_from(id).map_err(|_| broken())?;
+                        fields.push((id, inner(self.parse(&field["type"], depth + 1)?)));
+                    }
+                    Type::Record(fields)
                 }
-                Type::Record(fields)
-            }
-            "array" => Type::List(self.parse(&schema["items"], depth + 1)?),
-            "map" => Type::Map(self.parse(&schema["values"], depth + 1)?),
-            "fixed" => {
-                let size = schema["size"].as_u64().ok_or_else(broken)?;
-                Type::Fixed(usize::try_from(size).map_err(|_| broken())?)
-            }
-            "enum" => {
-                let symbols = schema["symbols"].as_array().ok_or_else(broken)?.iter();
-                let symbols = symbols.map(|symbol| symbol.as_str().map(str::to_owned));
-                Type::Enum(symbols.collect::<Option<_>>().ok_or_else(broken)?)
-            }
-            name => return self.named(name),
+                "array" => {
+                    let item = self.parse(&schema["items"], depth + 1)?;
+                    if !item.takes_bytes {
+                        return Err("its schema has a list of nothing".into());
+                    }
+                    Type::List(inner(item))
+                }
+                "map" => Type::Map(inner(self.parse(&schema["values"], depth + 1)?)),
+                "fixed" => {
+                    let size = schema["size"].as_u64().ok_or_else(broken)?;
+                    Type::Fixed(usize::try_from(size).map_err(|_| broken())?)
+                }
+                "enum" => {
+                    let symbols = schema["symbols"].as_array().ok_or_else(broken)?.iter();
+                    let symbols = symbols.map(|symbol| symbol.as_str().map(str::to_owned));
+                    Type::Enum(symbols.collect::<Option<_>>().ok_or_else(broken)?)
+                }
+                name => return self.named(name),
+            };
+            (made, schema["name"].as_str())
         };
-        let made = Arc::new(made);
-        if let Some(name) = schema["name"].as_str() {
-            self.known.insert(name.to_owned(), Arc::clone(&made));
+        let made = Parsed {
+            takes_bytes: match &made {
+                Type::Record(_) => takes_bytes,
+                Type::Fixed(size) => *size > 0,
+                _ => true,
+            },
+            of: Arc::new(made),
+            height: height + 1,
+        };
+        if made.height > DEPTH_MAX {
+            return Err(too_deep());
+        }
+        if let Some(name) = name {
+            self.known.insert(name.to_owned(), made.clone());
         }
         Ok(made)
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Type>, String> {
-        Ok(Arc::new(match name {
+    fn named(&self, name: &str) -> Result<Parsed, String> {
+        let of = Arc::new(match name {
             "null" => Type::Null,
             "boolean" => Type::Bool,
             "int" | "long" => Type::Int,
@@ -224,17 +281,23 @@ impl Names {
             "bytes" => Type::Bytes,
             "string" => Type::Text,
             name => {
-                let known = self.known.get(name);
+                let known = self.known.get(name).cloned();
                 return known
-                    .map(Arc::clone)
                     .ok_or_else(|| "its schema names a type that it does not have".to_owned());
             }
-        }))
+        });
+        Ok(Parsed {
+            takes_bytes: *of != Type::Null,
+            of,
+            height: 1,
+        })
     }
 }
 
 struct Input<'b> {
     rest: &'b [u8],
+    /// How many values more it may hold.
+    values: usize,
 }
 
 impl<'b> Input<'b> {
@@ -292,6 +355,8 @@ impl<'b> Input<'b> {
     }
 
     fn value(&mut self, of: &Type) -> Result<Value, String> {
+        let left = self.values.checked_sub(1);
+        self.values = left.ok_or("it stands for more values than a file of its size can hold")?;
         Ok(match of {
             Type::Null => Value::Null,
             Type::Bool => Value::Bool(self.take(1)?[0] != 0),
@@ -346,7 +411,7 @@ impl<'b> Input<'b> {
                 Value::Map(entries)
             }
             Type::Record(fields) => {
-                let mut values = Vec::with_capacity(fields.len());
+                let mut values = Vec::with_capacity(fields.len().min(self.values));
                 for (id, of) in fields {
                     values.push((*id, self.value(of)?));
                 }

@@ -12,6 +12,7 @@ use arrow::datatypes::{Field, Schema};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::log::Listing;
 use super::manifests::{Fate, ManifestFile, Scribe, put_all};
 use super::metadata::Metadata;
 use super::schema::{NARROW, highest_id, narrow, to_json};
@@ -121,8 +122,19 @@ pub(crate) fn hint(version: i64) -> String {
     (version + 1).to_string()
 }
 
-/// Writes the file that names the newest metadata file, in the place of the one before.
-pub(crate) fn write_hint(table: &Path, version: i64) -> Result<(), LakeError> {
+/// Writes the file that names the newest metadata file, `version` or a later one, in the place of the one before. Whoever lists the folder
+/// and then writes may be overtaken in between: so it is listed again after each writing, until nothing newer is there.
+pub(crate) fn write_hint(table: &Path, mut version: i64) -> Result<(), LakeError> {
+    loop {
+        replace_hint(table, version)?;
+        match Listing::read(table)?.versions.last() {
+            Some(&newest) if newest > version => version = newest,
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn replace_hint(table: &Path, version: i64) -> Result<(), LakeError> {
     let dir = table.join(LOG_FOLDER);
     let (temporary, mut file) = create_temporary(&dir)?;
     let path = dir.join(HINT);
@@ -193,7 +205,7 @@ impl Change<'_> {
         let (schema_id, new_schema) = self.schema()?;
         let spoken = match &new_schema {
             Some(new) => new.clone(),
-            None => to_json(&self.numbered, self.columns, schema_id),
+            None => to_json(&self.numbered, self.columns, schema_id)?,
         };
         let snapshot_id = self.snapshot_id();
         let sequence = self
@@ -320,7 +332,7 @@ impl Change<'_> {
     /// The id of the schema of this version, and the schema if it is new.
     fn schema(&self) -> Result<(i32, Option<Value>), LakeError> {
         let Some(base) = self.base else {
-            return Ok((0, Some(to_json(&self.numbered, self.columns, 0))));
+            return Ok((0, Some(to_json(&self.numbered, self.columns, 0)?)));
         };
         let known = base.value["schemas"].as_array();
         let mut next = 0;
@@ -330,7 +342,7 @@ impl Change<'_> {
                 .and_then(|id| i32::try_from(id).ok());
             let Some(id) = id else { continue };
             next = next.max(id + 1);
-            if schema["fields"] == to_json(&self.numbered, self.columns, id)["fields"]
+            if schema["fields"] == to_json(&self.numbered, self.columns, id)?["fields"]
                 && schema
                     .get("identifier-field-ids")
                     .is_none_or(|ids| ids == &json!([]))
@@ -338,7 +350,8 @@ impl Change<'_> {
                 return Ok((id, None));
             }
         }
-        Ok((next, Some(to_json(&self.numbered, self.columns, next))))
+        let new = to_json(&self.numbered, self.columns, next)?;
+        Ok((next, Some(new)))
     }
 
     fn properties(&self) -> BTreeMap<String, String> {

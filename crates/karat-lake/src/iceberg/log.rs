@@ -10,17 +10,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
 use super::manifests::{self, Entry, ManifestFile, Manifests};
-use super::metadata::{Columns, Metadata};
-use super::schema::{self, NARROW, Narrow};
+use super::metadata::{COUNT_MAX, Columns, Metadata};
+use super::schema::{self, Mapped, NARROW, Narrow};
 use super::{
     HINT, Kept, LINKED, LOG_FOLDER, OPERATION, OWN, RECEIPT, RUN, TIME, TXN, VERSION, entry_name,
     stats,
 };
+use crate::error::{COPY, COPY_WHOLE};
 use crate::table::{self, Log, Table};
-use crate::{CommitRecord, LakeError, LiveFile, Snapshot};
+use crate::{CommitRecord, ErrorClass, LakeError, LiveFile, Snapshot};
 
 /// The log of an Iceberg table.
 pub(crate) struct IcebergLog {
@@ -61,9 +64,7 @@ impl Listing {
                 Some(version) => {
                     listing.versions.insert(version);
                 }
-                None if name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz") => {
-                    listing.others.push(name);
-                }
+                None if is_metadata(&name) && !is_temporary(&name) => listing.others.push(name),
                 None => {}
             }
         }
@@ -75,11 +76,21 @@ impl Listing {
     }
 }
 
+fn is_metadata(name: &str) -> bool {
+    name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz")
+}
+
+/// Spark writes a version under a UUID first, then renames it; where it was killed, such a file stays. A catalog's begin with a number.
+fn is_temporary(name: &str) -> bool {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    stem.len() == 36 && uuid::Uuid::try_parse(stem).is_ok()
+}
+
 /// The version that a metadata file of this name makes.
 fn version_of(name: &str) -> Option<i64> {
     let number = name.strip_prefix('v')?.strip_suffix(".metadata.json")?;
     let version = number.parse::<i64>().ok()?.checked_sub(1)?;
-    (version >= 0 && entry_name(version) == name).then_some(version)
+    ((0..COUNT_MAX).contains(&version) && entry_name(version) == name).then_some(version)
 }
 
 /// What the file for other readers says; none if there is no such file.
@@ -97,20 +108,14 @@ pub(crate) fn named_by(hint: &str) -> Option<i64> {
     hint.trim().parse::<i64>().ok()?.checked_sub(1)
 }
 
-fn refused(table: &str, why: String, hint: &str) -> LakeError {
-    LakeError::Refused {
-        doing: "read",
-        what: table.to_owned(),
-        why,
-        hint: hint.to_owned(),
-    }
-}
-
-const COPY: &str = "copy the table without it, then read the copy";
+/// Table property: ids of columns in files that have none, by name.
+const NAME_MAPPING: &str = "schema.name-mapping.default";
 
 impl IcebergLog {
     /// The log in a table's folder, if there is one.
     pub(crate) fn open(table: &Table) -> Result<Option<Self>, LakeError> {
+        // Before the folder is listed: a version that the hint names is there by then, whoever commits meanwhile.
+        let hint = read_hint(table.path())?;
         let listing = Listing::read(table.path())?;
         if listing.is_empty() {
             return Ok(None);
@@ -128,10 +133,10 @@ impl IcebergLog {
                     "karat reads tables of the file system, whose metadata files are called v1.metadata.json, v2.metadata.json and so on: give the newest the next such name, or remove it",
                 ),
             };
-            return Err(refused(table.dir(), why, hint));
+            return Err(LakeError::refused("read", table.dir(), why, hint));
         }
         let newest = listing.versions.last().copied().unwrap_or(0);
-        if let Some(named) = read_hint(table.path())?.as_deref().and_then(named_by)
+        if let Some(named) = hint.as_deref().and_then(named_by)
             && named > newest
         {
             return Err(LakeError::corrupt(
@@ -176,7 +181,12 @@ impl IcebergLog {
                 "it has version {} of Iceberg's format, karat knows 2",
                 format.format_version
             );
-            return Err(refused(&self.dir, why, "copy it into a table of version 2"));
+            return Err(LakeError::refused(
+                "read",
+                &self.dir,
+                why,
+                "copy it into a table of version 2",
+            ));
         }
         let metadata = Metadata::parse(&bytes).map_err(|why| {
             LakeError::corrupt(&file, format!("it is no metadata of Iceberg: {why}"))
@@ -206,7 +216,8 @@ impl IcebergLog {
         };
         match is_here {
             true => Ok(plain.to_owned()),
-            false => Err(refused(
+            false => Err(LakeError::refused(
+                "read",
                 &self.dir,
                 format!(
                     "its metadata says that it lies in `{stated}`: it was moved, or is a copy, and the metadata of Iceberg holds whole paths"
@@ -221,27 +232,35 @@ impl IcebergLog {
         let below = without_scheme(path)
             .strip_prefix(&meta.location)
             .and_then(|rest| rest.strip_prefix('/'))
-            .filter(|rest| !rest.split('/').any(|part| matches!(part, "" | "." | "..")));
+            .filter(|rest| table::is_inside(rest));
         below.map(str::to_owned).ok_or_else(|| {
-            refused(
+            LakeError::refused(
+                "read",
                 &self.dir,
-                "it names files outside its folder".into(),
+                "it names files outside its folder",
                 "copy the table with its data files into one folder",
             )
         })
     }
 
-    fn list(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
+    /// The manifests of a version, whatever they name.
+    fn listed(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
         let Some(snapshot) = meta.metadata.current_snapshot() else {
             return Ok(Vec::new());
         };
         let place = self.place(meta, &snapshot.manifest_list)?;
-        let list = manifests::read_list(&self.path.join(place))?;
+        manifests::read_list(&self.path.join(place))
+    }
+
+    /// The manifests of a version whose rows are to be read.
+    fn list(&self, meta: &Meta) -> Result<Vec<ManifestFile>, LakeError> {
+        let list = self.listed(meta)?;
         for manifest in &list {
             if manifest.has_deletes() {
-                return Err(refused(
+                return Err(LakeError::refused(
+                    "read",
                     &self.dir,
-                    "it has files with deleted rows (merge-on-read)".into(),
+                    "it has files with deleted rows (merge-on-read)",
                     "rewrite its data files there (`rewrite_data_files` with `delete-file-threshold` 1)",
                 ));
             }
@@ -260,10 +279,11 @@ impl IcebergLog {
             .flat_map(|spec| &spec.fields)
             .map(|field| field.name.as_str())
             .collect();
-        refused(
+        LakeError::refused(
+            "read",
             &self.dir,
             format!("it is partitioned by {}", names.join(", ")),
-            "copy it without partitions: karat skips files by their statistics",
+            COPY_WHOLE,
         )
     }
 
@@ -272,18 +292,19 @@ impl IcebergLog {
         self.manifests.live(manifest, &self.path.join(place))
     }
 
-    /// Live files of some manifests by path, relative to the table.
+    /// Data files that some manifests name, by path relative to the table; not those outside its folder.
     fn files(
         &self,
         meta: &Meta,
         list: &[&ManifestFile],
-        numbered: &Schema,
+        numbered: Option<&Schema>,
     ) -> Result<BTreeMap<String, LiveFile>, LakeError> {
         let mut files = BTreeMap::new();
-        for manifest in list {
-            for entry in self.live(meta, manifest)?.iter() {
-                let path = self.place(meta, &entry.file.path)?;
-                files.insert(path.clone(), live_file(path, entry, numbered));
+        for manifest in list.iter().filter(|manifest| manifest.content == 0) {
+            for entry in unless_refused(self.live(meta, manifest))?.iter() {
+                if let Ok(path) = self.place(meta, &entry.file.path) {
+                    files.insert(path.clone(), live_file(path, entry, numbered));
+                }
             }
         }
         Ok(files)
@@ -305,7 +326,12 @@ impl IcebergLog {
         for entry in entries.iter().flat_map(|entries| entries.iter()) {
             if !entry.file.format.eq_ignore_ascii_case("parquet") {
                 let why = format!("it has data files of the format {}", entry.file.format);
-                return Err(refused(&self.dir, why, "rewrite them as Parquet there"));
+                return Err(LakeError::refused(
+                    "read",
+                    &self.dir,
+                    why,
+                    "rewrite them as Parquet there",
+                ));
             }
             writers.insert(entry.snapshot_id);
         }
@@ -328,7 +354,8 @@ impl IcebergLog {
             };
             let columns = self.columns(meta, schema)?;
             if let Some(changed) = schema::changed(columns.fields(), numbered.fields(), "") {
-                return Err(refused(
+                return Err(LakeError::refused(
+                    "read",
                     &self.dir,
                     format!("{changed}, and files from before are in it"),
                     COPY,
@@ -337,6 +364,43 @@ impl IcebergLog {
         }
         Ok(())
     }
+
+    /// Files of other writers may have a column under another name than the table: Iceberg finds it by its id, karat by its name.
+    fn check_names(&self, meta: &Meta, numbered: &Schema, place: &str) -> Result<(), LakeError> {
+        if crate::sha256_in_name(place).is_some() {
+            return Ok(());
+        }
+        let Some(columns) = columns_in(&self.path.join(place))? else {
+            return Ok(());
+        };
+        let names = meta.metadata.properties.get(NAME_MAPPING);
+        let names: Vec<Mapped> = names
+            .and_then(|names| serde_json::from_str(names).ok())
+            .unwrap_or_default();
+        match schema::misnamed(columns.fields(), numbered.fields(), &names, "") {
+            None => Ok(()),
+            Some(misnamed) => Err(LakeError::refused(
+                "read",
+                &self.dir,
+                format!("{misnamed} in its file `{place}`"),
+                "copy the table under names of letters, digits and `_`, then read the copy",
+            )),
+        }
+    }
+}
+
+/// The columns of a Parquet file with their field ids. None of one that is not there or is no Parquet: who reads its rows says so.
+fn columns_in(path: &Path) -> Result<Option<Schema>, LakeError> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LakeError::io("read", path)(error)),
+    };
+    let Ok(footer) = ParquetMetaDataReader::new().parse_and_finish(&file) else {
+        return Ok(None);
+    };
+    let columns = footer.file_metadata().schema_descr();
+    Ok(parquet_to_arrow_schema(columns, None).ok())
 }
 
 impl Log for IcebergLog {
@@ -353,9 +417,25 @@ impl Log for IcebergLog {
     }
 
     fn record(&self, version: i64) -> Result<CommitRecord, LakeError> {
-        let now = self.meta(version)?;
+        // What keeps the rows of a version from being read does not keep it from being told, nor those after it.
+        let now = match self.meta(version) {
+            Err(error) if error.class() == ErrorClass::Refused && version < self.newest() => {
+                return Ok(CommitRecord {
+                    version,
+                    timestamp_ms: None,
+                    operation: None,
+                    receipt: None,
+                    run: None,
+                    added: Vec::new(),
+                    removed: Vec::new(),
+                    app_versions: BTreeMap::new(),
+                    metadata_changed: true,
+                });
+            }
+            now => now?,
+        };
         let before = match self.versions.contains(&(version - 1)) {
-            true => Some(self.meta(version - 1)?),
+            true => unless_refused(self.meta(version - 1).map(Some))?,
             false => None,
         };
         let (metadata, own) = (&now.metadata, own_summary(&now.metadata, version));
@@ -369,10 +449,11 @@ impl Log for IcebergLog {
             let operation = snapshot.and_then(|snapshot| snapshot.summary.get("operation"));
             operation.map(|operation| operation.to_uppercase())
         };
-        let numbered = self.columns(&now, metadata.current_schema())?;
-        let listed = self.list(&now)?;
+        let numbered = self.columns(&now, metadata.current_schema()).ok();
+        let numbered = numbered.as_ref();
+        let listed = unless_refused(self.listed(&now))?;
         let listed_before = match &before {
-            Some(before) => self.list(before)?,
+            Some(before) => unless_refused(self.listed(before))?,
             None => Vec::new(),
         };
         let paths = |list: &[ManifestFile]| -> BTreeSet<String> {
@@ -387,10 +468,10 @@ impl Log for IcebergLog {
             .iter()
             .filter(|one| !paths_now.contains(&one.path))
             .collect();
-        let mut added = self.files(&now, &new, &numbered)?;
+        let mut added = self.files(&now, &new, numbered)?;
         let mut removed = Vec::new();
         if let Some(before) = &before {
-            for (path, _) in self.files(before, &gone, &numbered)? {
+            for (path, _) in self.files(before, &gone, numbered)? {
                 if added.remove(&path).is_none() {
                     removed.push(path);
                 }
@@ -442,7 +523,8 @@ impl Log for IcebergLog {
         let mut files = BTreeMap::new();
         for entry in live.iter().flat_map(|entries| entries.iter()) {
             let path = self.place(&meta, &entry.file.path)?;
-            files.insert(path.clone(), live_file(path, entry, &numbered));
+            self.check_names(&meta, &numbered, &path)?;
+            files.insert(path.clone(), live_file(path, entry, Some(&numbered)));
         }
         let value: Value = serde_json::from_slice(&meta.bytes).map_err(|error| {
             LakeError::corrupt_by(&meta.file, "it is no metadata of Iceberg", error)
@@ -473,12 +555,19 @@ impl Log for IcebergLog {
     }
 }
 
-fn live_file(path: String, entry: &Entry, numbered: &Schema) -> LiveFile {
+fn unless_refused<T: Default>(found: Result<T, LakeError>) -> Result<T, LakeError> {
+    match found {
+        Err(error) if error.class() == ErrorClass::Refused => Ok(T::default()),
+        found => found,
+    }
+}
+
+fn live_file(path: String, entry: &Entry, numbered: Option<&Schema>) -> LiveFile {
     LiveFile {
         path,
         size: entry.file.size,
         rows: entry.file.rows,
-        stats: Some(stats::stats_text(numbered, &entry.file)),
+        stats: numbered.map(|numbered| stats::stats_text(numbered, &entry.file)),
     }
 }
 

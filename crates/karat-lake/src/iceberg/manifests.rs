@@ -3,9 +3,10 @@
 //! So the one file that makes a version vouches for all that it leads to: it names its manifest list, which names the manifests, which
 //! name the data files, each by its digest. Files of other writers are named otherwise; their digests go into the entry of the log.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -72,7 +73,7 @@ pub(crate) struct Entry {
 /// The manifests of a table that were read, by their paths in the lake.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
-    read: Mutex<HashMap<PathBuf, Arc<Vec<Entry>>>>,
+    read: RefCell<HashMap<PathBuf, Arc<Vec<Entry>>>>,
 }
 
 impl Manifests {
@@ -82,34 +83,34 @@ impl Manifests {
         manifest: &ManifestFile,
         path: &Path,
     ) -> Result<Arc<Vec<Entry>>, LakeError> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = read.get(path) {
+        if let Some(known) = self.read.borrow().get(path) {
             return Ok(Arc::clone(known));
         }
         let broken = |why: &str| LakeError::corrupt(path, format!("it is no manifest: {why}"));
-        let records = avro::read(&read_named(path)?).map_err(|why| broken(&why))?;
-        let mut entries = Vec::with_capacity(records.len());
-        for record in &records {
-            let status = record
-                .field(0)
-                .long()
-                .ok_or_else(|| broken("an entry has no status"))?;
+        // What an entry does not say it has from the list that names its manifest.
+        let entry = |record: &Value| -> Result<Option<Entry>, String> {
+            let status = record.field(0).long().ok_or("an entry has no status")?;
             if status == REMOVED {
-                continue;
+                return Ok(None);
             }
-            // What an entry does not say it has from the list that names its manifest.
-            let inherited = (status == ADDED).then_some(manifest.sequence);
+            // Manifests of format version 1 have the sequence number 0, as do all their entries, also those that are kept.
+            let inherits = status == ADDED || manifest.sequence == 0;
+            let inherited = inherits.then_some(manifest.sequence);
             let sequence = record.field(3).long().or(inherited);
-            let sequence = sequence.ok_or_else(|| broken("an entry has no sequence number"))?;
-            entries.push(Entry {
-                file: data_file(record.field(2)).ok_or_else(|| broken("an entry has no file"))?,
+            let sequence = sequence.ok_or("an entry has no sequence number")?;
+            Ok(Some(Entry {
+                file: data_file(record.field(2)).ok_or("an entry has no file")?,
                 snapshot_id: record.field(1).long().unwrap_or(manifest.snapshot_id),
                 sequence,
                 file_sequence: record.field(4).long().or(inherited).unwrap_or(sequence),
-            });
-        }
+            }))
+        };
+        let entries = avro::read(&read_named(path)?, entry).map_err(|why| broken(&why))?;
+        let entries: Vec<Entry> = entries.into_iter().flatten().collect();
         let entries = Arc::new(entries);
-        read.insert(path.to_path_buf(), Arc::clone(&entries));
+        self.read
+            .borrow_mut()
+            .insert(path.to_path_buf(), Arc::clone(&entries));
         Ok(entries)
     }
 }
@@ -117,6 +118,10 @@ impl Manifests {
 const KEPT: i64 = 0;
 const ADDED: i64 = 1;
 const REMOVED: i64 = 2;
+
+/// Rows and bytes of a data file are below, so that the sums over millions of files are numbers.
+const ROWS_MAX: u64 = 1 << 40;
+const BYTES_MAX: u64 = 1 << 40;
 
 fn data_file(record: &Value) -> Option<DataFile> {
     let numbers = |id: i32| -> BTreeMap<i32, i64> {
@@ -131,12 +136,16 @@ fn data_file(record: &Value) -> Option<DataFile> {
             .filter_map(|(id, value)| Some((id, value.bytes()?.to_vec())))
             .collect()
     };
+    let size = |id: i32, most: u64| {
+        let size = u64::try_from(record.field(id).long()?).ok()?;
+        (size < most).then_some(size)
+    };
     let offsets = record.field(132);
     Some(DataFile {
         path: record.field(100).text()?.to_owned(),
         format: record.field(101).text()?.to_owned(),
-        rows: u64::try_from(record.field(103).long()?).ok()?,
-        size: u64::try_from(record.field(104).long()?).ok()?,
+        rows: size(103, ROWS_MAX)?,
+        size: size(104, BYTES_MAX)?,
         column_sizes: numbers(108),
         values: numbers(109),
         nulls: numbers(110),
@@ -195,9 +204,10 @@ fn read_named(path: &Path) -> Result<Vec<u8>, LakeError> {
 /// Reads a manifest list.
 pub(crate) fn read_list(path: &Path) -> Result<Vec<ManifestFile>, LakeError> {
     let broken = |why: &str| LakeError::corrupt(path, format!("it is no manifest list: {why}"));
-    let records = avro::read(&read_named(path)?).map_err(|why| broken(&why))?;
-    let list: Option<Vec<ManifestFile>> = records.iter().map(manifest_file).collect();
-    list.ok_or_else(|| broken("an entry of it names no manifest"))
+    let manifest = |record: &Value| {
+        manifest_file(record).ok_or_else(|| "an entry of it names no manifest".to_owned())
+    };
+    avro::read(&read_named(path)?, manifest).map_err(|why| broken(&why))
 }
 
 fn manifest_file(record: &Value) -> Option<ManifestFile> {

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Ids of columns and schemas are below: above it Iceberg has ids of its own.
+const ID_MAX: i32 = 2_000_000_000;
+/// Versions, sequence numbers and times in milliseconds are below, so that one more is always a number.
+pub(crate) const COUNT_MAX: i64 = 1 << 53;
+
 /// What a metadata file says, as far as karat looks at it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -77,6 +82,15 @@ impl Metadata {
     /// Reads a metadata file of format version 2; the error says what it contradicts.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let metadata: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let ids = metadata.schemas.iter().map(|schema| schema.schema_id);
+        let ids = ids.chain([metadata.last_column_id]);
+        let counts = [metadata.last_sequence_number, metadata.last_updated_ms];
+        let mut ids = ids;
+        if ids.any(|id| !(0..ID_MAX).contains(&id))
+            || counts.iter().any(|count| !(0..COUNT_MAX).contains(count))
+        {
+            return Err("a number in it is none that a table comes to".into());
+        }
         if metadata.schema(metadata.current_schema_id).is_none() {
             return Err("it does not hold the schema that it names".into());
         }

@@ -63,14 +63,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// Refuses, by name, what karat's commits would break.
     pub(crate) fn check_writable(&self, dir: &str) -> Result<(), LakeError> {
-        let refuse = |why: String, hint: &str| {
-            Err(LakeError::Refused {
-                doing: "write",
-                what: dir.to_owned(),
-                why,
-                hint: hint.to_owned(),
-            })
-        };
+        let refuse = |why: String, hint: &str| Err(LakeError::refused("write", dir, why, hint));
         let columns = self.metadata.current_schema();
         if !columns.identifier_field_ids.is_empty() {
             return refuse(
@@ -78,9 +71,14 @@ impl Kept {
                 "unset them there; state the key in the silver model",
             );
         }
-        if let Some(field) = columns.fields.iter().find(|field| field.required) {
+        let mut fields = columns.fields.iter();
+        let required = fields.find_map(|field| {
+            let below = || schema::required_in(&field.of, &field.name);
+            field.required.then(|| field.name.clone()).or_else(below)
+        });
+        if let Some(path) = required {
             return refuse(
-                format!("column `{}` is required", field.name),
+                format!("column `{path}` is required"),
                 "make it optional there; state it as an expectation of the silver model",
             );
         }
@@ -134,12 +132,23 @@ fn kept(snapshot: &Snapshot) -> Option<&Kept> {
 
 /// What is wrong with the file by which other readers find the newest version.
 pub(crate) fn wrong_pointer(table: &Table) -> Result<Option<(String, String)>, LakeError> {
-    let listing = Listing::read(table.path())?;
-    let Some(&newest) = listing.versions.last() else {
-        return Ok(None);
+    let mut found = read_hint(table.path())?;
+    let newest = loop {
+        let listing = Listing::read(table.path())?;
+        let Some(&newest) = listing.versions.last() else {
+            return Ok(None);
+        };
+        if found.as_deref() == Some(&commit::hint(newest)) {
+            return Ok(None);
+        }
+        // Somebody may have committed since it was read.
+        let again = read_hint(table.path())?;
+        if again == found {
+            break newest;
+        }
+        found = again;
     };
-    let says = match read_hint(table.path())? {
-        Some(text) if text == commit::hint(newest) => return Ok(None),
+    let says = match found {
         Some(text) => match named_by(&text) {
             Some(named) if named != newest => format!("it names `{}`", entry_name(named)),
             _ => {

@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::metadata;
 use crate::LakeError;
-use crate::schema::{COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of};
+use crate::schema::{
+    COMMENT, FIELD_ID, decimal, id_of, is_same_type, map_of, unknown_type, unspelled,
+};
 
 /// Table property: columns that karat types narrower than Iceberg can, by field id.
 pub(crate) const NARROW: &str = "karat.narrow";
 
-/// Columns of a table as karat holds them, and what Iceberg cannot say of them.
+/// What karat calls the type of a column, by field id, where Iceberg has no such type: `byte` or `short`.
 pub(crate) type Narrow = BTreeMap<i32, String>;
 
 /// A canonical schema with a field id on every field: those of `known`, else such above `last`.
@@ -100,32 +103,36 @@ pub(crate) fn highest_id(fields: &Fields) -> i32 {
 }
 
 /// Iceberg's JSON of a schema: `numbered` has the ids, `schema` the comments.
-pub(crate) fn to_json(numbered: &Schema, schema: &Schema, schema_id: i32) -> Value {
-    json!({
+pub(crate) fn to_json(
+    numbered: &Schema,
+    schema: &Schema,
+    schema_id: i32,
+) -> Result<Value, LakeError> {
+    Ok(json!({
         "type": "struct",
         "schema-id": schema_id,
-        "fields": fields_json(numbered.fields(), schema.fields()),
-    })
+        "fields": fields_json(numbered.fields(), schema.fields())?,
+    }))
 }
 
-fn fields_json(numbered: &Fields, fields: &Fields) -> Vec<Value> {
+fn fields_json(numbered: &Fields, fields: &Fields) -> Result<Vec<Value>, LakeError> {
     let both = numbered.iter().zip(fields);
     both.map(|(numbered, field)| {
         let mut value = json!({
             "id": id_of(numbered).unwrap_or(0),
             "name": field.name(),
             "required": false,
-            "type": type_json(numbered.data_type(), field.data_type()),
+            "type": type_json(numbered.data_type(), field.data_type())?,
         });
         if let Some(comment) = field.metadata().get(COMMENT) {
             value["doc"] = Value::from(comment.as_str());
         }
-        value
+        Ok(value)
     })
     .collect()
 }
 
-fn type_json(numbered: &DataType, data_type: &DataType) -> Value {
+fn type_json(numbered: &DataType, data_type: &DataType) -> Result<Value, LakeError> {
     let name = match (numbered, data_type) {
         (DataType::Boolean, _) => "boolean",
         (DataType::Int8 | DataType::Int16 | DataType::Int32, _) => "int",
@@ -133,42 +140,43 @@ fn type_json(numbered: &DataType, data_type: &DataType) -> Value {
         (DataType::Float32, _) => "float",
         (DataType::Float64, _) => "double",
         (DataType::Date32, _) => "date",
+        (DataType::Utf8, _) => "string",
         (DataType::Binary, _) => "binary",
         (DataType::Timestamp(_, Some(_)), _) => "timestamptz",
         (DataType::Timestamp(_, None), _) => "timestamp",
         (DataType::Decimal128(precision, scale), _) => {
-            return Value::String(format!("decimal({precision}, {scale})"));
+            return Ok(Value::String(format!("decimal({precision}, {scale})")));
         }
         (DataType::Struct(numbered), DataType::Struct(fields)) => {
-            return json!({ "type": "struct", "fields": fields_json(numbered, fields) });
+            return Ok(json!({ "type": "struct", "fields": fields_json(numbered, fields)? }));
         }
         (DataType::List(numbered), DataType::List(item)) => {
-            return json!({
+            return Ok(json!({
                 "type": "list",
                 "element-id": id_of(numbered).unwrap_or(0),
-                "element": type_json(numbered.data_type(), item.data_type()),
+                "element": type_json(numbered.data_type(), item.data_type())?,
                 "element-required": false,
-            });
+            }));
         }
         (DataType::Map(numbered, _), DataType::Map(entries, _)) => {
             if let (DataType::Struct(numbered), DataType::Struct(pair)) =
                 (numbered.data_type(), entries.data_type())
                 && let ([key_id, value_id], [key, value]) = (&numbered[..], &pair[..])
             {
-                return json!({
+                return Ok(json!({
                     "type": "map",
                     "key-id": id_of(key_id).unwrap_or(0),
-                    "key": type_json(key_id.data_type(), key.data_type()),
+                    "key": type_json(key_id.data_type(), key.data_type())?,
                     "value-id": id_of(value_id).unwrap_or(0),
-                    "value": type_json(value_id.data_type(), value.data_type()),
+                    "value": type_json(value_id.data_type(), value.data_type())?,
                     "value-required": false,
-                });
+                }));
             }
-            "string"
+            return Err(unspelled(data_type, "Iceberg"));
         }
-        _ => "string",
+        _ => return Err(unspelled(data_type, "Iceberg")),
     };
-    Value::String(name.into())
+    Ok(Value::String(name.into()))
 }
 
 /// The columns that Iceberg holds as `int` and karat narrower.
@@ -287,12 +295,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, of: &str, path: &str) -> LakeError {
-        LakeError::Refused {
-            doing: "read",
-            what: self.table.to_owned(),
-            why: format!("column `{path}` has the type `{of}`, which karat does not know"),
-            hint: "copy the table without this column".into(),
-        }
+        unknown_type(self.table, path, of)
     }
 }
 
@@ -365,4 +368,113 @@ pub(crate) fn changed(written: &Fields, now: &Fields, parent: &str) -> Option<St
         }
     }
     None
+}
+
+/// What in a type may not be null, by its path; `path` is that of the type. A map's keys never are, whoever wrote it.
+pub(crate) fn required_in(of: &Value, path: &str) -> Option<String> {
+    let part = |key: &str| {
+        let path = format!("{path}.{key}");
+        let is_required = of[format!("{key}-required")] == true;
+        match is_required {
+            true => Some(path),
+            false => required_in(&of[key], &path),
+        }
+    };
+    match of["type"].as_str()? {
+        "list" => part("element"),
+        "map" => part("key").or_else(|| part("value")),
+        "struct" => of["fields"].as_array()?.iter().find_map(|field| {
+            let path = format!("{path}.{}", field["name"].as_str()?);
+            match field["required"] == true {
+                true => Some(path),
+                false => required_in(&field["type"], &path),
+            }
+        }),
+        _ => None,
+    }
+}
+
+/// What the table property `schema.name-mapping.default` says of a column: its id in files whose columns have none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Mapped {
+    #[serde(rename = "field-id")]
+    id: Option<i32>,
+    names: Vec<String>,
+    #[serde(default)]
+    fields: Vec<Mapped>,
+}
+
+fn mapped<'m>(names: &'m [Mapped], name: &str) -> Option<&'m Mapped> {
+    names
+        .iter()
+        .find(|one| one.names.iter().any(|of| of == name))
+}
+
+/// A column that a file of another writer has under another name than the table, in words: Iceberg finds columns by their ids, and there
+/// the names may be older ones, or such as Avro allows. `names` is for files without ids.
+pub(crate) fn misnamed(
+    file: &Fields,
+    table: &Fields,
+    names: &[Mapped],
+    parent: &str,
+) -> Option<String> {
+    let id_in_file = |field: &FieldRef| {
+        id_of(field).or_else(|| mapped(names, field.name()).and_then(|one| one.id))
+    };
+    for field in table {
+        let path = match parent {
+            "" => field.name().clone(),
+            parent => format!("{parent}.{}", field.name()),
+        };
+        let id = id_of(field);
+        let same_name = file.iter().find(|other| other.name() == field.name());
+        let same_id = file
+            .iter()
+            .find(|other| id.is_some() && id_in_file(other) == id);
+        match (same_name, same_id) {
+            (_, Some(other)) if other.name() != field.name() => {
+                return Some(format!("column `{path}` is called `{}`", other.name()));
+            }
+            (_, Some(other)) => {
+                let below = mapped(names, field.name()).map_or(&[][..], |one| &one.fields);
+                let inner = misnamed_in(other.data_type(), field.data_type(), below, &path);
+                if inner.is_some() {
+                    return inner;
+                }
+            }
+            (Some(other), None) => {
+                return Some(match id_in_file(other) {
+                    Some(_) => format!("another column is called `{path}`"),
+                    None => format!("column `{path}` has no field id"),
+                });
+            }
+            (None, None) => {}
+        }
+    }
+    None
+}
+
+fn misnamed_in(file: &DataType, table: &DataType, names: &[Mapped], path: &str) -> Option<String> {
+    let below = |name: &str| mapped(names, name).map_or(&[][..], |one| &one.fields);
+    match (file, table) {
+        (DataType::Struct(file), DataType::Struct(table)) => misnamed(file, table, names, path),
+        (DataType::List(file), DataType::List(table)) => misnamed_in(
+            file.data_type(),
+            table.data_type(),
+            below("element"),
+            &format!("{path}.element"),
+        ),
+        (DataType::Map(file, _), DataType::Map(table, _)) => {
+            match (file.data_type(), table.data_type()) {
+                (DataType::Struct(file), DataType::Struct(table)) => {
+                    file.iter().zip(table).find_map(|(file, table)| {
+                        let (name, path) = (table.name(), format!("{path}.{}", table.name()));
+                        misnamed_in(file.data_type(), table.data_type(), below(name), &path)
+                    })
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }

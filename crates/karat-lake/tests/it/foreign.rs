@@ -231,3 +231,17 @@ fn rules_that_our_commits_would_not_keep_are_refused() {
         "it needs Delta writer version 4, karat writes 2 and 7"
     );
 }
+
+/// A log of which nothing is left but a checkpoint begins with that.
+#[test]
+fn a_checkpoint_alone_is_the_oldest_version() {
+    let (_folder, lake) = lake();
+    let table = lake.table(DIR);
+    let log = table.path().join("_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    std::fs::write(log.join("00000000000000000011.checkpoint.parquet"), "").unwrap();
+    assert_eq!(
+        table.load_at(3).unwrap_err().to_string(),
+        "`ledger/silver/entries` has no version 3: it has only 11"
+    );
+}

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use karat_lake::{ErrorClass, Format, Lake, Table};
+use karat_lake::{ErrorClass, Format, Lake, LakeError, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
@@ -104,6 +105,67 @@ fn a_pointer_that_lags_is_found_and_mended() {
         error.to_string().ends_with("it names `v7.metadata.json` as the newest metadata, and the newest that is there is `v2.metadata.json`: either was changed or lost"),
         "{error}"
     );
+}
+
+/// Who reads while somebody commits finds one version or the next, and no damage.
+#[test]
+fn a_table_is_whole_while_it_is_written() {
+    let (_folder, _lake, table) = iceberg();
+    let is_over = AtomicBool::new(false);
+    let read = || -> Result<Vec<String>, LakeError> {
+        let mut ahead = Vec::new();
+        for _ in 0..300 {
+            table.newest_version()?;
+            let wrong = table.wrong_pointer()?.map(|(_, detail)| detail);
+            let numbers = wrong.iter().flat_map(|detail| detail.split("`v").skip(1));
+            let numbers = numbers.map(|of| of.split_once('.').unwrap().0.parse::<i64>().unwrap());
+            if let [named, newest] = numbers.collect::<Vec<_>>()[..]
+                && named > newest
+            {
+                ahead.extend(wrong);
+            }
+        }
+        Ok(ahead)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bytes = std::fs::read(metadata(&table, 0)).unwrap();
+            let next = table.path().join("metadata/.next");
+            let mut version = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                version += 1;
+                std::fs::write(&next, &bytes).unwrap();
+                std::fs::rename(&next, metadata(&table, version)).unwrap();
+                std::fs::write(&next, (version + 1).to_string()).unwrap();
+                std::fs::rename(&next, hint(&table)).unwrap();
+                if version > 50 {
+                    std::fs::remove_file(metadata(&table, version - 50)).unwrap();
+                }
+            }
+        });
+        let done = read();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(done.unwrap(), Vec::<String>::new());
+    });
+}
+
+/// Runs mend every table's hint, also one that somebody commits to.
+#[test]
+fn a_pointer_does_not_go_back() {
+    let (_folder, _lake, table) = iceberg();
+    let bytes = std::fs::read(metadata(&table, 0)).unwrap();
+    for version in 1..=20 {
+        std::fs::remove_file(hint(&table)).unwrap();
+        std::thread::scope(|scope| {
+            let mended = scope.spawn(|| table.mend_pointer());
+            let next = table.path().join("metadata/.next");
+            std::fs::write(metadata(&table, version), &bytes).unwrap();
+            std::fs::write(&next, (version + 1).to_string()).unwrap();
+            std::fs::rename(&next, hint(&table)).unwrap();
+            mended.join().unwrap().unwrap();
+        });
+        assert_eq!(table.wrong_pointer().unwrap(), None);
+    }
 }
 
 #[test]
@@ -221,6 +283,10 @@ fn what_we_would_read_wrongly_is_refused() {
 #[test]
 fn a_catalogs_table_and_a_folder_of_two_are_refused() {
     let (_folder, _lake, table) = iceberg();
+    // What Spark leaves where it was killed is no catalog's.
+    let temporary = "metadata/3f1c9d5e-7a0b-4c2d-8e9f-0a1b2c3d4e5f.metadata.json";
+    std::fs::copy(metadata(&table, 0), table.path().join(temporary)).unwrap();
+    assert_eq!(table.load().unwrap().unwrap().version, 0);
     let other = table.path().join("metadata/00002-6b2f.metadata.json");
     std::fs::copy(metadata(&table, 0), &other).unwrap();
     let error = table.load().unwrap_err();
@@ -279,17 +345,63 @@ fn a_commit_of_another_writer_has_no_receipt() {
     );
 }
 
+/// A type that karat does not know, added there and taken out again: the versions are told, and the newest is read.
+#[test]
+fn a_version_that_is_not_read_is_told_all_the_same() {
+    let (_folder, _lake, table) = iceberg();
+    let mut value = json_of(&metadata(&table, 0));
+    let mut wider = value["schemas"][0].clone();
+    wider["schema-id"] = json!(1);
+    let more = json!({ "id": 3, "name": "u", "required": false, "type": "uuid" });
+    wider["fields"].as_array_mut().unwrap().push(more);
+    value["schemas"].as_array_mut().unwrap().push(wider);
+    for (version, schema) in [(1, 1), (2, 0)] {
+        value["current-schema-id"] = json!(schema);
+        std::fs::write(metadata(&table, version), value.to_string()).unwrap();
+    }
+    assert_eq!(table.load_at(1).unwrap_err().class(), ErrorClass::Refused);
+    assert_eq!(table.load().unwrap().unwrap().rows(), 2);
+    let history = table.history(None).unwrap();
+    let told = history.iter().map(|record| {
+        let receipt = record.receipt.is_some();
+        (record.version, receipt, record.added.len())
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [(0, true, 1), (1, false, 0), (2, false, 0)]);
+    // As before the table was upgraded to the format version that karat knows.
+    value["format-version"] = json!(1);
+    std::fs::write(metadata(&table, 0), value.to_string()).unwrap();
+    let history = table.history(None).unwrap();
+    assert_eq!((history.len(), &history[0].receipt), (3, &None));
+}
+
 #[test]
 fn rules_that_our_commits_would_not_keep_are_refused() {
     for (key, at, why) in [
         ("required", json!(true), "column `id` is required"),
         ("", json!([1]), "it has identifier fields"),
+        (
+            "more",
+            json!({ "type": "list", "element-id": 4, "element": "long", "element-required": true }),
+            "column `more.element` is required",
+        ),
+        (
+            "more",
+            json!({ "type": "map", "key-id": 4, "key": "long", "value-id": 5, "value-required": false, "value": {
+                "type": "struct", "fields": [{ "id": 6, "name": "a", "required": true, "type": "long" }],
+            }}),
+            "column `more.value.a` is required",
+        ),
     ] {
         let (_folder, _lake, table) = iceberg();
         let path = metadata(&table, 0);
         let mut value = json_of(&path);
         match key {
             "" => value["schemas"][0]["identifier-field-ids"] = at,
+            "more" => value["schemas"][0]["fields"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({ "id": 3, "name": "more", "required": false, "type": at })),
             key => value["schemas"][0]["fields"][0][key] = at,
         }
         std::fs::write(&path, value.to_string()).unwrap();

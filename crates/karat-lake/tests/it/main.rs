@@ -7,6 +7,7 @@ mod commit;
 mod folder;
 mod foreign;
 mod iceberg;
+mod other_writers;
 mod tables;
 
 use std::collections::BTreeMap;
