@@ -220,7 +220,9 @@ fn every_verb_prints_the_document_that_the_page_describes() {
     ask("position reset", 0, &["db.t"]);
     let range = ["db.t", "--from", "1", "--to", "9"];
     ask("backfill --plan", 0, &range);
-    ask("backfill", 0, &range);
+    let again = ask("backfill", 0, &range)["run"].clone();
+    ask("undo", 0, &[again.as_str().unwrap(), "--reason", "so"]);
+    ask("position reset", 0, &["db.t"]);
     ask("schema accept", 0, &["landing.orders"]);
     ask("source test", 0, &[]);
     ask("source discover", 0, &["landing", "orders"]);
@@ -403,7 +405,15 @@ fn every_verb_prints_the_document_that_the_page_describes() {
         ("landing/e_20261028.csv", "id\n1\n"),
     ]);
     let at = ["--at", "2026-10-29T07:00:00Z", "--json", "--quiet"];
-    seen.document("run", 0, &daily.karat(&[&["run"], &at[..]].concat()));
+    let run = seen.document("run", 0, &daily.karat(&[&["run"], &at[..]].concat()));
+    let undone = Project::copy_of(&daily);
+    let killed = undone.karat_with(
+        &["undo", run["run_id"].as_str().unwrap(), "--reason", "so"],
+        &[("KARAT_FAILPOINT", "put.after:1")],
+    );
+    assert_eq!(killed.code, -1, "{}", killed.text());
+    let status = undone.karat(&["status", "--json", "--quiet"]);
+    seen.document("status", status.code, &status);
     seen.document(
         "close",
         0,
