@@ -83,6 +83,7 @@ fn a_tag_is_sealed_and_opened() {
                 version: 3,
                 receipt: Some(Digest::of(b"r")),
                 fingerprint: "1:ab".into(),
+                business_day: None,
             },
         )]),
     };
