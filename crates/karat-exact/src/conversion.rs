@@ -637,6 +637,21 @@ fn read_text(array: &StringArray, to: &DataType, rules: Rules) -> Result<Outcome
     })
 }
 
+/// Texts of dates or times, failed where the calendar of rule F2 has none: files can hold what no text says.
+fn unless_beyond(text: &ArrayRef, micros: impl Fn(usize) -> Option<i64>) -> Outcome {
+    let text = text.as_string::<i32>();
+    let bad: Vec<usize> = (0..text.len())
+        .filter(|row| text.is_valid(*row) && micros(*row).and_then(calendar::in_range).is_none())
+        .collect();
+    let (nulls, failed) = failures(text.nulls(), &bad, text.len());
+    let (offsets, values, _) = text.clone().into_parts();
+    Outcome {
+        array: Arc::new(StringArray::new(offsets, values, nulls)),
+        failed,
+        why: Why::Conversion,
+    }
+}
+
 /// The canonical text of a value.
 pub(crate) fn to_text(array: &ArrayRef) -> Result<Outcome, ExactError> {
     let write = |rows: usize, f: &mut dyn FnMut(usize, &mut String)| -> ArrayRef {
@@ -673,19 +688,23 @@ pub(crate) fn to_text(array: &ArrayRef) -> Result<Outcome, ExactError> {
         }
         DataType::Date32 => {
             let days = array.as_primitive::<Date32Type>();
-            write(array.len(), &mut |row, out| {
+            let text = write(array.len(), &mut |row, out| {
                 calendar::write_date(i64::from(days.value(row)), out)
-            })
+            });
+            return Ok(unless_beyond(&text, |row| {
+                i64::from(days.value(row)).checked_mul(calendar::DAY_US)
+            }));
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>();
             let zoned = zone.is_some();
-            write(array.len(), &mut |row, out| {
+            let text = write(array.len(), &mut |row, out| {
                 calendar::write_timestamp(micros.value(row), out);
                 if zoned {
                     out.push('Z');
                 }
-            })
+            });
+            return Ok(unless_beyond(&text, |row| Some(micros.value(row))));
         }
         DataType::Time64(TimeUnit::Microsecond) => {
             let micros = array.as_primitive::<Time64MicrosecondType>();
@@ -722,4 +741,30 @@ pub(crate) fn to_text(array: &ArrayRef) -> Result<Outcome, ExactError> {
         _ => arrow_cast(array, &DataType::Utf8).map_err(ExactError::arrow)?,
     };
     Ok(Outcome::fine(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Date32Array;
+
+    use super::*;
+
+    #[test]
+    fn a_date_beyond_the_calendar_has_no_text() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![
+            Some(0),
+            Some(774_510_336),
+            None,
+            Some(3_954_746),
+            Some(-719_162),
+        ]));
+        let outcome = to_text(&days).unwrap();
+        let texts: Vec<Option<&str>> = outcome.array.as_string::<i32>().iter().collect();
+        assert_eq!(
+            texts,
+            [Some("1970-01-01"), None, None, None, Some("0001-01-01")]
+        );
+        let failed: Vec<usize> = outcome.failed.unwrap().set_indices().collect();
+        assert_eq!(failed, [1, 3]);
+    }
 }

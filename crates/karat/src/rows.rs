@@ -73,7 +73,7 @@ impl RowText {
                         .iter()
                         .zip(batch.columns())
                         .map(|(shown, column)| table_cell(shown, column.as_ref(), row))
-                        .collect();
+                        .collect::<Result<_, _>>()?;
                     match &self.widths {
                         Some(widths) => {
                             text.push_str(&aligned(&fitted(cells), widths, &self.aligns()))
@@ -86,7 +86,7 @@ impl RowText {
                         .iter()
                         .zip(batch.columns())
                         .map(|(shown, column)| csv_cell(shown, column.as_ref(), row))
-                        .collect();
+                        .collect::<Result<_, _>>()?;
                     text.push_str(&cells.join(","));
                     text.push_str("\r\n");
                 }
@@ -202,23 +202,31 @@ fn is_text(data_type: &DataType) -> bool {
     )
 }
 
-fn table_cell(shown: &ArrayFormatter<'_>, column: &dyn Array, row: usize) -> String {
+fn table_cell(
+    shown: &ArrayFormatter<'_>,
+    column: &dyn Array,
+    row: usize,
+) -> Result<String, ArrowError> {
     if column.is_null(row) {
-        return String::new();
+        return Ok(String::new());
     }
-    let text = shown.value(row).to_string();
+    let text = shown.value(row).try_to_string()?;
     if text.is_empty() && is_text(column.data_type()) {
-        "\"\"".to_owned()
+        Ok("\"\"".to_owned())
     } else {
-        text
+        Ok(text)
     }
 }
 
-fn csv_cell(shown: &ArrayFormatter<'_>, column: &dyn Array, row: usize) -> String {
+fn csv_cell(
+    shown: &ArrayFormatter<'_>,
+    column: &dyn Array,
+    row: usize,
+) -> Result<String, ArrowError> {
     if column.is_null(row) {
-        return String::new();
+        return Ok(String::new());
     }
-    csv_text(&shown.value(row).to_string())
+    Ok(csv_text(&shown.value(row).try_to_string()?))
 }
 
 /// RFC 4180; an empty text is quoted, so that it is no null (F1).
@@ -266,7 +274,7 @@ fn json_cell(
             let (names, inner) = (formatter(keys.as_ref())?, formatter(values.as_ref())?);
             let cells = (0..entries.len())
                 .map(|at| {
-                    let name = Value::from(names.value(at).to_string());
+                    let name = Value::from(names.value(at).try_to_string()?);
                     let cell = json_cell(&inner, values.as_ref(), at)?;
                     Ok(format!("{name}: {cell}"))
                 })
@@ -275,7 +283,7 @@ fn json_cell(
         }
         _ => {}
     }
-    let text = shown.value(row).to_string();
+    let text = shown.value(row).try_to_string()?;
     Ok(match column.data_type() {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => match text.as_str() {
             "NaN" => "\"NaN\"".to_owned(),
@@ -293,7 +301,7 @@ fn json_cell(
 pub(crate) fn cell(column: &dyn Array, row: usize) -> Result<String, ArrowError> {
     match column.is_null(row) {
         true => Ok("null".to_owned()),
-        false => Ok(table_cell(&formatter(column)?, column, row)),
+        false => table_cell(&formatter(column)?, column, row),
     }
 }
 
