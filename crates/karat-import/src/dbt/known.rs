@@ -236,7 +236,9 @@ impl Knowing for Known<'_> {
                 [Value::Int(end)] if (0..=10_000).contains(end) => {
                     Value::List((0..*end).map(Value::Int).collect())
                 }
-                [Value::Int(start), Value::Int(end)] if end - start <= 10_000 => {
+                [Value::Int(start), Value::Int(end)]
+                    if end.checked_sub(*start).is_some_and(|count| count <= 10_000) =>
+                {
                     Value::List((*start..*end).map(Value::Int).collect())
                 }
                 _ => return Ok(None),

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::sql::{Lines, Trouble, tokens};
+use crate::sql::{Lines, Trouble, tokens, tokens_until};
 
 /// What a line between the cells of a notebook is.
 const CELL: &str = "-- COMMAND ----------";
@@ -93,38 +93,34 @@ pub(crate) fn statements(text: &str) -> Vec<Result<Statement, (u32, Trouble)>> {
 }
 
 fn of_cell(cell: &str, begins: u32, found: &mut Vec<Result<Statement, (u32, Trouble)>>) {
-    let words = match words(cell) {
-        Ok(words) => words,
-        Err(trouble) => {
-            // What stands whole before the place is read.
-            let before = cell.get(..trouble.at).unwrap_or_default();
-            if let Some(end) = before.rfind(';') {
-                of_cell(&cell[..end], begins, found);
-            }
-            let line = begins + line_at(cell, trouble.at) - 1;
-            found.push(Err((line, trouble)));
-            return;
-        }
-    };
+    let lines = Lines::new(cell);
+    let (all, broken) = tokens_until(cell, &lines);
+    let mut words = as_words(all);
+    if broken.is_some() {
+        // What stands whole before the place is read.
+        let last = words
+            .iter()
+            .rposition(|word| word.token == Token::SemiColon);
+        words.truncate(last.unwrap_or(0));
+    }
     for own in words.split(|word| word.token == Token::SemiColon) {
         let Some(first) = own.first() else { continue };
-        let line = begins + line_at(cell, first.range.start) - 1;
+        let line = begins + lines.line(first.range.start) - 1;
         let mut read = Read {
             cell,
+            lines: &lines,
             begins,
             words: own,
             at: 0,
         };
         found.push(match read.statement() {
             Ok(what) => Ok(Statement { line, what }),
-            Err(trouble) => Err((begins + line_at(cell, trouble.at) - 1, trouble)),
+            Err(trouble) => Err((begins + lines.line(trouble.at) - 1, trouble)),
         });
     }
-}
-
-fn line_at(text: &str, at: usize) -> u32 {
-    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+    if let Some(trouble) = broken {
+        found.push(Err((begins + lines.line(trouble.at) - 1, trouble)));
+    }
 }
 
 /// A token that is no blank and no comment.
@@ -159,18 +155,23 @@ impl Word {
 
 pub(crate) fn words(sql: &str) -> Result<Vec<Word>, Trouble> {
     let lines = Lines::new(sql);
-    let words = tokens(sql, &lines)?
+    Ok(as_words(tokens(sql, &lines)?))
+}
+
+fn as_words(tokens: Vec<(Range<usize>, TokenWithSpan)>) -> Vec<Word> {
+    let words = tokens
         .into_iter()
         .filter(|(_, token)| token.token != Token::EOF)
         .map(|(range, token)| Word {
             range,
             token: token.token,
         });
-    Ok(words.collect())
+    words.collect()
 }
 
 struct Read<'c> {
     cell: &'c str,
+    lines: &'c Lines,
     begins: u32,
     words: &'c [Word],
     at: usize,
@@ -209,7 +210,7 @@ impl<'c> Read<'c> {
     }
 
     fn line(&self) -> u32 {
-        self.begins + line_at(self.cell, self.place()) - 1
+        self.begins + self.lines.line(self.place()) - 1
     }
 
     fn trouble(&self, why: &str) -> Trouble {

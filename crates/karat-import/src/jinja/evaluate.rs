@@ -10,6 +10,11 @@ use super::{DEPTH_MAX, NotPlain, Value};
 /// No template of a project makes more than this many bytes or takes more steps.
 const BYTES_MAX: usize = 16 << 20;
 const STEPS_MAX: usize = 1_000_000;
+/// No value is larger, and all that are made on the way are not larger together.
+const VALUE_MAX: usize = 1 << 20;
+const MADE_MAX: usize = 256 << 20;
+/// Nodes and expressions that are evaluated within each other.
+const FRAMES_MAX: usize = 300;
 
 /// What the caller knows beside the template.
 pub(crate) trait Knowing {
@@ -101,6 +106,9 @@ struct Evaluation<'k> {
     /// Where `set` of a macro must not reach.
     macros: usize,
     steps: usize,
+    frames: usize,
+    /// Size of all values that were made.
+    made: usize,
     returned: Option<Value>,
 }
 
@@ -111,6 +119,8 @@ impl<'k> Evaluation<'k> {
             scopes: vec![HashMap::new()],
             macros: 0,
             steps: 0,
+            frames: 0,
+            made: 0,
             returned: None,
         }
     }
@@ -128,12 +138,38 @@ impl<'k> Evaluation<'k> {
         }
     }
 
+    /// One deeper; whoever comes back takes it off `frames`.
+    fn enter(&mut self, line: u32) -> Result<(), NotPlain> {
+        self.frames += 1;
+        match self.frames > FRAMES_MAX {
+            true => Err(NotPlain::new(
+                line,
+                "{{ … }}",
+                "it is nested too deeply, with the macros that it calls",
+                "write out what it gives",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a value that was made.
+    fn weigh(&mut self, size: usize, line: u32) -> Result<(), NotPlain> {
+        self.made = self.made.saturating_add(size);
+        match size > VALUE_MAX || self.made > MADE_MAX {
+            true => Err(too_large(line)),
+            false => Ok(()),
+        }
+    }
+
     fn nodes(&mut self, nodes: &[Node], out: &mut Rendered) -> Result<(), NotPlain> {
         for node in nodes {
             if self.returned.is_some() {
                 return Ok(());
             }
+            let line = node.line();
+            self.enter(line)?;
             self.node(node, out)?;
+            self.frames -= 1;
         }
         Ok(())
     }
@@ -187,9 +223,10 @@ impl<'k> Evaluation<'k> {
                 let value = self.expr(expr, *line)?;
                 self.bind(names, value, *line)
             }
-            Node::SetBlock { name, nodes, .. } => {
+            Node::SetBlock { line, name, nodes } => {
                 let mut inner = Rendered::default();
                 self.nodes(nodes, &mut inner)?;
+                self.weigh(inner.text.len(), *line)?;
                 self.set(name, Value::Text(inner.text));
                 Ok(())
             }
@@ -337,6 +374,14 @@ impl<'k> Evaluation<'k> {
 
     fn expr(&mut self, expr: &Expr, line: u32) -> Result<Value, NotPlain> {
         self.step(line)?;
+        self.enter(line)?;
+        let value = self.value(expr, line)?;
+        self.frames -= 1;
+        self.weigh(value.size(), line)?;
+        Ok(value)
+    }
+
+    fn value(&mut self, expr: &Expr, line: u32) -> Result<Value, NotPlain> {
         Ok(match expr {
             Expr::Const(value) => value.clone(),
             Expr::Name(name) => {
@@ -416,7 +461,10 @@ impl<'k> Evaluation<'k> {
                 Value::Bool(!self.truth(&of, line)?)
             }
             Expr::Minus(of) => match self.expr(of, line)? {
-                Value::Int(value) => Value::Int(-value),
+                Value::Int(value) => match value.checked_neg() {
+                    Some(value) => Value::Int(value),
+                    None => return Err(no_operator("-", &Value::Int(value), line)),
+                },
                 Value::Number(text) => Value::Number(format!("-{text}")),
                 other => return Err(no_operator("-", &other, line)),
             },
@@ -631,6 +679,38 @@ impl<'k> Evaluation<'k> {
     }
 }
 
+/// A value that would not fit the machine.
+pub(super) fn too_large(line: u32) -> NotPlain {
+    NotPlain::new(
+        line,
+        "{{ … }}",
+        "the values that it makes are larger than 1 MiB, or 256 MiB together",
+        "write out what it gives",
+    )
+}
+
+/// `replace` of a text, unless it makes one that is too large.
+pub(super) fn replaced(text: &str, from: &str, to: &str, line: u32) -> Result<String, NotPlain> {
+    let grown = text.matches(from).count().saturating_mul(to.len());
+    match grown.saturating_add(text.len()) > 2 * VALUE_MAX {
+        true => Err(too_large(line)),
+        false => Ok(text.replace(from, to)),
+    }
+}
+
+/// Texts with a mark between them, unless they make one that is too large.
+pub(super) fn joined(texts: &[String], mark: &str, line: u32) -> Result<String, NotPlain> {
+    let marks = texts.len().saturating_mul(mark.len());
+    let size = texts
+        .iter()
+        .map(String::len)
+        .fold(marks, usize::saturating_add);
+    match size > 2 * VALUE_MAX {
+        true => Err(too_large(line)),
+        false => Ok(texts.join(mark)),
+    }
+}
+
 fn not_known(name: &str, line: u32) -> NotPlain {
     NotPlain::new(
         line,
@@ -689,7 +769,7 @@ fn method_of(value: Value, method: &str, given: &Arguments, line: u32) -> Result
             Value::Text(text.trim().to_owned())
         }
         (Value::Text(text), "replace") => match (given.text(0, ""), given.text(1, "")) {
-            (Some(from), Some(to)) => Value::Text(text.replace(from, to)),
+            (Some(from), Some(to)) => Value::Text(replaced(text, from, to, line)?),
             _ => return Err(unknown()),
         },
         (Value::Text(text), "split") => match given.text(0, "sep") {

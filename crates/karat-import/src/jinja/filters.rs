@@ -1,5 +1,6 @@
 //! Filters (`x | upper`) and tests (`x is none`) of values.
 
+use super::evaluate::{joined, replaced};
 use super::{Arguments, NotPlain, Value};
 
 pub(crate) fn filtered(
@@ -26,7 +27,7 @@ pub(crate) fn filtered(
             Value::Text(first.unwrap_or_default() + &letters.as_str().to_lowercase())
         }
         (Value::Text(text), "replace") => match (given.text(0, "old"), given.text(1, "new")) {
-            (Some(from), Some(to)) => Value::Text(text.replace(from, to)),
+            (Some(from), Some(to)) => Value::Text(replaced(text, from, to, line)?),
             _ => return Err(unknown(&of)),
         },
         (Value::Text(text), "length" | "count") => Value::Int(text.chars().count() as i64),
@@ -58,7 +59,7 @@ pub(crate) fn filtered(
             for item in items {
                 texts.push(item.printed().ok_or_else(|| unknown(item))?);
             }
-            Value::Text(texts.join(mark))
+            Value::Text(joined(&texts, mark, line)?)
         }
         (Value::List(_), "list") => of,
         (Value::Text(text), "int") => match text.trim().parse() {
@@ -66,7 +67,7 @@ pub(crate) fn filtered(
             Err(_) => return Err(unknown(&of)),
         },
         (Value::Int(_), "int") => of,
-        (Value::Int(value), "abs") => Value::Int(value.abs()),
+        (Value::Int(value), "abs") => Value::Int(value.checked_abs().ok_or_else(|| unknown(&of))?),
         (_, "string") => Value::Text(of.printed().ok_or_else(|| unknown(&of))?),
         (_, "default" | "d") => of,
         // What dbt does to types of values; SQL sees the text.

@@ -16,4 +16,4 @@ pub use dialect::Dialect;
 use functions::{Meaning, meaning};
 pub(crate) use query::{Found, Shape, Tables, read, read_expression};
 pub(crate) use spelling::{quoted, respelled};
-pub(crate) use text::{Edit, Lines, Trouble, applied, tokens};
+pub(crate) use text::{Edit, Lines, Trouble, applied, tokens, tokens_until};

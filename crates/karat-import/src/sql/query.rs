@@ -19,6 +19,10 @@ use sqlparser::tokenizer::Token;
 use super::text::{Lines, tokens};
 use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, quoted};
 
+/// No SELECT gives more columns, and no text has more written out.
+const COLUMNS_MAX: usize = 10_000;
+const WRITTEN_MAX: usize = 100_000;
+
 /// What is known of the columns of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -82,6 +86,7 @@ pub(crate) fn read(sql: &str, dialect: Dialect, tables: &dyn Tables) -> Result<F
         tables,
         found: Found::default(),
         scopes: Vec::new(),
+        written: 0,
     };
     let mut calls = Calls {
         places: &places,
@@ -641,6 +646,8 @@ struct Walk<'w> {
     tables: &'w dyn Tables,
     found: Found,
     scopes: Vec<Scope>,
+    /// Columns that `*` were written out to.
+    written: usize,
 }
 
 fn fold(ident: &Ident) -> String {
@@ -1037,6 +1044,9 @@ impl Walk<'_> {
         let mut written: Vec<String> = Vec::new();
         for relation in &relations {
             for column in &relation.columns.known {
+                if columns.known.len() > COLUMNS_MAX {
+                    break;
+                }
                 if left_out.contains(column) || (of.is_none() && relation.joined.contains(column)) {
                     continue;
                 }
@@ -1054,6 +1064,12 @@ impl Walk<'_> {
                 }
                 columns.known.push(column.clone());
             }
+        }
+        self.written += written.len();
+        if columns.known.len() > COLUMNS_MAX || self.written > WRITTEN_MAX {
+            let why = format!("it stands for more than {COLUMNS_MAX} columns");
+            columns.known.clear();
+            return self.trouble(range.start, "*", why, "name the columns");
         }
         let open: Vec<&String> = relations
             .iter()
