@@ -250,7 +250,7 @@ impl<'c> Read<'c> {
         self.cell[range].trim().to_owned()
     }
 
-    /// A name of several parts; `LIVE.` and the catalog say nothing in one pipeline.
+    /// A column, or the last part of a name.
     fn name(&mut self) -> Result<String, Trouble> {
         let Some(mut name) = self
             .words
@@ -270,6 +270,27 @@ impl<'c> Read<'c> {
             self.at += 1;
         }
         Ok(name)
+    }
+
+    /// A table by all parts of its name, with points between them; `LIVE.` says nothing.
+    fn table_name(&mut self) -> Result<String, Trouble> {
+        let mut parts: Vec<String> = Vec::new();
+        loop {
+            match self.words.get(self.at).and_then(Word::name) {
+                Some(part) if !part.contains('.') => parts.push(part.to_owned()),
+                Some(_) => return Err(self.trouble("a name with a point in it is not taken over")),
+                None => return Err(self.trouble("a name was to come")),
+            }
+            self.at += 1;
+            if self.words.get(self.at).map(|word| &word.token) != Some(&Token::Period) {
+                break;
+            }
+            self.at += 1;
+        }
+        if parts.len() > 1 && parts[0].eq_ignore_ascii_case("live") {
+            parts.remove(0);
+        }
+        Ok(parts.join("."))
     }
 
     fn statement(&mut self) -> Result<What, Trouble> {
@@ -324,7 +345,7 @@ impl<'c> Read<'c> {
         };
         let _ = self.take_all("if not exists");
         let mut table = Table {
-            name: self.name()?,
+            name: self.table_name()?,
             kind,
             ..Table::default()
         };
@@ -495,7 +516,7 @@ impl<'c> Read<'c> {
     fn changes(&mut self) -> Result<What, Trouble> {
         let mut changes = Changes {
             scd_type: 1,
-            target: self.name()?,
+            target: self.table_name()?,
             ..Changes::default()
         };
         if !self.takes("from") {
@@ -507,10 +528,10 @@ impl<'c> Read<'c> {
             let begins = self.at + 1;
             self.bracketed()?;
             let after = std::mem::replace(&mut self.at, begins);
-            changes.source = self.name()?;
+            changes.source = self.table_name()?;
             self.at = after;
         } else {
-            changes.source = self.name()?;
+            changes.source = self.table_name()?;
         }
         while self.at < self.words.len() {
             if self.takes("keys") {

@@ -218,5 +218,6 @@ fn a_text_without_an_end_is_told_once() {
         statement: 0 mapped, 1 unmapped
         table: 1 mapped, 0 unmapped
         unmapped p.sql:3 `SQL`: Unterminated string literal; mend the SQL
-    "#]].assert_eq(&told(&import));
+    "#]]
+    .assert_eq(&told(&import));
 }
