@@ -612,15 +612,7 @@ impl Pipeline {
         for constraint in &table.constraints {
             match rule_of(constraint, &origin) {
                 Ok(rule) => rules.push(rule),
-                Err((construct, why, fix)) => {
-                    let at = Origin {
-                        line: constraint.line,
-                        name: constraint.name.clone(),
-                        ..origin.clone()
-                    };
-                    log.item("expectation", &at, None);
-                    log.unmapped(&at, construct, why, fix);
-                }
+                Err(told) => refuse_rule(constraint, &origin, told, log),
             }
         }
         let read = Rows::read(&sql, rows, &origin);
@@ -901,7 +893,8 @@ impl Pipeline {
             );
             return;
         };
-        match with_changes(&changes, below, &at, log) {
+        let own_rules = self.rules_of_target(name, log);
+        match with_changes(&changes, below, &own_rules, &at, log) {
             Ok((select, cdc)) => {
                 let (description, kind, origin) = match self.tables.get(name) {
                     Some((table, origin)) => (table.comment.clone(), table.kind, origin.clone()),
@@ -914,6 +907,32 @@ impl Pipeline {
                 let mut expectations: Vec<Expectation> = Vec::new();
                 for rule in &below.rules {
                     expectations.push(expectation(rule, &expectations));
+                }
+                for rule in &own_rules {
+                    let names = names_of(&rule.expect);
+                    if let Some(missing) = names
+                        .iter()
+                        .find(|name| !select.iter().any(|(own, _)| own == *name))
+                    {
+                        log.item("expectation", &rule.origin, None);
+                        log.unmapped(
+                            &rule.origin,
+                            &rule.name,
+                            format!(
+                                "it names `{missing}`, which is no column of the rows that come in"
+                            ),
+                            "write it as a check of the table",
+                        );
+                        continue;
+                    }
+                    let own = expectation(rule, &expectations);
+                    let became = format!(
+                        "expectation `{}` of {}",
+                        own.name,
+                        outline.silver_name(name)
+                    );
+                    log.item("expectation", &rule.origin, Some(became));
+                    expectations.push(own);
                 }
                 outline.silver.push(Silver {
                     table: name.to_owned(),
@@ -945,10 +964,54 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// What the target of AUTO CDC itself says: its rules; types that it declares are told.
+    fn rules_of_target(&self, name: &str, log: &mut Log) -> Vec<Rule> {
+        let Some((table, origin)) = self.tables.get(name) else {
+            return Vec::new();
+        };
+        for (column, data_type) in &table.columns {
+            if let Some(data_type) = data_type {
+                log.unmapped(
+                    origin,
+                    format!("{column} {data_type}"),
+                    "types that the target of AUTO CDC declares are not taken over: they are those of its source",
+                    "cast the column in `select` of the silver model",
+                );
+            }
+        }
+        let mut rules = Vec::new();
+        for constraint in &table.constraints {
+            match rule_of(constraint, origin) {
+                Ok(rule) => rules.push(rule),
+                Err(told) => refuse_rule(constraint, origin, told, log),
+            }
+        }
+        rules
+    }
+}
+
+fn refuse_rule(constraint: &Constraint, origin: &Origin, told: Told, log: &mut Log) {
+    let (construct, why, fix) = told;
+    let at = Origin {
+        line: constraint.line,
+        name: constraint.name.clone(),
+        ..origin.clone()
+    };
+    log.item("expectation", &at, None);
+    log.unmapped(&at, construct, why, fix);
+}
+
 type Told = (String, String, String);
 type Cdc = (Vec<(String, String)>, Vec<(&'static str, String)>);
 
-fn with_changes(changes: &Changes, below: &Rows, at: &Origin, log: &mut Log) -> Result<Cdc, Told> {
+fn with_changes(
+    changes: &Changes,
+    below: &Rows,
+    own_rules: &[Rule],
+    at: &Origin,
+    log: &mut Log,
+) -> Result<Cdc, Told> {
     let mut kept: Vec<String> = below
         .select
         .iter()
@@ -976,7 +1039,7 @@ fn with_changes(changes: &Changes, below: &Rows, at: &Origin, log: &mut Log) -> 
         &changes.sequence_by,
         "`sequence_by` names columns of the table",
     );
-    for rule in &below.rules {
+    for rule in below.rules.iter().chain(own_rules) {
         stay(
             &names_of(&rule.expect),
             &format!("the rule `{}` names it", rule.name),

@@ -325,3 +325,58 @@ APPLY CHANGES INTO target FROM stream(ref.customers) KEYS (id) SEQUENCE BY n;
         unmapped p.sql:11 `target`: it reads `ref.customers`, which is left out, or which the pipeline has not; take the changes from the feed, and compute from the table that comes of them
     "#]].assert_eq(&told(&import));
 }
+
+#[test]
+fn what_the_target_of_auto_cdc_says_is_taken_over_or_told() {
+    check(
+        r#"
+--- p.sql
+CREATE STREAMING TABLE raw AS SELECT id, n, op, ts FROM STREAM read_files('/in/o', format => 'json', schema => 'id INT, n INT, op STRING, ts TIMESTAMP');
+CREATE OR REFRESH STREAMING TABLE target (
+  id BIGINT, n INT,
+  CONSTRAINT known EXPECT (n > 0) ON VIOLATION DROP ROW,
+  CONSTRAINT open EXPECT (__END_AT IS NULL)
+);
+APPLY CHANGES INTO target FROM stream(raw) KEYS (id) APPLY AS DELETE WHEN op = 'D' SEQUENCE BY ts COLUMNS * EXCEPT (op);
+"#,
+        expect![[r#"
+            --- domains/shop/domain.yaml
+            domain: shop
+            feeds:
+              - { source: landing, name: o, mode: incremental, path: in/o/**, format: ndjson, on_duplicate: load, on_schema_change: { missing: "null" } }
+            --- domains/shop/silver/raw.yaml
+            from: landing.o
+            select:
+              id:  CAST(id AS INT)
+              "n": CAST(n AS INT)
+              op:  op
+              ts:  CAST(ts AS TIMESTAMP)
+            --- domains/shop/silver/target.yaml
+            from: landing.o
+            select:
+              id:  CAST(id AS INT)
+              "n": CAST(n AS INT)
+              ts:  CAST(ts AS TIMESTAMP)
+            expectations:
+              known: { expect: n > 0, action: drop }
+            auto_cdc:
+              keys: [id]
+              sequence_by: ts
+              apply_as_deletes: "op = 'D'"
+              stored_as_scd_type: 1
+            --- karat.yaml
+            # Imported from a pipeline of Databricks: IMPORT.md says what became of each statement.
+            karat: 1
+            project: shop
+            sources:
+              landing: { type: files, path: "./landing" }
+            ---
+            auto cdc: 1 mapped, 0 unmapped
+            expectation: 1 mapped, 1 unmapped
+            streaming table: 2 mapped, 0 unmapped
+            unmapped p.sql:2 `id BIGINT`: types that the target of AUTO CDC declares are not taken over: they are those of its source; cast the column in `select` of the silver model
+            unmapped p.sql:2 `n INT`: types that the target of AUTO CDC declares are not taken over: they are those of its source; cast the column in `select` of the silver model
+            unmapped p.sql:5 `open`: it names `__end_at`, which is no column of the rows that come in; write it as a check of the table
+        "#]],
+    );
+}
