@@ -91,8 +91,8 @@ FROM customer_silver WHERE __END_AT is null GROUP BY address;
             expectations:
               where_of_the_query: { expect: id <> 7, action: drop }
               valid_id: { expect: id IS NOT NULL, action: drop }
-              valid_address: { expect: address IS NOT NULL, action: warn }
-              valid_operation: { expect: operation IS NOT NULL, action: fail }
+              valid_address: { expect: "NOT coalesce(id <> 7, false) OR (address IS NOT NULL)", action: warn }
+              valid_operation: { expect: "NOT coalesce(id <> 7, false) OR (operation IS NOT NULL)", action: fail }
             --- domains/shop/silver/customer_silver.yaml
             description: Clean
             from: landing.customers
@@ -103,10 +103,10 @@ FROM customer_silver WHERE __END_AT is null GROUP BY address;
               operation_date: CAST(operation_date AS TIMESTAMP)
               shouted:        upper(address)
             expectations:
-              where_of_the_query: { expect: id <> 7, action: drop }
-              valid_id: { expect: id IS NOT NULL, action: drop }
-              valid_address: { expect: address IS NOT NULL, action: warn }
-              valid_operation: { expect: operation IS NOT NULL, action: fail }
+              where_of_the_query: { expect: id <> 7, action: drop, on: all }
+              valid_id: { expect: id IS NOT NULL, action: drop, on: all }
+              valid_address: { expect: "NOT coalesce(id <> 7, false) OR (address IS NOT NULL)", action: warn, on: all }
+              valid_operation: { expect: "NOT coalesce(id <> 7, false) OR (operation IS NOT NULL)", action: fail, on: all }
             auto_cdc:
               keys: [id]
               sequence_by: operation_date

@@ -74,9 +74,9 @@ customer_id: int, first_name: string, last_name: string
           full_name:    "(first_name || ' ' || last_name)"
           dmstimestamp: CAST(dmstimestamp AS TIMESTAMP)
         expectations:
-          valid_id: { expect: customer_id IS NOT NULL, action: quarantine }
-          has_name: { expect: "full_name <> ''", action: warn }
-          has_time: { expect: dmsTimestamp IS NOT NULL, action: fail }
+          valid_id: { expect: customer_id IS NOT NULL, action: quarantine, on: all }
+          has_name: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (full_name <> '')", action: warn, on: all }
+          has_time: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (dmsTimestamp IS NOT NULL)", action: fail, on: all }
         auto_cdc:
           keys: [customer_id]
           sequence_by: dmstimestamp
@@ -102,8 +102,8 @@ customer_id: int, first_name: string, last_name: string
           op:           op
         expectations:
           valid_id: { expect: customer_id IS NOT NULL, action: quarantine }
-          has_name: { expect: "full_name <> ''", action: warn }
-          has_time: { expect: dmsTimestamp IS NOT NULL, action: fail }
+          has_name: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (full_name <> '')", action: warn }
+          has_time: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (dmsTimestamp IS NOT NULL)", action: fail }
         --- karat.yaml
         # Imported from an onboarding of sdp-meta: IMPORT.md says what became of each data flow.
         karat: 1
