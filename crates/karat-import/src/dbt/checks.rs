@@ -10,7 +10,7 @@ use crate::tree::{Data, Node};
 use crate::yaml_text::list;
 
 use super::known::Known;
-use super::properties::{Entry, is_enabled};
+use super::properties::{Entry, enabled};
 use super::relations::Relations;
 use super::{Log, Shared, own_name, stem, text_of};
 
@@ -191,7 +191,7 @@ fn write_entry(
             line: one.line,
             name: format!("{} of {on}", one.test),
         };
-        if is_enabled(one.setting("enabled"), shared) == Some(false) {
+        if enabled(one.setting("enabled").map(Node::value).as_ref(), shared) == Ok(false) {
             log.note(
                 &origin,
                 &one.test,

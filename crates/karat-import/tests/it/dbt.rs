@@ -611,7 +611,7 @@ fn nulls_stand_where_the_engine_has_them() {
         ---
         model: 0 mapped, 1 unmapped
         seed: 1 mapped, 0 unmapped
-        note dbt_project.yml:1 `profile`: no `profiles.yml` in the project says whose SQL it is: only what means the same everywhere is taken over; name it with `--dialect`
+        note dbt_project.yml:1 `profile`: no `profiles.yml` in the project says whose SQL it is, or which of several targets: only what means the same everywhere is taken over; name it with `--dialect`
         unmapped models/m.sql:1 `order by`: some engines have nulls first, and nothing says whose SQL this is; name the engine with `--dialect`, or write `nulls last`
     "#]].assert_eq(&found);
 }
@@ -632,4 +632,75 @@ fn what_counts_otherwise_is_not_taken_over() {
         unmapped models/a4.sql:1 `part second`: it is not known to be counted as in karat; write it with functions of docs/types.md
         unmapped models/a5.sql:1 `part DOW`: it is not known to be counted as in karat; write it with functions of docs/types.md
     "#]].assert_eq(&told(&dbt(&folder(text), &settings).unwrap()));
+}
+
+#[test]
+fn what_is_switched_off_or_not_known_is_left_out() {
+    check_told(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+vars:
+  shop: { wanted: 1, off: no }
+  wanted: 2
+  old: on
+models:
+  shop:
+    maybe: { +enabled: \"{{ target.name == 'prod' }}\" }
+    never: { +enabled: no }
+    by_var: { +enabled: \"{{ var('old') }}\" }
+--- seeds/a.csv
+id
+1
+--- models/maybe/m.sql
+select id from {{ ref('a') }}
+--- models/never/n.sql
+select id from {{ ref('a') }}
+--- models/by_var/v.sql
+select id from {{ ref('a') }}
+--- models/odd.sql
+{{ config(materialized='scd2_custom') }} select id from {{ ref('a') }}
+--- models/wanted.sql
+{% if var('wanted') == 1 and not var('off') %}select id from {{ ref('a') }}{% else %}broken{% endif %}
+--- models/s.yml
+models:
+  - name: wanted
+    columns:
+      - name: id
+        tests:
+          - accepted_values: { values: [1.10, 1e5, 010, yes], name: places }
+",
+        expect![[r#"
+            ---
+            model: 2 mapped, 2 unmapped
+            seed: 1 mapped, 0 unmapped
+            test: 1 mapped, 0 unmapped
+            unmapped models/maybe/m.sql:1 `enabled: {{ target.name == 'prod' }}`: whether the model is switched on is not known; write true or false, or give its variable with `--var`
+            note models/never/n.sql:1 `n`: the model is switched off (`enabled`); switch it on there if it is wanted
+            unmapped models/odd.sql:1 `materialized: scd2_custom`: what it makes of the SELECT is not known; write it as a table or view, if its rows are those of the SELECT
+        "#]],
+    );
+}
+
+#[test]
+fn a_target_that_a_template_names_tells_no_dialect() {
+    let text = "
+--- dbt_project.yml
+name: shop
+profile: shop
+--- profiles.yml
+shop:
+  target: \"{{ env_var('TARGET') }}\"
+  outputs: { dev: { type: duckdb }, prod: { type: snowflake } }
+--- models/m.sql
+select 7 / 2 as x
+";
+    let import = dbt(&folder(text), &DbtSettings::default()).unwrap();
+    expect![[r#"
+        ---
+        model: 0 mapped, 1 unmapped
+        note dbt_project.yml:2 `profile`: no `profiles.yml` in the project says whose SQL it is, or which of several targets: only what means the same everywhere is taken over; name it with `--dialect`
+        unmapped models/m.sql:1 `/`: some engines cut the quotient of whole numbers off, and nothing says whose SQL this is; name the engine with `--dialect`
+    "#]].assert_eq(&told(&import));
 }
