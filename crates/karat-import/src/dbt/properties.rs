@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::folder::Folder;
 use crate::jinja::{Value, constant, expression};
 use crate::outline::Origin;
-use crate::tree::{Node, boolean, parse};
+use crate::tree::{Data, Node, boolean, parse};
 
 use super::known::Known;
 use super::{Log, Shared, text_of};
@@ -144,10 +144,12 @@ impl Properties {
                 continue;
             };
             let schema = source.text("schema").unwrap_or_else(|| name.clone());
+            list_freshness(path, &name, source, log);
             for table in source.get("tables").map_or(&[][..], Node::items) {
                 let Some(own) = table.text("name") else {
                     continue;
                 };
+                list_freshness(path, &format!("{name}.{own}"), table, log);
                 self.sources.push(SourceTable {
                     source: name.clone(),
                     identifier: table.text("identifier").unwrap_or_else(|| own.clone()),
@@ -183,6 +185,30 @@ impl Properties {
 
     pub(crate) fn of(&self, name: &str) -> Option<&Entry> {
         self.nodes.get(name)
+    }
+}
+
+/// How old a source may be, which is said of a feed in karat.
+fn list_freshness(path: &str, name: &str, node: &Node, log: &mut Log) {
+    for key in ["freshness", "loaded_at_field", "loaded_at_query"] {
+        let config = node.get("config").and_then(|config| config.get(key));
+        let Some(found) = node.get(key).or(config) else {
+            continue;
+        };
+        if matches!(found.data, Data::Null) {
+            continue;
+        }
+        let origin = Origin {
+            file: path.to_owned(),
+            line: found.line,
+            name: name.to_owned(),
+        };
+        log.unmapped(
+            &origin,
+            format!("{key} of {name}"),
+            "how old rows may be is not taken over",
+            "say by when a file is due with `expect` of the feed",
+        );
     }
 }
 

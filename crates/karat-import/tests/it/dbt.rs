@@ -704,3 +704,95 @@ select 7 / 2 as x
         unmapped models/m.sql:1 `/`: some engines cut the quotient of whole numbers off, and nothing says whose SQL this is; name the engine with `--dialect`
     "#]].assert_eq(&told(&import));
 }
+
+#[test]
+fn what_configures_a_test_is_taken_over_or_the_test_is_listed() {
+    check(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+data_tests:
+  shop:
+    soft: { +severity: warn }
+    off: { +enabled: false }
+--- seeds/a.csv
+id
+1
+--- models/soft/m.sql
+select id from {{ ref('a') }}
+--- models/soft/m.yml
+models:
+  - name: m
+    columns:
+      - name: id
+        tests:
+          - unique
+          - not_null: { config: { severity: error, tags: [x] } }
+          - accepted_values: { values: [1], config: { error_if: '>10' } }
+          - dbt_utils.not_empty_string: { trim_whitespace: false }
+          - not_null: { name: named, enabled: \"{{ target.name == 'prod' }}\" }
+sources:
+  - name: crm
+    freshness: { error_after: { count: 1, period: hour } }
+    tables: [ { name: people, loaded_at_field: ts, columns: [ { name: ts } ] } ]
+--- tests/soft/one.sql
+select id from {{ ref('m') }} where id < 0
+--- tests/off/two.sql
+select id from {{ ref('m') }} where id < 0
+--- tests/three.sql
+{{ config(enabled=false) }} select id from {{ ref('m') }} where id < 0
+--- tests/four.sql
+{{ config(limit=1) }} select id from {{ ref('m') }} where id < 0
+--- tests/five.sql
+{{ config(where='id > 1') }} select id from {{ ref('m') }} where id < 0
+",
+        expect![[r#"
+            --- domains/shop/domain.yaml
+            domain: shop
+            feeds:
+              - { source: seeds, name: a, mode: full, path: a.csv }
+              - { source: landing, name: crm_people, mode: full, path: crm/people/*.csv }
+            --- domains/shop/gold/m.sql
+            select id from shop_silver.a
+            --- domains/shop/gold/m.yaml
+            checks:
+              unique_id: { unique: [id], where: id is not null, action: warn }
+              not_null_id: { not_null: [id] }
+              one: { sql: select id from shop_gold.m where id < 0, action: warn }
+            --- domains/shop/silver/a.yaml
+            from: seeds.a
+            select:
+              id: cast(id as bigint)
+            --- domains/shop/silver/crm_people.yaml
+            from: landing.crm_people
+            select:
+              ts: ts
+            --- karat.yaml
+            # Imported from the dbt project `shop`: IMPORT.md says what became of each statement.
+            karat: 1
+            project: shop
+            sources:
+              landing: { type: files, path: "./landing" }
+              seeds: { type: files, path: "./seeds" }
+            --- seeds/a.csv
+            id
+            1
+            ---
+            model: 1 mapped, 0 unmapped
+            seed: 1 mapped, 0 unmapped
+            source: 1 mapped, 0 unmapped
+            test: 3 mapped, 5 unmapped
+            unmapped models/soft/m.yml:8 `error_if`: karat's checks have no such setting; write the condition as a check with `sql`
+            unmapped models/soft/m.yml:9 `trim_whitespace`: what it changes of the test is not taken over; write what it asks as a check with `sql`
+            unmapped models/soft/m.yml:10 `enabled: {{ target.name == 'prod' }}`: whether the test is switched on is not known; write true or false
+            unmapped models/soft/m.yml:13 `freshness of crm`: how old rows may be is not taken over; say by when a file is due with `expect` of the feed
+            unmapped models/soft/m.yml:14 `crm.people`: where the rows come from is known to the loader of the warehouse alone; put files into landing/crm/people/, or name another source of the feed in domain.yaml
+            unmapped models/soft/m.yml:14 `loaded_at_field of crm.people`: how old rows may be is not taken over; say by when a file is due with `expect` of the feed
+            unmapped tests/five.sql:1 `where`: it has no place in a test that is a SELECT; write it into the SELECT
+            unmapped tests/four.sql:1 `limit`: karat's checks have no such setting; write the condition as a check with `sql`
+            note tests/off/two.sql:1 `two`: the test is switched off (`enabled`); switch it on there if it is wanted
+            note tests/three.sql:1 `three`: the test is switched off (`enabled`); switch it on there if it is wanted
+        "#]],
+    );
+}
