@@ -400,22 +400,48 @@ select id from {{ ref('One') }}
 fn snapshots_become_auto_cdc() {
     check(
         "
---- seeds/people.csv
-id,name,changed_at
-1,a,2024-01-01 10:00:00
+--- dbt_project.yml
+name: shop
+profile: shop
+snapshots:
+  shop:
+    +unique_key: id
+    +strategy: timestamp
+    +updated_at: changed_at
+    off: { +enabled: false }
+--- seeds/few.csv
+id,changed_at
+1,2024-01-01 10:00:00
+--- models/s.yml
+sources:
+  - name: crm
+    tables:
+      - name: people
+        columns: [ { name: id, data_type: bigint }, { name: name }, { name: changed_at, data_type: timestamp } ]
 --- snapshots/history.sql
 {% snapshot people_history %}
-{{ config(target_schema='s', unique_key='id', strategy='timestamp', updated_at='changed_at') }}
-select * from {{ ref('people') }}
+{{ config(target_schema='s') }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
 {% snapshot people_days %}
-{{ config(unique_key='id', strategy='check', check_cols=['name'], invalidate_hard_deletes=true) }}
-select * from {{ ref('people') }}
+{{ config(strategy='check', check_cols='all', invalidate_hard_deletes=true) }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
 {% snapshot no_deletes %}
-{{ config(unique_key='id', strategy='check', check_cols='all') }}
-select * from {{ ref('people') }}
+{{ config(strategy='check', check_cols='all') }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
+{% snapshot some_columns %}
+{{ config(strategy='check', check_cols=['name'], hard_deletes='invalidate') }}
+select * from {{ source('crm', 'people') }}
+{% endsnapshot %}
+{% snapshot of_a_seed %}select * from {{ ref('few') }}{% endsnapshot %}
+{% snapshot open_end %}{{ config(dbt_valid_to_current=\"to_date('9999-12-31')\") }}
+select * from {{ source('crm', 'people') }}{% endsnapshot %}
+{% snapshot renamed %}{{ config(snapshot_meta_column_names={'dbt_valid_from': 'start'}) }}
+select * from {{ source('crm', 'people') }}{% endsnapshot %}
+--- snapshots/off/later.sql
+{% snapshot later %}select * from {{ source('crm', 'people') }}{% endsnapshot %}
 --- models/now.sql
 select id, name from {{ ref('people_history') }} where dbt_valid_to is null
 ",
@@ -423,9 +449,10 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             --- domains/shop/domain.yaml
             domain: shop
             feeds:
-              - { source: seeds, name: people, mode: full, path: people.csv }
-              - { source: seeds, name: people_history_states, mode: incremental, path: people.csv }
-              - { source: seeds, name: people_days_states, mode: full, path: people.csv }
+              - { source: seeds, name: few, mode: full, path: few.csv }
+              - { source: landing, name: crm_people, mode: full, path: crm/people/*.csv }
+              - { source: landing, name: people_history_states, mode: incremental, path: crm/people/*.csv }
+              - { source: landing, name: people_days_states, mode: full, path: crm/people/*.csv }
             --- domains/shop/gold/now.sql
             select id, name from shop_gold.people_history where dbt_valid_to is null
             --- domains/shop/gold/people_days.sql
@@ -445,14 +472,19 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
                 __end_at as dbt_valid_to,
                 changed_at as dbt_updated_at
             from shop_silver.people_history_states
-            --- domains/shop/silver/people.yaml
-            from: seeds.people
+            --- domains/shop/silver/crm_people.yaml
+            from: landing.crm_people
             select:
               id:         cast(id as bigint)
               name:       name
               changed_at: cast(changed_at as timestamp)
+            --- domains/shop/silver/few.yaml
+            from: seeds.few
+            select:
+              id:         cast(id as bigint)
+              changed_at: cast(changed_at as timestamp)
             --- domains/shop/silver/people_days_states.yaml
-            from: seeds.people_days_states
+            from: landing.people_days_states
             select:
               id:         cast(id as bigint)
               name:       name
@@ -460,10 +492,9 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             auto_cdc:
               keys: [id]
               from: snapshots
-              track_history_column_list: [name]
               stored_as_scd_type: 2
             --- domains/shop/silver/people_history_states.yaml
-            from: seeds.people_history_states
+            from: landing.people_history_states
             select:
               id:         cast(id as bigint)
               name:       name
@@ -477,17 +508,26 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             karat: 1
             project: shop
             sources:
+              landing: { type: files, path: "./landing" }
               seeds: { type: files, path: "./seeds" }
-            --- seeds/people.csv
-            id,name,changed_at
-            1,a,2024-01-01 10:00:00
+            --- seeds/few.csv
+            id,changed_at
+            1,2024-01-01 10:00:00
             ---
             model: 1 mapped, 0 unmapped
             seed: 1 mapped, 0 unmapped
-            snapshot: 2 mapped, 1 unmapped
+            snapshot: 2 mapped, 5 unmapped
+            source: 1 mapped, 0 unmapped
+            unmapped models/s.yml:4 `crm.people`: where the rows come from is known to the loader of the warehouse alone; put files into landing/crm/people/, or name another source of the feed in domain.yaml
+            unmapped snapshots/history.sql:1 `updated_at: changed_at`: a row of which only this time moves begins a new state in dbt, and none in karat (C5); look whether the rows are read by their states, or by what they say at a time
             note snapshots/history.sql:1 `snapshot`: its states are those that the files bring from now on, dated by `updated_at`; states that dbt has kept and files no longer have are not known to karat; export the table of dbt once if its past is wanted
             note snapshots/history.sql:5 `snapshot`: its states are those that the files bring from now on, each dated by its load, or by `snapshot_version`; states that dbt has kept and files no longer have are not known to karat; export the table of dbt once if its past is wanted
             unmapped snapshots/history.sql:9 `hard_deletes`: karat compares whole snapshots, in which a row that is gone ends; this one keeps it; use `strategy: check` with `hard_deletes: invalidate`, or `timestamp` without it
+            unmapped snapshots/history.sql:13 `check_cols`: a state of dbt keeps the other columns as they were when it began, one of karat shows their newest values; write `check_cols: all`
+            unmapped snapshots/history.sql:17 `snapshot`: it reads a seed, a file of the project: its columns have the types of all its values, and nobody dates its states; take the history of the source that the file stands for, in a silver model with `auto_cdc`
+            unmapped snapshots/history.sql:18 `dbt_valid_to_current`: columns of histories have karat's own names, and an end that is open is null; leave it out, and rename the columns where the table is read
+            unmapped snapshots/history.sql:20 `snapshot_meta_column_names`: columns of histories have karat's own names, and an end that is open is null; leave it out, and rename the columns where the table is read
+            note snapshots/off/later.sql:1 `later`: the snapshot is switched off (`enabled`); switch it on there if it is wanted
         "#]],
     );
 }
