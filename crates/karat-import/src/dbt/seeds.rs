@@ -374,6 +374,8 @@ impl Column {
                     );
                 }
             }
+            // A type of our own would read the text otherwise: `01234` is no number to who declares a text.
+            return bronze.to_owned();
         }
         match self.kind {
             Kind::Whole => format!("cast({bronze} as bigint)"),

@@ -533,6 +533,44 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
 }
 
 #[test]
+fn a_seed_whose_declared_type_has_no_place_stays_text() {
+    check(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+seeds: { shop: { zips: { +column_types: { zip: char(5), n: bpchar(3) } } } }
+--- seeds/zips.csv
+zip,n
+01234,007
+",
+        expect![[r#"
+            --- domains/shop/domain.yaml
+            domain: shop
+            feeds:
+              - { source: seeds, name: zips, mode: full, path: zips.csv }
+            --- domains/shop/silver/zips.yaml
+            from: seeds.zips
+            select:
+              zip: cast(zip as varchar)
+              "n": "n"
+            --- karat.yaml
+            # Imported from the dbt project `shop`: IMPORT.md says what became of each statement.
+            karat: 1
+            project: shop
+            sources:
+              seeds: { type: files, path: "./seeds" }
+            --- seeds/zips.csv
+            zip,n
+            01234,007
+            ---
+            seed: 1 mapped, 0 unmapped
+            unmapped seeds/zips.csv:1 `column_types: bpchar(3)`: a cast to it cuts texts off or pads them, by the engine; name a type of docs/types.md in the model's `select`
+        "#]],
+    );
+}
+
+#[test]
 fn unit_tests_and_tests_that_are_a_select() {
     check(
         "
