@@ -874,3 +874,52 @@ select id from {{ ref('m') }} where id < 0
         "#]],
     );
 }
+
+#[test]
+fn jinja_gives_what_it_gives_in_dbt_or_is_listed() {
+    let text = "
+--- macros/m.sql
+{% macro m(a, b='x') %}{{ a | default('none') }}_{{ b }}{% endmacro %}
+{% macro asks(a) %}{% if a is defined %}1{% else %}2{% endif %}{% endmacro %}
+--- models/fine.sql
+select '{{ '' | default('x', true) }}' as a, '{{ '' | default('x') }}' as b, '{{ m() }}' as c,
+    'it {# no comment #} stays' as d, {# a comment #} 1 as e,
+    {%- set f %}'{# nor here #}g'{% endset %}
+    {{ f }} as f, '{{ nobody | default('n') }}' as g
+--- models/target.sql
+select '{{ target.name | default('dev') }}' as a
+--- models/sorted.sql
+select '{{ ['b', 'a'] | sort(reverse=true) | join }}' as a
+--- models/missing.sql
+select {{ asks() }} as a
+--- models/method.sql
+select '{{ 'aaa'.replace('a', 'b', 1) }}' as a
+--- models/named.sql
+select '{{ m(c=1) }}' as a
+--- models/equal.sql
+select {% if 1.0 == 1 %}1{% else %}2{% endif %} as a
+--- models/kind.sql
+select {% if target.name is string %}1{% else %}2{% endif %} as a
+--- models/first.sql
+select '{{ [] | first }}' as a
+";
+    let import = imported(text);
+    let files = import.files();
+    let fine = files["domains/shop/gold/fine.sql"].clone();
+    let fine = String::from_utf8(fine).unwrap();
+    expect![[r#"
+        select 'x' as a, '' as b, 'none_x' as c,
+            'it  stays' as d, /* a comment */ 1 as e,
+            'g' as f, 'n' as g
+        ---
+        model: 1 mapped, 8 unmapped
+        unmapped models/equal.sql:1 `==`: it is not taken over for a number; write out what it gives
+        unmapped models/first.sql:1 `| first`: this filter is not taken over for a list; write out what it gives
+        unmapped models/kind.sql:1 `is string`: this test is not taken over; write out what it gives
+        unmapped models/method.sql:1 `replace`: an argument of it is not taken over; write out what it gives
+        unmapped models/missing.sql:1 `is defined`: in the macro `asks`: this test is not taken over; write out what it gives
+        unmapped models/named.sql:1 `m`: the macro takes no argument `c`; mend the template
+        unmapped models/sorted.sql:1 `sort`: what `reverse` changes is not taken over; write out what it gives
+        unmapped models/target.sql:1 `target.name`: nothing in the project says what it is; write out what it gives (`dbt compile` shows it)
+    "#]].assert_eq(&(fine + &told(&import)));
+}
