@@ -388,6 +388,21 @@ impl Pipeline {
             Ok(found) if found.troubles.is_empty() => {
                 self.tell_assumed(origin, log);
                 let mut shape = found.shape.clone();
+                let listed: Vec<String> = table
+                    .columns
+                    .iter()
+                    .map(|(column, _)| karat_project::fold_name(column))
+                    .collect();
+                let renames = !listed.is_empty() && shape.open.is_none() && listed != shape.known;
+                if renames && table.kind.ends_with("view") {
+                    let told = (
+                        line,
+                        format!("({})", listed.join(", ")),
+                        "its column list names the columns otherwise than its query".to_owned(),
+                        "name them in the SELECT with `as`".to_owned(),
+                    );
+                    return self.leave_out(name, log, &[told]);
+                }
                 for (column, _) in &table.columns {
                     let own = karat_project::fold_name(column);
                     if !own.starts_with('_') && !shape.known.contains(&own) {
@@ -1127,6 +1142,13 @@ fn with_changes(
 
 /// An expression of a pipeline in karat's SQL.
 fn expressed(text: &str) -> Result<Expr, Told> {
+    if text.contains("${") {
+        return Err((
+            "${…}".to_owned(),
+            "what is put in its place is known to the pipeline's settings alone".to_owned(),
+            "write its value".to_owned(),
+        ));
+    }
     let told = |trouble: crate::sql::Trouble| (trouble.construct, trouble.why, trouble.fix);
     let (spelled, troubles) = respelled(text, Dialect::Spark).map_err(told)?;
     let (sql, _, more) = read_expression(&spelled, Dialect::Spark).map_err(told)?;

@@ -386,6 +386,9 @@ impl<'c> Read<'c> {
                         () if self.take_all("on violation fail update") => "fail",
                         () => "warn",
                     };
+                    if self.at < stops {
+                        return Err(self.trouble("what is to be done on a violation is not known"));
+                    }
                     table.constraints.push(Constraint {
                         name,
                         expect,

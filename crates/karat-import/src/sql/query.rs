@@ -880,8 +880,15 @@ impl Walk<'_> {
                 name,
                 alias,
                 args: None,
+                sample,
+                version,
                 ..
             } => {
+                if sample.is_some() || version.is_some() {
+                    let at = self.places.range(name.span()).start;
+                    let why = "a sample, or an older version, of a table is not taken over";
+                    self.trouble(at, format!("{name} …"), why, "read the table as it is");
+                }
                 let parts = parts_of(name);
                 let range = self.places.range(name.span());
                 let mut columns = self.table(&parts, range);
@@ -896,8 +903,16 @@ impl Walk<'_> {
                 });
             }
             TableFactor::Derived {
-                subquery, alias, ..
+                subquery,
+                alias,
+                sample,
+                ..
             } => {
+                if sample.is_some() {
+                    let at = self.places.range(subquery.span()).start;
+                    let why = "a sample of rows is not taken over";
+                    self.trouble(at, "tablesample", why, "read all rows");
+                }
                 let mut columns = self.query(subquery);
                 let name = alias.as_ref().map(|alias| named(&mut columns, alias));
                 relations.push(Relation {

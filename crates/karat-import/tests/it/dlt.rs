@@ -380,3 +380,40 @@ APPLY CHANGES INTO target FROM stream(raw) KEYS (id) APPLY AS DELETE WHEN op = '
         "#]],
     );
 }
+
+#[test]
+fn what_a_pipeline_says_beside_its_rows_is_told() {
+    let import = dlt(
+        &folder(
+            r#"
+--- p.sql
+SET env = prod;
+CREATE STREAMING TABLE raw AS SELECT id, n FROM STREAM read_files('/in/${env}/o', format => 'json');
+CREATE MATERIALIZED VIEW by_env AS SELECT count(*) AS c FROM raw WHERE id = '${env}';
+CREATE MATERIALIZED VIEW sampled AS SELECT count(*) AS c FROM raw TABLESAMPLE (10 PERCENT);
+CREATE VIEW renamed (a, b) AS SELECT id, n FROM raw;
+CREATE VIEW named (id, n) AS SELECT id, n FROM raw;
+CREATE MATERIALIZED VIEW odd (CONSTRAINT c EXPECT (c > 0) ON VIOLATION HOLD ROW) AS SELECT count(*) AS c FROM raw;
+CREATE MATERIALIZED VIEW ruled (CONSTRAINT c EXPECT (c > '${env}')) AS SELECT count(*) AS c FROM raw;
+"#,
+        ),
+        "shop",
+    )
+    .unwrap();
+    sound(&import);
+    expect![[r#"
+        ---
+        expectation: 0 mapped, 1 unmapped
+        materialized view: 1 mapped, 2 unmapped
+        statement: 0 mapped, 1 unmapped
+        streaming table: 1 mapped, 0 unmapped
+        view: 1 mapped, 1 unmapped
+        note p.sql:1 `SET env = prod`: settings of a session change nothing in karat; nothing
+        note p.sql:2 `inferColumnTypes`: columns of text files are texts in karat until they are cast; cast them in `select`
+        unmapped p.sql:3 `${…}`: what is put in its place is known to the pipeline's settings alone; write its value, or a parameter of karat (`params`)
+        unmapped p.sql:4 `raw …`: a sample, or an older version, of a table is not taken over; read the table as it is
+        unmapped p.sql:5 `(a, b)`: its column list names the columns otherwise than its query; name them in the SELECT with `as`
+        unmapped p.sql:7 `ON`: what is to be done on a violation is not known; write it in a karat model
+        unmapped p.sql:8 `${…}`: what is put in its place is known to the pipeline's settings alone; write its value
+    "#]].assert_eq(&told(&import));
+}
