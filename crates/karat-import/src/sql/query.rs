@@ -17,7 +17,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::text::{Lines, tokens};
-use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, quoted};
+use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, odd_call, quoted};
 
 /// No SELECT gives more columns, and no text has more written out.
 const COLUMNS_MAX: usize = 10_000;
@@ -340,6 +340,17 @@ impl Calls<'_> {
                 self.date_part(part.unwrap_or_default().trim_matches('\''), range.start);
             }
         }
+        let arguments = match &call.args {
+            FunctionArguments::List(list) => list.args.len(),
+            _ => 0,
+        };
+        let has_open_frame = matches!(&call.over, Some(WindowType::WindowSpec(window))
+            if window.window_frame.is_none())
+            || matches!(&call.over, Some(WindowType::NamedWindow(_)));
+        if let Some(why) = odd_call(self.dialect, &name, arguments, has_open_frame) {
+            let fix = "say it in a way that is the same everywhere";
+            return self.trouble(range.start, format!("{name}()"), why, fix);
+        }
         match meaning(self.dialect, &name) {
             Meaning::Same => {}
             Meaning::Renamed(own) => self.found.edits.push(Edit {
@@ -569,6 +580,57 @@ impl Visitor for Calls<'_> {
                     "substring(…)".to_owned(),
                     why,
                     "write `right(x, n)`, or begin at 1",
+                );
+            }
+            Expr::SimilarTo { expr, .. } => {
+                let at = self.places.range(expr.span()).start;
+                let why = "its patterns are others in each engine";
+                self.trouble(
+                    at,
+                    "similar to".to_owned(),
+                    why,
+                    "write `like` or `regexp_like`",
+                );
+            }
+            Expr::BinaryOp {
+                left,
+                op:
+                    BinaryOperator::PGRegexMatch
+                    | BinaryOperator::PGRegexIMatch
+                    | BinaryOperator::PGRegexNotMatch
+                    | BinaryOperator::PGRegexNotIMatch,
+                ..
+            } if self.dialect != Dialect::Postgres => {
+                let at = self.places.range(left.span()).start;
+                let why =
+                    "whether the pattern must match the whole text is not the same everywhere";
+                self.trouble(
+                    at,
+                    "~".to_owned(),
+                    why,
+                    "write `regexp_like(text, pattern)`",
+                );
+            }
+            Expr::Cast {
+                kind: CastKind::TryCast | CastKind::SafeCast,
+                expr: of,
+                data_type,
+                ..
+            } if matches!(
+                self.dialect,
+                Dialect::DuckDb | Dialect::Unknown | Dialect::Redshift
+            ) && !matches!(
+                data_type,
+                DataType::Varchar(_) | DataType::Text | DataType::String(_)
+            ) =>
+            {
+                let at = self.places.range(of.span()).start;
+                let why = "which texts it reads, and which give null, is not the same: DuckDB rounds '1.5' to a whole number";
+                self.trouble(
+                    at,
+                    format!("try_cast(… as {data_type})"),
+                    why,
+                    "write what is to become of such texts",
                 );
             }
             Expr::BinaryOp {

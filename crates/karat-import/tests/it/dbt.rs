@@ -923,3 +923,75 @@ select '{{ [] | first }}' as a
         unmapped models/target.sql:1 `target.name`: nothing in the project says what it is; write out what it gives (`dbt compile` shows it)
     "#]].assert_eq(&(fine + &told(&import)));
 }
+
+#[test]
+fn engines_differ_in_more_than_names() {
+    let files = "
+--- macros/m.sql
+{% macro m() %}{{ return(adapter.dispatch('m')()) }}{% endmacro %}
+{% macro default__m() %}1{% endmacro %}
+{% macro postgres__m() %}2{% endmacro %}
+{% macro databricks__m() %}3{% endmacro %}
+--- seeds/a.csv
+id,t
+1,x
+--- models/dispatched.sql
+select {{ m() }} as x
+--- models/typed.sql
+select '{{ target.type }}' as x
+--- models/escaped.sql
+select 'a\\\\b' as x
+--- models/trimmed.sql
+select ltrim('x', t) as x from {{ ref('a') }}
+--- models/last.sql
+select last_value(t) over (order by id nulls last) as x from {{ ref('a') }}
+--- models/similar.sql
+select t similar to 'x+' as x from {{ ref('a') }}
+--- models/matched.sql
+select t ~ 'x' as x from {{ ref('a') }}
+--- models/letter.sql
+select t::char as x from {{ ref('a') }}
+--- models/tried.sql
+select try_cast(t as int) as x from {{ ref('a') }}
+--- models/joined.sql
+select concat_ws('-', t, t) as x, md5(t) as y from {{ ref('a') }}
+--- models/placed.sql
+select position('a', t) as x from {{ ref('a') }}
+--- models/most.sql
+select arg_max(t, id) as x from {{ ref('a') }}
+";
+    let mut out = String::new();
+    for dialect in [
+        Dialect::DuckDb,
+        Dialect::Postgres,
+        Dialect::Redshift,
+        Dialect::Spark,
+        Dialect::Snowflake,
+        Dialect::Unknown,
+    ] {
+        let settings = DbtSettings {
+            dialect: Some(dialect),
+            vars: Vec::new(),
+        };
+        let import = dbt(&folder(&format!("{PROJECT}{files}")), &settings).unwrap();
+        let left: Vec<&str> = import
+            .items()
+            .iter()
+            .filter(|item| item.kind == "model" && item.became.is_none())
+            .map(|item| item.name.as_str())
+            .collect();
+        out.push_str(&format!(
+            "{}: left out {}\n",
+            dialect.name(),
+            left.join(", ")
+        ));
+    }
+    expect![[r#"
+        duckdb: left out matched, most, placed, similar, tried
+        postgres: left out letter, most, placed, similar
+        redshift: left out escaped, joined, last, letter, matched, most, placed, similar, tried, trimmed
+        databricks: left out dispatched, escaped, letter, matched, most, placed, similar, trimmed, typed
+        snowflake: left out escaped, joined, last, letter, matched, most, placed, similar
+        unknown: left out dispatched, escaped, joined, last, letter, matched, most, placed, similar, tried, trimmed, typed
+    "#]].assert_eq(&out);
+}
