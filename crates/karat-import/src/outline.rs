@@ -60,6 +60,8 @@ pub(crate) struct Expectation {
     pub(crate) expect: String,
     /// `warn`, `drop`, `quarantine`, `fail`.
     pub(crate) action: &'static str,
+    /// Whether deletes are judged, too (C2).
+    pub(crate) on_all: bool,
     pub(crate) origin: Origin,
 }
 
@@ -465,10 +467,11 @@ fn silver_file(silver: &Silver) -> String {
         for rule in &silver.expectations {
             let _ = writeln!(
                 text,
-                "  {}: {{ expect: {}, action: {} }}",
+                "  {}: {{ expect: {}, action: {}{} }}",
                 rule.name,
                 item(&rule.expect),
-                rule.action
+                rule.action,
+                if rule.on_all { ", on: all" } else { "" }
             );
         }
     }

@@ -5,7 +5,7 @@ use crate::dlt::{Changes, Constraint, Pipeline, Table, Text};
 use crate::folder::Folder;
 use crate::import::{Import, ImportError};
 use crate::outline::{Origin, Outline};
-use crate::tree::{Data, Node, parse};
+use crate::tree::{Node, parse};
 
 /// Keys that change no row, by how they begin: names of catalogs, places, layouts.
 const PASSED: [&str; 18] = [
@@ -118,6 +118,28 @@ impl Flow<'_> {
         found.and_then(|(_, node)| Some((node.scalar()?, node.line)))
     }
 
+    /// A key that has several values, by environment.
+    fn ambiguous(&self) -> Option<(String, u32)> {
+        let details = self.node.get("source_details").unwrap_or(self.node);
+        let keys = [
+            (details, "source_path"),
+            (self.node, "bronze_data_quality_expectations_json"),
+            (self.node, "silver_data_quality_expectations_json"),
+            (self.node, "silver_transformation_json"),
+        ];
+        keys.into_iter().find_map(|(node, key)| {
+            let mut found = node.entries().iter().filter(|(name, _)| {
+                name == key
+                    || name
+                        .strip_prefix(key)
+                        .is_some_and(|rest| rest.starts_with('_'))
+            });
+            let (_, first) = found.next()?;
+            let other = found.find(|(_, node)| node.scalar() != first.scalar());
+            other.map(|(name, node)| (name.clone(), node.line))
+        })
+    }
+
     fn read(&self, pipeline: &mut Pipeline, log: &mut Log) {
         let node = self.node;
         let id = node.text("data_flow_id").unwrap_or_default();
@@ -130,6 +152,16 @@ impl Flow<'_> {
                 format!("source_format: {format}"),
                 "karat reads files and SQLite in this version",
                 "land the source as files",
+            );
+            return;
+        }
+        if let Some((key, line)) = self.ambiguous() {
+            log.item("data flow", &origin, None);
+            log.unmapped(
+                &self.origin(line, &key),
+                &key,
+                "it has another value in each environment, and nothing says which is meant",
+                "import an onboarding of one environment",
             );
             return;
         }
@@ -232,6 +264,27 @@ impl Flow<'_> {
                 );
             }
         }
+        let says = |key: &str| node.text(key).map(|text| text.to_lowercase());
+        let ignores_nulls = match says("ignore_null_updates").as_deref() {
+            None | Some("false" | "") => Some(false),
+            Some("true") => Some(true),
+            _ => None,
+        };
+        let scd_type = match says("scd_type").as_deref() {
+            None | Some("1") => Some(1),
+            Some("2") => Some(2),
+            _ => None,
+        };
+        let (Some(ignores_nulls), Some(scd_type)) = (ignores_nulls, scd_type) else {
+            log.item("auto cdc", &at, None);
+            log.unmapped(
+                &at,
+                "silver_cdc_apply_changes",
+                "`scd_type` is neither 1 nor 2, or `ignore_null_updates` neither true nor false",
+                "state one of them",
+            );
+            return;
+        };
         let sequence = node.text("sequence_by").unwrap_or_default();
         let sequence_by = sequence
             .split(',')
@@ -248,15 +301,9 @@ impl Flow<'_> {
             truncates: node
                 .text("apply_as_truncates")
                 .filter(|text| !text.trim().is_empty()),
-            ignores_nulls: matches!(
-                node.get("ignore_null_updates").map(|node| &node.data),
-                Some(Data::Bool(true))
-            ),
+            ignores_nulls,
             except: lower("except_column_list"),
-            scd_type: match node.text("scd_type").as_deref() {
-                Some("2") => 2,
-                _ => 1,
-            },
+            scd_type,
             track: lower("track_history_column_list"),
             track_except: lower("track_history_except_column_list"),
             ..Changes::default()
@@ -286,6 +333,19 @@ impl Flow<'_> {
             );
             return None;
         };
+        for (key, found) in details.entries() {
+            let is_read = key.starts_with("source_path")
+                || ["source_schema_path", "source_database", "source_table"]
+                    .contains(&key.as_str());
+            if !is_read {
+                log.unmapped(
+                    &self.origin(found.line, key),
+                    key,
+                    "it is not taken over",
+                    "write it in the feed, or in the silver model, where it is needed",
+                );
+            }
+        }
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         // `{uc_volume_path}/demo` is filled in by the launcher.
         let mut parts = vec![quoted(&path.replace('{', "${"))];
@@ -465,7 +525,21 @@ impl Flow<'_> {
                 let Some(text) = condition.scalar() else {
                     continue;
                 };
-                if text.to_lowercase().contains("_rescued_data") {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let is_rescue = words
+                    .join(" ")
+                    .eq_ignore_ascii_case("_rescued_data is null");
+                if text.to_lowercase().contains("_rescued_data") && !is_rescue {
+                    let why = "bronze of karat has no `_rescued_data`: what does not fit is held back by the built-in rule `_rescued`";
+                    log.unmapped(
+                        &at,
+                        name,
+                        why,
+                        "write the rest of it as an expectation of the silver model",
+                    );
+                    continue;
+                }
+                if is_rescue {
                     let why = "rows with something that does not fit are held back by the built-in rule `_rescued`";
                     log.note(&at, name, why, "nothing");
                     continue;

@@ -1,6 +1,7 @@
 //! YAML, and JSON as a kind of it, as a tree with lines.
 
-use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
+use saphyr_parser::Parser;
 
 use crate::jinja::Value;
 
@@ -102,11 +103,16 @@ pub(crate) fn parse(text: &str) -> Result<Node, (u32, String)> {
     if let Some(line) = too_deep(text) {
         return Err((line, "it is nested too deeply".to_owned()));
     }
-    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+    // Scalars stay as they are written: what they are is told by the rules of YAML 1.1, which dbt reads.
+    let mut loader: YamlLoader<'_, MarkedYaml<'_>> = YamlLoader::default();
+    loader.early_parse(false);
+    let read = Parser::new_from_str(text).load(&mut loader, true);
+    let error = read.err().or_else(|| loader.error().cloned());
+    if let Some(error) = error {
         let line = error.marker().line().max(1) as u32;
-        (line, error.info().to_owned())
-    })?;
-    match documents.into_iter().next() {
+        return Err((line, error.info().to_owned()));
+    }
+    match loader.into_documents().into_iter().next() {
         Some(document) => convert(document, 0),
         None => Ok(Node {
             line: 1,
@@ -121,10 +127,8 @@ fn convert(node: MarkedYaml<'_>, depth: usize) -> Result<Node, (u32, String)> {
         return Err((line, "it is nested too deeply".to_owned()));
     }
     let data = match node.data {
-        YamlData::Value(Scalar::Boolean(value)) => Data::Bool(value),
-        YamlData::Value(Scalar::Integer(value)) => Data::Number(value.to_string()),
-        YamlData::Value(Scalar::FloatingPoint(value)) => Data::Number(value.to_string()),
-        YamlData::Value(Scalar::String(text)) => Data::Text(text.into_owned()),
+        YamlData::Representation(text, ScalarStyle::Plain, None) => scalar(text.into_owned()),
+        YamlData::Representation(text, ..) => Data::Text(text.into_owned()),
         YamlData::Sequence(items) => {
             let items = items.into_iter().map(|item| convert(item, depth + 1));
             Data::List(items.collect::<Result<_, _>>()?)
@@ -132,8 +136,10 @@ fn convert(node: MarkedYaml<'_>, depth: usize) -> Result<Node, (u32, String)> {
         YamlData::Mapping(map) => {
             let mut entries = Vec::new();
             for (key, value) in map {
-                let key = convert(key, depth + 1)?;
-                let name = key.scalar().unwrap_or_default();
+                let name = match &key.data {
+                    YamlData::Representation(text, ..) => text.to_string(),
+                    _ => String::new(),
+                };
                 entries.push((name, convert(value, depth + 1)?));
             }
             Data::Map(entries)
@@ -142,6 +148,54 @@ fn convert(node: MarkedYaml<'_>, depth: usize) -> Result<Node, (u32, String)> {
         _ => Data::Null,
     };
     Ok(Node { line, data })
+}
+
+/// What a scalar without quotes is in YAML 1.1, as Python reads it.
+fn scalar(text: String) -> Data {
+    match text.as_str() {
+        "" | "~" | "null" | "Null" | "NULL" => return Data::Null,
+        _ => {}
+    }
+    if let Some(value) = boolean(&text) {
+        return Data::Bool(value);
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    // With a zero before them they are octal there.
+    let is_whole = |text: &str| {
+        !text.is_empty() && is_digits(text) && (text.len() == 1 || !text.starts_with('0'))
+    };
+    let is_number = match digits.split_once('.') {
+        None => is_whole(digits),
+        Some((whole, places)) => {
+            let (places, power) = match places.split_once(['e', 'E']) {
+                Some((places, power)) => (places, power.strip_prefix(['-', '+'])),
+                None => (places, Some("0")),
+            };
+            (is_digits(whole) && !whole.is_empty())
+                && is_digits(places)
+                && power.is_some_and(|power| !power.is_empty() && is_digits(power))
+        }
+    };
+    match is_number {
+        true => Data::Number(text),
+        false => Data::Text(text),
+    }
+}
+
+/// The words of YAML 1.1.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    const TRUE: [&str; 9] = [
+        "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON",
+    ];
+    const FALSE: [&str; 9] = [
+        "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF",
+    ];
+    match text {
+        text if TRUE.contains(&text) => Some(true),
+        text if FALSE.contains(&text) => Some(false),
+        _ => None,
+    }
 }
 
 /// The first line that nests too deeply for the parser.

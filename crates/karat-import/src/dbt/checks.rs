@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::folder::Folder;
-use crate::jinja::{parse, render};
+use crate::jinja::{Value, parse, render};
 use crate::outline::{Check, Origin, Outline, Yaml};
 use crate::sql::{Dialect, applied, quoted, read as read_query, read_expression, respelled};
 use crate::tree::{Data, Node};
 use crate::yaml_text::list;
 
 use super::known::Known;
-use super::properties::{Entry, is_enabled};
+use super::properties::{Entry, enabled};
 use super::relations::Relations;
 use super::{Log, Shared, own_name, stem, text_of};
 
@@ -64,11 +64,138 @@ impl Stated {
         self.arguments.as_ref()?.get(key)
     }
 
+    /// Refuses what changes the test in a way that nobody looked at.
+    fn check_keys(&self) -> Result<(), Refused> {
+        let test = self.test.strip_prefix("dbt.").unwrap_or(&self.test);
+        let taken: &[&str] = match test {
+            "accepted_values" => &["values", "quote"],
+            "relationships" => &["to", "field"],
+            "dbt_utils.unique_combination_of_columns" => &["combination_of_columns"],
+            "dbt_utils.expression_is_true" => &["expression"],
+            "dbt_utils.accepted_range" => &["min_value", "max_value", "inclusive"],
+            _ => &[],
+        };
+        let keys = |node: &Option<Node>| -> Vec<String> {
+            let entries = node.as_ref().map_or(&[][..], Node::entries);
+            entries.iter().map(|(key, _)| key.clone()).collect()
+        };
+        let arguments = keys(&self.arguments).into_iter();
+        let odd = arguments
+            .filter(|key| !taken.contains(&key.as_str()) && key != "config" && key != "arguments")
+            .chain(keys(&self.config))
+            .find(|key| !SETTINGS.contains(&key.as_str()));
+        match odd {
+            None => Ok(()),
+            Some(key) => Err(refused(
+                &key,
+                "what it changes of the test is not taken over",
+                "write what it asks as a check with `sql`",
+            )),
+        }
+    }
+
     fn setting(&self, key: &str) -> Option<&Node> {
         let config = self.config.as_ref().and_then(|config| config.get(key));
         config.or_else(|| self.argument(key))
     }
 }
+
+/// What configures a test: where it is stated, else `dbt_project.yml`.
+struct Manner<'m> {
+    own: &'m dyn Fn(&str) -> Option<Value>,
+    shared: &'m Shared,
+    /// Folders of the file below those of its kind.
+    below: &'m str,
+}
+
+impl Manner<'_> {
+    fn get(&self, key: &str) -> Option<Value> {
+        let configured = || {
+            let mut kinds = ["data_tests", "tests"].into_iter();
+            let project = &self.shared.project;
+            kinds.find_map(|kind| project.configured(kind, self.below, key))
+        };
+        (self.own)(key).or_else(|| configured().map(Node::value))
+    }
+
+    /// Whether it is switched on.
+    fn is_on(&self) -> Result<bool, Refused> {
+        enabled(self.get("enabled").as_ref(), self.shared).map_err(|text| {
+            refused(
+                &format!("enabled: {text}"),
+                "whether the test is switched on is not known",
+                "write true or false",
+            )
+        })
+    }
+
+    /// Whether it warns and no more.
+    fn warns(&self) -> Result<bool, Refused> {
+        for (key, usual) in [
+            ("error_if", "!=0"),
+            ("warn_if", "!=0"),
+            ("fail_calc", "count(*)"),
+            ("limit", "none"),
+            ("group_by_columns", ""),
+        ] {
+            let Some(value) = self.get(key).filter(|value| *value != Value::None) else {
+                continue;
+            };
+            let text = value.printed().unwrap_or_default();
+            let text: String = text.split_whitespace().collect();
+            if text.is_empty() || !text.eq_ignore_ascii_case(usual) {
+                return Err(refused(
+                    key,
+                    "karat's checks have no such setting",
+                    "write the condition as a check with `sql`",
+                ));
+            }
+        }
+        match self.get("severity") {
+            None => Ok(false),
+            Some(Value::Text(word)) if word.eq_ignore_ascii_case("warn") => Ok(true),
+            Some(Value::Text(word)) if word.eq_ignore_ascii_case("error") => Ok(false),
+            Some(_) => Err(refused(
+                "severity",
+                "it is neither `warn` nor `error`",
+                "write one of them",
+            )),
+        }
+    }
+
+    /// The rows that it asks.
+    fn condition(&self) -> Result<Option<String>, Refused> {
+        match self.get("where") {
+            None | Some(Value::None) => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(refused("where", "it is no text", "write a condition")),
+        }
+    }
+}
+
+/// Settings of tests that say nothing of rows.
+const SETTINGS: [&str; 20] = [
+    "enabled",
+    "severity",
+    "error_if",
+    "warn_if",
+    "fail_calc",
+    "limit",
+    "group_by_columns",
+    "where",
+    "tags",
+    "meta",
+    "store_failures",
+    "store_failures_as",
+    "schema",
+    "database",
+    "alias",
+    "group",
+    "docs",
+    "name",
+    "description",
+    "column_name",
+];
 
 /// Which table reads which, checks included: a check never closes a circle.
 #[derive(Default)]
@@ -191,14 +318,28 @@ fn write_entry(
             line: one.line,
             name: format!("{} of {on}", one.test),
         };
-        if is_enabled(one.setting("enabled"), shared) == Some(false) {
-            log.note(
-                &origin,
-                &one.test,
-                "the test is switched off (`enabled`)",
-                "switch it on there if it is wanted",
-            );
-            continue;
+        let own = |key: &str| one.setting(key).map(Node::value);
+        let manner = Manner {
+            own: &own,
+            shared,
+            below: below(shared, &entry.file),
+        };
+        match manner.is_on() {
+            Ok(true) => {}
+            Ok(false) => {
+                log.note(
+                    &origin,
+                    &one.test,
+                    "the test is switched off (`enabled`)",
+                    "switch it on there if it is wanted",
+                );
+                continue;
+            }
+            Err((construct, why, fix)) => {
+                log.item("test", &origin, None);
+                log.unmapped(&origin, construct, why, fix);
+                continue;
+            }
         }
         let Some(table) = &table else {
             log.item("test", &origin, None);
@@ -210,15 +351,13 @@ fn write_entry(
             );
             continue;
         };
-        match check_of(one, table, shared, relations, ways) {
+        match check_of(one, &manner, table, shared, relations, ways) {
             Ok(mut check) => {
                 check.origin = origin.clone();
                 let is_plain = !check.warns && !check.keys.iter().any(|(key, _)| *key == "where");
                 if let (Some(column), true) = (&one.column, is_plain || one.test == "unique") {
                     let kind = match one.test.as_str() {
-                        "unique" if !check.warns && one.setting("where").is_none() => {
-                            Some("unique")
-                        }
+                        "unique" if !check.warns && manner.get("where").is_none() => Some("unique"),
                         "not_null" => Some("not_null"),
                         _ => None,
                     };
@@ -244,6 +383,15 @@ fn write_entry(
         set_key(outline, &table, vec![key.clone()]);
         mend_unique(outline, &table, &key);
     }
+}
+
+/// The path of a file below the folder of its kind.
+fn below<'p>(shared: &Shared, path: &'p str) -> &'p str {
+    let kinds = ["model-paths", "seed-paths", "snapshot-paths", "test-paths"];
+    let mut found = kinds
+        .into_iter()
+        .filter_map(|kind| shared.project.below(kind, path));
+    found.next().unwrap_or(path)
 }
 
 /// A key is never null, so its check asks all rows.
@@ -355,39 +503,23 @@ fn refused(construct: &str, why: &str, fix: &str) -> Refused {
 
 fn check_of(
     stated: &Stated,
+    manner: &Manner<'_>,
     table: &str,
     shared: &Shared,
     relations: &Relations,
     ways: &mut Ways,
 ) -> Result<Check, Refused> {
     let dialect = shared.dialect;
-    for key in [
-        "error_if",
-        "warn_if",
-        "limit",
-        "fail_calc",
-        "group_by_columns",
-    ] {
-        if stated.setting(key).is_some() {
-            return Err(refused(
-                key,
-                "karat's checks have no such setting",
-                "write the condition as a check with `sql`",
-            ));
-        }
-    }
     let mut check = Check {
         name: String::new(),
-        warns: stated
-            .setting("severity")
-            .and_then(Node::scalar)
-            .is_some_and(|word| word.eq_ignore_ascii_case("warn")),
+        warns: manner.warns()?,
         ..Check::default()
     };
-    let condition = match stated.setting("where").and_then(Node::scalar) {
+    let condition = match manner.condition()? {
         Some(text) => Some(expression(&text, dialect)?),
         None => None,
     };
+    stated.check_keys()?;
     let test = stated.test.strip_prefix("dbt.").unwrap_or(&stated.test);
     let column = stated
         .column
@@ -430,7 +562,13 @@ fn check_of(
             let values: Option<Vec<String>> = values
                 .iter()
                 .map(|value| {
-                    let text = value.scalar()?;
+                    let text = match &value.data {
+                        // As Python writes it.
+                        Data::Bool(value) if is_quoted => {
+                            if *value { "True" } else { "False" }.to_owned()
+                        }
+                        _ => value.scalar()?,
+                    };
                     Some(match is_quoted {
                         true => format!("'{}'", text.replace('\'', "''")),
                         false => text,
@@ -651,15 +789,44 @@ fn write_singular(
             continue;
         };
         let mut known = Known::new(shared);
-        let template = match parse(text) {
-            Ok(template) => template,
-            Err(found) => {
+        let rendered = parse(text).and_then(|template| render(&template, &mut known));
+        let own = |key: &str| known.config(key).cloned();
+        let manner = Manner {
+            own: &own,
+            shared,
+            below: below(shared, path),
+        };
+        let settings = manner.is_on().and_then(|is_on| {
+            if !is_on {
+                return Ok(None);
+            }
+            match manner.condition()? {
+                None => Ok(Some(manner.warns()?)),
+                Some(_) => Err(refused(
+                    "where",
+                    "it has no place in a test that is a SELECT",
+                    "write it into the SELECT",
+                )),
+            }
+        });
+        let warns = match settings {
+            Ok(Some(warns)) => warns,
+            Ok(None) => {
+                log.note(
+                    &origin,
+                    &origin.name,
+                    "the test is switched off (`enabled`)",
+                    "switch it on there if it is wanted",
+                );
+                continue;
+            }
+            Err((construct, why, fix)) => {
                 log.item("test", &origin, None);
-                log.not_plain(&origin, &found);
+                log.unmapped(&origin, construct, why, fix);
                 continue;
             }
         };
-        let rendered = match render(&template, &mut known) {
+        let rendered = match rendered {
             Ok(rendered) => rendered,
             Err(found) => {
                 log.item("test", &origin, None);
@@ -720,10 +887,6 @@ fn write_singular(
             .entry(table.clone())
             .or_default()
             .extend(reads.iter().cloned());
-        let warns = known
-            .config("severity")
-            .and_then(crate::jinja::Value::text)
-            .is_some_and(|word| word.eq_ignore_ascii_case("warn"));
         let check = Check {
             name: own_name(&origin.name),
             keys: vec![(

@@ -129,7 +129,6 @@ impl<'s> Known<'s> {
             .filter(|adapter| *adapter != "default")
             .collect();
         own.sort_unstable();
-        let adapter = self.shared.dialect.name();
         if self.shared.dialect == Dialect::Unknown && !own.is_empty() {
             return Err(NotPlain::new(
                 line,
@@ -141,10 +140,24 @@ impl<'s> Known<'s> {
                 "name the engine with `--dialect`",
             ));
         }
-        let chosen = match own.contains(&adapter) {
-            true => adapter,
-            false => "default",
+        // An adapter that has no macro of its own takes those of the one that it is made of.
+        let way: &[&str] = match self.shared.dialect {
+            Dialect::Redshift => &["redshift", "postgres"],
+            Dialect::Spark => &["spark"],
+            dialect => &[dialect.name()],
         };
+        if self.shared.dialect == Dialect::Spark && own.contains(&"databricks") {
+            return Err(NotPlain::new(
+                line,
+                format!("adapter.dispatch('{name}')"),
+                "it is one macro for Databricks and another for Spark, and nothing says whose SQL this is",
+                "write out the SQL of the one that is meant",
+            ));
+        }
+        let chosen = way
+            .iter()
+            .find(|adapter| own.contains(adapter))
+            .unwrap_or(&"default");
         Ok(Value::Named(format!("{chosen}{suffix}")))
     }
 }
@@ -236,7 +249,9 @@ impl Knowing for Known<'_> {
                 [Value::Int(end)] if (0..=10_000).contains(end) => {
                     Value::List((0..*end).map(Value::Int).collect())
                 }
-                [Value::Int(start), Value::Int(end)] if end - start <= 10_000 => {
+                [Value::Int(start), Value::Int(end)]
+                    if end.checked_sub(*start).is_some_and(|count| count <= 10_000) =>
+                {
                     Value::List((*start..*end).map(Value::Int).collect())
                 }
                 _ => return Ok(None),
@@ -291,7 +306,8 @@ impl Knowing for Known<'_> {
 
     fn name(&mut self, name: &str, line: u32) -> Result<Option<Value>, NotPlain> {
         Ok(match name {
-            "target.type" if self.shared.dialect != Dialect::Unknown => {
+            // It is `spark` or `databricks`.
+            "target.type" if !matches!(self.shared.dialect, Dialect::Unknown | Dialect::Spark) => {
                 Some(Value::Text(self.shared.dialect.name().to_owned()))
             }
             "this" => {

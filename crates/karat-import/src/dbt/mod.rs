@@ -146,7 +146,7 @@ pub fn import(folder: &Folder, settings: &Settings) -> Result<Import, ImportErro
     seeds::read(folder, &shared, &mut outline, &mut relations, &mut log);
     relations::add_sources(&shared, &outline, &mut relations, &mut log);
     let models = models::read(folder, &shared, &mut relations, &mut log);
-    let histories = snapshots::read(folder, &shared, &mut relations, &mut log);
+    let histories = snapshots::read(folder, &shared, &outline, &mut relations, &mut log);
     models::write(
         models,
         histories,

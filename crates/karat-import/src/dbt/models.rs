@@ -6,12 +6,22 @@ use crate::folder::Folder;
 use crate::jinja::{Rendered, Value, parse, render};
 use crate::outline::{Gold, Origin, Outline};
 use crate::sql::{Found, Shape, Trouble, applied, read as read_query, respelled};
+use crate::tree::Node;
 
 use super::known::Known;
-use super::properties::is_enabled;
+use super::properties::enabled;
 use super::relations::{Relation, Relations, write_sources};
 use super::snapshots::History;
 use super::{Log, Shared, own_name, stem, text_of};
+
+/// What makes the rows of the SELECT, and no others.
+const MATERIALIZED: [&str; 5] = [
+    "table",
+    "view",
+    "ephemeral",
+    "incremental",
+    "materialized_view",
+];
 
 /// A model whose template is plain.
 pub(crate) struct Model {
@@ -80,11 +90,24 @@ fn read_one(
     };
     let mut known = Known::new(shared);
     let rendered = parse(text).and_then(|template| render(&template, &mut known));
-    let is_off = match known.config("enabled") {
-        Some(value) => !value.is_true(),
-        None => is_enabled(configured("enabled"), shared) == Some(false),
+    let switch = match known.config("enabled") {
+        Some(value) => Some(value.clone()),
+        None => configured("enabled").map(Node::value),
     };
-    if is_off {
+    let is_on = match enabled(switch.as_ref(), shared) {
+        Ok(is_on) => is_on,
+        Err(text) => {
+            log.item("model", &origin, None);
+            log.unmapped(
+                &origin,
+                format!("enabled: {text}"),
+                "whether the model is switched on is not known",
+                "write true or false, or give its variable with `--var`",
+            );
+            return None;
+        }
+    };
+    if !is_on {
         log.note(
             &origin,
             &origin.name,
@@ -110,9 +133,26 @@ fn read_one(
     }
     let text_of = |key: &str| match known.config(key) {
         Some(value) => value.text().map(str::to_owned),
-        None => configured(key).and_then(crate::tree::Node::scalar),
+        None => configured(key).and_then(Node::scalar),
     };
-    if text_of("materialized").as_deref() == Some("incremental") && known.notes.is_empty() {
+    let materialized = match known.config("materialized") {
+        Some(value) => Some(value.printed().unwrap_or_default()),
+        None => text_of("materialized"),
+    };
+    if let Some(other) = materialized
+        .as_deref()
+        .filter(|name| !MATERIALIZED.contains(name))
+    {
+        log.item("model", &origin, None);
+        log.unmapped(
+            &origin,
+            format!("materialized: {other}"),
+            "what it makes of the SELECT is not known",
+            "write it as a table or view, if its rows are those of the SELECT",
+        );
+        return None;
+    }
+    if materialized.as_deref() == Some("incremental") && known.notes.is_empty() {
         log.note(&origin, "materialized: incremental", "karat makes the whole table, as a full refresh does", "look whether that is the table that is wanted; `incremental: { by: […] }` computes changed parts alone");
     }
     if let Some(alias) = text_of("alias").filter(|alias| *alias != origin.name) {

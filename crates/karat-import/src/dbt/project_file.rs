@@ -57,14 +57,16 @@ impl ProjectFile {
         };
         let mut vars = Vec::new();
         if let Some(declared) = node.get("vars") {
-            for (key, value) in declared.entries() {
-                match (&value.data, *key == name) {
-                    (Data::Map(own), true) => {
-                        vars.extend(own.iter().map(|(key, value)| (key.clone(), value.value())));
-                    }
-                    _ => vars.push((key.clone(), value.value())),
-                }
-            }
+            // Those of the project itself come before those of all projects, wherever they stand.
+            let is_own =
+                |(key, value): &&(String, Node)| *key == name && matches!(value.data, Data::Map(_));
+            let all = declared.entries().iter();
+            let own = all.clone().find(is_own).map(|(_, node)| node.entries());
+            let all = all.filter(|entry| !is_own(entry));
+            vars.extend(
+                all.chain(own.unwrap_or_default())
+                    .map(|(key, value)| (key.clone(), value.value())),
+            );
         }
         for (key, text) in &settings.vars {
             let value = parse(text).map_or(Value::Text(text.clone()), |node| node.value());
@@ -141,7 +143,7 @@ impl ProjectFile {
             None => log.note(
                 &origin,
                 "profile",
-                "no `profiles.yml` in the project says whose SQL it is: only what means the same everywhere is taken over",
+                "no `profiles.yml` in the project says whose SQL it is, or which of several targets: only what means the same everywhere is taken over",
                 "name it with `--dialect`",
             ),
         }
@@ -154,11 +156,16 @@ impl ProjectFile {
         let profiles = parse(text).ok()?;
         let profile = profiles.get(&profile)?;
         let outputs = profile.get("outputs")?;
-        let named = profile
+        let target = profile
             .text("target")
-            .and_then(|target| outputs.get(&target));
-        let output = named.or_else(|| outputs.entries().first().map(|(_, node)| node))?;
-        output.text("type")
+            .unwrap_or_else(|| "default".to_owned());
+        if let Some(output) = outputs.get(&target) {
+            return output.text("type");
+        }
+        // A target that a template names may be any of them.
+        let mut types = outputs.entries().iter().map(|(_, node)| node.text("type"));
+        let first = types.next()?;
+        types.all(|other| other == first).then_some(first)?
     }
 
     /// Whether a file lies below one of the folders of a kind.

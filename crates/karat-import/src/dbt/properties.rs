@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::folder::Folder;
-use crate::jinja::{constant, expression};
+use crate::jinja::{Value, constant, expression};
 use crate::outline::Origin;
-use crate::tree::{Node, parse};
+use crate::tree::{Data, Node, boolean, parse};
 
 use super::known::Known;
 use super::{Log, Shared, text_of};
@@ -144,10 +144,12 @@ impl Properties {
                 continue;
             };
             let schema = source.text("schema").unwrap_or_else(|| name.clone());
+            list_freshness(path, &name, source, log);
             for table in source.get("tables").map_or(&[][..], Node::items) {
                 let Some(own) = table.text("name") else {
                     continue;
                 };
+                list_freshness(path, &format!("{name}.{own}"), table, log);
                 self.sources.push(SourceTable {
                     source: name.clone(),
                     identifier: table.text("identifier").unwrap_or_else(|| own.clone()),
@@ -183,6 +185,30 @@ impl Properties {
 
     pub(crate) fn of(&self, name: &str) -> Option<&Entry> {
         self.nodes.get(name)
+    }
+}
+
+/// How old a source may be, which is said of a feed in karat.
+fn list_freshness(path: &str, name: &str, node: &Node, log: &mut Log) {
+    for key in ["freshness", "loaded_at_field", "loaded_at_query"] {
+        let config = node.get("config").and_then(|config| config.get(key));
+        let Some(found) = node.get(key).or(config) else {
+            continue;
+        };
+        if matches!(found.data, Data::Null) {
+            continue;
+        }
+        let origin = Origin {
+            file: path.to_owned(),
+            line: found.line,
+            name: name.to_owned(),
+        };
+        log.unmapped(
+            &origin,
+            format!("{key} of {name}"),
+            "how old rows may be is not taken over",
+            "say by when a file is due with `expect` of the feed",
+        );
     }
 }
 
@@ -245,25 +271,28 @@ fn described(node: &Node, shared: &Shared) -> Option<String> {
     (!out.is_empty()).then_some(out)
 }
 
-/// Whether a node is switched on: `enabled`, a value or a template.
-pub(crate) fn is_enabled(node: Option<&Node>, shared: &Shared) -> Option<bool> {
-    let node = node?;
-    let text = node.scalar()?;
-    let inner = text
-        .trim()
-        .strip_prefix("{{")
-        .and_then(|text| text.strip_suffix("}}"));
-    let text = match inner {
-        None => text,
-        Some(inner) => {
-            let mut known = Known::new(shared);
-            let value = expression(inner, node.line)
-                .and_then(|expr| constant(&expr, node.line, &mut known));
-            return value.ok().map(|value| match value.text() {
-                Some(text) => !["false", "False", ""].contains(&text),
-                None => value.is_true(),
-            });
-        }
+/// Whether something is switched on: `enabled`, a value or a template; the error is what tells neither.
+pub(crate) fn enabled(value: Option<&Value>, shared: &Shared) -> Result<bool, String> {
+    let text = match value {
+        None => return Ok(true),
+        Some(Value::Bool(value)) => return Ok(*value),
+        Some(Value::Text(text)) => text.trim(),
+        Some(other) => return Err(other.printed().unwrap_or_else(|| other.kind().to_owned())),
     };
-    Some(!["false", "False", "no"].contains(&text.as_str()))
+    if let Some(value) = boolean(text) {
+        return Ok(value);
+    }
+    let not_known = || text.to_owned();
+    let inner = text
+        .strip_prefix("{{")
+        .and_then(|text| text.strip_suffix("}}"))
+        .ok_or_else(not_known)?;
+    let value = expression(inner, 1)
+        .and_then(|expr| constant(&expr, 1, &mut Known::new(shared)))
+        .map_err(|_| not_known())?;
+    match value {
+        Value::Bool(value) => Ok(value),
+        Value::Text(text) => boolean(text.trim()).ok_or_else(not_known),
+        _ => Err(not_known()),
+    }
 }

@@ -11,7 +11,7 @@ use crate::sql::{Shape, quoted, respelled};
 use crate::tree::Node;
 use crate::yaml_text::{item, list};
 
-use super::properties::is_enabled;
+use super::properties::enabled;
 use super::relations::{Relation, Relations};
 use super::{Log, Shared, own_name, stem, text_of};
 
@@ -42,8 +42,8 @@ pub(crate) fn read(
             let own = entry.and_then(|entry| entry.config(key));
             own.or_else(|| shared.project.configured("seeds", below, key))
         };
-        match is_enabled(configured("enabled"), shared) {
-            Some(false) => {
+        match enabled(configured("enabled").map(Node::value).as_ref(), shared) {
+            Ok(false) => {
                 log.note(
                     &origin,
                     name,
@@ -52,17 +52,17 @@ pub(crate) fn read(
                 );
                 continue;
             }
-            None if configured("enabled").is_some() => {
+            Err(text) => {
                 log.item("seed", &origin, None);
                 log.unmapped(
                     &origin,
-                    "enabled",
+                    format!("enabled: {text}"),
                     "whether the seed is switched on is not known",
                     "write true or false",
                 );
                 continue;
             }
-            _ => {}
+            Ok(true) => {}
         }
         let Some(text) = text_of(folder, path, log) else {
             log.item("seed", &origin, None);
@@ -374,6 +374,8 @@ impl Column {
                     );
                 }
             }
+            // A type of our own would read the text otherwise: `01234` is no number to who declares a text.
+            return bronze.to_owned();
         }
         match self.kind {
             Kind::Whole => format!("cast({bronze} as bigint)"),

@@ -4,16 +4,21 @@ use crate::folder::Folder;
 use crate::jinja::{Value, parse, render_block};
 use crate::outline::{Feed, Gold, Origin, Outline, Silver};
 use crate::sql::{Shape, quoted, read as read_query, respelled};
+use crate::tree::Node;
 use crate::yaml_text::{item, list};
 
 use super::known::Known;
+use super::properties::enabled;
 use super::relations::{Relation, Relations};
 use super::{Log, Shared, own_name, text_of};
 
 /// How a snapshot sees that a row changed.
 enum Strategy {
-    Timestamp { updated_at: String },
-    Check { columns: Vec<String> },
+    Timestamp {
+        updated_at: String,
+    },
+    /// All columns of whole snapshots are compared, and a row that is gone ends.
+    Check,
 }
 
 /// A snapshot of all columns of one table.
@@ -24,17 +29,14 @@ pub(crate) struct History {
     pub(crate) reads: String,
     keys: Vec<String>,
     strategy: Strategy,
-    /// Whether a row that is gone ends.
-    closes: bool,
 }
 
 impl History {
     /// The columns that it names.
     pub(crate) fn columns(&self) -> Vec<String> {
         let mut columns = self.keys.clone();
-        match &self.strategy {
-            Strategy::Timestamp { updated_at } => columns.push(updated_at.clone()),
-            Strategy::Check { columns: checked } => columns.extend(checked.iter().cloned()),
+        if let Strategy::Timestamp { updated_at } = &self.strategy {
+            columns.push(updated_at.clone());
         }
         columns
     }
@@ -43,6 +45,7 @@ impl History {
 pub(crate) fn read(
     folder: &Folder,
     shared: &Shared,
+    outline: &Outline,
     relations: &mut Relations,
     log: &mut Log,
 ) -> Vec<History> {
@@ -77,12 +80,16 @@ pub(crate) fn read(
             let mut known = Known::new(shared);
             match render_block(&block, &mut known) {
                 Ok(rendered) => {
-                    let config = |key: &str| known.config(key).cloned();
+                    let config = |key: &str| {
+                        let own = known.config(key).cloned();
+                        own.or_else(|| configured(shared, &origin, key))
+                    };
                     histories.extend(history(
-                        origin,
+                        origin.clone(),
                         &rendered.text,
                         &config,
                         shared,
+                        outline,
                         relations,
                         log,
                     ));
@@ -103,12 +110,16 @@ pub(crate) fn read(
             .and_then(|template| crate::jinja::render(&template, &mut known));
         match rendered {
             Ok(rendered) => {
-                let config = |key: &str| entry.config(key).map(crate::tree::Node::value);
+                let config = |key: &str| {
+                    let own = entry.config(key).map(Node::value);
+                    own.or_else(|| configured(shared, &origin, key))
+                };
                 histories.extend(history(
-                    origin,
+                    origin.clone(),
                     &rendered.text,
                     &config,
                     shared,
+                    outline,
                     relations,
                     log,
                 ));
@@ -120,6 +131,17 @@ pub(crate) fn read(
         }
     }
     histories
+}
+
+/// What YAML configures for a snapshot that says nothing of it itself.
+fn configured(shared: &Shared, origin: &Origin, key: &str) -> Option<Value> {
+    let entry = shared.properties.of(&origin.name);
+    let entry = entry.and_then(|entry| entry.config(key));
+    let kinds = ["snapshot-paths", "model-paths"].into_iter();
+    let mut below = kinds.filter_map(|kind| shared.project.below(kind, &origin.file));
+    let below = below.next().unwrap_or(&origin.file);
+    let found = entry.or_else(|| shared.project.configured("snapshots", below, key));
+    found.map(Node::value)
 }
 
 /// A text, or each of a list.
@@ -139,14 +161,41 @@ fn history(
     sql: &str,
     config: &dyn Fn(&str) -> Option<Value>,
     shared: &Shared,
+    outline: &Outline,
     relations: &mut Relations,
     log: &mut Log,
 ) -> Option<History> {
+    let is_on = enabled(config("enabled").as_ref(), shared);
+    if is_on == Ok(false) {
+        log.note(
+            &origin,
+            &origin.name,
+            "the snapshot is switched off (`enabled`)",
+            "switch it on there if it is wanted",
+        );
+        return None;
+    }
     let mut refuse = |construct: &str, why: &str, fix: &str| {
         log.item("snapshot", &origin, None);
         log.unmapped(&origin, construct, why, fix);
         None
     };
+    if let Err(text) = is_on {
+        return refuse(
+            &format!("enabled: {text}"),
+            "whether the snapshot is switched on is not known",
+            "write true or false",
+        );
+    }
+    for key in ["dbt_valid_to_current", "snapshot_meta_column_names"] {
+        if config(key).is_some_and(|value| value != Value::None) {
+            return refuse(
+                key,
+                "columns of histories have karat's own names, and an end that is open is null",
+                "leave it out, and rename the columns where the table is read",
+            );
+        }
+    }
     let found = respelled(sql, shared.dialect)
         .and_then(|(sql, _)| read_query(&sql, shared.dialect, relations));
     let found = match found {
@@ -173,6 +222,17 @@ fn history(
             "take the history of the source in a silver model with `auto_cdc`, and compute from that in gold",
         );
     }
+    let is_seed = outline
+        .silver
+        .iter()
+        .any(|model| outline.silver_name(&model.table) == *reads);
+    if is_seed {
+        return refuse(
+            "snapshot",
+            "it reads a seed, a file of the project: its columns have the types of all its values, and nobody dates its states",
+            "take the history of the source that the file stands for, in a silver model with `auto_cdc`",
+        );
+    }
     let keys = texts(config("unique_key"));
     let is_name = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if keys.is_empty() || !keys.iter().all(is_name) {
@@ -186,17 +246,12 @@ fn history(
             _ => return refuse("updated_at", "it is no column", "name a column"),
         },
         Some("check") => match config("check_cols") {
-            Some(Value::Text(all)) if all == "all" => Strategy::Check {
-                columns: Vec::new(),
-            },
-            columns @ Some(Value::List(_)) => Strategy::Check {
-                columns: texts(columns),
-            },
+            Some(Value::Text(all)) if all == "all" => Strategy::Check,
             _ => {
                 return refuse(
                     "check_cols",
-                    "it is neither `all` nor a list",
-                    "name columns",
+                    "a state of dbt keeps the other columns as they were when it began, one of karat shows their newest values",
+                    "write `check_cols: all`",
                 );
             }
         },
@@ -220,7 +275,7 @@ fn history(
         (_, Some(value)) => value.is_true(),
         _ => false,
     };
-    let is_check = matches!(strategy, Strategy::Check { .. });
+    let is_check = matches!(strategy, Strategy::Check);
     if is_check != closes {
         let why = match is_check {
             true => {
@@ -256,7 +311,6 @@ fn history(
         reads,
         keys,
         strategy,
-        closes,
     })
 }
 
@@ -274,7 +328,6 @@ impl History {
             reads,
             keys,
             strategy,
-            closes,
         } = self;
         let source = outline
             .silver
@@ -310,13 +363,7 @@ impl History {
                     }
                 }
             }
-            Strategy::Check { columns } => {
-                debug_assert!(closes);
-                cdc.push(("from", "snapshots".to_owned()));
-                if !columns.is_empty() {
-                    cdc.push(("track_history_column_list", list(columns)));
-                }
-            }
+            Strategy::Check => cdc.push(("from", "snapshots".to_owned())),
         }
         cdc.push(("stored_as_scd_type", "2".to_owned()));
         let mut columns: Vec<String> = source.select.iter().map(|(name, _)| quoted(name)).collect();
@@ -355,14 +402,22 @@ impl History {
             relation.shape = Shape::of(shape);
         }
         let entry = shared.properties.of(&origin.name);
-        let what = match strategy {
+        let what = match &strategy {
             Strategy::Timestamp { .. } => {
                 "its states are those that the files bring from now on, dated by `updated_at`; states that dbt has kept and files no longer have are not known to karat"
             }
-            Strategy::Check { .. } => {
+            Strategy::Check => {
                 "its states are those that the files bring from now on, each dated by its load, or by `snapshot_version`; states that dbt has kept and files no longer have are not known to karat"
             }
         };
+        if let Strategy::Timestamp { updated_at } = &strategy {
+            log.unmapped(
+                &origin,
+                format!("updated_at: {updated_at}"),
+                "a row of which only this time moves begins a new state in dbt, and none in karat (C5)",
+                "look whether the rows are read by their states, or by what they say at a time",
+            );
+        }
         log.note(
             &origin,
             "snapshot",

@@ -234,6 +234,19 @@ pub(crate) fn with_names(sql: &str, known: &mut Vec<Files>) -> Result<String, Tr
     while nth < words.len() {
         let word = &words[nth];
         let next = words.get(nth + 1);
+        if word
+            .text()
+            .or_else(|| word.name())
+            .is_some_and(|text| text.contains("${"))
+        {
+            return Err(Trouble {
+                at: word.range.start,
+                construct: "${…}".to_owned(),
+                why: "what is put in its place is known to the pipeline's settings alone"
+                    .to_owned(),
+                fix: "write its value, or a parameter of karat (`params`)".to_owned(),
+            });
+        }
         let opens = |word: Option<&Word>| word.is_some_and(|word| word.token == Token::LParen);
         let is_files = |word: Option<&Word>| {
             word.is_some_and(|word| word.is("read_files") || word.is("cloud_files"))

@@ -1,5 +1,6 @@
 //! All tables of a pipeline, in the order in which they read each other.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::Expr;
@@ -29,6 +30,27 @@ pub(crate) struct Pipeline {
     named: Vec<(String, String)>,
     /// By the names of `LIVE`: what they are called in karat.
     names: BTreeMap<String, String>,
+    /// Catalog and schema that statements give tables, where they do.
+    schemas: BTreeMap<String, Vec<String>>,
+    /// Names that several statements claim, with the first of them: who reads such a name may mean any.
+    claimed: BTreeMap<String, (&'static str, String, Origin)>,
+    /// References that state a schema of tables that state none.
+    assumed: RefCell<BTreeSet<String>>,
+}
+
+/// What a table of the pipeline is called in karat, and the catalog and schema before its name.
+fn split(name: &str) -> (String, Vec<String>) {
+    let mut parts: Vec<String> = name.split('.').map(str::to_lowercase).collect();
+    let last = parts.pop().unwrap_or_default();
+    (own_name(&last), parts)
+}
+
+/// Whether two statements of catalog and schema may mean one: what one leaves out is not known.
+fn may_be_one(one: &[String], other: &[String]) -> bool {
+    one.iter()
+        .rev()
+        .zip(other.iter().rev())
+        .all(|(one, other)| one == other)
 }
 
 /// A table whose query is understood.
@@ -44,13 +66,13 @@ impl Pipeline {
     }
 
     pub(crate) fn add_table(&mut self, table: Table, origin: Origin, log: &mut Log) {
-        let name = own_name(&table.name);
-        if let Some((_, first)) = self.tables.get(&name) {
-            let why = format!(
-                "{}:{} makes a table of this name, too",
-                first.file, first.line
-            );
+        let (name, schema) = split(&table.name);
+        if let Some((first, at)) = self.tables.get(&name) {
+            let why = format!("{}:{} makes a table of this name, too", at.file, at.line);
             log.item(table.kind, &origin, None);
+            self.claimed
+                .entry(name)
+                .or_insert((table.kind, first.name.clone(), origin.clone()));
             log.unmapped(
                 &origin,
                 &table.name,
@@ -59,11 +81,12 @@ impl Pipeline {
             );
             return;
         }
+        self.schemas.insert(name.clone(), schema);
         self.tables.insert(name, (table, origin));
     }
 
     pub(crate) fn add_changes(&mut self, changes: Changes, origin: Origin, log: &mut Log) {
-        let name = own_name(&changes.target);
+        let (name, _) = split(&changes.target);
         if let Some((_, first)) = self.changes.get(&name) {
             let why = format!(
                 "{}:{} changes this table, too: a karat table has one flow",
@@ -99,14 +122,24 @@ impl Pipeline {
 
     pub(crate) fn write(mut self, outline: &mut Outline, log: &mut Log) {
         for (name, (changes, origin)) in &self.changes {
+            let (_, schema) = split(&changes.target);
+            if let Some((table, _)) = self.tables.get(name) {
+                let own = self.schemas.get(name).map_or(&[][..], Vec::as_slice);
+                if !may_be_one(own, &schema) {
+                    let claim = (table.kind, changes.target.clone(), origin.clone());
+                    self.claimed.entry(name.clone()).or_insert(claim);
+                }
+                continue;
+            }
             let table = Table {
                 name: changes.target.clone(),
                 kind: "streaming table",
                 ..Table::default()
             };
-            let stub = (table, origin.clone());
-            self.tables.entry(name.clone()).or_insert(stub);
+            self.schemas.insert(name.clone(), schema);
+            self.tables.insert(name.clone(), (table, origin.clone()));
         }
+        self.leave_out_claimed(log);
         self.pass_over(log);
         let readable = self.read_all(log);
         let demands = self.demanded(&readable);
@@ -158,6 +191,55 @@ impl Pipeline {
                     &[(line, construct, why, "bring its flow over first".to_owned())],
                 );
             }
+        }
+    }
+
+    /// Of tables with one name none is taken over: nobody knows which of them a reader means.
+    fn leave_out_claimed(&mut self, log: &mut Log) {
+        for (name, (_, construct, at)) in std::mem::take(&mut self.claimed) {
+            let why = format!("{}:{} makes a table of this name, too", at.file, at.line);
+            let fix = "import one pipeline at a time, or rename one of them".to_owned();
+            if let Some((changes, origin)) = self.changes.remove(&name) {
+                log.item("auto cdc", &origin, None);
+                log.unmapped(&origin, &changes.target, &why, &fix);
+            }
+            let line = self.tables.get(&name).map_or(1, |(_, origin)| origin.line);
+            self.leave_out(&name, log, &[(line, construct, why, fix)]);
+        }
+    }
+
+    /// The table of the pipeline that a name means; what is none is a name that no table has.
+    fn key_of(&self, name: &str) -> String {
+        let (own, schema) = split(name);
+        match self.is_meant(&own, &schema) {
+            true => own,
+            false => name.to_owned(),
+        }
+    }
+
+    fn is_meant(&self, own: &str, schema: &[String]) -> bool {
+        let declared = self.schemas.get(own).map_or(&[][..], Vec::as_slice);
+        let schema = match schema {
+            [live] if live == "live" => &[],
+            schema => schema,
+        };
+        if !schema.is_empty() && declared.is_empty() {
+            self.assumed
+                .borrow_mut()
+                .insert(format!("{}.{own}", schema.join(".")));
+        }
+        may_be_one(declared, schema)
+    }
+
+    /// Notes of references that state a schema, where the table states none.
+    fn tell_assumed(&self, origin: &Origin, log: &mut Log) {
+        for name in self.assumed.take() {
+            log.note(
+                origin,
+                &name,
+                "it is taken for the table of this name that the pipeline makes, which states no schema",
+                "if another table is meant, take it in with a feed",
+            );
         }
     }
 
@@ -258,7 +340,7 @@ impl Pipeline {
     /// Tables of the pipeline that a table names.
     fn waits_for(&self, name: &str, text: Option<&String>) -> Vec<String> {
         if let Some((changes, _)) = self.changes.get(name) {
-            return vec![own_name(&changes.source)];
+            return vec![self.key_of(&changes.source)];
         }
         let Some(text) = text else { return Vec::new() };
         let found = read_query(text, Dialect::Spark, &Every(self));
@@ -284,7 +366,7 @@ impl Pipeline {
             if let Some((changes, _)) = self.changes.get(name) {
                 let mut shape = self
                     .shapes
-                    .get(&own_name(&changes.source))
+                    .get(&self.key_of(&changes.source))
                     .cloned()
                     .unwrap_or_default();
                 shape
@@ -300,9 +382,27 @@ impl Pipeline {
             return;
         };
         let line = origin.line;
-        match read_query(text, Dialect::Spark, self) {
+        self.assumed.take();
+        let read = read_query(text, Dialect::Spark, self);
+        match read {
             Ok(found) if found.troubles.is_empty() => {
+                self.tell_assumed(origin, log);
                 let mut shape = found.shape.clone();
+                let listed: Vec<String> = table
+                    .columns
+                    .iter()
+                    .map(|(column, _)| karat_project::fold_name(column))
+                    .collect();
+                let renames = !listed.is_empty() && shape.open.is_none() && listed != shape.known;
+                if renames && table.kind.ends_with("view") {
+                    let told = (
+                        line,
+                        format!("({})", listed.join(", ")),
+                        "its column list names the columns otherwise than its query".to_owned(),
+                        "name them in the SELECT with `as`".to_owned(),
+                    );
+                    return self.leave_out(name, log, &[told]);
+                }
                 for (column, _) in &table.columns {
                     let own = karat_project::fold_name(column);
                     if !own.starts_with('_') && !shape.known.contains(&own) {
@@ -385,7 +485,7 @@ impl Pipeline {
             }
         }
         for (changes, _) in self.changes.values() {
-            let Some(shape) = self.shapes.get(&own_name(&changes.source)) else {
+            let Some(shape) = self.shapes.get(&self.key_of(&changes.source)) else {
                 continue;
             };
             let Some(open) = &shape.open else { continue };
@@ -527,15 +627,7 @@ impl Pipeline {
         for constraint in &table.constraints {
             match rule_of(constraint, &origin) {
                 Ok(rule) => rules.push(rule),
-                Err((construct, why, fix)) => {
-                    let at = Origin {
-                        line: constraint.line,
-                        name: constraint.name.clone(),
-                        ..origin.clone()
-                    };
-                    log.item("expectation", &at, None);
-                    log.unmapped(&at, construct, why, fix);
-                }
+                Err(told) => refuse_rule(constraint, &origin, told, log),
             }
         }
         let read = Rows::read(&sql, rows, &origin);
@@ -565,7 +657,8 @@ impl Pipeline {
                         "cast it in the silver model",
                     );
                 }
-                own.rules.extend(rules);
+                let before = own.rules.clone();
+                own.rules.extend(guarded(rules, &before));
                 self.write_silver(&name, own, rows, outline, log);
             }
             Ok(None) => self.write_gold(&name, &sql, found, &rules, query.line, outline, log),
@@ -792,7 +885,9 @@ impl Pipeline {
         let Some((changes, at)) = self.changes.remove(name) else {
             return;
         };
-        let source = own_name(&changes.source);
+        self.assumed.take();
+        let source = self.key_of(&changes.source);
+        self.tell_assumed(&at, log);
         let below = self.names.get(&source).and_then(|full| rows.get(full));
         let Some(below) = below else {
             log.item("auto cdc", &at, None);
@@ -814,7 +909,8 @@ impl Pipeline {
             );
             return;
         };
-        match with_changes(&changes, below, &at, log) {
+        let own_rules = self.rules_of_target(name, log);
+        match with_changes(&changes, below, &own_rules, &at, log) {
             Ok((select, cdc)) => {
                 let (description, kind, origin) = match self.tables.get(name) {
                     Some((table, origin)) => (table.comment.clone(), table.kind, origin.clone()),
@@ -825,8 +921,40 @@ impl Pipeline {
                     log.item(kind, &origin, Some(outline.silver_name(name)));
                 }
                 let mut expectations: Vec<Expectation> = Vec::new();
+                // The source judges all its rows, those that say that a key is gone among them.
                 for rule in &below.rules {
-                    expectations.push(expectation(rule, &expectations));
+                    let own = expectation(rule, &expectations);
+                    expectations.push(Expectation {
+                        on_all: true,
+                        ..own
+                    });
+                }
+                for rule in guarded(own_rules, &below.rules) {
+                    let rule = &rule;
+                    let names = names_of(&rule.expect);
+                    if let Some(missing) = names
+                        .iter()
+                        .find(|name| !select.iter().any(|(own, _)| own == *name))
+                    {
+                        log.item("expectation", &rule.origin, None);
+                        log.unmapped(
+                            &rule.origin,
+                            &rule.name,
+                            format!(
+                                "it names `{missing}`, which is no column of the rows that come in"
+                            ),
+                            "write it as a check of the table",
+                        );
+                        continue;
+                    }
+                    let own = expectation(rule, &expectations);
+                    let became = format!(
+                        "expectation `{}` of {}",
+                        own.name,
+                        outline.silver_name(name)
+                    );
+                    log.item("expectation", &rule.origin, Some(became));
+                    expectations.push(own);
                 }
                 outline.silver.push(Silver {
                     table: name.to_owned(),
@@ -858,10 +986,54 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// What the target of AUTO CDC itself says: its rules; types that it declares are told.
+    fn rules_of_target(&self, name: &str, log: &mut Log) -> Vec<Rule> {
+        let Some((table, origin)) = self.tables.get(name) else {
+            return Vec::new();
+        };
+        for (column, data_type) in &table.columns {
+            if let Some(data_type) = data_type {
+                log.unmapped(
+                    origin,
+                    format!("{column} {data_type}"),
+                    "types that the target of AUTO CDC declares are not taken over: they are those of its source",
+                    "cast the column in `select` of the silver model",
+                );
+            }
+        }
+        let mut rules = Vec::new();
+        for constraint in &table.constraints {
+            match rule_of(constraint, origin) {
+                Ok(rule) => rules.push(rule),
+                Err(told) => refuse_rule(constraint, origin, told, log),
+            }
+        }
+        rules
+    }
+}
+
+fn refuse_rule(constraint: &Constraint, origin: &Origin, told: Told, log: &mut Log) {
+    let (construct, why, fix) = told;
+    let at = Origin {
+        line: constraint.line,
+        name: constraint.name.clone(),
+        ..origin.clone()
+    };
+    log.item("expectation", &at, None);
+    log.unmapped(&at, construct, why, fix);
+}
+
 type Told = (String, String, String);
 type Cdc = (Vec<(String, String)>, Vec<(&'static str, String)>);
 
-fn with_changes(changes: &Changes, below: &Rows, at: &Origin, log: &mut Log) -> Result<Cdc, Told> {
+fn with_changes(
+    changes: &Changes,
+    below: &Rows,
+    own_rules: &[Rule],
+    at: &Origin,
+    log: &mut Log,
+) -> Result<Cdc, Told> {
     let mut kept: Vec<String> = below
         .select
         .iter()
@@ -889,7 +1061,7 @@ fn with_changes(changes: &Changes, below: &Rows, at: &Origin, log: &mut Log) -> 
         &changes.sequence_by,
         "`sequence_by` names columns of the table",
     );
-    for rule in &below.rules {
+    for rule in below.rules.iter().chain(own_rules) {
         stay(
             &names_of(&rule.expect),
             &format!("the rule `{}` names it", rule.name),
@@ -970,6 +1142,13 @@ fn with_changes(changes: &Changes, below: &Rows, at: &Origin, log: &mut Log) -> 
 
 /// An expression of a pipeline in karat's SQL.
 fn expressed(text: &str) -> Result<Expr, Told> {
+    if text.contains("${") {
+        return Err((
+            "${…}".to_owned(),
+            "what is put in its place is known to the pipeline's settings alone".to_owned(),
+            "write its value".to_owned(),
+        ));
+    }
     let told = |trouble: crate::sql::Trouble| (trouble.construct, trouble.why, trouble.fix);
     let (spelled, troubles) = respelled(text, Dialect::Spark).map_err(told)?;
     let (sql, _, more) = read_expression(&spelled, Dialect::Spark).map_err(told)?;
@@ -1004,6 +1183,27 @@ fn rule_of(constraint: &Constraint, origin: &Origin) -> Result<Rule, Told> {
     })
 }
 
+/// Rules of a table that no row reaches which is dropped before: karat asks all rules of every row (C2), so each says so itself.
+fn guarded(rules: Vec<Rule>, before: &[Rule]) -> Vec<Rule> {
+    let passed: Vec<String> = before
+        .iter()
+        .filter(|rule| ["drop", "quarantine"].contains(&rule.action))
+        .map(|rule| format!("not coalesce({}, false) or ", rule.expect))
+        .collect();
+    let passed = passed.concat();
+    rules
+        .into_iter()
+        .map(|rule| match passed.is_empty() || rule.action == "drop" {
+            true => rule,
+            false => Rule {
+                expect: expression(&format!("{passed}({})", rule.expect))
+                    .unwrap_or_else(|| rule.expect.clone()),
+                ..rule
+            },
+        })
+        .collect()
+}
+
 fn expectation(rule: &Rule, before: &[Expectation]) -> Expectation {
     let mut name = own_name(&rule.name);
     while before.iter().any(|other| other.name == name) {
@@ -1013,6 +1213,7 @@ fn expectation(rule: &Rule, before: &[Expectation]) -> Expectation {
         name,
         expect: rule.expect.to_string(),
         action: rule.action,
+        on_all: false,
         origin: rule.origin.clone(),
     }
 }
@@ -1065,6 +1266,9 @@ impl Tables for Pipeline {
         }
         let own = own_name(last);
         let shape = self.shapes.get(&own)?.clone();
+        if !self.is_meant(&own, before) {
+            return None;
+        }
         let name = self.names.get(&own).cloned();
         Some((name.unwrap_or_else(|| format!("{LIVE}.{own}")), shape))
     }
@@ -1075,8 +1279,10 @@ struct Every<'p>(&'p Pipeline);
 
 impl Tables for Every<'_> {
     fn find(&self, parts: &[String]) -> Option<(String, Shape)> {
-        let own = own_name(parts.last()?);
-        let is_there = self.0.tables.contains_key(&own) || self.0.changes.contains_key(&own);
+        let (last, before) = parts.split_last()?;
+        let own = own_name(last);
+        let is_there = (self.0.tables.contains_key(&own) || self.0.changes.contains_key(&own))
+            && self.0.is_meant(&own, before);
         is_there.then(|| (format!("{LIVE}.{own}"), Shape::open("any")))
     }
 }

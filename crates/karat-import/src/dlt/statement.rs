@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::sql::{Lines, Trouble, tokens};
+use crate::sql::{Lines, Trouble, tokens, tokens_until};
 
 /// What a line between the cells of a notebook is.
 const CELL: &str = "-- COMMAND ----------";
@@ -93,38 +93,34 @@ pub(crate) fn statements(text: &str) -> Vec<Result<Statement, (u32, Trouble)>> {
 }
 
 fn of_cell(cell: &str, begins: u32, found: &mut Vec<Result<Statement, (u32, Trouble)>>) {
-    let words = match words(cell) {
-        Ok(words) => words,
-        Err(trouble) => {
-            // What stands whole before the place is read.
-            let before = cell.get(..trouble.at).unwrap_or_default();
-            if let Some(end) = before.rfind(';') {
-                of_cell(&cell[..end], begins, found);
-            }
-            let line = begins + line_at(cell, trouble.at) - 1;
-            found.push(Err((line, trouble)));
-            return;
-        }
-    };
+    let lines = Lines::new(cell);
+    let (all, broken) = tokens_until(cell, &lines);
+    let mut words = as_words(all);
+    if broken.is_some() {
+        // What stands whole before the place is read.
+        let last = words
+            .iter()
+            .rposition(|word| word.token == Token::SemiColon);
+        words.truncate(last.unwrap_or(0));
+    }
     for own in words.split(|word| word.token == Token::SemiColon) {
         let Some(first) = own.first() else { continue };
-        let line = begins + line_at(cell, first.range.start) - 1;
+        let line = begins + lines.line(first.range.start) - 1;
         let mut read = Read {
             cell,
+            lines: &lines,
             begins,
             words: own,
             at: 0,
         };
         found.push(match read.statement() {
             Ok(what) => Ok(Statement { line, what }),
-            Err(trouble) => Err((begins + line_at(cell, trouble.at) - 1, trouble)),
+            Err(trouble) => Err((begins + lines.line(trouble.at) - 1, trouble)),
         });
     }
-}
-
-fn line_at(text: &str, at: usize) -> u32 {
-    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+    if let Some(trouble) = broken {
+        found.push(Err((begins + lines.line(trouble.at) - 1, trouble)));
+    }
 }
 
 /// A token that is no blank and no comment.
@@ -159,18 +155,23 @@ impl Word {
 
 pub(crate) fn words(sql: &str) -> Result<Vec<Word>, Trouble> {
     let lines = Lines::new(sql);
-    let words = tokens(sql, &lines)?
+    Ok(as_words(tokens(sql, &lines)?))
+}
+
+fn as_words(tokens: Vec<(Range<usize>, TokenWithSpan)>) -> Vec<Word> {
+    let words = tokens
         .into_iter()
         .filter(|(_, token)| token.token != Token::EOF)
         .map(|(range, token)| Word {
             range,
             token: token.token,
         });
-    Ok(words.collect())
+    words.collect()
 }
 
 struct Read<'c> {
     cell: &'c str,
+    lines: &'c Lines,
     begins: u32,
     words: &'c [Word],
     at: usize,
@@ -209,7 +210,7 @@ impl<'c> Read<'c> {
     }
 
     fn line(&self) -> u32 {
-        self.begins + line_at(self.cell, self.place()) - 1
+        self.begins + self.lines.line(self.place()) - 1
     }
 
     fn trouble(&self, why: &str) -> Trouble {
@@ -249,7 +250,7 @@ impl<'c> Read<'c> {
         self.cell[range].trim().to_owned()
     }
 
-    /// A name of several parts; `LIVE.` and the catalog say nothing in one pipeline.
+    /// A column, or the last part of a name.
     fn name(&mut self) -> Result<String, Trouble> {
         let Some(mut name) = self
             .words
@@ -269,6 +270,27 @@ impl<'c> Read<'c> {
             self.at += 1;
         }
         Ok(name)
+    }
+
+    /// A table by all parts of its name, with points between them; `LIVE.` says nothing.
+    fn table_name(&mut self) -> Result<String, Trouble> {
+        let mut parts: Vec<String> = Vec::new();
+        loop {
+            match self.words.get(self.at).and_then(Word::name) {
+                Some(part) if !part.contains('.') => parts.push(part.to_owned()),
+                Some(_) => return Err(self.trouble("a name with a point in it is not taken over")),
+                None => return Err(self.trouble("a name was to come")),
+            }
+            self.at += 1;
+            if self.words.get(self.at).map(|word| &word.token) != Some(&Token::Period) {
+                break;
+            }
+            self.at += 1;
+        }
+        if parts.len() > 1 && parts[0].eq_ignore_ascii_case("live") {
+            parts.remove(0);
+        }
+        Ok(parts.join("."))
     }
 
     fn statement(&mut self) -> Result<What, Trouble> {
@@ -323,7 +345,7 @@ impl<'c> Read<'c> {
         };
         let _ = self.take_all("if not exists");
         let mut table = Table {
-            name: self.name()?,
+            name: self.table_name()?,
             kind,
             ..Table::default()
         };
@@ -364,6 +386,9 @@ impl<'c> Read<'c> {
                         () if self.take_all("on violation fail update") => "fail",
                         () => "warn",
                     };
+                    if self.at < stops {
+                        return Err(self.trouble("what is to be done on a violation is not known"));
+                    }
                     table.constraints.push(Constraint {
                         name,
                         expect,
@@ -494,7 +519,7 @@ impl<'c> Read<'c> {
     fn changes(&mut self) -> Result<What, Trouble> {
         let mut changes = Changes {
             scd_type: 1,
-            target: self.name()?,
+            target: self.table_name()?,
             ..Changes::default()
         };
         if !self.takes("from") {
@@ -506,10 +531,10 @@ impl<'c> Read<'c> {
             let begins = self.at + 1;
             self.bracketed()?;
             let after = std::mem::replace(&mut self.at, begins);
-            changes.source = self.name()?;
+            changes.source = self.table_name()?;
             self.at = after;
         } else {
-            changes.source = self.name()?;
+            changes.source = self.table_name()?;
         }
         while self.at < self.words.len() {
             if self.takes("keys") {

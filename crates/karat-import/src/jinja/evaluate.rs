@@ -10,6 +10,11 @@ use super::{DEPTH_MAX, NotPlain, Value};
 /// No template of a project makes more than this many bytes or takes more steps.
 const BYTES_MAX: usize = 16 << 20;
 const STEPS_MAX: usize = 1_000_000;
+/// No value is larger, and all that are made on the way are not larger together.
+const VALUE_MAX: usize = 1 << 20;
+const MADE_MAX: usize = 256 << 20;
+/// Nodes and expressions that are evaluated within each other.
+const FRAMES_MAX: usize = 300;
 
 /// What the caller knows beside the template.
 pub(crate) trait Knowing {
@@ -38,6 +43,27 @@ impl Arguments {
         self.ordered.get(nth).or(named.map(|(_, value)| value))
     }
 
+    /// Refuses arguments beside those that are read.
+    pub(super) fn check(&self, of: &str, takes: &[&str], line: u32) -> Result<(), NotPlain> {
+        let odd = self
+            .named
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .find(|name| !takes.contains(name));
+        if odd.is_none() && self.ordered.len() <= takes.len() {
+            return Ok(());
+        }
+        Err(NotPlain::new(
+            line,
+            of,
+            match odd {
+                Some(odd) => format!("what `{odd}` changes is not taken over"),
+                None => "an argument of it is not taken over".to_owned(),
+            },
+            "write out what it gives",
+        ))
+    }
+
     pub(crate) fn text(&self, nth: usize, name: &str) -> Option<&str> {
         self.get(nth, name).and_then(Value::text)
     }
@@ -48,6 +74,24 @@ impl Arguments {
 pub(crate) struct Rendered {
     pub(crate) text: String,
     marks: Vec<Mark>,
+    inside: Inside,
+    /// Up to where `inside` was looked for.
+    looked: usize,
+}
+
+/// What the end of a text of SQL is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Inside {
+    #[default]
+    Nothing,
+    /// `-- …`
+    Line,
+    /// `/* … */`
+    Block,
+    /// A text or a name in quotes.
+    Quote(u8),
+    /// By a letter that begins or ends a text to some engines alone.
+    NotKnown,
 }
 
 #[derive(Debug)]
@@ -59,6 +103,30 @@ struct Mark {
 }
 
 impl Rendered {
+    /// Whether a comment may stand at its end: in no quotes, and in no comment of several lines.
+    fn is_between(&mut self) -> bool {
+        let bytes = self.text.as_bytes();
+        let mut at = self.looked;
+        while let Some(byte) = bytes.get(at) {
+            let next = bytes.get(at + 1);
+            let (inside, length) = match (self.inside, byte, next) {
+                (Inside::Nothing, b'-', Some(b'-')) => (Inside::Line, 2),
+                (Inside::Nothing, b'/', Some(b'*')) => (Inside::Block, 2),
+                (Inside::Nothing, b'\'' | b'"' | b'`', _) => (Inside::Quote(*byte), 1),
+                (Inside::Nothing, b'$', Some(b'$')) => (Inside::NotKnown, 1),
+                (Inside::Line, b'\n', _) => (Inside::Nothing, 1),
+                (Inside::Block, b'*', Some(b'/')) => (Inside::Nothing, 2),
+                (Inside::Quote(_), b'\\', _) => (Inside::NotKnown, 1),
+                (Inside::Quote(mark), byte, _) if mark == *byte => (Inside::Nothing, 1),
+                (inside, _, _) => (inside, 1),
+            };
+            self.inside = inside;
+            at += length;
+        }
+        self.looked = at;
+        matches!(self.inside, Inside::Nothing | Inside::Line)
+    }
+
     /// The line of the template that a byte of the text comes from.
     pub(crate) fn line_of(&self, at: usize) -> u32 {
         let nth = self.marks.partition_point(|mark| mark.at <= at);
@@ -101,6 +169,11 @@ struct Evaluation<'k> {
     /// Where `set` of a macro must not reach.
     macros: usize,
     steps: usize,
+    frames: usize,
+    /// Texts that are made apart: where they will stand is not known.
+    captured: usize,
+    /// Size of all values that were made.
+    made: usize,
     returned: Option<Value>,
 }
 
@@ -111,6 +184,9 @@ impl<'k> Evaluation<'k> {
             scopes: vec![HashMap::new()],
             macros: 0,
             steps: 0,
+            frames: 0,
+            captured: 0,
+            made: 0,
             returned: None,
         }
     }
@@ -128,12 +204,38 @@ impl<'k> Evaluation<'k> {
         }
     }
 
+    /// One deeper; whoever comes back takes it off `frames`.
+    fn enter(&mut self, line: u32) -> Result<(), NotPlain> {
+        self.frames += 1;
+        match self.frames > FRAMES_MAX {
+            true => Err(NotPlain::new(
+                line,
+                "{{ … }}",
+                "it is nested too deeply, with the macros that it calls",
+                "write out what it gives",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a value that was made.
+    fn weigh(&mut self, size: usize, line: u32) -> Result<(), NotPlain> {
+        self.made = self.made.saturating_add(size);
+        match size > VALUE_MAX || self.made > MADE_MAX {
+            true => Err(too_large(line)),
+            false => Ok(()),
+        }
+    }
+
     fn nodes(&mut self, nodes: &[Node], out: &mut Rendered) -> Result<(), NotPlain> {
         for node in nodes {
             if self.returned.is_some() {
                 return Ok(());
             }
+            let line = node.line();
+            self.enter(line)?;
             self.node(node, out)?;
+            self.frames -= 1;
         }
         Ok(())
     }
@@ -167,6 +269,8 @@ impl<'k> Evaluation<'k> {
             }
             Node::Comment { line, text } => {
                 if self.macros == 0
+                    && self.captured == 0
+                    && out.is_between()
                     && let Some(comment) = as_sql_comment(text, &out.text)
                 {
                     self.write(out, &comment, *line, false)?;
@@ -187,9 +291,12 @@ impl<'k> Evaluation<'k> {
                 let value = self.expr(expr, *line)?;
                 self.bind(names, value, *line)
             }
-            Node::SetBlock { name, nodes, .. } => {
+            Node::SetBlock { line, name, nodes } => {
                 let mut inner = Rendered::default();
+                self.captured += 1;
                 self.nodes(nodes, &mut inner)?;
+                self.captured -= 1;
+                self.weigh(inner.text.len(), *line)?;
                 self.set(name, Value::Text(inner.text));
                 Ok(())
             }
@@ -337,6 +444,14 @@ impl<'k> Evaluation<'k> {
 
     fn expr(&mut self, expr: &Expr, line: u32) -> Result<Value, NotPlain> {
         self.step(line)?;
+        self.enter(line)?;
+        let value = self.value(expr, line)?;
+        self.frames -= 1;
+        self.weigh(value.size(), line)?;
+        Ok(value)
+    }
+
+    fn value(&mut self, expr: &Expr, line: u32) -> Result<Value, NotPlain> {
         Ok(match expr {
             Expr::Const(value) => value.clone(),
             Expr::Name(name) => {
@@ -390,12 +505,13 @@ impl<'k> Evaluation<'k> {
             Expr::Filter(of, name, given) => {
                 let of = self.expr(of, line)?;
                 let arguments = self.arguments(given, line)?;
+                let is_default = name == "default" || name == "d";
                 match of {
-                    Value::Named(_) if name == "default" || name == "d" => arguments
-                        .ordered
-                        .into_iter()
-                        .next()
-                        .unwrap_or(Value::Text(String::new())),
+                    Value::Named(found) if is_default && self.is_nobodys(&found) => {
+                        arguments.check(name, &["default_value", "boolean"], line)?;
+                        let default = arguments.get(0, "default_value").cloned();
+                        default.unwrap_or(Value::Text(String::new()))
+                    }
                     Value::Named(found) => return Err(not_known(&found, line)),
                     of => filtered(of, name, &arguments, line)?,
                 }
@@ -416,7 +532,10 @@ impl<'k> Evaluation<'k> {
                 Value::Bool(!self.truth(&of, line)?)
             }
             Expr::Minus(of) => match self.expr(of, line)? {
-                Value::Int(value) => Value::Int(-value),
+                Value::Int(value) => match value.checked_neg() {
+                    Some(value) => Value::Int(value),
+                    None => return Err(no_operator("-", &Value::Int(value), line)),
+                },
                 Value::Number(text) => Value::Number(format!("-{text}")),
                 other => return Err(no_operator("-", &other, line)),
             },
@@ -456,6 +575,43 @@ impl<'k> Evaluation<'k> {
                 }
             }
         })
+    }
+
+    /// Whether a name is one that dbt has not, either: then it is not defined.
+    fn is_nobodys(&self, name: &str) -> bool {
+        const OF_DBT: [&str; 30] = [
+            "adapter",
+            "api",
+            "builtins",
+            "caller",
+            "column_name",
+            "config",
+            "context",
+            "database",
+            "dbt_metadata_envs",
+            "dbt_version",
+            "exceptions",
+            "execute",
+            "flags",
+            "graph",
+            "invocation_args_dict",
+            "invocation_id",
+            "kwargs",
+            "loop",
+            "model",
+            "modules",
+            "node",
+            "project_name",
+            "run_started_at",
+            "schema",
+            "selected_resources",
+            "sql",
+            "target",
+            "this",
+            "thread_id",
+            "varargs",
+        ];
+        !name.contains('.') && !OF_DBT.contains(&name) && self.known.find_macro(name).is_none()
     }
 
     fn attribute(&mut self, of: Value, name: &str, line: u32) -> Result<Value, NotPlain> {
@@ -534,9 +690,22 @@ impl<'k> Evaluation<'k> {
             let value = match (given.get(nth, parameter), default) {
                 (Some(value), _) => value.clone(),
                 (None, Some(default)) => self.expr(default, line)?,
-                (None, None) => Value::None,
+                // It is not defined, and what asks for it is told.
+                (None, None) => continue,
             };
             scope.insert(parameter.clone(), value);
+        }
+        let parameters: Vec<&str> = found.parameters.iter().map(|(name, _)| &**name).collect();
+        if let Some((odd, _)) = given
+            .named
+            .iter()
+            .find(|(name, _)| !parameters.contains(&name.as_str()))
+        {
+            return Err(NotPlain::broken(
+                line,
+                name,
+                format!("the macro takes no argument `{odd}`"),
+            ));
         }
         if given.ordered.len() > found.parameters.len() {
             return Err(NotPlain::broken(
@@ -579,6 +748,8 @@ impl<'k> Evaluation<'k> {
             }
         };
         let compared = match mark {
+            // To Python 1, 1.0 and True are one.
+            "==" | "!=" if may_be_equal(left, right) => return Err(no_operator(mark, left, line)),
             "==" => return Ok(Value::Bool(left == right)),
             "!=" => return Ok(Value::Bool(left != right)),
             "~" => {
@@ -631,6 +802,38 @@ impl<'k> Evaluation<'k> {
     }
 }
 
+/// A value that would not fit the machine.
+pub(super) fn too_large(line: u32) -> NotPlain {
+    NotPlain::new(
+        line,
+        "{{ … }}",
+        "the values that it makes are larger than 1 MiB, or 256 MiB together",
+        "write out what it gives",
+    )
+}
+
+/// `replace` of a text, unless it makes one that is too large.
+pub(super) fn replaced(text: &str, from: &str, to: &str, line: u32) -> Result<String, NotPlain> {
+    let grown = text.matches(from).count().saturating_mul(to.len());
+    match grown.saturating_add(text.len()) > 2 * VALUE_MAX {
+        true => Err(too_large(line)),
+        false => Ok(text.replace(from, to)),
+    }
+}
+
+/// Texts with a mark between them, unless they make one that is too large.
+pub(super) fn joined(texts: &[String], mark: &str, line: u32) -> Result<String, NotPlain> {
+    let marks = texts.len().saturating_mul(mark.len());
+    let size = texts
+        .iter()
+        .map(String::len)
+        .fold(marks, usize::saturating_add);
+    match size > 2 * VALUE_MAX {
+        true => Err(too_large(line)),
+        false => Ok(texts.join(mark)),
+    }
+}
+
 fn not_known(name: &str, line: u32) -> NotPlain {
     NotPlain::new(
         line,
@@ -672,6 +875,17 @@ fn item_of(of: &Value, at: &Value, line: u32) -> Result<Value, NotPlain> {
     })
 }
 
+/// Numbers that are written otherwise and may be the same.
+fn may_be_equal(left: &Value, right: &Value) -> bool {
+    let is_number =
+        |value: &Value| matches!(value, Value::Bool(_) | Value::Int(_) | Value::Number(_));
+    let is_one_kind = matches!(
+        (left, right),
+        (Value::Bool(_), Value::Bool(_)) | (Value::Int(_), Value::Int(_))
+    );
+    is_number(left) && is_number(right) && !is_one_kind && left != right
+}
+
 /// Methods of Python that leave no doubt.
 fn method_of(value: Value, method: &str, given: &Arguments, line: u32) -> Result<Value, NotPlain> {
     let unknown = || {
@@ -682,6 +896,14 @@ fn method_of(value: Value, method: &str, given: &Arguments, line: u32) -> Result
             "write out what it gives",
         )
     };
+    let takes: &[&str] = match method {
+        "replace" => &["old", "new"],
+        "split" => &["sep"],
+        "startswith" | "endswith" | "join" => &["of"],
+        "get" => &["key", "default"],
+        _ => &[],
+    };
+    given.check(method, takes, line)?;
     Ok(match (&value, method) {
         (Value::Text(text), "upper") => Value::Text(text.to_uppercase()),
         (Value::Text(text), "lower") => Value::Text(text.to_lowercase()),
@@ -689,7 +911,7 @@ fn method_of(value: Value, method: &str, given: &Arguments, line: u32) -> Result
             Value::Text(text.trim().to_owned())
         }
         (Value::Text(text), "replace") => match (given.text(0, ""), given.text(1, "")) {
-            (Some(from), Some(to)) => Value::Text(text.replace(from, to)),
+            (Some(from), Some(to)) => Value::Text(replaced(text, from, to, line)?),
             _ => return Err(unknown()),
         },
         (Value::Text(text), "split") => match given.text(0, "sep") {

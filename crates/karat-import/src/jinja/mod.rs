@@ -20,6 +20,9 @@ pub(crate) use value::Value;
 /// How deep templates and expressions may nest.
 pub(crate) const DEPTH_MAX: usize = 64;
 
+/// How many operators, attributes and calls of an expression may stand in each other.
+pub(crate) const LINKS_MAX: usize = 128;
+
 /// Why a template is not plain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NotPlain {

@@ -1,7 +1,7 @@
 //! Trees of templates and of their expressions.
 
 use super::lexer::{Piece, Spot, Token, of_expression, pieces};
-use super::{DEPTH_MAX, NotPlain, Value};
+use super::{DEPTH_MAX, LINKS_MAX, NotPlain, Value};
 
 /// A whole file, with the macros, snapshots and docs that it defines apart.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,7 @@ pub(crate) enum Node {
         expr: Expr,
     },
     SetBlock {
+        line: u32,
         name: String,
         nodes: Vec<Node>,
     },
@@ -70,6 +71,23 @@ pub(crate) enum Node {
     },
     /// A statement that is not taken over, wherever it is reached.
     Unknown(NotPlain),
+}
+
+impl Node {
+    /// Its line, as far as it has one.
+    pub(crate) fn line(&self) -> u32 {
+        match self {
+            Node::Text { line, .. }
+            | Node::Comment { line, .. }
+            | Node::Output { line, .. }
+            | Node::Do { line, .. }
+            | Node::Set { line, .. }
+            | Node::SetBlock { line, .. }
+            | Node::If { line, .. }
+            | Node::For { line, .. } => *line,
+            Node::Unknown(found) => found.line,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -212,6 +230,7 @@ impl Blocks {
             at: 0,
             line,
             depth: 0,
+            links: 0,
         };
         let node = match tag {
             "set" => {
@@ -224,7 +243,7 @@ impl Blocks {
                     read.end()?;
                     let nodes = self.body("set", line, depth)?;
                     let name = names.into_iter().next().unwrap_or_default();
-                    Node::SetBlock { name, nodes }
+                    Node::SetBlock { line, name, nodes }
                 }
             }
             "do" => {
@@ -362,6 +381,8 @@ struct Expressions<'a> {
     at: usize,
     line: u32,
     depth: usize,
+    /// Steps of the tree down to the place that is read.
+    links: usize,
 }
 
 impl Expressions<'_> {
@@ -371,6 +392,7 @@ impl Expressions<'_> {
             at: 0,
             line,
             depth: 0,
+            links: 0,
         };
         let expr = read.list_or_one()?;
         read.end()?;
@@ -472,7 +494,7 @@ impl Expressions<'_> {
             if self.peek().is_none() {
                 break;
             }
-            items.push(self.expr()?);
+            items.push(self.beside()?);
         }
         Ok(Expr::List(items))
     }
@@ -509,6 +531,7 @@ impl Expressions<'_> {
     fn or(&mut self) -> Result<Expr, NotPlain> {
         let mut left = self.and()?;
         while self.takes_word("or") {
+            self.link()?;
             left = Expr::Binary(Box::new(left), "or", Box::new(self.and()?));
         }
         Ok(left)
@@ -517,6 +540,7 @@ impl Expressions<'_> {
     fn and(&mut self) -> Result<Expr, NotPlain> {
         let mut left = self.not()?;
         while self.takes_word("and") {
+            self.link()?;
             left = Expr::Binary(Box::new(left), "and", Box::new(self.not()?));
         }
         Ok(left)
@@ -541,10 +565,12 @@ impl Expressions<'_> {
                 .into_iter()
                 .find(|mark| self.takes(mark));
             if let Some(mark) = found {
+                self.link()?;
                 left = Expr::Binary(Box::new(left), mark, Box::new(self.sum()?));
                 continue;
             }
             if self.takes_word("in") {
+                self.link()?;
                 left = Expr::Binary(Box::new(left), "in", Box::new(self.sum()?));
                 continue;
             }
@@ -553,17 +579,19 @@ impl Expressions<'_> {
                 && matches!(next, Some(Token::Name(name)) if name == "in");
             if is_not_in {
                 self.at += 2;
+                self.link()?;
                 let right = Box::new(self.sum()?);
                 left = Expr::Not(Box::new(Expr::Binary(Box::new(left), "in", right)));
                 continue;
             }
             if self.takes_word("is") {
+                self.link()?;
                 let negated = self.takes_word("not");
                 let name = self.name()?;
                 let mut given = Vec::new();
                 if self.takes("(") {
                     while !self.takes(")") {
-                        given.push(self.expr()?);
+                        given.push(self.beside()?);
                         if !self.takes(",") {
                             self.needs(")")?;
                             break;
@@ -585,6 +613,7 @@ impl Expressions<'_> {
     fn sum(&mut self) -> Result<Expr, NotPlain> {
         let mut left = self.product()?;
         while let Some(mark) = ["+", "-", "~"].into_iter().find(|mark| self.takes(mark)) {
+            self.link()?;
             left = Expr::Binary(Box::new(left), mark, Box::new(self.product()?));
         }
         Ok(left)
@@ -596,6 +625,7 @@ impl Expressions<'_> {
             .into_iter()
             .find(|mark| self.takes(mark))
         {
+            self.link()?;
             left = Expr::Binary(Box::new(left), mark, Box::new(self.unary()?));
         }
         Ok(left)
@@ -615,8 +645,7 @@ impl Expressions<'_> {
 
     fn postfix(&mut self) -> Result<Expr, NotPlain> {
         let mut of = self.primary()?;
-        // Each step makes the tree one deeper.
-        for _ in 0..DEPTH_MAX {
+        loop {
             if self.takes(".") {
                 of = match self.peek() {
                     Some(Token::Int(at)) => {
@@ -642,12 +671,29 @@ impl Expressions<'_> {
             } else {
                 return Ok(of);
             }
+            self.link()?;
         }
-        Err(NotPlain::broken(
-            self.here(),
-            ".",
-            "the expression is too long",
-        ))
+    }
+
+    /// Counts a step that makes the tree one deeper: of a chain, or behind a value.
+    fn link(&mut self) -> Result<(), NotPlain> {
+        self.links += 1;
+        match self.links > LINKS_MAX {
+            true => Err(NotPlain::broken(
+                self.here(),
+                "{{ … }}",
+                format!("the expression has more than {LINKS_MAX} operators in a row"),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// An expression beside others: what it chains makes them no deeper.
+    fn beside(&mut self) -> Result<Expr, NotPlain> {
+        let links = self.links;
+        let expr = self.expr()?;
+        self.links = links;
+        Ok(expr)
     }
 
     fn given(&mut self) -> Result<Given, NotPlain> {
@@ -659,9 +705,9 @@ impl Expressions<'_> {
             if is_named {
                 let name = self.name()?;
                 self.needs("=")?;
-                given.named.push((name, self.expr()?));
+                given.named.push((name, self.beside()?));
             } else {
-                given.ordered.push(self.expr()?);
+                given.ordered.push(self.beside()?);
             }
             if !self.takes(",") {
                 self.needs(")")?;
@@ -716,7 +762,7 @@ impl Expressions<'_> {
                     if matches!(self.peek(), Some(Token::Mark(")"))) {
                         break;
                     }
-                    items.push(self.expr()?);
+                    items.push(self.beside()?);
                 }
                 self.needs(")")?;
                 Ok(Expr::List(items))
@@ -725,7 +771,7 @@ impl Expressions<'_> {
                 self.at += 1;
                 let mut items = Vec::new();
                 while !self.takes("]") {
-                    items.push(self.expr()?);
+                    items.push(self.beside()?);
                     if !self.takes(",") {
                         self.needs("]")?;
                         break;
@@ -737,9 +783,9 @@ impl Expressions<'_> {
                 self.at += 1;
                 let mut entries = Vec::new();
                 while !self.takes("}") {
-                    let key = self.expr()?;
+                    let key = self.beside()?;
                     self.needs(":")?;
-                    entries.push((key, self.expr()?));
+                    entries.push((key, self.beside()?));
                     if !self.takes(",") {
                         self.needs("}")?;
                         break;

@@ -49,6 +49,23 @@ impl Value {
         })
     }
 
+    /// Its size, about in bytes.
+    pub(crate) fn size(&self) -> usize {
+        const EACH: usize = 16;
+        match self {
+            Value::None | Value::Bool(_) | Value::Int(_) => EACH,
+            Value::Number(text) | Value::Text(text) | Value::Named(text) => EACH + text.len(),
+            Value::List(items) => items
+                .iter()
+                .map(Value::size)
+                .fold(EACH, usize::saturating_add),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| key.len() + value.size())
+                .fold(EACH, usize::saturating_add),
+        }
+    }
+
     /// What it is, in the words of a message.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

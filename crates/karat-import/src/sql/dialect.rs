@@ -5,8 +5,10 @@
 pub enum Dialect {
     /// DuckDB.
     DuckDb,
-    /// PostgreSQL, and Redshift.
+    /// PostgreSQL.
     Postgres,
+    /// Redshift, which once was PostgreSQL: what means the same everywhere is taken over.
+    Redshift,
     /// Spark and Databricks.
     Spark,
     /// Snowflake.
@@ -22,7 +24,8 @@ impl Dialect {
     pub fn of_adapter(name: &str) -> Option<Dialect> {
         Some(match name {
             "duckdb" => Dialect::DuckDb,
-            "postgres" | "redshift" => Dialect::Postgres,
+            "postgres" => Dialect::Postgres,
+            "redshift" => Dialect::Redshift,
             "databricks" | "spark" => Dialect::Spark,
             "snowflake" => Dialect::Snowflake,
             "bigquery" => Dialect::BigQuery,
@@ -35,6 +38,7 @@ impl Dialect {
         match self {
             Dialect::DuckDb => "duckdb",
             Dialect::Postgres => "postgres",
+            Dialect::Redshift => "redshift",
             Dialect::Spark => "databricks",
             Dialect::Snowflake => "snowflake",
             Dialect::BigQuery => "bigquery",
@@ -44,17 +48,25 @@ impl Dialect {
 
     /// Whether `7 / 2` of whole numbers is 3.
     pub(crate) fn cuts_quotients(self) -> bool {
-        matches!(self, Dialect::Postgres | Dialect::Unknown)
+        matches!(
+            self,
+            Dialect::Postgres | Dialect::Redshift | Dialect::Unknown
+        )
     }
 
     /// Where nulls stand in an order that does not say so, up and down: whether first; `None`: nobody knows. In karat they are last.
     pub(crate) fn nulls_first(self, descending: bool) -> Option<bool> {
         match self {
             Dialect::DuckDb => Some(false),
-            Dialect::Postgres | Dialect::Snowflake => Some(descending),
+            Dialect::Postgres | Dialect::Redshift | Dialect::Snowflake => Some(descending),
             Dialect::Spark | Dialect::BigQuery => Some(!descending),
             Dialect::Unknown => None,
         }
+    }
+
+    /// Whether a `\` in a text may begin an escape.
+    pub(crate) fn may_escape(self) -> bool {
+        !matches!(self, Dialect::DuckDb | Dialect::Postgres)
     }
 
     /// Whether `"x"` is a text and no name.

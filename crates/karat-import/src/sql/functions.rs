@@ -58,7 +58,6 @@ const SAME: &[&str] = &[
     "nullif",
     "percent_rank",
     "pi",
-    "position",
     "power",
     "pow",
     "radians",
@@ -84,7 +83,6 @@ const SAME: &[&str] = &[
     "length",
     "try_cast",
     "unnest",
-    "coalesce",
     "stddev_samp",
     "stddev_pop",
     "var_samp",
@@ -122,10 +120,22 @@ const DUCKDB: &[(&str, Meaning)] = &[
     ("array_agg", Meaning::Same),
     ("list", Meaning::Same),
     ("any_value", Meaning::Same),
-    ("arg_max", Meaning::Same),
-    ("arg_min", Meaning::Same),
-    ("max_by", Meaning::Same),
-    ("min_by", Meaning::Same),
+    (
+        "arg_max",
+        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
+    ),
+    (
+        "arg_min",
+        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
+    ),
+    (
+        "max_by",
+        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
+    ),
+    (
+        "min_by",
+        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
+    ),
     ("median", Meaning::Same),
     ("mode", Meaning::Same),
     ("quantile_cont", Meaning::Same),
@@ -311,7 +321,10 @@ const SNOWFLAKE: &[(&str, Meaning)] = &[
     ("startswith", Meaning::Renamed("starts_with")),
     ("contains", Meaning::Same),
     ("split_part", Meaning::Same),
-    ("listagg", Meaning::Renamed("string_agg")),
+    (
+        "listagg",
+        Meaning::Other("`string_agg(x, ',' order by x)`, which is null where no row is"),
+    ),
     ("any_value", Meaning::Same),
     ("max_by", Meaning::Same),
     ("min_by", Meaning::Same),
@@ -348,6 +361,30 @@ const BIGQUERY: &[(&str, Meaning)] = &[
     ("safe_cast", Meaning::Renamed("try_cast")),
 ];
 
+/// Why a call of a function that is taken over is not, by its arguments: each engine reads them otherwise.
+pub(crate) fn odd_call(
+    dialect: Dialect,
+    name: &str,
+    arguments: usize,
+    has_open_frame: bool,
+) -> Option<&'static str> {
+    match name {
+        // Spark has the letters first, others the text.
+        "ltrim" | "rtrim" | "trim" if arguments > 1 => match dialect {
+            Dialect::DuckDb | Dialect::Postgres | Dialect::Snowflake => None,
+            _ => Some("which of its arguments is the text is not the same everywhere"),
+        },
+        "last_value" | "nth_value" if has_open_frame => match dialect {
+            Dialect::DuckDb | Dialect::Postgres | Dialect::Spark | Dialect::BigQuery => None,
+            _ => Some("which rows it looks at where no frame is stated is not the same everywhere"),
+        },
+        "string_agg" | "listagg" | "group_concat" if arguments < 2 => Some(
+            "what stands between the texts where it does not say so is not the same everywhere",
+        ),
+        _ => None,
+    }
+}
+
 /// What becomes of a function, by its name in lower case.
 pub(crate) fn meaning(dialect: Dialect, name: &str) -> Meaning {
     let own = match dialect {
@@ -356,7 +393,15 @@ pub(crate) fn meaning(dialect: Dialect, name: &str) -> Meaning {
         Dialect::Spark => SPARK,
         Dialect::Snowflake => SNOWFLAKE,
         Dialect::BigQuery => BIGQUERY,
-        Dialect::Unknown => &[],
+        // What one of them has otherwise is not the same everywhere.
+        Dialect::Unknown | Dialect::Redshift => {
+            let all = [DUCKDB, POSTGRES, SPARK, SNOWFLAKE, BIGQUERY];
+            let mut found = all.into_iter().flatten().filter(|(own, _)| *own == name);
+            return match SAME.contains(&name) && found.all(|(_, it)| *it == Meaning::Same) {
+                true => Meaning::Same,
+                false => Meaning::Other(""),
+            };
+        }
     };
     if let Some((_, meaning)) = own.iter().find(|(own, _)| *own == name) {
         return *meaning;

@@ -13,7 +13,7 @@ mod spelling;
 mod text;
 
 pub use dialect::Dialect;
-use functions::{Meaning, meaning};
+use functions::{Meaning, meaning, odd_call};
 pub(crate) use query::{Found, Shape, Tables, read, read_expression};
 pub(crate) use spelling::{quoted, respelled};
-pub(crate) use text::{Edit, Lines, Trouble, applied, tokens};
+pub(crate) use text::{Edit, Lines, Trouble, applied, tokens, tokens_until};

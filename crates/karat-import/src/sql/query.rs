@@ -17,7 +17,11 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::text::{Lines, tokens};
-use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, quoted};
+use super::{Dialect, Edit, Meaning, Trouble, applied, meaning, odd_call, quoted};
+
+/// No SELECT gives more columns, and no text has more written out.
+const COLUMNS_MAX: usize = 10_000;
+const WRITTEN_MAX: usize = 100_000;
 
 /// What is known of the columns of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +86,7 @@ pub(crate) fn read(sql: &str, dialect: Dialect, tables: &dyn Tables) -> Result<F
         tables,
         found: Found::default(),
         scopes: Vec::new(),
+        written: 0,
     };
     let mut calls = Calls {
         places: &places,
@@ -335,6 +340,17 @@ impl Calls<'_> {
                 self.date_part(part.unwrap_or_default().trim_matches('\''), range.start);
             }
         }
+        let arguments = match &call.args {
+            FunctionArguments::List(list) => list.args.len(),
+            _ => 0,
+        };
+        let has_open_frame = matches!(&call.over, Some(WindowType::WindowSpec(window))
+            if window.window_frame.is_none())
+            || matches!(&call.over, Some(WindowType::NamedWindow(_)));
+        if let Some(why) = odd_call(self.dialect, &name, arguments, has_open_frame) {
+            let fix = "say it in a way that is the same everywhere";
+            return self.trouble(range.start, format!("{name}()"), why, fix);
+        }
         match meaning(self.dialect, &name) {
             Meaning::Same => {}
             Meaning::Renamed(own) => self.found.edits.push(Edit {
@@ -566,6 +582,57 @@ impl Visitor for Calls<'_> {
                     "write `right(x, n)`, or begin at 1",
                 );
             }
+            Expr::SimilarTo { expr, .. } => {
+                let at = self.places.range(expr.span()).start;
+                let why = "its patterns are others in each engine";
+                self.trouble(
+                    at,
+                    "similar to".to_owned(),
+                    why,
+                    "write `like` or `regexp_like`",
+                );
+            }
+            Expr::BinaryOp {
+                left,
+                op:
+                    BinaryOperator::PGRegexMatch
+                    | BinaryOperator::PGRegexIMatch
+                    | BinaryOperator::PGRegexNotMatch
+                    | BinaryOperator::PGRegexNotIMatch,
+                ..
+            } if self.dialect != Dialect::Postgres => {
+                let at = self.places.range(left.span()).start;
+                let why =
+                    "whether the pattern must match the whole text is not the same everywhere";
+                self.trouble(
+                    at,
+                    "~".to_owned(),
+                    why,
+                    "write `regexp_like(text, pattern)`",
+                );
+            }
+            Expr::Cast {
+                kind: CastKind::TryCast | CastKind::SafeCast,
+                expr: of,
+                data_type,
+                ..
+            } if matches!(
+                self.dialect,
+                Dialect::DuckDb | Dialect::Unknown | Dialect::Redshift
+            ) && !matches!(
+                data_type,
+                DataType::Varchar(_) | DataType::Text | DataType::String(_)
+            ) =>
+            {
+                let at = self.places.range(of.span()).start;
+                let why = "which texts it reads, and which give null, is not the same: DuckDB rounds '1.5' to a whole number";
+                self.trouble(
+                    at,
+                    format!("try_cast(… as {data_type})"),
+                    why,
+                    "write what is to become of such texts",
+                );
+            }
             Expr::BinaryOp {
                 left,
                 op: BinaryOperator::Divide,
@@ -641,6 +708,8 @@ struct Walk<'w> {
     tables: &'w dyn Tables,
     found: Found,
     scopes: Vec<Scope>,
+    /// Columns that `*` were written out to.
+    written: usize,
 }
 
 fn fold(ident: &Ident) -> String {
@@ -873,8 +942,15 @@ impl Walk<'_> {
                 name,
                 alias,
                 args: None,
+                sample,
+                version,
                 ..
             } => {
+                if sample.is_some() || version.is_some() {
+                    let at = self.places.range(name.span()).start;
+                    let why = "a sample, or an older version, of a table is not taken over";
+                    self.trouble(at, format!("{name} …"), why, "read the table as it is");
+                }
                 let parts = parts_of(name);
                 let range = self.places.range(name.span());
                 let mut columns = self.table(&parts, range);
@@ -889,8 +965,16 @@ impl Walk<'_> {
                 });
             }
             TableFactor::Derived {
-                subquery, alias, ..
+                subquery,
+                alias,
+                sample,
+                ..
             } => {
+                if sample.is_some() {
+                    let at = self.places.range(subquery.span()).start;
+                    let why = "a sample of rows is not taken over";
+                    self.trouble(at, "tablesample", why, "read all rows");
+                }
                 let mut columns = self.query(subquery);
                 let name = alias.as_ref().map(|alias| named(&mut columns, alias));
                 relations.push(Relation {
@@ -1037,6 +1121,9 @@ impl Walk<'_> {
         let mut written: Vec<String> = Vec::new();
         for relation in &relations {
             for column in &relation.columns.known {
+                if columns.known.len() > COLUMNS_MAX {
+                    break;
+                }
                 if left_out.contains(column) || (of.is_none() && relation.joined.contains(column)) {
                     continue;
                 }
@@ -1054,6 +1141,12 @@ impl Walk<'_> {
                 }
                 columns.known.push(column.clone());
             }
+        }
+        self.written += written.len();
+        if columns.known.len() > COLUMNS_MAX || self.written > WRITTEN_MAX {
+            let why = format!("it stands for more than {COLUMNS_MAX} columns");
+            columns.known.clear();
+            return self.trouble(range.start, "*", why, "name the columns");
         }
         let open: Vec<&String> = relations
             .iter()

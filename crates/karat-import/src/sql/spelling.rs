@@ -61,6 +61,7 @@ pub(crate) fn respelled(sql: &str, dialect: Dialect) -> Result<(String, Vec<Trou
             }
             // A text of Spark, or a name of it between backticks.
             Token::Word(word) if word.quote_style == Some('"') && dialect.quotes_texts_twice() => {
+                troubles.extend(escape(&word.value, *at));
                 let inner = word.value.replace('\'', "''");
                 edits.push(Edit {
                     range: *at..end,
@@ -74,26 +75,40 @@ pub(crate) fn respelled(sql: &str, dialect: Dialect) -> Result<(String, Vec<Trou
                 });
             }
             Token::DoubleQuotedString(inner) if dialect.quotes_texts_twice() => {
+                troubles.extend(escape(inner, *at));
                 edits.push(Edit {
                     range: *at..end,
                     text: format!("'{}'", inner.replace('\'', "''")),
                 });
             }
-            Token::SingleQuotedString(inner)
-                if dialect.quotes_texts_twice() && inner.contains('\\') =>
-            {
-                troubles.push(Trouble {
-                    at: *at,
-                    construct: "\\ in a text".to_owned(),
-                    why: "there it begins an escape, in karat it is a letter".to_owned(),
-                    fix: "write the letter that is meant".to_owned(),
-                });
+            Token::SingleQuotedString(inner) if dialect.may_escape() => {
+                troubles.extend(escape(inner, *at));
             }
+            Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_)
+            | Token::NationalStringLiteral(_)
+            | Token::HexStringLiteral(_)
+            | Token::DollarQuotedString(_) => troubles.push(Trouble {
+                at: *at,
+                construct: sql[*at..end].chars().take(20).collect(),
+                why: "texts of this form are not taken over".to_owned(),
+                fix: "write it as '…'".to_owned(),
+            }),
             _ => {}
         }
         names_type = false;
     }
     Ok((applied(sql, edits), troubles))
+}
+
+/// A `\` in a text, which may begin an escape.
+fn escape(inner: &str, at: usize) -> Option<Trouble> {
+    inner.contains('\\').then(|| Trouble {
+        at,
+        construct: "\\ in a text".to_owned(),
+        why: "there it begins an escape, in karat it is a letter".to_owned(),
+        fix: "write the letter that is meant".to_owned(),
+    })
 }
 
 fn is_cast(token: &Token) -> bool {
@@ -126,6 +141,8 @@ fn respell_type(
         (Dialect::Spark, "short") => Some("smallint"),
         (Dialect::Spark, "byte") => Some("tinyint"),
         (Dialect::Spark | Dialect::DuckDb, "float") => Some("real"),
+        // To Snowflake every float is of 8 bytes.
+        (Dialect::Snowflake, "real" | "float4") => Some("double"),
         (Dialect::Postgres | Dialect::Snowflake, "float") if !has_digits => Some("double"),
         (Dialect::Snowflake, "number") if !has_digits => Some("decimal(38, 0)"),
         (Dialect::Snowflake, "number") => Some("decimal"),
@@ -145,9 +162,8 @@ fn respell_type(
     if dialect == Dialect::DuckDb
         && ["varchar", "char", "text", "string"].contains(&name)
         && has_digits
-        && let Some((bracket, token)) = closed
+        && let Some((_, token)) = closed
     {
-        let _ = bracket;
         return replace("varchar", lines.byte(token.span.end));
     }
     let trouble = |why: &str, fix: &str| Trouble {
@@ -156,7 +172,9 @@ fn respell_type(
         why: why.to_owned(),
         fix: fix.to_owned(),
     };
-    let cuts = ["varchar", "char", "character", "bpchar"].contains(&name) && has_digits;
+    // `char` alone is one letter to most.
+    let is_one = ["char", "character"].contains(&name) && dialect != Dialect::DuckDb;
+    let cuts = is_one || (["varchar", "char", "character", "bpchar"].contains(&name) && has_digits);
     if cuts {
         troubles.push(trouble(
             "a cast to it cuts texts off or pads them, by the engine",

@@ -43,26 +43,36 @@ pub(crate) fn tokens(
     sql: &str,
     lines: &Lines,
 ) -> Result<Vec<(Range<usize>, TokenWithSpan)>, Trouble> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+    match tokens_until(sql, lines) {
+        (tokens, None) => Ok(tokens),
+        (_, Some(trouble)) => Err(trouble),
+    }
+}
+
+/// The same, up to the first place that is no SQL.
+pub(crate) fn tokens_until(
+    sql: &str,
+    lines: &Lines,
+) -> (Vec<(Range<usize>, TokenWithSpan)>, Option<Trouble>) {
+    let mut tokens = Vec::new();
+    let trouble = Tokenizer::new(&GenericDialect {}, sql)
         .with_unescape(false)
-        .tokenize_with_location()
-        .map_err(|error| Trouble {
+        .tokenize_with_location_into_buf(&mut tokens)
+        .err()
+        .map(|error| Trouble {
             at: lines.byte(error.location),
             construct: "SQL".to_owned(),
             why: error.message,
             fix: "mend the SQL".to_owned(),
-        })?;
+        });
     let tokens = tokens
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)));
-    Ok(tokens
-        .map(|token| {
-            (
-                lines.byte(token.span.start)..lines.byte(token.span.end),
-                token,
-            )
-        })
-        .collect())
+    let tokens = tokens.map(|token| {
+        let range = lines.byte(token.span.start)..lines.byte(token.span.end);
+        (range, token)
+    });
+    (tokens.collect(), trouble)
 }
 
 /// From lines and columns, as the parser counts them, to bytes.
@@ -89,6 +99,15 @@ impl Lines {
             starts,
             characters: (!text.is_ascii()).then(|| characters.collect()),
         }
+    }
+
+    /// The line of a byte, from 1, in texts of ASCII and others.
+    pub(crate) fn line(&self, byte: usize) -> u32 {
+        let character = match &self.characters {
+            Some(characters) => characters.partition_point(|at| *at < byte),
+            None => byte,
+        };
+        self.starts.partition_point(|start| *start <= character) as u32
     }
 
     pub(crate) fn byte(&self, at: Location) -> usize {

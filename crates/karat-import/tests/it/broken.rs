@@ -1,7 +1,7 @@
 //! Input that is wrong is told, never a panic.
 
 use expect_test::expect;
-use karat_import::{DbtSettings, Dialect, Folder, ImportError, dbt};
+use karat_import::{DbtSettings, Dialect, Folder, ImportError, dbt, dlt};
 
 use super::{folder, told};
 
@@ -134,4 +134,90 @@ fn a_folder_that_holds_something_is_not_written_into() {
     assert!(error.contains("is not empty"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     import.write(&dir.path().join("new")).unwrap();
+}
+
+#[test]
+fn what_grows_without_a_bound_is_told() {
+    let chain = format!("select {{{{ {} }}}} as x", vec!["1"; 50_000].join(" + "));
+    let sides = format!(
+        "select {{{{ {} }}}} as x",
+        vec!["a.b"; 50_000].join(" and ")
+    );
+    let ifs = format!(
+        "{{% macro deep() %}}{}{{{{ deep() }}}}{}{{% endmacro %}}",
+        "{% if true %}".repeat(60),
+        "{% endif %}".repeat(60)
+    );
+    let doubled = format!(
+        "{{% set a = 'xxxxxxxx' %}}{}select 1 as x",
+        "{% set a = a ~ a %}".repeat(40)
+    );
+    let listed = format!(
+        "{{% set a = [1] %}}{}select 1 as x",
+        "{% set a = a + a %}".repeat(40)
+    );
+    let replaced = format!(
+        "{{% set a = 'xxxxxxxx' %}}{}select 1 as x",
+        "{% set a = a.replace('x', a) %}".repeat(40)
+    );
+    let wide: String = (1..35)
+        .map(|nth| format!(", c{} as (select a.*, a.* from c{nth} a)", nth + 1))
+        .collect();
+    let wide = format!("with c1 as (select 1 as x){wide} select * from c35");
+    let import = imported(vec![
+        ("dbt_project.yml", b"name: shop".to_vec()),
+        ("macros/m.sql", ifs.into_bytes()),
+        ("models/chain.sql", chain.into_bytes()),
+        ("models/sides.sql", sides.into_bytes()),
+        ("models/deep.sql", b"{{ deep() }}".to_vec()),
+        ("models/doubled.sql", doubled.into_bytes()),
+        ("models/listed.sql", listed.into_bytes()),
+        ("models/replaced.sql", replaced.into_bytes()),
+        ("models/wide.sql", wide.into_bytes()),
+        (
+            "models/range.sql",
+            b"{% for a in range(-9223372036854775807, 9223372036854775807) %}x{% endfor %}"
+                .to_vec(),
+        ),
+        (
+            "models/least.sql",
+            b"select {{ -(-9223372036854775807 - 1) }} as x".to_vec(),
+        ),
+        (
+            "models/abs.sql",
+            b"select {{ (-9223372036854775807 - 1) | abs }} as x".to_vec(),
+        ),
+    ])
+    .unwrap();
+    expect![[r#"
+        ---
+        model: 0 mapped, 10 unmapped
+        unmapped models/abs.sql:1 `| abs`: this filter is not taken over for a number; write out what it gives
+        unmapped models/chain.sql:1 `{{ … }}`: the expression has more than 128 operators in a row; mend the template
+        unmapped models/deep.sql:1 `{{ … }}`: in the macro `deep`: it is nested too deeply, with the macros that it calls; write out what it gives
+        unmapped models/doubled.sql:1 `{{ … }}`: the values that it makes are larger than 1 MiB, or 256 MiB together; write out what it gives
+        unmapped models/least.sql:1 `-`: it is not taken over for a number; write out what it gives
+        unmapped models/listed.sql:1 `{{ … }}`: the values that it makes are larger than 1 MiB, or 256 MiB together; write out what it gives
+        unmapped models/range.sql:1 `range`: this call is not taken over: what it gives is known to dbt alone; write out the SQL that it gives (`dbt compile` shows it)
+        unmapped models/replaced.sql:1 `{{ … }}`: the values that it makes are larger than 1 MiB, or 256 MiB together; write out what it gives
+        unmapped models/sides.sql:1 `{{ … }}`: the expression has more than 128 operators in a row; mend the template
+        unmapped models/wide.sql:1 `*`: it stands for more than 10000 columns; name the columns
+        unmapped models/wide.sql:1 `*`: which columns it stands for is not known: nothing that is taken over names them; name the columns
+    "#]].assert_eq(&told(&import));
+}
+
+#[test]
+fn a_text_without_an_end_is_told_once() {
+    let text = format!(
+        "--- p.sql\nCREATE LIVE TABLE a AS SELECT 1 AS x;\n{}\n SELECT 'open",
+        "'a;' ".repeat(20_000)
+    );
+    let import = dlt(&folder(&text), "x").unwrap();
+    expect![[r#"
+        ---
+        statement: 0 mapped, 1 unmapped
+        table: 1 mapped, 0 unmapped
+        unmapped p.sql:3 `SQL`: Unterminated string literal; mend the SQL
+    "#]]
+    .assert_eq(&told(&import));
 }

@@ -400,22 +400,48 @@ select id from {{ ref('One') }}
 fn snapshots_become_auto_cdc() {
     check(
         "
---- seeds/people.csv
-id,name,changed_at
-1,a,2024-01-01 10:00:00
+--- dbt_project.yml
+name: shop
+profile: shop
+snapshots:
+  shop:
+    +unique_key: id
+    +strategy: timestamp
+    +updated_at: changed_at
+    off: { +enabled: false }
+--- seeds/few.csv
+id,changed_at
+1,2024-01-01 10:00:00
+--- models/s.yml
+sources:
+  - name: crm
+    tables:
+      - name: people
+        columns: [ { name: id, data_type: bigint }, { name: name }, { name: changed_at, data_type: timestamp } ]
 --- snapshots/history.sql
 {% snapshot people_history %}
-{{ config(target_schema='s', unique_key='id', strategy='timestamp', updated_at='changed_at') }}
-select * from {{ ref('people') }}
+{{ config(target_schema='s') }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
 {% snapshot people_days %}
-{{ config(unique_key='id', strategy='check', check_cols=['name'], invalidate_hard_deletes=true) }}
-select * from {{ ref('people') }}
+{{ config(strategy='check', check_cols='all', invalidate_hard_deletes=true) }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
 {% snapshot no_deletes %}
-{{ config(unique_key='id', strategy='check', check_cols='all') }}
-select * from {{ ref('people') }}
+{{ config(strategy='check', check_cols='all') }}
+select * from {{ source('crm', 'people') }}
 {% endsnapshot %}
+{% snapshot some_columns %}
+{{ config(strategy='check', check_cols=['name'], hard_deletes='invalidate') }}
+select * from {{ source('crm', 'people') }}
+{% endsnapshot %}
+{% snapshot of_a_seed %}select * from {{ ref('few') }}{% endsnapshot %}
+{% snapshot open_end %}{{ config(dbt_valid_to_current=\"to_date('9999-12-31')\") }}
+select * from {{ source('crm', 'people') }}{% endsnapshot %}
+{% snapshot renamed %}{{ config(snapshot_meta_column_names={'dbt_valid_from': 'start'}) }}
+select * from {{ source('crm', 'people') }}{% endsnapshot %}
+--- snapshots/off/later.sql
+{% snapshot later %}select * from {{ source('crm', 'people') }}{% endsnapshot %}
 --- models/now.sql
 select id, name from {{ ref('people_history') }} where dbt_valid_to is null
 ",
@@ -423,9 +449,10 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             --- domains/shop/domain.yaml
             domain: shop
             feeds:
-              - { source: seeds, name: people, mode: full, path: people.csv }
-              - { source: seeds, name: people_history_states, mode: incremental, path: people.csv }
-              - { source: seeds, name: people_days_states, mode: full, path: people.csv }
+              - { source: seeds, name: few, mode: full, path: few.csv }
+              - { source: landing, name: crm_people, mode: full, path: crm/people/*.csv }
+              - { source: landing, name: people_history_states, mode: incremental, path: crm/people/*.csv }
+              - { source: landing, name: people_days_states, mode: full, path: crm/people/*.csv }
             --- domains/shop/gold/now.sql
             select id, name from shop_gold.people_history where dbt_valid_to is null
             --- domains/shop/gold/people_days.sql
@@ -445,14 +472,19 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
                 __end_at as dbt_valid_to,
                 changed_at as dbt_updated_at
             from shop_silver.people_history_states
-            --- domains/shop/silver/people.yaml
-            from: seeds.people
+            --- domains/shop/silver/crm_people.yaml
+            from: landing.crm_people
             select:
               id:         cast(id as bigint)
               name:       name
               changed_at: cast(changed_at as timestamp)
+            --- domains/shop/silver/few.yaml
+            from: seeds.few
+            select:
+              id:         cast(id as bigint)
+              changed_at: cast(changed_at as timestamp)
             --- domains/shop/silver/people_days_states.yaml
-            from: seeds.people_days_states
+            from: landing.people_days_states
             select:
               id:         cast(id as bigint)
               name:       name
@@ -460,10 +492,9 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             auto_cdc:
               keys: [id]
               from: snapshots
-              track_history_column_list: [name]
               stored_as_scd_type: 2
             --- domains/shop/silver/people_history_states.yaml
-            from: seeds.people_history_states
+            from: landing.people_history_states
             select:
               id:         cast(id as bigint)
               name:       name
@@ -477,17 +508,64 @@ select id, name from {{ ref('people_history') }} where dbt_valid_to is null
             karat: 1
             project: shop
             sources:
+              landing: { type: files, path: "./landing" }
               seeds: { type: files, path: "./seeds" }
-            --- seeds/people.csv
-            id,name,changed_at
-            1,a,2024-01-01 10:00:00
+            --- seeds/few.csv
+            id,changed_at
+            1,2024-01-01 10:00:00
             ---
             model: 1 mapped, 0 unmapped
             seed: 1 mapped, 0 unmapped
-            snapshot: 2 mapped, 1 unmapped
+            snapshot: 2 mapped, 5 unmapped
+            source: 1 mapped, 0 unmapped
+            unmapped models/s.yml:4 `crm.people`: where the rows come from is known to the loader of the warehouse alone; put files into landing/crm/people/, or name another source of the feed in domain.yaml
+            unmapped snapshots/history.sql:1 `updated_at: changed_at`: a row of which only this time moves begins a new state in dbt, and none in karat (C5); look whether the rows are read by their states, or by what they say at a time
             note snapshots/history.sql:1 `snapshot`: its states are those that the files bring from now on, dated by `updated_at`; states that dbt has kept and files no longer have are not known to karat; export the table of dbt once if its past is wanted
             note snapshots/history.sql:5 `snapshot`: its states are those that the files bring from now on, each dated by its load, or by `snapshot_version`; states that dbt has kept and files no longer have are not known to karat; export the table of dbt once if its past is wanted
             unmapped snapshots/history.sql:9 `hard_deletes`: karat compares whole snapshots, in which a row that is gone ends; this one keeps it; use `strategy: check` with `hard_deletes: invalidate`, or `timestamp` without it
+            unmapped snapshots/history.sql:13 `check_cols`: a state of dbt keeps the other columns as they were when it began, one of karat shows their newest values; write `check_cols: all`
+            unmapped snapshots/history.sql:17 `snapshot`: it reads a seed, a file of the project: its columns have the types of all its values, and nobody dates its states; take the history of the source that the file stands for, in a silver model with `auto_cdc`
+            unmapped snapshots/history.sql:18 `dbt_valid_to_current`: columns of histories have karat's own names, and an end that is open is null; leave it out, and rename the columns where the table is read
+            unmapped snapshots/history.sql:20 `snapshot_meta_column_names`: columns of histories have karat's own names, and an end that is open is null; leave it out, and rename the columns where the table is read
+            note snapshots/off/later.sql:1 `later`: the snapshot is switched off (`enabled`); switch it on there if it is wanted
+        "#]],
+    );
+}
+
+#[test]
+fn a_seed_whose_declared_type_has_no_place_stays_text() {
+    check(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+seeds: { shop: { zips: { +column_types: { zip: char(5), n: bpchar(3) } } } }
+--- seeds/zips.csv
+zip,n
+01234,007
+",
+        expect![[r#"
+            --- domains/shop/domain.yaml
+            domain: shop
+            feeds:
+              - { source: seeds, name: zips, mode: full, path: zips.csv }
+            --- domains/shop/silver/zips.yaml
+            from: seeds.zips
+            select:
+              zip: cast(zip as varchar)
+              "n": "n"
+            --- karat.yaml
+            # Imported from the dbt project `shop`: IMPORT.md says what became of each statement.
+            karat: 1
+            project: shop
+            sources:
+              seeds: { type: files, path: "./seeds" }
+            --- seeds/zips.csv
+            zip,n
+            01234,007
+            ---
+            seed: 1 mapped, 0 unmapped
+            unmapped seeds/zips.csv:1 `column_types: bpchar(3)`: a cast to it cuts texts off or pads them, by the engine; name a type of docs/types.md in the model's `select`
         "#]],
     );
 }
@@ -611,7 +689,7 @@ fn nulls_stand_where_the_engine_has_them() {
         ---
         model: 0 mapped, 1 unmapped
         seed: 1 mapped, 0 unmapped
-        note dbt_project.yml:1 `profile`: no `profiles.yml` in the project says whose SQL it is: only what means the same everywhere is taken over; name it with `--dialect`
+        note dbt_project.yml:1 `profile`: no `profiles.yml` in the project says whose SQL it is, or which of several targets: only what means the same everywhere is taken over; name it with `--dialect`
         unmapped models/m.sql:1 `order by`: some engines have nulls first, and nothing says whose SQL this is; name the engine with `--dialect`, or write `nulls last`
     "#]].assert_eq(&found);
 }
@@ -632,4 +710,288 @@ fn what_counts_otherwise_is_not_taken_over() {
         unmapped models/a4.sql:1 `part second`: it is not known to be counted as in karat; write it with functions of docs/types.md
         unmapped models/a5.sql:1 `part DOW`: it is not known to be counted as in karat; write it with functions of docs/types.md
     "#]].assert_eq(&told(&dbt(&folder(text), &settings).unwrap()));
+}
+
+#[test]
+fn what_is_switched_off_or_not_known_is_left_out() {
+    check_told(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+vars:
+  shop: { wanted: 1, off: no }
+  wanted: 2
+  old: on
+models:
+  shop:
+    maybe: { +enabled: \"{{ target.name == 'prod' }}\" }
+    never: { +enabled: no }
+    by_var: { +enabled: \"{{ var('old') }}\" }
+--- seeds/a.csv
+id
+1
+--- models/maybe/m.sql
+select id from {{ ref('a') }}
+--- models/never/n.sql
+select id from {{ ref('a') }}
+--- models/by_var/v.sql
+select id from {{ ref('a') }}
+--- models/odd.sql
+{{ config(materialized='scd2_custom') }} select id from {{ ref('a') }}
+--- models/wanted.sql
+{% if var('wanted') == 1 and not var('off') %}select id from {{ ref('a') }}{% else %}broken{% endif %}
+--- models/s.yml
+models:
+  - name: wanted
+    columns:
+      - name: id
+        tests:
+          - accepted_values: { values: [1.10, 1e5, 010, yes], name: places }
+",
+        expect![[r#"
+            ---
+            model: 2 mapped, 2 unmapped
+            seed: 1 mapped, 0 unmapped
+            test: 1 mapped, 0 unmapped
+            unmapped models/maybe/m.sql:1 `enabled: {{ target.name == 'prod' }}`: whether the model is switched on is not known; write true or false, or give its variable with `--var`
+            note models/never/n.sql:1 `n`: the model is switched off (`enabled`); switch it on there if it is wanted
+            unmapped models/odd.sql:1 `materialized: scd2_custom`: what it makes of the SELECT is not known; write it as a table or view, if its rows are those of the SELECT
+        "#]],
+    );
+}
+
+#[test]
+fn a_target_that_a_template_names_tells_no_dialect() {
+    let text = "
+--- dbt_project.yml
+name: shop
+profile: shop
+--- profiles.yml
+shop:
+  target: \"{{ env_var('TARGET') }}\"
+  outputs: { dev: { type: duckdb }, prod: { type: snowflake } }
+--- models/m.sql
+select 7 / 2 as x
+";
+    let import = dbt(&folder(text), &DbtSettings::default()).unwrap();
+    expect![[r#"
+        ---
+        model: 0 mapped, 1 unmapped
+        note dbt_project.yml:2 `profile`: no `profiles.yml` in the project says whose SQL it is, or which of several targets: only what means the same everywhere is taken over; name it with `--dialect`
+        unmapped models/m.sql:1 `/`: some engines cut the quotient of whole numbers off, and nothing says whose SQL this is; name the engine with `--dialect`
+    "#]].assert_eq(&told(&import));
+}
+
+#[test]
+fn what_configures_a_test_is_taken_over_or_the_test_is_listed() {
+    check(
+        "
+--- dbt_project.yml
+name: shop
+profile: shop
+data_tests:
+  shop:
+    soft: { +severity: warn }
+    off: { +enabled: false }
+--- seeds/a.csv
+id
+1
+--- models/soft/m.sql
+select id from {{ ref('a') }}
+--- models/soft/m.yml
+models:
+  - name: m
+    columns:
+      - name: id
+        tests:
+          - unique
+          - not_null: { config: { severity: error, tags: [x] } }
+          - accepted_values: { values: [1], config: { error_if: '>10' } }
+          - dbt_utils.not_empty_string: { trim_whitespace: false }
+          - not_null: { name: named, enabled: \"{{ target.name == 'prod' }}\" }
+sources:
+  - name: crm
+    freshness: { error_after: { count: 1, period: hour } }
+    tables: [ { name: people, loaded_at_field: ts, columns: [ { name: ts } ] } ]
+--- tests/soft/one.sql
+select id from {{ ref('m') }} where id < 0
+--- tests/off/two.sql
+select id from {{ ref('m') }} where id < 0
+--- tests/three.sql
+{{ config(enabled=false) }} select id from {{ ref('m') }} where id < 0
+--- tests/four.sql
+{{ config(limit=1) }} select id from {{ ref('m') }} where id < 0
+--- tests/five.sql
+{{ config(where='id > 1') }} select id from {{ ref('m') }} where id < 0
+",
+        expect![[r#"
+            --- domains/shop/domain.yaml
+            domain: shop
+            feeds:
+              - { source: seeds, name: a, mode: full, path: a.csv }
+              - { source: landing, name: crm_people, mode: full, path: crm/people/*.csv }
+            --- domains/shop/gold/m.sql
+            select id from shop_silver.a
+            --- domains/shop/gold/m.yaml
+            checks:
+              unique_id: { unique: [id], where: id is not null, action: warn }
+              not_null_id: { not_null: [id] }
+              one: { sql: select id from shop_gold.m where id < 0, action: warn }
+            --- domains/shop/silver/a.yaml
+            from: seeds.a
+            select:
+              id: cast(id as bigint)
+            --- domains/shop/silver/crm_people.yaml
+            from: landing.crm_people
+            select:
+              ts: ts
+            --- karat.yaml
+            # Imported from the dbt project `shop`: IMPORT.md says what became of each statement.
+            karat: 1
+            project: shop
+            sources:
+              landing: { type: files, path: "./landing" }
+              seeds: { type: files, path: "./seeds" }
+            --- seeds/a.csv
+            id
+            1
+            ---
+            model: 1 mapped, 0 unmapped
+            seed: 1 mapped, 0 unmapped
+            source: 1 mapped, 0 unmapped
+            test: 3 mapped, 5 unmapped
+            unmapped models/soft/m.yml:8 `error_if`: karat's checks have no such setting; write the condition as a check with `sql`
+            unmapped models/soft/m.yml:9 `trim_whitespace`: what it changes of the test is not taken over; write what it asks as a check with `sql`
+            unmapped models/soft/m.yml:10 `enabled: {{ target.name == 'prod' }}`: whether the test is switched on is not known; write true or false
+            unmapped models/soft/m.yml:13 `freshness of crm`: how old rows may be is not taken over; say by when a file is due with `expect` of the feed
+            unmapped models/soft/m.yml:14 `crm.people`: where the rows come from is known to the loader of the warehouse alone; put files into landing/crm/people/, or name another source of the feed in domain.yaml
+            unmapped models/soft/m.yml:14 `loaded_at_field of crm.people`: how old rows may be is not taken over; say by when a file is due with `expect` of the feed
+            unmapped tests/five.sql:1 `where`: it has no place in a test that is a SELECT; write it into the SELECT
+            unmapped tests/four.sql:1 `limit`: karat's checks have no such setting; write the condition as a check with `sql`
+            note tests/off/two.sql:1 `two`: the test is switched off (`enabled`); switch it on there if it is wanted
+            note tests/three.sql:1 `three`: the test is switched off (`enabled`); switch it on there if it is wanted
+        "#]],
+    );
+}
+
+#[test]
+fn jinja_gives_what_it_gives_in_dbt_or_is_listed() {
+    let text = "
+--- macros/m.sql
+{% macro m(a, b='x') %}{{ a | default('none') }}_{{ b }}{% endmacro %}
+{% macro asks(a) %}{% if a is defined %}1{% else %}2{% endif %}{% endmacro %}
+--- models/fine.sql
+select '{{ '' | default('x', true) }}' as a, '{{ '' | default('x') }}' as b, '{{ m() }}' as c,
+    'it {# no comment #} stays' as d, {# a comment #} 1 as e,
+    {%- set f %}'{# nor here #}g'{% endset %}
+    {{ f }} as f, '{{ nobody | default('n') }}' as g
+--- models/target.sql
+select '{{ target.name | default('dev') }}' as a
+--- models/sorted.sql
+select '{{ ['b', 'a'] | sort(reverse=true) | join }}' as a
+--- models/missing.sql
+select {{ asks() }} as a
+--- models/method.sql
+select '{{ 'aaa'.replace('a', 'b', 1) }}' as a
+--- models/named.sql
+select '{{ m(c=1) }}' as a
+--- models/equal.sql
+select {% if 1.0 == 1 %}1{% else %}2{% endif %} as a
+--- models/kind.sql
+select {% if target.name is string %}1{% else %}2{% endif %} as a
+--- models/first.sql
+select '{{ [] | first }}' as a
+";
+    let import = imported(text);
+    let files = import.files();
+    let fine = files["domains/shop/gold/fine.sql"].clone();
+    let fine = String::from_utf8(fine).unwrap();
+    expect![[r#"
+        select 'x' as a, '' as b, 'none_x' as c,
+            'it  stays' as d, /* a comment */ 1 as e,
+            'g' as f, 'n' as g
+        ---
+        model: 1 mapped, 8 unmapped
+        unmapped models/equal.sql:1 `==`: it is not taken over for a number; write out what it gives
+        unmapped models/first.sql:1 `| first`: this filter is not taken over for a list; write out what it gives
+        unmapped models/kind.sql:1 `is string`: this test is not taken over; write out what it gives
+        unmapped models/method.sql:1 `replace`: an argument of it is not taken over; write out what it gives
+        unmapped models/missing.sql:1 `is defined`: in the macro `asks`: this test is not taken over; write out what it gives
+        unmapped models/named.sql:1 `m`: the macro takes no argument `c`; mend the template
+        unmapped models/sorted.sql:1 `sort`: what `reverse` changes is not taken over; write out what it gives
+        unmapped models/target.sql:1 `target.name`: nothing in the project says what it is; write out what it gives (`dbt compile` shows it)
+    "#]].assert_eq(&(fine + &told(&import)));
+}
+
+#[test]
+fn engines_differ_in_more_than_names() {
+    let files = "
+--- macros/m.sql
+{% macro m() %}{{ return(adapter.dispatch('m')()) }}{% endmacro %}
+{% macro default__m() %}1{% endmacro %}
+{% macro postgres__m() %}2{% endmacro %}
+{% macro databricks__m() %}3{% endmacro %}
+--- seeds/a.csv
+id,t
+1,x
+--- models/dispatched.sql
+select {{ m() }} as x
+--- models/typed.sql
+select '{{ target.type }}' as x
+--- models/escaped.sql
+select 'a\\\\b' as x
+--- models/trimmed.sql
+select ltrim('x', t) as x from {{ ref('a') }}
+--- models/last.sql
+select last_value(t) over (order by id nulls last) as x from {{ ref('a') }}
+--- models/similar.sql
+select t similar to 'x+' as x from {{ ref('a') }}
+--- models/matched.sql
+select t ~ 'x' as x from {{ ref('a') }}
+--- models/letter.sql
+select t::char as x from {{ ref('a') }}
+--- models/tried.sql
+select try_cast(t as int) as x from {{ ref('a') }}
+--- models/joined.sql
+select concat_ws('-', t, t) as x, md5(t) as y from {{ ref('a') }}
+--- models/placed.sql
+select position('a', t) as x from {{ ref('a') }}
+--- models/most.sql
+select arg_max(t, id) as x from {{ ref('a') }}
+";
+    let mut out = String::new();
+    for dialect in [
+        Dialect::DuckDb,
+        Dialect::Postgres,
+        Dialect::Redshift,
+        Dialect::Spark,
+        Dialect::Snowflake,
+        Dialect::Unknown,
+    ] {
+        let settings = DbtSettings {
+            dialect: Some(dialect),
+            vars: Vec::new(),
+        };
+        let import = dbt(&folder(&format!("{PROJECT}{files}")), &settings).unwrap();
+        let left: Vec<&str> = import
+            .items()
+            .iter()
+            .filter(|item| item.kind == "model" && item.became.is_none())
+            .map(|item| item.name.as_str())
+            .collect();
+        out.push_str(&format!(
+            "{}: left out {}\n",
+            dialect.name(),
+            left.join(", ")
+        ));
+    }
+    expect![[r#"
+        duckdb: left out matched, most, placed, similar, tried
+        postgres: left out letter, most, placed, similar
+        redshift: left out escaped, joined, last, letter, matched, most, placed, similar, tried, trimmed
+        databricks: left out dispatched, escaped, letter, matched, most, placed, similar, trimmed, typed
+        snowflake: left out escaped, joined, last, letter, matched, most, placed, similar
+        unknown: left out dispatched, escaped, joined, last, letter, matched, most, placed, similar, tried, trimmed, typed
+    "#]].assert_eq(&out);
 }

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use karat_import::sdp_meta;
 
-use super::{folder, printed, sound};
+use super::{folder, printed, sound, told};
 
 #[test]
 fn a_data_flow_becomes_a_feed_and_silver_tables() {
@@ -74,9 +74,9 @@ customer_id: int, first_name: string, last_name: string
           full_name:    "(first_name || ' ' || last_name)"
           dmstimestamp: CAST(dmstimestamp AS TIMESTAMP)
         expectations:
-          valid_id: { expect: customer_id IS NOT NULL, action: quarantine }
-          has_name: { expect: "full_name <> ''", action: warn }
-          has_time: { expect: dmsTimestamp IS NOT NULL, action: fail }
+          valid_id: { expect: customer_id IS NOT NULL, action: quarantine, on: all }
+          has_name: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (full_name <> '')", action: warn, on: all }
+          has_time: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (dmsTimestamp IS NOT NULL)", action: fail, on: all }
         auto_cdc:
           keys: [customer_id]
           sequence_by: dmstimestamp
@@ -102,8 +102,8 @@ customer_id: int, first_name: string, last_name: string
           op:           op
         expectations:
           valid_id: { expect: customer_id IS NOT NULL, action: quarantine }
-          has_name: { expect: "full_name <> ''", action: warn }
-          has_time: { expect: dmsTimestamp IS NOT NULL, action: fail }
+          has_name: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (full_name <> '')", action: warn }
+          has_time: { expect: "NOT coalesce(customer_id IS NOT NULL, false) OR (dmsTimestamp IS NOT NULL)", action: fail }
         --- karat.yaml
         # Imported from an onboarding of sdp-meta: IMPORT.md says what became of each data flow.
         karat: 1
@@ -134,4 +134,61 @@ fn no_onboarding_is_refused() {
     // A file that is broken is told.
     let import = sdp_meta(&folder("--- a.json\n[{\"data_flow_id\": \"1\",\n"), "x").unwrap();
     assert!(import.needs_person());
+}
+
+#[test]
+fn what_an_onboarding_says_of_several_environments_is_told() {
+    let flow = |id: u8, details: &str, more: &str| {
+        format!(
+            r#"{{ "data_flow_id": "{id}", "source_format": "cloudFiles", "bronze_reader_options": {{ "cloudFiles.format": "json" }},
+              "source_details": {{ {details} }}, "bronze_table": "b{id}", "silver_table": "s{id}",
+              "silver_cdc_apply_changes": {{ "keys": ["id"], "sequence_by": "ts", "ignore_null_updates": "true", "scd_type": "1" }} {more} }}"#
+        )
+    };
+    let text = format!(
+        "--- onb.json\n[{},\n{},\n{}]\n--- dqe.json\n{}\n",
+        flow(
+            1,
+            r#""source_path_dev": "/dev", "source_path_prod": "/prod""#,
+            ""
+        ),
+        flow(
+            2,
+            r#""source_path_dev": "/dev", "source_metadata": {}"#,
+            r#", "bronze_data_quality_expectations_json_dev": "dqe.json""#
+        ),
+        flow(
+            3,
+            r#""source_path_dev": "/d""#,
+            r#", "silver_transformation_json_a": "x", "silver_transformation_json_b": "y""#
+        ),
+        r#"{ "expect": { "valid": "_rescued_data IS NULL AND id IS NOT NULL", "plain": "_rescued_data is null" } }"#
+    );
+    let import = sdp_meta(&folder(&text), "shop").unwrap();
+    sound(&import);
+    let files = import.files();
+    let silver = String::from_utf8(files["domains/shop/silver/s2.yaml"].clone()).unwrap();
+    expect![[r#"
+        from: landing.dev
+        select:
+          id: id
+          ts: ts
+        auto_cdc:
+          keys: [id]
+          sequence_by: ts
+          ignore_null_updates: true
+          stored_as_scd_type: 1
+        ---
+        auto cdc: 1 mapped, 0 unmapped
+        bronze table: 1 mapped, 0 unmapped
+        data flow: 0 mapped, 2 unmapped
+        silver table: 1 mapped, 0 unmapped
+        unmapped onb.json:2 `source_path_prod`: it has another value in each environment, and nothing says which is meant; import an onboarding of one environment
+        unmapped onb.json:5 `source_metadata`: it is not taken over; write it in the feed, or in the silver model, where it is needed
+        note onb.json:5 `*`: the columns of the files are not declared: those that the pipeline names are there; add those that are missing to `select`
+        note onb.json:5 `inferColumnTypes`: columns of text files are texts in karat until they are cast; cast them in `select`
+        unmapped onb.json:6 `valid`: bronze of karat has no `_rescued_data`: what does not fit is held back by the built-in rule `_rescued`; write the rest of it as an expectation of the silver model
+        note onb.json:6 `plain`: rows with something that does not fit are held back by the built-in rule `_rescued`; nothing
+        unmapped onb.json:9 `silver_transformation_json_b`: it has another value in each environment, and nothing says which is meant; import an onboarding of one environment
+    "#]].assert_eq(&(silver + &told(&import)));
 }
