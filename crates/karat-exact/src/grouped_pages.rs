@@ -453,7 +453,10 @@ impl Part {
                     condition.expr.evaluate(&batch)?.into_array(rows)?
                 }
             };
-            let chosen = prep_null_mask_filter(chosen.as_boolean());
+            let chosen = match chosen.as_boolean() {
+                chosen if chosen.null_count() > 0 => prep_null_mask_filter(chosen),
+                chosen => chosen.clone(),
+            };
             rows = chosen.true_count();
             if rows < chosen.len() {
                 for array in arrays.iter_mut().flatten() {

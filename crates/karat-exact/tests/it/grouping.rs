@@ -319,6 +319,24 @@ fn layout() -> Layout {
     }
 }
 
+/// A condition on columns without a null, of which some rows are chosen, all, and none.
+#[test]
+fn some_all_and_no_rows_are_chosen() {
+    let folder = TempDir::new().unwrap();
+    let mut tables = Tables::new();
+    let files = write(folder.path(), &many(20_000), &layout());
+    tables.insert_plain("t", files).unwrap();
+    let engine = engine(folder.path(), 2, 8192, None);
+    for condition in ["n <= 1", "n < 99", "n < -99"] {
+        let sql = format!("select s, sum(m) a, count(*) b, max(i) c from t where {condition}");
+        let (found, plan) = run(&engine, &tables, &format!("{sql} group by s"));
+        assert!(plan.contains("group on codes"), "{plan}");
+        let seen = "octet_length(coalesce(s, '')) < 99";
+        let (expected, _) = run(&engine, &tables, &format!("{sql} and {seen} group by s"));
+        assert_eq!(found, expected, "{condition}");
+    }
+}
+
 #[test]
 fn a_scan_stands_below_the_operator() {
     let folder = TempDir::new().unwrap();
