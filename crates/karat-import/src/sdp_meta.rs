@@ -214,7 +214,7 @@ impl Flow<'_> {
         log: &mut Log,
     ) {
         let origin = self.origin(line, silver);
-        let Some((select, condition)) = self.transformation(silver, log, &origin) else {
+        let Some((select, condition)) = self.transformation(silver, log) else {
             log.item("silver table", &origin, None);
             return;
         };
@@ -414,12 +414,7 @@ impl Flow<'_> {
     }
 
     /// The select list and the condition of a silver table.
-    fn transformation(
-        &self,
-        silver: &str,
-        log: &mut Log,
-        origin: &Origin,
-    ) -> Option<(String, String)> {
+    fn transformation(&self, silver: &str, log: &mut Log) -> Option<(String, String)> {
         let Some((path, line)) = self.of_any(self.node, "silver_transformation_json") else {
             return Some(("*".to_owned(), String::new()));
         };
@@ -460,7 +455,6 @@ impl Flow<'_> {
         let conditions: Vec<String> = conditions
             .map(|text| format!("({})", text.trim()))
             .collect();
-        let _ = origin;
         let select = match select.is_empty() {
             true => "*".to_owned(),
             false => select.join(", "),

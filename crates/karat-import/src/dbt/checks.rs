@@ -10,6 +10,7 @@ use crate::tree::{Data, Node};
 use crate::yaml_text::list;
 
 use super::known::Known;
+use super::models::named_in_comments;
 use super::properties::{Entry, enabled};
 use super::relations::Relations;
 use super::{Log, Shared, own_name, stem, text_of};
@@ -844,7 +845,8 @@ fn write_singular(
         let read = respelled(&rendered.text, shared.dialect).and_then(|(sql, troubles)| {
             let found = read_query(&sql, shared.dialect, relations)?;
             let edits = found.edits.clone();
-            Ok((applied(&sql, edits), troubles, found))
+            let sql = named_in_comments(&applied(&sql, edits), relations);
+            Ok((sql, troubles, found))
         });
         let (sql, troubles, found) = match read {
             Ok(read) => read,

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::folder::Folder;
 use crate::jinja::{Rendered, Value, parse, render};
 use crate::outline::{Gold, Origin, Outline};
-use crate::sql::{Found, Shape, Trouble, applied, read as read_query, respelled};
+use crate::sql::{Found, Shape, Tables, Trouble, applied, read as read_query, respelled};
 use crate::tree::Node;
 
-use super::known::Known;
+use super::known::{Known, REF, SOURCE, as_written};
 use super::properties::enabled;
 use super::relations::{Relation, Relations, write_sources};
 use super::snapshots::History;
@@ -394,7 +394,7 @@ fn write_model(
         log.note(&at, &doubt.construct, &doubt.why, &doubt.fix);
     }
     let reads = found.tables.clone();
-    let text = applied(&sql, found.edits);
+    let text = named_in_comments(&applied(&sql, found.edits), relations);
     let body = text.trim_start();
     let first = text[..text.len() - body.len()].matches('\n').count();
     let body = body.trim_end().trim_end_matches(';').trim_end();
@@ -424,6 +424,34 @@ fn write_model(
         origin: model.origin.clone(),
         ..Gold::default()
     });
+}
+
+/// What `ref` and `source` gave in comments (`-- depends_on: …`), by the names of karat: the rest of the text has none of their marks.
+pub(super) fn named_in_comments(sql: &str, relations: &Relations) -> String {
+    let mut out = String::new();
+    let mut rest = sql;
+    while let Some(at) = [REF, SOURCE]
+        .iter()
+        .filter_map(|kind| rest.find(&format!("{kind}.`")))
+        .min()
+    {
+        let (before, marked) = rest.split_at(at);
+        out.push_str(before);
+        let wanted = 2 * (1 + usize::from(marked.starts_with(SOURCE)));
+        let ends = marked.match_indices('`').nth(wanted - 1);
+        let length = ends.map_or(marked.len(), |(at, _)| at + 1);
+        let parts: Vec<String> = marked[..length]
+            .split('.')
+            .map(|part| part.trim_matches('`').to_owned())
+            .collect();
+        let names: Vec<String> = parts.iter().skip(1).map(|part| as_written(part)).collect();
+        match relations.find(&parts) {
+            Some((name, _)) => out.push_str(&name),
+            None => out.push_str(&names.join(".")),
+        }
+        rest = &marked[length..];
+    }
+    out + rest
 }
 
 /// Without blanks at the ends of lines, which templates leave.

@@ -12,14 +12,13 @@ use super::{Log, Settings, own_name};
 pub(crate) const PROJECT: &str = "dbt_project.yml";
 
 /// Where a kind of file lies, unless the project says otherwise.
-const PATHS: [(&str, &[&str]); 7] = [
+const PATHS: [(&str, &[&str]); 6] = [
     ("model-paths", &["models"]),
     ("seed-paths", &["seeds"]),
     ("test-paths", &["tests"]),
     ("snapshot-paths", &["snapshots"]),
     ("macro-paths", &["macros"]),
     ("analysis-paths", &["analyses", "analysis"]),
-    ("docs-paths", &["docs"]),
 ];
 
 /// The project's own file.

@@ -6,11 +6,12 @@
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, NamedWindowDefinition,
-    NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement, TableAlias, TableFactor,
-    TableWithJoins, Value, Visit, Visitor, WildcardAdditionalOptions, WindowType,
+    BinaryOperator, CastKind, DataType, ExcludeSelectItem, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, JoinConstraint,
+    JoinOperator, NamedWindowDefinition, NamedWindowExpr, ObjectName, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, Statement,
+    TableAlias, TableFactor, TableWithJoins, Value, Visit, Visitor, WildcardAdditionalOptions,
+    WindowType,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -351,6 +352,13 @@ impl Calls<'_> {
             let fix = "say it in a way that is the same everywhere";
             return self.trouble(range.start, format!("{name}()"), why, fix);
         }
+        if name == "avg"
+            && let FunctionArguments::List(list) = &call.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(of))) = list.args.first()
+            && !has_places(of)
+        {
+            self.rounds(of, "avg(…)");
+        }
         match meaning(self.dialect, &name) {
             Meaning::Same => {}
             Meaning::Renamed(own) => self.found.edits.push(Edit {
@@ -367,6 +375,16 @@ impl Calls<'_> {
                 self.trouble(range.start, format!("{name}()"), why, &fix);
             }
         }
+    }
+
+    /// Notes what has as many digits as each engine gives it.
+    fn rounds(&mut self, of: &Expr, construct: &str) {
+        self.found.doubts.push(Trouble {
+            at: self.places.range(of.span()).start,
+            construct: construct.to_owned(),
+            why: "of whole numbers it is a decimal in karat, rounded once (docs/types.md), and a double or of other digits there".to_owned(),
+            fix: "cast it to the digits that are wanted".to_owned(),
+        });
     }
 
     /// Says where nulls stand, where the engine has them elsewhere than karat.
@@ -632,6 +650,13 @@ impl Visitor for Calls<'_> {
                     why,
                     "write what is to become of such texts",
                 );
+            }
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Divide,
+                right,
+            } if !self.dialect.cuts_quotients() && !has_places(left) && !has_places(right) => {
+                self.rounds(left, "/");
             }
             Expr::BinaryOp {
                 left,

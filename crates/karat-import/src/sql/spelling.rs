@@ -81,6 +81,18 @@ pub(crate) fn respelled(sql: &str, dialect: Dialect) -> Result<(String, Vec<Trou
                     text: format!("'{}'", inner.replace('\'', "''")),
                 });
             }
+            Token::SingleQuotedString(inner)
+                if ["karat_ref.`", "karat_source.`"]
+                    .iter()
+                    .any(|mark| inner.contains(mark)) =>
+            {
+                troubles.push(Trouble {
+                    at: *at,
+                    construct: "'{{ ref(…) }}'".to_owned(),
+                    why: "the name of a table in a text is another in karat".to_owned(),
+                    fix: "write the text that is meant".to_owned(),
+                });
+            }
             Token::SingleQuotedString(inner) if dialect.may_escape() => {
                 troubles.extend(escape(inner, *at));
             }

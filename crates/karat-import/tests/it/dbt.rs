@@ -815,6 +815,7 @@ sources:
     freshness: { error_after: { count: 1, period: hour } }
     tables: [ { name: people, loaded_at_field: ts, columns: [ { name: ts } ] } ]
 --- tests/soft/one.sql
+-- depends_on: {{ ref('a') }}
 select id from {{ ref('m') }} where id < 0
 --- tests/off/two.sql
 select id from {{ ref('m') }} where id < 0
@@ -837,7 +838,11 @@ select id from {{ ref('m') }} where id < 0
             checks:
               unique_id: { unique: [id], where: id is not null, action: warn }
               not_null_id: { not_null: [id] }
-              one: { sql: select id from shop_gold.m where id < 0, action: warn }
+              one:
+                sql: |-
+                  -- depends_on: shop_silver.a
+                  select id from shop_gold.m where id < 0
+                action: warn
             --- domains/shop/silver/a.yaml
             from: seeds.a
             select:
@@ -994,4 +999,32 @@ select arg_max(t, id) as x from {{ ref('a') }}
         snowflake: left out escaped, joined, last, letter, matched, most, placed, similar
         unknown: left out dispatched, escaped, joined, last, letter, matched, most, placed, similar, tried, trimmed, typed
     "#]].assert_eq(&out);
+}
+
+#[test]
+fn names_of_tables_in_comments_are_those_of_karat() {
+    let import = imported(
+        "
+--- seeds/a.csv
+id
+1
+--- models/m.sql
+-- depends_on: {{ ref('a') }}
+select id, id / 3 as third, avg(id) over () as mean from {{ ref('a') }}
+--- models/in_text.sql
+select '{{ ref('a') }}' as x from {{ ref('a') }}
+",
+    );
+    let files = import.files();
+    let sql = String::from_utf8(files["domains/shop/gold/m.sql"].clone()).unwrap();
+    expect![[r#"
+        -- depends_on: shop_silver.a
+        select id, id / 3 as third, avg(id) over () as mean from shop_silver.a
+        ---
+        model: 1 mapped, 1 unmapped
+        seed: 1 mapped, 0 unmapped
+        unmapped models/in_text.sql:1 `'{{ ref(…) }}'`: the name of a table in a text is another in karat; write the text that is meant
+        note models/m.sql:2 `/`: of whole numbers it is a decimal in karat, rounded once (docs/types.md), and a double or of other digits there; cast it to the digits that are wanted
+        note models/m.sql:2 `avg(…)`: of whole numbers it is a decimal in karat, rounded once (docs/types.md), and a double or of other digits there; cast it to the digits that are wanted
+    "#]].assert_eq(&(sql + &told(&import)));
 }

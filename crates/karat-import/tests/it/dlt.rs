@@ -263,12 +263,18 @@ def x(): return spark.range(1)
 #[test]
 fn no_pipeline_is_refused() {
     for (text, wanted) in [
-        ("--- a.sql\nselect 1;\n", "Python"),
-        ("--- a.txt\n", "no SQL in the folder"),
+        (
+            "--- a.sql\nselect 1;\n",
+            "no SQL in the folder declares a table",
+        ),
+        ("--- a.txt\n", "no SQL in the folder declares a table"),
+        (
+            "--- a.py\n@dlt.table\n",
+            "the pipeline is written in Python",
+        ),
     ] {
         let error = dlt(&folder(text), "x").unwrap_err().to_string();
-        let _ = wanted;
-        assert!(error.contains("pipeline"), "{error}");
+        assert!(error.contains(wanted), "{error}");
     }
 }
 
