@@ -39,7 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("karat-tune", &["karat-lake", "karat-sql", "karat-receipt"]),
-    ("karat-import", &["karat-project", "karat-sql"]),
+    ("karat-import", &["karat-project"]),
     ("karat-refactor", &["karat-sql", "karat-receipt"]),
     (
         "karat-pipeline",

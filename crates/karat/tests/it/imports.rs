@@ -62,6 +62,8 @@ fn a_dbt_project_is_imported_and_runs() {
           models/tie.sql:1 `tie`: karat refuses it: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
             declare the `key:` of the tables read, keep their key columns down to this operator, or order by columns that identify a row
         worth knowing:
+          models/payments.sql:1 `/`: of whole numbers it is a decimal in karat, rounded once (docs/types.md), and a double or of other digits there
+            cast it to the digits that are wanted
           models/real.sql:1 `real`: it has columns of doubles, as it had
             cast them to decimals where cents count, and take `allow_float` out
         next:
