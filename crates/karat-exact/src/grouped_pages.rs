@@ -442,17 +442,9 @@ impl Part {
             }
         }
         if let Some(condition) = &self.grouping.condition {
-            let chosen = match condition.expr.downcast_ref::<Column>() {
-                Some(column) => arrays[column.index()].clone(),
-                None => None,
-            };
-            let chosen = match chosen {
-                Some(chosen) => chosen,
-                None => {
-                    let batch = self.grouping.batch(&arrays, rows)?;
-                    condition.expr.evaluate(&batch)?.into_array(rows)?
-                }
-            };
+            let chosen = self
+                .grouping
+                .evaluate(&condition.expr, &arrays, rows, &mut None)?;
             let chosen = match chosen.as_boolean() {
                 chosen if chosen.null_count() > 0 => prep_null_mask_filter(chosen),
                 chosen => chosen.clone(),
@@ -479,19 +471,8 @@ impl Part {
             if matches!(slot, Slot::Rows | Slot::Doubles(..)) {
                 continue;
             }
-            let mut evaluate = |expr: &Arc<dyn PhysicalExpr>| -> Result<ArrayRef> {
-                if let Some(column) = expr.downcast_ref::<Column>()
-                    && let Some(Some(array)) = arrays.get(column.index())
-                {
-                    return Ok(array.clone());
-                }
-                if batch.is_none() {
-                    batch = Some(self.grouping.batch(&arrays, rows)?);
-                }
-                match &batch {
-                    Some(batch) => expr.evaluate(batch)?.into_array(rows),
-                    None => Err(unable("no rows")),
-                }
+            let mut evaluate = |expr: &Arc<dyn PhysicalExpr>| {
+                self.grouping.evaluate(expr, &arrays, rows, &mut batch)
             };
             let args = aggregate
                 .args
@@ -588,6 +569,26 @@ impl Part {
 }
 
 impl Grouping {
+    /// An expression over the columns of a chunk, which are put together once at most.
+    fn evaluate(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        arrays: &[Option<ArrayRef>],
+        rows: usize,
+        batch: &mut Option<RecordBatch>,
+    ) -> Result<ArrayRef> {
+        if let Some(column) = expr.downcast_ref::<Column>()
+            && let Some(Some(array)) = arrays.get(column.index())
+        {
+            return Ok(array.clone());
+        }
+        let batch = match batch {
+            Some(batch) => batch,
+            None => batch.insert(self.batch(arrays, rows)?),
+        };
+        expr.evaluate(batch)?.into_array(rows)
+    }
+
     fn batch(&self, arrays: &[Option<ArrayRef>], rows: usize) -> Result<RecordBatch> {
         let arrays = arrays
             .iter()

@@ -209,6 +209,23 @@ pub struct CommitRecord {
     pub metadata_changed: bool,
 }
 
+impl CommitRecord {
+    /// A version of which nothing is known yet.
+    pub(crate) fn of(version: i64) -> Self {
+        Self {
+            version,
+            timestamp_ms: None,
+            operation: None,
+            receipt: None,
+            run: None,
+            added: Vec::new(),
+            removed: Vec::new(),
+            app_versions: BTreeMap::new(),
+            metadata_changed: false,
+        }
+    }
+}
+
 impl Table {
     /// The table in this folder of a lake; if it is to be made, then in this format.
     pub(crate) fn new(path: PathBuf, dir: String, new: Format) -> Self {

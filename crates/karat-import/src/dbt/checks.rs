@@ -130,6 +130,21 @@ impl Manner<'_> {
         })
     }
 
+    /// The same; one that is not, or of which it is not known, is told.
+    fn is_on_or_told(&self, origin: &Origin, test: &str, log: &mut Log) -> bool {
+        match self.is_on() {
+            Ok(true) => return true,
+            Ok(false) => log.note(
+                origin,
+                test,
+                "the test is switched off (`enabled`)",
+                "switch it on there if it is wanted",
+            ),
+            Err(refused) => left_out(origin, refused, log),
+        }
+        false
+    }
+
     /// Whether it warns and no more.
     fn warns(&self) -> Result<bool, Refused> {
         for (key, usual) in [
@@ -325,22 +340,8 @@ fn write_entry(
             shared,
             below: below(shared, &entry.file),
         };
-        match manner.is_on() {
-            Ok(true) => {}
-            Ok(false) => {
-                log.note(
-                    &origin,
-                    &one.test,
-                    "the test is switched off (`enabled`)",
-                    "switch it on there if it is wanted",
-                );
-                continue;
-            }
-            Err((construct, why, fix)) => {
-                log.item("test", &origin, None);
-                log.unmapped(&origin, construct, why, fix);
-                continue;
-            }
+        if !manner.is_on_or_told(&origin, &one.test, log) {
+            continue;
         }
         let Some(table) = &table else {
             log.item("test", &origin, None);
@@ -368,10 +369,7 @@ fn write_entry(
                 }
                 add(outline, table, check, log, &origin);
             }
-            Err((construct, why, fix)) => {
-                log.item("test", &origin, None);
-                log.unmapped(&origin, construct, why, fix);
-            }
+            Err(refused) => left_out(&origin, refused, log),
         }
     }
     let Some(table) = table else { return };
@@ -500,6 +498,11 @@ type Refused = (String, String, String);
 
 fn refused(construct: &str, why: &str, fix: &str) -> Refused {
     (construct.to_owned(), why.to_owned(), fix.to_owned())
+}
+
+fn left_out(origin: &Origin, (construct, why, fix): Refused, log: &mut Log) {
+    log.item("test", origin, None);
+    log.unmapped(origin, construct, why, fix);
 }
 
 fn check_of(
@@ -797,33 +800,21 @@ fn write_singular(
             shared,
             below: below(shared, path),
         };
-        let settings = manner.is_on().and_then(|is_on| {
-            if !is_on {
-                return Ok(None);
-            }
-            match manner.condition()? {
-                None => Ok(Some(manner.warns()?)),
-                Some(_) => Err(refused(
-                    "where",
-                    "it has no place in a test that is a SELECT",
-                    "write it into the SELECT",
-                )),
-            }
+        if !manner.is_on_or_told(&origin, &origin.name, log) {
+            continue;
+        }
+        let warns = manner.condition().and_then(|condition| match condition {
+            None => manner.warns(),
+            Some(_) => Err(refused(
+                "where",
+                "it has no place in a test that is a SELECT",
+                "write it into the SELECT",
+            )),
         });
-        let warns = match settings {
-            Ok(Some(warns)) => warns,
-            Ok(None) => {
-                log.note(
-                    &origin,
-                    &origin.name,
-                    "the test is switched off (`enabled`)",
-                    "switch it on there if it is wanted",
-                );
-                continue;
-            }
-            Err((construct, why, fix)) => {
-                log.item("test", &origin, None);
-                log.unmapped(&origin, construct, why, fix);
+        let warns = match warns {
+            Ok(warns) => warns,
+            Err(refused) => {
+                left_out(&origin, refused, log);
                 continue;
             }
         };

@@ -99,6 +99,9 @@ const SAME: &[&str] = &[
     "minute",
 ];
 
+const DAYS_BETWEEN: Meaning = Meaning::Other("of dates `a - b` is the number of days between them");
+const FIRST_OF: Meaning = Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there");
+
 const DUCKDB: &[(&str, Meaning)] = &[
     ("concat", Meaning::Same),
     ("greatest", Meaning::Same),
@@ -120,22 +123,10 @@ const DUCKDB: &[(&str, Meaning)] = &[
     ("array_agg", Meaning::Same),
     ("list", Meaning::Same),
     ("any_value", Meaning::Same),
-    (
-        "arg_max",
-        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
-    ),
-    (
-        "arg_min",
-        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
-    ),
-    (
-        "max_by",
-        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
-    ),
-    (
-        "min_by",
-        Meaning::Other("`first_value(…) over (…)`: nulls count otherwise there"),
-    ),
+    ("arg_max", FIRST_OF),
+    ("arg_min", FIRST_OF),
+    ("max_by", FIRST_OF),
+    ("min_by", FIRST_OF),
     ("median", Meaning::Same),
     ("mode", Meaning::Same),
     ("quantile_cont", Meaning::Same),
@@ -160,14 +151,8 @@ const DUCKDB: &[(&str, Meaning)] = &[
     ("ascii", Meaning::Same),
     ("log10", Meaning::Same),
     ("log2", Meaning::Same),
-    (
-        "date_diff",
-        Meaning::Other("of dates `a - b` is the number of days between them"),
-    ),
-    (
-        "datediff",
-        Meaning::Other("of dates `a - b` is the number of days between them"),
-    ),
+    ("date_diff", DAYS_BETWEEN),
+    ("datediff", DAYS_BETWEEN),
     ("strftime", Meaning::Other("`to_char(x, '%Y-%m')`")),
     (
         "regexp_matches",
@@ -212,10 +197,7 @@ const POSTGRES: &[(&str, Meaning)] = &[
         "to_date",
         Meaning::Other("`to_date(x, '%Y-%m-%d')`: karat's patterns have `%`"),
     ),
-    (
-        "datediff",
-        Meaning::Other("of dates `a - b` is the number of days between them"),
-    ),
+    ("datediff", DAYS_BETWEEN),
 ];
 
 const SPARK: &[(&str, Meaning)] = &[
@@ -279,10 +261,7 @@ const SPARK: &[(&str, Meaning)] = &[
         "date_sub",
         Meaning::Other("`d - n` of a date and whole days"),
     ),
-    (
-        "datediff",
-        Meaning::Other("of dates `a - b` is the number of days between them"),
-    ),
+    ("datediff", DAYS_BETWEEN),
     (
         "date_format",
         Meaning::Other("`to_char(x, '%Y-%m')`: karat's patterns have `%`"),
@@ -336,10 +315,7 @@ const SNOWFLAKE: &[(&str, Meaning)] = &[
     ("boolor_agg", Meaning::Renamed("bool_or")),
     ("day", Meaning::Same),
     ("sign", Meaning::Same),
-    (
-        "datediff",
-        Meaning::Other("of dates `a - b` is the number of days between them"),
-    ),
+    ("datediff", DAYS_BETWEEN),
     ("dateadd", Meaning::Other("`d + interval '1 day'`")),
 ];
 

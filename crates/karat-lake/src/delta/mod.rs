@@ -523,17 +523,7 @@ fn live_file(path: String, add: Add, rows: u64) -> LiveFile {
 }
 
 fn read_record(version: i64, lines: Vec<Line>, file: &Path) -> Result<CommitRecord, LakeError> {
-    let mut record = CommitRecord {
-        version,
-        timestamp_ms: None,
-        operation: None,
-        receipt: None,
-        run: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-        app_versions: BTreeMap::new(),
-        metadata_changed: false,
-    };
+    let mut record = CommitRecord::of(version);
     for line in lines {
         if let Some(info) = line.commit_info {
             record.timestamp_ms = info.in_commit_timestamp.or(info.timestamp);

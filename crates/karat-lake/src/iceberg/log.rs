@@ -421,15 +421,8 @@ impl Log for IcebergLog {
         let now = match self.meta(version) {
             Err(error) if error.class() == ErrorClass::Refused && version < self.newest() => {
                 return Ok(CommitRecord {
-                    version,
-                    timestamp_ms: None,
-                    operation: None,
-                    receipt: None,
-                    run: None,
-                    added: Vec::new(),
-                    removed: Vec::new(),
-                    app_versions: BTreeMap::new(),
                     metadata_changed: true,
+                    ..CommitRecord::of(version)
                 });
             }
             now => now?,
