@@ -43,6 +43,15 @@ pub enum Put {
     Exists,
 }
 
+/// What the mark of a run on this machine says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marked {
+    /// Of one that is at work.
+    AtWork(String),
+    /// Of one whose process died.
+    Dead(String),
+}
+
 /// A folder that holds a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableDir {
@@ -176,18 +185,23 @@ impl Lake {
         lock::mark(&self.path(&format!("_karat/locks/{name}.lock"))?, says)
     }
 
-    /// What a mark says, if a run on this machine is at work under it.
-    pub fn marked(&self, name: &str) -> Result<Option<String>, LakeError> {
+    /// What the mark of a run says; none if it has ended.
+    pub fn marked(&self, name: &str) -> Result<Option<Marked>, LakeError> {
         let path = self.path(&format!("_karat/locks/{name}.lock"))?;
-        if !lock::is_marked(&path)? {
-            return Ok(None);
-        }
-        match std::fs::read_to_string(&path) {
-            Ok(says) => Ok(Some(says)),
+        let is_at_work = lock::is_marked(&path)?;
+        match fs::read_to_string(&path) {
+            Ok(says) if is_at_work => Ok(Some(Marked::AtWork(says))),
+            Ok(says) => Ok(Some(Marked::Dead(says))),
             // It ended meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LakeError::io("read the lock", &path)(error)),
         }
+    }
+
+    /// Removes the mark of a dead run.
+    pub fn clear_mark(&self, name: &str) -> Result<(), LakeError> {
+        let path = self.path(&format!("_karat/locks/{name}.lock"))?;
+        remove_if_there(&path)
     }
 
     /// Whether a run on this machine is at work under this mark.
@@ -359,6 +373,33 @@ pub(crate) fn create_temporary(dir: &Path) -> Result<(PathBuf, File), LakeError>
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(LakeError::io("create a file in", dir)(error)),
         }
+    }
+}
+
+/// Removes what writers that died left in `dir` under names of [`create_temporary`].
+pub(crate) fn remove_temporaries(dir: &Path) -> Result<(), LakeError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(LakeError::io("list", dir)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(LakeError::io("list", dir))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".karat-") && name.ends_with(".tmp") {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> Result<(), LakeError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LakeError::io("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -26,7 +26,7 @@ mod link;
 
 pub use canonical::{CanonicalWriter, Layout, WrittenFile, hash_file};
 pub use error::{CommitError, ErrorClass, LakeError};
-pub use folder::{Formats, Lake, Put, TableDir, put_if_absent};
+pub use folder::{Formats, Lake, Marked, Put, TableDir, put_if_absent};
 pub use lock::{LockGuard, RunMark};
 pub use table::{
     Commit, CommitRecord, Format, LiveFile, LogEntry, Snapshot, Table, sha256_in_name,

@@ -66,7 +66,7 @@ pub struct RunMark {
 
 impl Drop for RunMark {
     fn drop(&mut self) {
-        // What stays behind is found free by whoever looks, and removed then.
+        // What stays behind is found free by whoever looks.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn mark(path: &Path, says: &str) -> Result<RunMark, LakeError> {
     })
 }
 
-/// Whether the process that made a mark still lives. The mark of a dead one is removed.
+/// Whether the process that made a mark still lives.
 pub(crate) fn is_marked(path: &Path) -> Result<bool, LakeError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -94,10 +94,7 @@ pub(crate) fn is_marked(path: &Path) -> Result<bool, LakeError> {
         Err(error) => return Err(LakeError::io("open the lock", path)(error)),
     };
     match file.try_lock_shared() {
-        Ok(()) => {
-            let _ = std::fs::remove_file(path);
-            Ok(false)
-        }
+        Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(LakeError::io("lock", path)(error)),
     }

@@ -332,6 +332,15 @@ impl Table {
         versions.map(|version| log.record(version)).collect()
     }
 
+    /// Removes what writers that died had not finished. For one who knows that nobody writes this table.
+    pub fn remove_temporaries(&self) -> Result<(), LakeError> {
+        crate::folder::remove_temporaries(&self.path)?;
+        match self.path.is_dir() {
+            true => crate::folder::remove_temporaries(&self.path.join(self.format()?.log_folder())),
+            false => Ok(()),
+        }
+    }
+
     /// The commit that made this version; none if its log entry is not there.
     pub fn record(&self, version: i64) -> Result<Option<CommitRecord>, LakeError> {
         let Some(log) = self.log()? else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use crate::project::{Project, copy_folder};
+use crate::together::left_over;
 use crate::two_days::{self, Content, contents, versions};
 
 /// Durable steps; each is killed before and after, at its every hit.
@@ -362,6 +363,8 @@ fn nothing_left(project: &Project, case: &str) {
         files,
         "{case}: nothing to do writes nothing"
     );
+    // What the killed run was writing is gone, and so is its mark.
+    assert_eq!(left_over(project), Vec::<String>::new(), "{case}");
     verifies(project, case);
 }
 

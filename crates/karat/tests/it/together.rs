@@ -51,7 +51,7 @@ fn as_one_after_the_other(project: &Project, expected: &Project, orphans: usize)
 }
 
 /// Marks of runs and temporary files: only runs at work and killed ones have any.
-fn left_over(project: &Project) -> Vec<String> {
+pub(crate) fn left_over(project: &Project) -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
