@@ -12,7 +12,7 @@ use crate::closing;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
-use crate::publish::{Head, head, read_receipt, recorded_version};
+use crate::publish::{Head, head, read_receipt};
 use crate::undo;
 use crate::verify::{log_digest, newest_checkpoint};
 
@@ -218,9 +218,19 @@ fn unlisted(site: &Site, ours: &str) -> Result<Vec<Unlisted>, PipelineError> {
     Ok(unlisted)
 }
 
-/// Whether a table no longer has the version of a manifest, since it was made anew in the place of a folder that was gone.
+/// Whether a table is no longer the one of a manifest, since it was made anew in the place of a folder that was gone.
 fn is_anew(table: &Table, listed: &TableState) -> Result<bool, PipelineError> {
-    Ok(recorded_version(table, listed.version, listed.receipt)?.is_none())
+    if table
+        .newest_version()?
+        .is_none_or(|newest| newest < listed.version)
+    {
+        return Ok(true);
+    }
+    let Some(record) = table.record(listed.version)? else {
+        return Ok(false);
+    };
+    let made_by = record.receipt.and_then(|text| text.parse().ok());
+    Ok(listed.receipt.is_some() && made_by != listed.receipt)
 }
 
 /// Whether a run other than ours has its manifest.
@@ -255,16 +265,17 @@ fn append(
     };
     let mut logical_time = site.context.logical_time.clone();
     for change in unlisted.iter().filter(|change| change.run == run) {
-        let newer = match tables.get(&change.table) {
-            None => true,
-            Some(listed) if listed.version < change.version => true,
-            Some(listed) => is_anew(&site.lake.table(&change.dir), listed)?,
+        let table = site.lake.table(&change.dir);
+        let listed = match tables.get(&change.table) {
+            Some(listed) if !is_anew(&table, listed)? => Some(listed),
+            _ => None,
         };
-        let (true, Some(digest)) = (newer, change.receipt) else {
+        let is_newer = listed.is_none_or(|listed| listed.version < change.version);
+        let (true, Some(digest)) = (is_newer, change.receipt) else {
             continue;
         };
+        let vouched = listed.and_then(|listed| Some((listed.version, listed.log?)));
         let receipt = read_receipt(site, digest)?;
-        let table = site.lake.table(&change.dir);
         let rows = receipt.fingerprint.split(':').next();
         tables.insert(
             change.table.clone(),
@@ -273,7 +284,7 @@ fn append(
                 receipt: change.receipt,
                 rows: rows.and_then(|rows| rows.parse().ok()).unwrap_or(0),
                 fingerprint: receipt.fingerprint,
-                log: log_digest(&table, change.version)?,
+                log: log_digest(&table, vouched, change.version)?,
                 checkpoint: newest_checkpoint(&table, change.version)?,
             },
         );

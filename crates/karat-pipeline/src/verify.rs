@@ -931,11 +931,17 @@ fn entry_digest(table: &Table, version: i64) -> Result<Option<Digest>, PipelineE
     Ok(entry.map(|entry| Digest::of(&entry.text)))
 }
 
-/// Rolling digest of a table's log up to a version, for a manifest; none if there is no such version.
-pub fn log_digest(table: &Table, version: i64) -> Result<Option<Digest>, PipelineError> {
-    let mut last = None;
+/// Rolling digest of a table's log up to a version, for a manifest; none if there is no such version. What an older manifest vouches for
+/// is rolled on, not read again: a log entry that was changed since must not be vouched for anew.
+pub fn log_digest(
+    table: &Table,
+    vouched: Option<(i64, Digest)>,
+    version: i64,
+) -> Result<Option<Digest>, PipelineError> {
+    let from = vouched.map_or(0, |(version, _)| version + 1);
+    let mut last = vouched.map(|(_, digest)| digest);
     let mut newest = None;
-    for record in table.history(None)? {
+    for record in table.history(Some(from))? {
         if record.version > version {
             break;
         }

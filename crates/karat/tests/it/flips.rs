@@ -541,3 +541,32 @@ fn a_damaged_document_is_named() {
         std::fs::write(project.path("lake").join(&file), before).unwrap();
     }
 }
+
+/// What a manifest vouches for it vouches for once: later ones go on from there, so that an entry put right is all that is to be put right.
+#[test]
+pub(crate) fn a_changed_log_entry_is_not_vouched_for_by_later_runs() {
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\n",
+    );
+    for name in ["a", "b"] {
+        project.write(&format!("landing/{name}.csv"), "id,v\n1,one\n");
+        project.run(0);
+    }
+    let entry = match is_on_iceberg() {
+        true => "d/silver/t/metadata/v1.metadata.json",
+        false => "d/silver/t/_delta_log/00000000000000000000.json",
+    };
+    let before = damage(&project, entry, |bytes| bytes.push(b'\n'));
+    project.write("landing/c.csv", "id,v\n1,one\n");
+    project.run(0);
+    let verified = project.karat(&["verify", "--json"]);
+    assert_eq!(verified.code, 1, "{}", verified.text());
+    let document = verified.json();
+    let named = document["files"].as_array().unwrap().iter();
+    let named: Vec<&str> = named.map(|file| file["path"].as_str().unwrap()).collect();
+    assert_eq!(named, [entry], "{document}");
+    std::fs::write(project.path("lake").join(entry), before).unwrap();
+    let verified = project.karat(&["verify"]);
+    assert_eq!(verified.code, 0, "{}", verified.text());
+}

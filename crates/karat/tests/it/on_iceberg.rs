@@ -22,6 +22,7 @@ on_iceberg! {
     flips {
         whatever_is_done_to_a_file_is_found,
         no_version_is_made_from_damaged_files,
+        a_changed_log_entry_is_not_vouched_for_by_later_runs,
         verify_decodes_no_damaged_file,
     }
     replay {
