@@ -25,7 +25,7 @@ const FINE: i32 = i32::MAX;
 /// The key of `not in` is unknown for a row: less than no error and more than any.
 pub(crate) const UNKNOWN: i32 = i32::MAX - 1;
 /// Reasons an expression has room for.
-const REASONS: i32 = 16;
+pub(crate) const REASONS: i32 = 16;
 /// The reason of a scalar subquery that gives several rows.
 const MANY_ROWS: i32 = 4;
 /// What a text is not, by its reason.
@@ -49,6 +49,21 @@ pub(crate) fn code_of(code: i32, why: Why) -> i32 {
             let known = NOT_A.iter().find(|(_, word)| *word == what);
             known.map_or(2, |(reason, _)| *reason)
         }
+    }
+}
+
+/// The reason that is part of a code.
+fn why_of(code: i32) -> Why {
+    let reason = code % REASONS;
+    match NOT_A.iter().find(|(known, _)| *known == reason) {
+        Some((_, what)) => Why::NotA(what),
+        None => match reason {
+            0 => Why::DivideByZero,
+            1 => Why::Overflow,
+            2 => Why::Conversion,
+            MANY_ROWS => Why::ManyRows,
+            _ => Why::Domain,
+        },
     }
 }
 
@@ -89,6 +104,12 @@ impl Failed {
     pub(crate) fn column(&self) -> Int32Array {
         let code = |code: &i32| (*code != FINE).then_some(*code);
         self.0.iter().map(code).collect()
+    }
+
+    /// Why a row of an expression failed; None if it did not.
+    pub(crate) fn error(&self, row: usize, expression: &str) -> Option<ExactError> {
+        let code = self.0.get(row).filter(|code| **code != FINE)?;
+        Some(why_of(*code).error(expression))
     }
 
     pub(crate) fn mask(&self) -> BooleanBuffer {
@@ -204,15 +225,7 @@ impl Failures {
         let Some(failing) = failing else {
             return ExactError::failed_in("an expression");
         };
-        let not_a = NOT_A.iter().find(|(known, _)| *known == reason);
-        let why = match (reason, not_a) {
-            (_, Some((_, what))) => Why::NotA(what),
-            (0, None) => Why::DivideByZero,
-            (1, None) => Why::Overflow,
-            (2, None) => Why::Conversion,
-            _ => Why::Domain,
-        };
-        let error = why.error(&failing.text);
+        let error = why_of(code).error(&failing.text);
         match failing.at {
             Some((line, column)) => ExactError::At {
                 error: Box::new(error),

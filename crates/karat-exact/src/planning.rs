@@ -1165,7 +1165,26 @@ impl CheckedExpressions {
                         self.call(Operation::WholeDouble, vec![*expr]),
                     ));
                 }
-                Transformed::yes(self.cast(*expr, field.data_type(), false, schema)?)
+                let text = match expr.as_ref() {
+                    Expr::Literal(value, _) if is_text(&from) && !value.is_null() => {
+                        Some(sql_text(&expr))
+                    }
+                    _ => None,
+                };
+                let cast = self.cast(*expr, field.data_type(), false, schema)?;
+                // Nobody wrote this cast: a text that is none of what stands beside it is a mistake.
+                if let Some(text) = text
+                    && folded(cast.clone(), schema)?.data == cast
+                {
+                    return Err(type_error(
+                        format!(
+                            "`{text}` stands where {} is needed, and cannot be read as one",
+                            type_name(field.data_type())
+                        ),
+                        Some("write a value of that type, or cast the other side to `varchar`"),
+                    ));
+                }
+                Transformed::yes(cast)
             }
             Expr::TryCast(TryCast { expr, field }) => {
                 Transformed::yes(self.cast(*expr, field.data_type(), true, schema)?)

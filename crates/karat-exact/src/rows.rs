@@ -33,7 +33,7 @@ use crate::conversion::stored_type;
 use crate::dialect::tokens;
 use crate::engine::Engine;
 use crate::error::{ExactError, SqlError};
-use crate::failures::{Failed, Failures, code_of};
+use crate::failures::{Failed, Failures, REASONS, code_of};
 use crate::functions;
 use crate::missing::mistakes;
 use crate::numbers::Why;
@@ -52,6 +52,9 @@ pub struct RowExpressions {
     output: SchemaRef,
     columns: BTreeSet<String>,
     clock: ClockUse,
+    /// What the nodes were built from, and by what.
+    planned: Vec<Expr>,
+    builder: Nodes,
 }
 
 /// What a batch gives: for each expression its values, and the rows on which it failed (their value is null).
@@ -91,6 +94,7 @@ impl RowExpressions {
             nodes: &builder,
         };
         let (mut nodes, mut fields, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        let mut exprs = Vec::new();
         let (mut columns, mut clock) = (BTreeSet::new(), ClockUse::None);
         for (index, (name, sql)) in expressions.iter().enumerate() {
             let parsed = match compiler.parse(sql) {
@@ -109,6 +113,7 @@ impl RowExpressions {
                     fields.push(Field::new(name, planned.data_type, true));
                     columns.extend(planned.columns);
                     clock = clock.max(planned.clock);
+                    exprs.push(planned.expr);
                 }
                 Err(error) => match compiler.parse(sql) {
                     Ok(parsed) => {
@@ -129,6 +134,8 @@ impl RowExpressions {
             output: Arc::new(Schema::new(fields)),
             columns,
             clock,
+            planned: exprs,
+            builder: builder.telling_why(),
         })
     }
 
@@ -174,6 +181,20 @@ impl RowExpressions {
         }
         Ok(evaluated)
     }
+
+    /// Why an expression, of which this is the text, fails on the one row of a batch; None if it does not.
+    pub fn error(
+        &self,
+        expression: usize,
+        row: &RecordBatch,
+        sql: &str,
+    ) -> Result<Option<ExactError>, ExactError> {
+        let Some(planned) = self.planned.get(expression) else {
+            return Ok(None);
+        };
+        let value = self.builder.node(planned)?.evaluate(row)?;
+        Ok(value.failed.and_then(|failed| failed.error(0, sql)))
+    }
 }
 
 struct Planned {
@@ -191,6 +212,7 @@ pub(crate) struct Nodes {
     /// Columns whose values may be errors, and the column that holds their codes.
     carried: BTreeMap<usize, usize>,
     failures: Option<Arc<Failures>>,
+    tells_why: bool,
     /// The columns under their names in the plan, by which it is known which expression is which.
     names: BTreeMap<String, Expr>,
 }
@@ -344,8 +366,17 @@ impl Nodes {
             properties,
             carried: BTreeMap::new(),
             failures: None,
+            tells_why: false,
             names: BTreeMap::new(),
         })
+    }
+
+    /// The same, of which each row that fails says why.
+    fn telling_why(self) -> Nodes {
+        Nodes {
+            tells_why: true,
+            ..self
+        }
     }
 
     /// The same over columns some of which carry errors, naming the expressions that fail.
@@ -377,7 +408,7 @@ impl Nodes {
 
     fn code(&self, expr: &Expr) -> PlanResult<i32> {
         let Some(failures) = &self.failures else {
-            return Ok(0);
+            return Ok(if self.tells_why { REASONS } else { 0 });
         };
         let written = expr.clone().walk_up(|e| {
             let name = match &e {
@@ -920,7 +951,7 @@ fn why_each(
             })
             .collect();
         let why = match code {
-            // Nobody asks which expression it was.
+            // Nobody asks which expression it was, nor why.
             0 => Why::Domain,
             _ => checked.apply(&one, 1, out)?.why,
         };

@@ -111,6 +111,9 @@ pub enum PipelineError {
         rule: String,
         /// Address of the row.
         row: String,
+        /// What failed.
+        #[source]
+        why: Option<ExactError>,
     },
     /// More rows broke a rule than its limit allows.
     #[error(
@@ -481,11 +484,18 @@ impl PipelineError {
             Self::NotDelivered { .. } => Some(
                 "what depends on it is not made before it comes whole: ask for it again, and run again".to_owned(),
             ),
-            Self::Deletes { deleted, before, .. } if deleted == before => {
-                Some("if the source is really empty, run again with `--accept-deletes`".to_owned())
-            }
-            Self::Deletes { .. } => {
-                Some("if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed".to_owned())
+            Self::Deletes { object, deleted, before, .. } => {
+                let source = match object {
+                    Some(object) => format!("have `{object}` delivered again, or take it away"),
+                    None => "put it right there".to_owned(),
+                };
+                let (really, or) = match deleted == before {
+                    true => ("is really empty", ""),
+                    false => ("really shrank", "; or raise `max_delete` in the feed"),
+                };
+                Some(format!(
+                    "nothing was loaded; if the source is wrong, {source}, and run again; if it {really}, run again with `--accept-deletes`{or}"
+                ))
             }
             Self::Drift { hint, .. } | Self::NotUnique { hint, .. } | Self::Refused { hint, .. } => Some(hint.clone()),
             Self::GoesBack { newest, .. } => Some(format!(

@@ -61,6 +61,8 @@ pub struct FeedPlan {
     pub notes: Vec<String>,
     /// Whether no file has ever matched.
     pub nothing_there: bool,
+    /// Rows that the loads would find new, changed or gone, where they were looked at.
+    pub changes: Option<u64>,
     /// Rows of the loads, where they were counted.
     pub rows: Option<u64>,
     /// The table's schema after the loads.
@@ -143,6 +145,26 @@ struct ForeseenOpen {
     /// Its rows, where they were counted.
     rows: Option<u64>,
     notes: Vec<String>,
+}
+
+/// What is known of a load that is only planned.
+struct Foreseen<'a> {
+    /// Its rows, if they cost little.
+    rows: Option<u64>,
+    /// What the next one is compared with.
+    next: Before<'a>,
+    /// Rows that are new, changed or gone, if they were looked at.
+    changes: Option<u64>,
+}
+
+impl<'a> Foreseen<'a> {
+    fn new(rows: Option<u64>, next: Before<'a>) -> Self {
+        Self {
+            rows,
+            next,
+            changes: None,
+        }
+    }
 }
 
 /// What a full load that is only planned would be compared with.
@@ -235,6 +257,7 @@ async fn plan_next(
         late: planned.late,
         notes,
         nothing_there,
+        changes: None,
         rows: None,
         schema: None,
         held: Vec::new(),
@@ -1056,9 +1079,10 @@ impl Loader<'_> {
         {
             let before = Before::InTheLake(head, epochs);
             let time = &intent.logical_time;
-            (open.rows, _) = self
+            let foreseen = self
                 .foresee_rows(&load, schema, before, time, &mut open.notes)
                 .await?;
+            open.rows = foreseen.rows;
         }
         Ok(Some(open))
     }
@@ -1073,6 +1097,7 @@ impl Loader<'_> {
     ) -> Result<(), PipelineError> {
         let mut before = Before::InTheLake(head, epochs);
         let mut rows = (!planned.loads.is_empty()).then_some(0);
+        let mut changes = rows;
         let mut taken_up = None;
         if let Some(open) = open {
             planned.schema = open.schema;
@@ -1107,18 +1132,25 @@ impl Loader<'_> {
                 continue;
             };
             let time = &self.site.context.logical_time;
-            let counted;
-            (counted, before) = self
+            let foreseen = self
                 .foresee_rows(load, schema, before, time, &mut planned.notes)
                 .await?;
-            rows = rows.zip(counted).map(|(sum, rows): (u64, u64)| sum + rows);
+            before = foreseen.next;
+            rows = rows.zip(foreseen.rows).map(|(sum, rows)| sum + rows);
+            changes = changes.zip(foreseen.changes).map(|(sum, rows)| sum + rows);
         }
         planned.rows = rows;
+        let is_reshaped =
+            head.is_none_or(|head| planned.schema.as_ref() != Some(&head.snapshot.schema));
+        let of_objects = planned.loads.iter().any(|load| !load.objects.is_empty());
+        if planned.open.is_none() && !is_reshaped && !of_objects {
+            planned.changes = changes;
+        }
         Ok(())
     }
 
-    /// Rows of a planned load, if they cost little, and what the next one is compared with; refused if it is a full one that deletes too
-    /// much, or brings changes at a time before the newest load's (B6).
+    /// What a planned load would bring; refused if it is a full one that deletes too much, or brings changes at a time before the newest
+    /// load's (B6).
     async fn foresee_rows<'a>(
         &self,
         load: &'a Load,
@@ -1126,24 +1158,25 @@ impl Loader<'_> {
         before: Before<'a>,
         logical_time: &str,
         notes: &mut Vec<String>,
-    ) -> Result<(Option<u64>, Before<'a>), PipelineError> {
+    ) -> Result<Foreseen<'a>, PipelineError> {
         let Some(rows) = self.count(load).await? else {
-            return Ok((None, Before::Unknown));
+            return Ok(Foreseen::new(None, Before::Unknown));
         };
         if self.spec.mode != Mode::Full {
-            return Ok((Some(rows), before));
+            return Ok(Foreseen::new(Some(rows), before));
         }
+        let mut found = None;
         let mut back = None;
         let mut after = Before::Load(rows, load);
         let of_one_mark = |other: &Load| load.mark.is_some() && other.mark == load.mark;
         let (deleted, rows_before) =
             match before {
-                Before::Unknown => return Ok((Some(rows), after)),
+                Before::Unknown => return Ok(Foreseen::new(Some(rows), after)),
                 Before::InTheLake(_, epochs) if self.repeats_last_extract(load, epochs) => {
-                    return Ok((Some(rows), before));
+                    return Ok(Foreseen::new(Some(rows), before));
                 }
                 Before::Load(_, other) | Before::Compared(_, _, other) if of_one_mark(other) => {
-                    return Ok((Some(rows), after));
+                    return Ok(Foreseen::new(Some(rows), after));
                 }
                 // Which keys it has nobody compared; without a row it has none of them.
                 Before::Load(before, _) if !self.feed.key.is_empty() && rows > 0 => (0, before),
@@ -1169,7 +1202,7 @@ impl Loader<'_> {
                         notes.extend(back.map(|error| {
                             format!("if the source has changed, the run stops: {error}")
                         }));
-                        return Ok((Some(rows), after));
+                        return Ok(Foreseen::new(Some(rows), after));
                     }
                     let state = self.state_before(load, schema, head, epochs).await?;
                     let changes;
@@ -1177,7 +1210,9 @@ impl Loader<'_> {
                     if let Some(error) = self.shares_keys(load, changes.repeated) {
                         return Err(error);
                     }
-                    back = back.filter(|_| changes.kept > 0 || changes.deleted > 0);
+                    let changed = changes.kept + changes.deleted;
+                    found = Some(changed);
+                    back = back.filter(|_| changed > 0);
                     (changes.deleted, changes.rows_before)
                 }
             };
@@ -1189,7 +1224,13 @@ impl Loader<'_> {
             deleted,
             rows_before,
         )?;
-        back.map_or(Ok((Some(rows), after)), Err)
+        match back {
+            Some(error) => Err(error),
+            None => Ok(Foreseen {
+                changes: found,
+                ..Foreseen::new(Some(rows), after)
+            }),
+        }
     }
 
     /// What a keyed full load would change, how many keys there are, and the state that it leaves: by reading it, as the load itself will.

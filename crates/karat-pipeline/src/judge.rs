@@ -507,9 +507,8 @@ impl Judge {
                 .iter()
                 .find(|(name, ..)| name == RULE_EXPRESSION)
                 .map(|(_, _, rows)| rows.clone());
-            for ((rule, column), failed) in
-                self.rules.iter().zip(&outcome.columns).zip(&outcome.failed)
-            {
+            let judged = self.rules.iter().zip(&outcome.columns).zip(&outcome.failed);
+            for (number, ((rule, column), failed)) in judged.enumerate() {
                 let holds = column
                     .as_any()
                     .downcast_ref::<BooleanArray>()
@@ -530,6 +529,11 @@ impl Judge {
                             table: self.table.clone(),
                             rule: rule.name.clone(),
                             row: address::of(&batch, row),
+                            why: program.error(
+                                number,
+                                &selected_batch.slice(row, 1),
+                                rule.sql.as_deref().unwrap_or_default(),
+                            )?,
                         });
                     }
                     let holds_here = holds.is_valid(row) && holds.value(row);

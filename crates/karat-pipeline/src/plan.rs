@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
-use karat_project::{Feed, Gold, Graph, Layer, Model, ModelKind, Silver, TableName};
+use karat_project::{Feed, Gold, Graph, Layer, Mode, Model, ModelKind, Silver, TableName};
 
 use crate::absent::{Absence, absent};
 use crate::audit;
@@ -78,6 +78,8 @@ pub struct PlannedStep {
     pub action: PlannedAction,
     /// Why.
     pub reason: String,
+    /// It does nothing if what it reads, or what a step before it reads, turns out to be as it was.
+    pub if_changed: bool,
     /// Objects that it would read.
     pub objects: u64,
     /// Rows that it would read, where they are known before; of rows that this very run loads nobody knows yet.
@@ -107,6 +109,7 @@ impl PlannedStep {
             table: table.to_string(),
             action: PlannedAction::Nothing,
             reason: "up to date".to_owned(),
+            if_changed: false,
             objects: 0,
             rows: None,
             bytes: 0,
@@ -195,6 +198,7 @@ pub async fn plan(
     let wanted = |table: &TableName| selected.is_none_or(|selected| selected.contains(table));
     let mut steps = Vec::new();
     let mut changing: BTreeMap<TableName, PlannedAction> = BTreeMap::new();
+    let mut if_changed: BTreeSet<TableName> = BTreeSet::new();
     let mut loaded: BTreeMap<TableName, Loaded> = BTreeMap::new();
     // A manifest that cannot be read stops the run, which says so.
     let recorded = manifest::versions(&site.lake).unwrap_or_default();
@@ -207,6 +211,9 @@ pub async fn plan(
         loaded.insert(feed.bronze.clone(), after);
         let step = unless_refused(site, &feed.bronze, step, &recorded);
         changing.insert(feed.bronze.clone(), step.action);
+        if step.if_changed {
+            if_changed.insert(feed.bronze.clone());
+        }
         steps.push(step);
     }
     let idle = project
@@ -244,10 +251,19 @@ pub async fn plan(
         let Some(model) = project.model(table).filter(|model| wanted(&model.name)) else {
             continue;
         };
-        let before = model.inputs.iter().find(|input| {
-            changing
-                .get(*input)
-                .is_some_and(|action| action.changes_the_table())
+        let changes = |input: &&TableName| {
+            let action = changing.get(*input);
+            action.is_some_and(|action| action.changes_the_table())
+        };
+        let is_certain = |input: &&TableName| !if_changed.contains(*input);
+        let mut changed = model.inputs.iter().filter(changes);
+        let before = match changed.clone().find(is_certain) {
+            Some(certain) => Some(certain),
+            None => changed.next(),
+        };
+        let before = before.map(|table| Before {
+            table,
+            if_changed: if_changed.contains(table),
         });
         let stopped = model.comes_after().into_iter().find(|input| {
             matches!(
@@ -274,13 +290,13 @@ pub async fn plan(
         }
         let step = match &model.kind {
             ModelKind::Silver(silver) => {
-                let after = before.and_then(|before| loaded.get(before));
+                let after = before.and_then(|before| loaded.get(before.table));
                 plan_silver(site, model, silver, before, after).await
             }
             ModelKind::Gold(gold) => plan_gold(site, model, gold, before).await,
         };
         let mut step = unless_refused(site, table, step, &recorded);
-        step.after = before.map(TableName::to_string);
+        step.after = before.map(|before| before.table.to_string());
         if let Err(error) = plan_checks(site, model, &mut step, &changing) {
             step = step.failed(error);
         }
@@ -288,6 +304,9 @@ pub async fn plan(
             step.notes.extend(closing::foretold(site, model, last));
         }
         changing.insert(table.clone(), step.action);
+        if step.if_changed {
+            if_changed.insert(table.clone());
+        }
         steps.push(step);
     }
     // An undo that cannot be read stops the run, which says so.
@@ -301,6 +320,14 @@ pub async fn plan(
         }
     }
     steps
+}
+
+/// An input of a model that a step before it changes.
+#[derive(Clone, Copy)]
+struct Before<'m> {
+    table: &'m TableName,
+    /// Whether that step is known to change it only by what it will read.
+    if_changed: bool,
 }
 
 /// Whether a table has a version.
@@ -470,15 +497,26 @@ async fn plan_feed(
         }
         Err(error) => return step.failed(error),
     }
+    if planned.changes == Some(0) {
+        step.reason = "the whole table was read and compared: nothing has changed".to_owned();
+        return step;
+    }
     if objects > 0 {
         reasons.push(format!("{objects} new {}", plural(objects, "object")));
     } else if !planned.loads.is_empty() {
+        step.if_changed = planned.open.is_none()
+            && !planned.is_new
+            && planned.changes.is_none()
+            && feed.mode == Mode::Full;
         reasons.push(match feed.cursor {
             _ if planned.is_new && planned.rows == Some(0) => {
                 "the table is made, without a row yet".to_owned()
             }
             Some(_) => "rows after the position".to_owned(),
-            None => "the whole table is read and compared".to_owned(),
+            None => match planned.changes {
+                Some(rows) => format!("{rows} {} changed in the whole table", plural(rows, "row")),
+                None => "the whole table is read and compared".to_owned(),
+            },
         });
     }
     loaded.again = again > 0;
@@ -510,7 +548,7 @@ async fn plan_silver(
     site: &Site,
     model: &Model,
     silver: &Silver,
-    before: Option<&TableName>,
+    before: Option<Before<'_>>,
     loaded: Option<&Loaded>,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("silver", &model.name);
@@ -539,6 +577,7 @@ async fn plan_silver(
             };
         }
         Some(mut planned) => {
+            let is_current = matches!(planned.decision, Decision::Nothing);
             if before.is_some()
                 && let Some(after) = planned.after_a_load.take()
             {
@@ -553,15 +592,20 @@ async fn plan_silver(
                 (Decision::Rebuild { reason }, _) => {
                     step.action = PlannedAction::Rebuild;
                     step.reason = reason;
+                    step.if_changed = is_current && before.is_some_and(|before| before.if_changed);
                 }
                 (Decision::Incremental { .. }, Some(_)) if loaded.is_some_and(|one| one.again) => {
                     step.action = PlannedAction::Rebuild;
                     step.reason = "an object that it had read is delivered again".to_owned();
                     (step.rows, step.bytes) = (Some(planned.whole.0), planned.whole.1);
                 }
-                (Decision::Incremental { .. }, Some(before)) => {
+                (Decision::Incremental { .. }, Some(Before { table, if_changed })) => {
                     step.action = PlannedAction::Incremental;
-                    step.reason = format!("`{before}` is loaded before it");
+                    step.if_changed = if_changed;
+                    step.reason = match if_changed {
+                        true => format!("`{table}` may have new rows by then"),
+                        false => format!("`{table}` is loaded before it"),
+                    };
                 }
                 (Decision::Incremental { after, repaired }, None) => {
                     step.action = PlannedAction::Incremental;
@@ -587,7 +631,7 @@ async fn plan_gold(
     site: &Site,
     model: &Model,
     gold: &Gold,
-    before: Option<&TableName>,
+    before: Option<Before<'_>>,
 ) -> PlannedStep {
     let mut step = PlannedStep::new("gold", &model.name);
     let planned = match GoldStep::new(site, model, gold).plan().await {
@@ -605,9 +649,13 @@ async fn plan_gold(
             step.reason = planned.part.unwrap_or(reason);
         }
         (Staleness::Current, None) => {}
-        (Staleness::Current, Some(before)) => {
+        (Staleness::Current, Some(Before { table, if_changed })) => {
             step.action = PlannedAction::Rebuild;
-            step.reason = format!("`{before}` will change");
+            step.if_changed = if_changed;
+            step.reason = match if_changed {
+                true => format!("`{table}` may change"),
+                false => format!("`{table}` will change"),
+            };
             if let Some(incremental) = &gold.incremental {
                 let by = incremental.by.join(", ");
                 step.reason += &format!(

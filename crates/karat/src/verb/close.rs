@@ -6,7 +6,7 @@ use karat_pipeline::{PipelineError, closing};
 use karat_receipt::Tag;
 use serde_json::json;
 
-use super::run::say_error;
+use super::run::say_errors;
 use crate::anchor;
 use crate::args::{BusinessDay, CloseArgs, GivenArgs, Global};
 use crate::failure::Failure;
@@ -35,10 +35,17 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &CloseArgs) -> Resul
         let closing = closing::may_close(&site, day)?;
         let steps = site::block_on(threads, plan::plan(&site, sources.as_ref(), None))?;
         if let Some(error) = unfinished(&steps, &day.to_string()) {
-            for error in steps.iter().filter_map(|step| step.error.as_ref()) {
-                say_error(&site, error);
-            }
+            say_errors(&site, steps.iter().filter_map(|step| step.error.as_ref()));
             return Err(error.into());
+        }
+        let may_bring = steps
+            .iter()
+            .filter(|step| step.if_changed && step.kind == "load");
+        for step in may_bring {
+            voice.note(&format!(
+                "note: {}: whether the source has changed since the last load was not looked at; what it brings then comes after {day}",
+                step.table
+            ));
         }
         for note in &closing.notes {
             voice.note(&format!("note: {note}"));
@@ -81,6 +88,8 @@ fn unfinished(steps: &[PlannedStep], day: &str) -> Option<PipelineError> {
         .filter(|step| {
             let is_idle = matches!(step.action, PlannedAction::Nothing | PlannedAction::Wait);
             let is_waiting = awaited(step).is_some();
+            // What is read whole may always have changed since: what it brings then is of a later day.
+            let is_idle = is_idle || step.if_changed;
             !is_idle || !step.broken.is_empty() || step.found_nothing || is_waiting
         })
         .collect();

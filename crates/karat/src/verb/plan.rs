@@ -7,7 +7,7 @@ use karat_pipeline::plan::{self, PlannedAction, PlannedStep};
 use serde_json::{Value, json};
 
 use super::rehearsal;
-use super::run::{broken_json, held, say_error};
+use super::run::{broken_json, held, say_errors};
 use super::undo;
 use crate::args::{Global, PlanArgs};
 use crate::failure::{Failure, error_json};
@@ -73,12 +73,8 @@ pub(crate) fn run(voice: Voice, global: &Global, arguments: &PlanArgs) -> Result
             text
         },
     )?;
-    for error in failed() {
-        say_error(&site, error);
-    }
-    for error in steps.iter().filter_map(|step| step.error.as_ref()) {
-        say_error(&site, error);
-    }
+    let of_steps = steps.iter().filter_map(|step| step.error.as_ref());
+    say_errors(&site, failed().chain(of_steps));
     Ok(code)
 }
 
@@ -88,7 +84,8 @@ fn json_of(step: &PlannedStep, estimate: Estimate) -> Value {
         _ => None,
     };
     json!({
-        "kind": step.kind, "table": step.table, "action": step.action.word(), "reason": step.reason, "objects": step.objects,
+        "kind": step.kind, "table": step.table, "action": step.action.word(), "reason": step.reason,
+        "if_changed": step.if_changed, "objects": step.objects,
         "rows": step.rows, "bytes": step.bytes, "seconds": seconds, "notes": step.notes, "broken": broken_json(&step.broken),
         "checks": step.checks.iter().map(|check| json!({ "name": check.name, "kind": check.kind, "action": check.action })).collect::<Vec<_>>(),
         "error": step.error.as_ref().map(|error| error_json(error, error.hint(), error.exit_code())),
@@ -116,12 +113,13 @@ fn given_text(given: &Values) -> String {
 
 fn steps_text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bool) -> String {
     let mut lines = Table::new(&["step", "table", "would", "because", "reads", "takes"]);
-    let (mut to_do, mut unknown, mut sum) = (0_u64, 0_u64, 0.0);
+    let (mut to_do, mut if_changed, mut unknown, mut sum) = (0_u64, 0_u64, 0_u64, 0.0);
     for (step, estimate) in steps.iter().zip(estimates) {
         let mut reads = Vec::new();
         let mut takes = String::new();
         if is_to_do(step) {
             to_do += 1;
+            if_changed += u64::from(step.if_changed);
             takes = match estimate {
                 Estimate::Seconds(some) => {
                     sum += some;
@@ -181,7 +179,12 @@ fn steps_text(steps: &[PlannedStep], estimates: &[Estimate], code: u8, quiet: bo
     let failing = failing.count() as u64;
     let mut parts = Vec::new();
     if to_do > 0 {
-        parts.push(format!("{} to do", counted(to_do, "step")));
+        let only = match if_changed {
+            0 => String::new(),
+            all if all == to_do => ", if what is read has changed".to_owned(),
+            some => format!(", {some} of them if what is read has changed"),
+        };
+        parts.push(format!("{} to do{only}", counted(to_do, "step")));
     }
     if unknown < to_do {
         parts.push(format!("about {}", seconds(sum)));

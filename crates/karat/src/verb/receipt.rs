@@ -10,7 +10,7 @@ use karat_project::{Layer, Project, TableName};
 use karat_receipt::verify_signature;
 use serde_json::{Value, json};
 
-use super::run::say_error;
+use super::run::say_errors;
 use crate::anchor;
 use crate::args::{Global, ReceiptVerb};
 use crate::failure::{Failure, error_json};
@@ -136,9 +136,7 @@ fn adopt_all(
             false => all.adopted.iter().map(adopted_text).collect(),
         },
     )?;
-    for (_, error) in &all.failed {
-        say_error(site, error);
-    }
+    say_errors(site, all.failed.iter().map(|(_, error)| error));
     anchor::publish_newest(site)?;
     Ok(all.exit_code())
 }

@@ -266,9 +266,8 @@ fn run_selected(
             output::print_error(&format!("note: {}: {note}\n", step.table));
         }
     }
-    for error in report.steps.iter().filter_map(|step| step.error.as_ref()) {
-        say_error(&site, error);
-    }
+    let failed = report.steps.iter();
+    say_errors(&site, failed.filter_map(|step| step.error.as_ref()));
     if let Err(failure) = anchored {
         output::print_error(&failure.text());
     }
@@ -581,8 +580,27 @@ fn rows_text(rows: &Terms) -> String {
     text
 }
 
-pub(super) fn say_error(site: &Site, error: &PipelineError) {
-    let text = match error {
+/// What went wrong, each text once.
+pub(super) fn say_errors<'e>(site: &Site, errors: impl IntoIterator<Item = &'e PipelineError>) {
+    let mut said: Vec<(String, u64)> = Vec::new();
+    for error in errors {
+        let text = error_in_full(site, error);
+        match said.iter_mut().find(|(one, _)| *one == text) {
+            Some((_, times)) => *times += 1,
+            None => said.push((text, 1)),
+        }
+    }
+    for (text, times) in said {
+        let text = match times {
+            1 => text,
+            times => format!("{text}note: the same of {times} steps\n"),
+        };
+        output::print_error(&text);
+    }
+}
+
+fn error_in_full(site: &Site, error: &PipelineError) -> String {
+    match error {
         PipelineError::Sql { table, at, error } => {
             match validate::in_model(&site.project, &site.root, table, *at, error) {
                 Some(diagnostic) => format!("{diagnostic}\n"),
@@ -590,6 +608,5 @@ pub(super) fn say_error(site: &Site, error: &PipelineError) {
             }
         }
         other => error_text(other, other.hint()),
-    };
-    output::print_error(&text);
+    }
 }

@@ -547,3 +547,46 @@ fn a_rehearsal_foresees_that_a_day_is_closed() {
     let same = rehearse(&project);
     assert_eq!(same.code, 0, "{}", same.text());
 }
+
+/// Whether a table that is read whole has changed since may not be known: that is no reason to leave a day open.
+#[test]
+fn a_day_is_closed_over_feeds_that_are_read_whole() {
+    let project = Project::of(&[
+        (
+            "karat.yaml",
+            "karat: 1\nproject: p\nsources:\n  db: { type: sqlite, path: shop.db }\ncalendar: {}\n",
+        ),
+        (
+            "domains/d/domain.yaml",
+            "domain: d\nfeeds:\n  - { source: db, table: o, mode: full }\n  - { source: db, table: k, mode: full, key: [id] }\n",
+        ),
+        (
+            "domains/d/silver/o.yaml",
+            "from: db.o\nselect: { id: cast(id as bigint) }\n",
+        ),
+        (
+            "domains/d/gold/n.sql",
+            "select count(*) as n from d_silver.o\n",
+        ),
+    ]);
+    project.sqlite("create table o (id integer); insert into o values (1); create table k (id integer); insert into k values (1)");
+    assert_eq!(run(&project, "2026-10-29", &[]).code, 0);
+    expect![[r#"
+        closed 2026-10-29: the tag `2026-10-29` names 4 tables
+        head DIGEST
+        --- stderr
+        note: d_bronze.db__o: whether the source has changed since the last load was not looked at; what it brings then comes after 2026-10-29
+        --- exit 0
+    "#]].assert_eq(&close(&project, "2026-10-29", "2026-10-29T21:00:00Z").text());
+    // What is known to have changed is to be loaded before.
+    project.sqlite("insert into k values (2)");
+    let refused = close(&project, "2026-10-30", "2026-10-30T21:00:00Z");
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    assert!(
+        refused
+            .stderr
+            .contains("`d_bronze.db__k` (load: 1 row changed in the whole table)"),
+        "{}",
+        refused.text()
+    );
+}

@@ -113,7 +113,7 @@ fn a_full_load_that_deletes_too_much_is_foreseen() {
                 1 step would fail, with exit 1; nothing was written
                 --- stderr
                 error: `d_bronze.landing__o` was not loaded: the load of `2.csv` deletes 2 of 3 rows, more than `max_delete` allows
-                hint: if the source really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
+                hint: nothing was loaded; if the source is wrong, have `2.csv` delivered again, or take it away, and run again; if it really shrank, run again with `--accept-deletes`; or raise `max_delete` in the feed
                 --- exit 1
             "#]].assert_eq(&told);
         }
@@ -448,4 +448,60 @@ fn a_new_rule_is_rehearsed_on_all_history() {
         hint: nothing was written; look at the source rows of `shop_silver.orders`, correct them there, or give the rule the action `quarantine`
         --- exit 1
     "#]].assert_eq(&told.text());
+}
+
+/// Of a table that is read whole the plan knows whether it changed, where it can be compared at little cost; else it says so.
+#[test]
+fn a_table_that_is_read_whole_is_planned_by_what_changed() {
+    let steps = |project: &Project| -> Vec<String> {
+        let plan = project.karat(&["plan", "--json"]).json();
+        let steps = plan["steps"].as_array().unwrap().iter();
+        let text = |step: &serde_json::Value, key| step[key].as_str().unwrap().to_owned();
+        steps
+            .map(|step| {
+                let (action, reason) = (text(step, "action"), text(step, "reason"));
+                let or = if step["if_changed"] == true { "?" } else { "" };
+                format!("{action}{or}: {reason}")
+            })
+            .collect()
+    };
+    let of = |key: &str| {
+        let project = Project::one_feed(
+            &format!("{{ source: db, table: o, mode: full{key} }}"),
+            &SILVER.replace("landing", "db"),
+        );
+        project.write(
+            "domains/d/gold/n.sql",
+            "select count(*) as n from d_silver.t\n",
+        );
+        project.sqlite(
+            "create table o (id integer, v text); insert into o values (1, 'one'), (2, 'two')",
+        );
+        project.run(0);
+        project
+    };
+    let keyed = of(", key: [id]");
+    expect![[r#"
+        nothing: the whole table was read and compared: nothing has changed
+        nothing: up to date
+        nothing: up to date"#]]
+    .assert_eq(&steps(&keyed).join("\n"));
+    keyed.sqlite("update o set v = 'zwei' where id = 2; insert into o values (3, 'three')");
+    expect![[r#"
+        load: 2 rows changed in the whole table
+        rebuild: its feed is read as a whole
+        rebuild: `d_silver.t` will change"#]]
+    .assert_eq(&steps(&keyed).join("\n"));
+    // Nothing tells rows without a key from each other.
+    let without = of("");
+    expect![[r#"
+        load?: the whole table is read and compared
+        rebuild?: its feed is read as a whole
+        rebuild?: `d_silver.t` may change"#]]
+    .assert_eq(&steps(&without).join("\n"));
+    let told = without.karat(&["plan"]).stdout;
+    assert!(
+        told.contains("3 steps to do, if what is read has changed"),
+        "{told}"
+    );
 }
