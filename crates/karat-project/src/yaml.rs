@@ -155,6 +155,10 @@ pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -
                 .get(..marker.index().min(chars.len()))
                 .unwrap_or_default();
             let (message, hint) = in_plain_words(error.info(), before);
+            let at = match error.info().contains("tab") {
+                true => indenting_tab(&chars, at),
+                false => at,
+            };
             report.error(at, format!("YAML: {message}"), hint);
             return None;
         }
@@ -174,6 +178,27 @@ pub(crate) fn parse(file: u32, text: &str, needs: &str, report: &mut Reporter) -
             }
         }
         copy = chars.iter().collect();
+    }
+}
+
+/// The first tab that indents a line, from the line on where the parser stopped: it may stop at the end of the line before.
+fn indenting_tab(chars: &[char], stopped: Place) -> Place {
+    let lines = chars.split(|letter| *letter == '\n').zip(1..);
+    let tabs = lines.filter_map(|(line, number)| {
+        let indent = line
+            .iter()
+            .take_while(|letter| matches!(letter, ' ' | '\t'));
+        let tab = indent.copied().position(|letter| letter == '\t')?;
+        Some((number, tab as u32 + 1))
+    });
+    let mut tabs = tabs.skip_while(|(line, _)| *line < stopped.line);
+    match tabs.next() {
+        Some((line, column)) if line <= stopped.line + 1 => Place {
+            line,
+            column,
+            ..stopped
+        },
+        _ => stopped,
     }
 }
 

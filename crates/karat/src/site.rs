@@ -47,7 +47,7 @@ pub(crate) struct Opened {
     /// Values of parameters, and the business date.
     pub(crate) given: Given,
     /// Mistakes of the project that do not keep a reader from the lake; what it declares is then not known.
-    mistakes: usize,
+    pub(crate) mistakes: usize,
 }
 
 /// What a verb needs of the site beyond the project.
@@ -356,7 +356,13 @@ impl Opened {
     /// The journal. A cache: if it cannot be opened, the work goes on without it.
     pub(crate) fn journal(&self) -> Option<Journal> {
         let folder = self.cache_folder();
-        std::fs::create_dir_all(&folder).ok()?;
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            let folder = folder.display();
+            tracing::warn!(
+                "could not create the folder `{folder}` for the journal: {error}; going on without it"
+            );
+            return None;
+        }
         match Journal::open(&folder.join(journal::FILE)) {
             Ok(journal) => Some(journal),
             Err(error) => {
@@ -364,6 +370,16 @@ impl Opened {
                 None
             }
         }
+    }
+
+    /// That the journal may be written: by a file that is there for a moment.
+    pub(crate) fn try_cache(&self) -> Result<(), String> {
+        let cache = self.cache_folder();
+        let folder = if cache.is_dir() { &cache } else { &self.root };
+        let file = folder.join(format!(".karat-doctor-{}", std::process::id()));
+        std::fs::File::create_new(&file)
+            .and_then(|_| std::fs::remove_file(&file))
+            .map_err(|error| format!("could not write in `{}`: {error}", folder.display()))
     }
 
     /// The journal, for a verb that writes nothing.

@@ -847,13 +847,25 @@ fn yaml_mistakes() {
     check(
         &silver("from: landing.plans\nselect:\n\ta: a\n"),
         expect![[r#"
-        error: YAML: a tab cannot indent
-         --> domains/sales/silver/plans.yaml:3:2
-          |
-        3 | 	a: a
-          | 	^
-          = hint: use spaces
-    "#]],
+            error: YAML: a tab cannot indent
+             --> domains/sales/silver/plans.yaml:3:1
+              |
+            3 | 	a: a
+              | ^
+              = hint: use spaces
+        "#]],
+    );
+    // The parser stops at the end of the line before.
+    check(
+        &silver("from: landing.plans\nselect:\n  a:\n\tb: a\n"),
+        expect![[r#"
+            error: YAML: a tab cannot indent
+             --> domains/sales/silver/plans.yaml:4:1
+              |
+            4 | 	b: a
+              | ^
+              = hint: use spaces
+        "#]],
     );
     check(
         &silver(

@@ -181,15 +181,7 @@ fn project(opened: &Opened, checks: &mut Vec<Check>) {
         "project",
         format!("{}, target {}", opened.project.name, opened.target),
     ));
-    let network = file_system_of(&opened.root).filter(|kind| NETWORK.contains(&kind.as_str()));
-    checks.push(match network {
-        Some(kind) => Check::warning(
-            "journal",
-            format!("the project lies on {kind}"),
-            "put the project on a local disk: the journal is SQLite and needs working locks",
-        ),
-        None => Check::ok("journal", "on a local file system"),
-    });
+    checks.push(journal(opened));
     match opened.lake_folder() {
         Ok(folder) => lake(&folder, checks),
         Err(failure) => checks.push(Check::missing(
@@ -211,6 +203,25 @@ fn project(opened: &Opened, checks: &mut Vec<Check>) {
                 error.hint().unwrap_or_default(),
             ),
         });
+    }
+}
+
+fn journal(opened: &Opened) -> Check {
+    let network = file_system_of(&opened.root).filter(|kind| NETWORK.contains(&kind.as_str()));
+    if let Some(kind) = network {
+        return Check::warning(
+            "journal",
+            format!("the project lies on {kind}"),
+            "put the project on a local disk: the journal is SQLite and needs working locks",
+        );
+    }
+    match opened.try_cache() {
+        Ok(()) => Check::ok("journal", "on a local file system, and may be written"),
+        Err(error) => Check::warning(
+            "journal",
+            error,
+            "let this user write there; without it no estimates, no failed runs in `karat status`, and what was checked is checked again",
+        ),
     }
 }
 

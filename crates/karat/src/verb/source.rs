@@ -110,7 +110,18 @@ fn discover(
     let sources = opened.sources();
     let source = sources.open(name)?;
     let declared = match feed {
-        Some(feed) => Some(super::feed(&opened.project, &format!("{name}.{feed}"))?),
+        Some(feed) => {
+            let feed = format!("{name}.{feed}");
+            let found = super::feed(&opened.project, &feed);
+            Some(found.map_err(|failure| match opened.mistakes {
+                0 => failure,
+                // It may be declared in a file that cannot be read.
+                _ => Failure::usage(
+                    format!("there is no feed `{feed}` in what can be read of the project"),
+                    "mend what `karat validate` shows, and ask again",
+                ),
+            })?)
+        }
         None => None,
     };
     let spec = declared.map(|feed| sources.spec(feed));
