@@ -43,7 +43,7 @@ use crate::grouped_pages::{
     Aggregated, Condition, Derived, Grouping, Part, Queue, ValueColumn, reads,
 };
 use crate::groups::KeyValues;
-use crate::guesses::physical_part;
+use crate::guesses::{physical_part, ranges_of};
 use crate::tables::ONE_ZERO;
 use crate::walks::Walk;
 
@@ -416,7 +416,9 @@ fn grouping_of(stage: &AggregateExec) -> Result<Option<(Grouping, Arc<dyn Execut
         if let Some(projection) = below.downcast_ref::<ProjectionExec>() {
             substitute(&mut all, projection.expr())?;
         } else if let Some(filter) = below.downcast_ref::<FilterExec>() {
-            let leaves = physical_part(filter.predicate().as_ref());
+            let ranges = ranges_of(filter.input());
+            let range = |at: usize| ranges.get(at).copied().flatten();
+            let leaves = physical_part(filter.predicate(), &range);
             if is_filtered || filter.fetch().is_some() || leaves < MANY {
                 return Ok(None);
             }

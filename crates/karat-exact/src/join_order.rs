@@ -22,6 +22,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use crate::conditions::is_bound;
 use crate::guesses::{Guess, ROWS_UNKNOWN, part};
+use crate::ranges::Range;
 use crate::walks::Walk;
 
 /// Tables that are put into an order: fewer leave no choice, more take too long to try.
@@ -166,7 +167,11 @@ impl Group {
             let Some(set) = self.tables_of(&expr) else {
                 return false;
             };
-            let part = part(&expr);
+            let range = |column: &Column| {
+                let table = &self.tables[self.table_of(column)?];
+                range_of(&table.plan, column)
+            };
+            let part = part(&expr, &range);
             self.conditions.push(Condition { expr, set, part });
         }
         let mut classes: BTreeMap<String, usize> = BTreeMap::new();
@@ -448,10 +453,18 @@ fn guess(plan: &LogicalPlan) -> Guess {
             let provider = source_as_provider(&scan.source).ok();
             let known = provider.and_then(|provider| provider.statistics());
             let rows = known.and_then(|known| known.num_rows.get_value().copied());
-            let part = scan.filters.iter().map(part).product();
+            let range = |column: &Column| range_of(plan, column);
+            let part = scan
+                .filters
+                .iter()
+                .map(|filter| part(filter, &range))
+                .product();
             Guess::all(rows.map_or(ROWS_UNKNOWN, |rows| rows as f64)).part(part)
         }
-        LogicalPlan::Filter(filter) => first().part(part(&filter.predicate)),
+        LogicalPlan::Filter(filter) => {
+            let range = |column: &Column| range_of(&filter.input, column);
+            first().part(part(&filter.predicate, &range))
+        }
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Guess::all(1.0),
         LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => first().groups(),
         LogicalPlan::Limit(limit) => match limit.get_fetch_type() {
@@ -464,7 +477,11 @@ fn guess(plan: &LogicalPlan) -> Guess {
                 true => left.rows * right.rows,
                 false => left.on_a_key(right),
             };
-            let part = join.filter.as_ref().map_or(1.0, part);
+            let range = |column: &Column| {
+                range_of(&join.left, column).or_else(|| range_of(&join.right, column))
+            };
+            let filter = join.filter.as_ref();
+            let part = filter.map_or(1.0, |filter| part(filter, &range));
             left.join(right, join.join_type, pairs * part)
         }
         LogicalPlan::Union(union) => {
@@ -474,6 +491,22 @@ fn guess(plan: &LogicalPlan) -> Guess {
         LogicalPlan::Values(values) => Guess::all(values.values.len() as f64),
         LogicalPlan::EmptyRelation(_) => Guess::all(1.0),
         _ => first(),
+    }
+}
+
+/// Where a column lies that a plan hands up as its one table has it.
+fn range_of(plan: &LogicalPlan, column: &Column) -> Option<Range> {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let provider = source_as_provider(&scan.source).ok()?;
+            let at = provider.schema().index_of(&column.name).ok()?;
+            Range::of(provider.statistics()?.column_statistics.get(at)?)
+        }
+        LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Projection(_) => {
+            let inputs = plan.inputs();
+            range_of(inputs.first()?, column)
+        }
+        _ => None,
     }
 }
 

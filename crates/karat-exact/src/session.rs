@@ -37,6 +37,7 @@ use crate::planning::{CheckedCoercions, CheckedExpressions, Operators, TypeNames
 use crate::scan_filters::{self, ScanFilters};
 use crate::series;
 use crate::tables::{CATALOG, SCHEMA};
+use crate::viewed_texts::ViewedTexts;
 use crate::walks::Walk;
 use crate::words::in_our_words;
 use crate::yielding::YieldingJoins;
@@ -187,6 +188,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     list.insert(check, Arc::new(GroupOnCodes));
     list.push(Arc::new(CountedWindows));
     list.push(Arc::new(YieldingJoins));
+    list.push(Arc::new(ViewedTexts));
     list
 }
 

@@ -33,7 +33,7 @@ impl Engine {
                 )
             }
         };
-        let plan = file_scan(files, projection, true)?;
+        let plan = file_scan(files, projection, None, true)?;
         let rows = plan.execute(0, self.state.task_ctx())?;
         // Files are decoded while the rows before are worked on.
         Ok(spawn_buffered(rows, BATCHES_AHEAD))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -15,7 +15,9 @@ use datafusion::catalog::{
 };
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Constraint, Constraints, DataFusionError, Result, Statistics};
+use datafusion::common::{
+    ColumnStatistics, Constraint, Constraints, DataFusionError, Result, Statistics,
+};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -37,6 +39,7 @@ use crate::checksums::CheckedReaders;
 use crate::error::ExactError;
 use crate::nested::plain;
 use crate::numbers::canonical;
+use crate::ranges;
 use crate::walks::WalkPlan;
 
 /// Catalog under which tables are registered; no query needs to name it.
@@ -149,6 +152,8 @@ struct FileTable {
     files: FileSet,
     folded: SchemaRef,
     constraints: Constraints,
+    /// What is known of the columns, once somebody has asked.
+    columns: OnceLock<Vec<ColumnStatistics>>,
 }
 
 impl FileTable {
@@ -191,6 +196,7 @@ impl FileTable {
         Ok(FileTable {
             folded: Arc::new(folded),
             constraints: Constraints::new_unverified(constraints),
+            columns: OnceLock::new(),
             files,
         })
     }
@@ -214,6 +220,8 @@ impl TableProvider for FileTable {
         let rows = self.files.files.iter().map(|file| file.rows);
         let rows = rows.fold(0, u64::saturating_add);
         let mut known = Statistics::new_unknown(&self.folded);
+        let columns = self.columns.get_or_init(|| ranges::known(&self.files));
+        known.column_statistics = columns.clone();
         known.num_rows = Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX));
         Some(known)
     }
@@ -225,7 +233,8 @@ impl TableProvider for FileTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = file_scan(&self.files, projection.cloned(), false)?;
+        let known = self.columns.get().map(Vec::as_slice);
+        let plan = file_scan(&self.files, projection.cloned(), known, false)?;
         let schema = plan.schema();
         let renamed = |name: &str| name.to_lowercase();
         let changed = |field: &Field| {
@@ -342,6 +351,7 @@ pub(crate) fn one_zero(column: ArrayRef) -> ArrayRef {
 pub(crate) fn file_scan(
     files: &FileSet,
     projection: Option<Vec<usize>>,
+    known: Option<&[ColumnStatistics]>,
     in_order: bool,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     if files.files.is_empty() {
@@ -359,6 +369,9 @@ pub(crate) fn file_scan(
         bytes += usize::try_from(file.size).unwrap_or(usize::MAX);
     }
     let mut statistics = Statistics::new_unknown(&files.schema);
+    if let Some(known) = known {
+        statistics.column_statistics = known.to_vec();
+    }
     statistics.num_rows = Precision::Exact(rows);
     statistics.total_byte_size = Precision::Inexact(bytes);
     let source = ParquetSource::new(files.schema.clone())
