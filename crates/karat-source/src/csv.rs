@@ -293,6 +293,11 @@ impl<R: Read> CsvReader<R> {
         &self.spans
     }
 
+    /// Whether it is the end of the input that ends it.
+    pub(crate) fn is_last(&self) -> bool {
+        self.input_ended && self.next_start >= self.end
+    }
+
     /// Its first line, from 1.
     pub fn line(&self) -> u64 {
         self.line

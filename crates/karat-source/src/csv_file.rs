@@ -531,6 +531,19 @@ fn header_names(
             "lines end in a carriage return alone",
             "declare `terminator: \"\\r\"` under `csv` of the feed",
         )
+    } else if csv.terminator.is_some() && (has(b'\n', false) || has(b'\r', false)) {
+        (
+            "it runs over several lines",
+            "check `terminator` under `csv` of the feed: lines of this file end in another way",
+        )
+    } else if reader.is_last()
+        && is_utf16(reader.encoding())
+        && !fields().any(|field| field.iter().any(u8::is_ascii))
+    {
+        (
+            "it is all that the file holds, and no letter of it is a Latin one",
+            "check `encoding` under `csv` of the feed, and the order of bytes in UTF-16",
+        )
     } else if fields().any(|field| field.iter().any(is_no_text)) {
         (
             "it holds control characters, as no text does",

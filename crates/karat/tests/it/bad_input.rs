@@ -352,7 +352,7 @@ fn folders_and_variables_that_are_not_there() {
           = hint: set NOT_SET in the environment
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
     "#]]
     .assert_eq(&project.run(2).stderr);
     let landing = project.path("landing").display().to_string();
@@ -730,7 +730,7 @@ fn files_and_folders_without_permission() {
          --> domains/d/silver/t.yaml
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
         exit 2
 
     "#]].assert_eq(&all);
@@ -1018,4 +1018,54 @@ fn paths_that_climb() {
         "select count(*) as n from t",
     ]);
     assert_eq!(found.stdout, "n\r\n3\r\n", "{}", found.text());
+}
+
+/// Another line end or encoding than the feed declares would make a header of all that a file holds, and columns of its rows.
+#[test]
+fn a_header_that_swallows_its_file_is_held() {
+    let swapped: Vec<u8> = "id,v\n1,one\n"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    for (csv, bytes, why) in [
+        (
+            "{ delimiter: \"+|\", terminator: \"&|\\n\", quote: none }",
+            b"id+|v\n1+|2\n3+|4\n".as_slice(),
+            "it runs over several lines",
+        ),
+        (
+            "{ encoding: utf-16le }",
+            swapped.as_slice(),
+            "it is all that the file holds, and no letter of it is a Latin one",
+        ),
+        (
+            "{ encoding: utf-16le }",
+            b"id,v\n2,xx\n".as_slice(),
+            "it is all that the file holds, and no letter of it is a Latin one",
+        ),
+    ] {
+        let project = Project::one_feed(&FEED.replace(" }", &format!(", csv: {csv} }}")), SILVER);
+        project.write_bytes("landing/a.csv", bytes);
+        let held = project.run(1);
+        assert!(
+            held.stdout
+                .contains(&format!("its header cannot be read: {why}")),
+            "{}",
+            held.text()
+        );
+    }
+    // Once it is declared as it is, it is read.
+    let project = Project::one_feed(
+        &FEED.replace(" }", ", csv: { terminator: \"|\\n\" } }"),
+        SILVER,
+    );
+    project.write("landing/a.csv", "id,v\n1,one\n2,two\n");
+    project.run(1);
+    let domain = std::fs::read_to_string(project.path("domains/d/domain.yaml")).unwrap();
+    project.write(
+        "domains/d/domain.yaml",
+        &domain.replace(", csv: { terminator: \"|\\n\" }", ""),
+    );
+    project.run(0);
+    assert_eq!(count(&project), "2");
 }
