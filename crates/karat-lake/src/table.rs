@@ -121,6 +121,8 @@ pub struct Snapshot {
     pub app_versions: BTreeMap<String, i64>,
     /// Table properties, as in `delta.…`; not those in which karat keeps what a commit states.
     pub properties: BTreeMap<String, String>,
+    /// The file, relative to the table's folder, that its state was read from in place of the commits up to it; none if from those alone.
+    pub checkpoint: Option<String>,
     pub(crate) dir: String,
     pub(crate) kept: Kept,
 }
@@ -238,9 +240,13 @@ impl Table {
         Self::new(path.to_path_buf(), dir, Format::default())
     }
 
-    /// Whether there is a table in this folder.
+    /// Whether there is a table in this folder. One that this user may not look into counts as one: who reads it is told.
     pub fn is_at(path: &Path) -> bool {
-        path.join(delta::LOG_FOLDER).is_dir() || iceberg::is_at(path)
+        let is_hidden = || {
+            let found = std::fs::read_dir(path).map(drop);
+            found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+        };
+        path.join(delta::LOG_FOLDER).is_dir() || iceberg::is_at(path) || is_hidden()
     }
 
     /// The table's folder, absolute.
@@ -420,14 +426,22 @@ impl Table {
 
     /// Files of the log whose bytes are not those that their own names state, relative to the lake. Delta's entries have no such names: a
     /// manifest of a run states their digests.
-    pub fn altered_log_files(&self) -> Result<Vec<String>, LakeError> {
+    pub fn altered_log_files(&self) -> Result<Vec<(String, String)>, LakeError> {
+        let named = |names: Vec<(String, String)>, folder: &str| {
+            let names = names.into_iter();
+            let named = names.map(|(name, why)| (format!("{}/{folder}/{name}", self.dir), why));
+            named.collect()
+        };
         if self.format()? == Format::Delta {
-            return Ok(Vec::new());
+            let log = DeltaLog::open(self)?;
+            let altered = log.map(|log| log.altered_checkpoints()).transpose()?;
+            return Ok(named(altered.unwrap_or_default(), delta::LOG_FOLDER));
         }
-        let names = iceberg::altered(self)?.into_iter();
-        Ok(names
-            .map(|name| format!("{}/{}/{name}", self.dir, iceberg::LOG_FOLDER))
-            .collect())
+        let why =
+            "its bytes are not those that were written: its SHA-256 is not the one in its name";
+        let altered = iceberg::altered(self)?.into_iter();
+        let altered = altered.map(|name| (name, why.to_owned()));
+        Ok(named(altered.collect(), iceberg::LOG_FOLDER))
     }
 
     /// Brings the file by which other readers find the newest version up to it, where a writer died before it could.

@@ -116,6 +116,7 @@ async fn adopt_waiting(
             snapshot,
             receipt: record.receipt.as_deref().and_then(|text| text.parse().ok()),
             run: record.run.clone(),
+            missing: None,
         }),
         None => None,
     };

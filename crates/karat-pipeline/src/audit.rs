@@ -844,6 +844,7 @@ fn other(
                     snapshot,
                     receipt: input.receipt,
                     run: None,
+                    missing: None,
                 },
                 input: input.clone(),
             });

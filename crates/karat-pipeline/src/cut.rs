@@ -11,7 +11,8 @@ use crate::context::Site;
 use crate::error::PipelineError;
 use crate::gold::unique_key;
 use crate::manifest;
-use crate::publish::recorded_version;
+use crate::proven::check_head;
+use crate::publish::{head, head_at, recorded_version};
 use crate::read;
 
 /// One consistent cut through the lake.
@@ -106,11 +107,18 @@ pub fn file_set(
     name: &TableName,
 ) -> Result<Option<FileSet>, PipelineError> {
     let table = site.lake.table(&name.folder());
-    let snapshot = match cut {
-        Cut::Newest => table.load()?,
-        Cut::Version(version) => table.load_at(*version)?,
-        Cut::Tag(_) | Cut::Manifest(_) => recorded(site, cut, name)?,
+    let head = match cut {
+        Cut::Newest => head(&table)?,
+        Cut::Version(version) => head_at(&table, *version)?,
+        Cut::Tag(_) | Cut::Manifest(_) => match recorded(site, cut, name)? {
+            Some(snapshot) => head_at(&table, snapshot.version)?,
+            None => None,
+        },
     };
+    if let Some(head) = &head {
+        check_head(site, name, head)?;
+    }
+    let snapshot = head.map(|head| head.snapshot);
     Ok(snapshot.map(|snapshot| {
         let files = read::in_written_order(&snapshot);
         let mut key = unique_key(&site.project, name);

@@ -509,6 +509,9 @@ impl PipelineError {
                 }
             )),
             Self::Behind { .. } => Some("an older state was put back, or it is another lake: bring the newest back; if this state is meant to go on, begin a new anchor (keep the old file, and name another in karat.yaml)".to_owned()),
+            Self::Damaged { file, .. } if file.contains(".checkpoint.") => Some(
+                "`karat verify` lists all that differs; move the checkpoint away, and `_last_checkpoint` beside it: the log says all that it should".to_owned(),
+            ),
             Self::Damaged { .. } => Some("`karat verify` lists all that differs; restore the file from a backup of the lake".to_owned()),
             Self::LostRace { .. } => Some("run again".to_owned()),
             Self::MissingReceipt { .. } => Some("restore it from a backup of the lake; `karat verify` lists all of them".to_owned()),

@@ -239,7 +239,7 @@ async fn plan_next(
             feed.bronze
         ));
     }
-    notes.extend(reshaped::read_otherwise(site, feed, epochs)?);
+    notes.extend(reshaped::read_otherwise(site, feed, head)?);
     notes.extend(reshaped::renamed_late(feed, head));
     notes.extend(same_marks(spec, &loads, epochs));
     notes.extend(future_cursor(site, feed, &loads, epochs));
@@ -780,10 +780,12 @@ impl Loader<'_> {
             ));
             return self.close(intent.epoch, Outcome::Unreadable, why, Vec::new());
         }
-        report.notes.push(format!(
-            "took up load {} of `{}`, left open by run {}",
+        let which = format!(
+            "load {} of `{}`, left open by run {}",
             intent.epoch, self.feed.bronze, intent.run
-        ));
+        );
+        let note = report.notes.len();
+        report.notes.push(format!("took up {which}"));
         let gone = match self.columns_of(&load).await {
             Ok(columns) => {
                 self.check_signature()?;
@@ -800,6 +802,7 @@ impl Loader<'_> {
             Err(PipelineError::Source(error)) if cannot_give_again(&error) => error,
             Err(other) => return Err(other),
         };
+        report.notes[note] = format!("closed {which}: {gone}");
         self.close(
             intent.epoch,
             Outcome::Unreadable,

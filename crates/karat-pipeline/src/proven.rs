@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use futures::{StreamExt, TryStreamExt};
+use karat_exact::fingerprint::schema_text;
 use karat_lake::{LiveFile, Table, WrittenFile, hash_file};
+use karat_project::TableName;
 use karat_receipt::{Digest, live_files_digest};
 
 use crate::context::Site;
@@ -127,10 +129,36 @@ pub(crate) fn prove_list(site: &Site, table: &Table, head: &Head) -> Result<(), 
     if listed == read_receipt(site, receipt)?.live_files {
         return Ok(());
     }
+    let how = "leads to other data files than its receipt states";
+    if let Some(checkpoint) = &head.snapshot.checkpoint {
+        return Err(damaged(table, checkpoint, how));
+    }
     let entry = table.entry_path(head.snapshot.version)?;
     let below = entry.strip_prefix(&format!("{}/", table.dir()));
-    let how = "leads to other data files than its receipt states";
     Err(damaged(table, below.unwrap_or(&entry), how))
+}
+
+/// That the log has the entry of a version, and that what a checkpoint says in the place of the log is what the receipt states: nothing
+/// else vouches for it.
+pub(crate) fn check_head(site: &Site, name: &TableName, head: &Head) -> Result<(), PipelineError> {
+    if let Some(file) = &head.missing {
+        return Err(PipelineError::Damaged {
+            table: name.to_string(),
+            file: file.clone(),
+            how: "is missing, and a checkpoint stands in for it",
+        });
+    }
+    let (Some(checkpoint), Some(receipt)) = (&head.snapshot.checkpoint, head.receipt) else {
+        return Ok(());
+    };
+    let table = site.lake.table(&name.folder());
+    prove_list(site, &table, head)?;
+    let schema = Digest::of(schema_text(&head.snapshot.schema).as_bytes());
+    if schema == read_receipt(site, receipt)?.schema {
+        return Ok(());
+    }
+    let how = "states other columns than its receipt";
+    Err(damaged(&table, checkpoint, how))
 }
 
 /// What files must hash to.

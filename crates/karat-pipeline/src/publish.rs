@@ -28,6 +28,8 @@ pub struct Head {
     pub receipt: Option<Digest>,
     /// Run that made it.
     pub run: Option<String>,
+    /// The log entry of the version, relative to the lake, if it is missing: a checkpoint stands in for it.
+    pub missing: Option<String>,
 }
 
 /// Loads a table's newest version; None if the table does not exist yet.
@@ -37,7 +39,7 @@ pub fn head(table: &Table) -> Result<Option<Head>, PipelineError> {
     };
     // Not the newest of the log: by now that may be another.
     let record = table.record(snapshot.version)?;
-    Ok(Some(head_of(snapshot, record.as_ref())))
+    Ok(Some(head_of(table, snapshot, record.as_ref())?))
 }
 
 /// A version that a document names, with the receipt that it had. None where the table has no such version, or another in its place:
@@ -67,17 +69,25 @@ pub(crate) fn head_at(table: &Table, version: i64) -> Result<Option<Head>, Pipel
         return Ok(None);
     };
     let record = table.record(version)?;
-    Ok(Some(head_of(snapshot, record.as_ref())))
+    Ok(Some(head_of(table, snapshot, record.as_ref())?))
 }
 
-fn head_of(snapshot: Snapshot, record: Option<&CommitRecord>) -> Head {
-    Head {
+fn head_of(
+    table: &Table,
+    snapshot: Snapshot,
+    record: Option<&CommitRecord>,
+) -> Result<Head, PipelineError> {
+    Ok(Head {
+        missing: match record {
+            Some(_) => None,
+            None => Some(table.entry_path(snapshot.version)?),
+        },
         receipt: record
             .and_then(|record| record.receipt.as_deref())
             .and_then(|text| text.parse().ok()),
         run: record.and_then(|record| record.run.clone()),
         snapshot,
-    }
+    })
 }
 
 /// Said where a model is computed whose table holds what a person adopted (A7).
@@ -86,10 +96,13 @@ pub(crate) const ADOPTED_GO: &str = "the adopted rows are replaced by what the m
 /// A run goes on from no version of another writer.
 pub(crate) fn no_foreign(table: &TableName, head: Option<&Head>) -> Result<(), PipelineError> {
     match head {
-        Some(head) if head.receipt.is_none() => Err(PipelineError::Foreign {
-            table: table.to_string(),
-            version: head.snapshot.version,
-        }),
+        // What is missing is told by its name.
+        Some(head) if head.receipt.is_none() && head.missing.is_none() => {
+            Err(PipelineError::Foreign {
+                table: table.to_string(),
+                version: head.snapshot.version,
+            })
+        }
         _ => Ok(()),
     }
 }

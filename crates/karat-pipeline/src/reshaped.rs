@@ -9,7 +9,7 @@ use crate::context::Site;
 use crate::epochs::Epochs;
 use crate::error::PipelineError;
 use crate::layout;
-use crate::publish::Head;
+use crate::publish::{Head, newest_load};
 
 /// Refuses a feed whose committed loads were made with another mode, key, order of files or cursor. `position set` says from where on
 /// another cursor reads.
@@ -90,9 +90,14 @@ const READ_WITH: [&str; 4] = ["csv", "format", "excel", "columns"];
 pub(crate) fn read_otherwise(
     site: &Site,
     feed: &Feed,
-    epochs: &Epochs,
+    head: Option<&Head>,
 ) -> Result<Option<String>, PipelineError> {
-    let Some(done) = epochs.last_done() else {
+    let Some(digest) = head.and_then(|head| head.receipt) else {
+        return Ok(None);
+    };
+    // Not the intent of the load: what it had planned may have been read with today's options.
+    let Ok(done) = newest_load(site, digest) else {
+        // That it is missing is told by whoever needs it.
         return Ok(None);
     };
     let Some(before) = site.lake.get(&layout::code(done.code))? else {

@@ -10,6 +10,7 @@ pub use crate::audit::Promise;
 use crate::audit::promises;
 use crate::context::Site;
 use crate::error::PipelineError;
+use crate::proven::check_head;
 use crate::publish::{UNDONE_RUN, head, newest_load, receipt_of};
 
 /// One table.
@@ -52,7 +53,12 @@ pub async fn status(site: &Site) -> Result<Vec<TableStatus>, PipelineError> {
         let name = folder.name();
         let table = site.lake.table(&dir);
         let found = head(&table).and_then(|head| match head {
-            Some(head) => Ok(Some((receipt_of(site, &head)?, head))),
+            Some(head) => {
+                if let Ok(name) = name.parse() {
+                    check_head(site, &name, &head)?;
+                }
+                Ok(Some((receipt_of(site, &head)?, head)))
+            }
             None => Ok(None),
         });
         let (head, problem) = match found {

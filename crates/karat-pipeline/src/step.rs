@@ -9,6 +9,7 @@ use crate::accounting::Terms;
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::layout;
+use crate::proven::check_head;
 use crate::publish::{Head, open_receipt};
 
 /// How a step ended.
@@ -141,13 +142,16 @@ pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
     })
 }
 
-/// A target that demands signatures builds on no version that `verify` would not accept: not on a table's own, not on one that is
-/// read (G7).
+/// Builds on no version that `verify` would not accept, not on a table's own, not on one that is read: what a checkpoint says in place of
+/// the log is what the receipt states (A7), and a target that demands signatures has one (G7).
 pub(crate) fn check_signed(
     site: &Site,
     table: &TableName,
     head: Option<&Head>,
 ) -> Result<(), PipelineError> {
+    if let Some(head) = head {
+        check_head(site, table, head)?;
+    }
     if !site.demands_signatures() {
         return Ok(());
     }

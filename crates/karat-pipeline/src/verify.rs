@@ -274,10 +274,8 @@ impl TableCheck<'_> {
     /// Checks a table; gives its log as it was found.
     async fn run(&mut self) -> Result<TableLog, PipelineError> {
         // What cannot be looked at is told below.
-        for path in self.table.altered_log_files().unwrap_or_default() {
-            let detail =
-                "its bytes are not those that were written: its SHA-256 is not the one in its name";
-            self.report.file(&path, "mismatch", detail.to_owned());
+        for (path, why) in self.table.altered_log_files().unwrap_or_default() {
+            self.report.file(&path, "mismatch", why);
         }
         let history = match self.table.history(None) {
             Ok(history) => history,
@@ -330,6 +328,7 @@ impl TableCheck<'_> {
             }
         }
         self.against_log(&history, &opened);
+        self.gaps(&history)?;
         if let Some((path, detail)) = self.table.wrong_pointer()? {
             // A run that was killed right before it wrote it is one that no manifest lists.
             let newest = history.last().and_then(|record| record.run.as_deref());
@@ -606,6 +605,21 @@ impl TableCheck<'_> {
                 finding.problem.to_string(),
             );
         }
+    }
+
+    /// Versions without a log entry: readers may have them from a checkpoint.
+    fn gaps(&mut self, history: &[CommitRecord]) -> Result<(), PipelineError> {
+        let (Some(first), Some(newest)) = (history.first(), self.table.newest_version()?) else {
+            return Ok(());
+        };
+        for version in first.version..=newest {
+            if !history.iter().any(|record| record.version == version) {
+                let detail = "the log goes on without this version";
+                let path = self.table.entry_path(version)?;
+                self.report.file(&path, "missing", detail.to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// What the log says against what the receipts say: versions, transactions, files, schema.

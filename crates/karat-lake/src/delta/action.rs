@@ -50,7 +50,7 @@ pub(crate) struct Metadata {
     pub(crate) created_time: Option<i64>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Protocol {
     pub(crate) min_reader_version: i64,
@@ -87,6 +87,17 @@ struct RowCount {
 }
 
 impl Add {
+    /// Whether it is the same file, with the same statistics where both have any.
+    pub(crate) fn is_as(&self, other: &Add) -> bool {
+        let stats = |add: &Add| add.stats.as_deref().and_then(super::log::json);
+        self.size == other.size
+            && self.deletion_vector.is_some() == other.deletion_vector.is_some()
+            && match (stats(self), stats(other)) {
+                (Some(one), Some(other)) => one == other,
+                _ => true,
+            }
+    }
+
     /// Rows by the statistics, where they tell.
     pub(crate) fn rows(&self) -> Option<u64> {
         let stats = self.stats.as_deref()?;

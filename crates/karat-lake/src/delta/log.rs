@@ -31,7 +31,12 @@ pub(crate) struct State {
     /// Live files by decoded path.
     pub(crate) adds: BTreeMap<String, Add>,
     pub(crate) txns: BTreeMap<String, i64>,
+    /// The checkpoint that it was read from, and the commits after it, if it was.
+    pub(crate) checkpoint: Option<String>,
 }
+
+/// Commits before a checkpoint that are asked for the transactions that it states.
+const COMMITS_ASKED: usize = 100;
 
 pub(crate) fn commit_name(version: i64) -> String {
     format!("{version:020}.json")
@@ -140,12 +145,15 @@ impl Listing {
     pub(crate) fn state_at(&self, table: &str, version: i64) -> Result<State, LakeError> {
         let mut replay = Replay::default();
         let mut unreadable = None;
+        let mut checkpoint = None;
         let mut next = 0;
         for (&at, names) in self.checkpoints.range(..=version).rev() {
-            match self.replay_checkpoint(names) {
+            let start = self.replay_checkpoint(names);
+            match start.and_then(|start| self.with_its_transactions(at, names, start)) {
                 Ok(start) => {
                     replay = start;
                     next = at + 1;
+                    checkpoint = names.first().cloned();
                     break;
                 }
                 // An older one, or the commits themselves, may do: karat never removes them.
@@ -161,7 +169,68 @@ impl Listing {
             }
             replay.commit(self.read_commit(version)?, &self.commit_path(version))?;
         }
-        replay.finish(version, &self.dir)
+        Ok(State {
+            checkpoint,
+            ..replay.finish(version, &self.dir)?
+        })
+    }
+
+    /// A checkpoint whose transactions are those of the commits up to it: by them a run knows what is loaded. What many commits do not
+    /// tell is believed, and one whose own commit is gone.
+    fn with_its_transactions(
+        &self,
+        at: i64,
+        names: &[String],
+        start: Replay,
+    ) -> Result<Replay, LakeError> {
+        if !self.commits.contains(&at) {
+            return Ok(start);
+        }
+        let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+        for version in self.commits.range(..=at).rev().take(COMMITS_ASKED) {
+            for Txn { app_id, version } in self
+                .read_commit(*version)?
+                .into_iter()
+                .filter_map(|line| line.txn)
+            {
+                seen.entry(app_id).or_insert(version);
+            }
+            if start.txns.keys().all(|app| seen.contains_key(app)) {
+                break;
+            }
+        }
+        let differs = |(app, version): (&String, &i64)| start.txns.get(app) != Some(version);
+        if seen.iter().any(differs) {
+            return Err(LakeError::corrupt(
+                self.dir.join(&names[0]),
+                "the checkpoint states other transactions than the commits before it",
+            ));
+        }
+        Ok(start)
+    }
+
+    /// Checkpoints that say other than the commits up to them, and what. Of a log that begins with a checkpoint, those after it.
+    pub(crate) fn altered_checkpoints(&self) -> Result<Vec<(String, String)>, LakeError> {
+        let (mut replay, mut next) = match self.commits.first() {
+            Some(0) => (Replay::default(), 0),
+            _ => match self.checkpoints.first_key_value() {
+                Some((at, names)) => (self.replay_checkpoint(names)?, at + 1),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let mut altered = Vec::new();
+        while self.commits.contains(&next) {
+            replay.commit(self.read_commit(next)?, &self.commit_path(next))?;
+            if let Some(names) = self.checkpoints.get(&next) {
+                let why = match self.replay_checkpoint(names) {
+                    Ok(found) => replay.other_than(&found).map(str::to_owned),
+                    Err(error) => Some(error.to_string()),
+                };
+                altered.extend(why.map(|why| (names[0].clone(), why)));
+            }
+            next += 1;
+        }
+        Ok(altered)
     }
 
     fn missing(&self, table: &str, version: i64) -> LakeError {
@@ -230,6 +299,38 @@ impl Replay {
         Ok(())
     }
 
+    /// What a checkpoint says else, if anything.
+    fn other_than(&self, checkpoint: &Replay) -> Option<&'static str> {
+        let (ours, theirs) = (self, checkpoint);
+        let same_files = ours.adds.len() == theirs.adds.len()
+            && ours
+                .adds
+                .iter()
+                .all(|(path, add)| theirs.adds.get(path).is_some_and(|other| add.is_as(other)));
+        let metadata = |replay: &Replay| {
+            let (metadata, _) = replay.metadata.as_ref()?;
+            Some((
+                metadata.id.clone(),
+                json(&metadata.schema_string),
+                metadata.partition_columns.clone(),
+                metadata.configuration.clone(),
+            ))
+        };
+        match () {
+            () if !same_files => Some("it lists other data files than the commits up to it"),
+            () if ours.txns != theirs.txns => {
+                Some("it states other transactions than the commits up to it")
+            }
+            () if metadata(ours) != metadata(theirs) => {
+                Some("it states other columns or properties than the commits up to it")
+            }
+            () if ours.protocol != theirs.protocol => {
+                Some("it states another protocol than the commits up to it")
+            }
+            () => None,
+        }
+    }
+
     fn finish(self, version: i64, dir: &Path) -> Result<State, LakeError> {
         let protocol = self
             .protocol
@@ -244,8 +345,14 @@ impl Replay {
             metadata_file,
             adds: self.adds,
             txns: self.txns,
+            checkpoint: None,
         })
     }
+}
+
+/// A document, however it is spaced.
+pub(crate) fn json(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
 }
 
 pub(crate) fn decoded(path: &str, file: &Path) -> Result<String, LakeError> {

@@ -76,6 +76,11 @@ impl DeltaLog {
         }))
     }
 
+    /// Checkpoints that say other than the commits up to them, by name, and what.
+    pub(crate) fn altered_checkpoints(&self) -> Result<Vec<(String, String)>, LakeError> {
+        self.listing.altered_checkpoints()
+    }
+
     fn snapshot(&self, state: State) -> Result<Snapshot, LakeError> {
         let State {
             version,
@@ -84,6 +89,7 @@ impl DeltaLog {
             metadata_file,
             adds,
             txns,
+            checkpoint,
         } = state;
         features::check_read(&self.dir, &protocol, &metadata)?;
         let DeltaSchema { schema, rules } =
@@ -118,6 +124,7 @@ impl DeltaLog {
             files,
             app_versions: txns,
             properties,
+            checkpoint: checkpoint.map(|name| format!("{LOG_FOLDER}/{name}")),
             dir: self.dir.clone(),
             kept: table::Kept::Delta(Box::new(Kept {
                 protocol,

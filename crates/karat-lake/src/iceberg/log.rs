@@ -528,6 +528,7 @@ impl Log for IcebergLog {
             files: files.into_values().collect(),
             app_versions: txns_of(metadata),
             properties: properties_of(metadata),
+            checkpoint: None,
             dir: self.dir.clone(),
             kept: table::Kept::Iceberg(Arc::new(Kept {
                 value,

@@ -5,6 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
+use arrow::json::LineDelimitedWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
 use crate::dice::Dice;
 use crate::project::{Project, is_on_iceberg};
 use crate::two_days::{self, contents};
@@ -569,4 +573,149 @@ pub(crate) fn a_changed_log_entry_is_not_vouched_for_by_later_runs() {
     std::fs::write(project.path("lake").join(entry), before).unwrap();
     let verified = project.karat(&["verify"]);
     assert_eq!(verified.code, 0, "{}", verified.text());
+}
+
+/// Of a Delta table: rows of a checkpoint, each of one action, as they are left by a change of them.
+fn rewrite_checkpoint(path: &std::path::Path, change: impl Fn(&mut serde_json::Value) -> bool) {
+    let open = || std::fs::File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(open()).unwrap();
+    let schema = reader.schema().clone();
+    let mut text = Vec::new();
+    let mut writer = LineDelimitedWriter::new(&mut text);
+    for batch in reader.build().unwrap() {
+        writer.write(&batch.unwrap()).unwrap();
+    }
+    writer.finish().unwrap();
+    let lines = String::from_utf8(text).unwrap();
+    let mut kept = String::new();
+    for line in lines.lines() {
+        let mut action = serde_json::from_str(line).unwrap();
+        if change(&mut action) {
+            kept.push_str(&format!("{action}\n"));
+        }
+    }
+    assert_ne!(kept, lines);
+    let rows = arrow::json::ReaderBuilder::new(schema.clone())
+        .build(kept.as_bytes())
+        .unwrap();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, schema, None).unwrap();
+    for batch in rows {
+        writer.write(&batch.unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+/// A checkpoint that no manifest vouches for yet is what readers begin with: it says what the commits say, or is named (G5), and no
+/// version is made from it (A7).
+#[test]
+fn a_checkpoint_that_says_other_than_the_log_is_named() {
+    let made = || {
+        let project = Project::one_feed(
+            "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+            "from: landing.o\nselect: { id: cast(id as bigint), v: v }\nauto_cdc: { keys: [id] }\n",
+        );
+        project.write(
+            "domains/d/gold/g.sql",
+            "select count(*) as n, sum(id) as ids from d_silver.t\n",
+        );
+        let deliver =
+            |id: u32| project.write(&format!("landing/{id}.csv"), &format!("id,v\n{id},x\n"));
+        deliver(1);
+        let killed = project.karat_with(
+            &["run", "--quiet"],
+            &[("KARAT_FAILPOINT", "manifest.before")],
+        );
+        assert_eq!(killed.code, -1, "{}", killed.text());
+        let log = project.path("lake/d/silver/t/_delta_log/00000000000000000000.json");
+        let text = std::fs::read_to_string(&log).unwrap();
+        let often = text.replace("checkpointInterval\":\"100", "checkpointInterval\":\"3");
+        assert_ne!(text, often);
+        std::fs::write(log, often).unwrap();
+        project.run(0);
+        deliver(2);
+        project.run(0);
+        deliver(3);
+        // The checkpoint is there, and no manifest.
+        let killed = project.karat_with(
+            &["run", "--quiet"],
+            &[("KARAT_FAILPOINT", "manifest.before")],
+        );
+        assert_eq!(killed.code, -1, "{}", killed.text());
+        deliver(4);
+        project
+    };
+    let checkpoint = "d/silver/t/_delta_log/00000000000000000002.checkpoint.parquet";
+    let whole = made();
+    assert!(whole.lake_files().contains(&checkpoint.to_owned()));
+    whole.run(0);
+    let answer = "select n, ids from d_gold.g";
+    assert!(
+        whole.rows(answer).contains("4,10"),
+        "{}",
+        whole.rows(answer)
+    );
+    let named = |project: &Project| {
+        let verified = project.karat(&["verify", "--files", "--json"]);
+        assert_eq!(verified.code, 1, "{}", verified.text());
+        let document = verified.json();
+        let files = document["files"].as_array().unwrap().iter();
+        let wrong =
+            files.filter(|file| file["outcome"] != "orphan" && file["outcome"] != "unfinished");
+        let wrong: Vec<String> = wrong
+            .map(|file| format!("{} {}", file["outcome"], file["path"]).replace('"', ""))
+            .collect();
+        wrong.join("\n")
+    };
+
+    let short = made();
+    rewrite_checkpoint(&short.path("lake").join(checkpoint), |action| {
+        !action["add"].is_object() || action["add"]["path"].as_str().unwrap().contains("-0-0.")
+    });
+    assert_eq!(named(&short), format!("mismatch {checkpoint}"));
+    for arguments in [
+        &["run", "--quiet"][..],
+        &["query", "select * from d_silver.t"],
+    ] {
+        let refused = short.karat(arguments);
+        assert_eq!(refused.code, 1, "{}", refused.text());
+        assert!(refused.stderr.contains(checkpoint), "{}", refused.text());
+    }
+    let status = short.karat(&["status", "--json"]).json();
+    assert!(
+        status
+            .to_string()
+            .contains("00000000000000000002.checkpoint.parquet"),
+        "{status}"
+    );
+    // It is a copy of what the commits say: without it all goes on.
+    for file in [checkpoint, "d/silver/t/_delta_log/_last_checkpoint"] {
+        std::fs::remove_file(short.path("lake").join(file)).unwrap();
+    }
+    short.run(0);
+    assert_eq!(short.rows(answer), whole.rows(answer));
+
+    // By an older position what is loaded would be loaded again: the commits say what it is.
+    let back = made();
+    rewrite_checkpoint(&back.path("lake").join(checkpoint), |action| {
+        if let Some(version) = action["txn"]["version"].as_i64() {
+            action["txn"]["version"] = (version - 1).into();
+        }
+        true
+    });
+    assert_eq!(named(&back), format!("mismatch {checkpoint}"));
+    back.run(0);
+    assert_eq!(back.rows(answer), whole.rows(answer));
+
+    // A version that only a checkpoint has.
+    let gone = made();
+    let entry = "d/silver/t/_delta_log/00000000000000000002.json";
+    std::fs::remove_file(gone.path("lake").join(entry)).unwrap();
+    assert!(
+        named(&gone).contains(&format!("missing {entry}")),
+        "{}",
+        named(&gone)
+    );
+    let refused = gone.run(1);
+    assert!(refused.stderr.contains(entry), "{}", refused.text());
 }
