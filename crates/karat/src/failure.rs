@@ -132,7 +132,9 @@ impl Failure {
             Self::Usage { hint, .. } | Self::NeedsPerson { hint, .. } => {
                 Some(hint.clone()).filter(|hint| !hint.is_empty())
             }
-            Self::Project(_) => Some("`karat validate` lists them at any time".to_owned()),
+            Self::Project(_) => {
+                Some("`karat validate` lists them, and what is wrong in SQL".to_owned())
+            }
             Self::Sql { error, .. } => error.hint.clone(),
             Self::Pipeline(error) => error.hint(),
             Self::Io { path, source, .. } => io_hint(path, source),

@@ -127,7 +127,7 @@ fn mistakes_are_found_early() {
           = hint: name the columns
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## select id, price from d_silver.sales  (nothing was read)
         error: `d_silver.sales` has no column `price`
@@ -138,7 +138,7 @@ fn mistakes_are_found_early() {
           = hint: it has: amount, id, pieces, shop
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## select id
         from d_silver.sale  (nothing was read)
@@ -150,7 +150,7 @@ fn mistakes_are_found_early() {
           = hint: did you mean `d_silver.sales`?
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## select id from p_dev.d_silver.sales  (nothing was read)
         error: `p_dev` is this project's own catalog: each target has its own (D1)
@@ -161,7 +161,7 @@ fn mistakes_are_found_early() {
           = hint: write `d_silver.sales`
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## select id, cast(amount as double) as a from d_silver.sales  (after reading)
         error: the column `a` holds doubles, which no model stores unasked
@@ -195,7 +195,7 @@ fn mistakes_are_found_early() {
           = hint: read it through a silver model
 
         error: the project has 2 mistakes
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## select amount, row_number() over (partition by shop) as n from (select shop, amount from d_silver.sales) as s  (after reading)
         error: row_number() over has no single answer here: rows could tie, and no unique key of its input is known
@@ -214,7 +214,7 @@ fn mistakes_are_found_early() {
           = hint: write exactly one SELECT
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
         ## delete from d_silver.sales  (nothing was read)
         error: SQL: `delete` is not a SELECT
@@ -225,7 +225,7 @@ fn mistakes_are_found_early() {
           = hint: write exactly one SELECT
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
 
     "###]].assert_eq(&said);
 }
@@ -247,7 +247,7 @@ fn another_domain_reads_what_is_public() {
           = hint: its owner can mark it `access: public` in domains/d/silver/sales.yaml
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
     "#]]
     .assert_eq(&project.run(2).stderr);
     project.write(

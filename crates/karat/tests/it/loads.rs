@@ -1527,7 +1527,7 @@ fn a_header_with_blanks_is_told_as_it_stands() {
           = hint: `columns` has it as ` amount `, with blanks around it: write `src__amount_`
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
     "#]]
     .assert_eq(&project.run(2).stderr);
     project.write(

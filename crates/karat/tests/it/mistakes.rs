@@ -122,7 +122,7 @@ fn yaml_that_is_none() {
          --> karat.yaml:3:1
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
         --- exit 2
     "#]]
     .assert_eq(&project.karat(&["run"]).text());
@@ -624,7 +624,7 @@ fn a_mistake_of_every_kind_at_once() {
     "#]].assert_eq(&project.karat(&["validate"]).text());
     // What runs, runs on sound projects only.
     expect![[r#"
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
         error: the project has 8 mistakes"#]]
     .assert_eq(
         &project

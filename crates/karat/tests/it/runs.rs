@@ -47,7 +47,7 @@ fn a_column_that_does_not_exist_is_found_before_anything_runs() {
           = hint: did you mean `amount`?
 
         error: the project has 1 mistake
-        hint: `karat validate` lists them at any time
+        hint: `karat validate` lists them, and what is wrong in SQL
         --- exit 2
     "#]]
     .assert_eq(&run.text());
