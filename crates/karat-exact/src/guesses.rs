@@ -13,7 +13,8 @@ use datafusion::physical_expr::expressions::{
     BinaryExpr as PhysicalBinary, CastExpr, Column as PhysicalColumn, InListExpr, IsNotNullExpr,
     IsNullExpr, LikeExpr, Literal, NotExpr,
 };
-use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{
@@ -22,6 +23,8 @@ use datafusion::physical_plan::joins::{
 use datafusion::physical_plan::operator_statistics::{
     ExtendedStatistics, StatisticsProvider, StatisticsResult,
 };
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
@@ -69,9 +72,12 @@ impl Guess {
         }
     }
 
-    /// Groups or distinct rows.
-    pub(crate) fn groups(self) -> Guess {
-        Guess::all(self.rows.powf(0.8))
+    /// Groups or distinct rows; `values` is how many there may be of what is grouped by, where that is known.
+    pub(crate) fn groups(self, values: Option<f64>) -> Guess {
+        Guess::all(match values {
+            Some(values) => self.rows.min(values),
+            None => self.rows.powf(0.8),
+        })
     }
 
     /// Both, one after the other.
@@ -363,14 +369,54 @@ fn physical(
     }
 }
 
-/// Where the columns lie that a plan reads from files; of all others nothing is known.
+/// Where the columns lie that a plan hands up as files have them; of all others nothing is known.
 pub(crate) fn ranges_of(plan: &Arc<dyn ExecutionPlan>) -> Vec<Option<Range>> {
-    if !plan.children().is_empty() {
-        return Vec::new();
+    let children = plan.children();
+    let [below] = children.as_slice() else {
+        if !children.is_empty() {
+            return Vec::new();
+        }
+        let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
+        let columns = known.iter().flat_map(|known| &known.column_statistics);
+        return columns.map(Range::of).collect();
+    };
+    let below = ranges_of(below);
+    let at = |at: usize| below.get(at).copied().flatten();
+    let of = |expr: &Arc<dyn PhysicalExpr>| {
+        let column = expr.downcast_ref::<PhysicalColumn>();
+        column.and_then(|column| at(column.index()))
+    };
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        return match filter.projection() {
+            Some(projection) => projection.iter().map(|column| at(*column)).collect(),
+            None => below,
+        };
     }
-    let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new());
-    let columns = known.iter().flat_map(|known| &known.column_statistics);
-    columns.map(Range::of).collect()
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let outputs = projection.expr().iter();
+        return outputs.map(|output| of(&output.expr)).collect();
+    }
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return aggregate
+            .group_expr()
+            .expr()
+            .iter()
+            .map(|(key, _)| of(key))
+            .collect();
+    }
+    let is_passed_on = plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>();
+    if is_passed_on { below } else { Vec::new() }
+}
+
+/// How many values there may be of what a grouping groups by.
+fn values_of(aggregate: &AggregateExec) -> Option<f64> {
+    let below = ranges_of(aggregate.input());
+    let keys = aggregate.group_expr().expr().iter();
+    keys.map(|(key, _)| {
+        let column = key.downcast_ref::<PhysicalColumn>()?;
+        below.get(column.index()).copied().flatten()?.values()
+    })
+    .product()
 }
 
 /// Guesses for whoever chooses the sides of joins.
@@ -431,7 +477,9 @@ fn guess(plan: &dyn ExecutionPlan, below: &[Guess]) -> Guess {
     } else if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         match aggregate.group_expr().is_empty() {
             true => Guess::all(1.0),
-            false => first(below).groups(),
+            // Each thread has groups of its own: how many there are in all, the stage above says.
+            false if *aggregate.mode() == AggregateMode::Partial => first(below),
+            false => first(below).groups(values_of(aggregate)),
         }
     } else if plan.is::<UnionExec>() {
         let all = below.iter().copied().reduce(Guess::and);

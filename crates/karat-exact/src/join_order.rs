@@ -466,7 +466,12 @@ fn guess(plan: &LogicalPlan) -> Guess {
             first().part(part(&filter.predicate, &range))
         }
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Guess::all(1.0),
-        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => first().groups(),
+        LogicalPlan::Aggregate(aggregate) => {
+            let keys = aggregate.group_expr.iter();
+            let values = keys.map(|key| range_of(&aggregate.input, key.try_as_col()?)?.values());
+            first().groups(values.product())
+        }
+        LogicalPlan::Distinct(_) => first().groups(None),
         LogicalPlan::Limit(limit) => match limit.get_fetch_type() {
             Ok(FetchType::Literal(Some(fetch))) => first().at_most(fetch as f64),
             _ => first(),

@@ -29,6 +29,11 @@ pub(crate) struct Range {
 }
 
 impl Range {
+    /// How many values there may be in it, where that is known.
+    pub(crate) fn values(&self) -> Option<f64> {
+        (self.step > 0.0).then(|| (self.greatest - self.least) / self.step + 1.0)
+    }
+
     /// The range that a column's statistics tell.
     pub(crate) fn of(known: &ColumnStatistics) -> Option<Range> {
         let least = known.min_value.get_value()?;
