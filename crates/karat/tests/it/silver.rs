@@ -343,6 +343,7 @@ fn a_failing_expectation_fails_the_model() {
     project.write("landing/a.csv", "id\n1\n0\n");
     expect![[r#"
         error: `d_silver.t` was not committed: the expression of its expectation `ratio` fails on row `a.csv@1:3`
+          caused by: division by zero in `10 / id > 1`
         hint: an overflow, a division by zero or a cast: let the rule leave such rows out with `case when … then … end`
     "#]].assert_eq(&project.run(3).stderr);
 }
