@@ -63,7 +63,8 @@ pub(crate) fn begin(site: &Site, tables: &[TableName]) -> Result<RunMark, Pipeli
     // That a run of another machine is at work, its mark may not tell here.
     let here = format!("{HOST}{}", host(&site.context.principal));
     for (mark, theirs) in dead {
-        if theirs.lines().next() != Some(&here) {
+        let is_elsewhere = |first: &str| first.starts_with(HOST) && first != here;
+        if theirs.lines().next().is_some_and(is_elsewhere) {
             continue;
         }
         let tables = theirs.lines().filter_map(|table| table.parse().ok());

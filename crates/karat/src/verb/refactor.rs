@@ -54,7 +54,7 @@ fn mapping(voice: Voice, path: &Path) -> Result<Mapping, Failure> {
                 path.display(),
                 all.join("\n")
             ),
-            "correct these rows; `karat refactor mapping FILE` lists them, and what is wrong in SQL",
+            "correct these rows; `karat refactor mapping FILE` lists them at any time",
         ));
     }
     for problem in &reading.problems {

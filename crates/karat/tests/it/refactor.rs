@@ -215,7 +215,7 @@ fn a_mapping_with_mistakes_stops_the_work() {
         error: the mapping `bad.csv` has mistakes:
           row 4, column `old_table`: `sales.orders` has another new name in row 2: keep one of them
           row 5, column `new_catalog`: the new catalog is missing
-        hint: correct these rows; `karat refactor mapping FILE` lists them, and what is wrong in SQL
+        hint: correct these rows; `karat refactor mapping FILE` lists them at any time
         --- exit 2
     "#]]
     .assert_eq(&answer.text());
