@@ -71,12 +71,10 @@ pub(crate) fn number(value: &ScalarValue) -> Option<f64> {
 pub(crate) fn known(files: &FileSet) -> Vec<ColumnStatistics> {
     let mut known = Statistics::new_unknown(&files.schema).column_statistics;
     for file in spread(&files.files, FILES) {
-        let footer = File::open(&file.path).ok().and_then(|file| {
-            let mut reader = ParquetMetaDataReader::new();
-            reader.try_parse(&file).ok()?;
-            reader.finish().ok()
-        });
-        if let Some(footer) = footer {
+        let Ok(opened) = File::open(&file.path) else {
+            continue;
+        };
+        if let Ok(footer) = ParquetMetaDataReader::new().parse_and_finish(&opened) {
             add(&mut known, files, &footer);
         }
     }

@@ -161,9 +161,9 @@ impl<'p> Scan<'p> {
             texts.extend(asked.otherwise);
         }
         views.retain(|at| {
-            let is_text =
-                |field: &Arc<_>| *arrow::datatypes::Field::data_type(field) == DataType::Utf8;
-            !texts.contains(at) && self.table.fields().get(*at).is_some_and(is_text)
+            let field = self.table.fields().get(*at);
+            let is_text = field.is_some_and(|field| *field.data_type() == DataType::Utf8);
+            is_text && !texts.contains(at)
         });
         views
     }

@@ -26,7 +26,7 @@ use crate::layout;
 use crate::proven::{prove, prove_list};
 use crate::publish::{Head, head, no_foreign, read_receipt, recorded_version};
 use crate::read;
-use crate::step::{StepReport, check_signed, keep_code};
+use crate::step::{StepReport, check_trusted, keep_code};
 
 /// Digits of the digest that stands for the key of a row.
 const DIGITS: usize = 12;
@@ -832,7 +832,7 @@ fn other(
         });
     };
     no_foreign(name, Some(&newest))?;
-    check_signed(site, name, Some(&newest))?;
+    check_trusted(site, name, Some(&newest))?;
     if let Some(input) = pinned
         && input.version != newest.snapshot.version
     {

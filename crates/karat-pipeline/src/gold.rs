@@ -30,7 +30,7 @@ use crate::publish::{
     sha256_of_name,
 };
 use crate::read;
-use crate::step::{StepReport, check_signed, keep_code, receipt_base};
+use crate::step::{StepReport, check_trusted, keep_code, receipt_base};
 use crate::touched::Touched;
 use crate::unique::UniqueKey;
 
@@ -187,7 +187,7 @@ impl<'a> GoldStep<'a> {
         let _lock = self.site.lock(&name)?;
         let mut report = StepReport::new("gold", &name);
         let state = self.state().await?;
-        check_signed(self.site, &self.model.name, state.head.as_ref())?;
+        check_trusted(self.site, &self.model.name, state.head.as_ref())?;
         if let Some(head) = &state.head {
             report.version = Some(head.snapshot.version);
             if let Some(digest) = head.receipt {
@@ -250,7 +250,7 @@ impl<'a> GoldStep<'a> {
                     version: head.snapshot.version,
                 });
             };
-            check_signed(self.site, input, Some(&head))?;
+            check_trusted(self.site, input, Some(&head))?;
             if is_taken_back(self.site, &head)? {
                 return Ok(State::waiting(head_now, epochs, inputs, input));
             }

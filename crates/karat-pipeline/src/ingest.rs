@@ -34,7 +34,7 @@ use crate::publish::{
 };
 use crate::read;
 use crate::reshaped;
-use crate::step::{StepReport, StepStatus, check_signed};
+use crate::step::{StepReport, StepStatus, check_trusted};
 
 /// How a source begins its warning that no file has ever matched.
 pub(crate) const NO_FILE_MATCHES: &str = "no file matches";
@@ -111,7 +111,7 @@ pub async fn foresee(
 ) -> Result<FeedPlan, PipelineError> {
     let table = site.lake.table(&feed.bronze.folder());
     let head = head(&table)?;
-    check_signed(site, &feed.bronze, head.as_ref())?;
+    check_trusted(site, &feed.bronze, head.as_ref())?;
     let epochs = Epochs::read(
         &site.lake,
         &feed.bronze,
@@ -424,7 +424,7 @@ async fn load_all(
     };
 
     let mut head_now = head(&table)?;
-    check_signed(site, &feed.bronze, head_now.as_ref())?;
+    check_trusted(site, &feed.bronze, head_now.as_ref())?;
     let mut epochs = Epochs::read(
         &site.lake,
         &feed.bronze,
@@ -751,7 +751,7 @@ impl Loader<'_> {
                 hint: "`karat run` loads it".to_owned(),
             });
         };
-        check_signed(self.site, bronze, Some(&head))?;
+        check_trusted(self.site, bronze, Some(&head))?;
         let epochs = Epochs::read(&self.site.lake, bronze, Some(&head.snapshot))?;
         epochs.check_whole(bronze)?;
         reshaped::check(self.site, self.feed, &epochs)?;

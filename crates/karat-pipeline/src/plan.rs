@@ -23,7 +23,7 @@ use crate::publish::{head, no_foreign};
 
 use crate::schedule::{Sources, check_made, inputs_outside, written_by};
 use crate::silver::{Decision, SilverStep};
-use crate::step::{check_signature, check_signed};
+use crate::step::{check_signature, check_trusted};
 use crate::undo;
 
 /// What a step would do.
@@ -368,7 +368,7 @@ fn not_refused(
         }
         let in_lake = site.lake.table(&name.folder());
         let head = head(&in_lake)?;
-        check_signed(site, &name, head.as_ref())?;
+        check_trusted(site, &name, head.as_ref())?;
         heads.push((name, in_lake, head));
     }
     if action.changes_the_table() {

@@ -18,7 +18,7 @@ use karat_receipt::{Digest, live_files_digest};
 use crate::context::Site;
 use crate::error::PipelineError;
 use crate::ingest::joined;
-use crate::publish::{Head, read_receipt, sha256_of_name};
+use crate::publish::{Head, check_entry, read_receipt, sha256_of_name};
 
 /// The files that this run has hashed, as they were then.
 #[derive(Debug, Default)]
@@ -141,13 +141,7 @@ pub(crate) fn prove_list(site: &Site, table: &Table, head: &Head) -> Result<(), 
 /// That the log has the entry of a version, and that what a checkpoint says in the place of the log is what the receipt states: nothing
 /// else vouches for it.
 pub(crate) fn check_head(site: &Site, name: &TableName, head: &Head) -> Result<(), PipelineError> {
-    if let Some(file) = &head.missing {
-        return Err(PipelineError::Damaged {
-            table: name.to_string(),
-            file: file.clone(),
-            how: "is missing, and a checkpoint stands in for it",
-        });
-    }
+    check_entry(name, head)?;
     let (Some(checkpoint), Some(receipt)) = (&head.snapshot.checkpoint, head.receipt) else {
         return Ok(());
     };

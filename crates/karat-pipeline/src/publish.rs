@@ -96,14 +96,29 @@ pub(crate) const ADOPTED_GO: &str = "the adopted rows are replaced by what the m
 /// A run goes on from no version of another writer.
 pub(crate) fn no_foreign(table: &TableName, head: Option<&Head>) -> Result<(), PipelineError> {
     match head {
-        // What is missing is told by its name.
-        Some(head) if head.receipt.is_none() && head.missing.is_none() => {
-            Err(PipelineError::Foreign {
-                table: table.to_string(),
-                version: head.snapshot.version,
-            })
+        Some(head) => {
+            check_entry(table, head)?;
+            match head.receipt {
+                Some(_) => Ok(()),
+                None => Err(PipelineError::Foreign {
+                    table: table.to_string(),
+                    version: head.snapshot.version,
+                }),
+            }
         }
-        _ => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// That the log still has the entry of a version.
+pub(crate) fn check_entry(table: &TableName, head: &Head) -> Result<(), PipelineError> {
+    match &head.missing {
+        None => Ok(()),
+        Some(file) => Err(PipelineError::Damaged {
+            table: table.to_string(),
+            file: file.clone(),
+            how: "is missing, and a checkpoint stands in for it",
+        }),
     }
 }
 

@@ -35,7 +35,7 @@ use crate::publish::{Change, Head, head, no_foreign, own_receipt, publish, read_
 use crate::quarantine::{self, HeldRow};
 use crate::read;
 use crate::repairs::{Repair, RepairKind, Repairs, is_read};
-use crate::step::{check_signature, check_signed, keep_code, receipt_base};
+use crate::step::{check_signature, check_trusted, keep_code, receipt_base};
 use crate::undo;
 
 /// Digits of the digest of a position that must be given at least.
@@ -310,7 +310,7 @@ async fn of_feed(
             "`karat run` loads it",
         ));
     };
-    check_signed(site, bronze, Some(&head))?;
+    check_trusted(site, bronze, Some(&head))?;
     no_foreign(bronze, Some(&head))?;
     let loads = Epochs::read(&site.lake, bronze, Some(&head.snapshot))?;
     let repairs = Epochs::of_repairs(&site.lake, bronze, Some(&head.snapshot))?;

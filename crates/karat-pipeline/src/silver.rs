@@ -50,7 +50,7 @@ use crate::scd::{
     SEQUENCE, START_AT, ScdType, sequence_column,
 };
 use crate::snapshots::Snapshots;
-use crate::step::{StepReport, check_signed, keep_code, receipt_base};
+use crate::step::{StepReport, check_trusted, keep_code, receipt_base};
 use crate::unique::UniqueKey;
 
 /// How a model's next version comes about.
@@ -356,7 +356,7 @@ impl<'a> SilverStep<'a> {
             (&self.model.name, &state.head),
             (&self.quarantine_name, &state.quarantine),
         ] {
-            check_signed(self.site, table, head.as_ref())?;
+            check_trusted(self.site, table, head.as_ref())?;
         }
         if let Some(head) = &state.head {
             report.version = Some(head.snapshot.version);
@@ -422,7 +422,7 @@ impl<'a> SilverStep<'a> {
         if is_taken_back(self.site, &bronze)? {
             return Ok(None);
         }
-        check_signed(self.site, &self.feed.bronze, Some(&bronze))?;
+        check_trusted(self.site, &self.feed.bronze, Some(&bronze))?;
         let feed_epochs = Epochs::read(&self.site.lake, &self.feed.bronze, Some(&bronze.snapshot))?;
         feed_epochs.check_whole(&self.feed.bronze)?;
         reshaped::check(self.site, self.feed, &feed_epochs)?;

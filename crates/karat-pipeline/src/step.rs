@@ -144,7 +144,7 @@ pub fn check_signature(site: &Site) -> Result<(), PipelineError> {
 
 /// Builds on no version that `verify` would not accept, not on a table's own, not on one that is read: what a checkpoint says in place of
 /// the log is what the receipt states (A7), and a target that demands signatures has one (G7).
-pub(crate) fn check_signed(
+pub(crate) fn check_trusted(
     site: &Site,
     table: &TableName,
     head: Option<&Head>,

@@ -24,7 +24,7 @@ use crate::publish::{
 };
 use crate::read;
 use crate::replay::named;
-use crate::step::{check_signature, check_signed, receipt_base};
+use crate::step::{check_signature, check_trusted, receipt_base};
 use crate::undo_plan::{self, refused};
 
 /// What an undo came to.
@@ -348,7 +348,7 @@ async fn take_back(
         close(site, &writer, epoch, reason)?;
         return Ok(Some(now.snapshot.version));
     }
-    check_signed(site, table, Some(&now))?;
+    check_trusted(site, table, Some(&now))?;
     let excluded = read::excluded(table.layer.as_str());
     let (added, removed) = files(site, &in_lake, &now, then.as_ref(), excluded).await?;
     // Files that stay may have columns that came with the run: nulls in all rows, so that the fingerprint is the old one (G1).
@@ -504,12 +504,12 @@ async fn check_there(site: &Site, entry: &UndoneTable) -> Result<(), PipelineErr
     let Some(now) = head(&table)? else {
         return Ok(());
     };
-    check_signed(site, &name, Some(&now))?;
+    check_trusted(site, &name, Some(&now))?;
     let Some(version) = entry.back_to else {
         return Ok(());
     };
     if let Some(then) = head_at(&table, version)? {
-        check_signed(site, &name, Some(&then))?;
+        check_trusted(site, &name, Some(&then))?;
         prove_list(site, &table, &then)?;
         prove(site, &table, &then.snapshot.files).await?;
     }

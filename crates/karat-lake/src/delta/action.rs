@@ -89,7 +89,7 @@ struct RowCount {
 impl Add {
     /// Whether it is the same file, with the same statistics where both have any.
     pub(crate) fn is_as(&self, other: &Add) -> bool {
-        let stats = |add: &Add| add.stats.as_deref().and_then(super::log::json);
+        let stats = |add: &Add| add.stats.as_deref().and_then(document);
         self.size == other.size
             && self.deletion_vector.is_some() == other.deletion_vector.is_some()
             && match (stats(self), stats(other)) {
@@ -103,6 +103,11 @@ impl Add {
         let stats = self.stats.as_deref()?;
         serde_json::from_str::<RowCount>(stats).ok()?.num_records
     }
+}
+
+/// A JSON text within an action, however it is spaced.
+pub(crate) fn document(text: &str) -> Option<serde_json::Value> {
+    serde_json::from_str(text).ok()
 }
 
 /// Reads a commit file.

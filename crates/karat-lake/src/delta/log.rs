@@ -311,7 +311,7 @@ impl Replay {
             let (metadata, _) = replay.metadata.as_ref()?;
             Some((
                 metadata.id.clone(),
-                json(&metadata.schema_string),
+                action::document(&metadata.schema_string),
                 metadata.partition_columns.clone(),
                 metadata.configuration.clone(),
             ))
@@ -348,11 +348,6 @@ impl Replay {
             checkpoint: None,
         })
     }
-}
-
-/// A document, however it is spaced.
-pub(crate) fn json(text: &str) -> Option<serde_json::Value> {
-    serde_json::from_str(text).ok()
 }
 
 pub(crate) fn decoded(path: &str, file: &Path) -> Result<String, LakeError> {
