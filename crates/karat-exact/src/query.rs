@@ -40,7 +40,7 @@ use crate::session::{ClockUse, clock_use, is_of_one_name, sql_error};
 use crate::sets::over_columns;
 use crate::slices::{Slice, SliceSources, sliced, sources};
 use crate::slips::corrected;
-use crate::spellings::in_our_spelling;
+use crate::spellings::{by_own_names, in_our_spelling};
 use crate::subqueries::joinable;
 use crate::tables::{FileSet, SCHEMA, Tables, one_zero, tables_read};
 use crate::types::{float_columns, type_name};
@@ -354,7 +354,11 @@ fn takes_a_table_for_a_column(plan: &LogicalPlan) -> Result<bool, DataFusionErro
 }
 
 /// Plans a statement over the tables of a session.
-fn as_written(state: &SessionState, statement: Statement) -> Result<LogicalPlan, DataFusionError> {
+fn as_written(
+    state: &SessionState,
+    mut statement: Statement,
+) -> Result<LogicalPlan, DataFusionError> {
+    by_own_names(&mut statement, state);
     state
         .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
         .now_or_never()

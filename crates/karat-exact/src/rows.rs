@@ -40,7 +40,7 @@ use crate::numbers::Why;
 use crate::parameters::Parameters;
 use crate::planning::CheckedExpressions;
 use crate::session::{ClockUse, Settings, clock_use, sql_error};
-use crate::spellings::in_our_spelling;
+use crate::spellings::{by_own_names, in_our_spelling};
 use crate::total;
 use crate::walks::{self, Walk};
 use crate::zones::at_time_zone_as_call;
@@ -270,7 +270,8 @@ impl Compiler<'_> {
         Ok(parsed.expr)
     }
 
-    fn plan(&self, expr: ast::Expr) -> PlanResult<Planned> {
+    fn plan(&self, mut expr: ast::Expr) -> PlanResult<Planned> {
+        by_own_names(&mut expr, self.state);
         let parsed = ast::ExprWithAlias { expr, alias: None };
         let expr = self
             .state

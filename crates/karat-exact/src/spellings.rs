@@ -1,13 +1,17 @@
 //! Calls that other databases have under names of their own, where ours say the same: `mod(a, b)` is `a % b`, `year(d)` is a part of a date,
 //! `if(c, a, b)` is a `case`.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, VisitMut,
-    VisitorMut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    VisitMut, VisitorMut,
 };
 
 use crate::walks;
@@ -35,6 +39,35 @@ pub(crate) const SPELLINGS: [&str; 16] = [
 /// Replaces such calls everywhere in a parsed text.
 pub(crate) fn in_our_spelling(text: &mut impl VisitMut) {
     walks::edit(text, &mut Spellings);
+}
+
+/// Calls scalar functions by the names that they have here, not by SQL's. A call by another name is planned as the call and an alias, whose
+/// text holds its arguments' texts, theirs too: each level of nesting would double it.
+pub(crate) fn by_own_names(text: &mut impl VisitMut, state: &SessionState) {
+    walks::edit(text, &mut OwnNames(state.scalar_functions()));
+}
+
+struct OwnNames<'a>(&'a HashMap<String, Arc<ScalarUDF>>);
+
+impl VisitorMut for OwnNames<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(call) = expr
+            && let [ObjectNamePart::Identifier(ident)] = call.name.0.as_mut_slice()
+        {
+            let written = match ident.quote_style {
+                Some(_) => ident.value.clone(),
+                None => ident.value.to_lowercase(),
+            };
+            if let Some(function) = self.0.get(&written)
+                && function.name() != written
+            {
+                ident.value = function.name().to_owned();
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 struct Spellings;

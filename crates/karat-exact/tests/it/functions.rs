@@ -501,3 +501,33 @@ fn nested_columns_of_a_file_are_of_one_kind() {
     "#]]
     .assert_eq(&told);
 }
+
+#[test]
+fn calls_are_nested_deep() {
+    let (calls, ends) = ("abs(".repeat(40), ")".repeat(40));
+    let deep = |of: &str| format!("{calls}{of}{ends}");
+    let queries = [
+        format!("select {} d from d.t", deep("n - 9")),
+        format!("select {0}, count(*) from d.t group by {0}", deep("n")),
+        "select upper(trim(concat(abs(id), ' x '))), trunc(n), max(abs(n)) + 1 from d.t group by id, n".to_owned(),
+    ];
+    let queries = queries.each_ref().map(String::as_str);
+    let told = answers(&queries).replace(&calls, "[").replace(&ends, "]");
+    expect![[r#"
+        select [n - 9] d from d.t
+        d bigint
+        8
+        291
+        null
+        select [n], count(*) from d.t group by [n]
+        [d.t.n] bigint, count(*) bigint
+        1 | 1
+        300 | 1
+        null | 1
+        select upper(trim(concat(abs(id), ' x '))), trunc(n), max(abs(n)) + 1 from d.t group by id, n
+        upper(TRIM(concat(abs(id), ' x '))) string, trunc(d.t.n) bigint, max(abs(d.t.n)) + 1 bigint
+        1 X | 1 | 2
+        2 X | 300 | 301
+        3 X | null | null
+    "#]].assert_eq(&told);
+}
