@@ -1,10 +1,10 @@
-//! The current rows of a keyed full feed: of each key the newest row, unless that deletes it.
+//! The current rows of a keyed full feed: of each key the newest row, unless that deletes it. Of rows with a null in their key, which are
+//! not the same for it, all that the newest load with such rows brought.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::UInt32Array;
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -39,7 +39,8 @@ pub(crate) fn newest_of_each_key(
     let state = Newest {
         schema: schema.clone(),
         key,
-        pending: None,
+        last: None,
+        beside: Vec::new(),
         given,
         older: 0,
         deleted: 0,
@@ -76,7 +77,9 @@ struct Newest {
     schema: SchemaRef,
     key: Vec<String>,
     /// The newest row so far of the last key seen.
-    pending: Option<RecordBatch>,
+    last: Option<RecordBatch>,
+    /// Rows before it that are as new, where the key has a null.
+    beside: Vec<RecordBatch>,
     given: Passed,
     /// Rows that a later one of their key replaced.
     older: u64,
@@ -87,8 +90,8 @@ struct Newest {
 
 impl Newest {
     fn push(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let batch = match self.pending.take() {
-            Some(pending) => concat_batches(&self.schema, [&pending, batch])?,
+        let batch = match self.last.take() {
+            Some(last) => concat_batches(&self.schema, [&last, batch])?,
             None => batch.clone(),
         };
         if batch.num_rows() == 0 {
@@ -96,21 +99,57 @@ impl Newest {
         }
         let names: Vec<&str> = self.key.iter().map(String::as_str).collect();
         let keys = rows_of(&batch, &names)?;
-        let last = batch.num_rows() - 1;
-        let newest: Vec<u32> = (0..last)
-            .filter(|row| keys.row(*row) != keys.row(row + 1))
-            .map(|row| row as u32)
+        let columns: Vec<&ArrayRef> = names
+            .iter()
+            .filter_map(|name| batch.column_by_name(name))
             .collect();
-        self.older += (last - newest.len()) as u64;
-        self.pending = Some(batch.slice(last, 1));
-        self.standing(&batch, newest)
+        let epochs = batch
+            .column_by_name("_epoch")
+            .and_then(|column| column.as_any().downcast_ref::<Int64Array>())
+            .ok_or_else(|| ArrowError::SchemaError("bronze has no `_epoch`".to_owned()))?;
+        let mut given = Vec::new();
+        let (mut standing, mut newest) = (Vec::new(), vec![0]);
+        for row in 1..batch.num_rows() {
+            if keys.row(row - 1) != keys.row(row) {
+                given.append(&mut self.beside);
+                standing.append(&mut newest);
+            } else if epochs.value(row - 1) != epochs.value(row)
+                || !columns.iter().any(|column| column.is_null(row))
+            {
+                let beside = self.beside.drain(..).map(|rows| rows.num_rows());
+                self.older += (beside.sum::<usize>() + newest.len()) as u64;
+                newest.clear();
+            }
+            newest.push(row as u32);
+        }
+        newest.pop();
+        if !newest.is_empty() {
+            let beside = take_record_batch(&batch, &UInt32Array::from(newest))?;
+            self.beside.push(beside);
+        }
+        self.last = Some(batch.slice(batch.num_rows() - 1, 1));
+        let standing = self.standing(&batch, standing)?;
+        if given.is_empty() {
+            return Ok(standing);
+        }
+        let mut given = self.all_standing(given)?;
+        given.push(standing);
+        concat_batches(&self.schema, &given)
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        match self.pending.take() {
-            Some(pending) => self.standing(&pending, vec![0]),
-            None => Ok(RecordBatch::new_empty(self.schema.clone())),
-        }
+        let mut given = std::mem::take(&mut self.beside);
+        given.extend(self.last.take());
+        let given = self.all_standing(given)?;
+        concat_batches(&self.schema, &given)
+    }
+
+    fn all_standing(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+        let each = batches.into_iter().map(|batch| {
+            let rows = (0..batch.num_rows() as u32).collect();
+            self.standing(&batch, rows)
+        });
+        each.collect()
     }
 
     fn standing(&mut self, batch: &RecordBatch, rows: Vec<u32>) -> Result<RecordBatch, ArrowError> {

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -29,6 +31,9 @@ pub struct DiffCounts {
 }
 
 /// Compares a keyed full load with the state that bronze holds.
+///
+/// A row with a null in its key says of no other row that it is the same, so none takes the place of another. Those of one load stand for
+/// all that such rows said before: a load brings all of its own again, whatever bronze has.
 pub struct FullDiff {
     keys: Vec<String>,
     payload: Vec<String>,
@@ -36,7 +41,18 @@ pub struct FullDiff {
     before: HashMap<OwnedRow, (u128, bool)>,
     /// What keys that this load changed were before.
     was: HashMap<OwnedRow, u128>,
+    /// Rows whose key is null somewhere, by what is there of it.
+    nameless: HashMap<OwnedRow, Nameless>,
     counts: DiffCounts,
+}
+
+/// Rows that have one key with a null in it: how often each content is there.
+#[derive(Default)]
+struct Nameless {
+    /// The load that brought them.
+    epoch: i64,
+    before: HashMap<u128, u64>,
+    brought: HashMap<u128, u64>,
 }
 
 impl FullDiff {
@@ -54,43 +70,67 @@ impl FullDiff {
             converter: RowConverter::new(fields)?,
             before: HashMap::new(),
             was: HashMap::new(),
+            nameless: HashMap::new(),
             counts: DiffCounts::default(),
         })
     }
 
     /// Takes in rows that bronze holds, oldest first.
     pub fn remember(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let keys = self
-            .converter
-            .convert_columns(&columns(batch, &self.keys)?)?;
+        let of_key = columns(batch, &self.keys)?;
+        let keys = self.converter.convert_columns(&of_key)?;
         let hashes = content_hashes(batch, &self.payload)?;
         let op = text(batch, "_op")?;
+        let epochs = epochs(batch)?;
         for (row, hash) in hashes.iter().enumerate() {
             let key = keys.row(row).owned();
-            if op.value(row) == "D" {
-                self.before.remove(&key);
-            } else {
-                self.before.insert(key, (*hash, false));
+            let is_delete = op.value(row) == "D";
+            match (has_null(&of_key, row), is_delete) {
+                (false, true) => {
+                    self.before.remove(&key);
+                }
+                (false, false) => {
+                    self.before.insert(key, (*hash, false));
+                }
+                (true, true) => {
+                    self.nameless.remove(&key);
+                }
+                (true, false) => {
+                    let rows = self.nameless.entry(key).or_default();
+                    if rows.epoch != epochs.value(row) {
+                        rows.before.clear();
+                        rows.epoch = epochs.value(row);
+                    }
+                    *rows.before.entry(*hash).or_default() += 1;
+                }
             }
         }
         Ok(())
     }
 
-    /// Keys that the state before has.
+    /// Keys that the state before has, and rows without a whole one.
     pub fn keys_before(&self) -> u64 {
-        self.before.len() as u64
+        let nameless = self.nameless.values().flat_map(|rows| rows.before.values());
+        self.before.len() as u64 + nameless.sum::<u64>()
     }
 
     /// The rows of a batch that are new or changed, with `_op` I or U.
     pub fn changes(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let keys = self
-            .converter
-            .convert_columns(&columns(batch, &self.keys)?)?;
+        let of_key = columns(batch, &self.keys)?;
+        let keys = self.converter.convert_columns(&of_key)?;
         let hashes = content_hashes(batch, &self.payload)?;
         let mut keep = Vec::with_capacity(hashes.len());
         let mut ops = Vec::with_capacity(hashes.len());
         for (row, hash) in hashes.iter().enumerate() {
             let key = keys.row(row).owned();
+            if has_null(&of_key, row) {
+                let rows = self.nameless.entry(key).or_default();
+                *rows.brought.entry(*hash).or_default() += 1;
+                self.counts.changed += 1;
+                keep.push(true);
+                ops.push("I");
+                continue;
+            }
             let op = match self.before.get_mut(&key) {
                 None => {
                     self.counts.new_in_the_end += 1;
@@ -134,6 +174,12 @@ impl FullDiff {
             .iter()
             .filter(|(_, (_, seen))| !seen)
             .map(|(key, _)| key)
+            .chain(
+                self.nameless
+                    .iter()
+                    .filter(|(_, rows)| rows.brought.is_empty())
+                    .map(|(key, _)| key),
+            )
             .collect();
         gone.sort();
         self.counts.deleted = gone.len() as u64;
@@ -155,16 +201,26 @@ impl FullDiff {
 
     /// Leaves the state that the load makes, for one that comes after it, and says how many keys it did not bring.
     pub fn forget_unseen(&mut self) -> u64 {
-        let before = self.before.len();
+        let all = self.before.len() + self.nameless.len();
         self.before.retain(|_, (_, seen)| std::mem::take(seen));
+        self.nameless.retain(|_, rows| {
+            rows.before = std::mem::take(&mut rows.brought);
+            !rows.before.is_empty()
+        });
         self.was.clear();
         self.counts = DiffCounts::default();
-        (before - self.before.len()) as u64
+        (all - self.before.len() - self.nameless.len()) as u64
     }
 
     /// Counts so far.
     pub fn counts(&self) -> DiffCounts {
-        self.counts
+        let nameless = self.nameless.values();
+        let other = nameless.filter(|rows| rows.brought != rows.before);
+        let rows: u64 = other.flat_map(|rows| rows.brought.values()).sum();
+        DiffCounts {
+            new_in_the_end: self.counts.new_in_the_end + rows,
+            ..self.counts
+        }
     }
 }
 
@@ -317,6 +373,18 @@ fn columns(batch: &RecordBatch, names: &[String]) -> Result<Vec<ArrayRef>, Arrow
             })
         })
         .collect()
+}
+
+/// Whether a column of the key is null in a row.
+fn has_null(of_key: &[ArrayRef], row: usize) -> bool {
+    of_key.iter().any(|column| column.is_null(row))
+}
+
+fn epochs(batch: &RecordBatch) -> Result<&Int64Array, ArrowError> {
+    batch
+        .column_by_name("_epoch")
+        .and_then(|column| column.as_any().downcast_ref())
+        .ok_or_else(|| ArrowError::SchemaError("a row has no `_epoch`".to_owned()))
 }
 
 fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, ArrowError> {
