@@ -434,7 +434,7 @@ impl Table {
         };
         if self.format()? == Format::Delta {
             let log = DeltaLog::open(self)?;
-            let altered = log.map(|log| log.altered_checkpoints()).transpose()?;
+            let altered = log.map(|log| log.altered_summaries()).transpose()?;
             return Ok(named(altered.unwrap_or_default(), delta::LOG_FOLDER));
         }
         let why =

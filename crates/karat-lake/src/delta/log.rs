@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::action::{self, Add, Line, Metadata, Protocol, Txn};
-use super::{LOG_FOLDER, checkpoint};
+use super::{LAST_CHECKPOINT, LOG_FOLDER, checkpoint};
 use crate::LakeError;
 
 /// The files of a log that matter.
@@ -18,6 +20,10 @@ pub(crate) struct Listing {
     checkpoints: BTreeMap<i64, Vec<String>>,
     /// Versions with a checkpoint of the v2 kind only.
     foreign_checkpoints: BTreeSet<i64>,
+    /// Checksum files, which other readers take columns from: version to file name.
+    checksums: BTreeMap<i64, String>,
+    /// Compacted commits, which other readers take in place of these: first version to last and file name.
+    compacted: BTreeMap<i64, Vec<(i64, String)>>,
 }
 
 /// What is in force at a version.
@@ -85,6 +91,15 @@ impl Listing {
                 }
                 ["checkpoint", _uuid, "json" | "parquet"] => {
                     listing.foreign_checkpoints.insert(version);
+                }
+                ["crc"] => {
+                    listing.checksums.insert(version, name.to_owned());
+                }
+                [last, "compacted", "json"] => {
+                    if let Ok(last) = last.parse() {
+                        let from = listing.compacted.entry(version).or_default();
+                        from.push((last, name.to_owned()));
+                    }
                 }
                 _ => {}
             }
@@ -209,17 +224,27 @@ impl Listing {
         Ok(start)
     }
 
-    /// Checkpoints that say other than the commits up to them, and what. Of a log that begins with a checkpoint, those after it.
-    pub(crate) fn altered_checkpoints(&self) -> Result<Vec<(String, String)>, LakeError> {
+    /// Files from which readers take what the commits say, and that say something else: checkpoints, the pointer to the newest, checksums,
+    /// compacted commits. Each with what is wrong. Of a log that begins with a checkpoint, those after it.
+    pub(crate) fn altered_summaries(&self) -> Result<Vec<(String, String)>, LakeError> {
+        let mut altered = Vec::from_iter(self.wrong_pointer()?);
         let (mut replay, mut next) = match self.commits.first() {
             Some(0) => (Replay::default(), 0),
             _ => match self.checkpoints.first_key_value() {
                 Some((at, names)) => (self.replay_checkpoint(names)?, at + 1),
-                None => return Ok(Vec::new()),
+                None => return Ok(altered),
             },
         };
-        let mut altered = Vec::new();
+        let mut compacted: BTreeMap<i64, Vec<(&str, Replay)>> = BTreeMap::new();
         while self.commits.contains(&next) {
+            for (last, name) in self.compacted.get(&next).into_iter().flatten() {
+                let mut instead = replay.clone();
+                let path = self.dir.join(name);
+                match action::read_commit(&path).and_then(|lines| instead.commit(lines, &path)) {
+                    Ok(()) => compacted.entry(*last).or_default().push((name, instead)),
+                    Err(error) => altered.push((name.clone(), error.to_string())),
+                }
+            }
             replay.commit(self.read_commit(next)?, &self.commit_path(next))?;
             if let Some(names) = self.checkpoints.get(&next) {
                 let why = match self.replay_checkpoint(names) {
@@ -228,9 +253,64 @@ impl Listing {
                 };
                 altered.extend(why.map(|why| (names[0].clone(), why)));
             }
+            if let Some(name) = self.checksums.get(&next) {
+                let why = match self.read_checksum(name) {
+                    Ok(found) => replay.other_than_checksum(&found).map(str::to_owned),
+                    Err(error) => Some(error.to_string()),
+                };
+                altered.extend(why.map(|why| (name.clone(), why)));
+            }
+            for (name, found) in compacted.remove(&next).into_iter().flatten() {
+                let why = replay.other_than(&found);
+                altered.extend(why.map(|why| (name.to_owned(), why.to_owned())));
+            }
             next += 1;
         }
+        let of_no_version = "there is no commit of its version";
+        let checksums = self.checksums.range(next..).map(|(_, name)| name.as_str());
+        let beyond = compacted.into_values().flatten().map(|(name, _)| name);
+        let later = self.compacted.range(next..).flat_map(|(_, all)| all);
+        let beyond = beyond.chain(later.map(|(_, name)| name.as_str()));
+        altered.extend(
+            checksums
+                .chain(beyond)
+                .map(|name| (name.to_owned(), of_no_version.to_owned())),
+        );
         Ok(altered)
+    }
+
+    /// The pointer to the newest checkpoint, where it names one that is not there: other readers fail then.
+    fn wrong_pointer(&self) -> Result<Option<(String, String)>, LakeError> {
+        #[derive(Deserialize)]
+        struct Pointer {
+            version: i64,
+        }
+        let path = self.dir.join(LAST_CHECKPOINT);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LakeError::io("read", path)(error)),
+        };
+        let why = match serde_json::from_slice::<Pointer>(&text) {
+            Ok(Pointer { version })
+                if self.checkpoints.contains_key(&version)
+                    || self.foreign_checkpoints.contains(&version) =>
+            {
+                return Ok(None);
+            }
+            Ok(Pointer { version }) => {
+                format!("it names the checkpoint of version {version}, which is not there")
+            }
+            Err(error) => format!("it cannot be read: {error}"),
+        };
+        Ok(Some((LAST_CHECKPOINT.to_owned(), why)))
+    }
+
+    fn read_checksum(&self, name: &str) -> Result<Checksum, LakeError> {
+        let path = self.dir.join(name);
+        let text = std::fs::read(&path).map_err(LakeError::io("read", &path))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| LakeError::corrupt(&path, format!("it cannot be read: {error}")))
     }
 
     fn missing(&self, table: &str, version: i64) -> LakeError {
@@ -264,7 +344,19 @@ impl Listing {
     }
 }
 
-#[derive(Debug, Default)]
+/// What a checksum file states of its version (`.crc` of the Delta protocol); what else may be in it no commit of karat's has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Checksum {
+    table_size_bytes: Option<i64>,
+    num_files: Option<u64>,
+    metadata: Option<Metadata>,
+    protocol: Option<Protocol>,
+    set_transactions: Option<Vec<Txn>>,
+    all_files: Option<Vec<Add>>,
+}
+
+#[derive(Debug, Default, Clone)]
 struct Replay {
     protocol: Option<Protocol>,
     metadata: Option<(Metadata, PathBuf)>,
@@ -299,7 +391,12 @@ impl Replay {
         Ok(())
     }
 
-    /// What a checkpoint says else, if anything.
+    fn shape(&self) -> Option<Shape<'_>> {
+        let (metadata, _) = self.metadata.as_ref()?;
+        Some(Shape::of(metadata))
+    }
+
+    /// What a checkpoint, or another summary with all actions, says else, if anything.
     fn other_than(&self, checkpoint: &Replay) -> Option<&'static str> {
         let (ours, theirs) = (self, checkpoint);
         let same_files = ours.adds.len() == theirs.adds.len()
@@ -307,24 +404,46 @@ impl Replay {
                 .adds
                 .iter()
                 .all(|(path, add)| theirs.adds.get(path).is_some_and(|other| add.is_as(other)));
-        let metadata = |replay: &Replay| {
-            let (metadata, _) = replay.metadata.as_ref()?;
-            Some((
-                metadata.id.clone(),
-                action::document(&metadata.schema_string),
-                metadata.partition_columns.clone(),
-                metadata.configuration.clone(),
-            ))
-        };
         match () {
             () if !same_files => Some("it lists other data files than the commits up to it"),
             () if ours.txns != theirs.txns => {
                 Some("it states other transactions than the commits up to it")
             }
-            () if metadata(ours) != metadata(theirs) => {
+            () if ours.shape() != theirs.shape() => {
                 Some("it states other columns or properties than the commits up to it")
             }
             () if ours.protocol != theirs.protocol => {
+                Some("it states another protocol than the commits up to it")
+            }
+            () => None,
+        }
+    }
+
+    /// What a checksum file says else, if anything.
+    fn other_than_checksum(&self, found: &Checksum) -> Option<&'static str> {
+        let files = found.all_files.as_ref();
+        let same_files = files.is_none_or(|files| {
+            let listed = |add: &Add| {
+                let path = action::decode_path(&add.path)?;
+                Some(self.adds.get(&path)?.is_as(add))
+            };
+            files.len() == self.adds.len() && files.iter().all(|add| listed(add) == Some(true))
+        });
+        let count = found.num_files.is_none_or(|n| n == self.adds.len() as u64);
+        let bytes: i64 = self.adds.values().map(|add| add.size).sum();
+        let is_set = |txn: &Txn| self.txns.get(&txn.app_id) == Some(&txn.version);
+        let set = found.set_transactions.as_ref();
+        let same_set = set.is_none_or(|set| set.len() == self.txns.len() && set.iter().all(is_set));
+        let theirs = found.metadata.as_ref().map(Shape::of);
+        match () {
+            () if !same_files || !count || found.table_size_bytes.is_some_and(|n| n != bytes) => {
+                Some("it states other data files than the commits up to it")
+            }
+            () if !same_set => Some("it states other transactions than the commits up to it"),
+            () if theirs.is_some() && theirs != self.shape() => {
+                Some("it states other columns or properties than the commits up to it")
+            }
+            () if found.protocol.is_some() && found.protocol != self.protocol => {
                 Some("it states another protocol than the commits up to it")
             }
             () => None,
@@ -347,6 +466,26 @@ impl Replay {
             txns: self.txns,
             checkpoint: None,
         })
+    }
+}
+
+/// What of a table's metadata shapes its rows.
+#[derive(PartialEq)]
+struct Shape<'a> {
+    id: &'a str,
+    schema: Option<serde_json::Value>,
+    partition_columns: &'a [String],
+    configuration: &'a BTreeMap<String, Option<String>>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(metadata: &'a Metadata) -> Self {
+        Self {
+            id: &metadata.id,
+            schema: action::document(&metadata.schema_string),
+            partition_columns: &metadata.partition_columns,
+            configuration: &metadata.configuration,
+        }
     }
 }
 

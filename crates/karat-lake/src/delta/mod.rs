@@ -77,8 +77,8 @@ impl DeltaLog {
     }
 
     /// Checkpoints that say other than the commits up to them, by name, and what.
-    pub(crate) fn altered_checkpoints(&self) -> Result<Vec<(String, String)>, LakeError> {
-        self.listing.altered_checkpoints()
+    pub(crate) fn altered_summaries(&self) -> Result<Vec<(String, String)>, LakeError> {
+        self.listing.altered_summaries()
     }
 
     fn snapshot(&self, state: State) -> Result<Snapshot, LakeError> {

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use arrow::json::LineDelimitedWriter;
+use expect_test::expect;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::project::{Project, is_on_iceberg};
@@ -718,4 +720,99 @@ fn a_checkpoint_that_says_other_than_the_log_is_named() {
     );
     let refused = gone.run(1);
     assert!(refused.stderr.contains(entry), "{}", refused.text());
+}
+
+/// Other readers take columns from checksum files, rows from compacted commits, and the newest checkpoint from a pointer: each is held
+/// against the commits (G5).
+#[test]
+fn summaries_of_the_log_are_held_against_it() {
+    if is_on_iceberg() {
+        return;
+    }
+    let project = Project::one_feed(
+        "{ source: landing, name: o, mode: incremental, path: \"*.csv\" }",
+        "from: landing.o\nselect: { id: cast(id as bigint), v: v }\n",
+    );
+    for id in 1..=2 {
+        project.write(&format!("landing/{id}.csv"), &format!("id,v\n{id},x\n"));
+        project.run(0);
+    }
+    let log = project.path("lake/d/silver/t/_delta_log");
+    let lines = |version: u32| -> Vec<Value> {
+        let text = std::fs::read_to_string(log.join(format!("{version:020}.json"))).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (first, second) = (lines(0), lines(1));
+    let of = |action: &str| {
+        let found = first.iter().find(|line| line[action].is_object());
+        found.unwrap()[action].clone()
+    };
+    let sizes = first.iter().filter_map(|line| line["add"]["size"].as_i64());
+    let checksum = serde_json::json!({
+        "tableSizeBytes": sizes.sum::<i64>(),
+        "numFiles": 1,
+        "numMetadata": 1,
+        "numProtocol": 1,
+        "metadata": of("metaData"),
+        "protocol": of("protocol"),
+    });
+    let compacted = |lines: &[&Value]| {
+        let lines: Vec<String> = lines.iter().map(|line| line.to_string()).collect();
+        lines.join("\n")
+    };
+    let all: Vec<&Value> = first
+        .iter()
+        .chain(&second)
+        .filter(|line| !line["commitInfo"].is_object())
+        .collect();
+    let short: Vec<&Value> = all
+        .iter()
+        .copied()
+        .filter(|line| !line["add"].is_object())
+        .collect();
+    let renamed = checksum.to_string().replace("\\\"v\\\"", "\\\"w\\\"");
+    assert_ne!(renamed, checksum.to_string());
+    let fewer = checksum
+        .to_string()
+        .replace("\"numFiles\":1", "\"numFiles\":2");
+    let names = [
+        "00000000000000000000.crc",
+        "00000000000000000000.00000000000000000001.compacted.json",
+        "_last_checkpoint",
+    ];
+    let sound = [checksum.to_string(), compacted(&all)];
+    for (name, text) in names.iter().zip(&sound) {
+        std::fs::write(log.join(name), text).unwrap();
+    }
+    assert_eq!(project.karat(&["verify"]).code, 0);
+    let mut told = String::new();
+    for (name, text) in [
+        (names[0], renamed),
+        (names[0], fewer),
+        (names[0], "{".to_owned()),
+        (names[1], compacted(&short)),
+        (names[2], "{\"version\":1,\"size\":3}".to_owned()),
+    ] {
+        std::fs::write(log.join(name), text).unwrap();
+        let verified = project.karat(&["verify", "--json"]);
+        assert_eq!(verified.code, 1, "{}", verified.text());
+        for file in verified.json()["files"].as_array().unwrap() {
+            told += &format!("{} {}: {}\n", file["outcome"], file["path"], file["detail"]);
+        }
+        match names.iter().zip(&sound).find(|(sound, _)| *sound == &name) {
+            Some((_, text)) => std::fs::write(log.join(name), text).unwrap(),
+            None => std::fs::remove_file(log.join(name)).unwrap(),
+        }
+    }
+    let told = told.replace(&log.display().to_string(), "…");
+    expect![[r#"
+        "mismatch" "d/silver/t/_delta_log/00000000000000000000.crc": "it states other columns or properties than the commits up to it"
+        "mismatch" "d/silver/t/_delta_log/00000000000000000000.crc": "it states other data files than the commits up to it"
+        "mismatch" "d/silver/t/_delta_log/00000000000000000000.crc": "cannot read `…/00000000000000000000.crc`: it cannot be read: EOF while parsing an object at line 1 column 1"
+        "mismatch" "d/silver/t/_delta_log/00000000000000000000.00000000000000000001.compacted.json": "it lists other data files than the commits up to it"
+        "mismatch" "d/silver/t/_delta_log/_last_checkpoint": "it names the checkpoint of version 1, which is not there"
+    "#]].assert_eq(&told);
+    assert_eq!(project.karat(&["verify"]).code, 0);
 }
