@@ -367,6 +367,13 @@ impl Judge {
                 let field = Field::new(sequence_column(0), dated, true);
                 program_schema = Arc::new(Schema::new(vec![field]));
             }
+            if let Some((at, error)) = ordered_by_text(silver, &selected) {
+                return Err(PipelineError::Sql {
+                    table: table.clone(),
+                    at: Some(at),
+                    error,
+                });
+            }
             let sequence_type = program_schema.field(0).data_type();
             if let Some((what, hint)) = undated_history(cdc, &selected, sequence_type) {
                 return Err(PipelineError::Refused {
@@ -1166,6 +1173,32 @@ pub(crate) fn undated_history(
             })
         }
     }
+}
+
+/// A text of bronze that would order events as it is, by its bytes (C4). What CSV files hold is text, and hardly ever in that order; whoever
+/// means it says so with an expression.
+pub(crate) fn ordered_by_text(silver: &Silver, selected: &Schema) -> Option<(Place, SqlError)> {
+    let cdc = silver.auto_cdc.as_ref()?;
+    cdc.sequence_by.iter().find_map(|name| {
+        let field = selected.field_with_name(name).ok()?;
+        let column = silver.select.iter().find(|column| column.name == *name)?;
+        if !column.is_bare() || !matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+            return None;
+        }
+        let error = SqlError {
+            message: format!(
+                "`sequence_by: {name}` is a string, which orders events by its bytes: `10` comes before `9`, and `02.11.` before `30.10.`"
+            ),
+            line: None,
+            column: None,
+            hint: Some(format!(
+                "select it as a number, a date or a timestamp: `{name}: cast({0} as bigint)`; where its bytes are its order, say so: `{name}: cast({0} as string)`",
+                column.sql.trim()
+            )),
+            kind: SqlErrorKind::Type,
+        };
+        Some((column.at, error))
+    })
 }
 
 /// Why the deletes of a keyed full feed cannot be dated for `auto_cdc`, and what to do: a load has no row for them, so that only its

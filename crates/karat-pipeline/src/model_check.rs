@@ -771,6 +771,16 @@ impl Planner<'_> {
                 },
             });
         }
+        let by_text = crate::judge::ordered_by_text(silver, &selected);
+        findings.extend(
+            by_text
+                .filter(|_| basis == Basis::Firm)
+                .map(|(at, error)| Finding {
+                    table: model.name.clone(),
+                    at: Some(at),
+                    error,
+                }),
+        );
         let version = match crate::snapshots::version_of(cdc) {
             Ok(version) => version,
             Err((what, hint)) => {

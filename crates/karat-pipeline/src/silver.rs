@@ -13,8 +13,10 @@ use futures::{StreamExt, TryStreamExt};
 use karat_exact::fingerprint::row_hashes;
 use karat_exact::{BatchStream, ClockUse, ExactError, SortColumn, batch_stream};
 use karat_lake::{CanonicalWriter, Layout, LiveFile, Table, WrittenFile, failpoint};
-use karat_project::{Feed, Mode, Model, Silver, TableName, WhichColumns};
-use karat_receipt::{Closed, Digest, Input, InputRef, Intent, Kind, Outcome, Receipt};
+use karat_project::{Action, Feed, Mode, Model, Silver, TableName, WhichColumns};
+use karat_receipt::{
+    Closed, Digest, ExpectationCount, Input, InputRef, Intent, Kind, Outcome, Receipt,
+};
 use serde_json::json;
 
 use crate::accounting::{self, Terms};
@@ -1773,7 +1775,8 @@ impl<'a> SilverStep<'a> {
             },
         )
         .await?;
-        report.notes.extend(nothing_kept(&computed.share));
+        let rules = state.judge.expectation_counts(&computed.counts);
+        report.notes.extend(hardly_kept(&computed.share, &rules));
         report.rows = computed.share;
         report.committed(published.version, &published.fingerprint.to_string());
         Ok(())
@@ -2124,13 +2127,33 @@ fn columns(batch: &RecordBatch, names: &[String]) -> Result<Vec<ArrayRef>, Pipel
         .collect()
 }
 
-/// Said of new rows of which a rule held back every one: within its limits that is no failure (H1), and hardly what was meant.
-fn nothing_kept(share: &Terms) -> Option<String> {
+/// Fewer rows in quarantine are counted and no more.
+const FEW: u64 = 10;
+
+/// Said of new rows of which rules held back all, or a tenth and more: within its limits that is no failure (H1), and hardly what was meant.
+fn hardly_kept(share: &Terms, rules: &[ExpectationCount]) -> Option<String> {
     let of = |term: &str| share.get(term).copied().unwrap_or(0);
-    let all = of("read");
-    (all > 0 && of("quarantined") == all).then(|| {
-        format!(
-            "every row that was read, {all}, went into quarantine: `karat quarantine list` says why; a `limit:` of the expectation makes it a failure"
-        )
-    })
+    let (all, held) = (of("read"), of("quarantined"));
+    let which = match held {
+        0 => return None,
+        _ if held == all => format!("every row that was read, {all}, went into quarantine"),
+        FEW.. if held.saturating_mul(10) >= all => {
+            format!("{held} of {all} rows that were read went into quarantine")
+        }
+        _ => return None,
+    };
+    let mut holding: Vec<&ExpectationCount> = rules.iter().collect();
+    holding.retain(|rule| rule.action == Action::Quarantine.as_str() && rule.failed > 0);
+    let most = holding.iter().max_by_key(|rule| rule.failed);
+    let broken = most.map_or_else(String::new, |rule| match holding.len() {
+        1 => format!(", by `{}`", rule.name),
+        _ => format!(", most of them by `{}`", rule.name),
+    });
+    let limit = most.map_or_else(
+        || "a `limit:` of the expectation".to_owned(),
+        |rule| format!("`limit:` of `{}` under `expectations`", rule.name),
+    );
+    Some(format!(
+        "{which}{broken}: `karat quarantine list` says why; {limit} makes it a failure"
+    ))
 }

@@ -1037,6 +1037,12 @@ impl SelectColumn {
     pub fn shown(&self) -> String {
         karat_sql::shown(&self.normalised)
     }
+
+    /// Whether it is a column of bronze as it is.
+    pub fn is_bare(&self) -> bool {
+        let written = self.normalised.trim().trim_matches('"');
+        matches!(self.reads.as_slice(), [name] if name.eq_ignore_ascii_case(written))
+    }
 }
 
 /// A rule for each row (C2).

@@ -797,12 +797,18 @@ impl Source for Files {
         }
 
         // Of the extracts that are loaded, not of those that were held. One that came again broken stays loaded as it was before.
-        let mut newest_mark: Option<String> = None;
+        // Of two with one mark the one with the later path is the newer, whenever they come (C6).
+        let mut newest_extract: Option<(String, &str)> = None;
         for object in known.iter().filter(|o| o.broken.is_none()) {
-            newest_mark = newest_mark.max(Some(mark_of(&object.path).unwrap_or_default()));
+            let mark = mark_of(&object.path).unwrap_or_default();
+            newest_extract = newest_extract.max(Some((mark, &object.path)));
         }
-        let is_late = |mark: &str| {
-            feed.mode == Mode::Full && newest_mark.as_deref().is_some_and(|newest| mark < newest)
+        let is_late = |mark: &str, path: &str| {
+            let newest = newest_extract.as_ref().filter(|_| feed.mode == Mode::Full);
+            newest.is_some_and(|(newest, of)| match feed.parts {
+                true => mark < newest.as_str(),
+                false => (mark, path) < (newest.as_str(), *of),
+            })
         };
 
         let mut planned = Planned::default();
@@ -832,7 +838,7 @@ impl Source for Files {
                 .and_then(|b| b.broken.as_deref())
                 .is_some_and(|reason| match reason {
                     // Held for its place alone: once that is another, it is loaded.
-                    LATE_EXTRACT => !is_late(&mark),
+                    LATE_EXTRACT => !is_late(&mark, &listed.path),
                     reason => may_be_whole_now(reason, &listed, feed),
                 });
             if let Some(before) = before
@@ -961,10 +967,19 @@ impl Source for Files {
             Mode::Full => {
                 let (late, timely): (Vec<Object>, Vec<Object>) = fresh
                     .into_iter()
-                    .partition(|o| o.broken.is_none() && is_late(&o.mark));
+                    .partition(|o| o.broken.is_none() && is_late(&o.mark, &o.path));
                 for object in &late {
+                    let of_one_mark = newest_extract
+                        .as_ref()
+                        .filter(|(mark, _)| *mark == object.mark);
+                    let than = match of_one_mark {
+                        Some((mark, of)) => {
+                            format!("`{of}` by its path, with the same order mark `{mark}`")
+                        }
+                        None => "the newest extract loaded".to_owned(),
+                    };
                     planned.warnings.push(format!(
-                        "`{}` is older than the newest extract loaded; it is held as late_extract",
+                        "`{}` is older than {than}; it is held as late_extract",
                         object.path
                     ));
                 }

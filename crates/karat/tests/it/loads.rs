@@ -1176,6 +1176,77 @@ fn a_whole_load_like_the_one_before_keeps_nothing() {
         .assert_eq(&serde_json::to_string(&run["steps"][0]["rows"]).unwrap());
 }
 
+/// Rows without a whole key take the place of no other (B5): each is in silver or in quarantine, and gone with the load that has none.
+#[test]
+fn rows_without_a_key_are_all_there() {
+    let project = Project::one_feed(
+        "{ source: landing, name: e, mode: full, key: [k], max_delete: 100%, path: \"*.csv\", file_order: '(\\d+)' }",
+        "from: landing.e\nselect: { k: cast(k as bigint), v: v }\n",
+    );
+    let told = || {
+        let run = project.karat(&["run", "--json"]);
+        assert_eq!(run.code, 0, "{}", run.text());
+        let steps = run.json()["steps"].as_array().unwrap().clone();
+        let rows: Vec<String> = steps
+            .iter()
+            .map(|step| format!("{} {}", step["status"], step["rows"]))
+            .collect();
+        let silver = project.rows("select k, v from d_silver.t order by k, v");
+        let held = project.rows("select why, _row from d_quarantine.t order by _row");
+        assert_eq!(project.karat(&["verify"]).code, 0);
+        format!("{}\n{silver}{held}", rows.join("\n"))
+    };
+    // Fields that are missing, and keys that are null.
+    project.write("landing/1.csv", "v,k\n5\n6\n7\n7\nx,\ny,\na,1\n");
+    expect![[r#"
+        "done" {"kept":7,"read":7,"unchanged":0}
+        "done" {"deleted":0,"dropped":0,"duplicate":0,"kept":3,"quarantined":4,"read":7,"superseded":0,"unchanged":0}
+        k,v
+        1,a
+        ,x
+        ,y
+        why,_row
+        missing_fields,2
+        missing_fields,3
+        missing_fields,4
+        missing_fields,5
+    "#]].assert_eq(&told());
+    // The same rows, in another order: nothing is new.
+    project.write("landing/2.csv", "v,k\na,1\ny,\n7\n6\n7\n5\nx,\n");
+    expect![[r#"
+        "unchanged" {"kept":0,"read":7,"unchanged":7}
+        "unchanged" {"read":0,"kept":0}
+        k,v
+        1,a
+        ,x
+        ,y
+        why,_row
+        missing_fields,2
+        missing_fields,3
+        missing_fields,4
+        missing_fields,5
+    "#]]
+    .assert_eq(&told());
+    project.write("landing/3.csv", "v,k\n7\nx,\nb,2\n");
+    expect![[r#"
+        "done" {"deleted":1,"kept":3,"read":3,"unchanged":0}
+        "done" {"deleted":0,"dropped":0,"duplicate":0,"kept":2,"quarantined":1,"read":3,"superseded":0,"unchanged":0}
+        k,v
+        2,b
+        ,x
+        why,_row
+        missing_fields,2
+    "#]].assert_eq(&told());
+    project.write("landing/4.csv", "v,k\nb,2\n");
+    expect![[r#"
+        "done" {"deleted":1,"kept":0,"read":1,"unchanged":1}
+        "done" {"deleted":0,"dropped":0,"duplicate":0,"kept":1,"quarantined":0,"read":1,"superseded":0,"unchanged":0}
+        k,v
+        2,b
+        why,_row
+    "#]].assert_eq(&told());
+}
+
 /// What takes the place of something else, and what no longer reads, is told.
 #[test]
 fn loads_that_hide_rows_are_told() {
@@ -1201,6 +1272,14 @@ fn loads_that_hide_rows_are_told() {
     // The same path again is what marks that come again are for.
     project.write("landing/c_20260104.csv", "k,v\nb,3\n");
     expect!["[]"].assert_eq(&notes(&project));
+    // Whatever comes first, the later path is the newer (C6).
+    project.write("landing/bb_20260104.csv", "k,v\nb,4\n");
+    expect![[r#"
+        [
+          "`bb_20260104.csv` is older than `c_20260104.csv` by its path, with the same order mark `20260104`; it is held as late_extract",
+          "some objects are held in quarantine; `karat quarantine list` shows them"
+        ]"#]].assert_eq(&notes(&project));
+    assert_eq!(project.rows("select v from d_silver.t"), "v\n3\n");
     let project = Project::one_feed(
         "{ source: db, table: t, mode: incremental, key: [id], cursor: { column: at }, deletes: none }",
         "from: db.t\nselect: { id: id }\n",
@@ -1708,5 +1787,49 @@ fn equal_rows_of_a_cursor_feed_without_a_key_are_all_there() {
         rows(5, 18);
         project.sqlite("insert into t values (13, 2), (13, 2), (13, 2)");
         rows(8, 24);
+    }
+}
+
+/// A text orders events by its bytes (C4): where nobody said so, it is a mistake, before it keeps a wrong row.
+#[test]
+fn a_text_of_a_file_orders_no_events() {
+    let of = |at: &str| {
+        let project = Project::one_feed(
+            "{ source: landing, name: e, mode: incremental, path: \"*.csv\" }",
+            &format!(
+                "from: landing.e\nselect:\n  id: cast(id as bigint)\n  at: {at}\nauto_cdc: {{ keys: [id], sequence_by: at }}\n"
+            ),
+        );
+        project.write("landing/1.csv", "id,at\n1,9\n1,10\n");
+        project
+    };
+    let mut told = String::new();
+    for verb in ["validate", "run"] {
+        let refused = of("at").karat(&[verb, "--quiet"]);
+        assert_eq!(refused.code, 2, "{}", refused.text());
+        told += &refused.stderr;
+    }
+    expect![[r#"
+        error: `sequence_by: at` is a string, which orders events by its bytes: `10` comes before `9`, and `02.11.` before `30.10.`
+         --> domains/d/silver/t.yaml:4:7
+          |
+        4 |   at: at
+          |       ^^
+          = hint: select it as a number, a date or a timestamp: `at: cast(at as bigint)`; where its bytes are its order, say so: `at: cast(at as string)`
+
+        error: `sequence_by: at` is a string, which orders events by its bytes: `10` comes before `9`, and `02.11.` before `30.10.`
+         --> domains/d/silver/t.yaml:4:7
+          |
+        4 |   at: at
+          |       ^^
+          = hint: select it as a number, a date or a timestamp: `at: cast(at as bigint)`; where its bytes are its order, say so: `at: cast(at as string)`
+    "#]].assert_eq(&told);
+    for (at, kept) in [("cast(at as bigint)", "10"), ("cast(at as string)", "9")] {
+        let project = of(at);
+        project.run(0);
+        assert_eq!(
+            project.rows("select at from d_silver.t"),
+            format!("at\n{kept}\n")
+        );
     }
 }

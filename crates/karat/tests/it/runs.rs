@@ -664,11 +664,22 @@ fn rows_that_all_went_into_quarantine_are_told() {
     project.write("landing/a.csv", "id\none\ntwo\n");
     let run = project.karat(&["run"]);
     assert_eq!(run.code, 0, "{}", run.text());
-    let said = "note: d_silver.t: every row that was read, 2, went into quarantine: ";
+    let said =
+        "note: d_silver.t: every row that was read, 2, went into quarantine, by `_expression`: ";
     assert!(run.stderr.contains(said), "{}", run.text());
     project.write("landing/b.csv", "id\nthree\n4\n");
     let run = project.karat(&["run"]);
-    assert!(!run.stderr.contains("every row"), "{}", run.text());
+    assert!(!run.stderr.contains("quarantine, by"), "{}", run.text());
+    let many: Vec<String> = (0..100)
+        .map(|n| match n % 10 {
+            3 => "?".to_owned(),
+            _ => n.to_string(),
+        })
+        .collect();
+    project.write("landing/c.csv", &format!("id\n{}\n", many.join("\n")));
+    let run = project.karat(&["run"]);
+    let said = "note: d_silver.t: 10 of 100 rows that were read went into quarantine, by `_expression`: `karat quarantine list` says why; `limit:` of `_expression` under `expectations` makes it a failure\n";
+    assert!(run.stderr.contains(said), "{}", run.text());
 }
 
 /// Exit 0 says that every selected table is current (H1): one that could never be made is not.
