@@ -247,14 +247,13 @@ impl Checked {
         }
     }
 
-    /// The call as SQL, given how its arguments are written.
-    fn written(&self, args: &[Expr], write: &dyn Fn(&Expr) -> String) -> String {
+    /// Writes the call as SQL, given how its arguments are written.
+    fn write(&self, args: &[Expr], write: Write, out: &mut String) {
         let name = self.sql_name();
-        let operand = |index: usize| {
+        let operand = |index: usize, out: &mut String| {
             let Some(arg) = args.get(index) else {
-                return String::new();
+                return;
             };
-            let text = write(arg);
             let inner = match arg {
                 Expr::ScalarFunction(call) => call
                     .func
@@ -265,32 +264,58 @@ impl Checked {
                 _ => 4,
             };
             if inner < self.binds() || (inner == self.binds() && index > 0 && inner < 4) {
-                format!("({text})")
+                out.push('(');
+                write(arg, out);
+                out.push(')');
             } else {
-                text
+                write(arg, out);
+            }
+        };
+        let listed = |args: &[Expr], out: &mut String| {
+            for (nth, arg) in args.iter().enumerate() {
+                if nth > 0 {
+                    out.push_str(", ");
+                }
+                write(arg, out);
             }
         };
         match &self.operation {
-            Operation::Arithmetic(Op::IntDiv) => format!(
-                "div({}, {})",
-                args.first().map(write).unwrap_or_default(),
-                args.get(1).map(write).unwrap_or_default()
-            ),
-            Operation::Negate => format!("(- {})", operand(0)),
-            Operation::WholeDouble => format!(
-                "{name}({} as double)",
-                args.first().map(write).unwrap_or_default()
-            ),
-            Operation::Cast { to, .. } => format!(
-                "{name}({} as {})",
-                args.first().map(write).unwrap_or_default(),
-                type_name(to)
-            ),
-            _ if self.binds() < 4 => format!("{} {name} {}", operand(0), operand(1)),
-            _ => format!(
-                "{name}({})",
-                args.iter().map(write).collect::<Vec<_>>().join(", ")
-            ),
+            Operation::Negate => {
+                out.push_str("(- ");
+                operand(0, out);
+                out.push(')');
+            }
+            _ if self.binds() < 4 => {
+                operand(0, out);
+                out.push(' ');
+                out.push_str(name);
+                out.push(' ');
+                operand(1, out);
+            }
+            operation => {
+                let name = match operation {
+                    Operation::Arithmetic(Op::IntDiv) => "div",
+                    _ => name,
+                };
+                out.push_str(name);
+                out.push('(');
+                match operation {
+                    Operation::WholeDouble | Operation::Cast { .. } => {
+                        listed(&args[..args.len().min(1)], out)
+                    }
+                    Operation::Arithmetic(Op::IntDiv) => listed(&args[..args.len().min(2)], out),
+                    _ => listed(args, out),
+                }
+                match operation {
+                    Operation::WholeDouble => out.push_str(" as double"),
+                    Operation::Cast { to, .. } => {
+                        out.push_str(" as ");
+                        out.push_str(&type_name(to));
+                    }
+                    _ => {}
+                }
+                out.push(')');
+            }
         }
     }
 
@@ -725,53 +750,80 @@ fn micros_type(data_type: &DataType) -> DataType {
     }
 }
 
+/// Writes an expression behind a text. Into one text all the way down: a text for each level would copy those below it.
+type Write = fn(&Expr, &mut String);
+
 /// An expression as its author would write it.
 pub(crate) fn sql_text(expr: &Expr) -> String {
+    let mut text = String::new();
+    write_sql(expr, &mut text);
+    text
+}
+
+fn write_sql(expr: &Expr, out: &mut String) {
     match expr {
-        Expr::Column(column) => column.flat_name(),
-        Expr::Alias(alias) => sql_text(&alias.expr),
-        Expr::Literal(value, _) => match value {
-            ScalarValue::Utf8(Some(text))
-            | ScalarValue::Utf8View(Some(text))
-            | ScalarValue::LargeUtf8(Some(text)) => {
-                format!("'{}'", text.replace('\'', "''"))
-            }
-            ScalarValue::Decimal128(..) | ScalarValue::Decimal256(..) => match value
-                .to_array()
-                .and_then(|a| Ok(arrow_cast(&a, &DataType::Utf8)?))
-            {
-                Ok(text) if !text.is_null(0) => text.as_string::<i32>().value(0).to_string(),
-                _ => "null".to_string(),
-            },
-            value if value.is_null() => "null".to_string(),
-            ScalarValue::IntervalMonthDayNano(Some(length)) => {
-                let parts = [
-                    (i128::from(length.months), "month"),
-                    (i128::from(length.days), "day"),
-                    (i128::from(length.nanoseconds), "nanosecond"),
-                ];
-                let parts: Vec<String> = parts
-                    .iter()
-                    .filter(|(count, _)| *count != 0)
-                    .map(|(count, unit)| format!("{count} {unit}"))
-                    .collect();
-                format!("interval '{}'", parts.join(" "))
-            }
-            value => value.to_string(),
-        },
+        Expr::Column(column) => out.push_str(&column.flat_name()),
+        Expr::Alias(alias) => write_sql(&alias.expr, out),
+        Expr::Literal(value, _) => out.push_str(&literal_text(value)),
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
-            Some(checked) => checked.written(&call.args, &sql_text),
-            None => format!(
-                "{}({})",
-                call.func.name(),
-                call.args
-                    .iter()
-                    .map(sql_text)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+            Some(checked) => checked.write(&call.args, write_sql, out),
+            None => {
+                out.push_str(call.func.name());
+                out.push('(');
+                for (nth, arg) in call.args.iter().enumerate() {
+                    if nth > 0 {
+                        out.push_str(", ");
+                    }
+                    write_sql(arg, out);
+                }
+                out.push(')');
+            }
         },
-        other => other.schema_name().to_string(),
+        other => out.push_str(&other.schema_name().to_string()),
+    }
+}
+
+/// Writes an expression as plans name it.
+fn write_name(expr: &Expr, out: &mut String) {
+    match expr {
+        Expr::Literal(..) => write_sql(expr, out),
+        Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Checked>() {
+            Some(checked) => checked.write(&call.args, write_name, out),
+            None => out.push_str(&expr.schema_name().to_string()),
+        },
+        _ => out.push_str(&expr.schema_name().to_string()),
+    }
+}
+
+fn literal_text(value: &ScalarValue) -> String {
+    match value {
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
+        ScalarValue::Decimal128(..) | ScalarValue::Decimal256(..) => match value
+            .to_array()
+            .and_then(|a| Ok(arrow_cast(&a, &DataType::Utf8)?))
+        {
+            Ok(text) if !text.is_null(0) => text.as_string::<i32>().value(0).to_string(),
+            _ => "null".to_string(),
+        },
+        value if value.is_null() => "null".to_string(),
+        ScalarValue::IntervalMonthDayNano(Some(length)) => {
+            let parts = [
+                (i128::from(length.months), "month"),
+                (i128::from(length.days), "day"),
+                (i128::from(length.nanoseconds), "nanosecond"),
+            ];
+            let parts: Vec<String> = parts
+                .iter()
+                .filter(|(count, _)| *count != 0)
+                .map(|(count, unit)| format!("{count} {unit}"))
+                .collect();
+            format!("interval '{}'", parts.join(" "))
+        }
+        value => value.to_string(),
     }
 }
 
@@ -855,10 +907,9 @@ impl ScalarUDFImpl for Checked {
 
     /// Unlike DataFusion's, a cast has a name of its own: as the key of a join it stands beside the column that it casts.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.written(args, &|arg| match arg {
-            Expr::Literal(..) => sql_text(arg),
-            _ => arg.schema_name().to_string(),
-        }))
+        let mut name = String::new();
+        self.write(args, write_name, &mut name);
+        Ok(name)
     }
 
     fn signature(&self) -> &Signature {

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::chains;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::slips::read_numbers;
 
@@ -157,6 +158,7 @@ pub(crate) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
             word.keyword = Keyword::NoKeyword;
         }
     }
+    chains::refuse_long(&tokens)?;
     read_numbers(&mut tokens, sql)?;
     with_struct_types(&mut tokens);
     Ok(tokens)

@@ -15,6 +15,7 @@ mod bounds;
 mod calendar;
 mod calls;
 mod carried;
+mod chains;
 mod checked;
 mod checksums;
 mod choices;

@@ -22,6 +22,7 @@ use crate::BatchStream;
 use crate::aliases::{meant, tables_apart};
 use crate::bags::counted;
 use crate::carried::{Carried, carried, may_lack_a_rule};
+use crate::chains::balanced;
 use crate::conversion::whole_days;
 use crate::dialect::{DEPTH, Understood, tokens};
 use crate::domains::over_domains;
@@ -359,6 +360,7 @@ fn as_written(
     mut statement: Statement,
 ) -> Result<LogicalPlan, DataFusionError> {
     by_own_names(&mut statement, state);
+    balanced(&mut statement);
     state
         .statement_to_plan(DataFusionStatement::Statement(Box::new(statement)))
         .now_or_never()

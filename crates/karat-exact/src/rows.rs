@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::chains::balanced;
 use crate::checked::{Checked, Operation, refusal, sql_text, type_error};
 use crate::conversion::stored_type;
 use crate::dialect::tokens;
@@ -272,6 +273,7 @@ impl Compiler<'_> {
 
     fn plan(&self, mut expr: ast::Expr) -> PlanResult<Planned> {
         by_own_names(&mut expr, self.state);
+        balanced(&mut expr);
         let parsed = ast::ExprWithAlias { expr, alias: None };
         let expr = self
             .state

@@ -61,39 +61,64 @@ pub(crate) struct Answer {
 struct Target {
     path: PathBuf,
     part: PathBuf,
+    /// A pipe or a device: no file takes its place, and the rows go into it as they come.
+    is_open_end: bool,
 }
 
 impl Target {
-    fn new(path: &Path) -> Result<Self, Failure> {
+    fn new(path: &Path, format: Format) -> Result<Self, Failure> {
         let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
             return Err(Failure::usage(
                 format!("`--output {}` names no file", path.display()),
                 "name the file that is to hold the rows",
             ));
         };
-        let part = path.with_file_name(format!(
-            ".{}.{}.part",
-            name.to_string_lossy(),
-            std::process::id()
-        ));
+        // A link stays one: what it leads to is written.
+        let path = match fs::read_link(path) {
+            Ok(leads_to) => fs::canonicalize(path)
+                .unwrap_or_else(|_| path.parent().unwrap_or(path).join(leads_to)),
+            Err(_) => path.to_path_buf(),
+        };
+        let part = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+        let is_open_end = fs::metadata(&path).is_ok_and(|found| !found.is_file());
+        if is_open_end && format == Format::Parquet {
+            return Err(Failure::usage(
+                format!(
+                    "`--format parquet` writes a file, and `{}` is a device or a pipe",
+                    path.display()
+                ),
+                "name a file, or send rows as they come: `--format arrow`",
+            ));
+        }
         Ok(Self {
-            path: path.to_path_buf(),
-            part,
+            part: path.with_file_name(part),
+            path,
+            is_open_end,
         })
     }
 
     fn create(&self) -> Result<Out, Failure> {
-        let file = File::create(&self.part).map_err(Failure::io("write", &self.path))?;
+        let file = match self.is_open_end {
+            true => File::options().write(true).open(&self.path),
+            false => File::create(&self.part),
+        };
+        let file = file.map_err(Failure::io("write", &self.path))?;
         Ok(Out::File(BufWriter::new(file)))
     }
 
     fn is_whole(&self, part: &Path) -> Result<(), Failure> {
+        if self.is_open_end {
+            return Ok(());
+        }
         fs::rename(part, &self.path).map_err(Failure::io("write", &self.path))
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
+        if self.is_open_end {
+            return;
+        }
         let _ = match self.part.is_dir() {
             true => fs::remove_dir_all(&self.part),
             false => fs::remove_file(&self.part),
@@ -123,7 +148,7 @@ impl Answer {
         schema: SchemaRef,
         output: Option<&Path>,
     ) -> Result<Self, Failure> {
-        let target = output.map(Target::new).transpose()?;
+        let target = output.map(|path| Target::new(path, format)).transpose()?;
         let out = |target: &Option<Target>| match target {
             Some(target) => target.create(),
             None => Ok(Out::Stdout),
@@ -216,7 +241,11 @@ impl Answer {
 
     /// An error came after the first rows: what is out is closed so that nobody takes it for the whole answer.
     pub(crate) fn fail(self, notes: &[String], reason: &Value) -> Result<(), Failure> {
-        if self.target.is_some() {
+        if self
+            .target
+            .as_ref()
+            .is_some_and(|target| !target.is_open_end)
+        {
             return Ok(());
         }
         match self.writer {

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             usual(panic);
         }
     });
-    let done = std::panic::catch_unwind(understood_and_done);
+    let done = on_a_deep_stack(|| std::panic::catch_unwind(understood_and_done));
     let broke_off = karat_exact::panics_untold();
     for panic in &broke_off {
         output::print_error(&format!("error: karat broke off: {panic}\n"));
@@ -60,6 +60,23 @@ fn main() -> ExitCode {
         );
     }
     done.unwrap_or(ExitCode::from(3))
+}
+
+/// Runs where expressions that nest deep can be walked. Of the bytes only those are taken that are used; where the system gives no thread
+/// so large, the first one does it.
+fn on_a_deep_stack<T: Send>(work: impl Fn() -> T + Send + Sync) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("karat".to_owned())
+            .stack_size(site::STACK_BYTES);
+        match thread.spawn_scoped(scope, &work) {
+            Ok(thread) => match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            },
+            Err(_) => work(),
+        }
+    })
 }
 
 fn understood_and_done() -> ExitCode {

@@ -563,10 +563,13 @@ impl Interrupt {
     }
 }
 
+/// Of each thread that plans: enough for the longest chain of operators that a text may have, also without optimisation.
+pub(crate) const STACK_BYTES: usize = 256 << 20;
+
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
-        .thread_stack_size(8 << 20)
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(Failure::io("start threads in", Path::new(".")))

@@ -761,6 +761,52 @@ fn tables_columns_functions_and_plans() {
     );
 }
 
+/// A link stays a link, and a pipe a pipe: what it leads to has the rows.
+#[test]
+fn an_answer_goes_through_links_and_into_pipes() {
+    let project = Project::of(&[("t.csv", "id\n1\n"), ("there/old.csv", "old\n")]);
+    let query = |output: &str| {
+        let query = [
+            "query",
+            "--format",
+            "csv",
+            "--output",
+            output,
+            "select 1 as a",
+        ];
+        project.karat(&query)
+    };
+    let link = |name: &str, to: &str| std::os::unix::fs::symlink(to, project.path(name)).unwrap();
+    link("link.csv", "there/old.csv");
+    link("dangling.csv", "there/new.csv");
+    for (name, to) in [
+        ("link.csv", "there/old.csv"),
+        ("dangling.csv", "there/new.csv"),
+    ] {
+        assert_eq!(query(name).text(), "--- exit 0\n");
+        assert!(project.path(name).is_symlink());
+        assert_eq!(
+            std::fs::read_to_string(project.path(to)).unwrap(),
+            "a\r\n1\r\n"
+        );
+    }
+    let pipe = project.path("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(query("pipe").text(), "--- exit 0\n");
+    assert_eq!(reader.join().unwrap(), "a\r\n1\r\n");
+    assert!(!std::fs::metadata(&pipe).unwrap().is_file());
+}
+
 #[test]
 fn an_answer_in_a_file_is_whole_or_not_there() {
     let project = Project::of(&[("t.csv", "id,v\n1,\n2,x\n")]);
@@ -1095,4 +1141,58 @@ fn a_column_of_a_type_that_no_answer_holds_is_told_by_name() {
         00:00:00.000001
         --- exit 0
     "#]].assert_eq(&told);
+}
+
+#[test]
+fn chains_of_operators_are_long() {
+    let project = Project::of(&[("t.csv", "n\n1\n2\n7\n")]);
+    let chain = |of: &str, count: usize, operator: &str| vec![of; count].join(operator);
+    let mut all = String::new();
+    for (what, query) in [
+        (
+            "select n from t where",
+            format!("{} or n = '2'", chain("n = '1'", 700, " or ")),
+        ),
+        ("select n from t where", chain("n <> '1'", 700, " and ")),
+        (
+            "select",
+            format!("{} as s from t", chain("cast(n as int)", 60, " + ")),
+        ),
+        ("select n from t where", chain("n = '1'", 5_002, " or ")),
+    ] {
+        let told = told(
+            &project,
+            &["--table", "t=t.csv", &format!("{what} {query}")],
+        );
+        for line in told.lines() {
+            all += &line.chars().take(100).collect::<String>();
+            all.push('\n');
+        }
+    }
+    expect![[r#"
+        n
+        1
+        2
+        (2 rows)
+        --- exit 0
+        n
+        2
+        7
+        (2 rows)
+        --- exit 0
+          s
+         60
+        120
+        420
+        (3 rows)
+        --- exit 0
+        --- stderr
+        error: more than 5000 operators stand in one chain
+         --> line 1, column 55031
+          |
+        1 | select n from t where n = '1' or n = '1' or n = '1' or n = '1' or n = '1' or n = '1' or n = '1' 
+          |                                                                                                 
+        hint: write many values as `in (…)`, or as a table that is joined
+        --- exit 2
+    "#]].assert_eq(&all);
 }
