@@ -771,7 +771,7 @@ static EXPECT: Object = Object {
 
 static CURSOR: Object = Object {
     name: "a cursor",
-    doc: "A column that grows with each change (B7).",
+    doc: "A column that grows with each change (B7). Texts are ordered by their bytes: all must be written alike, dates and times with the year first (`2026-10-29 08:00:00`), numbers with equally many digits (`0042`). A column of other texts, like `29.10.2026`, or `9` and `10`, is refused, since later rows would be passed over. Let the feed read a view of the source then, with such a text or an integer in it: `create view orders_by_day as select *, cast(substr(at, 7, 4) || '-' || substr(at, 4, 2) || '-' || substr(at, 1, 2) as text) as day from orders`, or `cast(at as integer)`, which makes 0 of what is no number; the cast gives the column its type, and since a view has no primary key, declare `key`. Or read the table whole with `mode: full`.",
     keys: &[
         required("column", Type::Column, "The column."),
         optional(

@@ -4,7 +4,7 @@
 //! [`files`] lists, hashes and delivers objects, `packed` unpacks them, `format` says what each format does with one; [`decode`] makes UTF-8 of
 //! their bytes; [`csv`] cuts it into rows, `csv_file` those of one object, `control` holds them against what the sender says of them, `json` and `json_file` do so with JSON, `parquet_file` and `avro_file` with Parquet and Avro,
 //! whose types `typed` brings into bronze, `excel_file` with workbooks; [`names`] folds column names;
-//! [`rows`] builds the batches; [`sqlite`] reads a database file; [`inventory`] tells which feeds name nothing. What is done with the rows is left to others: this crate writes nothing.
+//! [`rows`] builds the batches; [`sqlite`] reads a database file, `text_order` finds cursors of text that do not sort; [`inventory`] tells which feeds name nothing. What is done with the rows is left to others: this crate writes nothing.
 
 mod avro_file;
 mod control;
@@ -27,6 +27,7 @@ pub mod pattern;
 mod pulse;
 pub mod rows;
 pub mod sqlite;
+mod text_order;
 mod typed;
 
 pub use error::{ErrorKind, SourceError};

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::decode::hex;
 use crate::pulse::Pulse;
 use crate::rows::{BATCH_ROWS, TextColumn, constant, epoch_bytes, internal, schema, too_large};
+use crate::text_order::{self, TextOrder};
 use crate::{
     Column, Cursor, Discovered, DiscoveredColumn, ErrorKind, FeedSpec, Inventory, Known, Lag, Load,
     Mode, Object, Planned, ReadCount, SinkError, Source, SourceBatch, SourceConfig, SourceError,
@@ -873,6 +874,70 @@ impl Sqlite {
         Ok(found.pop())
     }
 
+    /// Refuses a cursor of texts whose order by bytes is not that of the numbers or times that they are: a later one would lie behind the
+    /// position, and never be read. The position counts as one of them, unless it lies before them all.
+    fn check_order(
+        &self,
+        transaction: &Transaction,
+        table: &Table,
+        at: usize,
+        position: Option<&Cell>,
+    ) -> Result<(), SourceError> {
+        let fail = |e| self.fail(&cursor_of(&table.name), e);
+        let column = &table.columns[at].name;
+        let name = quoted(column);
+        let mut order = TextOrder::default();
+        let mut is_below = false;
+        let position = match position {
+            Some(Cell::Text(position)) => Some(position),
+            _ => None,
+        };
+        let sql = format!(
+            "SELECT {name} FROM {} WHERE {name} IS NOT NULL",
+            quoted(&table.name)
+        );
+        let mut statement = transaction.prepare(&sql).map_err(fail)?;
+        let mut rows = statement.query([]).map_err(fail)?;
+        while let Some(row) = rows.next().map_err(fail)? {
+            let ValueRef::Text(text) = row.get_ref(0).map_err(fail)? else {
+                continue;
+            };
+            is_below |= position.is_some_and(|position| text < position.as_bytes());
+            let text = String::from_utf8_lossy(text);
+            let Some(disorder) = order.see(&text) else {
+                continue;
+            };
+            let condition = format!("{{c}} GLOB '{}'", text_order::written_as(&text));
+            let (like, view) = match disorder.is_time {
+                true => (
+                    "a text like `2026-10-29 08:00:00`",
+                    "cast(… as text)".to_owned(),
+                ),
+                false => (
+                    "an integer (what is no number is cast to 0)",
+                    format!("cast({name} as integer)"),
+                ),
+            };
+            let hint = format!(
+                "texts are ordered by their bytes, and rows that come later would be passed over: let the feed read a view of the source that has {like} there (`create view … as select *, {view} as … from {from}`), or the whole table with `mode: full`; `select * from {from} where {written}` shows these rows",
+                from = quoted(&table.name),
+                written = condition.replace("{c}", &name),
+            );
+            return Err(self
+                .misplaced(transaction, table, at, &condition, &disorder.what)
+                .hint(hint));
+        }
+        let Some(disorder) = position.filter(|_| is_below).and_then(|p| order.see(p)) else {
+            return Ok(());
+        };
+        Err(SourceError::new(
+            ErrorKind::Cursor,
+            format!("cannot go on reading table `{}` by `{column}`: the position has {}, and texts are ordered by their bytes", table.name, disorder.what),
+        )
+        .hint("set the position anew with `karat position set`, to a value written as the column's")
+        .object(&table.name))
+    }
+
     fn count(&self, transaction: &Transaction, of: &str, sql: &str) -> Result<i64, SourceError> {
         transaction
             .query_row(sql, [], |row| row.get(0))
@@ -1018,6 +1083,11 @@ impl Sqlite {
             .as_ref()
             .and_then(|p| cell_of(&p.value))
             .map(|position| of_kind(position, maximum.as_ref()));
+        if kinds == 1 {
+            // A position among dates is held against how they are written, below.
+            let position = position.as_ref().filter(|_| !holds_dates);
+            self.check_order(&transaction, &table, at, position)?;
+        }
 
         let mut planned = Planned::default();
         let kind = |cell: &Cell| matches!(cell, Cell::Text(_));

@@ -121,7 +121,7 @@ fn what_has_no_range_is_refused() {
     .assert_eq(&turned.text());
     // Texts that look like numbers are texts, and ordered as such (B7).
     let texts = Project::one_feed(FEED, "from: db.t\nselect: { id: id, v: v }\n");
-    texts.sqlite("create table t (id integer primary key, at text, v text); insert into t values (1, '10', 'a'), (2, '5', 'a'), (3, '9', 'a');");
+    texts.sqlite("create table t (id integer primary key, at text, v text); insert into t values (1, '10', 'a'), (2, '50', 'a'), (3, '85', 'a');");
     texts.run(0);
     let range = |from: &str, to: &str| {
         let answer = texts.karat(&["backfill", "db.t", "--from", from, "--to", to, "--json"]);

@@ -57,6 +57,7 @@ mod soak;
 mod sql;
 mod survey;
 mod together;
+mod text_cursors;
 mod two_days;
 mod undo;
 mod undo_any;

@@ -1,0 +1,269 @@
+//! Whether the texts of a cursor can grow with time: texts are ordered by their bytes (B7), so `10` lies before `9`, and `01.02.2026` before
+//! `30.01.2026`. What sorts as it means is not told here from what means nothing: only writings that are known to sort otherwise are found.
+
+use std::collections::HashMap;
+
+/// Beginnings of numbered texts (`ORD-` of `ORD-9`) that are remembered: cursors have one, or none.
+const BEGINNINGS_MAX: usize = 1000;
+
+/// The texts of one column, seen one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct TextOrder {
+    /// What stands before a number, to the digits of the first number that was seen behind it, and the length of that text.
+    numbered: HashMap<String, (usize, usize)>,
+}
+
+/// Why the texts of a column are not in the order of what they mean.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Disorder {
+    /// What the text has, as it goes on after "the row has": `a date that does not begin with its year`.
+    pub(crate) what: String,
+    /// Whether it is a date or time, not a number.
+    pub(crate) is_time: bool,
+}
+
+impl Disorder {
+    fn time(what: &str) -> Option<Self> {
+        Some(Self {
+            what: what.to_owned(),
+            is_time: true,
+        })
+    }
+}
+
+impl TextOrder {
+    /// Takes one more text, and says what keeps it, and those before it, from being ordered by their bytes.
+    pub(crate) fn see(&mut self, text: &str) -> Option<Disorder> {
+        date_out_of_order(text).or_else(|| self.number_out_of_order(text))
+    }
+
+    /// `9` and `10`, `ORD-9` and `ORD-10`, `9:30` and `10:15`, `9.5` and `10.25`; `-1`.
+    fn number_out_of_order(&mut self, text: &str) -> Option<Disorder> {
+        let start = text.find(|c: char| c.is_ascii_digit())?;
+        let (before, number) = text.split_at(start);
+        let digits = leading_digits(number);
+        let after = number[digits..].chars().next();
+        if after.is_some_and(char::is_alphanumeric) {
+            // Hexadecimal digits, ULIDs and the like.
+            return None;
+        }
+        if before == "-" {
+            return Some(Disorder {
+                what: "a number below zero (as text)".to_owned(),
+                is_time: false,
+            });
+        }
+        let Some(&(first, length)) = self.numbered.get(before) else {
+            if self.numbered.len() < BEGINNINGS_MAX {
+                self.numbered
+                    .insert(before.to_owned(), (digits, text.len()));
+            }
+            return None;
+        };
+        // Identifiers of one length have such signs anywhere.
+        let of_one_length =
+            length == text.len() && !matches!(after, None | Some('.' | ',' | ':' | '/' | ' '));
+        (first != digits && !of_one_length).then(|| Disorder {
+            what: format!(
+                "a number of {} among numbers of {first} (as text)",
+                counted(digits)
+            ),
+            is_time: false,
+        })
+    }
+}
+
+fn counted(digits: usize) -> String {
+    match digits {
+        1 => "1 digit".to_owned(),
+        several => format!("{several} digits"),
+    }
+}
+
+/// A date or time that does not sort by its bytes, told by its own text alone.
+fn date_out_of_order(text: &str) -> Option<Disorder> {
+    let text = text.trim();
+    if has_name_of_month(text) {
+        return Disorder::time("a date with the name of its month");
+    }
+    let first = leading_digits(text);
+    let separator = text[first..].chars().next()?;
+    if !matches!(separator, '.' | '/' | '-') {
+        return None;
+    }
+    let rest = &text[first + 1..];
+    let second = leading_digits(rest);
+    let behind = &rest[second..];
+    let ends = |rest: &str| {
+        rest.chars()
+            .next()
+            .is_none_or(|c| matches!(c, ' ' | 'T' | ','))
+    };
+    // 10/2026
+    if matches!(first, 1 | 2) && second == 4 && behind.is_empty() && is_year(&rest[..4]) {
+        return Disorder::time("a month that stands before its year");
+    }
+    let third_part = behind.strip_prefix(separator)?;
+    let third = leading_digits(third_part);
+    let behind = &third_part[third..];
+    if !matches!(second, 1 | 2) || !ends(behind) {
+        return None;
+    }
+    match (first, third) {
+        (1 | 2, 2 | 4) => {
+            return Disorder::time("a date that does not begin with a year of four digits");
+        }
+        (4, 1 | 2) if is_year(text) => {}
+        _ => return None,
+    }
+    if second == 1 || third == 1 {
+        return Disorder::time("a date whose month or day has one digit");
+    }
+    let time = behind.trim_start_matches([' ', 'T', ',']);
+    if time[leading_digits(time)..].starts_with(':') && leading_digits(time) == 1 {
+        return Disorder::time("a time whose hour has one digit");
+    }
+    let last = time.get(time.len().saturating_sub(2)..).unwrap_or_default();
+    if !time.is_empty() && (last.eq_ignore_ascii_case("am") || last.eq_ignore_ascii_case("pm")) {
+        return Disorder::time("a time of twelve hours (AM, PM)");
+    }
+    None
+}
+
+fn leading_digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+fn is_year(text: &str) -> bool {
+    matches!(text.get(..2), Some("19" | "20"))
+}
+
+/// `29-Oct-2026`, `1. Februar 2026`; `Oct 29, 2026`, `Thu, 29 Oct 2026 08:00:00 GMT`.
+fn has_name_of_month(text: &str) -> bool {
+    let mut words = text
+        .split([' ', '-', '.', '/', ','])
+        .filter(|word| !word.is_empty());
+    let is_day = |word: &str| matches!(leading_digits(word), n @ (1 | 2) if n == word.len());
+    let is_name = |word: &str| word.chars().count() >= 3 && word.chars().all(char::is_alphabetic);
+    let is_month = |word: &str| {
+        const MONTHS: [&str; 12] = [
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ];
+        let month = word.get(..3).map(str::to_ascii_lowercase);
+        is_name(word) && month.is_some_and(|month| MONTHS.contains(&month.as_str()))
+    };
+    let is_number = |word: &str| leading_digits(word) > 0;
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(day), Some(name), Some(year), _)
+            if is_day(day) && is_name(name) && matches!(leading_digits(year), 2 | 4) =>
+        {
+            true
+        }
+        (Some(month), Some(day), Some(year), _)
+            if is_month(month) && is_day(day) && is_number(year) =>
+        {
+            true
+        }
+        (Some(weekday), Some(one), Some(other), Some(year)) if is_name(weekday) => {
+            is_number(year) && (is_day(one) && is_month(other) || is_month(one) && is_day(other))
+        }
+        _ => false,
+    }
+}
+
+/// How a text is written, as a pattern of SQLite's GLOB: `29.10.2026` is `[0-9][0-9].[0-9][0-9].[0-9][0-9][0-9][0-9]`.
+/// It tells neither digits nor letters, since a message holds no value (H2).
+pub(crate) fn written_as(text: &str) -> String {
+    let mut pattern = String::new();
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            _ if at == 40 => {
+                pattern.push('*');
+                break;
+            }
+            '0'..='9' => pattern.push_str("[0-9]"),
+            '.' | '-' | '/' | ':' | ',' | ' ' | '_' | '#' | '+' => pattern.push(c),
+            _ => pattern.push('?'),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(texts: &str) -> String {
+        let mut order = TextOrder::default();
+        let found = texts.split('|').find_map(|text| order.see(text));
+        found.map_or("sorts".to_owned(), |found| found.what)
+    }
+
+    #[test]
+    fn texts_that_do_not_sort_as_they_mean() {
+        let texts = [
+            "8|9|10",
+            "0008|0009|0010",
+            "9.5|9.25|8.125",
+            "9.5|10.5",
+            "-1",
+            "ORD-9|ORD-10",
+            "ORD-09|ORD-10|INV-123",
+            "9:30|10:15",
+            "30.01.2026|01.02.2026",
+            "1/2/26 8:00 AM",
+            "10-29-2026 08:00",
+            "10/2026",
+            "2026-9-30",
+            "2026/10/29 9:05",
+            "2026/10/29 09:05 PM",
+            "2026/09/30|2026/10/01",
+            "2026-10-29T08:00:00Z|2026-10-30T08:00:00.5Z",
+            "20261029|20261030",
+            "2026-W44|2026-W45",
+            "29-Oct-2026|30-Oct-2026",
+            "Thu Oct 29 08:00:00 2026",
+            "Thu, 29 Oct 2026 08:00:00 GMT",
+            "29. Oktober 2026",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV|01234567890123456789012345",
+            "9f3a|0012|ffff|a123|ab12",
+            "12345678-1234-1234-1234-123456789012|a2345678-1b34-1234-1234-123456789012|1b345678-1c34-1234-1234-123456789012",
+            "-N1-bcDEfg|-N12bcDEfg|-N123cDE-g|-N12-cDE-g",
+            "10.0.0.1|10.0.0.2",
+            "alpha|beta 2|beta 3",
+            "",
+        ];
+        let told: Vec<String> = texts.map(|text| format!("{text}: {}", seen(text))).into();
+        expect_test::expect![[r#"
+            8|9|10: a number of 2 digits among numbers of 1 (as text)
+            0008|0009|0010: sorts
+            9.5|9.25|8.125: sorts
+            9.5|10.5: a number of 2 digits among numbers of 1 (as text)
+            -1: a number below zero (as text)
+            ORD-9|ORD-10: a number of 2 digits among numbers of 1 (as text)
+            ORD-09|ORD-10|INV-123: sorts
+            9:30|10:15: a number of 2 digits among numbers of 1 (as text)
+            30.01.2026|01.02.2026: a date that does not begin with a year of four digits
+            1/2/26 8:00 AM: a date that does not begin with a year of four digits
+            10-29-2026 08:00: a date that does not begin with a year of four digits
+            10/2026: a month that stands before its year
+            2026-9-30: a date whose month or day has one digit
+            2026/10/29 9:05: a time whose hour has one digit
+            2026/10/29 09:05 PM: a time of twelve hours (AM, PM)
+            2026/09/30|2026/10/01: sorts
+            2026-10-29T08:00:00Z|2026-10-30T08:00:00.5Z: sorts
+            20261029|20261030: sorts
+            2026-W44|2026-W45: sorts
+            29-Oct-2026|30-Oct-2026: a date with the name of its month
+            Thu Oct 29 08:00:00 2026: a date with the name of its month
+            Thu, 29 Oct 2026 08:00:00 GMT: a date with the name of its month
+            29. Oktober 2026: a date with the name of its month
+            01ARZ3NDEKTSV4RRFFQ69G5FAV|01234567890123456789012345: sorts
+            9f3a|0012|ffff|a123|ab12: sorts
+            12345678-1234-1234-1234-123456789012|a2345678-1b34-1234-1234-123456789012|1b345678-1c34-1234-1234-123456789012: sorts
+            -N1-bcDEfg|-N12bcDEfg|-N123cDE-g|-N12-cDE-g: sorts
+            10.0.0.1|10.0.0.2: sorts
+            alpha|beta 2|beta 3: sorts
+            : sorts"#]].assert_eq(&told.join("\n"));
+    }
+}
