@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::control::{self, Tally, Which};
 use crate::csv::{CsvReader, Dialect, FIELDS_MAX, FieldKind};
-use crate::decode::Decoded;
+use crate::decode::{Decoded, original};
 use crate::format::{FileFormat, ObjectCount, Opened, Sample, SampleColumn, not_there, reason_in};
 use crate::packed::{CHUNK_BYTES, Part};
 use crate::rows::{Layout, RowBuilder};
@@ -516,44 +516,72 @@ fn header_names(
     let zeros: usize = fields()
         .map(|field| memchr::memchr_iter(0, &field).count())
         .sum();
-    let (why, hint) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
+    let (why, remedy) = if reader.spans().iter().any(|s| s.kind == FieldKind::Unclosed) {
         (
-            "a quote in it is never closed",
-            "check `quote` under `csv` of the feed (`quote: none` if nothing is quoted)",
+            "a quote in it is never closed".to_owned(),
+            "`csv: { quote: none }` of a feed reads files in which nothing is quoted".to_owned(),
         )
     } else if zeros > 0 && 4 * zeros >= reader.record().len() {
+        let order = match reader.record().iter().position(|byte| *byte == 0) {
+            Some(at) if at % 2 == 0 => Encoding::Utf16Be,
+            _ => Encoding::Utf16Le,
+        };
         (
-            "it holds zero bytes, as UTF-16 does",
-            "check `encoding` under `csv` of the feed; UTF-16 needs it where no byte order mark says so",
+            "it holds zero bytes, as UTF-16 does".to_owned(),
+            read_by(order),
         )
     } else if csv.terminator.is_none() && has(b'\r', false) {
         (
-            "lines end in a carriage return alone",
-            "declare `terminator: \"\\r\"` under `csv` of the feed",
+            "lines end in a carriage return alone".to_owned(),
+            "`csv: { terminator: \"\\r\" }` of a feed reads it".to_owned(),
         )
-    } else if csv.terminator.is_some() && (has(b'\n', false) || has(b'\r', false)) {
+    } else if let Some(terminator) = &csv.terminator
+        && (has(b'\n', false) || has(b'\r', false))
+    {
         (
-            "it runs over several lines",
-            "check `terminator` under `csv` of the feed: lines of this file end in another way",
+            format!("it runs over several lines, since none ends with `terminator: \"{}\"`", terminator.escape_default()),
+            "leave `terminator` under `csv` of the feed out where lines end in a line feed, or declare what they end with".to_owned(),
         )
     } else if reader.is_last()
         && is_utf16(reader.encoding())
         && !fields().any(|field| field.iter().any(u8::is_ascii))
     {
+        let encoding = reader.encoding();
+        let bytes = original(reader.record(), encoding);
+        let other = match (std::str::from_utf8(&bytes), encoding) {
+            (Ok(text), _) if !text.contains('\0') => {
+                "it is UTF-8, which is read where `csv` of the feed names no `encoding`".to_owned()
+            }
+            (_, Encoding::Utf16Be) => read_by(Encoding::Utf16Le),
+            _ => read_by(Encoding::Utf16Be),
+        };
         (
-            "it is all that the file holds, and no letter of it is a Latin one",
-            "check `encoding` under `csv` of the feed, and the order of bytes in UTF-16",
+            format!(
+                "read as `{}` it is all that the file holds, and no letter of it is a Latin one",
+                encoding.name()
+            ),
+            other,
         )
     } else if fields().any(|field| field.iter().any(is_no_text)) {
         (
-            "it holds control characters, as no text does",
-            "check that it is a text file, and `encoding` under `csv` of the feed",
+            "it holds control characters, as no text does".to_owned(),
+            "if it is a text file, declare its `encoding` under `csv` of the feed".to_owned(),
         )
     } else if fields().any(|field| std::str::from_utf8(&field).is_err()) {
-        (
-            "it is not valid in its encoding",
-            "declare `encoding` under `csv` of the feed, e.g. `windows-1252`",
-        )
+        match reader.encoding() {
+            Encoding::Utf8 if is_windows_1252(reader.record()) => (
+                "it is not valid in `utf-8`, the default".to_owned(),
+                format!("if it is Windows-1252, {}", read_by(Encoding::Windows1252)),
+            ),
+            Encoding::Utf8 => (
+                "it is not valid in `utf-8`, the default".to_owned(),
+                "declare its `encoding` under `csv` of the feed".to_owned(),
+            ),
+            other => (
+                format!("it is not valid in `{}`", other.name()),
+                "mend `encoding` under `csv` of the feed, or have the file written anew".to_owned(),
+            ),
+        }
     } else {
         return Ok(Some(
             reader
@@ -565,10 +593,23 @@ fn header_names(
     };
     Err(SourceError::new(
         ErrorKind::Broken,
-        format!("cannot read the header of `{path}`: {why}"),
+        format!("cannot read the header of `{path}`: {why}; {remedy}"),
     )
-    .hint(hint)
     .object(path))
+}
+
+fn read_by(encoding: Encoding) -> String {
+    format!(
+        "`csv: {{ encoding: {} }}` of a feed reads it",
+        encoding.name()
+    )
+}
+
+/// Whether each byte has a meaning in Windows-1252; five have none.
+fn is_windows_1252(bytes: &[u8]) -> bool {
+    !bytes
+        .iter()
+        .any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D))
 }
 
 /// A control character that no name of a column holds, whatever breaks its lines.

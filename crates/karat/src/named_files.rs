@@ -513,7 +513,9 @@ fn first_misfit(batch: &RecordBatch) -> Option<(i64, String)> {
             "too_many_fields" => "it has more fields than the header",
             "stray_quote" => "a quote in it stands where none belongs",
             "unclosed_quote" => "a quote that opens in it is never closed",
-            "invalid_encoding" => "it is not valid in its encoding",
+            "invalid_encoding" => {
+                "it is not valid in its encoding (UTF-8, where no byte order mark says another)"
+            }
             other => other,
         })
         .collect();

@@ -720,12 +720,12 @@ fn what_can_be_no_object_is_held_by_name_and_the_rest_goes_on() {
         a.csv: whole
         b.bz2: bzip2 ends early
         caf\xE9.csv: its name is not valid Unicode: rename it
-        latin.csv: its header cannot be read: it is not valid in its encoding
+        latin.csv: its header cannot be read: it is not valid in `utf-8`, the default; if it is Windows-1252, `csv: { encoding: windows-1252 }` of a feed reads it
         link.csv: it is a link that leads nowhere
         loop.csv: it is a link that leads nowhere
         p.parquet: it is Parquet, not text
-        rand.csv: its header cannot be read: it is not valid in its encoding
-        u.csv: its header cannot be read: it holds zero bytes, as UTF-16 does
+        rand.csv: its header cannot be read: it is not valid in `utf-8`, the default; if it is Windows-1252, `csv: { encoding: windows-1252 }` of a feed reads it
+        u.csv: its header cannot be read: it holds zero bytes, as UTF-16 does; `csv: { encoding: utf-16le }` of a feed reads it
         w.xlsx: ZIP archive ends early
         z.zst: Zstandard ends early
         warning: `sub` is a folder that `*` matches too; what is in it is not read: `*/*` would name it

@@ -259,7 +259,7 @@ fn a_quote_never_closed_keeps_the_rest_of_the_file() {
         "\"a,b\n1,2\n",
         CsvOptions::default(),
         expect![[r#"
-            broken: its header cannot be read: a quote in it is never closed
+            broken: its header cannot be read: a quote in it is never closed; `csv: { quote: none }` of a feed reads files in which nothing is quoted
         "#]],
     );
 }

@@ -73,9 +73,9 @@ fn headers_that_cannot_be_read() {
               table                version   time  rows
         done  d_bronze.landing__o        0  N s  3 read = 3 kept
         done  d_silver.t                 0  N s  3 read = 3 kept
-        held    b.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
-        held    c.csv of d_bronze.landing__o: its header cannot be read: lines end in a carriage return alone
-        held    d.csv of d_bronze.landing__o: its header cannot be read: it holds zero bytes, as UTF-16 does
+        held    b.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed; `csv: { quote: none }` of a feed reads files in which nothing is quoted
+        held    c.csv of d_bronze.landing__o: its header cannot be read: lines end in a carriage return alone; `csv: { terminator: "\r" }` of a feed reads it
+        held    d.csv of d_bronze.landing__o: its header cannot be read: it holds zero bytes, as UTF-16 does; `csv: { encoding: utf-16le }` of a feed reads it
         sources 3 read = 3 kept; silver 3 read = 3 kept
         run RUN: 2 tables written, 0 unchanged, N s
         head DIGEST
@@ -95,7 +95,7 @@ fn headers_that_cannot_be_read() {
     project.run(0);
     expect![[r#"
         table                object  reason
-        d_bronze.landing__o  b.csv   its header cannot be read: a quote in it is never closed
+        d_bronze.landing__o  b.csv   its header cannot be read: a quote in it is never closed; `csv: { quote: none }` of a feed reads files in which nothing is quoted
         0 rows, 1 object in quarantine
     "#]]
     .assert_eq(&project.karat(&["quarantine", "list"]).stdout);
@@ -1031,17 +1031,17 @@ fn a_header_that_swallows_its_file_is_held() {
         (
             "{ delimiter: \"+|\", terminator: \"&|\\n\", quote: none }",
             b"id+|v\n1+|2\n3+|4\n".as_slice(),
-            "it runs over several lines",
+            "it runs over several lines, since none ends with `terminator: \"&|\\n\"`; leave `terminator` under `csv` of the feed out",
         ),
         (
             "{ encoding: utf-16le }",
             swapped.as_slice(),
-            "it is all that the file holds, and no letter of it is a Latin one",
+            "read as `utf-16le` it is all that the file holds, and no letter of it is a Latin one; `csv: { encoding: utf-16be }` of a feed reads it",
         ),
         (
             "{ encoding: utf-16le }",
             b"id,v\n2,xx\n".as_slice(),
-            "it is all that the file holds, and no letter of it is a Latin one",
+            "read as `utf-16le` it is all that the file holds, and no letter of it is a Latin one; it is UTF-8, which is read where `csv` of the feed names no `encoding`",
         ),
     ] {
         let project = Project::one_feed(&FEED.replace(" }", &format!(", csv: {csv} }}")), SILVER);

@@ -90,7 +90,7 @@ fn a_file_with_rows_that_do_not_fit_or_with_none() {
     .assert_eq(&query("quote.csv", "select * from t"));
     expect![[r#"
         --- stderr
-        error: cannot read line 2 of `latin.csv`: it is not valid in its encoding
+        error: cannot read line 2 of `latin.csv`: it is not valid in its encoding (UTF-8, where no byte order mark says another)
         hint: mend the file, or read what fits of such rows with `--lenient`
         --- exit 1
     "#]]
@@ -140,7 +140,7 @@ fn a_file_with_rows_that_do_not_fit_or_with_none() {
     .assert_eq(&query("empty.csv", "select * from t"));
     expect![[r#"
         --- stderr
-        error: cannot read `carriage.csv`: its header cannot be read: lines end in a carriage return alone
+        error: cannot read `carriage.csv`: its header cannot be read: lines end in a carriage return alone; `csv: { terminator: "\r" }` of a feed reads it
         --- exit 1
     "#]].assert_eq(&query("carriage.csv", "select * from t"));
 }

@@ -88,7 +88,7 @@ fn a_run_that_could_load_nothing_says_so() {
     );
     project.write("landing/a.csv", "id,\"v\n1,one\n");
     expect![[r#"
-        held    a.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed
+        held    a.csv of d_bronze.landing__o: its header cannot be read: a quote in it is never closed; `csv: { quote: none }` of a feed reads files in which nothing is quoted
         nothing written: 2 tables without a version, N s
         --- exit 1
     "#]].assert_eq(&project.run(1).text());
